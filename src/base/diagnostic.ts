@@ -1,0 +1,31 @@
+/**
+ * Diagnostics: what a person has to know about their own input. They are collected and reported together, never
+ * thrown one by one. The shape follows Terraform's, so that tools that read its JSON can read ours.
+ */
+export type Severity = "error" | "warning";
+
+/** A place in a text file. Lines and columns count from 1, `byte` from 0. */
+export type SourcePosition = { readonly line: number; readonly column: number; readonly byte: number };
+
+/** The part of a file that a diagnostic points at, end exclusive. */
+export type SourceRange = { readonly filename: string; readonly start: SourcePosition; readonly end: SourcePosition };
+
+export type Diagnostic = {
+  readonly severity: Severity;
+  /** Stable identifier, for example `spec/even-members`. */
+  readonly code: string;
+  /** One line: what is wrong. */
+  readonly summary: string;
+  /** Why it is wrong and what to write instead; may hold several lines. */
+  readonly detail?: string;
+  readonly range?: SourceRange;
+  /** The source line that `range` starts on, for printing below the message. */
+  readonly snippet?: string;
+  /** The plan object or flag it is about, when it is not about a place in a file. */
+  readonly address?: string;
+};
+
+/** True when at least one diagnostic is an error. */
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
+}

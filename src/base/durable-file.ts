@@ -1,0 +1,50 @@
+/**
+ * Writing files that must survive a crash: written aside, fsynced, renamed over the old one, and the folder fsynced,
+ * so that a reader sees either the whole old file or the whole new one.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+export type DurableFileOptions = {
+  /** Permission bits; 0600 unless told otherwise, since most of what we write is somebody's secret. */
+  readonly mode?: number;
+};
+
+/**
+ * Replaces `path` with `content`.
+ * @throws the system's error, with the old file untouched and nothing left beside it.
+ */
+export function writeFileDurably(path: string, content: string | Uint8Array, options: DurableFileOptions = {}): void {
+  const aside = `${path}.${process.pid}.tmp`;
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  try {
+    const file = openSync(aside, "w", options.mode ?? 0o600);
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(aside, path);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
+}
+
+/** Creates a folder and its parents, private to the user unless told otherwise. */
+export function makeFolderDurably(path: string, mode = 0o700): void {
+  const firstMade = mkdirSync(path, { recursive: true, mode });
+  if (firstMade !== undefined) syncFolder(dirname(firstMade));
+}
+
+/** Makes renames, creations and removals inside `path` survive a crash. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}

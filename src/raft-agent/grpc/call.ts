@@ -1,0 +1,69 @@
+/**
+ * gRPC as services see it: bytes in, bytes out, a status at the end. How the bytes are framed is the business of the
+ * http2 room; services never see a frame.
+ */
+
+/** gRPC status codes (grpc.io, statuscodes.md). */
+export const StatusCode = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  aborted: 10,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+  unauthenticated: 16,
+} as const;
+export type StatusCode = (typeof StatusCode)[keyof typeof StatusCode];
+
+/** One request in flight, seen from the server. */
+export type ServerCall = {
+  /** For example `/etcdserverpb.KV/Put`. */
+  readonly path: string;
+  /** The first value of a request header (lower-case name; `-bin` values are still base64), or undefined. */
+  header(name: string): string | undefined;
+  /** Common name of the verified client certificate, or undefined. */
+  readonly clientCommonName: string | undefined;
+  /** Address of the client, for logs. */
+  readonly remoteAddress: string;
+  /** False once the client has cancelled, the deadline has passed or the call is finished: sending is then a no-op. */
+  readonly open: boolean;
+  /**
+   * Sends one message. The bytes are copied or written before it returns, so the caller may reuse them.
+   * Returns false when more is buffered than the peer's window takes: wait for `StreamHandler.onDrain`.
+   */
+  send(message: Uint8Array): boolean;
+  /** Ends the call: `ok` by default. A unary method sends exactly one message before an `ok`. */
+  finish(code?: StatusCode, message?: string): void;
+};
+
+/** What a streaming method does with what the client does. Every callback runs on the event loop, never nested. */
+export type StreamHandler = {
+  /** One whole message. The bytes are valid only until the callback returns: copy what is kept. */
+  onMessage(message: Uint8Array): void;
+  /** The client will send no more. */
+  onHalfClose(): void;
+  /** The call is over, for whatever reason, `finish` included; release everything. Called exactly once. */
+  onClose(): void;
+  /** The buffered bytes have gone out after `send` returned false. */
+  onDrain(): void;
+};
+
+export type Method =
+  /** `request` is valid only until `handle` returns: copy what is kept. The answer may come later. */
+  | {
+      readonly kind: "unary";
+      readonly path: string;
+      handle(request: Uint8Array, call: ServerCall): void;
+      onClose?(call: ServerCall): void;
+    }
+  | { readonly kind: "stream"; readonly path: string; open(call: ServerCall): StreamHandler };
