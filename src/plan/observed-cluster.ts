@@ -1,0 +1,67 @@
+/**
+ * The cluster as found: facts gathered by providers (machines, units, certificates) and through the members' public
+ * API (membership), as plain values. `null` means looked for and not there; a fact that could not be gathered is in
+ * `problems`.
+ */
+import type { Attributes } from "./resource.ts";
+
+/** A process or service on a machine: an agent, a load balancer, a worker. */
+export type ObservedUnit = {
+  readonly name: string;
+  readonly running: boolean;
+  readonly pid: number | null;
+  /** SHA-256 over the unit's definition (arguments, environment, files) as it was last put there. */
+  readonly definitionDigest: string;
+};
+
+export type ObservedMachine = {
+  readonly name: string;
+  readonly address: string;
+  /** Lineage label found on the machine: tells our own from a stranger's. */
+  readonly lineage: string;
+  readonly generation: number;
+  /** Whether the agent's data directory holds anything. */
+  readonly hasData: boolean;
+  readonly units: readonly ObservedUnit[];
+};
+
+export type ObservedCertificate = {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly subjectAltNames: readonly string[];
+  readonly notAfter: string;
+};
+
+export type ObservedMember = {
+  readonly id: string;
+  /** Empty for a member that was added but has never started. */
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  readonly learner: boolean;
+  /** Answered a serializable and, for voters, a linearizable read. */
+  readonly healthy: boolean;
+  readonly leader: boolean;
+  readonly raftIndex: number | null;
+  readonly raftTerm: number | null;
+  readonly dbSizeBytes: number | null;
+};
+
+export type ObservedMembership = {
+  readonly clusterId: string;
+  readonly members: readonly ObservedMember[];
+  /** Voters that are on their way out in a joint change; empty otherwise. */
+  readonly votersOutgoing: readonly string[];
+  readonly hasLeader: boolean;
+};
+
+export type ObservedCluster = {
+  readonly machines: readonly ObservedMachine[];
+  readonly authority: ObservedCertificate | null;
+  readonly certificates: readonly ObservedCertificate[];
+  /** null when no member answered at all. */
+  readonly membership: ObservedMembership | null;
+  /** Backends the load balancer serves, by master name. */
+  readonly backends: readonly { readonly name: string; readonly attributes: Attributes }[];
+  readonly problems: readonly { readonly subject: string; readonly message: string }[];
+};

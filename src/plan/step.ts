@@ -1,0 +1,56 @@
+/**
+ * Every change that haplan can make to the world, as one tagged union. A step is a value: it names what is to be done
+ * and to what, and carries all that apply needs to do it, so that apply decides nothing.
+ */
+import type { ResourceAddress } from "./resource.ts";
+
+export type StepAction =
+  | { readonly kind: "createAuthority" }
+  /** Issue or reissue; `profile` says what the certificate may do. */
+  | {
+      readonly kind: "issueCertificate";
+      readonly name: string;
+      readonly profile: "member" | "client";
+      readonly commonName: string;
+      readonly subjectAltNames: readonly string[];
+    }
+  | { readonly kind: "createMachine"; readonly machine: string; readonly address: string; readonly generation: number }
+  | { readonly kind: "destroyMachine"; readonly machine: string }
+  /** Put the agent there and start it. `initialCluster` lists the members it starts with, by name. */
+  | {
+      readonly kind: "startAgent";
+      readonly member: string;
+      readonly clusterState: "new" | "existing";
+      readonly initialCluster: readonly { readonly name: string; readonly peerUrl: string }[];
+    }
+  /** The agent's configuration changed: put it there and restart, one member at a time. */
+  | { readonly kind: "updateAgent"; readonly member: string }
+  /** The agent is down but its data is there: start it as it was. */
+  | { readonly kind: "restartAgent"; readonly member: string }
+  | { readonly kind: "stopAgent"; readonly member: string }
+  /** Wait until these voters have a leader and answer a linearizable read. */
+  | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
+  | { readonly kind: "addLearner"; readonly member: string; readonly peerUrl: string }
+  | { readonly kind: "awaitCatchUp"; readonly member: string; readonly maxLagEntries: number }
+  /** One joint change from one odd set of voters to another. Names, sorted. */
+  | { readonly kind: "changeVoters"; readonly from: readonly string[]; readonly to: readonly string[] }
+  /** Forget a member that does not vote. */
+  | { readonly kind: "removeMember"; readonly member: string; readonly memberId: string }
+  | { readonly kind: "moveLeader"; readonly from: string; readonly to: string }
+  | { readonly kind: "startLoadBalancer"; readonly backends: readonly string[] }
+  | { readonly kind: "updateLoadBalancer"; readonly backends: readonly string[] }
+  | { readonly kind: "stopLoadBalancer" }
+  | { readonly kind: "startWorker"; readonly worker: string }
+  | { readonly kind: "stopWorker"; readonly worker: string };
+
+export type Step = {
+  /** Stable within a plan, derived from the action: `startAgent:m1`. */
+  readonly id: string;
+  /** One line for people: `start agent m1`. */
+  readonly title: string;
+  readonly action: StepAction;
+  /** Resources this step brings to their wanted (or absent) condition. */
+  readonly addresses: readonly ResourceAddress[];
+  /** Ids of steps that must be done before. */
+  readonly after: readonly string[];
+};

@@ -1,0 +1,64 @@
+/**
+ * The port between haplan and machines, whatever they are: a folder with processes on this machine, a host over ssh,
+ * an instance in a cloud. A machine is a place where files can be put and units can run; agents, load balancers and
+ * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
+ */
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { ObservedMachine } from "../plan/observed-cluster.ts";
+
+export type MachineIdentity = {
+  readonly name: string;
+  readonly address: string;
+  readonly zone: string | null;
+  /** Label put on the machine, so that it can be found again when the state is lost. */
+  readonly lineage: string;
+  readonly generation: number;
+};
+
+export type UnitFile = {
+  /** Relative to the unit's folder on the machine, for example `tls/server.key`. */
+  readonly path: string;
+  readonly content: string | Uint8Array;
+  readonly mode: number;
+};
+
+/** Placeholders that a provider fills in inside `arguments` and text files. */
+export const unitFolderPlaceholder = "@UNIT@";
+export const dataFolderPlaceholder = "@DATA@";
+
+export type UnitDefinition = {
+  readonly name: string;
+  /** What to run: one of haplan's own programs, or a system program found on the machine's path. */
+  readonly program:
+    | { readonly kind: "haplan"; readonly command: string }
+    | { readonly kind: "system"; readonly command: string };
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly files: readonly UnitFile[];
+  /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
+  readonly listens: readonly string[];
+};
+
+export type Provider = {
+  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. */
+  observe(lineage: string | null, names: readonly string[]): Promise<readonly ObservedMachine[]>;
+  /** Says before anything is changed what would go wrong: ports taken, folders that cannot be written, programs missing. */
+  preflight(request: {
+    readonly machines: readonly MachineIdentity[];
+    readonly units: readonly UnitDefinition[];
+  }): Promise<readonly Diagnostic[]>;
+  createMachine(machine: MachineIdentity): Promise<void>;
+  /** Stops its units and removes everything on it, data included. */
+  destroyMachine(name: string): Promise<void>;
+  /** Writes the unit's files and makes it run with exactly this definition; restarts it when the definition changed. Returns its pid. */
+  startUnit(machine: string, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;
+  /** SIGTERM (a leader hands over first), then SIGKILL after `graceMs`. No error when it is not running. */
+  stopUnit(machine: string, unit: string, graceMs: number): Promise<void>;
+  /** Stops the unit and removes its files. */
+  removeUnit(machine: string, unit: string): Promise<void>;
+  /** The last lines of the unit's log, for error messages. */
+  unitLog(machine: string, unit: string, lines: number): Promise<string>;
+};
+
+/** SHA-256 over everything that makes the unit what it is, in a canonical form. Implemented in unit-digest.ts. */
+export type UnitDigest = (unit: UnitDefinition) => string;

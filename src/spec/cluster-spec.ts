@@ -1,0 +1,54 @@
+/**
+ * The cluster as asked for: what `cluster.yaml` means once it is parsed, checked and every default is filled in.
+ * Nothing here is optional except what is truly absent.
+ */
+export type MemberCount = 3 | 5 | 7;
+
+export type MasterSpec = {
+  readonly name: string;
+  /** Failure domain; masters are spread over zones. */
+  readonly zone: string | null;
+  /** IP address or host name, without port. */
+  readonly address: string;
+};
+
+export type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
+
+/** `embedded` is our own TCP proxy; `haproxy` is the real one, configured from a template. */
+export type LoadBalancerSpec = {
+  readonly type: "embedded" | "haproxy";
+  readonly address: string;
+  /** Ports that clients connect to; the first is the control plane's endpoint. */
+  readonly ports: readonly number[];
+};
+
+export type ControlPlaneSpec = {
+  readonly members: MemberCount;
+  /** What runs on each master: our Raft agent, or a real etcd. */
+  readonly engine: "agent" | "etcd";
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly tls: { readonly enabled: boolean };
+  readonly electionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly masters: readonly MasterSpec[];
+};
+
+export type PolicySpec = {
+  /** A learner is promoted only when it is at most this many entries behind the leader. */
+  readonly maxLearnerLagEntries: number;
+  /** How many good answers in a row make a member healthy. */
+  readonly healthSamples: number;
+  readonly joinTimeoutMs: number;
+};
+
+export type ProviderSpec = { readonly type: "local" };
+
+export type ClusterSpec = {
+  readonly name: string;
+  readonly provider: ProviderSpec;
+  readonly controlPlane: ControlPlaneSpec;
+  readonly workers: readonly WorkerSpec[];
+  readonly loadBalancer: LoadBalancerSpec;
+  readonly policy: PolicySpec;
+};
