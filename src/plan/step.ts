@@ -4,6 +4,15 @@
  */
 import type { ResourceAddress } from "./resource.ts";
 
+/** A member in a step. `memberId` is null for one that this plan adds: its id is known once it is added. */
+export type MemberRef = { readonly name: string; readonly memberId: string | null };
+
+/** What an agent starts with; etcd's `--initial-cluster` and `--initial-cluster-state`. */
+export type JoinFacts = {
+  readonly clusterState: "new" | "existing";
+  readonly initialCluster: readonly { readonly name: string; readonly peerUrl: string }[];
+};
+
 export type StepAction =
   | { readonly kind: "createAuthority" }
   /** Issue or reissue; `profile` says what the certificate may do. */
@@ -14,34 +23,39 @@ export type StepAction =
       readonly commonName: string;
       readonly subjectAltNames: readonly string[];
     }
-  | { readonly kind: "createMachine"; readonly machine: string; readonly address: string; readonly generation: number }
-  | { readonly kind: "destroyMachine"; readonly machine: string }
-  /** Put the agent there and start it. `initialCluster` lists the members it starts with, by name. */
   | {
-      readonly kind: "startAgent";
-      readonly member: string;
-      readonly clusterState: "new" | "existing";
-      readonly initialCluster: readonly { readonly name: string; readonly peerUrl: string }[];
+      readonly kind: "createMachine";
+      readonly machine: string;
+      readonly address: string;
+      readonly zone: string | null;
+      readonly generation: number;
     }
+  | { readonly kind: "destroyMachine"; readonly machine: string }
+  /** Put the agent there and start it. */
+  | { readonly kind: "startAgent"; readonly member: string; readonly join: JoinFacts }
   /** The agent's configuration changed: put it there and restart, one member at a time. */
-  | { readonly kind: "updateAgent"; readonly member: string }
+  | { readonly kind: "updateAgent"; readonly member: string; readonly join: JoinFacts }
   /** The agent is down but its data is there: start it as it was. */
-  | { readonly kind: "restartAgent"; readonly member: string }
+  | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts }
   | { readonly kind: "stopAgent"; readonly member: string }
-  /** Wait until these voters have a leader and answer a linearizable read. */
+  /** Wait until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
   | { readonly kind: "addLearner"; readonly member: string; readonly peerUrl: string }
   | { readonly kind: "awaitCatchUp"; readonly member: string; readonly maxLagEntries: number }
-  /** One joint change from one odd set of voters to another. Names, sorted. */
-  | { readonly kind: "changeVoters"; readonly from: readonly string[]; readonly to: readonly string[] }
+  /** One joint change from one set of voters to another, odd one. Sorted by name. */
+  | { readonly kind: "changeVoters"; readonly from: readonly MemberRef[]; readonly to: readonly MemberRef[] }
   /** Forget a member that does not vote. */
   | { readonly kind: "removeMember"; readonly member: string; readonly memberId: string }
-  | { readonly kind: "moveLeader"; readonly from: string; readonly to: string }
+  | { readonly kind: "moveLeader"; readonly from: MemberRef; readonly to: MemberRef }
   | { readonly kind: "startLoadBalancer"; readonly backends: readonly string[] }
   | { readonly kind: "updateLoadBalancer"; readonly backends: readonly string[] }
   | { readonly kind: "stopLoadBalancer" }
   | { readonly kind: "startWorker"; readonly worker: string }
-  | { readonly kind: "stopWorker"; readonly worker: string };
+  | { readonly kind: "stopWorker"; readonly worker: string }
+  /** Nothing to do in the world: write into the state what was found there, or forget what is gone. */
+  | { readonly kind: "recordState" }
+  /** The last step of destroy: CA and certificates are removed. */
+  | { readonly kind: "removeAuthority" };
 
 export type Step = {
   /** Stable within a plan, derived from the action: `startAgent:m1`. */

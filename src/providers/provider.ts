@@ -5,6 +5,14 @@
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ObservedMachine } from "../plan/observed-cluster.ts";
+import type { UnitDefinition } from "../units/unit-definition.ts";
+
+export {
+  dataFolderPlaceholder,
+  type UnitDefinition,
+  type UnitFile,
+  unitFolderPlaceholder,
+} from "../units/unit-definition.ts";
 
 export type MachineIdentity = {
   readonly name: string;
@@ -13,30 +21,6 @@ export type MachineIdentity = {
   /** Label put on the machine, so that it can be found again when the state is lost. */
   readonly lineage: string;
   readonly generation: number;
-};
-
-export type UnitFile = {
-  /** Relative to the unit's folder on the machine, for example `tls/server.key`. */
-  readonly path: string;
-  readonly content: string | Uint8Array;
-  readonly mode: number;
-};
-
-/** Placeholders that a provider fills in inside `arguments` and text files. */
-export const unitFolderPlaceholder = "@UNIT@";
-export const dataFolderPlaceholder = "@DATA@";
-
-export type UnitDefinition = {
-  readonly name: string;
-  /** What to run: one of haplan's own programs, or a system program found on the machine's path. */
-  readonly program:
-    | { readonly kind: "haplan"; readonly command: string }
-    | { readonly kind: "system"; readonly command: string };
-  readonly arguments: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly files: readonly UnitFile[];
-  /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
-  readonly listens: readonly string[];
 };
 
 export type Provider = {

@@ -1,0 +1,97 @@
+/**
+ * What apply needs from the world, as parameters. The real ones are put together by `cmd/haplan`; tests script a
+ * whole world in memory. Every act is idempotent: done again after a crash it finds what it did the first time.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { JournalRecord } from "../plan/journal-record.ts";
+import type { ObservedCertificate, ObservedMembership } from "../plan/observed-cluster.ts";
+import type { State } from "../plan/state.ts";
+import type { Provider } from "../providers/provider.ts";
+import type { ApplyListener } from "./apply-event.ts";
+
+export type TlsMaterial = { readonly caPem: string; readonly certificatePem: string; readonly keyPem: string };
+
+export type CertificateRequest = {
+  readonly name: string;
+  /** `member`: server and client use; `client`: client use only. */
+  readonly profile: "member" | "client";
+  readonly commonName: string;
+  /** IP addresses and DNS names, told apart by their form. */
+  readonly subjectAltNames: readonly string[];
+};
+
+/** The cluster's own certificate authority and what it has issued; keys stay behind this port except in `material`. */
+export type Authority = {
+  observe(): Promise<{
+    readonly authority: ObservedCertificate | null;
+    readonly certificates: readonly ObservedCertificate[];
+  }>;
+  /** Makes the CA, or returns the one that is there. */
+  createAuthority(commonName: string): Promise<ObservedCertificate>;
+  /** Issues, or returns the present one when it has the same names and is not about to expire. */
+  issue(request: CertificateRequest): Promise<ObservedCertificate>;
+  /** @throws HaplanError `pki/unknown-certificate` */
+  material(name: string): Promise<TlsMaterial>;
+  /** Forgets one certificate and its key; no error when there is none. */
+  removeCertificate(name: string): Promise<void>;
+  /** Removes the CA, all certificates and their keys. */
+  removeAuthority(): Promise<void>;
+};
+
+/** A connection to a cluster through any of its members; requests go to whichever answers. */
+export type ControlPlane = {
+  /** Asks every endpoint; null when none of them answered within the timeout. Never throws for an endpoint that is down. */
+  observe(): Promise<ObservedMembership | null>;
+  /** Adds a learner, or returns the learner that already has this peer URL. A dead voter may have the same URL. */
+  addLearner(request: { readonly name: string; readonly peerUrl: string }): Promise<{ readonly memberId: string }>;
+  /** How far a learner's log is behind the leader's; null while it does not answer. */
+  learnerLag(memberId: string): Promise<number | null>;
+  /**
+   * One joint change; returns once the final configuration is in force. Voters of `from` that are not in `to` no longer
+   * vote, but are members (learners) until `removeMember`. Does nothing when `to` is in force already.
+   * @throws HaplanError `control-plane/voters-moved` when the voters are neither `from` nor `to`.
+   */
+  changeVoters(request: { readonly from: readonly string[]; readonly to: readonly string[] }): Promise<void>;
+  /** Forgets a member that does not vote; no error when it is gone already. */
+  removeMember(memberId: string): Promise<void>;
+  /** Returns once `memberId` leads. */
+  moveLeader(memberId: string): Promise<void>;
+  /** One write through any member, for the write probe. Rejects when it is not acknowledged within `timeoutMs`. */
+  put(key: string, value: string, timeoutMs: number): Promise<void>;
+  close(): void;
+};
+
+/** `endpoints` are client URLs; `tls` is null when TLS is off. */
+export type ConnectControlPlane = (request: {
+  readonly endpoints: readonly string[];
+  readonly tls: TlsMaterial | null;
+}) => ControlPlane;
+
+export type StateStore = {
+  read(): Promise<State | null>;
+  /** Atomic and fsynced. @throws HaplanError when the stored serial or lineage is not the one this one follows. */
+  write(state: State): Promise<void>;
+  /** After destroy: nothing is left to remember. */
+  remove(): Promise<void>;
+};
+
+export type Journal = {
+  /** All records, oldest first; a torn last line is dropped. */
+  read(): Promise<readonly JournalRecord[]>;
+  /** Appended and fsynced when it returns. `sequence` and `at` are filled in. */
+  append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
+  /** After an apply that went through: the journal starts anew. */
+  clear(): Promise<void>;
+};
+
+export type ApplyPorts = {
+  readonly provider: Provider;
+  readonly authority: Authority;
+  readonly connect: ConnectControlPlane;
+  readonly stateStore: StateStore;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** A fresh random lineage, asked for once in a cluster's life. */
+  readonly newLineage: () => string;
+  readonly emit: ApplyListener;
+};

@@ -1,0 +1,22 @@
+/**
+ * One line of the journal: intent before each act, outcome after it. Kept beside the state; appended and fsynced
+ * before apply goes on. An intent without an outcome is what a killed apply left behind.
+ */
+import type { Json } from "./resource.ts";
+import type { StepAction } from "./step.ts";
+
+export type JournalRecord = {
+  /** Counts from 1 within a journal. */
+  readonly sequence: number;
+  readonly planId: string;
+  readonly stepId: string;
+  readonly phase: "intent" | "done" | "failed";
+  /** Wall time, ISO 8601. */
+  readonly at: string;
+  /** With `intent`. */
+  readonly action?: StepAction;
+  /** With `done`: facts that only the act could tell, such as a member id. Never secrets. */
+  readonly result?: { readonly [name: string]: Json };
+  /** With `failed`. */
+  readonly error?: string;
+};

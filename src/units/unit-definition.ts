@@ -1,0 +1,35 @@
+/**
+ * What runs on a machine, as a value: program, arguments, environment, files. Built purely from the spec; secrets are
+ * added as files by apply, so that a definition can be compared, digested and shown.
+ */
+export type UnitFile = {
+  /** Relative to the unit's folder on the machine, for example `tls/server.key`. */
+  readonly path: string;
+  readonly content: string | Uint8Array;
+  readonly mode: number;
+};
+
+/** Placeholders that a provider fills in inside `arguments`, `environment` and text files. */
+export const unitFolderPlaceholder = "@UNIT@";
+export const dataFolderPlaceholder = "@DATA@";
+
+export type UnitDefinition = {
+  readonly name: string;
+  /** What to run: one of haplan's own programs, or a system program found on the machine's path. */
+  readonly program:
+    | { readonly kind: "haplan"; readonly command: string }
+    | { readonly kind: "system"; readonly command: string };
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly files: readonly UnitFile[];
+  /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
+  readonly listens: readonly string[];
+};
+
+/** Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
+export const agentUnitName = "agent";
+export const loadBalancerUnitName = "load-balancer";
+export const workerUnitName = "worker";
+
+/** Where apply puts certificates inside a unit's folder. */
+export const tlsPaths = { authority: "tls/ca.crt", certificate: "tls/tls.crt", key: "tls/tls.key" } as const;
