@@ -1,0 +1,147 @@
+import { describe, expect, test } from "vitest";
+import { createAgentConfig } from "./agent-config.ts";
+import { parseDurationMs } from "./flag-values.ts";
+import { readSettings, SettingsError } from "./read-settings.ts";
+
+const noFiles = (path: string): string => {
+  throw new Error(`no file ${path}`);
+};
+
+const read = (argv: string[], environment: Record<string, string> = {}, file?: string) =>
+  readSettings(argv, environment, file === undefined ? noFiles : () => file);
+
+const config = (argv: string[], environment: Record<string, string> = {}, file?: string) =>
+  createAgentConfig(read(argv, environment, file));
+
+describe("createAgentConfig", () => {
+  test("fills in etcd's defaults", () => {
+    const defaults = config([]);
+    expect(defaults).toMatchObject({
+      name: "default",
+      dataDir: "default.etcd",
+      walDir: "default.etcd/member/wal",
+      heartbeatIntervalMs: 100,
+      electionTimeoutMs: 1000,
+      snapshotCount: 10_000,
+      quotaBackendBytes: 2 * 1024 ** 3,
+      maxRequestBytes: 1_572_864,
+      keepalive: { minTimeMs: 5000, intervalMs: 7_200_000, timeoutMs: 20_000 },
+      autoCompaction: { mode: "off" },
+      clientTls: null,
+      preVote: true,
+    });
+    expect(defaults.initialCluster).toEqual([{ name: "default", peerUrls: ["http://localhost:2380"] }]);
+  });
+
+  test("reads flags with one dash or two, with = or without", () => {
+    const given = config([
+      "-name",
+      "m1",
+      "--data-dir=/d",
+      "--initial-cluster",
+      "m1=http://localhost:2380",
+      "--pre-vote=false",
+    ]);
+    expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
+  });
+
+  test("gathers the URLs of a name that stands twice in --initial-cluster", () => {
+    const given = config([
+      "--initial-cluster=default=http://b:2380,default=http://a:2380",
+      "--initial-advertise-peer-urls=http://a:2380,http://b:2380",
+    ]);
+    expect(given.initialCluster).toEqual([{ name: "default", peerUrls: ["http://a:2380", "http://b:2380"] }]);
+  });
+
+  test.each([
+    ["0", "periodic", { mode: "off" }],
+    ["2", "periodic", { mode: "periodic", retentionMs: 7_200_000 }],
+    ["30m", "periodic", { mode: "periodic", retentionMs: 1_800_000 }],
+    ["1000", "revision", { mode: "revision", revisions: 1000 }],
+  ])("reads --auto-compaction-retention=%s in mode %s", (retention, mode, expected) => {
+    const given = config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]);
+    expect(given.autoCompaction).toEqual(expected);
+  });
+
+  test.each([
+    [["--snapshot-count=many"], '--snapshot-count="many" is wrong: expected a whole number'],
+    [["--listen-client-urls=localhost:2379"], "expected a comma-separated list of URLs"],
+    [["--initial-cluster-state=old"], "expected new or existing"],
+    [["--heartbeat-interval=500"], "must be at least five times --heartbeat-interval=500"],
+    [["--election-timeout=60000"], "at most 50000 ms"],
+    [["--initial-cluster=other=http://localhost:2380"], 'does not name this member "default"'],
+    [["--initial-cluster=default=http://elsewhere:2380"], "make them equal"],
+    [["--cert-file=/c"], "--cert-file and --key-file go together"],
+    [["--listen-peer-urls=https://localhost:2380"], "has an https URL but no certificate"],
+    [["--auto-compaction-retention=soon"], "expected hours or a duration"],
+    [["--snapshot-cont=1"], "is not a known flag"],
+    [["--snapshot"], "needs a value"],
+    [["data"], "is not a flag"],
+    [["--force-new-cluster=true"], "throwing away the other members"],
+    [["--unsafe-no-fsync=true"], "an acknowledged write is always on disk"],
+  ])("refuses %j by name", (argv, message) => {
+    expect(() => config(argv)).toThrow(SettingsError);
+    expect(() => config(argv)).toThrow(message);
+  });
+});
+
+describe("readSettings", () => {
+  test("reads ETCD_ variables and tells of unknown ones", () => {
+    const settings = read([], { ETCD_NAME: "m2", ETCD_WHATEVER: "1", PATH: "/bin" });
+    expect(settings.values.get("name")).toBe("m2");
+    expect(settings.notices).toEqual(["unrecognized environment variable ETCD_WHATEVER"]);
+  });
+
+  test("refuses a flag that is also set by its variable", () => {
+    expect(() => read(["--name=a"], { ETCD_NAME: "b" })).toThrow("--name and ETCD_NAME are both set");
+  });
+
+  test("says which flags have no effect", () => {
+    const settings = read(["--enable-v2=true", "--experimental-initial-corrupt-check=true", "--logger=zap"]);
+    expect(settings.notices).toHaveLength(3);
+  });
+
+  test("takes everything from the configuration file and nothing else", () => {
+    const file = `
+name: m3
+initial-cluster: m3=http://localhost:2380
+grpc-keepalive-min-time: 7000000000
+client-transport-security:
+  cert-file: /c
+  key-file: /k
+  trusted-ca-file: /ca
+  client-cert-auth: true
+`;
+    const given = config(["--config-file=/etc/e.yaml", "--name=ignored"], { ETCD_NAME: "ignored" }, file);
+    expect(given.name).toBe("m3");
+    expect(given.keepalive.minTimeMs).toBe(7000);
+    expect(given.clientTls).toMatchObject({
+      certFile: "/c",
+      keyFile: "/k",
+      trustedCaFile: "/ca",
+      requireClientCertificate: true,
+    });
+  });
+
+  test("names the key of the configuration file that is wrong", () => {
+    expect(() => config(["--config-file=/e.yaml"], {}, "snapshot-count: lots\n")).toThrow(
+      '/e.yaml: snapshot-count="lots" is wrong',
+    );
+  });
+});
+
+describe("parseDurationMs", () => {
+  test.each([
+    ["0", 0],
+    ["5s", 5000],
+    ["1h30m", 5_400_000],
+    ["100ms", 100],
+    ["1.5s", 1500],
+    ["-2s", -2000],
+    ["5", null],
+    ["s", null],
+    ["5 s", null],
+  ])("reads %s", (text, expected) => {
+    expect(parseDurationMs(text)).toBe(expected);
+  });
+});

@@ -1,0 +1,256 @@
+/** What the agent is told to be: settings with defaults filled in, checked against each other. */
+
+import { type FlagValue, parseDurationMs, parseFlagValue } from "./flag-values.ts";
+import { flagsByName } from "./flags.ts";
+import { type Settings, SettingsError } from "./read-settings.ts";
+
+/** Certificate files of one listener. */
+export type TlsFiles = {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly trustedCaFile: string | null;
+  /** The other side must show a certificate of the trusted CA. */
+  readonly requireClientCertificate: boolean;
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  readonly maxVersion: "TLSv1.2" | "TLSv1.3";
+};
+
+export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
+
+export type AutoCompaction =
+  | { readonly mode: "off" }
+  | { readonly mode: "periodic"; readonly retentionMs: number }
+  | { readonly mode: "revision"; readonly revisions: number };
+
+export type AgentConfig = {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly walDir: string;
+  readonly listenClientUrls: readonly URL[];
+  readonly listenPeerUrls: readonly URL[];
+  readonly listenMetricsUrls: readonly URL[];
+  readonly advertiseClientUrls: readonly string[];
+  readonly advertisePeerUrls: readonly string[];
+  readonly initialCluster: readonly InitialMember[];
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  readonly snapshotCount: number;
+  readonly snapshotCatchupEntries: number;
+  readonly quotaBackendBytes: number;
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
+  readonly watchProgressNotifyIntervalMs: number;
+  readonly warningApplyDurationMs: number;
+  readonly strictReconfigCheck: boolean;
+  readonly preVote: boolean;
+  readonly maxLearners: number;
+  readonly autoCompaction: AutoCompaction;
+  readonly clientTls: TlsFiles | null;
+  readonly peerTls: TlsFiles | null;
+  readonly corsOrigins: readonly string[];
+  readonly hostWhitelist: readonly string[];
+  readonly logLevel: string;
+  readonly logOutputs: readonly string[];
+  readonly extensiveMetrics: boolean;
+};
+
+const gibibyte = 1024 ** 3;
+
+/** @throws SettingsError naming the flag that is wrong and what to write instead. */
+export function createAgentConfig(settings: Settings): AgentConfig {
+  const read = new SettingReader(settings.values);
+  const name = read.text("name");
+  const dataDir = read.text("data-dir") || `${name}.etcd`;
+  const advertisePeerUrls = read.urls("initial-advertise-peer-urls").map(urlText);
+  const config: AgentConfig = {
+    name,
+    dataDir,
+    walDir: read.text("wal-dir") || `${dataDir}/member/wal`,
+    listenClientUrls: read.urls("listen-client-urls"),
+    listenPeerUrls: read.urls("listen-peer-urls"),
+    listenMetricsUrls: read.urls("listen-metrics-urls"),
+    advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
+    advertisePeerUrls,
+    initialCluster: readInitialCluster(read.text("initial-cluster"), name, advertisePeerUrls),
+    initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
+    initialClusterToken: read.text("initial-cluster-token"),
+    heartbeatIntervalMs: read.number("heartbeat-interval"),
+    electionTimeoutMs: read.number("election-timeout"),
+    snapshotCount: read.number("snapshot-count"),
+    snapshotCatchupEntries: read.number("snapshot-catchup-entries"),
+    quotaBackendBytes: read.number("quota-backend-bytes") || 2 * gibibyte,
+    maxTxnOps: read.number("max-txn-ops"),
+    maxRequestBytes: read.number("max-request-bytes"),
+    maxConcurrentStreams: read.number("max-concurrent-streams"),
+    keepalive: {
+      minTimeMs: read.number("grpc-keepalive-min-time"),
+      intervalMs: read.number("grpc-keepalive-interval"),
+      timeoutMs: read.number("grpc-keepalive-timeout"),
+    },
+    watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
+    warningApplyDurationMs: read.number("warning-apply-duration"),
+    strictReconfigCheck: read.flag("strict-reconfig-check"),
+    preVote: read.flag("pre-vote"),
+    maxLearners: read.number("max-learners"),
+    autoCompaction: readAutoCompaction(read),
+    clientTls: readTls(read, ""),
+    peerTls: readTls(read, "peer-"),
+    corsOrigins: read.list("cors"),
+    hostWhitelist: read.list("host-whitelist"),
+    logLevel: read.oneOf("log-level", ["debug", "info", "warn", "error", "panic", "fatal"]),
+    logOutputs: read.list("log-outputs"),
+    extensiveMetrics: read.oneOf("metrics", ["basic", "extensive"]) === "extensive",
+  };
+  checkTogether(config);
+  return config;
+}
+
+/** Reads typed values; a flag that was not given has its default. */
+class SettingReader {
+  readonly #values: ReadonlyMap<string, FlagValue>;
+
+  constructor(values: ReadonlyMap<string, FlagValue>) {
+    this.#values = values;
+  }
+
+  text(name: string): string {
+    return this.#read(name) as string;
+  }
+
+  number(name: string): number {
+    return this.#read(name) as number;
+  }
+
+  flag(name: string): boolean {
+    return this.#read(name) as boolean;
+  }
+
+  list(name: string): readonly string[] {
+    return this.#read(name) as readonly string[];
+  }
+
+  urls(name: string): readonly URL[] {
+    return this.#read(name) as readonly URL[];
+  }
+
+  oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    const text = this.text(name);
+    const choice = choices.find((candidate) => candidate === text);
+    if (choice === undefined) throw new SettingsError(`--${name}="${text}" is wrong: expected ${choices.join(" or ")}`);
+    return choice;
+  }
+
+  #read(name: string): FlagValue {
+    const given = this.#values.get(name);
+    if (given !== undefined) return given;
+    const definition = flagsByName.get(name);
+    if (definition === undefined) throw new SettingsError(`--${name} has no definition`);
+    const parsed = parseFlagValue(definition.kind, definition.defaultValue);
+    if ("expected" in parsed) throw new SettingsError(`--${name} has a wrong default`);
+    return parsed.value;
+  }
+}
+
+/** `name=url,name=url`; a name that stands twice has two URLs. */
+function readInitialCluster(text: string, name: string, advertisePeerUrls: readonly string[]): InitialMember[] {
+  if (text === "") return [{ name, peerUrls: advertisePeerUrls }];
+  const members = new Map<string, string[]>();
+  for (const piece of text.split(",").map((part) => part.trim())) {
+    const equals = piece.indexOf("=");
+    const url = piece.slice(equals + 1);
+    if (equals < 1 || !URL.canParse(url)) {
+      throw new SettingsError(
+        `--initial-cluster has "${piece}": expected name=url, for example m1=https://10.0.0.1:2380`,
+      );
+    }
+    const memberName = piece.slice(0, equals);
+    members.set(memberName, [...(members.get(memberName) ?? []), urlText(new URL(url))]);
+  }
+  return [...members].map(([memberName, peerUrls]) => ({ name: memberName, peerUrls: peerUrls.sort() }));
+}
+
+function urlText(url: URL): string {
+  return url.href.replace(/\/$/, "");
+}
+
+/** For `periodic` a bare number counts hours, for `revision` it counts revisions. */
+function readAutoCompaction(read: SettingReader): AutoCompaction {
+  const mode = read.oneOf("auto-compaction-mode", ["periodic", "revision"]);
+  const retention = read.text("auto-compaction-retention");
+  const bare = /^\d+$/.test(retention) ? Number(retention) : null;
+  if (bare === 0) return { mode: "off" };
+  if (mode === "revision") {
+    if (bare === null)
+      throw new SettingsError(`--auto-compaction-retention="${retention}" is wrong: expected a number`);
+    return { mode, revisions: bare };
+  }
+  const retentionMs = bare === null ? parseDurationMs(retention) : bare * 3_600_000;
+  if (retentionMs === null || retentionMs < 0) {
+    throw new SettingsError(
+      `--auto-compaction-retention="${retention}" is wrong: expected hours or a duration such as 30m`,
+    );
+  }
+  return retentionMs === 0 ? { mode: "off" } : { mode, retentionMs };
+}
+
+function readTls(read: SettingReader, prefix: "" | "peer-"): TlsFiles | null {
+  const certFile = read.text(`${prefix}cert-file`);
+  const keyFile = read.text(`${prefix}key-file`);
+  const trustedCaFile = read.text(`${prefix}trusted-ca-file`) || null;
+  if (certFile === "" && keyFile === "") return null;
+  if (certFile === "" || keyFile === "") {
+    throw new SettingsError(`--${prefix}cert-file and --${prefix}key-file go together; one of them is missing`);
+  }
+  const requireClientCertificate = read.flag(`${prefix}client-cert-auth`);
+  if (requireClientCertificate && trustedCaFile === null) {
+    throw new SettingsError(`--${prefix}client-cert-auth needs --${prefix}trusted-ca-file`);
+  }
+  const minVersion = tlsVersion(read.text("tls-min-version"), "TLSv1.2", "tls-min-version");
+  const maxVersion = tlsVersion(read.text("tls-max-version"), "TLSv1.3", "tls-max-version");
+  return { certFile, keyFile, trustedCaFile, requireClientCertificate, minVersion, maxVersion };
+}
+
+function tlsVersion(text: string, whenEmpty: "TLSv1.2" | "TLSv1.3", flag: string): "TLSv1.2" | "TLSv1.3" {
+  if (text === "") return whenEmpty;
+  if (text === "TLS1.2") return "TLSv1.2";
+  if (text === "TLS1.3") return "TLSv1.3";
+  throw new SettingsError(`--${flag}="${text}" is wrong: expected TLS1.2 or TLS1.3`);
+}
+
+function checkTogether(config: AgentConfig): void {
+  const { heartbeatIntervalMs, electionTimeoutMs } = config;
+  if (config.name === "") throw new SettingsError("--name must not be empty");
+  if (heartbeatIntervalMs < 10) throw new SettingsError("--heartbeat-interval must be at least 10 ms");
+  if (electionTimeoutMs < 5 * heartbeatIntervalMs) {
+    throw new SettingsError(
+      `--election-timeout=${electionTimeoutMs} must be at least five times --heartbeat-interval=${heartbeatIntervalMs}`,
+    );
+  }
+  if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
+  if (config.snapshotCount < 1) throw new SettingsError("--snapshot-count must be at least 1");
+  const self = config.initialCluster.find((member) => member.name === config.name);
+  if (self === undefined) {
+    throw new SettingsError(
+      `--initial-cluster does not name this member "${config.name}"; add ${config.name}=URL to it`,
+    );
+  }
+  const same = [...self.peerUrls].sort().join() === [...config.advertisePeerUrls].sort().join();
+  if (!same) {
+    throw new SettingsError(
+      `--initial-cluster says "${config.name}" is at ${self.peerUrls.join()}, --initial-advertise-peer-urls says ${config.advertisePeerUrls.join()}; make them equal`,
+    );
+  }
+  for (const [flag, urls, tls] of [
+    ["listen-client-urls", config.listenClientUrls, config.clientTls],
+    ["listen-peer-urls", config.listenPeerUrls, config.peerTls],
+  ] as const) {
+    if (urls.length === 0) throw new SettingsError(`--${flag} must not be empty`);
+    if (tls === null && urls.some((url) => url.protocol === "https:")) {
+      throw new SettingsError(`--${flag} has an https URL but no certificate is given`);
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Every flag of etcd that a unit file or manifest may pass, with its default and what we do with it. `used` flags
+ * shape the agent; `ignored` ones are accepted so that an existing unit works with the binary swapped, and the log
+ * says that they have no effect. Names and defaults follow etcd 3.6.
+ */
+export type FlagKind = "string" | "boolean" | "integer" | "duration" | "urls" | "list";
+
+export type FlagDefinition = {
+  readonly name: string;
+  readonly kind: FlagKind;
+  readonly defaultValue: string;
+  readonly effect: "used" | "ignored";
+  readonly group: string;
+  readonly help: string;
+};
+
+type Row = readonly [name: string, kind: FlagKind, defaultValue: string, help: string];
+
+const used: Readonly<Record<string, readonly Row[]>> = {
+  Member: [
+    ["name", "string", "default", "Human-readable name for this member."],
+    ["data-dir", "string", "", "Path to the data directory (default '<name>.etcd')."],
+    ["wal-dir", "string", "", "Path to a dedicated folder for the log."],
+    ["listen-client-urls", "urls", "http://localhost:2379", "URLs to listen on for client traffic."],
+    ["listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for peer traffic."],
+    ["listen-metrics-urls", "urls", "", "URLs that serve only metrics and health checks."],
+    ["snapshot-count", "integer", "10000", "Applied entries after which the log is compacted."],
+    ["snapshot-catchup-entries", "integer", "5000", "Entries kept for slow followers when the log is compacted."],
+    ["heartbeat-interval", "integer", "100", "Time in milliseconds between heartbeats."],
+    ["election-timeout", "integer", "1000", "Time in milliseconds without a heartbeat until an election."],
+    ["quota-backend-bytes", "integer", "0", "Size of the database at which writes are refused; 0 means 2 GiB."],
+    ["max-txn-ops", "integer", "128", "Operations permitted in one transaction."],
+    ["max-request-bytes", "integer", "1572864", "Largest client request in bytes."],
+    ["max-concurrent-streams", "integer", "4294967295", "Concurrent streams that one client connection may open."],
+    ["grpc-keepalive-min-time", "duration", "5s", "Shortest interval at which a client may send pings."],
+    ["grpc-keepalive-interval", "duration", "2h", "Idle time after which the server pings a client."],
+    ["grpc-keepalive-timeout", "duration", "20s", "How long a ping may stay unanswered."],
+    ["watch-progress-notify-interval", "duration", "10m", "Interval of progress notifications on idle watches."],
+    ["warning-apply-duration", "duration", "100ms", "Applying for longer than this is logged."],
+  ],
+  Clustering: [
+    [
+      "initial-advertise-peer-urls",
+      "urls",
+      "http://localhost:2380",
+      "This member's peer URLs, as the others see them.",
+    ],
+    ["advertise-client-urls", "urls", "http://localhost:2379", "This member's client URLs, as clients see them."],
+    [
+      "initial-cluster",
+      "string",
+      "",
+      "Initial members, name=url,... (default '<name>=<initial-advertise-peer-urls>').",
+    ],
+    ["initial-cluster-state", "string", "new", "'new' to bootstrap, 'existing' to join."],
+    ["initial-cluster-token", "string", "etcd-cluster", "Keeps clusters with equal URLs apart."],
+    ["strict-reconfig-check", "boolean", "true", "Refuse membership changes that would lose the quorum."],
+    ["pre-vote", "boolean", "true", "Ask whether an election could be won before starting one."],
+    ["max-learners", "integer", "1", "Learners that etcd's own member API may add at once."],
+    ["auto-compaction-mode", "string", "periodic", "'periodic' or 'revision'."],
+    ["auto-compaction-retention", "string", "0", "What automatic compaction keeps; 0 turns it off."],
+  ],
+  Security: [
+    ["cert-file", "string", "", "Server certificate for clients."],
+    ["key-file", "string", "", "Key of the server certificate."],
+    ["trusted-ca-file", "string", "", "CA that client certificates are checked against."],
+    ["client-cert-auth", "boolean", "false", "Require client certificates."],
+    ["peer-cert-file", "string", "", "Certificate for peer traffic, both as server and as client."],
+    ["peer-key-file", "string", "", "Key of the peer certificate."],
+    ["peer-trusted-ca-file", "string", "", "CA that peer certificates are checked against."],
+    ["peer-client-cert-auth", "boolean", "false", "Require certificates from peers."],
+    ["tls-min-version", "string", "TLS1.2", "Oldest TLS version accepted."],
+    ["tls-max-version", "string", "", "Newest TLS version accepted."],
+  ],
+  "HTTP and logging": [
+    ["cors", "list", "*", "Origins allowed to call the JSON gateway."],
+    ["host-whitelist", "list", "*", "Host names allowed in plaintext HTTP requests."],
+    ["log-level", "string", "info", "debug, info, warn, error, panic or fatal."],
+    ["log-outputs", "list", "default", "stderr, stdout or file paths."],
+    ["metrics", "string", "basic", "'basic' or 'extensive'."],
+  ],
+};
+
+/** Accepted for the sake of existing units; each has no meaning here, or is a way of working that cannot be turned off. */
+const ignored: readonly Row[] = [
+  ["max-snapshots", "integer", "5", "Snapshots live in the database."],
+  ["max-wals", "integer", "5", "Old log segments are recycled."],
+  ["initial-election-tick-advance", "boolean", "true", "The first election does not wait."],
+  ["logger", "string", "zap", "One logger."],
+  ["log-format", "string", "json", "The log is JSON."],
+  ["enable-log-rotation", "boolean", "false", "Rotation is the system's."],
+  ["log-rotation-config-json", "string", "", "Rotation is the system's."],
+  ["debug", "boolean", "false", "Use --log-level=debug."],
+  ["backend-batch-interval", "duration", "0s", "The store chooses its batches."],
+  ["backend-batch-limit", "integer", "0", "The store chooses its batches."],
+  ["backend-bbolt-freelist-type", "string", "map", "The store is not bbolt."],
+  ["socket-reuse-port", "boolean", "false", "Not needed: restarts are quick."],
+  ["socket-reuse-address", "boolean", "false", "Always on."],
+  ["enable-v2", "boolean", "false", "The v2 API is gone."],
+  ["enable-pprof", "boolean", "false", "Not a Go program."],
+  ["enable-grpc-gateway", "boolean", "true", "The gateway is always on."],
+  ["v2-deprecation", "string", "", "The v2 API is gone."],
+  ["compaction-batch-limit", "integer", "1000", "Compaction never blocks."],
+  ["compaction-sleep-interval", "duration", "10ms", "Compaction never blocks."],
+  ["memory-mlock", "boolean", "false", "Memory is not locked."],
+  ["bootstrap-defrag-threshold-megabytes", "integer", "0", "Freed space is reused."],
+  ["downgrade-check-time", "duration", "5s", "No downgrades."],
+  ["corrupt-check-time", "duration", "0s", "Members compare hashes on their own schedule."],
+  ["compact-hash-check-time", "duration", "1m", "Members compare hashes on their own schedule."],
+  ["warning-unary-request-duration", "duration", "300ms", "See --warning-apply-duration."],
+  ["feature-gates", "string", "", "No gates."],
+  ["enable-distributed-tracing", "boolean", "false", "No tracing."],
+  ["distributed-tracing-address", "string", "", "No tracing."],
+  ["distributed-tracing-service-name", "string", "", "No tracing."],
+  ["distributed-tracing-instance-id", "string", "", "No tracing."],
+  ["distributed-tracing-sampling-rate", "integer", "0", "No tracing."],
+  ["cipher-suites", "list", "", "Node's defaults."],
+  ["self-signed-cert-validity", "integer", "1", "No self-signed certificates."],
+  ["discovery", "string", "", "Use --initial-cluster."],
+  ["discovery-proxy", "string", "", "Use --initial-cluster."],
+  ["discovery-fallback", "string", "exit", "Use --initial-cluster."],
+  ["discovery-srv", "string", "", "Use --initial-cluster."],
+  ["discovery-srv-name", "string", "", "Use --initial-cluster."],
+  ["proxy", "string", "off", "No proxy mode."],
+];
+
+/** Flags whose meaning we do not carry yet: refused, because ignoring them would be unsafe. */
+export const refusedFlags: Readonly<Record<string, string>> = {
+  "force-new-cluster": "throwing away the other members is not done by a flag",
+  "unsafe-no-fsync": "an acknowledged write is always on disk",
+  "auto-tls": "give certificate files with --cert-file and --key-file",
+  "peer-auto-tls": "give certificate files with --peer-cert-file and --peer-key-file",
+  "auth-token": "authentication by user and password is not carried yet",
+  "client-crl-file": "revocation lists are not carried yet",
+  "peer-crl-file": "revocation lists are not carried yet",
+  "client-cert-allowed-hostname": "not carried yet",
+  "peer-cert-allowed-cn": "not carried yet",
+  "peer-cert-allowed-hostname": "not carried yet",
+  "listen-client-http-urls": "gRPC and HTTP share one port",
+};
+
+function toDefinitions(group: string, effect: "used" | "ignored", rows: readonly Row[]): FlagDefinition[] {
+  return rows.map(([name, kind, defaultValue, help]) => ({ name, kind, defaultValue, effect, group, help }));
+}
+
+export const flagDefinitions: readonly FlagDefinition[] = [
+  ...Object.entries(used).flatMap(([group, rows]) => toDefinitions(group, "used", rows)),
+  ...toDefinitions("Accepted and ignored", "ignored", ignored),
+];
+
+export const flagsByName: ReadonlyMap<string, FlagDefinition> = new Map(
+  flagDefinitions.map((definition) => [definition.name, definition]),
+);

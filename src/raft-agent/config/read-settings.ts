@@ -1,0 +1,145 @@
+/**
+ * Gathers settings as etcd does: from flags, from `ETCD_*` variables, or, when --config-file is given, from that YAML
+ * file alone. Knows where each value came from, so that a wrong one can be refused by name.
+ */
+import { parseDocument } from "yaml";
+import { type FlagValue, parseFlagValue } from "./flag-values.ts";
+import { flagsByName, refusedFlags } from "./flags.ts";
+
+export type Settings = {
+  readonly values: ReadonlyMap<string, FlagValue>;
+  /** Sentences for the log: flags without effect, unknown variables. */
+  readonly notices: readonly string[];
+};
+
+/** A setting that cannot be used: the message names the flag, variable or key and says what to write instead. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+type Raw = { readonly text: string; readonly source: string };
+
+/** @throws SettingsError */
+export function readSettings(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string,
+): Settings {
+  const notices: string[] = [];
+  const flags = readArguments(argv);
+  const configFile = flags.get("config-file")?.text ?? environment["ETCD_CONFIG_FILE"];
+  if (configFile !== undefined && configFile !== "") {
+    return toSettings(readConfigFile(configFile, readFile), notices);
+  }
+  flags.delete("config-file");
+  for (const [name, raw] of readEnvironment(environment, notices)) {
+    const flag = flags.get(name);
+    if (flag !== undefined)
+      throw new SettingsError(`${flag.source} and ${raw.source} are both set; remove one of them`);
+    flags.set(name, raw);
+  }
+  return toSettings(flags, notices);
+}
+
+/** Reads `--name value`, `--name=value` and bare booleans, with one dash or two. */
+function readArguments(argv: readonly string[]): Map<string, Raw> {
+  const found = new Map<string, Raw>();
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at] ?? "";
+    const match = /^--?([A-Za-z][A-Za-z0-9-]*)(?:=(.*))?$/s.exec(argument);
+    if (match === null) throw new SettingsError(`"${argument}" is not a flag; flags look like --name=value`);
+    const name = match[1] ?? "";
+    let text = match[2];
+    if (text === undefined) {
+      const isBoolean = flagsByName.get(name)?.kind === "boolean";
+      if (isBoolean) text = "true";
+      else if (at + 1 < argv.length) text = argv[++at] ?? "";
+      else throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
+    }
+    found.set(name, { text, source: `--${name}` });
+  }
+  return found;
+}
+
+function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  notices: string[],
+): Map<string, Raw> {
+  const found = new Map<string, Raw>();
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith("ETCD_") || text === undefined || variable === "ETCD_CONFIG_FILE") continue;
+    const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
+    if (flagsByName.has(name) || name in refusedFlags) found.set(name, { text, source: variable });
+    else notices.push(`unrecognized environment variable ${variable}`);
+  }
+  return found;
+}
+
+/** YAML keys are flag names; the two transport-security blocks hold the certificate flags. */
+function readConfigFile(path: string, readFile: (path: string) => string): Map<string, Raw> {
+  const found = new Map<string, Raw>();
+  for (const [key, value] of Object.entries(parseYamlObject(path, readFile))) {
+    if (key === "client-transport-security" || key === "peer-transport-security") {
+      const prefix = key.startsWith("peer") ? "peer-" : "";
+      for (const [inner, innerValue] of Object.entries((value ?? {}) as object)) {
+        found.set(`${prefix}${inner}`, { text: String(innerValue), source: `${path}: ${key}.${inner}` });
+      }
+    } else if (value !== null) {
+      found.set(key, { text: configText(key, value), source: `${path}: ${key}` });
+    }
+  }
+  return found;
+}
+
+function parseYamlObject(path: string, readFile: (path: string) => string): Readonly<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    throw new SettingsError(`Cannot read the configuration file "${path}"`, { cause: error });
+  }
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new SettingsError(`${path}: ${problem.message}`);
+  const content: unknown = document.toJS({ maxAliasCount: 100 });
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    throw new SettingsError(`${path}: expected keys such as "name:" and "data-dir:"`);
+  }
+  return content as Readonly<Record<string, unknown>>;
+}
+
+/** In etcd's file a duration may be a whole number of nanoseconds. */
+function configText(key: string, value: unknown): string {
+  const isDuration = flagsByName.get(key)?.kind === "duration";
+  return isDuration && typeof value === "number" ? `${value}ns` : String(value);
+}
+
+function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings {
+  const values = new Map<string, FlagValue>();
+  for (const [name, { text, source }] of raws) {
+    const flag = name.replace(/^experimental-/, "");
+    const definition = flagsByName.get(flag);
+    const refusal = refusedFlags[flag];
+    if (refusal !== undefined) {
+      if (text === "false" || text === "" || (flag === "auth-token" && text === "simple")) continue;
+      throw new SettingsError(`${source} is not supported: ${refusal}`);
+    }
+    if (definition === undefined) {
+      if (name !== flag) {
+        notices.push(`${source} has no effect: this experiment of etcd does not exist here`);
+        continue;
+      }
+      throw new SettingsError(`${source} is not a known flag${suggestion(flag)}`);
+    }
+    const parsed = parseFlagValue(definition.kind, text);
+    if ("expected" in parsed) throw new SettingsError(`${source}="${text}" is wrong: expected ${parsed.expected}`);
+    if (definition.effect === "ignored") notices.push(`${source} has no effect: ${definition.help}`);
+    values.set(flag, parsed.value);
+  }
+  return { values, notices };
+}
+
+function suggestion(unknown: string): string {
+  const near = [...flagsByName.keys()].find((name) => name.startsWith(unknown) || unknown.startsWith(name));
+  return near === undefined ? "; --help lists them" : `; did you mean --${near}?`;
+}
