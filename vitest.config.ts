@@ -1,10 +1,14 @@
 import { defineConfig } from "vitest/config";
 
+const inCi = process.env["CI"] === "true";
+
 export default defineConfig({
   test: {
     include: ["{src,cmd,test}/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // The count that CI prints is read from the runner's own report.
+    reporters: inCi ? ["default", ["json", { outputFile: "test-results.json" }]] : ["default"],
   },
 });
