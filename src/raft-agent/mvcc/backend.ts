@@ -1,0 +1,72 @@
+/**
+ * Where values live: an ordered map from revision to key-value bytes, and a few small metadata buckets. The store
+ * writes as it applies; the backend gathers and commits many changes in one transaction, because durability is the
+ * raft log's business. Reads see everything written, committed or not.
+ */
+import type { LogIndex, Term } from "../raft/entry.ts";
+import type { StoreSize } from "./store.ts";
+
+/** etcd's bucket names where etcd has one; others may be added by who needs them. */
+export type Bucket = string;
+
+export type Metadata = {
+  get(bucket: Bucket, key: string): Uint8Array | undefined;
+  put(bucket: Bucket, key: string, value: Uint8Array): void;
+  delete(bucket: Bucket, key: string): void;
+  /** In key order. */
+  entries(bucket: Bucket): [key: string, value: Uint8Array][];
+};
+
+/** One stored change: put or tombstone. */
+export type StoredRevision = {
+  readonly main: number;
+  readonly sub: number;
+  readonly tombstone: boolean;
+  /** Canonical KeyValue bytes, valid until the visitor returns. */
+  readonly value: Uint8Array;
+};
+
+export type RevisionVisitor = (main: number, sub: number, tombstone: boolean, value: Uint8Array) => boolean;
+
+export type ReadSnapshot = {
+  /** Ascending from (`main`, `sub`) until `visit` returns false. */
+  scan(main: number, sub: number, visit: RevisionVisitor): void;
+  /** Every metadata entry: bucket, key, value. */
+  metadata(): [Bucket, string, Uint8Array][];
+  close(): void;
+};
+
+export type Backend = {
+  readonly metadata: Metadata;
+  /** `value` belongs to the backend from now on. Revisions come in ascending order. */
+  put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
+  /** The value of a put, or undefined. The bytes stay valid. */
+  get(main: number, sub: number): Uint8Array | undefined;
+  delete(main: number, sub: number, tombstone: boolean): void;
+  /** Ascending from (`main`, `sub`) until `visit` returns false. */
+  scan(main: number, sub: number, visit: RevisionVisitor): void;
+
+  readonly consistentIndex: LogIndex;
+  readonly consistentTerm: Term;
+  setConsistentIndex(index: LogIndex, term: Term): void;
+  /** The consistent index of the last commit that is on stable storage. */
+  readonly flushedIndex: LogIndex;
+  /** Commits what is pending and resolves when it is flushed to stable storage. */
+  commit(): Promise<void>;
+
+  size(): StoreSize;
+  /** A view of everything written so far that later writes do not change. */
+  snapshot(): Promise<ReadSnapshot>;
+  /** Replaces all content by what `fill` writes into the empty backend it is given, atomically. */
+  replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void>;
+  close(): Promise<void>;
+};
+
+/** The write half that `replace` hands out. */
+export type BackendFiller = {
+  put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
+  putMetadata(bucket: Bucket, key: string, value: Uint8Array): void;
+  setConsistentIndex(index: LogIndex, term: Term): void;
+  /** Await now and then: lets a large fill be written out instead of gathered in memory. */
+  drain(): Promise<void>;
+};
