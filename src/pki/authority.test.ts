@@ -1,0 +1,180 @@
+import { X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execaSync } from "execa";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Authority } from "../apply/ports.ts";
+import { certificatePath, keyPath, openAuthority } from "./authority.ts";
+import { certificateValidity } from "./certificate-facts.ts";
+
+const hasOpenssl = execaSync("openssl", ["version"], { reject: false }).exitCode === 0;
+const day = 86_400_000;
+
+let parent: string;
+let folder: string;
+let authority: Authority;
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), "haplan-pki-"));
+  folder = join(parent, "pki");
+  authority = openAuthority({ folder });
+});
+afterEach(() => rmSync(parent, { recursive: true, force: true }));
+
+const member = {
+  name: "m1",
+  profile: "member",
+  commonName: "m1",
+  subjectAltNames: ["127.77.18.1", "m1.example.test", "::1"],
+} as const;
+const client = { name: "client", profile: "client", commonName: "haplan client", subjectAltNames: [] } as const;
+
+describe("the authority", () => {
+  it("is made once and found again afterwards", async () => {
+    expect(await authority.observe()).toEqual({ authority: null, certificates: [] });
+    const made = await authority.createAuthority("demo authority");
+    expect(await authority.createAuthority("another name")).toEqual(made);
+    expect(await openAuthority({ folder }).observe()).toEqual({ authority: made, certificates: [] });
+    expect(made.fingerprint).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it("keeps its folder private, and its keys more so", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(member);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(statSync(keyPath(folder, "ca")).mode & 0o777).toBe(0o600);
+    expect(statSync(keyPath(folder, "m1")).mode & 0o777).toBe(0o600);
+  });
+
+  it("refuses to issue before it exists, and to issue under names that leave the folder or overwrite its own", async () => {
+    await expect(authority.issue(member)).rejects.toMatchObject({ code: "pki/no-authority" });
+    await authority.createAuthority("demo authority");
+    for (const name of ["ca", "../m1", "", "a/b"]) {
+      await expect(authority.issue({ ...member, name })).rejects.toMatchObject({ code: "pki/bad-name" });
+    }
+    for (const san of ["http://a", "10.0.0.1:2379", "a b", ""]) {
+      await expect(authority.issue({ ...member, subjectAltNames: [san] })).rejects.toMatchObject({
+        code: "pki/bad-name",
+      });
+    }
+    await expect(authority.issue({ ...client, commonName: "x".repeat(65) })).rejects.toMatchObject({
+      code: "pki/bad-name",
+    });
+  });
+
+  it("hands out a certificate with its key and the authority's certificate, never the authority's key", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(client);
+    const material = await authority.material("client");
+    expect(material.caPem).toBe(readFileSync(certificatePath(folder, "ca"), "utf8"));
+    const caKey = readFileSync(keyPath(folder, "ca"), "utf8");
+    expect(JSON.stringify(material)).not.toContain(caKey.split("\n")[1]);
+    await expect(authority.material("m9")).rejects.toMatchObject({ code: "pki/unknown-certificate" });
+    await expect(authority.material("ca")).rejects.toMatchObject({ code: "pki/bad-name" });
+  });
+
+  it("forgets one certificate, then everything", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(member);
+    await authority.removeCertificate("m1");
+    await authority.removeCertificate("m1");
+    expect((await authority.observe()).certificates).toEqual([]);
+    await authority.removeAuthority();
+    await authority.removeAuthority();
+    expect(await authority.observe()).toEqual({ authority: null, certificates: [] });
+  });
+});
+
+describe("an issued certificate", () => {
+  it("carries its names in the order asked for and is kept while it answers the request", async () => {
+    await authority.createAuthority("demo authority");
+    const first = await authority.issue(member);
+    expect(first.subjectAltNames).toEqual(member.subjectAltNames);
+    expect(await authority.issue(member)).toEqual(first);
+    const wider = await authority.issue({ ...member, subjectAltNames: [...member.subjectAltNames, "10.0.0.100"] });
+    expect(wider.fingerprint).not.toBe(first.fingerprint);
+    const narrower = await authority.issue({ ...member, profile: "client" });
+    expect(new X509Certificate((await authority.material("m1")).certificatePem).keyUsage).toEqual([
+      "1.3.6.1.5.5.7.3.2",
+    ]);
+    expect((await authority.observe()).certificates).toEqual([narrower]);
+  });
+
+  it("is renewed once the last third of its year has begun", async () => {
+    let now = Date.parse("2026-06-01T00:00:00Z");
+    const clocked = openAuthority({ folder, now: () => now });
+    await clocked.createAuthority("demo authority");
+    const first = await clocked.issue(client);
+    now += 200 * day;
+    expect((await clocked.issue(client)).fingerprint).toBe(first.fingerprint);
+    now += 60 * day;
+    const pem = (await clocked.material("client")).certificatePem;
+    expect(certificateValidity(pem, now)).toEqual({ status: "renewalDue", daysLeft: 105 });
+    expect(certificateValidity(pem, now + 200 * day).status).toBe("expired");
+    expect(certificateValidity(pem, now - 300 * day).status).toBe("notYetValid");
+    expect((await clocked.issue(client)).fingerprint).not.toBe(first.fingerprint);
+  });
+
+  it("counts as not issued when its key is another one's, as a crash between the two writes leaves it", async () => {
+    await authority.createAuthority("demo authority");
+    const first = await authority.issue(client);
+    await authority.issue(member);
+    writeFileSync(keyPath(folder, "client"), readFileSync(keyPath(folder, "m1")));
+    expect((await authority.observe()).certificates.map((certificate) => certificate.name)).toEqual(["m1"]);
+    expect((await authority.issue(client)).fingerprint).not.toBe(first.fingerprint);
+  });
+
+  it("counts as not issued when another authority signed it", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(client);
+    const other = openAuthority({ folder: join(parent, "other") });
+    await other.createAuthority("demo authority");
+    for (const half of ["ca.crt", "ca.key"]) {
+      writeFileSync(join(folder, half), readFileSync(join(parent, "other", half)));
+    }
+    expect((await authority.observe()).certificates).toEqual([]);
+  });
+});
+
+describe.skipIf(!hasOpenssl)("openssl", () => {
+  const verify = (purpose: string, name: string, ...extra: string[]): string => {
+    const result = execaSync(
+      "openssl",
+      [
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        purpose,
+        "-CAfile",
+        certificatePath(folder, "ca"),
+        ...extra,
+        certificatePath(folder, name),
+      ],
+      { reject: false, all: true },
+    );
+    return result.exitCode === 0 ? "ok" : result.all;
+  };
+
+  it("accepts members as servers and clients under their names, and clients as clients only", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(member);
+    await authority.issue(client);
+    expect(verify("sslserver", "m1", "-verify_ip", "127.77.18.1")).toBe("ok");
+    expect(verify("sslserver", "m1", "-verify_ip", "::1")).toBe("ok");
+    expect(verify("sslserver", "m1", "-verify_hostname", "m1.example.test")).toBe("ok");
+    expect(verify("sslclient", "m1")).toBe("ok");
+    expect(verify("sslclient", "client")).toBe("ok");
+    expect(verify("any", "ca")).toBe("ok");
+    expect(verify("sslserver", "m1", "-verify_ip", "127.77.18.2")).toContain("IP address mismatch");
+    expect(verify("sslserver", "client")).toMatch(/unsuitable|unsupported/);
+  });
+
+  it("accepts an authority that lives past the year 2049", async () => {
+    const far = openAuthority({ folder, now: () => Date.parse("2045-06-01T00:00:00Z") });
+    await far.createAuthority("demo authority");
+    await far.issue(client);
+    const at = String(Date.parse("2045-07-01T00:00:00Z") / 1000);
+    expect(verify("sslclient", "client", "-attime", at)).toBe("ok");
+    expect(new X509Certificate(readFileSync(certificatePath(folder, "ca"))).validTo).toContain("2055");
+  });
+});

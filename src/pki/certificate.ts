@@ -1,0 +1,156 @@
+/**
+ * Builds and signs X.509 version 3 certificates (RFC 5280) with ECDSA on P-256 and SHA-256. What a certificate may do
+ * is one of three profiles; everything else about it is in the request.
+ */
+import { createHash, type KeyObject, randomBytes, sign } from "node:crypto";
+import { isIP } from "node:net";
+import { HaplanError } from "../base/haplan-error.ts";
+import {
+  derBitString,
+  derBoolean,
+  derExplicit,
+  derImplicit,
+  derInteger,
+  derObjectIdentifier,
+  derOctetString,
+  derSequence,
+  derSet,
+  derTime,
+  derUtf8String,
+} from "./der-writer.ts";
+
+/** `authority` signs others; `member` serves and connects; `client` only connects. */
+export type CertificateProfile = "authority" | "member" | "client";
+
+export type CertificateContent = {
+  readonly profile: CertificateProfile;
+  readonly commonName: string;
+  /** IP addresses and DNS names, in this order in the certificate. */
+  readonly subjectAltNames: readonly string[];
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly publicKey: KeyObject;
+};
+
+/** Who signs: for an authority's own certificate its own name and keys. */
+export type CertificateIssuer = {
+  readonly commonName: string;
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+};
+
+const ecdsaWithSha256 = derSequence(derObjectIdentifier("1.2.840.10045.4.3.2"));
+const oid = {
+  commonName: "2.5.4.3",
+  subjectKeyIdentifier: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: "2.5.29.17",
+  basicConstraints: "2.5.29.19",
+  authorityKeyIdentifier: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+};
+/** RFC 5280, appendix A.1: `ub-common-name`. */
+const commonNameLengthMax = 64;
+
+/**
+ * Returns the certificate in PEM.
+ * @throws HaplanError `pki/bad-name` when the common name or a subject alternative name cannot stand in a certificate.
+ */
+export function signCertificate(content: CertificateContent, issuer: CertificateIssuer): string {
+  const toBeSigned = derSequence(
+    derExplicit(0, derInteger(Buffer.of(2))),
+    derInteger(randomSerialNumber()),
+    ecdsaWithSha256,
+    distinguishedName(issuer.commonName),
+    derSequence(derTime(content.notBefore), derTime(content.notAfter)),
+    distinguishedName(content.commonName),
+    content.publicKey.export({ type: "spki", format: "der" }),
+    derExplicit(3, derSequence(...extensions(content, issuer))),
+  );
+  const signature = sign("sha256", toBeSigned, { key: issuer.privateKey, dsaEncoding: "der" });
+  return toPem("CERTIFICATE", derSequence(toBeSigned, ecdsaWithSha256, derBitString(signature)));
+}
+
+/** 127 random bits: unique without a counter to keep, and positive. */
+function randomSerialNumber(): Buffer {
+  const serial = randomBytes(16);
+  serial[0] = (serial[0]! & 0x7f) | 0x40;
+  return serial;
+}
+
+function distinguishedName(commonName: string): Buffer {
+  if (commonName === "" || [...commonName].length > commonNameLengthMax) {
+    throw new HaplanError(
+      "pki/bad-name",
+      `Cannot put the common name "${commonName}" into a certificate: it must have 1 to ${commonNameLengthMax} characters`,
+    );
+  }
+  return derSequence(derSet(derSequence(derObjectIdentifier(oid.commonName), derUtf8String(commonName))));
+}
+
+function extensions(content: CertificateContent, issuer: CertificateIssuer): Buffer[] {
+  const isAuthority = content.profile === "authority";
+  // keyCertSign and cRLSign for an authority, digitalSignature for all others (RFC 5280 §4.2.1.3).
+  const keyUsage = isAuthority ? derBitString(Buffer.of(0b0000_0110), 1) : derBitString(Buffer.of(0b1000_0000), 7);
+  const list = [
+    extension(oid.basicConstraints, true, isAuthority ? derSequence(derBoolean(true)) : derSequence()),
+    extension(oid.keyUsage, true, keyUsage),
+    extension(oid.subjectKeyIdentifier, false, derOctetString(keyIdentifier(content.publicKey))),
+    extension(oid.authorityKeyIdentifier, false, derSequence(derImplicit(0, keyIdentifier(issuer.publicKey)))),
+  ];
+  if (!isAuthority) {
+    const usages = content.profile === "member" ? [oid.serverAuth, oid.clientAuth] : [oid.clientAuth];
+    list.push(extension(oid.extendedKeyUsage, false, derSequence(...usages.map(derObjectIdentifier))));
+  }
+  if (content.subjectAltNames.length > 0) {
+    list.push(extension(oid.subjectAltName, false, derSequence(...content.subjectAltNames.map(generalName))));
+  }
+  return list;
+}
+
+function extension(id: string, critical: boolean, value: Buffer): Buffer {
+  const wrapped = derOctetString(value);
+  return critical
+    ? derSequence(derObjectIdentifier(id), derBoolean(true), wrapped)
+    : derSequence(derObjectIdentifier(id), wrapped);
+}
+
+/** The leftmost 160 bits of SHA-256 over the public point (RFC 7093 §2, method 1). */
+function keyIdentifier(publicKey: KeyObject): Buffer {
+  const uncompressedPointLength = 65;
+  const point = publicKey.export({ type: "spki", format: "der" }).subarray(-uncompressedPointLength);
+  return createHash("sha256").update(point).digest().subarray(0, 20);
+}
+
+function generalName(name: string): Buffer {
+  const family = isIP(name);
+  if (family === 4) return derImplicit(7, Buffer.from(name.split(".").map(Number)));
+  if (family === 6) return derImplicit(7, ipv6Bytes(name));
+  if (!/^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$/.test(name)) {
+    throw new HaplanError(
+      "pki/bad-name",
+      `Cannot put "${name}" into a certificate: write an IP address or a DNS name, without scheme and port`,
+    );
+  }
+  return derImplicit(2, Buffer.from(name, "ascii"));
+}
+
+function ipv6Bytes(address: string): Buffer {
+  // The URL parser turns every spelling, an embedded IPv4 address included, into groups of hex digits.
+  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
+  const front = groups(head);
+  const back = groups(tail ?? "");
+  const all = [...front, ...Array<string>(8 - front.length - back.length).fill("0"), ...back];
+  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
+}
+
+function toPem(label: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}

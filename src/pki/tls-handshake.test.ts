@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, createServer, type TLSSocket } from "node:tls";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Authority, TlsMaterial } from "../apply/ports.ts";
+import { openAuthority } from "./authority.ts";
+
+let parent: string;
+let authority: Authority;
+beforeAll(async () => {
+  parent = mkdtempSync(join(tmpdir(), "haplan-pki-"));
+  authority = openAuthority({ folder: join(parent, "pki") });
+  await authority.createAuthority("demo authority");
+  const commonName = "m1";
+  await authority.issue({ name: "m1", profile: "member", commonName, subjectAltNames: ["127.77.18.1"] });
+  await authority.issue({ name: "w1", profile: "client", commonName: "w1", subjectAltNames: [] });
+});
+afterAll(() => rmSync(parent, { recursive: true, force: true }));
+
+/** One connection with client certificates demanded: the common name the server saw, or the error of either side. */
+async function handshake(address: string, server: TlsMaterial, client: TlsMaterial | null): Promise<string> {
+  const options = { ca: server.caPem, cert: server.certificatePem, key: server.keyPem };
+  const listener = createServer({ ...options, requestCert: true, rejectUnauthorized: true }, (socket: TLSSocket) => {
+    socket.end(String(socket.getPeerCertificate().subject.CN));
+  });
+  await new Promise<void>((resolve) => listener.listen(0, address, resolve));
+  const port = (listener.address() as AddressInfo).port;
+  const identity = client === null ? {} : { cert: client.certificatePem, key: client.keyPem };
+  try {
+    return await new Promise<string>((resolve) => {
+      const socket = connect({ host: address, port, ca: server.caPem, ...identity });
+      socket.setEncoding("utf8").once("data", resolve);
+      const fail = (error: NodeJS.ErrnoException): void => resolve(error.code ?? error.message);
+      listener.once("tlsClientError", fail);
+      socket.once("error", fail);
+    });
+  } finally {
+    listener.close();
+  }
+}
+
+it("a member and a client with certificates of the authority shake hands", async () => {
+  expect(await handshake("127.77.18.1", await authority.material("m1"), await authority.material("w1"))).toBe("w1");
+});
+
+it("a client without a certificate is turned away", async () => {
+  expect(await handshake("127.77.18.1", await authority.material("m1"), null)).toMatch(
+    /DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_REQUIRED/,
+  );
+});
+
+it("a client with a certificate of another authority is turned away", async () => {
+  const other = openAuthority({ folder: join(parent, "other") });
+  await other.createAuthority("demo authority");
+  await other.issue({ name: "w1", profile: "client", commonName: "w1", subjectAltNames: [] });
+  const answer = await handshake("127.77.18.1", await authority.material("m1"), await other.material("w1"));
+  expect(answer).toMatch(/SIGNATURE|UNABLE_TO_VERIFY|SELF_SIGNED|ECONNRESET/);
+});
+
+it("a member's certificate is refused on an address it was not issued for", async () => {
+  const answer = await handshake("127.77.18.2", await authority.material("m1"), await authority.material("w1"));
+  expect(answer).toBe("ERR_TLS_CERT_ALTNAME_INVALID");
+});
+
+it("a client's certificate is refused when it serves", async () => {
+  const answer = await handshake("127.77.18.1", await authority.material("w1"), await authority.material("m1"));
+  expect(answer).toBe("INVALID_PURPOSE");
+});
