@@ -34,7 +34,11 @@ export type Provider = {
   createMachine(machine: MachineIdentity): Promise<void>;
   /** Stops its units and removes everything on it, data included. */
   destroyMachine(name: string): Promise<void>;
-  /** Writes the unit's files and makes it run with exactly this definition; restarts it when the definition changed. Returns its pid. */
+  /**
+   * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads it
+   * when only files changed that it can reload; restarts it otherwise.
+   * @throws HaplanError `provider/unit-exited` when it ends at once, with the last lines of its log.
+   */
   startUnit(machine: string, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;
   /** SIGTERM (a leader hands over first), then SIGKILL after `graceMs`. No error when it is not running. */
   stopUnit(machine: string, unit: string, graceMs: number): Promise<void>;
@@ -43,6 +47,3 @@ export type Provider = {
   /** The last lines of the unit's log, for error messages. */
   unitLog(machine: string, unit: string, lines: number): Promise<string>;
 };
-
-/** SHA-256 over everything that makes the unit what it is, in a canonical form. Implemented in unit-digest.ts. */
-export type UnitDigest = (unit: UnitDefinition) => string;

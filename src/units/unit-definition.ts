@@ -24,6 +24,11 @@ export type UnitDefinition = {
   readonly files: readonly UnitFile[];
   /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
   readonly listens: readonly string[];
+  /**
+   * Files (by path) that the running program takes up on a signal: when nothing else changed it is signalled instead of
+   * restarted, so that its connections live on. Absent: every change restarts it.
+   */
+  readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2"; readonly files: readonly string[] };
 };
 
 /** Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
@@ -32,4 +37,10 @@ export const loadBalancerUnitName = "load-balancer";
 export const workerUnitName = "worker";
 
 /** Where apply puts certificates inside a unit's folder. */
-export const tlsPaths = { authority: "tls/ca.crt", certificate: "tls/tls.crt", key: "tls/tls.key" } as const;
+export const tlsPaths = {
+  authority: "tls/ca.crt",
+  certificate: "tls/tls.crt",
+  key: "tls/tls.key",
+  /** Certificate and key in one file, as HAProxy wants them. */
+  bundle: "tls/tls.pem",
+} as const;
