@@ -38,6 +38,7 @@ export type ObservedMember = {
   readonly name: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
+  /** Does not vote; in a joint change: does not vote in the incoming half. */
   readonly learner: boolean;
   /** Answered a serializable and, for voters, a linearizable read. */
   readonly healthy: boolean;
@@ -50,7 +51,7 @@ export type ObservedMember = {
 export type ObservedMembership = {
   readonly clusterId: string;
   readonly members: readonly ObservedMember[];
-  /** Voters that are on their way out in a joint change; empty otherwise. */
+  /** Ids of all voters of the outgoing half while a joint change is under way; empty otherwise. */
   readonly votersOutgoing: readonly string[];
   readonly hasLeader: boolean;
 };

@@ -54,6 +54,7 @@ export type StepAction =
   | { readonly kind: "stopWorker"; readonly worker: string }
   /** Nothing to do in the world: write into the state what was found there, or forget what is gone. */
   | { readonly kind: "recordState" }
+  | { readonly kind: "removeCertificate"; readonly name: string }
   /** The last step of destroy: CA and certificates are removed. */
   | { readonly kind: "removeAuthority" };
 

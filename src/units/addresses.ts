@@ -1,0 +1,32 @@
+/** Addresses and URLs that follow from the spec: one place that knows how a master is reached. */
+import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+
+const dottedQuad = /^\d{1,3}(\.\d{1,3}){3}$/;
+
+/** `host:port`, with IPv6 addresses in brackets. */
+export function hostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Listeners need an IP address; a host name is reached on whatever address it has. */
+export function bindAddress(host: string): string {
+  return dottedQuad.test(host) || host.includes(":") ? host : "0.0.0.0";
+}
+
+function scheme(spec: ClusterSpec): "http" | "https" {
+  return spec.controlPlane.tls.enabled ? "https" : "http";
+}
+
+export function clientUrl(spec: ClusterSpec, master: Pick<MasterSpec, "address">): string {
+  return `${scheme(spec)}://${hostPort(master.address, spec.controlPlane.clientPort)}`;
+}
+
+export function peerUrl(spec: ClusterSpec, master: Pick<MasterSpec, "address">): string {
+  return `${scheme(spec)}://${hostPort(master.address, spec.controlPlane.peerPort)}`;
+}
+
+/** What clients and workers are told: the load balancer's first port. */
+export function clusterEndpoint(spec: ClusterSpec): string {
+  const port = spec.loadBalancer.ports[0] ?? spec.controlPlane.clientPort;
+  return `${scheme(spec)}://${hostPort(spec.loadBalancer.address, port)}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * The unit that runs on a master: our agent or a real etcd, told the same thing with the same flags (etcd 3.4's
+ * "Configuration flags"). What a member starts with (`--initial-*`) is kept apart: it differs from member to member by
+ * when it joined, is only read while the data folder is empty, and so is no part of the configuration's digest.
+ */
+import { assert } from "../base/assert.ts";
+import type { JoinFacts } from "../plan/step.ts";
+import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
+import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
+import { agentUnitName, dataFolderPlaceholder, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
+
+/** `token` keeps members of clusters that were made from equal specs apart: the state's lineage. */
+export type AgentStart = JoinFacts & { readonly token: string };
+
+export function agentBlueprint(spec: ClusterSpec, name: string, start: AgentStart): UnitBlueprint {
+  const base = configuredAgent(spec, masterNamed(spec, name));
+  const initial = start.initialCluster.map((member) => `${member.name}=${member.peerUrl}`).join(",");
+  const startArguments = [
+    `--initial-cluster=${initial}`,
+    `--initial-cluster-state=${start.clusterState}`,
+    `--initial-cluster-token=${start.token}`,
+  ];
+  return {
+    ...base,
+    definition: { ...base.definition, arguments: [...base.definition.arguments, ...startArguments] },
+  };
+}
+
+/** Digest over all of an agent's configuration that the spec decides. */
+export function agentConfigDigest(spec: ClusterSpec, name: string): string {
+  return blueprintDigest(configuredAgent(spec, masterNamed(spec, name)));
+}
+
+function masterNamed(spec: ClusterSpec, name: string): MasterSpec {
+  const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
+  assert(master !== undefined, `${name} is a master of the spec`);
+  return master;
+}
+
+function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
+  const { clientPort, peerPort, engine, tls } = spec.controlPlane;
+  const scheme = tls.enabled ? "https" : "http";
+  const clientListen = hostPort(bindAddress(master.address), clientPort);
+  const peerListen = hostPort(bindAddress(master.address), peerPort);
+  return {
+    definition: {
+      name: agentUnitName,
+      program: engine === "agent" ? { kind: "haplan", command: "haplan-agent" } : { kind: "system", command: "etcd" },
+      arguments: [
+        `--name=${master.name}`,
+        `--data-dir=${dataFolderPlaceholder}`,
+        `--listen-client-urls=${scheme}://${clientListen}`,
+        `--advertise-client-urls=${clientUrl(spec, master)}`,
+        `--listen-peer-urls=${scheme}://${peerListen}`,
+        `--initial-advertise-peer-urls=${peerUrl(spec, master)}`,
+        `--heartbeat-interval=${spec.controlPlane.heartbeatIntervalMs}`,
+        `--election-timeout=${spec.controlPlane.electionTimeoutMs}`,
+        ...(tls.enabled ? tlsArguments() : []),
+      ],
+      environment: {},
+      files: [],
+      listens: [clientListen, peerListen],
+    },
+    templates: [],
+    certificate: tls.enabled ? master.name : null,
+  };
+}
+
+function tlsArguments(): string[] {
+  const at = (path: string): string => `${unitFolderPlaceholder}/${path}`;
+  const set = (prefix: string): string[] => [
+    `--${prefix}cert-file=${at(tlsPaths.certificate)}`,
+    `--${prefix}key-file=${at(tlsPaths.key)}`,
+    `--${prefix}client-cert-auth=true`,
+    `--${prefix}trusted-ca-file=${at(tlsPaths.authority)}`,
+  ];
+  return [...set(""), ...set("peer-")];
+}

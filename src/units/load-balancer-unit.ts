@@ -1,0 +1,81 @@
+/**
+ * The load balancer's unit: our own TCP proxy, told by a JSON file, or a real HAProxy, told by a rendered template.
+ * Both pass bytes through (TLS ends at the masters), ask each master's health endpoint with the load balancer's own
+ * client certificate, and cut the connections of a master that went down.
+ */
+import { assert } from "../base/assert.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { bindAddress, hostPort } from "./addresses.ts";
+import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
+import { loadBalancerUnitName, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
+
+/** Machine, certificate and unit of the load balancer all have this name; no master or worker may be called so. */
+export const loadBalancerName = "load-balancer";
+
+/** What the embedded load balancer reads from `--config`. */
+export type LoadBalancerConfig = {
+  /** `host:port`. */
+  readonly listens: readonly string[];
+  readonly backends: readonly { readonly name: string; readonly address: string; readonly port: number }[];
+  readonly healthCheck: { readonly path: string; readonly intervalMs: number; readonly timeoutMs: number };
+  /** Files for asking the health endpoint over TLS; null when TLS is off. */
+  readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | null;
+};
+
+export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly string[]): UnitBlueprint {
+  const config = loadBalancerConfig(spec, backends);
+  const shared = { name: loadBalancerUnitName, environment: {}, listens: config.listens };
+  const certificate = spec.controlPlane.tls.enabled ? loadBalancerName : null;
+  if (spec.loadBalancer.type === "embedded") {
+    return {
+      definition: {
+        ...shared,
+        program: { kind: "haplan", command: "haplan-load-balancer" },
+        arguments: [`--config=${unitFolderPlaceholder}/load-balancer.json`],
+        files: [{ path: "load-balancer.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
+      },
+      templates: [],
+      certificate,
+    };
+  }
+  return {
+    definition: {
+      ...shared,
+      program: { kind: "system", command: "haproxy" },
+      arguments: ["-W", "-db", "-f", `${unitFolderPlaceholder}/haproxy.cfg`],
+      files: [],
+    },
+    templates: [{ path: "haproxy.cfg", template: "haproxy/haproxy.cfg.hbs", values: { ...config }, mode: 0o600 }],
+    certificate,
+  };
+}
+
+/** Digest over the load balancer's configuration with `backends` behind it. */
+export function loadBalancerConfigDigest(spec: ClusterSpec, backends: readonly string[]): string {
+  return blueprintDigest(loadBalancerBlueprint(spec, backends));
+}
+
+function loadBalancerConfig(spec: ClusterSpec, backends: readonly string[]): LoadBalancerConfig {
+  const { address, ports } = spec.loadBalancer;
+  return {
+    listens: ports.map((port) => hostPort(bindAddress(address), port)),
+    backends: [...backends].sort().map((name) => {
+      const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
+      assert(master !== undefined, `backend ${name} is a master of the spec`);
+      return { name, address: master.address, port: spec.controlPlane.clientPort };
+    }),
+    // etcd has had `/readyz` since 3.4.29 only; `/health` of every version answers 503 without a leader.
+    healthCheck: {
+      path: spec.controlPlane.engine === "agent" ? "/readyz" : "/health",
+      intervalMs: 500,
+      timeoutMs: 1000,
+    },
+    tls: spec.controlPlane.tls.enabled
+      ? {
+          caFile: `${unitFolderPlaceholder}/${tlsPaths.authority}`,
+          certFile: `${unitFolderPlaceholder}/${tlsPaths.certificate}`,
+          keyFile: `${unitFolderPlaceholder}/${tlsPaths.key}`,
+        }
+      : null,
+  };
+}

@@ -1,0 +1,48 @@
+/** The unit that stands for a worker host: it holds a client certificate and the load balancer's endpoint, nothing else. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clusterEndpoint } from "./addresses.ts";
+import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
+import { tlsPaths, unitFolderPlaceholder, workerUnitName } from "./unit-definition.ts";
+
+/** What a worker reads from `--config`. */
+export type WorkerConfig = {
+  readonly name: string;
+  /** The load balancer, never a master. */
+  readonly endpoint: string;
+  /** Where it reports under a lease. */
+  readonly reportKey: string;
+  readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | null;
+};
+
+export function workerBlueprint(spec: ClusterSpec, name: string): UnitBlueprint {
+  const tlsEnabled = spec.controlPlane.tls.enabled;
+  const config: WorkerConfig = {
+    name,
+    endpoint: clusterEndpoint(spec),
+    reportKey: `/haplan/workers/${name}`,
+    tls: tlsEnabled
+      ? {
+          caFile: `${unitFolderPlaceholder}/${tlsPaths.authority}`,
+          certFile: `${unitFolderPlaceholder}/${tlsPaths.certificate}`,
+          keyFile: `${unitFolderPlaceholder}/${tlsPaths.key}`,
+        }
+      : null,
+  };
+  return {
+    definition: {
+      name: workerUnitName,
+      program: { kind: "haplan", command: "haplan-worker" },
+      arguments: [`--config=${unitFolderPlaceholder}/worker.json`],
+      environment: {},
+      files: [{ path: "worker.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
+      listens: [],
+    },
+    templates: [],
+    certificate: tlsEnabled ? name : null,
+  };
+}
+
+/** Digest over a worker's configuration. */
+export function workerConfigDigest(spec: ClusterSpec, name: string): string {
+  return blueprintDigest(workerBlueprint(spec, name));
+}
