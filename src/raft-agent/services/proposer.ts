@@ -1,0 +1,193 @@
+/**
+ * Takes commands to the log and their results back to who waits: numbers them, remembers the callers, and makes sure
+ * that each of them gets exactly one answer, at the latest after `requestTimeoutMs`.
+ *
+ * Commands that find no leader are parked and offered again until one is elected or their time is over, as etcd's
+ * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
+ */
+import type { ProposalRefusal } from "../raft/event.ts";
+import type { ApplyResult } from "../state-machine/apply-result.ts";
+import { type CommandCodec, type CommandKind, createCommandCodec } from "../state-machine/command.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { ConsensusPort } from "./consensus-port.ts";
+
+/** Called exactly once. */
+export type ProposalDone = (result: ApplyResult) => void;
+
+export type ProposerLimits = {
+  readonly requestTimeoutMs: number;
+  /** Largest command body; etcd's `--max-request-bytes`. */
+  readonly requestBytesMax: number;
+  /** etcd refuses writes while more entries than this are committed and not applied. */
+  readonly applyLagMax: number;
+  readonly pendingMax: number;
+};
+
+/** etcd's defaults; the timeout is 5 s + 2 × election timeout. */
+export function defaultProposerLimits(electionTimeoutMs: number): ProposerLimits {
+  return {
+    requestTimeoutMs: 5_000 + 2 * electionTimeoutMs,
+    requestBytesMax: 1_572_864,
+    applyLagMax: 5_000,
+    pendingMax: 100_000,
+  };
+}
+
+type Waiter = {
+  deadlineMs: number;
+  timeoutError: EtcdError;
+  /** The command while no leader has taken it, else null. */
+  parked: Uint8Array | null;
+  readonly done: ProposalDone;
+};
+
+export type ProposerClock = { now(): number; monotonicMs(): number };
+
+export class Proposer {
+  /** In order of their numbers, which is nearly the order of their deadlines. */
+  readonly #waiting = new Map<number, Waiter>();
+  readonly #parkedNumbers = new Set<number>();
+  readonly #consensus: ConsensusPort;
+  readonly #clock: ProposerClock;
+  readonly #codec: CommandCodec;
+  #nextNumber: number;
+  #failedTotal = 0;
+  #stopped = false;
+  readonly limits: ProposerLimits;
+
+  constructor(consensus: ConsensusPort, clock: ProposerClock, limits: ProposerLimits) {
+    this.#consensus = consensus;
+    this.#clock = clock;
+    this.#codec = createCommandCodec(consensus.memberId);
+    this.limits = limits;
+    // A restarted member must not take an old entry of its own for the answer to a new request: numbers start from
+    // the wall clock and leave room for 4 million requests a second; 2^53 is reached in 2039 and then wraps.
+    this.#nextNumber = (clock.now() % 2 ** 41) * 4096;
+  }
+
+  get pendingCount(): number {
+    return this.#waiting.size;
+  }
+
+  get failedTotal(): number {
+    return this.#failedTotal;
+  }
+
+  /** `body` may be reused as soon as this returns. */
+  propose(kind: CommandKind, body: Uint8Array, done: ProposalDone): void {
+    const refusal = this.#refusal(body);
+    if (refusal !== null) {
+      this.#fail(done, refusal);
+      return;
+    }
+    const number = this.#nextNumber++;
+    const payload = this.#codec.encode(kind, number, body);
+    const waiter: Waiter = {
+      deadlineMs: this.#clock.monotonicMs() + this.limits.requestTimeoutMs,
+      timeoutError: EtcdErrors.timeout,
+      parked: null,
+      done,
+    };
+    this.#waiting.set(number, waiter);
+    this.#offer(number, waiter, payload);
+  }
+
+  /** An own entry was applied. Does nothing when its caller has given up. */
+  complete(requestNumber: number, result: ApplyResult): void {
+    const waiter = this.#waiting.get(requestNumber);
+    if (waiter === undefined) return;
+    this.#waiting.delete(requestNumber);
+    waiter.done(result);
+  }
+
+  /**
+   * Leadership moved or was lost. What the old leader had taken may be lost or not: its callers get a moment for the
+   * new leader to commit it, then an error that says so. What nobody had taken is offered again.
+   */
+  leaderChanged(): void {
+    const soonMs = this.#clock.monotonicMs() + 2 * this.#consensus.electionTimeoutMs;
+    for (const waiter of this.#waiting.values()) {
+      if (waiter.parked !== null) continue;
+      waiter.deadlineMs = Math.min(waiter.deadlineMs, soonMs);
+      waiter.timeoutError = EtcdErrors.timeoutLeaderFailure;
+    }
+    this.#offerParked();
+  }
+
+  /** To be called a few times a second: ends callers whose time is over, offers parked commands again. */
+  tick(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [number, waiter] of this.#waiting) {
+      if (waiter.deadlineMs > nowMs) continue;
+      this.#drop(number);
+      this.#fail(waiter.done, waiter.timeoutError);
+    }
+    this.#offerParked();
+  }
+
+  /** The member stops: everybody who waits gets `stopped`. */
+  stop(): void {
+    this.#stopped = true;
+    const waiters = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#parkedNumbers.clear();
+    for (const waiter of waiters) waiter.done(EtcdErrors.stopped);
+  }
+
+  #refusal(body: Uint8Array): EtcdError | null {
+    if (this.#stopped) return EtcdErrors.stopped;
+    if (body.length > this.limits.requestBytesMax) return EtcdErrors.requestTooLarge;
+    if (this.#consensus.commitIndex() - this.#consensus.appliedIndex() > this.limits.applyLagMax) {
+      return EtcdErrors.tooManyRequests;
+    }
+    return this.#waiting.size >= this.limits.pendingMax ? EtcdErrors.tooManyRequests : null;
+  }
+
+  #offer(number: number, waiter: Waiter, payload: Uint8Array): void {
+    const result = this.#consensus.propose(payload);
+    if (result.accepted) {
+      waiter.parked = null;
+      this.#parkedNumbers.delete(number);
+      return;
+    }
+    const error = errorOfRefusal(result.reason);
+    if (error === null) {
+      waiter.parked = payload;
+      this.#parkedNumbers.add(number);
+      return;
+    }
+    this.#drop(number);
+    this.#fail(waiter.done, error);
+  }
+
+  #offerParked(): void {
+    if (this.#consensus.leader() === null) return;
+    for (const number of [...this.#parkedNumbers]) {
+      const waiter = this.#waiting.get(number);
+      if (waiter?.parked) this.#offer(number, waiter, waiter.parked);
+    }
+  }
+
+  #drop(number: number): void {
+    this.#waiting.delete(number);
+    this.#parkedNumbers.delete(number);
+  }
+
+  #fail(done: ProposalDone, error: EtcdError): void {
+    this.#failedTotal++;
+    done(error);
+  }
+}
+
+/** Null: no final answer, the command may be offered again. */
+function errorOfRefusal(reason: ProposalRefusal): EtcdError | null {
+  switch (reason) {
+    case "noLeader":
+    case "leadershipTransferring":
+      return null;
+    case "tooManyInFlight":
+      return EtcdErrors.tooManyRequests;
+    case "tooLarge":
+      return EtcdErrors.requestTooLarge;
+  }
+}

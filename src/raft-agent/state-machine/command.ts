@@ -1,0 +1,112 @@
+/**
+ * What a normal log entry says: which change, asked by whom, and the change itself.
+ *
+ * ```
+ * 0       1       2                10                18
+ * | kind  | flags | origin member  | request number  | body ...
+ * ```
+ *
+ * Origin and number let the member that asked find its waiting caller once the entry is applied; every other member
+ * ignores them. For requests of clients the body is the protobuf request exactly as it came in: nothing is encoded
+ * again between the client's socket and the log. An empty entry is the one a leader starts its term with (Raft §8).
+ */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { MemberId } from "../raft/entry.ts";
+
+/** Numbers are written to disk: never reuse one. 32 to 63 are kept for auth. */
+export const CommandKind = {
+  noOp: 0,
+  put: 1,
+  deleteRange: 2,
+  txn: 3,
+  compact: 4,
+  leaseGrant: 5,
+  /** Many leases at once: a client's revoke holds one id, an expiry batch up to `EXPIRY_BATCH_MAX`. */
+  leaseRevoke: 6,
+  leaseCheckpoint: 7,
+  alarm: 8,
+  memberAttributes: 9,
+  memberUpdate: 10,
+  clusterVersion: 11,
+} as const;
+export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
+
+export type Command = {
+  readonly kind: CommandKind;
+  /** True when the decoding member is the one that proposed it. */
+  readonly own: boolean;
+  /** Unique among the requests of its origin, restarts included. */
+  readonly requestNumber: number;
+  /** A view into the payload. */
+  readonly body: Uint8Array;
+};
+
+export const COMMAND_HEADER_BYTES = 18;
+
+/** No flag is defined yet; auth will use bit 0 for "a user name and an auth revision stand before the body". */
+const FLAGS_NONE = 0;
+const TWO_TO_32 = 0x1_0000_0000;
+const LEADER_STARTED: Command = { kind: CommandKind.noOp, own: false, requestNumber: 0, body: new Uint8Array(0) };
+const knownKinds = new Set<number>(Object.values(CommandKind));
+
+/** Both directions for one member, whose id is turned into bytes only once. */
+export type CommandCodec = {
+  /** The result owns its bytes: `body` may be reused by its owner afterwards. */
+  encode(kind: CommandKind, requestNumber: number, body: Uint8Array): Uint8Array;
+  /**
+   * @throws HaplanError `command/unknown` when a newer program wrote the payload or its bytes are damaged: the member
+   *   must stop, since skipping an entry would make its data differ from the others'.
+   */
+  decode(payload: Uint8Array): Command;
+};
+
+export function createCommandCodec(self: MemberId): CommandCodec {
+  const selfBytes = memberIdToBytes(self);
+  return {
+    encode: (kind, requestNumber, body) => encodeCommand(kind, selfBytes, requestNumber, body),
+    decode: (payload) => decodeCommand(payload, selfBytes),
+  };
+}
+
+function encodeCommand(kind: CommandKind, origin: Uint8Array, requestNumber: number, body: Uint8Array): Uint8Array {
+  const bytes = Buffer.allocUnsafe(COMMAND_HEADER_BYTES + body.length);
+  bytes[0] = kind;
+  bytes[1] = FLAGS_NONE;
+  bytes.set(origin, 2);
+  bytes.writeUInt32BE(Math.floor(requestNumber / TWO_TO_32), 10);
+  bytes.writeUInt32BE(requestNumber % TWO_TO_32, 14);
+  bytes.set(body, COMMAND_HEADER_BYTES);
+  return bytes;
+}
+
+function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
+  if (payload.length === 0) return LEADER_STARTED;
+  const kind = payload[0]!;
+  if (payload.length < COMMAND_HEADER_BYTES || !knownKinds.has(kind) || payload[1] !== FLAGS_NONE) {
+    throw new HaplanError(
+      "command/unknown",
+      `Cannot read log entry of kind ${kind} with flags ${payload[1] ?? "none"} (${payload.length} bytes): ` +
+        "it was written by a newer haplan-agent or is damaged; start the version that wrote it",
+    );
+  }
+  return {
+    kind: kind as CommandKind,
+    own: holdsAt(payload, 2, self),
+    requestNumber: readUint32(payload, 10) * TWO_TO_32 + readUint32(payload, 14),
+    body: payload.subarray(COMMAND_HEADER_BYTES),
+  };
+}
+
+/** The 8 bytes, big endian, of an id's 16 hex digits. */
+export function memberIdToBytes(id: MemberId): Uint8Array {
+  return Uint8Array.from(Buffer.from(id.padStart(16, "0"), "hex"));
+}
+
+function holdsAt(bytes: Uint8Array, offset: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[offset + i] !== wanted[i]) return false;
+  return true;
+}
+
+function readUint32(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>> 0;
+}

@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import type { Metadata } from "../mvcc/backend.ts";
+import { CHECKPOINT_INTERVAL_MS, EXPIRY_BATCH_MAX, LeaseExpiry } from "./lease-expiry.ts";
+import { LeaseTable } from "./lease-table.ts";
+
+function createMemoryMetadata(): Metadata {
+  const entries = new Map<string, [string, string, Uint8Array]>();
+  return {
+    get: (bucket, key) => entries.get(`${bucket}/${key}`)?.[2],
+    put: (bucket, key, value) => void entries.set(`${bucket}/${key}`, [bucket, key, value]),
+    delete: (bucket, key) => void entries.delete(`${bucket}/${key}`),
+    entries: (wanted) =>
+      [...entries.values()].flatMap(([bucket, key, value]) => (bucket === wanted ? [[key, value]] : [])),
+  };
+}
+
+function leaseWorld(): { table: LeaseTable; expiry: LeaseExpiry; clock: { nowMs: number; monotonicMs(): number } } {
+  const clock = { nowMs: 1_000_000, monotonicMs: () => clock.nowMs };
+  const table = new LeaseTable(createMemoryMetadata());
+  return { table, expiry: new LeaseExpiry(table, clock), clock };
+}
+
+describe("lease table", () => {
+  it("reads back from metadata what was granted, checkpointed and revoked", () => {
+    const metadata = createMemoryMetadata();
+    const table = new LeaseTable(metadata);
+    table.grant(1n, 10);
+    table.grant(0x7fff_ffff_ffff_ffffn, 9_000_000_000);
+    table.grant(3n, 30);
+    table.checkpoint(1n, 4);
+    table.revoke(3n);
+    const again = new LeaseTable(metadata);
+    again.load();
+    expect([...again.all()]).toEqual([
+      { id: 1n, ttlSeconds: 10, remainingSeconds: 4 },
+      { id: 0x7fff_ffff_ffff_ffffn, ttlSeconds: 9_000_000_000, remainingSeconds: 0 },
+    ]);
+  });
+});
+
+describe("lease expiry", () => {
+  it("does nothing on a member that does not lead", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.granted(table.grant(1n, 2));
+    clock.nowMs += 10_000;
+    expect(expiry.takeExpired()).toEqual([]);
+    expect(expiry.remainingMs(1n)).toBeNull();
+    expect(expiry.renew(1n)).toBeNull();
+  });
+
+  it("ends a lease after its time, renewed leases later", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 2));
+    expiry.granted(table.grant(2n, 2));
+    clock.nowMs += 1_500;
+    expect(expiry.renew(2n)).toEqual({ ttlSeconds: 2, clearCheckpoint: false });
+    clock.nowMs += 500;
+    expect(expiry.takeExpired()).toEqual([1n]);
+    expect(expiry.renew(1n)).toBeNull();
+    clock.nowMs += 1_500;
+    expect(expiry.takeExpired()).toEqual([2n]);
+  });
+
+  it("offers an expired lease again after three seconds while its revoke has not been applied", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 2));
+    clock.nowMs += 2_000;
+    expect(expiry.takeExpired()).toEqual([1n]);
+    expect(expiry.takeExpired()).toEqual([]);
+    clock.nowMs += 3_000;
+    expect(expiry.takeExpired()).toEqual([1n]);
+    table.revoke(1n);
+    expiry.revoked(1n);
+    clock.nowMs += 3_000;
+    expect(expiry.takeExpired()).toEqual([]);
+  });
+
+  it("offers a lease once although its id had an earlier life", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 2));
+    table.revoke(1n);
+    expiry.revoked(1n);
+    clock.nowMs += 100;
+    expiry.granted(table.grant(1n, 2));
+    clock.nowMs += 2_000;
+    expect(expiry.takeExpired()).toEqual([1n]);
+  });
+
+  it("bounds a batch of expired leases", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    for (let id = 1n; id <= 1_200n; id++) expiry.granted(table.grant(id, 2));
+    clock.nowMs += 2_000;
+    expect([expiry.takeExpired().length, expiry.takeExpired().length, expiry.takeExpired().length]).toEqual([
+      EXPIRY_BATCH_MAX,
+      EXPIRY_BATCH_MAX,
+      200,
+    ]);
+  });
+
+  it("counts from the checkpoint plus the extension after a change of leader", () => {
+    const { table, expiry } = leaseWorld();
+    table.grant(1n, 600);
+    table.grant(2n, 600);
+    table.checkpoint(2n, 100);
+    expiry.promote(1_000);
+    expect(expiry.remainingMs(1n)).toBe(601_000);
+    expect(expiry.remainingMs(2n)).toBe(101_000);
+    expect(expiry.renew(2n)).toEqual({ ttlSeconds: 600, clearCheckpoint: true });
+  });
+
+  it("spreads leases that would end in the same second after a change of leader", () => {
+    const { table, expiry, clock } = leaseWorld();
+    for (let id = 1n; id <= 2_000n; id++) table.grant(id, 10);
+    expiry.promote(0);
+    clock.nowMs += 10_000;
+    const ended = [expiry.takeExpired().length, expiry.takeExpired().length, expiry.takeExpired().length];
+    expect(ended).toEqual([500, 250, 0]);
+    clock.nowMs += 2_000;
+    let rest = 0;
+    for (let batch = expiry.takeExpired(); batch.length > 0; batch = expiry.takeExpired()) rest += batch.length;
+    expect(rest).toBe(1_250);
+  });
+
+  it("checkpoints long leases every five minutes, and not the short ones", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 3_600));
+    expiry.granted(table.grant(2n, 100));
+    expect(expiry.takeCheckpoints()).toEqual([]);
+    clock.nowMs += CHECKPOINT_INTERVAL_MS;
+    expect(expiry.takeCheckpoints()).toEqual([{ id: 1n, remainingSeconds: 3_300 }]);
+    expect(expiry.takeCheckpoints()).toEqual([]);
+    clock.nowMs += CHECKPOINT_INTERVAL_MS;
+    expect(expiry.takeCheckpoints()).toEqual([{ id: 1n, remainingSeconds: 3_000 }]);
+  });
+});

@@ -1,0 +1,196 @@
+/**
+ * When leases end: the leader's duty alone, on the leader's own clock (etcd `server/lease/lessor.go`). A member that
+ * becomes leader counts every lease from its last checkpoint, or from its full time, plus one election timeout that
+ * the clients lost without a leader. Ending itself is a command in the log, so that all members agree.
+ *
+ * The queue is a binary heap in which a renewed lease keeps its old place: it is moved when that place comes up, so
+ * that a renewal costs nothing but a number.
+ */
+import type { Lease, LeaseId, LeaseTable } from "./lease-table.ts";
+
+/** Bound of one expiry entry in the log. */
+export const EXPIRY_BATCH_MAX = 500;
+export const CHECKPOINT_BATCH_MAX = 1_000;
+/** etcd's interval between checkpoints of one lease. */
+export const CHECKPOINT_INTERVAL_MS = 300_000;
+/** A revoke that did not come back from the log is proposed again after this long. */
+const REVOKE_RETRY_MS = 3_000;
+/** After a change of leader, at most this many leases end in the same second. */
+const EXPIRIES_PER_SECOND_MAX = 750;
+
+/** How often the leases are looked through for due checkpoints. */
+const CHECKPOINT_SCAN_MS = 10_000;
+
+type Timing = {
+  endsAtMs: number;
+  /** Its one valid place in the queue; entries with another time are left over from an earlier life of the id. */
+  queuedAtMs: number;
+  checkpointAtMs: number;
+};
+type Due = { readonly id: LeaseId; readonly atMs: number };
+
+export type Checkpoint = { readonly id: LeaseId; readonly remainingSeconds: number };
+
+export type RenewResult = {
+  readonly ttlSeconds: number;
+  /** The lease has a replicated remaining time, which has to be cleared by a checkpoint of 0. */
+  readonly clearCheckpoint: boolean;
+};
+
+export class LeaseExpiry {
+  readonly #table: LeaseTable;
+  readonly #clock: { monotonicMs(): number };
+  /** When each lease ends; empty while this member does not lead. */
+  readonly #timings = new Map<LeaseId, Timing>();
+  readonly #queue = new DueQueue();
+  #primary = false;
+  #nextCheckpointScanMs = 0;
+
+  constructor(table: LeaseTable, clock: { monotonicMs(): number }) {
+    this.#table = table;
+    this.#clock = clock;
+  }
+
+  get primary(): boolean {
+    return this.#primary;
+  }
+
+  /** This member leads now. */
+  promote(extendMs: number): void {
+    this.demote();
+    this.#primary = true;
+    const nowMs = this.#clock.monotonicMs();
+    const leases = [...this.#table.all()].sort((a, b) => countedMs(a) - countedMs(b));
+    let windowStartMs = 0;
+    let inWindow = 0;
+    for (const lease of leases) {
+      const wantedMs = nowMs + countedMs(lease) + extendMs;
+      if (wantedMs >= windowStartMs + 1_000) {
+        windowStartMs = wantedMs;
+        inWindow = 0;
+      } else if (inWindow >= EXPIRIES_PER_SECOND_MAX) {
+        windowStartMs += 1_000;
+        inWindow = 0;
+      }
+      inWindow++;
+      this.#schedule(lease, Math.max(wantedMs, windowStartMs), nowMs);
+    }
+  }
+
+  demote(): void {
+    this.#primary = false;
+    this.#timings.clear();
+    this.#queue.clear();
+    this.#nextCheckpointScanMs = 0;
+  }
+
+  /** A grant was applied. */
+  granted(lease: Lease): void {
+    if (!this.#primary) return;
+    const nowMs = this.#clock.monotonicMs();
+    this.#schedule(lease, nowMs + lease.ttlSeconds * 1_000, nowMs);
+  }
+
+  revoked(id: LeaseId): void {
+    this.#timings.delete(id);
+  }
+
+  /** Null: no such lease, or its time is over and it only waits for its revoke. */
+  renew(id: LeaseId): RenewResult | null {
+    const lease = this.#table.get(id);
+    const timing = this.#timings.get(id);
+    const nowMs = this.#clock.monotonicMs();
+    if (lease === undefined || timing === undefined || timing.endsAtMs <= nowMs) return null;
+    timing.endsAtMs = nowMs + lease.ttlSeconds * 1_000;
+    timing.checkpointAtMs = nowMs + CHECKPOINT_INTERVAL_MS;
+    return { ttlSeconds: lease.ttlSeconds, clearCheckpoint: lease.remainingSeconds > 0 };
+  }
+
+  /** Milliseconds until the lease ends, never negative; null when this member does not keep its time. */
+  remainingMs(id: LeaseId): number | null {
+    const timing = this.#timings.get(id);
+    return timing === undefined ? null : Math.max(0, timing.endsAtMs - this.#clock.monotonicMs());
+  }
+
+  /** Leases to revoke now, at most `EXPIRY_BATCH_MAX`; each comes up again later while it has not been revoked. */
+  takeExpired(): LeaseId[] {
+    const nowMs = this.#clock.monotonicMs();
+    const expired: LeaseId[] = [];
+    for (let due = this.#queue.peek(); due !== undefined && due.atMs <= nowMs; due = this.#queue.peek()) {
+      if (expired.length >= EXPIRY_BATCH_MAX) break;
+      this.#queue.pop();
+      const timing = this.#timings.get(due.id);
+      if (timing === undefined || timing.queuedAtMs !== due.atMs) continue;
+      const over = timing.endsAtMs <= nowMs;
+      if (over) expired.push(due.id);
+      timing.queuedAtMs = over ? nowMs + REVOKE_RETRY_MS : timing.endsAtMs;
+      this.#queue.push({ id: due.id, atMs: timing.queuedAtMs });
+    }
+    return expired;
+  }
+
+  /** Remaining times to replicate, at most `CHECKPOINT_BATCH_MAX`. Leases that end sooner need none. */
+  takeCheckpoints(): Checkpoint[] {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs < this.#nextCheckpointScanMs) return [];
+    const checkpoints: Checkpoint[] = [];
+    for (const [id, timing] of this.#timings) {
+      if (timing.checkpointAtMs > nowMs || timing.endsAtMs <= nowMs) continue;
+      if (checkpoints.length >= CHECKPOINT_BATCH_MAX) return checkpoints;
+      timing.checkpointAtMs = nowMs + CHECKPOINT_INTERVAL_MS;
+      checkpoints.push({ id, remainingSeconds: Math.ceil((timing.endsAtMs - nowMs) / 1_000) });
+    }
+    this.#nextCheckpointScanMs = nowMs + CHECKPOINT_SCAN_MS;
+    return checkpoints;
+  }
+
+  #schedule(lease: Lease, endsAtMs: number, nowMs: number): void {
+    this.#timings.set(lease.id, { endsAtMs, queuedAtMs: endsAtMs, checkpointAtMs: nowMs + CHECKPOINT_INTERVAL_MS });
+    this.#queue.push({ id: lease.id, atMs: endsAtMs });
+  }
+}
+
+/** What a new leader counts a lease from, in milliseconds. */
+function countedMs(lease: Lease): number {
+  return (lease.remainingSeconds > 0 ? lease.remainingSeconds : lease.ttlSeconds) * 1_000;
+}
+
+class DueQueue {
+  readonly #heap: Due[] = [];
+
+  peek(): Due | undefined {
+    return this.#heap[0];
+  }
+
+  clear(): void {
+    this.#heap.length = 0;
+  }
+
+  push(due: Due): void {
+    const heap = this.#heap;
+    let at = heap.push(due) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]!.atMs <= due.atMs) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = due;
+  }
+
+  pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.atMs < heap[child]!.atMs) child++;
+      if (heap[child]!.atMs >= last.atMs) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}

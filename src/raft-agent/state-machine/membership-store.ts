@@ -1,0 +1,80 @@
+/** `Membership` kept in the store's metadata, together with the configuration and the cluster's version. */
+import type { Metadata } from "../mvcc/backend.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { decodeMembershipContext, type Member, Membership, type MembershipChange } from "./membership.ts";
+
+/** etcd's bucket names; values are JSON. */
+const MEMBERS = "members";
+const REMOVED = "members_removed";
+const META = "meta";
+const CLUSTER = "cluster";
+
+export class MembershipStore extends Membership {
+  readonly #metadata: Metadata;
+  #clusterVersion = "";
+
+  constructor(metadata: Metadata) {
+    super();
+    this.#metadata = metadata;
+  }
+
+  /** The lowest version among the members, agreed through the log; empty until the first leader has set it. */
+  get clusterVersion(): string {
+    return this.#clusterVersion;
+  }
+
+  setClusterVersion(version: string): void {
+    this.#clusterVersion = version;
+    this.#metadata.put(CLUSTER, "clusterVersion", Buffer.from(version));
+  }
+
+  load(): void {
+    const members = this.#metadata.entries(MEMBERS).map(([, bytes]) => parse<Member>(bytes));
+    const removed = this.#metadata.entries(REMOVED).map(([id]) => id);
+    const configuration = this.#metadata.get(META, "confState");
+    const version = this.#metadata.get(CLUSTER, "clusterVersion");
+    this.#clusterVersion = version === undefined ? "" : Buffer.from(version).toString("utf8");
+    this.replace(
+      members,
+      removed,
+      configuration === undefined
+        ? { voters: [], votersOutgoing: [], learners: [] }
+        : parse<Configuration>(configuration),
+    );
+  }
+
+  seed(members: readonly Member[], configuration: Configuration): void {
+    this.replace(members, [], configuration);
+    this.#keep({ changed: members, removed: [] });
+  }
+
+  applyConfiguration(configuration: Configuration, context: Uint8Array): MembershipChange {
+    const change = this.change(configuration, decodeMembershipContext(context));
+    this.#keep(change);
+    return change;
+  }
+
+  override update(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): Member | null {
+    const member = super.update(id, fields);
+    if (member !== null) this.#keep({ changed: [member], removed: [] });
+    return member;
+  }
+
+  #keep(change: MembershipChange): void {
+    for (const member of change.changed) this.#metadata.put(MEMBERS, member.id, json(member));
+    for (const id of change.removed) {
+      this.#metadata.delete(MEMBERS, id);
+      this.#metadata.put(REMOVED, id, json(true));
+    }
+    this.#metadata.put(META, "confState", json(this.configuration));
+  }
+}
+
+function json(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function parse<Value>(bytes: Uint8Array): Value {
+  return JSON.parse(Buffer.from(bytes).toString("utf8")) as Value;
+}

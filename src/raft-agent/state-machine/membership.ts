@@ -1,0 +1,119 @@
+/**
+ * Who belongs to the cluster: names and URLs of members, who is a learner, and which ids were removed for good.
+ *
+ * Configuration entries decide: their context brings new members' addresses, and once a configuration is no longer
+ * joint, every member that it does not name is gone, its id never to be used again. So a joint change of any size
+ * needs no list of removals that could disagree with the configuration.
+ */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+
+export type Member = {
+  readonly id: MemberId;
+  /** Empty until the member has started and published its attributes through the log. */
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  readonly learner: boolean;
+};
+
+/** Addresses of members that a configuration change brings in. */
+export type MembershipContext = {
+  readonly added: readonly { readonly id: MemberId; readonly peerUrls: readonly string[] }[];
+};
+
+/** For `ConfigurationChange.context`. */
+export function encodeMembershipContext(context: MembershipContext): Uint8Array {
+  return Buffer.from(JSON.stringify(context));
+}
+
+/** Empty bytes mean that nobody is new. @throws HaplanError `membership/context` when the bytes are damaged. */
+export function decodeMembershipContext(bytes: Uint8Array): MembershipContext {
+  if (bytes.length === 0) return { added: [] };
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8")) as MembershipContext;
+  } catch (cause) {
+    throw new HaplanError("membership/context", "Cannot read the members of a configuration entry: damaged bytes", {
+      cause,
+    });
+  }
+}
+
+/** What a change did, so that transport and disk follow. */
+export type MembershipChange = { readonly changed: readonly Member[]; readonly removed: readonly MemberId[] };
+
+const NO_CONFIGURATION: Configuration = { voters: [], votersOutgoing: [], learners: [] };
+
+export class Membership {
+  readonly #members = new Map<MemberId, Member>();
+  readonly #removed = new Set<MemberId>();
+  #configuration: Configuration = NO_CONFIGURATION;
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  get(id: MemberId): Member | undefined {
+    return this.#members.get(id);
+  }
+
+  isRemoved(id: MemberId): boolean {
+    return this.#removed.has(id);
+  }
+
+  removedIds(): MemberId[] {
+    return [...this.#removed].sort();
+  }
+
+  /** Sorted by id, as etcd lists them. */
+  list(): Member[] {
+    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Replaces everything, at start or after a snapshot. */
+  replace(members: readonly Member[], removed: readonly MemberId[], configuration: Configuration): void {
+    this.#members.clear();
+    this.#removed.clear();
+    for (const member of members) this.#members.set(member.id, member);
+    for (const id of removed) this.#removed.add(id);
+    this.#configuration = configuration;
+  }
+
+  /** Takes over a configuration that was committed. */
+  change(configuration: Configuration, context: MembershipContext): MembershipChange {
+    this.#configuration = configuration;
+    const changed = new Map<MemberId, Member>();
+    for (const { id, peerUrls } of context.added) {
+      if (this.#members.has(id) || this.#removed.has(id)) continue;
+      changed.set(id, { id, name: "", peerUrls, clientUrls: [], learner: false });
+    }
+    const joint = configuration.votersOutgoing.length > 0;
+    const named = new Set([...configuration.voters, ...configuration.votersOutgoing, ...configuration.learners]);
+    const removed: MemberId[] = [];
+    for (const member of [...this.#members.values(), ...changed.values()]) {
+      const learner = configuration.learners.includes(member.id);
+      if (!named.has(member.id) && !joint) {
+        removed.push(member.id);
+        changed.delete(member.id);
+      } else if (learner !== member.learner || changed.has(member.id)) {
+        changed.set(member.id, { ...member, learner });
+      }
+    }
+    for (const member of changed.values()) this.#members.set(member.id, member);
+    for (const id of removed) {
+      this.#members.delete(id);
+      this.#removed.add(id);
+    }
+    return { changed: [...changed.values()], removed };
+  }
+
+  /** Changes name or URLs; null when there is no such member. */
+  update(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): Member | null {
+    const member = this.#members.get(id);
+    if (member === undefined) return null;
+    const updated = { ...member, ...fields };
+    this.#members.set(id, updated);
+    return updated;
+  }
+}

@@ -1,0 +1,257 @@
+/**
+ * The state machine (Raft §2): committed entries in, the same data on every member out. Nothing here looks at a
+ * clock, a random number or this member's own settings; what differs between members (who waits for an answer, who
+ * keeps the leases' time) hangs on callbacks that cannot change the data.
+ */
+import { assert } from "../../base/assert.ts";
+import { errorText } from "../../base/haplan-error.ts";
+import { decodeCompactionRequest } from "../api/compaction.ts";
+import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
+import { decodePutRequest } from "../api/put.ts";
+import { decodeTxnRequest } from "../api/txn.ts";
+import { emptyBytes, WireError } from "../api/wire.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { RevisionError, type Store } from "../mvcc/store.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
+import { AlarmStore } from "./alarm-store.ts";
+import type { Alarm, Applied, ApplyResult } from "./apply-result.ts";
+import { type Command, type CommandCodec, CommandKind, createCommandCodec } from "./command.ts";
+import {
+  AlarmAction,
+  decodeAlarm,
+  decodeJson,
+  decodeLeaseCheckpoint,
+  decodeLeaseGrant,
+  decodeLeaseRevoke,
+  type MemberAttributesBody,
+  type MemberUpdateBody,
+} from "./command-body.ts";
+import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
+import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
+import type { Member, MembershipChange } from "./membership.ts";
+import { MembershipStore } from "./membership-store.ts";
+import { executeDeleteRange, executePut, executeTxn, mayPut, planTxn, putProblem, revisionError } from "./txn.ts";
+
+/** Told in the turn in which an entry is applied; none of them may change the store. */
+export type StateMachineListener = {
+  /** An entry that this member proposed was applied. */
+  completed(requestNumber: number, result: ApplyResult): void;
+  leaseGranted?(lease: Lease): void;
+  leaseRevoked?(id: LeaseId): void;
+  /** Members came, changed or left; `configuration` is the one in force now. */
+  membershipChanged?(change: MembershipChange, configuration: Configuration): void;
+  alarmsChanged?(alarms: readonly Alarm[]): void;
+};
+
+export class StateMachine {
+  readonly store: Store;
+  readonly leases: LeaseTable;
+  readonly alarms: AlarmStore;
+  readonly membership: MembershipStore;
+  readonly #codec: CommandCodec;
+  readonly #listener: StateMachineListener;
+
+  constructor(options: { self: MemberId; store: Store; listener: StateMachineListener }) {
+    this.store = options.store;
+    this.leases = new LeaseTable(options.store.metadata);
+    this.alarms = new AlarmStore(options.store.metadata);
+    this.membership = new MembershipStore(options.store.metadata);
+    this.#codec = createCommandCodec(options.self);
+    this.#listener = options.listener;
+    this.load();
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.store.consistentIndex;
+  }
+
+  /** Reads leases, alarms and members from the store again: after a snapshot was installed. */
+  load(): void {
+    this.leases.load();
+    this.alarms.load();
+    this.membership.load();
+  }
+
+  /**
+   * Applies a committed `normal` entry. Entries that the store already holds (after a restart the log is replayed
+   * from its last snapshot) are skipped.
+   * @throws HaplanError `command/unknown`: the member must stop.
+   */
+  apply(index: LogIndex, term: Term, payload: Uint8Array): void {
+    if (index <= this.store.consistentIndex) return;
+    const command = this.#codec.decode(payload);
+    const result = this.#execute(command, term);
+    this.store.setConsistentIndex(index, term);
+    if (command.own) this.#listener.completed(command.requestNumber, result);
+  }
+
+  /** Applies a committed `configuration` entry. `context` comes from `encodeMembershipContext`. */
+  applyConfiguration(index: LogIndex, term: Term, configuration: Configuration, context: Uint8Array): void {
+    if (index <= this.store.consistentIndex) return;
+    const change = this.membership.applyConfiguration(configuration, context);
+    for (const member of change.removed) {
+      for (const alarm of this.alarms.list(0)) if (alarm.member === member) this.alarms.deactivate(alarm);
+    }
+    this.store.setConsistentIndex(index, term);
+    this.#listener.membershipChanged?.(change, configuration);
+  }
+
+  /** Writes the founding members of a new cluster, the same on each of them, before the first entry. */
+  seed(members: readonly Member[], configuration: Configuration): void {
+    assert(this.store.consistentIndex === 0, "founding members are written before the first entry");
+    this.membership.seed(members, configuration);
+  }
+
+  #execute(command: Command, term: Term): ApplyResult {
+    try {
+      if (this.alarms.corrupt && touchesData(command.kind)) return EtcdErrors.corrupt;
+      return this.#executeKind(command, term);
+    } catch (error) {
+      // Deterministic faults of the entry itself; anything else is a bug or a failing disk and must stop the member.
+      if (error instanceof WireError) return etcdError(StatusCode.invalidArgument, errorText(error));
+      if (error instanceof RevisionError) return revisionError(error.reason)!;
+      throw error;
+    }
+  }
+
+  #executeKind(command: Command, term: Term): ApplyResult {
+    switch (command.kind) {
+      case CommandKind.noOp:
+        return this.#done();
+      case CommandKind.put:
+        return this.#put(command.body);
+      case CommandKind.deleteRange:
+        return this.#deleteRange(command.body);
+      case CommandKind.txn:
+        return this.#txn(command.body);
+      case CommandKind.compact: {
+        const scrubbed = this.store.compact(decodeCompactionRequest(command.body).revision);
+        return { kind: "compact", revision: this.store.revision, scrubbed };
+      }
+      case CommandKind.leaseGrant:
+        return this.#leaseGrant(command.body);
+      case CommandKind.leaseRevoke:
+        return this.#leaseRevoke(command.body, term);
+      case CommandKind.leaseCheckpoint:
+        return this.#leaseCheckpoint(command.body, term);
+      case CommandKind.alarm:
+        return this.#alarm(command.body);
+      case CommandKind.memberAttributes: {
+        const { id, name, clientUrls } = decodeJson<MemberAttributesBody>(command.body);
+        return this.#updateMember(id, { name, clientUrls });
+      }
+      case CommandKind.memberUpdate: {
+        const { id, peerUrls } = decodeJson<MemberUpdateBody>(command.body);
+        return this.#updateMember(id, { peerUrls });
+      }
+      case CommandKind.clusterVersion:
+        this.membership.setClusterVersion(Buffer.from(command.body).toString("utf8"));
+        return this.#done();
+    }
+  }
+
+  #done(): Applied {
+    return { kind: "done", revision: this.store.revision };
+  }
+
+  #put(body: Uint8Array): ApplyResult {
+    const request = decodePutRequest(body);
+    const problem = this.alarms.noSpace ? EtcdErrors.noSpace : putProblem(this.store, this.leases, request);
+    if (problem !== null) return problem;
+    const txn = this.store.beginWrite();
+    const prevKv = executePut(txn, request);
+    return { kind: "put", revision: txn.end(), prevKv };
+  }
+
+  #deleteRange(body: Uint8Array): ApplyResult {
+    const request = decodeDeleteRangeRequest(body);
+    const txn = this.store.beginWrite();
+    const { deleted, prevKvs } = executeDeleteRange(txn, request);
+    return { kind: "deleteRange", revision: txn.end(), deleted, prevKvs };
+  }
+
+  #txn(body: Uint8Array): ApplyResult {
+    const request = decodeTxnRequest(body);
+    if (this.alarms.noSpace && mayPut(request)) return EtcdErrors.noSpace;
+    const path = planTxn(this.store, this.leases, request);
+    if (isEtcdError(path)) return path;
+    const txn = this.store.beginWrite();
+    const outcome = executeTxn(txn, path);
+    return { kind: "txn", revision: txn.end(), ...outcome };
+  }
+
+  #leaseGrant(body: Uint8Array): ApplyResult {
+    const { id, ttlSeconds } = decodeLeaseGrant(body);
+    const problem = this.#grantProblem(id);
+    if (problem !== null) return problem;
+    const lease = this.leases.grant(id, ttlSeconds);
+    this.#listener.leaseGranted?.(lease);
+    return { kind: "leaseGrant", revision: this.store.revision, id, ttlSeconds };
+  }
+
+  #grantProblem(id: LeaseId): EtcdError | null {
+    if (this.alarms.noSpace) return EtcdErrors.noSpace;
+    return this.leases.has(id) ? EtcdErrors.leaseExists : null;
+  }
+
+  /** Each lease is one write transaction: all its keys go at one revision. */
+  #leaseRevoke(body: Uint8Array, term: Term): ApplyResult {
+    const { ids, leaderTerm } = decodeLeaseRevoke(body);
+    if (leaderTerm !== 0 && leaderTerm !== term) return this.#done();
+    let missing = 0;
+    for (const id of ids) {
+      if (!this.leases.has(id)) {
+        missing++;
+        continue;
+      }
+      const keys = this.store.keysOfLease(id);
+      const txn = this.store.beginWrite();
+      for (const key of keys) txn.deleteRange(key, emptyBytes);
+      txn.end();
+      this.leases.revoke(id);
+      this.#listener.leaseRevoked?.(id);
+    }
+    return missing > 0 && missing === ids.length ? EtcdErrors.leaseNotFound : this.#done();
+  }
+
+  #leaseCheckpoint(body: Uint8Array, term: Term): ApplyResult {
+    const { checkpoints, leaderTerm } = decodeLeaseCheckpoint(body);
+    if (leaderTerm !== 0 && leaderTerm !== term) return this.#done();
+    for (const { id, remainingSeconds } of checkpoints) this.leases.checkpoint(id, remainingSeconds);
+    return this.#done();
+  }
+
+  #alarm(body: Uint8Array): ApplyResult {
+    const { action, alarm } = decodeAlarm(body);
+    const revision = this.store.revision;
+    if (action === AlarmAction.get) {
+      const wanted = this.alarms
+        .list(alarm.type)
+        .filter((on) => isAnyMember(alarm.member) || on.member === alarm.member);
+      return { kind: "alarm", revision, alarms: wanted };
+    }
+    if (action === AlarmAction.activate) this.alarms.activate(alarm);
+    else if (action !== AlarmAction.deactivate || !this.alarms.deactivate(alarm)) {
+      return { kind: "alarm", revision, alarms: [] };
+    }
+    this.#listener.alarmsChanged?.(this.alarms.list(0));
+    return { kind: "alarm", revision, alarms: [alarm] };
+  }
+
+  #updateMember(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): ApplyResult {
+    const member = this.membership.update(id, fields);
+    if (member === null) return EtcdErrors.memberNotFound;
+    this.#listener.membershipChanged?.({ changed: [member], removed: [] }, this.membership.configuration);
+    return this.#done();
+  }
+}
+
+function isAnyMember(member: MemberId): boolean {
+  return /^0*$/.test(member);
+}
+
+/** With a CORRUPT alarm on, nothing may touch what may be damaged (etcd's `applierV3Corrupt`). */
+function touchesData(kind: CommandKind): boolean {
+  return kind >= CommandKind.put && kind <= CommandKind.leaseRevoke;
+}

@@ -1,0 +1,153 @@
+/**
+ * Executes puts, deletes and transactions on the store, in two steps: first everything that can fail is checked on
+ * the state before, then the writes happen, and nothing can fail any more. A transaction that failed half-way would
+ * leave members with different data (etcd panics there).
+ */
+import type { DeleteRangeRequest } from "../api/delete-range.ts";
+import { decodeKeyValue, type EncodedKeyValue } from "../api/key-value.ts";
+import type { PutRequest } from "../api/put.ts";
+import { type RangeRequest, rangeRequest } from "../api/range.ts";
+import type { ResponseHeader } from "../api/response-header.ts";
+import type { RequestOp, ResponseOp, TxnRequest } from "../api/txn.ts";
+import type { ReadView, WriteTransaction } from "../mvcc/store.ts";
+import { chooseTxnPath, type TxnPath } from "./compare.ts";
+import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
+import type { LeaseTable } from "./lease-table.ts";
+
+/** Answers inside a transaction carry only a revision, nested transactions not even that. */
+function innerHeader(revision: number): ResponseHeader {
+  return { clusterId: 0n, memberId: 0n, revision, raftTerm: 0 };
+}
+
+/** What a put outside a transaction may fail on; etcd looks at the lease first here, and at the key first in a txn. */
+export function putProblem(view: ReadView, leases: LeaseTable, request: PutRequest): EtcdError | null {
+  if (request.lease !== 0n && !leases.has(request.lease)) return EtcdErrors.leaseNotFound;
+  return keyProblem(view, request);
+}
+
+function keyProblem(view: ReadView, request: PutRequest): EtcdError | null {
+  if (!request.ignoreValue && !request.ignoreLease) return null;
+  return view.describe(request.key) === undefined ? EtcdErrors.keyNotFound : null;
+}
+
+/** Returns the key-value before, if asked for. The caller has ruled out `putProblem`. */
+export function executePut(txn: WriteTransaction, request: PutRequest): EncodedKeyValue | undefined {
+  if (!request.prevKv && !request.ignoreValue && !request.ignoreLease) {
+    txn.put(request.key, request.value, request.lease);
+    return undefined;
+  }
+  const before = txn.get(request.key);
+  const old = before === undefined ? undefined : decodeKeyValue(before);
+  const value = request.ignoreValue && old !== undefined ? old.value : request.value;
+  const lease = request.ignoreLease && old !== undefined ? old.lease : request.lease;
+  txn.put(request.key, value, lease);
+  return request.prevKv ? before : undefined;
+}
+
+export type Deleted = { readonly deleted: number; readonly prevKvs: readonly EncodedKeyValue[] };
+
+export function executeDeleteRange(txn: WriteTransaction, request: DeleteRangeRequest): Deleted {
+  const { key, rangeEnd } = request;
+  const prevKvs = request.prevKv ? txn.range(rangeRequest(key, { rangeEnd })).kvs : [];
+  return { deleted: txn.deleteRange(key, rangeEnd), prevKvs };
+}
+
+/** True when every operation is a range: such a transaction needs no log entry. A nested one always takes one. */
+export function isReadOnly(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].every((op) => op.kind === "range");
+}
+
+/** Of a read-only transaction: true when all its ranges may be served without asking the leader. */
+export function isSerializable(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].every((op) => op.kind !== "range" || op.request.serializable);
+}
+
+/** True when either branch may put something, at any depth: such a transaction needs space. */
+export function mayPut(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].some(
+    (op) => op.kind === "put" || (op.kind === "txn" && mayPut(op.request)),
+  );
+}
+
+export type TxnOutcome = { readonly succeeded: boolean; readonly responses: readonly ResponseOp[] };
+
+/** A read-only transaction on the current state. */
+export function readTxn(view: ReadView, request: TxnRequest): TxnOutcome | EtcdError {
+  const path = chooseTxnPath(view, request);
+  const problem = rangeProblem(view, path);
+  if (problem !== null) return problem;
+  const responses = path.ops.map((op) => {
+    if (op.kind !== "range") throw new Error("a read-only transaction holds a write");
+    return rangeResponse(view, op.request);
+  });
+  return { succeeded: path.succeeded, responses };
+}
+
+/** Chooses the branches and checks everything; the path may then be executed. */
+export function planTxn(view: ReadView, leases: LeaseTable, request: TxnRequest): TxnPath | EtcdError {
+  const path = chooseTxnPath(view, request);
+  return writeProblem(view, leases, path) ?? rangeProblem(view, path) ?? path;
+}
+
+export function executeTxn(txn: WriteTransaction, path: TxnPath): TxnOutcome {
+  const nested = path.nested.values();
+  return {
+    succeeded: path.succeeded,
+    responses: path.ops.map((op) => executeOp(txn, op, () => nested.next().value!)),
+  };
+}
+
+function executeOp(txn: WriteTransaction, op: RequestOp, nextNested: () => TxnPath): ResponseOp {
+  switch (op.kind) {
+    case "range":
+      return rangeResponse(txn, op.request);
+    case "put": {
+      const prevKv = executePut(txn, op.request);
+      return { kind: "put", response: { header: innerHeader(txn.revision), prevKv } };
+    }
+    case "deleteRange": {
+      const outcome = executeDeleteRange(txn, op.request);
+      return { kind: "deleteRange", response: { header: innerHeader(txn.revision), ...outcome } };
+    }
+    case "txn":
+      return { kind: "txn", response: { header: innerHeader(0), ...executeTxn(txn, nextNested()) } };
+    case "none":
+      return { kind: "none" };
+  }
+}
+
+function rangeResponse(view: ReadView, request: RangeRequest): ResponseOp {
+  const { kvs, more, count } = view.range(request);
+  return { kind: "range", response: { header: innerHeader(view.revision), kvs, more, count } };
+}
+
+function writeProblem(view: ReadView, leases: LeaseTable, path: TxnPath): EtcdError | null {
+  const nested = path.nested.values();
+  for (const op of path.ops) {
+    let problem: EtcdError | null = null;
+    if (op.kind === "txn") problem = writeProblem(view, leases, nested.next().value!);
+    if (op.kind === "put") {
+      const unknownLease = op.request.lease !== 0n && !leases.has(op.request.lease);
+      problem = keyProblem(view, op.request) ?? (unknownLease ? EtcdErrors.leaseNotFound : null);
+    }
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function rangeProblem(view: ReadView, path: TxnPath): EtcdError | null {
+  const nested = path.nested.values();
+  for (const op of path.ops) {
+    let problem: EtcdError | null = null;
+    if (op.kind === "txn") problem = rangeProblem(view, nested.next().value!);
+    if (op.kind === "range") problem = revisionError(view.revisionProblem(op.request.revision));
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+/** etcd's error for a revision that cannot be read. */
+export function revisionError(problem: "compacted" | "future" | null): EtcdError | null {
+  if (problem === null) return null;
+  return problem === "compacted" ? EtcdErrors.compacted : EtcdErrors.futureRevision;
+}
