@@ -1,0 +1,122 @@
+/**
+ * The shape of `cluster.yaml` as JSON Schema (draft 7), for ajv and for editors: `schema/cluster.schema.json` is this
+ * object, and a test keeps the two equal. What a schema cannot say well (why 4 members are no better than 3) is said
+ * by the rules. Descriptions are shown in editors and in diagnostics.
+ */
+import { membersMax } from "./quorum-table.ts";
+
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
+const dnsLabel: JsonSchema = {
+  type: "string",
+  pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+  description: "a DNS label: 1 to 63 lower-case letters, digits and dashes, with no dash at either end",
+};
+
+const address: JsonSchema = {
+  type: "string",
+  minLength: 1,
+  maxLength: 253,
+  description: "an IP address without port; with provider local one of 127.0.0.0/8",
+};
+
+const zone: JsonSchema = {
+  type: "string",
+  minLength: 1,
+  maxLength: 63,
+  description: "the failure domain: what fails together has the same zone",
+};
+
+const port: JsonSchema = { type: "integer", minimum: 1, maximum: 65_535, description: "a TCP port, 1 to 65535" };
+
+function mapping(description: string, required: readonly string[], properties: Record<string, JsonSchema>): JsonSchema {
+  return { type: "object", description, additionalProperties: false, required, properties };
+}
+
+function wholeNumber(description: string, minimum: number, maximum: number, fallback: number): JsonSchema {
+  return { type: "integer", description, minimum, maximum, default: fallback };
+}
+
+const master = mapping("one member of the control plane", ["name", "address"], { name: dnsLabel, zone, address });
+const worker = mapping("one worker host", ["name", "address"], { name: dnsLabel, zone, address });
+
+const controlPlane = mapping("the masters and what runs on them", [], {
+  members: {
+    type: "integer",
+    enum: [3, 5, 7],
+    description: "how many members: 3, 5 or 7; must equal the number of masters when they are listed",
+  },
+  engine: {
+    type: "string",
+    enum: ["agent"],
+    default: "agent",
+    description: "what runs on each master: agent, haplan's own Raft agent",
+  },
+  masters: {
+    type: "array",
+    items: master,
+    description:
+      "the masters; with provider local they may be left out and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
+  },
+  tls: mapping("mutual TLS between members and for clients", [], {
+    enabled: { type: "boolean", default: true, description: "true or false" },
+  }),
+  clientPort: { ...port, default: 2379 },
+  peerPort: { ...port, default: 2380 },
+  electionTimeoutMs: wholeNumber("milliseconds without a leader's message before an election", 10, 50_000, 1000),
+  heartbeatIntervalMs: wholeNumber("milliseconds between a leader's messages", 1, 10_000, 100),
+});
+
+const loadBalancer = mapping("the one address that clients and workers use", [], {
+  type: {
+    type: "string",
+    enum: ["embedded", "haproxy"],
+    default: "embedded",
+    description: "embedded (haplan's own TCP proxy) or haproxy",
+  },
+  address: { ...address, default: "127.0.1.100" },
+  ports: {
+    type: "array",
+    items: port,
+    minItems: 1,
+    maxItems: 16,
+    description: "a list of ports that clients connect to, at least one; the first is the control plane's endpoint",
+  },
+});
+
+const policy = mapping("how carefully changes are made", [], {
+  maxLearnerLagEntries: wholeNumber("entries a learner may lack when it gets its vote", 0, 1_000_000, 1000),
+  healthSamples: wholeNumber("good answers in a row that make a member healthy", 1, 100, 3),
+  joinTimeoutMs: wholeNumber("milliseconds a new member may take to catch up", 1000, 86_400_000, 300_000),
+});
+
+const spec = mapping("the cluster as it should be", ["controlPlane"], {
+  provider: mapping("what the machines are", ["type"], {
+    type: {
+      type: "string",
+      enum: ["local"],
+      description: "local: each machine is a folder with processes on this computer",
+    },
+  }),
+  controlPlane,
+  workers: { type: "array", items: worker, maxItems: 100, description: "a list of worker hosts" },
+  loadBalancer,
+  policy,
+});
+
+export const clusterSchema: JsonSchema = {
+  $schema: "http://json-schema.org/draft-07/schema#",
+  $id: "https://haplan.dev/schema/v1/cluster.schema.json",
+  title: `A highly available control plane of 3 to ${membersMax} members`,
+  ...mapping("a cluster, as haplan plans and applies it", ["apiVersion", "kind", "metadata", "spec"], {
+    apiVersion: { type: "string", const: "haplan.dev/v1", description: "haplan.dev/v1" },
+    kind: { type: "string", const: "Cluster", description: "Cluster" },
+    metadata: mapping("what identifies the cluster", ["name"], { name: dnsLabel }),
+    spec,
+  }),
+};
+
+/** The schema file that editors load. */
+export function renderClusterSchema(): string {
+  return `${JSON.stringify(clusterSchema, null, 2)}\n`;
+}

@@ -1,0 +1,67 @@
+/** A checked document → the spec with every default filled in. */
+import type { ClusterSpec, MasterSpec, MemberCount } from "./cluster-spec.ts";
+import { deriveMasters, specDefaults } from "./draft.ts";
+
+/** What a document looks like once it has passed the schema and all rules. */
+export type CheckedDocument = {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly controlPlane: {
+      readonly members?: number;
+      readonly masters?: readonly CheckedHost[];
+      readonly tls?: { readonly enabled?: boolean };
+      readonly clientPort?: number;
+      readonly peerPort?: number;
+      readonly electionTimeoutMs?: number;
+      readonly heartbeatIntervalMs?: number;
+    };
+    readonly workers?: readonly CheckedHost[];
+    readonly loadBalancer?: {
+      readonly type?: "embedded" | "haproxy";
+      readonly address?: string;
+      readonly ports?: readonly number[];
+    };
+    readonly policy?: {
+      readonly maxLearnerLagEntries?: number;
+      readonly healthSamples?: number;
+      readonly joinTimeoutMs?: number;
+    };
+  };
+};
+
+type CheckedHost = { readonly name: string; readonly zone?: string; readonly address: string };
+
+export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
+  const { controlPlane, loadBalancer, policy } = spec;
+  const masters = (controlPlane.masters ?? deriveMasters(controlPlane.members ?? 0)).map(fillHost);
+  const clientPort = controlPlane.clientPort ?? specDefaults.clientPort;
+  return {
+    name: metadata.name,
+    provider: { type: "local" },
+    controlPlane: {
+      members: masters.length as MemberCount,
+      engine: "agent",
+      clientPort,
+      peerPort: controlPlane.peerPort ?? specDefaults.peerPort,
+      tls: { enabled: controlPlane.tls?.enabled ?? true },
+      electionTimeoutMs: controlPlane.electionTimeoutMs ?? specDefaults.electionTimeoutMs,
+      heartbeatIntervalMs: controlPlane.heartbeatIntervalMs ?? specDefaults.heartbeatIntervalMs,
+      masters,
+    },
+    workers: (spec.workers ?? []).map(fillHost),
+    loadBalancer: {
+      type: loadBalancer?.type ?? "embedded",
+      address: loadBalancer?.address ?? specDefaults.loadBalancerAddress,
+      ports: loadBalancer?.ports ?? [clientPort],
+    },
+    policy: {
+      maxLearnerLagEntries: policy?.maxLearnerLagEntries ?? specDefaults.maxLearnerLagEntries,
+      healthSamples: policy?.healthSamples ?? specDefaults.healthSamples,
+      joinTimeoutMs: policy?.joinTimeoutMs ?? specDefaults.joinTimeoutMs,
+    },
+  };
+}
+
+function fillHost(host: CheckedHost): MasterSpec {
+  return { name: host.name, zone: host.zone ?? null, address: host.address };
+}

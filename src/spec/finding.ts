@@ -1,0 +1,48 @@
+/**
+ * What a check found wrong in a spec, before it is known where in the file that is. Checks name the place by its JSON
+ * pointer (RFC 6901); the loader turns findings into diagnostics with line and column.
+ */
+
+/** A place in the document. `key` points at the name of an entry, `value` at what it holds. */
+export type SpecPlace =
+  | { readonly pointer: string; readonly part: "key" | "value" }
+  | { readonly start: number; readonly end: number };
+
+export type SpecFinding = {
+  readonly place: SpecPlace;
+  /** Stable identifier, for example `spec/even-members`. */
+  readonly code: string;
+  /** One line: what is wrong. */
+  readonly summary: string;
+  /** Why, and what to write instead. */
+  readonly detail: string;
+};
+
+/** A finding about the value at `pointer`. */
+export function findingAt(
+  pointer: string,
+  text: { readonly code: string; readonly summary: string; readonly detail: string },
+): SpecFinding {
+  return { place: { pointer, part: "value" }, ...text };
+}
+
+/** Appends one step to a JSON pointer. */
+export function pointerInto(pointer: string, key: string | number): string {
+  return `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** The keys that a JSON pointer leads through. */
+export function pointerKeys(pointer: string): readonly string[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** A pointer as people write it: `spec.controlPlane.masters[0].name`. */
+export function pointerForPeople(pointer: string): string {
+  const text = pointerKeys(pointer)
+    .map((key) => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`))
+    .join("");
+  return text.replace(/^\./, "") || "the file";
+}

@@ -1,0 +1,96 @@
+/**
+ * `cluster.yaml` → ClusterSpec, or everything that is wrong with it, sorted by place. Four sieves, each of which tells
+ * what it finds: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
+ */
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { ClusterSpec } from "./cluster-spec.ts";
+import { draftSpec } from "./draft.ts";
+import { type CheckedDocument, fillDefaults } from "./fill-defaults.ts";
+import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts";
+import { readSource } from "./read-source.ts";
+import { checkAddresses } from "./rules/addresses.ts";
+import { checkMemberCount } from "./rules/member-count.ts";
+import { checkPorts } from "./rules/ports.ts";
+import type { SpecRule } from "./rules/rule.ts";
+import { checkTimeouts } from "./rules/timeouts.ts";
+import { checkUniqueNames } from "./rules/unique-names.ts";
+import { checkShape } from "./schema-findings.ts";
+import { createSourceText, lineAt, rangeBetween, type SourceText } from "./source-text.ts";
+import { readYaml, type YamlPlace } from "./yaml-document.ts";
+
+export type LoadedSpec = {
+  /** Null when there are errors. */
+  readonly spec: ClusterSpec | null;
+  readonly diagnostics: readonly Diagnostic[];
+  /** SHA-256 of the file's bytes in hexadecimal, null when it could not be read. */
+  readonly sourceDigest: string | null;
+};
+
+const rules: readonly SpecRule[] = [checkMemberCount, checkUniqueNames, checkAddresses, checkPorts, checkTimeouts];
+const diagnosticsMax = 50;
+
+/** Reads and checks the spec at `path`; never throws for what a file may hold. */
+export function loadSpec(path: string): LoadedSpec {
+  const source = readSource(path);
+  if (!source.ok) return { spec: null, diagnostics: [source.diagnostic], sourceDigest: null };
+  return { ...parseSpec(path, source.text), sourceDigest: source.digest };
+}
+
+/** The same for a text that is in memory; `filename` is used in diagnostics only. */
+export function parseSpec(filename: string, text: string): Omit<LoadedSpec, "sourceDigest"> {
+  const source = createSourceText(filename, text);
+  const { value, places, findings } = readYaml(text);
+  const all = [...findings];
+  if (value === null && all.length === 0) return { spec: null, diagnostics: [emptyFile(source)] };
+  if (value !== undefined) {
+    const draft = draftSpec(value);
+    all.push(...checkShape(value), ...rules.flatMap((rule) => rule(draft)));
+  }
+  if (all.length > 0) return { spec: null, diagnostics: diagnosticsFrom(source, places, all) };
+  return { spec: fillDefaults(value as unknown as CheckedDocument), diagnostics: [] };
+}
+
+function diagnosticsFrom(
+  source: SourceText,
+  places: ReadonlyMap<string, YamlPlace>,
+  findings: readonly SpecFinding[],
+): readonly Diagnostic[] {
+  const placed = findings
+    .map((finding) => ({ finding, ...spanOf(places, finding.place) }))
+    .toSorted((left, right) => left.start - right.start);
+  const diagnostics = placed.slice(0, diagnosticsMax).map(({ finding, start, end }): Diagnostic => {
+    const { code, summary, detail, place } = finding;
+    const range = rangeBetween(source, start, end);
+    const address = "pointer" in place && place.pointer !== "" ? { address: pointerForPeople(place.pointer) } : {};
+    return { severity: "error", code, summary, detail, range, snippet: lineAt(source, start), ...address };
+  });
+  return placed.length <= diagnosticsMax ? diagnostics : [...diagnostics, andMore(placed.length - diagnosticsMax)];
+}
+
+/** A place that the file does not have (a missing key, say) is shown at what would hold it. */
+function spanOf(places: ReadonlyMap<string, YamlPlace>, place: SpecPlace): { start: number; end: number } {
+  if (!("pointer" in place)) return { start: place.start, end: place.end };
+  for (let pointer = place.pointer; ; pointer = pointer.slice(0, pointer.lastIndexOf("/"))) {
+    const found = places.get(pointer);
+    if (found !== undefined) {
+      const span = place.part === "key" || pointer !== place.pointer ? (found.key ?? found.value) : found.value;
+      return { start: span.start, end: span.end };
+    }
+    if (pointer === "") return { start: 0, end: 0 };
+  }
+}
+
+function emptyFile(source: SourceText): Diagnostic {
+  const detail = "A spec begins with `apiVersion: haplan.dev/v1`. examples/ha-3-masters.yaml is one to start from.";
+  const summary = `${source.filename} is empty`;
+  return { severity: "error", code: "spec/empty", summary, detail, range: rangeBetween(source, 0, 0), snippet: "" };
+}
+
+function andMore(count: number): Diagnostic {
+  return {
+    severity: "error",
+    code: "spec/more",
+    summary: `... and ${count} more`,
+    detail: "Mend the first ones first.",
+  };
+}

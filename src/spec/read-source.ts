@@ -1,0 +1,65 @@
+/** Reads a spec file as text, and says in plain words why when that is not possible. */
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { errorText, systemErrorCode } from "../base/haplan-error.ts";
+
+/** Far above any real spec, and small enough to be parsed in a moment. */
+export const specBytesMax: number = 1024 * 1024;
+
+export type ReadSource =
+  | { readonly ok: true; readonly text: string; readonly digest: string }
+  | { readonly ok: false; readonly diagnostic: Diagnostic };
+
+/** Reads `path`. `digest` is the SHA-256 of its bytes, in hexadecimal. */
+export function readSource(path: string): ReadSource {
+  let bytes: Buffer;
+  try {
+    const file = openSync(path, "r");
+    try {
+      const facts = fstatSync(file);
+      if (facts.isDirectory()) return failure(path, "spec/not-a-file", `${path} is a folder`, "Name the file in it.");
+      if (facts.size > specBytesMax) return tooLarge(path, `it has ${facts.size} bytes`);
+      bytes = readAtMost(file, specBytesMax + 1);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    return unreadable(path, error);
+  }
+  if (bytes.length > specBytesMax) return tooLarge(path, "it goes on after that");
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { ok: true, text, digest: createHash("sha256").update(bytes).digest("hex") };
+  } catch {
+    return failure(path, "spec/not-utf8", `${path} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");
+  }
+}
+
+function readAtMost(file: number, bytesMax: number): Buffer {
+  const buffer = Buffer.alloc(bytesMax);
+  let filled = 0;
+  while (filled < bytesMax) {
+    const count = readSync(file, buffer, filled, bytesMax - filled, null);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+function tooLarge(path: string, found: string): ReadSource {
+  const detail = `A spec may have at most ${specBytesMax} bytes (1 MiB); ${found}. It was not parsed. Is this the right file?`;
+  return failure(path, "spec/too-large", `${path} is too large for a spec`, detail);
+}
+
+function unreadable(path: string, error: unknown): ReadSource {
+  if (systemErrorCode(error) === "ENOENT") {
+    const detail = "Give the path of a spec: `haplan plan SPEC`. examples/ha-3-masters.yaml is one to start from.";
+    return failure(path, "spec/missing-file", `There is no file ${path}`, detail);
+  }
+  return failure(path, "spec/unreadable", `Cannot read ${path}`, errorText(error));
+}
+
+function failure(path: string, code: string, summary: string, detail: string): ReadSource {
+  return { ok: false, diagnostic: { severity: "error", code, summary, detail, address: path } };
+}

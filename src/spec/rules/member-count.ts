@@ -1,0 +1,83 @@
+/** 3, 5 or 7 members, and no other number: refused with the arithmetic that speaks against it. */
+import { findingAt, type SpecFinding } from "../finding.ts";
+import {
+  faultToleranceOf,
+  isSupportedMemberCount,
+  membersMax,
+  membersMin,
+  quorumOf,
+  quorumTable,
+  renderQuorumTable,
+} from "../quorum-table.ts";
+import type { SpecRule } from "./rule.ts";
+
+export const checkMemberCount: SpecRule = ({ controlPlane, members, masters }) => {
+  if (controlPlane === null) return [];
+  if (members === null) {
+    if (controlPlane.keys.includes("members")) return [];
+    if (masters === null) return controlPlane.keys.includes("masters") ? [] : [missing(controlPlane.pointer)];
+    return isSupportedMemberCount(masters.value.length) ? [] : [refused(masters.pointer, masters.value.length)];
+  }
+  const findings = isSupportedMemberCount(members.value) ? [] : [refused(members.pointer, members.value)];
+  if (masters === null || masters.value.length === members.value) return findings;
+  const mismatch = findingAt(members.pointer, {
+    code: "spec/members-mismatch",
+    summary: `members is ${members.value}, but ${masters.value.length} masters are listed`,
+    detail: "Make the two equal, or leave `members` out: then the list counts.",
+  });
+  return [...findings, mismatch];
+};
+
+function missing(pointer: string): SpecFinding {
+  return {
+    place: { pointer, part: "key" },
+    code: "spec/missing-key",
+    summary: 'spec.controlPlane has neither "members" nor "masters"',
+    detail: "Add `members: 3`: with provider local the masters are then m1, m2 and m3.",
+  };
+}
+
+function refused(pointer: string, members: number): SpecFinding {
+  const table = renderQuorumTable(quorumTable(Math.max(membersMax, Math.min(members, 9))), members);
+  return findingAt(pointer, {
+    code: codeFor(members),
+    summary: `A control plane of ${members} ${members === 1 ? "member" : "members"} is refused`,
+    detail: [...reasonFor(members), "", ...table, "", `Write ${adviceFor(members)}.`].join("\n"),
+  });
+}
+
+function codeFor(members: number): string {
+  if (members < membersMin) return "spec/too-few-members";
+  return members > membersMax ? "spec/too-many-members" : "spec/even-members";
+}
+
+function reasonFor(members: number): readonly string[] {
+  const rule = "A write counts once a majority of the members has it on disk.";
+  if (members < 1) return [rule, "Without members there is nobody to have it."];
+  if (members === 1) return [rule, "A single member is that majority: when it fails, everything stops."];
+  if (members === 2) {
+    return [
+      rule,
+      "Of 2 members that is both: when either fails, writes stop. Two are not safer than",
+      "one; there is merely one more machine that can fail.",
+    ];
+  }
+  if (members > membersMax) {
+    return [
+      rule,
+      `With ${members} members each write waits for ${quorumOf(members)} disks, and the leader sends it ${members - 1} times. Beyond ${membersMax}`,
+      "members this costs more than the further failures it survives are worth.",
+    ];
+  }
+  return [
+    rule,
+    `Of ${members} members that is ${quorumOf(members)}: they survive ${faultToleranceOf(members)} failed, just as ${members - 1} members do, but`,
+    `there is one more machine that can fail, and a network cut ${members / 2}|${members / 2} stops both halves.`,
+  ];
+}
+
+function adviceFor(members: number): string {
+  if (members < membersMin) return "3, which survives the loss of one";
+  if (members > membersMax) return "7, 5 or 3";
+  return `${members - 1} or ${members + 1}`;
+}

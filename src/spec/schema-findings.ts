@@ -1,0 +1,130 @@
+/** Checks a document against the schema and says what ajv found in words that tell what to write instead. */
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { clusterSchema, type JsonSchema } from "./cluster-schema.ts";
+import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
+import { nearestName } from "./nearest-name.ts";
+import type { YamlValue } from "./yaml-document.ts";
+
+let compiled: ValidateFunction | undefined;
+
+/** All that is wrong with the shape of `value`; empty when it fits the schema. */
+export function checkShape(value: YamlValue): readonly SpecFinding[] {
+  compiled ??= new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true }).compile(clusterSchema);
+  if (compiled(value)) return [];
+  return (compiled.errors ?? []).flatMap(findingFor);
+}
+
+function findingFor(error: ErrorObject): readonly SpecFinding[] {
+  const subject = pointerForPeople(error.instancePath);
+  const schema = (error.parentSchema ?? {}) as JsonSchema;
+  const expected = typeof schema["description"] === "string" ? schema["description"] : "something else";
+  const found = describe(error.data as YamlValue);
+  switch (error.keyword) {
+    case "additionalProperties":
+      return [unknownKey(error, schema)];
+    case "required":
+      return [missingKey(error, schema)];
+    case "type":
+      return [wrongType(error, subject, expected, found)];
+    case "enum":
+    case "const":
+      return wrongChoice(error, subject, schema, found);
+    default: {
+      const detail = `Write ${expected}${rangeOf(schema)}.`;
+      return [findingAt(error.instancePath, { code: "spec/bad-value", summary: `${subject} is ${found}`, detail })];
+    }
+  }
+}
+
+function unknownKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
+  const name = String(error.params["additionalProperty"]);
+  const known = Object.keys((schema["properties"] ?? {}) as object);
+  const nearest = nearestName(name, known);
+  const where = error.instancePath === "" ? "at the top of a spec" : `in ${pointerForPeople(error.instancePath)}`;
+  const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
+  return {
+    place: { pointer: pointerInto(error.instancePath, name), part: "key" },
+    code: "spec/unknown-key",
+    summary: `There is no key ${quote(name)} ${where}`,
+    detail: `${hint}Known keys: ${known.join(", ")}.`,
+  };
+}
+
+function missingKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
+  const name = String(error.params["missingProperty"]);
+  const properties = (schema["properties"] ?? {}) as Record<string, JsonSchema>;
+  const meaning = properties[name]?.["description"];
+  const where = error.instancePath === "" ? "The spec" : pointerForPeople(error.instancePath);
+  const example = properties[name]?.["const"];
+  return {
+    place: { pointer: error.instancePath, part: "key" },
+    code: "spec/missing-key",
+    summary: `${where} has no "${name}"`,
+    detail: `Add \`${name}:${example === undefined ? "" : ` ${example}`}\`${meaning === undefined || example !== undefined ? "" : `, ${meaning}`}.`,
+  };
+}
+
+function wrongType(error: ErrorObject, subject: string, expected: string, found: string): SpecFinding {
+  const wanted = wordsForType[String(error.params["type"])] ?? String(error.params["type"]);
+  const quoted = typeof error.data === "string" && /^\d+$/.test(error.data);
+  const detail = quoted ? `Write ${error.data} without quotes.` : `Write ${wanted}: ${expected}.`;
+  return findingAt(error.instancePath, {
+    code: "spec/wrong-type",
+    summary: `${subject} must be ${wanted}, but is ${found}`,
+    detail: error.data === null ? `${detail} Or leave the line out, if it is not needed.` : detail,
+  });
+}
+
+const wordsForType: Readonly<Record<string, string>> = {
+  object: "a mapping of keys to values",
+  array: "a list",
+  string: "a text",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+};
+
+/** Member counts are left to their rule, which says why; a value of the wrong type has been reported already. */
+function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, found: string): readonly SpecFinding[] {
+  if (error.instancePath === "/spec/controlPlane/members") return [];
+  if (typeof error.data !== "string") return [];
+  const choices = error.keyword === "const" ? [String(schema["const"])] : (schema["enum"] as readonly string[]);
+  const unsupported = unsupportedChoices[error.instancePath]?.[error.data];
+  const nearest = nearestName(error.data, choices);
+  const hint = nearest === null || choices.length === 1 ? "" : `Did you mean "${nearest}"? `;
+  return [
+    findingAt(error.instancePath, {
+      code: unsupported === undefined ? "spec/bad-value" : "spec/not-in-this-version",
+      summary: unsupported ?? `${subject} is ${found}`,
+      detail: `${hint}Write ${choices.map((choice) => `\`${pointerKeys(error.instancePath).at(-1)}: ${choice}\``).join(" or ")}.`,
+    }),
+  ];
+}
+
+/** Values that haplan knows of but that this version does not carry. */
+const unsupportedChoices: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "/spec/provider/type": {
+    ssh: "This version of haplan carries the provider local only, not ssh",
+    aws: "This version of haplan carries the provider local only, not aws",
+  },
+  "/spec/controlPlane/engine": { etcd: "This version of haplan carries the engine agent only, not etcd" },
+  "/spec/loadBalancer/type": { nlb: "This version of haplan carries embedded and haproxy only, not nlb" },
+};
+
+function rangeOf(schema: JsonSchema): string {
+  const { minimum, maximum } = schema as { minimum?: number; maximum?: number };
+  if (minimum === undefined || maximum === undefined || String(schema["description"]).includes(String(maximum)))
+    return "";
+  return `, from ${minimum} to ${maximum}`;
+}
+
+function describe(value: YamlValue): string {
+  if (value === null) return "empty";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return "a mapping";
+  return typeof value === "string" ? (value === "" ? "an empty text" : quote(value)) : String(value);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
+}

@@ -1,0 +1,169 @@
+/**
+ * YAML → plain JSON value plus the place of every key and value. Aliases are followed by an own walk with a budget, so
+ * that a few lines which unfold to millions of values are refused before they are unfolded. Duplicate keys are found
+ * with a set per mapping; the library's own check compares every key with every other.
+ */
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLError } from "yaml";
+import { pointerInto, type SpecFinding } from "./finding.ts";
+
+/** What YAML can say in terms of JSON. */
+export type YamlValue = null | boolean | number | string | readonly YamlValue[] | { readonly [key: string]: YamlValue };
+
+type Span = { readonly start: number; readonly end: number };
+/** Where an entry is written; `key` is null for items of a list and for the document itself. */
+export type YamlPlace = { readonly key: Span | null; readonly value: Span };
+
+export type YamlDocument = {
+  /** Undefined when the text is not YAML at all. */
+  readonly value: YamlValue | undefined;
+  /** By JSON pointer. */
+  readonly places: ReadonlyMap<string, YamlPlace>;
+  readonly findings: readonly SpecFinding[];
+};
+
+const nodesMax = 20_000;
+const depthMax = 32;
+
+export function readYaml(text: string): YamlDocument {
+  let document: ReturnType<typeof parseDocument>;
+  try {
+    document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true, merge: false });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { value: undefined, places: new Map(), findings: [tooDeep({ start: 0, end: 0 })] };
+  }
+  if (document.errors.length > 0) {
+    return { value: undefined, places: new Map(), findings: syntaxFindings(document.errors) };
+  }
+  const walk: Walk = { places: new Map(), findings: [], anchors: new Map(), nodes: 0, stopped: false };
+  const value = readNode(walk, document.contents as Node | null, "", null, null, 0);
+  return { value: walk.stopped ? undefined : value, places: walk.places, findings: walk.findings };
+}
+
+type Walk = {
+  readonly places: Map<string, YamlPlace>;
+  readonly findings: SpecFinding[];
+  readonly anchors: Map<string, Node>;
+  nodes: number;
+  /** Set once the document is refused as a whole. */
+  stopped: boolean;
+};
+
+/** `aliasSpan` is where the alias stands through which this node was reached: that is where to point. */
+function readNode(
+  walk: Walk,
+  node: Node | null,
+  pointer: string,
+  key: Span | null,
+  aliasSpan: Span | null,
+  depth: number,
+): YamlValue {
+  const span = aliasSpan ?? spanOf(node) ?? key ?? { start: 0, end: 0 };
+  if (walk.stopped) return null;
+  if (++walk.nodes > nodesMax || depth > depthMax) {
+    walk.stopped = true;
+    walk.findings.push(depth > depthMax ? tooDeep(span) : tooManyValues(span));
+    return null;
+  }
+  if (isAlias(node)) {
+    const target = walk.anchors.get(node.source);
+    if (target !== undefined) return readNode(walk, target, pointer, key, span, depth + 1);
+    walk.stopped = true;
+    walk.findings.push(unknownAnchor(span, node.source));
+    return null;
+  }
+  // An entry without a value is shown at its key, since there is nothing else to show.
+  walk.places.set(pointer, { key, value: span.start === span.end ? (key ?? span) : span });
+  const value = readValue(walk, node, pointer, aliasSpan, depth);
+  // Known only from here on: an anchor that is used inside its own value would have no end.
+  if (node !== null && "anchor" in node && typeof node.anchor === "string") walk.anchors.set(node.anchor, node);
+  return value;
+}
+
+function readValue(walk: Walk, node: Node | null, pointer: string, aliasSpan: Span | null, depth: number): YamlValue {
+  if (isMap(node)) return readMapping(walk, node.items as Pair<Node, Node | null>[], pointer, aliasSpan, depth);
+  if (isSeq(node)) {
+    return node.items.map((item, index) =>
+      readNode(walk, item as Node | null, pointerInto(pointer, index), null, aliasSpan, depth + 1),
+    );
+  }
+  if (!isScalar(node)) return null;
+  const { value } = node;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
+}
+
+function readMapping(
+  walk: Walk,
+  pairs: readonly Pair<Node, Node | null>[],
+  pointer: string,
+  aliasSpan: Span | null,
+  depth: number,
+): YamlValue {
+  const entries = new Map<string, YamlValue>();
+  for (const pair of pairs) {
+    const keySpan = aliasSpan ?? spanOf(pair.key) ?? { start: 0, end: 0 };
+    if (!isScalar(pair.key) || typeof pair.key.value === "object") {
+      walk.findings.push(badKey(keySpan));
+      continue;
+    }
+    const name = String(pair.key.value);
+    const value = readNode(walk, pair.value, pointerInto(pointer, name), keySpan, aliasSpan, depth + 1);
+    if (walk.stopped) break;
+    if (entries.has(name)) walk.findings.push(duplicateKey(keySpan, name));
+    else entries.set(name, value);
+  }
+  return Object.fromEntries(entries);
+}
+
+function spanOf(node: Node | null | undefined): Span | null {
+  const range = node?.range;
+  return range === null || range === undefined ? null : { start: range[0], end: range[1] };
+}
+
+function syntaxFindings(errors: readonly YAMLError[]): readonly SpecFinding[] {
+  const tabs = errors.filter((error) => error.code === "TAB_AS_INDENT");
+  // One tab makes the parser stumble over all that follows; naming the tab is enough.
+  return (tabs.length > 0 ? tabs : errors).map((error) => {
+    const place = { start: error.pos[0], end: error.pos[1] };
+    if (error.code === "TAB_AS_INDENT") {
+      const detail = "YAML allows spaces only for indentation. Replace the tab by two spaces.";
+      return { place, code: "spec/tab", summary: "A tab is used for indentation", detail };
+    }
+    if (error.code === "MULTIPLE_DOCS") {
+      const detail =
+        "One file describes one cluster. Remove the `---` line and what follows, or put it into a file of its own.";
+      return { place, code: "spec/several-documents", summary: "The file holds more than one document", detail };
+    }
+    const detail = "The text is not valid YAML here, so the rest of the file was not checked.";
+    return { place, code: "spec/yaml", summary: `YAML: ${error.message.split("\n")[0]}`, detail };
+  });
+}
+
+function tooManyValues(place: Span): SpecFinding {
+  const detail = `A spec may hold at most ${nodesMax} values once its aliases are followed. Write the values out instead of nesting aliases.`;
+  return { place, code: "spec/too-many-values", summary: "The file unfolds to too many values", detail };
+}
+
+function tooDeep(place: Span): SpecFinding {
+  const detail = `Values may be nested at most ${depthMax} levels deep.`;
+  return { place, code: "spec/too-deep", summary: "The file is nested too deeply", detail };
+}
+
+function unknownAnchor(place: Span, name: string): SpecFinding {
+  const detail = `Define it before it is used, outside of its own value: \`&${name}\`.`;
+  return { place, code: "spec/unknown-anchor", summary: `There is no anchor "${name}" above this alias`, detail };
+}
+
+function badKey(place: Span): SpecFinding {
+  return {
+    place,
+    code: "spec/bad-key",
+    summary: "A key must be plain text",
+    detail: "Write a name followed by a colon.",
+  };
+}
+
+function duplicateKey(place: Span, name: string): SpecFinding {
+  const detail = "It is not clear which of the two counts. Remove one of them.";
+  return { place, code: "spec/duplicate-key", summary: `The key "${name}" appears twice`, detail };
+}
