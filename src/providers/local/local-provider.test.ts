@@ -1,0 +1,280 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../base/clock.ts";
+import type { UnitDefinition } from "../../units/unit-definition.ts";
+import type { MachineIdentity } from "../provider.ts";
+import { unitDigest } from "../unit-digest.ts";
+import { createLocalProvider, type LocalProvider } from "./local-provider.ts";
+import { identifyProcess, isSameProcess, unitMarker } from "./process-table.ts";
+
+/** A program that does what its arguments say, with real signals, files and sockets. */
+const program = `
+const { createServer } = require("node:net");
+const { readFileSync, writeFileSync } = require("node:fs");
+const [mode, detail] = process.argv.slice(2);
+console.log("started", mode, process.env.GREETING ?? "", process.env.SECRET_OF_CALLER ?? "no secret");
+if (mode === "exit") { console.error("cannot go on: " + detail); process.exit(3); }
+if (mode === "stubborn") process.on("SIGTERM", () => console.log("I stay"));
+if (mode === "listen") createServer().listen(Number(detail.split(":")[1]), detail.split(":")[0]);
+if (mode === "parent") require("node:child_process").spawn(process.execPath, [__filename, "idle"], { stdio: "inherit" });
+process.on("SIGHUP", () => console.log("reloaded", readFileSync(detail, "utf8")));
+setInterval(() => {}, 1000);
+`;
+
+let root: string;
+let parent: string;
+let provider: LocalProvider;
+const m1: MachineIdentity = { name: "m1", address: "127.77.18.1", zone: null, lineage: "lineage-a", generation: 1 };
+
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), "haplan-local-"));
+  root = join(parent, ".haplan", "demo");
+  mkdirSync(join(parent, "cmd", "probe"), { recursive: true });
+  writeFileSync(join(parent, "cmd", "probe", "main.js"), program);
+  provider = createLocalProvider({ root, programsFolder: join(parent, "cmd") });
+});
+afterEach(async () => {
+  for (const machine of await provider.observe(null, ["m1", "m2"])) await provider.destroyMachine(machine.name);
+  rmSync(parent, { recursive: true, force: true });
+});
+
+function unit(changes: Partial<UnitDefinition> = {}): UnitDefinition {
+  return {
+    name: "agent",
+    program: { kind: "haplan", command: "probe" },
+    arguments: ["idle"],
+    environment: { GREETING: "hello" },
+    files: [],
+    listens: [],
+    ...changes,
+  };
+}
+
+async function onlyUnit(): Promise<{ running: boolean; pid: number | null; definitionDigest: string }> {
+  const machines = await provider.observe("lineage-a", []);
+  const found = machines[0]?.units[0];
+  if (found === undefined) throw new Error("there is no unit");
+  return found;
+}
+
+async function logHolding(text: string): Promise<string> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const log = await provider.unitLog("m1", "agent", 50);
+    if (log.includes(text)) return log;
+    await systemClock.sleep(20);
+  }
+  return provider.unitLog("m1", "agent", 50);
+}
+
+describe("a local machine", () => {
+  it("is found by its lineage or its name, and leaves nothing when it is destroyed", async () => {
+    expect(await provider.observe("lineage-a", ["m1"])).toEqual([]);
+    await provider.createMachine(m1);
+    await provider.createMachine(m1);
+    const expected = {
+      name: "m1",
+      address: "127.77.18.1",
+      lineage: "lineage-a",
+      generation: 1,
+      hasData: false,
+      units: [],
+    };
+    expect(await provider.observe("lineage-a", [])).toEqual([expected]);
+    expect(await provider.observe("lineage-b", ["m1"])).toEqual([expected]);
+    expect(await provider.observe("lineage-b", ["m2"])).toEqual([]);
+    const { pid } = await provider.startUnit("m1", unit());
+    writeFileSync(join(root, "machines", "m1", "data", "wal"), "entries");
+    expect((await provider.observe("lineage-a", []))[0]?.hasData).toBe(true);
+    await provider.destroyMachine("m1");
+    await provider.destroyMachine("m1");
+    expect(identifyProcess(pid!)).toBeNull();
+    expect(existsSync(join(root, "machines"))).toBe(false);
+  });
+
+  it("is not taken over from another cluster or another generation", async () => {
+    await provider.createMachine(m1);
+    await expect(provider.createMachine({ ...m1, lineage: "lineage-b" })).rejects.toMatchObject({
+      code: "provider/machine-taken",
+    });
+    await expect(provider.createMachine({ ...m1, generation: 2 })).rejects.toMatchObject({
+      code: "provider/machine-taken",
+    });
+    for (const name of ["..", "a/b", ""]) {
+      await expect(provider.createMachine({ ...m1, name })).rejects.toMatchObject({ code: "provider/bad-name" });
+    }
+  });
+
+  it("is private to its user", async () => {
+    await provider.createMachine(m1);
+    expect(statSync(join(root, "machines", "m1")).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe("a unit", () => {
+  beforeEach(() => provider.createMachine(m1));
+
+  it("gets its files with placeholders filled in, a minimal environment, and logs to a file", async () => {
+    process.env["SECRET_OF_CALLER"] = "leaked";
+    const definition = unit({
+      arguments: ["idle", "@UNIT@/tls/key"],
+      files: [
+        { path: "tls/key", content: "in @UNIT@ and @DATA@", mode: 0o600 },
+        { path: "raw", content: Buffer.from("@UNIT@"), mode: 0o644 },
+      ],
+    });
+    await provider.startUnit("m1", definition);
+    const machine = join(root, "machines", "m1");
+    expect(await provider.readUnitFile("m1", "agent", "tls/key")).toBe(
+      `in ${machine}/units/agent/files and ${machine}/data`,
+    );
+    expect(await provider.readUnitFile("m1", "agent", "raw")).toBe("@UNIT@");
+    expect(await provider.readUnitFile("m1", "agent", "none")).toBeNull();
+    expect(statSync(join(machine, "units/agent/files/tls/key")).mode & 0o777).toBe(0o600);
+    expect(await logHolding("started")).toContain("started idle hello no secret");
+    expect(readFileSync(join(machine, "units/agent/unit.json"), "utf8")).not.toContain("in @UNIT@");
+    delete process.env["SECRET_OF_CALLER"];
+  });
+
+  it("is left alone when nothing changed, restarted when its definition changed or a file was tampered with", async () => {
+    const definition = unit({ files: [{ path: "config", content: "a", mode: 0o600 }] });
+    const first = await provider.startUnit("m1", definition);
+    expect(await provider.startUnit("m1", definition)).toEqual(first);
+    expect(await onlyUnit()).toEqual({
+      name: "agent",
+      running: true,
+      pid: first.pid,
+      definitionDigest: unitDigest(definition),
+    });
+    const second = await provider.startUnit("m1", { ...definition, arguments: ["idle", "more"] });
+    expect(second.pid).not.toBe(first.pid);
+    expect(identifyProcess(first.pid!)).toBeNull();
+    writeFileSync(join(root, "machines/m1/units/agent/files/config"), "tampered");
+    expect((await onlyUnit()).definitionDigest).not.toBe(unitDigest({ ...definition, arguments: ["idle", "more"] }));
+    const third = await provider.startUnit("m1", { ...definition, arguments: ["idle", "more"] });
+    expect(third.pid).not.toBe(second.pid);
+    expect(await provider.readUnitFile("m1", "agent", "config")).toBe("a");
+    await provider.startUnit("m1", { ...definition, files: [] });
+    expect(await provider.readUnitFile("m1", "agent", "config")).toBeNull();
+  });
+
+  it("is signalled instead of restarted when only files changed that it reloads", async () => {
+    const definition = (config: string): UnitDefinition =>
+      unit({
+        arguments: ["idle", "@UNIT@/config"],
+        files: [{ path: "config", content: config, mode: 0o600 }],
+        reload: { signal: "SIGHUP", files: ["config"] },
+      });
+    const first = await provider.startUnit("m1", definition("one"));
+    await logHolding("started");
+    expect(await provider.startUnit("m1", definition("two"))).toEqual(first);
+    expect(await logHolding("reloaded")).toContain("reloaded two");
+    expect((await onlyUnit()).definitionDigest).toBe(unitDigest(definition("two")));
+  });
+
+  it("that ends at once is reported with its exit code and the end of its log", async () => {
+    const start = provider.startUnit("m1", unit({ arguments: ["exit", "the disk is full"] }));
+    await expect(start).rejects.toMatchObject({
+      code: "provider/unit-exited",
+      message: expect.stringMatching(/exit code 3.*cannot go on: the disk is full/s),
+    });
+    expect((await onlyUnit()).running).toBe(false);
+  });
+
+  it("needs a machine and a program", async () => {
+    await expect(provider.startUnit("m2", unit())).rejects.toMatchObject({ code: "provider/no-machine" });
+    const missing = unit({ program: { kind: "system", command: "no-such-program" } });
+    await expect(provider.startUnit("m1", missing)).rejects.toMatchObject({ code: "provider/program-missing" });
+    const outside = unit({ files: [{ path: "../../escape", content: "", mode: 0o600 }] });
+    await expect(provider.startUnit("m1", outside)).rejects.toMatchObject({ code: "provider/bad-name" });
+  });
+
+  it("is stopped with SIGTERM even while it is paused, and with SIGKILL when it does not listen", async () => {
+    const paused = await provider.startUnit("m1", unit());
+    process.kill(paused.pid!, "SIGSTOP");
+    expect((await onlyUnit()).running).toBe(true);
+    await provider.stopUnit("m1", "agent", 5000);
+    expect(identifyProcess(paused.pid!)).toBeNull();
+    const stubborn = await provider.startUnit("m1", unit({ arguments: ["stubborn"] }));
+    await logHolding("started stubborn");
+    await provider.stopUnit("m1", "agent", 100);
+    expect(await provider.unitLog("m1", "agent", 1)).toBe("I stay");
+    expect(identifyProcess(stubborn.pid!)).toBeNull();
+    await provider.stopUnit("m1", "agent", 100);
+  });
+
+  it("takes its children with it", async () => {
+    await provider.startUnit("m1", unit({ arguments: ["parent"] }));
+    await logHolding("started idle");
+    await provider.removeUnit("m1", "agent");
+    const left = execFileSync("sh", ["-c", `grep -lsz '^${unitMarker}=${root}/' /proc/[0-9]*/environ || true`]);
+    expect(left.toString()).toBe("");
+    expect((await provider.observe("lineage-a", []))[0]?.units).toEqual([]);
+  });
+
+  it("is found again when the pid file is lost, and not mistaken for a stranger who has its pid", async () => {
+    const started = await provider.startUnit("m1", unit());
+    const pidFile = join(root, "machines/m1/units/agent/process.json");
+    rmSync(pidFile);
+    expect(await onlyUnit()).toMatchObject({ running: true, pid: started.pid });
+    await provider.stopUnit("m1", "agent", 5000);
+    writeFileSync(pidFile, JSON.stringify({ pid: process.pid, startedAt: "another boot/1" }));
+    expect(await onlyUnit()).toMatchObject({ running: false, pid: null });
+    await provider.stopUnit("m1", "agent", 100);
+    expect(isSameProcess(identifyProcess(process.pid)!)).toBe(true);
+  });
+});
+
+describe("the preflight", () => {
+  const summaries = async (units: UnitDefinition[], machines = [m1]): Promise<string[]> =>
+    (await provider.preflight({ machines, units })).map((diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`);
+
+  it("finds nothing wrong with a free address and changes nothing", async () => {
+    expect(await summaries([unit({ listens: ["127.77.18.9:29379"] })])).toEqual([]);
+    expect(existsSync(root)).toBe(false);
+  });
+
+  it("names who has taken an address, unless it is this cluster itself", async () => {
+    await provider.createMachine(m1);
+    const definition = unit({ arguments: ["listen", "127.77.18.8:29380"], listens: ["127.77.18.8:29380"] });
+    const { pid } = await provider.startUnit("m1", definition);
+    expect(await summaries([definition])).toEqual([]);
+    const stranger = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
+    const [taken] = await stranger.preflight({ machines: [], units: [definition] });
+    expect(taken?.summary).toMatch(new RegExp(`127.77.18.8:29380 is taken by pid ${pid} \\(.*probe/main.js`));
+  });
+
+  it("says all that is wrong at once", async () => {
+    await provider.createMachine({ ...m1, lineage: "lineage-b" });
+    const units = [
+      unit({ program: { kind: "system", command: "no-such-program" }, listens: ["127.77.18.9:1234"] }),
+      unit({ program: { kind: "haplan", command: "no-such-command" }, listens: ["127.77.18.9:1234", "203.0.113.7:1"] }),
+      unit({ listens: ["nonsense"] }),
+    ];
+    expect(await summaries(units)).toEqual([
+      'preflight/machine-taken: Machine "m1" belongs to another cluster',
+      'preflight/program-missing: Program "no-such-program" is not there',
+      'preflight/program-missing: Program "no-such-command" is not there',
+      "preflight/listened-twice: Two units are to listen on 127.77.18.9:1234",
+      "preflight/cannot-listen: Cannot listen on 203.0.113.7:1",
+      'preflight/bad-address: "nonsense" is not an address to listen on',
+    ]);
+  });
+
+  it("refuses a folder that is a file, and one that cannot be written even by root", async () => {
+    writeFileSync(join(parent, ".haplan"), "");
+    expect(await summaries([])).toEqual([`preflight/not-a-folder: "${join(parent, ".haplan")}" is not a folder`]);
+    const sealed = createLocalProvider({ root: "/proc/haplan", programsFolder: join(parent, "cmd") });
+    expect((await sealed.preflight({ machines: [], units: [] })).map((found) => found.code)).toEqual([
+      "preflight/unwritable-folder",
+    ]);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("refuses a folder without the right to write", async () => {
+    chmodSync(parent, 0o500);
+    expect(await summaries([])).toEqual([`preflight/unwritable-folder: Cannot write to "${parent}"`]);
+    chmodSync(parent, 0o700);
+  });
+});

@@ -1,0 +1,133 @@
+/**
+ * A local machine is a folder. Its label file says whose it is, so that it is found again when the state is lost:
+ *
+ *     machines/m1/machine.json             label: lineage, name, generation, address, zone
+ *     machines/m1/data/                    the agent's data
+ *     machines/m1/units/agent/unit.json    what runs: digests, program, arguments; no contents of files
+ *     machines/m1/units/agent/files/       the unit's files, @UNIT@
+ *     machines/m1/units/agent/process.json pid and start time
+ *     machines/m1/units/agent/unit.log     its stdout and stderr
+ */
+import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { makeFolderDurably, syncFolder, writeFileDurably } from "../../base/durable-file.ts";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import type { MachineIdentity } from "../provider.ts";
+
+export type MachinePaths = {
+  readonly folder: string;
+  readonly label: string;
+  readonly data: string;
+  readonly units: string;
+};
+
+export type UnitPaths = {
+  readonly folder: string;
+  readonly record: string;
+  readonly files: string;
+  readonly process: string;
+  readonly log: string;
+};
+
+export function machinePaths(root: string, machine: string): MachinePaths {
+  assertFolderName("machine", machine);
+  const folder = join(root, "machines", machine);
+  return { folder, label: join(folder, "machine.json"), data: join(folder, "data"), units: join(folder, "units") };
+}
+
+export function unitPaths(root: string, machine: string, unit: string): UnitPaths {
+  assertFolderName("unit", unit);
+  const folder = join(machinePaths(root, machine).units, unit);
+  return {
+    folder,
+    record: join(folder, "unit.json"),
+    files: join(folder, "files"),
+    process: join(folder, "process.json"),
+    log: join(folder, "unit.log"),
+  };
+}
+
+/** Names become folders: they must not lead out of their parent. */
+function assertFolderName(what: string, name: string): void {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(name)) return;
+  throw new HaplanError("provider/bad-name", `Cannot use "${name}" as the name of a ${what}: it is not a file name`);
+}
+
+/** The names of all machine folders, whoever they belong to. */
+export function machineNames(root: string): string[] {
+  return listFolder(join(root, "machines")).filter((name) => /^[A-Za-z0-9_]/.test(name));
+}
+
+/** Null when there is no machine, or a folder that was never labelled. */
+export function readLabel(root: string, machine: string): MachineIdentity | null {
+  return readJson<MachineIdentity>(machinePaths(root, machine).label);
+}
+
+/**
+ * Makes the folder and labels it; does nothing when it is there already.
+ * @throws HaplanError `provider/machine-taken` when a machine of another lineage or generation has the name.
+ */
+export function createMachineFolder(root: string, machine: MachineIdentity): void {
+  const paths = machinePaths(root, machine.name);
+  const present = readLabel(root, machine.name);
+  if (present !== null && present.lineage !== machine.lineage) {
+    throw new HaplanError(
+      "provider/machine-taken",
+      `Cannot create machine "${machine.name}": "${paths.folder}" belongs to another cluster (lineage ${present.lineage})`,
+    );
+  }
+  if (present !== null && present.generation !== machine.generation) {
+    throw new HaplanError(
+      "provider/machine-taken",
+      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} is still there`,
+    );
+  }
+  makeFolderDurably(paths.folder);
+  // The label comes first: whatever a crash leaves behind can be told to be ours.
+  writeFileDurably(paths.label, `${JSON.stringify(machine, null, 2)}\n`);
+  makeFolderDurably(paths.data);
+  makeFolderDurably(paths.units);
+}
+
+/** Removes everything, the label last, and the folder of machines when it was the last one. */
+export function removeMachineFolder(root: string, machine: string): void {
+  const paths = machinePaths(root, machine);
+  for (const entry of listFolder(paths.folder)) {
+    if (join(paths.folder, entry) !== paths.label) rmSync(join(paths.folder, entry), { recursive: true, force: true });
+  }
+  rmSync(paths.folder, { recursive: true, force: true });
+  const parent = join(root, "machines");
+  try {
+    if (listFolder(parent).length > 0) syncFolder(parent);
+    else rmdirSync(parent);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") throw error;
+  }
+}
+
+export function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+/** Null when the file is not there. @throws HaplanError `provider/damaged-file` when it is no JSON. */
+export function readJson<T>(path: string): T | null {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new HaplanError("provider/damaged-file", `Cannot read "${path}": it holds no JSON`, { cause: error });
+  }
+}

@@ -1,0 +1,140 @@
+/** What would go wrong, said before anything is changed: folders, names, programs, addresses. */
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
+import type { UnitDefinition } from "../../units/unit-definition.ts";
+import type { MachineIdentity } from "../provider.ts";
+import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
+import { machinePaths, readLabel } from "./machine-folder.ts";
+import { describeProcess, ownerOfSocket, unitFolderOf } from "./process-table.ts";
+import { findExecutable } from "./programs.ts";
+
+export type PreflightRequest = {
+  readonly machines: readonly MachineIdentity[];
+  readonly units: readonly UnitDefinition[];
+};
+
+export async function preflightLocal(
+  root: string,
+  programsFolder: string,
+  request: PreflightRequest,
+): Promise<Diagnostic[]> {
+  const folderProblem = checkFolder(root);
+  const addresses = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
+  return [
+    ...(folderProblem === null ? [] : [folderProblem]),
+    ...request.machines.flatMap((machine) => checkOwner(root, machine)),
+    ...checkPrograms(programsFolder, request.units),
+    ...checkListenedTwice(request.units),
+    ...addresses.filter((problem) => problem !== null),
+  ];
+}
+
+function problem(code: string, summary: string, detail: string): Diagnostic {
+  return { severity: "error", code: `preflight/${code}`, summary, detail };
+}
+
+/** Permission bits tell root nothing, so a folder is made where ours would be made, and removed again. */
+function checkFolder(root: string): Diagnostic | null {
+  let nearest = root;
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  try {
+    if (!statSync(nearest).isDirectory()) {
+      return problem(
+        "not-a-folder",
+        `"${nearest}" is not a folder`,
+        `Machines are folders below "${root}": move it away`,
+      );
+    }
+    accessSync(nearest, constants.W_OK | constants.X_OK);
+    rmdirSync(mkdtempSync(join(nearest, ".haplan-preflight-")));
+    return null;
+  } catch (error) {
+    return problem(
+      "unwritable-folder",
+      `Cannot write to "${nearest}"`,
+      `${errorText(error)}. Machines are folders below "${root}": make it writable, or run haplan in another folder`,
+    );
+  }
+}
+
+function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
+  const label = readLabel(root, machine.name);
+  if (label === null || label.lineage === machine.lineage) return [];
+  return [
+    problem(
+      "machine-taken",
+      `Machine "${machine.name}" belongs to another cluster`,
+      `"${machinePaths(root, machine.name).folder}" carries lineage ${label.lineage}, this cluster is ${machine.lineage}. Destroy the other cluster first, or give this one another name`,
+    ),
+  ];
+}
+
+function checkPrograms(programsFolder: string, units: readonly UnitDefinition[]): Diagnostic[] {
+  const programs = new Map(units.map((unit) => [`${unit.program.kind}:${unit.program.command}`, unit.program]));
+  return [...programs.values()].flatMap((program) => {
+    if (findExecutable(program, programsFolder) !== null) return [];
+    const detail =
+      program.kind === "haplan"
+        ? `It is part of haplan and should be in "${programsFolder}": run "npm run build"`
+        : `It was looked for on the path (${process.env["PATH"] ?? ""}): install it, or put its folder on the path`;
+    return [problem("program-missing", `Program "${program.command}" is not there`, detail)];
+  });
+}
+
+function listenAddresses(units: readonly UnitDefinition[]): string[] {
+  return [...new Set(units.flatMap((unit) => unit.listens))];
+}
+
+function checkListenedTwice(units: readonly UnitDefinition[]): Diagnostic[] {
+  const seen = new Set<string>();
+  return units
+    .flatMap((unit) => unit.listens)
+    .filter((listen) => seen.has(listen) || !seen.add(listen))
+    .map((listen) =>
+      problem("listened-twice", `Two units are to listen on ${listen}`, "Give one of them another address or port"),
+    );
+}
+
+async function checkListen(root: string, listen: string): Promise<Diagnostic | null> {
+  const target = parseHostPort(listen);
+  if (target === null) return problem("bad-address", `"${listen}" is not an address to listen on`, "Write host:port");
+  const failure = await tryToListen(target.host, target.port);
+  if (failure === null) return null;
+  if (systemErrorCode(failure) !== "EADDRINUSE") {
+    return problem("cannot-listen", `Cannot listen on ${listen}`, listenAdvice(failure, target));
+  }
+  const socket = socketAt(listeningSockets() ?? [], target.host, target.port);
+  const owner = socket === undefined ? null : ownerOfSocket(socket.inode);
+  // What already runs for this cluster is for the plan to keep, restart or stop.
+  if (owner !== null && unitFolderOf(owner)?.startsWith(join(root, "machines"))) return null;
+  const holder = owner === null ? "another process, which the system does not name" : describeProcess(owner);
+  return problem(
+    "address-taken",
+    `${listen} is taken by ${holder}`,
+    "Stop that process, or choose another address or port in the spec",
+  );
+}
+
+function listenAdvice(failure: unknown, target: { readonly host: string; readonly port: number }): string {
+  switch (systemErrorCode(failure)) {
+    case "EADDRNOTAVAIL":
+      return `This machine has no address ${target.host}: choose one that it has, or 127.x.y.z`;
+    case "EACCES":
+      return `Port ${target.port} needs privileges that this user does not have: choose a port from 1024 up`;
+    case "ENOTFOUND":
+      return `The name "${target.host}" does not resolve: write an IP address`;
+    default:
+      return errorText(failure);
+  }
+}
+
+function tryToListen(host: string, port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", resolve);
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
+  });
+}

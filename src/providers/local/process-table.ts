@@ -1,0 +1,121 @@
+/**
+ * Processes of this machine as files: who is alive, since when, and which of them are ours. A process id alone says
+ * little, since ids are used again; an id together with the time at which the process started names one process.
+ */
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+export type ProcessIdentity = {
+  readonly pid: number;
+  /** Opaque; equal for as long as it is the same process. Holds the boot as well, since clocks of boots start anew. */
+  readonly startedAt: string;
+};
+
+/** Environment variable that marks every process of a unit with the unit's folder, whatever became of the pid file. */
+export const unitMarker = "HAPLAN_UNIT";
+
+const hasProc = readText("/proc/self/stat") !== null;
+
+/** The process that has `pid` now; null when there is none, or only one that has ended and was not yet buried. */
+export function identifyProcess(pid: number): ProcessIdentity | null {
+  if (!hasProc) return identifyWithPs(pid);
+  const stat = readText(`/proc/${pid}/stat`);
+  if (stat === null) return null;
+  // proc(5): the name in parentheses may hold anything, so fields are counted from behind its last bracket.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const state = fields[0];
+  const startTimeTicks = fields[19];
+  if (state === "Z" || state === "X" || startTimeTicks === undefined) return null;
+  return { pid, startedAt: `${bootId()}/${startTimeTicks}` };
+}
+
+/** Where there is no /proc, ps knows the start to the second. */
+function identifyWithPs(pid: number): ProcessIdentity | null {
+  try {
+    const output = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const [state = "", ...started] = output.split(/\s+/);
+    return state === "" || state.startsWith("Z") ? null : { pid, startedAt: started.join(" ") };
+  } catch {
+    return null;
+  }
+}
+
+export function isSameProcess(identity: ProcessIdentity): boolean {
+  return identifyProcess(identity.pid)?.startedAt === identity.startedAt;
+}
+
+/** Processes that carry the marker of `unitFolder`; the leader of the session, which is what was started, first. */
+export function processesOfUnit(unitFolder: string): ProcessIdentity[] {
+  const found = markedProcesses().filter((process) => process.unitFolder === unitFolder);
+  found.sort((a, b) => Number(isSessionLeader(b.pid)) - Number(isSessionLeader(a.pid)));
+  return found.map((process) => identifyProcess(process.pid)).filter((identity) => identity !== null);
+}
+
+/** The unit folder that `pid` was started for; null for processes that are not ours or may not be looked at. */
+export function unitFolderOf(pid: number): string | null {
+  const environment = readText(`/proc/${pid}/environ`);
+  const prefix = `${unitMarker}=`;
+  return (
+    environment
+      ?.split("\0")
+      .find((entry) => entry.startsWith(prefix))
+      ?.slice(prefix.length) ?? null
+  );
+}
+
+function markedProcesses(): { readonly pid: number; readonly unitFolder: string }[] {
+  return allProcessIds().flatMap((pid) => {
+    const unitFolder = unitFolderOf(pid);
+    return unitFolder === null ? [] : [{ pid, unitFolder }];
+  });
+}
+
+function isSessionLeader(pid: number): boolean {
+  const stat = readText(`/proc/${pid}/stat`) ?? "";
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3] === String(pid);
+}
+
+/** `pid 812 (nginx: master process)`, as far as the system tells. */
+export function describeProcess(pid: number): string {
+  const commandLine = readText(`/proc/${pid}/cmdline`)?.replaceAll("\0", " ").trim() ?? "";
+  return commandLine === "" ? `pid ${pid}` : `pid ${pid} (${commandLine.slice(0, 120)})`;
+}
+
+/** The process that holds the socket with this inode number; null when it cannot be told. */
+export function ownerOfSocket(inode: string): number | null {
+  const wanted = `socket:[${inode}]`;
+  for (const pid of allProcessIds()) {
+    for (const descriptor of readFolder(`/proc/${pid}/fd`)) {
+      try {
+        if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) === wanted) return pid;
+      } catch {
+        // Closed, or ended, since the folder was read.
+      }
+    }
+  }
+  return null;
+}
+
+function allProcessIds(): number[] {
+  return hasProc ? readFolder("/proc").map(Number).filter(Number.isInteger) : [];
+}
+
+function bootId(): string {
+  return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+}
+
+function readFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+}

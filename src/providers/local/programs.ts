@@ -1,0 +1,39 @@
+/** Where programs are: haplan's own beside this file in the built tree, the system's on the path. */
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { UnitDefinition } from "../../units/unit-definition.ts";
+
+/** `dist/cmd`, whether this file runs from `dist` or from the sources. */
+export function builtProgramsFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
+  return join(folder, "dist", "cmd");
+}
+
+export type Executable = { readonly file: string; readonly leadingArguments: readonly string[] };
+
+/** Null when the program is not there. */
+export function findExecutable(program: UnitDefinition["program"], programsFolder: string): Executable | null {
+  if (program.kind === "haplan") {
+    const script = join(programsFolder, program.command, "main.js");
+    return existsSync(script) ? { file: process.execPath, leadingArguments: [script] } : null;
+  }
+  const file = findOnPath(program.command);
+  return file === null ? null : { file, leadingArguments: [] };
+}
+
+/** Daemons live in sbin folders, which are not on every user's path. */
+function findOnPath(command: string): string | null {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+  for (const folder of folders) {
+    const file = join(folder, command);
+    try {
+      accessSync(file, constants.X_OK);
+      if (folder !== "" && statSync(file).isFile()) return file;
+    } catch {
+      // Not here.
+    }
+  }
+  return null;
+}

@@ -1,0 +1,86 @@
+/** A unit's files on disk: written with placeholders filled in, and checked later for what others did to them. */
+import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join, normalize } from "node:path";
+import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { dataFolderPlaceholder, type UnitDefinition, unitFolderPlaceholder } from "../../units/unit-definition.ts";
+import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { readJson, type UnitPaths } from "./machine-folder.ts";
+
+/** What is remembered of a unit; files by digest only, since they may be somebody's secret. */
+export type UnitRecord = {
+  readonly name: string;
+  readonly digest: string;
+  readonly restartDigest: string;
+  readonly program: UnitDefinition["program"];
+  readonly listens: readonly string[];
+  readonly files: readonly { readonly path: string; readonly mode: number; readonly digest: string }[];
+};
+
+/** Fills in where the unit's files and the machine's data are. */
+export type FillIn = (text: string) => string;
+
+export function createFillIn(paths: UnitPaths, dataFolder: string): FillIn {
+  return (text) => text.replaceAll(unitFolderPlaceholder, paths.files).replaceAll(dataFolderPlaceholder, dataFolder);
+}
+
+/** Brings the folder to exactly the unit's files; the record goes last, so that half-written files never count. */
+export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, fillIn: FillIn): UnitRecord {
+  makeFolderDurably(paths.files);
+  const files = unit.files.map((file) => {
+    const content = typeof file.content === "string" ? fillIn(file.content) : file.content;
+    const path = fileInside(paths.files, file.path);
+    makeFolderDurably(dirname(path));
+    writeFileDurably(path, content, { mode: file.mode });
+    chmodSync(path, file.mode);
+    return { path: file.path, mode: file.mode, digest: contentDigest(content) };
+  });
+  removeStaleFiles(paths, files);
+  const record: UnitRecord = {
+    name: unit.name,
+    digest: unitDigest(unit),
+    restartDigest: unitRestartDigest(unit),
+    program: unit.program,
+    listens: unit.listens,
+    files,
+  };
+  writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+function removeStaleFiles(paths: UnitPaths, kept: UnitRecord["files"]): void {
+  const wanted = new Set(kept.map((file) => file.path));
+  for (const file of readUnitRecord(paths)?.files ?? []) {
+    if (!wanted.has(file.path)) rmSync(fileInside(paths.files, file.path), { force: true });
+  }
+}
+
+export function readUnitRecord(paths: UnitPaths): UnitRecord | null {
+  return readJson<UnitRecord>(paths.record);
+}
+
+/** The recorded digest while the files are as they were written, and another one once somebody has changed them. */
+export function observedDigest(paths: UnitPaths, record: UnitRecord): string {
+  const changed = record.files.filter((file) => !isIntact(fileInside(paths.files, file.path), file));
+  if (changed.length === 0) return record.digest;
+  return contentDigest(`${record.digest} changed ${changed.map((file) => file.path).join(" ")}`);
+}
+
+function isIntact(path: string, file: UnitRecord["files"][number]): boolean {
+  try {
+    return (statSync(path).mode & 0o777) === file.mode && contentDigest(readFileSync(path)) === file.digest;
+  } catch {
+    return false;
+  }
+}
+
+function fileInside(folder: string, path: string): string {
+  const clean = normalize(path);
+  if (isAbsolute(clean) || clean.startsWith("..") || clean === ".") {
+    throw new HaplanError(
+      "provider/bad-name",
+      `Cannot write unit file "${path}": it lies outside of the unit's folder`,
+    );
+  }
+  return join(folder, clean);
+}

@@ -1,0 +1,155 @@
+/**
+ * A unit's process: started in a session of its own so that it outlives the tool, found again through its pid file or,
+ * if a crash came between starting and writing that file, through the marker in its environment, and never confused
+ * with a stranger that was given the same process id.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { systemClock } from "../../base/clock.ts";
+import { writeFileDurably } from "../../base/durable-file.ts";
+import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
+import { readJson, type UnitPaths } from "./machine-folder.ts";
+import { identifyProcess, isSameProcess, type ProcessIdentity, processesOfUnit, unitMarker } from "./process-table.ts";
+
+export type ProcessRequest = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workingFolder: string;
+  /** `host:port` it is going to listen on: once it does it counts as up. */
+  readonly listens: readonly string[];
+};
+
+/** How long a new process is watched for an instant end, when it does not show by listening that it is up. */
+const watchMs = { withListeners: 1500, withoutListeners: 300 };
+const pollMs = 20;
+const logBytesMax = 16 * 1024 * 1024;
+
+/** The unit's living process, or null. */
+export function findUnitProcess(paths: UnitPaths): ProcessIdentity | null {
+  const recorded = readJson<ProcessIdentity>(paths.process);
+  if (recorded !== null && isSameProcess(recorded)) return recorded;
+  return processesOfUnit(paths.folder)[0] ?? null;
+}
+
+/**
+ * Starts the process and returns once it listens or has lived for a moment.
+ * @throws HaplanError `provider/unit-exited` with the last lines of its log.
+ */
+export async function startProcess(paths: UnitPaths, request: ProcessRequest): Promise<ProcessIdentity> {
+  rotateLog(paths.log);
+  const subprocess = spawnDetached(paths, request);
+  const end = new Promise<string>((resolve) => {
+    subprocess.once("error", (error) => resolve(`failed: ${errorText(error)}`));
+    subprocess.once("exit", (code, signal) =>
+      resolve(code === null ? `was ended by ${signal}` : `ended with exit code ${code}`),
+    );
+  });
+  subprocess.unref();
+  const identity = subprocess.pid === undefined ? null : identifyProcess(subprocess.pid);
+  if (identity !== null) writeFileDurably(paths.process, `${JSON.stringify(identity)}\n`);
+  await Promise.race([end, awaitUp(identity, request.listens)]);
+  if (identity !== null && isSameProcess(identity)) return identity;
+  // The exit event comes a moment after the process is gone.
+  const ending = await Promise.race([end, systemClock.sleep(1000)]);
+  rmSync(paths.process, { force: true });
+  throw new HaplanError(
+    "provider/unit-exited",
+    `Cannot start "${request.file}": it ${ending ?? "ended"}\n${logTail(paths.log, 10)}`.trimEnd(),
+  );
+}
+
+function spawnDetached(paths: UnitPaths, request: ProcessRequest): ChildProcess {
+  const log = openSync(paths.log, "a", 0o600);
+  try {
+    return spawn(request.file, request.arguments, {
+      cwd: request.workingFolder,
+      // Nothing of the caller's environment but what programs need to run at all: no secrets leak, no proxy interferes.
+      env: { ...inheritedEnvironment(), ...request.environment, [unitMarker]: paths.folder },
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+function inheritedEnvironment(): Record<string, string> {
+  const names = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
+
+async function awaitUp(identity: ProcessIdentity | null, listens: readonly string[]): Promise<void> {
+  if (identity === null) return;
+  const canTell = listens.length > 0 && listeningSockets() !== null;
+  const deadline = performance.now() + (canTell ? watchMs.withListeners : watchMs.withoutListeners);
+  while (performance.now() < deadline && isSameProcess(identity)) {
+    if (canTell && listens.some(isListenedOn)) return;
+    await systemClock.sleep(pollMs);
+  }
+}
+
+function isListenedOn(listen: string): boolean {
+  const target = parseHostPort(listen);
+  return target !== null && socketAt(listeningSockets() ?? [], target.host, target.port) !== undefined;
+}
+
+/** Tells the process to take up changed files. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (isSameProcess(identity)) kill(identity.pid, signal);
+}
+
+/** SIGTERM, then SIGKILL after `graceMs`; returns once the process and all that it started are gone. */
+export async function stopProcess(paths: UnitPaths, graceMs: number): Promise<void> {
+  const identity = findUnitProcess(paths);
+  if (identity !== null) {
+    kill(identity.pid, "SIGTERM");
+    // A stopped process takes its SIGTERM only once it continues.
+    kill(identity.pid, "SIGCONT");
+    if (!(await hasEnded(identity, graceMs))) {
+      // The whole group, which bears the pid of its leader as long as that lives.
+      kill(-identity.pid, "SIGKILL");
+      if (!(await hasEnded(identity, 5000))) {
+        throw new HaplanError("provider/unit-immortal", `Process ${identity.pid} does not end on SIGKILL`);
+      }
+    }
+  }
+  for (const left of processesOfUnit(paths.folder)) kill(left.pid, "SIGKILL");
+  rmSync(paths.process, { force: true });
+}
+
+async function hasEnded(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const deadline = performance.now() + withinMs;
+  while (isSameProcess(identity)) {
+    if (performance.now() >= deadline) return false;
+    await systemClock.sleep(pollMs);
+  }
+  return true;
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ESRCH") throw error;
+  }
+}
+
+/** One log and one before it: a unit that is restarted for ever does not fill the disk. */
+function rotateLog(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(path, `${path}.1`);
+}
+
+/** The last `lines` lines of a log, from its last 64 KiB. */
+export function logTail(path: string, lines: number): string {
+  const tailBytes = 64 * 1024;
+  let content: Buffer;
+  try {
+    content = readFileSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return "";
+    throw error;
+  }
+  return content.subarray(-tailBytes).toString("utf8").trimEnd().split("\n").slice(-lines).join("\n");
+}

@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { canonicalDigest } from "../base/canonical-json.ts";
+import type { UnitDefinition } from "../units/unit-definition.ts";
+
+/**
+ * SHA-256 over everything that makes the unit what it is, placeholders unfilled, so that it is the same on every
+ * machine and can be computed before there is one. File contents enter as digests.
+ */
+export function unitDigest(unit: UnitDefinition): string {
+  return canonicalDigest(canonicalUnit(unit, unit.files));
+}
+
+/** Like `unitDigest`, but blind to the contents of files that the unit can reload: equal means no restart is needed. */
+export function unitRestartDigest(unit: UnitDefinition): string {
+  const reloaded = new Set(unit.reload?.files);
+  return canonicalDigest(
+    canonicalUnit(
+      unit,
+      unit.files.map((file) => (reloaded.has(file.path) ? { ...file, content: "" } : file)),
+    ),
+  );
+}
+
+export function contentDigest(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+function canonicalUnit(unit: UnitDefinition, files: UnitDefinition["files"]): object {
+  return {
+    name: unit.name,
+    program: unit.program,
+    arguments: unit.arguments,
+    environment: unit.environment,
+    files: [...files]
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .map((file) => ({ path: file.path, mode: file.mode, content: contentDigest(file.content) })),
+    listens: unit.listens,
+    reload: unit.reload ?? null,
+  };
+}
