@@ -1,0 +1,129 @@
+/**
+ * The journal on disk: one line before each act and one after it, each fsynced before anything else happens. After a
+ * crash it tells which acts may have happened although nobody wrote down that they did.
+ *
+ * A line is `<first 16 hex digits of the SHA-256 of the JSON> <JSON>\n`. Every line is on disk before the next one is
+ * written, so a crash can tear the last line only: that one is cut off. Any other damage is refused.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { makeFolderDurably, syncFolder } from "../base/durable-file.ts";
+import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import type { JournalRecord } from "../plan/journal-record.ts";
+
+export type JournalFile = {
+  /** All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`, `journal/unreadable` */
+  read(): Promise<readonly JournalRecord[]>;
+  /** Resolves once the record is on disk, numbered and dated. */
+  append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
+  /** Begins anew; what was there is kept as `<path>.previous`. For when a plan is complete. */
+  clear(): Promise<void>;
+};
+
+/**
+ * The journal at `path`, which is made with its first record. `beforeWrite` is called before each change and may throw
+ * to forbid it (the lock's check).
+ */
+export function createJournalFile(options: {
+  readonly path: string;
+  readonly clock: Clock;
+  readonly beforeWrite: () => void;
+}): JournalFile {
+  const { path, clock, beforeWrite } = options;
+  let lastSequence: number | null = null;
+  return {
+    read: async () => parseJournal(path, readBytes(path)).records,
+    append: async (record) => {
+      beforeWrite();
+      lastSequence ??= repair(path);
+      const numbered = { sequence: lastSequence + 1, at: new Date(clock.now()).toISOString(), ...record };
+      appendDurably(path, renderLine(numbered));
+      lastSequence = numbered.sequence;
+    },
+    clear: async () => {
+      beforeWrite();
+      lastSequence = null;
+      if (readBytes(path).length === 0) return;
+      renameSync(path, `${path}.previous`);
+      syncFolder(dirname(path));
+    },
+  };
+}
+
+function appendDurably(path: string, line: string): void {
+  makeFolderDurably(dirname(path));
+  const bytes = Buffer.from(line);
+  const file = openSync(path, "a", 0o600);
+  try {
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  syncFolder(dirname(path));
+}
+
+/** Cuts off a torn last line; returns the sequence number of the last whole one. */
+function repair(path: string): number {
+  const bytes = readBytes(path);
+  const { records, soundBytes } = parseJournal(path, bytes);
+  if (soundBytes < bytes.length) {
+    const file = openSync(path, "r+");
+    try {
+      ftruncateSync(file, soundBytes);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  }
+  return records.length;
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return Buffer.alloc(0);
+    throw new HaplanError("journal/unreadable", `Cannot read the journal ${path}: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** `soundBytes`: how much of the file holds whole records. */
+function parseJournal(path: string, bytes: Buffer): { records: readonly JournalRecord[]; soundBytes: number } {
+  const records: JournalRecord[] = [];
+  let start = 0;
+  while (start < bytes.length) {
+    const end = bytes.indexOf(0x0a, start);
+    const record = end === -1 ? null : parseLine(bytes.toString("utf8", start, end));
+    if (record?.sequence !== records.length + 1) {
+      if (record === null && (end === -1 || end === bytes.length - 1)) break;
+      const advice = "Move it away only if no apply was interrupted; the state and the world are then read anew";
+      throw new HaplanError(
+        "journal/damaged",
+        `The journal ${path} is damaged at line ${records.length + 1}. ${advice}`,
+      );
+    }
+    records.push(record);
+    start = end + 1;
+  }
+  return { records, soundBytes: start };
+}
+
+function renderLine(record: JournalRecord): string {
+  const json = JSON.stringify(record);
+  return `${checksum(json)} ${json}\n`;
+}
+
+function parseLine(line: string): JournalRecord | null {
+  const json = line.slice(17);
+  if (line[16] !== " " || line.slice(0, 16) !== checksum(json)) return null;
+  return JSON.parse(json) as JournalRecord;
+}
+
+function checksum(json: string): string {
+  return createHash("sha256").update(json).digest("hex").slice(0, 16);
+}

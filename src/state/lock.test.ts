@@ -1,0 +1,129 @@
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Clock } from "../base/clock.ts";
+import { acquireLock, type Lock, type LockHolder, lockHolder, lockLeaseMs } from "./lock.ts";
+
+let folder: string;
+let now: number;
+let held: Lock[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "haplan-lock-"));
+  now = 1_000_000;
+  held = [];
+});
+afterEach(() => {
+  for (const lock of held) lock.release();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Time that moves only when somebody sleeps or the test says so. */
+const clock: Clock = {
+  now: () => now,
+  monotonicMs: () => now,
+  sleep: async (ms) => {
+    now += ms;
+  },
+};
+
+async function take(timeoutMs = 0): Promise<Lock> {
+  const lock = await acquireLock({ folder, operation: "apply", timeoutMs, clock });
+  held.push(lock);
+  return lock;
+}
+
+function leaveBehind(fencing: number, changes: Partial<LockHolder>): void {
+  const holder: LockHolder = {
+    id: "left",
+    user: "ann",
+    host: hostname(),
+    pid: process.pid,
+    processStart: null,
+    operation: "apply",
+    createdAt: now,
+    expiresAt: now + lockLeaseMs,
+    released: false,
+    ...changes,
+  };
+  writeFileSync(join(folder, `${fencing}.json`), JSON.stringify(holder));
+}
+
+describe("lock", () => {
+  test("is held by one at a time, and the other one is told by whom", async () => {
+    await take();
+    await expect(take()).rejects.toMatchObject({ code: "lock/held" });
+    await expect(take()).rejects.toThrow(
+      new RegExp(`@${hostname()}, pid ${process.pid}[^]*Operation: apply[^]*Since: +1970`),
+    );
+    expect(lockHolder(folder, clock)).toMatchObject({ pid: process.pid, operation: "apply" });
+  });
+
+  test("fencing numbers grow and are never used twice", async () => {
+    for (const fencing of [1, 2, 3]) {
+      const lock = await take();
+      expect(lock.fencing).toBe(fencing);
+      lock.release();
+      expect(lockHolder(folder, clock)).toBeNull();
+    }
+    expect(readdirSync(folder)).toEqual(["3.json"]);
+  });
+
+  test("a holder whose process is gone is recognised at once", async () => {
+    const { pid } = spawnSync(process.execPath, ["-e", ""]);
+    leaveBehind(7, { pid });
+    expect((await take()).fencing).toBe(8);
+  });
+
+  test("a holder that was killed is recognised although its pid was given to another process", async () => {
+    leaveBehind(1, { processStart: "1" });
+    expect((await take()).fencing).toBe(2);
+  });
+
+  test("a holder that still runs is respected", async () => {
+    const child = spawn(process.execPath, ["-e", "setTimeout(() => {}, 20000)"]);
+    leaveBehind(1, { pid: child.pid! });
+    await expect(take()).rejects.toMatchObject({ code: "lock/held" });
+    child.kill("SIGKILL");
+  });
+
+  test("a holder on another host is respected until its lease has run out", async () => {
+    leaveBehind(1, { host: "elsewhere", pid: 1 });
+    await expect(take()).rejects.toThrow("ann@elsewhere");
+    now += lockLeaseMs;
+    expect((await take()).fencing).toBe(2);
+  });
+
+  test("waiting lasts as long as asked", async () => {
+    leaveBehind(1, { host: "elsewhere" });
+    const start = now;
+    await expect(take(5000)).rejects.toMatchObject({ code: "lock/held" });
+    expect(now - start).toBeGreaterThanOrEqual(5000);
+    expect((await take(60_000)).fencing).toBe(2);
+  });
+
+  test("a holder that overslept its lease may no longer write", async () => {
+    const sleeper = await take();
+    sleeper.assertHeld();
+    now += lockLeaseMs;
+    expect(() => sleeper.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
+    const next = await take();
+    expect(() => sleeper.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
+    sleeper.release();
+    next.assertHeld();
+    expect(lockHolder(folder, clock)).not.toBeNull();
+  });
+
+  test("a lock file that a crash has emptied holds nobody back", async () => {
+    writeFileSync(join(folder, "4.json"), "");
+    expect((await take()).fencing).toBe(5);
+  });
+
+  test("of many that come at once exactly one gets a stale lock", async () => {
+    leaveBehind(3, { host: "elsewhere", expiresAt: 0 });
+    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => take()));
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(JSON.parse(readFileSync(join(folder, "4.json"), "utf8"))).toMatchObject({ released: false });
+  });
+});

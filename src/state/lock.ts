@@ -1,0 +1,210 @@
+/**
+ * One change at a time: a lease that runs out by itself unless its holder renews it, with a fencing number.
+ *
+ * The lock is the file with the highest number in a folder; the number is the fencing number. Taking the lock means
+ * creating the file with the next number, which the file system lets only one do (link(2) fails when the name is
+ * there). So there is no moment at which a stale lock has been removed and the new one is not there yet, and a holder
+ * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
+ * locking", 2016). A released lock stays as a file, so that numbers never repeat.
+ */
+import { randomUUID } from "node:crypto";
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { makeFolderDurably } from "../base/durable-file.ts";
+import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+
+export const lockLeaseMs = 30_000;
+export const lockHeartbeatMs = 10_000;
+const pollMs = 200;
+
+export type LockHolder = {
+  readonly id: string;
+  readonly user: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Tells a process from a later one with the same pid; null where the system does not say. */
+  readonly processStart: string | null;
+  /** `apply`, `destroy`, ... */
+  readonly operation: string;
+  /** Wall times in milliseconds. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly released: boolean;
+};
+
+export type Lock = {
+  /** Grows with every holder. */
+  readonly fencing: number;
+  /** To be called before each write that the lock protects. @throws HaplanError `lock/lost` */
+  assertHeld(): void;
+  release(): void;
+};
+
+export type LockRequest = {
+  /** Folder that holds nothing but this lock. */
+  readonly folder: string;
+  readonly operation: string;
+  /** How long to wait for another holder; 0 gives up at once. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+};
+
+/** @throws HaplanError `lock/held`, which says who holds it */
+export async function acquireLock(request: LockRequest): Promise<Lock> {
+  const { clock, folder } = request;
+  const deadline = clock.monotonicMs() + request.timeoutMs;
+  makeFolderDurably(folder);
+  for (;;) {
+    const current = currentLock(folder);
+    if (current === null || isFree(current.holder, clock)) {
+      const lock = tryTake(request, (current?.fencing ?? 0) + 1);
+      if (lock !== null) return lock;
+    } else if (clock.monotonicMs() >= deadline) {
+      throw heldBy(current.holder);
+    }
+    await clock.sleep(pollMs);
+  }
+}
+
+/** Who holds the lock in `folder` now, or null. */
+export function lockHolder(folder: string, clock: Clock): LockHolder | null {
+  const current = currentLock(folder);
+  return current === null || isFree(current.holder, clock) ? null : current.holder;
+}
+
+/** Null when somebody else was faster. */
+function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lock | null {
+  const path = pathOf(folder, fencing);
+  const now = clock.now();
+  let holder: LockHolder = { ...ourselves(), operation, createdAt: now, expiresAt: now + lockLeaseMs, released: false };
+  const aside = join(folder, `${holder.id}.tmp`);
+  writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    if (systemErrorCode(error) === "EEXIST") return null;
+    throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+  // A contender that dozed between looking and linking may have taken a number that is long past.
+  if (highestNumber(folder) !== fencing) {
+    rmSync(path, { force: true });
+    return null;
+  }
+  removeOlder(folder, fencing);
+
+  const write = (changes: Partial<LockHolder>): void => {
+    holder = { ...holder, ...changes };
+    writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
+    renameSync(aside, path);
+  };
+  const isOurs = (): boolean => highestNumber(folder) === fencing && clock.now() < holder.expiresAt;
+  const heartbeat = setInterval(() => {
+    if (isOurs()) write({ expiresAt: clock.now() + lockLeaseMs });
+  }, lockHeartbeatMs);
+  heartbeat.unref();
+  return {
+    fencing,
+    assertHeld: () => {
+      if (isOurs()) return;
+      throw new HaplanError(
+        "lock/lost",
+        `The lock ${path} was lost: this process did not renew it for ${lockLeaseMs / 1000} s`,
+      );
+    },
+    release: () => {
+      clearInterval(heartbeat);
+      if (!holder.released && highestNumber(folder) === fencing) write({ released: true });
+    },
+  };
+}
+
+type CurrentLock = { readonly fencing: number; readonly holder: LockHolder | null };
+
+function currentLock(folder: string): CurrentLock | null {
+  const fencing = highestNumber(folder);
+  if (fencing === null) return null;
+  try {
+    return { fencing, holder: JSON.parse(readFileSync(pathOf(folder, fencing), "utf8")) as LockHolder };
+  } catch (error) {
+    // Emptied by a crash of the machine, or removed by a newer holder just now: nobody living holds this number.
+    if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return { fencing, holder: null };
+    throw error;
+  }
+}
+
+function isFree(holder: LockHolder | null, clock: Clock): boolean {
+  if (holder === null || holder.released || clock.now() >= holder.expiresAt) return true;
+  return holder.host === hostname() && !isRunning(holder);
+}
+
+function isRunning({ pid, processStart }: LockHolder): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if (systemErrorCode(error) === "ESRCH") return false;
+  }
+  return processStart === null || processStartOf(pid) === processStart;
+}
+
+/** Field 22 of /proc/PID/stat, see proc(5); null for a zombie, which will never release anything. */
+function processStartOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function ourselves(): Pick<LockHolder, "id" | "user" | "host" | "pid" | "processStart"> {
+  const { pid } = process;
+  return { id: randomUUID(), user: userName(), host: hostname(), pid, processStart: processStartOf(pid) };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}
+
+function heldBy(holder: LockHolder | null): HaplanError {
+  if (holder === null) return new HaplanError("lock/held", "The state is locked");
+  const lines = [
+    "The state is locked by another run of haplan",
+    `  Who:       ${holder.user}@${holder.host}, pid ${holder.pid}`,
+    `  Operation: ${holder.operation}`,
+    `  Since:     ${new Date(holder.createdAt).toISOString()}`,
+    `  Lock ID:   ${holder.id}`,
+    "Wait for it to end, or give -lock-timeout=60s to wait here",
+  ];
+  return new HaplanError("lock/held", lines.join("\n"));
+}
+
+function pathOf(folder: string, fencing: number): string {
+  return join(folder, `${fencing}.json`);
+}
+
+function numbersIn(folder: string): readonly number[] {
+  try {
+    return readdirSync(folder).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function highestNumber(folder: string): number | null {
+  const numbers = numbersIn(folder);
+  return numbers.length === 0 ? null : Math.max(...numbers);
+}
+
+function removeOlder(folder: string, fencing: number): void {
+  for (const number of numbersIn(folder)) if (number < fencing) rmSync(pathOf(folder, number), { force: true });
+}
