@@ -7,7 +7,10 @@ import type { LogIndex, MemberId, Term } from "./entry.ts";
 export type Configuration = {
   readonly voters: readonly MemberId[];
   readonly votersOutgoing: readonly MemberId[];
-  /** Members that receive the log and count for nothing. */
+  /**
+   * Members that receive the log and count for nothing. In a joint configuration an outgoing voter may be listed here
+   * too: it still counts in the outgoing half and is a mere learner as soon as the joint configuration is left.
+   */
   readonly learners: readonly MemberId[];
 };
 
@@ -17,3 +20,19 @@ export type SnapshotMetadata = {
   readonly term: Term;
   readonly configuration: Configuration;
 };
+
+/** Everyone who receives the log, sorted. */
+export function membersOf(configuration: Configuration): readonly MemberId[] {
+  const { voters, votersOutgoing, learners } = configuration;
+  return [...new Set([...voters, ...votersOutgoing, ...learners])].sort();
+}
+
+/** True while two majorities decide together (Raft §6). */
+export function isJoint(configuration: Configuration): boolean {
+  return configuration.votersOutgoing.length > 0;
+}
+
+/** True when the member's vote counts in either half. */
+export function isVoter(configuration: Configuration, member: MemberId): boolean {
+  return configuration.voters.includes(member) || configuration.votersOutgoing.includes(member);
+}

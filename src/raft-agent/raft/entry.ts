@@ -27,3 +27,11 @@ export type HardState = {
   readonly votedFor: MemberId | null;
   readonly commitIndex: LogIndex;
 };
+
+/** What an entry weighs beside its payload: the term, index, kind and length that a log record and a message carry. */
+const entryOverheadBytes = 24;
+
+/** The weight of an entry in every limit of the core that is given in bytes. */
+export function entryBytes(entry: Entry): number {
+  return entry.data.length + entryOverheadBytes;
+}

@@ -102,3 +102,6 @@ export type Message = {
   readonly to: MemberId;
   readonly term: Term;
 } & MessageBody;
+
+/** A whole message of one kind. */
+export type MessageOf<Kind extends MessageKind> = Extract<Message, { readonly kind: Kind }>;

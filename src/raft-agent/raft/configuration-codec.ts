@@ -1,0 +1,55 @@
+/**
+ * Bytes of a configuration entry:
+ *
+ *   version (1) | voters | outgoing voters | learners | context
+ *
+ * where each list is a 16-bit count and 8 bytes a member, and the context is the rest. Numbers are big-endian.
+ */
+import { assert } from "../../base/assert.ts";
+import type { Configuration } from "./configuration.ts";
+import type { MemberId } from "./entry.ts";
+
+const formatVersion = 1;
+const memberBytes = 8;
+
+/** What a configuration entry says: the configuration in force from there on, and bytes for the state machine. */
+export type ConfigurationEntry = { readonly configuration: Configuration; readonly context: Uint8Array };
+
+export function encodeConfigurationEntry({ configuration, context }: ConfigurationEntry): Uint8Array {
+  const lists = [configuration.voters, configuration.votersOutgoing, configuration.learners];
+  const listBytes = lists.reduce((sum, list) => sum + 2 + list.length * memberBytes, 0);
+  const bytes = new Uint8Array(1 + listBytes + context.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, formatVersion);
+  let offset = 1;
+  for (const list of lists) {
+    view.setUint16(offset, list.length);
+    offset += 2;
+    for (const member of list) {
+      view.setBigUint64(offset, BigInt(`0x${member}`));
+      offset += memberBytes;
+    }
+  }
+  bytes.set(context, offset);
+  return bytes;
+}
+
+/** Reads what `encodeConfigurationEntry` wrote. The log's checksums precede it, so that bad bytes are a bug. */
+export function decodeConfigurationEntry(bytes: Uint8Array): ConfigurationEntry {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  assert(bytes.length >= 7 && view.getUint8(0) === formatVersion, `configuration entry has version ${formatVersion}`);
+  let offset = 1;
+  const readList = (): MemberId[] => {
+    assert(offset + 2 <= bytes.length, "configuration entry is complete");
+    const count = view.getUint16(offset);
+    offset += 2;
+    assert(offset + count * memberBytes <= bytes.length, "configuration entry is complete");
+    return Array.from({ length: count }, () => {
+      const member = view.getBigUint64(offset).toString(16).padStart(16, "0");
+      offset += memberBytes;
+      return member;
+    });
+  };
+  const configuration = { voters: readList(), votersOutgoing: readList(), learners: readList() };
+  return { configuration, context: bytes.subarray(offset) };
+}

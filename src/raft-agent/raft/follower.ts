@@ -1,0 +1,124 @@
+/**
+ * A follower: takes the leader's log over, votes, and starts an election when it hears nothing for too long. A
+ * follower that knows no leader (after a start, or a lost connection) is the same role with `leader` null.
+ */
+import { isVoter } from "./configuration.ts";
+import { answerVoteRequest, campaign } from "./election.ts";
+import type { Entry, LogIndex, MemberId } from "./entry.ts";
+import { appendEntry, commitUpTo, replaceLog, truncateLog } from "./log-changes.ts";
+import type { Message, MessageOf } from "./message.ts";
+import { ignore, type Reactions } from "./reactions.ts";
+import { becomeFollower, setLeader } from "./role-change.ts";
+import { acknowledge, send } from "./sending.ts";
+import type { RaftState } from "./state.ts";
+
+export const followerReactions: Reactions = {
+  voteRequest: answerVoteRequest,
+  voteResponse: ignore,
+  appendRequest: acceptAppend,
+  appendResponse: ignore,
+  heartbeatRequest: acceptHeartbeat,
+  heartbeatResponse: ignore,
+  snapshotRequest: acceptSnapshot,
+  timeoutNowRequest: (state) => campaign(state, { leadershipTransfer: true }),
+  forwardedProposals: ignore,
+  readIndexRequest: ignore,
+  readIndexResponse: acceptReadIndex,
+};
+
+export function tickFollower(state: RaftState): void {
+  state.electionElapsedTicks += 1;
+  if (state.electionElapsedTicks < state.electionDeadlineTicks) return;
+  state.electionElapsedTicks = 0;
+  campaign(state, { leadershipTransfer: false });
+}
+
+/**
+ * The leader's end closed the connection. That alone proves nothing, but it releases this member from its loyalty and
+ * lets it ask around at once: with a living leader, the other voters stay loyal and the pre-vote comes to nothing;
+ * with a dead one they have been disconnected as well. The voters take turns, lowest id first, so that they do not
+ * split the vote.
+ */
+export function loseLeader(state: RaftState, leader: MemberId): void {
+  setLeader(state, null);
+  const { configuration, members } = state.configurations.current;
+  if (!state.settings.preVote || !isVoter(configuration, state.id)) return;
+  const turn = members.filter(
+    (member) => member < state.id && member !== leader && isVoter(configuration, member),
+  ).length;
+  state.electionElapsedTicks = 0;
+  state.electionDeadlineTicks = Math.max(1, turn * state.settings.disconnectStaggerTicks);
+  if (turn === 0) campaign(state, { leadershipTransfer: false });
+}
+
+/** Takes entries over from the leader of the current term (Raft §5.3). */
+export function acceptAppend(state: RaftState, message: MessageOf<"appendRequest">): void {
+  hearLeader(state, message);
+  const { previousIndex, previousTerm, entries } = message;
+  if (previousIndex < state.commitIndex) {
+    // What is committed is settled; an append that starts before it is an old one.
+    acknowledge(state, message.from, state.commitIndex);
+  } else if (state.log.termAt(previousIndex) !== previousTerm) {
+    refuseAppend(state, message);
+  } else {
+    takeEntries(state, entries);
+    const equalUpTo = previousIndex + entries.length;
+    commitUpTo(state, Math.min(message.commitIndex, equalUpTo));
+    acknowledge(state, message.from, equalUpTo);
+  }
+}
+
+/** Says where the logs may still agree, so that the leader skips whole terms; promises nothing, so it need not wait. */
+function refuseAppend(state: RaftState, { from, previousIndex, previousTerm }: MessageOf<"appendRequest">): void {
+  const hint = state.log.lastAtOrBelowTerm(Math.min(previousIndex, state.log.lastIndex), previousTerm);
+  send(state, from, {
+    kind: "appendResponse",
+    accepted: false,
+    index: previousIndex,
+    hintIndex: hint.index,
+    hintTerm: hint.term,
+  });
+}
+
+/** Entries that are here already are left alone: removing them would take back what was acknowledged (Raft §5.3). */
+function takeEntries(state: RaftState, entries: readonly Entry[]): void {
+  const { log, settings } = state;
+  for (const entry of entries) {
+    if (entry.index > log.lastIndex) {
+      appendEntry(state, entry);
+    } else if (settings.rules.conflicts(log.termAt(entry.index) ?? 0, entry.term)) {
+      truncateLog(state, entry.index);
+      appendEntry(state, entry);
+    }
+  }
+}
+
+export function acceptHeartbeat(state: RaftState, message: MessageOf<"heartbeatRequest">): void {
+  hearLeader(state, message);
+  commitUpTo(state, Math.min(message.commitIndex, state.log.lastIndex));
+  send(state, message.from, { kind: "heartbeatResponse", readRound: message.readRound });
+}
+
+/** The driver holds the complete snapshot: puts it in the place of the log, unless the log has it all (Raft §7). */
+export function acceptSnapshot(state: RaftState, message: MessageOf<"snapshotRequest">): void {
+  hearLeader(state, message);
+  const { index, term } = message.snapshot;
+  if (index > state.commitIndex) {
+    if (state.log.termAt(index) === term) commitUpTo(state, index);
+    else replaceLog(state, message.snapshot);
+  }
+  const settled: LogIndex = state.commitIndex;
+  acknowledge(state, message.from, settled);
+}
+
+function acceptReadIndex(state: RaftState, message: MessageOf<"readIndexResponse">): void {
+  const context = state.forwardedReads.take(message.context);
+  if (context !== null) state.outbox.reads.push({ context, index: message.index });
+}
+
+/** There is a leader in this term: whoever was looking for one stops. */
+function hearLeader(state: RaftState, { from }: Message): void {
+  if (state.role !== "follower") becomeFollower(state, state.term, from);
+  setLeader(state, from);
+  state.electionElapsedTicks = 0;
+}

@@ -1,0 +1,43 @@
+/** Changes of the log that take the configuration in force and the disk's promises along. */
+import { assert } from "../../base/assert.ts";
+import type { SnapshotMetadata } from "./configuration.ts";
+import { decodeConfigurationEntry } from "./configuration-codec.ts";
+import { type Entry, EntryKind, type LogIndex } from "./entry.ts";
+import type { RaftState } from "./state.ts";
+
+/** Appends an entry; a configuration is in force from now on (Raft §6, thesis §4.1). */
+export function appendEntry(state: RaftState, entry: Entry): void {
+  state.log.append(entry);
+  if (entry.kind === EntryKind.configuration) {
+    state.configurations.append(entry.index, decodeConfigurationEntry(entry.data).configuration);
+  }
+}
+
+/** Removes `index` and all behind it, and goes back to the configuration in force before. */
+export function truncateLog(state: RaftState, index: LogIndex): void {
+  assert(index > state.commitIndex, `truncation at ${index} spares what is committed, up to ${state.commitIndex}`);
+  state.log.truncateFrom(index);
+  state.configurations.truncateFrom(index);
+  state.durability.truncateFrom(index);
+}
+
+/** Puts a received snapshot in the place of the whole log (Raft §7). */
+export function replaceLog(state: RaftState, snapshot: SnapshotMetadata): void {
+  const previous = state.configurations.current.configuration;
+  const configuration = state.settings.rules.configurationAfterInstall(snapshot.configuration, previous);
+  state.durability.replaceBy(snapshot.index, state.commitIndex);
+  state.log.reset(snapshot.index, snapshot.term);
+  state.configurations.reset(snapshot.index, configuration);
+  state.commitIndex = snapshot.index;
+  state.handedOutIndex = snapshot.index;
+  state.outbox.installSnapshot = { ...snapshot, configuration };
+}
+
+/** Raises the commit index, never beyond the log. */
+export function commitUpTo(state: RaftState, index: LogIndex): void {
+  assert(
+    index <= state.log.lastIndex,
+    `commit index ${index} lies inside the log, which ends at ${state.log.lastIndex}`,
+  );
+  state.commitIndex = Math.max(state.commitIndex, index);
+}

@@ -1,0 +1,47 @@
+/** What has collected for the driver since the last `Ready`. */
+import type { SnapshotMetadata } from "./configuration.ts";
+import type { LogIndex } from "./entry.ts";
+import type { Message } from "./message.ts";
+import type { ReadState } from "./ready.ts";
+
+export class Outbox {
+  messages: Message[] = [];
+  afterPersist: Message[] = [];
+  reads: ReadState[] = [];
+  failedReads: number[] = [];
+  installSnapshot: SnapshotMetadata | null = null;
+  /** The weight of the proposals among `messages`. */
+  forwardedBytes = 0;
+
+  /**
+   * Queues an answer that promises durable entries. It replaces the one before if that went to the same leader:
+   * who acknowledges more acknowledges the less.
+   */
+  acknowledge(message: Message & { kind: "appendResponse" }): void {
+    const before = this.afterPersist.at(-1);
+    const replaces =
+      before?.kind === "appendResponse" && before.to === message.to && before.term === message.term && before.accepted;
+    if (!replaces) this.afterPersist.push(message);
+    else if (before.index <= message.index) this.afterPersist[this.afterPersist.length - 1] = message;
+  }
+
+  /** Moves the answers that depend on the disk over to those that depend on nothing. */
+  releaseAfterPersist(): void {
+    for (const message of this.afterPersist) this.messages.push(message);
+    this.afterPersist = [];
+  }
+
+  clear(): void {
+    this.messages = [];
+    this.afterPersist = [];
+    this.reads = [];
+    this.failedReads = [];
+    this.installSnapshot = null;
+    this.forwardedBytes = 0;
+  }
+}
+
+/** The index of the snapshot that waits to be handed out, else 0. */
+export function waitingSnapshotIndex(outbox: Outbox): LogIndex {
+  return outbox.installSnapshot?.index ?? 0;
+}

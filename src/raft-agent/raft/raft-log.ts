@@ -1,0 +1,136 @@
+/**
+ * The log in memory: everything since the last compaction. The compaction point (`baseIndex`, `baseTerm`) is kept,
+ * so that the first entry still has a predecessor to be compared with. Running sums of bytes answer every question
+ * about sizes without walking over entries.
+ */
+import { AssertionError, assert } from "../../base/assert.ts";
+import { type Entry, entryBytes, type LogIndex, type Term } from "./entry.ts";
+import type { LogEnd } from "./safety-rules.ts";
+
+const noEntries: readonly Entry[] = [];
+
+export class RaftLog {
+  #baseIndex: LogIndex;
+  #baseTerm: Term;
+  /** `#entries[i]` has index `#baseIndex + 1 + i`. */
+  #entries: Entry[] = [];
+  /** `#bytesUpTo[i]` counts the bytes of `#entries[0..i]` and of `#baseBytes`. */
+  #bytesUpTo: number[] = [];
+  #baseBytes = 0;
+
+  constructor(baseIndex: LogIndex, baseTerm: Term) {
+    this.#baseIndex = baseIndex;
+    this.#baseTerm = baseTerm;
+  }
+
+  get baseIndex(): LogIndex {
+    return this.#baseIndex;
+  }
+
+  get firstIndex(): LogIndex {
+    return this.#baseIndex + 1;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#baseIndex + this.#entries.length;
+  }
+
+  get end(): LogEnd {
+    const last = this.#entries.at(-1);
+    return { index: this.lastIndex, term: last === undefined ? this.#baseTerm : last.term };
+  }
+
+  /** The term at `index`, or null when it is compacted away or not written yet. */
+  termAt(index: LogIndex): Term | null {
+    if (index === this.#baseIndex) return this.#baseTerm;
+    return this.#entries[index - this.#baseIndex - 1]?.term ?? null;
+  }
+
+  entryAt(index: LogIndex): Entry {
+    const entry = this.#entries[index - this.#baseIndex - 1];
+    if (entry === undefined) throw new AssertionError(`Invariant broken: the log holds index ${index}`);
+    return entry;
+  }
+
+  append(entry: Entry): void {
+    assert(entry.index === this.lastIndex + 1, `entry ${entry.index} follows the last one, ${this.lastIndex}`);
+    this.#bytesUpTo.push((this.#bytesUpTo.at(-1) ?? this.#baseBytes) + entryBytes(entry));
+    this.#entries.push(entry);
+  }
+
+  /** Removes `index` and everything behind it. */
+  truncateFrom(index: LogIndex): void {
+    assert(index > this.#baseIndex && index <= this.lastIndex + 1, `truncation at ${index} lies inside the log`);
+    this.#entries.length = index - this.#baseIndex - 1;
+    this.#bytesUpTo.length = this.#entries.length;
+  }
+
+  /** Forgets everything up to and including `index`; costs a copy of what remains. */
+  compact(index: LogIndex): void {
+    const term = this.termAt(index);
+    assert(term !== null && index >= this.#baseIndex, `compaction at ${index} lies inside the log`);
+    this.#baseBytes = this.#sumUpTo(index);
+    this.#entries = this.#entries.slice(index - this.#baseIndex);
+    this.#bytesUpTo = this.#bytesUpTo.slice(index - this.#baseIndex);
+    this.#baseIndex = index;
+    this.#baseTerm = term;
+  }
+
+  /** Starts over behind an installed snapshot. */
+  reset(baseIndex: LogIndex, baseTerm: Term): void {
+    this.#entries = [];
+    this.#bytesUpTo = [];
+    this.#baseBytes = 0;
+    this.#baseIndex = baseIndex;
+    this.#baseTerm = baseTerm;
+  }
+
+  /** Entries `from` to `to`, both included. */
+  slice(from: LogIndex, to: LogIndex): readonly Entry[] {
+    if (from > to) return noEntries;
+    assert(from > this.#baseIndex && to <= this.lastIndex, `slice ${from} to ${to} lies inside the log`);
+    return this.#entries.slice(from - this.#baseIndex - 1, to - this.#baseIndex);
+  }
+
+  /** The last index such that `from` to it weighs at most `maxBytes`, yet never less than one entry, nor beyond `to`. */
+  lastWithinBytes(from: LogIndex, to: LogIndex, maxBytes: number): LogIndex {
+    const limit = this.#sumUpTo(from - 1) + maxBytes;
+    if (this.#sumUpTo(to) <= limit) return to;
+    let fits = from;
+    let tooFar = to;
+    while (tooFar - fits > 1) {
+      const middle = Math.floor((fits + tooFar) / 2);
+      if (this.#sumUpTo(middle) <= limit) fits = middle;
+      else tooFar = middle;
+    }
+    return fits;
+  }
+
+  /** The weight of entries `from` to `to`, both included. */
+  bytesBetween(from: LogIndex, to: LogIndex): number {
+    return from > to ? 0 : this.#sumUpTo(to) - this.#sumUpTo(from - 1);
+  }
+
+  /**
+   * The largest position at or before `index` whose term is at most `term`: where a log that ends in (`index`, `term`)
+   * may still agree with this one. Both sides use it, so that each round skips a whole term (Raft §5.3, last part).
+   */
+  lastAtOrBelowTerm(index: LogIndex, term: Term): LogEnd {
+    if (index < this.#baseIndex) return { index, term: 0 };
+    let low = this.#baseIndex;
+    let high = Math.min(index, this.lastIndex);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.termAt(middle) ?? 0) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return { index: low, term: this.termAt(low) ?? 0 };
+  }
+
+  #sumUpTo(index: LogIndex): number {
+    if (index <= this.#baseIndex) return this.#baseBytes;
+    const sum = this.#bytesUpTo[index - this.#baseIndex - 1];
+    assert(sum !== undefined, `the log holds index ${index}`);
+    return sum;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The rules whose breach loses or forks data, each a small named decision. The core asks for them at one place each;
+ * everything else in this folder is bookkeeping around them. Being values, they can be replaced one at a time: the
+ * simulator plants a broken rule and must notice. Nothing but tests ever passes other rules than these.
+ */
+import type { Configuration } from "./configuration.ts";
+import type { LogIndex, MemberId, Term } from "./entry.ts";
+import type { Electorate } from "./quorum.ts";
+
+/** The last entry of a log: what an election compares. */
+export type LogEnd = { readonly index: LogIndex; readonly term: Term };
+
+export type SafetyRules = {
+  /** A message of an earlier term is never acted upon (Raft §5.1). */
+  readonly isStale: (messageTerm: Term, currentTerm: Term) => boolean;
+  /** One vote per term (Raft §5.2). */
+  readonly mayVoteFor: (candidate: MemberId, votedFor: MemberId | null) => boolean;
+  /** Only a log that is at least as complete gets a vote (Raft §5.4.1). */
+  readonly isUpToDate: (candidate: LogEnd, own: LogEnd) => boolean;
+  /** A vote must not be heard of before it is durable, or a restart could vote twice (Raft figure 2). */
+  readonly voteWaitsForDisk: boolean;
+  /** Nor must an acknowledgement of entries, or a restart could lose what was counted (Raft figure 2). */
+  readonly acknowledgementWaitsForDisk: boolean;
+  /** How far the leader may count itself: its own disk, not its memory (thesis §10.2.1). */
+  readonly ownMatchIndex: (durableIndex: LogIndex, lastIndex: LogIndex) => LogIndex;
+  /** Only entries of the current term are committed by counting; older ones follow along (Raft §5.4.2). */
+  readonly mayCommitByCounting: (entryTerm: Term, currentTerm: Term) => boolean;
+  /** An entry that disagrees with the leader's is removed together with all that follow it (Raft §5.3). */
+  readonly conflicts: (ownTerm: Term, leaderTerm: Term) => boolean;
+  /** Who decides: a majority of the voters, and in a joint configuration also one of the outgoing voters (Raft §6). */
+  readonly electorateOf: (configuration: Configuration) => Electorate;
+  /** A snapshot brings the configuration in force at its index (Raft §7). */
+  readonly configurationAfterInstall: (installed: Configuration, previous: Configuration) => Configuration;
+  /** A leader knows the commit index only once it has committed an entry of its own term (Raft §8). */
+  readonly mayServeReads: (commitIndex: LogIndex, termStartIndex: LogIndex) => boolean;
+  /** A read counts as confirmed only up to the round that a quorum has answered (Raft §8, thesis §6.4). */
+  readonly confirmedReadRound: (answeredByQuorum: number, sent: number) => number;
+};
+
+export const safetyRules: SafetyRules = {
+  isStale: (messageTerm, currentTerm) => messageTerm < currentTerm,
+  mayVoteFor: (candidate, votedFor) => votedFor === null || votedFor === candidate,
+  isUpToDate: (candidate, own) =>
+    candidate.term > own.term || (candidate.term === own.term && candidate.index >= own.index),
+  voteWaitsForDisk: true,
+  acknowledgementWaitsForDisk: true,
+  ownMatchIndex: (durableIndex) => durableIndex,
+  mayCommitByCounting: (entryTerm, currentTerm) => entryTerm === currentTerm,
+  conflicts: (ownTerm, leaderTerm) => ownTerm !== leaderTerm,
+  electorateOf: ({ voters, votersOutgoing }) => [voters, votersOutgoing].filter((group) => group.length > 0),
+  configurationAfterInstall: (installed) => installed,
+  mayServeReads: (commitIndex, termStartIndex) => commitIndex >= termStartIndex,
+  confirmedReadRound: (answeredByQuorum) => answeredByQuorum,
+};
