@@ -1,0 +1,102 @@
+/**
+ * What a request's headers ask for, worked out once per header block: the method, its deadline, its compression; or
+ * the refusal. Texts follow grpc-go, whose clients print them.
+ */
+import { encodeStateless } from "../http2/hpack-encoder.ts";
+import type { RequestHead } from "../http2/request-head.ts";
+import { type Method, StatusCode } from "./call.ts";
+import type { MethodCounters } from "./method-counters.ts";
+import { encodeStatusMessage } from "./status-message.ts";
+import { parseTimeout } from "./timeout.ts";
+
+export type MethodEntry = { readonly method: Method; readonly counters: MethodCounters };
+
+export type CallRoute =
+  | {
+      readonly kind: "call";
+      readonly entry: MethodEntry;
+      /** undefined when the client set no deadline. */
+      readonly timeoutMs: number | undefined;
+      /** Messages with the compressed flag are gzip; otherwise such a message is an error. */
+      readonly gzip: boolean;
+    }
+  /** A header block that answers and ends the stream. */
+  | { readonly kind: "refusal"; readonly block: Buffer };
+
+/** Methods by path, and the names of the services they belong to. */
+export type MethodTable = {
+  readonly entries: ReadonlyMap<string, MethodEntry>;
+  readonly services: ReadonlySet<string>;
+};
+
+export function routeCall(table: MethodTable, head: RequestHead): CallRoute {
+  const contentType = head.field("content-type") ?? "";
+  if (head.method !== "POST")
+    return refusal(405, StatusCode.internal, `:method is ${quote(head.method)}, which should be POST`);
+  if (!/^application\/grpc($|[+;])/.test(contentType.toLowerCase()))
+    return refusal(415, StatusCode.invalidArgument, `invalid gRPC request content-type ${quote(contentType)}`);
+  const timeout = head.field("grpc-timeout");
+  const timeoutMs = timeout === undefined ? undefined : parseTimeout(timeout);
+  if (timeout !== undefined && timeoutMs === undefined)
+    return refusal(400, StatusCode.internal, `malformed grpc-timeout: ${quote(timeout)}`);
+  const entry = table.entries.get(head.path);
+  if (entry === undefined) return refusal(200, StatusCode.unimplemented, unknownMethodText(table, head.path));
+  const encoding = head.field("grpc-encoding") ?? "identity";
+  if (encoding !== "identity" && encoding !== "gzip") return unknownEncoding(encoding);
+  return { kind: "call", entry, timeoutMs, gzip: encoding === "gzip" };
+}
+
+function unknownMethodText(table: MethodTable, path: string): string {
+  const slash = path.lastIndexOf("/");
+  if (slash < 1) return `malformed method name: ${quote(path)}`;
+  const service = path.slice(1, slash);
+  const method = path.slice(slash + 1);
+  return table.services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
+}
+
+function unknownEncoding(encoding: string): CallRoute {
+  const text = `grpc: Decompressor is not installed for grpc-encoding ${quote(encoding)}`;
+  return refusal(200, StatusCode.unimplemented, text, [["grpc-accept-encoding", "identity,gzip"]]);
+}
+
+function refusal(
+  httpStatus: number,
+  code: StatusCode,
+  message: string,
+  more: readonly (readonly [string, string])[] = [],
+): CallRoute {
+  return { kind: "refusal", block: trailersOnlyBlock(httpStatus, code, message, more) };
+}
+
+/** Headers and trailers in one block (gRPC over HTTP/2, "Trailers-Only"). */
+export function trailersOnlyBlock(
+  httpStatus: number,
+  code: StatusCode,
+  message: string,
+  more: readonly (readonly [string, string])[] = [],
+): Buffer {
+  return encodeStateless([
+    [":status", String(httpStatus)],
+    ["content-type", "application/grpc"],
+    ...statusFields(code, message),
+    ...more,
+  ]);
+}
+
+/** Trailers behind messages. */
+export function trailersBlock(code: StatusCode, message: string): Buffer {
+  return encodeStateless(statusFields(code, message));
+}
+
+function statusFields(code: StatusCode, message: string): (readonly [string, string])[] {
+  if (message === "") return [["grpc-status", String(code)]];
+  return [
+    ["grpc-status", String(code)],
+    ["grpc-message", encodeStatusMessage(message)],
+  ];
+}
+
+/** As Go's %q for what may stand in a header: quotes and backslashes escaped. */
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,156 @@
+/**
+ * The gRPC server: a table of methods behind HTTP/2 connections. It owns no port; give it sockets that are known to
+ * speak HTTP/2 (see http2/client-listener.ts).
+ */
+import type { Socket } from "node:net";
+import { type ConnectionOptions, connectionOptions, type Http2Limits } from "../http2/connection-options.ts";
+import { etcdKeepalive, type KeepaliveOptions } from "../http2/ping-policy.ts";
+import type { RequestHead } from "../http2/request-head.ts";
+import { ServerConnection } from "../http2/server-connection.ts";
+import { ServerStream } from "../http2/server-stream.ts";
+import { TurnEnd } from "../http2/turn-end.ts";
+import type { Method } from "./call.ts";
+import { type CallRoute, type MethodEntry, type MethodTable, routeCall } from "./call-route.ts";
+import { DeadlineQueue } from "./deadline-queue.ts";
+import { type CallContext, GrpcCall, responseFields } from "./grpc-call.ts";
+import { type MethodCounters, methodCounters } from "./method-counters.ts";
+
+export type GrpcServerOptions = {
+  readonly methods: readonly Method[];
+  /** Largest request message; etcd's is 1.5 MiB for the request and 512 KiB for what wraps it. */
+  readonly maxReceiveBytes?: number;
+  /** Memory for messages that have begun and not ended, per connection. */
+  readonly maxBufferedBytes?: number;
+  readonly limits?: Partial<Http2Limits>;
+  readonly keepalive?: Partial<KeepaliveOptions>;
+  /** A service threw: a bug. Without it the error is thrown again outside any call, which ends the process. */
+  readonly onHandlerError?: (error: unknown, path: string) => void;
+};
+
+const defaultMaxReceiveBytes = 1_572_864 + 524_288;
+const defaultMaxBufferedBytes = 64 * 1_048_576;
+
+export class GrpcServer {
+  /** Counters of every method, in the order of the table. */
+  readonly counters: readonly MethodCounters[];
+  readonly #connections = new Set<ServerConnection>();
+  readonly #table: MethodTable;
+  readonly #turnEnd = new TurnEnd();
+  readonly #deadlines: DeadlineQueue;
+  readonly #context: CallContext;
+  readonly #connectionOptions: ConnectionOptions;
+  #shuttingDown = false;
+  #onEmpty: (() => void) | undefined = undefined;
+
+  constructor(options: GrpcServerOptions) {
+    const nowMs = (): number => performance.now();
+    this.#table = methodTable(options.methods);
+    this.counters = [...this.#table.entries.values()].map((entry) => entry.counters);
+    this.#deadlines = new DeadlineQueue(nowMs);
+    this.#context = {
+      maxReceiveBytes: options.maxReceiveBytes ?? defaultMaxReceiveBytes,
+      maxBufferedBytes: options.maxBufferedBytes ?? defaultMaxBufferedBytes,
+      deadlines: this.#deadlines,
+      turnEnd: this.#turnEnd,
+      nowMs,
+      onHandlerError: options.onHandlerError ?? throwLater,
+    };
+    this.#connectionOptions = connectionOptions({
+      keepalive: { ...etcdKeepalive, ...options.keepalive },
+      hotFields: responseFields,
+      turnEnd: this.#turnEnd,
+      nowMs,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      createStream: (connection, id, head) => this.#createStream(connection, id, head),
+      onClosed: (connection) => this.#onClosed(connection),
+    });
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Serves a socket that speaks HTTP/2. */
+  accept(socket: Socket, clientCommonName?: string): void {
+    const connection = new ServerConnection(socket, this.#connectionOptions, clientCommonName);
+    this.#connections.add(connection);
+    if (this.#shuttingDown) connection.drain();
+  }
+
+  /** Writes out every answer given so far, instead of at the end of the turn. */
+  flush(): void {
+    this.#turnEnd.run();
+  }
+
+  /**
+   * Asks clients to go elsewhere (GOAWAY), waits for calls under way up to `graceMs`, then closes what is left.
+   * Resolves when no connection remains.
+   */
+  async shutdown(graceMs: number): Promise<void> {
+    this.#shuttingDown = true;
+    for (const connection of this.#connections) connection.drain();
+    if (this.#connections.size > 0) {
+      const timer = setTimeout(() => this.#destroyAll(), graceMs);
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+      });
+      clearTimeout(timer);
+    }
+    this.#turnEnd.run();
+    this.#deadlines.clear();
+  }
+
+  #destroyAll(): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  #onClosed(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  #createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream {
+    const route = (head.route as CallRoute | undefined) ?? (head.route = routeCall(this.#table, head));
+    return (route as CallRoute).kind === "call"
+      ? new GrpcCall(this.#context, connection, id, head, route as CallRoute & { kind: "call" })
+      : new RefusedCall(connection, id, head, route as CallRoute & { kind: "refusal" });
+  }
+}
+
+/** A request that is answered from its headers alone; whatever body it has is dropped. */
+class RefusedCall extends ServerStream {
+  readonly #block: Buffer;
+
+  constructor(connection: ServerConnection, id: number, head: RequestHead, route: CallRoute & { kind: "refusal" }) {
+    super(connection, id, head);
+    this.#block = route.block;
+  }
+
+  override onOpen(): void {
+    this.connection.sender.block(this, this.#block, true);
+  }
+
+  override onData(): void {}
+  override onDrain(): void {}
+  override onAbort(): void {}
+}
+
+function methodTable(methods: readonly Method[]): MethodTable {
+  const entries = new Map<string, MethodEntry>();
+  const services = new Set<string>();
+  for (const method of methods) {
+    const slash = method.path.lastIndexOf("/");
+    if (!method.path.startsWith("/") || slash < 2)
+      throw new RangeError(`Method path "${method.path}" does not read /package.Service/Method`);
+    if (entries.has(method.path)) throw new RangeError(`Method ${method.path} is in the table twice`);
+    entries.set(method.path, { method, counters: methodCounters(method.path, method.kind) });
+    services.add(method.path.slice(1, slash));
+  }
+  return { entries, services };
+}
+
+function throwLater(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,131 @@
+/**
+ * The listening socket of a port that speaks both HTTP/2 (gRPC) and HTTP/1.1 (gateway, health, metrics): with TLS
+ * they are told apart by ALPN, without by their first bytes. HTTP/1.1 sockets go to whoever serves HTTP/1.1, for
+ * example `(socket) => httpServer.emit("connection", socket)`.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from "node:tls";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { sniffProtocol } from "./protocol-sniffer.ts";
+
+export type ListenerTls = {
+  /** PEM. */
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** Authorities that client certificates are checked against. */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[];
+  /** Refuse clients without a certificate from `ca`. */
+  readonly requireClientCertificate?: boolean;
+};
+
+export type ClientListenerOptions = {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly tls?: ListenerTls;
+  /** Gets every HTTP/2 socket; `clientCommonName` is that of the verified certificate. */
+  onHttp2(socket: Socket, clientCommonName: string | undefined): void;
+  /** Gets every HTTP/1.1 socket with nothing read from it. Without it such sockets are closed. */
+  onHttp1?(socket: Socket, clientCommonName: string | undefined): void;
+  /** How long a client may take for its TLS handshake, and then to say something. */
+  readonly handshakeTimeoutMs?: number;
+};
+
+export type ClientListener = {
+  readonly host: string;
+  readonly port: number;
+  /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
+  replaceTls(tls: ListenerTls): void;
+  /** Stops listening; connections live on. */
+  close(): Promise<void>;
+};
+
+/** @throws HaplanError `listen-failed` when the address cannot be bound, or the certificate and key do not fit. */
+export async function listenForClients(options: ClientListenerOptions): Promise<ClientListener> {
+  const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
+  const { onHttp2, onHttp1 } = options;
+  const dispatch = (socket: Socket, protocol: string, commonName: string | undefined): void => {
+    if (protocol === "h2") onHttp2(socket, commonName);
+    else if (onHttp1 === undefined) socket.destroy();
+    else onHttp1(socket, commonName);
+  };
+  const server =
+    options.tls === undefined ? createPlain(timeoutMs, dispatch) : createTls(options.tls, timeoutMs, dispatch);
+  await listen(server, options.host, options.port);
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : options.port;
+  return {
+    host: options.host,
+    port,
+    replaceTls: (tls) => replaceTls(server, tls),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+type Dispatch = (socket: Socket, protocol: string, commonName: string | undefined) => void;
+
+function createPlain(timeoutMs: number, dispatch: Dispatch): Server {
+  return createServer({ noDelay: true }, (socket) => {
+    sniffProtocol(socket, timeoutMs, (protocol) => dispatch(socket, protocol, undefined));
+  });
+}
+
+function createTls(tls: ListenerTls, timeoutMs: number, dispatch: Dispatch): TlsServer {
+  const server = createTlsServer({
+    ...contextOptions(tls),
+    // Without an ALPN callback of its own Node would let clients with other protocols through as "no ALPN".
+    ALPNProtocols: ["h2", "http/1.1"],
+    requestCert: tls.ca !== undefined,
+    rejectUnauthorized: tls.requireClientCertificate ?? false,
+    handshakeTimeout: timeoutMs,
+    minVersion: "TLSv1.2",
+    noDelay: true,
+  });
+  server.on("secureConnection", (socket) => {
+    const commonName = verifiedCommonName(socket);
+    if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
+    else sniffProtocol(socket, timeoutMs, (protocol) => dispatch(socket, protocol, commonName));
+  });
+  // A failed handshake is the client's matter: the socket is already being torn down.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+function verifiedCommonName(socket: TLSSocket): string | undefined {
+  if (!socket.authorized) return undefined;
+  const subject: { CN?: string | string[] } | undefined = socket.getPeerCertificate().subject;
+  const name = subject?.CN;
+  return Array.isArray(name) ? name[0] : name;
+}
+
+function contextOptions(tls: ListenerTls): { cert: string | Buffer; key: string | Buffer; ca?: (string | Buffer)[] } {
+  const { cert, key, ca } = tls;
+  if (ca === undefined) return { cert, key };
+  return { cert, key, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
+}
+
+function replaceTls(server: Server, tls: ListenerTls): void {
+  if (!("setSecureContext" in server))
+    throw new HaplanError("listen-failed", "Cannot load certificates: the port has no TLS");
+  try {
+    // A throw-away context first: it refuses a key that does not fit before the running one is touched.
+    createSecureContext(contextOptions(tls));
+    (server as TlsServer).setSecureContext(contextOptions(tls));
+  } catch (error) {
+    throw new HaplanError("listen-failed", `Cannot load certificates: ${String(error)}`, { cause: error });
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) =>
+      reject(new HaplanError("listen-failed", `Cannot listen on ${host}:${port}: ${error.message}`, { cause: error })),
+    );
+    server.listen({ host, port, backlog: 4_096 }, () => resolve());
+  });
+}

@@ -1,0 +1,73 @@
+/** What a server connection is configured with, and what it needs from the server that owns it. */
+import { defaultFloodLimits, type FloodLimits } from "./flood-guard.ts";
+import type { HotField } from "./hpack-encoder.ts";
+import { etcdKeepalive, type KeepaliveOptions } from "./ping-policy.ts";
+import type { RequestHead } from "./request-head.ts";
+import type { ServerConnection } from "./server-connection.ts";
+import type { ServerStream } from "./server-stream.ts";
+import { SlabPool } from "./slab-pool.ts";
+import type { TurnEnd } from "./turn-end.ts";
+
+export type Http2Limits = {
+  /** Streams open at once on a connection; more are refused with REFUSED_STREAM. */
+  readonly maxConcurrentStreams: number;
+  /** Size of a request's header fields (RFC 9113 §6.5.2); larger requests get 431. */
+  readonly maxHeaderListBytes: number;
+  /** Size of the table with which a client compresses its headers (RFC 7541 §4.2). */
+  readonly headerTableBytes: number;
+  /** What a client may send on one stream, and on the connection, before we have read it; at least 65,535. */
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+  /** Answers that wait for a client to take them; one that lets more pile up is cut off. */
+  readonly maxQueuedBytes: number;
+  /** How long a client may take for its preface and first SETTINGS. */
+  readonly prefaceTimeoutMs: number;
+  readonly flood: FloodLimits;
+};
+
+export const defaultHttp2Limits: Http2Limits = {
+  maxConcurrentStreams: 65_536,
+  maxHeaderListBytes: 65_536,
+  headerTableBytes: 4_096,
+  streamWindowBytes: 1_048_576,
+  connectionWindowBytes: 16 * 1_048_576,
+  maxQueuedBytes: 512 * 1_048_576,
+  prefaceTimeoutMs: 10_000,
+  flood: defaultFloodLimits,
+};
+
+/** What all connections of a server share. */
+export type ConnectionOptions = {
+  readonly limits: Http2Limits;
+  readonly keepalive: KeepaliveOptions;
+  /** The response fields worth a place in the peer's table; see `hotFields`. */
+  readonly hotFields: readonly HotField[];
+  readonly turnEnd: TurnEnd;
+  readonly slabs: SlabPool;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  /** Makes the object for a new request; the connection calls its `onOpen` next. */
+  createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream;
+  /** The connection is gone and all its streams have been told. */
+  onClosed(connection: ServerConnection): void;
+};
+
+/** Fills in everything that a server does not care to choose. */
+export function connectionOptions(
+  chosen: Pick<ConnectionOptions, "turnEnd" | "createStream" | "onClosed"> &
+    Partial<Omit<ConnectionOptions, "limits">> & { readonly limits?: Partial<Http2Limits> },
+): ConnectionOptions {
+  const limits = { ...defaultHttp2Limits, ...chosen.limits };
+  if (Math.min(limits.streamWindowBytes, limits.connectionWindowBytes) < 65_535)
+    throw new RangeError(
+      "HTTP/2 receive windows are below 65535 bytes: a client may use that much before it hears of less",
+    );
+  return {
+    keepalive: etcdKeepalive,
+    hotFields: [],
+    slabs: new SlabPool(),
+    nowMs: () => performance.now(),
+    ...chosen,
+    limits,
+  };
+}

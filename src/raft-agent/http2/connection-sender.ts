@@ -1,0 +1,196 @@
+/** The sending side of a connection: answers, resets, window updates and control frames, gathered for one write. */
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "./connection-options.ts";
+import {
+  defaultWindowBytes,
+  ErrorCode,
+  Flag,
+  FrameType,
+  frameHeaderBytes,
+  writeFrameHeader,
+  writeRstStream,
+  writeWindowUpdate,
+} from "./frame.ts";
+import { type HotField, HpackEncoder, hotFieldBytesMax } from "./hpack-encoder.ts";
+import { Output } from "./output.ts";
+import type { PeerSettings } from "./peer-settings.ts";
+import { SendQueue } from "./send-queue.ts";
+import type { ServerStream } from "./server-stream.ts";
+
+/** A peer that lets our control frames pile up to this is not reading and is cut off. */
+const outputMaxBytes = 8 * 1_048_576;
+/** How much of a header block goes into the HEADERS frame; the rest follows in CONTINUATION frames. */
+const firstFragmentMax = 4_000;
+
+export class ConnectionSender {
+  readonly encoder: HpackEncoder;
+  readonly queue: SendQueue;
+  /** DATA or HEADERS went out since a ping last asked. */
+  sentSincePing = false;
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #peer: PeerSettings;
+  readonly #output: Output;
+  readonly #onLocalEnd: (stream: ServerStream) => void;
+  #flushNoted = false;
+  #ended = false;
+
+  /** `onLocalEnd` hears of every stream whose END_STREAM went into the output. */
+  constructor(
+    socket: Socket,
+    options: ConnectionOptions,
+    peer: PeerSettings,
+    onLocalEnd: (stream: ServerStream) => void,
+  ) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#peer = peer;
+    this.#onLocalEnd = onLocalEnd;
+    this.encoder = new HpackEncoder(options.hotFields);
+    this.#output = new Output(socket, options.slabs, this.#onWritten);
+    this.queue = new SendQueue(this.#output, peer, defaultWindowBytes, this.#sendQueuedTrailers);
+  }
+
+  /** Sends a block of hot fields at once; with `endStream` the stream is over. */
+  hot(stream: ServerStream, fields: readonly HotField[], endStream: boolean): void {
+    if (stream.localClosed || this.#ended) return;
+    const buffer = this.#output.reserve(frameHeaderBytes + 4 + fields.length * hotFieldBytesMax);
+    const frame = this.#output.position;
+    let at = this.encoder.begin(buffer, frame + frameHeaderBytes);
+    for (let i = 0; i < fields.length; i++) at = this.encoder.writeHot(buffer, at, fields[i]!);
+    this.#finishHeaders(stream, buffer, frame, at, Flag.endHeaders, endStream);
+    this.#afterHeaders(stream, endStream);
+  }
+
+  /** Sends a stateless block (see `encodeStateless`) at once. */
+  block(stream: ServerStream, block: Buffer, endStream: boolean): void {
+    if (stream.localClosed || this.#ended) return;
+    const taken = Math.min(block.length, firstFragmentMax);
+    const buffer = this.#output.reserve(frameHeaderBytes + 4 + taken);
+    const frame = this.#output.position;
+    const at = this.encoder.begin(buffer, frame + frameHeaderBytes);
+    buffer.set(block.subarray(0, taken), at);
+    const whole = taken === block.length;
+    this.#finishHeaders(stream, buffer, frame, at + taken, whole ? Flag.endHeaders : 0, endStream);
+    if (!whole) this.#continuations(stream.id, block.subarray(taken));
+    this.#afterHeaders(stream, endStream);
+  }
+
+  /** Sends a body piece; false when part of it waits for the peer or the socket: `onDrain` follows. */
+  data(stream: ServerStream, prefix: Uint8Array, body: Uint8Array): boolean {
+    if (stream.localClosed || this.#ended) return true;
+    this.#noteFlush();
+    this.sentSincePing = true;
+    // Whoever asks for ever more and reads nothing is cut off before it takes the memory.
+    if (this.queue.queuedBytes > this.#options.limits.maxQueuedBytes) this.#socket.destroy();
+    return this.queue.send(stream, prefix, body);
+  }
+
+  /** Ends the stream once its queue has gone out: with hot fields when there is no queue, else with `stateless`. */
+  trailers(stream: ServerStream, fields: readonly HotField[], stateless: Buffer): void {
+    if (stream.queue !== undefined) stream.queuedTrailers = stateless;
+    else if (fields.length > 0) this.hot(stream, fields, true);
+    else this.block(stream, stateless, true);
+  }
+
+  reset(streamId: number, code: ErrorCode): void {
+    if (this.#ended) return;
+    const buffer = this.#output.reserve(frameHeaderBytes + 4);
+    this.#output.advance(writeRstStream(buffer, this.#output.position, streamId, code));
+    this.#noteFlush();
+  }
+
+  windowUpdate(streamId: number, increment: number): void {
+    if (this.#ended) return;
+    const buffer = this.#output.reserve(frameHeaderBytes + 4);
+    this.#output.advance(writeWindowUpdate(buffer, this.#output.position, streamId, increment));
+    this.#noteFlush();
+  }
+
+  /** A whole frame made elsewhere. */
+  frame(frame: Buffer): void {
+    if (this.#ended) return;
+    this.#output.append(frame, 0, frame.length);
+    this.#noteFlush();
+  }
+
+  /** Lets queued streams go on after a window has grown. */
+  pump(): void {
+    this.queue.pump();
+    if (this.#output.pendingBytes > 0) this.#noteFlush();
+  }
+
+  /** One write for all that was said in this turn. */
+  atTurnEnd(): void {
+    this.#flushNoted = false;
+    if (this.#output.pendingBytes > outputMaxBytes) this.#socket.destroy();
+    else this.#output.flush();
+  }
+
+  /** Accepts nothing more, writes what there is and then ends the socket. */
+  finish(): void {
+    this.#ended = true;
+    this.#flushAndEnd();
+  }
+
+  /** The socket is gone. */
+  discard(): void {
+    this.#ended = true;
+    this.#output.discard();
+  }
+
+  #finishHeaders(
+    stream: ServerStream,
+    buffer: Buffer,
+    frame: number,
+    end: number,
+    endHeaders: number,
+    endStream: boolean,
+  ): void {
+    const flags = endHeaders | (endStream ? Flag.endStream : 0);
+    writeFrameHeader(buffer, frame, end - frame - frameHeaderBytes, FrameType.headers, flags, stream.id);
+    this.#output.advance(end);
+  }
+
+  #continuations(streamId: number, rest: Buffer): void {
+    const pieceMax = this.#peer.maxFrameBytes;
+    for (let at = 0; at < rest.length; at += pieceMax) {
+      const length = Math.min(pieceMax, rest.length - at);
+      const flags = at + length === rest.length ? Flag.endHeaders : 0;
+      const header = this.#output.reserve(frameHeaderBytes);
+      const position = this.#output.position;
+      this.#output.advance(writeFrameHeader(header, position, length, FrameType.continuation, flags, streamId));
+      this.#output.append(rest, at, at + length);
+    }
+  }
+
+  #afterHeaders(stream: ServerStream, endStream: boolean): void {
+    this.sentSincePing = true;
+    this.#noteFlush();
+    if (!endStream) return;
+    // An answer that is whole before the request is: ask the client to stop (RFC 9113 §8.1).
+    if (!stream.remoteClosed) this.reset(stream.id, ErrorCode.noError);
+    this.#onLocalEnd(stream);
+  }
+
+  #noteFlush(): void {
+    if (this.#flushNoted) return;
+    this.#flushNoted = true;
+    this.#options.turnEnd.addFlush(this);
+  }
+
+  readonly #sendQueuedTrailers = (stream: ServerStream, block: Buffer): void => this.block(stream, block, true);
+
+  readonly #onWritten = (): void => {
+    if (this.#ended) this.#flushAndEnd();
+    else {
+      this.queue.pump();
+      this.#output.flush();
+    }
+  };
+
+  #flushAndEnd(): void {
+    this.#output.flush();
+    if (this.#output.pendingBytes === 0) this.#socket.end();
+  }
+}

@@ -1,0 +1,47 @@
+/** Gathers a header block that a client spreads over HEADERS and CONTINUATION frames (RFC 9113 §4.3, §6.10), bounded
+ * in bytes and in frames (CVE-2024-27316: CONTINUATION without end). */
+import { ErrorCode } from "./frame.ts";
+import { ConnectionError } from "./http2-error.ts";
+
+const continuationsMax = 64;
+
+export class HeaderAssembly {
+  readonly streamId: number;
+  readonly endStream: boolean;
+  readonly #bytesMax: number;
+  readonly #parts: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(streamId: number, endStream: boolean, bytesMax: number) {
+    this.streamId = streamId;
+    this.endStream = endStream;
+    this.#bytesMax = bytesMax;
+  }
+
+  /**
+   * Copies one fragment.
+   * @throws ConnectionError ENHANCE_YOUR_CALM above the limits.
+   */
+  add(bytes: Buffer, start: number, end: number): void {
+    this.#bytes += end - start;
+    if (this.#bytes > this.#bytesMax || this.#parts.length > continuationsMax)
+      throw new ConnectionError(ErrorCode.enhanceYourCalm, "header block without end");
+    this.#parts.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  block(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+}
+
+/**
+ * Where the useful part of a DATA or HEADERS payload lies, without padding (RFC 9113 §6.1): the start is `start + 1`
+ * and this is the end.
+ * @throws ConnectionError PROTOCOL_ERROR when the padding takes the whole payload or more.
+ */
+export function endWithoutPadding(bytes: Buffer, start: number, end: number): number {
+  const padding = start < end ? bytes[start]! : 0;
+  if (start >= end || padding >= end - start)
+    throw new ConnectionError(ErrorCode.protocolError, "padding as long as the frame");
+  return end - padding;
+}

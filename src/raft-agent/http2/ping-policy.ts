@@ -1,0 +1,95 @@
+/**
+ * Keepalive in both directions, after grpc-go's transport (keepalive.ServerParameters and EnforcementPolicy), whose
+ * defaults etcd sets: a client may ping every 5 s while it has streams; the server pings after 2 h of silence and
+ * gives the client 20 s to show that it lives.
+ */
+
+export type KeepaliveOptions = {
+  /** A client that pings more often than this collects strikes. */
+  readonly minTimeMs: number;
+  /** Whether a client without streams may ping at that pace; otherwise only every two hours. */
+  readonly permitWithoutStream: boolean;
+  /** The server pings after this long without a byte from the client; 0 switches it off. */
+  readonly intervalMs: number;
+  /** How long the client may take to show a sign of life after the server's ping. */
+  readonly timeoutMs: number;
+};
+
+export const etcdKeepalive: KeepaliveOptions = {
+  minTimeMs: 5_000,
+  permitWithoutStream: false,
+  intervalMs: 7_200_000,
+  timeoutMs: 20_000,
+};
+
+const strikesMax = 2;
+const withoutStreamMs = 7_200_000;
+
+/** Counts pings that come too soon; what we sent in between pardons them (a client measures bandwidth that way). */
+export class PingStrikes {
+  readonly #options: KeepaliveOptions;
+  #strikes = 0;
+  #lastPingMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: KeepaliveOptions) {
+    this.#options = options;
+  }
+
+  /** False when the client has pinged too often and must go. */
+  allow(nowMs: number, hasStreams: boolean, sentSinceLastPing: boolean): boolean {
+    const sinceLastMs = nowMs - this.#lastPingMs;
+    this.#lastPingMs = nowMs;
+    if (sentSinceLastPing) {
+      this.#strikes = 0;
+      return true;
+    }
+    const paceMs = hasStreams || this.#options.permitWithoutStream ? this.#options.minTimeMs : withoutStreamMs;
+    if (sinceLastMs < paceMs) this.#strikes++;
+    return this.#strikes <= strikesMax;
+  }
+}
+
+/** Pings a silent client and reports it dead when it stays silent. */
+export class IdlePing {
+  readonly #options: KeepaliveOptions;
+  readonly #sendPing: () => void;
+  readonly #onDead: () => void;
+  #timer: NodeJS.Timeout | undefined = undefined;
+  #heard = false;
+  #asked = false;
+
+  constructor(options: KeepaliveOptions, sendPing: () => void, onDead: () => void) {
+    this.#options = options;
+    this.#sendPing = sendPing;
+    this.#onDead = onDead;
+    this.#arm(options.intervalMs);
+  }
+
+  /** Bytes came from the client. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #arm(ms: number): void {
+    if (this.#options.intervalMs <= 0) return;
+    this.#timer = setTimeout(this.#onTimer, ms).unref();
+  }
+
+  readonly #onTimer = (): void => {
+    if (this.#heard) {
+      this.#heard = false;
+      this.#asked = false;
+      this.#arm(this.#options.intervalMs);
+    } else if (this.#asked) this.#onDead();
+    else {
+      this.#asked = true;
+      this.#sendPing();
+      this.#arm(this.#options.timeoutMs);
+    }
+  };
+}

@@ -1,0 +1,510 @@
+/**
+ * One HTTP/2 connection, seen from the server (RFC 9113): takes frames apart, keeps streams and windows, answers
+ * SETTINGS and PING, and ends with GOAWAY. What a request means is the business of the streams that the options'
+ * `createStream` makes. README.md has the conformance table.
+ */
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "./connection-options.ts";
+import { ConnectionSender } from "./connection-sender.ts";
+import { TokenBucket } from "./flood-guard.ts";
+import {
+  clientPreface,
+  defaultMaxFrameBytes,
+  defaultWindowBytes,
+  ErrorCode,
+  Flag,
+  FrameType,
+  goawayFrame,
+  maxStreamId,
+  maxWindowBytes,
+  pingFrame,
+  readUint32,
+  SettingId,
+  settingsFrame,
+} from "./frame.ts";
+import { FrameParser } from "./frame-parser.ts";
+import { endWithoutPadding } from "./header-assembly.ts";
+import { HeaderReader } from "./header-reader.ts";
+import { encodeStateless } from "./hpack-encoder.ts";
+import { ConnectionError, floodError, frameSizeError, protocolError } from "./http2-error.ts";
+import { LateFrames } from "./late-frames.ts";
+import { applySettings, defaultPeerSettings, type PeerSettings } from "./peer-settings.ts";
+import { IdlePing, PingStrikes } from "./ping-policy.ts";
+import { findTrailerProblem, type RequestHead } from "./request-head.ts";
+import type { ServerStream } from "./server-stream.ts";
+
+const drainPing = Buffer.from("draining");
+const idlePing = Buffer.from("keepaliv");
+const status431 = encodeStateless([[":status", "431"]]);
+/** How long a client may take to close after our GOAWAY for an error. */
+const lingerMs = 1_000;
+
+export class ServerConnection {
+  readonly options: ConnectionOptions;
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  /** Common name of the client's verified certificate, or undefined. */
+  readonly clientCommonName: string | undefined;
+  readonly peerSettings: PeerSettings = defaultPeerSettings();
+  readonly streamWindowBytes: number;
+  /** Request bytes that the layer above holds back until a message is whole; it keeps the count and the limit. */
+  bufferedRequestBytes = 0;
+  readonly sender: ConnectionSender;
+  readonly #headers: HeaderReader;
+  readonly #parser: FrameParser;
+  readonly #streams = new Map<number, ServerStream>();
+  readonly #late = new LateFrames();
+  readonly #resets: TokenBucket;
+  readonly #control: TokenBucket;
+  readonly #windowUpdates: TokenBucket;
+  readonly #strikes: PingStrikes;
+  readonly #idlePing: IdlePing;
+  #prefaceTimer: NodeJS.Timeout | undefined;
+  #prefaceMatched = 0;
+  #settingsSeen = false;
+  #lastStreamId = 0;
+  #receiveWindow: number;
+  #draining = false;
+  /** The client has seen our GOAWAY: no stream of its is under way unknown to us. */
+  #drainSeen = false;
+  /** No frame is read any more: GOAWAY for an error is out, or the socket is gone. */
+  #ended = false;
+  #closedReported = false;
+
+  constructor(socket: Socket, options: ConnectionOptions, clientCommonName?: string) {
+    const { limits } = options;
+    this.options = options;
+    this.socket = socket;
+    this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.clientCommonName = clientCommonName;
+    this.streamWindowBytes = limits.streamWindowBytes;
+    this.#receiveWindow = limits.connectionWindowBytes;
+    this.sender = new ConnectionSender(socket, options, this.peerSettings, this.#onLocalEnd);
+    this.#headers = new HeaderReader(limits.headerTableBytes, limits.maxHeaderListBytes);
+    this.#parser = new FrameParser(this, defaultMaxFrameBytes);
+    this.#resets = new TokenBucket(limits.flood.resets, options.nowMs);
+    this.#control = new TokenBucket(limits.flood.control, options.nowMs);
+    this.#windowUpdates = new TokenBucket(limits.flood.windowUpdates, options.nowMs);
+    this.#strikes = new PingStrikes(options.keepalive);
+    this.#idlePing = new IdlePing(
+      options.keepalive,
+      () => this.sender.frame(pingFrame(idlePing, false)),
+      () => this.socket.destroy(),
+    );
+    this.#prefaceTimer = setTimeout(() => this.socket.destroy(), limits.prefaceTimeoutMs).unref();
+    this.#sendPreface();
+    socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#onSocketClose());
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** Ends a stream with RST_STREAM (§6.4), for a reason of the server's own. The stream's `onAbort` is not called. */
+  resetStream(stream: ServerStream, code: ErrorCode): void {
+    if (this.#streams.get(stream.id) !== stream) return;
+    if (!stream.remoteClosed) this.#late.expect(stream.id);
+    this.#forget(stream);
+    this.sender.reset(stream.id, code);
+  }
+
+  #sendPreface(): void {
+    const { limits } = this.options;
+    this.sender.frame(
+      settingsFrame([
+        [SettingId.headerTableSize, limits.headerTableBytes],
+        [SettingId.maxConcurrentStreams, limits.maxConcurrentStreams],
+        [SettingId.initialWindowSize, limits.streamWindowBytes],
+        [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
+      ]),
+    );
+    const extra = limits.connectionWindowBytes - defaultWindowBytes;
+    if (extra > 0) this.sender.windowUpdate(0, extra);
+  }
+
+  // ---- ending ---------------------------------------------------------------------------------------------------
+
+  /**
+   * Graceful shutdown (§6.8): announces the end, takes what was under way when the client heard of it, and closes
+   * when the last stream is done.
+   */
+  drain(): void {
+    if (this.#draining || this.#ended) return;
+    this.#draining = true;
+    this.sender.frame(goawayFrame(maxStreamId, ErrorCode.noError, "shutting down"));
+    // The answer to this ping says that the client has seen the GOAWAY; only then is the last stream known.
+    this.sender.frame(pingFrame(drainPing, false));
+  }
+
+  /** Closes at once; streams hear `onAbort`. */
+  destroy(): void {
+    this.#ended = true;
+    this.socket.destroy();
+  }
+
+  #fail(code: ErrorCode, message: string): void {
+    if (this.#ended) return;
+    this.sender.frame(goawayFrame(this.#lastStreamId, code, message));
+    this.#end();
+    this.#abortStreams();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.sender.finish();
+    setTimeout(() => this.socket.destroy(), lingerMs).unref();
+  }
+
+  #closeWhenDrained(): void {
+    if (this.#drainSeen && this.#streams.size === 0 && !this.#ended) this.#end();
+  }
+
+  readonly #onLocalEnd = (stream: ServerStream): void => {
+    if (!stream.remoteClosed) this.#late.expect(stream.id);
+    this.#forget(stream);
+  };
+
+  #forget(stream: ServerStream): void {
+    stream.localClosed = true;
+    this.sender.queue.drop(stream);
+    this.#streams.delete(stream.id);
+    if (this.#drainSeen) this.#closeWhenDrained();
+  }
+
+  #abortStreams(): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) {
+      stream.localClosed = true;
+      this.sender.queue.drop(stream);
+      stream.onAbort();
+    }
+  }
+
+  #onSocketClose(): void {
+    this.#ended = true;
+    clearTimeout(this.#prefaceTimer);
+    this.#idlePing.stop();
+    this.sender.discard();
+    this.#abortStreams();
+    if (this.#closedReported) return;
+    this.#closedReported = true;
+    this.options.onClosed(this);
+  }
+
+  // ---- receiving ------------------------------------------------------------------------------------------------
+
+  #onChunk(chunk: Buffer): void {
+    if (this.#ended) return;
+    this.#idlePing.heard();
+    try {
+      const at = this.#prefaceMatched < clientPreface.length ? this.#matchPreface(chunk) : 0;
+      if (at < chunk.length) this.#parser.feed(chunk, at);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.#fail(error.code, error.message);
+    }
+  }
+
+  #matchPreface(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#prefaceMatched < clientPreface.length)
+      if (chunk[at++] !== clientPreface[this.#prefaceMatched++]) throw protocolError("client preface is wrong");
+    return at;
+  }
+
+  /** One frame from the parser. */
+  onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
+    if (this.#headers.assembling) this.#onContinuation(type, flags, streamId, bytes, start, end);
+    else if (type === FrameType.data) this.#onData(flags, streamId, bytes, start, end);
+    else if (type === FrameType.headers) this.#onHeaders(flags, streamId, bytes, start, end);
+    else this.#onOther(type, flags, streamId, bytes, start, end);
+    return !this.#ended;
+  }
+
+  #onOther(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (!this.#settingsSeen && type !== FrameType.settings) throw protocolError("first frame is not SETTINGS");
+    switch (type) {
+      case FrameType.windowUpdate:
+        this.#onWindowUpdate(streamId, bytes, start, end);
+        break;
+      case FrameType.rstStream:
+        this.#onRstStream(streamId, start, end);
+        break;
+      case FrameType.settings:
+        this.#onSettings(flags, streamId, bytes, start, end);
+        break;
+      case FrameType.ping:
+        this.#onPing(flags, streamId, bytes, start, end);
+        break;
+      case FrameType.priority:
+        this.#onPriority(streamId, start, end);
+        break;
+      case FrameType.goaway:
+        if (streamId !== 0) throw protocolError("GOAWAY on a stream");
+        if (end - start < 8) throw frameSizeError("GOAWAY");
+        this.#spendControl("GOAWAY");
+        break;
+      case FrameType.pushPromise:
+        throw protocolError("PUSH_PROMISE from a client");
+      case FrameType.continuation:
+        throw protocolError("CONTINUATION without HEADERS");
+      default:
+        this.#spendControl("unknown frame");
+    }
+  }
+
+  /** Checked and otherwise ignored (§5.3.2). */
+  #onPriority(streamId: number, start: number, end: number): void {
+    if (streamId === 0) throw protocolError("PRIORITY on stream 0");
+    this.#spendControl("PRIORITY");
+    if (end - start !== 5) this.#streamError(streamId, ErrorCode.frameSizeError);
+  }
+
+  #spendControl(what: string): void {
+    if (!this.#control.take()) throw floodError(what);
+  }
+
+  #onHeaders(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (!this.#settingsSeen) throw protocolError("first frame is not SETTINGS");
+    if ((streamId & 1) === 0) throw protocolError(`HEADERS on stream ${streamId}`);
+    let from = start;
+    let to = end;
+    if ((flags & Flag.padded) !== 0) {
+      to = endWithoutPadding(bytes, start, end);
+      from++;
+    }
+    if ((flags & Flag.priority) !== 0) from += 5;
+    if (from > to) throw frameSizeError("HEADERS");
+    const endStream = (flags & Flag.endStream) !== 0;
+    if ((flags & Flag.endHeaders) !== 0) this.#onHeaderBlock(streamId, endStream, bytes, from, to);
+    else this.#headers.begin(streamId, endStream, bytes, from, to);
+  }
+
+  #onContinuation(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    const assembly = this.#headers.continue(type, flags, streamId, bytes, start, end);
+    if (assembly === undefined) return;
+    const block = assembly.block();
+    this.#onHeaderBlock(streamId, assembly.endStream, block, 0, block.length);
+  }
+
+  #onHeaderBlock(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    if (streamId <= this.#lastStreamId) this.#onTrailers(streamId, endStream, bytes, start, end);
+    else {
+      this.#lastStreamId = streamId;
+      this.#openStream(streamId, endStream, this.#headers.readHead(bytes, start, end));
+    }
+  }
+
+  #openStream(streamId: number, endStream: boolean, head: RequestHead): void {
+    const { tooLarge } = head.fields;
+    const malformed = head.problem !== undefined || (endStream && head.contentLength > 0);
+    const full = this.#drainSeen || this.#streams.size >= this.options.limits.maxConcurrentStreams;
+    if (full || (malformed && !tooLarge)) {
+      if (!endStream) this.#late.expect(streamId);
+      this.sender.reset(streamId, full ? ErrorCode.refusedStream : ErrorCode.protocolError);
+      this.#spendReset();
+      return;
+    }
+    const stream = this.options.createStream(this, streamId, head);
+    stream.remoteClosed = endStream;
+    this.#streams.set(streamId, stream);
+    if (!tooLarge) stream.onOpen(endStream);
+    else {
+      this.sender.block(stream, status431, true);
+      this.#spendReset();
+    }
+  }
+
+  /** A second header block on a stream: trailers (§8.1). It is decoded in any case, to keep the table in step. */
+  #onTrailers(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const fields = this.#headers.readTrailers(bytes, start, end);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      if (!this.#late.mayCome(streamId))
+        throw new ConnectionError(ErrorCode.streamClosed, `HEADERS on closed stream ${streamId}`);
+      if (endStream) this.#late.ended(streamId);
+    } else if (stream.remoteClosed) this.#streamError(streamId, ErrorCode.streamClosed);
+    else {
+      const whole = stream.head.contentLength < 0 || stream.head.contentLength === stream.receivedBytes;
+      if (!endStream || !whole || fields.tooLarge || findTrailerProblem(fields) !== undefined)
+        this.#streamError(streamId, ErrorCode.protocolError);
+      else {
+        stream.remoteClosed = true;
+        stream.onData(bytes, 0, 0, true);
+      }
+    }
+  }
+
+  #onData(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    const stream = this.#streams.get(streamId);
+    const endStream = (flags & Flag.endStream) !== 0;
+    let from = start;
+    let to = end;
+    if ((flags & Flag.padded) !== 0) {
+      to = endWithoutPadding(bytes, start, end);
+      from++;
+    }
+    // Padding counts too (§6.9.1), and so do frames for streams that are gone.
+    this.#consumeConnectionWindow(end - start);
+    if (stream === undefined || stream.remoteClosed) {
+      this.#onDataTooLate(streamId, stream, endStream);
+      return;
+    }
+    if (from === to && !endStream) this.#spendControl("empty DATA");
+    if (!this.#consumeStreamWindow(stream, end - start, endStream)) return;
+    stream.receivedBytes += to - from;
+    const expected = stream.head.contentLength;
+    if (expected >= 0 && (stream.receivedBytes > expected || (endStream && stream.receivedBytes !== expected)))
+      this.#streamError(streamId, ErrorCode.protocolError);
+    else {
+      stream.remoteClosed = endStream;
+      stream.onData(bytes, from, to, endStream);
+    }
+  }
+
+  #onDataTooLate(streamId: number, stream: ServerStream | undefined, endStream: boolean): void {
+    if (stream !== undefined) {
+      this.#streamError(streamId, ErrorCode.streamClosed);
+      return;
+    }
+    if (streamId === 0 || streamId > this.#lastStreamId || (streamId & 1) === 0)
+      throw protocolError(`DATA on idle stream ${streamId}`);
+    if (!this.#late.mayCome(streamId))
+      throw new ConnectionError(ErrorCode.streamClosed, `DATA on closed stream ${streamId}`);
+    if (endStream) this.#late.ended(streamId);
+  }
+
+  #consumeConnectionWindow(length: number): void {
+    this.#receiveWindow -= length;
+    if (this.#receiveWindow < 0)
+      throw new ConnectionError(ErrorCode.flowControlError, "more DATA than the connection's window");
+    const windowMax = this.options.limits.connectionWindowBytes;
+    if (this.#receiveWindow > windowMax / 2) return;
+    this.sender.windowUpdate(0, windowMax - this.#receiveWindow);
+    this.#receiveWindow = windowMax;
+  }
+
+  #consumeStreamWindow(stream: ServerStream, length: number, endStream: boolean): boolean {
+    stream.receiveWindow -= length;
+    if (stream.receiveWindow < 0) {
+      this.#streamError(stream.id, ErrorCode.flowControlError);
+      return false;
+    }
+    if (endStream || stream.receiveWindow > this.streamWindowBytes / 2) return true;
+    this.sender.windowUpdate(stream.id, this.streamWindowBytes - stream.receiveWindow);
+    stream.receiveWindow = this.streamWindowBytes;
+    return true;
+  }
+
+  #onWindowUpdate(streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (end - start !== 4) throw frameSizeError("WINDOW_UPDATE");
+    if (!this.#windowUpdates.take()) throw floodError("WINDOW_UPDATE");
+    const increment = readUint32(bytes, start) & maxWindowBytes;
+    if (streamId === 0) {
+      if (increment === 0) throw protocolError("WINDOW_UPDATE of 0");
+      if (!this.sender.queue.credit(increment))
+        throw new ConnectionError(ErrorCode.flowControlError, "connection window above 2^31-1");
+      this.sender.pump();
+      return;
+    }
+    this.#assertNotIdle(streamId, "WINDOW_UPDATE");
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.sendWindow += increment;
+    if (increment === 0) this.#streamError(streamId, ErrorCode.protocolError);
+    else if (stream.sendWindow > maxWindowBytes) this.#streamError(streamId, ErrorCode.flowControlError);
+    else if (stream.queue !== undefined) {
+      this.sender.queue.list(stream);
+      this.sender.pump();
+    }
+  }
+
+  #onRstStream(streamId: number, start: number, end: number): void {
+    if (end - start !== 4) throw frameSizeError("RST_STREAM");
+    this.#assertNotIdle(streamId, "RST_STREAM");
+    this.#spendReset();
+    this.#late.ended(streamId);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    this.#forget(stream);
+    stream.onAbort();
+  }
+
+  #assertNotIdle(streamId: number, what: string): void {
+    if (streamId === 0 || streamId > this.#lastStreamId || (streamId & 1) === 0)
+      throw protocolError(`${what} on idle stream ${streamId}`);
+  }
+
+  #onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (streamId !== 0) throw protocolError("SETTINGS on a stream");
+    this.#spendControl("SETTINGS");
+    if ((flags & Flag.ack) !== 0) {
+      if (end !== start) throw frameSizeError("SETTINGS acknowledgement");
+      if (!this.#settingsSeen) throw protocolError("first frame is a SETTINGS acknowledgement");
+      return;
+    }
+    if ((end - start) % 6 !== 0) throw frameSizeError("SETTINGS");
+    if (!this.#settingsSeen) {
+      this.#settingsSeen = true;
+      clearTimeout(this.#prefaceTimer);
+    }
+    const before = this.peerSettings.initialWindowBytes;
+    applySettings(this.peerSettings, bytes, start, end, (tableBytes) => this.sender.encoder.limitTable(tableBytes));
+    const change = this.peerSettings.initialWindowBytes - before;
+    if (change !== 0) this.#adjustStreamWindows(change);
+    this.sender.frame(settingsFrame());
+  }
+
+  #adjustStreamWindows(change: number): void {
+    for (const stream of this.#streams.values()) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > maxWindowBytes)
+        throw new ConnectionError(ErrorCode.flowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a window");
+      this.sender.queue.list(stream);
+    }
+    this.sender.pump();
+  }
+
+  #onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (streamId !== 0) throw protocolError("PING on a stream");
+    if (end - start !== 8) throw frameSizeError("PING");
+    const opaque = bytes.subarray(start, end);
+    if ((flags & Flag.ack) !== 0) {
+      this.#spendControl("PING acknowledgement");
+      if (this.#draining && opaque.equals(drainPing)) this.#onDrainSeen();
+      return;
+    }
+    const sent = this.sender.sentSincePing;
+    this.sender.sentSincePing = false;
+    if (!sent) this.#spendControl("PING");
+    if (!this.#strikes.allow(this.options.nowMs(), this.#streams.size > 0, sent))
+      throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");
+    this.sender.frame(pingFrame(opaque, true));
+  }
+
+  #onDrainSeen(): void {
+    if (this.#drainSeen) return;
+    this.#drainSeen = true;
+    this.sender.frame(goawayFrame(this.#lastStreamId, ErrorCode.noError, "shutting down"));
+    this.#closeWhenDrained();
+  }
+
+  #spendReset(): void {
+    if (!this.#resets.take()) throw floodError("resets");
+  }
+
+  /** A fault of the client's that ends one stream (§5.4.2). */
+  #streamError(streamId: number, code: ErrorCode): void {
+    const stream = this.#streams.get(streamId);
+    if (stream !== undefined) {
+      if (!stream.remoteClosed) this.#late.expect(streamId);
+      this.#forget(stream);
+    }
+    this.sender.reset(streamId, code);
+    stream?.onAbort();
+    this.#spendReset();
+  }
+}

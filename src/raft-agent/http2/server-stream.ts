@@ -1,0 +1,44 @@
+/** One request and its answer on a connection (RFC 9113 §5): the state that the connection keeps, and what the layer
+ * above does with what arrives. The layer above extends it, so that a request is one object, not two. */
+import type { RequestHead } from "./request-head.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+export abstract class ServerStream {
+  readonly connection: ServerConnection;
+  readonly id: number;
+  readonly head: RequestHead;
+  /** The client has sent END_STREAM. */
+  remoteClosed = false;
+  /** We have sent END_STREAM, or the stream was reset: nothing more goes out. */
+  localClosed = false;
+  /** What the peer lets us send on this stream; may be negative after a change of its settings (§6.9.2). */
+  sendWindow: number;
+  /** What we still let the client send before the next WINDOW_UPDATE. */
+  receiveWindow: number;
+  receivedBytes = 0;
+  /** Bytes that wait for a window or for the socket, oldest first; undefined in the usual case of none. */
+  queue: Buffer[] | undefined = undefined;
+  /** How much of `queue[0]` has gone. */
+  queueOffset = 0;
+  /** Header block that ends the stream once the queue is empty. */
+  queuedTrailers: Buffer | undefined = undefined;
+  /** In the connection's list of streams that may send. */
+  listed = false;
+
+  constructor(connection: ServerConnection, id: number, head: RequestHead) {
+    this.connection = connection;
+    this.id = id;
+    this.head = head;
+    this.sendWindow = connection.peerSettings.initialWindowBytes;
+    this.receiveWindow = connection.streamWindowBytes;
+  }
+
+  /** The stream is known to the connection; `endStream` when there is no body. */
+  abstract onOpen(endStream: boolean): void;
+  /** Body bytes `[start, end)`, valid only during the call. */
+  abstract onData(bytes: Buffer, start: number, end: number, endStream: boolean): void;
+  /** The queue has gone out. */
+  abstract onDrain(): void;
+  /** The stream was reset or the connection is gone; not called after a regular end. */
+  abstract onAbort(): void;
+}

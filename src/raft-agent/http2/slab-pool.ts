@@ -1,0 +1,31 @@
+/**
+ * Output buffers that go round: a connection takes one when it has something to say and gives it back when the
+ * socket has taken the bytes. Two sizes, since most turns of most connections are small.
+ */
+export const smallSlabBytes = 4_096;
+export const largeSlabBytes = 65_536;
+
+export class SlabPool {
+  readonly #small: Buffer[] = [];
+  readonly #large: Buffer[] = [];
+  readonly #keptMaxBytes: number;
+  #keptBytes = 0;
+
+  /** `keptMaxBytes` bounds what lies idle; what is in use is bounded by the connections' own limits. */
+  constructor(keptMaxBytes: number = 8 * 1_048_576) {
+    this.#keptMaxBytes = keptMaxBytes;
+  }
+
+  take(large: boolean): Buffer {
+    const kept = (large ? this.#large : this.#small).pop();
+    if (kept === undefined) return Buffer.allocUnsafeSlow(large ? largeSlabBytes : smallSlabBytes);
+    this.#keptBytes -= kept.length;
+    return kept;
+  }
+
+  giveBack(slab: Buffer): void {
+    if (this.#keptBytes + slab.length > this.#keptMaxBytes) return;
+    this.#keptBytes += slab.length;
+    (slab.length === largeSlabBytes ? this.#large : this.#small).push(slab);
+  }
+}
