@@ -1,0 +1,202 @@
+/**
+ * One connection of the load client: unary gRPC calls, so many at once, over framing of its own that spends next to
+ * nothing, so that a figure is the server's and not the client's. Header blocks are encoded once: the first request
+ * fills the server's table, the others are a few index bytes. A call counts as good when a message came before the
+ * end of its stream; headers of answers are not decoded.
+ */
+import { connect, type Socket } from "node:net";
+import {
+  clientPreface,
+  defaultWindowBytes,
+  Flag,
+  FrameType,
+  frameHeaderBytes,
+  maxWindowBytes,
+  pingFrame,
+  readUint32,
+  SettingId,
+  settingsFrame,
+  writeFrameHeader,
+  writeUint32,
+  writeWindowUpdate,
+} from "../src/raft-agent/http2/frame.ts";
+import { FrameParser } from "../src/raft-agent/http2/frame-parser.ts";
+import type { LatencyHistogram } from "./latency-histogram.ts";
+
+/** Started calls whose answers may be outstanding; ids go round in it. */
+const ringSlots = 16_384;
+const maxFrameBytes = 1_048_576;
+
+export type LoadConnectionOptions = {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  /** Calls in flight; at most 8,192. */
+  readonly streams: number;
+  /** The request message number `sequence` (unframed). The bytes are copied. */
+  nextMessage(sequence: number): Uint8Array;
+  readonly latency: LatencyHistogram;
+};
+
+export class LoadConnection {
+  good = 0;
+  failed = 0;
+  readonly #options: LoadConnectionOptions;
+  readonly #socket: Socket;
+  readonly #parser = new FrameParser(this, maxFrameBytes);
+  readonly #startedAt = new Float64Array(ringSlots);
+  readonly #answered = new Uint8Array(ringSlots);
+  readonly #firstBlock: Buffer;
+  readonly #nextBlock: Buffer;
+  #out = Buffer.allocUnsafe(65_536);
+  #used = 0;
+  #nextId = 1;
+  #inFlight = 0;
+  #sendWindow = defaultWindowBytes;
+  #unreadCredit = 0;
+  #running = true;
+  #onIdle: (() => void) | undefined = undefined;
+
+  constructor(options: LoadConnectionOptions) {
+    this.#options = options;
+    [this.#firstBlock, this.#nextBlock] = requestBlocks(options.path, `${options.host}:${options.port}`);
+    this.#socket = connect({ host: options.host, port: options.port, noDelay: true });
+    this.#socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    this.#socket.on("error", () => this.#onGone());
+    this.#socket.on("close", () => this.#onGone());
+    const windowUpdate = Buffer.alloc(frameHeaderBytes + 4);
+    writeWindowUpdate(windowUpdate, 0, 0, maxWindowBytes - defaultWindowBytes);
+    this.#append(clientPreface);
+    this.#append(
+      settingsFrame([
+        [SettingId.enablePush, 0],
+        [SettingId.initialWindowSize, maxWindowBytes],
+        [SettingId.maxFrameSize, maxFrameBytes],
+      ]),
+    );
+    this.#append(windowUpdate);
+    this.#fill();
+  }
+
+  /** Starts no more calls; resolves when those in flight are answered. */
+  stop(): Promise<void> {
+    this.#running = false;
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #onChunk(chunk: Buffer): void {
+    this.#parser.feed(chunk);
+    this.#fill();
+  }
+
+  #onGone(): void {
+    if (this.#running) this.failed += this.#inFlight;
+    this.#running = false;
+    this.#inFlight = 0;
+    this.#onIdle?.();
+  }
+
+  /** A frame from the server. */
+  onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
+    if (type === FrameType.data) {
+      if (end > start) this.#answered[(streamId >>> 1) % ringSlots] = 1;
+      this.#unreadCredit += end - start;
+    } else if (type === FrameType.settings && (flags & Flag.ack) === 0) this.#append(settingsFrame());
+    else if (type === FrameType.ping && (flags & Flag.ack) === 0)
+      this.#append(pingFrame(bytes.subarray(start, end), true));
+    else if (type === FrameType.windowUpdate && streamId === 0) this.#sendWindow += readUint32(bytes, start);
+    const ended = type === FrameType.rstStream || (flags & Flag.endStream) !== 0;
+    if (ended && (type <= FrameType.headers || type === FrameType.rstStream)) this.#finished(streamId);
+    return true;
+  }
+
+  #finished(streamId: number): void {
+    const slot = (streamId >>> 1) % ringSlots;
+    const startedAt = this.#startedAt[slot]!;
+    // An RST_STREAM may follow the end of a stream.
+    if (startedAt === 0) return;
+    this.#startedAt[slot] = 0;
+    this.#inFlight--;
+    if (this.#answered[slot] === 1) this.good++;
+    else this.failed++;
+    this.#options.latency.record((performance.now() - startedAt) * 1000);
+    if (this.#inFlight === 0 && !this.#running) this.#onIdle?.();
+  }
+
+  #fill(): void {
+    while (this.#running && this.#inFlight < this.#options.streams) {
+      const id = this.#nextId;
+      const message = this.#options.nextMessage(id >>> 1);
+      if (this.#sendWindow < message.length + 5) break;
+      this.#nextId += 2;
+      this.#request(id, message);
+    }
+    if (this.#unreadCredit > maxWindowBytes / 2) {
+      const frame = Buffer.alloc(frameHeaderBytes + 4);
+      writeWindowUpdate(frame, 0, 0, this.#unreadCredit);
+      this.#unreadCredit = 0;
+      this.#append(frame);
+    }
+    if (this.#used === 0) return;
+    this.#socket.write(this.#out.subarray(0, this.#used));
+    this.#out = Buffer.allocUnsafe(65_536);
+    this.#used = 0;
+  }
+
+  #request(id: number, message: Uint8Array): void {
+    const block = id === 1 ? this.#firstBlock : this.#nextBlock;
+    const bodyLength = message.length + 5;
+    this.#makeRoom(block.length + bodyLength + 2 * frameHeaderBytes);
+    const out = this.#out;
+    let at = writeFrameHeader(out, this.#used, block.length, FrameType.headers, Flag.endHeaders, id);
+    for (let i = 0; i < block.length; i++) out[at++] = block[i]!;
+    at = writeFrameHeader(out, at, bodyLength, FrameType.data, Flag.endStream, id);
+    out[at] = 0;
+    at = writeUint32(out, at + 1, message.length);
+    out.set(message, at);
+    this.#used = at + message.length;
+    this.#sendWindow -= bodyLength;
+    this.#inFlight++;
+    const slot = (id >>> 1) % ringSlots;
+    this.#answered[slot] = 0;
+    this.#startedAt[slot] = performance.now();
+  }
+
+  #append(bytes: Buffer): void {
+    this.#makeRoom(bytes.length);
+    this.#out.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#out.length - this.#used >= bytes) return;
+    this.#socket.write(this.#out.subarray(0, this.#used));
+    this.#out = Buffer.allocUnsafe(Math.max(65_536, bytes));
+    this.#used = 0;
+  }
+}
+
+/** The block that fills the table, and the one that uses it (RFC 7541 §6.1, §6.2.1). Texts are below 127 bytes. */
+function requestBlocks(path: string, authority: string): [Buffer, Buffer] {
+  const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value, "latin1")]);
+  const first = Buffer.concat([
+    Buffer.of(0x83, 0x86),
+    Buffer.of(0x44),
+    text(path),
+    Buffer.of(0x41),
+    text(authority),
+    Buffer.of(0x5f),
+    text("application/grpc"),
+    Buffer.of(0x40),
+    text("te"),
+    text("trailers"),
+  ]);
+  return [first, Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe)];
+}
