@@ -26,7 +26,12 @@ export type MemberAttributesBody = {
   readonly name: string;
   readonly clientUrls: readonly string[];
 };
-export type MemberUpdateBody = { readonly id: MemberId; readonly peerUrls: readonly string[] };
+/** `learner: false` = the member shall vote as soon as it can. */
+export type MemberUpdateBody = {
+  readonly id: MemberId;
+  readonly peerUrls?: readonly string[];
+  readonly learner?: boolean;
+};
 
 /** etcdserverpb.LeaseGrantRequest: TTL = 1, ID = 2. */
 export function encodeLeaseGrant(body: LeaseGrantBody): Uint8Array {

@@ -106,6 +106,7 @@ const texts = {
   unknown: {
     notEnoughStarted: "re-configuration failed due to not enough started members",
     tooManyRequests: "too many requests",
+    timeoutLeaderTransfer: "request timed out, leader transfer took too long",
   },
 } as const;
 

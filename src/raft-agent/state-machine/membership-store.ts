@@ -2,7 +2,13 @@
 import type { Metadata } from "../mvcc/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
-import { decodeMembershipContext, type Member, Membership, type MembershipChange } from "./membership.ts";
+import {
+  decodeMembershipContext,
+  type Member,
+  type MemberFields,
+  Membership,
+  type MembershipChange,
+} from "./membership.ts";
 
 /** etcd's bucket names; values are JSON. */
 const MEMBERS = "members";
@@ -55,7 +61,7 @@ export class MembershipStore extends Membership {
     return change;
   }
 
-  override update(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): Member | null {
+  override update(id: MemberId, fields: MemberFields): Member | null {
     const member = super.update(id, fields);
     if (member !== null) this.#keep({ changed: [member], removed: [] });
     return member;

@@ -15,13 +15,16 @@ export type Member = {
   readonly name: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
+  /**
+   * Asked to stay a learner. A member that is not, and yet stands among the configuration's learners, waits for its
+   * vote: members vote in odd numbers (see `waitingVoters`).
+   */
   readonly learner: boolean;
 };
 
-/** Addresses of members that a configuration change brings in. */
-export type MembershipContext = {
-  readonly added: readonly { readonly id: MemberId; readonly peerUrls: readonly string[] }[];
-};
+/** What a configuration change says of members that it brings in. */
+export type AddedMember = Pick<Member, "id" | "peerUrls" | "learner">;
+export type MembershipContext = { readonly added: readonly AddedMember[] };
 
 /** For `ConfigurationChange.context`. */
 export function encodeMembershipContext(context: MembershipContext): Uint8Array {
@@ -39,6 +42,9 @@ export function decodeMembershipContext(bytes: Uint8Array): MembershipContext {
     });
   }
 }
+
+/** What may change without a new configuration. */
+export type MemberFields = Partial<Pick<Member, "name" | "peerUrls" | "clientUrls" | "learner">>;
 
 /** What a change did, so that transport and disk follow. */
 export type MembershipChange = { readonly changed: readonly Member[]; readonly removed: readonly MemberId[] };
@@ -80,23 +86,31 @@ export class Membership {
     this.#configuration = configuration;
   }
 
+  /** Members that shall vote and do not yet, sorted by id. */
+  waitingVoters(): MemberId[] {
+    return this.#configuration.learners.filter((id) => this.#members.get(id)?.learner === false);
+  }
+
+  isShownAsLearner(id: MemberId): boolean {
+    return this.#members.get(id)?.learner === true;
+  }
+
   /** Takes over a configuration that was committed. */
   change(configuration: Configuration, context: MembershipContext): MembershipChange {
+    const before = this.#configuration;
     this.#configuration = configuration;
     const changed = new Map<MemberId, Member>();
-    for (const { id, peerUrls } of context.added) {
-      if (this.#members.has(id) || this.#removed.has(id)) continue;
-      changed.set(id, { id, name: "", peerUrls, clientUrls: [], learner: false });
+    for (const added of context.added) {
+      if (this.#members.has(added.id) || this.#removed.has(added.id)) continue;
+      changed.set(added.id, { ...added, name: "", clientUrls: [] });
     }
-    const joint = configuration.votersOutgoing.length > 0;
-    const named = new Set([...configuration.voters, ...configuration.votersOutgoing, ...configuration.learners]);
     const removed: MemberId[] = [];
     for (const member of [...this.#members.values(), ...changed.values()]) {
-      const learner = configuration.learners.includes(member.id);
-      if (!named.has(member.id) && !joint) {
+      const learner = isLearnerNow(member, before, configuration);
+      if (isGone(member.id, configuration)) {
         removed.push(member.id);
         changed.delete(member.id);
-      } else if (learner !== member.learner || changed.has(member.id)) {
+      } else if (learner !== member.learner) {
         changed.set(member.id, { ...member, learner });
       }
     }
@@ -109,11 +123,22 @@ export class Membership {
   }
 
   /** Changes name or URLs; null when there is no such member. */
-  update(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): Member | null {
+  update(id: MemberId, fields: MemberFields): Member | null {
     const member = this.#members.get(id);
     if (member === undefined) return null;
     const updated = { ...member, ...fields };
     this.#members.set(id, updated);
     return updated;
   }
+}
+
+function isGone(id: MemberId, { voters, votersOutgoing, learners }: Configuration): boolean {
+  return votersOutgoing.length === 0 && !voters.includes(id) && !learners.includes(id);
+}
+
+/** A voter is no learner; a voter that was made a learner stays one until it is promoted. */
+function isLearnerNow(member: Member, before: Configuration, now: Configuration): boolean {
+  if (now.voters.includes(member.id)) return false;
+  if (now.learners.includes(member.id) && before.voters.includes(member.id)) return true;
+  return member.learner;
 }

@@ -29,7 +29,7 @@ import {
 } from "./command-body.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
-import type { Member, MembershipChange } from "./membership.ts";
+import type { Member, MemberFields, MembershipChange } from "./membership.ts";
 import { MembershipStore } from "./membership-store.ts";
 import { executeDeleteRange, executePut, executeTxn, mayPut, planTxn, putProblem, revisionError } from "./txn.ts";
 
@@ -142,8 +142,8 @@ export class StateMachine {
         return this.#updateMember(id, { name, clientUrls });
       }
       case CommandKind.memberUpdate: {
-        const { id, peerUrls } = decodeJson<MemberUpdateBody>(command.body);
-        return this.#updateMember(id, { peerUrls });
+        const { id, ...fields } = decodeJson<MemberUpdateBody>(command.body);
+        return this.#updateMember(id, fields);
       }
       case CommandKind.clusterVersion:
         this.membership.setClusterVersion(Buffer.from(command.body).toString("utf8"));
@@ -239,7 +239,7 @@ export class StateMachine {
     return { kind: "alarm", revision, alarms: [alarm] };
   }
 
-  #updateMember(id: MemberId, fields: Partial<Pick<Member, "name" | "peerUrls" | "clientUrls">>): ApplyResult {
+  #updateMember(id: MemberId, fields: MemberFields): ApplyResult {
     const member = this.membership.update(id, fields);
     if (member === null) return EtcdErrors.memberNotFound;
     this.#listener.membershipChanged?.({ changed: [member], removed: [] }, this.membership.configuration);

@@ -1,0 +1,94 @@
+/** How services answer a call: one message, or an error of the table. */
+
+import { errorText } from "../../base/haplan-error.ts";
+import { WireError, type WireReader, type WireWriter } from "../api/wire.ts";
+import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { RevisionError } from "../mvcc/store.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import { revisionError } from "../state-machine/txn.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+export type UnaryMethod = Extract<Method, { kind: "unary" }>;
+export type UnaryHandler = (request: Uint8Array, call: ServerCall) => void;
+
+/** A writer that one huge answer has blown up is not kept beyond this. */
+const WRITER_BYTES_MAX = 4 << 20;
+
+export function fail(call: ServerCall, error: EtcdError): void {
+  call.finish(error.code, error.text);
+}
+
+/** Sends the one answer of a unary call. */
+export function answer<Message>(
+  context: ServiceContext,
+  call: ServerCall,
+  write: (writer: WireWriter, message: Message) => void,
+  message: Message,
+): void {
+  const { writer } = context;
+  writer.reset();
+  write(writer, message);
+  call.send(writer.view());
+  writer.shrink(WRITER_BYTES_MAX);
+  call.finish();
+}
+
+/** Sends an answer that is encoded already. */
+export function answerBytes(call: ServerCall, bytes: Uint8Array): void {
+  call.send(bytes);
+  call.finish();
+}
+
+export type GuardOptions = {
+  /** A member that is shown as a learner may answer. */
+  readonly learner?: boolean;
+};
+
+/** A unary method with the checks that all of them share, and with what it throws turned into a status. */
+export function unary(
+  context: ServiceContext,
+  path: string,
+  handler: UnaryHandler,
+  options: GuardOptions = {},
+): UnaryMethod {
+  return {
+    kind: "unary",
+    path,
+    handle: (request, call) => {
+      const refusal = metadataFault(context, call) ?? (options.learner === true ? null : learnerFault(context));
+      if (refusal !== null) fail(call, refusal);
+      else guarded(call, () => handler(request, call));
+    },
+  };
+}
+
+/** Runs a piece of a call; faults of the request become the call's status, bugs become `internal`. */
+export function guarded(call: ServerCall, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
+    else if (error instanceof WireError) call.finish(StatusCode.internal, malformed(error));
+    else call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`);
+  }
+}
+
+/** grpc-go's words for a request that is not a message. */
+function malformed(error: WireError): string {
+  return `grpc: error unmarshalling request: ${error.message}`;
+}
+
+/** What a call's metadata may ask for: a cluster with a leader, a known API version. */
+export function metadataFault(context: ServiceContext, call: ServerCall): EtcdError | null {
+  if (context.consensus.leader() === null && call.header("hasleader") === "true") return EtcdErrors.noLeader;
+  const version = call.header("client-api-version");
+  if (version === undefined || /^\d+\.\d+(\.\d+)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.test(version)) return null;
+  return EtcdErrors.invalidClientApiVersion;
+}
+
+export function learnerFault(context: ServiceContext): EtcdError | null {
+  const learner = context.machine.membership.isShownAsLearner(context.consensus.memberId);
+  return learner ? EtcdErrors.notSupportedForLearner : null;
+}
+
+export type MessageReader<Message> = (reader: WireReader, end: number) => Message;

@@ -1,0 +1,14 @@
+/** The response header as a generated message, for answers off the hot path. */
+import { create } from "@bufbuild/protobuf";
+import { type ResponseHeader, ResponseHeaderSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** `revision` 0 leaves it out. */
+export function generatedHeader(context: ServiceContext, revision: number): ResponseHeader {
+  return create(ResponseHeaderSchema, {
+    clusterId: context.identity.clusterId,
+    memberId: context.identity.memberId,
+    revision: BigInt(revision),
+    raftTerm: BigInt(context.consensus.term()),
+  });
+}

@@ -1,0 +1,227 @@
+/**
+ * haplan.v1.Haplan: the door through which the planning tool works on an agent beside etcd's API. Messages are JSON
+ * texts in gRPC frames: these calls are rare, and people read them.
+ */
+import { WireError } from "../api/wire.ts";
+import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { KeyspaceHash } from "../mvcc/store.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
+import { etcdError } from "../state-machine/etcd-error.ts";
+import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
+import type { AddedMember, Member } from "../state-machine/membership.ts";
+import { answerBytes, fail, type UnaryHandler, unary } from "./answer.ts";
+import { transferLeadership } from "./maintenance-service.ts";
+import { forwardToLeader } from "./peer-requests.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+export const HAPLAN_SERVICE = "/haplan.v1.Haplan";
+
+/**
+ * The wanted members. New ones are named by their peer URLs and come in as learners; then a second call, once they
+ * have caught up, names them among the voters. All votes move in one joint change.
+ */
+export type ChangeMembersRequest = {
+  /** Ids that shall vote: an odd number. */
+  readonly voters: readonly MemberId[];
+  /** Ids that shall follow without a vote; members in neither list leave for good. */
+  readonly learners: readonly MemberId[];
+  /** Members to bring in as learners. */
+  readonly add?: readonly { readonly peerUrls: readonly string[] }[];
+};
+export type ChangeMembersResponse = { readonly configuration: Configuration; readonly members: readonly Member[] };
+
+export type FactsRequest = {
+  /** Also hash the keyspace, which reads all of it; at `revision`, or the current one. */
+  readonly hash?: boolean;
+  readonly revision?: number;
+};
+
+export type Facts = {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  readonly version: string;
+  readonly role: string;
+  readonly term: number;
+  readonly leader: MemberId | null;
+  readonly lastIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly configuration: Configuration;
+  readonly members: readonly Member[];
+  /** Only the leader knows; `lagEntries` counts what a member has still to receive. */
+  readonly progress: readonly {
+    readonly member: MemberId;
+    readonly matchIndex: LogIndex;
+    readonly lagEntries: number;
+    readonly active: boolean;
+  }[];
+  readonly revision: number;
+  readonly dbSizeBytes: number;
+  readonly dbSizeInUseBytes: number;
+  readonly alarms: readonly { readonly member: MemberId; readonly type: "NOSPACE" | "CORRUPT" }[];
+  readonly hash: KeyspaceHash | null;
+};
+
+export type DrainResponse = { readonly leader: MemberId | null };
+
+export function createHaplanMethods(context: ServiceContext): Method[] {
+  const changeHere: UnaryHandler = (request, call) => {
+    if (context.consensus.leader() === context.consensus.memberId) changeMembers(context, request, call);
+    else forwardToLeader(context, request.slice(), call, { header: false });
+  };
+  return [
+    unary(context, `${HAPLAN_SERVICE}/ChangeMembers`, changeHere, { learner: true }),
+    unary(context, `${HAPLAN_SERVICE}/Facts`, (request, call) => facts(context, request, call), { learner: true }),
+    unary(context, `${HAPLAN_SERVICE}/Drain`, (_request, call) => drain(context, call), { learner: true }),
+  ];
+}
+
+function changeMembers(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const request = parseJson<ChangeMembersRequest>(bytes);
+  const fault = changeFault(context, request);
+  if (fault !== null) {
+    fail(call, etcdError(StatusCode.failedPrecondition, fault));
+    return;
+  }
+  const added = (request.add ?? []).map(({ peerUrls }): AddedMember => {
+    const sorted = [...peerUrls].sort();
+    return { id: computeMemberId(sorted, context.clusterToken, context.clock.now()), peerUrls: sorted, learner: true };
+  });
+  const target = {
+    voters: [...request.voters].sort(),
+    learners: [...request.learners, ...added.map(({ id }) => id)].sort(),
+  };
+  context.memberChanges.change(
+    () => target,
+    added,
+    (error) => {
+      if (!call.open) return;
+      if (error !== null) {
+        fail(call, error);
+        return;
+      }
+      const { membership } = context.machine;
+      const response: ChangeMembersResponse = {
+        configuration: membership.configuration,
+        members: membership.list(),
+      };
+      answerJson(call, response);
+    },
+  );
+}
+
+/** What is wrong with a wanted configuration, in words, or null. */
+function changeFault(context: ServiceContext, request: ChangeMembersRequest): string | null {
+  if (!isIdList(request.voters) || !isIdList(request.learners)) {
+    return 'voters and learners must be lists of member ids, for example {"voters":["8e9e05c52164694d"],"learners":[]}';
+  }
+  if (request.voters.length % 2 === 0) {
+    return `refusing ${request.voters.length} voters: an even number tolerates no more failures than one less; name an odd number`;
+  }
+  const known = new Set(context.machine.membership.list().map((member) => member.id));
+  const named = [...request.voters, ...request.learners];
+  const stranger = named.find((id) => !known.has(id));
+  if (stranger !== undefined) return `member ${stranger} is not known: bring it in with "add" and its peer URLs first`;
+  const twice = named.find((id, at) => named.indexOf(id) !== at);
+  if (twice !== undefined) return `member ${twice} is named twice: a member either votes or learns`;
+  const used = new Set(context.machine.membership.list().flatMap((member) => member.peerUrls));
+  for (const { peerUrls } of request.add ?? []) {
+    const urlFault = urlListFault(peerUrls);
+    if (urlFault !== null) return urlFault;
+    const taken = peerUrls.find((url) => used.has(url));
+    if (taken !== undefined) return `peer URL ${taken} already belongs to a member`;
+  }
+  return null;
+}
+
+function isIdList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((id) => typeof id === "string" && /^[0-9a-f]{16}$/.test(id));
+}
+
+function facts(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const request = parseJson<FactsRequest>(bytes);
+  if (request.hash !== true) {
+    answerJson(call, collectFacts(context, null));
+    return;
+  }
+  context.machine.store.hashKv(request.revision ?? 0).then(
+    (hash) => {
+      if (call.open) answerJson(call, collectFacts(context, hash));
+    },
+    (error: unknown) => call.finish(StatusCode.outOfRange, `haplan-agent: cannot hash the keyspace: ${String(error)}`),
+  );
+}
+
+function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts {
+  const { consensus, machine } = context;
+  const raft = consensus.status();
+  const size = machine.store.size();
+  return {
+    memberId: consensus.memberId,
+    clusterId: context.clusterId,
+    version: context.version,
+    role: raft.role,
+    term: raft.term,
+    leader: raft.leader,
+    lastIndex: raft.lastIndex,
+    commitIndex: raft.commitIndex,
+    appliedIndex: raft.appliedIndex,
+    configuration: machine.membership.configuration,
+    members: machine.membership.list(),
+    progress: raft.progress.map((peer) => ({
+      ...peer,
+      lagEntries: Math.max(0, raft.lastIndex - peer.matchIndex),
+    })),
+    revision: machine.store.revision,
+    dbSizeBytes: size.totalBytes,
+    dbSizeInUseBytes: size.inUseBytes,
+    alarms: machine.alarms.list(0).map(({ member, type }) => ({ member, type: type === 1 ? "NOSPACE" : "CORRUPT" })),
+    hash,
+  };
+}
+
+/** Hands leadership to the voter that is furthest; does nothing on a member that does not lead. */
+function drain(context: ServiceContext, call: ServerCall): void {
+  const { consensus } = context;
+  const reply = (): void => answerJson(call, { leader: consensus.leader() } satisfies DrainResponse);
+  const successor = chooseSuccessor(context);
+  if (consensus.leader() !== consensus.memberId) {
+    reply();
+    return;
+  }
+  if (successor === null) {
+    fail(call, etcdError(StatusCode.failedPrecondition, "no other voter is connected that leadership could go to"));
+    return;
+  }
+  void transferLeadership(context, successor).then((error) => {
+    if (!call.open) return;
+    if (error !== null) fail(call, error);
+    else reply();
+  });
+}
+
+/** The connected voter with the longest log; null when there is none beside this member. */
+export function chooseSuccessor(context: ServiceContext): MemberId | null {
+  const { consensus, machine } = context;
+  const candidates = consensus
+    .status()
+    .progress.filter(({ member, active }) => active && member !== consensus.memberId)
+    .filter(({ member }) => machine.membership.configuration.voters.includes(member))
+    .sort((a, b) => b.matchIndex - a.matchIndex);
+  return candidates[0]?.member ?? null;
+}
+
+/** An empty message is an empty object. */
+function parseJson<Message>(bytes: Uint8Array): Message {
+  if (bytes.length === 0) return {} as Message;
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8")) as Message;
+  } catch (error) {
+    throw new WireError(`the message is not JSON: ${String(error)}`);
+  }
+}
+
+function answerJson(call: ServerCall, message: ChangeMembersResponse | Facts | DrainResponse): void {
+  answerBytes(call, Buffer.from(JSON.stringify(message)));
+}

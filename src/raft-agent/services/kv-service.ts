@@ -1,0 +1,176 @@
+/** etcdserverpb.KV: reads, writes, transactions, compaction. The hot path of the agent. */
+import { decodeCompactionRequest, writeCompactionResponse } from "../api/compaction.ts";
+import { decodeDeleteRangeRequest, writeDeleteRangeResponse } from "../api/delete-range.ts";
+import { decodePutRequest, type PutRequest, writePutResponse } from "../api/put.ts";
+import { decodeRangeRequest, type RangeRequest, writeRangeResponse } from "../api/range.ts";
+import { decodeTxnRequest, type RequestOp, type TxnRequest, writeTxnResponse } from "../api/txn.ts";
+import type { Method, ServerCall } from "../grpc/call.ts";
+import type { Applied } from "../state-machine/apply-result.ts";
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
+import { answer, fail, guarded, learnerFault, unary } from "./answer.ts";
+import { responseHeader, type ServiceContext } from "./service-context.ts";
+import { PUT_OVERHEAD_BYTES } from "./space-quota.ts";
+
+export function createKvMethods(context: ServiceContext): Method[] {
+  return [
+    unary(context, "/etcdserverpb.KV/Range", (request, call) => range(context, request, call), { learner: true }),
+    unary(context, "/etcdserverpb.KV/Put", (request, call) => put(context, request, call)),
+    unary(context, "/etcdserverpb.KV/DeleteRange", (request, call) => deleteRange(context, request, call)),
+    unary(context, "/etcdserverpb.KV/Txn", (request, call) => txn(context, request, call)),
+    unary(context, "/etcdserverpb.KV/Compact", (request, call) => compact(context, request, call)),
+  ];
+}
+
+function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const asked = decodeRangeRequest(bytes);
+  const fault = checkRange(asked) ?? (asked.serializable ? null : learnerFault(context)) ?? corruptFault(context);
+  if (fault !== null) {
+    fail(call, fault);
+    return;
+  }
+  if (asked.serializable) {
+    answerRange(context, asked, call);
+    return;
+  }
+  // The request's bytes are gone by the time the read index is confirmed.
+  const request = { ...asked, key: asked.key.slice(), rangeEnd: asked.rangeEnd.slice() };
+  context.reads.request((error) => {
+    if (!call.open) return;
+    if (error !== null) fail(call, error);
+    else guarded(call, () => answerRange(context, request, call));
+  });
+}
+
+function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
+  const { store } = context.machine;
+  const { kvs, more, count } = store.range(request);
+  answer(context, call, writeRangeResponse, { header: responseHeader(context, store.revision), kvs, more, count });
+}
+
+function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const request = decodePutRequest(bytes);
+  const fault = checkPut(request) ?? spaceFault(context, putCost(request));
+  if (fault !== null) {
+    fail(call, fault);
+    return;
+  }
+  propose(context, call, CommandKind.put, bytes, (applied) => {
+    if (applied.kind !== "put") return;
+    const { prevKv } = applied;
+    answer(context, call, writePutResponse, { header: responseHeader(context, applied.revision), prevKv });
+  });
+}
+
+function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const fault = checkDeleteRange(decodeDeleteRangeRequest(bytes));
+  if (fault !== null) {
+    fail(call, fault);
+    return;
+  }
+  propose(context, call, CommandKind.deleteRange, bytes, (applied) => {
+    if (applied.kind !== "deleteRange") return;
+    const { deleted, prevKvs } = applied;
+    const header = responseHeader(context, applied.revision);
+    answer(context, call, writeDeleteRangeResponse, { header, deleted, prevKvs });
+  });
+}
+
+function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const request = decodeTxnRequest(bytes);
+  const fault = checkTxn(request, context.limits.txnOpsMax) ?? corruptFault(context);
+  if (fault !== null) {
+    fail(call, fault);
+    return;
+  }
+  if (isReadOnly(request)) {
+    readOnlyTxn(context, request, bytes, call);
+    return;
+  }
+  const full = spaceFault(context, txnCost(request));
+  if (full !== null) {
+    fail(call, full);
+    return;
+  }
+  propose(context, call, CommandKind.txn, bytes, (applied) => {
+    if (applied.kind !== "txn") return;
+    const { succeeded, responses } = applied;
+    const header = responseHeader(context, applied.revision);
+    answer(context, call, writeTxnResponse, { header, succeeded, responses });
+  });
+}
+
+function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8Array, call: ServerCall): void {
+  if (isSerializable(request)) {
+    answerReadTxn(context, request, call);
+    return;
+  }
+  const copy = bytes.slice();
+  context.reads.request((error) => {
+    if (!call.open) return;
+    if (error !== null) fail(call, error);
+    else guarded(call, () => answerReadTxn(context, decodeTxnRequest(copy), call));
+  });
+}
+
+function answerReadTxn(context: ServiceContext, request: TxnRequest, call: ServerCall): void {
+  const { store } = context.machine;
+  const outcome = readTxn(store, request);
+  if (isEtcdError(outcome)) fail(call, outcome);
+  else answer(context, call, writeTxnResponse, { header: responseHeader(context, store.revision), ...outcome });
+}
+
+function compact(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { physical } = decodeCompactionRequest(bytes);
+  propose(context, call, CommandKind.compact, bytes, (applied) => {
+    if (applied.kind !== "compact") return;
+    const reply = (): void => {
+      answer(context, call, writeCompactionResponse, { header: responseHeader(context, applied.revision) });
+    };
+    if (physical) void applied.scrubbed.then(reply);
+    else reply();
+  });
+}
+
+/** Proposes a client's request as it came, and answers the call when it fails. */
+function propose(
+  context: ServiceContext,
+  call: ServerCall,
+  kind: CommandKind,
+  body: Uint8Array,
+  done: (applied: Applied) => void,
+): void {
+  context.proposer.propose(kind, body, (result) => {
+    if (!call.open) return;
+    if (isEtcdError(result)) fail(call, result);
+    else guarded(call, () => done(result));
+  });
+}
+
+function corruptFault(context: ServiceContext): EtcdError | null {
+  return context.machine.alarms.corrupt ? EtcdErrors.corrupt : null;
+}
+
+function spaceFault(context: ServiceContext, costBytes: number): EtcdError | null {
+  if (costBytes === 0) return null;
+  return context.quota.take(costBytes) ? null : EtcdErrors.noSpace;
+}
+
+function putCost(request: PutRequest): number {
+  return PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
+}
+
+function txnCost(request: TxnRequest): number {
+  return Math.max(opsCost(request.success), opsCost(request.failure));
+}
+
+function opsCost(ops: readonly RequestOp[]): number {
+  let bytes = 0;
+  for (const op of ops) {
+    if (op.kind === "put") bytes += putCost(op.request);
+    else if (op.kind === "txn") bytes += txnCost(op.request);
+  }
+  return bytes;
+}

@@ -1,0 +1,34 @@
+/** The leader's duty towards leases: proposes the end of those whose time is over, and their checkpoints. */
+import { CommandKind } from "../state-machine/command.ts";
+import { encodeLeaseCheckpoint, encodeLeaseRevoke } from "../state-machine/command-body.ts";
+import { EXPIRY_BATCH_MAX } from "../state-machine/lease-expiry.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** Batches proposed in one tick; together with `EXPIRY_BATCH_MAX` it bounds what expiry may put into the log at once. */
+const BATCHES_PER_TICK_MAX = 4;
+
+/** To be called every 500 ms or more often. */
+export function tickLeases(context: ServiceContext): void {
+  const { leaseExpiry, proposer, consensus } = context;
+  if (!leaseExpiry.primary) return;
+  const leaderTerm = consensus.term();
+  for (let batch = 0; batch < BATCHES_PER_TICK_MAX; batch++) {
+    const ids = leaseExpiry.takeExpired();
+    if (ids.length > 0) {
+      proposer.propose(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids, leaderTerm }), () => {});
+    }
+    if (ids.length < EXPIRY_BATCH_MAX) break;
+  }
+  const checkpoints = leaseExpiry.takeCheckpoints();
+  if (checkpoints.length > 0) {
+    proposer.propose(CommandKind.leaseCheckpoint, encodeLeaseCheckpoint({ checkpoints, leaderTerm }), () => {});
+  }
+}
+
+/** Tells the leases' clock who leads; to be called whenever the role or the term changes. */
+export function followLeadership(context: ServiceContext): void {
+  const { leaseExpiry, consensus } = context;
+  const leads = consensus.status().role === "leader";
+  if (leads && !leaseExpiry.primary) leaseExpiry.promote(consensus.electionTimeoutMs);
+  else if (!leads && leaseExpiry.primary) leaseExpiry.demote();
+}

@@ -1,0 +1,219 @@
+/**
+ * etcdserverpb.Lease. Grants and revokes go through the log; renewals and remaining times are the leader's own
+ * knowledge and are asked there, behind a read index, so that a member which lost its leadership without noticing
+ * does not renew anything (etcd issue 15247).
+ */
+import { randomBytes } from "node:crypto";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  LeaseGrantRequestSchema,
+  LeaseGrantResponseSchema,
+  LeaseLeasesResponseSchema,
+  LeaseRevokeRequestSchema,
+  LeaseRevokeResponseSchema,
+  LeaseTimeToLiveRequestSchema,
+  LeaseTimeToLiveResponseSchema,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import {
+  decodeLeaseKeepAliveRequest,
+  decodeLeaseKeepAliveResponse,
+  encodeLeaseKeepAliveRequest,
+  encodeLeaseKeepAliveResponse,
+  writeLeaseKeepAliveResponse,
+} from "../api/lease-keep-alive.ts";
+import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
+import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { LEASE_TTL_MAX_SECONDS } from "../state-machine/lease-table.ts";
+import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, type UnaryMethod, unary } from "./answer.ts";
+import { generatedHeader } from "./generated-header.ts";
+import { askLeader, forwardToLeader } from "./peer-requests.ts";
+import { responseHeader, type ServiceContext } from "./service-context.ts";
+import { LEASE_BYTES } from "./space-quota.ts";
+
+/** Between members only: one renewal. */
+const RENEW_PATH = "/haplan.Peer/LeaseRenew";
+
+export function createLeaseMethods(context: ServiceContext): Method[] {
+  const leasePath = (name: string): string => `/etcdserverpb.Lease/${name}`;
+  return [
+    unary(context, leasePath("LeaseGrant"), (request, call) => grant(context, request, call)),
+    unary(context, leasePath("LeaseRevoke"), (request, call) => revoke(context, request, call)),
+    { kind: "stream", path: leasePath("LeaseKeepAlive"), open: (call) => openKeepAlive(context, call) },
+    unary(context, leasePath("LeaseTimeToLive"), (request, call) => timeToLive(context, request, call)),
+    unary(context, leasePath("LeaseLeases"), (_request, call) => list(context, call)),
+  ];
+}
+
+/** What followers may ask their leader beside clients' calls. */
+export function createLeasePeerMethods(context: ServiceContext): UnaryMethod[] {
+  return [unary(context, RENEW_PATH, (request, call) => renewHere(context, request, call), { learner: true })];
+}
+
+/** etcd's floor: one and a half election timeouts, in whole seconds. */
+export function leaseTtlFloorSeconds(electionTimeoutMs: number): number {
+  return Math.ceil((1.5 * electionTimeoutMs) / 1_000);
+}
+
+function grant(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const request = fromBinary(LeaseGrantRequestSchema, bytes);
+  if (request.TTL > BigInt(LEASE_TTL_MAX_SECONDS)) {
+    fail(call, EtcdErrors.leaseTtlTooLarge);
+    return;
+  }
+  if (!context.quota.take(LEASE_BYTES)) {
+    fail(call, EtcdErrors.noSpace);
+    return;
+  }
+  const floor = leaseTtlFloorSeconds(context.consensus.electionTimeoutMs);
+  const ttlSeconds = Math.max(Number(request.TTL), floor);
+  const body = encodeLeaseGrant({ ttlSeconds, id: request.ID === 0n ? randomLeaseId() : request.ID });
+  context.proposer.propose(CommandKind.leaseGrant, body, (result) => {
+    if (!call.open) return;
+    if (isEtcdError(result)) {
+      fail(call, result);
+      return;
+    }
+    if (result.kind !== "leaseGrant") return;
+    const header = generatedHeader(context, result.revision);
+    const message = create(LeaseGrantResponseSchema, { header, ID: result.id, TTL: BigInt(result.ttlSeconds) });
+    answerBytes(call, toBinary(LeaseGrantResponseSchema, message));
+  });
+}
+
+function randomLeaseId(): bigint {
+  const id = randomBytes(8).readBigUInt64BE() & 0x7fff_ffff_ffff_ffffn;
+  return id === 0n ? 1n : id;
+}
+
+function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { ID } = fromBinary(LeaseRevokeRequestSchema, bytes);
+  const body = encodeLeaseRevoke({ ids: [ID], leaderTerm: 0 });
+  context.proposer.propose(CommandKind.leaseRevoke, body, (result) => {
+    if (!call.open) return;
+    if (isEtcdError(result)) {
+      fail(call, result);
+      return;
+    }
+    const message = create(LeaseRevokeResponseSchema, { header: generatedHeader(context, result.revision) });
+    answerBytes(call, toBinary(LeaseRevokeResponseSchema, message));
+  });
+}
+
+/** Renewals of one stream are answered in the order in which they came. */
+function openKeepAlive(context: ServiceContext, call: ServerCall): StreamHandler {
+  const refusal = metadataFault(context, call) ?? learnerFault(context);
+  if (refusal !== null) fail(call, refusal);
+  let last: Promise<void> = Promise.resolve();
+  return {
+    onMessage: (message) => {
+      guarded(call, () => {
+        const { id } = decodeLeaseKeepAliveRequest(message);
+        const header = responseHeader(context, context.machine.store.revision);
+        const renewed = renew(context, id);
+        last = last.then(async () => {
+          const outcome = await renewed;
+          if (!call.open) return;
+          if (outcome.ttl === null) call.finish(outcome.code, outcome.text);
+          else call.send(encodeLeaseKeepAliveResponse({ header, id, ttl: outcome.ttl }));
+        });
+      });
+    },
+    onHalfClose: () => void last.then(() => call.finish()),
+    onClose: () => {},
+    onDrain: () => {},
+  };
+}
+
+type Renewed = { readonly ttl: number } | { readonly ttl: null; readonly code: StatusCode; readonly text: string };
+
+/** `ttl` 0: there is no such lease. */
+function renew(context: ServiceContext, id: bigint): Promise<Renewed> {
+  return new Promise((resolve) => {
+    const ask = (): void => {
+      askLeader(context, RENEW_PATH, encodeLeaseKeepAliveRequest({ id }), ({ code, text, message }) => {
+        if (code === StatusCode.ok) resolve({ ttl: decodeLeaseKeepAliveResponse(message).ttl });
+        else resolve({ ttl: null, code, text });
+      });
+    };
+    if (!context.leaseExpiry.primary) {
+      ask();
+      return;
+    }
+    renewAsPrimary(context, id, (ttl) => {
+      if (ttl === null) ask();
+      else resolve({ ttl });
+    });
+  });
+}
+
+/** `done` gets null when this member turns out not to lead. */
+function renewAsPrimary(context: ServiceContext, id: bigint, done: (ttl: number | null) => void): void {
+  context.reads.request((error) => {
+    const { leaseExpiry, proposer, consensus } = context;
+    if (error !== null || !leaseExpiry.primary) {
+      done(null);
+      return;
+    }
+    const renewed = leaseExpiry.renew(id);
+    if (renewed?.clearCheckpoint) {
+      const body = encodeLeaseCheckpoint({
+        checkpoints: [{ id, remainingSeconds: 0 }],
+        leaderTerm: consensus.term(),
+      });
+      proposer.propose(CommandKind.leaseCheckpoint, body, () => {});
+    }
+    done(renewed?.ttlSeconds ?? 0);
+  });
+}
+
+function renewHere(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { id } = decodeLeaseKeepAliveRequest(bytes);
+  if (!context.leaseExpiry.primary) {
+    fail(call, EtcdErrors.notLeader);
+    return;
+  }
+  renewAsPrimary(context, id, (ttl) => {
+    if (ttl === null) fail(call, EtcdErrors.notLeader);
+    else answer(context, call, writeLeaseKeepAliveResponse, { header: undefined, id, ttl });
+  });
+}
+
+function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  if (!context.leaseExpiry.primary) {
+    forwardToLeader(context, bytes.slice(), call);
+    return;
+  }
+  const { ID, keys } = fromBinary(LeaseTimeToLiveRequestSchema, bytes);
+  context.reads.request((error) => {
+    if (!call.open) return;
+    if (error !== null) {
+      fail(call, error);
+      return;
+    }
+    const { machine, leaseExpiry } = context;
+    const lease = machine.leases.get(ID);
+    const remainingMs = leaseExpiry.remainingMs(ID);
+    const message = create(LeaseTimeToLiveResponseSchema, {
+      header: generatedHeader(context, machine.store.revision),
+      ID,
+      TTL: lease === undefined || remainingMs === null ? -1n : BigInt(Math.floor(remainingMs / 1_000)),
+      grantedTTL: BigInt(lease?.ttlSeconds ?? 0),
+      keys: keys && lease !== undefined ? machine.store.keysOfLease(ID) : [],
+    });
+    answerBytes(call, toBinary(LeaseTimeToLiveResponseSchema, message));
+  });
+}
+
+function list(context: ServiceContext, call: ServerCall): void {
+  const { machine, leaseExpiry } = context;
+  const endOf = (lease: { id: bigint; ttlSeconds: number }): number =>
+    leaseExpiry.remainingMs(lease.id) ?? lease.ttlSeconds * 1_000;
+  const leases = [...machine.leases.all()]
+    .map((lease) => ({ ID: lease.id, endMs: endOf(lease) }))
+    .sort((a, b) => a.endMs - b.endMs)
+    .map(({ ID }) => ({ $typeName: "etcdserverpb.LeaseStatus" as const, ID }));
+  const header = generatedHeader(context, machine.store.revision);
+  answerBytes(call, toBinary(LeaseLeasesResponseSchema, create(LeaseLeasesResponseSchema, { header, leases })));
+}

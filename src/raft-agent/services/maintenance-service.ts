@@ -1,0 +1,169 @@
+/** etcdserverpb.Maintenance: status, alarms, hashes, handing leadership over. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+import {
+  AlarmMemberSchema,
+  AlarmType as AlarmMessage,
+  AlarmResponseSchema,
+  DefragmentResponseSchema,
+  HashKVRequestSchema,
+  HashKVResponseSchema,
+  HashResponseSchema,
+  MoveLeaderRequestSchema,
+  MoveLeaderResponseSchema,
+  StatusResponseSchema,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { RevisionError } from "../mvcc/store.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { revisionError } from "../state-machine/txn.ts";
+import { answerBytes, fail, unary } from "./answer.ts";
+import { generatedHeader } from "./generated-header.ts";
+import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
+
+const TRANSFER_POLL_MS = 10;
+const ALARM_MESSAGES = [AlarmMessage.NONE, AlarmMessage.NOSPACE, AlarmMessage.CORRUPT] as const;
+
+export function createMaintenanceMethods(context: ServiceContext): Method[] {
+  const path = (name: string): string => `/etcdserverpb.Maintenance/${name}`;
+  return [
+    unary(context, path("Status"), (_request, call) => status(context, call), { learner: true }),
+    unary(context, path("Alarm"), (request, call) => alarm(context, request, call)),
+    unary(context, path("Defragment"), (_request, call) => defragment(call)),
+    unary(context, path("Hash"), (_request, call) => hash(context, call)),
+    unary(context, path("HashKV"), (request, call) => hashKv(context, request, call)),
+    unary(context, path("MoveLeader"), (request, call) => moveLeader(context, request, call)),
+    { kind: "stream", path: path("Snapshot"), open: refuseSnapshot },
+  ];
+}
+
+function status(context: ServiceContext, call: ServerCall): void {
+  const { consensus, machine, quota, version } = context;
+  const raft = consensus.status();
+  const size = machine.store.size();
+  const message = create(StatusResponseSchema, {
+    header: generatedHeader(context, machine.store.revision),
+    version,
+    dbSize: BigInt(size.totalBytes),
+    dbSizeInUse: BigInt(size.inUseBytes),
+    dbSizeQuota: BigInt(quota.quotaBytes),
+    leader: raft.leader === null ? 0n : memberIdToBigInt(raft.leader),
+    raftIndex: BigInt(raft.commitIndex),
+    raftTerm: BigInt(raft.term),
+    raftAppliedIndex: BigInt(raft.appliedIndex),
+    errors: statusErrors(context),
+    isLearner: machine.membership.isShownAsLearner(consensus.memberId),
+    storageVersion: version.split(".").slice(0, 2).concat("0").join("."),
+  });
+  answerBytes(call, toBinary(StatusResponseSchema, message));
+}
+
+/** etcd's texts: a missing leader, and each alarm in protobuf's text format. */
+function statusErrors(context: ServiceContext): string[] {
+  const errors = context.consensus.leader() === null ? [EtcdErrors.noLeader.text] : [];
+  for (const { member, type } of context.machine.alarms.list(AlarmType.none)) {
+    errors.push(`memberID:${memberIdToBigInt(member)} alarm:${type === AlarmType.noSpace ? "NOSPACE" : "CORRUPT"} `);
+  }
+  return errors;
+}
+
+function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  context.proposer.propose(CommandKind.alarm, bytes, (result) => {
+    if (!call.open) return;
+    if (isEtcdError(result)) {
+      fail(call, result);
+      return;
+    }
+    const on = result.kind === "alarm" ? result.alarms : [];
+    const alarms = on.map(({ member, type }) =>
+      create(AlarmMemberSchema, { memberID: memberIdToBigInt(member), alarm: ALARM_MESSAGES[type] }),
+    );
+    const message = create(AlarmResponseSchema, { header: generatedHeader(context, result.revision), alarms });
+    answerBytes(call, toBinary(AlarmResponseSchema, message));
+  });
+}
+
+/** The backend uses freed pages again by itself: there is nothing to stop the member for. */
+function defragment(call: ServerCall): void {
+  answerBytes(call, toBinary(DefragmentResponseSchema, create(DefragmentResponseSchema)));
+}
+
+/** etcd hashes its whole database file here; ours is another format, so the keyspace is what members can compare. */
+function hash(context: ServiceContext, call: ServerCall): void {
+  answerHash(context, call, 0, (hashed) => {
+    const message = create(HashResponseSchema, {
+      header: generatedHeader(context, context.machine.store.revision),
+      hash: hashed.hash,
+    });
+    return toBinary(HashResponseSchema, message);
+  });
+}
+
+function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { revision } = fromBinary(HashKVRequestSchema, bytes);
+  answerHash(context, call, Number(revision), (hashed) => {
+    const message = create(HashKVResponseSchema, {
+      header: generatedHeader(context, context.machine.store.revision),
+      hash: hashed.hash,
+      compactRevision: BigInt(hashed.compactRevision),
+      hashRevision: BigInt(hashed.revision),
+    });
+    return toBinary(HashKVResponseSchema, message);
+  });
+}
+
+type Hashed = { readonly hash: number; readonly compactRevision: number; readonly revision: number };
+
+function answerHash(
+  context: ServiceContext,
+  call: ServerCall,
+  revision: number,
+  encode: (hashed: Hashed) => Uint8Array,
+): void {
+  context.machine.store.hashKv(revision).then(
+    (hashed) => {
+      if (call.open) answerBytes(call, encode(hashed));
+    },
+    (error: unknown) => {
+      if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
+      else call.finish(StatusCode.internal, `haplan-agent: cannot hash the keyspace: ${errorText(error)}`);
+    },
+  );
+}
+
+function moveLeader(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const target = memberIdFromBigInt(fromBinary(MoveLeaderRequestSchema, bytes).targetID);
+  void transferLeadership(context, target).then((error) => {
+    if (!call.open) return;
+    if (error !== null) fail(call, error);
+    else answerBytes(call, toBinary(MoveLeaderResponseSchema, create(MoveLeaderResponseSchema)));
+  });
+}
+
+/** Resolves with null once `target` leads. */
+export async function transferLeadership(context: ServiceContext, target: MemberId): Promise<EtcdError | null> {
+  const { consensus, clock, machine, proposer } = context;
+  if (consensus.leader() !== consensus.memberId) return EtcdErrors.notLeader;
+  if (!machine.membership.configuration.voters.includes(target)) return EtcdErrors.badLeaderTransferee;
+  if (target === consensus.memberId) return null;
+  const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
+  consensus.transferLeadership(target);
+  while (consensus.leader() !== target) {
+    if (clock.monotonicMs() >= deadlineMs) return EtcdErrors.timeoutLeaderTransfer;
+    await clock.sleep(TRANSFER_POLL_MS);
+  }
+  return null;
+}
+
+function refuseSnapshot(call: ServerCall): ReturnType<Extract<Method, { kind: "stream" }>["open"]> {
+  const text = "haplan-agent: Snapshot in etcd's database format is not available in this version";
+  return {
+    onMessage: () => call.finish(StatusCode.unimplemented, text),
+    onHalfClose: () => call.finish(StatusCode.unimplemented, text),
+    onClose: () => {},
+    onDrain: () => {},
+  };
+}

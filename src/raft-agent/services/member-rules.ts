@@ -1,0 +1,88 @@
+/**
+ * What may be changed about the members, as pure rules: etcd's own (strict-reconfig-check,
+ * server/etcdserver/api/membership/cluster.go), and haplan's that votes come in odd numbers.
+ *
+ * A member that shall vote joins as a learner and waits until it has caught up and the number of voters stays odd:
+ * two members that wait get their votes by one joint change. So etcd's `member add` and `member promote` work as
+ * they are used to, and the cluster never passes through four voters on its way from three to five.
+ */
+import type { Configuration } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { Member } from "../state-machine/membership.ts";
+import type { PeerProgress } from "./consensus-port.ts";
+
+/** etcd's: a learner in sync has this share of the leader's log. */
+const READY_SHARE = 0.9;
+/** How long members must have been connected for a change to be considered safe. */
+export const HEALTHY_MS = 5_000;
+
+export type MemberFacts = {
+  readonly self: MemberId;
+  readonly members: readonly Member[];
+  readonly configuration: Configuration;
+  readonly progress: readonly PeerProgress[];
+  /** See `ConsensusPort.connectedMs`. */
+  connectedMs(member: MemberId): number | null;
+};
+
+/** Members that count when etcd speaks of voting members: all that did not ask to be learners. */
+export function votingMembers(members: readonly Member[]): Member[] {
+  return members.filter((member) => !member.learner);
+}
+
+export function addFault(facts: MemberFacts, peerUrls: readonly string[]): EtcdError | null {
+  const taken = facts.members.some((member) => member.peerUrls.some((url) => peerUrls.includes(url)));
+  return taken ? EtcdErrors.peerUrlExists : null;
+}
+
+/** The strict checks before a member gets in that shall vote. */
+export function strictAddFault(facts: MemberFacts): EtcdError | null {
+  const voting = votingMembers(facts.members);
+  const started = voting.filter(isStarted).length;
+  const total = voting.length + 1;
+  const firstGrowth = started === 1 && total === 2;
+  if (!firstGrowth && started < majority(total)) return EtcdErrors.notEnoughStarted;
+  return connectedCount(facts, voting) < majority(voting.length) ? EtcdErrors.unhealthy : null;
+}
+
+/** The strict checks before a member leaves. */
+export function strictRemoveFault(facts: MemberFacts, id: MemberId): EtcdError | null {
+  const voting = votingMembers(facts.members);
+  if (!voting.some((member) => member.id === id)) return null;
+  const rest = voting.filter((member) => member.id !== id);
+  if (rest.filter(isStarted).length < majority(rest.length)) return EtcdErrors.notEnoughStarted;
+  // A member that is down does not count for the active majority: nothing is lost with it.
+  if (id !== facts.self && facts.connectedMs(id) === null) return null;
+  return connectedCount(facts, voting) - 1 < majority(rest.length) ? EtcdErrors.unhealthy : null;
+}
+
+/** True when the leader's log has (nearly) arrived at a member. */
+export function isInSync(facts: Pick<MemberFacts, "progress" | "self">, id: MemberId): boolean {
+  const own = facts.progress.find((peer) => peer.member === facts.self)?.matchIndex ?? 0;
+  const theirs = facts.progress.find((peer) => peer.member === id);
+  return theirs?.active === true && theirs.matchIndex >= own * READY_SHARE;
+}
+
+/** Of the members that wait for a vote and are in sync, those that can get it now without an even number of voters. */
+export function votersToAdmit(
+  facts: Pick<MemberFacts, "progress" | "self">,
+  votersCount: number,
+  waiting: readonly MemberId[],
+): MemberId[] {
+  const ready = waiting.filter((id) => isInSync(facts, id));
+  const odd = (votersCount + ready.length) % 2 === 1;
+  return odd ? ready : ready.slice(0, -1);
+}
+
+function isStarted(member: Member): boolean {
+  return member.name !== "";
+}
+
+function majority(count: number): number {
+  return Math.floor(count / 2) + 1;
+}
+
+function connectedCount(facts: MemberFacts, members: readonly Member[]): number {
+  return members.filter(({ id }) => id === facts.self || (facts.connectedMs(id) ?? -1) >= HEALTHY_MS).length;
+}

@@ -1,0 +1,73 @@
+/** What every service is given: the data, the ways to consensus, and who this member is. */
+import type { Clock } from "../../base/clock.ts";
+import type { ResponseHeader } from "../api/response-header.ts";
+import { WireWriter } from "../api/wire.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { ConsensusPort } from "./consensus-port.ts";
+import type { MemberChanges } from "./member-changes.ts";
+import type { Proposer } from "./proposer.ts";
+import type { ReadQueue } from "./read-queue.ts";
+import type { SpaceQuota } from "./space-quota.ts";
+
+export type ServiceLimits = {
+  /** etcd's `--max-txn-ops`. */
+  readonly txnOpsMax: number;
+  /** Members shown as learners at the same time; etcd's `--max-learners`. */
+  readonly learnersMax: number;
+  /** etcd's `--strict-reconfig-check`. */
+  readonly strictReconfigCheck: boolean;
+  readonly watchProgressIntervalMs: number;
+};
+
+export const defaultServiceLimits: ServiceLimits = {
+  txnOpsMax: 128,
+  learnersMax: 1,
+  strictReconfigCheck: true,
+  watchProgressIntervalMs: 600_000,
+};
+
+export type ServiceContext = {
+  readonly consensus: ConsensusPort;
+  readonly proposer: Proposer;
+  readonly reads: ReadQueue;
+  readonly machine: StateMachine;
+  readonly leaseExpiry: LeaseExpiry;
+  readonly quota: SpaceQuota;
+  readonly memberChanges: MemberChanges;
+  readonly clock: Clock;
+  readonly limits: ServiceLimits;
+  /** 16 hex digits. */
+  readonly clusterId: string;
+  readonly clusterToken: string;
+  /** The etcd version that this member speaks like, for example `3.6.1`. */
+  readonly version: string;
+  readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
+  /** For answers that are sent in the turn in which they are encoded; sending copies them. */
+  readonly writer: WireWriter;
+};
+
+export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer">;
+
+export function createServiceContext(options: ServiceContextOptions): ServiceContext {
+  const identity = {
+    clusterId: memberIdToBigInt(options.clusterId),
+    memberId: memberIdToBigInt(options.consensus.memberId),
+  };
+  return { ...options, identity, writer: new WireWriter(4096) };
+}
+
+/** `revision` 0 leaves it out, as in answers of the cluster service. */
+export function responseHeader(context: ServiceContext, revision: number): ResponseHeader {
+  const { clusterId, memberId } = context.identity;
+  return { clusterId, memberId, revision, raftTerm: context.consensus.term() };
+}
+
+export function memberIdToBigInt(id: MemberId): bigint {
+  return BigInt(`0x0${id}`);
+}
+
+export function memberIdFromBigInt(id: bigint): MemberId {
+  return BigInt.asUintN(64, id).toString(16).padStart(16, "0");
+}

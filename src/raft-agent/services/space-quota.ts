@@ -1,0 +1,77 @@
+/**
+ * The space quota (etcd's `--quota-backend-bytes`). etcd counts the file, which never shrinks, and its NOSPACE alarm
+ * stays until somebody disarms it by hand. Here pages that are free for reuse do not count, and a member takes its own
+ * alarm back once a tenth of the quota is free again.
+ */
+import type { Store } from "../mvcc/store.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { AlarmStore } from "../state-machine/alarm-store.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
+import type { Proposer } from "./proposer.ts";
+
+/** etcd's default. */
+export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
+const CLEAR_BELOW = 0.9;
+
+/** etcd's estimate of what a put costs beside its key and value, and a lease altogether. */
+export const PUT_OVERHEAD_BYTES = 256;
+export const LEASE_BYTES = 64;
+
+export type SpaceQuotaOptions = {
+  readonly member: MemberId;
+  readonly store: Pick<Store, "size">;
+  readonly alarms: AlarmStore;
+  readonly proposer: Proposer;
+  /** 0 = the default, negative = no limit. */
+  readonly quotaBytes: number;
+};
+
+export class SpaceQuota {
+  readonly #options: SpaceQuotaOptions;
+  readonly quotaBytes: number;
+  #inUseBytes: number;
+  /** Taken since the backend was last asked. */
+  #takenBytes = 0;
+  #alarmProposed = false;
+
+  constructor(options: SpaceQuotaOptions) {
+    this.#options = options;
+    this.quotaBytes = options.quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : options.quotaBytes;
+    this.#inUseBytes = options.store.size().inUseBytes;
+  }
+
+  /** Takes `bytes`, or returns false and sees to it that the whole cluster learns of the full disk. */
+  take(bytes: number): boolean {
+    if (this.quotaBytes < 0) return true;
+    if (this.#inUseBytes + this.#takenBytes + bytes < this.quotaBytes) {
+      this.#takenBytes += bytes;
+      return true;
+    }
+    this.#propose(AlarmAction.activate);
+    return false;
+  }
+
+  /** To be called a few times a second: measures again, and takes the own alarm back when there is space. */
+  tick(): void {
+    if (this.quotaBytes < 0) return;
+    this.#inUseBytes = this.#options.store.size().inUseBytes;
+    this.#takenBytes = 0;
+    const { alarms, member } = this.#options;
+    if (this.#inUseBytes < this.quotaBytes * CLEAR_BELOW && alarms.has(member, AlarmType.noSpace)) {
+      this.#propose(AlarmAction.deactivate);
+    }
+  }
+
+  #propose(action: number): void {
+    const { alarms, member, proposer } = this.#options;
+    const isOn = alarms.has(member, AlarmType.noSpace);
+    if (this.#alarmProposed || isOn === (action === AlarmAction.activate)) return;
+    this.#alarmProposed = true;
+    const body = encodeAlarm({ action, alarm: { member, type: AlarmType.noSpace } });
+    proposer.propose(CommandKind.alarm, body, () => {
+      this.#alarmProposed = false;
+    });
+  }
+}
