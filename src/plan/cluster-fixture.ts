@@ -1,0 +1,162 @@
+/** Clusters for tests of the planner: a spec, and the state and world of one that was applied and left in peace. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl, peerUrl } from "../units/addresses.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import { desiredResources } from "./desired-resources.ts";
+import type { ObservedCluster, ObservedMachine, ObservedMember } from "./observed-cluster.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import type { Attributes } from "./resource.ts";
+import type { State } from "./state.ts";
+
+export type FixtureOptions = { readonly tls?: boolean; readonly workers?: number; readonly engine?: "agent" | "etcd" };
+
+export const fixtureLineage = "5a3c0f6e-0000-4000-8000-00000000000a";
+
+export function fixtureSpec(masters: readonly string[], options: FixtureOptions = {}): ClusterSpec {
+  const count = options.workers ?? 2;
+  return {
+    name: "demo",
+    provider: { type: "local" },
+    controlPlane: {
+      members: masters.length as 3 | 5 | 7,
+      engine: options.engine ?? "agent",
+      clientPort: 2379,
+      peerPort: 2380,
+      tls: { enabled: options.tls ?? true },
+      electionTimeoutMs: 1000,
+      heartbeatIntervalMs: 100,
+      masters: masters.map((name) => ({ name, zone: null, address: `127.0.1.${Number(name.slice(1))}` })),
+    },
+    workers: Array.from({ length: count }, (_, index) => ({
+      name: `w${index + 1}`,
+      zone: null,
+      address: `127.0.${2 + Math.floor(index / 250)}.${1 + (index % 250)}`,
+    })),
+    loadBalancer: { type: "embedded", address: "127.0.1.100", ports: [2379] },
+    policy: { maxLearnerLagEntries: 1000, healthSamples: 3, joinTimeoutMs: 300_000 },
+  };
+}
+
+/** Member ids in the fixture are `id-` and the name. */
+export function fixtureMember(spec: ClusterSpec, name: string, more: Partial<ObservedMember> = {}): ObservedMember {
+  const master = spec.controlPlane.masters.find((candidate) => candidate.name === name) ?? { address: "127.0.9.9" };
+  return {
+    id: `id-${name}`,
+    name,
+    peerUrls: [peerUrl(spec, master)],
+    clientUrls: [clientUrl(spec, master)],
+    learner: false,
+    healthy: true,
+    leader: false,
+    raftIndex: 100,
+    raftTerm: 2,
+    dbSizeBytes: 4096,
+    ...more,
+  };
+}
+
+export function fixtureMachine(
+  name: string,
+  address: string,
+  unit: string,
+  more: Partial<ObservedMachine> = {},
+): ObservedMachine {
+  return {
+    name,
+    address,
+    lineage: fixtureLineage,
+    generation: 1,
+    hasData: unit === agentUnitName,
+    units: [{ name: unit, running: true, pid: 4242, definitionDigest: `digest-${name}` }],
+    ...more,
+  };
+}
+
+export function settledObservation(spec: ClusterSpec): ObservedCluster {
+  const masters = spec.controlPlane.masters;
+  const desired = desiredResources(spec);
+  return {
+    machines: [
+      ...masters.map((master) => fixtureMachine(master.name, master.address, agentUnitName)),
+      fixtureMachine(loadBalancerName, spec.loadBalancer.address, loadBalancerUnitName),
+      ...spec.workers.map((worker) => fixtureMachine(worker.name, worker.address, workerUnitName)),
+    ],
+    authority: spec.controlPlane.tls.enabled
+      ? { name: spec.name, fingerprint: "fp-ca", subjectAltNames: [], notAfter: "2036-01-01T00:00:00Z" }
+      : null,
+    certificates: desired
+      .filter((resource) => resource.type === "haplan_certificate")
+      .map((resource) => ({
+        name: resource.name,
+        fingerprint: `fp-${resource.name}`,
+        subjectAltNames: resource.attributes["subjectAltNames"] as readonly string[],
+        notAfter: "2027-01-01T00:00:00Z",
+      })),
+    membership: {
+      clusterId: "c1",
+      members: masters.map((master, index) => fixtureMember(spec, master.name, { leader: index === 0 })),
+      votersOutgoing: [],
+      hasLeader: true,
+    },
+    backends: masters.map((master) => ({ name: master.name, attributes: {} })),
+    problems: [],
+  };
+}
+
+export function settledState(spec: ClusterSpec, serial = 12): State {
+  return {
+    version: 1,
+    haplanVersion: "0.1.0",
+    lineage: fixtureLineage,
+    serial,
+    clusterName: spec.name,
+    resources: desiredResources(spec).map((resource) => ({
+      address: resource.address,
+      type: resource.type,
+      name: resource.name,
+      generation: 1,
+      status: "ready",
+      attributes: { ...resource.attributes, ...known(resource.type, resource.name) },
+      sensitive: resource.sensitive,
+      dependsOn: resource.dependsOn,
+    })),
+  };
+}
+
+function known(type: string, name: string): Attributes {
+  switch (type) {
+    case "haplan_ca":
+    case "haplan_certificate":
+      return { fingerprint: `fp-${name}`, notAfter: "2027-01-01T00:00:00Z" };
+    case "haplan_raft_member":
+      return { memberId: `id-${name}` };
+    case "haplan_agent":
+    case "haplan_load_balancer":
+    case "haplan_worker":
+      return { pid: 4242, definitionDigest: `digest-${name}` };
+    default:
+      return {};
+  }
+}
+
+export const emptyObservation: ObservedCluster = {
+  machines: [],
+  authority: null,
+  certificates: [],
+  membership: null,
+  backends: [],
+  problems: [],
+};
+
+export function fixtureInput(spec: ClusterSpec, more: Partial<PlannerInput> = {}): PlannerInput {
+  return {
+    spec,
+    specDigest: "spec-digest",
+    state: settledState(spec),
+    observed: settledObservation(spec),
+    mode: "apply",
+    haplanVersion: "0.1.0",
+    ...more,
+  };
+}

@@ -1,0 +1,156 @@
+/** What the spec asks for, as resources: the wanted half of every comparison that the planner makes. */
+
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl, clusterEndpoint, hostPort, peerUrl } from "../units/addresses.ts";
+import { agentConfigDigest } from "../units/agent-unit.ts";
+import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
+import { workerConfigDigest } from "../units/worker-unit.ts";
+import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
+
+export type DesiredResource = {
+  readonly address: ResourceAddress;
+  readonly type: ResourceType;
+  readonly name: string;
+  readonly attributes: Attributes;
+  /** Attributes that only applying can tell. */
+  readonly unknown: readonly string[];
+  readonly sensitive: readonly string[];
+  /** Attributes that cannot be changed in place. */
+  readonly replacedBy: readonly string[];
+  readonly dependsOn: readonly ResourceAddress[];
+};
+
+/** The certificate that `haplan` itself and its users' clients carry. */
+export const adminCertificateName = "admin";
+
+type Draft = Partial<Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "dependsOn">>;
+
+function resource(type: ResourceType, name: string, attributes: Attributes, more: Draft = {}): DesiredResource {
+  return {
+    address: resourceAddress(type, name),
+    type,
+    name,
+    attributes,
+    unknown: more.unknown ?? [],
+    sensitive: more.sensitive ?? [],
+    replacedBy: more.replacedBy ?? [],
+    dependsOn: more.dependsOn ?? [],
+  };
+}
+
+/** All resources of a spec, in the order in which plans show them. */
+export function desiredResources(spec: ClusterSpec): readonly DesiredResource[] {
+  return [
+    ...(spec.controlPlane.tls.enabled ? certificates(spec) : []),
+    ...machines(spec),
+    ...spec.controlPlane.masters.flatMap((master) => masterResources(spec, master.name)),
+    ...loadBalancer(spec),
+    ...spec.workers.map((worker) =>
+      resource(
+        "haplan_worker",
+        worker.name,
+        { endpoint: clusterEndpoint(spec), configDigest: workerConfigDigest(spec, worker.name) },
+        {
+          unknown: ["pid", "definitionDigest"],
+          dependsOn: [resourceAddress("haplan_machine", worker.name), loadBalancerAddress],
+        },
+      ),
+    ),
+  ];
+}
+
+export const loadBalancerAddress: ResourceAddress = resourceAddress("haplan_load_balancer", loadBalancerName);
+
+function certificates(spec: ClusterSpec): readonly DesiredResource[] {
+  const authority = resourceAddress("haplan_ca", spec.name);
+  const issued = (name: string, profile: "member" | "client", subjectAltNames: readonly string[]): DesiredResource =>
+    resource(
+      "haplan_certificate",
+      name,
+      { profile, commonName: name, subjectAltNames },
+      { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"], dependsOn: [authority] },
+    );
+  return [
+    resource(
+      "haplan_ca",
+      spec.name,
+      { commonName: `${spec.name} haplan CA` },
+      { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"] },
+    ),
+    ...spec.controlPlane.masters.map((master) =>
+      issued(master.name, "member", memberNames(spec, master.name, master.address)),
+    ),
+    issued(loadBalancerName, "client", [loadBalancerName]),
+    ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
+    issued(adminCertificateName, "client", [adminCertificateName]),
+  ];
+}
+
+/** Clients reach a master by its own address, through the load balancer, or on the host itself. */
+function memberNames(spec: ClusterSpec, name: string, address: string): readonly string[] {
+  return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address])].sort();
+}
+
+function machines(spec: ClusterSpec): readonly DesiredResource[] {
+  const machine = (name: string, address: string, zone: string | null, role: string): DesiredResource =>
+    resource("haplan_machine", name, { address, zone, role }, { unknown: ["generation"], replacedBy: ["address"] });
+  return [
+    ...spec.controlPlane.masters.map((master) => machine(master.name, master.address, master.zone, "master")),
+    machine(loadBalancerName, spec.loadBalancer.address, null, "loadBalancer"),
+    ...spec.workers.map((worker) => machine(worker.name, worker.address, worker.zone, "worker")),
+  ];
+}
+
+function masterResources(spec: ClusterSpec, name: string): readonly DesiredResource[] {
+  const master = spec.controlPlane.masters.find((candidate) => candidate.name === name)!;
+  const urls = { clientUrl: clientUrl(spec, master), peerUrl: peerUrl(spec, master) };
+  const agent = resourceAddress("haplan_agent", name);
+  const certificate = resourceAddress("haplan_certificate", name);
+  return [
+    resource(
+      "haplan_agent",
+      name,
+      { engine: spec.controlPlane.engine, ...urls, configDigest: agentConfigDigest(spec, name) },
+      {
+        unknown: ["pid", "definitionDigest"],
+        dependsOn: [resourceAddress("haplan_machine", name), ...(spec.controlPlane.tls.enabled ? [certificate] : [])],
+      },
+    ),
+    resource(
+      "haplan_raft_member",
+      name,
+      { ...urls, role: "voter" },
+      { unknown: ["memberId"], replacedBy: ["peerUrl"], dependsOn: [agent] },
+    ),
+  ];
+}
+
+function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
+  const { type, address, ports } = spec.loadBalancer;
+  const masters = spec.controlPlane.masters.map((master) => master.name);
+  return [
+    resource(
+      "haplan_load_balancer",
+      loadBalancerName,
+      {
+        type,
+        address,
+        ports,
+        endpoint: clusterEndpoint(spec),
+        configDigest: loadBalancerConfigDigest(spec, masters),
+      },
+      {
+        unknown: ["pid", "definitionDigest"],
+        dependsOn: [resourceAddress("haplan_machine", loadBalancerName)],
+      },
+    ),
+    ...spec.controlPlane.masters.map((master) =>
+      resource(
+        "haplan_lb_backend",
+        master.name,
+        { target: hostPort(master.address, spec.controlPlane.clientPort) },
+        { dependsOn: [loadBalancerAddress, resourceAddress("haplan_raft_member", master.name)] },
+      ),
+    ),
+  ];
+}

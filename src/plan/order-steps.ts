@@ -1,0 +1,32 @@
+/**
+ * Brings steps into an order in which each comes after what it waits for. Among those that are free to go, the one that
+ * was planned first goes first, so that equal plans are equal to the byte.
+ */
+import { assert } from "../base/assert.ts";
+import type { Step } from "./step.ts";
+
+export function orderSteps(steps: readonly Step[]): readonly Step[] {
+  const index = new Map(steps.map((step, position) => [step.id, position]));
+  assert(index.size === steps.length, "step ids are unique");
+  const waitsFor = steps.map((step) => step.after.length);
+  const dependents: number[][] = steps.map(() => []);
+  for (const [position, step] of steps.entries()) {
+    for (const id of step.after) {
+      const dependency = index.get(id);
+      assert(dependency !== undefined, `step ${step.id} waits for a step of the plan, not for ${id}`);
+      dependents[dependency]!.push(position);
+    }
+  }
+  const free = steps.map((_, position) => position).filter((position) => waitsFor[position] === 0);
+  const ordered: Step[] = [];
+  while (free.length > 0) {
+    const position = free.splice(free.indexOf(Math.min(...free)), 1)[0]!;
+    ordered.push(steps[position]!);
+    for (const dependent of dependents[position]!) {
+      waitsFor[dependent]! -= 1;
+      if (waitsFor[dependent] === 0) free.push(dependent);
+    }
+  }
+  assert(ordered.length === steps.length, "no steps wait for each other in a circle");
+  return ordered;
+}

@@ -1,0 +1,75 @@
+/**
+ * What rules write into while a plan is made: steps with what they wait for, verdicts on resources, drift, refusals.
+ * Membership steps form one serial chain, whatever the parallelism: `chain` appends to it.
+ */
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { ChangeAction } from "./plan.ts";
+import type { Attributes, ResourceAddress } from "./resource.ts";
+import type { Step, StepAction } from "./step.ts";
+import { stepId, stepTitle } from "./step-name.ts";
+
+export type Verdict = {
+  readonly action: ChangeAction;
+  readonly reason: string | null;
+  /** Attributes that cannot be changed in place. */
+  readonly forces?: readonly string[];
+};
+
+export type DriftNote = {
+  readonly address: ResourceAddress;
+  readonly action: "update" | "delete";
+  readonly reason: string;
+  readonly before: Attributes;
+  readonly after: Attributes | null;
+};
+
+export class PlanDraft {
+  readonly steps: Step[] = [];
+  readonly verdicts: Map<ResourceAddress, Verdict> = new Map();
+  readonly drift: DriftNote[] = [];
+  readonly refusals: Diagnostic[] = [];
+  readonly warnings: Diagnostic[] = [];
+  /** Facts that are known although the spec does not say them: ids of members that were found. */
+  readonly facts: Map<ResourceAddress, Attributes> = new Map();
+  private readonly ids = new Set<string>();
+  private lastOfChain: string | null = null;
+
+  /** Adds a step and returns its id. Names in `after` that no step has are ignored: their work is done already. */
+  add(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
+    const wanted = stepId(action);
+    let id = wanted;
+    for (let copy = 2; this.ids.has(id); copy += 1) id = `${wanted}~${copy}`;
+    const known = after.filter((name): name is string => name !== null && this.ids.has(name));
+    this.ids.add(id);
+    this.steps.push({ id, title: stepTitle(action), action, addresses, after: [...new Set(known)] });
+    return id;
+  }
+
+  /** Adds a step behind the last one of the membership chain. */
+  chain(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
+    this.lastOfChain = this.add(action, addresses, [this.lastOfChain, ...after]);
+    return this.lastOfChain;
+  }
+
+  /** Id of the membership chain's last step so far. */
+  get chainEnd(): string | null {
+    return this.lastOfChain;
+  }
+
+  judge(
+    address: ResourceAddress,
+    action: ChangeAction,
+    reason: string | null = null,
+    forces?: readonly string[],
+  ): void {
+    this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
+  }
+
+  refuse(code: string, summary: string, detail: string, address?: string): void {
+    this.refusals.push({ severity: "error", code, summary, detail, ...(address === undefined ? {} : { address }) });
+  }
+
+  warn(code: string, summary: string, detail: string): void {
+    this.warnings.push({ severity: "warning", code, summary, detail });
+  }
+}

@@ -1,0 +1,17 @@
+/** All that a plan depends on: the planner is a function of this and of nothing else. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import type { State } from "./state.ts";
+
+export type PlannerInput = {
+  readonly spec: ClusterSpec;
+  /** SHA-256 over the spec's text or canonical form; part of what a saved plan is bound to. */
+  readonly specDigest: string;
+  /** Null when there is none: nothing was ever made, or it was lost. */
+  readonly state: State | null;
+  readonly observed: ObservedCluster;
+  readonly mode: "apply" | "destroy";
+  readonly haplanVersion: string;
+  /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) of masters to replace although nothing asks for it. */
+  readonly replace?: readonly string[];
+};

@@ -1,0 +1,111 @@
+/**
+ * (spec, state, observed world) → plan. The rules are called one after the other, in the order in which their steps
+ * depend on each other; each writes steps and verdicts into the draft. What the guard does not let through is no plan.
+ */
+
+import { canonicalDigest } from "../base/canonical-json.ts";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+import { orderSteps } from "./order-steps.ts";
+import type { Plan, PlanBinding } from "./plan.ts";
+import { PlanDraft } from "./plan-draft.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import { guardQuorum } from "./quorum-guard.ts";
+import { modelOf } from "./quorum-model.ts";
+import { resourceAddress } from "./resource.ts";
+import { driftChanges, resourceChanges } from "./resource-changes.ts";
+import { planCertificates } from "./rules/authority.ts";
+import { planDestroy } from "./rules/destroy.ts";
+import { planFirstStart } from "./rules/first-start.ts";
+import { planLeftovers } from "./rules/leftovers.ts";
+import { planLoadBalancer } from "./rules/load-balancer.ts";
+import { mastersOutlook, noteDrift } from "./rules/masters.ts";
+import { planMembership } from "./rules/membership.ts";
+import { checkPlannable, checkPreconditions } from "./rules/preconditions.ts";
+import { planRollingUpdates } from "./rules/rolling-update.ts";
+import { planWorkers } from "./rules/workers.ts";
+import { readWorld, type World } from "./world.ts";
+
+export type PlanResult =
+  | { readonly plan: Plan; readonly refusal?: never }
+  | { readonly plan?: never; readonly refusal: readonly Diagnostic[] };
+
+/** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
+export function planChanges(input: PlannerInput): PlanResult {
+  const world = readWorld(input.spec, input.state, input.observed);
+  const draft = new PlanDraft();
+  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
+  checkPreconditions(input, desired, world, draft);
+  if (draft.refusals.length > 0) return { refusal: draft.refusals };
+
+  if (input.mode === "destroy") planDestroy(input, world, draft);
+  else planApply(input, desired, world, draft);
+
+  const steps = orderSteps(draft.steps);
+  checkPlannable(input, steps, draft);
+  const guard = guardQuorum(modelOf(world), steps, input.mode === "destroy");
+  if (guard.refusal !== null) draft.refusals.push(guard.refusal);
+  if (draft.refusals.length > 0) return { refusal: draft.refusals };
+
+  const plan: Omit<Plan, "id"> = {
+    formatVersion: 1,
+    mode: input.mode,
+    spec: input.spec,
+    binding: bindingOf(input, world),
+    changes: resourceChanges(desired, world, draft),
+    drift: driftChanges(draft.drift),
+    steps,
+    timeline: guard.timeline,
+    warnings: draft.warnings,
+  };
+  return { plan: { ...plan, id: canonicalDigest(plan) } };
+}
+
+function planApply(input: PlannerInput, desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+  const certificates = planCertificates(input, desired, world, draft);
+  let drainedTo: readonly string[] | null = null;
+  if (world.phase !== "formed") {
+    planFirstStart(input, desired, world, certificates, draft);
+  } else {
+    for (const member of world.members) {
+      if (member.id === "") continue;
+      draft.facts.set(resourceAddress("haplan_raft_member", member.name), { memberId: member.id });
+    }
+    const outlook = mastersOutlook(input, desired, world);
+    noteDrift(outlook, world, draft);
+    const membership = planMembership(input, desired, world, outlook, certificates, draft);
+    drainedTo = membership.drainedTo;
+    planRollingUpdates(input, desired, world, outlook, certificates, membership, draft);
+  }
+  const loadBalancer = planLoadBalancer(input, desired, world, certificates, drainedTo, draft);
+  planWorkers(desired, world, certificates, loadBalancer, draft);
+  planLeftovers(input, desired, world, draft);
+}
+
+/** What a plan made from this input is bound to; also computed anew from the present to see whether it has moved. */
+export function bindingOf(input: PlannerInput, world: World): PlanBinding {
+  const { membership } = input.observed;
+  const ids = (learner: boolean): readonly string[] =>
+    (membership?.members ?? [])
+      .filter((member) => member.learner === learner)
+      .map((member) => member.id)
+      .sort();
+  return {
+    specDigest: input.specDigest,
+    stateLineage: world.lineage,
+    stateSerial: input.state?.serial ?? 0,
+    haplanVersion: input.haplanVersion,
+    membership:
+      membership === null ? null : { clusterId: membership.clusterId, voters: ids(false), learners: ids(true) },
+  };
+}
+
+/** The binding that a plan of this input would have, without planning. */
+export function presentBinding(input: PlannerInput): PlanBinding {
+  return bindingOf(input, readWorld(input.spec, input.state, input.observed));
+}
+
+/** True when applying the plan would do anything; what `-detailed-exitcode` tells. */
+export function planHasChanges(plan: Plan): boolean {
+  return plan.steps.length > 0;
+}

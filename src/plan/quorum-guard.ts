@@ -1,0 +1,113 @@
+/**
+ * Walks a plan's steps through the model and refuses every order that could lose the quorum: after a step or while it
+ * is under way. Also where the quorum timeline comes from. The guard knows nothing of how plans are made.
+ */
+import { assert } from "../base/assert.ts";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { QuorumRow } from "./plan.ts";
+import { canLose, majority, type QuorumModel, quorumRow, simulateStep } from "./quorum-model.ts";
+import type { Step, StepAction } from "./step.ts";
+
+export type GuardResult = {
+  readonly timeline: readonly QuorumRow[];
+  /** The first step that must not be taken; null when all of them may. */
+  readonly refusal: Diagnostic | null;
+};
+
+/** `destroying` turns refusals off: losing the quorum is then what was asked for. */
+export function guardQuorum(start: QuorumModel, steps: readonly Step[], destroying: boolean): GuardResult {
+  const timeline: QuorumRow[] = [quorumRow(start, null, "now")];
+  let model = start;
+  for (const [position, step] of steps.entries()) {
+    const { during, after } = simulateStep(model, step.action);
+    if (!destroying) {
+      const refusal = judge(model, during, after, step, position);
+      if (refusal !== null) return { timeline, refusal };
+    }
+    if (touchesQuorum(step.action)) {
+      if (during.votersOutgoing.length > 0) timeline.push(quorumRow(during, position, `${step.title} (joint)`));
+      timeline.push(quorumRow(after, position, step.title));
+    }
+    model = after;
+  }
+  return { timeline, refusal: null };
+}
+
+/** Steps that change who votes or who is up; only these are shown in the timeline and gated during apply. */
+export function touchesQuorum(action: StepAction): boolean {
+  switch (action.kind) {
+    case "startAgent":
+    case "updateAgent":
+    case "restartAgent":
+    case "stopAgent":
+    case "awaitQuorum":
+    case "awaitCatchUp":
+    case "addLearner":
+    case "changeVoters":
+    case "removeMember":
+    case "moveLeader":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Steps that a quorum has to decide. */
+export function needsQuorum(action: StepAction): boolean {
+  return (
+    action.kind === "addLearner" ||
+    action.kind === "changeVoters" ||
+    action.kind === "removeMember" ||
+    action.kind === "moveLeader"
+  );
+}
+
+function judge(
+  before: QuorumModel,
+  during: QuorumModel,
+  after: QuorumModel,
+  step: Step,
+  position: number,
+): Diagnostic | null {
+  const number = position + 1;
+  const { action } = step;
+  if (action.kind === "changeVoters") {
+    assert(action.to.length > 0, "a change of voters leaves some");
+    if (action.to.length % 2 === 0) {
+      return refusal(
+        "plan/even-voters",
+        `Step ${number} (${step.title}) would leave ${action.to.length} voters, an even number`,
+        "An even number tolerates no more failures than one less and can be cut in halves. Ask for 3, 5 or 7 masters.",
+      );
+    }
+  }
+  const working = canLose(before) !== null;
+  if (!working && needsQuorum(action)) {
+    return refusal(
+      "plan/no-quorum",
+      `Step ${number} (${step.title}) needs a quorum, and there would be none: ${census(before)}`,
+      "Bring members back first: start the ones that are down, or apply the spec that still lists them, then change the membership.",
+    );
+  }
+  if (working && (canLose(during) === null || canLose(after) === null)) {
+    const worst = canLose(during) === null ? during : after;
+    return refusal(
+      "plan/quorum-at-risk",
+      `Step ${number} (${step.title}) would lose the quorum: ${census(worst)}`,
+      "Bring the members that are down back first, or ask for less at once, so that a majority stays up at every step.",
+    );
+  }
+  return null;
+}
+
+function census(model: QuorumModel): string {
+  const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
+  const half = (voters: readonly string[]): string =>
+    `${voters.filter((key) => up.has(key)).length} healthy of ${voters.length} voters, ${majority(voters.length)} needed`;
+  if (model.votersOutgoing.length === 0) return half(model.voters);
+  return `${half(model.votersOutgoing)} before the change; ${half(model.voters)} after it`;
+}
+
+function refusal(code: string, summary: string, detail: string): Diagnostic {
+  return { severity: "error", code, summary, detail };
+}

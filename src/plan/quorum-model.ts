@@ -1,0 +1,138 @@
+/**
+ * What each step does to the quorum, as a model small enough to be checked over every combination. A member is a voter
+ * of the incoming half, of the outgoing half, both, or neither; it is up or down. Pessimistic where it can be: a member
+ * is up only after a step that waits for it.
+ */
+import type { QuorumRow } from "./plan.ts";
+import type { MemberRef, StepAction } from "./step.ts";
+import type { World } from "./world.ts";
+
+export type ModelMember = { readonly key: string; readonly name: string; readonly up: boolean };
+
+export type QuorumModel = {
+  readonly members: readonly ModelMember[];
+  readonly voters: readonly string[];
+  /** Empty unless joint. */
+  readonly votersOutgoing: readonly string[];
+};
+
+export const emptyModel: QuorumModel = { members: [], voters: [], votersOutgoing: [] };
+
+/** Id of a known member; members that the plan adds are keyed by name. */
+export function memberKey(member: MemberRef): string {
+  return member.memberId === null || member.memberId === "" ? `new:${member.name}` : member.memberId;
+}
+
+export function modelOf(world: World): QuorumModel {
+  const facts = world.phase === "formed" ? world.members : [];
+  const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
+  return {
+    // Without a leader nobody passes a linearizable read; who answers at all is up and lacks only the others.
+    members: facts.map((fact) => ({
+      key: key(fact),
+      name: fact.name,
+      up: world.hasLeader ? fact.healthy : fact.answers,
+    })),
+    voters: facts.filter((fact) => fact.voter).map(key),
+    votersOutgoing: world.votersOutgoing,
+  };
+}
+
+/** The model while a step is under way (a restarting agent is down, a joint change counts both halves) and after it. */
+export function simulateStep(model: QuorumModel, action: StepAction): { during: QuorumModel; after: QuorumModel } {
+  switch (action.kind) {
+    case "startAgent": {
+      if (action.join.clusterState === "existing") return still(model);
+      const fresh = model.members.some((member) => member.name === action.member)
+        ? model
+        : withMember(model, { key: `new:${action.member}`, name: action.member, up: false }, true);
+      return still(fresh);
+    }
+    case "restartAgent":
+    case "updateAgent":
+      return still(setUp(model, [action.member], false));
+    case "stopAgent":
+      return still(setUp(model, [action.member], false));
+    case "destroyMachine":
+      return still(setUp(model, [action.machine], false));
+    case "awaitQuorum":
+      return { during: model, after: setUp(model, action.members, true) };
+    case "awaitCatchUp":
+      return { during: model, after: setUp(model, [action.member], true, nonVoter(model)) };
+    case "addLearner":
+      return still(withMember(model, { key: `new:${action.member}`, name: action.member, up: false }, false));
+    case "changeVoters": {
+      const to = action.to.map(memberKey);
+      return {
+        during: { ...model, voters: to, votersOutgoing: action.from.map(memberKey) },
+        after: { ...model, voters: to, votersOutgoing: [] },
+      };
+    }
+    case "removeMember":
+      return still({ ...model, members: model.members.filter((member) => member.key !== action.memberId) });
+    default:
+      return still(model);
+  }
+}
+
+function still(model: QuorumModel): { during: QuorumModel; after: QuorumModel } {
+  return { during: model, after: model };
+}
+
+const nonVoter =
+  (model: QuorumModel) =>
+  (member: ModelMember): boolean =>
+    !model.voters.includes(member.key);
+
+function withMember(model: QuorumModel, member: ModelMember, voter: boolean): QuorumModel {
+  return {
+    ...model,
+    members: [...model.members, member],
+    voters: voter ? [...model.voters, member.key] : model.voters,
+  };
+}
+
+function setUp(
+  model: QuorumModel,
+  names: readonly string[],
+  up: boolean,
+  which: (member: ModelMember) => boolean = () => true,
+): QuorumModel {
+  return {
+    ...model,
+    members: model.members.map((member) => (names.includes(member.name) && which(member) ? { ...member, up } : member)),
+  };
+}
+
+export function majority(voters: number): number {
+  return Math.floor(voters / 2) + 1;
+}
+
+/** How many more voters of one half may fail; negative when it has no majority already. */
+function slack(model: QuorumModel, voters: readonly string[]): number {
+  const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
+  return voters.filter((key) => up.has(key)).length - majority(voters.length);
+}
+
+/** Tolerance of a configuration: of both halves the smaller one. Null when there is no working quorum, or no cluster. */
+export function canLose(model: QuorumModel): number | null {
+  if (model.voters.length === 0) return null;
+  const halves = [model.voters, ...(model.votersOutgoing.length > 0 ? [model.votersOutgoing] : [])];
+  const least = Math.min(...halves.map((half) => slack(model, half)));
+  return least < 0 ? null : least;
+}
+
+export function quorumRow(model: QuorumModel, afterStep: number | null, title: string): QuorumRow {
+  const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
+  const voting = new Set([...model.voters, ...model.votersOutgoing]);
+  return {
+    afterStep,
+    title,
+    voters: model.voters.length,
+    votersOutgoing: model.votersOutgoing.length,
+    learners: model.members.filter((member) => !voting.has(member.key)).length,
+    healthyVoters: model.voters.filter((key) => up.has(key)).length,
+    quorum: majority(model.voters.length),
+    canLose: canLose(model),
+  };
+}

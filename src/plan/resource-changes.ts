@@ -1,0 +1,113 @@
+/** Verdicts, spec and state put side by side: the list of changes that a plan shows and a program reads. */
+import { canonicalJson } from "../base/canonical-json.ts";
+import type { DesiredResource } from "./desired-resources.ts";
+import type { ResourceChange } from "./plan.ts";
+import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
+import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
+import type { StateResource } from "./state.ts";
+import type { World } from "./world.ts";
+
+export function resourceChanges(
+  desired: readonly DesiredResource[],
+  world: World,
+  draft: PlanDraft,
+): readonly ResourceChange[] {
+  const wanted = new Set(desired.map((resource) => resource.address));
+  const changes = desired.map((resource) =>
+    change(resource, world.resources.get(resource.address), draft.verdicts.get(resource.address), draft),
+  );
+  const leaving = [...draft.verdicts.entries()]
+    .filter(([address]) => !wanted.has(address))
+    .map(([address, verdict]) => deletion(address, world.resources.get(address), verdict));
+  return [...changes, ...leaving];
+}
+
+function change(
+  resource: DesiredResource,
+  known: StateResource | undefined,
+  verdict: Verdict = { action: "noop", reason: null },
+  draft: PlanDraft,
+): ResourceChange {
+  const facts = draft.facts.get(resource.address) ?? {};
+  const before = known === undefined ? null : visible(known);
+  const replaced = verdict.action === "deleteThenCreate" || verdict.action === "createThenDelete";
+  const fresh = before === null || replaced || verdict.action === "create";
+  // What is changed in place keeps what was known of it, except what changing it makes new.
+  const remade = new Set(verdict.action === "update" ? remadeByUpdate(resource.type) : []);
+  const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
+  const after = { ...kept, ...(replaced || verdict.action === "create" ? {} : facts), ...resource.attributes };
+  return {
+    address: resource.address,
+    type: resource.type,
+    name: resource.name,
+    action: verdict.action,
+    reason: verdict.reason,
+    before,
+    after,
+    unknownAfter:
+      verdict.action === "noop"
+        ? []
+        : resource.unknown.filter((name) => after[name as keyof typeof after] === undefined),
+    sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
+    forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
+  };
+}
+
+function remadeByUpdate(type: ResourceType): readonly string[] {
+  switch (type) {
+    case "haplan_certificate":
+      return ["fingerprint", "notAfter"];
+    case "haplan_agent":
+    case "haplan_load_balancer":
+    case "haplan_worker":
+      return ["pid", "definitionDigest"];
+    default:
+      return [];
+  }
+}
+
+function differing(resource: DesiredResource, before: Attributes): readonly string[] {
+  return resource.replacedBy.filter(
+    (name) => canonicalJson(before[name] ?? null) !== canonicalJson(resource.attributes[name] ?? null),
+  );
+}
+
+/** Attributes whose values are secret stay out of plans altogether; only their names are in `sensitive`. */
+function visible(known: StateResource): Attributes {
+  const hidden = new Set(known.sensitive);
+  return Object.fromEntries(Object.entries(known.attributes).filter(([name]) => !hidden.has(name)));
+}
+
+function deletion(address: ResourceAddress, known: StateResource | undefined, verdict: Verdict): ResourceChange {
+  const dot = address.indexOf(".");
+  return {
+    address,
+    type: address.slice(0, dot) as ResourceType,
+    name: address.slice(dot + 1),
+    action: verdict.action,
+    reason: verdict.reason,
+    before: known === undefined ? {} : visible(known),
+    after: null,
+    unknownAfter: [],
+    sensitive: known?.sensitive ?? [],
+    forcesReplacement: [],
+  };
+}
+
+export function driftChanges(drift: readonly DriftNote[]): readonly ResourceChange[] {
+  return drift.map((note) => {
+    const dot = note.address.indexOf(".");
+    return {
+      address: note.address,
+      type: note.address.slice(0, dot) as ResourceType,
+      name: note.address.slice(dot + 1),
+      action: note.action,
+      reason: note.reason,
+      before: note.before,
+      after: note.after,
+      unknownAfter: [],
+      sensitive: [],
+      forcesReplacement: [],
+    };
+  });
+}

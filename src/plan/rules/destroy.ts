@@ -1,0 +1,47 @@
+/** The end of a cluster: everything in the reverse order in which it was made; machines take along what is on them. */
+import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
+import { unitOf, type World } from "../world.ts";
+import { machineAddress } from "./machines.ts";
+import { agentRuns } from "./masters.ts";
+
+export function planDestroy({ observed }: PlannerInput, world: World, draft: PlanDraft): void {
+  const of = (...types: ResourceType[]): ResourceAddress[] =>
+    [...world.resources.values()]
+      .filter((resource) => types.includes(resource.type))
+      .map((resource) => resource.address);
+  const machines = [...world.machines.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const stops = new Map<string, string>();
+  const drop = (addresses: readonly ResourceAddress[]): readonly ResourceAddress[] => {
+    for (const address of addresses) draft.judge(address, "delete");
+    return addresses;
+  };
+  for (const { name } of machines.filter((machine) => unitOf(machine, workerUnitName) !== undefined)) {
+    const worker = drop([resourceAddress("haplan_worker", name)]);
+    stops.set(name, draft.add({ kind: "stopWorker", worker: name }, worker));
+  }
+  const workers = [...stops.values()];
+  for (const { name } of machines.filter((machine) => unitOf(machine, loadBalancerUnitName) !== undefined)) {
+    const served = drop([resourceAddress("haplan_load_balancer", name), ...of("haplan_lb_backend")]);
+    stops.set(name, draft.add({ kind: "stopLoadBalancer" }, served, workers));
+  }
+  const clients = [...stops.values()];
+  for (const { name } of machines.filter((machine) => agentRuns(world, machine.name) || machine.hasData)) {
+    const addresses = drop([resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name)]);
+    stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, clients));
+  }
+  const destroyed = machines.map(({ name }) =>
+    draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
+  );
+  const certificates = [
+    ...observed.certificates.map((certificate) => resourceAddress("haplan_certificate", certificate.name)),
+    ...of("haplan_ca", "haplan_certificate"),
+  ];
+  if (observed.authority !== null || certificates.length > 0) {
+    draft.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
+  }
+  const gone = [...world.resources.keys()].filter((address) => !draft.verdicts.has(address));
+  if (gone.length > 0) draft.add({ kind: "recordState" }, drop(gone), destroyed);
+}

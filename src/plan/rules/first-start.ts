@@ -1,0 +1,49 @@
+/** A cluster's first start: all members at once with the same `--initial-cluster`, then one wait for their quorum. */
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { resourceAddress } from "../resource.ts";
+import type { JoinFacts } from "../step.ts";
+import { unitOf, type World } from "../world.ts";
+import { planMachine } from "./machines.ts";
+
+export function planFirstStart(
+  { spec }: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): void {
+  const members = desired.filter((resource) => resource.type === "haplan_raft_member");
+  const join: JoinFacts = {
+    clusterState: "new",
+    initialCluster: members.map((member) => ({ name: member.name, peerUrl: String(member.attributes["peerUrl"]) })),
+  };
+  const machines = new Map<string, string | null>();
+  for (const resource of desired) {
+    if (resource.type !== "haplan_machine" || resource.attributes["role"] !== "master") continue;
+    machines.set(
+      resource.name,
+      planMachine(resource, world, draft, () => null),
+    );
+  }
+  const started = members.map(({ name }) => {
+    const address = resourceAddress("haplan_agent", name);
+    const known = world.resources.has(address);
+    const running = unitOf(world.machines.get(name), agentUnitName)?.running === true;
+    if (known && running && !certificates.has(name)) return null;
+    draft.judge(address, known ? "update" : "create", known ? "its process is gone" : null);
+    return draft.add(
+      { kind: "startAgent", member: name, join },
+      [address],
+      [machines.get(name) ?? null, certificates.get(name) ?? null],
+    );
+  });
+  for (const member of members) draft.judge(member.address, "create");
+  draft.chain(
+    { kind: "awaitQuorum", members: spec.controlPlane.masters.map((master) => master.name) },
+    members.map((member) => member.address),
+    [...started, certificates.get("admin") ?? null],
+  );
+}

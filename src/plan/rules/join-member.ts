@@ -1,0 +1,130 @@
+/** One newcomer from machine to caught-up learner. Until its votes count, all of this can be undone. */
+import { peerUrl } from "../../units/addresses.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { type Json, resourceAddress } from "../resource.ts";
+import type { JoinFacts, MemberRef } from "../step.ts";
+import { generationOf, type World } from "../world.ts";
+import { createMachine, machineAddress } from "./machines.ts";
+import { agentRuns, type JoiningMaster, type MastersOutlook } from "./masters.ts";
+
+export type Join = {
+  readonly ref: MemberRef;
+  /** Id of the step after which it has caught up. */
+  readonly ready: string;
+};
+
+export function joinMember(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  master: JoiningMaster,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): Join {
+  const { name } = master;
+  const machine = prepareMachine(desired, world, master, draft);
+  const member = resourceAddress("haplan_raft_member", name);
+  const agent = resourceAddress("haplan_agent", name);
+  draft.judge(member, master.replaces === null ? "create" : "createThenDelete", master.reason);
+  draft.judge(agent, agentVerdict(world, master), master.reason);
+  const resource = desired.find((candidate) => candidate.address === member)!;
+  let added: string | null = null;
+  if (master.learner === null) {
+    const url = String(resource.attributes["peerUrl"]);
+    added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
+  }
+  const join = joinFacts(input, outlook, name);
+  let running: string | null = added;
+  if (master.learner === null || !agentRuns(world, name) || !master.learner.answers) {
+    const kind = master.learner !== null && agentRuns(world, name) ? "restartAgent" : "startAgent";
+    running = draft.add({ kind, member: name, join }, [agent], [machine, added, certificates.get(name) ?? null]);
+  } else {
+    draft.judge(agent, "noop", master.reason);
+  }
+  const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
+  const ready = draft.add({ kind: "awaitCatchUp", member: name, maxLagEntries }, [member], [running, draft.chainEnd]);
+  return { ref: { name, memberId: master.learner?.id ?? null }, ready };
+}
+
+function agentVerdict(world: World, master: JoiningMaster): "create" | "update" | "deleteThenCreate" {
+  if (master.learner !== null && world.resources.has(resourceAddress("haplan_agent", master.name))) return "update";
+  return master.replaces !== null && world.machines.has(master.name) ? "deleteThenCreate" : "create";
+}
+
+/**
+ * A member never starts on what another left behind: a machine that may hold or have held another member's data is
+ * made anew, with the next generation. One that an interrupted apply made just now is used.
+ */
+function prepareMachine(
+  desired: readonly DesiredResource[],
+  world: World,
+  master: JoiningMaster,
+  draft: PlanDraft,
+): string | null {
+  const address = machineAddress(master.name);
+  const resource = desired.find((candidate) => candidate.address === address)!;
+  const found = world.machines.get(master.name);
+  const next = createMachine(resource, generationOf(world, master.name) + 1);
+  if (found === undefined) {
+    draft.judge(address, "create", world.resources.has(address) ? "it is gone" : null);
+    return draft.add(next, [address]);
+  }
+  const memberGeneration = world.resources.get(resourceAddress("haplan_raft_member", master.name))?.generation ?? 0;
+  const untouched = !found.hasData && found.generation > memberGeneration && world.resources.size > 0;
+  const rightPlace = found.address === resource.attributes["address"];
+  if (rightPlace && (master.learner !== null || untouched)) return null;
+  const forces = rightPlace ? undefined : ["address"];
+  draft.judge(address, "deleteThenCreate", master.reason ?? "it holds what an earlier member left", forces);
+  const destroyed = draft.add({ kind: "destroyMachine", machine: master.name }, [address], [draft.chainEnd]);
+  return draft.add(next, [address], [destroyed]);
+}
+
+/** The members it will find, itself included. A replaced voter is left out: it has the same name and will not answer. */
+function joinFacts(input: PlannerInput, outlook: MastersOutlook, name: string): JoinFacts {
+  const joined = outlook.joining.map((master) => master.name);
+  const before = joined.slice(0, joined.indexOf(name) + 1);
+  const spec = input.spec;
+  const url = (master: string): string =>
+    peerUrl(spec, spec.controlPlane.masters.find((candidate) => candidate.name === master)!);
+  return {
+    clusterState: "existing",
+    initialCluster: [
+      ...outlook.kept.map((master) => ({ name: master.name, peerUrl: master.voter.peerUrl || url(master.name) })),
+      ...outlook.leaving.map((member) => ({ name: member.name, peerUrl: member.peerUrl })),
+      ...before.map((master) => ({ name: master, peerUrl: url(master) })),
+    ].filter((member) => member.name !== ""),
+  };
+}
+
+/** The same once all who join or leave have done so: every master of the spec is a member. */
+export function joinedFacts(input: PlannerInput, outlook: MastersOutlook, name: string): JoinFacts {
+  const { spec } = input;
+  const known = new Map(outlook.kept.map((master) => [master.name, master.voter.peerUrl]));
+  return {
+    clusterState: "existing",
+    initialCluster: spec.controlPlane.masters.map((master) => ({
+      name: master.name,
+      peerUrl: (master.name !== name && known.get(master.name)) || peerUrl(spec, master),
+    })),
+  };
+}
+
+/** What an agent was started with, as the state remembers it, so that its unit stays the same; else the spec's masters. */
+export function knownJoin(input: PlannerInput, world: World, name: string): JoinFacts {
+  const join = world.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
+  if (isJoinFacts(join)) return join;
+  return {
+    clusterState: "existing",
+    initialCluster: input.spec.controlPlane.masters.map((master) => ({
+      name: master.name,
+      peerUrl: peerUrl(input.spec, master),
+    })),
+  };
+}
+
+function isJoinFacts(value: Json | undefined): value is JoinFacts & Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
+}

@@ -1,0 +1,108 @@
+/** The load balancer and its backends: started once the control plane has its quorum, told of every change of masters. */
+
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import { unitOf, type World } from "../world.ts";
+import { machineAddress, planMachine } from "./machines.ts";
+
+/** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
+export function planLoadBalancer(
+  { spec, observed }: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  drainedTo: readonly string[] | null,
+  draft: PlanDraft,
+): string | null {
+  const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
+  const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
+  const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
+  const stop = (): string => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress]);
+  const made = planMachine(machine, world, draft, stop);
+  const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
+  const known = world.resources.get(loadBalancerAddress)?.attributes;
+  const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
+  const after = [made, certificates.get(loadBalancerName) ?? null, draft.chainEnd];
+
+  if (unit === undefined || made !== null) {
+    const gone = known === undefined ? null : "it is gone";
+    draft.judge(loadBalancerAddress, unit === undefined ? "create" : "deleteThenCreate", gone);
+    for (const backend of backends) draft.judge(backend.address, "create");
+    return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), after);
+  }
+  const changed = judgeBackends(
+    backends,
+    observed.backends.map((backend) => backend.name),
+    world,
+    draft,
+  );
+  const reason = whyUpdate(resource, unit, known, certificates);
+  if (!unit.running) {
+    draft.judge(loadBalancerAddress, "update", "dead: its process is gone");
+    draft.drift.push({
+      address: loadBalancerAddress,
+      action: "update",
+      reason: "its process is gone",
+      before: { status: "running" },
+      after: { status: "stopped" },
+    });
+    return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+  }
+  if (reason === null && changed.length === 0 && (drainedTo === null || drainedTo.join() === wanted.join()))
+    return null;
+  draft.judge(loadBalancerAddress, "update", reason ?? "its masters have changed");
+  return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+}
+
+function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAddress[] {
+  return [loadBalancerAddress, ...backends.map((backend) => backend.address)];
+}
+
+function whyUpdate(
+  resource: DesiredResource,
+  unit: { readonly definitionDigest: string },
+  known: Readonly<Record<string, unknown>> | undefined,
+  certificates: ReadonlyMap<string, string>,
+): string | null {
+  if (certificates.has(loadBalancerName)) return "its certificate is issued anew";
+  if (known === undefined) return null;
+  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
+  const recorded = known["definitionDigest"];
+  if (typeof recorded === "string" && recorded !== unit.definitionDigest)
+    return "its files were changed outside of haplan";
+  return null;
+}
+
+/** Judges each backend by what the load balancer serves; returns the addresses that change. */
+function judgeBackends(
+  backends: readonly DesiredResource[],
+  served: readonly string[],
+  world: World,
+  draft: PlanDraft,
+): readonly ResourceAddress[] {
+  const changed: ResourceAddress[] = [];
+  for (const backend of backends) {
+    const known = world.resources.get(backend.address);
+    const retargeted = known !== undefined && known.attributes["target"] !== backend.attributes["target"];
+    if (served.includes(backend.name) && !retargeted) continue;
+    draft.judge(backend.address, retargeted ? "update" : "create");
+    changed.push(backend.address);
+  }
+  const wanted = new Set(backends.map((backend) => backend.name));
+  for (const name of served) {
+    if (wanted.has(name)) continue;
+    const address = resourceAddress("haplan_lb_backend", name);
+    draft.judge(address, "delete", "its master leaves");
+    changed.push(address);
+  }
+  return changed;
+}
+
+/** Whether any master's agent is there, and so something for a load balancer to serve. */
+export function hasAgents(world: World): boolean {
+  return [...world.machines.values()].some((machine) => unitOf(machine, agentUnitName) !== undefined);
+}

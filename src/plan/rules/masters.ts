@@ -1,0 +1,145 @@
+/**
+ * What is to become of each master of a formed cluster: kept (and restarted, if it is down), joined (new, or in place
+ * of one that cannot come back), rebuilt (healthy, but to stand elsewhere), or led out. The other rules act on this.
+ */
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { resourceAddress } from "../resource.ts";
+import { type MemberCondition, type MemberFact, memberCondition, recoverable, unitOf, type World } from "../world.ts";
+
+export type KeptMaster = {
+  readonly kind: "keep" | "rebuild";
+  readonly name: string;
+  readonly voter: MemberFact;
+  readonly condition: MemberCondition;
+};
+
+export type JoiningMaster = {
+  readonly kind: "join";
+  readonly name: string;
+  /** The voter that it takes the place of, which has the same name. */
+  readonly replaces: MemberFact | null;
+  /** Left by an interrupted apply: already a member, not yet a voter. */
+  readonly learner: MemberFact | null;
+  readonly reason: string | null;
+};
+
+export type MastersOutlook = {
+  readonly kept: readonly KeptMaster[];
+  readonly joining: readonly JoiningMaster[];
+  readonly leaving: readonly MemberFact[];
+  readonly strayLearners: readonly MemberFact[];
+};
+
+export function mastersOutlook(input: PlannerInput, desired: readonly DesiredResource[], world: World): MastersOutlook {
+  const kept: KeptMaster[] = [];
+  const joining: JoiningMaster[] = [];
+  const used = new Set<MemberFact>();
+  for (const resource of desired) {
+    if (resource.type !== "haplan_raft_member") continue;
+    const outcome = masterOutcome(input, resource, world);
+    if (outcome.kind === "join") {
+      joining.push(outcome);
+      if (outcome.replaces !== null) used.add(outcome.replaces);
+      if (outcome.learner !== null) used.add(outcome.learner);
+    } else {
+      kept.push(outcome);
+      used.add(outcome.voter);
+    }
+  }
+  const others = world.members.filter((member) => !used.has(member));
+  return {
+    kept,
+    joining,
+    leaving: others.filter((member) => member.voter),
+    strayLearners: others.filter((member) => !member.voter),
+  };
+}
+
+function masterOutcome(input: PlannerInput, resource: DesiredResource, world: World): KeptMaster | JoiningMaster {
+  const { name } = resource;
+  const own = world.members.filter((member) => member.name === name);
+  const voter = own.find((member) => member.voter) ?? null;
+  const learner = usableLearner(own, world, name);
+  if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
+  const condition = memberCondition(world, voter);
+  if (!recoverable(condition)) {
+    const reason = condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
+    return { kind: "join", name, replaces: voter, learner, reason };
+  }
+  // A learner of the same name means that replacing this voter was begun: its machine is the learner's by now.
+  if (learner !== null && condition !== "healthy") {
+    return { kind: "join", name, replaces: voter, learner, reason: "its replacement was begun" };
+  }
+  const why = whyRebuild(input, resource, voter, world);
+  if (why === null) return { kind: "keep", name, voter, condition };
+  if (condition === "healthy") return { kind: "rebuild", name, voter, condition };
+  return { kind: "join", name, replaces: voter, learner, reason: why };
+}
+
+export function whyRebuild(
+  input: PlannerInput,
+  resource: DesiredResource,
+  voter: MemberFact,
+  world: World,
+): string | null {
+  const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
+  const asked = input.replace?.some((address) => (addresses as readonly string[]).includes(address)) ?? false;
+  // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
+  if (asked) return "as requested";
+  if (voter.peerUrl !== "" && voter.peerUrl !== resource.attributes["peerUrl"]) return "its peer URL has changed";
+  const wanted = input.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
+  const found = world.machines.get(resource.name)?.address;
+  return found !== undefined && found !== wanted ? "its address has changed" : null;
+}
+
+/** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
+function usableLearner(own: readonly MemberFact[], world: World, name: string): MemberFact | null {
+  const learner = own.find((member) => !member.voter) ?? null;
+  if (learner === null) return null;
+  const machine = world.machines.get(name);
+  if (machine === undefined) return null;
+  return learner.healthy || machine.hasData || !learner.started ? learner : null;
+}
+
+/** What has moved outside of haplan since the state was written. */
+export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraft): void {
+  for (const { name, condition } of outlook.kept) {
+    if (condition !== "stopped" && condition !== "silent") continue;
+    const reason = condition === "stopped" ? "its process is gone" : "its process does not answer";
+    draft.drift.push({
+      address: resourceAddress("haplan_agent", name),
+      action: "update",
+      reason,
+      before: { status: "running" },
+      after: { status: condition === "stopped" ? "stopped" : "not answering" },
+    });
+  }
+  for (const { name, replaces, reason } of outlook.joining) {
+    if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;
+    if (recoverable(memberCondition(world, replaces))) continue;
+    const machineGone = !world.machines.has(name);
+    draft.drift.push({
+      address: resourceAddress(machineGone ? "haplan_machine" : "haplan_agent", name),
+      action: machineGone ? "delete" : "update",
+      reason: reason ?? "it is gone",
+      before: machineGone ? { status: "ready" } : { data: "present" },
+      after: machineGone ? null : { data: "gone" },
+    });
+  }
+  for (const member of outlook.leaving) {
+    if (world.resources.has(resourceAddress("haplan_raft_member", member.name)) || world.resources.size === 0) continue;
+    draft.warn(
+      "plan/unknown-voter",
+      `Voter ${member.name || member.id} is not in the state`,
+      "It was added outside of haplan and is not in the spec: this plan leads it out.",
+    );
+  }
+}
+
+/** Whether the agent's process is there. */
+export function agentRuns(world: World, name: string): boolean {
+  return unitOf(world.machines.get(name), agentUnitName)?.running === true;
+}

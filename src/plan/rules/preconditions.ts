@@ -1,0 +1,182 @@
+/** What must hold before anything is planned. All that is wrong is said at once, each with the way out. */
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { majority } from "../quorum-model.ts";
+import type { Step } from "../step.ts";
+import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
+
+export function checkPreconditions(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  draft: PlanDraft,
+): void {
+  checkIdentity(input, world, draft);
+  if (input.mode === "destroy") return;
+  checkUnchangeable(input.spec, world, draft);
+  checkFirstStart(input.spec, world, draft);
+  checkAuthority(input, world, draft);
+  checkRecoverable(world, draft);
+  checkRoles(desired, world, draft);
+  checkUnmanaged(world, draft);
+  for (const problem of input.observed.problems) {
+    draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
+  }
+}
+
+/** Nothing of another cluster, or of nobody, is ever touched. */
+function checkIdentity({ spec, state, observed }: PlannerInput, world: World, draft: PlanDraft): void {
+  if (state !== null && state.clusterName !== spec.name) {
+    draft.refuse(
+      "plan/other-cluster",
+      `The state belongs to cluster "${state.clusterName}", the spec describes "${spec.name}"`,
+      "A cluster cannot be renamed. Write the old name into metadata.name, or work in another directory.",
+    );
+  }
+  const lineages = lineagesFound(observed);
+  if (state === null && lineages.length > 1) {
+    draft.refuse(
+      "plan/several-lineages",
+      `There is no state, and the machines belong to ${lineages.length} different clusters`,
+      `Found the lineages ${lineages.join(", ")}. Restore the state file, or destroy the machines that are not wanted.`,
+    );
+    return;
+  }
+  for (const stranger of world.strangers) {
+    draft.refuse(
+      "plan/foreign-machine",
+      `Machine ${stranger.name} belongs to another cluster`,
+      `It carries the lineage ${stranger.lineage}; this cluster's is ${world.lineage}. Choose another name, or remove it with the state it was made with.`,
+      `haplan_machine.${stranger.name}`,
+    );
+  }
+  if (state === null && world.lineage !== null && world.phase === "formed") {
+    draft.warn(
+      "plan/state-rebuilt",
+      "There is no state, but machines of this cluster are there",
+      `They carry the lineage ${world.lineage} and are adopted: nothing is made a second time.`,
+    );
+  }
+}
+
+/** What mixed members could not live with: half of them would not understand the other half. */
+function checkUnchangeable(spec: ClusterSpec, world: World, draft: PlanDraft): void {
+  if (world.phase === "none") return;
+  const agents = [...world.resources.values()].filter((resource) => resource.type === "haplan_agent");
+  const otherEngine = agents.find((agent) => agent.attributes["engine"] !== spec.controlPlane.engine);
+  if (otherEngine !== undefined) {
+    const engine = String(otherEngine.attributes["engine"]);
+    draft.refuse(
+      "plan/engine-changed",
+      `A running cluster cannot change its engine from ${engine} to ${spec.controlPlane.engine}`,
+      `Their members do not speak with each other. Write "engine: ${engine}", or make a new cluster beside this one.`,
+    );
+  }
+  const scheme = spec.controlPlane.tls.enabled ? "https:" : "http:";
+  const otherScheme = world.members.find((member) => member.peerUrl !== "" && !member.peerUrl.startsWith(scheme));
+  if (otherScheme !== undefined) {
+    const enabled = !spec.controlPlane.tls.enabled;
+    draft.refuse(
+      "plan/tls-changed",
+      `TLS cannot be turned ${enabled ? "off" : "on"} while the cluster runs`,
+      `Members with and without it cannot reach each other, so that the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }", or destroy the cluster and make it anew.`,
+    );
+  }
+}
+
+/** A machine keeps its role: what it holds for one is in the way of the other. */
+function checkRoles(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+  for (const wanted of desired) {
+    if (wanted.type !== "haplan_machine") continue;
+    const role = world.resources.get(wanted.address)?.attributes["role"];
+    if (role === undefined || role === wanted.attributes["role"]) continue;
+    draft.refuse(
+      "plan/role-changed",
+      `${wanted.name} was a ${role} and is now a ${wanted.attributes["role"]}`,
+      "A machine does not change its role. Give the new one another name; the old one is removed by the same plan.",
+      wanted.address,
+    );
+  }
+}
+
+/** Members of a formed cluster that answer from machines which carry no label of ours. */
+function checkUnmanaged(world: World, draft: PlanDraft): void {
+  if (world.phase !== "formed") return;
+  for (const member of world.members) {
+    if (!member.voter || memberCondition(world, member) !== "unmanaged" || member.name === "") continue;
+    draft.warn(
+      "plan/unmanaged-member",
+      `Voter ${member.name} runs on no machine of haplan's`,
+      `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
+    );
+  }
+}
+
+/** A real etcd has no joint membership changes: more than one voter at a time would pass an even number. */
+export function checkPlannable({ spec }: PlannerInput, steps: readonly Step[], draft: PlanDraft): void {
+  if (spec.controlPlane.engine !== "etcd") return;
+  for (const { action } of steps) {
+    if (action.kind !== "changeVoters") continue;
+    const ids = new Set(action.from.map((member) => member.memberId));
+    const added = action.to.filter((member) => member.memberId === null || !ids.has(member.memberId)).length;
+    const removed = action.from.length + added - action.to.length;
+    if (added + removed === 1) continue;
+    draft.refuse(
+      "plan/etcd-membership",
+      `With engine etcd, ${action.from.length} voters cannot become ${action.to.length} without passing an even number`,
+      'etcd changes one voter at a time, so that 3 to 5 goes through 4. Use "engine: agent" for clusters that grow, shrink or replace members, or destroy and restore this one from a snapshot.',
+    );
+  }
+}
+
+/** A first start that was interrupted goes on with the members it was begun with. */
+function checkFirstStart(spec: ClusterSpec, world: World, draft: PlanDraft): void {
+  if (world.phase !== "forming") return;
+  const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
+  for (const resource of world.resources.values()) {
+    const begun = resource.type === "haplan_agent" ? resource.attributes["initialMembers"] : undefined;
+    if (!Array.isArray(begun) || begun.join() === wanted.join()) continue;
+    draft.refuse(
+      "plan/first-start-changed",
+      "The cluster is half-way through its first start, with other masters",
+      `It was begun with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or run haplan destroy.`,
+    );
+    return;
+  }
+}
+
+function checkAuthority({ spec, observed }: PlannerInput, world: World, draft: PlanDraft): void {
+  if (world.phase !== "formed" || !spec.controlPlane.tls.enabled || observed.authority !== null) return;
+  draft.refuse(
+    "plan/authority-gone",
+    "The certificate authority of this cluster is gone",
+    "Its members trust only certificates that it signed. Put its folder back from a backup; a new one cannot join them.",
+    `haplan_ca.${spec.name}`,
+  );
+}
+
+/** Members that can only be replaced need a quorum of the others to replace them. */
+function checkRecoverable(world: World, draft: PlanDraft): void {
+  if (world.phase !== "formed") return;
+  const outgoing = world.members.filter((member) => world.votersOutgoing.includes(member.id));
+  for (const half of [world.members.filter((member) => member.voter), outgoing]) checkHalf(half, world, draft);
+}
+
+function checkHalf(voters: readonly MemberFact[], world: World, draft: PlanDraft): void {
+  if (voters.length === 0) return;
+  const lost = voters.filter((member) => !recoverable(memberCondition(world, member)));
+  const left = voters.length - lost.length;
+  if (left >= majority(voters.length)) return;
+  const names = lost.map((member) => `${member.name} (${lossText(memberCondition(world, member))})`);
+  draft.refuse(
+    "plan/quorum-lost",
+    `Quorum is lost: ${left} of ${voters.length} voters can come back, ${majority(voters.length)} are needed`,
+    `Gone for good: ${names.join(", ")}. No membership change can be decided without a majority. Put a lost data folder or machine back and apply again, or restore the cluster from a snapshot.`,
+  );
+}
+
+function lossText(condition: string): string {
+  return condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
+}

@@ -1,0 +1,102 @@
+/**
+ * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
+ * address by rebuilding the member. Each has to be healthy again before the next one's turn.
+ */
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { resourceAddress } from "../resource.ts";
+import type { MemberRef } from "../step.ts";
+import { unitOf, type World } from "../world.ts";
+import { joinedFacts, knownJoin } from "./join-member.ts";
+import { createMachine, machineAddress } from "./machines.ts";
+import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
+import { bestSuccessor, type MembershipResult, refOf } from "./membership.ts";
+
+export function planRollingUpdates(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  certificates: ReadonlyMap<string, string>,
+  membership: MembershipResult,
+  draft: PlanDraft,
+): void {
+  let { leader, voters } = membership;
+  const turn = (master: KeptMaster): number => (master.voter.id === leader?.memberId ? 1 : 0);
+  for (const master of [...outlook.kept].sort((a, b) => turn(a) - turn(b))) {
+    const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
+    const reason = whyUpdate(resource, world, certificates);
+    if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
+    if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, draft);
+    if (master.kind === "rebuild") {
+      voters = rebuild(input, desired, world, outlook, master, voters, certificates, draft);
+      continue;
+    }
+    draft.judge(resource.address, "update", reason);
+    draft.chain(
+      { kind: "updateAgent", member: master.name, join: knownJoin(input, world, master.name) },
+      [resource.address],
+      [certificates.get(master.name) ?? null],
+    );
+    draft.chain({ kind: "awaitQuorum", members: [master.name] }, []);
+  }
+}
+
+function whyUpdate(resource: DesiredResource, world: World, certificates: ReadonlyMap<string, string>): string | null {
+  if (certificates.has(resource.name)) return "its certificate is issued anew";
+  const known = world.resources.get(resource.address)?.attributes;
+  if (known === undefined) return null;
+  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
+  const found = unitOf(world.machines.get(resource.name), agentUnitName)?.definitionDigest;
+  const recorded = known["definitionDigest"];
+  if (typeof recorded === "string" && found !== undefined && found !== recorded) {
+    return "its files were changed outside of haplan";
+  }
+  return null;
+}
+
+function handOver(outlook: MastersOutlook, master: KeptMaster, leader: MemberRef, draft: PlanDraft): MemberRef | null {
+  const others = outlook.kept.filter((candidate) => candidate !== master);
+  const successor = bestSuccessor(others.filter((candidate) => candidate.kind === "keep"));
+  if (successor === null) return null;
+  draft.chain({ kind: "moveLeader", from: leader, to: refOf(successor.voter) }, []);
+  return refOf(successor.voter);
+}
+
+/** The same name in another place: the old member stops first, since a machine's name is its own only once. */
+function rebuild(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  master: KeptMaster,
+  voters: readonly MemberRef[],
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): readonly MemberRef[] {
+  const { name } = master;
+  const [member, agent, machine] = [
+    resourceAddress("haplan_raft_member", name),
+    resourceAddress("haplan_agent", name),
+    machineAddress(name),
+  ];
+  const resource = desired.find((candidate) => candidate.address === member)!;
+  const reason = whyRebuild(input, resource, master.voter, world);
+  const forces = reason === "as requested" ? undefined : ["address"];
+  for (const address of [machine, agent, member]) draft.judge(address, "deleteThenCreate", reason, forces);
+  draft.chain({ kind: "stopAgent", member: name }, [agent]);
+  draft.chain({ kind: "destroyMachine", machine: name }, [machine]);
+  const machineResource = desired.find((candidate) => candidate.address === machine)!;
+  draft.chain(createMachine(machineResource, world.machines.get(name)!.generation + 1), [machine]);
+  draft.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
+  const join = joinedFacts(input, outlook, name);
+  draft.chain({ kind: "startAgent", member: name, join }, [agent], [certificates.get(name) ?? null]);
+  const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
+  draft.chain({ kind: "awaitCatchUp", member: name, maxLagEntries }, [member]);
+  const to = voters.map((voter) => (voter.name === name ? { name, memberId: null } : voter));
+  draft.chain({ kind: "changeVoters", from: voters, to }, [member]);
+  draft.chain({ kind: "removeMember", member: name, memberId: master.voter.id }, []);
+  return to;
+}

@@ -1,0 +1,89 @@
+/** Workers know nothing but the load balancer's endpoint; each is independent of the others. */
+import { workerUnitName } from "../../units/unit-definition.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import { resourceAddress } from "../resource.ts";
+import { unitOf, type World } from "../world.ts";
+import { machineAddress, planMachine } from "./machines.ts";
+
+export function planWorkers(
+  desired: readonly DesiredResource[],
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  loadBalancer: string | null,
+  draft: PlanDraft,
+): void {
+  const byAddress = new Map(desired.map((resource) => [resource.address, resource]));
+  for (const resource of desired) {
+    if (resource.type !== "haplan_worker") continue;
+    planWorker(resource, byAddress.get(machineAddress(resource.name))!, world, certificates, loadBalancer, draft);
+  }
+  removeWorkers(desired, world, draft);
+}
+
+function planWorker(
+  resource: DesiredResource,
+  machine: DesiredResource,
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  loadBalancer: string | null,
+  draft: PlanDraft,
+): void {
+  const { name, address } = resource;
+  const stop = (): string => draft.add({ kind: "stopWorker", worker: name }, [address]);
+  const made = planMachine(machine, world, draft, stop);
+  const unit = unitOf(world.machines.get(name), workerUnitName);
+  const known = world.resources.get(address)?.attributes;
+  const after = [made, certificates.get(name) ?? null, loadBalancer];
+  if (unit === undefined || made !== null) {
+    draft.judge(address, unit === undefined ? "create" : "deleteThenCreate", known === undefined ? null : "it is gone");
+    draft.add({ kind: "startWorker", worker: name }, [address], after);
+    return;
+  }
+  const reason = whyStart(resource, unit, known, certificates.has(name));
+  if (reason === null) return;
+  if (!unit.running) {
+    draft.drift.push({
+      address,
+      action: "update",
+      reason: "its process is gone",
+      before: { status: "running" },
+      after: { status: "stopped" },
+    });
+  }
+  draft.judge(address, "update", reason);
+  draft.add({ kind: "startWorker", worker: name }, [address], after);
+}
+
+function whyStart(
+  resource: DesiredResource,
+  unit: { readonly running: boolean; readonly definitionDigest: string },
+  known: Readonly<Record<string, unknown>> | undefined,
+  issued: boolean,
+): string | null {
+  if (!unit.running) return "dead: its process is gone";
+  if (issued) return "its certificate is issued anew";
+  if (known === undefined) return null;
+  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
+  const recorded = known["definitionDigest"];
+  if (typeof recorded === "string" && recorded !== unit.definitionDigest)
+    return "its files were changed outside of haplan";
+  return null;
+}
+
+/** Workers that the state or their machine's unit knows and the spec does not. */
+function removeWorkers(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+  const wanted = new Set(desired.filter((resource) => resource.type === "haplan_worker").map((worker) => worker.name));
+  const known = [...world.resources.values()].filter((resource) => resource.type === "haplan_worker");
+  const found = [...world.machines.values()].filter((machine) => unitOf(machine, workerUnitName) !== undefined);
+  const names = new Set([...known.map((worker) => worker.name), ...found.map((machine) => machine.name)]);
+  for (const name of [...names].sort()) {
+    if (wanted.has(name) || !world.machines.has(name)) continue;
+    const address = resourceAddress("haplan_worker", name);
+    draft.judge(address, "delete", "it is not in the spec");
+    const stopped = draft.add({ kind: "stopWorker", worker: name }, [address]);
+    // A master or load balancer of the same name needs a machine of its own, which its rule makes.
+    draft.judge(machineAddress(name), "delete", "it is not in the spec");
+    draft.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
+  }
+}

@@ -1,0 +1,115 @@
+/** Ids and titles of steps, derived from what they do: equal actions have equal ids, in every plan. */
+import { assertNever } from "../base/assert.ts";
+import type { MemberRef, StepAction } from "./step.ts";
+
+const names = (members: readonly MemberRef[]): string => members.map((member) => member.name).join(",");
+
+/** Stable within a plan: a plan never does the same thing twice. */
+export function stepId(action: StepAction): string {
+  switch (action.kind) {
+    case "createAuthority":
+    case "removeAuthority":
+    case "recordState":
+    case "stopLoadBalancer":
+      return action.kind;
+    case "issueCertificate":
+    case "removeCertificate":
+      return `${action.kind}:${action.name}`;
+    case "createMachine":
+      return `${action.kind}:${action.machine}#${action.generation}`;
+    case "destroyMachine":
+      return `${action.kind}:${action.machine}`;
+    case "startAgent":
+    case "updateAgent":
+    case "restartAgent":
+    case "stopAgent":
+    case "addLearner":
+    case "awaitCatchUp":
+      return `${action.kind}:${action.member}`;
+    case "removeMember":
+      return `${action.kind}:${action.member}/${action.memberId}`;
+    case "awaitQuorum":
+      return `${action.kind}:${action.members.join(",")}`;
+    case "changeVoters":
+      return `${action.kind}:${refs(action.from)}>${refs(action.to)}`;
+    case "moveLeader":
+      return `${action.kind}:${action.from.name}>${action.to.name}`;
+    case "startLoadBalancer":
+    case "updateLoadBalancer":
+      return `${action.kind}:${action.backends.join(",")}`;
+    case "startWorker":
+    case "stopWorker":
+      return `${action.kind}:${action.worker}`;
+    default:
+      return assertNever(action);
+  }
+}
+
+function refs(members: readonly MemberRef[]): string {
+  return members.map((member) => `${member.name}/${member.memberId ?? "new"}`).join(",");
+}
+
+/** One line for people, in the imperative. */
+export function stepTitle(action: StepAction): string {
+  switch (action.kind) {
+    case "createAuthority":
+      return "create certificate authority";
+    case "removeAuthority":
+      return "remove certificate authority and certificates";
+    case "recordState":
+      return "record in the state what was found";
+    case "issueCertificate":
+      return `issue certificate ${action.name}`;
+    case "removeCertificate":
+      return `remove certificate ${action.name}`;
+    case "createMachine":
+      return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
+    case "destroyMachine":
+      return `destroy machine ${action.machine}`;
+    case "startAgent":
+      return `start agent ${action.member}`;
+    case "updateAgent":
+      return `update agent ${action.member}`;
+    case "restartAgent":
+      return `restart agent ${action.member}`;
+    case "stopAgent":
+      return `stop agent ${action.member}`;
+    case "awaitQuorum":
+      return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
+    case "addLearner":
+      return `add ${action.member} as learner`;
+    case "awaitCatchUp":
+      return `wait for ${action.member} to catch up (lag <= ${action.maxLagEntries})`;
+    case "changeVoters":
+      return `change voters: ${votersTitle(action.from, action.to)}`;
+    case "removeMember":
+      return `remove member ${action.member}`;
+    case "moveLeader":
+      return `move leader from ${action.from.name} to ${action.to.name}`;
+    case "startLoadBalancer":
+      return "start load balancer";
+    case "updateLoadBalancer":
+      return `update load balancer: ${action.backends.join(", ")}`;
+    case "stopLoadBalancer":
+      return "stop load balancer";
+    case "startWorker":
+      return `start worker ${action.worker}`;
+    case "stopWorker":
+      return `stop worker ${action.worker}`;
+    default:
+      return assertNever(action);
+  }
+}
+
+/** `+m4 +m5`, `-m4 -m5`, `-m2 +m2 (new)`; the whole list when nothing would be left to say. */
+function votersTitle(from: readonly MemberRef[], to: readonly MemberRef[]): string {
+  const key = (member: MemberRef): string => member.memberId ?? `new ${member.name}`;
+  const fromKeys = new Set(from.map(key));
+  const toKeys = new Set(to.map(key));
+  const fromNames = new Set(from.map((member) => member.name));
+  const leaving = from.filter((member) => !toKeys.has(key(member))).map((member) => `-${member.name}`);
+  const joining = to
+    .filter((member) => !fromKeys.has(key(member)))
+    .map((member) => `+${member.name}${fromNames.has(member.name) ? " (new)" : ""}`);
+  return [...leaving, ...joining].join(" ") || names(to);
+}

@@ -1,0 +1,153 @@
+/**
+ * State and observation read together: what is known about each machine and each member, said in the words the rules
+ * use. The world is the truth; the state only lends it identity (generations, ids) where nobody answers.
+ */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { peerUrl } from "../units/addresses.ts";
+import { agentUnitName } from "../units/unit-definition.ts";
+import type { ObservedCluster, ObservedMachine, ObservedUnit } from "./observed-cluster.ts";
+import type { ResourceAddress } from "./resource.ts";
+import type { State, StateResource } from "./state.ts";
+
+export type MemberFact = {
+  readonly id: string;
+  readonly name: string;
+  readonly peerUrl: string;
+  readonly voter: boolean;
+  readonly healthy: boolean;
+  /** Said anything at all, even without a quorum behind it. */
+  readonly answers: boolean;
+  readonly leader: boolean;
+  readonly started: boolean;
+};
+
+/**
+ * `none`: no cluster yet. `forming`: its first start was begun and has not been confirmed. `formed`: it has members
+ * whose votes count, so from here on every change goes through the membership.
+ */
+export type ClusterPhase = "none" | "forming" | "formed";
+
+export type World = {
+  readonly lineage: string | null;
+  readonly phase: ClusterPhase;
+  /** Ours, by name. */
+  readonly machines: ReadonlyMap<string, ObservedMachine>;
+  /** In our way, with another's label. */
+  readonly strangers: readonly ObservedMachine[];
+  readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
+  readonly members: readonly MemberFact[];
+  readonly votersOutgoing: readonly string[];
+  readonly hasLeader: boolean;
+  /** True when nobody answered and `members` is what the state remembers. */
+  readonly membersRemembered: boolean;
+};
+
+/**
+ * Lineages found on machines when there is no state: one is adopted; several cannot be told apart (see
+ * rules/preconditions.ts).
+ */
+export function lineagesFound(observed: ObservedCluster): readonly string[] {
+  return [...new Set(observed.machines.map((machine) => machine.lineage))].sort();
+}
+
+export function readWorld(spec: ClusterSpec, state: State | null, observed: ObservedCluster): World {
+  const lineage = state?.lineage ?? lineagesFound(observed)[0] ?? null;
+  const ours = observed.machines.filter((machine) => machine.lineage === lineage);
+  const resources = new Map((state?.resources ?? []).map((resource) => [resource.address, resource]));
+  const phase = clusterPhase(state, observed, ours);
+  const members =
+    observed.membership === null ? rememberedMembers(spec, state, phase) : observedMembers(spec, observed);
+  return {
+    lineage,
+    phase,
+    machines: new Map(ours.map((machine) => [machine.name, machine])),
+    strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
+    resources,
+    members,
+    votersOutgoing: observed.membership?.votersOutgoing ?? [],
+    hasLeader: observed.membership?.hasLeader ?? false,
+    membersRemembered: observed.membership === null && members.length > 0,
+  };
+}
+
+/** The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is what ends `forming`. */
+function clusterPhase(state: State | null, observed: ObservedCluster, ours: readonly ObservedMachine[]): ClusterPhase {
+  if (state?.resources.some((resource) => resource.type === "haplan_raft_member")) return "formed";
+  const hasMaster = ours.some(
+    (machine) => machine.hasData || machine.units.some((unit) => unit.name === agentUnitName),
+  );
+  if (state === null) return observed.membership !== null || hasMaster ? "formed" : "none";
+  return observed.membership !== null || hasMaster ? "forming" : "none";
+}
+
+function observedMembers(spec: ClusterSpec, observed: ObservedCluster): readonly MemberFact[] {
+  const nameOf = new Map(spec.controlPlane.masters.map((master) => [peerUrl(spec, master), master.name]));
+  return (observed.membership?.members ?? []).map((member) => ({
+    id: member.id,
+    // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
+    name: member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""),
+    peerUrl: member.peerUrls[0] ?? "",
+    voter: !member.learner,
+    healthy: member.healthy,
+    answers: member.healthy || member.raftIndex !== null,
+    leader: member.leader,
+    started: member.name !== "",
+  }));
+}
+
+function rememberedMembers(spec: ClusterSpec, state: State | null, phase: ClusterPhase): readonly MemberFact[] {
+  if (phase !== "formed") return [];
+  const silent = { healthy: false, answers: false, leader: false, started: true };
+  if (state === null) {
+    return spec.controlPlane.masters.map((master) => ({
+      id: "",
+      name: master.name,
+      peerUrl: peerUrl(spec, master),
+      voter: true,
+      ...silent,
+    }));
+  }
+  return state.resources
+    .filter((resource) => resource.type === "haplan_raft_member")
+    .map((resource) => ({
+      id: String(resource.attributes["memberId"] ?? ""),
+      name: resource.name,
+      peerUrl: String(resource.attributes["peerUrl"] ?? ""),
+      voter: resource.attributes["role"] !== "learner",
+      ...silent,
+    }));
+}
+
+/**
+ * What has become of a member: `healthy`; `waiting`: it answers and lacks a quorum or is behind; `silent`: its process
+ * is there and says nothing; `stopped`: its process is gone, its data is there; `dataGone`, `machineGone`: it can only
+ * be replaced; `unmanaged`: it answers and runs on no machine of ours.
+ */
+export type MemberCondition = "healthy" | "waiting" | "silent" | "stopped" | "dataGone" | "machineGone" | "unmanaged";
+
+export function memberCondition(world: World, member: MemberFact): MemberCondition {
+  const machine = world.machines.get(member.name);
+  if (machine === undefined) return member.answers ? "unmanaged" : "machineGone";
+  if (member.healthy) return "healthy";
+  if (!machine.hasData) return "dataGone";
+  const agent = unitOf(machine, agentUnitName);
+  if (agent?.running !== true) return "stopped";
+  return member.answers ? "waiting" : "silent";
+}
+
+/** Whether a member will vote again without being replaced. */
+export function recoverable(condition: MemberCondition): boolean {
+  return condition !== "dataGone" && condition !== "machineGone";
+}
+
+export function unitOf(machine: ObservedMachine | undefined, unit: string): ObservedUnit | undefined {
+  return machine?.units.find((candidate) => candidate.name === unit);
+}
+
+/** Generation of the machine that is there, or was last there; 0 when there never was one. */
+export function generationOf(world: World, machine: string): number {
+  return Math.max(
+    world.machines.get(machine)?.generation ?? 0,
+    world.resources.get(`haplan_machine.${machine}`)?.generation ?? 0,
+  );
+}
