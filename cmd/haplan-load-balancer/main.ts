@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/** The embedded load balancer: `haplan-load-balancer --config FILE`. Logs JSON lines to stdout. */
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { pino } from "pino";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { runLoadBalancer } from "../../src/load-balancer/run-load-balancer.ts";
+
+const { config } = new Command("haplan-load-balancer")
+  .description("Carries TCP connections to the members of a control plane that are ready")
+  .requiredOption("--config <file>", "JSON file with what to listen on and what is behind it; read again on SIGHUP")
+  .parse()
+  .opts<{ config: string }>();
+
+const logger = pino({ name: "haplan-load-balancer" });
+try {
+  const balancer = await runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));
+  process.on("SIGHUP", () => void balancer.reload());
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, async () => {
+      logger.info({ signal }, "stopping");
+      await balancer[Symbol.asyncDispose]();
+      process.exit(0);
+    });
+  }
+} catch (error) {
+  logger.fatal(errorText(error));
+  process.exit(1);
+}

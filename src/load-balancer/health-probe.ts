@@ -1,0 +1,93 @@
+/**
+ * Asks one backend how it is: first its health endpoint, and when that takes its time also for its version, which
+ * every member answers without a quorum. So a member that waits for a leader is told from one that is stopped.
+ */
+import { Agent as HttpAgent, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { errorText, systemErrorCode } from "../base/haplan-error.ts";
+import type { ProbeOutcome } from "./backend.ts";
+import type { HealthTls } from "./load-balancer-config.ts";
+
+export type HealthCheck = {
+  readonly path: string;
+  readonly timeoutMs: number;
+  /** Makes connections; each probe a new one, so that it also proves that connecting works. TLS sessions are reused. */
+  readonly agent: HttpAgent | HttpsAgent;
+};
+
+const livenessPath = "/version";
+const bodyBytesMax = 64 * 1024;
+
+export function createHealthCheck(
+  settings: { readonly path: string; readonly timeoutMs: number },
+  tls: HealthTls | null,
+): HealthCheck {
+  const agent = tls === null ? new HttpAgent({ keepAlive: false }) : new HttpsAgent({ ...tls, keepAlive: false });
+  return { path: settings.path, timeoutMs: settings.timeoutMs, agent };
+}
+
+/** Never rejects; takes at most the check's timeout. */
+export async function probe(target: { address: string; port: number }, check: HealthCheck): Promise<ProbeOutcome> {
+  const deadline = AbortSignal.timeout(check.timeoutMs);
+  const health = ask(target, check, check.path, deadline);
+  const first = await Promise.race([health, pause(check.timeoutMs / 2, deadline)]);
+  if (first !== null && "status" in first) return judge(first.status, check.path);
+  if (first !== null && isCertain(first.error)) return dead(first.error, true);
+  const liveness = await ask(target, check, livenessPath, deadline);
+  const late = await health;
+  if ("status" in late) return judge(late.status, check.path);
+  if ("status" in liveness) return { kind: "alive", reason: `${check.path} did not answer in time` };
+  return dead(late.error, isCertain(late.error));
+}
+
+function judge(status: number, path: string): ProbeOutcome {
+  return status === 200 ? { kind: "ready" } : { kind: "alive", reason: `${path} answered ${status}` };
+}
+
+function dead(error: unknown, certain: boolean): ProbeOutcome {
+  const code = systemErrorCode(error);
+  const timedOut = code === "ABORT_ERR" || (error instanceof Error && error.name === "TimeoutError");
+  return { kind: "dead", certain, reason: timedOut ? "did not answer in time" : errorText(error) };
+}
+
+/** Nobody listens there: asking again changes nothing. */
+export function isCertain(error: unknown): boolean {
+  return ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"].includes(systemErrorCode(error) ?? "");
+}
+
+type Answer = { readonly status: number } | { readonly error: unknown };
+
+function ask(
+  target: { address: string; port: number },
+  check: HealthCheck,
+  path: string,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const send = check.agent instanceof HttpsAgent ? httpsRequest : httpRequest;
+  return new Promise((resolve) => {
+    const options = { host: target.address, port: target.port, path, agent: check.agent, signal };
+    const asked = send(options, (response) => {
+      let received = 0;
+      response.on("data", (chunk: Buffer) => {
+        received += chunk.length;
+        if (received > bodyBytesMax) response.destroy();
+      });
+      response.on("error", () => resolve({ status: response.statusCode ?? 0 }));
+      response.on("close", () => resolve({ status: response.statusCode ?? 0 }));
+    });
+    asked.on("error", (error) => resolve({ error }));
+    asked.end();
+  });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve(null);
+    }
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * What the load balancer tells of itself: a small file beside its configuration, rewritten every second and whenever
+ * something changes. A file can be read on any machine that files can be put on, and its age tells whether its
+ * writer still works.
+ */
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import type { BackendState } from "./backend.ts";
+
+export type BackendStatus = {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: BackendState;
+  /** Why it is not ready; empty when it is. */
+  readonly reason: string;
+  readonly connections: number;
+};
+
+export type LoadBalancerStatus = {
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly updatedAt: string;
+  readonly listens: readonly string[];
+  readonly connections: number;
+  /** Connections since it started: ended, and turned away because there was no backend or no room. */
+  readonly served: number;
+  readonly refused: number;
+  readonly backends: readonly BackendStatus[];
+};
+
+/** Beside the configuration, in the unit's folder. */
+export const statusFileName = "status.json";
+export const statusIntervalMs = 1000;
+
+/** Not fsynced: it says what is now, and is worth nothing after a crash. */
+export function writeStatus(path: string, status: LoadBalancerStatus): void {
+  const aside = `${path}.${process.pid}.tmp`;
+  writeFileSync(aside, `${JSON.stringify(status, null, 2)}\n`, { mode: 0o600 });
+  renameSync(aside, path);
+}
+
+export function removeStatus(path: string): void {
+  rmSync(path, { force: true });
+}
+
+/** Null when `text` is no status, or one whose writer has been silent for five intervals. `now` in ms since the epoch. */
+export function parseStatus(text: string, now: number): LoadBalancerStatus | null {
+  try {
+    const status = JSON.parse(text) as LoadBalancerStatus;
+    return now - Date.parse(status.updatedAt) <= 5 * statusIntervalMs ? status : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The embedded load balancer: listens, probes its backends, and carries TCP connections to those that are ready. Its
+ * configuration can be changed while it runs; connections that the change does not concern live on.
+ */
+import { createServer, type Server } from "node:net";
+import { systemClock } from "../base/clock.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
+import { createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
+import type { LoadedConfig } from "./load-balancer-config.ts";
+import type { BackendStatus } from "./load-balancer-status.ts";
+import { Session, type SessionHost } from "./session.ts";
+
+export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
+
+const connectionsMax = 10_000;
+
+type Watched = { readonly backend: Backend; readonly stop: AbortController; wake: AbortController };
+
+export class LoadBalancer implements AsyncDisposable {
+  readonly #log: LoadBalancerLog;
+  readonly #listeners = new Map<string, Server>();
+  readonly #sessions = new Set<Session>();
+  #watched: readonly Watched[] = [];
+  #check: HealthCheck;
+  #intervalMs: number;
+  #previous: Backend | null = null;
+  #served = 0;
+  #refused = 0;
+
+  private constructor(log: LoadBalancerLog, loaded: LoadedConfig) {
+    this.#log = log;
+    this.#check = createHealthCheck(loaded.config.healthCheck, loaded.tls);
+    this.#intervalMs = loaded.config.healthCheck.intervalMs;
+  }
+
+  /** @throws HaplanError `load-balancer/cannot-listen`; nothing is left listening then. */
+  static async start(loaded: LoadedConfig, log: LoadBalancerLog): Promise<LoadBalancer> {
+    const balancer = new LoadBalancer(log, loaded);
+    try {
+      await balancer.reconfigure(loaded);
+    } catch (error) {
+      await balancer[Symbol.asyncDispose]();
+      throw error;
+    }
+    return balancer;
+  }
+
+  /** Addresses that appear or vanish are opened or closed; backends that vanish lose their connections at once. */
+  async reconfigure(loaded: LoadedConfig): Promise<void> {
+    const { listens, backends, healthCheck } = loaded.config;
+    const listening = [...this.#listeners.keys()];
+    try {
+      await Promise.all(listens.filter((listen) => !listening.includes(listen)).map((listen) => this.#listen(listen)));
+    } catch (error) {
+      this.#stopListening((listen) => !listening.includes(listen));
+      throw error;
+    }
+    this.#stopListening((listen) => !listens.includes(listen));
+    this.#check = createHealthCheck(healthCheck, loaded.tls);
+    this.#intervalMs = healthCheck.intervalMs;
+    const kept = new Map(this.#watched.map((watched) => [placeOf(watched.backend), watched]));
+    this.#watched = backends.map((backend) => kept.get(placeOf(backend)) ?? newlyWatched(backend));
+    for (const watched of kept.values()) {
+      if (this.#watched.includes(watched)) continue;
+      watched.stop.abort();
+      this.#shed(watched.backend, "removed");
+    }
+    for (const watched of this.#watched) if (!kept.has(placeOf(watched.backend))) void this.#watch(watched);
+    this.#log("configured", { listens, backends: backends.map((backend) => backend.name) });
+  }
+
+  /** Addresses with the ports that were really given, for port 0. */
+  addresses(): readonly { readonly address: string; readonly port: number }[] {
+    return [...this.#listeners.values()].flatMap((server) => {
+      const bound = server.address();
+      return bound === null || typeof bound === "string" ? [] : [{ address: bound.address, port: bound.port }];
+    });
+  }
+
+  backends(): readonly BackendStatus[] {
+    return this.#pool().map(({ name, address, port, state, reason, connections }) => {
+      return { name, address, port, state, reason, connections };
+    });
+  }
+
+  counters(): { readonly connections: number; readonly served: number; readonly refused: number } {
+    return { connections: this.#sessions.size, served: this.#served, refused: this.#refused };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const watched of this.#watched) watched.stop.abort();
+    this.#watched = [];
+    const closing = [...this.#listeners.values()].map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    this.#listeners.clear();
+    for (const session of [...this.#sessions]) session.close();
+    await Promise.all(closing);
+  }
+
+  #listen(listen: string): Promise<void> {
+    const colon = listen.lastIndexOf(":");
+    const host = listen.slice(0, colon).replace(/^\[|\]$/g, "");
+    const options = { pauseOnConnect: true, allowHalfOpen: true, noDelay: true };
+    return new Promise((resolve, reject) => {
+      const server = createServer(options, (client) => {
+        if (this.#sessions.size >= connectionsMax) {
+          this.#refused++;
+          client.resetAndDestroy();
+          return;
+        }
+        const session = new Session(client, this.#sessionHost);
+        this.#sessions.add(session);
+        session.start();
+      });
+      server.once("error", (error) =>
+        reject(new HaplanError("load-balancer/cannot-listen", `Cannot listen on ${listen}: ${errorText(error)}`)),
+      );
+      server.listen({ host, port: Number(listen.slice(colon + 1)) }, () => {
+        server.on("error", (error) => this.#log("listenerFailed", { listen, error: errorText(error) }));
+        this.#listeners.set(listen, server);
+        resolve();
+      });
+    });
+  }
+
+  #stopListening(unwanted: (listen: string) => boolean): void {
+    for (const [listen, server] of this.#listeners) {
+      if (!unwanted(listen)) continue;
+      server.close();
+      this.#listeners.delete(listen);
+    }
+  }
+
+  readonly #sessionHost: SessionHost = {
+    choose: (tried) => {
+      const chosen = chooseBackend(this.#pool(), tried, this.#previous);
+      if (chosen === null) this.#refused++;
+      else this.#previous = chosen;
+      return chosen;
+    },
+    onConnectFailed: (backend, error) => {
+      this.#take(backend, { kind: "dead", certain: isCertain(error), reason: errorText(error) });
+    },
+    onBroken: (backend) => {
+      this.#watched.find((watched) => watched.backend === backend)?.wake.abort();
+    },
+    onEnd: (session) => {
+      this.#served++;
+      this.#sessions.delete(session);
+    },
+  };
+
+  #pool(): Backend[] {
+    return this.#watched.map((watched) => watched.backend);
+  }
+
+  /** Probes one backend, again and again, until it is no longer wanted. */
+  async #watch(watched: Watched): Promise<void> {
+    const { backend, stop } = watched;
+    while (!stop.signal.aborted) {
+      const outcome = await probe(backend, this.#check);
+      if (stop.signal.aborted) return;
+      this.#take(backend, outcome);
+      watched.wake = new AbortController();
+      const pause = AbortSignal.any([stop.signal, watched.wake.signal]);
+      await systemClock.sleep(this.#intervalMs, pause).catch(() => undefined);
+    }
+  }
+
+  #take(backend: Backend, outcome: ProbeOutcome): void {
+    const before = backend.state;
+    recordOutcome(backend, outcome, this.#pool());
+    if (backend.state !== before) {
+      const { name, state, reason, connections } = backend;
+      this.#log("backendChanged", { backend: name, before, state, reason, connections });
+    }
+    if (mustShed(backend)) this.#shed(backend, backend.reason);
+  }
+
+  #shed(backend: Backend, reason: string): void {
+    const shed = [...this.#sessions].filter((session) => session.backend === backend);
+    for (const session of shed) session.close();
+    if (shed.length > 0) this.#log("connectionsClosed", { backend: backend.name, count: shed.length, reason });
+  }
+}
+
+function newlyWatched(where: { readonly name: string; readonly address: string; readonly port: number }): Watched {
+  return { backend: createBackend(where), stop: new AbortController(), wake: new AbortController() };
+}
+
+function placeOf(where: { readonly name: string; readonly address: string; readonly port: number }): string {
+  return `${where.name} ${where.address} ${where.port}`;
+}

@@ -1,0 +1,106 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { systemClock } from "../base/clock.ts";
+import { parseLoadBalancerConfig } from "./load-balancer-config.ts";
+import { parseStatus, statusFileName } from "./load-balancer-status.ts";
+import { type RunningLoadBalancer, runLoadBalancer } from "./run-load-balancer.ts";
+
+let folder: string;
+let configPath: string;
+let running: RunningLoadBalancer | null;
+const events: string[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "haplan-lb-"));
+  configPath = join(folder, "load-balancer.json");
+  running = null;
+  events.length = 0;
+});
+afterEach(async () => {
+  await running?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function configText(names: readonly string[]): string {
+  const backends = names.map((name, i) => ({ name, address: "127.77.18.40", port: 1 + i }));
+  return JSON.stringify({
+    listens: ["127.77.18.103:0"],
+    backends,
+    healthCheck: { path: "/readyz", intervalMs: 100, timeoutMs: 200 },
+    tls: null,
+  });
+}
+
+async function statusWith(wanted: (text: string) => boolean): Promise<string> {
+  for (let i = 0; i < 200; i++) {
+    const text = readFileSync(join(folder, statusFileName), "utf8");
+    if (wanted(text)) return text;
+    await systemClock.sleep(20);
+  }
+  return readFileSync(join(folder, statusFileName), "utf8");
+}
+
+it("the program reports its backends in a status file, and takes up a changed configuration file", async () => {
+  writeFileSync(configPath, configText(["m1"]));
+  running = await runLoadBalancer(configPath, (event) => events.push(event));
+  const first = parseStatus(await statusWith((text) => text.includes('"dead"')), Date.now());
+  expect(first?.backends).toEqual([
+    {
+      name: "m1",
+      address: "127.77.18.40",
+      port: 1,
+      state: "dead",
+      reason: expect.stringContaining("ECONNREFUSED"),
+      connections: 0,
+    },
+  ]);
+  writeFileSync(configPath, configText(["m1", "m2"]));
+  const second = parseStatus(await statusWith((text) => text.includes('"m2"')), Date.now());
+  expect(second?.backends.map((backend) => backend.name)).toEqual(["m1", "m2"]);
+});
+
+it("the program keeps the configuration in force when the new one is wrong", async () => {
+  writeFileSync(configPath, configText(["m1"]));
+  running = await runLoadBalancer(configPath, (event) => events.push(event));
+  writeFileSync(configPath, "{");
+  await running.reload();
+  expect(events).toContain("reloadFailed");
+  const status = parseStatus(readFileSync(join(folder, statusFileName), "utf8"), Date.now());
+  expect(status?.backends).toHaveLength(1);
+});
+
+it("a status whose writer has been silent counts as none", () => {
+  const text = JSON.stringify({ updatedAt: new Date(1_000_000).toISOString(), backends: [] });
+  expect(parseStatus(text, 1_004_000)).not.toBeNull();
+  expect(parseStatus(text, 1_010_000)).toBeNull();
+  expect(parseStatus("half a fi", 0)).toBeNull();
+});
+
+it.each([
+  ["nonsense", /not JSON/],
+  ["[]", /the whole must be object/],
+  [configText([]).replace('"listens"', '"listen"'), /must have required property 'listens'; .*additional/],
+  [configText(["m1"]).replace('"port":1', '"port":0'), /\/backends\/0\/port must be >= 1/],
+])("the configuration %s is refused with all that is wrong", (text, message) => {
+  expect(() => parseLoadBalancerConfig(text)).toThrow(message);
+});
+
+it("a backend that answers its health endpoint over HTTP is used by a client of the program", async () => {
+  const member = createServer((_request, response) => response.end("ok"));
+  await new Promise<void>((resolve) => member.listen(0, "127.77.18.41", resolve));
+  const { port } = member.address() as { port: number };
+  const listens = ["127.77.18.103:28379"];
+  const healthCheck = { path: "/readyz", intervalMs: 100, timeoutMs: 200 };
+  const backends = [{ name: "m1", address: "127.77.18.41", port }];
+  writeFileSync(configPath, JSON.stringify({ listens, backends, healthCheck, tls: null }));
+  running = await runLoadBalancer(configPath, () => undefined);
+  const socket = connect(28379, "127.77.18.103");
+  socket.end("GET /readyz HTTP/1.0\r\n\r\n");
+  let answer = "";
+  for await (const chunk of socket) answer += String(chunk);
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK.*ok$/s);
+  member.close();
+});

@@ -1,0 +1,82 @@
+/** The load balancer as a program: configuration from a file, taken up again on SIGHUP or when the file has changed. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errorText } from "../base/haplan-error.ts";
+import { LoadBalancer, type LoadBalancerLog } from "./load-balancer.ts";
+import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
+import { removeStatus, statusFileName, statusIntervalMs, writeStatus } from "./load-balancer-status.ts";
+
+export type RunningLoadBalancer = AsyncDisposable & {
+  /** Reads the configuration again; keeps the one in force, and says so, when the new one is wrong. */
+  reload(): Promise<void>;
+};
+
+/** @throws HaplanError when the configuration is wrong or an address cannot be listened on. */
+export async function runLoadBalancer(configPath: string, log: LoadBalancerLog): Promise<RunningLoadBalancer> {
+  const statusPath = join(dirname(configPath), statusFileName);
+  let text = textOf(configPath);
+  let inForce = loadLoadBalancerConfig(configPath);
+  const loggedChange: LoadBalancerLog = (event, facts) => {
+    log(event, facts);
+    queueMicrotask(publish);
+  };
+  const balancer = await LoadBalancer.start(inForce, loggedChange);
+  let closed = false;
+
+  function publish(): void {
+    if (closed) return;
+    try {
+      writeStatus(statusPath, {
+        pid: process.pid,
+        updatedAt: new Date().toISOString(),
+        listens: inForce.config.listens,
+        ...balancer.counters(),
+        backends: balancer.backends(),
+      });
+    } catch (error) {
+      log("statusFailed", { path: statusPath, error: errorText(error) });
+    }
+  }
+
+  let reloading = Promise.resolve();
+  /** One at a time, in order. */
+  function reload(): Promise<void> {
+    reloading = reloading.then(reloadNow);
+    return reloading;
+  }
+
+  async function reloadNow(): Promise<void> {
+    text = textOf(configPath);
+    try {
+      const loaded = loadLoadBalancerConfig(configPath);
+      await balancer.reconfigure(loaded);
+      inForce = loaded;
+    } catch (error) {
+      log("reloadFailed", { error: errorText(error) });
+    }
+  }
+
+  const timer = setInterval(() => {
+    if (textOf(configPath) !== text) void reload();
+    publish();
+  }, statusIntervalMs);
+  publish();
+  return {
+    reload,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      closed = true;
+      await balancer[Symbol.asyncDispose]();
+      removeStatus(statusPath);
+    },
+  };
+}
+
+/** Null while it cannot be read, as between two steps of somebody's replacing it. */
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * One client's connection: finds a backend that can be connected to, then carries bytes both ways. Nothing is read
+ * from the client before the backend is connected, so trying the next backend repeats nothing.
+ */
+import { connect, type Socket } from "node:net";
+import type { Backend } from "./backend.ts";
+
+export type SessionHost = {
+  /** The next backend to try; null when there is none left. */
+  choose(tried: ReadonlySet<Backend>): Backend | null;
+  /** Connecting to it failed. */
+  onConnectFailed(backend: Backend, error: Error): void;
+  /** It broke off a connection that stood: time to look how it is. */
+  onBroken(backend: Backend): void;
+  onEnd(session: Session): void;
+};
+
+const keepAliveDelayMs = 10_000;
+export const connectTimeoutMs = 1000;
+
+export class Session {
+  /** The backend it is connected to, or is connecting to. */
+  backend: Backend | null = null;
+  readonly #client: Socket;
+  readonly #host: SessionHost;
+  readonly #tried = new Set<Backend>();
+  #upstream: Socket | null = null;
+  #open = true;
+
+  /** `client` must be paused and allow half-open. */
+  constructor(client: Socket, host: SessionHost) {
+    this.#client = client;
+    this.#host = host;
+  }
+
+  start(): void {
+    this.#client.setKeepAlive(true, keepAliveDelayMs);
+    this.#client.on("error", () => this.close());
+    this.#client.on("close", (hadError) => this.#onClosed(hadError));
+    this.#tryNext();
+  }
+
+  /** Ends it on both sides at once; bytes that the system has taken still arrive. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#client.destroy();
+    this.#upstream?.destroy();
+    this.#leaveBackend();
+    this.#host.onEnd(this);
+  }
+
+  #tryNext(): void {
+    const backend = this.#host.choose(this.#tried);
+    if (backend === null) {
+      this.#client.resetAndDestroy();
+      this.close();
+      return;
+    }
+    this.#tried.add(backend);
+    this.backend = backend;
+    backend.connections++;
+    const upstream = connect({ host: backend.address, port: backend.port, allowHalfOpen: true, noDelay: true });
+    this.#upstream = upstream;
+    const timer = setTimeout(
+      () => upstream.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)),
+      connectTimeoutMs,
+    );
+    const onConnectFailed = (error: Error): void => {
+      clearTimeout(timer);
+      this.#leaveBackend();
+      this.#host.onConnectFailed(backend, error);
+      if (this.#open) this.#tryNext();
+    };
+    upstream.once("error", onConnectFailed);
+    upstream.once("close", () => clearTimeout(timer));
+    upstream.once("connect", () => {
+      clearTimeout(timer);
+      upstream.off("error", onConnectFailed);
+      this.#carry(upstream, backend);
+    });
+  }
+
+  #carry(upstream: Socket, backend: Backend): void {
+    upstream.setKeepAlive(true, keepAliveDelayMs);
+    upstream.on("error", () => {
+      this.#host.onBroken(backend);
+      this.close();
+    });
+    upstream.on("close", (hadError) => this.#onClosed(hadError));
+    // pipe() passes an end on as an end, which keeps the other direction open, and pauses the faster side.
+    this.#client.pipe(upstream);
+    upstream.pipe(this.#client);
+  }
+
+  /** After an error the other side must not linger; after two clean ends it still may have bytes to send. */
+  #onClosed(hadError: boolean): void {
+    const bothClosed = this.#client.closed && (this.#upstream?.closed ?? true);
+    const neverConnected = this.#upstream === null || this.#upstream.connecting;
+    if (hadError || bothClosed || neverConnected) this.close();
+  }
+
+  #leaveBackend(): void {
+    if (this.backend !== null) this.backend.connections--;
+    this.backend = null;
+  }
+}
