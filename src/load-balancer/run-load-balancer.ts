@@ -16,15 +16,15 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
   const statusPath = join(dirname(configPath), statusFileName);
   let text = textOf(configPath);
   let inForce = loadLoadBalancerConfig(configPath);
-  const loggedChange: LoadBalancerLog = (event, facts) => {
+  let publishing = false;
+  const balancer = await LoadBalancer.start(inForce, (event, facts) => {
     log(event, facts);
-    queueMicrotask(publish);
-  };
-  const balancer = await LoadBalancer.start(inForce, loggedChange);
-  let closed = false;
+    // After the change that is being logged is complete.
+    if (publishing) queueMicrotask(publish);
+  });
 
   function publish(): void {
-    if (closed) return;
+    if (!publishing) return;
     try {
       writeStatus(statusPath, {
         pid: process.pid,
@@ -60,12 +60,13 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
     if (textOf(configPath) !== text) void reload();
     publish();
   }, statusIntervalMs);
+  publishing = true;
   publish();
   return {
     reload,
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      closed = true;
+      publishing = false;
       await balancer[Symbol.asyncDispose]();
       removeStatus(statusPath);
     },
