@@ -8,21 +8,38 @@ export type FileSystem = {
   list(folder: string): Promise<string[]>;
   /** Creates a folder and its parents, durably. */
   makeFolder(folder: string): Promise<void>;
-  /** Opens for reading and writing; creates the file when `create` is set and fails if it then exists already. */
-  open(path: string, options: { readonly create: boolean }): Promise<FileHandle>;
-  /** Atomic; durable only after `syncFolder`. */
+  /**
+   * Opens for reading and writing, or only for reading; creates the file when `create` is set and fails if it then
+   * exists already.
+   */
+  open(path: string, options: { readonly create: boolean; readonly readOnly?: boolean }): Promise<FileHandle>;
+  /** Atomic; replaces `to`; durable only after `syncFolder`. */
   rename(from: string, to: string): Promise<void>;
+  /** Fails when there is no such file. */
   remove(path: string): Promise<void>;
   /** Makes creations, renames and removals inside `folder` durable. */
   syncFolder(folder: string): Promise<void>;
+  /**
+   * Takes `path` as a lock that one holder at a time can have, among all processes of this machine, and that falls free
+   * when its holder dies, however it dies.
+   * @throws HaplanError `file-system/locked` at once when somebody else has it.
+   */
+  lock(path: string): Promise<FolderLock>;
 };
+
+export type FolderLock = { release(): Promise<void> };
 
 export type FileHandle = {
   size(): Promise<number>;
-  /** Reads up to `length` bytes at `offset`; fewer at the end of the file. */
+  /** Reads up to `length` bytes at `offset`; fewer at the end of the file. The caller owns the result. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Writes all of `bytes` at `offset`; durable only after `sync`. The bytes may be reused once it resolves. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * `write` and `sync` as one trip to the disk; makes these bytes durable, promises nothing about earlier writes. A
+   * rejection is as final as that of `sync`.
+   */
+  writeDurably(offset: number, bytes: Uint8Array): Promise<void>;
   truncate(size: number): Promise<void>;
   /** fdatasync. A rejection is final: the caller must stop writing and never try again on this file. */
   sync(): Promise<void>;

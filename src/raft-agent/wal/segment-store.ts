@@ -1,0 +1,194 @@
+/**
+ * The segment files of a log: one that is written, one made ready behind it, older ones that are still needed, and a
+ * few spare ones to be used again. Making a segment ready (zeroing, header, sync, name) happens in the background, so
+ * that the switch from one to the next costs the writer nothing.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { LogIndex } from "../raft/entry.ts";
+import type { FileHandle, FileSystem } from "./file-system.ts";
+import { encodeSegmentHeader, type LogId, segmentHeaderBytes } from "./segment-format.ts";
+
+/** Zeroes are synced this many bytes at a time, so that the log's own syncs never queue behind a whole segment. */
+const zeroChunkBytes = 256 * 1024;
+/** Between two chunks the disk is left alone for this many times as long as a chunk took, unless a writer waits. */
+const pauseFactor = 3;
+const pauseMsMax = 20;
+const zeroChunk = new Uint8Array(zeroChunkBytes);
+
+export function segmentName(number: number): string {
+  return `${String(number).padStart(12, "0")}.log`;
+}
+
+/** The number in a segment's name, or null when it is another file. */
+export function segmentNumber(name: string): number | null {
+  return /^\d{12}\.log$/.test(name) ? Number(name.slice(0, 12)) : null;
+}
+
+export type SegmentSettings = {
+  readonly fileSystem: FileSystem;
+  readonly folder: string;
+  readonly logId: LogId;
+  readonly metadata: Uint8Array;
+  /** Size of new segments. */
+  readonly segmentBytes: number;
+  /** Files kept for reuse beyond the one made ready. */
+  readonly spareSegmentsMax: number;
+  readonly clock: Clock;
+};
+
+/** How hurried the making of a segment is; may change while it is being made. */
+export type Haste = "relaxed" | "urgent" | "abandon";
+
+export type OpenSegment = {
+  readonly number: number;
+  readonly segmentBytes: number;
+  readonly file: FileHandle;
+  /** Where the next batch goes. */
+  end: number;
+  highestIndex: LogIndex;
+};
+
+type ClosedSegment = { readonly number: number; readonly highestIndex: LogIndex };
+
+export class SegmentStore {
+  active: OpenSegment;
+  private closed: ClosedSegment[];
+  private ready: OpenSegment[];
+  private readonly settings: SegmentSettings;
+  /** Changes of the folder run one after the other. */
+  private maintenance: Promise<void> = Promise.resolve();
+  private haste: Haste = "relaxed";
+
+  constructor(settings: SegmentSettings, closed: readonly ClosedSegment[], active: OpenSegment, ready: OpenSegment[]) {
+    this.settings = settings;
+    this.closed = [...closed];
+    this.active = active;
+    this.ready = ready;
+  }
+
+  /** Starts making the next segment ready; a failure shows only when that segment is needed. */
+  prepareAhead(): void {
+    this.inBackground(() => this.prepareNext()).catch(() => {});
+  }
+
+  /** Moves on to the next segment, waiting for it, or trying once more to make it, when it is not ready. */
+  async advance(): Promise<void> {
+    if (this.ready.length === 0) {
+      this.haste = "urgent";
+      await this.inBackground(() => this.prepareNext());
+      this.haste = "relaxed";
+    }
+    const left = this.active;
+    this.closed.push({ number: left.number, highestIndex: left.highestIndex });
+    this.active = this.ready.shift()!;
+    await left.file.close();
+    this.prepareAhead();
+  }
+
+  /**
+   * Lets go of the oldest segments as long as all their entries have an index below `limit`, and never of segment
+   * `firstNeeded` or a later one: a segment is needed until the state that the next one begins with is durable.
+   */
+  releaseBelow(limit: LogIndex, firstNeeded: number): Promise<void> {
+    return this.inBackground(async () => {
+      // One after the other, each made durable before the next: after a crash the rest is still without a gap.
+      for (let oldest = this.closed[0]; oldest !== undefined; oldest = this.closed[0]) {
+        if (oldest.highestIndex >= limit || oldest.number >= firstNeeded) return;
+        await this.recycle(oldest.number);
+        this.closed.shift();
+      }
+    });
+  }
+
+  /** Waits for what runs in the background, then closes the files. */
+  async close(): Promise<void> {
+    this.haste = "abandon";
+    await this.maintenance;
+    for (const segment of [this.active, ...this.ready]) await segment.file.close();
+  }
+
+  private inBackground(work: () => Promise<void>): Promise<void> {
+    const done = this.maintenance.then(work);
+    this.maintenance = done.catch(() => {});
+    return done;
+  }
+
+  private async recycle(number: number): Promise<void> {
+    const { fileSystem, folder } = this.settings;
+    const path = `${folder}/${segmentName(number)}`;
+    if ((await listSpares(fileSystem, folder)).length < this.settings.spareSegmentsMax) {
+      await fileSystem.rename(path, path.replace(/\.log$/, ".spare"));
+    } else await fileSystem.remove(path);
+    await fileSystem.syncFolder(folder);
+  }
+
+  private async prepareNext(): Promise<void> {
+    if (this.ready.length > 0 || this.haste === "abandon") return;
+    const { settings } = this;
+    this.ready.push(await makeSegment(settings, this.active.number + 1, settings.segmentBytes, () => this.haste));
+  }
+}
+
+async function listSpares(fileSystem: FileSystem, folder: string): Promise<string[]> {
+  return (await fileSystem.list(folder)).filter((name) => name.endsWith(".spare"));
+}
+
+/**
+ * Makes an empty segment, from a spare file when there is one of the right size. It gets its name only when every byte
+ * of it is durable: a named segment always has a whole header and its full size.
+ */
+export async function makeSegment(
+  settings: SegmentSettings,
+  number: number,
+  segmentBytes: number,
+  haste: () => Haste = () => "urgent",
+): Promise<OpenSegment> {
+  const { fileSystem, folder, logId, metadata } = settings;
+  const { file, path } = await openAside(settings, number, segmentBytes);
+  try {
+    await fillWithZeroes(file, segmentBytes, settings.clock, haste);
+    await file.write(0, encodeSegmentHeader({ number, logId, segmentBytes, metadata }));
+    await file.sync();
+    await fileSystem.rename(path, `${folder}/${segmentName(number)}`);
+    await fileSystem.syncFolder(folder);
+    return { number, segmentBytes, file, end: segmentHeaderBytes, highestIndex: 0 };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function fillWithZeroes(file: FileHandle, size: number, clock: Clock, haste: () => Haste): Promise<void> {
+  for (let offset = 0; offset < size; offset += zeroChunkBytes) {
+    if (haste() === "abandon") throw new HaplanError("wal/closed", "Cannot make a segment: the log is being closed");
+    const start = clock.monotonicMs();
+    await file.writeDurably(offset, zeroChunk.subarray(0, Math.min(zeroChunkBytes, size - offset)));
+    const pauseMs = Math.min(pauseMsMax, pauseFactor * (clock.monotonicMs() - start));
+    if (haste() === "relaxed" && pauseMs > 0) await clock.sleep(pauseMs);
+  }
+}
+
+async function openAside(
+  { fileSystem, folder }: SegmentSettings,
+  number: number,
+  segmentBytes: number,
+): Promise<{ file: FileHandle; path: string }> {
+  for (const spare of await listSpares(fileSystem, folder)) {
+    const path = `${folder}/${spare}`;
+    const file = await fileSystem.open(path, { create: false });
+    if ((await file.size()) === segmentBytes) return { file, path };
+    await file.close();
+    await fileSystem.remove(path);
+  }
+  const path = `${folder}/${segmentName(number)}.making`;
+  await removeUnfinished(fileSystem, folder);
+  return { file: await fileSystem.open(path, { create: true }), path };
+}
+
+/** Removes files that a crash left half made. */
+export async function removeUnfinished(fileSystem: FileSystem, folder: string): Promise<void> {
+  for (const name of await fileSystem.list(folder)) {
+    if (name.endsWith(".making")) await fileSystem.remove(`${folder}/${name}`);
+  }
+}
