@@ -17,18 +17,12 @@ export type Metadata = {
   entries(bucket: Bucket): [key: string, value: Uint8Array][];
 };
 
-/** One stored change: put or tombstone. */
-export type StoredRevision = {
-  readonly main: number;
-  readonly sub: number;
-  readonly tombstone: boolean;
-  /** Canonical KeyValue bytes, valid until the visitor returns. */
-  readonly value: Uint8Array;
-};
-
+/** Called with each stored change, put or tombstone; `value` is canonical KeyValue bytes, valid until it returns. */
 export type RevisionVisitor = (main: number, sub: number, tombstone: boolean, value: Uint8Array) => boolean;
 
 export type ReadSnapshot = {
+  readonly consistentIndex: LogIndex;
+  readonly consistentTerm: Term;
   /** Ascending from (`main`, `sub`) until `visit` returns false. */
   scan(main: number, sub: number, visit: RevisionVisitor): void;
   /** Every metadata entry: bucket, key, value. */

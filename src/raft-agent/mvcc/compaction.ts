@@ -1,0 +1,75 @@
+/**
+ * Compaction in the background: the index is walked slot by slot in short slices, and the backend deletes exactly the
+ * revisions the index drops, so nothing scans the disk. The wanted revision is written before, the finished one after;
+ * a restart in between finds them unequal and walks again.
+ */
+import type { Backend } from "./backend.ts";
+import {
+  finishedCompaction,
+  type IndexedStore,
+  metaBucket,
+  readCompaction,
+  scheduledCompaction,
+} from "./open-index.ts";
+import { encodeRevisionKey } from "./revision.ts";
+
+/** Work between two turns of the event loop: slots looked at, revisions dropped. */
+const slotsPerSlice = 10_000;
+const dropsPerSlice = 1000;
+
+export class Compactor {
+  private readonly backend: Backend;
+  private readonly yieldTurn: () => Promise<void>;
+  private running: Promise<void> = Promise.resolve();
+  private stopping = false;
+
+  constructor(backend: Backend, yieldTurn: () => Promise<void>) {
+    this.backend = backend;
+    this.yieldTurn = yieldTurn;
+  }
+
+  /** Takes effect for readers at once; resolves when scrubbed. */
+  compact(state: IndexedStore, revision: number): Promise<void> {
+    state.compactedRevision = revision;
+    this.backend.metadata.put(metaBucket, scheduledCompaction, encodeRevisionKey(revision, 0));
+    return this.schedule(state, revision);
+  }
+
+  /** Goes on with what a restart (or an imported snapshot) found unfinished. */
+  resume(state: IndexedStore): void {
+    this.stopping = false;
+    const scheduled = readCompaction(this.backend, scheduledCompaction);
+    if (scheduled === undefined || scheduled === readCompaction(this.backend, finishedCompaction)) return;
+    void this.schedule(state, scheduled);
+  }
+
+  /** Stops at the next slice and waits for that. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.running;
+  }
+
+  private schedule(state: IndexedStore, revision: number): Promise<void> {
+    this.running = this.running.then(() => this.scrub(state, revision));
+    return this.running;
+  }
+
+  private async scrub(state: IndexedStore, revision: number): Promise<void> {
+    const { index } = state;
+    let dropped = 0;
+    for (let slot = 0, looked = 0; slot < index.slotLimit; slot++, looked++) {
+      if (looked >= slotsPerSlice || dropped >= dropsPerSlice) {
+        looked = 0;
+        dropped = 0;
+        await this.yieldTurn();
+      }
+      if (this.stopping) return;
+      if (index.head(slot) === 0) continue;
+      index.compactSlot(slot, revision, (main, sub, tombstone) => {
+        dropped++;
+        this.backend.delete(main, sub, tombstone);
+      });
+    }
+    this.backend.metadata.put(metaBucket, finishedCompaction, encodeRevisionKey(revision, 0));
+  }
+}

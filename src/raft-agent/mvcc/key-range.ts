@@ -1,0 +1,36 @@
+/** Key order and etcd's way of naming a range (etcd-compat §1.4): an end that is empty, one zero byte, or exclusive. */
+
+/** Byte order; negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = a[i]! - b[i]!;
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0;
+}
+
+/** True when `rangeEnd` stands for "to the last key there is". */
+export function isOpenEnd(rangeEnd: Uint8Array): boolean {
+  return rangeEnd.length === 1 && rangeEnd[0] === 0;
+}
+
+/** True when a range (with a non-empty end) can hold no key. */
+export function isEmptyRange(key: Uint8Array, rangeEnd: Uint8Array): boolean {
+  return !isOpenEnd(rangeEnd) && compareBytes(key, rangeEnd) >= 0;
+}
+
+/** The range end that makes `prefix` a prefix query. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  for (let last = prefix.length - 1; last >= 0; last--) {
+    if (prefix[last] === 0xff) continue;
+    const end = prefix.slice(0, last + 1);
+    end[last]!++;
+    return end;
+  }
+  return new Uint8Array(1);
+}

@@ -1,0 +1,84 @@
+/**
+ * HashKV as etcd computes it (server/storage/mvcc/hash.go): CRC-32C over the bucket name "key" and then each stored
+ * revision key and value up to a revision. What lies at or below the compacted revision counts only if it is live at the
+ * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out.
+ */
+import { readKeyValue } from "../api/key-value.ts";
+import { WireReader } from "../api/wire.ts";
+import type { Backend, ReadSnapshot } from "./backend.ts";
+import { crc32c } from "./crc32c.ts";
+import type { IndexedStore } from "./open-index.ts";
+import { writeRevisionKey } from "./revision.ts";
+import { type KeyspaceHash, RevisionError } from "./store.ts";
+
+/** Bytes hashed between two turns of the event loop. */
+const sliceBytes = 2 << 20;
+
+type Position = { main: number; sub: number };
+
+/** 0 = the current revision. @throws RevisionError, also when a compaction overtakes the hash. */
+export async function hashKeyspace(
+  store: IndexedStore,
+  backend: Backend,
+  asked: number,
+  yieldTurn: () => Promise<void>,
+): Promise<KeyspaceHash> {
+  const problem = store.revisionProblem(asked, store.revision);
+  if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
+  const revision = asked > 0 ? asked : store.revision;
+  const compactRevision = store.compactedRevision;
+  const skipsUnreachable = hasLiveKey(store, revision);
+  const snapshot = await backend.snapshot();
+  try {
+    let hash = crc32c(Buffer.from("key"));
+    let next: Position | null = { main: 0, sub: 0 };
+    while (next !== null) {
+      if (store.compactedRevision > revision) throw new RevisionError("compacted", store.compactedRevision);
+      [hash, next] = hashSlice(snapshot, next, hash, revision, (main, sub, value) => {
+        return main > compactRevision || !skipsUnreachable || isLive(store, revision, main, sub, value);
+      });
+      if (next !== null) await yieldTurn();
+    }
+    return { hash, compactRevision, revision };
+  } finally {
+    snapshot.close();
+  }
+}
+
+function hashSlice(
+  snapshot: ReadSnapshot,
+  from: Position,
+  startHash: number,
+  revision: number,
+  counts: (main: number, sub: number, value: Uint8Array) => boolean,
+): [hash: number, next: Position | null] {
+  const key = new Uint8Array(18);
+  let hash = startHash;
+  let left = sliceBytes;
+  let next: Position | null = null;
+  snapshot.scan(from.main, from.sub, (main, sub, tombstone, value) => {
+    if (main > revision) return false;
+    if (left <= 0) {
+      next = { main, sub };
+      return false;
+    }
+    left -= value.length + key.length;
+    if (!counts(main, sub, value)) return true;
+    hash = crc32c(key, hash, writeRevisionKey(key, main, sub, tombstone));
+    hash = crc32c(value, hash);
+    return true;
+  });
+  return [hash, next];
+}
+
+function hasLiveKey(store: IndexedStore, revision: number): boolean {
+  for (let slot = 0; slot < store.index.slotLimit; slot++) if (store.index.liveAt(slot, revision) !== 0) return true;
+  return false;
+}
+
+function isLive(store: IndexedStore, revision: number, main: number, sub: number, value: Uint8Array): boolean {
+  const { index } = store;
+  const slot = index.find(readKeyValue(new WireReader(value), value.length).key);
+  const record = slot < 0 ? 0 : index.liveAt(slot, revision);
+  return record !== 0 && index.versions.main(record) === main && index.versions.sub(record) === sub;
+}

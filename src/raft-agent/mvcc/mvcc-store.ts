@@ -1,0 +1,172 @@
+/**
+ * The store itself: the key index in memory, values in a backend. Follows etcd's server/storage/mvcc; what is read when,
+ * and which revision a transaction sees, is in etcd-compatible terms in `store.ts`.
+ */
+import { assert } from "../../base/assert.ts";
+import type { EncodedKeyValue } from "../api/key-value.ts";
+import type { LogIndex, Term } from "../raft/entry.ts";
+import type { Backend, Metadata } from "./backend.ts";
+import { Compactor } from "./compaction.ts";
+import { hashKeyspace } from "./keyspace-hash.ts";
+import { type IndexedStore, openIndex } from "./open-index.ts";
+import { rangeAt } from "./range-query.ts";
+import { exportStore, importStore } from "./snapshot-stream.ts";
+import {
+  type KeyDescription,
+  type KeyspaceHash,
+  type RangeQuery,
+  type RangeResult,
+  RevisionError,
+  type Store,
+  type StoreEvent,
+  type StoreSize,
+  type WriteListener,
+  type WriteTransaction,
+} from "./store.ts";
+import { toStoreEvent } from "./store-event.ts";
+import { StoreWriter } from "./store-writer.ts";
+
+export type MvccStoreOptions = {
+  readonly backend: Backend;
+  /** Gives the event loop a turn between slices of long work; `setImmediate` unless told otherwise. */
+  readonly yieldTurn?: () => Promise<void>;
+};
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Opens the store over what the backend holds; rebuilds the index and resumes a compaction that was interrupted. */
+export async function openStore(options: MvccStoreOptions): Promise<Store> {
+  const yieldTurn = options.yieldTurn ?? nextTurn;
+  return new MvccStore(options.backend, yieldTurn, await openIndex(options.backend, yieldTurn));
+}
+
+class MvccStore implements Store {
+  readonly metadata: Metadata;
+  private state: IndexedStore;
+  private readonly backend: Backend;
+  private readonly yieldTurn: () => Promise<void>;
+  private readonly listeners = new Set<WriteListener>();
+  private readonly compactor: Compactor;
+  private writer: StoreWriter;
+  private writing = false;
+
+  constructor(backend: Backend, yieldTurn: () => Promise<void>, state: IndexedStore) {
+    this.backend = backend;
+    this.metadata = backend.metadata;
+    this.yieldTurn = yieldTurn;
+    this.state = state;
+    this.writer = new StoreWriter(state, backend, this.listeners);
+    this.compactor = new Compactor(backend, yieldTurn);
+    this.compactor.resume(state);
+  }
+
+  get revision(): number {
+    return this.state.revision;
+  }
+
+  get compactedRevision(): number {
+    return this.state.compactedRevision;
+  }
+
+  range(query: RangeQuery): RangeResult {
+    return rangeAt(this.state, this.backend, query, this.state.revision);
+  }
+
+  get(key: Uint8Array): EncodedKeyValue | undefined {
+    return this.getAt(key, this.state.revision);
+  }
+
+  getAt(key: Uint8Array, revision: number): EncodedKeyValue | undefined {
+    if (revision < this.state.compactedRevision) return undefined;
+    const { index } = this.state;
+    const slot = index.find(key);
+    const record = slot < 0 ? 0 : index.liveAt(slot, revision);
+    if (record === 0) return undefined;
+    return this.backend.get(index.versions.main(record), index.versions.sub(record));
+  }
+
+  describe(key: Uint8Array): KeyDescription | undefined {
+    return this.state.describe(key);
+  }
+
+  revisionProblem(revision: number): "compacted" | "future" | null {
+    return this.state.revisionProblem(revision, this.state.revision);
+  }
+
+  beginWrite(): WriteTransaction {
+    assert(!this.writing, "only one write transaction at a time");
+    this.writing = true;
+    return this.writer.begin(() => {
+      this.writing = false;
+    });
+  }
+
+  keysOfLease(lease: bigint): Uint8Array[] {
+    return this.state.leases.keysOf(lease);
+  }
+
+  history(from: number, to: number, visit: (event: StoreEvent) => boolean): void {
+    this.backend.scan(from, 0, (main, _sub, tombstone, value) =>
+      main > to ? false : visit(toStoreEvent(main, tombstone, value)),
+    );
+  }
+
+  get consistentIndex(): LogIndex {
+    return this.backend.consistentIndex;
+  }
+
+  get consistentTerm(): Term {
+    return this.backend.consistentTerm;
+  }
+
+  setConsistentIndex(index: LogIndex, term: Term): void {
+    this.backend.setConsistentIndex(index, term);
+  }
+
+  get flushedIndex(): LogIndex {
+    return this.backend.flushedIndex;
+  }
+
+  compact(revision: number): Promise<void> {
+    if (revision <= this.state.compactedRevision) throw new RevisionError("compacted", this.state.compactedRevision);
+    if (revision > this.state.revision) throw new RevisionError("future", this.state.compactedRevision);
+    return this.compactor.compact(this.state, revision);
+  }
+
+  hashKv(revision: number): Promise<KeyspaceHash> {
+    return hashKeyspace(this.state, this.backend, revision, this.yieldTurn);
+  }
+
+  size(): StoreSize {
+    return this.backend.size();
+  }
+
+  onWrite(listener: WriteListener): () => void {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+
+  exportSnapshot(): AsyncIterable<Uint8Array> {
+    return exportStore(this.backend, this.yieldTurn);
+  }
+
+  async importSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    assert(!this.writing, "no write transaction is open while a snapshot is installed");
+    await this.compactor.stop();
+    await importStore(this.backend, chunks);
+    this.state = await openIndex(this.backend, this.yieldTurn);
+    this.writer = new StoreWriter(this.state, this.backend, this.listeners);
+    this.compactor.resume(this.state);
+  }
+
+  flush(): Promise<void> {
+    return this.backend.commit();
+  }
+
+  async close(): Promise<void> {
+    await this.compactor.stop();
+    await this.backend.close();
+  }
+}

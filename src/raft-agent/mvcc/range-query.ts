@@ -1,0 +1,122 @@
+/**
+ * Range: which key-values of a range live at a revision, filtered, sorted and limited as etcd does it (etcd-compat §1.4).
+ * Everything but sorting by value is decided on the index alone; only what is answered is read from the backend.
+ */
+import { assert } from "../../base/assert.ts";
+import { decodeKeyValue, type EncodedKeyValue, encodeKeyValue } from "../api/key-value.ts";
+import { SortOrder, SortTarget } from "../api/range.ts";
+import { emptyBytes } from "../api/wire.ts";
+import type { Backend } from "./backend.ts";
+import { compareBytes } from "./key-range.ts";
+import type { IndexedStore } from "./open-index.ts";
+import { type RangeQuery, type RangeResult, RevisionError } from "./store.ts";
+
+/** A key-value that lives at the revision asked for. */
+type Hit = { readonly slot: number; readonly record: number };
+
+/** @throws RevisionError when the revision cannot be read. `current` is the latest one the asking view sees. */
+export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery, current: number): RangeResult {
+  const problem = store.revisionProblem(query.revision, current);
+  if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
+  const revision = query.revision > 0 ? query.revision : current;
+  const whole = isFiltered(query) || isSorted(query);
+  const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
+  const collected = collect(store, query, revision, query.countOnly ? 0 : whole ? Number.POSITIVE_INFINITY : limit);
+  const { count } = collected;
+  if (query.countOnly) return { kvs: [], count, more: false };
+  if (!whole) return { kvs: read(store, backend, collected.hits, query.keysOnly), count, more: count > limit };
+  const hits = sort(store, backend, filter(store, collected.hits, query), query);
+  const answered = hits.length > limit ? hits.slice(0, limit) : hits;
+  return { kvs: read(store, backend, answered, query.keysOnly), count, more: hits.length > limit };
+}
+
+function isFiltered(query: RangeQuery): boolean {
+  return (
+    query.minModRevision !== 0 ||
+    query.maxModRevision !== 0 ||
+    query.minCreateRevision !== 0 ||
+    query.maxCreateRevision !== 0
+  );
+}
+
+/** Key order is what the index gives; another target without an order means ascending. */
+function isSorted(query: RangeQuery): boolean {
+  return query.sortTarget !== SortTarget.key || query.sortOrder === SortOrder.descend;
+}
+
+/** Counts all live keys of the range and keeps the first `limit`. */
+function collect(
+  store: IndexedStore,
+  query: RangeQuery,
+  revision: number,
+  limit: number,
+): { hits: Hit[]; count: number } {
+  const { index } = store;
+  const hits: Hit[] = [];
+  let count = 0;
+  index.forEachSlot(query.key, query.rangeEnd, (slot) => {
+    const record = index.liveAt(slot, revision);
+    if (record === 0) return true;
+    if (count++ < limit) hits.push({ slot, record });
+    return true;
+  });
+  return { hits, count };
+}
+
+function filter(store: IndexedStore, hits: Hit[], query: RangeQuery): Hit[] {
+  if (!isFiltered(query)) return hits;
+  const { versions } = store.index;
+  const within = (value: number, min: number, max: number): boolean =>
+    (min === 0 || value >= min) && (max === 0 || value <= max);
+  return hits.filter(
+    ({ record }) =>
+      within(versions.main(record), query.minModRevision, query.maxModRevision) &&
+      within(versions.created(record), query.minCreateRevision, query.maxCreateRevision),
+  );
+}
+
+function sort(store: IndexedStore, backend: Backend, hits: Hit[], query: RangeQuery): Hit[] {
+  if (!isSorted(query)) return hits;
+  const ascending = query.sortTarget === SortTarget.key ? hits : sortAscending(store, backend, hits, query.sortTarget);
+  return query.sortOrder === SortOrder.descend ? ascending.reverse() : ascending;
+}
+
+function sortAscending(store: IndexedStore, backend: Backend, hits: Hit[], target: number): Hit[] {
+  const { versions } = store.index;
+  if (target === SortTarget.version)
+    return hits.sort((a, b) => versions.version(a.record) - versions.version(b.record));
+  if (target === SortTarget.create) return hits.sort((a, b) => versions.created(a.record) - versions.created(b.record));
+  if (target === SortTarget.mod) return hits.sort((a, b) => versions.main(a.record) - versions.main(b.record));
+  const valued = hits.map((hit) => ({ hit, value: decodeKeyValue(readOne(store, backend, hit)).value }));
+  return valued.sort((a, b) => compareBytes(a.value, b.value)).map(({ hit }) => hit);
+}
+
+function read(store: IndexedStore, backend: Backend, hits: readonly Hit[], keysOnly: boolean): EncodedKeyValue[] {
+  return keysOnly
+    ? hits.map((hit) => readWithoutValue(store, backend, hit))
+    : hits.map((hit) => readOne(store, backend, hit));
+}
+
+function readOne(store: IndexedStore, backend: Backend, { record }: Hit): EncodedKeyValue {
+  const { versions } = store.index;
+  const value = backend.get(versions.main(record), versions.sub(record));
+  assert(value !== undefined, `revision ${versions.main(record)} is indexed, so its value is stored`);
+  return value;
+}
+
+/** Built from the index; only a leased key needs the disk, since the index does not keep past leases. */
+function readWithoutValue(store: IndexedStore, backend: Backend, hit: Hit): EncodedKeyValue {
+  const { index } = store;
+  const { versions } = index;
+  if (versions.leased(hit.record)) {
+    return encodeKeyValue({ ...decodeKeyValue(readOne(store, backend, hit)), value: emptyBytes });
+  }
+  return encodeKeyValue({
+    key: index.keyOf(hit.slot),
+    createRevision: versions.created(hit.record),
+    modRevision: versions.main(hit.record),
+    version: versions.version(hit.record),
+    value: emptyBytes,
+    lease: 0n,
+  });
+}

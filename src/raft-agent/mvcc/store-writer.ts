@@ -1,0 +1,131 @@
+/** The one write transaction a store has open at a time; the same object serves all of them, one after the other. */
+import { assert } from "../../base/assert.ts";
+import { type EncodedKeyValue, writeKeyValue } from "../api/key-value.ts";
+import { emptyBytes, WireWriter } from "../api/wire.ts";
+import type { Backend } from "./backend.ts";
+import { ByteSlab } from "./byte-slab.ts";
+import type { IndexedStore } from "./open-index.ts";
+import { rangeAt } from "./range-query.ts";
+import type { KeyDescription, RangeQuery, RangeResult, StoreEvent, WriteListener, WriteTransaction } from "./store.ts";
+import { deleteEvent } from "./store-event.ts";
+
+export class StoreWriter implements WriteTransaction {
+  private readonly state: IndexedStore;
+  private readonly backend: Backend;
+  private readonly listeners: ReadonlySet<WriteListener>;
+  private readonly encoder = new WireWriter(1024);
+  private readonly slab = new ByteSlab();
+  private changes = 0;
+  private events: StoreEvent[] = [];
+  private ended: () => void = () => undefined;
+  private open = false;
+
+  constructor(state: IndexedStore, backend: Backend, listeners: ReadonlySet<WriteListener>) {
+    this.state = state;
+    this.backend = backend;
+    this.listeners = listeners;
+  }
+
+  begin(ended: () => void): WriteTransaction {
+    this.ended = ended;
+    this.open = true;
+    this.changes = 0;
+    return this;
+  }
+
+  get revision(): number {
+    return this.changes === 0 ? this.state.revision : this.state.revision + 1;
+  }
+
+  range(query: RangeQuery): RangeResult {
+    return rangeAt(this.state, this.backend, query, this.revision);
+  }
+
+  get(key: Uint8Array): EncodedKeyValue | undefined {
+    const { index } = this.state;
+    const slot = index.find(key);
+    const record = slot < 0 ? 0 : index.liveAt(slot, this.revision);
+    if (record === 0) return undefined;
+    return this.backend.get(index.versions.main(record), index.versions.sub(record));
+  }
+
+  describe(key: Uint8Array): KeyDescription | undefined {
+    return this.state.describe(key);
+  }
+
+  revisionProblem(revision: number): "compacted" | "future" | null {
+    return this.state.revisionProblem(revision, this.revision);
+  }
+
+  put(key: Uint8Array, value: Uint8Array, lease: bigint): void {
+    assert(this.open, "a write transaction is used before its end");
+    const { index, leases } = this.state;
+    const main = this.state.revision + 1;
+    const sub = this.changes++;
+    const slot = index.put(key, main, sub, lease !== 0n);
+    const record = index.head(slot);
+    const version = index.versions.version(record);
+    const createRevision = index.versions.created(record);
+    const kv = this.encode(key, createRevision, main, version, value, lease);
+    this.backend.put(main, sub, false, kv);
+    leases.attach(slot, lease);
+    if (this.listeners.size === 0) return;
+    // The key lies in the encoded bytes, behind its tag and length.
+    const keyStart = 1 + varintLength(key.length);
+    const ownKey = key.length === 0 ? emptyBytes : kv.subarray(keyStart, keyStart + key.length);
+    this.events.push({ kind: "put", key: ownKey, revision: main, kv, created: version === 1 });
+  }
+
+  deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number {
+    assert(this.open, "a write transaction is used before its end");
+    const { index } = this.state;
+    const live: number[] = [];
+    index.forEachSlot(key, rangeEnd, (slot) => {
+      if (index.versions.version(index.head(slot)) !== 0) live.push(slot);
+      return true;
+    });
+    for (const slot of live) this.deleteSlot(slot);
+    return live.length;
+  }
+
+  end(): number {
+    assert(this.open, "a write transaction ends once");
+    this.open = false;
+    if (this.changes > 0) this.state.revision++;
+    const { events } = this;
+    const { revision } = this.state;
+    this.events = [];
+    this.ended();
+    if (this.changes > 0) for (const listener of this.listeners) listener(revision, events);
+    this.changes = 0;
+    return revision;
+  }
+
+  private deleteSlot(slot: number): void {
+    const { index, leases } = this.state;
+    const main = this.state.revision + 1;
+    const sub = this.changes++;
+    const key = index.keyOf(slot);
+    index.tombstone(slot, main, sub);
+    leases.attach(slot, 0n);
+    this.backend.put(main, sub, true, this.encode(key, 0, 0, 0, emptyBytes, 0n));
+    if (this.listeners.size > 0) this.events.push(deleteEvent(key.slice(), main));
+  }
+
+  private encode(
+    key: Uint8Array,
+    createRevision: number,
+    modRevision: number,
+    version: number,
+    value: Uint8Array,
+    lease: bigint,
+  ): EncodedKeyValue {
+    this.encoder.reset();
+    writeKeyValue(this.encoder, { key, createRevision, modRevision, version, value, lease });
+    return this.slab.copy(this.encoder.view());
+  }
+}
+
+function varintLength(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+}
