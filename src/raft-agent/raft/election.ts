@@ -10,7 +10,7 @@ import type { RaftState } from "./state.ts";
 /** Starts an election, unless this member could not win or must not. */
 export function campaign(state: RaftState, options: { readonly leadershipTransfer: boolean }): void {
   if (state.role === "leader" || state.diskStalled) return;
-  if (!isVoter(state.configurations.current.configuration, state.id)) return;
+  if (!mayStand(state)) return;
   if (state.settings.preVote && !options.leadershipTransfer) {
     becomePreCandidate(state);
     askForPreVotes(state);
@@ -18,6 +18,16 @@ export function campaign(state: RaftState, options: { readonly leadershipTransfe
   } else {
     stand(state, options.leadershipTransfer);
   }
+}
+
+/**
+ * Voters stand, and so does a voter whose removal is not known to be committed: it may be the only one with a log that
+ * gets the votes to commit it (thesis §4.2.2). It does not count itself then, and resigns when it is done.
+ */
+export function mayStand({ configurations, commitIndex, id }: RaftState): boolean {
+  const { configuration, index } = configurations.current;
+  if (isVoter(configuration, id)) return true;
+  return index > commitIndex && isVoter(configurations.at(index - 1), id);
 }
 
 /** Asks everyone who has not said yes; repeated while the answer is open, since the electorate may change its mind. */

@@ -3,7 +3,7 @@
  * follower that knows no leader (after a start, or a lost connection) is the same role with `leader` null.
  */
 import { isVoter } from "./configuration.ts";
-import { answerVoteRequest, campaign } from "./election.ts";
+import { answerVoteRequest, campaign, mayStand } from "./election.ts";
 import type { Entry, LogIndex, MemberId } from "./entry.ts";
 import { appendEntry, commitUpTo, replaceLog, truncateLog } from "./log-changes.ts";
 import type { Message, MessageOf } from "./message.ts";
@@ -42,7 +42,7 @@ export function tickFollower(state: RaftState): void {
 export function loseLeader(state: RaftState, leader: MemberId): void {
   setLeader(state, null);
   const { configuration, members } = state.configurations.current;
-  if (!state.settings.preVote || !isVoter(configuration, state.id)) return;
+  if (!state.settings.preVote || !mayStand(state)) return;
   const turn = members.filter(
     (member) => member < state.id && member !== leader && isVoter(configuration, member),
   ).length;

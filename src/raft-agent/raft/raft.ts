@@ -115,8 +115,7 @@ function handleEvent(state: RaftState, event: RaftEvent): void {
       else if (state.leader === event.peer) loseLeader(state, event.peer);
       return;
     case "diskStalled":
-      state.diskStalled = true;
-      if (state.leadership !== null) yieldLeadership(state, state.leadership);
+      handleDiskStalled(state);
       return;
     case "snapshotSent":
       if (state.leadership !== null) endSnapshot(state.leadership, event.peer, event.succeeded);
@@ -142,6 +141,13 @@ function tick(state: RaftState): void {
 
 function handleTransfer(state: RaftState, to: MemberId): void {
   if (state.leadership !== null) beginTransfer(state, state.leadership, to, { resignAfterwards: false });
+}
+
+/** Until the next batch is durable. Without a batch under way the report is a late one. */
+function handleDiskStalled(state: RaftState): void {
+  if (state.durability.isIdle) return;
+  state.diskStalled = true;
+  if (state.leadership !== null) yieldLeadership(state, state.leadership);
 }
 
 /** Entries may be committed by the own disk, and an election won by it. */

@@ -1,0 +1,220 @@
+/**
+ * What each role does with each message of its own term, of a later one and of an earlier one. The tables are typed as
+ * full records: a role or a message without an expectation does not compile.
+ */
+import { describe, expect, it } from "vitest";
+import { memberId } from "../../../test/raft-core/memory-member.ts";
+import { createRandom } from "../../base/random.ts";
+import { foundingState } from "./bootstrap.ts";
+import { EntryKind } from "./entry.ts";
+import type { Message, MessageBody, MessageKind } from "./message.ts";
+import { Raft } from "./raft.ts";
+import type { Ready, Role } from "./ready.ts";
+
+const self = memberId(1);
+const other = memberId(2);
+const third = memberId(3);
+
+/** A reaction in short: the role afterwards, `+n` when the term rose, and the answers. */
+type Reaction = string;
+
+function drain(raft: Raft): Ready[] {
+  const taken: Ready[] = [];
+  for (let ready = raft.takeReady(); ready !== null; ready = raft.takeReady()) {
+    taken.push(ready);
+    if (ready.persistTicket !== null) raft.step({ kind: "persisted", ticket: ready.persistTicket });
+  }
+  return taken;
+}
+
+function send(raft: Raft, from: string, term: number, body: MessageBody): void {
+  raft.step({ kind: "message", message: { from, to: self, term, ...body } as Message });
+}
+
+/** A member of three in the wanted role: in term 2, or 1 before any election. */
+function memberIn(role: Role): Raft {
+  const random = createRandom(1);
+  const raft = new Raft(
+    { id: self, random, electionTimeoutTicks: 10, heartbeatTicks: 3 },
+    foundingState([self, other, third]),
+  );
+  if (role === "follower") {
+    send(raft, other, 2, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
+    drain(raft);
+    return raft;
+  }
+  raft.step({ kind: "campaign" });
+  drain(raft);
+  if (role === "preCandidate") return raft;
+  send(raft, other, 1, { kind: "voteResponse", preVote: true, granted: true });
+  drain(raft);
+  if (role === "candidate") return raft;
+  send(raft, other, 2, { kind: "voteResponse", preVote: false, granted: true });
+  drain(raft);
+  return raft;
+}
+
+const bodies: Readonly<Record<MessageKind, MessageBody>> = {
+  voteRequest: { kind: "voteRequest", preVote: false, lastLogIndex: 9, lastLogTerm: 2, leadershipTransfer: false },
+  voteResponse: { kind: "voteResponse", preVote: false, granted: true },
+  appendRequest: {
+    kind: "appendRequest",
+    previousIndex: 1,
+    previousTerm: 1,
+    entries: [{ term: 1, index: 2, kind: EntryKind.normal, data: new Uint8Array(1) }],
+    commitIndex: 2,
+  },
+  appendResponse: { kind: "appendResponse", accepted: true, index: 2, hintIndex: 0, hintTerm: 0 },
+  heartbeatRequest: { kind: "heartbeatRequest", commitIndex: 1, readRound: 5 },
+  heartbeatResponse: { kind: "heartbeatResponse", readRound: 0 },
+  snapshotRequest: {
+    kind: "snapshotRequest",
+    snapshot: { index: 7, term: 1, configuration: { voters: [self, other, third], votersOutgoing: [], learners: [] } },
+  },
+  timeoutNowRequest: { kind: "timeoutNowRequest" },
+  forwardedProposals: { kind: "forwardedProposals", proposals: [new Uint8Array(3)] },
+  readIndexRequest: { kind: "readIndexRequest", context: 4 },
+  readIndexResponse: { kind: "readIndexResponse", context: 4, index: 1 },
+};
+
+function describeAnswer(message: Message): string {
+  if (message.kind === "voteResponse") return message.granted ? "grants" : "refuses";
+  if (message.kind === "appendResponse") return message.accepted ? `acknowledges ${message.index}` : "rejects";
+  if (message.kind === "voteRequest") return message.preVote ? "asks for pre-votes" : "asks for votes";
+  if (message.kind === "appendRequest") return `appends ${message.entries.length}, commit ${message.commitIndex}`;
+  return message.kind;
+}
+
+function reactionOf(role: Role, kind: MessageKind, termDifference: number): Reaction {
+  const raft = memberIn(role);
+  const before = raft.status();
+  try {
+    send(raft, other, before.term + termDifference, bodies[kind]);
+  } catch (error) {
+    return `stops: ${/\((.*)\)/.exec(String(error))?.[1]}`;
+  }
+  const messages = drain(raft).flatMap((ready) => [...ready.messages, ...ready.messagesAfterPersist]);
+  const after = raft.status();
+  const risen = after.term === before.term ? "" : ` +${after.term - before.term}`;
+  const leader = after.leader === other && before.leader !== other ? " of the sender" : "";
+  const answers = [...new Set(messages.map(describeAnswer))];
+  return [`${after.role}${risen}${leader}`, ...answers].join(", ");
+}
+
+const sameTerm: Readonly<Record<Role, Readonly<Record<MessageKind, Reaction>>>> = {
+  follower: {
+    voteRequest: "follower",
+    voteResponse: "follower",
+    appendRequest: "follower, acknowledges 2",
+    appendResponse: "follower",
+    heartbeatRequest: "follower, heartbeatResponse",
+    heartbeatResponse: "follower",
+    snapshotRequest: "follower, acknowledges 7",
+    timeoutNowRequest: "candidate +1, asks for votes",
+    forwardedProposals: "follower",
+    readIndexRequest: "follower",
+    readIndexResponse: "follower",
+  },
+  preCandidate: {
+    voteRequest: "preCandidate, grants",
+    voteResponse: "preCandidate",
+    appendRequest: "follower of the sender, acknowledges 2",
+    appendResponse: "preCandidate",
+    heartbeatRequest: "follower of the sender, heartbeatResponse",
+    heartbeatResponse: "preCandidate",
+    snapshotRequest: "follower of the sender, acknowledges 7",
+    timeoutNowRequest: "candidate +1, asks for votes",
+    forwardedProposals: "preCandidate",
+    readIndexRequest: "preCandidate",
+    readIndexResponse: "preCandidate",
+  },
+  candidate: {
+    voteRequest: "candidate, refuses",
+    voteResponse: "leader, appends 1, commit 1",
+    appendRequest: "follower of the sender, acknowledges 2",
+    appendResponse: "candidate",
+    heartbeatRequest: "follower of the sender, heartbeatResponse",
+    heartbeatResponse: "candidate",
+    snapshotRequest: "follower of the sender, acknowledges 7",
+    timeoutNowRequest: "candidate",
+    forwardedProposals: "candidate",
+    readIndexRequest: "candidate",
+    readIndexResponse: "candidate",
+  },
+  leader: {
+    voteRequest: "leader",
+    voteResponse: "leader",
+    appendRequest: "stops: election safety, Raft §5.2",
+    appendResponse: "leader, appends 0, commit 2",
+    heartbeatRequest: "stops: election safety, Raft §5.2",
+    heartbeatResponse: "leader, appends 1, commit 1",
+    snapshotRequest: "stops: election safety, Raft §5.2",
+    timeoutNowRequest: "leader",
+    forwardedProposals: "leader",
+    readIndexRequest: "leader",
+    readIndexResponse: "leader",
+  },
+};
+
+/** A later term makes a follower of everybody, except that a vote is not even considered while a leader is alive. */
+const laterTerm: Readonly<Record<MessageKind, Readonly<Record<"loyal" | "leaderless", Reaction>>>> = {
+  voteRequest: { loyal: "unchanged", leaderless: "follower +1, grants" },
+  voteResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  appendRequest: {
+    loyal: "follower +1 of the sender, acknowledges 2",
+    leaderless: "follower +1 of the sender, acknowledges 2",
+  },
+  appendResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  heartbeatRequest: {
+    loyal: "follower +1 of the sender, heartbeatResponse",
+    leaderless: "follower +1 of the sender, heartbeatResponse",
+  },
+  heartbeatResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  snapshotRequest: {
+    loyal: "follower +1 of the sender, acknowledges 7",
+    leaderless: "follower +1 of the sender, acknowledges 7",
+  },
+  timeoutNowRequest: { loyal: "candidate +2, asks for votes", leaderless: "candidate +2, asks for votes" },
+  forwardedProposals: { loyal: "follower +1", leaderless: "follower +1" },
+  readIndexRequest: { loyal: "follower +1", leaderless: "follower +1" },
+  readIndexResponse: { loyal: "follower +1", leaderless: "follower +1" },
+};
+
+/** An earlier term has no say in any role; those who believe they lead or stand are told. */
+const earlierTerm: Readonly<Record<MessageKind, string>> = {
+  voteRequest: ", refuses",
+  voteResponse: "",
+  appendRequest: ", rejects",
+  appendResponse: "",
+  heartbeatRequest: ", rejects",
+  heartbeatResponse: "",
+  snapshotRequest: ", rejects",
+  timeoutNowRequest: "",
+  forwardedProposals: "",
+  readIndexRequest: "",
+  readIndexResponse: "",
+};
+
+const roles = Object.keys(sameTerm) as Role[];
+const kinds = Object.keys(bodies) as MessageKind[];
+
+describe("role table", () => {
+  for (const role of roles) {
+    it.each(kinds)(`${role} reacts to a %s of its term as the table says`, (kind) => {
+      expect(reactionOf(role, kind, 0)).toBe(sameTerm[role][kind]);
+    });
+
+    it.each(kinds)(`${role} reacts to a %s of a later term as the table says`, (kind) => {
+      const loyalty = role === "leader" ? "loyal" : "leaderless";
+      const expected = laterTerm[kind][role === "follower" ? "loyal" : loyalty];
+      // A follower that already follows the sender does not change its leader.
+      const reaction = reactionOf(role, kind, 1);
+      const unchanged = expected === "unchanged" ? role : expected;
+      expect(reaction).toBe(role === "follower" ? unchanged.replace(" of the sender", "") : unchanged);
+    });
+
+    it.each(kinds)(`${role} gives a %s of an earlier term no say`, (kind) => {
+      expect(reactionOf(role, kind, -1)).toBe(`${role}${earlierTerm[kind]}`);
+    });
+  }
+});
