@@ -1,0 +1,440 @@
+import { describe, expect, it } from "vitest";
+import { encodeCompactionRequest } from "../api/compaction.ts";
+import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
+import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../api/delete-range.ts";
+import { decodeKeyValue } from "../api/key-value.ts";
+import { decodePutResponse, encodePutRequest, type PutRequest } from "../api/put.ts";
+import { decodeRangeResponse, encodeRangeRequest, type RangeRequest, rangeRequest } from "../api/range.ts";
+import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, SELF, type World } from "./single-member-world.ts";
+
+const text = (value: string): Uint8Array => Buffer.from(value);
+
+function put(key: string, value = "", overrides: Partial<PutRequest> = {}): PutRequest {
+  const plain = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  return { key: text(key), value: text(value), ...plain, ...overrides };
+}
+
+const txnOf = (parts: Partial<TxnRequest>): TxnRequest => ({ compare: [], success: [], failure: [], ...parts });
+const putOp = (key: string, value = "", overrides: Partial<PutRequest> = {}): RequestOp => ({
+  kind: "put",
+  request: put(key, value, overrides),
+});
+const rangeOp = (key: string, overrides: Partial<RangeRequest> = {}): RequestOp => ({
+  kind: "range",
+  request: rangeRequest(text(key), overrides),
+});
+const deleteOp = (key: string, end = ""): RequestOp => ({
+  kind: "deleteRange",
+  request: { key: text(key), rangeEnd: text(end), prevKv: false },
+});
+const txnOp = (parts: Partial<TxnRequest>): RequestOp => ({ kind: "txn", request: txnOf(parts) });
+const compare = (parts: Partial<Compare>): Compare => ({
+  result: CompareResult.equal,
+  target: CompareTarget.version,
+  key: text("k"),
+  operand: { kind: "none" },
+  rangeEnd: text(""),
+  ...parts,
+});
+
+const send = {
+  put: (world: World, request: PutRequest) => world.unary("/etcdserverpb.KV/Put", encodePutRequest(request)),
+  range: (world: World, request: RangeRequest) => world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(request)),
+  txn: (world: World, request: TxnRequest) => world.unary("/etcdserverpb.KV/Txn", encodeTxnRequest(request)),
+  delete: (world: World, key: string, rangeEnd = "", prevKv = false) =>
+    world.unary(
+      "/etcdserverpb.KV/DeleteRange",
+      encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(rangeEnd), prevKv }),
+    ),
+  compact: (world: World, revision: number, physical = false) =>
+    world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical })),
+};
+
+const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
+
+describe("KV service", () => {
+  it("puts, reads, overwrites and deletes with etcd's revisions", async () => {
+    const world = await createWorld();
+    const first = decodePutResponse((await send.put(world, put("a", "1"))).messages[0]!);
+    expect(first.header).toMatchObject({ memberId: 0x8e9e05c52164694dn, revision: 2, raftTerm: 2 });
+    const second = decodePutResponse((await send.put(world, put("a", "2", { prevKv: true }))).messages[0]!);
+    expect(second.header?.revision).toBe(3);
+    expect(Buffer.from(decodeKeyValue(second.prevKv!).value).toString()).toBe("1");
+    const read = decodeRangeResponse((await send.range(world, rangeRequest(text("a")))).messages[0]!);
+    expect(decodeKeyValue(read.kvs[0]!)).toMatchObject({ createRevision: 2, modRevision: 3, version: 2 });
+    const old = decodeRangeResponse((await send.range(world, rangeRequest(text("a"), { revision: 2 }))).messages[0]!);
+    expect(old.header?.revision).toBe(3);
+    const none = decodeDeleteRangeResponse((await send.delete(world, "b")).messages[0]!);
+    expect([none.deleted, none.header?.revision]).toEqual([0, 3]);
+    const gone = decodeDeleteRangeResponse((await send.delete(world, "a", "b", true)).messages[0]!);
+    expect([gone.deleted, gone.prevKvs.length, gone.header?.revision]).toEqual([1, 1, 4]);
+  });
+
+  it("keeps value or lease of a key that is put with ignore_value or ignore_lease", async () => {
+    const world = await createWorld();
+    await send.put(world, put("a", "1"));
+    await send.put(world, put("a", "", { ignoreValue: true }));
+    const read = decodeRangeResponse((await send.range(world, rangeRequest(text("a")))).messages[0]!);
+    expect(decodeKeyValue(read.kvs[0]!)).toMatchObject({ version: 2, value: new Uint8Array(text("1")) });
+  });
+
+  const badRequests: [string, EtcdError, (world: World) => ReturnType<World["unary"]>][] = [
+    ["put without a key", EtcdErrors.emptyKey, (world) => send.put(world, put(""))],
+    [
+      "put of ignored value",
+      EtcdErrors.valueProvided,
+      (world) => send.put(world, put("k", "v", { ignoreValue: true })),
+    ],
+    [
+      "put of ignored lease",
+      EtcdErrors.leaseProvided,
+      (world) => send.put(world, put("k", "", { ignoreLease: true, lease: 1n })),
+    ],
+    ["put that keeps nothing", EtcdErrors.keyNotFound, (world) => send.put(world, put("k", "", { ignoreValue: true }))],
+    ["put on an unknown lease", EtcdErrors.leaseNotFound, (world) => send.put(world, put("k", "", { lease: 9n }))],
+    [
+      "put above the size limit",
+      EtcdErrors.requestTooLarge,
+      (world) => send.put(world, put("k", "v".repeat(1_600_000))),
+    ],
+    ["range without a key", EtcdErrors.emptyKey, (world) => send.range(world, rangeRequest(text("")))],
+    [
+      "range of an unknown order",
+      EtcdErrors.invalidSortOption,
+      (world) => send.range(world, rangeRequest(text("k"), { sortOrder: 3 })),
+    ],
+    [
+      "range of an unknown target",
+      EtcdErrors.invalidSortOption,
+      (world) => send.range(world, rangeRequest(text("k"), { sortTarget: 5 })),
+    ],
+    [
+      "range in the future",
+      EtcdErrors.futureRevision,
+      (world) => send.range(world, rangeRequest(text("k"), { revision: 99 })),
+    ],
+    ["delete without a key", EtcdErrors.emptyKey, (world) => send.delete(world, "")],
+    ["compaction in the future", EtcdErrors.futureRevision, (world) => send.compact(world, 99)],
+    [
+      "txn with an empty operation",
+      EtcdErrors.keyNotFound,
+      (world) => send.txn(world, txnOf({ success: [{ kind: "none" }] })),
+    ],
+    [
+      "txn with a compare without key",
+      EtcdErrors.emptyKey,
+      (world) => send.txn(world, txnOf({ compare: [compare({ key: text("") })] })),
+    ],
+    [
+      "txn with too many operations",
+      EtcdErrors.tooManyOps,
+      (world) => send.txn(world, txnOf({ failure: Array.from({ length: 129 }, (_, at) => putOp(`k${at}`)) })),
+    ],
+    [
+      "txn whose nested txn exceeds what is left",
+      EtcdErrors.tooManyOps,
+      (world) => {
+        const inner = txnOp({ success: Array.from({ length: 128 }, (_, at) => putOp(`k${at}`)) });
+        return send.txn(world, txnOf({ success: [inner] }));
+      },
+    ],
+    [
+      "txn with a lease that is not",
+      EtcdErrors.leaseNotFound,
+      (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { lease: 9n })] })),
+    ],
+    [
+      "txn that keeps nothing",
+      EtcdErrors.keyNotFound,
+      (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { ignoreLease: true })] })),
+    ],
+    [
+      "txn that writes and reads the future",
+      EtcdErrors.futureRevision,
+      (world) => send.txn(world, txnOf({ success: [putOp("a"), rangeOp("a", { revision: 99 })] })),
+    ],
+    [
+      "txn that only reads the future",
+      EtcdErrors.futureRevision,
+      (world) => send.txn(world, txnOf({ success: [rangeOp("a", { revision: 99 })] })),
+    ],
+  ];
+  for (const [name, error, run] of badRequests) {
+    it(`refuses a ${name} and writes nothing`, async () => {
+      const world = await createWorld();
+      expect((await run(world)).status).toEqual(statusOf(error));
+      expect(world.services.machine.store.revision).toBe(1);
+    });
+  }
+
+  it("refuses what was compacted away, and a compaction at or below it", async () => {
+    const world = await createWorld();
+    for (const value of ["1", "2", "3"]) await send.put(world, put("a", value));
+    expect((await send.compact(world, 3, true)).status?.code).toBe(StatusCode.ok);
+    expect((await send.range(world, rangeRequest(text("a"), { revision: 2 }))).status).toEqual(
+      statusOf(EtcdErrors.compacted),
+    );
+    expect((await send.range(world, rangeRequest(text("a"), { revision: 3 }))).status?.code).toBe(StatusCode.ok);
+    expect((await send.compact(world, 3)).status).toEqual(statusOf(EtcdErrors.compacted));
+    expect((await send.compact(world, 0)).status).toEqual(statusOf(EtcdErrors.compacted));
+  });
+
+  const duplicates: [string, boolean, Partial<TxnRequest>][] = [
+    ["two puts of one key", true, { success: [putOp("a"), putOp("a")] }],
+    ["two puts of one key in the failure branch", true, { failure: [putOp("a"), putOp("a")] }],
+    ["a put inside a deleted range", true, { success: [deleteOp("a", "c"), putOp("b")] }],
+    ["a put at the end of a deleted range", false, { success: [deleteOp("a", "b"), putOp("b")] }],
+    ["a put after everything was deleted", true, { success: [deleteOp("a", "\0"), putOp("z")] }],
+    ["two deletes of one range", false, { success: [deleteOp("a", "c"), deleteOp("b", "d")] }],
+    ["one key in both branches", false, { success: [putOp("a")], failure: [putOp("a")] }],
+    [
+      "one key in both branches of a nested txn",
+      false,
+      { success: [txnOp({ success: [putOp("a")], failure: [putOp("a")] })] },
+    ],
+    ["a nested put of a key put outside", true, { success: [putOp("a"), txnOp({ success: [putOp("a")] })] }],
+    [
+      "a nested put in a range deleted outside",
+      true,
+      { success: [deleteOp("a", "c"), txnOp({ failure: [putOp("b")] })] },
+    ],
+    ["a nested delete of a key put outside", true, { success: [putOp("b"), txnOp({ failure: [deleteOp("a", "c")] })] }],
+    [
+      "two nested txns with one key",
+      true,
+      { success: [txnOp({ success: [putOp("a")] }), txnOp({ failure: [putOp("a")] })] },
+    ],
+  ];
+  for (const [name, duplicate, parts] of duplicates) {
+    it(`${duplicate ? "refuses" : "allows"} a txn with ${name}`, async () => {
+      const world = await createWorld();
+      const { status } = await send.txn(world, txnOf(parts));
+      expect(status).toEqual(duplicate ? statusOf(EtcdErrors.duplicateKey) : { code: StatusCode.ok, text: "" });
+    });
+  }
+
+  const { version, create, mod, value, lease } = CompareTarget;
+  const { equal, greater, less, notEqual } = CompareResult;
+  const compares: [string, boolean, Partial<Compare>][] = [
+    ["version of a key", true, { target: version, operand: { kind: "version", number: 2 } }],
+    ["version greater", true, { target: version, result: greater, operand: { kind: "version", number: 1 } }],
+    ["create revision", true, { target: create, operand: { kind: "createRevision", number: 2 } }],
+    ["mod revision less", false, { target: mod, result: less, operand: { kind: "modRevision", number: 3 } }],
+    ["value", true, { target: value, operand: { kind: "value", bytes: text("2") } }],
+    ["value not equal", false, { target: value, result: notEqual, operand: { kind: "value", bytes: text("2") } }],
+    ["no lease", true, { target: lease, operand: { kind: "lease", lease: 0n } }],
+    [
+      "an operand of another kind counts as zero",
+      true,
+      { target: version, result: greater, operand: { kind: "modRevision", number: 99 } },
+    ],
+    [
+      "version of an absent key is zero",
+      true,
+      { key: text("none"), target: version, operand: { kind: "version", number: 0 } },
+    ],
+    ["mod revision of an absent key is zero", true, { key: text("none"), target: mod, result: equal }],
+    [
+      "value of an absent key is never equal",
+      false,
+      { key: text("none"), target: value, operand: { kind: "value", bytes: text("") } },
+    ],
+    [
+      "value of an absent key is never unequal",
+      false,
+      { key: text("none"), target: value, result: notEqual, operand: { kind: "value", bytes: text("x") } },
+    ],
+    [
+      "all keys of a range hold",
+      true,
+      {
+        key: text("k"),
+        rangeEnd: text("l"),
+        target: create,
+        result: greater,
+        operand: { kind: "createRevision", number: 1 },
+      },
+    ],
+    [
+      "one key of a range does not hold",
+      false,
+      { key: text("k"), rangeEnd: text("l"), target: version, operand: { kind: "version", number: 2 } },
+    ],
+  ];
+  for (const [name, succeeded, parts] of compares) {
+    it(`answers ${succeeded} to the condition: ${name}`, async () => {
+      const world = await createWorld();
+      for (const [key, val] of [
+        ["k", "1"],
+        ["k", "2"],
+        ["k2", "1"],
+      ] as const)
+        await send.put(world, put(key, val));
+      const answer = decodeTxnResponse((await send.txn(world, txnOf({ compare: [compare(parts)] }))).messages[0]!);
+      expect(answer.succeeded).toBe(succeeded);
+      const inWrite = txnOf({ compare: [compare(parts)], success: [putOp("s")], failure: [putOp("f")] });
+      expect(decodeTxnResponse((await send.txn(world, inWrite)).messages[0]!).succeeded).toBe(succeeded);
+    });
+  }
+
+  it("sees its own writes in a txn, evaluates nested conditions before them, and bumps one revision", async () => {
+    const world = await createWorld();
+    const absent = compare({ key: text("a"), target: CompareTarget.create });
+    const request = txnOf({
+      success: [
+        rangeOp("a"),
+        putOp("a", "1"),
+        rangeOp("a"),
+        txnOp({ compare: [absent], success: [putOp("b", "nested")] }),
+        deleteOp("z"),
+      ],
+    });
+    const answer = decodeTxnResponse((await send.txn(world, request)).messages[0]!);
+    expect(answer.header?.revision).toBe(2);
+    const shown = answer.responses.map((op) => {
+      if (op.kind === "range") return [op.kind, op.response.header?.revision, op.response.count];
+      if (op.kind === "txn") return [op.kind, op.response.header?.revision, op.response.succeeded];
+      if (op.kind === "deleteRange") return [op.kind, op.response.header?.revision, op.response.deleted];
+      return op.kind === "put" ? [op.kind, op.response.header?.revision] : [op.kind];
+    });
+    expect(shown).toEqual([
+      ["range", 1, 0],
+      ["put", 2],
+      ["range", 2, 1],
+      ["txn", 0, true],
+      ["deleteRange", 2, 0],
+    ]);
+  });
+
+  it("keeps the revision when the chosen branch changes nothing", async () => {
+    const world = await createWorld();
+    await send.put(world, put("a"));
+    const answer = decodeTxnResponse((await send.txn(world, txnOf({ success: [deleteOp("x")] }))).messages[0]!);
+    expect(answer.header?.revision).toBe(2);
+  });
+
+  it("refuses what needs space under a NOSPACE alarm, and deletes all the same", async () => {
+    const world = await createWorld();
+    await send.put(world, put("a"));
+    const alarm = { member: SELF, type: AlarmType.noSpace };
+    world.services.context.proposer.propose(
+      CommandKind.alarm,
+      encodeAlarm({ action: AlarmAction.activate, alarm }),
+      () => {},
+    );
+    expect((await send.put(world, put("b"))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    expect((await send.txn(world, txnOf({ failure: [putOp("b")] }))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    expect((await send.delete(world, "a")).status?.code).toBe(StatusCode.ok);
+    expect((await send.compact(world, 3)).status?.code).toBe(StatusCode.ok);
+    world.services.tick();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect((await send.put(world, put("b"))).status?.code).toBe(StatusCode.ok);
+  });
+
+  it("raises NOSPACE for everybody when its quota is exceeded", async () => {
+    const world = await createWorld({ quotaBytes: 1_000 });
+    expect((await send.put(world, put("a", "v".repeat(500)))).status?.code).toBe(StatusCode.ok);
+    expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    await Promise.resolve();
+    expect(world.services.machine.alarms.list(0)).toEqual([{ member: SELF, type: AlarmType.noSpace }]);
+  });
+
+  it("refuses everything that touches data under a CORRUPT alarm", async () => {
+    const world = await createWorld();
+    const alarm = { member: SELF, type: AlarmType.corrupt };
+    world.services.context.proposer.propose(
+      CommandKind.alarm,
+      encodeAlarm({ action: AlarmAction.activate, alarm }),
+      () => {},
+    );
+    expect((await send.put(world, put("b"))).status).toEqual(statusOf(EtcdErrors.corrupt));
+    expect((await send.range(world, rangeRequest(text("b")))).status).toEqual(statusOf(EtcdErrors.corrupt));
+  });
+});
+
+describe("KV service without a working leader", () => {
+  it("answers `request timed out` to writes and linearizable reads after seven seconds, and still reads serializably", async () => {
+    const world = await createWorld();
+    await send.put(world, put("a", "1"));
+    world.consensus.leader = null;
+    const written = send.put(world, put("b"));
+    const read = send.range(world, rangeRequest(text("a")));
+    await Promise.resolve();
+    world.clock.nowMs += 6_999;
+    world.services.tick();
+    world.clock.nowMs += 1;
+    world.services.tick();
+    expect((await written).status).toEqual(statusOf(EtcdErrors.timeout));
+    expect((await read).status).toEqual(statusOf(EtcdErrors.timeout));
+    const serializable = await send.range(world, rangeRequest(text("a"), { serializable: true }));
+    expect(decodeRangeResponse(serializable.messages[0]!).count).toBe(1);
+  });
+
+  it("takes up writes that came before the leader", async () => {
+    const world = await createWorld();
+    world.consensus.leader = null;
+    const written = send.put(world, put("b"));
+    world.consensus.leader = SELF;
+    world.services.leadershipChanged();
+    expect((await written).status?.code).toBe(StatusCode.ok);
+  });
+
+  it("blames the leader's failure for proposals that it took and lost", async () => {
+    const world = await createWorld();
+    world.consensus.swallowProposals = true;
+    const written = send.put(world, put("b"));
+    world.services.leadershipChanged();
+    world.clock.nowMs += 2_000;
+    world.services.tick();
+    expect((await written).status).toEqual(statusOf(EtcdErrors.timeoutLeaderFailure));
+  });
+
+  it("answers `no leader` at once to calls with `hasleader`", async () => {
+    const world = await createWorld();
+    world.consensus.leader = null;
+    const call = await world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(text("a"))), {
+      hasleader: "true",
+    });
+    expect(call.status).toEqual(statusOf(EtcdErrors.noLeader));
+  });
+
+  it("answers `leader changed` to reads whose leader is gone", async () => {
+    const world = await createWorld();
+    world.consensus.swallowReads = true;
+    const read = send.range(world, rangeRequest(text("a")));
+    await Promise.resolve();
+    world.services.readFailed(1);
+    expect((await read).status).toEqual(statusOf(EtcdErrors.leaderChanged));
+  });
+
+  it("answers `too many requests` when applying lags more than 5000 entries behind", async () => {
+    const world = await createWorld();
+    world.consensus.lag = 5_001;
+    expect((await send.put(world, put("a"))).status).toEqual(statusOf(EtcdErrors.tooManyRequests));
+  });
+
+  it("answers `server stopped` to everybody who waits when it stops", async () => {
+    const world = await createWorld();
+    world.consensus.swallowProposals = true;
+    const written = send.put(world, put("b"));
+    world.services.stop();
+    expect((await written).status).toEqual(statusOf(EtcdErrors.stopped));
+    expect((await send.range(world, rangeRequest(text("a")))).status).toEqual(statusOf(EtcdErrors.stopped));
+  });
+
+  it("refuses a client API version that is none", async () => {
+    const world = await createWorld();
+    const request = encodeRangeRequest(rangeRequest(text("a")));
+    const bad = await world.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "newest" });
+    expect(bad.status).toEqual(statusOf(EtcdErrors.invalidClientApiVersion));
+    const good = await world.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "3.5" });
+    expect(good.status?.code).toBe(StatusCode.ok);
+  });
+});

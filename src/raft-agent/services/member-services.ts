@@ -1,0 +1,168 @@
+/**
+ * One member's services put together: what `agent.ts` makes once and then tells what consensus did. The calls below
+ * are the whole traffic from consensus to services; the way back is `ConsensusPort`.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Method } from "../grpc/call.ts";
+import type { Store } from "../mvcc/store.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
+import type { Alarm } from "../state-machine/apply-result.ts";
+import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
+import type { MembershipChange } from "../state-machine/membership.ts";
+import { StateMachine } from "../state-machine/state-machine.ts";
+import type { UnaryMethod } from "./answer.ts";
+import { createClusterMethods } from "./cluster-service.ts";
+import type { ConsensusPort } from "./consensus-port.ts";
+import { createHaplanMethods } from "./haplan-service.ts";
+import { createHealthMethods } from "./health-service.ts";
+import { createKvMethods } from "./kv-service.ts";
+import { followLeadership, tickLeases } from "./lease-keeper.ts";
+import { createLeaseMethods, createLeasePeerMethods } from "./lease-service.ts";
+import { createMaintenanceMethods } from "./maintenance-service.ts";
+import { MemberChanges } from "./member-changes.ts";
+import { answerPeerRequest, type PeerMethods } from "./peer-requests.ts";
+import { defaultProposerLimits, Proposer, type ProposerLimits } from "./proposer.ts";
+import { ReadQueue } from "./read-queue.ts";
+import {
+  createServiceContext,
+  defaultServiceLimits,
+  type ServiceContext,
+  type ServiceLimits,
+} from "./service-context.ts";
+import { SpaceQuota } from "./space-quota.ts";
+
+export type MemberServicesOptions = {
+  readonly consensus: ConsensusPort;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly clusterId: string;
+  readonly clusterToken: string;
+  /** The etcd version that this member speaks like. */
+  readonly version: string;
+  /** etcd's `--quota-backend-bytes`: 0 = 2 GiB, negative = none. */
+  readonly quotaBytes: number;
+  readonly limits?: Partial<ServiceLimits>;
+  readonly proposerLimits?: Partial<ProposerLimits>;
+  /** Members came, changed or left: the transport follows. */
+  readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
+  readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
+};
+
+export class MemberServices {
+  readonly machine: StateMachine;
+  readonly context: ServiceContext;
+  /** Everything that is served to clients. */
+  readonly methods: readonly Method[];
+  readonly #peerMethods: PeerMethods;
+
+  constructor(options: MemberServicesOptions) {
+    const { consensus, store, clock } = options;
+    const proposerLimits = { ...defaultProposerLimits(consensus.electionTimeoutMs), ...options.proposerLimits };
+    const { requestTimeoutMs } = proposerLimits;
+    const proposer = new Proposer(consensus, clock, proposerLimits);
+    this.machine = new StateMachine({
+      self: consensus.memberId,
+      store,
+      listener: {
+        completed: (requestNumber, result) => proposer.complete(requestNumber, result),
+        leaseGranted: (lease) => leaseExpiry.granted(lease),
+        leaseRevoked: (id) => leaseExpiry.revoked(id),
+        membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
+        alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
+      },
+    });
+    const { alarms, leases, membership } = this.machine;
+    const leaseExpiry = new LeaseExpiry(leases, clock);
+    this.context = createServiceContext({
+      consensus,
+      proposer,
+      reads: new ReadQueue({ consensus, clock, requestTimeoutMs, waitingMax: proposerLimits.pendingMax }),
+      machine: this.machine,
+      leaseExpiry,
+      quota: new SpaceQuota({ member: consensus.memberId, store, alarms, proposer, quotaBytes: options.quotaBytes }),
+      memberChanges: new MemberChanges({ consensus, membership, clock, requestTimeoutMs }),
+      clock,
+      limits: { ...defaultServiceLimits, ...options.limits },
+      clusterId: options.clusterId,
+      clusterToken: options.clusterToken,
+      version: options.version,
+    });
+    this.methods = createMethods(this.context);
+    this.#peerMethods = createPeerMethods(this.context, this.methods);
+  }
+
+  /** A committed `normal` entry. @throws HaplanError `command/unknown`: the member must stop. */
+  applyEntry(index: LogIndex, term: Term, payload: Uint8Array): void {
+    this.machine.apply(index, term, payload);
+  }
+
+  applyConfiguration(index: LogIndex, term: Term, configuration: Configuration, context: Uint8Array): void {
+    this.machine.applyConfiguration(index, term, configuration, context);
+  }
+
+  /** Everything up to `index` is applied, and `ConsensusPort.appliedIndex` says so: waiting reads may run. */
+  applied(index: LogIndex): void {
+    this.context.reads.applied(index);
+    this.context.memberChanges.tick();
+  }
+
+  /** The store was replaced by a snapshot's content. */
+  snapshotInstalled(): void {
+    this.machine.load();
+    followLeadership(this.context);
+  }
+
+  readConfirmed(context: number, index: LogIndex): void {
+    this.context.reads.confirmed(context, index);
+  }
+
+  readFailed(context: number): void {
+    this.context.reads.failed(context);
+  }
+
+  /** Role, term or leader changed. */
+  leadershipChanged(): void {
+    followLeadership(this.context);
+    this.context.proposer.leaderChanged();
+    this.context.memberChanges.tick();
+  }
+
+  /** To be called about every 100 ms. */
+  tick(): void {
+    this.context.proposer.tick();
+    this.context.reads.tick();
+    this.context.quota.tick();
+    this.context.memberChanges.tick();
+    this.context.memberChanges.admitWaitingVoters();
+    tickLeases(this.context);
+  }
+
+  /** The other end of `ConsensusPort.askPeer`. */
+  answerPeer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
+    answerPeerRequest(this.#peerMethods, from, request, done);
+  }
+
+  /** Everybody who waits gets `server stopped`. */
+  stop(): void {
+    this.context.proposer.stop();
+    this.context.reads.stop();
+  }
+}
+
+function createMethods(context: ServiceContext): Method[] {
+  return [
+    ...createKvMethods(context),
+    ...createLeaseMethods(context),
+    ...createClusterMethods(context),
+    ...createMaintenanceMethods(context),
+    ...createHealthMethods(),
+    ...createHaplanMethods(context),
+  ];
+}
+
+function createPeerMethods(context: ServiceContext, methods: readonly Method[]): PeerMethods {
+  const unaryMethods: UnaryMethod[] = [...createLeasePeerMethods(context)];
+  for (const method of methods) if (method.kind === "unary") unaryMethods.push(method);
+  return new Map(unaryMethods.map((method) => [method.path, method]));
+}

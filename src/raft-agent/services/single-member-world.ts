@@ -1,0 +1,182 @@
+/**
+ * For tests: a whole member over the real store in memory, with a consensus that commits and applies at once, and
+ * calls that remember what was sent. Leadership, time and lost proposals are the test's to set.
+ */
+
+import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { MemoryBackend } from "../mvcc/memory-backend.ts";
+import { openStore } from "../mvcc/mvcc-store.ts";
+import type { Configuration } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { ConsensusPort, PeerProgress } from "./consensus-port.ts";
+import { MemberServices, type MemberServicesOptions } from "./member-services.ts";
+
+export const SELF: MemberId = "8e9e05c52164694d";
+
+export type RecordedCall = ServerCall & {
+  readonly messages: Uint8Array[];
+  status: { code: StatusCode; text: string } | null;
+  /** What `send` answers: false plays a client that does not read. */
+  accepting: boolean;
+  close(): void;
+};
+
+export type World = {
+  readonly services: MemberServices;
+  readonly clock: { nowMs: number };
+  /** What consensus believes; tests change it. */
+  readonly consensus: {
+    leader: MemberId | null;
+    term: number;
+    index: number;
+    lag: number;
+    swallowProposals: boolean;
+    swallowReads: boolean;
+    progress: PeerProgress[];
+    connectedMs: Map<MemberId, number>;
+    peers: Map<MemberId, MemberServices>;
+  };
+  unary(path: string, request: Uint8Array, headers?: Record<string, string>): Promise<RecordedCall>;
+  stream(path: string, headers?: Record<string, string>): { call: RecordedCall; handler: StreamHandler };
+};
+
+export function recordedCall(path: string, headers: Record<string, string> = {}, done?: () => void): RecordedCall {
+  let open = true;
+  const call: RecordedCall = {
+    path,
+    messages: [],
+    status: null,
+    accepting: true,
+    header: (name) => headers[name],
+    clientCommonName: undefined,
+    remoteAddress: "127.77.15.1:1",
+    get open() {
+      return open;
+    },
+    send: (message) => {
+      if (open) call.messages.push(message.slice());
+      return call.accepting;
+    },
+    finish: (code = StatusCode.ok, text = "") => {
+      if (!open) return;
+      open = false;
+      call.status = { code, text };
+      done?.();
+    },
+    close: () => {
+      open = false;
+    },
+  };
+  return call;
+}
+
+export async function createWorld(overrides: Partial<MemberServicesOptions> = {}): Promise<World> {
+  const store = await openStore({ backend: new MemoryBackend() });
+  const clock = { nowMs: 1_700_000_000_000 };
+  const consensus: World["consensus"] = {
+    leader: SELF,
+    term: 2,
+    index: 0,
+    lag: 0,
+    swallowProposals: false,
+    swallowReads: false,
+    progress: [],
+    connectedMs: new Map(),
+    peers: new Map(),
+  };
+  const world: { services: MemberServices | null } = { services: null };
+  const services = (): MemberServices => world.services!;
+  world.services = new MemberServices({
+    consensus: createPort(consensus, services),
+    store,
+    clock: {
+      now: () => clock.nowMs,
+      monotonicMs: () => clock.nowMs,
+      // Waiting is over at once, and the clock shows it: loops that poll end by their own deadline.
+      sleep: async (ms) => {
+        clock.nowMs += ms;
+      },
+    },
+    clusterId: "cdf818194e3a8c32",
+    clusterToken: "etcd-cluster",
+    version: "3.6.1",
+    quotaBytes: 0,
+    ...overrides,
+  });
+  const founder = { id: SELF, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
+  world.services.machine.seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+  world.services.leadershipChanged();
+  const methods = new Map<string, Method>(world.services.methods.map((method) => [method.path, method]));
+  return {
+    services: world.services,
+    clock,
+    consensus,
+    unary: (path, request, headers) =>
+      new Promise((resolve, reject) => {
+        const method = methods.get(path);
+        if (method?.kind !== "unary") return reject(new Error(`no unary method ${path}`));
+        const call = recordedCall(path, headers, () => resolve(call));
+        method.handle(request, call);
+      }),
+    stream: (path, headers) => {
+      const method = methods.get(path);
+      if (method?.kind !== "stream") throw new Error(`no stream method ${path}`);
+      const call = recordedCall(path, headers);
+      return { call, handler: method.open(call) };
+    },
+  };
+}
+
+function createPort(state: World["consensus"], services: () => MemberServices): ConsensusPort {
+  const configuration = (): Configuration => services().machine.membership.configuration;
+  return {
+    memberId: SELF,
+    electionTimeoutMs: 1_000,
+    leader: () => state.leader,
+    term: () => state.term,
+    commitIndex: () => state.index + state.lag,
+    appliedIndex: () => state.index,
+    status: () => ({
+      role: state.leader === SELF ? "leader" : "follower",
+      term: state.term,
+      leader: state.leader,
+      lastIndex: state.index,
+      commitIndex: state.index,
+      appliedIndex: state.index,
+      configuration: configuration(),
+      progress: [{ member: SELF, matchIndex: state.index, active: true }, ...state.progress],
+    }),
+    propose: (payload) => {
+      if (state.leader === null) return { accepted: false, reason: "noLeader" };
+      if (state.swallowProposals) return { accepted: true };
+      queueMicrotask(() => {
+        state.index++;
+        services().applyEntry(state.index, state.term, payload);
+        services().applied(state.index);
+      });
+      return { accepted: true };
+    },
+    requestReadIndex: (context) => {
+      if (state.leader === null || state.swallowReads) return;
+      queueMicrotask(() => services().readConfirmed(context, state.index));
+    },
+    changeConfiguration: ({ target, context }) => {
+      if (state.leader !== SELF) return { accepted: false, reason: "notLeader", lagging: [] };
+      const index = ++state.index;
+      queueMicrotask(() => {
+        services().applyConfiguration(index, state.term, { ...target, votersOutgoing: [] }, context);
+        services().applied(index);
+      });
+      return { accepted: true, index };
+    },
+    transferLeadership: (to) => {
+      state.leader = to;
+    },
+    connectedMs: (member) => state.connectedMs.get(member) ?? null,
+    askPeer: (member, request, done) => {
+      const peer = state.peers.get(member);
+      if (peer === undefined) done(null);
+      else peer.answerPeer(SELF, request, done);
+    },
+  };
+}
