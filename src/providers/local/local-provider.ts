@@ -123,7 +123,7 @@ async function startUnit(
     file: executable.file,
     arguments: [...executable.leadingArguments, ...unit.arguments.map(fillIn)],
     environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
-    workingFolder: dataFolder,
+    workingFolder: paths.files,
     listens: unit.listens,
   });
   return { pid: started.pid };

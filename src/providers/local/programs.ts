@@ -1,14 +1,11 @@
 /** Where programs are: haplan's own beside this file in the built tree, the system's on the path. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { delimiter, join } from "node:path";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
+import { packageFolder } from "../package-folder.ts";
 
-/** `dist/cmd`, whether this file runs from `dist` or from the sources. */
 export function builtProgramsFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
-  return join(folder, "dist", "cmd");
+  return join(packageFolder(), "dist", "cmd");
 }
 
 export type Executable = { readonly file: string; readonly leadingArguments: readonly string[] };

@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { execaSync } from "execa";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { TlsMaterial } from "../apply/ports.ts";
+import { renderTemplate } from "../apply/render-template.ts";
+import { systemClock } from "../base/clock.ts";
+import { openAuthority } from "../pki/authority.ts";
+import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
+
+const haproxy = "haproxy";
+const hasHaproxy = execaSync(haproxy, ["-v"], { reject: false }).exitCode === 0;
+const listen = "127.77.18.104:28480";
+
+let folder: string;
+let identity: TlsMaterial;
+const cleanup: (() => void)[] = [];
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
+  const authority = openAuthority({ folder: join(folder, "pki") });
+  await authority.createAuthority("demo authority");
+  const commonName = "load-balancer";
+  const subjectAltNames = ["127.77.18.51", "127.77.18.52", "127.77.18.104"];
+  await authority.issue({ name: "all", profile: "member", commonName, subjectAltNames });
+  identity = await authority.material("all");
+  mkdirSync(join(folder, "tls"));
+  writeFileSync(join(folder, "tls/ca.crt"), identity.caPem);
+  writeFileSync(join(folder, "tls/tls.pem"), identity.certificatePem + identity.keyPem);
+});
+afterEach(() => {
+  for (const end of cleanup.splice(0)) end();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function config(backends: LoadBalancerConfig["backends"], tls: boolean): LoadBalancerConfig {
+  return {
+    listens: [listen],
+    backends,
+    healthCheck: { path: "/readyz", intervalMs: 200, timeoutMs: 500 },
+    tls: tls ? { caFile: "@UNIT@/tls/ca.crt", certFile: "@UNIT@/tls/tls.crt", keyFile: "@UNIT@/tls/tls.key" } : null,
+  };
+}
+
+function renderHaproxyConfig(wanted: LoadBalancerConfig): string {
+  return renderTemplate("haproxy/haproxy.cfg.hbs", { ...wanted });
+}
+
+function writeConfig(wanted: LoadBalancerConfig): string {
+  const path = join(folder, "haproxy.cfg");
+  writeFileSync(path, renderHaproxyConfig(wanted).replaceAll("@UNIT@", folder));
+  return path;
+}
+
+/** A master that demands client certificates, answers probes and says its name. */
+async function master(name: string, address: string): Promise<{ server: Server; port: number; health: number[] }> {
+  const health = [200];
+  const tls = { ca: identity.caPem, cert: identity.certificatePem, key: identity.keyPem };
+  const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, (request, response) => {
+    if (request.url === "/readyz") response.writeHead(health[0]!).end("ok");
+    else response.end(name);
+  });
+  server.listen(0, address);
+  await once(server, "listening");
+  cleanup.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { server, port: (server.address() as AddressInfo).port, health };
+}
+
+async function startHaproxy(path: string): Promise<ChildProcess> {
+  const started = spawn(haproxy, ["-W", "-db", "-f", path], { cwd: folder, stdio: "ignore" });
+  cleanup.push(() => started.kill("SIGTERM"));
+  return started;
+}
+
+/** Who answers through the load balancer; an error code when nobody does. */
+function ask(): Promise<string> {
+  return new Promise((resolve) => {
+    const [host = "", port] = listen.split(":");
+    const socket = connect({
+      host,
+      port: Number(port),
+      ca: identity.caPem,
+      cert: identity.certificatePem,
+      key: identity.keyPem,
+    });
+    let answer = "";
+    socket.setTimeout(2000, () => socket.destroy(new Error("timeout")));
+    socket.write("GET /name HTTP/1.0\r\n\r\n");
+    socket.on("data", (chunk) => (answer += String(chunk)));
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.on("close", () => resolve(answer.split("\r\n\r\n")[1] ?? "nothing"));
+  });
+}
+
+async function askUntil(wanted: (answers: ReadonlySet<string>) => boolean): Promise<string[]> {
+  let answers: string[] = [];
+  for (let i = 0; i < 60 && !(answers.length === 4 && wanted(new Set(answers))); i++) {
+    await systemClock.sleep(50);
+    answers = [await ask(), await ask(), await ask(), await ask()];
+  }
+  return [...new Set(answers)].sort();
+}
+
+const two = [
+  { name: "m1", address: "127.77.18.51", port: 2379 },
+  { name: "m2", address: "127.77.18.52", port: 2379 },
+];
+
+describe("the configuration of HAProxy", () => {
+  it("lists what to listen on and the backends twice, those that are ready and those that are alive", () => {
+    const text = renderHaproxyConfig(config(two, false));
+    expect(text).toContain(`    bind ${listen}\n`);
+    expect(text.match(/^ {4}server m1 127\.77\.18\.51:2379 check$/gm)).toHaveLength(2);
+    expect(text).not.toContain("check-ssl");
+  });
+
+  it("refuses to be rendered with values missing", () => {
+    expect(() => renderTemplate("haproxy/haproxy.cfg.hbs", { listens: [] })).toThrow(/"timeoutMs" not defined/);
+  });
+
+  it.skipIf(!hasHaproxy).each([true, false])("is accepted by HAProxy (TLS: %s)", (tls) => {
+    const check = execaSync(haproxy, ["-c", "-f", writeConfig(config(two, tls))], { all: true, reject: false });
+    expect(check.all).not.toMatch(/ALERT|WARNING/);
+    expect(check.exitCode).toBe(0);
+  });
+});
+
+describe.skipIf(!hasHaproxy)("HAProxy", () => {
+  it("sends clients to ready masters, to those alive when none is ready, and takes up backends on SIGUSR2", async () => {
+    const m1 = await master("m1", "127.77.18.51");
+    const m2 = await master("m2", "127.77.18.52");
+    const first = { name: "m1", address: "127.77.18.51", port: m1.port };
+    const second = { name: "m2", address: "127.77.18.52", port: m2.port };
+    const running = await startHaproxy(writeConfig(config([first, second], true)));
+    expect(await askUntil((answers) => answers.has("m1") && answers.has("m2"))).toEqual(["m1", "m2"]);
+    m1.health[0] = 503;
+    expect(await askUntil((answers) => answers.size === 1 && answers.has("m2"))).toEqual(["m2"]);
+    m2.health[0] = 503;
+    expect(await askUntil((answers) => answers.has("m1") && answers.has("m2"))).toEqual(["m1", "m2"]);
+    m1.server.closeAllConnections();
+    m1.server.close();
+    expect(await askUntil((answers) => answers.size === 1 && answers.has("m2"))).toEqual(["m2"]);
+    m2.health[0] = 200;
+    writeConfig(config([second], true));
+    running.kill("SIGUSR2");
+    expect(await askUntil((answers) => answers.size === 1 && answers.has("m2"))).toEqual(["m2"]);
+  });
+});
