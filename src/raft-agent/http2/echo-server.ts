@@ -1,0 +1,97 @@
+/** For tests: an HTTP/2 server that sends every body back, behind the same listener as the real one. */
+import { type ClientListenerOptions, listenForClients } from "./client-listener.ts";
+import { connectionOptions, type Http2Limits } from "./connection-options.ts";
+import { hotFields } from "./hpack-encoder.ts";
+import type { KeepaliveOptions } from "./ping-policy.ts";
+import { ServerConnection } from "./server-connection.ts";
+import { ServerStream } from "./server-stream.ts";
+import { TurnEnd } from "./turn-end.ts";
+
+const fields = hotFields([
+  [":status", "200"],
+  ["x-end", "yes"],
+]);
+const nothing = new Uint8Array();
+
+export type EchoServer = {
+  readonly port: number;
+  readonly connections: Set<ServerConnection>;
+  /** Streams that ended by a reset or with their connection. */
+  aborted: number;
+  /** Makes `send` answer this much for each request instead of echoing, when set. */
+  answerBytes: number | undefined;
+  readonly seenCommonNames: (string | undefined)[];
+  close(): Promise<void>;
+};
+
+export async function startEchoServer(
+  host: string,
+  limits: Partial<Http2Limits> = {},
+  keepalive?: KeepaliveOptions,
+  listener: Partial<ClientListenerOptions> = {},
+): Promise<EchoServer> {
+  const connections = new Set<ServerConnection>();
+  const options = connectionOptions({
+    limits,
+    hotFields: fields,
+    turnEnd: new TurnEnd(),
+    createStream: (connection, id, head) => new EchoStream(server, connection, id, head),
+    onClosed: (connection) => connections.delete(connection),
+    ...(keepalive === undefined ? {} : { keepalive }),
+  });
+  const server: EchoServer = {
+    get port() {
+      return listening.port;
+    },
+    connections,
+    aborted: 0,
+    answerBytes: undefined,
+    seenCommonNames: [],
+    close: async () => {
+      for (const connection of connections) connection.destroy();
+      await listening.close();
+    },
+  };
+  const listening = await listenForClients({
+    host,
+    port: 0,
+    onHttp2: (socket, commonName) => {
+      server.seenCommonNames.push(commonName);
+      connections.add(new ServerConnection(socket, options, commonName));
+    },
+    ...listener,
+  });
+  return server;
+}
+
+class EchoStream extends ServerStream {
+  readonly #server: EchoServer;
+
+  constructor(server: EchoServer, ...rest: ConstructorParameters<typeof ServerStream>) {
+    super(...rest);
+    this.#server = server;
+  }
+
+  override onOpen(endStream: boolean): void {
+    this.connection.sender.hot(this, fields.slice(0, 1), false);
+    if (endStream) this.#end();
+  }
+
+  override onData(bytes: Buffer, start: number, end: number, endStream: boolean): void {
+    if (end > start && this.#server.answerBytes === undefined)
+      this.connection.sender.data(this, nothing, bytes.subarray(start, end));
+    if (endStream) this.#end();
+  }
+
+  override onDrain(): void {}
+
+  override onAbort(): void {
+    this.#server.aborted++;
+  }
+
+  #end(): void {
+    const { answerBytes } = this.#server;
+    if (answerBytes !== undefined) this.connection.sender.data(this, nothing, Buffer.alloc(answerBytes, 7));
+    this.connection.sender.trailers(this, fields.slice(1), Buffer.from("\0\x05x-end\x03yes", "latin1"));
+  }
+}

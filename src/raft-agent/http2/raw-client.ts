@@ -1,0 +1,108 @@
+/** For tests: a client that sends whatever bytes it is told and records the frames that come back. */
+import { connect, type Socket } from "node:net";
+import { clientPreface, FrameType, frameHeaderBytes, readUint32, settingsFrame, writeFrameHeader } from "./frame.ts";
+import { FrameParser } from "./frame-parser.ts";
+
+export type SeenFrame = {
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+  readonly payload: Buffer;
+};
+
+/** A frame with any type, flags and payload. */
+export function anyFrame(
+  type: number,
+  flags: number,
+  streamId: number,
+  payload: Uint8Array = new Uint8Array(),
+): Buffer {
+  const bytes = Buffer.alloc(frameHeaderBytes + payload.length);
+  bytes.set(payload, writeFrameHeader(bytes, 0, payload.length, type, flags, streamId));
+  return bytes;
+}
+
+/** What a well-behaved client says first. */
+export const greeting: Buffer = Buffer.concat([clientPreface, settingsFrame([])]);
+
+export class RawClient {
+  readonly frames: SeenFrame[] = [];
+  closed = false;
+  readonly #socket: Socket;
+  readonly #parser = new FrameParser(this, 0xff_ffff);
+  #onChange: () => void = () => undefined;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", (chunk: Buffer) => {
+      this.#parser.feed(chunk);
+      this.#onChange();
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      this.closed = true;
+      this.#onChange();
+    });
+  }
+
+  static async connect(host: string, port: number): Promise<RawClient> {
+    const socket = connect({ host, port, noDelay: true });
+    const client = new RawClient(socket);
+    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+    return client;
+  }
+
+  onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
+    this.frames.push({ type, flags, streamId, payload: Buffer.from(bytes.subarray(start, end)) });
+    return true;
+  }
+
+  write(...pieces: readonly Uint8Array[]): void {
+    if (!this.closed) this.#socket.write(Buffer.concat(pieces));
+  }
+
+  /** Resolves once the condition holds; rejects when the connection closes first or nothing comes of it in time. */
+  async until(condition: () => boolean): Promise<void> {
+    if (condition()) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`Nothing came of it: ${this.summary()}`)), 5_000);
+      this.#onChange = () => {
+        if (condition()) resolve();
+        else if (this.closed) reject(new Error(`Connection closed: ${this.summary()}`));
+        else return;
+        clearTimeout(timer);
+      };
+    });
+  }
+
+  /** Error code of the last GOAWAY, or undefined. */
+  get goawayCode(): number | undefined {
+    const frame = this.frames.findLast((seen) => seen.type === FrameType.goaway);
+    return frame === undefined ? undefined : readUint32(frame.payload, 4);
+  }
+
+  /** Error code of the RST_STREAM for a stream, or undefined. */
+  resetCode(streamId: number): number | undefined {
+    const frame = this.frames.find((seen) => seen.type === FrameType.rstStream && seen.streamId === streamId);
+    return frame === undefined ? undefined : readUint32(frame.payload, 0);
+  }
+
+  /** All DATA bytes of a stream. */
+  body(streamId: number): Buffer {
+    const frames = this.frames.filter((seen) => seen.type === FrameType.data && seen.streamId === streamId);
+    return Buffer.concat(frames.map((frame) => frame.payload));
+  }
+
+  /** Whether the server has ended a stream. */
+  ended(streamId: number): boolean {
+    return this.frames.some((seen) => seen.streamId === streamId && seen.type <= 1 && (seen.flags & 1) !== 0);
+  }
+
+  summary(): string {
+    return this.frames.map((seen) => `${seen.type}/${seen.flags}@${seen.streamId}+${seen.payload.length}`).join(" ");
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
