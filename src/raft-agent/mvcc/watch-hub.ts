@@ -1,0 +1,406 @@
+/**
+ * Tells watchers what happens to their keys: every event once, in order, whole revisions at a time (etcd-compat §1.8).
+ *
+ * A synced watcher is told as the store changes. One that starts in the past, or whose stream was full, lags: it keeps
+ * nothing but the next revision it needs and is served from the store's history, in bounded slices, until it has caught
+ * up. So a slow consumer costs a number, delays nobody, and is cancelled only when compaction overtakes it.
+ */
+import type { WatchCreateRequest } from "../api/watch.ts";
+import { WatchFilter } from "../api/watch.ts";
+import { isEmptyRange } from "./key-range.ts";
+import type { Store, StoreEvent } from "./store.ts";
+import { type EventBatch, encodeBatch, type WatchDelivery } from "./watch-batch.ts";
+import { type Interest, InterestIndex } from "./watch-interest.ts";
+
+/** Where a stream's deliveries go. */
+export type WatchSink = {
+  /** Takes a delivery, or returns false without taking it: the sink is full until `WatchStream.drained` is called. */
+  offer(delivery: WatchDelivery): boolean;
+};
+
+export type WatchHubOptions = {
+  readonly store: Store;
+  /** Runs a task at the end of the turn; `queueMicrotask` unless told otherwise. */
+  readonly afterTurn?: (task: () => void) => void;
+  /** Runs a task in a later turn; `setImmediate` unless told otherwise. */
+  readonly nextTurn?: (task: () => void) => void;
+  /** How much is read from history in one slice; a revision is never cut. */
+  readonly sliceEventsMax?: number;
+  readonly sliceBytesMax?: number;
+};
+
+export type CreateResult =
+  /** Send the created answer before the turn ends: deliveries begin after it. `revision` is for its header. */
+  | { readonly kind: "created"; readonly watchId: number; readonly revision: number }
+  | { readonly kind: "refused"; readonly reason: "emptyRange" | "duplicateWatchId" | "negativeRevision" };
+
+export type WatchStream = {
+  /** An empty key means the first possible one, as in etcd. */
+  create(request: WatchCreateRequest): CreateResult;
+  /** False when there is no such watcher. */
+  cancel(watchId: number): boolean;
+  /** The sink has room again. */
+  drained(): void;
+  /** The revision up to which every watcher of the stream has been told everything, or null while one has not. */
+  progress(): number | null;
+  /** The same for one watcher. */
+  progressOf(watchId: number): number | null;
+  readonly watcherCount: number;
+  close(): void;
+};
+
+export type WatchHub = {
+  openStream(sink: WatchSink): WatchStream;
+  /** Delivers what has been written so far instead of waiting for the end of the turn. */
+  flush(): void;
+  /** The store was replaced by a snapshot: everybody goes on from history. */
+  storeReplaced(): void;
+  readonly watcherCount: number;
+  /** Watchers that are behind (etcd's slow watchers). */
+  readonly laggingCount: number;
+  close(): void;
+};
+
+type Watcher = {
+  readonly id: number;
+  readonly stream: Stream;
+  readonly interest: Interest<Watcher>;
+  /** The first revision not delivered yet; kept only while lagging. */
+  next: number;
+};
+
+/** Per interest: how many events of the slice are skipped → the rest, encoded. */
+type SharedBatches = Map<Interest<Watcher>, Map<number, EventBatch>>;
+
+export function createWatchHub(options: WatchHubOptions): WatchHub {
+  return new Hub(options);
+}
+
+class Hub implements WatchHub {
+  readonly store: Store;
+  private readonly interests = new InterestIndex<Watcher>();
+  /** Watchers that are behind and can be served, longest waiting first. */
+  private readonly queue = new Set<Watcher>();
+  /** Watchers whose first revision has not come yet. */
+  private readonly future = new Set<Watcher>();
+  /** The last revision that synced watchers were (or are about to be) told of. */
+  private toldRevision: number;
+  /** Interests with gathered events. */
+  private touched: Interest<Watcher>[] = [];
+  private flushScheduled = false;
+  private catchUpScheduled = false;
+  private readonly afterTurn: (task: () => void) => void;
+  private readonly nextTurn: (task: () => void) => void;
+  private readonly sliceEventsMax: number;
+  private readonly sliceBytesMax: number;
+  private readonly stopListening: () => void;
+  private closed = false;
+  watcherCount = 0;
+  laggingCount = 0;
+
+  constructor(options: WatchHubOptions) {
+    this.store = options.store;
+    this.afterTurn = options.afterTurn ?? queueMicrotask;
+    this.nextTurn = options.nextTurn ?? ((task) => void setImmediate(task));
+    this.sliceEventsMax = options.sliceEventsMax ?? 1000;
+    this.sliceBytesMax = options.sliceBytesMax ?? 4 << 20;
+    this.toldRevision = this.store.revision;
+    this.stopListening = this.store.onWrite((revision, events) => this.gather(revision, events));
+  }
+
+  openStream(sink: WatchSink): WatchStream {
+    return new Stream(this, sink);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.stopListening();
+  }
+
+  flush(): void {
+    const { touched } = this;
+    if (touched.length === 0) return;
+    this.touched = [];
+    const { revision } = this.store;
+    for (const interest of touched) {
+      const events = interest.gathered;
+      interest.gathered = [];
+      // Whoever was cancelled or fell behind meanwhile is not in `synced` any more.
+      if (interest.synced.size === 0) continue;
+      const batch = encodeBatch(this.store, events, interest.options.prevKv);
+      for (const watcher of interest.synced) {
+        if (!watcher.stream.offer({ kind: "events", watchId: watcher.id, revision, batch })) {
+          this.fallBehind(watcher, batch.firstRevision);
+        }
+      }
+    }
+    this.scheduleCatchUp();
+  }
+
+  storeReplaced(): void {
+    for (const interest of this.interests.all()) {
+      interest.gathered = [];
+      for (const watcher of interest.synced) this.fallBehind(watcher, this.toldRevision + 1);
+    }
+    this.touched = [];
+    this.toldRevision = this.store.revision;
+    this.wakeFuture();
+    this.scheduleCatchUp();
+  }
+
+  add(stream: Stream, id: number, request: WatchCreateRequest): Watcher {
+    const interest = this.interests.obtain(watchedKey(request), request.rangeEnd, {
+      noPut: request.filters.includes(WatchFilter.noPut),
+      noDelete: request.filters.includes(WatchFilter.noDelete),
+      prevKv: request.prevKv,
+    });
+    const watcher: Watcher = { id, stream, interest, next: request.startRevision };
+    this.watcherCount++;
+    if (request.startRevision === 0 || request.startRevision === this.store.revision + 1) interest.synced.add(watcher);
+    else this.fallBehind(watcher, request.startRevision);
+    this.scheduleCatchUp();
+    return watcher;
+  }
+
+  remove(watcher: Watcher): void {
+    this.watcherCount--;
+    this.queue.delete(watcher);
+    this.future.delete(watcher);
+    watcher.stream.parked.delete(watcher);
+    watcher.interest.synced.delete(watcher);
+    if (watcher.interest.lagging.delete(watcher)) this.laggingCount--;
+    this.interests.release(watcher.interest);
+  }
+
+  isSynced(watcher: Watcher): boolean {
+    return watcher.interest.synced.has(watcher);
+  }
+
+  scheduleCatchUp(): void {
+    if (this.catchUpScheduled || this.closed || this.nextCandidate() === null) return;
+    this.catchUpScheduled = true;
+    this.nextTurn(() => {
+      this.catchUpScheduled = false;
+      if (this.closed) return;
+      this.catchUp();
+      this.scheduleCatchUp();
+    });
+  }
+
+  private gather(revision: number, events: readonly StoreEvent[]): void {
+    this.toldRevision = revision;
+    if (this.watcherCount === 0) return;
+    for (const event of events) {
+      this.interests.match(event, (interest) => {
+        if (interest.synced.size === 0) return;
+        if (interest.gathered.length === 0) this.touched.push(interest);
+        interest.gathered.push(event);
+      });
+    }
+    if (this.flushScheduled || (this.touched.length === 0 && this.future.size === 0)) return;
+    this.flushScheduled = true;
+    this.afterTurn(() => {
+      this.flushScheduled = false;
+      if (this.closed) return;
+      this.flush();
+      this.wakeFuture();
+      this.scheduleCatchUp();
+    });
+  }
+
+  private fallBehind(watcher: Watcher, next: number): void {
+    watcher.next = next;
+    watcher.interest.synced.delete(watcher);
+    watcher.interest.lagging.add(watcher);
+    this.laggingCount++;
+    this.enqueue(watcher);
+  }
+
+  /** Puts a lagging watcher where it waits: for its stream, for its revision, or for its turn. */
+  enqueue(watcher: Watcher): void {
+    this.queue.delete(watcher);
+    if (watcher.stream.full) watcher.stream.parked.add(watcher);
+    else if (watcher.next > this.store.revision + 1) this.future.add(watcher);
+    else this.queue.add(watcher);
+  }
+
+  private caughtUp(watcher: Watcher): void {
+    this.queue.delete(watcher);
+    if (watcher.interest.lagging.delete(watcher)) this.laggingCount--;
+    watcher.interest.synced.add(watcher);
+  }
+
+  private wakeFuture(): void {
+    for (const watcher of this.future) {
+      if (watcher.next > this.store.revision + 1) continue;
+      this.future.delete(watcher);
+      this.enqueue(watcher);
+    }
+  }
+
+  /** The longest waiting watcher whose stream has room. */
+  private nextCandidate(): Watcher | null {
+    for (const watcher of this.queue) {
+      if (!watcher.stream.full) return watcher;
+      this.enqueue(watcher);
+    }
+    return null;
+  }
+
+  /** Serves one slice of history to the longest waiting watcher and to all others that need a part of it. */
+  private catchUp(): void {
+    this.flush();
+    const first = this.nextCandidate();
+    if (first === null) return;
+    const from = first.next;
+    if (from < this.store.compactedRevision) {
+      this.cancelCompacted(first);
+      return;
+    }
+    const { to, events } = this.readSlice(from);
+    const served = [...this.queue].filter((one) => !one.stream.full && one.next >= from && one.next <= to + 1);
+    const batches: SharedBatches = new Map();
+    for (const watcher of served) this.serve(watcher, events.get(watcher.interest) ?? [], to, batches);
+  }
+
+  /** Events by interest, of whole revisions from `from` to `to`. */
+  private readSlice(from: number): { to: number; events: Map<Interest<Watcher>, StoreEvent[]> } {
+    const events = new Map<Interest<Watcher>, StoreEvent[]>();
+    let read = 0;
+    let bytes = 0;
+    let to = this.store.revision;
+    let last = from;
+    this.store.history(from, to, (event) => {
+      if ((read >= this.sliceEventsMax || bytes >= this.sliceBytesMax) && event.revision !== last) {
+        to = last;
+        return false;
+      }
+      read++;
+      bytes += event.kv.length;
+      last = event.revision;
+      this.interests.match(event, (interest) => {
+        if (interest.lagging.size === 0) return;
+        const known = events.get(interest);
+        if (known === undefined) events.set(interest, [event]);
+        else known.push(event);
+      });
+      return true;
+    });
+    return { to, events };
+  }
+
+  private serve(watcher: Watcher, events: StoreEvent[], to: number, batches: SharedBatches): void {
+    const skipped = events.findIndex((event) => event.revision >= watcher.next);
+    if (skipped >= 0 && !this.offerPart(watcher, events, skipped, batches)) return;
+    watcher.next = to + 1;
+    // Out of the queue, or to its end.
+    if (to === this.store.revision) this.caughtUp(watcher);
+    else this.enqueue(watcher);
+  }
+
+  private offerPart(watcher: Watcher, events: StoreEvent[], from: number, batches: SharedBatches): boolean {
+    const { interest, stream, id } = watcher;
+    const parts = batches.get(interest) ?? new Map<number, EventBatch>();
+    batches.set(interest, parts);
+    const batch = parts.get(from) ?? encodeBatch(this.store, events.slice(from), interest.options.prevKv);
+    parts.set(from, batch);
+    return stream.offer({ kind: "events", watchId: id, revision: this.store.revision, batch });
+  }
+
+  private cancelCompacted(watcher: Watcher): void {
+    const compactRevision = this.store.compactedRevision;
+    if (watcher.stream.offer({ kind: "compacted", watchId: watcher.id, compactRevision })) {
+      watcher.stream.forget(watcher.id);
+    }
+  }
+}
+
+class Stream implements WatchStream {
+  /** The sink refused something and has not been drained since. */
+  full = false;
+  /** Lagging watchers that wait for the sink to drain. */
+  readonly parked = new Set<Watcher>();
+  private readonly hub: Hub;
+  private readonly sink: WatchSink;
+  private readonly watchers = new Map<number, Watcher>();
+  private nextId = 0;
+
+  constructor(hub: Hub, sink: WatchSink) {
+    this.hub = hub;
+    this.sink = sink;
+  }
+
+  get watcherCount(): number {
+    return this.watchers.size;
+  }
+
+  create(request: WatchCreateRequest): CreateResult {
+    // What was written before this call is nobody's business but of those who were there.
+    this.hub.flush();
+    if (request.rangeEnd.length > 0 && isEmptyRange(watchedKey(request), request.rangeEnd)) {
+      return { kind: "refused", reason: "emptyRange" };
+    }
+    if (request.startRevision < 0) return { kind: "refused", reason: "negativeRevision" };
+    if (request.watchId !== 0 && this.watchers.has(request.watchId)) {
+      return { kind: "refused", reason: "duplicateWatchId" };
+    }
+    const watchId = request.watchId === 0 ? this.unusedId() : request.watchId;
+    this.watchers.set(watchId, this.hub.add(this, watchId, request));
+    return { kind: "created", watchId, revision: this.hub.store.revision };
+  }
+
+  cancel(watchId: number): boolean {
+    return this.forget(watchId);
+  }
+
+  drained(): void {
+    this.full = false;
+    const parked = [...this.parked];
+    this.parked.clear();
+    for (const watcher of parked) this.hub.enqueue(watcher);
+    this.hub.scheduleCatchUp();
+  }
+
+  progress(): number | null {
+    this.hub.flush();
+    if (this.full) return null;
+    for (const watcher of this.watchers.values()) if (!this.hub.isSynced(watcher)) return null;
+    return this.hub.store.revision;
+  }
+
+  progressOf(watchId: number): number | null {
+    this.hub.flush();
+    const watcher = this.watchers.get(watchId);
+    return watcher === undefined || this.full || !this.hub.isSynced(watcher) ? null : this.hub.store.revision;
+  }
+
+  close(): void {
+    for (const watcher of this.watchers.values()) this.hub.remove(watcher);
+    this.watchers.clear();
+  }
+
+  offer(delivery: WatchDelivery): boolean {
+    if (this.full) return false;
+    this.full = !this.sink.offer(delivery);
+    return !this.full;
+  }
+
+  forget(watchId: number): boolean {
+    const watcher = this.watchers.get(watchId);
+    if (watcher === undefined) return false;
+    this.watchers.delete(watchId);
+    this.hub.remove(watcher);
+    return true;
+  }
+
+  private unusedId(): number {
+    while (this.watchers.has(this.nextId)) this.nextId++;
+    return this.nextId++;
+  }
+}
+
+const firstKey = new Uint8Array(1);
+
+function watchedKey(request: WatchCreateRequest): Uint8Array {
+  return request.key.length === 0 ? firstKey : request.key;
+}
