@@ -33,6 +33,7 @@ export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly stri
         program: { kind: "haplan", command: "haplan-load-balancer" },
         arguments: [`--config=${unitFolderPlaceholder}/load-balancer.json`],
         files: [{ path: "load-balancer.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
+        reload: { signal: "SIGHUP", files: ["load-balancer.json", ...Object.values(tlsPaths)] },
       },
       templates: [],
       certificate,

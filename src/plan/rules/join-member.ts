@@ -37,13 +37,11 @@ export function joinMember(
     added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
   }
   const join = joinFacts(input, outlook, name);
-  let running: string | null = added;
-  if (master.learner === null || !agentRuns(world, name) || !master.learner.answers) {
-    const kind = master.learner !== null && agentRuns(world, name) ? "restartAgent" : "startAgent";
-    running = draft.add({ kind, member: name, join }, [agent], [machine, added, certificates.get(name) ?? null]);
-  } else {
-    draft.judge(agent, "noop", master.reason);
-  }
+  // One that an interrupted apply has started is started again all the same: that changes nothing, and records it.
+  const stuck = master.learner !== null && agentRuns(world, name) && !master.learner.answers;
+  const kind = stuck ? "restartAgent" : "startAgent";
+  const waits = [machine, added, certificates.get(name) ?? null];
+  const running = draft.add({ kind, member: name, join }, [agent], waits);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   const ready = draft.add({ kind: "awaitCatchUp", member: name, maxLagEntries }, [member], [running, draft.chainEnd]);
   return { ref: { name, memberId: master.learner?.id ?? null }, ready };

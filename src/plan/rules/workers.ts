@@ -63,7 +63,8 @@ function whyStart(
 ): string | null {
   if (!unit.running) return "dead: its process is gone";
   if (issued) return "its certificate is issued anew";
-  if (known === undefined) return null;
+  // Found running, of unknown making: started again, which changes nothing when it is as it should be.
+  if (known === undefined) return "found in the world: recorded in the state";
   if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
   const recorded = known["definitionDigest"];
   if (typeof recorded === "string" && recorded !== unit.definitionDigest)

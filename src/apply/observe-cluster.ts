@@ -1,0 +1,71 @@
+/** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
+import { errorText } from "../base/haplan-error.ts";
+import { adminCertificateName, desiredResources } from "../plan/desired-resources.ts";
+import type { ObservedCluster, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
+import type { State } from "../plan/state.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl } from "../units/addresses.ts";
+import { agentUnitName } from "../units/unit-definition.ts";
+import type { ApplyPorts } from "./ports.ts";
+
+export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect">;
+
+type Problem = ObservedCluster["problems"][number];
+
+/** Changes nothing. What could not be looked at is in `problems`. */
+export async function observeCluster(
+  ports: ObservePorts,
+  { spec, state }: { readonly spec: ClusterSpec; readonly state: State | null },
+): Promise<ObservedCluster> {
+  const problems: Problem[] = [];
+  const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
+  const names = wanted.map((resource) => resource.name);
+  const [machines, pki] = await Promise.all([
+    ports.provider.observe(state?.lineage ?? null, names),
+    ports.authority.observe(),
+  ]);
+  const membership = await observeMembership(ports, spec, state, machines, pki.certificates, problems);
+  return { machines, ...pki, membership, backends: knownBackends(state), problems };
+}
+
+async function observeMembership(
+  ports: ObservePorts,
+  spec: ClusterSpec,
+  state: State | null,
+  machines: readonly ObservedMachine[],
+  certificates: ObservedCluster["certificates"],
+  problems: Problem[],
+): Promise<ObservedMembership | null> {
+  const known = (state?.resources ?? [])
+    .filter((resource) => resource.type === "haplan_raft_member")
+    .map((resource) => resource.attributes["clientUrl"])
+    .filter((url): url is string => typeof url === "string");
+  // Before anything of ours was put anywhere, whoever listens there is a stranger and no member.
+  const hasAgents = machines.some((machine) => machine.units.some((unit) => unit.name === agentUnitName));
+  if (known.length === 0 && !hasAgents) return null;
+  const { tls } = spec.controlPlane;
+  if (tls.enabled && !certificates.some((certificate) => certificate.name === adminCertificateName)) return null;
+  const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);
+  const controlPlane = ports.connect({
+    endpoints: [...urls].sort(),
+    tls: tls.enabled ? await ports.authority.material(adminCertificateName) : null,
+  });
+  try {
+    return await controlPlane.observe();
+  } catch (error) {
+    problems.push({ subject: "the membership", message: errorText(error) });
+    return null;
+  } finally {
+    controlPlane.close();
+  }
+}
+
+/**
+ * What the load balancer serves is what it was last told: its unit's digest tells whether that still holds, and a unit
+ * that was changed is put right as a whole.
+ */
+function knownBackends(state: State | null): ObservedCluster["backends"] {
+  return (state?.resources ?? [])
+    .filter((resource) => resource.type === "haplan_lb_backend")
+    .map((resource) => ({ name: resource.name, attributes: resource.attributes }));
+}

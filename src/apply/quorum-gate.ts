@@ -1,0 +1,90 @@
+/**
+ * The plan foresaw a quorum; the gate looks whether it is there. Before each step that touches voters, the live
+ * membership goes through the planner's own model of that step: what would lose the quorum now is not done now.
+ */
+import { HaplanError } from "../base/haplan-error.ts";
+import type { ObservedMembership } from "../plan/observed-cluster.ts";
+import { needsQuorum } from "../plan/quorum-guard.ts";
+import { canLose, type QuorumModel, quorumRow, simulateStep } from "../plan/quorum-model.ts";
+import type { MemberRef, Step, StepAction } from "../plan/step.ts";
+import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts";
+
+/** Steps that could take a voter, or a vote, away. */
+function isGated(action: StepAction): boolean {
+  return needsQuorum(action) || action.kind === "updateAgent" || action.kind === "stopAgent";
+}
+
+/** @throws HaplanError `apply/quorum-gate` when the step must not be taken now. */
+export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
+  if (context.plan.mode === "destroy" || !isGated(step.action)) return;
+  const membership = await liveMembership(context);
+  const before = liveModel(context, membership);
+  const { during, after } = simulateStep(before, resolved(context, step.action));
+  const working = canLose(before);
+  const lost = canLose(during) === null || canLose(after) === null;
+  const reason =
+    working === null
+      ? "the quorum is not there"
+      : lost
+        ? "it would lose the quorum"
+        : "a majority stays healthy throughout";
+  const open = working !== null && !lost;
+  const row = quorumRow(before, null, "now");
+  const { voters, healthyVoters, quorum } = row;
+  context.ports.emit({ kind: "quorumGate", step, open, voters, healthyVoters, quorum, canLose: row.canLose, reason });
+  if (open) return;
+  throw new HaplanError(
+    "apply/quorum-gate",
+    `Stopped before "${step.title}": ${reason} (${healthyVoters} of ${voters} voters are healthy, ${quorum} needed). ` +
+      "Nothing was changed by this step; plan again to see what the cluster needs.",
+  );
+}
+
+function liveModel(context: StepContext, membership: ObservedMembership): QuorumModel {
+  const named = new Map(
+    context.keeper.state.resources
+      .filter((resource) => resource.type === "haplan_raft_member")
+      .map((resource) => [resource.attributes["memberId"], resource.name]),
+  );
+  return {
+    members: membership.members.map((member) => ({
+      key: member.id,
+      name: member.name || (named.get(member.id) ?? ""),
+      up: member.healthy,
+    })),
+    voters: membership.members.filter((member) => !member.learner).map((member) => member.id),
+    votersOutgoing: membership.votersOutgoing,
+  };
+}
+
+/** The action with every member's id filled in, as the live membership knows them. */
+function resolved(context: StepContext, action: StepAction): StepAction {
+  if (action.kind !== "changeVoters") return action;
+  const fill = (member: MemberRef): MemberRef => ({ name: member.name, memberId: memberIdOf(context, member) });
+  return { ...action, from: action.from.map(fill), to: action.to.map(fill) };
+}
+
+/** Tells the membership after a change of it. */
+export async function tellMembership(context: StepContext, step: Step): Promise<void> {
+  const membership = await (await context.connection.controlPlane()).observe();
+  if (membership === null) return;
+  const known = new Map(
+    context.keeper.state.resources.map((resource) => [resource.attributes["memberId"], resource.name]),
+  );
+  const name = (id: string): string => {
+    const member = membership.members.find((candidate) => candidate.id === id);
+    return member?.name || String(known.get(id) ?? id);
+  };
+  const names = (learner: boolean): readonly string[] =>
+    membership.members
+      .filter((member) => member.learner === learner)
+      .map((member) => name(member.id))
+      .sort();
+  context.ports.emit({
+    kind: "membershipChange",
+    step,
+    voters: names(false),
+    votersOutgoing: membership.votersOutgoing.map(name).sort(),
+    learners: names(true),
+  });
+}

@@ -1,0 +1,62 @@
+/** From the kind of a step to the file that does it; nothing else. */
+import { assertNever } from "../base/assert.ts";
+import type { StepAction } from "../plan/step.ts";
+import type { StepFacts } from "./state-edits.ts";
+import type { StepContext } from "./step-context.ts";
+import { restartAgent, startAgent, stopAgent } from "./steps/agent-steps.ts";
+import { createAuthority, issueCertificate, removeAuthority, removeCertificate } from "./steps/authority-steps.ts";
+import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
+import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
+import { createMachine, destroyMachine } from "./steps/machine-steps.ts";
+import { addLearner, changeVoters, moveLeader, removeMember } from "./steps/membership-steps.ts";
+import { startWorker, stopWorker } from "./steps/worker-steps.ts";
+
+/** Does what `action` says and returns what only doing it could tell. */
+export async function runStep(context: StepContext, action: StepAction): Promise<StepFacts> {
+  switch (action.kind) {
+    case "createAuthority":
+      return createAuthority(context);
+    case "issueCertificate":
+      return issueCertificate(context, action);
+    case "removeCertificate":
+      return removeCertificate(context, action);
+    case "removeAuthority":
+      return removeAuthority(context);
+    case "createMachine":
+      return createMachine(context, action);
+    case "destroyMachine":
+      return destroyMachine(context, action);
+    case "startAgent":
+    case "updateAgent":
+      return startAgent(context, action);
+    case "restartAgent":
+      return restartAgent(context, action);
+    case "stopAgent":
+      return stopAgent(context, action);
+    case "awaitQuorum":
+      return awaitQuorum(context, action);
+    case "awaitCatchUp":
+      return awaitCatchUp(context, action);
+    case "addLearner":
+      return addLearner(context, action);
+    case "changeVoters":
+      return changeVoters(context, action);
+    case "removeMember":
+      return removeMember(context, action);
+    case "moveLeader":
+      return moveLeader(context, action);
+    case "startLoadBalancer":
+    case "updateLoadBalancer":
+      return startLoadBalancer(context, action);
+    case "stopLoadBalancer":
+      return stopLoadBalancer(context);
+    case "startWorker":
+      return startWorker(context, action);
+    case "stopWorker":
+      return stopWorker(context, action);
+    case "recordState":
+      return {};
+    default:
+      return assertNever(action);
+  }
+}

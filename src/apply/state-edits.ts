@@ -1,0 +1,106 @@
+/**
+ * What a step that is done means for the state: a pure function of the step, its plan and the facts in its journal
+ * record. So a record whose state did not make it to disk is enough to write it later.
+ */
+import { assertNever } from "../base/assert.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
+import { resourceAddress } from "../plan/resource.ts";
+import type { MemberRef, Step } from "../plan/step.ts";
+
+export type StateEdit =
+  | {
+      readonly kind: "upsert";
+      readonly address: ResourceAddress;
+      /** Added to what the spec says of the resource and to what is known of it. */
+      readonly attributes: Attributes;
+      /** When absent, the generation of the machine of the same name. */
+      readonly generation?: number;
+    }
+  | { readonly kind: "remove"; readonly address: ResourceAddress };
+
+/** Facts that only the act could tell. */
+export type StepFacts = { readonly [name: string]: Json };
+
+export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly StateEdit[] {
+  const { action, addresses } = step;
+  const all = (): readonly StateEdit[] => addresses.map((address) => upsert(address, facts));
+  switch (action.kind) {
+    case "createAuthority":
+    case "issueCertificate":
+    case "startWorker":
+      return all();
+    case "createMachine":
+      return addresses.map((address) => ({ ...upsert(address, {}), generation: action.generation }));
+    case "startAgent":
+    case "updateAgent":
+    case "restartAgent": {
+      const { clusterState, initialCluster } = action.join;
+      const members = initialCluster.map((member) => member.name).sort();
+      const join: Attributes = { join: { clusterState, initialCluster } };
+      const begun: Attributes = clusterState === "new" ? { initialMembers: members } : {};
+      return addresses.map((address) => upsert(address, { ...facts, ...join, ...begun }));
+    }
+    case "awaitQuorum":
+      return addresses.map((address) => upsert(address, factsOf(facts, address)));
+    case "addLearner":
+      return addresses.map((address) => upsert(address, { ...facts, role: "learner" }));
+    case "changeVoters":
+      return votersEdits(action.from, action.to, addresses);
+    case "startLoadBalancer":
+    case "updateLoadBalancer":
+      return addresses.map((address) => loadBalancerEdit(address, action.backends, facts));
+    case "removeMember":
+    case "stopAgent":
+    case "stopWorker":
+    case "stopLoadBalancer":
+    case "destroyMachine":
+    case "removeCertificate":
+    case "removeAuthority":
+      return removals(plan, addresses);
+    case "recordState":
+      return addresses.map((address) => {
+        const after = plan.changes.find((change) => change.address === address)?.after ?? null;
+        return after === null ? { kind: "remove", address } : upsert(address, after);
+      });
+    case "awaitCatchUp":
+    case "moveLeader":
+      return [];
+    default:
+      return assertNever(action);
+  }
+}
+
+function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & { kind: "upsert" } {
+  return { kind: "upsert", address, attributes };
+}
+
+/** Facts of steps over several resources are kept by address. */
+function factsOf(facts: StepFacts, address: ResourceAddress): Attributes {
+  const own = facts[address];
+  return typeof own === "object" && own !== null && !Array.isArray(own) ? (own as Attributes) : {};
+}
+
+/** A resource that the plan wants afterwards is only replaced: its entry stays and keeps its generation. */
+function removals(plan: Plan, addresses: readonly ResourceAddress[]): readonly StateEdit[] {
+  const wanted = new Set(plan.changes.filter((change) => change.after !== null).map((change) => change.address));
+  return addresses.filter((address) => !wanted.has(address)).map((address) => ({ kind: "remove", address }));
+}
+
+function votersEdits(
+  from: readonly MemberRef[],
+  to: readonly MemberRef[],
+  addresses: readonly ResourceAddress[],
+): readonly StateEdit[] {
+  const votes = new Set(to.map((member) => resourceAddress("haplan_raft_member", member.name)));
+  const voted = new Set(from.map((member) => resourceAddress("haplan_raft_member", member.name)));
+  return addresses
+    .filter((address) => votes.has(address) || voted.has(address))
+    .map((address) => upsert(address, { role: votes.has(address) ? "voter" : "learner" }));
+}
+
+function loadBalancerEdit(address: ResourceAddress, backends: readonly string[], facts: StepFacts): StateEdit {
+  if (!address.startsWith("haplan_lb_backend.")) return upsert(address, facts);
+  const served = backends.some((name) => resourceAddress("haplan_lb_backend", name) === address);
+  return served ? upsert(address, {}) : { kind: "remove", address };
+}

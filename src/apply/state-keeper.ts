@@ -1,0 +1,95 @@
+/** The state while apply is at work: edits are taken one after the other, each that changes something is on disk when it returns. */
+import { canonicalJson } from "../base/canonical-json.ts";
+import { desiredResources } from "../plan/desired-resources.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { State, StateResource } from "../plan/state.ts";
+import type { StateStore } from "./ports.ts";
+import type { StateEdit } from "./state-edits.ts";
+
+export class StateKeeper {
+  private current: State;
+  private readonly store: StateStore;
+  private readonly plan: Plan;
+  private readonly desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
+  private writing: Promise<void> = Promise.resolve();
+
+  private constructor(state: State, store: StateStore, plan: Plan) {
+    this.current = state;
+    this.store = store;
+    this.plan = plan;
+    this.desired = new Map(desiredResources(plan.spec).map((resource) => [resource.address, resource]));
+  }
+
+  /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
+  static async open(plan: Plan, store: StateStore, newLineage: () => string): Promise<StateKeeper> {
+    const found = await store.read();
+    if (found !== null) return new StateKeeper(found, store, plan);
+    const state: State = {
+      version: 1,
+      haplanVersion: plan.binding.haplanVersion,
+      lineage: plan.binding.stateLineage ?? newLineage(),
+      serial: 1,
+      clusterName: plan.spec.name,
+      resources: [],
+    };
+    await store.write(state);
+    return new StateKeeper(state, store, plan);
+  }
+
+  get state(): State {
+    return this.current;
+  }
+
+  find(address: string): StateResource | undefined {
+    return this.current.resources.find((resource) => resource.address === address);
+  }
+
+  /** Applies `edits` as one write; resolves when it is durable. */
+  apply(edits: readonly StateEdit[]): Promise<void> {
+    const turn = this.writing.then(() => this.write(edits));
+    this.writing = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async write(edits: readonly StateEdit[]): Promise<void> {
+    const resources = new Map(this.current.resources.map((resource) => [resource.address, resource]));
+    let moved = false;
+    for (const edit of edits) {
+      const before = resources.get(edit.address);
+      if (edit.kind === "remove") {
+        moved = resources.delete(edit.address) || moved;
+        continue;
+      }
+      const after = this.upserted(edit, before);
+      if (before !== undefined && canonicalJson(before) === canonicalJson(after)) continue;
+      resources.set(edit.address, after);
+      moved = true;
+    }
+    if (!moved) return;
+    const next: State = {
+      ...this.current,
+      haplanVersion: this.plan.binding.haplanVersion,
+      serial: this.current.serial + 1,
+      resources: [...resources.values()],
+    };
+    await this.store.write(next);
+    this.current = next;
+  }
+
+  private upserted(edit: StateEdit & { kind: "upsert" }, before: StateResource | undefined): StateResource {
+    const desired = this.desired.get(edit.address);
+    const dot = edit.address.indexOf(".");
+    const name = edit.address.slice(dot + 1);
+    const machine = this.find(`haplan_machine.${name}`);
+    return {
+      address: edit.address,
+      type: edit.address.slice(0, dot) as StateResource["type"],
+      name,
+      generation: edit.generation ?? machine?.generation ?? before?.generation ?? 1,
+      status: "ready",
+      attributes: { ...before?.attributes, ...desired?.attributes, ...edit.attributes },
+      sensitive: desired?.sensitive ?? before?.sensitive ?? [],
+      dependsOn: desired?.dependsOn ?? before?.dependsOn ?? [],
+    };
+  }
+}

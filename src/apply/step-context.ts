@@ -1,0 +1,95 @@
+/** What every step gets: the plan it belongs to, the ports, the state so far, and ways to wait and to tell. */
+import { HaplanError } from "../base/haplan-error.ts";
+import { adminCertificateName } from "../plan/desired-resources.ts";
+import type { ObservedMembership } from "../plan/observed-cluster.ts";
+import type { Plan } from "../plan/plan.ts";
+import { resourceAddress } from "../plan/resource.ts";
+import type { MemberRef } from "../plan/step.ts";
+import { clientUrl } from "../units/addresses.ts";
+import type { ApplyPorts, ControlPlane, TlsMaterial } from "./ports.ts";
+import type { StateKeeper } from "./state-keeper.ts";
+
+export type StepContext = {
+  readonly plan: Plan;
+  readonly ports: ApplyPorts;
+  readonly keeper: StateKeeper;
+  readonly connection: Connection;
+  /** Aborted when the user wants to stop: waits end, acts finish. */
+  readonly signal: AbortSignal;
+  /** Says what the step waits for. */
+  readonly detail: (text: string | null) => void;
+};
+
+/** A connection to the members, opened when first needed and opened anew when there are others to talk to. */
+export class Connection {
+  private readonly plan: Plan;
+  private readonly ports: ApplyPorts;
+  private readonly keeper: StateKeeper;
+  private open: { readonly key: string; readonly controlPlane: ControlPlane } | null = null;
+
+  constructor(plan: Plan, ports: ApplyPorts, keeper: StateKeeper) {
+    this.plan = plan;
+    this.ports = ports;
+    this.keeper = keeper;
+  }
+
+  async controlPlane(): Promise<ControlPlane> {
+    const endpoints = this.endpoints();
+    const key = endpoints.join();
+    if (this.open?.key === key) return this.open.controlPlane;
+    this.close();
+    const controlPlane = this.ports.connect({ endpoints, tls: await this.tls() });
+    this.open = { key, controlPlane };
+    return controlPlane;
+  }
+
+  async tls(): Promise<TlsMaterial | null> {
+    return this.plan.spec.controlPlane.tls.enabled ? await this.ports.authority.material(adminCertificateName) : null;
+  }
+
+  close(): void {
+    this.open?.controlPlane.close();
+    this.open = null;
+  }
+
+  /** Masters of the spec and members that the state still knows. */
+  private endpoints(): readonly string[] {
+    const { spec } = this.plan;
+    const known = this.keeper.state.resources
+      .filter((resource) => resource.type === "haplan_raft_member")
+      .map((resource) => resource.attributes["clientUrl"])
+      .filter((url): url is string => typeof url === "string");
+    return [...new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known])].sort();
+  }
+}
+
+/** The id of a member that this plan has added is in the state by now. @throws HaplanError `apply/unknown-member` */
+export function memberIdOf(context: StepContext, member: MemberRef): string {
+  if (member.memberId !== null && member.memberId !== "") return member.memberId;
+  const id = context.keeper.find(resourceAddress("haplan_raft_member", member.name))?.attributes["memberId"];
+  if (typeof id === "string" && id !== "") return id;
+  throw new HaplanError("apply/unknown-member", `Cannot tell the member id of ${member.name}: it was never added`);
+}
+
+/** Looks at the membership until nothing is under way there. @throws HaplanError `apply/no-answer` */
+export async function liveMembership(context: StepContext): Promise<ObservedMembership> {
+  const { clock } = context.ports;
+  const deadline = clock.monotonicMs() + membershipTimeoutMs;
+  for (;;) {
+    const membership = await (await context.connection.controlPlane()).observe();
+    if (membership !== null && membership.votersOutgoing.length === 0) return membership;
+    if (clock.monotonicMs() >= deadline) {
+      throw new HaplanError(
+        "apply/no-answer",
+        membership === null
+          ? "No member answers, so that the membership cannot be checked"
+          : "A membership change made by somebody else is under way and does not end",
+      );
+    }
+    context.detail(membership === null ? "no member answers" : "another membership change is under way");
+    await clock.sleep(pollIntervalMs, context.signal);
+  }
+}
+
+export const pollIntervalMs = 200;
+const membershipTimeoutMs = 15_000;

@@ -1,0 +1,35 @@
+/** Agents: put on their machines and started, restarted, stopped. Whether they are well is what the waiting steps ask. */
+import type { StepAction } from "../../plan/step.ts";
+import { unitDigest } from "../../providers/unit-digest.ts";
+import { agentBlueprint } from "../../units/agent-unit.ts";
+import { agentUnitName } from "../../units/unit-definition.ts";
+import { materializeUnit } from "../materialize-unit.ts";
+import type { StepFacts } from "../state-edits.ts";
+import type { StepContext } from "../step-context.ts";
+
+type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "restartAgent" };
+
+/** A leader that is asked to stop hands over first, which takes it a moment. */
+const stopGraceMs = 5_000;
+
+export async function startAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
+  const { plan, ports, keeper } = context;
+  const blueprint = agentBlueprint(plan.spec, action.member, { ...action.join, token: keeper.state.lineage });
+  const unit = await materializeUnit(blueprint, ports.authority);
+  const { pid } = await ports.provider.startUnit(action.member, unit);
+  return { pid, definitionDigest: unitDigest(unit) };
+}
+
+/** Also for a process that is there and says nothing: only a stop makes room for a start. */
+export async function restartAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
+  await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs);
+  return startAgent(context, action);
+}
+
+export async function stopAgent(
+  context: StepContext,
+  action: StepAction & { readonly kind: "stopAgent" },
+): Promise<StepFacts> {
+  await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs);
+  return {};
+}

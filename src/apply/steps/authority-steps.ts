@@ -1,0 +1,30 @@
+/** CA and certificates. Secrets stay behind the port; only fingerprints and dates come back. */
+import type { ObservedCertificate } from "../../plan/observed-cluster.ts";
+import type { StepAction } from "../../plan/step.ts";
+import type { StepFacts } from "../state-edits.ts";
+import type { StepContext } from "../step-context.ts";
+
+type Of<Kind extends StepAction["kind"]> = StepAction & { readonly kind: Kind };
+
+export async function createAuthority({ ports, plan }: StepContext): Promise<StepFacts> {
+  return factsOf(await ports.authority.createAuthority(`${plan.spec.name} haplan CA`));
+}
+
+export async function issueCertificate({ ports }: StepContext, action: Of<"issueCertificate">): Promise<StepFacts> {
+  const { name, profile, commonName, subjectAltNames } = action;
+  return factsOf(await ports.authority.issue({ name, profile, commonName, subjectAltNames }));
+}
+
+export async function removeCertificate({ ports }: StepContext, action: Of<"removeCertificate">): Promise<StepFacts> {
+  await ports.authority.removeCertificate(action.name);
+  return {};
+}
+
+export async function removeAuthority({ ports }: StepContext): Promise<StepFacts> {
+  await ports.authority.removeAuthority();
+  return {};
+}
+
+function factsOf(certificate: ObservedCertificate): StepFacts {
+  return { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter };
+}

@@ -1,0 +1,96 @@
+/** Steps that wait: for members to be healthy, for a learner to have caught up. One good answer is none; a row of them counts. */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { ObservedMembership } from "../../plan/observed-cluster.ts";
+import { resourceAddress } from "../../plan/resource.ts";
+import type { StepAction } from "../../plan/step.ts";
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { StepFacts } from "../state-edits.ts";
+import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
+
+const logLines = 15;
+
+export async function awaitQuorum(
+  context: StepContext,
+  action: StepAction & { readonly kind: "awaitQuorum" },
+): Promise<StepFacts> {
+  let last: ObservedMembership | null = null;
+  const missing = await untilSteady(context, async () => {
+    last = await (await context.connection.controlPlane()).observe();
+    const unhealthy = unhealthyOf(last, action.members);
+    context.detail(unhealthy.length === 0 ? null : `waiting for ${unhealthy.join(", ")}`);
+    return unhealthy;
+  });
+  if (missing.length > 0) throw await notHealthy(context, missing);
+  const members = (last as ObservedMembership | null)?.members ?? [];
+  return Object.fromEntries(
+    members
+      .filter((member) => action.members.includes(member.name))
+      .map((member) => [resourceAddress("haplan_raft_member", member.name), { memberId: member.id }]),
+  );
+}
+
+/** Of several members with one name the learner is the newcomer, and the voter is the one that counts. */
+function unhealthyOf(membership: ObservedMembership | null, names: readonly string[]): readonly string[] {
+  if (membership === null || !membership.hasLeader) return names;
+  return names.filter((name) => !membership.members.some((member) => member.name === name && member.healthy));
+}
+
+/** Asks until the answer is empty `healthSamples` times in a row; what was missing last when the time is over. */
+async function untilSteady(context: StepContext, ask: () => Promise<readonly string[]>): Promise<readonly string[]> {
+  const { clock } = context.ports;
+  const { healthSamples, joinTimeoutMs } = context.plan.spec.policy;
+  const deadline = clock.monotonicMs() + joinTimeoutMs;
+  for (let good = 0; ; ) {
+    const missing = await ask();
+    good = missing.length === 0 ? good + 1 : 0;
+    if (good >= healthSamples) return [];
+    if (good === 0 && clock.monotonicMs() >= deadline) return missing;
+    await clock.sleep(pollIntervalMs, context.signal);
+  }
+}
+
+async function notHealthy(context: StepContext, names: readonly string[]): Promise<HaplanError> {
+  const seconds = Math.round(context.plan.spec.policy.joinTimeoutMs / 1000);
+  const logs = await Promise.all(
+    names.map(async (name) => {
+      const log = await context.ports.provider.unitLog(name, agentUnitName, logLines).catch(() => "");
+      return log === "" ? `${name}: no log` : `${name}:\n${log}`;
+    }),
+  );
+  return new HaplanError(
+    "apply/not-healthy",
+    `Not healthy after ${seconds} s: ${names.join(", ")}\nThe end of their logs:\n${logs.join("\n")}`,
+  );
+}
+
+/**
+ * The lag is absolute: nine tenths of a long log may still be a million entries. A learner that does not make it is
+ * removed again, which is always safe: the cluster is then as it was.
+ */
+export async function awaitCatchUp(
+  context: StepContext,
+  action: StepAction & { readonly kind: "awaitCatchUp" },
+): Promise<StepFacts> {
+  const id = memberIdOf(context, { name: action.member, memberId: null });
+  let lag: number | null = null;
+  const missing = await untilSteady(context, async () => {
+    lag = await (await context.connection.controlPlane()).learnerLag(id);
+    context.detail(lag === null ? "it does not answer yet" : `${lag} entries behind`);
+    return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
+  });
+  if (missing.length === 0) return {};
+  await removeLearner(context, action.member, id);
+  const why =
+    lag === null ? "it never answered" : `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;
+  const failure = await notHealthy(context, missing);
+  throw new HaplanError(
+    "apply/learner-not-ready",
+    `${action.member} did not catch up: ${why}. It was removed again; the voters are as they were.\n${failure.message}`,
+  );
+}
+
+async function removeLearner(context: StepContext, name: string, id: string): Promise<void> {
+  await (await context.connection.controlPlane()).removeMember(id);
+  await context.ports.provider.stopUnit(name, agentUnitName, 0);
+  await context.keeper.apply([{ kind: "remove", address: resourceAddress("haplan_raft_member", name) }]);
+}

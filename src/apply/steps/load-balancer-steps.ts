@@ -1,0 +1,25 @@
+/** The load balancer's unit, with the backends that the step names. */
+import type { StepAction } from "../../plan/step.ts";
+import { unitDigest } from "../../providers/unit-digest.ts";
+import { loadBalancerBlueprint, loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { materializeUnit } from "../materialize-unit.ts";
+import type { StepFacts } from "../state-edits.ts";
+import type { StepContext } from "../step-context.ts";
+
+const stopGraceMs = 2_000;
+
+/** Starting and updating are one act: the unit runs with exactly this definition when it returns. */
+export async function startLoadBalancer(
+  { plan, ports }: StepContext,
+  action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
+): Promise<StepFacts> {
+  const unit = await materializeUnit(loadBalancerBlueprint(plan.spec, action.backends), ports.authority);
+  const { pid } = await ports.provider.startUnit(loadBalancerName, unit);
+  return { pid, definitionDigest: unitDigest(unit) };
+}
+
+export async function stopLoadBalancer({ ports }: StepContext): Promise<StepFacts> {
+  await ports.provider.stopUnit(loadBalancerName, loadBalancerUnitName, stopGraceMs);
+  return {};
+}

@@ -1,0 +1,27 @@
+/** A worker's unit. */
+import type { StepAction } from "../../plan/step.ts";
+import { unitDigest } from "../../providers/unit-digest.ts";
+import { workerUnitName } from "../../units/unit-definition.ts";
+import { workerBlueprint } from "../../units/worker-unit.ts";
+import { materializeUnit } from "../materialize-unit.ts";
+import type { StepFacts } from "../state-edits.ts";
+import type { StepContext } from "../step-context.ts";
+
+const stopGraceMs = 2_000;
+
+export async function startWorker(
+  { plan, ports }: StepContext,
+  action: StepAction & { readonly kind: "startWorker" },
+): Promise<StepFacts> {
+  const unit = await materializeUnit(workerBlueprint(plan.spec, action.worker), ports.authority);
+  const { pid } = await ports.provider.startUnit(action.worker, unit);
+  return { pid, definitionDigest: unitDigest(unit) };
+}
+
+export async function stopWorker(
+  { ports }: StepContext,
+  action: StepAction & { readonly kind: "stopWorker" },
+): Promise<StepFacts> {
+  await ports.provider.stopUnit(action.worker, workerUnitName, stopGraceMs);
+  return {};
+}

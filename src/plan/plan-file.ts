@@ -1,0 +1,80 @@
+/**
+ * A saved plan as text: one JSON document with a version and a checksum over the plan. It holds what the planner knew,
+ * which is never a secret; what it may do when applied is a question for `staleness.ts`.
+ */
+import { canonicalDigest } from "../base/canonical-json.ts";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { Plan } from "./plan.ts";
+
+const kind = "haplan.plan";
+export const planFileVersion = 1;
+
+export function encodePlanFile(plan: Plan): string {
+  return `${JSON.stringify({ kind, version: planFileVersion, checksum: canonicalDigest(plan), plan }, null, 1)}\n`;
+}
+
+export type DecodedPlanFile =
+  | { readonly plan: Plan; readonly problem?: never }
+  | { readonly plan?: never; readonly problem: Diagnostic };
+
+/** True for text that means to be a plan file, so that `apply` can tell a plan from a spec. */
+export function looksLikePlanFile(text: string): boolean {
+  return /^\s*\{\s*"kind"\s*:\s*"haplan\.plan"/.test(text);
+}
+
+export function decodePlanFile(text: string): DecodedPlanFile {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    return {
+      problem: problem(
+        "plan-file/unreadable",
+        "This is not a plan file",
+        "It is no JSON. It may be cut off: make the plan again with haplan plan -out FILE.",
+      ),
+    };
+  }
+  if (!isRecord(file) || file["kind"] !== kind) {
+    return {
+      problem: problem(
+        "plan-file/unreadable",
+        "This is not a plan file",
+        "Plan files are made by haplan plan -out FILE; to apply a spec, name the YAML file.",
+      ),
+    };
+  }
+  if (file["version"] !== planFileVersion) {
+    return {
+      problem: problem(
+        "plan-file/version",
+        `This plan file has version ${String(file["version"])}`,
+        `This haplan reads version ${planFileVersion}. Make the plan with the haplan that applies it.`,
+      ),
+    };
+  }
+  const plan = file["plan"];
+  if (!isRecord(plan) || file["checksum"] !== canonicalDigest(plan) || plan["id"] !== planId(plan)) {
+    return {
+      problem: problem(
+        "plan-file/damaged",
+        "The plan file is damaged",
+        "Its checksum does not fit what it holds. Make the plan again; plans are not meant to be edited.",
+      ),
+    };
+  }
+  return { plan: plan as Plan };
+}
+
+function planId(plan: Readonly<Record<string, unknown>>): string {
+  const { id: _, ...rest } = plan;
+  return canonicalDigest(rest);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function problem(code: string, summary: string, detail: string): Diagnostic {
+  return { severity: "error", code, summary, detail };
+}

@@ -1,0 +1,57 @@
+/** A plan is good for the moment that it was made for: what it is bound to is compared with the present. */
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { Plan, PlanBinding } from "./plan.ts";
+
+/**
+ * Null while nothing has moved; else one diagnostic that names everything that did. A plan that was begun and cut off is
+ * not asked: what moved since is its own doing.
+ */
+export function checkStaleness(plan: Plan, present: PlanBinding): Diagnostic | null {
+  const bound = plan.binding;
+  const moved = [
+    ...(bound.specDigest === present.specDigest ? [] : ["the spec: it was edited since"]),
+    ...stateMoves(bound, present),
+    ...(bound.haplanVersion === present.haplanVersion
+      ? []
+      : [`the version of haplan: planned by ${bound.haplanVersion}, this is ${present.haplanVersion}`]),
+    ...membershipMoves(bound.membership, present.membership),
+  ];
+  if (moved.length === 0) return null;
+  return {
+    severity: "error",
+    code: "plan/stale",
+    summary: "Saved plan is stale",
+    detail: `Since it was made, these have moved:\n${moved.map((text) => `  - ${text}`).join("\n")}\nPlan again, and look at what it says now.`,
+  };
+}
+
+function stateMoves(bound: PlanBinding, present: PlanBinding): readonly string[] {
+  if (bound.stateLineage !== present.stateLineage) {
+    return [
+      `the state: it is another one (lineage ${present.stateLineage ?? "none"}, planned for ${bound.stateLineage ?? "none"})`,
+    ];
+  }
+  if (bound.stateSerial !== present.stateSerial) {
+    return [`the state: its serial is ${present.stateSerial}, planned for ${bound.stateSerial}`];
+  }
+  return [];
+}
+
+type Membership = PlanBinding["membership"];
+
+function membershipMoves(bound: Membership, present: Membership): readonly string[] {
+  if (bound === null && present === null) return [];
+  if (bound === null) return ["the membership: there was no cluster, and now there is one"];
+  if (present === null) return ["the membership: no member answers any more"];
+  if (bound.clusterId !== present.clusterId) return ["the membership: another cluster answers"];
+  return [
+    ...difference("voters", bound.voters, present.voters),
+    ...difference("learners", bound.learners, present.learners),
+  ];
+}
+
+function difference(role: string, bound: readonly string[], present: readonly string[]): readonly string[] {
+  const joined = present.filter((id) => !bound.includes(id)).map((id) => `+${id}`);
+  const left = bound.filter((id) => !present.includes(id)).map((id) => `-${id}`);
+  return joined.length + left.length === 0 ? [] : [`the membership: ${role} ${[...joined, ...left].join(" ")}`];
+}
