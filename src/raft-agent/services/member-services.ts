@@ -5,6 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Method } from "../grpc/call.ts";
 import type { Store } from "../mvcc/store.ts";
+import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Alarm } from "../state-machine/apply-result.ts";
@@ -31,6 +32,7 @@ import {
   type ServiceLimits,
 } from "./service-context.ts";
 import { SpaceQuota } from "./space-quota.ts";
+import { createWatchService, type WatchService } from "./watch-service.ts";
 
 export type MemberServicesOptions = {
   readonly consensus: ConsensusPort;
@@ -54,6 +56,8 @@ export class MemberServices {
   readonly context: ServiceContext;
   /** Everything that is served to clients. */
   readonly methods: readonly Method[];
+  readonly watchHub: WatchHub;
+  readonly watchService: WatchService;
   readonly #peerMethods: PeerMethods;
 
   constructor(options: MemberServicesOptions) {
@@ -88,7 +92,9 @@ export class MemberServices {
       clusterToken: options.clusterToken,
       version: options.version,
     });
-    this.methods = createMethods(this.context);
+    this.watchHub = createWatchHub({ store });
+    this.watchService = createWatchService(this.context, this.watchHub);
+    this.methods = [...createMethods(this.context), this.watchService.method];
     this.#peerMethods = createPeerMethods(this.context, this.methods);
   }
 
@@ -135,6 +141,7 @@ export class MemberServices {
     this.context.quota.tick();
     this.context.memberChanges.tick();
     this.context.memberChanges.admitWaitingVoters();
+    this.watchService.tick();
     tickLeases(this.context);
   }
 
@@ -147,6 +154,8 @@ export class MemberServices {
   stop(): void {
     this.context.proposer.stop();
     this.context.reads.stop();
+    this.watchService.stop();
+    this.watchHub.close();
   }
 }
 

@@ -1,0 +1,238 @@
+import { describe, expect, it } from "vitest";
+import { encodeCompactionRequest } from "../api/compaction.ts";
+import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
+import { decodeKeyValue } from "../api/key-value.ts";
+import { encodePutRequest } from "../api/put.ts";
+import { decodeWatchResponse, encodeWatchRequest, type WatchCreateRequest, WatchFilter } from "../api/watch.ts";
+import type { StreamHandler } from "../grpc/call.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
+
+const text = (value: string): Uint8Array => Buffer.from(value);
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const put = (world: World, key: string, value: string): Promise<unknown> =>
+  world.unary(
+    "/etcdserverpb.KV/Put",
+    encodePutRequest({
+      key: text(key),
+      value: text(value),
+      lease: 0n,
+      prevKv: false,
+      ignoreValue: false,
+      ignoreLease: false,
+    }),
+  );
+const remove = (world: World, key: string): Promise<unknown> =>
+  world.unary(
+    "/etcdserverpb.KV/DeleteRange",
+    encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(""), prevKv: false }),
+  );
+const compact = (world: World, revision: number): Promise<unknown> =>
+  world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical: true }));
+
+type Watching = { call: RecordedCall; handler: StreamHandler };
+
+function openWatch(world: World, headers?: Record<string, string>): Watching {
+  return world.stream("/etcdserverpb.Watch/Watch", headers);
+}
+
+function create({ handler }: Watching, key: string, parts: Partial<WatchCreateRequest> = {}): void {
+  const request: WatchCreateRequest = {
+    key: text(key),
+    rangeEnd: text(""),
+    startRevision: 0,
+    progressNotify: false,
+    filters: [],
+    prevKv: false,
+    watchId: 0,
+    fragment: false,
+    ...parts,
+  };
+  handler.onMessage(encodeWatchRequest({ kind: "create", request }));
+}
+
+/** One line per answer that came since the last look. */
+function transcript({ call }: Watching): string[] {
+  return call.messages.splice(0).map((message) => {
+    const answer = decodeWatchResponse(message);
+    const words = [`#${answer.watchId}@${answer.header?.revision}`];
+    if (answer.created) words.push("created");
+    if (answer.canceled) words.push("canceled");
+    if (answer.compactRevision !== 0) words.push(`compacted=${answer.compactRevision}`);
+    if (answer.cancelReason !== "") words.push(`"${answer.cancelReason}"`);
+    if (answer.fragment) words.push("fragment");
+    for (const event of answer.events) {
+      const kv = decodeKeyValue(event.kv!);
+      const before = event.prevKv === undefined ? "" : `(was ${Buffer.from(decodeKeyValue(event.prevKv).value)})`;
+      const value = kv.value.length > 100 ? `${kv.value.length} bytes` : Buffer.from(kv.value).toString();
+      words.push(event.type === 0 ? `${Buffer.from(kv.key)}=${value}${before}` : `-${Buffer.from(kv.key)}${before}`);
+    }
+    return words.join(" ");
+  });
+}
+
+describe("watch service", () => {
+  it("answers created first, then events of the turn in order", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    create(watching, "a", { rangeEnd: text("c") });
+    await put(world, "a", "1");
+    await put(world, "c", "not in range");
+    await put(world, "b", "2");
+    await remove(world, "a");
+    await turn();
+    expect(
+      transcript(watching)
+        .join(" | ")
+        .replaceAll(/ \| #0@\d+/g, ""),
+    ).toBe("#0@1 created a=1 b=2 -a");
+  });
+
+  it("picks free ids, takes the client's, and refuses duplicates and empty ranges", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    create(watching, "a");
+    create(watching, "a", { watchId: 7 });
+    create(watching, "a", { watchId: 7 });
+    create(watching, "a");
+    create(watching, "b", { rangeEnd: text("a") });
+    create(watching, "a", { startRevision: -1 });
+    expect(transcript(watching)).toEqual([
+      "#0@1 created",
+      "#7@1 created",
+      '#-1@1 created canceled "mvcc: duplicate watch ID provided on the WatchStream"',
+      "#1@1 created",
+      '#-1@1 created canceled "mvcc: watcher range is empty"',
+      '#-1@1 created canceled "mvcc: required revision has been compacted"',
+    ]);
+  });
+
+  it("serves history, previous values and filters", async () => {
+    const world = await createWorld();
+    for (const value of ["1", "2"]) await put(world, "a", value);
+    await remove(world, "a");
+    const watching = openWatch(world);
+    create(watching, "a", { startRevision: 2, prevKv: true });
+    create(watching, "a", { startRevision: 2, filters: [WatchFilter.noPut] });
+    await turn();
+    await turn();
+    expect(transcript(watching)).toEqual(["#0@4 created", "#1@4 created", "#0@4 a=1 a=2(was 1) -a(was 2)", "#1@4 -a"]);
+  });
+
+  it("cancels a watcher whose start was compacted away, with the revision that is left", async () => {
+    const world = await createWorld();
+    for (const value of ["1", "2", "3"]) await put(world, "a", value);
+    await compact(world, 3);
+    const watching = openWatch(world);
+    create(watching, "a", { startRevision: 2 });
+    await turn();
+    await turn();
+    expect(transcript(watching)).toEqual(["#0@4 created", "#0@0 canceled compacted=3"]);
+  });
+
+  it("answers the cancel of a known watcher and is silent about others", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    create(watching, "a");
+    watching.handler.onMessage(encodeWatchRequest({ kind: "cancel", watchId: 0 }));
+    watching.handler.onMessage(encodeWatchRequest({ kind: "cancel", watchId: 0 }));
+    await put(world, "a", "1");
+    await turn();
+    expect(transcript(watching)).toEqual(["#0@1 created", "#0@1 canceled"]);
+  });
+
+  it("answers a progress request after the events before it, and not while a watcher is behind", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    const ask = (): void => watching.handler.onMessage(encodeWatchRequest({ kind: "progress" }));
+    ask();
+    create(watching, "a");
+    await put(world, "a", "1");
+    ask();
+    expect(transcript(watching)).toEqual(["#0@1 created", "#0@2 a=1", "#-1@2"]);
+    create(watching, "a", { startRevision: 10 });
+    ask();
+    expect(transcript(watching)).toEqual(["#1@2 created"]);
+  });
+
+  it("notifies idle watchers of progress at the interval", async () => {
+    const world = await createWorld({ limits: { watchProgressIntervalMs: 1_000 } });
+    const watching = openWatch(world);
+    create(watching, "a", { progressNotify: true });
+    create(watching, "a");
+    world.clock.nowMs += 900;
+    await put(world, "a", "1");
+    await turn();
+    transcript(watching);
+    world.clock.nowMs += 500;
+    world.services.tick();
+    expect(transcript(watching)).toEqual([]);
+    world.clock.nowMs += 700;
+    world.services.tick();
+    expect(transcript(watching)).toEqual(["#0@2"]);
+  });
+
+  it("splits large batches only for watchers that allow it", async () => {
+    const world = await createWorld();
+    for (const key of ["a1", "a2", "a3"]) await put(world, key, "v".repeat(1_000_000));
+    const watching = openWatch(world);
+    create(watching, "a", { rangeEnd: text("b"), startRevision: 2, fragment: true });
+    create(watching, "a", { rangeEnd: text("b"), startRevision: 2, fragment: false });
+    await turn();
+    await turn();
+    expect(transcript(watching)).toEqual([
+      "#0@4 created",
+      "#1@4 created",
+      "#0@4 fragment a1=1000000 bytes a2=1000000 bytes",
+      "#0@4 a3=1000000 bytes",
+      "#1@4 a1=1000000 bytes a2=1000000 bytes a3=1000000 bytes",
+    ]);
+  });
+
+  it("keeps events for a client that does not read until it does", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    create(watching, "a");
+    watching.call.accepting = false;
+    for (const value of ["1", "2", "3"]) {
+      await put(world, "a", value);
+      await turn();
+    }
+    const whileBlocked = transcript(watching);
+    watching.call.accepting = true;
+    watching.handler.onDrain();
+    await turn();
+    await turn();
+    expect([...whileBlocked, ...transcript(watching)].join(" | ").replaceAll(/#0@\d+ /g, "")).toBe(
+      "created | a=1 | a=2 a=3",
+    );
+  });
+
+  it("ends streams with `hasleader` after three election timeouts without leader, and no others", async () => {
+    const world = await createWorld();
+    const withLeader = openWatch(world, { hasleader: "true" });
+    const without = openWatch(world);
+    world.consensus.leader = null;
+    world.services.tick();
+    world.clock.nowMs += 2_999;
+    world.services.tick();
+    expect(withLeader.call.status).toBeNull();
+    world.clock.nowMs += 1;
+    world.services.tick();
+    expect(withLeader.call.status).toEqual({ code: EtcdErrors.noLeader.code, text: EtcdErrors.noLeader.text });
+    expect(without.call.status).toBeNull();
+    const late = openWatch(world, { hasleader: "true" });
+    expect(late.call.status?.text).toBe(EtcdErrors.noLeader.text);
+  });
+
+  it("forgets the watchers of a closed stream", async () => {
+    const world = await createWorld();
+    const watching = openWatch(world);
+    create(watching, "a");
+    expect(world.services.watchHub.watcherCount).toBe(1);
+    watching.handler.onHalfClose();
+    watching.handler.onClose();
+    expect([world.services.watchHub.watcherCount, world.services.watchService.streamCount]).toEqual([0, 0]);
+  });
+});

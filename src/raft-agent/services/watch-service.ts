@@ -1,0 +1,237 @@
+/**
+ * etcdserverpb.Watch: many watchers on one stream. The hub decides who is told what and when; this file speaks the
+ * protocol: created and canceled answers, fragments, progress, and streams that ask for a leader.
+ */
+import type { WatchCreateRequest, WatchResponse } from "../api/watch.ts";
+import { decodeWatchRequest, writeWatchResponseHead } from "../api/watch.ts";
+import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
+import type { EventBatch, WatchDelivery } from "../mvcc/watch-batch.ts";
+import type { CreateResult, WatchHub, WatchStream } from "../mvcc/watch-hub.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
+import { responseHeader, type ServiceContext } from "./service-context.ts";
+
+/** Answers for the whole stream, and for watchers that never were. */
+const NO_WATCHER = -1;
+/** Where batches are split when the client allows it; below the usual receive limit of clients. */
+const FRAGMENT_BYTES = 2 * 1024 * 1024;
+/** Answers to a client that asks and does not read, before the stream is ended. */
+const UNREAD_ANSWERS_MAX = 10_000;
+/** Election timeouts without leader after which a stream with `hasleader` is ended. */
+const LEADERLESS_TIMEOUTS = 3;
+
+const REFUSALS: Record<Extract<CreateResult, { kind: "refused" }>["reason"], string> = {
+  emptyRange: "mvcc: watcher range is empty",
+  duplicateWatchId: "mvcc: duplicate watch ID provided on the WatchStream",
+  negativeRevision: "mvcc: required revision has been compacted",
+};
+
+export type WatchService = {
+  readonly method: Method;
+  readonly streamCount: number;
+  /** To be called about every 100 ms: progress notifications, streams that lost their leader. */
+  tick(): void;
+  /** Ends all streams: the member stops. */
+  stop(): void;
+};
+
+export function createWatchService(context: ServiceContext, hub: WatchHub): WatchService {
+  const streams = new Set<WatchCall>();
+  let leaderlessSinceMs: number | null = null;
+  return {
+    method: {
+      kind: "stream",
+      path: "/etcdserverpb.Watch/Watch",
+      open: (call) => openWatch(context, hub, streams, call),
+    },
+    get streamCount() {
+      return streams.size;
+    },
+    tick: () => {
+      const nowMs = context.clock.monotonicMs();
+      leaderlessSinceMs = context.consensus.leader() === null ? (leaderlessSinceMs ?? nowMs) : null;
+      const limitMs = LEADERLESS_TIMEOUTS * context.consensus.electionTimeoutMs;
+      const leaderLost = leaderlessSinceMs !== null && nowMs - leaderlessSinceMs >= limitMs;
+      for (const stream of streams) stream.tick(nowMs, leaderLost);
+    },
+    stop: () => {
+      for (const stream of streams) fail(stream.call, EtcdErrors.stopped);
+    },
+  };
+}
+
+function openWatch(context: ServiceContext, hub: WatchHub, streams: Set<WatchCall>, call: ServerCall): StreamHandler {
+  const refusal = metadataFault(context, call) ?? learnerFault(context);
+  if (refusal !== null) fail(call, refusal);
+  const stream = new WatchCall(context, hub, call);
+  streams.add(stream);
+  return {
+    onMessage: (message) => guarded(call, () => stream.receive(message)),
+    onHalfClose: () => call.finish(),
+    onClose: () => {
+      streams.delete(stream);
+      stream.close();
+    },
+    onDrain: () => stream.drained(),
+  };
+}
+
+type Watcher = {
+  readonly fragment: boolean;
+  readonly progressNotify: boolean;
+  /** When the next notification is due; moved on by every event. */
+  progressAtMs: number;
+};
+
+class WatchCall {
+  readonly call: ServerCall;
+  readonly #context: ServiceContext;
+  readonly #stream: WatchStream;
+  readonly #watchers = new Map<number, Watcher>();
+  readonly #wantsLeader: boolean;
+  #blocked = false;
+  #unreadAnswers = 0;
+
+  constructor(context: ServiceContext, hub: WatchHub, call: ServerCall) {
+    this.call = call;
+    this.#context = context;
+    this.#wantsLeader = call.header("hasleader") === "true";
+    this.#stream = hub.openStream({ offer: (delivery) => this.#offer(delivery) });
+  }
+
+  receive(message: Uint8Array): void {
+    const request = decodeWatchRequest(message);
+    switch (request.kind) {
+      case "create":
+        this.#create(request.request);
+        break;
+      case "cancel":
+        this.#cancel(request.watchId);
+        break;
+      case "progress":
+        this.#progress();
+        break;
+      case "none":
+    }
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    this.#unreadAnswers = 0;
+    this.#stream.drained();
+  }
+
+  tick(nowMs: number, leaderLost: boolean): void {
+    if (leaderLost && this.#wantsLeader) {
+      fail(this.call, EtcdErrors.noLeader);
+      return;
+    }
+    if (this.#blocked) return;
+    for (const [watchId, watcher] of this.#watchers) {
+      if (!watcher.progressNotify || watcher.progressAtMs > nowMs) continue;
+      const revision = this.#stream.progressOf(watchId);
+      // Flushing may have sent events to this very watcher: then it needs no notification.
+      if (revision === null || watcher.progressAtMs > nowMs) continue;
+      this.#scheduleProgress(watcher);
+      this.#answer({ watchId }, revision);
+    }
+  }
+
+  close(): void {
+    this.#stream.close();
+    this.#watchers.clear();
+  }
+
+  #create(request: WatchCreateRequest): void {
+    const result = this.#stream.create(request);
+    if (result.kind === "refused") {
+      const cancelReason = REFUSALS[result.reason];
+      const revision = this.#context.machine.store.revision;
+      this.#answer({ watchId: NO_WATCHER, created: true, canceled: true, cancelReason }, revision);
+      return;
+    }
+    const watcher = { fragment: request.fragment, progressNotify: request.progressNotify, progressAtMs: 0 };
+    this.#scheduleProgress(watcher);
+    this.#watchers.set(result.watchId, watcher);
+    this.#answer({ watchId: result.watchId, created: true }, result.revision);
+  }
+
+  #cancel(watchId: number): void {
+    if (!this.#stream.cancel(watchId)) return;
+    this.#watchers.delete(watchId);
+    this.#answer({ watchId, canceled: true }, this.#context.machine.store.revision);
+  }
+
+  /** Nothing is answered while a watcher is behind: clients ask again. */
+  #progress(): void {
+    if (this.#stream.watcherCount === 0) return;
+    const revision = this.#stream.progress();
+    if (revision !== null) this.#answer({ watchId: NO_WATCHER }, revision);
+  }
+
+  /** The interval with up to a tenth of jitter, so that many watchers are not notified in one turn. */
+  #scheduleProgress(watcher: Watcher): void {
+    const { clock, limits } = this.#context;
+    watcher.progressAtMs = clock.monotonicMs() + limits.watchProgressIntervalMs * (1 + Math.random() / 10);
+  }
+
+  #offer(delivery: WatchDelivery): boolean {
+    if (this.#blocked || !this.call.open) return false;
+    const { watchId } = delivery;
+    if (delivery.kind === "compacted") {
+      this.#watchers.delete(watchId);
+      this.#answer({ watchId, canceled: true, compactRevision: delivery.compactRevision }, 0);
+      return true;
+    }
+    const watcher = this.#watchers.get(watchId);
+    if (watcher?.progressNotify) this.#scheduleProgress(watcher);
+    if (watcher?.fragment && delivery.batch.encoded.length > FRAGMENT_BYTES) {
+      this.#sendFragments(watchId, delivery.revision, delivery.batch);
+    } else {
+      this.#send(NO_FLAGS, watchId, delivery.revision, delivery.batch.encoded);
+    }
+    return true;
+  }
+
+  #sendFragments(watchId: number, revision: number, batch: EventBatch): void {
+    const { encoded, eventEnds } = batch;
+    let start = 0;
+    let end = 0;
+    for (const eventEnd of eventEnds) {
+      if (eventEnd - start > FRAGMENT_BYTES && end > start) {
+        this.#send({ fragment: true }, watchId, revision, encoded.subarray(start, end));
+        start = end;
+      }
+      end = eventEnd;
+    }
+    this.#send(NO_FLAGS, watchId, revision, encoded.subarray(start));
+  }
+
+  #answer(fields: Partial<WatchResponse> & { readonly watchId: number }, revision: number): void {
+    if (this.#blocked && ++this.#unreadAnswers > UNREAD_ANSWERS_MAX) {
+      fail(this.call, EtcdErrors.tooManyRequests);
+      return;
+    }
+    this.#send(fields, fields.watchId, revision, NO_EVENTS);
+  }
+
+  #send(fields: Partial<WatchResponse>, watchId: number, revision: number, events: Uint8Array): void {
+    const { writer } = this.#context;
+    writer.reset();
+    writeWatchResponseHead(writer, {
+      header: responseHeader(this.#context, revision),
+      watchId,
+      created: fields.created ?? false,
+      canceled: fields.canceled ?? false,
+      compactRevision: fields.compactRevision ?? 0,
+      cancelReason: fields.cancelReason ?? "",
+      fragment: fields.fragment ?? false,
+    });
+    writer.raw(events);
+    if (!this.call.send(writer.view())) this.#blocked = true;
+    writer.shrink(FRAGMENT_BYTES);
+  }
+}
+
+const NO_FLAGS: Partial<WatchResponse> = {};
+const NO_EVENTS = new Uint8Array(0);
