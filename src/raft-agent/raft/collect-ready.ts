@@ -22,7 +22,9 @@ export function collectReady(state: RaftState, reported: SoftState): Ready | nul
   if (isEmpty) return null;
   outbox.clear();
   return {
-    ...batch,
+    persistTicket: batch.persistTicket,
+    hardState: batch.hardState,
+    entries: batch.entries,
     installSnapshot,
     messages,
     messagesAfterPersist: afterPersist,
@@ -59,7 +61,7 @@ function takeBatch(state: RaftState): Batch {
 function takeCommitted(state: RaftState): readonly Entry[] {
   const from = state.handedOutIndex + 1;
   const durablyCommitted: LogIndex = Math.min(state.commitIndex, state.durability.durableIndex);
-  if (from > durablyCommitted) return [];
+  if (from > durablyCommitted) return state.log.slice(from, durablyCommitted);
   const to = state.log.lastWithinBytes(from, durablyCommitted, state.settings.maxCommittedBytes);
   state.handedOutIndex = to;
   return state.log.slice(from, to);

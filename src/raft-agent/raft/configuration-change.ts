@@ -44,7 +44,7 @@ export function followUpConfiguration(state: RaftState, leadership: Leadership):
 }
 
 /** The configuration that leads to `target`: the joint one when the voters differ. */
-export function nextConfiguration(current: Configuration, target: Configuration): Configuration {
+function nextConfiguration(current: Configuration, target: Configuration): Configuration {
   const sameVoters = current.voters.join() === target.voters.join();
   return sameVoters ? target : { ...target, votersOutgoing: current.voters };
 }

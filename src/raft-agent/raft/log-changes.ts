@@ -35,9 +35,10 @@ export function replaceLog(state: RaftState, snapshot: SnapshotMetadata): void {
 
 /** Raises the commit index, never beyond the log. */
 export function commitUpTo(state: RaftState, index: LogIndex): void {
+  if (index <= state.commitIndex) return;
   assert(
     index <= state.log.lastIndex,
     `commit index ${index} lies inside the log, which ends at ${state.log.lastIndex}`,
   );
-  state.commitIndex = Math.max(state.commitIndex, index);
+  state.commitIndex = index;
 }

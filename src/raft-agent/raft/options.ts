@@ -44,7 +44,7 @@ export type RaftSettings = {
 
 const mebibyte = 1024 * 1024;
 
-export const defaultRaftSettings: RaftSettings = {
+const defaultRaftSettings: RaftSettings = {
   electionTimeoutTicks: 100,
   heartbeatTicks: 10,
   preVoteRetryTicks: 2,

@@ -1,6 +1,5 @@
 /** What has collected for the driver since the last `Ready`. */
 import type { SnapshotMetadata } from "./configuration.ts";
-import type { LogIndex } from "./entry.ts";
 import type { Message } from "./message.ts";
 import type { ReadState } from "./ready.ts";
 
@@ -39,9 +38,4 @@ export class Outbox {
     this.installSnapshot = null;
     this.forwardedBytes = 0;
   }
-}
-
-/** The index of the snapshot that waits to be handed out, else 0. */
-export function waitingSnapshotIndex(outbox: Outbox): LogIndex {
-  return outbox.installSnapshot?.index ?? 0;
 }

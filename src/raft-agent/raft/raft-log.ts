@@ -48,13 +48,12 @@ export class RaftLog {
 
   entryAt(index: LogIndex): Entry {
     const entry = this.#entries[index - this.#baseIndex - 1];
-    if (entry === undefined) throw new AssertionError(`Invariant broken: the log holds index ${index}`);
-    return entry;
+    return entry ?? fail(`the log holds index ${index}`);
   }
 
   append(entry: Entry): void {
-    assert(entry.index === this.lastIndex + 1, `entry ${entry.index} follows the last one, ${this.lastIndex}`);
-    this.#bytesUpTo.push((this.#bytesUpTo.at(-1) ?? this.#baseBytes) + entryBytes(entry));
+    if (entry.index !== this.lastIndex + 1) fail(`entry ${entry.index} follows the last one, ${this.lastIndex}`);
+    this.#bytesUpTo.push(this.#sumUpTo(this.lastIndex) + entryBytes(entry));
     this.#entries.push(entry);
   }
 
@@ -88,7 +87,7 @@ export class RaftLog {
   /** Entries `from` to `to`, both included. */
   slice(from: LogIndex, to: LogIndex): readonly Entry[] {
     if (from > to) return noEntries;
-    assert(from > this.#baseIndex && to <= this.lastIndex, `slice ${from} to ${to} lies inside the log`);
+    if (from <= this.#baseIndex || to > this.lastIndex) fail(`slice ${from} to ${to} lies inside the log`);
     return this.#entries.slice(from - this.#baseIndex - 1, to - this.#baseIndex);
   }
 
@@ -130,7 +129,11 @@ export class RaftLog {
   #sumUpTo(index: LogIndex): number {
     if (index <= this.#baseIndex) return this.#baseBytes;
     const sum = this.#bytesUpTo[index - this.#baseIndex - 1];
-    assert(sum !== undefined, `the log holds index ${index}`);
-    return sum;
+    return sum ?? fail(`the log holds index ${index}`);
   }
+}
+
+/** `assert` for the hot path: its caller builds the message only when it is needed. */
+function fail(message: string): never {
+  throw new AssertionError(`Invariant broken: ${message}`);
 }

@@ -6,6 +6,8 @@
 import { describe, expect, it } from "vitest";
 import { type PlantedFlaw, plantedFlaws } from "../../../test/raft-core/planted-flaws.ts";
 import { RandomSchedule } from "../../../test/raft-core/random-schedule.ts";
+import { SafetyViolation } from "../../../test/raft-core/safety-checker.ts";
+import { AssertionError } from "../../base/assert.ts";
 
 const steps = 5000;
 
@@ -20,8 +22,9 @@ function findsFlaw(flaw: PlantedFlaw): boolean {
       const schedule = scheduleOf(seed, flaw);
       schedule.run();
       schedule.recover();
-    } catch {
-      return true;
+    } catch (error) {
+      if (error instanceof SafetyViolation || error instanceof AssertionError) return true;
+      throw error;
     }
   }
   return false;

@@ -48,7 +48,7 @@ export function addPeer(state: RaftState, leadership: Leadership, member: Member
 }
 
 /** Draws a new election timeout: a fresh lot each time keeps split votes from repeating (Raft §5.2). */
-export function resetElectionTimer(state: RaftState): void {
+function resetElectionTimer(state: RaftState): void {
   const { electionTimeoutTicks } = state.settings;
   state.electionElapsedTicks = 0;
   state.electionDeadlineTicks = electionTimeoutTicks + state.random.below(electionTimeoutTicks);

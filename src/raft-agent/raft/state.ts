@@ -28,7 +28,7 @@ export type RestoredState = {
   readonly appliedIndex?: LogIndex;
 };
 
-export type Transfer = {
+type Transfer = {
   readonly to: MemberId;
   elapsedTicks: number;
   /** The successor was told to start its election. */

@@ -1,0 +1,19 @@
+/**
+ * The paper's scenarios as scripts with expected transcripts, in `testdata`. After a wanted change of behaviour run
+ * `UPDATE=1 npx vitest run transcripts` and review the difference.
+ */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { renderTranscript } from "../../../test/raft-core/transcript.ts";
+
+const folder = fileURLToPath(new URL("testdata/", import.meta.url));
+
+describe("transcripts", () => {
+  it.each(readdirSync(folder).filter((name) => name.endsWith(".txt")))("%s runs as written down", (name) => {
+    const expected = readFileSync(folder + name, "utf8");
+    const actual = renderTranscript(expected);
+    if (process.env["UPDATE"] === "1") writeFileSync(folder + name, actual);
+    else expect(actual).toBe(expected);
+  });
+});
