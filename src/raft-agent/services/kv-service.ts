@@ -46,6 +46,7 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
 
 function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
   const { store } = context.machine;
+  context.counts.ranges++;
   const { kvs, more, count } = store.range(request);
   answer(context, call, writeRangeResponse, { header: responseHeader(context, store.revision), kvs, more, count });
 }

@@ -46,16 +46,18 @@ export type ServiceContext = {
   readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
   /** For answers that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;
+  /** Since the member started; for the metrics page. */
+  readonly counts: { ranges: number };
 };
 
-export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer">;
+export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer" | "counts">;
 
 export function createServiceContext(options: ServiceContextOptions): ServiceContext {
   const identity = {
     clusterId: memberIdToBigInt(options.clusterId),
     memberId: memberIdToBigInt(options.consensus.memberId),
   };
-  return { ...options, identity, writer: new WireWriter(4096) };
+  return { ...options, identity, writer: new WireWriter(4096), counts: { ranges: 0 } };
 }
 
 /** `revision` 0 leaves it out, as in answers of the cluster service. */

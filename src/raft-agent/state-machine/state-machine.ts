@@ -44,11 +44,29 @@ export type StateMachineListener = {
   alarmsChanged?(alarms: readonly Alarm[]): void;
 };
 
+export type StateMachineCounts = {
+  puts: number;
+  deletes: number;
+  txns: number;
+  leasesGranted: number;
+  leasesRevoked: number;
+  leasesExpired: number;
+};
+
 export class StateMachine {
   readonly store: Store;
   readonly leases: LeaseTable;
   readonly alarms: AlarmStore;
   readonly membership: MembershipStore;
+  /** Since the member started; for the metrics page. */
+  readonly counts: StateMachineCounts = {
+    puts: 0,
+    deletes: 0,
+    txns: 0,
+    leasesGranted: 0,
+    leasesRevoked: 0,
+    leasesExpired: 0,
+  };
   readonly #codec: CommandCodec;
   readonly #listener: StateMachineListener;
 
@@ -157,6 +175,7 @@ export class StateMachine {
 
   #put(body: Uint8Array): ApplyResult {
     const request = decodePutRequest(body);
+    this.counts.puts++;
     const problem = this.alarms.noSpace ? EtcdErrors.noSpace : putProblem(this.store, this.leases, request);
     if (problem !== null) return problem;
     const txn = this.store.beginWrite();
@@ -166,6 +185,7 @@ export class StateMachine {
 
   #deleteRange(body: Uint8Array): ApplyResult {
     const request = decodeDeleteRangeRequest(body);
+    this.counts.deletes++;
     const txn = this.store.beginWrite();
     const { deleted, prevKvs } = executeDeleteRange(txn, request);
     return { kind: "deleteRange", revision: txn.end(), deleted, prevKvs };
@@ -173,6 +193,7 @@ export class StateMachine {
 
   #txn(body: Uint8Array): ApplyResult {
     const request = decodeTxnRequest(body);
+    this.counts.txns++;
     if (this.alarms.noSpace && mayPut(request)) return EtcdErrors.noSpace;
     const path = planTxn(this.store, this.leases, request);
     if (isEtcdError(path)) return path;
@@ -186,6 +207,7 @@ export class StateMachine {
     const problem = this.#grantProblem(id);
     if (problem !== null) return problem;
     const lease = this.leases.grant(id, ttlSeconds);
+    this.counts.leasesGranted++;
     this.#listener.leaseGranted?.(lease);
     return { kind: "leaseGrant", revision: this.store.revision, id, ttlSeconds };
   }
@@ -210,6 +232,8 @@ export class StateMachine {
       for (const key of keys) txn.deleteRange(key, emptyBytes);
       txn.end();
       this.leases.revoke(id);
+      this.counts.leasesRevoked++;
+      if (leaderTerm !== 0) this.counts.leasesExpired++;
       this.#listener.leaseRevoked?.(id);
     }
     return missing > 0 && missing === ids.length ? EtcdErrors.leaseNotFound : this.#done();

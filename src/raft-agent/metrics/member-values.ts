@@ -1,0 +1,29 @@
+/** What a member's services know for the metrics page. */
+import type { MemberServices } from "../services/member-services.ts";
+import type { SourcedValues } from "./metrics.ts";
+
+export function memberValues(services: MemberServices): SourcedValues {
+  const { context, machine, watchHub, watchService } = services;
+  const { consensus, proposer } = context;
+  const { totalBytes, inUseBytes } = machine.store.size();
+  const leader = consensus.leader();
+  return {
+    hasLeader: leader === null ? 0 : 1,
+    isLeader: leader === consensus.memberId ? 1 : 0,
+    isLearner: machine.membership.isShownAsLearner(consensus.memberId) ? 1 : 0,
+    proposalsPending: proposer.pendingCount,
+    proposalsFailed: proposer.failedTotal,
+    committedIndex: consensus.commitIndex(),
+    appliedIndex: consensus.appliedIndex(),
+    quotaBytes: context.quota.quotaBytes,
+    dbTotalBytes: totalBytes,
+    dbInUseBytes: inUseBytes,
+    ...machine.counts,
+    ranges: context.counts.ranges,
+    currentRevision: machine.store.revision,
+    compactRevision: machine.store.compactedRevision,
+    watchers: watchHub.watcherCount,
+    watchStreams: watchService.streamCount,
+    slowWatchers: watchHub.laggingCount,
+  };
+}
