@@ -5,6 +5,7 @@
 import { answerVoteRequest, askForPreVotes, campaign, takeVote } from "./election.ts";
 import { acceptAppend, acceptHeartbeat, acceptSnapshot } from "./follower.ts";
 import { ignore, type Reactions } from "./reactions.ts";
+import { becomeFollower } from "./role-change.ts";
 import type { RaftState } from "./state.ts";
 
 export const candidateReactions: Reactions = {
@@ -31,7 +32,7 @@ export const preCandidateReactions: Reactions = {
 export function tickCandidate(state: RaftState): void {
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks >= state.electionDeadlineTicks) {
-    state.electionElapsedTicks = 0;
+    becomeFollower(state, state.term, null);
     campaign(state, { leadershipTransfer: false });
   } else if (state.role === "preCandidate" && state.electionElapsedTicks % state.settings.preVoteRetryTicks === 0) {
     askForPreVotes(state);

@@ -70,9 +70,13 @@ function countVotes(state: RaftState): void {
   else if (result === "won") becomeLeader(state);
 }
 
-/** True while a leader is known to be alive: then nobody else gets a vote (thesis §4.2.3), unless the leader asked. */
+/**
+ * True while a leader is known to be alive: then nobody else gets a vote (thesis §4.2.3), unless the leader asked for
+ * the election, or is itself the one that stands, having lost its leadership.
+ */
 export function isLoyal(state: RaftState, message: MessageOf<"voteRequest">): boolean {
-  if (!state.settings.checkQuorum || message.leadershipTransfer || state.leader === null) return false;
+  if (!state.settings.checkQuorum || message.leadershipTransfer) return false;
+  if (state.leader === null || state.leader === message.from) return false;
   return state.role === "leader" || state.electionElapsedTicks < state.settings.electionTimeoutTicks;
 }
 

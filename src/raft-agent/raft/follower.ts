@@ -29,7 +29,8 @@ export const followerReactions: Reactions = {
 export function tickFollower(state: RaftState): void {
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks < state.electionDeadlineTicks) return;
-  state.electionElapsedTicks = 0;
+  // Also when this member may not stand itself: others may need its vote, so its loyalty has to end.
+  becomeFollower(state, state.term, null);
   campaign(state, { leadershipTransfer: false });
 }
 

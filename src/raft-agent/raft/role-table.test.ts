@@ -88,8 +88,10 @@ function describeAnswer(message: Message): string {
 function reactionOf(role: Role, kind: MessageKind, termDifference: number): Reaction {
   const raft = memberIn(role);
   const before = raft.status();
+  // A leader that asks for votes has lost its leadership; the table is about somebody else who does.
+  const sender = kind === "voteRequest" ? third : other;
   try {
-    send(raft, other, before.term + termDifference, bodies[kind]);
+    send(raft, sender, before.term + termDifference, bodies[kind]);
   } catch (error) {
     return `stops: ${/\((.*)\)/.exec(String(error))?.[1]}`;
   }
@@ -199,6 +201,12 @@ const roles = Object.keys(sameTerm) as Role[];
 const kinds = Object.keys(bodies) as MessageKind[];
 
 describe("role table", () => {
+  it("follower gives its vote to the leader it follows: who stands leads no more", () => {
+    const raft = memberIn("follower");
+    send(raft, other, 3, bodies.voteRequest);
+    expect(drain(raft).flatMap((ready) => ready.messagesAfterPersist.map(describeAnswer))).toEqual(["grants"]);
+  });
+
   for (const role of roles) {
     it.each(kinds)(`${role} reacts to a %s of its term as the table says`, (kind) => {
       expect(reactionOf(role, kind, 0)).toBe(sameTerm[role][kind]);
