@@ -43,6 +43,20 @@ export class KeyArena {
     return length - key.length;
   }
 
+  /** Compares two stored keys. */
+  compareStored(addressA: number, lengthA: number, addressB: number, lengthB: number): number {
+    const a = this.chunks[addressA >>> unitBits]!;
+    const b = this.chunks[addressB >>> unitBits]!;
+    const offsetA = (addressA & unitMask) * unit;
+    const offsetB = (addressB & unitMask) * unit;
+    const shared = Math.min(lengthA, lengthB);
+    for (let i = 0; i < shared; i++) {
+      const difference = a[offsetA + i]! - b[offsetB + i]!;
+      if (difference !== 0) return difference;
+    }
+    return lengthA - lengthB;
+  }
+
   /** The key as a view that is valid until it is removed. */
   view(address: number, length: number): Uint8Array {
     const offset = (address & unitMask) * unit;

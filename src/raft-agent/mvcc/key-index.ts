@@ -17,7 +17,11 @@ export class KeyIndex {
   readonly versions: VersionChains = new VersionChains();
   private readonly arena = new KeyArena();
   private readonly hash: SlotHash = new SlotHash((slot) => this.hashes[slot]!);
-  private readonly ordered: OrderedSlots = new OrderedSlots((slot, key) => this.compareKey(slot, key));
+  private readonly ordered: OrderedSlots = new OrderedSlots({
+    compare: (slot, key) => this.compareKey(slot, key),
+    isLive: (slot) => this.versions.version(this.heads[slot]!) !== 0,
+    changedAt: (slot) => this.versions.main(this.heads[slot]!),
+  });
   private addresses = new Uint32Array(1024);
   private lengths = new Uint32Array(1024);
   private hashes = new Uint32Array(1024);
@@ -70,22 +74,24 @@ export class KeyIndex {
     const version = newest === 0 ? 0 : this.versions.version(newest);
     const created = version === 0 ? main : this.versions.created(newest);
     this.heads[slot] = this.versions.add(main, sub, created, version + 1, leased, newest);
+    this.ordered.changed(slot, main, version === 0 ? 1 : 0);
     return slot;
   }
 
   /** Records a delete of a live key. */
   tombstone(slot: number, main: number, sub: number): void {
     this.heads[slot] = this.versions.add(main, sub, 0, 0, false, this.heads[slot]!);
+    this.ordered.changed(slot, main, -1);
   }
 
-  /** Adds a revision as it was found on disk; revisions come in ascending order. Returns the slot. */
+  /** Adds a revision as it was found on disk, between `beginBulk` and `endBulk`, in ascending order. */
   restore(key: Uint8Array, main: number, sub: number, created: number, version: number, leased: boolean): number {
     const slot = this.findOrAdd(key);
     this.heads[slot] = this.versions.add(main, sub, created, version, leased, this.heads[slot]!);
     return slot;
   }
 
-  /** Until `endBulk` new keys are not put in order, which is done once for all then. */
+  /** Until `endBulk` keys are only restored, and not put in order, which is done once for all then. */
   beginBulk(): void {
     assert(this.slotLimit === 0, "bulk loading starts with an empty index");
     this.bulk = true;
@@ -95,7 +101,8 @@ export class KeyIndex {
     this.bulk = false;
     const slots = new Uint32Array(this.slotLimit);
     for (let slot = 0; slot < this.slotLimit; slot++) slots[slot] = slot;
-    slots.sort((a, b) => this.arena.compare(this.addresses[a]!, this.lengths[a]!, this.keyOf(b)));
+    const { arena, addresses, lengths } = this;
+    slots.sort((a, b) => arena.compareStored(addresses[a]!, lengths[a]!, addresses[b]!, lengths[b]!));
     this.ordered.fill(slots);
   }
 
@@ -106,6 +113,17 @@ export class KeyIndex {
       if (slot >= 0) visit(slot);
     } else if (isOpenEnd(rangeEnd)) this.ordered.forEach(key, null, visit);
     else if (!isEmptyRange(key, rangeEnd)) this.ordered.forEach(key, rangeEnd, visit);
+  }
+
+  /** How many keys of a range (etcd's notation) live at `revision`. */
+  countLive(key: Uint8Array, rangeEnd: Uint8Array, revision: number): number {
+    const isLiveAt = (slot: number): boolean => this.liveAt(slot, revision) !== 0;
+    if (rangeEnd.length === 0) {
+      const slot = this.find(key);
+      return slot >= 0 && isLiveAt(slot) ? 1 : 0;
+    }
+    if (isOpenEnd(rangeEnd)) return this.ordered.countLive(key, null, revision, isLiveAt);
+    return isEmptyRange(key, rangeEnd) ? 0 : this.ordered.countLive(key, rangeEnd, revision, isLiveAt);
   }
 
   /**

@@ -21,11 +21,11 @@ export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery
   const revision = query.revision > 0 ? query.revision : current;
   const whole = isFiltered(query) || isSorted(query);
   const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
-  const collected = collect(store, query, revision, query.countOnly ? 0 : whole ? Number.POSITIVE_INFINITY : limit);
-  const { count } = collected;
-  if (query.countOnly) return { kvs: [], count, more: false };
-  if (!whole) return { kvs: read(store, backend, collected.hits, query.keysOnly), count, more: count > limit };
-  const hits = sort(store, backend, filter(store, collected.hits, query), query);
+  const count = store.index.countLive(query.key, query.rangeEnd, revision);
+  if (query.countOnly || count === 0) return { kvs: [], count, more: false };
+  const found = collect(store, query, revision, whole ? Number.POSITIVE_INFINITY : limit);
+  if (!whole) return { kvs: read(store, backend, found, query.keysOnly), count, more: count > limit };
+  const hits = sort(store, backend, filter(store, found, query), query);
   const answered = hits.length > limit ? hits.slice(0, limit) : hits;
   return { kvs: read(store, backend, answered, query.keysOnly), count, more: hits.length > limit };
 }
@@ -44,23 +44,16 @@ function isSorted(query: RangeQuery): boolean {
   return query.sortTarget !== SortTarget.key || query.sortOrder === SortOrder.descend;
 }
 
-/** Counts all live keys of the range and keeps the first `limit`. */
-function collect(
-  store: IndexedStore,
-  query: RangeQuery,
-  revision: number,
-  limit: number,
-): { hits: Hit[]; count: number } {
+/** The first `limit` live keys of the range. */
+function collect(store: IndexedStore, query: RangeQuery, revision: number, limit: number): Hit[] {
   const { index } = store;
   const hits: Hit[] = [];
-  let count = 0;
   index.forEachSlot(query.key, query.rangeEnd, (slot) => {
     const record = index.liveAt(slot, revision);
-    if (record === 0) return true;
-    if (count++ < limit) hits.push({ slot, record });
-    return true;
+    if (record !== 0) hits.push({ slot, record });
+    return hits.length < limit;
   });
-  return { hits, count };
+  return hits;
 }
 
 function filter(store: IndexedStore, hits: Hit[], query: RangeQuery): Hit[] {
