@@ -8,7 +8,7 @@ import type { YamlValue } from "./yaml-document.ts";
 
 export type Draft<T> = { readonly pointer: string; readonly value: T };
 
-/** A machine that somebody asked for; `kind` tells who. */
+/** A machine that somebody asked for; the load balancer's name is given by haplan. */
 export type HostDraft = {
   readonly kind: "master" | "worker" | "load balancer";
   readonly name: Draft<string> | null;
@@ -42,7 +42,14 @@ export const specDefaults = {
 } as const;
 
 /** The load balancer runs on a machine of its own, and this is its name. */
-export const loadBalancerName = "lb";
+const loadBalancerName = "load-balancer";
+
+/** Names that no master or worker may have, and what has them: a name is also that of a certificate. */
+export const reservedNames: Readonly<Record<string, string>> = {
+  [loadBalancerName]: "the load balancer",
+  admin: "the certificate that haplan's users carry",
+  ca: "the certificate authority",
+};
 
 /** Names and addresses of masters that a local spec leaves out. */
 export function deriveMasters(members: number): readonly { readonly name: string; readonly address: string }[] {
@@ -68,7 +75,7 @@ export function draftSpec(document: YamlValue): SpecDraft {
       ...(masters?.value ?? derivedHosts(members, listed)),
       {
         kind: "load balancer",
-        name: { pointer: loadBalancer?.pointer ?? "/spec", value: loadBalancerName },
+        name: null,
         address: text(entry(loadBalancer, "address")) ?? {
           pointer: loadBalancer?.pointer ?? "/spec",
           value: specDefaults.loadBalancerAddress,

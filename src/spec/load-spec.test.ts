@@ -176,11 +176,17 @@ describe("mistakes", () => {
   test("names are shared by masters, workers and the load balancer", () => {
     const text = `${minimal}  workers:
     - { name: m1, address: 127.0.1.11 }
-    - { name: lb, address: 127.0.1.12 }
+    - { name: load-balancer, address: 127.0.1.12 }
     - { name: w1, address: 127.0.1.13 }
     - { name: w1, address: 127.0.1.14 }
+    - { name: admin, address: 127.0.1.15 }
 `;
-    expect(places(text)).toEqual(["spec/duplicate-name 8:15", "spec/duplicate-name 9:15", "spec/duplicate-name 11:15"]);
+    expect(places(text)).toEqual([
+      "spec/duplicate-name 8:15",
+      "spec/duplicate-name 9:15",
+      "spec/duplicate-name 11:15",
+      "spec/duplicate-name 12:15",
+    ]);
   });
 
   test("addresses belong to one machine each and to the loopback network", () => {

@@ -29,11 +29,11 @@ export type LoadedSpec = {
 const rules: readonly SpecRule[] = [checkMemberCount, checkUniqueNames, checkAddresses, checkPorts, checkTimeouts];
 const diagnosticsMax = 50;
 
-/** Reads and checks the spec at `path`; never throws for what a file may hold. */
-export function loadSpec(path: string): LoadedSpec {
-  const source = readSource(path);
+/** Reads and checks the spec at `path`, called `shownAs` in diagnostics; never throws for what a file may hold. */
+export function loadSpec(path: string, shownAs: string = path): LoadedSpec {
+  const source = readSource(path, shownAs);
   if (!source.ok) return { spec: null, diagnostics: [source.diagnostic], sourceDigest: null };
-  return { ...parseSpec(path, source.text), sourceDigest: source.digest };
+  return { ...parseSpec(shownAs, source.text), sourceDigest: source.digest };
 }
 
 /** The same for a text that is in memory; `filename` is used in diagnostics only. */

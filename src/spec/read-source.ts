@@ -11,28 +11,29 @@ export type ReadSource =
   | { readonly ok: true; readonly text: string; readonly digest: string }
   | { readonly ok: false; readonly diagnostic: Diagnostic };
 
-/** Reads `path`. `digest` is the SHA-256 of its bytes, in hexadecimal. */
-export function readSource(path: string): ReadSource {
+/** Reads `path`, called `shownAs` in diagnostics. `digest` is the SHA-256 of its bytes, in hexadecimal. */
+export function readSource(path: string, shownAs: string = path): ReadSource {
   let bytes: Buffer;
   try {
     const file = openSync(path, "r");
     try {
       const facts = fstatSync(file);
-      if (facts.isDirectory()) return failure(path, "spec/not-a-file", `${path} is a folder`, "Name the file in it.");
-      if (facts.size > specBytesMax) return tooLarge(path, `it has ${facts.size} bytes`);
+      if (facts.isDirectory())
+        return failure(shownAs, "spec/not-a-file", `${shownAs} is a folder`, "Name the file in it.");
+      if (facts.size > specBytesMax) return tooLarge(shownAs, `it has ${facts.size} bytes`);
       bytes = readAtMost(file, specBytesMax + 1);
     } finally {
       closeSync(file);
     }
   } catch (error) {
-    return unreadable(path, error);
+    return unreadable(shownAs, error);
   }
-  if (bytes.length > specBytesMax) return tooLarge(path, "it goes on after that");
+  if (bytes.length > specBytesMax) return tooLarge(shownAs, "it goes on after that");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return { ok: true, text, digest: createHash("sha256").update(bytes).digest("hex") };
   } catch {
-    return failure(path, "spec/not-utf8", `${path} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");
+    return failure(shownAs, "spec/not-utf8", `${shownAs} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");
   }
 }
 

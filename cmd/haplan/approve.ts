@@ -1,0 +1,36 @@
+/** Asking before anything is changed: only `yes` counts as yes. */
+import { type CliContext, refuse } from "./cli-context.ts";
+
+/** Called before planning: where nobody can be asked, it is better to say so at once than after a minute's work. */
+export function requireApprover(
+  context: CliContext,
+  flags: { readonly autoApprove?: boolean; readonly json?: boolean },
+  command: "apply" | "destroy",
+): void {
+  // Who reads a stream of JSON does not read questions.
+  if (flags.autoApprove || (context.terminal.interactive && !flags.json)) return;
+  const instead = command === "apply" ? " or apply a saved plan (`haplan plan -out FILE`, `haplan apply FILE`)" : "";
+  throw refuse(
+    "cli/nobody-to-ask",
+    `haplan ${command} asks before it changes anything, and there is nobody to ask here`,
+    `Write \`haplan ${command} -auto-approve\`${instead}. Nothing was planned or changed.`,
+  );
+}
+
+/** @throws RefusalError unless the answer is exactly `yes` */
+export async function askApproval(context: CliContext, mode: "apply" | "destroy"): Promise<void> {
+  const { terminal } = context;
+  const { bold } = terminal.paint;
+  const [title, text] =
+    mode === "destroy"
+      ? [
+          "Do you really want to destroy all resources?",
+          "haplan will destroy all your managed infrastructure, as shown above.\n  There is no undo.",
+        ]
+      : ["Do you want to perform these actions?", "haplan will perform the actions described above."];
+  terminal.print(`\n${bold(title)}\n  ${text} Only 'yes' will be accepted to approve.\n`);
+  const answer = await terminal.ask(`  ${bold("Enter a value:")} `);
+  terminal.print("");
+  if (answer?.trim() === "yes") return;
+  throw refuse("cli/declined", mode === "destroy" ? "Destroy cancelled." : "Apply cancelled.", "Nothing was changed.");
+}

@@ -1,0 +1,95 @@
+/** Gives a plan to the apply engine, shows what it tells, and turns its outcome into an exit code. */
+
+import type { ApplyEvent } from "../../src/apply/apply-event.ts";
+import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
+import type { ApplyPorts } from "../../src/apply/ports.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { presentBinding } from "../../src/plan/planner.ts";
+import { checkStaleness } from "../../src/plan/staleness.ts";
+import { createJournalFile } from "../../src/state/journal.ts";
+import type { Lock } from "../../src/state/lock.ts";
+import { createStateStore, newLineage } from "../../src/state/state-file.ts";
+import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
+import { journalFile } from "./cluster-files.ts";
+import { plannerInput } from "./make-plan.ts";
+import type { Session } from "./session.ts";
+import { applyEventLine, renderUiLine } from "./views/apply-json.ts";
+import { createApplyView } from "./views/apply-view.ts";
+
+export type CarryOutOptions = {
+  readonly lock: Lock;
+  readonly json: boolean;
+  /** The plan was made by an earlier run: it must still fit. */
+  readonly saved?: boolean;
+};
+
+export async function carryOutPlan(
+  context: CliContext,
+  session: Session,
+  plan: Plan,
+  options: CarryOutOptions,
+): Promise<ExitCode> {
+  const ports = applyPorts(context, session, options.lock);
+  if (options.saved) await checkSavedPlan(context, session, plan, ports);
+  const view = createView(context, options.json);
+  let outcome: ApplyOutcome;
+  try {
+    outcome = await applyPlan(plan, { ...ports, emit: view.show }, { signal: context.stop });
+  } finally {
+    view.close();
+  }
+  return conclude(session, plan, outcome);
+}
+
+function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
+  const beforeWrite = (): void => lock.assertHeld();
+  return {
+    provider: session.provider,
+    authority: session.authority,
+    connect: context.rooms.connect,
+    stateStore: createStateStore({ folder: session.folder, beforeWrite }),
+    journal: createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite }),
+    clock: context.clock,
+    newLineage,
+  };
+}
+
+/** A plan that was begun and cut off is not asked: what has moved since is its own doing. */
+async function checkSavedPlan(
+  context: CliContext,
+  session: Session,
+  plan: Plan,
+  ports: Omit<ApplyPorts, "emit">,
+): Promise<void> {
+  const records = await ports.journal.read();
+  if (records.some(({ planId }) => planId === plan.id)) return;
+  const present = presentBinding(await plannerInput(context, session, { mode: plan.mode, replace: [] }));
+  const stale = checkStaleness(plan, present);
+  if (stale !== null) throw new RefusalError([stale]);
+}
+
+function createView(context: CliContext, json: boolean): { show(event: ApplyEvent): void; close(): void } {
+  const { terminal, clock } = context;
+  if (!json) return createApplyView(terminal, clock.monotonicMs);
+  return { show: (event) => terminal.print(renderUiLine(applyEventLine(event), clock.now())), close: () => {} };
+}
+
+function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {
+  const again = `haplan ${plan.mode} ${session.specPath}`;
+  const done = (count: number): string => `${count} of ${plan.steps.length} steps are done; nothing is undone.`;
+  switch (outcome.kind) {
+    case "applied":
+      return 0;
+    case "refused":
+      throw new RefusalError(outcome.diagnostics);
+    case "interrupted": {
+      const detail = `${done(outcome.stepsDone)} To go on, run \`${again}\`.`;
+      throw refuse("apply/interrupted", "Stopped as you asked", detail);
+    }
+    case "failed": {
+      const { step, error, stepsDone } = outcome;
+      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then run \`${again}\`: it goes on from here.`;
+      throw refuse(error.code, `Step failed: ${step.title}`, detail);
+    }
+  }
+}

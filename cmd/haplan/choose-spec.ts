@@ -1,0 +1,67 @@
+/**
+ * Which spec a command works on: the one named, else `cluster.yaml` in this folder, else that of the newest plan made
+ * here. Every plan leaves a note beside the state for that purpose.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file.ts";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { stateFolder } from "../../src/state/state-file.ts";
+import { type CliContext, refuse } from "./cli-context.ts";
+
+export const newestPlanFile = "newest-plan.json";
+
+/** What a plan leaves behind: `spec` is relative to the folder that haplan was started in. */
+type NewestPlan = { readonly spec: string; readonly planId: string };
+
+/**
+ * The path of the spec, as it should be shown; says on standard error which one it is.
+ * @throws RefusalError when there is none
+ */
+export function chooseSpec(context: CliContext, argument: string | undefined): string {
+  const { cwd, terminal } = context;
+  const say = (path: string, why: string): string => {
+    terminal.printError(terminal.errorPaint.dim(`Spec: ${path}${why}`));
+    return path;
+  };
+  if (argument !== undefined) return say(argument, "");
+  if (existsSync(join(cwd, "cluster.yaml"))) return say("cluster.yaml", "");
+  const remembered = newestSpec(cwd);
+  if (remembered !== null) return say(remembered, " (of the newest plan made here)");
+  throw refuse(
+    "cli/no-spec",
+    "No spec was given",
+    "There is no cluster.yaml in this folder, and no plan was made here yet. Name a spec: `haplan plan SPEC`. examples/ha-3-masters.yaml is one to start from.",
+  );
+}
+
+/** Leaves the note that `chooseSpec` looks for; a plan is good without it, so failing to write it is only said. */
+export function rememberSpec(context: CliContext, note: { clusterName: string; spec: string; planId: string }): void {
+  const folder = stateFolder(context.cwd, note.clusterName);
+  const absolute = isAbsolute(note.spec) ? note.spec : resolve(context.cwd, note.spec);
+  const newest: NewestPlan = { spec: relative(context.cwd, absolute), planId: note.planId };
+  try {
+    makeFolderDurably(folder);
+    writeFileDurably(join(folder, newestPlanFile), `${JSON.stringify(newest)}\n`);
+  } catch (error) {
+    context.terminal.printError(`Cannot note the newest plan in ${folder}: ${errorText(error)}`);
+  }
+}
+
+function newestSpec(cwd: string): string | null {
+  const root = join(cwd, ".haplan");
+  if (!existsSync(root)) return null;
+  const notes = readdirSync(root)
+    .map((name) => join(root, name, newestPlanFile))
+    .filter((path) => existsSync(path))
+    .map((path) => ({ path, writtenAt: statSync(path).mtimeMs }))
+    .toSorted((left, right) => right.writtenAt - left.writtenAt);
+  const [newest] = notes;
+  if (newest === undefined) return null;
+  try {
+    const { spec } = JSON.parse(readFileSync(newest.path, "utf8")) as NewestPlan;
+    return typeof spec === "string" ? spec : null;
+  } catch {
+    return null;
+  }
+}

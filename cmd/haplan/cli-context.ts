@@ -1,0 +1,52 @@
+/** What every command is given, and how a command says no. */
+
+import type { Authority, ConnectControlPlane, TlsMaterial } from "../../src/apply/ports.ts";
+import type { Clock } from "../../src/base/clock.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
+import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The rooms that touch the world, as functions that open them. */
+export type Rooms = {
+  /** `folder`: the cluster's, `.haplan/<cluster>`. */
+  readonly createProvider: (folder: string) => LocalProvider;
+  readonly openAuthority: (folder: string) => Authority;
+  readonly connect: ConnectControlPlane;
+  /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
+  readonly readWorkerReports: (
+    request: { readonly endpoints: readonly string[]; readonly tls: TlsMaterial | null },
+    timeoutMs: number,
+  ) => Promise<readonly WorkerReport[]>;
+};
+
+export type CliContext = {
+  /** Where haplan was started: state lives below it, and relative paths are relative to it. */
+  readonly cwd: string;
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly rooms: Rooms;
+  /** haplan's own version. */
+  readonly version: string;
+  /** Aborted when the user wants to stop (Ctrl-C). */
+  readonly stop: AbortSignal;
+};
+
+/** 0 done, 1 failed, 2 done and there are changes (`plan -detailed-exitcode`). */
+export type ExitCode = 0 | 1 | 2;
+
+/** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
+export class RefusalError extends Error {
+  override readonly name = "RefusalError";
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map(({ summary }) => summary).join("; "));
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** A refusal for one reason. */
+export function refuse(code: string, summary: string, detail: string): RefusalError {
+  return new RefusalError([{ severity: "error", code, summary, detail }]);
+}

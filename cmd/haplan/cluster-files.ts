@@ -1,0 +1,14 @@
+/** Names of what the command line keeps in a cluster's folder, beside the state and the machines. */
+import { join } from "node:path";
+
+export function journalFile(folder: string): string {
+  return join(folder, "journal.jsonl");
+}
+
+export function lockFolder(folder: string): string {
+  return join(folder, "lock");
+}
+
+export function authorityFolder(folder: string): string {
+  return join(folder, "pki");
+}

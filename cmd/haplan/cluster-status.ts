@@ -1,0 +1,106 @@
+/** What `haplan status` tells, put together from what was observed. Pure but for the questions it is given answers to. */
+import type { LoadBalancerStatus } from "../../src/load-balancer/load-balancer-status.ts";
+import type { ObservedCluster, ObservedMember, ObservedUnit } from "../../src/plan/observed-cluster.ts";
+import type { State } from "../../src/plan/state.ts";
+import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
+import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
+import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
+import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
+import type { ClusterStatus, MemberRole, MemberStatus } from "./views/status-view.ts";
+
+export type StatusFacts = {
+  readonly spec: ClusterSpec;
+  readonly state: State | null;
+  readonly observed: ObservedCluster;
+  /** Null when the load balancer does not tell (HAProxy) or is silent. */
+  readonly loadBalancer: LoadBalancerStatus | null;
+  /** Names of workers that report through the load balancer; null when that could not be asked. */
+  readonly reporting: ReadonlySet<string> | null;
+};
+
+export function clusterStatus(facts: StatusFacts): ClusterStatus {
+  const { spec, observed } = facts;
+  const found = observed.membership?.members ?? [];
+  const members = found.length > 0 ? found.map((member) => foundMember(facts, member)) : rememberedMembers(facts);
+  const voting = members.filter(({ role }, index) => found[index]?.learner !== true && role !== "learner");
+  const healthyVoters = voting.filter(({ healthy }) => healthy).length;
+  const quorum = quorumOf(voting.length);
+  return {
+    cluster: spec.name,
+    members,
+    voters: voting.length,
+    healthyVoters,
+    quorum,
+    faultTolerance: faultToleranceOf(voting.length),
+    canLose: healthyVoters >= quorum && quorum > 0 ? healthyVoters - quorum : null,
+    hasLeader: observed.membership?.hasLeader ?? false,
+    loadBalancer: loadBalancerOf(facts),
+    workers: spec.workers.map(({ name, address }) => {
+      const unit = unitOf(observed, name, workerUnitName);
+      const reporting = facts.reporting === null ? null : facts.reporting.has(name);
+      return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
+    }),
+  };
+}
+
+function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): MemberStatus {
+  const wanted = spec.controlPlane.masters.find(
+    (master) => master.name === member.name || member.peerUrls.includes(peerUrl(spec, master)),
+  );
+  const name = member.name !== "" ? member.name : (wanted?.name ?? "");
+  const reachable = member.healthy || member.raftIndex !== null;
+  return {
+    name,
+    id: member.id,
+    role: reachable ? roleOf(member) : "unreachable",
+    clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
+    peerUrl: member.peerUrls[0] ?? null,
+    pid: unitOf(observed, name, agentUnitName)?.pid ?? null,
+    raftTerm: member.raftTerm,
+    raftIndex: member.raftIndex,
+    dbSizeBytes: member.dbSizeBytes,
+    healthy: member.healthy,
+  };
+}
+
+function roleOf(member: ObservedMember): MemberRole {
+  if (member.learner) return "learner";
+  return member.leader ? "leader" : "follower";
+}
+
+/** When nobody answers, the state still knows who should. */
+function rememberedMembers({ state, observed }: StatusFacts): readonly MemberStatus[] {
+  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  return (state?.resources ?? [])
+    .filter(({ type }) => type === "haplan_raft_member")
+    .map(({ name, attributes }) => ({
+      name,
+      id: text(attributes["memberId"]),
+      role: "unreachable",
+      clientUrl: text(attributes["clientUrl"]),
+      peerUrl: text(attributes["peerUrl"]),
+      pid: unitOf(observed, name, agentUnitName)?.pid ?? null,
+      raftTerm: null,
+      raftIndex: null,
+      dbSizeBytes: null,
+      healthy: false,
+    }));
+}
+
+function loadBalancerOf({ spec, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {
+  const unit = unitOf(observed, loadBalancerName, loadBalancerUnitName);
+  if (unit === undefined) return null;
+  const told = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
+  return {
+    type: spec.loadBalancer.type,
+    endpoint: clusterEndpoint(spec),
+    running: unit.running,
+    pid: unit.pid,
+    backends: told ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
+  };
+}
+
+function unitOf(observed: ObservedCluster, machine: string, unit: string): ObservedUnit | undefined {
+  return observed.machines.find(({ name }) => name === machine)?.units.find(({ name }) => name === unit);
+}

@@ -1,0 +1,99 @@
+/**
+ * `haplan apply [SPEC | PLANFILE]` and `haplan destroy [SPEC]`: lock, look, plan, ask, do. A saved plan was looked at
+ * when it was made, so it is not asked about; it is refused when the world has moved since.
+ */
+import type { Plan } from "../../../src/plan/plan.ts";
+import { planHasChanges } from "../../../src/plan/planner.ts";
+import type { Lock } from "../../../src/state/lock.ts";
+import { askApproval, requireApprover } from "../approve.ts";
+import { carryOutPlan } from "../carry-out-plan.ts";
+import { chooseSpec, rememberSpec } from "../choose-spec.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { parseDuration } from "../duration.ts";
+import { lockCluster } from "../lock-cluster.ts";
+import { makePlan } from "../make-plan.ts";
+import { isPlanFile, readPlanFile } from "../read-plan-file.ts";
+import { removeClusterFolder } from "../remove-cluster-folder.ts";
+import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
+import { planLines, renderUiLine, versionLine } from "../views/apply-json.ts";
+import { renderDiagnostics } from "../views/diagnostics-view.ts";
+import { renderPlan } from "../views/plan-view.ts";
+
+export type ApplyFlags = {
+  readonly autoApprove?: boolean;
+  readonly json?: boolean;
+  readonly lockTimeout: string;
+  readonly replace?: readonly string[];
+};
+
+export async function runApply(
+  context: CliContext,
+  argument: string | undefined,
+  flags: ApplyFlags,
+): Promise<ExitCode> {
+  if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
+  requireApprover(context, flags, "apply");
+  const session = openSession(context, chooseSpec(context, argument));
+  return locked(context, session, flags, "apply", async (lock) => {
+    const plan = await makePlan(context, session, { mode: "apply", replace: flags.replace ?? [] });
+    rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
+    showPlan(context, plan, flags);
+    if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "apply");
+    return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
+  });
+}
+
+async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
+  const plan = readPlanFile(context, path);
+  context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
+  const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest: plan.binding.specDigest });
+  return locked(context, session, flags, plan.mode, async (lock) => {
+    const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
+    if (code === 0 && plan.mode === "destroy") removeClusterFolder(session.folder);
+    return code;
+  });
+}
+
+export async function runDestroy(
+  context: CliContext,
+  argument: string | undefined,
+  flags: ApplyFlags,
+): Promise<ExitCode> {
+  requireApprover(context, flags, "destroy");
+  const session = openSession(context, chooseSpec(context, argument));
+  return locked(context, session, flags, "destroy", async (lock) => {
+    const plan = await makePlan(context, session, { mode: "destroy", replace: [] });
+    showPlan(context, plan, flags);
+    if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
+    const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
+    if (code === 0 && sessionState(session) === null) removeClusterFolder(session.folder);
+    return code;
+  });
+}
+
+/** Runs `work` under the cluster's lock. */
+async function locked(
+  context: CliContext,
+  session: Session,
+  flags: ApplyFlags,
+  operation: string,
+  work: (lock: Lock) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const timeoutMs = parseDuration("-lock-timeout", flags.lockTimeout);
+  const lock = await lockCluster(context, { folder: session.folder, operation, timeoutMs });
+  try {
+    return await work(lock);
+  } finally {
+    lock.release();
+  }
+}
+
+function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): void {
+  const { terminal, clock, version } = context;
+  if (flags.json) {
+    for (const line of [versionLine(version), ...planLines(plan)]) terminal.print(renderUiLine(line, clock.now()));
+    return;
+  }
+  if (plan.warnings.length > 0) terminal.printError(renderDiagnostics(plan.warnings, terminal.errorPaint));
+  terminal.print(renderPlan(plan, terminal.paint));
+}

@@ -1,0 +1,87 @@
+/** `haplan output [SPEC]`: what users of the cluster need to know, for people and for scripts. */
+import { resolve } from "node:path";
+import { certificatePath, keyPath } from "../../../src/pki/authority.ts";
+import { adminCertificateName } from "../../../src/plan/desired-resources.ts";
+import { nearestName } from "../../../src/spec/nearest-name.ts";
+import { clientUrl, clusterEndpoint } from "../../../src/units/addresses.ts";
+import { chooseSpec } from "../choose-spec.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { authorityFolder } from "../cluster-files.ts";
+import { openSession, type Session, sessionState } from "../session.ts";
+
+export type OutputFlags = { readonly json?: boolean; readonly raw?: string };
+
+export function runOutput(context: CliContext, specArgument: string | undefined, flags: OutputFlags): ExitCode {
+  const session = openSession(context, chooseSpec(context, specArgument));
+  if (sessionState(session) === null) {
+    throw refuse(
+      "cli/not-applied",
+      "Nothing has been applied yet, so there are no outputs",
+      `Run \`haplan apply ${session.specPath}\` first.`,
+    );
+  }
+  const outputs = outputsOf(session);
+  if (flags.raw !== undefined) {
+    const value = outputs[flags.raw];
+    if (value === undefined) throw unknownOutput(flags.raw, Object.keys(outputs));
+    context.terminal.print(Array.isArray(value) ? value.join(",") : String(value));
+    return 0;
+  }
+  context.terminal.print(flags.json ? JSON.stringify(asTerraform(outputs), null, 2) : asText(outputs));
+  return 0;
+}
+
+type Outputs = { readonly [name: string]: string | readonly string[] };
+
+function outputsOf(session: Session): Outputs {
+  const { spec } = session;
+  return {
+    endpoint: clusterEndpoint(spec),
+    endpoints: spec.controlPlane.masters.map((master) => clientUrl(spec, master)),
+    env: renderEnvironment(session),
+  };
+}
+
+/** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
+function renderEnvironment({ spec, folder }: Session): string {
+  const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
+  const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(clusterEndpoint(spec))}`];
+  // What an earlier cluster has left in the shell would make etcdctl speak TLS.
+  if (!spec.controlPlane.tls.enabled) return [...lines, `unset ${names.join(" ")}`].join("\n");
+  const pki = resolve(authorityFolder(folder));
+  const paths = [
+    certificatePath(pki, "ca"),
+    certificatePath(pki, adminCertificateName),
+    keyPath(pki, adminCertificateName),
+  ];
+  return [...lines, ...names.map((name, index) => `export ${name}=${quote(paths[index] ?? "")}`)].join("\n");
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function asText(outputs: Outputs): string {
+  const width = Math.max(...Object.keys(outputs).map((name) => name.length));
+  const lines = Object.entries(outputs).map(([name, value]) => {
+    if (typeof value !== "string") return `${name.padEnd(width)} = ${JSON.stringify(value)}`;
+    if (!value.includes("\n")) return `${name.padEnd(width)} = ${JSON.stringify(value)}`;
+    return [`${name.padEnd(width)} = <<EOT`, value, "EOT"].join("\n");
+  });
+  return lines.join("\n");
+}
+
+/** The form of `terraform output -json`. */
+function asTerraform(outputs: Outputs): object {
+  const entries = Object.entries(outputs).map(([name, value]) => {
+    const type = typeof value === "string" ? "string" : ["list", "string"];
+    return [name, { sensitive: false, type, value }] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function unknownOutput(name: string, known: readonly string[]): Error {
+  const nearest = nearestName(name, known);
+  const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
+  return refuse("cli/unknown-output", `There is no output "${name}"`, `${hint}Known outputs: ${known.join(", ")}.`);
+}

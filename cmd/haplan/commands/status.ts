@@ -1,0 +1,51 @@
+/** `haplan status [SPEC]`: how the cluster is doing right now. */
+import { parseStatus, statusFileName } from "../../../src/load-balancer/load-balancer-status.ts";
+import { clusterEndpoint } from "../../../src/units/addresses.ts";
+import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
+import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
+import { chooseSpec } from "../choose-spec.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { clusterStatus, type StatusFacts } from "../cluster-status.ts";
+import { adminMaterial, observeSession, openSession, type Session, sessionState } from "../session.ts";
+import { renderStatus, statusToJson } from "../views/status-view.ts";
+
+const questionTimeoutMs = 3000;
+
+export async function runStatus(
+  context: CliContext,
+  specArgument: string | undefined,
+  flags: { readonly json?: boolean },
+): Promise<ExitCode> {
+  const { terminal } = context;
+  const session = openSession(context, chooseSpec(context, specArgument));
+  const state = sessionState(session);
+  const [observed, loadBalancer, reporting] = await Promise.all([
+    observeSession(context, session, state),
+    askLoadBalancer(context, session),
+    askWorkers(context, session),
+  ]);
+  const status = clusterStatus({ spec: session.spec, state, observed, loadBalancer, reporting });
+  terminal.print(flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint));
+  for (const { subject, message } of observed.problems) terminal.printError(`Not known (${subject}): ${message}`);
+  return 0;
+}
+
+async function askLoadBalancer(context: CliContext, session: Session): Promise<StatusFacts["loadBalancer"]> {
+  const text = await session.provider.readUnitFile(loadBalancerName, loadBalancerUnitName, statusFileName);
+  return text === null ? null : parseStatus(text, context.clock.now());
+}
+
+/** Which workers hold a live lease, asked the way a worker would ask: through the load balancer. */
+async function askWorkers(context: CliContext, session: Session): Promise<StatusFacts["reporting"]> {
+  const { spec } = session;
+  if (spec.workers.length === 0) return new Set();
+  const tls = await adminMaterial(session);
+  if (tls === null && spec.controlPlane.tls.enabled) return null;
+  try {
+    const request = { endpoints: [clusterEndpoint(spec)], tls };
+    const reports = await context.rooms.readWorkerReports(request, questionTimeoutMs);
+    return new Set(reports.map(({ name }) => name));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,30 @@
+/** `haplan validate [SPEC]`: is the spec right? Looks at nothing but the file. */
+import { resolve } from "node:path";
+import { hasErrors } from "../../../src/base/diagnostic.ts";
+import { loadSpec } from "../../../src/spec/load-spec.ts";
+import { chooseSpec } from "../choose-spec.ts";
+import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
+import { diagnosticsToJson, renderDiagnostics } from "../views/diagnostics-view.ts";
+
+export function runValidate(
+  context: CliContext,
+  specArgument: string | undefined,
+  flags: { json?: boolean },
+): ExitCode {
+  const { terminal } = context;
+  const path = chooseSpec(context, specArgument);
+  const { diagnostics } = loadNamedSpec(context, path);
+  if (flags.json) {
+    terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
+    return hasErrors(diagnostics) ? 1 : 0;
+  }
+  if (hasErrors(diagnostics)) throw new RefusalError(diagnostics);
+  if (diagnostics.length > 0) terminal.printError(renderDiagnostics(diagnostics, terminal.errorPaint));
+  terminal.print(`${terminal.paint.bold(terminal.paint.green("Success!"))} The configuration is valid.`);
+  return 0;
+}
+
+/** Loads the spec relative to where haplan was started, with the path in diagnostics as it was given. */
+export function loadNamedSpec(context: CliContext, path: string): ReturnType<typeof loadSpec> {
+  return loadSpec(resolve(context.cwd, path), path);
+}

@@ -1,0 +1,18 @@
+/** Durations as flags take them: `30s`, `2m`, `500ms`, `0`. */
+import { refuse } from "./cli-context.ts";
+
+const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds. @throws RefusalError */
+export function parseDuration(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  if (text === "0") return 0;
+  if (match === null) {
+    throw refuse(
+      "cli/bad-duration",
+      `${flag} ${text} is not a duration`,
+      "Write a number with ms, s, m or h, such as 30s.",
+    );
+  }
+  return Number(match[1]) * (factors[match[2] ?? ""] ?? 0);
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+/** `haplan`: puts the real rooms together, runs one command, and leaves with its exit code. */
+import { readFileSync } from "node:fs";
+import { systemClock } from "../../src/base/clock.ts";
+import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
+import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
+import { openAuthority } from "../../src/pki/authority.ts";
+import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
+import { runHaplan } from "./run-haplan.ts";
+import { createTerminal } from "./terminal.ts";
+
+const argv = process.argv.slice(2);
+const stop = new AbortController();
+/** Only verbs that change something have anything to finish. */
+const changing = argv.some((word) => word === "apply" || word === "destroy");
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // The second one means it: the journal is valid at every moment.
+    if (stop.signal.aborted || !changing) process.exit(1);
+    process.stderr.write("\nStopping after what is under way; once more stops at once.\n");
+    stop.abort();
+  });
+}
+// A reader that has seen enough (`haplan plan | head`) is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runHaplan(argv, {
+  cwd: process.cwd(),
+  terminal: createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) }),
+  clock: systemClock,
+  rooms: {
+    createProvider: (root) => createLocalProvider({ root }),
+    openAuthority: (folder) => openAuthority({ folder }),
+    connect: connectControlPlane,
+    readWorkerReports,
+  },
+  version: ownVersion(),
+  stop: stop.signal,
+});
+
+/** Beside the sources as beside the build: the nearest package.json above. */
+function ownVersion(): string {
+  for (let folder = new URL(".", import.meta.url); folder.pathname !== "/"; folder = new URL("..", folder)) {
+    try {
+      return (JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string }).version;
+    } catch {}
+  }
+  return "unknown";
+}

@@ -1,0 +1,35 @@
+/** Looks, then plans: the first half of `plan`, `apply` and `destroy`. */
+import type { Plan } from "../../src/plan/plan.ts";
+import { planChanges } from "../../src/plan/planner.ts";
+import type { PlannerInput } from "../../src/plan/planner-input.ts";
+import { type CliContext, RefusalError } from "./cli-context.ts";
+import { observeSession, type Session, sessionState } from "./session.ts";
+
+export type PlanWishes = {
+  readonly mode: Plan["mode"];
+  /** Addresses of masters to replace although nothing asks for it. */
+  readonly replace: readonly string[];
+};
+
+/** @throws RefusalError when there is no plan that is safe */
+export async function makePlan(context: CliContext, session: Session, wishes: PlanWishes): Promise<Plan> {
+  const input = await plannerInput(context, session, wishes);
+  const result = planChanges(input);
+  if (result.refusal !== undefined) throw new RefusalError(result.refusal);
+  return result.plan;
+}
+
+/** Everything a plan depends on, as it is now. */
+export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
+  const state = sessionState(session);
+  const observed = await observeSession(context, session, state);
+  return {
+    spec: session.spec,
+    specDigest: session.specDigest,
+    state,
+    observed,
+    mode: wishes.mode,
+    haplanVersion: context.version,
+    replace: wishes.replace,
+  };
+}

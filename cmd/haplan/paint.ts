@@ -1,0 +1,24 @@
+/** Colours as functions from text to text; without colour they give the text back. */
+export type Paint = {
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly green: (text: string) => string;
+  readonly yellow: (text: string) => string;
+  readonly cyan: (text: string) => string;
+};
+
+export function createPaint(colour: boolean): Paint {
+  const wrap =
+    (on: number, off: number) =>
+    (text: string): string =>
+      colour && text !== "" ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+  return {
+    bold: wrap(1, 22),
+    dim: wrap(2, 22),
+    red: wrap(31, 39),
+    green: wrap(32, 39),
+    yellow: wrap(33, 39),
+    cyan: wrap(36, 39),
+  };
+}

@@ -1,0 +1,84 @@
+/** The verbs and their flags. Each action leaves its exit code with `finish`. */
+import { Command } from "commander";
+import type { CliContext, ExitCode } from "./cli-context.ts";
+import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
+import { type OutputFlags, runOutput } from "./commands/output.ts";
+import { type PlanFlags, runPlan } from "./commands/plan.ts";
+import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
+import { runSchema } from "./commands/schema.ts";
+import { runShow } from "./commands/show.ts";
+import { runStatus } from "./commands/status.ts";
+import { runValidate } from "./commands/validate.ts";
+import { runVersion } from "./commands/version.ts";
+
+type JsonFlag = { readonly json?: boolean };
+
+export function createProgram(context: CliContext, finish: (code: ExitCode) => void): Command {
+  const program = new Command("haplan")
+    .description("Plan and apply highly available control planes. Flags take one dash or two.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.terminal.print(text.trimEnd()),
+      writeErr: (text) => context.terminal.printError(text.trimEnd()),
+    })
+    .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
+  const verb = (usage: string, description: string): Command => program.command(usage).description(description);
+  addChangeVerbs(context, verb, finish);
+  addLookingVerbs(context, verb, finish);
+  return program;
+}
+
+type AddVerb = (usage: string, description: string) => Command;
+
+function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+  const json = "print JSON";
+  verb("plan [spec]", "show what would be done, and the quorum after each step")
+    .option("--out <file>", "save the plan, to be applied exactly as it is")
+    .option("--detailed-exitcode", "exit with 2 when there are changes")
+    .option("--json", "print the plan in Terraform's JSON form")
+    .option("--destroy", "plan to destroy everything")
+    .option("--replace <address>", "replace this master, such as haplan_machine.m2 (repeatable)", collect, [])
+    .action(async (spec: string | undefined, flags: PlanFlags) => finish(await runPlan(context, spec, flags)));
+  verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
+    .option("--auto-approve", "do not ask")
+    .option("--json", "stream events, one JSON object a line")
+    .option("--replace <address>", "replace this master, such as haplan_machine.m2 (repeatable)", collect, [])
+    .option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s", "0")
+    .action(async (argument: string | undefined, flags: ApplyFlags) =>
+      finish(await runApply(context, argument, flags)),
+    );
+  verb("destroy [spec]", "stop everything and remove what haplan has made")
+    .option("--auto-approve", "do not ask")
+    .option("--json", "stream events, one JSON object a line")
+    .option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s", "0")
+    .action(async (spec: string | undefined, flags: ApplyFlags) => finish(await runDestroy(context, spec, flags)));
+  verb("show [plan]", "show a saved plan")
+    .option("--json", json)
+    .action((path: string | undefined, flags: JsonFlag) => finish(runShow(context, path, flags)));
+}
+
+function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+  const json = "print JSON";
+  verb("validate [spec]", "check a spec without looking at anything else")
+    .option("--json", json)
+    .action((spec: string | undefined, flags: JsonFlag) => finish(runValidate(context, spec, flags)));
+  verb("status [spec]", "show members, leader, quorum, load balancer and workers")
+    .option("--json", json)
+    .action(async (spec: string | undefined, flags: JsonFlag) => finish(await runStatus(context, spec, flags)));
+  verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
+    .option("--json", json)
+    .option("--raw <name>", "print the value of one output only")
+    .action((spec: string | undefined, flags: OutputFlags) => finish(runOutput(context, spec, flags)));
+  verb("quorum [n]", "table of instances, quorum and fault tolerance; for N also what partitions do")
+    .option("--json", json)
+    .option("--domains <counts>", "members in each failure domain, such as 3,3")
+    .action((count: string | undefined, flags: QuorumFlags) => finish(runQuorum(context, count, flags)));
+  verb("schema", "print the JSON Schema of a spec").action(() => finish(runSchema(context)));
+  verb("version", "print the version")
+    .option("--json", json)
+    .action((flags: JsonFlag) => finish(runVersion(context, flags)));
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}

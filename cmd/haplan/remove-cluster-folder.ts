@@ -1,0 +1,19 @@
+/** After destroy: removes what haplan has written for a cluster, and the folders that this leaves empty. */
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { newestPlanFile } from "./choose-spec.ts";
+import { journalFile, lockFolder } from "./cluster-files.ts";
+
+/** Files that somebody else has put there stay, and so do their folders. */
+export function removeClusterFolder(folder: string): void {
+  const journal = journalFile(folder);
+  const ours = [journal, `${journal}.previous`, join(folder, newestPlanFile), lockFolder(folder)];
+  for (const path of ours) rmSync(path, { recursive: true, force: true });
+  removeIfEmpty(join(folder, "machines"));
+  removeIfEmpty(folder);
+  removeIfEmpty(dirname(folder));
+}
+
+function removeIfEmpty(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+}

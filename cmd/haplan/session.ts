@@ -1,0 +1,63 @@
+/**
+ * One spec with all that belongs to it: its state, its machines, its certificates, its members. The composition of the
+ * rooms: every command that looks at a cluster opens a session.
+ */
+
+import { observeCluster } from "../../src/apply/observe-cluster.ts";
+import type { Authority, TlsMaterial } from "../../src/apply/ports.ts";
+import { adminCertificateName } from "../../src/plan/desired-resources.ts";
+import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
+import type { State } from "../../src/plan/state.ts";
+import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
+import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
+import { readState, stateFolder } from "../../src/state/state-file.ts";
+import { type CliContext, RefusalError } from "./cli-context.ts";
+import { authorityFolder } from "./cluster-files.ts";
+import { loadNamedSpec } from "./commands/validate.ts";
+
+export type Session = {
+  readonly spec: ClusterSpec;
+  /** As it was given. */
+  readonly specPath: string;
+  readonly specDigest: string;
+  /** `.haplan/<cluster>` below the folder that haplan was started in. */
+  readonly folder: string;
+  readonly provider: LocalProvider;
+  readonly authority: Authority;
+};
+
+/** Opens a session on the spec at `specPath`. @throws RefusalError with everything that is wrong with the spec */
+export function openSession(context: CliContext, specPath: string): Session {
+  const { spec, diagnostics, sourceDigest } = loadNamedSpec(context, specPath);
+  if (spec === null) throw new RefusalError(diagnostics);
+  return sessionFor(context, { spec, specPath, specDigest: sourceDigest ?? "" });
+}
+
+/** Opens a session on a spec that is at hand already, such as that of a saved plan. */
+export function sessionFor(context: CliContext, from: Pick<Session, "spec" | "specPath" | "specDigest">): Session {
+  const folder = stateFolder(context.cwd, from.spec.name);
+  return {
+    ...from,
+    folder,
+    provider: context.rooms.createProvider(folder),
+    authority: context.rooms.openAuthority(authorityFolder(folder)),
+  };
+}
+
+export function sessionState(session: Session): State | null {
+  return readState(session.folder);
+}
+
+/** What a client needs to be let in; null when TLS is off or the certificate has not been made yet. */
+export async function adminMaterial(session: Session): Promise<TlsMaterial | null> {
+  if (!session.spec.controlPlane.tls.enabled) return null;
+  const { certificates } = await session.authority.observe();
+  if (!certificates.some(({ name }) => name === adminCertificateName)) return null;
+  return session.authority.material(adminCertificateName);
+}
+
+/** Looks at everything that belongs to the spec, and changes nothing. */
+export function observeSession(context: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
+  const { provider, authority, spec } = session;
+  return observeCluster({ provider, authority, connect: context.rooms.connect }, { spec, state });
+}

@@ -1,0 +1,130 @@
+/** Apply at work, for programs: one JSON object a line, in the form of Terraform's machine-readable UI (ui 1.2). */
+import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
+import type { Diagnostic } from "../../../src/base/diagnostic.ts";
+import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
+import type { Step } from "../../../src/plan/step.ts";
+import { writesSentence } from "./apply-view.ts";
+import { diagnosticToJson } from "./diagnostics-view.ts";
+import { planCounts } from "./plan-view.ts";
+
+export type UiLine = { readonly type: string; readonly message: string; readonly level?: "info" | "warn" | "error" } & {
+  readonly [key: string]: unknown;
+};
+
+/** One line of the stream. `now` is the wall time in milliseconds. */
+export function renderUiLine(line: UiLine, now: number): string {
+  const { level = "info", message, ...rest } = line;
+  return JSON.stringify({
+    "@level": level,
+    "@message": message,
+    "@module": "haplan.ui",
+    "@timestamp": new Date(now).toISOString(),
+    ...rest,
+  });
+}
+
+export function versionLine(version: string): UiLine {
+  return { type: "version", message: `haplan ${version}`, haplan: version, ui: "1.2" };
+}
+
+/** What is known before the first step: every change, the drift, the summary. */
+export function planLines(plan: Plan): readonly UiLine[] {
+  const { add, change, destroy } = planCounts(plan);
+  const word = { noop: "noop", create: "create", update: "update", delete: "delete" } as const;
+  const lines = (changes: readonly ResourceChange[], type: string, verb: string): readonly UiLine[] =>
+    changes
+      .filter(({ action }) => action !== "noop")
+      .map((item) => {
+        const action = item.action in word ? item.action : "replace";
+        return { type, message: `${item.address}: ${verb} ${action}`, change: { resource: resourceOf(item), action } };
+      });
+  return [
+    ...lines(plan.drift, "resource_drift", "Drift detected:"),
+    ...lines(plan.changes, "planned_change", "Plan to"),
+    {
+      type: "change_summary",
+      message: `Plan: ${add} to add, ${change} to change, ${destroy} to destroy.`,
+      changes: { add, change, import: 0, remove: destroy, operation: "plan" },
+      plan_id: plan.id,
+    },
+  ];
+}
+
+export function diagnosticLine(diagnostic: Diagnostic): UiLine {
+  const error = diagnostic.severity === "error";
+  const message = `${error ? "Error" : "Warning"}: ${diagnostic.summary}`;
+  return { type: "diagnostic", level: error ? "error" : "warn", message, diagnostic: diagnosticToJson(diagnostic) };
+}
+
+/** `step_*`, `quorum_gate` and `membership_change` are ours; the rest are Terraform's. */
+export function applyEventLine(event: ApplyEvent): UiLine {
+  switch (event.kind) {
+    case "planned": {
+      const steps = event.steps.map(stepOf);
+      const message = `${steps.length} steps, ${event.alreadyDone.length} of them done already`;
+      return { type: "steps", message, plan_id: event.planId, steps, already_done: event.alreadyDone };
+    }
+    case "stepStarted":
+      return { type: "step_start", message: `${event.step.title} ...`, step: stepOf(event.step) };
+    case "stepProgress": {
+      const message = `${event.step.title}: still at it${event.detail === null ? "" : `, ${event.detail}`}`;
+      return { type: "step_progress", message, ...timed(event), detail: event.detail };
+    }
+    case "stepCompleted": {
+      const { adopted, id } = event;
+      return { type: "step_complete", message: `${event.step.title}: done`, ...timed(event), adopted, id };
+    }
+    case "stepFailed": {
+      const { code, detail } = event;
+      const message = `${event.step.title}: ${event.message}`;
+      return { type: "step_errored", level: "error", message, ...timed(event), code, detail };
+    }
+    case "quorumGate": {
+      const { step, kind: _, ...facts } = event;
+      return {
+        type: "quorum_gate",
+        level: event.open ? "info" : "warn",
+        message: event.reason,
+        step: stepOf(step),
+        ...facts,
+      };
+    }
+    case "membershipChange": {
+      const { step, kind: _, ...members } = event;
+      return {
+        type: "membership_change",
+        message: `voters: ${event.voters.join(", ")}`,
+        step: stepOf(step),
+        ...members,
+      };
+    }
+    case "writeAvailability":
+      return { type: "write_availability", message: writesSentence(event.availability), ...event.availability };
+    case "applied": {
+      const { added, changed, destroyed, degraded } = event.summary;
+      const message = `Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`;
+      const changes = { add: added, change: changed, import: 0, remove: destroyed, operation: "apply" };
+      return { type: "change_summary", message, changes, degraded };
+    }
+  }
+}
+
+function timed(event: { readonly step: Step; readonly elapsedMs: number }): object {
+  return { step: stepOf(event.step), elapsed_seconds: Math.round(event.elapsedMs / 100) / 10 };
+}
+
+function stepOf(step: Step): object {
+  return { id: step.id, title: step.title, action: step.action.kind, resources: step.addresses };
+}
+
+function resourceOf({ address, type, name }: ResourceChange): object {
+  return {
+    addr: address,
+    module: "",
+    resource: address,
+    implied_provider: "haplan",
+    resource_type: type,
+    resource_name: name,
+    resource_key: null,
+  };
+}

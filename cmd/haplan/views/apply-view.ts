@@ -1,0 +1,152 @@
+/** Apply at work, for people: a line when a step begins and one when it ends, and what is going on on a last line. */
+import type { ApplyEvent, ApplySummary, WriteAvailability } from "../../../src/apply/apply-event.ts";
+import type { Step } from "../../../src/plan/step.ts";
+import type { Terminal } from "../terminal.ts";
+
+export type ApplyView = { show(event: ApplyEvent): void; close(): void };
+
+const patienceMs = 10_000;
+
+/** What the view remembers between events. */
+type Progress = {
+  readonly terminal: Terminal;
+  readonly nowMs: () => number;
+  readonly running: Map<string, RunningStep>;
+  /** Number of each step, by id, counted from 1. */
+  numbers: ReadonlyMap<string, number>;
+  available: WriteAvailability | null;
+};
+
+type RunningStep = { readonly step: Step; readonly startedMs: number; detail: string | null; reports: number };
+
+/** `nowMs` is a monotonic clock; on a terminal the last line is renewed every half second. */
+export function createApplyView(terminal: Terminal, nowMs: () => number): ApplyView {
+  const progress: Progress = { terminal, nowMs, running: new Map(), numbers: new Map(), available: null };
+  const timer = setInterval(() => showRunning(progress), 500);
+  timer.unref();
+  return {
+    show: (event) => {
+      showEvent(progress, event);
+      showRunning(progress);
+    },
+    close: () => {
+      clearInterval(timer);
+      terminal.showStatus("");
+    },
+  };
+}
+
+function showRunning({ running, terminal, nowMs }: Progress): void {
+  const [oldest] = running.values();
+  if (oldest === undefined) {
+    terminal.showStatus("");
+    return;
+  }
+  const waiting = oldest.detail === null ? "" : `: ${oldest.detail}`;
+  terminal.showStatus(`      ${oldest.step.title}${waiting} (${seconds(nowMs() - oldest.startedMs)})`);
+}
+
+function showEvent(progress: Progress, event: ApplyEvent): void {
+  switch (event.kind) {
+    case "planned":
+      showPlanned(progress, event);
+      break;
+    case "stepStarted":
+      progress.running.set(event.step.id, { step: event.step, startedMs: progress.nowMs(), detail: null, reports: 0 });
+      say(progress, event.step, "...");
+      break;
+    case "stepProgress":
+      showProgress(progress, event);
+      break;
+    case "stepCompleted":
+    case "stepFailed":
+      showEnd(progress, event);
+      break;
+    case "quorumGate":
+      if (!event.open) say(progress, event.step, `${progress.terminal.paint.red("held back")}, ${event.reason}`);
+      break;
+    case "membershipChange":
+      say(progress, event.step, `voters are now ${membership(event)}`);
+      break;
+    case "writeAvailability":
+      progress.available = event.availability;
+      break;
+    case "applied":
+      showSummary(progress, event.summary);
+      break;
+  }
+}
+
+function showPlanned(progress: Progress, { steps, alreadyDone }: Extract<ApplyEvent, { kind: "planned" }>): void {
+  progress.numbers = new Map(steps.map((step, index) => [step.id, index + 1]));
+  if (alreadyDone.length === 0) return;
+  progress.terminal.print(
+    `Going on with an interrupted apply: ${alreadyDone.length} of ${steps.length} steps are done already.`,
+  );
+}
+
+function showEnd(progress: Progress, event: Extract<ApplyEvent, { kind: "stepCompleted" | "stepFailed" }>): void {
+  const { paint } = progress.terminal;
+  progress.running.delete(event.step.id);
+  if (event.kind === "stepFailed") {
+    say(progress, event.step, `${paint.red("failed")} after ${seconds(event.elapsedMs)}`);
+    return;
+  }
+  const how = event.adopted ? "was there already, adopted" : "done";
+  const id = event.id === null ? "" : ` [${event.id}]`;
+  say(progress, event.step, `${paint.green(how)} after ${seconds(event.elapsedMs)}${id}`);
+}
+
+function say({ numbers, terminal }: Progress, step: Step, text: string): void {
+  const number = String(numbers.get(step.id) ?? 0).padStart(String(numbers.size).length);
+  const separator = text === "..." ? " " : ": ";
+  terminal.print(`${terminal.paint.dim(`[${number}/${numbers.size}]`)} ${step.title}${separator}${text}`);
+}
+
+/** A line every ten seconds is enough to see that something goes on. */
+function showProgress(progress: Progress, event: Extract<ApplyEvent, { kind: "stepProgress" }>): void {
+  const entry = progress.running.get(event.step.id);
+  if (entry === undefined) return;
+  entry.detail = event.detail;
+  if (event.elapsedMs < (entry.reports + 1) * patienceMs) return;
+  entry.reports = Math.floor(event.elapsedMs / patienceMs);
+  const waiting = event.detail === null ? "" : `, ${event.detail}`;
+  say(progress, event.step, `still at it${waiting} [${seconds(event.elapsedMs)} elapsed]`);
+}
+
+function showSummary({ terminal, available }: Progress, summary: ApplySummary): void {
+  const { paint } = terminal;
+  const { added, changed, destroyed, degraded } = summary;
+  terminal.print("");
+  terminal.print(
+    paint.bold(paint.green(`Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`)),
+  );
+  if (degraded.length > 0) {
+    terminal.print(paint.yellow(`Not as wanted yet: ${degraded.join(", ")}. Run haplan apply again.`));
+  }
+  if (available !== null) terminal.print(writesSentence(available));
+}
+
+function membership(event: Extract<ApplyEvent, { kind: "membershipChange" }>): string {
+  const joint = event.votersOutgoing.length > 0 ? ` (leaving: ${event.votersOutgoing.join(", ")})` : "";
+  const learners = event.learners.length > 0 ? `, learners ${event.learners.join(", ")}` : "";
+  return `${event.voters.join(", ")}${joint}${learners}`;
+}
+
+/** How writing fared meanwhile, in one sentence. */
+export function writesSentence({ attempts, failed, longestGapMs, unavailableMs }: WriteAvailability): string {
+  if (attempts === 0) return "Writes were not probed.";
+  if (failed === 0)
+    return `Writes were available all the time (${attempts} probes, longest gap ${milliseconds(longestGapMs)}).`;
+  const share = `${failed} of ${attempts} probes failed, longest gap ${milliseconds(longestGapMs)}`;
+  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${share}).`;
+}
+
+function milliseconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : seconds(ms);
+}
+
+function seconds(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
+  return `${Math.floor(ms / 60_000)}m${Math.floor((ms % 60_000) / 1000)}s`;
+}

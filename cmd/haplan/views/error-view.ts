@@ -1,0 +1,20 @@
+/** Whatever was thrown, as a diagnostic: an operating error by its code, anything else as a bug of haplan. */
+import type { Diagnostic } from "../../../src/base/diagnostic.ts";
+import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
+
+export function diagnosticForError(thrown: unknown): Diagnostic {
+  if (thrown instanceof HaplanError) {
+    const [summary, ...detail] = thrown.message.split("\n");
+    return { severity: "error", code: thrown.code, summary: summary ?? "", detail: detail.join("\n") };
+  }
+  const stack = thrown instanceof Error ? thrown.stack : undefined;
+  return {
+    severity: "error",
+    code: "haplan/bug",
+    summary: `haplan has a bug: ${errorText(thrown)}`,
+    detail: [
+      "Nothing more was done. Please report this, with what follows.",
+      ...(stack?.split("\n").slice(1) ?? []),
+    ].join("\n"),
+  };
+}

@@ -1,0 +1,307 @@
+import { describe, expect, test } from "vitest";
+import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
+import { parseSpec } from "../../../src/spec/load-spec.ts";
+import { createPaint } from "../paint.ts";
+import { planToJson } from "./plan-json.ts";
+import { planCounts, renderPlan } from "./plan-view.ts";
+
+const spec = parseSpec(
+  "f",
+  "{ apiVersion: haplan.dev/v1, kind: Cluster, metadata: { name: demo }, spec: { controlPlane: { members: 3 } } }",
+).spec!;
+
+function change(partial: Pick<ResourceChange, "type" | "name" | "action"> & Partial<ResourceChange>): ResourceChange {
+  return {
+    address: `${partial.type}.${partial.name}`,
+    reason: null,
+    before: null,
+    after: null,
+    unknownAfter: [],
+    sensitive: [],
+    forcesReplacement: [],
+    ...partial,
+  };
+}
+
+const digest = (character: string): string => character.repeat(64);
+
+const plan: Plan = {
+  formatVersion: 1,
+  id: digest("a"),
+  mode: "apply",
+  spec,
+  binding: { specDigest: "d", stateLineage: null, stateSerial: 0, haplanVersion: "0.1.0", membership: null },
+  changes: [
+    change({
+      type: "haplan_certificate",
+      name: "m3",
+      action: "create",
+      after: { commonName: "m3", subjectAltNames: ["127.0.1.3", "m3"], zone: null },
+      unknownAfter: ["fingerprint", "privateKey"],
+      sensitive: ["privateKey"],
+    }),
+    change({
+      type: "haplan_load_balancer",
+      name: "load-balancer",
+      action: "update",
+      before: { type: "embedded", ports: [2379], backends: ["m1", "m2"], configDigest: digest("b") },
+      after: { type: "embedded", ports: [2379], backends: ["m1", "m3"], configDigest: digest("c") },
+    }),
+    change({
+      type: "haplan_machine",
+      name: "m2",
+      action: "createThenDelete",
+      reason: "its data is gone",
+      before: { address: "127.0.1.2", generation: 1 },
+      after: { address: "127.0.1.9" },
+      unknownAfter: ["generation"],
+      forcesReplacement: ["address"],
+    }),
+    change({ type: "haplan_worker", name: "w9", action: "delete", before: { endpoint: "https://127.0.1.100:2379" } }),
+    change({ type: "haplan_worker", name: "w1", action: "noop", before: { pid: 1 }, after: { pid: 1 } }),
+  ],
+  drift: [
+    change({
+      type: "haplan_agent",
+      name: "m2",
+      action: "update",
+      reason: "its process is gone",
+      before: { status: "running" },
+      after: { status: "stopped" },
+    }),
+  ],
+  steps: [
+    {
+      id: "issueCertificate:m3",
+      title: "issue certificate m3",
+      action: { kind: "recordState" },
+      addresses: [],
+      after: [],
+    },
+    {
+      id: "changeVoters:m3",
+      title: "change voters from m1, m2, m4 to m1, m2, m3 in one joint change",
+      action: { kind: "recordState" },
+      addresses: [],
+      after: [],
+    },
+  ],
+  timeline: [
+    {
+      afterStep: null,
+      title: "now",
+      voters: 3,
+      votersOutgoing: 0,
+      learners: 0,
+      healthyVoters: 2,
+      quorum: 2,
+      canLose: 0,
+    },
+    {
+      afterStep: 1,
+      title: "change voters from m1, m2, m4 to m1, m2, m3 in one joint change",
+      voters: 3,
+      votersOutgoing: 3,
+      learners: 1,
+      healthyVoters: 3,
+      quorum: 2,
+      canLose: null,
+    },
+    { afterStep: 1, title: "done", voters: 3, votersOutgoing: 0, learners: 0, healthyVoters: 3, quorum: 2, canLose: 1 },
+  ],
+  warnings: [],
+};
+
+const unchanged: Plan = { ...plan, changes: plan.changes.slice(4), drift: [], steps: [], timeline: [] };
+
+describe("plan view", () => {
+  test("shows symbols, reasons, values, drift, timeline and summary", () => {
+    expect(renderPlan(plan, createPaint(false))).toMatchInlineSnapshot(`
+      "Note: Objects have changed outside of haplan
+
+      haplan detected the following changes made outside of haplan since the last
+      "haplan apply" which may have affected this plan:
+
+        # haplan_agent.m2 has changed
+        # (its process is gone)
+        ~ resource "haplan_agent" "m2" {
+            ~ status = "running" -> "stopped"
+          }
+
+      ─────────────────────────────────────────────────────────────────────────────
+
+      haplan generated the following execution plan. Resource actions are indicated
+      with the following symbols:
+        + create
+        ~ update in-place
+        - destroy
+      +/- create replacement and then destroy
+
+      haplan will perform the following actions:
+
+        # haplan_certificate.m3 will be created
+        + resource "haplan_certificate" "m3" {
+            + commonName      = "m3"
+            + fingerprint     = (known after apply)
+            + privateKey      = (sensitive value)
+            + subjectAltNames = [
+                + "127.0.1.3",
+                + "m3",
+              ]
+          }
+
+        # haplan_load_balancer.load-balancer will be updated in-place
+        ~ resource "haplan_load_balancer" "load-balancer" {
+            ~ backends     = [
+                - "m2",
+                + "m3",
+                  # (1 unchanged element hidden)
+              ]
+            ~ configDigest = "bbbbbbbbbbbb..." -> "cccccccccccc..."
+              # (2 unchanged attributes hidden)
+          }
+
+        # haplan_machine.m2 must be replaced
+        # (its data is gone)
+      +/- resource "haplan_machine" "m2" {
+            ~ address    = "127.0.1.2" -> "127.0.1.9" # forces replacement
+            ~ generation = 1 -> (known after apply)
+          }
+
+        # haplan_worker.w9 will be destroyed
+        - resource "haplan_worker" "w9" {
+            - endpoint = "https://127.0.1.100:2379" -> null
+          }
+
+      Steps that leave the quorum as it is:
+         1 issue certificate m3
+
+      Quorum timeline (each row is after the step):
+        step                                        voters  learners  quorum  can lose
+        now                                              3         0       2         0
+         2 change voters from m1, m2, m4 to m1, ...    3+3         1     2+2 no quorum
+         2 done                                          3         0       2         1
+
+      Plan: 2 to add, 1 to change, 2 to destroy."
+    `);
+  });
+
+  test("the same in colour", () => {
+    expect(renderPlan(plan, createPaint(true)).split("\n").slice(10, 60)).toMatchInlineSnapshot(`
+      [
+        "",
+        "─────────────────────────────────────────────────────────────────────────────",
+        "",
+        "haplan generated the following execution plan. Resource actions are indicated",
+        "with the following symbols:",
+        "  [32m+[39m create",
+        "  [33m~[39m update in-place",
+        "  [31m-[39m destroy",
+        "[32m+[39m/[31m-[39m create replacement and then destroy",
+        "",
+        "haplan will perform the following actions:",
+        "",
+        "[1m  # haplan_certificate.m3 will be created[22m",
+        "  [32m+[39m resource "haplan_certificate" "m3" {",
+        "      [32m+[39m commonName      = "m3"",
+        "      [32m+[39m fingerprint     = (known after apply)",
+        "      [32m+[39m privateKey      = (sensitive value)",
+        "      [32m+[39m subjectAltNames = [",
+        "          [32m+[39m "127.0.1.3",",
+        "          [32m+[39m "m3",",
+        "        ]",
+        "    }",
+        "",
+        "[1m  # haplan_load_balancer.load-balancer will be updated in-place[22m",
+        "  [33m~[39m resource "haplan_load_balancer" "load-balancer" {",
+        "      [33m~[39m backends     = [",
+        "          [31m-[39m "m2",",
+        "          [32m+[39m "m3",",
+        "            # (1 unchanged element hidden)",
+        "        ]",
+        "      [33m~[39m configDigest = "bbbbbbbbbbbb..." -> "cccccccccccc..."",
+        "[2m        # (2 unchanged attributes hidden)[22m",
+        "    }",
+        "",
+        "[1m  # haplan_machine.m2 must be replaced[22m",
+        "[2m  # (its data is gone)[22m",
+        "[32m+[39m/[31m-[39m resource "haplan_machine" "m2" {",
+        "      [33m~[39m address    = "127.0.1.2" -> "127.0.1.9"[31m # forces replacement[39m",
+        "      [33m~[39m generation = 1 -> (known after apply)",
+        "    }",
+        "",
+        "[1m  # haplan_worker.w9 [31mwill be destroyed[39m[22m",
+        "  [31m-[39m resource "haplan_worker" "w9" {",
+        "      [31m-[39m endpoint = "https://127.0.1.100:2379" -> null",
+        "    }",
+        "",
+        "Steps that leave the quorum as it is:",
+        "   1 issue certificate m3",
+        "",
+        "[1mQuorum timeline[22m (each row is after the step):",
+      ]
+    `);
+  });
+
+  test("colour adds nothing but colour", () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
+    expect(renderPlan(plan, createPaint(true)).replace(/\u001b\[\d+m/g, "")).toBe(renderPlan(plan, createPaint(false)));
+  });
+
+  test("no line is wider than a terminal", () => {
+    for (const line of renderPlan(plan, createPaint(false)).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test("says Terraform's sentence when there is nothing to do", () => {
+    expect(renderPlan(unchanged, createPaint(false))).toMatch(
+      /^No changes\. Your infrastructure matches the configuration\./,
+    );
+  });
+
+  test("counts a replacement on both sides", () => {
+    expect(planCounts(plan)).toEqual({ add: 2, change: 1, destroy: 2 });
+  });
+});
+
+describe("plan JSON", () => {
+  test("has Terraform's actions and ours below one key", () => {
+    const json = planToJson(plan) as { resource_changes: { change: { actions: string[] } }[] };
+    expect(json).toMatchObject({ format_version: "1.2", applyable: true, haplan: { plan_id: plan.id, mode: "apply" } });
+    expect(json.resource_changes.map(({ change: { actions } }) => actions)).toEqual([
+      ["create"],
+      ["update"],
+      ["create", "delete"],
+      ["delete"],
+      ["no-op"],
+    ]);
+    expect(json.resource_changes[0]).toMatchObject({
+      address: "haplan_certificate.m3",
+      mode: "managed",
+      change: {
+        before: null,
+        after_unknown: { fingerprint: true, privateKey: true },
+        after_sensitive: { privateKey: true },
+      },
+    });
+    expect(json.resource_changes[2]).toMatchObject({
+      action_reason: "replace_because_cannot_update",
+      change: { replace_paths: [["address"]] },
+    });
+  });
+
+  test("never shows a sensitive value", () => {
+    const secret = change({
+      type: "haplan_ca",
+      name: "demo",
+      action: "update",
+      before: { privateKey: "old-secret" },
+      after: { privateKey: "new-secret" },
+      sensitive: ["privateKey"],
+    });
+    const leaky = { ...plan, changes: [secret] };
+    for (const text of [JSON.stringify(planToJson(leaky)), renderPlan(leaky, createPaint(false))]) {
+      expect(text).not.toContain('secret"');
+      expect(text).not.toMatch(/old-secret|new-secret/);
+    }
+  });
+});

@@ -1,0 +1,120 @@
+/**
+ * A plan for people: Terraform's symbols, sentences and summary line, so that what reads Terraform's output reads ours,
+ * with the drift set apart and the quorum timeline before the summary.
+ */
+import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
+import { planHasChanges } from "../../../src/plan/planner.ts";
+import type { Paint } from "../paint.ts";
+import { attributeLines, paintSymbol } from "./attribute-lines.ts";
+import { renderTimeline } from "./timeline-view.ts";
+
+type Wording = { readonly symbol: string; readonly legend: string; readonly sentence: string };
+
+const wordings: Readonly<Record<Exclude<ChangeAction, "noop">, Wording>> = {
+  create: { symbol: "+", legend: "create", sentence: "will be created" },
+  update: { symbol: "~", legend: "update in-place", sentence: "will be updated in-place" },
+  delete: { symbol: "-", legend: "destroy", sentence: "will be destroyed" },
+  deleteThenCreate: { symbol: "-/+", legend: "destroy and then create replacement", sentence: "must be replaced" },
+  createThenDelete: { symbol: "+/-", legend: "create replacement and then destroy", sentence: "must be replaced" },
+};
+
+export type PlanCounts = { readonly add: number; readonly change: number; readonly destroy: number };
+
+/** How many objects a plan adds, changes and destroys; a replacement counts as both adding and destroying. */
+export function planCounts(plan: Plan): PlanCounts {
+  const count = (...actions: readonly ChangeAction[]): number =>
+    plan.changes.filter(({ action }) => actions.includes(action)).length;
+  return {
+    add: count("create", "createThenDelete", "deleteThenCreate"),
+    change: count("update"),
+    destroy: count("delete", "createThenDelete", "deleteThenCreate"),
+  };
+}
+
+/** The whole plan as text, without a line end. */
+export function renderPlan(plan: Plan, paint: Paint): string {
+  const drift = renderDrift(plan, paint);
+  if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint)].join("\n");
+  const changes = plan.changes.filter(({ action }) => action !== "noop");
+  const { add, change, destroy } = planCounts(plan);
+  return [
+    ...drift,
+    "haplan generated the following execution plan. Resource actions are indicated",
+    "with the following symbols:",
+    ...legend(changes, paint),
+    "",
+    "haplan will perform the following actions:",
+    "",
+    ...changes.flatMap((item) => [...renderChange(item, paint), ""]),
+    ...renderSteps(plan),
+    ...renderTimeline(plan, paint),
+    "",
+    `${paint.bold("Plan:")} ${add} to add, ${change} to change, ${destroy} to destroy.`,
+  ].join("\n");
+}
+
+function renderNoChanges(plan: Plan, paint: Paint): string {
+  const { controlPlane } = plan.spec;
+  const lines =
+    plan.mode === "destroy"
+      ? [`${paint.bold(paint.green("No changes."))} No objects need to be destroyed.`]
+      : [
+          `${paint.bold(paint.green("No changes."))} Your infrastructure matches the configuration.`,
+          "",
+          `haplan compared the ${controlPlane.members} masters that run with the spec and found nothing to do.`,
+        ];
+  return lines.join("\n");
+}
+
+function legend(changes: readonly ResourceChange[], paint: Paint): readonly string[] {
+  return Object.entries(wordings)
+    .filter(([action]) => changes.some((item) => item.action === action))
+    .map(([, { symbol, legend: text }]) => `${" ".repeat(3 - symbol.length)}${paintSymbol(symbol, paint)} ${text}`);
+}
+
+function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
+  if (change.action === "noop") return [];
+  const { symbol, sentence } = wordings[change.action];
+  const lead = " ".repeat(3 - symbol.length);
+  return [
+    paint.bold(`  # ${change.address} ${change.action === "delete" ? paint.red(sentence) : sentence}`),
+    ...(change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)]),
+    `${lead}${paintSymbol(symbol, paint)} resource "${change.type}" "${change.name}" {`,
+    ...attributeLines(change, paint),
+    "    }",
+  ];
+}
+
+function renderDrift(plan: Plan, paint: Paint): readonly string[] {
+  if (plan.drift.length === 0) return [];
+  return [
+    `${paint.bold(paint.cyan("Note:"))}${paint.bold(" Objects have changed outside of haplan")}`,
+    "",
+    "haplan detected the following changes made outside of haplan since the last",
+    '"haplan apply" which may have affected this plan:',
+    "",
+    ...plan.drift.flatMap((change) => {
+      const deleted = change.action === "delete";
+      const symbol = deleted ? "-" : "~";
+      return [
+        paint.bold(`  # ${change.address} has ${deleted ? "been deleted" : "changed"}`),
+        ...(change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)]),
+        `  ${paintSymbol(symbol, paint)} resource "${change.type}" "${change.name}" {`,
+        ...attributeLines(change, paint),
+        "    }",
+        "",
+      ];
+    }),
+    "─".repeat(77),
+    "",
+  ];
+}
+
+/** Only steps that the timeline does not name already. */
+function renderSteps(plan: Plan): readonly string[] {
+  const named = new Set(plan.timeline.flatMap(({ afterStep }) => afterStep ?? []));
+  const others = plan.steps.flatMap((step, index) =>
+    named.has(index) ? [] : [`  ${String(index + 1).padStart(2)} ${step.title}`],
+  );
+  return others.length === 0 ? [] : ["Steps that leave the quorum as it is:", ...others, ""];
+}

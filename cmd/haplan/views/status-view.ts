@@ -1,0 +1,131 @@
+/** How a cluster is doing: every member, the quorum, the load balancer and the workers. */
+import type { Paint } from "../paint.ts";
+
+export type MemberRole = "leader" | "follower" | "learner" | "unreachable";
+
+export type MemberStatus = {
+  readonly name: string;
+  /** Member id in hexadecimal, as etcdctl shows it; null when it is not known. */
+  readonly id: string | null;
+  readonly role: MemberRole;
+  readonly clientUrl: string | null;
+  readonly peerUrl: string | null;
+  readonly pid: number | null;
+  readonly raftTerm: number | null;
+  readonly raftIndex: number | null;
+  readonly dbSizeBytes: number | null;
+  readonly healthy: boolean;
+};
+
+export type ClusterStatus = {
+  readonly cluster: string;
+  readonly members: readonly MemberStatus[];
+  readonly voters: number;
+  readonly healthyVoters: number;
+  readonly quorum: number;
+  /** How many voters may fail when all are healthy. */
+  readonly faultTolerance: number;
+  /** How many more may fail as things are; null while there is no quorum. */
+  readonly canLose: number | null;
+  readonly hasLeader: boolean;
+  /** Null when there is none. */
+  readonly loadBalancer: {
+    readonly type: string;
+    readonly endpoint: string;
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly backends: readonly { readonly name: string; readonly state: string }[];
+  } | null;
+  readonly workers: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly running: boolean;
+    readonly pid: number | null;
+    /** Its lease is alive: it reaches the control plane through the load balancer. Null when that cannot be asked. */
+    readonly reporting: boolean | null;
+  }[];
+};
+
+export function statusToJson(status: ClusterStatus): object {
+  return { format_version: "1.0", ...status };
+}
+
+export function renderStatus(status: ClusterStatus, paint: Paint): string {
+  if (status.members.length === 0) return `There is no cluster "${status.cluster}". \`haplan apply\` makes it.`;
+  const rows = status.members.map((member) => [
+    member.name,
+    member.id ?? "-",
+    paintRole(member, paint),
+    member.clientUrl ?? "-",
+    member.pid === null ? "-" : String(member.pid),
+    member.raftTerm === null ? "-" : String(member.raftTerm),
+    member.raftIndex === null ? "-" : String(member.raftIndex),
+    member.dbSizeBytes === null ? "-" : size(member.dbSizeBytes),
+  ]);
+  return [
+    paint.bold(`Cluster ${status.cluster}`),
+    "",
+    ...table(["MEMBER", "ID", "ROLE", "CLIENT URL", "PID", "TERM", "INDEX", "DB"], rows, paint),
+    "",
+    quorumLine(status, paint),
+    ...loadBalancerLines(status, paint),
+    ...workerLines(status, paint),
+  ].join("\n");
+}
+
+function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {
+  if (role === "unreachable") return paint.red(role);
+  if (!healthy) return paint.yellow(`${role} (not healthy)`);
+  return role === "leader" ? paint.green(role) : role;
+}
+
+function quorumLine(status: ClusterStatus, paint: Paint): string {
+  const { voters, healthyVoters, quorum, canLose, hasLeader } = status;
+  const counts = `${healthyVoters} of ${voters} voters healthy, quorum ${quorum}`;
+  if (canLose === null) return paint.red(`No quorum: ${counts}. Writes fail until more members are back.`);
+  const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");
+  const tolerance =
+    canLose === 0 ? paint.yellow("no further failure") : `${canLose} more ${canLose === 1 ? "failure" : "failures"}`;
+  return `Quorum: ${counts}; survives ${tolerance}.${leader}`;
+}
+
+function loadBalancerLines({ loadBalancer }: ClusterStatus, paint: Paint): readonly string[] {
+  if (loadBalancer === null) return ["Load balancer: none"];
+  const { type, endpoint, running, pid, backends } = loadBalancer;
+  const state = running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+  const served = backends.map(
+    ({ name, state: backend }) => `${name} ${backend === "ready" ? backend : paint.yellow(backend)}`,
+  );
+  return [`Load balancer: ${endpoint} (${type}, ${state})${served.length === 0 ? "" : `; ${served.join(", ")}`}`];
+}
+
+function workerLines({ workers }: ClusterStatus, paint: Paint): readonly string[] {
+  return workers.map(({ name, address, running, pid, reporting }) => {
+    const state = running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+    const report =
+      reporting === null ? "" : reporting ? ", reporting through the load balancer" : paint.yellow(", not reporting");
+    return `Worker ${name}: ${address} (${state}${report})`;
+  });
+}
+
+function size(bytes: number): string {
+  if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} kB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[], paint: Paint): readonly string[] {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => visibleLength(row[column] ?? ""))),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - visibleLength(cell)))
+      .join("  ")
+      .trimEnd();
+  return [paint.dim(line(head)), ...rows.map(line)];
+}
+
+function visibleLength(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
+  return text.replace(/\u001b\[\d+m/g, "").length;
+}

@@ -1,0 +1,35 @@
+/** The quorum after each step: how many vote, how many must, how many may be lost. */
+import type { Plan, QuorumRow } from "../../../src/plan/plan.ts";
+import { quorumOf } from "../../../src/spec/quorum-table.ts";
+import type { Paint } from "../paint.ts";
+
+const titleWidth = 44;
+
+/** Empty when the plan has no timeline. */
+export function renderTimeline(plan: Plan, paint: Paint): readonly string[] {
+  if (plan.timeline.length === 0) return [];
+  const head = `  ${"step".padEnd(titleWidth)}${columns("voters", "learners", "quorum", "can lose")}`;
+  return [
+    `${paint.bold("Quorum timeline")} (each row is after the step):`,
+    paint.bold(head),
+    ...plan.timeline.map((row) => renderRow(row, paint)),
+  ];
+}
+
+function renderRow(row: QuorumRow, paint: Paint): string {
+  const label = row.afterStep === null ? row.title : `${String(row.afterStep + 1).padStart(2)} ${row.title}`;
+  const title = label.length > titleWidth - 1 ? `${label.slice(0, titleWidth - 4)}...` : label;
+  const joint = row.votersOutgoing > 0;
+  // In a joint configuration each half has to agree by itself, the outgoing one first in the text.
+  const voters = joint ? `${row.votersOutgoing}+${row.voters}` : String(row.voters);
+  const single = row.voters === 0 ? "-" : String(row.quorum);
+  const quorum = joint ? `${quorumOf(row.votersOutgoing)}+${row.quorum}` : single;
+  const none = row.voters === 0 ? "-" : "no quorum";
+  const tolerance = row.canLose === null ? none : String(row.canLose);
+  const text = `  ${title.padEnd(titleWidth)}${columns(voters, String(row.learners), quorum, tolerance)}`;
+  return row.canLose === null && row.voters > 0 ? paint.red(text) : row.canLose === 0 ? paint.yellow(text) : text;
+}
+
+function columns(voters: string, learners: string, quorum: string, canLose: string): string {
+  return `${voters.padStart(6)}${learners.padStart(10)}${quorum.padStart(8)}${canLose.padStart(10)}`;
+}
