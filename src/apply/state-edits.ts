@@ -44,6 +44,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "awaitQuorum":
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
     case "addLearner":
+    case "awaitCatchUp":
       return addresses.map((address) => upsert(address, { ...facts, role: "learner" }));
     case "changeVoters":
       return votersEdits(action.from, action.to, addresses);
@@ -63,7 +64,6 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
         const after = plan.changes.find((change) => change.address === address)?.after ?? null;
         return after === null ? { kind: "remove", address } : upsert(address, after);
       });
-    case "awaitCatchUp":
     case "moveLeader":
       return [];
     default:

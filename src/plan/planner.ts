@@ -68,7 +68,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     planFirstStart(input, desired, world, certificates, draft);
   } else {
     for (const member of world.members) {
-      if (member.id === "") continue;
+      if (member.id === "" || !member.voter) continue;
       draft.facts.set(resourceAddress("haplan_raft_member", member.name), { memberId: member.id });
     }
     const outlook = mastersOutlook(input, desired, world);

@@ -41,7 +41,13 @@ export type StepAction =
   /** Wait until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
   | { readonly kind: "addLearner"; readonly member: string; readonly peerUrl: string }
-  | { readonly kind: "awaitCatchUp"; readonly member: string; readonly maxLagEntries: number }
+  /** `memberId` is null for a learner that this plan adds. */
+  | {
+      readonly kind: "awaitCatchUp";
+      readonly member: string;
+      readonly memberId: string | null;
+      readonly maxLagEntries: number;
+    }
   /** One joint change from one set of voters to another, odd one. Sorted by name. */
   | { readonly kind: "changeVoters"; readonly from: readonly MemberRef[]; readonly to: readonly MemberRef[] }
   /** Forget a member that does not vote. */

@@ -71,14 +71,14 @@ export async function awaitCatchUp(
   context: StepContext,
   action: StepAction & { readonly kind: "awaitCatchUp" },
 ): Promise<StepFacts> {
-  const id = memberIdOf(context, { name: action.member, memberId: null });
+  const id = memberIdOf(context, { name: action.member, memberId: action.memberId });
   let lag: number | null = null;
   const missing = await untilSteady(context, async () => {
     lag = await (await context.connection.controlPlane()).learnerLag(id);
     context.detail(lag === null ? "it does not answer yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
   });
-  if (missing.length === 0) return {};
+  if (missing.length === 0) return { memberId: id };
   await removeLearner(context, action.member, id);
   const why =
     lag === null ? "it never answered" : `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;

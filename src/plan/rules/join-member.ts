@@ -43,8 +43,13 @@ export function joinMember(
   const waits = [machine, added, certificates.get(name) ?? null];
   const running = draft.add({ kind, member: name, join }, [agent], waits);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
-  const ready = draft.add({ kind: "awaitCatchUp", member: name, maxLagEntries }, [member], [running, draft.chainEnd]);
-  return { ref: { name, memberId: master.learner?.id ?? null }, ready };
+  const memberId = master.learner?.id ?? null;
+  const ready = draft.add(
+    { kind: "awaitCatchUp", member: name, memberId, maxLagEntries },
+    [member],
+    [running, draft.chainEnd],
+  );
+  return { ref: { name, memberId }, ready };
 }
 
 function agentVerdict(world: World, master: JoiningMaster): "create" | "update" | "deleteThenCreate" {

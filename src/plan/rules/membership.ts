@@ -35,8 +35,7 @@ export function planMembership(
   draft: PlanDraft,
 ): MembershipResult {
   const started = bringBack(input, world, outlook, certificates, draft);
-  for (const learner of outlook.strayLearners)
-    forget(learner, draft, "it is a learner that no master of the spec needs");
+  for (const learner of outlook.strayLearners) forget(learner, desired, draft);
   const joins = outlook.joining.map((master) => {
     started.add(master.name);
     return joinMember(input, desired, world, outlook, master, certificates, draft);
@@ -137,10 +136,13 @@ function leavingAddress(member: MemberFact, outlook: MastersOutlook): readonly R
     : [resourceAddress("haplan_raft_member", member.name)];
 }
 
-function forget(learner: MemberFact, draft: PlanDraft, reason: string): void {
-  const address = resourceAddress("haplan_raft_member", learner.name || learner.id);
-  if (!draft.verdicts.has(address)) draft.judge(address, "delete", reason);
-  draft.chain({ kind: "removeMember", member: learner.name || learner.id, memberId: learner.id }, [address]);
+/** The one that was replaced may still be there, under the name that its successor has now. */
+function forget(learner: MemberFact, desired: readonly DesiredResource[], draft: PlanDraft): void {
+  const name = learner.name || learner.id;
+  const address = resourceAddress("haplan_raft_member", name);
+  const replaced = desired.some((resource) => resource.address === address);
+  if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
+  draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? [] : [address]);
 }
 
 function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {

@@ -94,7 +94,7 @@ function rebuild(
   const join = joinedFacts(input, outlook, name);
   draft.chain({ kind: "startAgent", member: name, join }, [agent], [certificates.get(name) ?? null]);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
-  draft.chain({ kind: "awaitCatchUp", member: name, maxLagEntries }, [member]);
+  draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
   const to = voters.map((voter) => (voter.name === name ? { name, memberId: null } : voter));
   draft.chain({ kind: "changeVoters", from: voters, to }, [member]);
   draft.chain({ kind: "removeMember", member: name, memberId: master.voter.id }, []);

@@ -1,0 +1,342 @@
+/**
+ * A whole world in memory for tests of the engine: machines, members that follow the rules of joint consensus, a CA, a
+ * state and a journal that survive, and a process that can be killed before any of its acts. It keeps watch: a quorum
+ * that is lost while nobody asked for it is written down.
+ */
+import { HaplanError } from "../base/haplan-error.ts";
+import type { JournalRecord } from "../plan/journal-record.ts";
+import type { ObservedCertificate, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
+import { majority } from "../plan/quorum-model.ts";
+import type { State } from "../plan/state.ts";
+import type { MachineIdentity, Provider } from "../providers/provider.ts";
+import { unitDigest } from "../providers/unit-digest.ts";
+import { agentUnitName, type UnitDefinition } from "../units/unit-definition.ts";
+import type { ApplyEvent } from "./apply-event.ts";
+import type { ApplyPorts, Authority, ControlPlane } from "./ports.ts";
+import { VirtualClock } from "./virtual-clock.ts";
+
+type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };
+export type FakeMachine = { identity: MachineIdentity; units: Map<string, FakeUnit>; data: string | null };
+export type FakeMember = { id: string; name: string; peerUrl: string; learner: boolean };
+
+/** What survives the death of the process. */
+export type FakeFacts = {
+  machines: Map<string, FakeMachine>;
+  members: FakeMember[];
+  leader: string | null;
+  certificates: Map<string, ObservedCertificate>;
+  authority: ObservedCertificate | null;
+  state: State | null;
+  journal: JournalRecord[];
+  nextId: number;
+};
+
+export class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+export function emptyFacts(): FakeFacts {
+  return {
+    machines: new Map(),
+    members: [],
+    leader: null,
+    certificates: new Map(),
+    authority: null,
+    state: null,
+    journal: [],
+    nextId: 1,
+  };
+}
+
+export class FakeWorld {
+  readonly facts: FakeFacts;
+  readonly clock: VirtualClock = new VirtualClock();
+  readonly events: ApplyEvent[] = [];
+  /** What went wrong although nothing was asked for that could. */
+  readonly accidents: string[] = [];
+  /** Acts so far; the process dies before act number `killAt`. */
+  acts = 0;
+  killAt: number = Number.POSITIVE_INFINITY;
+  destroying = false;
+  /** Set by a test to make an act fail, by its name: `startUnit m3`. */
+  failing: (act: string) => string | null = () => null;
+  /** Called before each act, for tests that want to do something in the middle. */
+  beforeAct: (act: string) => void = () => undefined;
+  lagOf: (memberId: string) => number | null = () => 0;
+
+  constructor(facts: FakeFacts = emptyFacts()) {
+    this.facts = facts;
+  }
+
+  ports(): ApplyPorts {
+    return {
+      provider: this.provider(),
+      authority: this.authority(),
+      connect: () => this.controlPlane(),
+      stateStore: {
+        read: async () => this.facts.state,
+        write: async (state) => this.act("writeState", () => void (this.facts.state = state)),
+        remove: async () => this.act("removeState", () => void (this.facts.state = null)),
+      },
+      journal: {
+        read: async () => [...this.facts.journal],
+        append: async (record) =>
+          this.act(`journal ${record.phase} ${record.stepId}`, () => {
+            this.facts.journal.push({ ...record, sequence: this.facts.journal.length + 1, at: "2026-01-01T00:00:00Z" });
+          }),
+        clear: async () => this.act("clearJournal", () => void (this.facts.journal = [])),
+      },
+      clock: this.clock,
+      newLineage: () => "lineage-1",
+      emit: (event) => void this.events.push(event),
+    };
+  }
+
+  private act<T>(name: string, effect: () => T): T {
+    this.acts += 1;
+    if (this.acts >= this.killAt) throw new Killed(`killed before ${name}`);
+    this.beforeAct(name);
+    const failure = this.failing(name);
+    if (failure !== null) throw new HaplanError("fake/failure", failure);
+    const had = this.hasQuorum();
+    const result = effect();
+    if (had && !this.destroying && !this.hasQuorum()) this.accidents.push(`${name} lost the quorum`);
+    this.elect();
+    return result;
+  }
+
+  isUp(memberId: string): boolean {
+    return [...this.facts.machines.values()].some(
+      (machine) => machine.data === memberId && machine.units.get(agentUnitName)?.running === true,
+    );
+  }
+
+  voters(): FakeMember[] {
+    return this.facts.members.filter((member) => !member.learner);
+  }
+
+  hasQuorum(): boolean {
+    const voters = this.voters();
+    return voters.length > 0 && voters.filter((voter) => this.isUp(voter.id)).length >= majority(voters.length);
+  }
+
+  private elect(): void {
+    const { leader } = this.facts;
+    if (!this.hasQuorum()) this.facts.leader = null;
+    else if (leader === null || !this.voters().some((voter) => voter.id === leader && this.isUp(leader))) {
+      this.facts.leader = this.voters().find((voter) => this.isUp(voter.id))?.id ?? null;
+    }
+  }
+
+  private provider(): Provider {
+    return {
+      observe: async (lineage, names) =>
+        [...this.facts.machines.values()]
+          .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
+          .map(observedMachine),
+      preflight: async () => {
+        const failure = this.failing("preflight");
+        return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
+      },
+      createMachine: async (identity) =>
+        this.act(`createMachine ${identity.name}`, () => {
+          const there = this.facts.machines.get(identity.name);
+          if (there === undefined) {
+            this.facts.machines.set(identity.name, { identity, units: new Map(), data: null });
+          } else if (there.identity.generation !== identity.generation) {
+            this.accidents.push(`${identity.name} was made on top of generation ${there.identity.generation}`);
+          }
+        }),
+      destroyMachine: async (name) => {
+        this.act(`destroyMachine ${name}: stop`, () => {
+          for (const unit of this.facts.machines.get(name)?.units.values() ?? []) unit.running = false;
+        });
+        this.act(`destroyMachine ${name}: remove`, () => this.facts.machines.delete(name));
+      },
+      startUnit: async (machine, unit) => this.startUnit(machine, unit),
+      stopUnit: async (machine, unit) =>
+        this.act(`stopUnit ${machine}`, () => {
+          const found = this.facts.machines.get(machine)?.units.get(unit);
+          if (found !== undefined) found.running = false;
+        }),
+      removeUnit: async (machine, unit) =>
+        this.act(`removeUnit ${machine}`, () => void this.facts.machines.get(machine)?.units.delete(unit)),
+      unitLog: async (machine) => `log of ${machine}`,
+    };
+  }
+
+  private startUnit(machineName: string, definition: UnitDefinition): { pid: number } {
+    const machine = this.facts.machines.get(machineName);
+    if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
+    const there = machine.units.get(definition.name);
+    if (there?.running === true && unitDigest(there.definition) === unitDigest(definition)) return { pid: there.pid };
+    if (there?.running === true) this.act(`startUnit ${machineName}: stop`, () => void (there.running = false));
+    return this.act(`startUnit ${machineName}`, () => {
+      const pid = this.facts.nextId++;
+      if (definition.name === agentUnitName) this.boot(machine, definition);
+      machine.units.set(definition.name, { definition, running: true, pid });
+      return { pid };
+    });
+  }
+
+  /** What an agent does with its flags when its data folder is empty, and when it is not. */
+  private boot(machine: FakeMachine, definition: UnitDefinition): void {
+    const flag = (name: string): string =>
+      definition.arguments.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";
+    const { members } = this.facts;
+    if (machine.data !== null) {
+      if (!members.some((member) => member.id === machine.data)) {
+        throw new HaplanError("provider/unit-exited", `${machine.identity.name} was removed from its cluster`);
+      }
+      return;
+    }
+    const own = flag("initial-advertise-peer-urls");
+    if (flag("initial-cluster-state") === "new") {
+      if (members.length === 0) {
+        for (const entry of flag("initial-cluster").split(",")) {
+          const [name = "", peerUrl = ""] = entry.split("=");
+          members.push({ id: `boot-${name}`, name, peerUrl, learner: false });
+        }
+      }
+      machine.data = members.find((member) => member.peerUrl === own)?.id ?? null;
+      if (this.usedTwice(machine)) this.accidents.push(`${machine.identity.name} came back as a member that had data`);
+      return;
+    }
+    const joining = members.find((member) => member.peerUrl === own && member.learner && member.name === "");
+    if (joining === undefined) throw new HaplanError("provider/unit-exited", `${own} is no new member of the cluster`);
+    joining.name = flag("name");
+    machine.data = joining.id;
+  }
+
+  private readonly everHadData = new Set<string>();
+
+  /** A member that has voted must not come back without its memory (Raft's persistent state). */
+  private usedTwice(machine: FakeMachine): boolean {
+    const id = machine.data ?? "";
+    const before = this.everHadData.has(id);
+    this.everHadData.add(id);
+    return before;
+  }
+
+  private controlPlane(): ControlPlane {
+    const needQuorum = (): void => {
+      if (!this.hasQuorum()) throw new HaplanError("control-plane/no-quorum", "no quorum");
+    };
+    const { facts } = this;
+    return {
+      observe: async () => this.observeMembership(),
+      addLearner: async ({ peerUrl }) =>
+        this.act("addLearner", () => {
+          needQuorum();
+          const there = facts.members.find((member) => member.learner && member.peerUrl === peerUrl);
+          if (there !== undefined) return { memberId: there.id };
+          const id = `id-${facts.nextId++}`;
+          facts.members.push({ id, name: "", peerUrl, learner: true });
+          return { memberId: id };
+        }),
+      learnerLag: async (id) => (this.isUp(id) ? this.lagOf(id) : null),
+      changeVoters: async ({ from, to }) => this.act("changeVoters", () => this.changeVoters(from, to, needQuorum)),
+      removeMember: async (id) =>
+        this.act("removeMember", () => {
+          needQuorum();
+          const member = facts.members.find((candidate) => candidate.id === id);
+          if (member?.learner === false) throw new HaplanError("control-plane/votes", `${id} votes`);
+          facts.members = facts.members.filter((candidate) => candidate.id !== id);
+        }),
+      moveLeader: async (id) =>
+        this.act("moveLeader", () => {
+          if (!this.isUp(id)) throw new HaplanError("control-plane/down", `${id} is down`);
+          facts.leader = id;
+        }),
+      put: async () => needQuorum(),
+      close: () => undefined,
+    };
+  }
+
+  private changeVoters(from: readonly string[], to: readonly string[], needQuorum: () => void): void {
+    needQuorum();
+    const now = this.voters()
+      .map((voter) => voter.id)
+      .sort();
+    if (now.join() === [...to].sort().join()) return;
+    if (now.join() !== [...from].sort().join()) throw new HaplanError("control-plane/voters-moved", "voters moved");
+    if (to.length % 2 === 0) this.accidents.push(`${to.length} voters: an even number`);
+    if (to.filter((id) => this.isUp(id)).length < majority(to.length))
+      this.accidents.push("joint change without quorum");
+    for (const member of this.facts.members) member.learner = !to.includes(member.id);
+  }
+
+  private observeMembership(): ObservedMembership | null {
+    const up = this.facts.members.filter((member) => this.isUp(member.id));
+    if (up.length === 0) return null;
+    const quorum = this.hasQuorum();
+    return {
+      clusterId: "cluster-1",
+      votersOutgoing: [],
+      hasLeader: quorum,
+      members: this.facts.members.map((member) => ({
+        id: member.id,
+        name: member.name,
+        peerUrls: [member.peerUrl],
+        clientUrls: [],
+        learner: member.learner,
+        healthy: quorum && this.isUp(member.id),
+        leader: quorum && this.facts.leader === member.id,
+        raftIndex: this.isUp(member.id) ? 10 : null,
+        raftTerm: this.isUp(member.id) ? 1 : null,
+        dbSizeBytes: null,
+      })),
+    };
+  }
+
+  private authority(): Authority {
+    const { facts } = this;
+    const made = (name: string, subjectAltNames: readonly string[]): ObservedCertificate => ({
+      name,
+      fingerprint: `fp-${facts.nextId++}`,
+      subjectAltNames,
+      notAfter: "2030-01-01T00:00:00Z",
+    });
+    return {
+      observe: async () => ({ authority: facts.authority, certificates: [...facts.certificates.values()] }),
+      createAuthority: async (name) => this.act("createAuthority", () => (facts.authority ??= made(name, []))),
+      issue: async ({ name, subjectAltNames }) =>
+        this.act(`issue ${name}`, () => {
+          const there = facts.certificates.get(name);
+          if (there?.subjectAltNames.join() === subjectAltNames.join()) return there;
+          const certificate = made(name, subjectAltNames);
+          facts.certificates.set(name, certificate);
+          return certificate;
+        }),
+      material: async (name) => {
+        const { fingerprint } = facts.certificates.get(name) ?? { fingerprint: "" };
+        if (fingerprint === "") throw new HaplanError("pki/unknown-certificate", `no certificate ${name}`);
+        return { caPem: "ca", certificatePem: fingerprint, keyPem: `SECRET-KEY-OF-${name}` };
+      },
+      removeCertificate: async (name) =>
+        this.act(`removeCertificate ${name}`, () => void facts.certificates.delete(name)),
+      removeAuthority: async () =>
+        this.act("removeAuthority", () => {
+          facts.authority = null;
+          facts.certificates.clear();
+        }),
+    };
+  }
+}
+
+function observedMachine(machine: FakeMachine): ObservedMachine {
+  const { name, address, lineage, generation } = machine.identity;
+  return {
+    name,
+    address,
+    lineage,
+    generation,
+    hasData: machine.data !== null,
+    units: [...machine.units].map(([unit, { running, pid, definition }]) => ({
+      name: unit,
+      running,
+      pid: running ? pid : null,
+      definitionDigest: unitDigest(definition),
+    })),
+  };
+}
