@@ -11,9 +11,7 @@ const api = join(dirname(fileURLToPath(import.meta.url)), "..", "src", "raft-age
 
 const template = JSON.stringify({
   version: "v2",
-  plugins: [
-    { local: "protoc-gen-es", out: "gen", opt: ["target=ts", "import_extension=ts", "erasable_syntax=true"] },
-  ],
+  plugins: [{ local: "protoc-gen-es", out: "gen", opt: ["target=ts", "import_extension=ts", "erasable_syntax=true"] }],
 });
 rmSync(join(api, "gen"), { recursive: true, force: true });
 const flags = packages.flatMap((name) => ["--package", name]);

@@ -53,6 +53,8 @@ class LmdbBackend implements Backend {
   /** What the commit in flight is writing. */
   private committing: PendingWrites | null = null;
   private chain: Promise<void> = Promise.resolve();
+  /** The flush of the last commit: the next commit may run beside it, the one after that waits. */
+  private flushing: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
   private failure: HaplanError | null = null;
   private closed = false;
@@ -147,7 +149,7 @@ class LmdbBackend implements Backend {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.chain = this.chain.then(() => this.commitPending());
-    return this.chain;
+    return this.chain.then(() => this.flushing);
   }
 
   size(): StoreSize {
@@ -174,6 +176,13 @@ class LmdbBackend implements Backend {
 
   async replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
     await this.commit();
+    // Within the chain, so that no commit meets a closed tree; a failure here leaves the old content in service.
+    const done = this.chain.then(() => this.replaceNow(fill));
+    this.chain = done.catch(() => undefined);
+    await done;
+  }
+
+  private async replaceNow(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
     const incoming = incomingPath(this.path);
     removeDatabase(incoming);
     const fresh = openTree(incoming, this.options.mapBytes);
@@ -251,19 +260,35 @@ class LmdbBackend implements Backend {
     this.committing = batch;
     try {
       await this.tree.batch(() => this.writeBatch(batch));
-      const flushed = this.tree.flushed;
+      const before = this.flushing;
+      this.flushing = this.awaitFlush(index);
+      this.flushing.catch(() => undefined);
       this.tree.resetReadTxn();
       this.committing = null;
+      await before;
       if (this.pending.operations > 0) this.wrote();
-      await flushed;
-      this.flushed = index;
     } catch (error) {
-      this.failure = new HaplanError("store/commit-failed", `Cannot write ${this.path}: ${errorText(error)}`, {
-        cause: error,
-      });
-      this.options.onFailure(this.failure);
-      throw this.failure;
+      throw this.fail(error);
     }
+  }
+
+  private async awaitFlush(index: LogIndex): Promise<void> {
+    try {
+      await this.tree.flushed;
+      this.flushed = Math.max(this.flushed, index);
+    } catch (error) {
+      throw this.fail(error);
+    }
+  }
+
+  /** Remembers the first failure and tells about it once. */
+  private fail(error: unknown): HaplanError {
+    if (this.failure !== null) return this.failure;
+    this.failure = new HaplanError("store/commit-failed", `Cannot write ${this.path}: ${errorText(error)}`, {
+      cause: error,
+    });
+    this.options.onFailure(this.failure);
+    return this.failure;
   }
 
   private writeBatch(batch: PendingWrites): void {
