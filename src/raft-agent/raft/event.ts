@@ -13,8 +13,12 @@ export type RaftEvent =
   | { readonly kind: "applied"; readonly index: LogIndex }
   /** The connection to a peer was closed by its end: if it was our leader, ask around at once. */
   | { readonly kind: "peerDisconnected"; readonly peer: MemberId }
-  /** The own disk has not completed a write for longer than an election timeout: a leader gives leadership up. */
+  /**
+   * The own disk has not completed a write for longer than an election timeout: a leader gives leadership up, and nobody
+   * stands until the next `persisted`.
+   */
   | { readonly kind: "diskStalled" }
+  /** A snapshot that `messages` asked for has reached the peer's core, or will not. Due for each of them. */
   | { readonly kind: "snapshotSent"; readonly peer: MemberId; readonly succeeded: boolean }
   | { readonly kind: "transferLeadership"; readonly to: MemberId }
   /** Start an election now (tests, single-member start). */
@@ -35,6 +39,7 @@ export type ConfigurationChange = {
 
 export type ConfigurationRefusal =
   | "notLeader"
+  /** Also while leadership is handed over, and before the leader's first commit in its term: try again soon. */
   | "changeInProgress"
   /** A wanted voter is not a learner (or voter) yet, or lags too far. `lagging` names them. */
   | "learnerNotReady"
