@@ -67,7 +67,8 @@ function openWatch(context: ServiceContext, hub: WatchHub, streams: Set<WatchCal
   streams.add(stream);
   return {
     onMessage: (message) => guarded(call, () => stream.receive(message)),
-    onHalfClose: () => call.finish(),
+    // etcd goes on telling a client that has nothing more to ask, such as `curl` behind the JSON gateway.
+    onHalfClose: () => {},
     onClose: () => {
       streams.delete(stream);
       stream.close();

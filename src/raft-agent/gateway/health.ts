@@ -1,0 +1,72 @@
+/**
+ * What a member says of its own health: `/health` as load balancers know it, and the named checks behind `/livez` and
+ * `/readyz` (etcd server/etcdserver/api/etcdhttp/health.go).
+ */
+import { rangeRequest } from "../api/range.ts";
+import type { MemberServices } from "../services/member-services.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+
+export type Health = { readonly health: "true" | "false"; readonly reason: string };
+
+export type HealthOptions = {
+  /** Do not ask the leader. */
+  readonly serializable: boolean;
+  /** Names of alarms to overlook. */
+  readonly exclude: readonly string[];
+};
+
+const SICK = (reason: string): Health => ({ health: "false", reason });
+
+export async function checkHealth(services: MemberServices, options: HealthOptions): Promise<Health> {
+  const { machine, context } = services;
+  for (const { type } of machine.alarms.list(AlarmType.none)) {
+    const name = type === AlarmType.noSpace ? "NOSPACE" : "CORRUPT";
+    if (!options.exclude.includes(name)) return SICK(`ALARM ${name}`);
+  }
+  if (!options.serializable && context.consensus.leader() === null) return SICK("RAFT NO LEADER");
+  const error = options.serializable ? readHere(services) : await readAtLeader(services);
+  return error === null ? { health: "true", reason: "" } : SICK(`RANGE ERROR:${error.text}`);
+}
+
+export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner";
+
+/** In the order in which they are listed. */
+export const LIVEZ_CHECKS: readonly CheckName[] = ["serializable_read"];
+export const READYZ_CHECKS: readonly CheckName[] = [
+  "data_corruption",
+  "serializable_read",
+  "linearizable_read",
+  "non_learner",
+];
+
+/** Null when all is well, else the words after `failed: `. */
+export async function runCheck(services: MemberServices, name: CheckName): Promise<string | null> {
+  const { machine, context } = services;
+  switch (name) {
+    case "data_corruption":
+      return machine.alarms.corrupt ? "alarm activated: CORRUPT" : null;
+    case "serializable_read":
+      return readHere(services)?.text ?? null;
+    case "linearizable_read":
+      return (await readAtLeader(services))?.text ?? null;
+    case "non_learner":
+      return machine.membership.isShownAsLearner(context.consensus.memberId) ? "not supported for learner" : null;
+  }
+}
+
+/** Reads one key through the store, so that a store that cannot be read shows. */
+function readHere({ machine }: MemberServices): EtcdError | null {
+  if (machine.alarms.corrupt) return EtcdErrors.corrupt;
+  machine.store.range(rangeRequest(PROBE_KEY, { limit: 1 }));
+  return null;
+}
+
+function readAtLeader(services: MemberServices): Promise<EtcdError | null> {
+  if (services.context.consensus.leader() === null) return Promise.resolve(EtcdErrors.noLeader);
+  return new Promise((resolve) => {
+    services.context.reads.request((error) => resolve(error ?? readHere(services)));
+  });
+}
+
+const PROBE_KEY = Buffer.from("a");

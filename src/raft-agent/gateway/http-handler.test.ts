@@ -1,0 +1,178 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { memberValues } from "../metrics/member-values.ts";
+import { createMetrics } from "../metrics/metrics.ts";
+import { createWorld, SELF, type World } from "../services/single-member-world.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { createHttpHandler } from "./http-handler.ts";
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+type Site = { world: World; url: string };
+
+async function openSite(hostWhitelist = ["*"]): Promise<Site> {
+  const world = await createWorld();
+  const { services } = world;
+  const metrics = createMetrics({
+    version: "3.6.1",
+    memberId: SELF,
+    values: () => memberValues(services),
+    grpcMethods: () => [],
+  });
+  const handler = createHttpHandler({ services, metrics, gateway: true, corsOrigins: ["*"], hostWhitelist });
+  const server = createServer(handler);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.77.15.2", resolve));
+  return { world, url: `http://127.77.15.2:${(server.address() as AddressInfo).port}` };
+}
+
+const get = async ({ url }: Site, path: string, method = "GET"): Promise<[number, string]> => {
+  const response = await fetch(url + path, { method });
+  return [response.status, await response.text()];
+};
+const post = async ({ url }: Site, path: string, body: unknown): Promise<[number, unknown]> => {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  const response = await fetch(url + path, { method: "POST", body: text });
+  return [response.status, await response.json()];
+};
+
+describe("health over HTTP", () => {
+  it("says that a working member is healthy, live and ready", async () => {
+    const site = await openSite();
+    expect(await get(site, "/health")).toEqual([200, '{"health":"true","reason":""}']);
+    expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
+    expect(await get(site, "/readyz?verbose")).toEqual([
+      200,
+      "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n",
+    ]);
+    expect(await get(site, "/readyz/non_learner")).toEqual([200, "ok\n"]);
+  });
+
+  it("refuses other methods and unknown paths", async () => {
+    const site = await openSite();
+    expect((await get(site, "/health", "POST"))[0]).toBe(405);
+    expect(await get(site, "/nothing")).toEqual([404, "404 page not found\n"]);
+    expect((await get(site, "/livez/linearizable_read"))[0]).toBe(404);
+    expect((await get(site, "/readyz/nothing"))[0]).toBe(404);
+    expect((await get(site, "/v3/kv/range"))[0]).toBe(405);
+    expect((await get(site, "/v3/nothing", "POST"))[0]).toBe(404);
+  });
+
+  it("tells a missing leader from a member that is down", async () => {
+    const site = await openSite();
+    site.world.consensus.leader = null;
+    expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"RAFT NO LEADER"}']);
+    expect((await get(site, "/health?serializable=true"))[0]).toBe(200);
+    expect((await get(site, "/livez"))[0]).toBe(200);
+    const [status, text] = await get(site, "/readyz");
+    expect([status, text.includes("[-]linearizable_read failed: etcdserver: no leader\n")]).toEqual([503, true]);
+    expect((await get(site, "/readyz?exclude=linearizable_read"))[0]).toBe(200);
+  });
+
+  it("reports alarms unless they are excluded", async () => {
+    const site = await openSite();
+    const { alarms } = site.world.services.machine;
+    alarms.activate({ member: SELF, type: AlarmType.noSpace });
+    expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM NOSPACE"}']);
+    expect((await get(site, "/health?exclude=NOSPACE"))[0]).toBe(200);
+    expect((await get(site, "/readyz"))[0]).toBe(200);
+    alarms.activate({ member: SELF, type: AlarmType.corrupt });
+    const [, text] = await get(site, "/readyz/data_corruption");
+    expect(text).toBe("[-]data_corruption failed: alarm activated: CORRUPT\n");
+  });
+
+  it("shows version and metrics, and refuses strange hosts", async () => {
+    const site = await openSite();
+    site.world.services.machine.membership.setClusterVersion("3.6.0");
+    expect((await get(site, "/version"))[1]).toBe('{"etcdserver":"3.6.1","etcdcluster":"3.6.0","storage":"3.6.0"}');
+    expect((await get(site, "/metrics"))[1]).toContain("etcd_server_has_leader 1\n");
+    expect(await get(await openSite(["example.org"]), "/health")).toEqual([421, "Host not allowed\n"]);
+  });
+});
+
+describe("JSON gateway", () => {
+  const header = { cluster_id: "14841639068965178418", member_id: "10276657743932975437", raft_term: "2" };
+
+  it("answers with proto names, strings for long integers, base64, and without zeros", async () => {
+    const site = await openSite();
+    expect(await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==", unknown: 1 })).toEqual([
+      200,
+      { header: { ...header, revision: "2" } },
+    ]);
+    const range = { key: "YQ==", range_end: "AA==", sort_order: "DESCEND", limit: 1 };
+    const kv = { key: "YQ==", create_revision: "2", mod_revision: "2", version: "1", value: "Yg==" };
+    expect(await post(site, "/v3beta/kv/range", range)).toEqual([
+      200,
+      { header: { ...header, revision: "2" }, kvs: [kv], count: "1" },
+    ]);
+    const txn = {
+      compare: [{ key: "YQ==", target: "VERSION", version: "1", result: "EQUAL" }],
+      success: [{ request_range: { key: "YQ==" } }],
+    };
+    expect(await post(site, "/v3/kv/txn", txn)).toEqual([
+      200,
+      {
+        header: { ...header, revision: "2" },
+        succeeded: true,
+        responses: [{ response_range: { header: { revision: "2" }, kvs: [kv], count: "1" } }],
+      },
+    ]);
+  });
+
+  it("turns status codes into HTTP's and keeps etcd's text", async () => {
+    const site = await openSite();
+    const future = "etcdserver: mvcc: required revision is a future revision";
+    expect(await post(site, "/v3/kv/range", { key: "YQ==", revision: "99" })).toEqual([
+      400,
+      { error: future, message: future, code: 11, details: [] },
+    ]);
+    expect(await post(site, "/v3/kv/lease/revoke", { ID: "5" })).toMatchObject([404, { code: 5 }]);
+    expect(await post(site, "/v3/kv/range", "{bad")).toMatchObject([400, { code: 3 }]);
+    expect(await post(site, "/v3/auth/enable", {})).toMatchObject([501, { code: 12 }]);
+  });
+
+  it("serves leases and members", async () => {
+    const site = await openSite();
+    expect(await post(site, "/v3/lease/grant", { ID: "7", TTL: "1" })).toMatchObject([200, { ID: "7", TTL: "2" }]);
+    await post(site, "/v3/kv/put", { key: "YQ==", lease: "7" });
+    expect(await post(site, "/v3/lease/timetolive", { ID: "7", keys: true })).toMatchObject([
+      200,
+      { ID: "7", TTL: "2", grantedTTL: "2", keys: ["YQ=="] },
+    ]);
+    expect(await post(site, "/v3/cluster/member/list", {})).toEqual([
+      200,
+      {
+        header,
+        members: [{ ID: "10276657743932975437", name: "m1", peerURLs: ["http://127.77.15.1:2380"] }],
+      },
+    ]);
+  });
+
+  it("streams watches as one object a line and ends a keepalive with its body", async () => {
+    const site = await openSite();
+    await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==" });
+    const response = await fetch(`${site.url}/v3/watch`, {
+      method: "POST",
+      body: JSON.stringify({ create_request: { key: "YQ==", start_revision: "1" } }),
+    });
+    let text = "";
+    for await (const chunk of response.body!) {
+      text += Buffer.from(chunk).toString();
+      if (text.split("\n").length > 2) break;
+    }
+    const lines = text
+      .split("\n")
+      .slice(0, 2)
+      .map((line) => JSON.parse(line));
+    expect(lines[0]).toMatchObject({ result: { created: true } });
+    expect(lines[1]).toMatchObject({ result: { events: [{ kv: { key: "YQ==", value: "Yg==" } }] } });
+    expect(await post(site, "/v3/lease/keepalive", { ID: "5" })).toMatchObject([200, { result: { ID: "5" } }]);
+  });
+});

@@ -1,0 +1,160 @@
+/**
+ * Everything that is served over HTTP/1.1: health, version, metrics, and the JSON gateway on the client port; the
+ * same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { errorText } from "../../base/haplan-error.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { MemberServices } from "../services/member-services.ts";
+import { type CheckName, checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
+import { createJsonGateway, type JsonGateway, sendJson, sendText } from "./json-gateway.ts";
+
+export type HttpHandlerOptions = {
+  readonly services: MemberServices;
+  readonly metrics: Metrics;
+  /** True on the client port. */
+  readonly gateway: boolean;
+  /** etcd's `--cors`: origins that browsers may come from. */
+  readonly corsOrigins: readonly string[];
+  /** etcd's `--host-whitelist`, for ports without TLS; `*` allows any. */
+  readonly hostWhitelist: readonly string[];
+};
+
+/** For `http.createServer`, or for sockets handed to its `connection` event. */
+export function createHttpHandler(options: HttpHandlerOptions): RequestListener {
+  const gateway = options.gateway ? createJsonGateway(options.services.methods) : null;
+  return (request, response) => {
+    serve(options, gateway, request, response).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else sendText(response, 500, `haplan-agent: ${errorText(error)}\n`);
+    });
+  };
+}
+
+async function serve(
+  options: HttpHandlerOptions,
+  gateway: JsonGateway | null,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  allowOrigins(options.corsOrigins, request, response);
+  const url = parseUrl(request);
+  if (url === null) {
+    sendText(response, 400, "the request's path cannot be read\n");
+  } else if (!isHostAllowed(options.hostWhitelist, request)) {
+    sendText(response, 421, "Host not allowed\n");
+  } else if (request.method === "OPTIONS") {
+    response.writeHead(200).end();
+  } else if (url.pathname.startsWith("/v3")) {
+    if (!gateway?.(url.pathname, request, response)) sendText(response, 404, "Not Found\n");
+  } else if (!(await serveOperations(options, url, request, response))) {
+    sendText(response, 404, "404 page not found\n");
+  }
+}
+
+/** Returns false for unknown paths. */
+async function serveOperations(
+  options: HttpHandlerOptions,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  const { services, metrics } = options;
+  const respond = operationOf(url, services, metrics);
+  if (respond === null) return false;
+  if (request.method !== "GET") {
+    response.setHeader("Allow", "GET");
+    sendText(response, 405, "Method Not Allowed\n");
+  } else await respond(response);
+  return true;
+}
+
+type Respond = (response: ServerResponse) => Promise<void>;
+
+function operationOf(url: URL, services: MemberServices, metrics: Metrics): Respond | null {
+  const [, first = "", name, ...more] = url.pathname.split("/");
+  if (more.length > 0) return null;
+  if (first === "livez") return checksResponse(url, services, metrics, LIVEZ_CHECKS, name);
+  if (first === "readyz") return checksResponse(url, services, metrics, READYZ_CHECKS, name);
+  if (name !== undefined) return null;
+  if (first === "health") return (response) => sendHealth(url, services, metrics, response);
+  if (first === "version") return async (response) => sendJson(response, 200, versionOf(services));
+  if (first === "metrics") return (response) => sendMetrics(metrics, response);
+  return null;
+}
+
+async function sendHealth(
+  url: URL,
+  services: MemberServices,
+  metrics: Metrics,
+  response: ServerResponse,
+): Promise<void> {
+  const health = await checkHealth(services, {
+    serializable: url.searchParams.get("serializable") === "true",
+    exclude: url.searchParams.getAll("exclude"),
+  });
+  countHealth(metrics, health.health === "true");
+  sendJson(response, health.health === "true" ? 200 : 503, health);
+}
+
+/** `name` picks a single check; `exclude` and `verbose` are for the whole list. */
+function checksResponse(
+  url: URL,
+  services: MemberServices,
+  metrics: Metrics,
+  checks: readonly CheckName[],
+  name: string | undefined,
+): Respond | null {
+  const excluded = url.searchParams.getAll("exclude");
+  const chosen = checks.filter((check) => (name === undefined ? !excluded.includes(check) : check === name));
+  if (name !== undefined && chosen.length === 0) return null;
+  return async (response) => {
+    const lines: string[] = [];
+    let failed = false;
+    for (const check of chosen) {
+      const fault = await runCheck(services, check);
+      lines.push(fault === null ? `[+]${check} ok\n` : `[-]${check} failed: ${fault}\n`);
+      failed ||= fault !== null;
+    }
+    countHealth(metrics, !failed);
+    if (failed) sendText(response, 503, lines.join(""));
+    else sendText(response, 200, url.searchParams.has("verbose") ? `${lines.join("")}ok\n` : "ok\n");
+  };
+}
+
+function countHealth(metrics: Metrics, healthy: boolean): void {
+  if (healthy) metrics.healthSucceeded();
+  else metrics.healthFailed();
+}
+
+function versionOf({ context, machine }: MemberServices): Record<string, string> {
+  const minor = `${context.version.split(".").slice(0, 2).join(".")}.0`;
+  const cluster = machine.membership.clusterVersion;
+  return { etcdserver: context.version, etcdcluster: cluster === "" ? "not_decided" : cluster, storage: minor };
+}
+
+async function sendMetrics(metrics: Metrics, response: ServerResponse): Promise<void> {
+  const page = Buffer.from(await metrics.render());
+  response.writeHead(200, { "Content-Type": metrics.contentType, "Content-Length": page.length });
+  response.end(page);
+}
+
+function allowOrigins(origins: readonly string[], request: IncomingMessage, response: ServerResponse): void {
+  const { origin } = request.headers;
+  const allowed = origins.includes("*") ? "*" : origins.find((one) => one === origin);
+  if (allowed === undefined) return;
+  response.setHeader("Access-Control-Allow-Methods", "POST, GET, OPTIONS, PUT, DELETE");
+  response.setHeader("Access-Control-Allow-Origin", allowed);
+  response.setHeader("Access-Control-Allow-Headers", "accept, content-type, authorization");
+}
+
+function isHostAllowed(whitelist: readonly string[], request: IncomingMessage): boolean {
+  if (whitelist.includes("*") || whitelist.length === 0) return true;
+  const host = (request.headers.host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return whitelist.includes(host);
+}
+
+function parseUrl(request: IncomingMessage): URL | null {
+  const text = request.url ?? "/";
+  return URL.canParse(text, "http://member") ? new URL(text, "http://member") : null;
+}

@@ -1,0 +1,255 @@
+/**
+ * The JSON gateway: the same methods as gRPC, asked by POST. A request is turned into the method's bytes and handed to
+ * the same table that gRPC calls go to; answers are turned back. Streams are one JSON object a line.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type DescMethod, fromBinary, fromJsonString, toBinary, toJson } from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { createJsonRoutes } from "./json-routes.ts";
+
+/** Base64 makes a third more of what gRPC would take: 1.5 MiB of request, and room for the names. */
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+/** grpc-gateway's translation (`runtime.HTTPStatusFromCode`). */
+const HTTP_STATUS: Record<StatusCode, number> = {
+  [StatusCode.ok]: 200,
+  [StatusCode.cancelled]: 499,
+  [StatusCode.unknown]: 500,
+  [StatusCode.invalidArgument]: 400,
+  [StatusCode.deadlineExceeded]: 504,
+  [StatusCode.notFound]: 404,
+  [StatusCode.alreadyExists]: 409,
+  [StatusCode.permissionDenied]: 403,
+  [StatusCode.resourceExhausted]: 429,
+  [StatusCode.failedPrecondition]: 400,
+  [StatusCode.aborted]: 409,
+  [StatusCode.outOfRange]: 400,
+  [StatusCode.unimplemented]: 501,
+  [StatusCode.internal]: 500,
+  [StatusCode.unavailable]: 503,
+  [StatusCode.dataLoss]: 500,
+  [StatusCode.unauthenticated]: 401,
+};
+
+/** Answers requests below `/v3/`; returns false for paths that it does not know. */
+export type JsonGateway = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
+
+export function createJsonGateway(methods: readonly Method[]): JsonGateway {
+  const routes = createJsonRoutes();
+  const served = new Map<string, Method>(methods.map((method) => [method.path, method]));
+  return (path, request, response) => {
+    const description = routes.get(path.replace(/^\/v3beta\//, "/v3/"));
+    if (description === undefined) return false;
+    if (request.method !== "POST") {
+      response.setHeader("Allow", "POST");
+      sendText(response, 405, "Method Not Allowed\n");
+      return true;
+    }
+    const grpcPath = `/${description.parent.typeName}/${description.name}`;
+    const method = served.get(grpcPath);
+    if (method === undefined) {
+      sendError(response, { code: StatusCode.unimplemented, text: `unknown method ${description.name}` });
+    } else if (method.kind === "unary") {
+      serveUnary(method, description, request, response);
+    } else {
+      serveStream(method, description, request, response);
+    }
+    return true;
+  };
+}
+
+function serveUnary(
+  method: Extract<Method, { kind: "unary" }>,
+  description: DescMethod,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  readBody(request, response, (body) => {
+    const message = encodeJson(description, body.trim() === "" ? "{}" : body, response);
+    if (message === null) return;
+    let sent: Uint8Array = new Uint8Array(0);
+    const call = createCall(method.path, request, response, {
+      send: (bytes) => {
+        sent = bytes.slice();
+        return true;
+      },
+      finish: (status) => {
+        if (status.code !== StatusCode.ok) {
+          sendError(response, status);
+          return;
+        }
+        response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
+        sendJson(response, 200, decodeJson(description, sent));
+      },
+    });
+    response.on("close", () => method.onClose?.(call));
+    method.handle(message, call);
+  });
+}
+
+function serveStream(
+  method: Extract<Method, { kind: "stream" }>,
+  description: DescMethod,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const call = createCall(method.path, request, response, {
+    send: (bytes) => {
+      beginStream(response);
+      return response.write(`${JSON.stringify({ result: decodeJson(description, bytes) })}\n`);
+    },
+    finish: (status) => {
+      if (status.code === StatusCode.ok) beginStream(response);
+      else if (!response.headersSent) {
+        sendError(response, status);
+        return;
+      } else response.write(`${JSON.stringify({ error: streamError(status) })}\n`);
+      response.end();
+    },
+  });
+  const handler = method.open(call);
+  response.on("drain", () => handler.onDrain());
+  response.on("close", () => handler.onClose());
+  feedStream(description, request, response, handler);
+}
+
+function beginStream(response: ServerResponse): void {
+  if (response.headersSent) return;
+  response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
+  response.writeHead(200, { "Content-Type": "application/json" });
+}
+
+/** Hands on every JSON object of the body as it comes: they follow each other, with or without line ends. */
+function feedStream(
+  description: DescMethod,
+  request: IncomingMessage,
+  response: ServerResponse,
+  handler: StreamHandler,
+): void {
+  let text = "";
+  request.setEncoding("utf8");
+  request.on("data", (chunk: string) => {
+    text += chunk;
+    for (let end = endOfObject(text); end > 0; end = endOfObject(text)) {
+      const message = encodeJson(description, text.slice(0, end), response);
+      text = text.slice(end);
+      if (message === null) return;
+      handler.onMessage(message);
+    }
+    if (text.length > BODY_BYTES_MAX) {
+      sendError(response, { code: StatusCode.invalidArgument, text: "etcdserver: request is too large" });
+      request.destroy();
+    }
+  });
+  request.on("end", () => {
+    if (text.trim() !== "" && encodeJson(description, text, response) === null) return;
+    handler.onHalfClose();
+  });
+}
+
+/** Where the first whole JSON object of `text` ends, or 0. */
+function endOfObject(text: string): number {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (quoted) {
+      if (char === "\\") at++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === "{" || char === "[") depth++;
+    else if ((char === "}" || char === "]") && --depth <= 0) return at + 1;
+  }
+  return 0;
+}
+
+type Outgoing = {
+  send(message: Uint8Array): boolean;
+  finish(status: { code: StatusCode; text: string }): void;
+};
+
+function createCall(path: string, request: IncomingMessage, response: ServerResponse, out: Outgoing): ServerCall {
+  let finished = false;
+  response.on("close", () => {
+    finished = true;
+  });
+  const headers = request.headers;
+  return {
+    path,
+    header: (name) => {
+      const value = headers[`grpc-metadata-${name}`] ?? headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    },
+    // Logging in by certificate is not possible here: the client behind the gateway may be somebody else (etcd).
+    clientCommonName: undefined,
+    remoteAddress: `${request.socket.remoteAddress}:${request.socket.remotePort}`,
+    get open() {
+      return !finished;
+    },
+    send: (message) => (finished ? true : out.send(message)),
+    finish: (code = StatusCode.ok, text = "") => {
+      if (finished) return;
+      finished = true;
+      out.finish({ code, text });
+    },
+  };
+}
+
+function readBody(request: IncomingMessage, response: ServerResponse, done: (body: string) => void): void {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  request.on("data", (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= BODY_BYTES_MAX) chunks.push(chunk);
+  });
+  request.on("end", () => {
+    if (length > BODY_BYTES_MAX) {
+      sendError(response, { code: StatusCode.invalidArgument, text: "etcdserver: request is too large" });
+    } else done(Buffer.concat(chunks).toString("utf8"));
+  });
+}
+
+/** Null when the text is no such message; then the answer has been sent. */
+function encodeJson(description: DescMethod, text: string, response: ServerResponse): Uint8Array | null {
+  try {
+    return toBinary(description.input, fromJsonString(description.input, text, { ignoreUnknownFields: true }));
+  } catch (error) {
+    sendError(response, { code: StatusCode.invalidArgument, text: errorText(error) });
+    return null;
+  }
+}
+
+/** Field names as in the proto, 64-bit integers as strings, zero values left out. */
+function decodeJson(description: DescMethod, bytes: Uint8Array): unknown {
+  return toJson(description.output, fromBinary(description.output, bytes), { useProtoFieldName: true });
+}
+
+/** Both the old body (`error`) and the new one (`details`): clients of either find their field. */
+function sendError(response: ServerResponse, { code, text }: { code: StatusCode; text: string }): void {
+  if (response.headersSent) {
+    response.end();
+    return;
+  }
+  sendJson(response, HTTP_STATUS[code] ?? 500, { error: text, code, message: text, details: [] });
+}
+
+function streamError({ code, text }: { code: StatusCode; text: string }): unknown {
+  return { grpc_code: code, http_code: HTTP_STATUS[code] ?? 500, message: text, http_status: text };
+}
+
+export function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(JSON.stringify(value));
+  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": body.length });
+  response.end(body);
+}
+
+export function sendText(response: ServerResponse, status: number, text: string): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Length": body.length,
+  });
+  response.end(body);
+}
