@@ -1,0 +1,91 @@
+/** haplan's door to the members: one connection to each, requests to whichever answers. */
+import type { ConnectControlPlane, ControlPlane } from "../apply/ports.ts";
+import { systemClock } from "../base/clock.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { changeVoters } from "./change-voters.ts";
+import { addLearnerMember, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
+import { MemberPool, type OpenChannel } from "./member-pool.ts";
+import { membershipFrom } from "./observe-membership.ts";
+import { openMemberChannel } from "./open-member-channel.ts";
+
+const changeTimeoutMs = 10_000;
+const pollMs = 100;
+
+/** The real connection; `open` is for tests. */
+export function createConnect(open: OpenChannel): ConnectControlPlane {
+  return ({ endpoints, tls }) => controlPlaneOver(new MemberPool(endpoints, (endpoint) => open(endpoint, tls)));
+}
+
+export const connectControlPlane: ConnectControlPlane = createConnect(openMemberChannel);
+
+function controlPlaneOver(pool: MemberPool): ControlPlane {
+  return {
+    observe: async () => membershipFrom(await pool.probeAll()),
+    addLearner: (request) => addLearner(pool, request.peerUrl),
+    learnerLag: (memberId) => learnerLag(pool, memberId),
+    changeVoters: ({ from, to }) => changeVoters(pool, from, to),
+    removeMember: (memberId) => removeFromCluster(pool, memberId),
+    moveLeader: (memberId) => moveLeader(pool, memberId),
+    put: (key, value, timeoutMs) =>
+      pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs),
+    close: () => pool.close(),
+  };
+}
+
+async function addLearner(pool: MemberPool, peerUrl: string): Promise<{ readonly memberId: string }> {
+  const present = await learnerWith(pool, peerUrl);
+  if (present !== null) return { memberId: present };
+  try {
+    const add = addLearnerMember;
+    return { memberId: await pool.firstAnswer((channel, leftMs) => add(channel, peerUrl, leftMs), changeTimeoutMs) };
+  } catch (error) {
+    // An answer that was lost on its way leaves a learner behind: it is the one that was asked for.
+    const added = await learnerWith(pool, peerUrl);
+    if (added !== null) return { memberId: added };
+    throw failed(`add a learner with peer URL ${peerUrl}`, error);
+  }
+}
+
+async function learnerWith(pool: MemberPool, peerUrl: string): Promise<string | null> {
+  const membership = membershipFrom(await pool.probeAll());
+  const learner = membership?.members.find((member) => member.learner && member.peerUrls.includes(peerUrl));
+  return learner?.id ?? null;
+}
+
+async function learnerLag(pool: MemberPool, memberId: string): Promise<number | null> {
+  const answers = await pool.probeAll();
+  const learner = answers.find((answer) => answer.status.memberId === memberId);
+  const leader = answers.find((answer) => answer.status.leader === answer.status.memberId);
+  if (learner === undefined || leader === undefined || !learner.serializableRead) return null;
+  return Math.max(0, leader.status.raftIndex - learner.status.raftAppliedIndex);
+}
+
+async function removeFromCluster(pool: MemberPool, memberId: string): Promise<void> {
+  try {
+    await pool.firstAnswer((channel, leftMs) => removeMember(channel, memberId, leftMs), changeTimeoutMs);
+  } catch (error) {
+    const membership = membershipFrom(await pool.probeAll());
+    const gone = membership?.members.every((member) => member.id !== memberId);
+    if (gone !== true) throw failed(`remove member ${memberId}`, error);
+  }
+}
+
+async function moveLeader(pool: MemberPool, memberId: string): Promise<void> {
+  const deadline = performance.now() + changeTimeoutMs;
+  let reason: unknown = new Error("no member leads");
+  while (performance.now() < deadline) {
+    const answers = await pool.probeAll();
+    const leader = answers.find((answer) => answer.status.leader === answer.status.memberId);
+    if (leader?.status.memberId === memberId) return;
+    if (leader !== undefined) {
+      const leftMs = Math.max(1, deadline - performance.now());
+      await moveLeaderTo(pool.channel(leader.endpoint), memberId, leftMs).catch((error: unknown) => (reason = error));
+    }
+    await systemClock.sleep(pollMs);
+  }
+  throw failed(`move the leader to member ${memberId}`, reason);
+}
+
+function failed(action: string, cause: unknown): HaplanError {
+  return new HaplanError("control-plane/failed", `Cannot ${action}: ${errorText(cause)}`, { cause });
+}

@@ -1,0 +1,108 @@
+/**
+ * Channels to all known members. Members tell where others are, so an endpoint list that is behind is enough to find
+ * everybody; a member that does not answer costs one timeout, at the same time as all others.
+ */
+import type { TlsMaterial } from "../apply/ports.ts";
+import { systemClock } from "../base/clock.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { CallError, type MemberChannel } from "./member-calls.ts";
+import { type MemberAnswer, probeMember } from "./member-probe.ts";
+
+/** Connects lazily; never throws. */
+export type OpenChannel = (endpoint: string, tls: TlsMaterial | null) => MemberChannel;
+
+/** A healthy member answers within milliseconds; a sick one should not hold up the others for long. */
+const probeTimeoutMs = 2000;
+/** How long one member may take over a request before the next one is asked. */
+const attemptTimeoutMs = 3000;
+const roundPauseMs = 100;
+
+export class MemberPool {
+  readonly #endpoints: readonly string[];
+  readonly #open: (endpoint: string) => MemberChannel;
+  readonly #channels = new Map<string, MemberChannel>();
+  /** The endpoint that answered last is asked first. */
+  #preferred: string | null = null;
+
+  constructor(endpoints: readonly string[], open: (endpoint: string) => MemberChannel) {
+    this.#endpoints = endpoints;
+    this.#open = open;
+  }
+
+  channel(endpoint: string): MemberChannel {
+    let channel = this.#channels.get(endpoint);
+    if (channel === undefined) {
+      channel = this.#open(endpoint);
+      this.#channels.set(endpoint, channel);
+    }
+    return channel;
+  }
+
+  /** Looks at all known endpoints, then at members they name and that were not among them. One answer per member. */
+  async probeAll(): Promise<MemberAnswer[]> {
+    const first = await this.#probe(this.#endpoints);
+    const answered = new Set(first.map((answer) => answer.status.memberId));
+    const unseen = first
+      .flatMap((answer) => answer.listing.members)
+      .filter((member) => !answered.has(member.id))
+      .flatMap((member) => member.clientUrls)
+      .filter((url) => !this.#endpoints.includes(url));
+    const second = await this.#probe([...new Set(unseen)]);
+    return [...new Map([...first, ...second].map((answer) => [answer.status.memberId, answer])).values()];
+  }
+
+  async #probe(endpoints: readonly string[]): Promise<MemberAnswer[]> {
+    const answers = await Promise.all(
+      endpoints.map((endpoint) => probeMember(endpoint, this.channel(endpoint), probeTimeoutMs)),
+    );
+    return answers.filter((answer) => answer !== null);
+  }
+
+  /**
+   * Makes a request of one member after the other, and again, until one answers or the time is up. An answer that says
+   * no is an answer; being unreachable, too slow or without a leader is none.
+   * @throws the most telling of what was said; HaplanError `control-plane/no-endpoint` when there is nobody to ask.
+   */
+  async firstAnswer<Answer>(
+    request: (channel: MemberChannel, timeoutMs: number) => Promise<Answer>,
+    timeoutMs: number,
+  ): Promise<Answer> {
+    const deadline = performance.now() + timeoutMs;
+    let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to ask");
+    if (this.#endpoints.length === 0) throw failure;
+    for (;;) {
+      for (const endpoint of this.#inOrder()) {
+        const leftMs = Math.ceil(deadline - performance.now());
+        if (leftMs <= 0) throw failure;
+        try {
+          const answer = await request(this.channel(endpoint), Math.min(leftMs, attemptTimeoutMs));
+          this.#preferred = endpoint;
+          return answer;
+        } catch (error) {
+          if (!isNoAnswer(error)) throw error;
+          // "No leader" from one member tells more than that another one could not be reached.
+          if (!(failure instanceof CallError && failure.answered) || error.answered) failure = error;
+        }
+      }
+      await systemClock.sleep(roundPauseMs);
+    }
+  }
+
+  #inOrder(): readonly string[] {
+    const preferred = this.#preferred;
+    if (preferred === null) return this.#endpoints;
+    return [preferred, ...this.#endpoints.filter((endpoint) => endpoint !== preferred)];
+  }
+
+  close(): void {
+    for (const channel of this.#channels.values()) channel.close();
+    this.#channels.clear();
+  }
+}
+
+/** Nobody there, or nobody who could: another member, or the same one a moment later, may do better. */
+function isNoAnswer(error: unknown): error is CallError {
+  const codes: readonly number[] = [StatusCode.unavailable, StatusCode.deadlineExceeded, StatusCode.cancelled];
+  return error instanceof CallError && codes.includes(error.code);
+}

@@ -1,0 +1,47 @@
+/** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
+import {
+  type AgentConfiguration,
+  agentConfiguration,
+  listMembers,
+  type MemberChannel,
+  type MemberListing,
+  type MemberStatus,
+  memberStatus,
+  readKey,
+} from "./member-calls.ts";
+
+export type MemberAnswer = {
+  readonly endpoint: string;
+  readonly status: MemberStatus;
+  /** The members as it knows them; it may be behind. */
+  readonly listing: MemberListing;
+  /** Null for a real etcd, which has no joint configurations. */
+  readonly configuration: AgentConfiguration | null;
+  readonly serializableRead: boolean;
+  readonly linearizableRead: boolean;
+};
+
+/** Never written by anybody: reading it costs a member next to nothing. */
+const probeKey = "/haplan/probe";
+
+/** Null when it does not answer. Takes at most `timeoutMs`. */
+export async function probeMember(
+  endpoint: string,
+  channel: MemberChannel,
+  timeoutMs: number,
+): Promise<MemberAnswer | null> {
+  const succeeds = (call: Promise<unknown>): Promise<boolean> =>
+    call.then(
+      () => true,
+      () => false,
+    );
+  const [status, listing, configuration, serializableRead, linearizableRead] = await Promise.all([
+    memberStatus(channel, timeoutMs).catch(() => null),
+    // A learner of etcd 3.4 refuses to list the members; what it says of itself still counts.
+    listMembers(channel, timeoutMs).catch((): MemberListing => ({ clusterId: "", members: [] })),
+    agentConfiguration(channel, timeoutMs).catch(() => null),
+    succeeds(readKey(channel, probeKey, { serializable: true }, timeoutMs)),
+    succeeds(readKey(channel, probeKey, { serializable: false }, timeoutMs)),
+  ]);
+  return status === null ? null : { endpoint, status, listing, configuration, serializableRead, linearizableRead };
+}

@@ -1,0 +1,54 @@
+/**
+ * The membership as the members tell it. They may disagree for a moment: what the leader says wins, and without one
+ * what the member with the longest log says.
+ */
+import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
+import type { ListedMember } from "./member-calls.ts";
+import type { MemberAnswer } from "./member-probe.ts";
+
+/** Pure: answers in, membership out; null when there is no answer that lists the members. */
+export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMembership | null {
+  const witness = bestWitness(answers);
+  if (witness === null) return null;
+  const leader = agreedLeader(answers);
+  const answerOf = new Map(answers.map((answer) => [answer.status.memberId, answer]));
+  return {
+    clusterId: witness.listing.clusterId,
+    members: witness.listing.members.map((member) => observed(member, answerOf.get(member.id), leader)),
+    votersOutgoing: witness.configuration?.votersOutgoing ?? [],
+    hasLeader: leader !== null,
+  };
+}
+
+function bestWitness(answers: readonly MemberAnswer[]): MemberAnswer | null {
+  const listing = answers.filter((answer) => answer.listing.members.length > 0);
+  const rank = (answer: MemberAnswer): number => (isLeader(answer) ? Infinity : answer.status.raftAppliedIndex);
+  return listing.sort((a, b) => rank(b) - rank(a) || b.status.raftTerm - a.status.raftTerm)[0] ?? null;
+}
+
+/** A leader counts when the member itself says so, or when one that answers linearizable reads follows it. */
+function agreedLeader(answers: readonly MemberAnswer[]): string | null {
+  const byTerm = [...answers].sort((a, b) => b.status.raftTerm - a.status.raftTerm);
+  const witness = byTerm.find(isLeader) ?? byTerm.find((answer) => answer.linearizableRead);
+  return witness?.status.leader ?? null;
+}
+
+export function isLeader(answer: MemberAnswer): boolean {
+  return answer.status.leader === answer.status.memberId;
+}
+
+function observed(member: ListedMember, answer: MemberAnswer | undefined, leader: string | null): ObservedMember {
+  const reads = answer?.serializableRead === true && (member.learner || answer.linearizableRead);
+  return {
+    id: member.id,
+    name: member.name,
+    peerUrls: member.peerUrls,
+    clientUrls: member.clientUrls,
+    learner: member.learner,
+    healthy: reads,
+    leader: member.id === leader && answer !== undefined,
+    raftIndex: answer?.status.raftIndex ?? null,
+    raftTerm: answer?.status.raftTerm ?? null,
+    dbSizeBytes: answer?.status.dbSizeBytes ?? null,
+  };
+}

@@ -1,0 +1,45 @@
+/** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
+import type { TlsMaterial } from "../apply/ports.ts";
+import { type MemberChannel, readPrefix } from "./member-calls.ts";
+import { MemberPool, type OpenChannel } from "./member-pool.ts";
+import { openMemberChannel } from "./open-member-channel.ts";
+
+export const workersPrefix = "/haplan/workers/";
+
+/** Written under a lease of a few seconds: a report that is there is recent. */
+export type WorkerReport = {
+  readonly name: string;
+  /** The load balancer, as the worker was told. */
+  readonly endpoint: string;
+  /** ISO 8601, by the worker's clock. */
+  readonly lastSuccessAt: string;
+  /** How long its last linearizable read through the endpoint took. */
+  readonly readLatencyMs: number;
+  readonly pid: number;
+};
+
+/** Asks the given endpoints in turn. @throws what the last one said when none answers within `timeoutMs`. */
+export async function readWorkerReports(
+  request: { readonly endpoints: readonly string[]; readonly tls: TlsMaterial | null },
+  timeoutMs: number,
+  open: OpenChannel = openMemberChannel,
+): Promise<readonly WorkerReport[]> {
+  const pool = new MemberPool(request.endpoints, (endpoint) => open(endpoint, request.tls));
+  try {
+    const read = (channel: MemberChannel, leftMs: number) => readPrefix(channel, workersPrefix, leftMs);
+    const pairs = await pool.firstAnswer(read, timeoutMs);
+    return pairs.map((pair) => parseReport(pair.value)).filter((report) => report !== null);
+  } finally {
+    pool.close();
+  }
+}
+
+/** Null for what no worker of this version writes. */
+function parseReport(text: string): WorkerReport | null {
+  try {
+    const report = JSON.parse(text) as WorkerReport;
+    return typeof report.name === "string" && typeof report.lastSuccessAt === "string" ? report : null;
+  } catch {
+    return null;
+  }
+}
