@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** A process that stands for a worker host: `haplan-worker --config FILE`. Logs JSON lines to stdout. */
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { pino } from "pino";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { openMemberChannel } from "../../src/control-plane/open-member-channel.ts";
+import { runWorker } from "../../src/worker/worker.ts";
+import { loadWorkerConfig } from "../../src/worker/worker-config.ts";
+
+const { config: path } = new Command("haplan-worker")
+  .description("Uses a control plane through its load balancer and reports there that it can")
+  .requiredOption("--config <file>", "JSON file with its name, the endpoint and the certificates")
+  .parse()
+  .opts<{ config: string }>();
+
+const logger = pino({ name: "haplan-worker" });
+const stop = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+try {
+  const { config, tls } = loadWorkerConfig(resolve(path));
+  const channel = openMemberChannel(config.endpoint, tls);
+  await runWorker(config, channel, (event, facts) => logger.info(facts, event), stop.signal);
+} catch (error) {
+  logger.fatal(errorText(error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,85 @@
+/**
+ * Stands for a worker host: all it has is a client certificate and the load balancer's endpoint. Every second it reads
+ * through that endpoint and reports under a lease that it could. Whoever finds the report knows that the control plane
+ * is usable from there; a worker that cannot reach it any more loses its report with its lease.
+ */
+import { systemClock } from "../base/clock.ts";
+import { errorText } from "../base/haplan-error.ts";
+import { createRandom } from "../base/random.ts";
+import {
+  CallError,
+  grantLease,
+  keepLeaseAlive,
+  type MemberChannel,
+  putKey,
+  readKey,
+  revokeLease,
+} from "../control-plane/member-calls.ts";
+import type { WorkerReport } from "../control-plane/worker-reports.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
+import type { WorkerConfig } from "../units/worker-unit.ts";
+
+export type WorkerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
+
+const leaseTtlSeconds = 5;
+const reportIntervalMs = 1000;
+/** Well below the lease's life: a call that hangs must leave time for another try. */
+const callTimeoutMs = 1500;
+const backoff = { firstMs: 100, maxMs: 2000 };
+
+/** Reports until `stop` is aborted, then takes its report back; never gives up and never rejects. */
+export async function runWorker(
+  config: WorkerConfig,
+  channel: MemberChannel,
+  log: WorkerLog,
+  stop: AbortSignal,
+): Promise<void> {
+  const random = createRandom(process.pid);
+  let lease: bigint | null = null;
+  let failures: number | null = null;
+  while (!stop.aborted) {
+    let pauseMs = reportIntervalMs;
+    try {
+      lease = await renewedLease(channel, lease);
+      await report(config, channel, lease);
+      if (failures !== 0) log("usable", { endpoint: config.endpoint, failures: failures ?? 0 });
+      failures = 0;
+    } catch (error) {
+      if (isLeaseGone(error)) lease = null;
+      failures ??= 0;
+      if (failures++ === 0) log("unusable", { endpoint: config.endpoint, error: errorText(error) });
+      const backedOffMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(failures, 10));
+      // Workers that lost the control plane together should not all come back in the same moment.
+      pauseMs = backedOffMs * (0.5 + random.next() / 2);
+    }
+    await systemClock.sleep(pauseMs, stop).catch(() => undefined);
+  }
+  if (lease !== null) {
+    const onFailure = (error: unknown): void => log("revokeFailed", { error: errorText(error) });
+    await revokeLease(channel, lease, callTimeoutMs).catch(onFailure);
+  }
+  channel.close();
+}
+
+/** The lease, kept alive, or a new one when it has run out or there was none. */
+async function renewedLease(channel: MemberChannel, lease: bigint | null): Promise<bigint> {
+  if (lease !== null && (await keepLeaseAlive(channel, lease, callTimeoutMs))) return lease;
+  return grantLease(channel, leaseTtlSeconds, callTimeoutMs);
+}
+
+async function report(config: WorkerConfig, channel: MemberChannel, lease: bigint): Promise<void> {
+  const startedAt = performance.now();
+  await readKey(channel, config.reportKey, { serializable: false }, callTimeoutMs);
+  const value: WorkerReport = {
+    name: config.name,
+    endpoint: config.endpoint,
+    lastSuccessAt: new Date().toISOString(),
+    readLatencyMs: Math.round((performance.now() - startedAt) * 10) / 10,
+    pid: process.pid,
+  };
+  await putKey(channel, { key: config.reportKey, value: JSON.stringify(value), lease }, callTimeoutMs);
+}
+
+function isLeaseGone(error: unknown): boolean {
+  return error instanceof CallError && error.code === StatusCode.notFound;
+}
