@@ -75,20 +75,21 @@ function createView(context: CliContext, json: boolean): { show(event: ApplyEven
 }
 
 function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {
-  const again = `haplan ${plan.mode} ${session.specPath}`;
-  const done = (count: number): string => `${count} of ${plan.steps.length} steps are done; nothing is undone.`;
+  // Indented lines are printed as they are, so that the command can be copied.
+  const goOn = `    haplan ${plan.mode} ${session.specPath}`;
+  const done = (count: number): string => `${count} of ${plan.steps.length} steps are done and stay done.`;
   switch (outcome.kind) {
     case "applied":
       return 0;
     case "refused":
       throw new RefusalError(outcome.diagnostics);
     case "interrupted": {
-      const detail = `${done(outcome.stepsDone)} To go on, run \`${again}\`.`;
+      const detail = `${done(outcome.stepsDone)} To go on, run:\n${goOn}`;
       throw refuse("apply/interrupted", "Stopped as you asked", detail);
     }
     case "failed": {
       const { step, error, stepsDone } = outcome;
-      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then run \`${again}\`: it goes on from here.`;
+      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then go on from here:\n${goOn}`;
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }

@@ -8,7 +8,7 @@ import type { LocalProvider } from "../../src/providers/local/local-provider.ts"
 import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
-export type Rooms = {
+type Rooms = {
   /** `folder`: the cluster's, `.haplan/<cluster>`. */
   readonly createProvider: (folder: string) => LocalProvider;
   readonly openAuthority: (folder: string) => Authority;

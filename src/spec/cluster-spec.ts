@@ -12,17 +12,17 @@ export type MasterSpec = {
   readonly address: string;
 };
 
-export type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
+type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
 
 /** `embedded` is our own TCP proxy; `haproxy` is the real one, configured from a template. */
-export type LoadBalancerSpec = {
+type LoadBalancerSpec = {
   readonly type: "embedded" | "haproxy";
   readonly address: string;
   /** Ports that clients connect to; the first is the control plane's endpoint. */
   readonly ports: readonly number[];
 };
 
-export type ControlPlaneSpec = {
+type ControlPlaneSpec = {
   readonly members: MemberCount;
   /** What runs on each master: our Raft agent, or a real etcd. */
   readonly engine: "agent" | "etcd";
@@ -34,7 +34,7 @@ export type ControlPlaneSpec = {
   readonly masters: readonly MasterSpec[];
 };
 
-export type PolicySpec = {
+type PolicySpec = {
   /** A learner is promoted only when it is at most this many entries behind the leader. */
   readonly maxLearnerLagEntries: number;
   /** How many good answers in a row make a member healthy. */
@@ -42,7 +42,7 @@ export type PolicySpec = {
   readonly joinTimeoutMs: number;
 };
 
-export type ProviderSpec = { readonly type: "local" };
+type ProviderSpec = { readonly type: "local" };
 
 export type ClusterSpec = {
   readonly name: string;

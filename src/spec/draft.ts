@@ -9,7 +9,7 @@ import type { YamlValue } from "./yaml-document.ts";
 export type Draft<T> = { readonly pointer: string; readonly value: T };
 
 /** A machine that somebody asked for; the load balancer's name is given by haplan. */
-export type HostDraft = {
+type HostDraft = {
   readonly kind: "master" | "worker" | "load balancer";
   readonly name: Draft<string> | null;
   readonly address: Draft<string> | null;

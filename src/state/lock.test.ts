@@ -55,7 +55,7 @@ describe("lock", () => {
     await take();
     await expect(take()).rejects.toMatchObject({ code: "lock/held" });
     await expect(take()).rejects.toThrow(
-      new RegExp(`@${hostname()}, pid ${process.pid}[^]*Operation: apply[^]*Since: +1970`),
+      new RegExp(`@${hostname()}, pid ${process.pid}[\\s\\S]*Operation: apply[\\s\\S]*Since: +1970`),
     );
     expect(lockHolder(folder, clock)).toMatchObject({ pid: process.pid, operation: "apply" });
   });

@@ -16,7 +16,7 @@ import { makeFolderDurably } from "../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 
 export const lockLeaseMs = 30_000;
-export const lockHeartbeatMs = 10_000;
+const lockHeartbeatMs = 10_000;
 const pollMs = 200;
 
 export type LockHolder = {

@@ -10,14 +10,14 @@ import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { State } from "../plan/state.ts";
 
-export const stateVersion = 1;
+const stateVersion = 1;
 
 /** Where the state of a cluster lives, below the folder that haplan was started in. */
 export function stateFolder(root: string, clusterName: string): string {
   return join(root, ".haplan", clusterName);
 }
 
-export function stateFilePath(folder: string): string {
+function stateFilePath(folder: string): string {
   return join(folder, "state.json");
 }
 

@@ -25,7 +25,7 @@ export function attributeLines(change: ResourceChange, paint: Paint): readonly s
   return [...lines, paint.dim(`        # (${hidden} unchanged ${hidden === 1 ? "attribute" : "attributes"} hidden)`)];
 }
 
-export type ChangeSymbol = "+" | "-" | "~" | " ";
+type ChangeSymbol = "+" | "-" | "~" | " ";
 
 /** The symbol in its colour. */
 export function paintSymbol(symbol: string, paint: Paint): string {

@@ -1,0 +1,13 @@
+import { expect, test } from "vitest";
+import { normaliseFlags } from "./argv.ts";
+
+test.each([
+  ["plan -json --out f", "plan --json --out f"],
+  ["plan -out=f -detailed-exitcode", "plan --out=f --detailed-exitcode"],
+  ["-h", "-h"],
+  ["plan -", "plan -"],
+  ["quorum -5", "quorum -5"],
+  ["apply -- -json", "apply -- -json"],
+])("%s is taken as %s", (typed, meant) => {
+  expect(normaliseFlags(typed.split(" ")).join(" ")).toBe(meant);
+});

@@ -1,0 +1,336 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FakeWorld } from "../../src/apply/fake-world.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { ExitCode } from "./cli-context.ts";
+import { runHaplan } from "./run-haplan.ts";
+import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
+
+const example = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
+
+let cwd: string;
+let world: FakeWorld;
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
+  world = new FakeWorld();
+  cpSync(example, join(cwd, "three.yaml"));
+});
+afterEach(() => rmSync(cwd, { recursive: true, force: true }));
+
+type Run = { readonly code: ExitCode; readonly out: string; readonly err: string; readonly terminal: ScriptedTerminal };
+
+/** Runs one command line against the world in memory, with state and journal on disk. */
+async function haplan(line: string, answers: readonly string[] | null = null): Promise<Run> {
+  const terminal = createScriptedTerminal(answers);
+  const { provider, authority, connect } = world.ports();
+  const code = await runHaplan(line.split(" ").filter(Boolean), {
+    cwd,
+    terminal,
+    clock: systemClock,
+    rooms: {
+      createProvider: () => ({ ...provider, readUnitFile: async () => null }),
+      openAuthority: () => authority,
+      connect,
+      readWorkerReports: async () => [
+        { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
+      ],
+    },
+    version: "9.9.9",
+    stop: new AbortController().signal,
+  });
+  return { code, out: terminal.output(), err: terminal.errors(), terminal };
+}
+
+const stateFile = (): string => join(cwd, ".haplan/demo/state.json");
+
+describe("plan", () => {
+  test("shows what would be made, changes nothing, and remembers its spec", async () => {
+    const { code, out, err } = await haplan("plan three.yaml");
+    expect(code).toBe(0);
+    expect(out).toMatch(/\nPlan: \d+ to add, 0 to change, 0 to destroy\.\n/);
+    expect(out).toContain("Quorum timeline");
+    expect(err).toContain("Spec: three.yaml");
+    expect(world.acts).toBe(0);
+    expect(existsSync(stateFile())).toBe(false);
+    expect((await haplan("plan")).err).toContain("Spec: three.yaml (of the newest plan made here)");
+  });
+
+  test("tells with its exit code whether there is anything to do", async () => {
+    expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(2);
+    await haplan("apply three.yaml -auto-approve");
+    const { code, out } = await haplan("plan --detailed-exitcode");
+    expect(out).toContain("No changes. Your infrastructure matches the configuration.");
+    expect(code).toBe(0);
+  });
+
+  test("prints one JSON document in Terraform's form", async () => {
+    const { out } = await haplan("plan three.yaml -json");
+    expect(JSON.parse(out)).toMatchObject({ format_version: "1.2", applyable: true, haplan: { mode: "apply" } });
+  });
+
+  test("prefers cluster.yaml to the spec of the newest plan", async () => {
+    await haplan("plan three.yaml");
+    cpSync(example, join(cwd, "cluster.yaml"));
+    expect((await haplan("plan")).err).toContain("Spec: cluster.yaml");
+  });
+
+  test("says what to write when there is no spec to be found", async () => {
+    expect(await haplan("plan")).toMatchObject({ code: 1, err: expect.stringContaining("No spec was given") });
+  });
+});
+
+describe("apply", () => {
+  test("makes the cluster, and a second time there is nothing to do", async () => {
+    const first = await haplan("apply three.yaml -auto-approve");
+    expect(first.err).not.toContain("Error");
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(/Apply complete! Resources: \d\d added, 0 changed, 0 destroyed\./);
+    expect(first.out).toMatch(/\[ ?\d+\/\d+\] start agent m1: done after/);
+    expect(world.voters()).toHaveLength(3);
+    expect(statSync(stateFile()).mode & 0o777).toBe(0o600);
+    expect(statSync(join(cwd, ".haplan/demo")).mode & 0o777).toBe(0o700);
+    const state = readFileSync(stateFile(), "utf8");
+
+    const second = await haplan("apply three.yaml -auto-approve");
+    expect(second.code).toBe(0);
+    expect(second.out).toContain("Apply complete! Resources: 0 added, 0 changed, 0 destroyed.");
+    expect(readFileSync(stateFile(), "utf8")).toBe(state);
+  });
+
+  test.each([["apply"], ["destroy"]])("%s refuses before it plans when nobody can be asked", async (verb) => {
+    const { code, out, err } = await haplan(`${verb} three.yaml`);
+    expect(code).toBe(1);
+    expect(err).toContain(`haplan ${verb} -auto-approve`);
+    expect(out).toBe("");
+    expect(existsSync(join(cwd, ".haplan"))).toBe(false);
+  });
+
+  test.each(["no", "y", "YES", "yes please", ""])("the answer %j is not yes", async (answer) => {
+    const { code, terminal, err } = await haplan("apply three.yaml", [answer]);
+    expect(terminal.questions).toHaveLength(1);
+    expect(code).toBe(1);
+    expect(err).toContain("Apply cancelled.");
+    expect(world.acts).toBe(0);
+  });
+
+  test("the answer yes is", async () => {
+    expect(await haplan("apply three.yaml", ["yes"])).toMatchObject({ code: 0 });
+  });
+
+  test("streams events as JSON lines", async () => {
+    const { out, code } = await haplan("apply three.yaml -auto-approve -json");
+    expect(code).toBe(0);
+    const lines = out.split("\n").map((line) => JSON.parse(line) as { type: string; changes?: unknown });
+    expect(lines[0]).toMatchObject({ type: "version", ui: "1.2" });
+    const types = new Set(lines.map(({ type }) => type));
+    for (const type of ["planned_change", "change_summary", "steps", "step_start", "step_complete"]) {
+      expect(types).toContain(type);
+    }
+    expect(lines.at(-1)).toMatchObject({ type: "change_summary", changes: { operation: "apply", remove: 0 } });
+  });
+
+  test("says which step failed and how to go on, and goes on", async () => {
+    world.failing = (act) => (act === "startUnit m3" ? "the port is taken" : null);
+    const failed = await haplan("apply three.yaml -auto-approve");
+    expect(failed.code).toBe(1);
+    expect(failed.err).toContain("Step failed: start agent m3");
+    expect(failed.err).toContain("the port is taken");
+    expect(failed.err).toContain("haplan apply three.yaml");
+    world.failing = () => null;
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect(world.voters()).toHaveLength(3);
+  });
+
+  test("a preflight that fails leaves the world as it was", async () => {
+    world.failing = (act) => (act === "preflight" ? "127.0.1.1:2379 is taken" : null);
+    const { code, err } = await haplan("apply three.yaml -auto-approve");
+    expect(code).toBe(1);
+    expect(err).toContain("127.0.1.1:2379 is taken");
+    expect(world.facts.machines.size).toBe(0);
+    expect(existsSync(stateFile())).toBe(false);
+  });
+
+  test("a folder that cannot be written is named before anything is done", async () => {
+    writeFileSync(join(cwd, ".haplan"), "in the way");
+    const { code, err } = await haplan("apply three.yaml -auto-approve");
+    expect(code).toBe(1);
+    expect(err).toContain("Cannot write to");
+    expect(world.acts).toBe(0);
+  });
+});
+
+describe("saved plans", () => {
+  test("are applied without asking, once", async () => {
+    expect((await haplan("plan three.yaml -out saved.plan")).out).toContain('haplan apply "saved.plan"');
+    expect(statSync(join(cwd, "saved.plan")).mode & 0o777).toBe(0o600);
+    expect((await haplan("show saved.plan")).out).toContain("Plan:");
+    const applied = await haplan("apply saved.plan");
+    expect(applied.code).toBe(0);
+    expect(applied.terminal.questions).toEqual([]);
+    const again = await haplan("apply saved.plan");
+    expect(again.code).toBe(1);
+    expect(again.err).toContain("Saved plan is stale");
+  });
+
+  test("that are damaged are refused", async () => {
+    await haplan("plan three.yaml -out saved.plan");
+    const text = readFileSync(join(cwd, "saved.plan"), "utf8");
+    writeFileSync(join(cwd, "saved.plan"), text.replace("127.0.1.3", "127.0.1.4"));
+    expect(await haplan("apply saved.plan")).toMatchObject({ code: 1 });
+    expect(world.acts).toBe(0);
+  });
+});
+
+describe("destroy", () => {
+  test("leaves nothing of haplan's, and everything that is not", async () => {
+    await haplan("apply three.yaml -auto-approve");
+    writeFileSync(join(cwd, ".haplan", "mine.txt"), "the user's");
+    const { code, out } = await haplan("destroy three.yaml -auto-approve");
+    expect(code).toBe(0);
+    expect(out).toMatch(/Resources: 0 added, 0 changed, \d\d destroyed\./);
+    expect(world.facts.machines.size).toBe(0);
+    expect(readdirSync(join(cwd, ".haplan"))).toEqual(["mine.txt"]);
+    rmSync(join(cwd, ".haplan", "mine.txt"));
+    await haplan("apply three.yaml -auto-approve");
+    await haplan("destroy three.yaml -auto-approve");
+    expect(readdirSync(cwd)).toEqual(["three.yaml"]);
+  });
+
+  test("asks with stronger words", async () => {
+    await haplan("apply three.yaml -auto-approve");
+    const { code, out, err } = await haplan("destroy three.yaml", ["no"]);
+    expect(code).toBe(1);
+    expect(out).toContain("There is no undo.");
+    expect(err).toContain("Destroy cancelled.");
+    expect(world.voters()).toHaveLength(3);
+  });
+
+  test("has nothing to do where nothing was made", async () => {
+    expect(await haplan("destroy three.yaml -auto-approve")).toMatchObject({ code: 0 });
+    expect(readdirSync(cwd)).toEqual(["three.yaml"]);
+  });
+});
+
+describe("status and output", () => {
+  test("status has the shape that scripts rely on", async () => {
+    await haplan("apply three.yaml -auto-approve");
+    const { out, code } = await haplan("status -json");
+    expect(code).toBe(0);
+    const status = JSON.parse(out) as { members: object[]; workers: object[] };
+    expect(status).toMatchObject({
+      voters: 3,
+      quorum: 2,
+      faultTolerance: 1,
+      hasLeader: true,
+      healthyVoters: 3,
+      canLose: 1,
+    });
+    expect(Object.keys(status.members[0] ?? {})).toEqual(
+      "name id role clientUrl peerUrl pid raftTerm raftIndex dbSizeBytes healthy".split(" "),
+    );
+    expect(status.members.map((member) => (member as { role: string }).role).toSorted()).toEqual([
+      "follower",
+      "follower",
+      "leader",
+    ]);
+    expect(status).toHaveProperty("loadBalancer.endpoint", "https://127.0.1.100:2379");
+    expect(status.workers).toMatchObject([
+      { name: "w1", reporting: true },
+      { name: "w2", reporting: false },
+    ]);
+    expect((await haplan("status")).out).toContain("3 of 3 voters healthy, quorum 2; survives 1 more failure.");
+  });
+
+  test("status says so when there is no cluster", async () => {
+    const { out, code } = await haplan("status three.yaml");
+    expect(code).toBe(0);
+    expect(out).toContain('There is no cluster "demo"');
+  });
+
+  test("output prints values, and shell lines for etcdctl", async () => {
+    expect((await haplan("output three.yaml")).code).toBe(1);
+    await haplan("apply three.yaml -auto-approve");
+    expect((await haplan("output -raw endpoint")).out).toBe("https://127.0.1.100:2379");
+    expect((await haplan("output -raw endpoints")).out.split(",")).toHaveLength(3);
+    const pki = join(cwd, ".haplan/demo/pki");
+    expect((await haplan("output -raw env")).out.split("\n")).toEqual([
+      "export ETCDCTL_API=3",
+      "export ETCDCTL_ENDPOINTS='https://127.0.1.100:2379'",
+      `export ETCDCTL_CACERT='${pki}/ca.crt'`,
+      `export ETCDCTL_CERT='${pki}/admin.crt'`,
+      `export ETCDCTL_KEY='${pki}/admin.key'`,
+    ]);
+    expect(JSON.parse((await haplan("output -json")).out)).toMatchObject({
+      endpoint: { sensitive: false, type: "string", value: "https://127.0.1.100:2379" },
+    });
+    expect(await haplan("output -raw endpiont")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Did you mean "endpoint"?'),
+    });
+  });
+});
+
+describe("mistakes", () => {
+  test.each([
+    ["plna", "(Did you mean plan?)"],
+    ["plan --jsno", "(Did you mean --json?)"],
+    ["plan a b", "too many arguments"],
+    ["plan -out", "argument missing"],
+    ["quorum zero", "Write a whole number"],
+    ["quorum 0", "Write a whole number"],
+    ["quorum 5 -domains 3,3", "does not add up"],
+    ["show", "No plan was named"],
+    ["show three.yaml", "not a plan file"],
+    ["apply three.yaml -auto-approve -lock-timeout soon", "Write a number with ms, s, m or h"],
+    ["validate none.yaml", "There is no file none.yaml"],
+    ["apply none.yaml -auto-approve", "There is no file none.yaml"],
+    ["", "Usage: haplan"],
+  ])("%s: exit 1 and a word of help", async (line, help) => {
+    const { code, err } = await haplan(line);
+    expect(code).toBe(1);
+    expect(err).toContain(help);
+    expect(existsSync(join(cwd, ".haplan"))).toBe(false);
+  });
+
+  test.each([0, 1, 2, 4, 6, 8])(
+    "a spec of %i members is refused by every verb and nothing is made",
+    async (members) => {
+      const masters = /\n {4}masters:[\s\S]*?(?=\n {2}workers:)/;
+      const text = readFileSync(example, "utf8").replace("members: 3", `members: ${members}`).replace(masters, "");
+      writeFileSync(join(cwd, "bad.yaml"), text);
+      for (const line of ["validate bad.yaml", "plan bad.yaml", "apply bad.yaml -auto-approve"]) {
+        const { code, err, out } = await haplan(line);
+        expect(code).toBe(1);
+        expect(err).toMatch(/on bad.yaml:\d+:\d+, in spec.controlPlane.members[\s\S]*fault tolerance/);
+        expect(out).toBe("");
+      }
+      expect(readdirSync(cwd).sort()).toEqual(["bad.yaml", "three.yaml"]);
+    },
+  );
+
+  test("a refusal is JSON where JSON was asked for", async () => {
+    writeFileSync(join(cwd, "bad.yaml"), "kind: Cluster\n");
+    for (const line of ["validate bad.yaml -json", "plan bad.yaml -json"]) {
+      const { out, code } = await haplan(line);
+      expect(code).toBe(1);
+      expect(JSON.parse(out)).toMatchObject({ valid: false, diagnostics: [{ severity: "error" }, {}, {}] });
+    }
+    const { out } = await haplan("apply bad.yaml -auto-approve -json");
+    for (const line of out.split("\n"))
+      expect(JSON.parse(line)).toMatchObject({ type: "diagnostic", "@level": "error" });
+  });
+});
+
+describe("small verbs", () => {
+  test("version, schema, quorum and help succeed", async () => {
+    expect((await haplan("version")).out).toContain("haplan v9.9.9");
+    expect((await haplan("--version")).out).toContain("haplan v9.9.9");
+    expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");
+    expect((await haplan("quorum 6 -domains 3,3")).out).toContain("3|3        no quorum");
+    expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, faultTolerance: 2 });
+    expect(await haplan("help")).toMatchObject({ code: 0 });
+    expect((await haplan("plan -h")).out).toContain("--detailed-exitcode");
+  });
+});

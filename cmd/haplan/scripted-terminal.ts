@@ -1,0 +1,32 @@
+/** A terminal for tests: remembers what was written and answers questions from a list. */
+import { createPaint } from "./paint.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type ScriptedTerminal = Terminal & {
+  readonly output: () => string;
+  readonly errors: () => string;
+  readonly questions: readonly string[];
+};
+
+/** `answers`: null stands for nobody there to be asked. */
+export function createScriptedTerminal(answers: readonly string[] | null): ScriptedTerminal {
+  const printed: string[] = [];
+  const errors: string[] = [];
+  const questions: string[] = [];
+  const paint = createPaint(false);
+  return {
+    print: (text) => void printed.push(text),
+    printError: (text) => void errors.push(text),
+    showStatus: () => {},
+    ask: async (question) => {
+      questions.push(question);
+      return answers?.[questions.length - 1] ?? null;
+    },
+    interactive: answers !== null,
+    paint,
+    errorPaint: paint,
+    output: () => printed.join("\n"),
+    errors: () => errors.join("\n"),
+    questions,
+  };
+}
