@@ -39,7 +39,7 @@ export class GrpcServer {
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
   readonly #connectionOptions: ConnectionOptions;
-  #shuttingDown = false;
+  #state: "serving" | "draining" | "down" = "serving";
   #onEmpty: (() => void) | undefined = undefined;
 
   constructor(options: GrpcServerOptions) {
@@ -72,9 +72,13 @@ export class GrpcServer {
 
   /** Serves a socket that speaks HTTP/2. */
   accept(socket: Socket, clientCommonName?: string): void {
+    if (this.#state === "down") {
+      socket.destroy();
+      return;
+    }
     const connection = new ServerConnection(socket, this.#connectionOptions, clientCommonName);
     this.#connections.add(connection);
-    if (this.#shuttingDown) connection.drain();
+    if (this.#state === "draining") connection.drain();
   }
 
   /** Writes out every answer given so far, instead of at the end of the turn. */
@@ -84,10 +88,10 @@ export class GrpcServer {
 
   /**
    * Asks clients to go elsewhere (GOAWAY), waits for calls under way up to `graceMs`, then closes what is left.
-   * Resolves when no connection remains.
+   * Resolves when no connection remains; sockets that come later are closed.
    */
   async shutdown(graceMs: number): Promise<void> {
-    this.#shuttingDown = true;
+    this.#state = "draining";
     for (const connection of this.#connections) connection.drain();
     if (this.#connections.size > 0) {
       const timer = setTimeout(() => this.#destroyAll(), graceMs);
@@ -96,6 +100,7 @@ export class GrpcServer {
       });
       clearTimeout(timer);
     }
+    this.#state = "down";
     this.#turnEnd.run();
     this.#deadlines.clear();
   }

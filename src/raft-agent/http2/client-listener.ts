@@ -41,7 +41,7 @@ export type ClientListener = {
   readonly port: number;
   /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
   replaceTls(tls: ListenerTls): void;
-  /** Stops listening; connections live on. */
+  /** Stops listening; connections that were handed on live on, those that have said nothing yet are closed. */
   close(): Promise<void>;
 };
 
@@ -49,13 +49,16 @@ export type ClientListener = {
 export async function listenForClients(options: ClientListenerOptions): Promise<ClientListener> {
   const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
   const { onHttp2, onHttp1 } = options;
+  const undecided: Undecided = new Set();
   const dispatch = (socket: Socket, protocol: string, commonName: string | undefined): void => {
     if (protocol === "h2") onHttp2(socket, commonName);
     else if (onHttp1 === undefined) socket.destroy();
     else onHttp1(socket, commonName);
   };
   const server =
-    options.tls === undefined ? createPlain(timeoutMs, dispatch) : createTls(options.tls, timeoutMs, dispatch);
+    options.tls === undefined
+      ? createPlain(timeoutMs, undecided, dispatch)
+      : createTls(options.tls, timeoutMs, undecided, dispatch);
   await listen(server, options.host, options.port);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
@@ -63,19 +66,37 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     host: options.host,
     port,
     replaceTls: (tls) => replaceTls(server, tls),
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: async () => {
+      // The callback of `close` would wait for connections, which may outlive the port.
+      server.close();
+      for (const socket of undecided) socket.destroy();
+      await new Promise((resolve) => setImmediate(resolve));
+    },
   };
 }
 
 type Dispatch = (socket: Socket, protocol: string, commonName: string | undefined) => void;
+/** Sockets that nobody has taken yet. */
+type Undecided = Set<Socket>;
 
-function createPlain(timeoutMs: number, dispatch: Dispatch): Server {
+function createPlain(timeoutMs: number, undecided: Undecided, dispatch: Dispatch): Server {
   return createServer({ noDelay: true }, (socket) => {
-    sniffProtocol(socket, timeoutMs, (protocol) => dispatch(socket, protocol, undefined));
+    sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, undefined));
   });
 }
 
-function createTls(tls: ListenerTls, timeoutMs: number, dispatch: Dispatch): TlsServer {
+function sniff(socket: Socket, timeoutMs: number, undecided: Undecided, found: (protocol: string) => void): void {
+  const forget = (): boolean => undecided.delete(socket);
+  undecided.add(socket);
+  socket.once("close", forget);
+  sniffProtocol(socket, timeoutMs, (protocol) => {
+    socket.off("close", forget);
+    forget();
+    found(protocol);
+  });
+}
+
+function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, dispatch: Dispatch): TlsServer {
   const server = createTlsServer({
     ...contextOptions(tls),
     // Without an ALPN callback of its own Node would let clients with other protocols through as "no ALPN".
@@ -89,7 +110,7 @@ function createTls(tls: ListenerTls, timeoutMs: number, dispatch: Dispatch): Tls
   server.on("secureConnection", (socket) => {
     const commonName = verifiedCommonName(socket);
     if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
-    else sniffProtocol(socket, timeoutMs, (protocol) => dispatch(socket, protocol, commonName));
+    else sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, commonName));
   });
   // A failed handshake is the client's matter: the socket is already being torn down.
   server.on("tlsClientError", (_error, socket) => socket.destroy());

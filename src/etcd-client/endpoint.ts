@@ -1,0 +1,131 @@
+/** Endpoints as people write them, and one HTTP/2 session to each. */
+import { once } from "node:events";
+import { type ClientHttp2Session, connect, type SecureClientSessionOptions } from "node:http2";
+import { isIP } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { errorText } from "../base/haplan-error.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { GrpcError } from "./grpc-error.ts";
+
+/** PEM. `cert` and `key` come together. */
+export type ClientTls = {
+  readonly ca?: string | Buffer;
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  /** The name to look for in the server's certificate, when it is not the endpoint's host. */
+  readonly serverName?: string;
+};
+
+export type EndpointOptions = {
+  readonly tls?: ClientTls | undefined;
+  readonly connectTimeoutMs: number;
+  /** A session without traffic is pinged this often and given up when the ping is not answered; 0 switches it off. */
+  readonly keepaliveMs: number;
+};
+
+/**
+ * `host:port`, `http://host:port` or `https://host:port` as a URL.
+ * @throws RangeError that says what to write instead.
+ */
+export function endpointUrl(text: string, tls: boolean): URL {
+  const withScheme = text.includes("://") ? text : `${tls ? "https" : "http"}://${text}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || (url.pathname !== "/" && url.pathname !== ""))
+    throw new RangeError(`Endpoint "${text}" is not valid: write host:port, http://host:port or https://host:port`);
+  return url;
+}
+
+export class Endpoint {
+  readonly url: URL;
+  readonly #options: EndpointOptions;
+  #session: Promise<ClientHttp2Session> | undefined = undefined;
+
+  constructor(text: string, options: EndpointOptions) {
+    this.url = endpointUrl(text, options.tls !== undefined);
+    this.#options = options;
+  }
+
+  /**
+   * The session to this endpoint, connected.
+   * @throws GrpcError UNAVAILABLE, not processed, when there is none to be had.
+   */
+  session(): Promise<ClientHttp2Session> {
+    if (this.#session !== undefined) return this.#session;
+    const opening = this.#open();
+    this.#session = opening;
+    opening.then(
+      (session) => {
+        const forget = (): void => {
+          if (this.#session === opening) this.#session = undefined;
+        };
+        session.once("close", forget);
+        session.once("goaway", forget);
+      },
+      () => {
+        if (this.#session === opening) this.#session = undefined;
+      },
+    );
+    return opening;
+  }
+
+  /** Lets streams finish, then closes. */
+  async close(): Promise<void> {
+    const opening = this.#session;
+    this.#session = undefined;
+    const session = await opening?.catch(() => undefined);
+    if (session === undefined || session.destroyed) return;
+    session.destroy();
+    await once(session, "close");
+  }
+
+  async #open(): Promise<ClientHttp2Session> {
+    const session = connect(this.url.origin, this.#tlsOptions());
+    session.on("error", () => undefined);
+    const abort = new AbortController();
+    const { signal } = abort;
+    try {
+      await Promise.race([
+        once(session, "connect", { signal }),
+        sleep(this.#options.connectTimeoutMs, undefined, { signal, ref: false }).then(() => {
+          throw new Error(`no connection within ${this.#options.connectTimeoutMs} ms`);
+        }),
+      ]);
+    } catch (error) {
+      session.destroy();
+      const text = `connection to ${this.url.host} failed: ${errorText(error)}`;
+      throw new GrpcError(StatusCode.unavailable, text, { notProcessed: true, cause: error });
+    } finally {
+      abort.abort();
+    }
+    if (this.#options.keepaliveMs > 0) keepAlive(session, this.#options.keepaliveMs);
+    return session;
+  }
+
+  #tlsOptions(): SecureClientSessionOptions {
+    const { tls } = this.#options;
+    if (this.url.protocol === "http:") return {};
+    const name = tls?.serverName ?? this.url.hostname;
+    return {
+      ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls?.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls?.key === undefined ? {} : { key: tls.key }),
+      // Server name indication is for names, not addresses (RFC 6066 §3).
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+    };
+  }
+}
+
+function keepAlive(session: ClientHttp2Session, everyMs: number): void {
+  let answered = true;
+  const timer = setInterval(() => {
+    if (!answered) {
+      session.destroy();
+      return;
+    }
+    answered = false;
+    session.ping((error) => {
+      answered = error === null;
+    });
+  }, everyMs).unref();
+  session.once("close", () => clearInterval(timer));
+}
