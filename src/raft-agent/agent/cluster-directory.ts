@@ -1,0 +1,111 @@
+/**
+ * How a new member learns who is there: `GET /members` on the peer port, answered and asked as etcd does (JSON list,
+ * cluster id in a header). Source: etcd server/etcdserver/api/etcdhttp/peer.go, cluster_util.go.
+ */
+import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { SecureContextOptions } from "node:tls";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { Member } from "../state-machine/membership.ts";
+import type { RunningCluster } from "./member-identity.ts";
+
+const clusterIdHeader = "x-etcd-cluster-id";
+const answerBytesMax = 1024 * 1024;
+const requestTimeoutMs = 3_000;
+
+type MemberJson = {
+  readonly id: string;
+  readonly peerURLs?: readonly string[];
+  readonly isLearner?: boolean;
+  readonly name?: string;
+  readonly clientURLs?: readonly string[];
+};
+
+/** Answers `GET /members` and `GET /version` of other members. */
+export function createDirectoryHandler(directory: {
+  readonly clusterId: string;
+  readonly version: string;
+  members(): readonly Member[];
+}): RequestListener {
+  return (request, response) => {
+    const path = (request.url ?? "/").split("?")[0];
+    response.setHeader("X-Etcd-Cluster-ID", directory.clusterId);
+    response.setHeader("Content-Type", "application/json");
+    if (request.method !== "GET") response.writeHead(405).end();
+    else if (path === "/members") response.end(JSON.stringify(directory.members().map(toJson)));
+    else if (path === "/version") {
+      response.end(JSON.stringify({ etcdserver: directory.version, etcdcluster: directory.version }));
+    } else response.writeHead(404).end();
+  };
+}
+
+/**
+ * Asks the given peers in turn until one answers.
+ * @throws HaplanError `agent/no-member-answers` naming what each of them did.
+ */
+export async function askForCluster(
+  peerUrls: readonly string[],
+  tls: SecureContextOptions | null,
+): Promise<RunningCluster> {
+  const failures: string[] = [];
+  for (const peerUrl of peerUrls) {
+    try {
+      return await askMember(new URL("/members", peerUrl), tls);
+    } catch (error) {
+      failures.push(`${peerUrl}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new HaplanError(
+    "agent/no-member-answers",
+    `Cannot join: no member of --initial-cluster answered (${failures.join("; ")})`,
+  );
+}
+
+function askMember(url: URL, tls: SecureContextOptions | null): Promise<RunningCluster> {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: requestTimeoutMs, ...(tls ?? {}) };
+    const request = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);
+    request.once("timeout", () => request.destroy(new Error(`no answer within ${requestTimeoutMs} ms`)));
+    request.once("error", reject);
+    request.once("response", (response) => readCluster(response).then(resolve, reject));
+    request.end();
+  });
+}
+
+async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > answerBytesMax) throw new Error("the answer is too long");
+    pieces.push(piece);
+  }
+  const clusterId = response.headers[clusterIdHeader];
+  if (response.statusCode !== 200 || typeof clusterId !== "string")
+    throw new Error(`HTTP status ${response.statusCode}`);
+  const members = JSON.parse(Buffer.concat(pieces).toString("utf8")) as readonly MemberJson[];
+  return { clusterId: clusterId.padStart(16, "0"), members: members.map(fromJson) };
+}
+
+/** Ids are decimal in etcd's JSON. */
+function toJson(member: Member): MemberJson {
+  return {
+    id: BigInt(`0x${member.id}`).toString(),
+    peerURLs: member.peerUrls,
+    ...(member.learner ? { isLearner: true } : {}),
+    name: member.name,
+    clientURLs: member.clientUrls,
+  };
+}
+
+function fromJson(member: MemberJson): Member {
+  const id: MemberId = BigInt(member.id).toString(16).padStart(16, "0");
+  return {
+    id,
+    name: member.name ?? "",
+    peerUrls: member.peerURLs ?? [],
+    clientUrls: member.clientURLs ?? [],
+    learner: member.isLearner ?? false,
+  };
+}

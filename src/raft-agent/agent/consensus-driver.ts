@@ -1,0 +1,188 @@
+/**
+ * The run loop around the pure core: the only place that orders persist → send → apply (the order and its reasons are
+ * in raft/ready.ts). It knows neither sockets nor files: log, network, state machine and the turn of the event loop
+ * come in as ports, so that the simulator drives the very same loop.
+ */
+import { type ConfigurationEntry, decodeConfigurationEntry } from "../raft/configuration-codec.ts";
+import { type Entry, EntryKind, type LogIndex } from "../raft/entry.ts";
+import type { ConfigurationChange, ConfigurationResult, ProposalResult, RaftEvent } from "../raft/event.ts";
+import type { Message, MessageOf } from "../raft/message.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Ready, SoftState } from "../raft/ready.ts";
+import type { RaftStatus } from "../raft/status.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { Wal } from "../wal/wal.ts";
+
+export type DriverPorts = {
+  readonly raft: Raft;
+  readonly wal: Pick<Wal, "append" | "pendingSinceMs">;
+  readonly machine: Pick<StateMachine, "apply" | "applyConfiguration" | "appliedIndex">;
+  send(message: Message): void;
+  /** Streams the state machine to a follower that needs more than the log still holds; reports `snapshotSent`. */
+  sendSnapshot(request: MessageOf<"snapshotRequest">): void;
+  /** Replaces the state machine by the received snapshot at `index`, which is durable beside the log. */
+  installSnapshot(index: LogIndex): Promise<void>;
+  /** Runs once everything that arrived in this turn of the event loop has been taken in. */
+  defer(run: () => void): void;
+};
+
+export type DriverListener = {
+  /** A new leader, term or role. */
+  softState(state: SoftState): void;
+  applied(index: LogIndex, bytes: number): void;
+  readConfirmed(context: number, index: LogIndex): void;
+  readFailed(context: number): void;
+  /** The log or the state machine failed: nothing more is promised, the member must stop. */
+  failed(error: unknown): void;
+};
+
+export class ConsensusDriver {
+  readonly #ports: DriverPorts;
+  readonly #listener: DriverListener;
+  readonly #diskStallMs: number;
+  #awake = false;
+  #stopped = false;
+  #commitIndex: LogIndex;
+  /** The last append: durable means that all before it are. */
+  #written: Promise<void> = Promise.resolve();
+  /** Persisted batches are reported to the core in order, behind a snapshot that is still being installed. */
+  #installing: Promise<void> | null = null;
+
+  constructor(ports: DriverPorts, listener: DriverListener, options: { readonly diskStallMs: number }) {
+    this.#ports = ports;
+    this.#listener = listener;
+    this.#diskStallMs = options.diskStallMs;
+    this.#commitIndex = ports.raft.status().commitIndex;
+  }
+
+  step(event: RaftEvent): void {
+    if (this.#stopped) return;
+    this.#ports.raft.step(event);
+    this.#wake();
+  }
+
+  /** One tick of the clock: also where a disk that hangs is noticed. */
+  tick(): void {
+    const pendingMs = this.#ports.wal.pendingSinceMs();
+    if (pendingMs !== null && pendingMs > this.#diskStallMs) this.step({ kind: "diskStalled" });
+    this.step({ kind: "tick" });
+  }
+
+  /** The bytes now belong to the log. */
+  propose(payload: Uint8Array): ProposalResult {
+    if (this.#stopped) return { accepted: false, reason: "noLeader" };
+    const result = this.#ports.raft.propose([payload]);
+    if (result.accepted) this.#wake();
+    return result;
+  }
+
+  changeConfiguration(change: ConfigurationChange): ConfigurationResult {
+    const result = this.#ports.raft.proposeConfiguration(change);
+    this.#wake();
+    return result;
+  }
+
+  requestRead(context: number): void {
+    if (this.#stopped) return;
+    this.#ports.raft.requestRead(context);
+    this.#wake();
+  }
+
+  /** The last commit index that the core told; cheap, unlike `status`. */
+  get commitIndex(): LogIndex {
+    return this.#commitIndex;
+  }
+
+  status(): RaftStatus {
+    return this.#ports.raft.status();
+  }
+
+  /** Takes in and gives out nothing any more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #wake(): void {
+    if (this.#awake) return;
+    this.#awake = true;
+    this.#ports.defer(() => {
+      this.#awake = false;
+      this.#drain();
+    });
+  }
+
+  #drain(): void {
+    if (this.#stopped) return;
+    try {
+      for (let ready = this.#ports.raft.takeReady(); ready !== null; ready = this.#ports.raft.takeReady()) {
+        this.#carryOut(ready);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #carryOut(ready: Ready): void {
+    if (ready.hardState !== null) this.#commitIndex = ready.hardState.commitIndex;
+    if (ready.softState !== null) this.#listener.softState(ready.softState);
+    for (const message of ready.messages) this.#send(message);
+    if (ready.persistTicket !== null) this.#persist(ready, ready.persistTicket);
+    if (ready.committed.length > 0) this.#apply(ready.committed);
+    for (const { context, index } of ready.reads) this.#listener.readConfirmed(context, index);
+    for (const context of ready.failedReads) this.#listener.readFailed(context);
+  }
+
+  #send(message: Message): void {
+    if (message.kind === "snapshotRequest") this.#ports.sendSnapshot(message);
+    else this.#ports.send(message);
+  }
+
+  #persist(ready: Ready, ticket: number): void {
+    const { entries, hardState, installSnapshot, messagesAfterPersist } = ready;
+    // Without anything to write the ticket only waits for what is being written already.
+    const isEmpty = entries.length === 0 && hardState === null && installSnapshot === null;
+    let durable = isEmpty ? this.#written : this.#ports.wal.append({ entries, hardState, snapshot: installSnapshot });
+    this.#written = durable;
+    if (installSnapshot !== null) {
+      durable = durable.then(() => this.#ports.installSnapshot(installSnapshot.index));
+      this.#installing = durable;
+    } else if (this.#installing !== null) {
+      const installed = this.#installing;
+      durable = durable.then(() => installed);
+    }
+    durable.then(
+      () => this.#persisted(ticket, messagesAfterPersist),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #persisted(ticket: number, messages: readonly Message[]): void {
+    if (this.#stopped) return;
+    for (const message of messages) this.#send(message);
+    this.#ports.raft.step({ kind: "persisted", ticket });
+    this.#drain();
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const { machine, raft } = this.#ports;
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entry.data.length;
+      if (entry.kind === EntryKind.normal) machine.apply(entry.index, entry.term, entry.data);
+      else this.#applyConfiguration(entry, decodeConfigurationEntry(entry.data));
+    }
+    const last = entries[entries.length - 1]!.index;
+    raft.step({ kind: "applied", index: last });
+    this.#listener.applied(last, bytes);
+  }
+
+  #applyConfiguration(entry: Entry, { configuration, context }: ConfigurationEntry): void {
+    this.#ports.machine.applyConfiguration(entry.index, entry.term, configuration, context);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#listener.failed(error);
+  }
+}

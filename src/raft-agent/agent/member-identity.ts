@@ -1,0 +1,84 @@
+/**
+ * Who this member is. The ids are computed once, from the initial cluster or by asking the members that are there,
+ * and from then on stand in the log's metadata: a restarted member is who it was, whatever its flags say.
+ */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { computeClusterId, computeMemberId } from "../state-machine/member-id.ts";
+import type { Member } from "../state-machine/membership.ts";
+
+export type MemberIdentity = {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  /** Took part in founding the cluster, rather than joining it later. */
+  readonly founder: boolean;
+};
+
+/** For the log's metadata. */
+export function encodeIdentity(identity: MemberIdentity): Uint8Array {
+  return Buffer.from(JSON.stringify(identity));
+}
+
+/** @throws HaplanError `agent/identity` when the log was not written by an agent. */
+export function decodeIdentity(metadata: Uint8Array): MemberIdentity {
+  try {
+    const { memberId, clusterId, founder } = JSON.parse(Buffer.from(metadata).toString("utf8")) as MemberIdentity;
+    if (/^[0-9a-f]{16}$/.test(memberId) && /^[0-9a-f]{16}$/.test(clusterId)) return { memberId, clusterId, founder };
+  } catch {
+    // Falls through to the refusal: whatever it is, it is not ours.
+  }
+  throw new HaplanError("agent/identity", "Cannot use the log: its metadata does not name a member and a cluster");
+}
+
+export type Founding = {
+  readonly identity: MemberIdentity;
+  /** Every founding member, the same list on each of them. */
+  readonly members: readonly Member[];
+};
+
+/** What each founder works out by itself from the same --initial-cluster and --initial-cluster-token. */
+export function foundCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "initialClusterToken">): Founding {
+  const members = config.initialCluster.map(({ name, peerUrls }) => ({
+    id: computeMemberId(peerUrls, config.initialClusterToken),
+    name,
+    peerUrls,
+    clientUrls: [],
+    learner: false,
+  }));
+  const self = members.find(({ name }) => name === config.name)!;
+  const clusterId = computeClusterId(members.map(({ id }) => id));
+  return {
+    identity: { memberId: self.id, clusterId, founder: true },
+    // Names come through the log once a member has started, as in etcd.
+    members: members.map((member) => ({ ...member, name: "" })),
+  };
+}
+
+/** The cluster as its present members describe it. */
+export type RunningCluster = { readonly clusterId: string; readonly members: readonly Member[] };
+
+/**
+ * Finds this member, by its peer URLs, among those that the cluster knows: it has to have been added first.
+ * @throws HaplanError `agent/not-added`
+ */
+export function joinCluster(
+  config: Pick<AgentConfig, "name" | "advertisePeerUrls">,
+  cluster: RunningCluster,
+): MemberIdentity {
+  const own = [...config.advertisePeerUrls].sort().join();
+  const self = cluster.members.find(({ peerUrls }) => [...peerUrls].sort().join() === own);
+  if (self === undefined) {
+    throw new HaplanError(
+      "agent/not-added",
+      `Cannot join cluster ${cluster.clusterId}: it has no member with the peer URLs ${own}; add the member first`,
+    );
+  }
+  if (self.name !== "" && self.name !== config.name) {
+    throw new HaplanError(
+      "agent/not-added",
+      `Cannot join cluster ${cluster.clusterId}: the member at ${own} has started before as "${self.name}"; remove it and add a new one`,
+    );
+  }
+  return { memberId: self.id, clusterId: cluster.clusterId, founder: false };
+}

@@ -1,0 +1,43 @@
+/**
+ * Certificates from files, read again whenever they change, so that a renewed certificate or a second authority takes
+ * effect for new connections without a restart (etcd re-reads certificates but not authorities).
+ */
+import { readFileSync, statSync } from "node:fs";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { TlsFiles } from "../config/agent-config.ts";
+
+export type TlsMaterial = {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer | null;
+};
+
+/** @throws HaplanError `agent/certificate` naming the file that cannot be read. */
+export function readTlsMaterial(files: TlsFiles): TlsMaterial {
+  const { certFile, keyFile, trustedCaFile } = files;
+  return {
+    cert: readPem(certFile),
+    key: readPem(keyFile),
+    ca: trustedCaFile === null ? null : readPem(trustedCaFile),
+  };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new HaplanError("agent/certificate", `Cannot read the certificate file "${path}": ${errorText(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** A cheap fingerprint of the files as they are now: changes when one of them is written or replaced. */
+export function tlsFilesVersion({ certFile, keyFile, trustedCaFile }: TlsFiles): string {
+  return [certFile, keyFile, trustedCaFile]
+    .map((path) => {
+      const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
+      return stat === undefined ? "-" : `${stat.ino}.${stat.mtimeMs}.${stat.size}`;
+    })
+    .join(" ");
+}
