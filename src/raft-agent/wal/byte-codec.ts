@@ -29,6 +29,13 @@ export function getUint64(bytes: Uint8Array, at: number): number {
   return getUint32(bytes, at + 4) * twoTo32 + getUint32(bytes, at);
 }
 
+/** A copy of its own of `bytes[start, end)`. (`slice` of a Buffer is a view, unlike that of other typed arrays.) */
+export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
+}
+
 /** A buffer that grows; `bytes` may move with every write, so take it only when done. */
 export class ByteWriter {
   bytes: Uint8Array;

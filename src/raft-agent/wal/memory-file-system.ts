@@ -88,8 +88,8 @@ export class MemoryFileSystem implements FileSystem {
   /** Puts a file there, durably, in place of any other. */
   put(path: string, bytes: Uint8Array): void {
     const inode = newInode();
-    inode.seen = bytes.slice();
-    inode.durable = bytes.slice();
+    inode.seen = Uint8Array.from(bytes);
+    inode.durable = Uint8Array.from(bytes);
     inode.seenSize = inode.durableSize = bytes.length;
     this.seen.set(path, inode);
     this.durable.set(path, inode);

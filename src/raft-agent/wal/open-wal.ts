@@ -1,8 +1,10 @@
 /** Opens a log: takes its folder, recovers what it holds, repairs a torn tail, and gets it ready to be written. */
+
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
+import { copyBytes } from "./byte-codec.ts";
 import { damageError } from "./damage.ts";
 import type { FileSystem, FolderLock } from "./file-system.ts";
 import { LogShape } from "./log-shape.ts";
@@ -58,7 +60,7 @@ export async function openWal(options: OpenWalOptions): Promise<{ wal: Wal; reco
     await removeUnfinished(fileSystem, folder);
     const replay = new Replay();
     const scan = await scanLog(fileSystem, folder, (batch) => {
-      const highest = replay.apply(batch.payload.slice());
+      const highest = replay.apply(copyBytes(batch.payload));
       batch.segment.highestIndex = Math.max(batch.segment.highestIndex, highest);
     });
     if (scan.segments.length === 0) return await createLog(options, lock);
@@ -88,7 +90,7 @@ async function createLog(options: OpenWalOptions, lock: FolderLock): Promise<{ w
   const leftovers = (await options.fileSystem.list(options.folder)).filter((name) => name.endsWith(".spare"));
   if (leftovers.length > 0)
     throw damageError(leftovers[0]!, 0, "a segment of an older log, whose other files are missing");
-  const settings = settingsOf(options, drawLogId(options.random), options.metadata.slice());
+  const settings = settingsOf(options, drawLogId(options.random), copyBytes(options.metadata));
   const first = await makeSegment(settings, 1, Math.min(settings.segmentBytes, firstSegmentBytesMax));
   const empty = { hardState: null, snapshot: null, entries: [] };
   const wal = startWal(options, lock, settings, { closed: [], active: first, ready: [] }, empty, {

@@ -1,5 +1,7 @@
 /** Reads a log from its first byte to its last and checks every one of them; changes nothing. */
+
 import type { LogIndex } from "../raft/entry.ts";
+import { copyBytes } from "./byte-codec.ts";
 import { damageError, explainDamage, isZero } from "./damage.ts";
 import type { FileSystem } from "./file-system.ts";
 import {
@@ -143,7 +145,7 @@ class Scanner {
     for (const part of this.group) this.visit(part);
     this.group = [];
     this.complete = this.read;
-    this.lastBatch = { segment, offset, bytes: bytes.slice(offset, segment.end) };
+    this.lastBatch = { segment, offset, bytes: bytes.subarray(offset, segment.end) };
   }
 
   private checkRest(segment: ScannedSegment, bytes: Uint8Array): void {
@@ -171,7 +173,7 @@ class Scanner {
     return {
       segments: this.segments,
       torn: [...unfinished, ...this.torn],
-      lastBatch: this.lastBatch,
+      lastBatch: this.lastBatch && { ...this.lastBatch, bytes: copyBytes(this.lastBatch.bytes) },
       lastSequence: this.complete.sequence,
       lastCrc: this.complete.crc,
     };

@@ -1,5 +1,5 @@
 /** The header of a segment file and the frame around a batch, byte for byte as drawn in README.md. */
-import { ByteReader, ByteWriter, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
+import { ByteReader, ByteWriter, copyBytes, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
 import { crc32c } from "./crc32c.ts";
 
 export const formatVersion = 1;
@@ -55,7 +55,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { readon
   const low = reader.uint32();
   const logId = { low, high: reader.uint32() };
   const segmentBytes = reader.uint64();
-  return { number, logId, segmentBytes, metadata: reader.raw(reader.uint32()).slice() };
+  return { number, logId, segmentBytes, metadata: copyBytes(reader.raw(reader.uint32())) };
 }
 
 export const batchHeaderBytes = 40;

@@ -1,0 +1,118 @@
+/** Calls a peer and greets it: from a URL to a socket on which both sides know who they are talking to. */
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { MemberId } from "../raft/entry.ts";
+import {
+  decodeReply,
+  encodeHello,
+  explainRefusal,
+  HandshakeStatus,
+  type Purpose,
+  protocolVersion,
+  type Reply,
+  replyBytes,
+} from "./handshake.ts";
+import type { PeerTls, TransportContext } from "./transport-types.ts";
+
+export type Dialed = {
+  /** Paused, without listeners. */
+  readonly socket: Socket;
+  /** Bytes that came right behind the greeting. */
+  readonly rest: Uint8Array;
+};
+
+/**
+ * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side does not want it.
+ */
+export async function dialPeer(
+  context: TransportContext,
+  peer: MemberId,
+  url: string,
+  purpose: Purpose,
+): Promise<Dialed> {
+  const { self, clusterId, advertisedUrls, tls } = context.options;
+  const { socket, readyEvent } = openSocket(peer, url, tls);
+  try {
+    const { reply, rest } = await withTimeout(socket, context.limits.handshakeTimeoutMs, async () => {
+      await once(socket, readyEvent);
+      socket.write(encodeHello({ purpose, clusterId, from: self, to: peer, urls: advertisedUrls }));
+      return readReply(socket);
+    });
+    if (reply.status !== HandshakeStatus.accepted) {
+      const reason = explainRefusal(reply.status, { version: protocolVersion, clusterId, from: self, to: peer }, reply);
+      throw new HaplanError("transport/refused", `Cannot connect to member ${peer} at ${url}: ${reason}`);
+    }
+    socket.removeAllListeners("error");
+    return { socket, rest };
+  } catch (error) {
+    socket.on("error", () => {}); // It is being given up: whatever else happens to it does not matter.
+    socket.destroy();
+    if (error instanceof HaplanError && error.code === "transport/refused") throw error;
+    throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer} at ${url}: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function openSocket(peer: MemberId, url: string, tls: PeerTls | undefined): { socket: Socket; readyEvent: string } {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  if (parsed === null || !["http:", "https:"].includes(parsed.protocol) || parsed.port === "") {
+    throw new HaplanError(
+      "transport/unreachable",
+      `Cannot connect to member ${peer}: "${url}" is no peer URL; write http://HOST:PORT or https://HOST:PORT`,
+    );
+  }
+  const host = parsed.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(parsed.port);
+  if (parsed.protocol === "http:") return { socket: connectTcp({ host, port }), readyEvent: "connect" };
+  if (tls === undefined) {
+    throw new HaplanError(
+      "transport/unreachable",
+      `Cannot connect to member ${peer}: "${url}" wants TLS, and this member has no peer certificate`,
+    );
+  }
+  return { socket: connectTls({ ...tls.material(), host, port }), readyEvent: "secureConnect" };
+}
+
+async function withTimeout<Result>(socket: Socket, timeoutMs: number, work: () => Promise<Result>): Promise<Result> {
+  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function once(socket: Socket, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, resolve);
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("the connection was closed")));
+  });
+}
+
+function readReply(socket: Socket): Promise<{ reply: Reply; rest: Uint8Array }> {
+  return new Promise((resolve, reject) => {
+    let received: Buffer = Buffer.alloc(0);
+    const finish = (settle: () => void): void => {
+      socket.removeAllListeners("data").removeAllListeners("close").removeAllListeners("end");
+      socket.pause();
+      settle();
+    };
+    socket.on("data", (bytes: Buffer) => {
+      received = Buffer.concat([received, bytes]);
+      try {
+        const reply = decodeReply(received);
+        if (reply !== null) finish(() => resolve({ reply, rest: received.subarray(replyBytes) }));
+      } catch (error) {
+        finish(() => reject(error));
+      }
+    });
+    const onEnd = (): void =>
+      finish(() => reject(new Error("the connection was closed before the greeting was answered")));
+    socket.on("end", onEnd);
+    socket.on("close", onEnd);
+    socket.on("error", (error) => finish(() => reject(error)));
+  });
+}

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { get } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createRandom } from "../../base/random.ts";
+import { openAuthority } from "../../pki/authority.ts";
+import type { Message } from "../raft/message.ts";
+import { PeerTransport } from "./peer-transport.ts";
+import type { PeerTls, TlsMaterial } from "./transport-types.ts";
+
+const host = "127.77.12.2";
+const [a, b] = ["00000000000000aa", "00000000000000bb"];
+
+let folder: string;
+const material: Record<string, TlsMaterial> = {};
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "haplan-peer-tls-"));
+  for (const authorityName of ["ours", "other"]) {
+    const authority = openAuthority({ folder: join(folder, authorityName) });
+    await authority.createAuthority(authorityName);
+    for (const name of ["m1", "m2", "renewed"]) {
+      await authority.issue({ name, profile: "member", commonName: name, subjectAltNames: [host] });
+      const { caPem, certificatePem, keyPem } = await authority.material(name);
+      material[`${authorityName}/${name}`] = { ca: caPem, cert: certificatePem, key: keyPem };
+    }
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const open: PeerTransport[] = [];
+afterEach(() => Promise.all(open.splice(0).map((transport) => transport.close())));
+
+type Member = { transport: PeerTransport; url: string; port: number; messages: Message[]; logs: string[] };
+
+async function start(
+  self: string,
+  tls: Partial<PeerTls> & Pick<PeerTls, "material">,
+  options: object = {},
+): Promise<Member> {
+  const [messages, logs]: [Message[], string[]] = [[], []];
+  const transport = new PeerTransport({
+    self,
+    clusterId: "c1c1c1c1c1c1c1c1",
+    advertisedUrls: [],
+    random: createRandom(1),
+    tls: { requireClientCertificate: true, ...tls },
+    handlers: { onMessage: (message) => messages.push(message), onLog: (_, text) => logs.push(text) },
+    ...options,
+  });
+  open.push(transport);
+  const { port } = await transport.listen({ host, port: 0 });
+  return { transport, port, url: `https://${host}:${port}`, messages, logs };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+const vote: Message = { from: a, to: b, term: 1, kind: "voteResponse", preVote: false, granted: true };
+
+test("members with certificates of one authority talk to each other", async () => {
+  const one = await start(a, { material: () => material["ours/m1"]! });
+  const two = await start(b, { material: () => material["ours/m2"]! });
+  one.transport.setPeer(b, [two.url]);
+  await until(() => one.logs.some((text) => text.startsWith("connected")));
+  one.transport.send(vote);
+  await until(() => two.messages.length === 1);
+  expect(two.messages).toEqual([vote]);
+});
+
+test.each([
+  ["of another authority", "other/m1", {}],
+  ["with another common name than allowed", "ours/m1", { allowedCommonName: "m9" }],
+])("a caller %s is turned away", async (_, name, tls) => {
+  // The caller trusts the server, so that it is the server's decision that is tested.
+  const caller = { ...material[name]!, ca: material["ours/m2"]!.ca };
+  const two = await start(b, { material: () => material["ours/m2"]!, ...tls });
+  const one = await start(a, { material: () => caller });
+  one.transport.setPeer(b, [two.url]);
+  await until(() => two.logs.some((text) => text.startsWith("refused a connection from")));
+  expect(one.transport.isConnected(b)).toBe(false);
+});
+
+test("a caller without TLS is turned away", async () => {
+  const two = await start(b, { material: () => material["ours/m2"]! });
+  const one = await start(a, { material: () => material["ours/m1"]! });
+  one.transport.setPeer(b, [two.url.replace("https", "http")]);
+  await until(() => two.logs.length > 0 && one.logs.length > 0);
+  expect(one.transport.isConnected(b)).toBe(false);
+});
+
+test("renewed certificates are used for new connections, and HTTPS on the peer port reaches the HTTP server", async () => {
+  let current = material["ours/m2"]!;
+  const httpServer = createHttpServer((_, response) => response.end("members"));
+  const two = await start(b, { material: () => current, requireClientCertificate: false }, { httpServer });
+  const ask = (): Promise<{ name: string; body: string }> =>
+    new Promise((resolve, reject) => {
+      get({ host, port: two.port, ca: current.ca, agent: false }, (response) => {
+        const { socket } = response as unknown as { socket: { getPeerCertificate(): { subject: { CN: string } } } };
+        const name = socket.getPeerCertificate().subject.CN;
+        response.setEncoding("utf8").on("data", (body: string) => resolve({ name, body }));
+      }).on("error", reject);
+    });
+  expect(await ask()).toEqual({ name: "m2", body: "members" });
+  current = material["ours/renewed"]!;
+  expect(await ask()).toEqual({ name: "renewed", body: "members" });
+});

@@ -1,0 +1,389 @@
+import { createServer as createHttpServer, get } from "node:http";
+import { connect, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { createRandom } from "../../base/random.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { Message } from "../raft/message.ts";
+import { encodeHello, Purpose } from "./handshake.ts";
+import { PeerTransport } from "./peer-transport.ts";
+import type { TransportHandlers, TransportOptions } from "./transport-types.ts";
+
+const host = "127.77.12.1";
+const clusterId = "c1c1c1c1c1c1c1c1";
+const [a, b, c] = ["00000000000000aa", "00000000000000bb", "00000000000000cc"];
+
+type Member = {
+  transport: PeerTransport;
+  url: string;
+  port: number;
+  messages: Message[];
+  events: string[];
+  logs: string[];
+};
+
+const open: PeerTransport[] = [];
+const sockets: Socket[] = [];
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(open.splice(0).map((transport) => transport.close()));
+});
+
+async function start(
+  self: string,
+  options: Partial<Omit<TransportOptions, "handlers">> & { handlers?: Partial<TransportHandlers>; port?: number } = {},
+): Promise<Member> {
+  const [messages, events, logs]: [Message[], string[], string[]] = [[], [], []];
+  const transport = new PeerTransport({
+    self,
+    clusterId,
+    advertisedUrls: [],
+    random: createRandom(1),
+    ...options,
+    handlers: {
+      onMessage: (message) => messages.push(message),
+      onPeerConnected: (peer) => events.push(`+${peer.slice(-2)}`),
+      onPeerDisconnected: (peer) => events.push(`-${peer.slice(-2)}`),
+      onLog: (_, text) => logs.push(text),
+      ...options.handlers,
+    },
+  });
+  open.push(transport);
+  const { port } = await transport.listen({ host, port: options.port ?? 0 });
+  const scheme = options.tls === undefined ? "http" : "https";
+  return { transport, port, url: `${scheme}://${host}:${port}`, messages, events, logs };
+}
+
+async function pair(
+  left: Parameters<typeof start>[1] = {},
+  right: Parameters<typeof start>[1] = {},
+): Promise<[Member, Member]> {
+  const [one, two] = await Promise.all([start(a, left), start(b, right)]);
+  one.transport.setPeer(b, [two.url]);
+  two.transport.setPeer(a, [one.url]);
+  await until(() => bytesFlow(one, b) && bytesFlow(two, a));
+  return [one, two];
+}
+
+/** Both directions stand: the connection that a member made has sent a ping. */
+function bytesFlow(member: Member, peer: string): boolean {
+  return member.logs.some((text) => text.startsWith(`connected to member ${peer}`));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+function heartbeat(from: string, to: string, readRound: number): Message {
+  return { from, to, term: 1, kind: "heartbeatRequest", commitIndex: 0, readRound };
+}
+
+/** Sends bytes as a stranger and resolves with what came back when the connection is closed. */
+function sendRaw(port: number, bytes: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const received: Buffer[] = [];
+    const socket = connect({ host, port }, () => socket.write(bytes));
+    sockets.push(socket);
+    socket.on("data", (data) => received.push(data));
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(Buffer.concat(received)));
+  });
+}
+
+describe("the peer transport", () => {
+  test("messages arrive complete and in order, in both directions, large ones too", async () => {
+    const [one, two] = await pair();
+    const data = Buffer.alloc(300_000, "d");
+    for (let round = 0; round < 2000; round++) one.transport.send(heartbeat(a, b, round));
+    one.transport.send({
+      ...{ from: a, to: b, term: 2, kind: "appendRequest", previousIndex: 0, previousTerm: 0, commitIndex: 0 },
+      entries: [1, 2, 3].map((index) => ({ index, term: 2, kind: 0 as const, data })),
+    });
+    two.transport.send({ from: b, to: a, term: 2, kind: "voteResponse", preVote: true, granted: false });
+    await until(() => two.messages.length === 2001 && one.messages.length === 1);
+    expect(two.messages.slice(0, 2000)).toEqual(Array.from({ length: 2000 }, (_, round) => heartbeat(a, b, round)));
+    const last = two.messages[2000]!;
+    expect(last.kind === "appendRequest" && last.entries.map(({ index, data: { length } }) => [index, length])).toEqual(
+      [
+        [1, 300_000],
+        [2, 300_000],
+        [3, 300_000],
+      ],
+    );
+    expect(one.messages[0]).toEqual({ from: b, to: a, term: 2, kind: "voteResponse", preVote: true, granted: false });
+    expect(one.transport.statisticsFor(b).sentBytes).toBeGreaterThan(900_000);
+    expect(two.transport.statisticsFor(a).receivedBytes).toBeGreaterThan(900_000);
+  });
+
+  test("a peer that goes away is reported once, and called again until it is back", async () => {
+    const [one, two] = await pair();
+    await two.transport.close();
+    await until(() => one.events.length === 2);
+    expect(one.events).toEqual(["+bb", "-bb"]);
+    one.transport.send(heartbeat(a, b, 1));
+    expect(one.transport.statisticsFor(b).sentFailures).toBe(1);
+    const again = await start(b, { port: two.port });
+    await until(() => one.transport.isConnected(b));
+    one.transport.send(heartbeat(a, b, 2));
+    await until(() => again.messages.length === 1);
+    expect(again.messages[0]).toEqual(heartbeat(a, b, 2));
+  });
+
+  test("a member that is not known yet is answered where it says it can be reached", async () => {
+    const two = await start(b);
+    const advertisedUrls: string[] = [];
+    const stranger = await start(c, { advertisedUrls });
+    advertisedUrls.push(stranger.url);
+    stranger.transport.setPeer(b, [two.url]);
+    await until(() => bytesFlow(two, c));
+    two.transport.send(heartbeat(b, c, 1));
+    await until(() => stranger.messages.length === 1);
+  });
+
+  test.each([
+    ["of another cluster", { clusterId: "c2c2c2c2c2c2c2c2" }, b, "cluster ID mismatch"],
+    ["of the wrong member", {}, c, "wrong member"],
+  ])("a call %s is refused, and both sides say why", async (_, options, wanted, reason) => {
+    const one = await start(a, options);
+    const two = await start(b);
+    one.transport.setPeer(wanted, [two.url]);
+    await until(() => one.logs.length > 0 && two.logs.length > 0);
+    expect(one.logs[0]).toContain(reason);
+    expect(two.logs[0]).toContain(reason);
+    expect(one.events).toEqual([]);
+  });
+
+  test("a call in another version of the protocol is refused", async () => {
+    const two = await start(b);
+    const hello = Buffer.from(encodeHello({ purpose: Purpose.messages, clusterId, from: a, to: b, urls: [] }));
+    hello[8] = 99;
+    const reply = await sendRaw(two.port, hello);
+    expect(reply[10]).toBe(1);
+    expect(two.logs[0]).toContain(`member ${a} speaks version 99, member ${b} version 1`);
+  });
+
+  test("a removed peer is disconnected and refused", async () => {
+    const [one, two] = await pair();
+    one.transport.removePeer(b);
+    await until(() => one.events.includes("-bb") && two.events.includes("-aa"));
+    await until(() => two.logs.some((text) => text.includes(`member ${b} has been removed from the cluster`)));
+    one.transport.setPeer(b, [two.url]);
+    await until(() => one.transport.isConnected(b));
+  });
+
+  test("a peer that falls silent without closing is given up", async () => {
+    const limits = { pingIntervalMs: 10, deadAfterMs: 60 };
+    const two = await start(b, { limits });
+    const socket = connect({ host, port: two.port }, () =>
+      socket.write(encodeHello({ purpose: Purpose.messages, clusterId, from: a, to: b, urls: [] })),
+    );
+    sockets.push(socket);
+    await until(() => two.events.length === 2);
+    expect(two.events).toEqual(["+aa", "-aa"]);
+    expect(two.logs.at(-1)).toContain("nothing arrived for");
+  });
+
+  test("pings measure the round trip", async () => {
+    const times: number[] = [];
+    await pair({
+      handlers: { onRoundTrip: (peer, ms) => times.push(peer === b ? ms : Number.NaN) },
+      limits: { pingIntervalMs: 5 },
+    });
+    await until(() => times.length >= 3);
+    expect(times.every((ms) => ms >= 0 && ms < 10_000)).toBe(true);
+  });
+
+  test("messages beyond the queue's bound are dropped and counted", async () => {
+    const [one] = await pair({ limits: { queueBytesMax: 10_000 } });
+    const data = Buffer.alloc(4_000);
+    for (let index = 1; index <= 10; index++) {
+      const entries = [{ index, term: 1, kind: 0 as const, data }];
+      one.transport.send({
+        from: a,
+        to: b,
+        term: 1,
+        kind: "appendRequest",
+        previousIndex: index - 1,
+        previousTerm: 1,
+        commitIndex: 0,
+        entries,
+      });
+    }
+    expect(one.transport.statisticsFor(b).sentFailures).toBe(7);
+  });
+
+  test("a bug in a message handler is not mistaken for a bad connection", async () => {
+    const listeners = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    const caught = new Promise<unknown>((resolve) => process.once("uncaughtException", resolve));
+    const onMessage = (): void => {
+      throw new TypeError("a bug");
+    };
+    try {
+      const [one] = await pair({}, { handlers: { onMessage } });
+      one.transport.send(heartbeat(a, b, 1));
+      expect(String(await caught)).toBe("TypeError: a bug");
+    } finally {
+      for (const listener of listeners) process.on("uncaughtException", listener);
+    }
+  });
+});
+
+describe("requests", () => {
+  test("a request is answered by the peer's handler, and its error comes back with code and text", async () => {
+    const onRequest = async (peer: string, kind: number, body: Uint8Array): Promise<Uint8Array> => {
+      if (kind === 7) throw new HaplanError("lease/not-found", "Cannot keep lease 7 alive: it does not exist");
+      return Buffer.from(`${peer} ${kind} ${Buffer.from(body)}`);
+    };
+    const [one] = await pair({}, { handlers: { onRequest } });
+    const answers = await Promise.all(
+      [1, 2, 3].map((kind) => one.transport.request(b, kind, Buffer.from("hi"), 5_000)),
+    );
+    expect(answers.map((answer) => Buffer.from(answer).toString())).toEqual([`${a} 1 hi`, `${a} 2 hi`, `${a} 3 hi`]);
+    await expect(one.transport.request(b, 7, Buffer.from(""), 5_000)).rejects.toMatchObject({
+      code: "lease/not-found",
+      message: "Cannot keep lease 7 alive: it does not exist",
+    });
+  });
+
+  test("a request fails at once when the connection breaks off, and after its time when nobody answers", async () => {
+    let asked = 0;
+    const onRequest = (): Promise<Uint8Array> => {
+      asked++;
+      return new Promise(() => {});
+    };
+    const [one, two] = await pair({}, { handlers: { onRequest } });
+    await expect(one.transport.request(b, 1, Buffer.from(""), 20)).rejects.toMatchObject({ code: "transport/timeout" });
+    const waiting = one.transport.request(b, 1, Buffer.from(""), 60_000);
+    await until(() => asked === 2);
+    await Promise.all([
+      two.transport.close(),
+      expect(waiting).rejects.toMatchObject({ code: "transport/unavailable" }),
+    ]);
+    await expect(one.transport.request(b, 1, Buffer.from(""), 60_000)).rejects.toMatchObject({
+      code: "transport/unavailable",
+    });
+    await expect(one.transport.request(c, 1, Buffer.from(""), 60_000)).rejects.toMatchObject({
+      code: "transport/unavailable",
+    });
+  });
+});
+
+describe("snapshots", () => {
+  const metadata: SnapshotMetadata = {
+    index: 10,
+    term: 2,
+    configuration: { voters: [a, b], votersOutgoing: [], learners: [c] },
+  };
+
+  async function* chunksOf(count: number, size: number, failAt = -1): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < count; at++) {
+      if (at === failAt) throw new Error("the source broke");
+      yield Buffer.alloc(size, at);
+    }
+  }
+
+  test("a snapshot arrives whole, and the sender hears of it when it is durable", async () => {
+    let durable = false;
+    const received: unknown[] = [];
+    const onSnapshot = async (
+      peer: string,
+      got: SnapshotMetadata,
+      chunks: AsyncIterable<Uint8Array>,
+    ): Promise<void> => {
+      let sum = 0;
+      for await (const chunk of chunks) {
+        for (let at = 0; at < chunk.length; at += 1000) sum += chunk[at]!;
+        if (sum % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      received.push(peer, got, sum);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      durable = true;
+    };
+    const [one] = await pair({}, { handlers: { onSnapshot } });
+    await one.transport.sendSnapshot(b, metadata, chunksOf(20, 500_000));
+    expect(durable).toBe(true);
+    // Chunks of 500,000 are cut at 262,144: samples at each multiple of 1,000 from the start of each part.
+    expect(received).toEqual([
+      a,
+      metadata,
+      Array.from({ length: 20 }, (_, at) => at * (263 + 238)).reduce((sum, each) => sum + each),
+    ]);
+  });
+
+  test("a receiver that fails tells the sender why", async () => {
+    const onSnapshot = async (): Promise<void> => {
+      throw new HaplanError("snapshot/no-space", "Cannot store the snapshot: the disk is full");
+    };
+    const [one] = await pair({}, { handlers: { onSnapshot } });
+    await expect(one.transport.sendSnapshot(b, metadata, chunksOf(50, 200_000))).rejects.toMatchObject({
+      code: "snapshot/no-space",
+    });
+  });
+
+  test("a source that breaks fails on both sides", async () => {
+    let seen: unknown = null;
+    const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+      try {
+        for await (const _chunk of chunks);
+      } catch (error) {
+        seen = error;
+        throw error;
+      }
+    };
+    const [one] = await pair({}, { handlers: { onSnapshot } });
+    await expect(one.transport.sendSnapshot(b, metadata, chunksOf(50, 200_000, 20))).rejects.toThrow(
+      "the source broke",
+    );
+    await until(() => seen !== null);
+    expect(seen).toMatchObject({ code: "transport/snapshot-failed" });
+  });
+
+  test("a receiver that goes away fails the sender", async () => {
+    let two: Member | undefined;
+    const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const _chunk of chunks) void two!.transport.close();
+    };
+    const [one, other] = await pair({}, { handlers: { onSnapshot } });
+    two = other;
+    await expect(one.transport.sendSnapshot(b, metadata, chunksOf(100, 200_000))).rejects.toMatchObject({
+      code: "transport/snapshot-failed",
+    });
+  });
+});
+
+describe("the peer port", () => {
+  test("HTTP on the peer port reaches the HTTP server", async () => {
+    const httpServer = createHttpServer((request, response) => response.end(`you asked for ${request.url}`));
+    const one = await start(a, { httpServer });
+    const body = await new Promise<string>((resolve, reject) => {
+      get({ host, port: one.port, path: "/members", agent: false }, (response) => {
+        response.setEncoding("utf8").on("data", resolve);
+      }).on("error", reject);
+    });
+    expect(body).toBe("you asked for /members");
+  });
+
+  test("garbage closes the connection with a line in the log, and the port goes on", async () => {
+    const one = await start(a, { limits: { handshakeTimeoutMs: 100, frameBytesMax: 1000 } });
+    const random = createRandom(99);
+    const hello = Buffer.from(encodeHello({ purpose: Purpose.messages, clusterId, from: b, to: a, urls: [] }));
+    const snapshotHello = Buffer.from(encodeHello({ purpose: Purpose.snapshot, clusterId, from: b, to: a, urls: [] }));
+    const inputs = Array.from({ length: 120 }, (_, at) => {
+      const noise = Buffer.from(Array.from({ length: 1 + random.below(60) }, () => random.below(256)));
+      // A frame of a small length whose content makes no sense, behind a greeting of either kind.
+      const frame = Buffer.concat([Buffer.from([noise.length, 0, 0, 0]), noise, Buffer.from([0, 0, 0, 0])]);
+      return [
+        noise,
+        Buffer.concat([hello, frame]),
+        Buffer.concat([snapshotHello, frame]),
+        hello.subarray(0, random.below(hello.length)),
+      ][at % 4]!;
+    });
+    await Promise.all(inputs.map((bytes) => sendRaw(one.port, bytes)));
+    expect(one.logs.length).toBeGreaterThan(50);
+    const two = await start(b);
+    two.transport.setPeer(a, [one.url]);
+    await until(() => one.events.at(-1) === "+bb");
+  });
+});

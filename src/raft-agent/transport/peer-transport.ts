@@ -1,0 +1,234 @@
+/**
+ * All connections with the other members of the cluster. Every member calls every other one; each connection carries
+ * its caller's messages. See README.md for the bytes and for what is promised.
+ */
+import type { Socket } from "node:net";
+import { systemClock } from "../../base/clock.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { Message } from "../raft/message.ts";
+import { dialPeer } from "./dial.ts";
+import type { FramedSocket } from "./framed-socket.ts";
+import { type Hello, Purpose } from "./handshake.ts";
+import { type ListenAddress, PeerListener } from "./listener.ts";
+import { closeIfDead, PeerLink } from "./peer-link.ts";
+import { servePeer } from "./serve-peer.ts";
+import { receiveSnapshot, sendSnapshotOver } from "./snapshot-stream.ts";
+import {
+  defaultTransportLimits,
+  type PeerStatistics,
+  type TransportContext,
+  type TransportOptions,
+} from "./transport-types.ts";
+
+export class PeerTransport {
+  private readonly context: TransportContext;
+  private readonly links = new Map<MemberId, PeerLink>();
+  /** The connections that peers have made to us. */
+  private readonly inbound = new Map<MemberId, FramedSocket>();
+  private readonly linksUp = new Set<MemberId>();
+  private readonly connected = new Set<MemberId>();
+  private readonly removed = new Set<MemberId>();
+  private readonly statisticsOf = new Map<MemberId, PeerStatistics>();
+  private readonly listener: PeerListener;
+  private readonly checks: NodeJS.Timeout;
+  private lastCheckMs: number;
+  private closing = false;
+
+  constructor(options: TransportOptions) {
+    const { monotonicMs } = options.clock ?? systemClock;
+    const limits = { ...defaultTransportLimits, ...options.limits };
+    for (const id of [options.self, options.clusterId]) assertId(id);
+    this.context = { options, limits, now: monotonicMs, log: (level, text) => options.handlers.onLog?.(level, text) };
+    this.listener = new PeerListener({
+      context: this.context,
+      isRemoved: (id) => this.removed.has(id),
+      onPeer: (socket, hello, rest) => this.acceptPeer(socket, hello, rest),
+    });
+    this.lastCheckMs = monotonicMs();
+    this.checks = setInterval(() => this.check(), limits.pingIntervalMs);
+    this.checks.unref();
+  }
+
+  /** Listens at one more address; returns it with the port that was given when 0 was asked for. */
+  listen(address: ListenAddress): Promise<ListenAddress> {
+    return this.listener.listen(address);
+  }
+
+  /** Makes a peer known, or changes its URLs (`http://HOST:PORT` or `https://HOST:PORT`, tried in turn), and calls it. */
+  setPeer(peer: MemberId, urls: readonly string[]): void {
+    assertId(peer);
+    if (peer === this.context.options.self || this.closing) return;
+    this.removed.delete(peer);
+    const known = this.links.get(peer);
+    if (known === undefined) this.links.set(peer, this.makeLink(peer, urls));
+    else known.urls = urls;
+  }
+
+  /** Forgets a peer for good: its connections are closed and its calls refused. */
+  removePeer(peer: MemberId): void {
+    this.removed.add(peer);
+    const reason = "the member has been removed from the cluster";
+    this.links.get(peer)?.stop(reason);
+    this.links.delete(peer);
+    this.inbound.get(peer)?.close(reason);
+  }
+
+  /** Sends to `message.to`, without a promise that it arrives. Everything sent in one turn goes out in one write. */
+  send(message: Message): void {
+    const link = this.links.get(message.to);
+    if (link !== undefined) link.send(message);
+    else this.statistics(message.to).sentFailures++;
+  }
+
+  /** Sends what the current turn of the event loop has written so far, without waiting for the turn to end. */
+  flush(): void {
+    for (const link of this.links.values()) link.flush();
+  }
+
+  /**
+   * Asks a peer at the agent level.
+   * @throws HaplanError `transport/unavailable` at once when the connection is missing or breaks off: it may be tried
+   * again, though whether the first attempt was carried out is not known; `transport/timeout`; or what the handler threw.
+   */
+  request(peer: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    const link = this.links.get(peer);
+    if (link !== undefined) return link.request(kind, body, timeoutMs);
+    return Promise.reject(new HaplanError("transport/unavailable", `Cannot ask member ${peer}: it is not known here`));
+  }
+
+  /**
+   * Sends a snapshot on a connection of its own; resolves when the peer has made it durable.
+   * @throws HaplanError `transport/unreachable`, `transport/refused`, `transport/snapshot-failed`, or the receiver's error.
+   */
+  async sendSnapshot(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    let failure: unknown = new HaplanError(
+      "transport/unreachable",
+      `Cannot send a snapshot to member ${peer}: it has no peer URL`,
+    );
+    for (const url of this.links.get(peer)?.urls ?? []) {
+      try {
+        const dialed = await dialPeer(this.context, peer, url, Purpose.snapshot);
+        return await sendSnapshotOver(this.context, dialed, metadata, chunks);
+      } catch (error) {
+        failure = error;
+        if (!(error instanceof HaplanError) || error.code !== "transport/unreachable") break;
+      }
+    }
+    throw failure;
+  }
+
+  isConnected(peer: MemberId): boolean {
+    return this.connected.has(peer);
+  }
+
+  /** Counters for metrics; those of open connections are up to date. */
+  statisticsFor(peer: MemberId): PeerStatistics {
+    const total = this.statistics(peer);
+    const outbound = this.links.get(peer)?.openBytes ?? { sent: 0, received: 0 };
+    const inbound = this.inbound.get(peer);
+    return {
+      ...total,
+      sentBytes: total.sentBytes + outbound.sent + (inbound?.bytesSent ?? 0),
+      receivedBytes: total.receivedBytes + outbound.received + (inbound?.bytesReceived ?? 0),
+    };
+  }
+
+  /** Closes everything; no handler is called afterwards, except `onPeerDisconnected` for those that were connected. */
+  async close(): Promise<void> {
+    this.closing = true;
+    clearInterval(this.checks);
+    for (const link of this.links.values()) link.stop("this member stops");
+    for (const socket of this.inbound.values()) socket.close("this member stops");
+    await this.listener.close();
+  }
+
+  private makeLink(peer: MemberId, urls: readonly string[]): PeerLink {
+    const statistics = this.statistics(peer);
+    const mark = (up: boolean): void => {
+      if (up) this.linksUp.add(peer);
+      else this.linksUp.delete(peer);
+      this.reportConnection(peer);
+    };
+    return new PeerLink({
+      context: this.context,
+      peer,
+      urls,
+      statistics,
+      onUp: () => mark(true),
+      onDown: () => mark(false),
+    });
+  }
+
+  private acceptPeer(raw: Socket, hello: Hello, rest: Uint8Array): void {
+    const peer = hello.from;
+    if (this.closing) return void raw.destroy();
+    if (hello.purpose === Purpose.snapshot) return void receiveSnapshot(this.context, peer, raw, rest);
+    const previous = this.inbound.get(peer);
+    const socket = servePeer(this.context, peer, raw, (closed, reason) => this.inboundClosed(peer, closed, reason));
+    this.inbound.set(peer, socket);
+    // A peer calls again only when it has lost the connection before: that one is dead even if it looks open.
+    previous?.close("the member has connected anew");
+    this.learnPeer(hello);
+    this.reportConnection(peer);
+    socket.receive(rest);
+  }
+
+  /** A member that is not in our configuration yet may be our new leader: answer it where it says it can be reached. */
+  private learnPeer({ from, urls }: Hello): void {
+    const link = this.links.get(from);
+    if (link !== undefined) link.callNow();
+    else if (urls.length > 0) this.setPeer(from, urls);
+  }
+
+  private inboundClosed(peer: MemberId, socket: FramedSocket, reason: string): void {
+    const statistics = this.statistics(peer);
+    statistics.sentBytes += socket.bytesSent;
+    statistics.receivedBytes += socket.bytesReceived;
+    if (this.inbound.get(peer) !== socket) return;
+    this.inbound.delete(peer);
+    if (!this.closing) {
+      statistics.receivedFailures++;
+      this.context.log("warn", `lost the connection from member ${peer}: ${reason}`);
+    }
+    this.reportConnection(peer);
+  }
+
+  private reportConnection(peer: MemberId): void {
+    const isUp = this.linksUp.has(peer) || this.inbound.has(peer);
+    if (isUp === this.connected.has(peer)) return;
+    const { handlers } = this.context.options;
+    if (isUp) {
+      this.connected.add(peer);
+      handlers.onPeerConnected?.(peer);
+    } else {
+      this.connected.delete(peer);
+      handlers.onPeerDisconnected?.(peer);
+    }
+  }
+
+  private check(): void {
+    const now = this.context.now();
+    const late = now - this.lastCheckMs > 3 * this.context.limits.pingIntervalMs;
+    this.lastCheckMs = now;
+    // After a pause of our own (a stopped process, a sleeping machine) the silence is ours: read first, judge next time.
+    if (late) return;
+    for (const link of this.links.values()) link.check();
+    for (const socket of this.inbound.values()) closeIfDead(socket, this.context);
+  }
+
+  private statistics(peer: MemberId): PeerStatistics {
+    let found = this.statisticsOf.get(peer);
+    if (found === undefined) {
+      found = { sentBytes: 0, receivedBytes: 0, sentFailures: 0, receivedFailures: 0 };
+      this.statisticsOf.set(peer, found);
+    }
+    return found;
+  }
+}
+
+function assertId(id: string): void {
+  if (/^[0-9a-f]{16}$/.test(id)) return;
+  throw new HaplanError("transport/bad-option", `Cannot use "${id}" as an id: write 16 lower-case hex digits`);
+}

@@ -1,0 +1,111 @@
+/** What the transport asks for and tells: options, handlers, limits. */
+import type { Server as HttpServer } from "node:http";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { Message } from "../raft/message.ts";
+
+/** PEM texts; a new object whenever any of them changed. */
+export type TlsMaterial = {
+  readonly key: string | Buffer;
+  readonly cert: string | Buffer;
+  readonly ca: string | Buffer;
+  readonly crl?: string | Buffer;
+};
+
+export type PeerTls = {
+  /** Asked for each new connection, so that renewed certificates are used without a restart. */
+  readonly material: () => TlsMaterial;
+  /** Callers have to show a certificate that `ca` has signed. */
+  readonly requireClientCertificate: boolean;
+  /** The common name that a caller's certificate must have, if not any. */
+  readonly allowedCommonName?: string;
+};
+
+export type TransportHandlers = {
+  /** A message of the core. Its bytes belong to it. Called in the order in which the peer sent. */
+  onMessage(message: Message): void;
+  /** The first connection with this peer, in whichever direction, stands. */
+  onPeerConnected?(peer: MemberId): void;
+  /** The last connection with this peer is gone: called as soon as the socket closes. */
+  onPeerDisconnected?(peer: MemberId): void;
+  /**
+   * Answers a request of the agent level. `body` is valid until the promise settles. What it throws reaches the asker with
+   * its code and message.
+   */
+  onRequest?(peer: MemberId, kind: number, body: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Takes a snapshot. Resolves when it is durable here, and the sender learns that. `chunks` throws when the stream breaks off;
+   * what was written by then has to be thrown away.
+   */
+  onSnapshot?(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  onLog?(level: "info" | "warn", text: string): void;
+  /** The time a ping took there and back, in milliseconds. */
+  onRoundTrip?(peer: MemberId, milliseconds: number): void;
+};
+
+export type TransportLimits = {
+  /** Largest frame that is taken or sent; 64 MiB. */
+  readonly frameBytesMax: number;
+  /** Messages are dropped while more than this waits for a peer; 64 MiB. */
+  readonly queueBytesMax: number;
+  /** Requests to one peer that wait for their answer; 10,000. */
+  readonly requestsMax: number;
+  /** How often a connection is tested; 500 ms. */
+  readonly pingIntervalMs: number;
+  /** A connection that delivered nothing for this long is closed; 3,000 ms. */
+  readonly deadAfterMs: number;
+  /** For connecting and greeting, each; 2,000 ms. */
+  readonly handshakeTimeoutMs: number;
+  /** The pause before a connection is tried again: from the first, doubling, up to the second; 20 and 1,000 ms. */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  /** Connections that have not greeted yet; 256. */
+  readonly strangersMax: number;
+};
+
+export const defaultTransportLimits: TransportLimits = {
+  frameBytesMax: 64 * 1024 * 1024,
+  queueBytesMax: 64 * 1024 * 1024,
+  requestsMax: 10_000,
+  pingIntervalMs: 500,
+  deadAfterMs: 3_000,
+  handshakeTimeoutMs: 2_000,
+  retryMinMs: 20,
+  retryMaxMs: 1_000,
+  strangersMax: 256,
+};
+
+export type TransportOptions = {
+  readonly self: MemberId;
+  /** 16 hex digits. */
+  readonly clusterId: string;
+  /** Where peers can call this member back; told to those that it calls. */
+  readonly advertisedUrls: readonly string[];
+  readonly handlers: TransportHandlers;
+  readonly random: Random;
+  readonly clock?: Clock;
+  readonly tls?: PeerTls;
+  /** Gets every connection on the peer port that speaks HTTP/1.1. */
+  readonly httpServer?: HttpServer;
+  readonly limits?: Partial<TransportLimits>;
+};
+
+/** Counters of one peer since it was first known. */
+export type PeerStatistics = {
+  sentBytes: number;
+  receivedBytes: number;
+  /** Messages that were dropped, because there was no connection or too much was waiting. */
+  sentFailures: number;
+  /** Connections that broke off while they were in use. */
+  receivedFailures: number;
+};
+
+/** What the parts of the transport share. */
+export type TransportContext = {
+  readonly options: TransportOptions;
+  readonly limits: TransportLimits;
+  readonly now: () => number;
+  readonly log: (level: "info" | "warn", text: string) => void;
+};
