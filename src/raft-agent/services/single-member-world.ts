@@ -162,8 +162,9 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     },
     changeConfiguration: ({ target, context }) => {
       if (state.leader !== SELF) return { accepted: false, reason: "notLeader", lagging: [] };
-      const index = ++state.index;
+      const index = state.index + 1;
       queueMicrotask(() => {
+        state.index = index;
         services().applyConfiguration(index, state.term, { ...target, votersOutgoing: [] }, context);
         services().applied(index);
       });

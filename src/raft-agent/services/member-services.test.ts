@@ -1,0 +1,351 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import {
+  AlarmRequest_AlarmAction,
+  AlarmRequestSchema,
+  AlarmResponseSchema,
+  AlarmType,
+  HashKVRequestSchema,
+  HashKVResponseSchema,
+  LeaseGrantRequestSchema,
+  LeaseGrantResponseSchema,
+  LeaseLeasesResponseSchema,
+  LeaseRevokeRequestSchema,
+  LeaseTimeToLiveRequestSchema,
+  LeaseTimeToLiveResponseSchema,
+  MemberAddRequestSchema,
+  MemberAddResponseSchema,
+  MemberListRequestSchema,
+  MemberListResponseSchema,
+  MemberPromoteRequestSchema,
+  MemberRemoveRequestSchema,
+  MemberUpdateRequestSchema,
+  MoveLeaderRequestSchema,
+  StatusResponseSchema,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
+import { encodePutRequest } from "../api/put.ts";
+import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { Facts } from "./haplan-service.ts";
+import { votersToAdmit } from "./member-rules.ts";
+import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";
+
+const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const url = (host: number): string[] => [`http://127.77.15.${host}:2380`];
+const OTHER = "1111111111111111";
+
+function grant(world: World, TTL: bigint, ID = 0n): Promise<RecordedCall> {
+  const request = toBinary(LeaseGrantRequestSchema, create(LeaseGrantRequestSchema, { TTL, ID }));
+  return world.unary("/etcdserverpb.Lease/LeaseGrant", request);
+}
+
+function timeToLive(world: World, ID: bigint, keys = false): Promise<RecordedCall> {
+  const request = toBinary(LeaseTimeToLiveRequestSchema, create(LeaseTimeToLiveRequestSchema, { ID, keys }));
+  return world.unary("/etcdserverpb.Lease/LeaseTimeToLive", request);
+}
+
+async function keepAlive(world: World, ...ids: bigint[]): Promise<RecordedCall> {
+  const { call, handler } = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
+  for (const id of ids) handler.onMessage(encodeLeaseKeepAliveRequest({ id }));
+  handler.onHalfClose();
+  for (let i = 0; i < 20 && call.open; i++) await turn();
+  return call;
+}
+
+const ttlOf = (call: RecordedCall): [bigint, bigint] => {
+  const answer = fromBinary(LeaseTimeToLiveResponseSchema, call.messages[0]!);
+  return [answer.TTL, answer.grantedTTL];
+};
+
+describe("lease service", () => {
+  it("raises short times to live, refuses long ones and ids that are taken", async () => {
+    const world = await createWorld();
+    const answer = fromBinary(LeaseGrantResponseSchema, (await grant(world, 1n)).messages[0]!);
+    expect([answer.TTL, answer.ID > 0n]).toEqual([2n, true]);
+    expect((await grant(world, 10n, 7n)).status?.code).toBe(StatusCode.ok);
+    expect((await grant(world, 10n, 7n)).status).toEqual(statusOf(EtcdErrors.leaseExists));
+    expect((await grant(world, 9_000_000_001n)).status).toEqual(statusOf(EtcdErrors.leaseTtlTooLarge));
+    const revoke = toBinary(LeaseRevokeRequestSchema, create(LeaseRevokeRequestSchema, { ID: 99n }));
+    const refused = await world.unary("/etcdserverpb.Lease/LeaseRevoke", revoke);
+    expect(refused.status).toEqual(statusOf(EtcdErrors.leaseNotFound));
+  });
+
+  it("renews, counts down, and answers unknown leases without an error", async () => {
+    const world = await createWorld();
+    await grant(world, 10n, 7n);
+    world.clock.nowMs += 4_500;
+    expect(ttlOf(await timeToLive(world, 7n))).toEqual([5n, 10n]);
+    const renewed = await keepAlive(world, 7n, 8n, 7n);
+    expect(renewed.messages.map((message) => decodeLeaseKeepAliveResponse(message).ttl)).toEqual([10, 0, 10]);
+    expect(renewed.status?.code).toBe(StatusCode.ok);
+    expect(ttlOf(await timeToLive(world, 7n))).toEqual([10n, 10n]);
+    expect(ttlOf(await timeToLive(world, 8n))).toEqual([-1n, 0n]);
+  });
+
+  it("deletes the keys of a lease whose time is over", async () => {
+    const world = await createWorld();
+    await grant(world, 10n, 7n);
+    await grant(world, 20n, 8n);
+    const plain = { value: Buffer.from("v"), prevKv: false, ignoreValue: false, ignoreLease: false };
+    await world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...plain, key: Buffer.from("k"), lease: 7n }));
+    const answer = fromBinary(LeaseTimeToLiveResponseSchema, (await timeToLive(world, 7n, true)).messages[0]!);
+    expect(answer.keys.map((key) => Buffer.from(key).toString())).toEqual(["k"]);
+    world.clock.nowMs += 10_000;
+    world.services.tick();
+    await turn();
+    expect(world.services.machine.store.get(Buffer.from("k"))).toBeUndefined();
+    const { leases } = fromBinary(
+      LeaseLeasesResponseSchema,
+      (await world.unary("/etcdserverpb.Lease/LeaseLeases", new Uint8Array(0))).messages[0]!,
+    );
+    expect(leases.map(({ ID }) => ID)).toEqual([8n]);
+  });
+
+  it("asks the leader on behalf of a follower's clients, and answers under its own header", async () => {
+    const leader = await createWorld();
+    const follower = await createWorld();
+    await grant(leader, 10n, 7n);
+    follower.consensus.leader = OTHER;
+    follower.consensus.peers.set(OTHER, leader.services);
+    follower.services.leadershipChanged();
+    expect(decodeLeaseKeepAliveResponse((await keepAlive(follower, 7n)).messages[0]!).ttl).toBe(10);
+    expect(ttlOf(await timeToLive(follower, 7n))).toEqual([10n, 10n]);
+  });
+
+  it("gives up on a leader that cannot be reached when the request's time is over", async () => {
+    const world = await createWorld();
+    world.consensus.leader = OTHER;
+    world.services.leadershipChanged();
+    expect((await timeToLive(world, 7n)).status).toEqual(statusOf(EtcdErrors.timeout));
+    world.consensus.leader = null;
+    expect((await timeToLive(world, 7n)).status).toEqual(statusOf(EtcdErrors.noLeader));
+  });
+});
+
+const cluster = {
+  add: (world: World, peerURLs: string[], isLearner = false) =>
+    world.unary(
+      "/etcdserverpb.Cluster/MemberAdd",
+      toBinary(MemberAddRequestSchema, create(MemberAddRequestSchema, { peerURLs, isLearner })),
+    ),
+  remove: (world: World, id: string) =>
+    world.unary(
+      "/etcdserverpb.Cluster/MemberRemove",
+      toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: BigInt(`0x${id}`) })),
+    ),
+  promote: (world: World, id: string) =>
+    world.unary(
+      "/etcdserverpb.Cluster/MemberPromote",
+      toBinary(MemberPromoteRequestSchema, create(MemberPromoteRequestSchema, { ID: BigInt(`0x${id}`) })),
+    ),
+  update: (world: World, id: string, peerURLs: string[]) =>
+    world.unary(
+      "/etcdserverpb.Cluster/MemberUpdate",
+      toBinary(MemberUpdateRequestSchema, create(MemberUpdateRequestSchema, { ID: BigInt(`0x${id}`), peerURLs })),
+    ),
+};
+
+const addedId = (call: RecordedCall): string =>
+  fromBinary(MemberAddResponseSchema, call.messages[0]!).member!.ID.toString(16).padStart(16, "0");
+
+/** The member is up, has the whole log and is connected. */
+function bringUp(world: World, id: string): void {
+  world.consensus.progress.push({ member: id, matchIndex: 1_000, active: true });
+  world.consensus.connectedMs.set(id, 60_000);
+  world.services.machine.membership.update(id, { name: `m-${id}` });
+}
+
+describe("cluster service", () => {
+  it("refuses URLs that are none or taken, strangers, and a second learner", async () => {
+    const world = await createWorld();
+    expect((await cluster.add(world, ["nonsense"])).status).toEqual(statusOf(EtcdErrors.badMemberUrls));
+    expect((await cluster.add(world, [])).status).toEqual(statusOf(EtcdErrors.badMemberUrls));
+    expect((await cluster.add(world, url(1))).status).toEqual(statusOf(EtcdErrors.peerUrlExists));
+    const learner = addedId(await cluster.add(world, url(2), true));
+    expect((await cluster.add(world, url(3), true)).status).toEqual(statusOf(EtcdErrors.tooManyLearners));
+    expect((await cluster.remove(world, OTHER)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.promote(world, OTHER)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.promote(world, SELF)).status).toEqual(statusOf(EtcdErrors.memberNotLearner));
+    expect((await cluster.promote(world, learner)).status).toEqual(statusOf(EtcdErrors.learnerNotReady));
+    expect((await cluster.update(world, OTHER, url(5))).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.update(world, learner, url(1))).status).toEqual(statusOf(EtcdErrors.peerUrlExists));
+    expect((await cluster.update(world, learner, url(5))).status?.code).toBe(StatusCode.ok);
+    expect(world.services.machine.membership.get(learner)?.peerUrls).toEqual(url(5));
+  });
+
+  it("refuses to remove the last member, and what would break the quorum", async () => {
+    const world = await createWorld();
+    expect((await cluster.remove(world, SELF)).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
+    await cluster.add(world, url(2));
+    expect((await cluster.add(world, url(3))).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
+  });
+
+  it("grows from one voter to three without ever counting two", async () => {
+    const world = await createWorld();
+    const { membership } = world.services.machine;
+    const second = addedId(await cluster.add(world, url(2)));
+    bringUp(world, second);
+    world.services.tick();
+    await turn();
+    expect(membership.configuration).toEqual({ voters: [SELF], votersOutgoing: [], learners: [second] });
+    world.clock.nowMs += 2_000;
+    const third = addedId(await cluster.add(world, url(3), true));
+    bringUp(world, third);
+    expect((await cluster.promote(world, third)).status?.code).toBe(StatusCode.ok);
+    await turn();
+    expect(membership.configuration.voters).toEqual([SELF, second, third].sort());
+    expect(membership.list().some((member) => member.learner)).toBe(false);
+    expect((await cluster.remove(world, second)).status?.code).toBe(StatusCode.ok);
+    expect(membership.isRemoved(second)).toBe(true);
+    expect((await cluster.remove(world, second)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+  });
+
+  it("lists members in the order of their ids, with the learner's flag", async () => {
+    const world = await createWorld();
+    await cluster.add(world, url(2), true);
+    const request = toBinary(MemberListRequestSchema, create(MemberListRequestSchema, { linearizable: true }));
+    const call = await world.unary("/etcdserverpb.Cluster/MemberList", request);
+    const { header, members } = fromBinary(MemberListResponseSchema, call.messages[0]!);
+    expect(header?.revision).toBe(0n);
+    expect(members.map(({ ID }) => ID)).toEqual([...members.map(({ ID }) => ID)].sort((a, b) => (a < b ? -1 : 1)));
+    expect(members.filter(({ isLearner }) => isLearner).length).toBe(1);
+  });
+
+  it("never admits waiting voters to an even number", () => {
+    const progress = ["b", "c", "d"].map((member) => ({ member, matchIndex: 95, active: member !== "d" }));
+    const facts = { self: "a", progress: [{ member: "a", matchIndex: 100, active: true }, ...progress] };
+    expect(votersToAdmit(facts, 1, ["b"])).toEqual([]);
+    expect(votersToAdmit(facts, 1, ["b", "c"])).toEqual(["b", "c"]);
+    expect(votersToAdmit(facts, 1, ["b", "d"])).toEqual([]);
+    expect(votersToAdmit(facts, 2, ["b", "c"])).toEqual(["b"]);
+  });
+});
+
+describe("a learner", () => {
+  it("serves serializable ranges and its status, and nothing else", async () => {
+    const world = await createWorld();
+    world.services.machine.membership.update(SELF, { learner: true });
+    const key = Buffer.from("a");
+    const range = (serializable: boolean): Promise<RecordedCall> =>
+      world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(key, { serializable })));
+    expect((await range(true)).status?.code).toBe(StatusCode.ok);
+    expect((await range(false)).status).toEqual(statusOf(EtcdErrors.notSupportedForLearner));
+    expect((await grant(world, 5n)).status).toEqual(statusOf(EtcdErrors.notSupportedForLearner));
+    const watch = world.stream("/etcdserverpb.Watch/Watch");
+    expect(watch.call.status).toEqual(statusOf(EtcdErrors.notSupportedForLearner));
+    const status = await world.unary("/etcdserverpb.Maintenance/Status", new Uint8Array(0));
+    expect(fromBinary(StatusResponseSchema, status.messages[0]!).isLearner).toBe(true);
+  });
+});
+
+describe("maintenance service", () => {
+  it("reports a missing leader and alarms in its status", async () => {
+    const world = await createWorld();
+    const memberID = BigInt(`0x${SELF}`);
+    const activate = create(AlarmRequestSchema, {
+      action: AlarmRequest_AlarmAction.ACTIVATE,
+      memberID,
+      alarm: AlarmType.CORRUPT,
+    });
+    const alarmed = await world.unary("/etcdserverpb.Maintenance/Alarm", toBinary(AlarmRequestSchema, activate));
+    expect(fromBinary(AlarmResponseSchema, alarmed.messages[0]!).alarms).toMatchObject([{ memberID, alarm: 2 }]);
+    const list = toBinary(AlarmRequestSchema, create(AlarmRequestSchema));
+    const listed = await world.unary("/etcdserverpb.Maintenance/Alarm", list);
+    expect(fromBinary(AlarmResponseSchema, listed.messages[0]!).alarms).toMatchObject([{ memberID, alarm: 2 }]);
+    world.consensus.leader = null;
+    const call = await world.unary("/etcdserverpb.Maintenance/Status", new Uint8Array(0));
+    const status = fromBinary(StatusResponseSchema, call.messages[0]!);
+    expect(status.errors).toEqual(["etcdserver: no leader", `memberID:${memberID} alarm:CORRUPT `]);
+    expect([status.version, status.leader, status.raftTerm]).toEqual(["3.6.1", 0n, 2n]);
+  });
+
+  it("hashes readable revisions only", async () => {
+    const world = await createWorld();
+    const hash = (revision: bigint): Promise<RecordedCall> =>
+      world.unary(
+        "/etcdserverpb.Maintenance/HashKV",
+        toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision })),
+      );
+    const answer = fromBinary(HashKVResponseSchema, (await hash(0n)).messages[0]!);
+    expect([answer.hashRevision, answer.compactRevision]).toEqual([1n, -1n]);
+    expect((await hash(9n)).status).toEqual(statusOf(EtcdErrors.futureRevision));
+  });
+
+  it("moves leadership only from the leader and only to a voter", async () => {
+    const world = await createWorld();
+    const move = (id: string): Promise<RecordedCall> =>
+      world.unary(
+        "/etcdserverpb.Maintenance/MoveLeader",
+        toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: BigInt(`0x${id}`) })),
+      );
+    expect((await move(OTHER)).status).toEqual(statusOf(EtcdErrors.badLeaderTransferee));
+    expect((await move(SELF)).status?.code).toBe(StatusCode.ok);
+    world.consensus.leader = OTHER;
+    expect((await move(SELF)).status).toEqual(statusOf(EtcdErrors.notLeader));
+  });
+});
+
+describe("haplan service", () => {
+  const ask = async (world: World, method: string, message: unknown): Promise<RecordedCall> =>
+    world.unary(`/haplan.v1.Haplan/${method}`, Buffer.from(JSON.stringify(message)));
+
+  it("changes all votes at once and refuses even numbers, strangers and broken requests", async () => {
+    const world = await createWorld();
+    const added = await ask(world, "ChangeMembers", {
+      voters: [SELF],
+      learners: [],
+      add: [{ peerUrls: url(2) }, { peerUrls: url(3) }],
+    });
+    const { configuration } = JSON.parse(Buffer.from(added.messages[0]!).toString());
+    expect(configuration.learners.length).toBe(2);
+    const [second, third] = configuration.learners;
+    const even = await ask(world, "ChangeMembers", { voters: [SELF, second], learners: [third] });
+    expect(even.status?.text).toMatch(/refusing 2 voters/);
+    const stranger = await ask(world, "ChangeMembers", { voters: [OTHER], learners: [] });
+    expect(stranger.status?.text).toMatch(/member 1111111111111111 is not known/);
+    expect((await ask(world, "ChangeMembers", {})).status?.text).toMatch(/must be lists of member ids/);
+    expect((await ask(world, "ChangeMembers", { voters: [SELF, second, third], learners: [] })).status?.text).toBe("");
+    expect(world.services.machine.membership.configuration.voters).toEqual([SELF, second, third].sort());
+  });
+
+  it("tells the facts, with each member's lag", async () => {
+    const world = await createWorld();
+    world.consensus.index = 50;
+    world.consensus.progress.push({ member: OTHER, matchIndex: 20, active: true });
+    const call = await ask(world, "Facts", { hash: true });
+    const facts = JSON.parse(Buffer.from(call.messages[0]!).toString()) as Facts;
+    expect(facts).toMatchObject({ memberId: SELF, role: "leader", term: 2, revision: 1, hash: { revision: 1 } });
+    expect(facts.progress.map(({ member, lagEntries }) => [member, lagEntries])).toEqual([
+      [SELF, 0],
+      [OTHER, 30],
+    ]);
+  });
+
+  it("drains a leader to the voter with the longest log, and refuses when there is none", async () => {
+    const world = await createWorld();
+    expect((await ask(world, "Drain", {})).status?.code).toBe(StatusCode.failedPrecondition);
+    world.services.machine.membership.change(
+      { voters: [SELF, OTHER, "2222222222222222"], votersOutgoing: [], learners: [] },
+      { added: [] },
+    );
+    world.consensus.progress.push({ member: OTHER, matchIndex: 20, active: true });
+    world.consensus.progress.push({ member: "2222222222222222", matchIndex: 30, active: true });
+    const call = await ask(world, "Drain", {});
+    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: "2222222222222222" });
+  });
+});
+
+describe("health service", () => {
+  it("serves the whole server and knows no other name", async () => {
+    const world = await createWorld();
+    const check = (request: Uint8Array): Promise<RecordedCall> => world.unary("/grpc.health.v1.Health/Check", request);
+    expect([...(await check(new Uint8Array(0))).messages[0]!]).toEqual([8, 1]);
+    expect((await check(Uint8Array.of(10, 1, 120))).status).toEqual({
+      code: StatusCode.notFound,
+      text: "unknown service",
+    });
+  });
+});

@@ -1,0 +1,190 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
+import { encodePutRequest } from "../api/put.ts";
+import { encodeTxnRequest, type RequestOp } from "../api/txn.ts";
+import { MemoryBackend } from "../mvcc/memory-backend.ts";
+import { openStore } from "../mvcc/mvcc-store.ts";
+import type { ApplyResult } from "./apply-result.ts";
+import { CommandKind, createCommandCodec } from "./command.ts";
+import { encodeJson, encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "./command-body.ts";
+import { EtcdErrors } from "./etcd-error.ts";
+import { StateMachine } from "./state-machine.ts";
+
+const SELF = "8e9e05c52164694d";
+const OTHER = "1111111111111111";
+const key = (value: string): Uint8Array => Buffer.from(value);
+
+async function createMachine(self = SELF): Promise<{
+  machine: StateMachine;
+  results: [number, ApplyResult][];
+  apply(kind: CommandKind, body: Uint8Array, term?: number): ApplyResult | undefined;
+}> {
+  const results: [number, ApplyResult][] = [];
+  const store = await openStore({ backend: new MemoryBackend() });
+  const machine = new StateMachine({ self, store, listener: { completed: (...result) => results.push(result) } });
+  const codec = createCommandCodec(SELF);
+  let index = 0;
+  return {
+    machine,
+    results,
+    apply: (kind, body, term = 1) => {
+      index++;
+      machine.apply(index, term, codec.encode(kind, index, body));
+      return results.at(-1)?.[1];
+    },
+  };
+}
+
+const put = (name: string, lease = 0n): Uint8Array =>
+  encodePutRequest({
+    key: key(name),
+    value: key("v"),
+    lease,
+    prevKv: false,
+    ignoreValue: false,
+    ignoreLease: false,
+  });
+
+describe("state machine", () => {
+  it("answers only the member that proposed, with the number it gave", async () => {
+    const here = await createMachine(SELF);
+    const elsewhere = await createMachine(OTHER);
+    const payload = createCommandCodec(SELF).encode(CommandKind.put, 2 ** 52 + 5, put("a"));
+    here.machine.apply(1, 1, payload);
+    elsewhere.machine.apply(1, 1, payload);
+    expect(here.results).toEqual([[2 ** 52 + 5, { kind: "put", revision: 2, prevKv: undefined }]]);
+    expect(elsewhere.results).toEqual([]);
+    expect(elsewhere.machine.store.revision).toBe(2);
+  });
+
+  it("skips entries that the store already holds", async () => {
+    const { machine, apply } = await createMachine();
+    apply(CommandKind.put, put("a"));
+    machine.apply(1, 1, createCommandCodec(SELF).encode(CommandKind.put, 9, put("b")));
+    expect([machine.store.revision, machine.appliedIndex]).toEqual([2, 1]);
+  });
+
+  it("takes the empty entry of a new leader and stops at an entry it cannot read", async () => {
+    const { machine } = await createMachine();
+    machine.apply(1, 1, new Uint8Array(0));
+    expect(machine.appliedIndex).toBe(1);
+    expect(() => machine.apply(2, 1, Uint8Array.of(200, 0, 1))).toThrow(/written by a newer haplan-agent/);
+    expect(machine.appliedIndex).toBe(1);
+  });
+
+  it("deletes a lease's keys in one revision and refuses the lease afterwards", async () => {
+    const { machine, apply } = await createMachine();
+    apply(CommandKind.leaseGrant, encodeLeaseGrant({ id: 7n, ttlSeconds: 10 }));
+    expect(apply(CommandKind.leaseGrant, encodeLeaseGrant({ id: 7n, ttlSeconds: 10 }))).toBe(EtcdErrors.leaseExists);
+    apply(CommandKind.put, put("b", 7n));
+    apply(CommandKind.put, put("a", 7n));
+    apply(CommandKind.put, put("a", 0n));
+    const revision = machine.store.revision;
+    expect(apply(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids: [7n], leaderTerm: 0 }))).toMatchObject({
+      kind: "done",
+      revision: revision + 1,
+    });
+    expect(machine.store.get(key("b"))).toBeUndefined();
+    expect(machine.store.get(key("a"))).toBeDefined();
+    expect(apply(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids: [7n], leaderTerm: 0 }))).toBe(
+      EtcdErrors.leaseNotFound,
+    );
+    expect(apply(CommandKind.put, put("c", 7n))).toBe(EtcdErrors.leaseNotFound);
+  });
+
+  it("ignores expiry and checkpoints of a deposed leader", async () => {
+    const { machine, apply } = await createMachine();
+    apply(CommandKind.leaseGrant, encodeLeaseGrant({ id: 7n, ttlSeconds: 10 }));
+    apply(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids: [7n], leaderTerm: 1 }), 2);
+    const checkpoints = [{ id: 7n, remainingSeconds: 3 }];
+    apply(CommandKind.leaseCheckpoint, encodeLeaseCheckpoint({ checkpoints, leaderTerm: 1 }), 2);
+    expect(machine.leases.get(7n)).toEqual({ id: 7n, ttlSeconds: 10, remainingSeconds: 0 });
+    apply(CommandKind.leaseCheckpoint, encodeLeaseCheckpoint({ checkpoints, leaderTerm: 2 }), 2);
+    expect(machine.leases.get(7n)?.remainingSeconds).toBe(3);
+    apply(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids: [7n], leaderTerm: 2 }), 2);
+    expect(machine.leases.size).toBe(0);
+  });
+
+  it("keeps members across a restart and refuses attributes of strangers", async () => {
+    const store = await openStore({ backend: new MemoryBackend() });
+    const listener = { completed: () => {} };
+    const machine = new StateMachine({ self: SELF, store, listener });
+    const founder = { id: SELF, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
+    machine.seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+    const codec = createCommandCodec(OTHER);
+    const attributes = encodeJson({ id: SELF, name: "m1", clientUrls: ["http://127.77.15.1:2"] });
+    machine.apply(1, 1, codec.encode(CommandKind.memberAttributes, 1, attributes));
+    machine.apply(2, 1, codec.encode(CommandKind.clusterVersion, 2, key("3.6.0")));
+    const again = new StateMachine({ self: SELF, store, listener });
+    expect(again.membership.list()).toEqual([{ ...founder, name: "m1", clientUrls: ["http://127.77.15.1:2"] }]);
+    expect(again.membership.configuration.voters).toEqual([SELF]);
+    expect(again.membership.clusterVersion).toBe("3.6.0");
+    const { apply } = await createMachine();
+    expect(apply(CommandKind.memberUpdate, encodeJson({ id: OTHER, learner: false }))).toBe(EtcdErrors.memberNotFound);
+  });
+
+  it("gives the same data on every member, whatever the commands, and never throws", async () => {
+    const name = fc.constantFrom("a", "b", "c");
+    const lease = fc.constantFrom(0n, 1n, 2n);
+    const op = fc.oneof(
+      fc.record({ key: name, lease }).map(
+        (parts): RequestOp => ({
+          kind: "put",
+          request: {
+            key: key(parts.key),
+            value: key("v"),
+            lease: parts.lease,
+            prevKv: true,
+            ignoreValue: false,
+            ignoreLease: false,
+          },
+        }),
+      ),
+      name.map(
+        (text): RequestOp => ({
+          kind: "deleteRange",
+          request: { key: key(text), rangeEnd: key("c"), prevKv: true },
+        }),
+      ),
+    );
+    const command = fc.oneof(
+      fc.tuple(name, lease).map(([text, id]): [CommandKind, Uint8Array] => [CommandKind.put, put(text, id)]),
+      name.map((text): [CommandKind, Uint8Array] => [
+        CommandKind.deleteRange,
+        encodeDeleteRangeRequest({ key: key(text), rangeEnd: key("\0"), prevKv: false }),
+      ]),
+      fc
+        .array(op, { maxLength: 4 })
+        .map((success): [CommandKind, Uint8Array] => [
+          CommandKind.txn,
+          encodeTxnRequest({ compare: [], success, failure: [] }),
+        ]),
+      lease.map((id): [CommandKind, Uint8Array] => [
+        CommandKind.leaseGrant,
+        encodeLeaseGrant({ id: id + 1n, ttlSeconds: 5 }),
+      ]),
+      lease.map((id): [CommandKind, Uint8Array] => [
+        CommandKind.leaseRevoke,
+        encodeLeaseRevoke({ ids: [id, 1n], leaderTerm: 0 }),
+      ]),
+      // Bytes that are no message at all: refused, the same everywhere.
+      fc.uint8Array({ maxLength: 6 }).map((bytes): [CommandKind, Uint8Array] => [CommandKind.txn, bytes]),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 30 }), async (commands) => {
+        const one = await createMachine(SELF);
+        const two = await createMachine(OTHER);
+        for (const [kind, body] of commands) {
+          one.apply(kind, body);
+          two.apply(kind, body);
+        }
+        expect(one.results.length).toBe(commands.length);
+        expect(two.machine.store.revision).toBe(one.machine.store.revision);
+        expect(await two.machine.store.hashKv(0)).toEqual(await one.machine.store.hashKv(0));
+        expect([...two.machine.leases.all()]).toEqual([...one.machine.leases.all()]);
+      }),
+      { numRuns: 100, seed: 15 },
+    );
+  });
+});
