@@ -23,3 +23,10 @@ export function canonicalJson(value: unknown): string {
 export function canonicalDigest(value: unknown): string {
   return createHash("sha256").update(canonicalJson(value)).digest("hex");
 }
+
+/** Whether two JSON values say the same; an absent one says null. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  const [left, right] = [a ?? null, b ?? null];
+  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return left === right;
+  return canonicalJson(left) === canonicalJson(right);
+}

@@ -24,19 +24,29 @@ import { planMembership } from "./rules/membership.ts";
 import { checkPlannable, checkPreconditions } from "./rules/preconditions.ts";
 import { planRollingUpdates } from "./rules/rolling-update.ts";
 import { planWorkers } from "./rules/workers.ts";
+import type { Step } from "./step.ts";
 import { readWorld, type World } from "./world.ts";
 
 export type PlanResult =
   | { readonly plan: Plan; readonly refusal?: never }
   | { readonly plan?: never; readonly refusal: readonly Diagnostic[] };
 
-/** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
-export function planChanges(input: PlannerInput): PlanResult {
+/** Steps in their order, and all that the rules said on the way. */
+export type Decision = {
+  readonly world: World;
+  readonly draft: PlanDraft;
+  readonly steps: readonly Step[];
+  readonly timeline: Plan["timeline"];
+  /** Empty when the steps may be taken. */
+  readonly refusal: readonly Diagnostic[];
+};
+
+/** The part of planning that decides; `desired` is what the spec asks for, nothing in destroy mode. */
+export function decideSteps(input: PlannerInput, desired: readonly DesiredResource[]): Decision {
   const world = readWorld(input.spec, input.state, input.observed);
   const draft = new PlanDraft();
-  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
   checkPreconditions(input, desired, world, draft);
-  if (draft.refusals.length > 0) return { refusal: draft.refusals };
+  if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
 
   if (input.mode === "destroy") planDestroy(input, world, draft);
   else planApply(input, desired, world, draft);
@@ -45,8 +55,14 @@ export function planChanges(input: PlannerInput): PlanResult {
   checkPlannable(input, steps, draft);
   const guard = guardQuorum(modelOf(world), steps, input.mode === "destroy");
   if (guard.refusal !== null) draft.refusals.push(guard.refusal);
-  if (draft.refusals.length > 0) return { refusal: draft.refusals };
+  return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
+}
 
+/** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
+export function planChanges(input: PlannerInput): PlanResult {
+  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
+  const { world, draft, steps, timeline, refusal } = decideSteps(input, desired);
+  if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
     formatVersion: 1,
     mode: input.mode,
@@ -55,7 +71,7 @@ export function planChanges(input: PlannerInput): PlanResult {
     changes: resourceChanges(desired, world, draft),
     drift: driftChanges(draft.drift),
     steps,
-    timeline: guard.timeline,
+    timeline,
     warnings: draft.warnings,
   };
   return { plan: { ...plan, id: canonicalDigest(plan) } };

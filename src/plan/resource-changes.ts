@@ -1,5 +1,5 @@
 /** Verdicts, spec and state put side by side: the list of changes that a plan shows and a program reads. */
-import { canonicalJson } from "../base/canonical-json.ts";
+import { sameJson } from "../base/canonical-json.ts";
 import type { DesiredResource } from "./desired-resources.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
@@ -67,9 +67,7 @@ function remadeByUpdate(type: ResourceType): readonly string[] {
 }
 
 function differing(resource: DesiredResource, before: Attributes): readonly string[] {
-  return resource.replacedBy.filter(
-    (name) => canonicalJson(before[name] ?? null) !== canonicalJson(resource.attributes[name] ?? null),
-  );
+  return resource.replacedBy.filter((name) => !sameJson(before[name], resource.attributes[name]));
 }
 
 /** Attributes whose values are secret stay out of plans altogether; only their names are in `sensitive`. */

@@ -2,7 +2,7 @@
  * What no other rule has spoken of: machines and certificates that the spec no longer asks for, resources that are
  * there but not in the state (adopted), and entries of the state whose object is gone (forgotten).
  */
-import { canonicalJson } from "../../base/canonical-json.ts";
+import { sameJson } from "../../base/canonical-json.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -57,9 +57,7 @@ function recordState(
       continue;
     }
     const attributes = { ...resource.attributes, ...draft.facts.get(resource.address) };
-    const moved = Object.entries(attributes).filter(
-      ([name, value]) => canonicalJson(known.attributes[name] ?? null) !== canonicalJson(value),
-    );
+    const moved = Object.entries(attributes).filter(([name, value]) => !sameJson(known.attributes[name], value));
     if (moved.length === 0) continue;
     draft.judge(resource.address, "update", "only the state is behind");
     recorded.push(resource.address);
