@@ -31,22 +31,7 @@ import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../ra
 import { encodePutRequest } from "../raft-agent/api/put.ts";
 import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../raft-agent/api/range.ts";
 
-/** A call that ended with another status than OK. */
-export class CallError extends Error {
-  override readonly name = "CallError";
-  /** The gRPC status. */
-  readonly code: number;
-  /** The member said so itself; otherwise it could not be reached, or was silent. */
-  readonly answered: boolean;
-
-  constructor(code: number, message: string, answered: boolean) {
-    super(message);
-    this.code = code;
-    this.answered = answered;
-  }
-}
-
-/** One endpoint: bytes in, bytes out. Rejects with `CallError`. */
+/** One endpoint: bytes in, bytes out. Rejects with `GrpcError`. */
 export type MemberChannel = {
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
   close(): void;

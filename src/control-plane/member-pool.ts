@@ -5,8 +5,9 @@
 import type { TlsMaterial } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
+import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
-import { CallError, type MemberChannel } from "./member-calls.ts";
+import type { MemberChannel } from "./member-calls.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
 
 /** Connects lazily; never throws. */
@@ -82,7 +83,7 @@ export class MemberPool {
         } catch (error) {
           if (!isNoAnswer(error)) throw error;
           // "No leader" from one member tells more than that another one could not be reached.
-          if (!(failure instanceof CallError && failure.answered) || error.answered) failure = error;
+          if (isFromMember(error) || !isFromMember(failure)) failure = error;
         }
       }
       await systemClock.sleep(roundPauseMs);
@@ -102,7 +103,12 @@ export class MemberPool {
 }
 
 /** Nobody there, or nobody who could: another member, or the same one a moment later, may do better. */
-function isNoAnswer(error: unknown): error is CallError {
+function isNoAnswer(error: unknown): boolean {
   const codes: readonly number[] = [StatusCode.unavailable, StatusCode.deadlineExceeded, StatusCode.cancelled];
-  return error instanceof CallError && codes.includes(error.code);
+  return error instanceof GrpcError && codes.includes(error.code);
+}
+
+/** All that etcd says itself starts like this. */
+function isFromMember(error: unknown): boolean {
+  return error instanceof GrpcError && error.message.startsWith("etcdserver: ");
 }

@@ -7,7 +7,6 @@ import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { createRandom } from "../base/random.ts";
 import {
-  CallError,
   grantLease,
   keepLeaseAlive,
   type MemberChannel,
@@ -16,6 +15,7 @@ import {
   revokeLease,
 } from "../control-plane/member-calls.ts";
 import type { WorkerReport } from "../control-plane/worker-reports.ts";
+import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import type { WorkerConfig } from "../units/worker-unit.ts";
 
@@ -81,5 +81,5 @@ async function report(config: WorkerConfig, channel: MemberChannel, lease: bigin
 }
 
 function isLeaseGone(error: unknown): boolean {
-  return error instanceof CallError && error.code === StatusCode.notFound;
+  return error instanceof GrpcError && error.code === StatusCode.notFound;
 }
