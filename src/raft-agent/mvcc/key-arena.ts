@@ -2,6 +2,8 @@
  * Key bytes outside the JavaScript heap. Keys lie in chunks of a mebibyte at addresses that are multiples of eight; freed
  * places are handed out again to keys of the same size class, so that keys that come and go do not grow the arena.
  */
+import { keyWord } from "./sort-slots.ts";
+
 const chunkSize = 1 << 20;
 const unit = 8;
 const unitsPerChunk = chunkSize / unit;
@@ -43,18 +45,9 @@ export class KeyArena {
     return length - key.length;
   }
 
-  /** Compares two stored keys. */
-  compareStored(addressA: number, lengthA: number, addressB: number, lengthB: number): number {
-    const a = this.chunks[addressA >>> unitBits]!;
-    const b = this.chunks[addressB >>> unitBits]!;
-    const offsetA = (addressA & unitMask) * unit;
-    const offsetB = (addressB & unitMask) * unit;
-    const shared = Math.min(lengthA, lengthB);
-    for (let i = 0; i < shared; i++) {
-      const difference = a[offsetA + i]! - b[offsetB + i]!;
-      if (difference !== 0) return difference;
-    }
-    return lengthA - lengthB;
+  /** Six bytes of a stored key as a number to sort by (see `sort-slots.ts`). */
+  word(address: number, length: number, depth: number): number {
+    return keyWord(this.chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth);
   }
 
   /** The key as a view that is valid until it is removed. */

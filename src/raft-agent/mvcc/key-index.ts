@@ -8,6 +8,7 @@ import { KeyArena } from "./key-arena.ts";
 import { isEmptyRange, isOpenEnd } from "./key-range.ts";
 import { OrderedSlots } from "./ordered-slots.ts";
 import { hashBytes, SlotHash } from "./slot-hash.ts";
+import { sortSlots } from "./sort-slots.ts";
 import { grown, VersionChains } from "./version-chains.ts";
 
 /** Called for every revision that compaction drops. */
@@ -102,7 +103,7 @@ export class KeyIndex {
     const slots = new Uint32Array(this.slotLimit);
     for (let slot = 0; slot < this.slotLimit; slot++) slots[slot] = slot;
     const { arena, addresses, lengths } = this;
-    slots.sort((a, b) => arena.compareStored(addresses[a]!, lengths[a]!, addresses[b]!, lengths[b]!));
+    sortSlots(slots, this.slotLimit, (slot, depth) => arena.word(addresses[slot]!, lengths[slot]!, depth));
     this.ordered.fill(slots);
   }
 
