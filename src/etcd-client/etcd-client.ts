@@ -1,0 +1,188 @@
+/** etcd's key-value, watch and lease API with types, over the gRPC client. What concerns members is in etcd-cluster.ts. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { decodeCompactionResponse, encodeCompactionRequest } from "../raft-agent/api/compaction.ts";
+import {
+  type DeleteRangeResponse,
+  decodeDeleteRangeResponse,
+  encodeDeleteRangeRequest,
+} from "../raft-agent/api/delete-range.ts";
+import {
+  LeaseGrantRequestSchema,
+  type LeaseGrantResponse,
+  LeaseGrantResponseSchema,
+  LeaseRevokeRequestSchema,
+} from "../raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import {
+  decodeLeaseKeepAliveResponse,
+  encodeLeaseKeepAliveRequest,
+  type LeaseKeepAliveResponse,
+} from "../raft-agent/api/lease-keep-alive.ts";
+import { decodePutResponse, encodePutRequest, type PutRequest, type PutResponse } from "../raft-agent/api/put.ts";
+import {
+  decodeRangeResponse,
+  encodeRangeRequest,
+  type RangeRequest,
+  type RangeResponse,
+  rangeRequest,
+} from "../raft-agent/api/range.ts";
+import { decodeTxnResponse, encodeTxnRequest, type TxnRequest, type TxnResponse } from "../raft-agent/api/txn.ts";
+import {
+  decodeWatchResponse,
+  encodeWatchRequest,
+  type WatchCreateRequest,
+  type WatchResponse,
+} from "../raft-agent/api/watch.ts";
+import { emptyBytes } from "../raft-agent/api/wire.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
+import type { CallOptions } from "./client-stream.ts";
+import type { GrpcClient } from "./grpc-client.ts";
+import { GrpcError } from "./grpc-error.ts";
+
+/** Text is taken as UTF-8. */
+export type Bytes = string | Uint8Array;
+
+/** The first key behind all keys that begin with `prefix`; a zero byte (every key) for an empty one. */
+export function prefixEnd(prefix: Bytes): Uint8Array {
+  const end = Uint8Array.from(toBytes(prefix));
+  for (let last = end.length - 1; last >= 0; last--) {
+    if (end[last]! === 0xff) continue;
+    end[last]!++;
+    return end.subarray(0, last + 1);
+  }
+  return Uint8Array.of(0);
+}
+
+export class EtcdClient {
+  readonly grpc: GrpcClient;
+  readonly #options: CallOptions;
+
+  /** `options` go with every call: a deadline, credentials in the metadata. */
+  constructor(grpc: GrpcClient, options: CallOptions = { timeoutMs: 5_000 }) {
+    this.grpc = grpc;
+    this.#options = options;
+  }
+
+  async put(key: Bytes, value: Bytes, more: Partial<Omit<PutRequest, "key" | "value">> = {}): Promise<PutResponse> {
+    const request: PutRequest = {
+      key: toBytes(key),
+      value: toBytes(value),
+      lease: 0n,
+      prevKv: false,
+      ignoreValue: false,
+      ignoreLease: false,
+      ...more,
+    };
+    return decodePutResponse(await this.#write("KV/Put", encodePutRequest(request)));
+  }
+
+  /** Linearizable unless `serializable` is asked for. Key-values stay encoded: see `decodeKeyValue`. */
+  async range(key: Bytes, more: Partial<Omit<RangeRequest, "key">> = {}): Promise<RangeResponse> {
+    const request = encodeRangeRequest(rangeRequest(toBytes(key), more));
+    return decodeRangeResponse(await this.#read("KV/Range", request));
+  }
+
+  async deleteRange(key: Bytes, rangeEnd: Uint8Array = emptyBytes, prevKv = false): Promise<DeleteRangeResponse> {
+    const request = encodeDeleteRangeRequest({ key: toBytes(key), rangeEnd, prevKv });
+    return decodeDeleteRangeResponse(await this.#write("KV/DeleteRange", request));
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResponse> {
+    return decodeTxnResponse(await this.#write("KV/Txn", encodeTxnRequest(request)));
+  }
+
+  /** Forgets what was before `revision`; with `physical` it waits until the space is free. */
+  async compact(revision: number, physical = false): Promise<void> {
+    decodeCompactionResponse(await this.#write("KV/Compact", encodeCompactionRequest({ revision, physical })));
+  }
+
+  /** `id` 0n lets the server choose. */
+  async leaseGrant(ttlSeconds: number, id = 0n): Promise<LeaseGrantResponse> {
+    const request = create(LeaseGrantRequestSchema, { TTL: BigInt(ttlSeconds), ID: id });
+    const answer = await this.#write("Lease/LeaseGrant", toBinary(LeaseGrantRequestSchema, request));
+    return fromBinary(LeaseGrantResponseSchema, answer);
+  }
+
+  async leaseRevoke(id: bigint): Promise<void> {
+    const request = create(LeaseRevokeRequestSchema, { ID: id });
+    await this.#write("Lease/LeaseRevoke", toBinary(LeaseRevokeRequestSchema, request));
+  }
+
+  /** Renews a lease once. A TTL of 0 in the answer says that there is no such lease. */
+  async leaseKeepAlive(id: bigint): Promise<LeaseKeepAliveResponse> {
+    const stream = await this.grpc.stream("/etcdserverpb.Lease/LeaseKeepAlive", this.#options);
+    await stream.send(encodeLeaseKeepAliveRequest({ id }));
+    for await (const message of stream) return decodeLeaseKeepAliveResponse(message);
+    throw new GrpcError(StatusCode.unavailable, "the server ended the stream without an answer");
+  }
+
+  /**
+   * Follows a key or range, across lost connections: it goes on behind the last revision seen, so that nothing is
+   * missed and nothing comes twice. Ends when `signal` is aborted or the loop is left.
+   * @throws GrpcError UNAVAILABLE when no endpoint takes connections, OUT_OF_RANGE when what comes next has been compacted, or the status of a watch that is refused.
+   */
+  async *watch(
+    key: Bytes,
+    more: Partial<Omit<WatchCreateRequest, "key" | "fragment">> = {},
+    signal?: AbortSignal,
+  ): AsyncGenerator<WatchResponse> {
+    const { timeoutMs: _unlimited, ...options } = this.#options;
+    const request: WatchCreateRequest = { ...watchDefaults, ...more, key: toBytes(key) };
+    let nextRevision = request.startRevision;
+    while (signal?.aborted !== true) {
+      try {
+        const stream = await this.grpc.stream(
+          "/etcdserverpb.Watch/Watch",
+          signal === undefined ? options : { ...options, signal },
+        );
+        await stream.send(encodeWatchRequest({ kind: "create", request: { ...request, startRevision: nextRevision } }));
+        for await (const message of stream) {
+          const response = decodeWatchResponse(message);
+          if (response.canceled) throw watchError(response);
+          const revision = response.header?.revision ?? 0;
+          if (response.created) nextRevision ||= revision + 1;
+          else nextRevision = Math.max(nextRevision, revision + 1);
+          yield response;
+        }
+      } catch (error) {
+        if (signal?.aborted) return;
+        if (!(error instanceof GrpcError) || error.code !== StatusCode.unavailable || error.notProcessed) throw error;
+      }
+      await sleep(watchPauseMs);
+    }
+  }
+
+  #write(method: string, request: Uint8Array): Promise<Buffer> {
+    return this.grpc.unary(`/etcdserverpb.${method}`, request, this.#options);
+  }
+
+  #read(method: string, request: Uint8Array): Promise<Buffer> {
+    return this.grpc.unary(`/etcdserverpb.${method}`, request, { ...this.#options, idempotent: true });
+  }
+}
+
+/** Between a watch stream that was lost and the next. */
+const watchPauseMs = 50;
+
+const watchDefaults: Omit<WatchCreateRequest, "key"> = {
+  rangeEnd: emptyBytes,
+  startRevision: 0,
+  progressNotify: false,
+  filters: [],
+  prevKv: false,
+  watchId: 0,
+  fragment: false,
+};
+
+function watchError(response: WatchResponse): GrpcError {
+  if (response.compactRevision > 0)
+    return new GrpcError(
+      StatusCode.outOfRange,
+      `etcdserver: mvcc: required revision has been compacted (up to ${response.compactRevision})`,
+    );
+  return new GrpcError(StatusCode.cancelled, response.cancelReason || "the server cancelled the watch");
+}
+
+function toBytes(value: Bytes): Uint8Array {
+  return typeof value === "string" ? Buffer.from(value, "utf8") : value;
+}
