@@ -1,0 +1,146 @@
+/**
+ * The folder of snapshot files. A snapshot appears under its name only when it is whole and durable, and is handed out only
+ * after every byte of it has been checked.
+ */
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { LogIndex, Term } from "../raft/entry.ts";
+import type { FileHandle, FileSystem } from "../wal/file-system.ts";
+import { readChunks, readHeader, verifySnapshot, writeSnapshot } from "./snapshot-file.ts";
+
+export type SnapshotName = { readonly name: string; readonly index: LogIndex; readonly term: Term };
+
+/** A verified snapshot. Close it when done; the file may be pruned while it is open. */
+export type OpenSnapshot = {
+  readonly name: string;
+  readonly metadata: SnapshotMetadata;
+  /** Milliseconds since the epoch. */
+  readonly createdMs: number;
+  readonly contentBytes: number;
+  /** The content from its beginning, checked once more; may be asked for more than once, also at the same time. */
+  chunks(): AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+};
+
+export type NewestSnapshot = {
+  /** Null when there is no undamaged one. */
+  readonly snapshot: OpenSnapshot | null;
+  /** Newer ones that had to be left out. */
+  readonly damaged: readonly { readonly name: string; readonly reason: string }[];
+};
+
+export type SnapshotStoreOptions = { readonly fileSystem: FileSystem; readonly folder: string; readonly clock?: Clock };
+
+/** Makes the folder if need be and removes what a crash left half written. */
+export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<SnapshotStore> {
+  const { fileSystem, folder } = options;
+  await fileSystem.makeFolder(folder);
+  for (const name of await fileSystem.list(folder)) {
+    if (name.endsWith(".making")) await fileSystem.remove(`${folder}/${name}`);
+  }
+  return new SnapshotStore(options);
+}
+
+export class SnapshotStore {
+  private readonly fileSystem: FileSystem;
+  private readonly folder: string;
+  private readonly clock: Clock;
+  private lastNumber = 0;
+
+  /** Use `openSnapshotStore`. */
+  constructor({ fileSystem, folder, clock = systemClock }: SnapshotStoreOptions) {
+    this.fileSystem = fileSystem;
+    this.folder = folder;
+    this.clock = clock;
+  }
+
+  /**
+   * Writes a snapshot, from the state machine or from a peer; resolves when it is durable under its name. One for the
+   * same index and term is replaced. When `chunks` or the disk fails, nothing is left and the error is passed on.
+   */
+  async write(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<SnapshotName> {
+    const { index, term } = metadata;
+    const name = fileName(index, term);
+    const aside = `${this.folder}/${name.replace(/snapshot$/, `${++this.lastNumber}.making`)}`;
+    const file = await this.fileSystem.open(aside, { create: true });
+    try {
+      await closing(file, () => writeSnapshot(file, { metadata, createdMs: this.clock.now() }, chunks));
+      await this.fileSystem.rename(aside, `${this.folder}/${name}`);
+    } catch (error) {
+      await this.fileSystem.remove(aside).catch(() => {}); // The first error is the one to tell; the next start tidies up.
+      throw error;
+    }
+    await this.fileSystem.syncFolder(this.folder);
+    return { name, index, term };
+  }
+
+  /** All snapshots, the newest first, by their names alone. */
+  async list(): Promise<SnapshotName[]> {
+    const names = (await this.fileSystem.list(this.folder)).map(parseName).filter((name) => name !== null);
+    return names.sort((left, right) => right.index - left.index || right.term - left.term);
+  }
+
+  /** @throws HaplanError `snapshot/damaged` naming the file and the place, before anything was handed out. */
+  async open(name: string): Promise<OpenSnapshot> {
+    const file = await this.fileSystem.open(`${this.folder}/${name}`, { create: false, readOnly: true });
+    try {
+      const { header } = await readHeader(file);
+      const contentBytes = await verifySnapshot(file);
+      if (fileName(header.metadata.index, header.metadata.term) !== name) {
+        throw new HaplanError(
+          "snapshot/damaged",
+          `the content of snapshot ${header.metadata.index} of term ${header.metadata.term}`,
+        );
+      }
+      return { name, ...header, contentBytes, chunks: () => readChunks(file), close: () => file.close() };
+    } catch (error) {
+      await file.close();
+      if (!(error instanceof HaplanError)) throw error;
+      throw new HaplanError(
+        "snapshot/damaged",
+        `Cannot use snapshot "${name}": it has ${errorText(error)}. Remove the file; the member gets a new snapshot from its leader, or restore the file from a copy`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The newest undamaged snapshot, and which newer ones were damaged. Errors of the disk are thrown, not taken for damage. */
+  async openNewest(): Promise<NewestSnapshot> {
+    const damaged: { name: string; reason: string }[] = [];
+    for (const { name } of await this.list()) {
+      try {
+        return { snapshot: await this.open(name), damaged };
+      } catch (error) {
+        if (!(error instanceof HaplanError) || error.code !== "snapshot/damaged") throw error;
+        damaged.push({ name, reason: error.message });
+      }
+    }
+    return { snapshot: null, damaged };
+  }
+
+  /** Removes all but the newest `keep` (at least one). Returns the names that are gone. */
+  async prune(keep: number): Promise<string[]> {
+    const old = (await this.list()).slice(Math.max(1, keep)).map(({ name }) => name);
+    for (const name of old.toReversed()) await this.fileSystem.remove(`${this.folder}/${name}`);
+    if (old.length > 0) await this.fileSystem.syncFolder(this.folder);
+    return old;
+  }
+}
+
+async function closing<Result>(file: FileHandle, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } finally {
+    await file.close();
+  }
+}
+
+function fileName(index: LogIndex, term: Term): string {
+  return `${String(index).padStart(16, "0")}-${String(term).padStart(12, "0")}.snapshot`;
+}
+
+function parseName(name: string): SnapshotName | null {
+  const match = /^(\d{16})-(\d{12,16})\.snapshot$/.exec(name);
+  return match === null ? null : { name, index: Number(match[1]), term: Number(match[2]) };
+}
