@@ -31,7 +31,7 @@ export async function carryOutPlan(
 ): Promise<ExitCode> {
   const ports = applyPorts(context, session, options.lock);
   if (options.saved) await checkSavedPlan(context, session, plan, ports);
-  const view = createView(context, options.json);
+  const view = createView(context, plan.mode, options.json);
   let outcome: ApplyOutcome;
   try {
     outcome = await applyPlan(plan, { ...ports, emit: view.show }, { signal: context.stop });
@@ -68,10 +68,14 @@ async function checkSavedPlan(
   if (stale !== null) throw new RefusalError([stale]);
 }
 
-function createView(context: CliContext, json: boolean): { show(event: ApplyEvent): void; close(): void } {
+function createView(
+  context: CliContext,
+  mode: Plan["mode"],
+  json: boolean,
+): { show(event: ApplyEvent): void; close(): void } {
   const { terminal, clock } = context;
-  if (!json) return createApplyView(terminal, clock.monotonicMs);
-  return { show: (event) => terminal.print(renderUiLine(applyEventLine(event), clock.now())), close: () => {} };
+  if (!json) return createApplyView(terminal, mode, clock.monotonicMs);
+  return { show: (event) => terminal.print(renderUiLine(applyEventLine(event, mode), clock.now())), close: () => {} };
 }
 
 function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {

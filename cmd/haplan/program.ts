@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
+import { runGraph } from "./commands/graph.ts";
 import { type OutputFlags, runOutput } from "./commands/output.ts";
 import { type PlanFlags, runPlan } from "./commands/plan.ts";
 import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
@@ -73,6 +74,9 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
     .option("--json", json)
     .option("--domains <counts>", "members in each failure domain, such as 3,3")
     .action((count: string | undefined, flags: QuorumFlags) => finish(runQuorum(context, count, flags)));
+  verb("graph [spec]", "print what depends on what, in DOT").action((spec: string | undefined) =>
+    finish(runGraph(context, spec)),
+  );
   verb("schema", "print the JSON Schema of a spec").action(() => finish(runSchema(context)));
   verb("version", "print the version")
     .option("--json", json)

@@ -189,7 +189,7 @@ describe("destroy", () => {
     writeFileSync(join(cwd, ".haplan", "mine.txt"), "the user's");
     const { code, out } = await haplan("destroy three.yaml -auto-approve");
     expect(code).toBe(0);
-    expect(out).toMatch(/Resources: 0 added, 0 changed, \d\d destroyed\./);
+    expect(out).toMatch(/Destroy complete! Resources: \d\d destroyed\./);
     expect(world.facts.machines.size).toBe(0);
     expect(readdirSync(join(cwd, ".haplan"))).toEqual(["mine.txt"]);
     rmSync(join(cwd, ".haplan", "mine.txt"));
@@ -324,10 +324,12 @@ describe("mistakes", () => {
 });
 
 describe("small verbs", () => {
-  test("version, schema, quorum and help succeed", async () => {
+  test("version, schema, graph, quorum and help succeed", async () => {
     expect((await haplan("version")).out).toContain("haplan v9.9.9");
     expect((await haplan("--version")).out).toContain("haplan v9.9.9");
     expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");
+    const graph = await haplan("graph three.yaml");
+    expect(graph.out).toContain('"haplan_raft_member.m1" -> "haplan_agent.m1";');
     expect((await haplan("quorum 6 -domains 3,3")).out).toContain("3|3        no quorum");
     expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, faultTolerance: 2 });
     expect(await haplan("help")).toMatchObject({ code: 0 });

@@ -38,7 +38,7 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
       if (!stdout.isTTY) return;
       clearStatus();
       if (text === "") return;
-      stdout.write(text.slice(0, Math.max(20, stdout.columns - 1)));
+      stdout.write(text.slice(0, (stdout.columns || 80) - 1));
       status = true;
     },
     ask: async (question) => {

@@ -3,7 +3,7 @@ import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
-import { writesSentence } from "./apply-view.ts";
+import { summarySentence, writesSentence } from "./apply-view.ts";
 import { diagnosticToJson } from "./diagnostics-view.ts";
 import { planCounts } from "./plan-view.ts";
 
@@ -57,7 +57,7 @@ export function diagnosticLine(diagnostic: Diagnostic): UiLine {
 }
 
 /** `step_*`, `quorum_gate` and `membership_change` are ours; the rest are Terraform's. */
-export function applyEventLine(event: ApplyEvent): UiLine {
+export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
   switch (event.kind) {
     case "planned": {
       const steps = event.steps.map(stepOf);
@@ -102,8 +102,8 @@ export function applyEventLine(event: ApplyEvent): UiLine {
       return { type: "write_availability", message: writesSentence(event.availability), ...event.availability };
     case "applied": {
       const { added, changed, destroyed, degraded } = event.summary;
-      const message = `Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`;
-      const changes = { add: added, change: changed, import: 0, remove: destroyed, operation: "apply" };
+      const message = summarySentence(mode, event.summary);
+      const changes = { add: added, change: changed, import: 0, remove: destroyed, operation: mode };
       return { type: "change_summary", message, changes, degraded };
     }
   }

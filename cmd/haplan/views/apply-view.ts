@@ -1,5 +1,6 @@
 /** Apply at work, for people: a line when a step begins and one when it ends, and what is going on on a last line. */
 import type { ApplyEvent, ApplySummary, WriteAvailability } from "../../../src/apply/apply-event.ts";
+import type { Plan } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -10,6 +11,7 @@ const patienceMs = 10_000;
 /** What the view remembers between events. */
 type Progress = {
   readonly terminal: Terminal;
+  readonly mode: Plan["mode"];
   readonly nowMs: () => number;
   readonly running: Map<string, RunningStep>;
   /** Number of each step, by id, counted from 1. */
@@ -20,8 +22,8 @@ type Progress = {
 type RunningStep = { readonly step: Step; readonly startedMs: number; detail: string | null; reports: number };
 
 /** `nowMs` is a monotonic clock; on a terminal the last line is renewed every half second. */
-export function createApplyView(terminal: Terminal, nowMs: () => number): ApplyView {
-  const progress: Progress = { terminal, nowMs, running: new Map(), numbers: new Map(), available: null };
+export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: () => number): ApplyView {
+  const progress: Progress = { terminal, mode, nowMs, running: new Map(), numbers: new Map(), available: null };
   const timer = setInterval(() => showRunning(progress), 500);
   timer.unref();
   return {
@@ -93,7 +95,8 @@ function showEnd(progress: Progress, event: Extract<ApplyEvent, { kind: "stepCom
     return;
   }
   const how = event.adopted ? "was there already, adopted" : "done";
-  const id = event.id === null ? "" : ` [${event.id}]`;
+  // Fingerprints are long, and their first digits tell them apart.
+  const id = event.id === null ? "" : ` [${event.id.length > 20 ? event.id.slice(0, 12) : event.id}]`;
   say(progress, event.step, `${paint.green(how)} after ${seconds(event.elapsedMs)}${id}`);
 }
 
@@ -114,13 +117,11 @@ function showProgress(progress: Progress, event: Extract<ApplyEvent, { kind: "st
   say(progress, event.step, `still at it${waiting} [${seconds(event.elapsedMs)} elapsed]`);
 }
 
-function showSummary({ terminal, available }: Progress, summary: ApplySummary): void {
+function showSummary({ terminal, mode, available }: Progress, summary: ApplySummary): void {
   const { paint } = terminal;
-  const { added, changed, destroyed, degraded } = summary;
+  const { degraded } = summary;
   terminal.print("");
-  terminal.print(
-    paint.bold(paint.green(`Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`)),
-  );
+  terminal.print(paint.bold(paint.green(summarySentence(mode, summary))));
   if (degraded.length > 0) {
     terminal.print(paint.yellow(`Not as wanted yet: ${degraded.join(", ")}. Run haplan apply again.`));
   }
@@ -131,6 +132,12 @@ function membership(event: Extract<ApplyEvent, { kind: "membershipChange" }>): s
   const joint = event.votersOutgoing.length > 0 ? ` (leaving: ${event.votersOutgoing.join(", ")})` : "";
   const learners = event.learners.length > 0 ? `, learners ${event.learners.join(", ")}` : "";
   return `${event.voters.join(", ")}${joint}${learners}`;
+}
+
+/** Terraform's last line. */
+export function summarySentence(mode: Plan["mode"], { added, changed, destroyed }: ApplySummary): string {
+  if (mode === "destroy") return `Destroy complete! Resources: ${destroyed} destroyed.`;
+  return `Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`;
 }
 
 /** How writing fared meanwhile, in one sentence. */
