@@ -66,8 +66,7 @@ function checkOp(op: RequestOp, opsMax: number): EtcdError | null {
 
 /** What a list of operations may write; keys are strings of one character a byte, so that they compare as bytes. */
 type Writes = { readonly puts: Set<string>; readonly deletes: DeletedRange[] };
-/** `end` null: all keys from `key` on. */
-type DeletedRange = { readonly key: string; readonly end: string | null };
+type DeletedRange = { readonly key: string; readonly end: string };
 
 /** Null when some execution would write a key twice. Success and failure of a nested txn exclude each other. */
 function collectWrites(ops: readonly RequestOp[]): Writes | null {
@@ -94,15 +93,18 @@ function collectWrites(ops: readonly RequestOp[]): Writes | null {
   return { puts, deletes };
 }
 
+/**
+ * etcd takes the end of "all keys from here on", a zero byte, literally here: such a delete holds no key for this
+ * check, and a put beside it is allowed. Clients may rely on it, and what happens is well defined: operations run in
+ * their order.
+ */
 function deletedRange(request: DeleteRangeRequest): DeletedRange {
   const key = byteString(request.key);
-  if (request.rangeEnd.length === 0) return { key, end: `${key}\0` };
-  const toTheEnd = request.rangeEnd.length === 1 && request.rangeEnd[0] === 0;
-  return { key, end: toTheEnd ? null : byteString(request.rangeEnd) };
+  return { key, end: request.rangeEnd.length === 0 ? `${key}\0` : byteString(request.rangeEnd) };
 }
 
 function isDeleted(key: string, deletes: readonly DeletedRange[]): boolean {
-  return deletes.some((range) => key >= range.key && (range.end === null || key < range.end));
+  return deletes.some((range) => key >= range.key && key < range.end);
 }
 
 function byteString(bytes: Uint8Array): string {

@@ -1,0 +1,186 @@
+/**
+ * Requests for running the same conversation against two servers, as calls of the JSON gateway: a fixed list of the
+ * corners that etcd's API has, and random conversations from a seed.
+ */
+import { createRandom, type Random } from "../../src/base/random.ts";
+
+export type GatewayRequest = { readonly path: string; readonly body: Record<string, unknown> };
+
+const b64 = (text: string): string => Buffer.from(text, "latin1").toString("base64");
+const kv = (name: string, body: Record<string, unknown>): GatewayRequest => ({ path: `/v3/kv/${name}`, body });
+const put = (key: string, value = "v", more: Record<string, unknown> = {}): GatewayRequest =>
+  kv("put", { key: b64(key), value: b64(value), ...more });
+const range = (key: string, more: Record<string, unknown> = {}): GatewayRequest =>
+  kv("range", { key: b64(key), ...more });
+const remove = (key: string, more: Record<string, unknown> = {}): GatewayRequest =>
+  kv("deleterange", { key: b64(key), ...more });
+const txn = (body: Record<string, unknown>): GatewayRequest => kv("txn", body);
+const lease = (name: string, body: Record<string, unknown>): GatewayRequest => ({ path: `/v3/lease/${name}`, body });
+const requestPut = (key: string, more: Record<string, unknown> = {}): unknown => ({
+  request_put: { key: b64(key), value: b64("t"), ...more },
+});
+const requestRange = (key: string, more: Record<string, unknown> = {}): unknown => ({
+  request_range: { key: b64(key), ...more },
+});
+const requestDelete = (key: string, more: Record<string, unknown> = {}): unknown => ({
+  request_delete_range: { key: b64(key), ...more },
+});
+const requestTxn = (body: Record<string, unknown>): unknown => ({ request_txn: body });
+const ALL = { range_end: b64("\0") };
+
+/** In this order, on an empty store. */
+export const CORNER_REQUESTS: readonly GatewayRequest[] = [
+  range("a"),
+  range(""),
+  put(""),
+  put("a", "1"),
+  put("a", "2", { prev_kv: true }),
+  put("b", "1", { prev_kv: true }),
+  put("b", "", { ignore_value: true }),
+  put("b", "x", { ignore_value: true }),
+  put("none", "", { ignore_value: true }),
+  put("none", "v", { ignore_lease: true }),
+  put("b", "v", { ignore_lease: true, lease: "5" }),
+  put("b", "v", { lease: "5" }),
+  range("a", ALL),
+  range("\0", { range_end: b64("\0") }),
+  range("a", { range_end: b64("a") }),
+  range("b", { range_end: b64("a") }),
+  range("a", { ...ALL, limit: "1" }),
+  range("a", { ...ALL, count_only: true }),
+  range("a", { ...ALL, keys_only: true }),
+  range("a", { ...ALL, sort_order: "DESCEND" }),
+  range("a", { ...ALL, sort_target: "MOD" }),
+  range("a", { ...ALL, sort_target: "VALUE", sort_order: "DESCEND", limit: "1" }),
+  range("a", { ...ALL, min_mod_revision: "3" }),
+  range("a", { ...ALL, max_create_revision: "3", limit: "1" }),
+  range("a", { revision: "2" }),
+  range("a", { revision: "99" }),
+  range("a", { revision: "-5" }),
+  range("a", { serializable: true }),
+  remove("none"),
+  remove(""),
+  remove("a", { prev_kv: true }),
+  remove("a", { ...ALL, prev_kv: true }),
+  put("a", "again"),
+  range("a"),
+  txn({}),
+  txn({ success: [requestPut("t1"), requestPut("t2"), requestRange("t1"), requestDelete("t2")] }),
+  txn({ success: [requestPut("t1"), requestPut("t1")] }),
+  txn({ success: [requestDelete("t", ALL), requestPut("t1")] }),
+  txn({ success: [requestPut("t1"), requestRange("t", ALL), requestDelete("a"), requestRange("a")] }),
+  txn({ success: [{}] }),
+  txn({ compare: [{ key: "" }] }),
+  txn({ success: [requestRange("a", { revision: "99" })] }),
+  txn({ success: [requestPut("t3"), requestRange("a", { revision: "99" })] }),
+  txn({ success: [requestPut("t3"), requestPut("t4", { lease: "99" })] }),
+  txn({ success: [requestPut("t3"), requestPut("t5", { ignore_value: true, value: "" })] }),
+  txn({
+    compare: [{ key: b64("t1"), target: "VERSION", result: "GREATER", version: "0" }],
+    success: [
+      requestTxn({
+        compare: [{ key: b64("new"), target: "CREATE", create_revision: "0" }],
+        success: [requestPut("new")],
+      }),
+      requestRange("new"),
+      requestTxn({
+        compare: [{ key: b64("new"), target: "CREATE", create_revision: "0" }],
+        failure: [requestPut("x")],
+      }),
+    ],
+  }),
+  txn({ compare: [{ key: b64("none"), target: "VALUE", result: "NOT_EQUAL", value: b64("x") }] }),
+  txn({ compare: [{ key: b64("none"), target: "MOD", mod_revision: "0" }], success: [requestRange("t1")] }),
+  txn({ compare: [{ key: b64("t"), ...ALL, target: "CREATE", result: "GREATER", create_revision: "1" }] }),
+  txn({ compare: [{ key: b64("zz"), ...ALL, target: "VERSION", result: "GREATER", version: "0" }] }),
+  txn({ compare: [{ key: b64("a"), target: "LEASE", lease: "0" }] }),
+  txn({ success: Array.from({ length: 129 }, (_, at) => requestPut(`m${at}`)) }),
+  txn({ success: Array.from({ length: 128 }, (_, at) => requestPut(`m${at}`)) }),
+  txn({ success: [requestTxn({ success: Array.from({ length: 128 }, (_, at) => requestPut(`n${at}`)) })] }),
+  lease("grant", { TTL: "1", ID: "70" }),
+  lease("grant", { TTL: "1", ID: "70" }),
+  lease("grant", { TTL: "9000000001" }),
+  lease("grant", { TTL: "-4", ID: "71" }),
+  lease("grant", { TTL: "500", ID: "72" }),
+  put("l1", "v", { lease: "72" }),
+  put("l0", "v", { lease: "72" }),
+  put("l1", "", { ignore_value: true, prev_kv: true }),
+  put("l0", "w", { ignore_lease: true, prev_kv: true }),
+  range("l", ALL),
+  lease("timetolive", { ID: "72", keys: true }),
+  lease("timetolive", { ID: "99" }),
+  lease("keepalive", { ID: "72" }),
+  lease("keepalive", { ID: "99" }),
+  lease("leases", {}),
+  lease("revoke", { ID: "72" }),
+  lease("revoke", { ID: "72" }),
+  range("l0"),
+  kv("compaction", { revision: "999999" }),
+  kv("compaction", { revision: "5", physical: true }),
+  kv("compaction", { revision: "5" }),
+  kv("compaction", { revision: "0" }),
+  range("a", { revision: "4" }),
+  range("a", { revision: "5" }),
+  txn({ success: [requestRange("a", { revision: "4" })] }),
+  { path: "/v3/cluster/member/promote", body: { ID: "99" } },
+  { path: "/v3/cluster/member/remove", body: { ID: "99" } },
+  { path: "/v3/cluster/member/add", body: { peerURLs: ["nonsense"] } },
+  { path: "/v3/cluster/member/add", body: {} },
+  { path: "/v3/maintenance/alarm", body: {} },
+  { path: "/v3/maintenance/alarm", body: { action: "DEACTIVATE", memberID: "5", alarm: "NOSPACE" } },
+  { path: "/v3/maintenance/defragment", body: {} },
+  { path: "/v3/maintenance/transfer-leadership", body: { targetID: "99" } },
+];
+
+/** A conversation of `count` requests over few keys, the same for the same seed. */
+export function randomRequests(seed: number, count: number): GatewayRequest[] {
+  const random = createRandom(seed);
+  return Array.from({ length: count }, (_, at) => randomRequest(random, at));
+}
+
+function randomRequest(random: Random, at: number): GatewayRequest {
+  const kind = random.below(12);
+  if (kind < 4) return put(randomKey(random), `v${at}`, { prev_kv: random.below(2) === 1 });
+  if (kind < 6) return range(randomKey(random), randomRange(random, at));
+  if (kind < 7) return remove(randomKey(random), { ...randomEnd(random), prev_kv: random.below(2) === 1 });
+  if (kind < 11) return txn(randomTxn(random, at, 1));
+  return kv("compaction", { revision: String(random.below(at + 2)), physical: true });
+}
+
+const randomKey = (random: Random): string => ["a", "aa", "ab", "b", "c"][random.below(5)]!;
+const randomEnd = (random: Random): Record<string, unknown> =>
+  [{}, {}, ALL, { range_end: b64("b") }, { range_end: b64("az") }][random.below(5)]!;
+
+function randomRange(random: Random, at: number): Record<string, unknown> {
+  const options: Record<string, unknown> = { ...randomEnd(random), limit: String(random.below(3)) };
+  if (random.below(3) === 0) options["revision"] = String(random.below(at + 2));
+  options["sort_order"] = ["NONE", "ASCEND", "DESCEND"][random.below(3)];
+  options["sort_target"] = ["KEY", "VERSION", "CREATE", "MOD", "VALUE"][random.below(5)];
+  if (random.below(4) === 0) options["keys_only"] = true;
+  if (random.below(6) === 0) options["count_only"] = true;
+  if (random.below(5) === 0) options["min_mod_revision"] = String(random.below(at + 2));
+  if (random.below(5) === 0) options["max_create_revision"] = String(random.below(at + 2));
+  return options;
+}
+
+function randomTxn(random: Random, at: number, depth: number): Record<string, unknown> {
+  const target = ["VERSION", "CREATE", "MOD", "VALUE"][random.below(4)]!;
+  const operand = {
+    VERSION: { version: String(random.below(3)) },
+    CREATE: { create_revision: String(random.below(at + 2)) },
+    MOD: { mod_revision: String(random.below(at + 2)) },
+    VALUE: { value: b64(`v${random.below(at + 1)}`) },
+  }[target];
+  const result = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"][random.below(4)];
+  const compare = { key: b64(randomKey(random)), ...randomEnd(random), target, result, ...operand };
+  const ops = (): unknown[] => Array.from({ length: random.below(4) }, () => randomOp(random, at, depth));
+  return { compare: random.below(4) === 0 ? [] : [compare], success: ops(), failure: ops() };
+}
+
+function randomOp(random: Random, at: number, depth: number): unknown {
+  const kind = random.below(depth > 2 ? 5 : 6);
+  if (kind < 2) return requestPut(randomKey(random), { prev_kv: true });
+  if (kind < 4) return requestRange(randomKey(random), { ...randomEnd(random) });
+  if (kind < 5) return requestDelete(randomKey(random), { ...randomEnd(random), prev_kv: true });
+  return requestTxn(randomTxn(random, at, depth + 1));
+}
