@@ -119,6 +119,13 @@ export class SnapshotStore {
     return { snapshot: null, damaged };
   }
 
+  /** Removes those that reach no further than `index`: their content has found its way into the state machine. */
+  async removeUpTo(index: LogIndex): Promise<void> {
+    const done = (await this.list()).filter((snapshot) => snapshot.index <= index);
+    for (const { name } of done.toReversed()) await this.fileSystem.remove(`${this.folder}/${name}`);
+    if (done.length > 0) await this.fileSystem.syncFolder(this.folder);
+  }
+
   /** Removes all but the newest `keep` (at least one). Returns the names that are gone. */
   async prune(keep: number): Promise<string[]> {
     const old = (await this.list()).slice(Math.max(1, keep)).map(({ name }) => name);

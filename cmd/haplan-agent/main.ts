@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/** The agent alone, as `etcd` is started: flags, `ETCD_*` variables or a configuration file in; a serving member out. */
+import { readFileSync } from "node:fs";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
+import { type AgentLog, createAgentLog } from "../../src/raft-agent/agent/agent-log.ts";
+import { spokenVersion } from "../../src/raft-agent/agent/member-parts.ts";
+import { type AgentConfig, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
+import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
+import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
+
+/** Ending takes at most this long, whatever hangs. */
+const endWithinMs = 10_000;
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.some((argument) => /^--?version$/.test(argument))) {
+    process.stdout.write(`etcd Version: ${spokenVersion}\nhaplan-agent, Node.js ${process.version}\n`);
+  } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
+    process.stdout.write(agentUsage());
+  } else await run(argv);
+}
+
+async function run(argv: readonly string[]): Promise<void> {
+  const { config, notices } = readConfig(argv);
+  const log = createAgentLog({ level: config.logLevel, outputs: config.logOutputs });
+  for (const notice of notices) log.logger.warn(notice);
+  let agent: Agent | null = null;
+  const stop = (code: number): void => {
+    setTimeout(() => end(log, code), endWithinMs).unref();
+    Promise.resolve(agent?.close()).then(
+      () => end(log, code),
+      () => end(log, 1),
+    );
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      log.logger.info({ signal }, "stopping");
+      stop(0);
+    });
+  }
+  try {
+    agent = await startAgent({ config, logger: log.logger, onStopped: () => stop(1) });
+  } catch (error) {
+    log.logger.fatal({ error: errorText(error) }, "cannot start");
+    end(log, 1);
+  }
+}
+
+/** Ends the process at once when a flag is wrong: nothing has been touched yet. */
+function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[] } {
+  try {
+    const settings = readSettings(argv, process.env, (path) => readFileSync(path, "utf8"));
+    return { config: createAgentConfig(settings), notices: settings.notices };
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`haplan-agent: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+function end(log: AgentLog, code: number): never {
+  log.flush();
+  process.exit(code);
+}
+
+await main(process.argv.slice(2));

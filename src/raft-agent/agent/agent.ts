@@ -1,0 +1,336 @@
+/**
+ * One member, put together: disk, consensus, services, front. Only here do the rooms meet; each is told what it needs
+ * and knows nothing of the others.
+ */
+import { createServer as createHttpServer } from "node:http";
+import type { Logger } from "pino";
+import { systemClock } from "../../base/clock.ts";
+import { errorText } from "../../base/haplan-error.ts";
+import { createRandom, type Random } from "../../base/random.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import type { GrpcServer } from "../grpc/grpc-server.ts";
+import { memberValues } from "../metrics/member-values.ts";
+import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { Raft } from "../raft/raft.ts";
+import type { SoftState } from "../raft/ready.ts";
+import type { MemberServices } from "../services/member-services.ts";
+import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
+import type { Member, MembershipChange } from "../state-machine/membership.ts";
+import { PeerTransport } from "../transport/peer-transport.ts";
+import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import { announceClusterVersion, announceMember } from "./announce-member.ts";
+import { createDirectoryHandler } from "./cluster-directory.ts";
+import { ConsensusDriver } from "./consensus-driver.ts";
+import { ConsensusLink } from "./consensus-link.ts";
+import { LogRetention } from "./log-retention.ts";
+import {
+  createGrpcServer,
+  createServices,
+  peerClientTls,
+  peerTls,
+  raftOptions,
+  seedOf,
+  spokenVersion,
+  tickMs,
+} from "./member-parts.ts";
+import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
+import { PeerMetrics } from "./peer-metrics.ts";
+import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
+import { SnapshotExchange } from "./snapshot-exchange.ts";
+
+const housekeepingMs = 100;
+const certificateCheckMs = 5_000;
+/** Log payload that may gather in memory before it is compacted early. */
+const retainedBytesMax = 128 * 1024 * 1024;
+const handOverMs = 1_000;
+
+export type Agent = {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  /** Hands leadership over if it is here, ends all calls, and writes everything down. */
+  close(): Promise<void>;
+};
+
+export type AgentOptions = {
+  readonly config: AgentConfig;
+  readonly logger: Logger;
+  /** The member cannot go on (its disk failed, or it was removed): the process has to end. */
+  readonly onStopped: (reason: string) => void;
+};
+
+/** @throws HaplanError: the data cannot be used, an address is taken, a certificate is missing. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const agent = await RunningAgent.create(options);
+  try {
+    await agent.start();
+  } catch (error) {
+    await agent.close();
+    throw error;
+  }
+  return agent;
+}
+
+/** The parts that depend on each other in a circle are made in `create` and closed in `start`. */
+type Parts = {
+  readonly opened: OpenedMember;
+  readonly link: ConsensusLink;
+  readonly services: MemberServices;
+  readonly metrics: Metrics;
+  readonly grpc: GrpcServer;
+  readonly front: ClientFront;
+  readonly snapshots: SnapshotExchange;
+};
+
+class RunningAgent implements Agent {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  readonly #options: AgentOptions;
+  readonly #parts: Parts;
+  readonly #raft: Raft;
+  readonly #driver: ConsensusDriver;
+  readonly #transport: PeerTransport;
+  readonly #retention: LogRetention;
+  readonly #peerMetrics: PeerMetrics;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | null = null;
+
+  /** Opens the disk and makes everything that does not talk to anybody yet. */
+  static async create(options: AgentOptions): Promise<RunningAgent> {
+    const { config, logger } = options;
+    const late: { agent: RunningAgent | null; metrics: Metrics | null } = { agent: null, metrics: null };
+    const opened = await openMember({
+      config,
+      peerClientTls: peerClientTls(config),
+      walObserver: { onSync: (durationMs) => late.metrics?.walFsync(durationMs / 1000) },
+      onStoreFailure: (error) => late.agent?.fail(error),
+    });
+    const { identity, store } = opened;
+    for (const notice of opened.notices) logger.warn(notice);
+    const link = new ConsensusLink({
+      memberId: identity.memberId,
+      electionTimeoutMs: config.electionTimeoutMs,
+      appliedIndex: () => store.consistentIndex,
+    });
+    const services = createServices(config, opened, link, (change) => late.agent?.followMembership(change));
+    const grpc = createGrpcServer(config, services, logger);
+    const metrics = createMetrics({
+      version: spokenVersion,
+      memberId: identity.memberId,
+      values: () => memberValues(services),
+      grpcMethods: () => grpc.counters,
+    });
+    late.metrics = metrics;
+    const front = new ClientFront({ config, services, metrics, grpc });
+    const snapshots = new SnapshotExchange({
+      files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotFolder(config)), folder: "." }),
+      store,
+      onInstalled: (index) => late.agent?.snapshotInstalled(index),
+      onLog: (text) => logger.info(text),
+    });
+    if (opened.restored.snapshot.index > Math.max(1, store.consistentIndex)) {
+      await snapshots.install(opened.restored.snapshot.index);
+      services.snapshotInstalled();
+    }
+    late.agent = new RunningAgent(options, { opened, link, services, metrics, grpc, front, snapshots });
+    return late.agent;
+  }
+
+  private constructor(options: AgentOptions, parts: Parts) {
+    const { config } = options;
+    const { opened, link, services, metrics, snapshots } = parts;
+    this.#options = options;
+    this.#parts = parts;
+    this.memberId = opened.identity.memberId;
+    this.clusterId = opened.identity.clusterId;
+    const random = createRandom(seedOf(this.memberId));
+    this.#raft = new Raft(raftOptions(config, this.memberId, random), opened.restored);
+    this.#transport = this.#createTransport(random);
+    this.#driver = new ConsensusDriver(
+      {
+        raft: this.#raft,
+        wal: opened.wal,
+        machine: services.machine,
+        send: (message) => this.#transport.send(message),
+        sendSnapshot: (request) =>
+          snapshots.send(request, {
+            driver: this.#driver,
+            transport: this.#transport,
+            metadataAt: (index) => this.#raft.snapshotMetadata(index),
+          }),
+        installSnapshot: (index) => snapshots.install(index),
+        defer: setImmediate,
+      },
+      {
+        softState: (soft) => this.#softStateChanged(soft),
+        applied: (index, bytes) => this.#applied(index, bytes),
+        readConfirmed: (context, index) => services.readConfirmed(context, index),
+        readFailed: (context) => services.readFailed(context),
+        failed: (error) => this.fail(error),
+      },
+      { diskStallMs: config.electionTimeoutMs },
+    );
+    link.connect({ driver: this.#driver, transport: this.#transport });
+    this.#retention = new LogRetention(
+      { store: opened.store, wal: opened.wal, raft: this.#raft },
+      {
+        snapshotCount: config.snapshotCount,
+        catchupEntries: config.snapshotCatchupEntries,
+        bytesMax: retainedBytesMax,
+      },
+      opened.restored.snapshot.index,
+    );
+    this.#peerMetrics = new PeerMetrics(this.#transport, metrics);
+  }
+
+  /** Opens the ports and lets time run. */
+  async start(): Promise<void> {
+    const { config, logger } = this.#options;
+    const { services, front } = this.#parts;
+    this.#followMembers(services.machine.membership.list());
+    for (const url of config.listenPeerUrls) await this.#transport.listen({ host: hostOf(url), port: portOf(url) });
+    await front.open();
+    this.#every(tickMs, () => this.#driver.tick());
+    this.#every(housekeepingMs, () => this.#housekeep());
+    if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
+    if (services.machine.membership.list().length === 1) this.#driver.step({ kind: "campaign" });
+    const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
+    announceMember(services, announcement, systemClock, this.#closing.signal).catch((error) => this.fail(error));
+    logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** The member cannot be trusted any more: it says so and falls silent. */
+  fail(error: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#options.logger.fatal({ error: errorText(error) }, "this member stops");
+    this.#options.onStopped(errorText(error));
+  }
+
+  followMembership({ changed, removed }: MembershipChange): void {
+    this.#followMembers(changed);
+    for (const id of removed) {
+      if (id === this.memberId) this.#removedFromCluster();
+      else this.#transport.removePeer(id);
+    }
+  }
+
+  snapshotInstalled(index: number): void {
+    const { services } = this.#parts;
+    services.snapshotInstalled();
+    this.#retention.restartedAt(index);
+    this.#followMembers(services.machine.membership.list());
+    for (const id of services.machine.membership.removedIds()) this.#transport.removePeer(id);
+  }
+
+  async #close(): Promise<void> {
+    const { opened, services, front } = this.#parts;
+    await this.#handOver();
+    this.#closing.abort();
+    for (const timer of this.#timers) clearInterval(timer);
+    services.stop();
+    await front.close();
+    this.#driver.stop();
+    await this.#transport.close();
+    await opened.wal.close();
+    await opened.store.close();
+  }
+
+  /** A leader that leaves lets another one take over first, so that nobody waits for an election. */
+  async #handOver(): Promise<void> {
+    const status = this.#driver.status();
+    if (status.role !== "leader") return;
+    const [successor] = [...status.peers]
+      .filter(([id]) => status.configuration.voters.includes(id) && this.#transport.isConnected(id))
+      .sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
+    if (successor === undefined) return;
+    this.#driver.step({ kind: "transferLeadership", to: successor[0] });
+    const deadlineMs = systemClock.monotonicMs() + handOverMs;
+    while (this.#driver.status().role === "leader" && systemClock.monotonicMs() < deadlineMs)
+      await systemClock.sleep(tickMs);
+  }
+
+  #createTransport(random: Random): PeerTransport {
+    const { config, logger } = this.#options;
+    const { opened, link, services, snapshots, metrics } = this.#parts;
+    const directory = createDirectoryHandler({
+      clusterId: opened.identity.clusterId,
+      version: spokenVersion,
+      members: () => services.machine.membership.list(),
+    });
+    const tls = peerTls(config);
+    return new PeerTransport({
+      self: opened.identity.memberId,
+      clusterId: opened.identity.clusterId,
+      advertisedUrls: config.advertisePeerUrls,
+      random,
+      httpServer: createHttpServer(directory),
+      ...(tls === null ? {} : { tls }),
+      handlers: {
+        onMessage: (message) => this.#driver.step({ kind: "message", message }),
+        onPeerConnected: (peer) => link.peerConnected(peer),
+        onPeerDisconnected: (peer) => {
+          link.peerDisconnected(peer);
+          this.#driver.step({ kind: "peerDisconnected", peer });
+        },
+        onRequest: (peer, _kind, body) => new Promise((resolve) => services.answerPeer(peer, body, resolve)),
+        onSnapshot: async (peer, metadata, chunks) => {
+          const term = await snapshots.receive(metadata, chunks);
+          const message = { kind: "snapshotRequest", from: peer, to: this.memberId, term, snapshot: metadata } as const;
+          this.#driver.step({ kind: "message", message });
+        },
+        onLog: (level, text) => logger[level](text),
+        onRoundTrip: (peer, milliseconds) => metrics.peerRoundTrip(peer, milliseconds / 1000),
+      },
+    });
+  }
+
+  #softStateChanged(soft: SoftState): void {
+    const { link, services, metrics } = this.#parts;
+    const leaderChanged = soft.leader !== null && soft.leader !== link.leader();
+    link.softStateChanged(soft);
+    services.leadershipChanged();
+    announceClusterVersion(services);
+    if (!leaderChanged) return;
+    metrics.leaderChanged();
+    this.#options.logger.info({ leader: soft.leader, term: soft.term, role: soft.role }, "leader elected");
+  }
+
+  #applied(index: number, bytes: number): void {
+    this.#parts.services.applied(index);
+    this.#retention.applied(index, bytes).catch((error) => this.fail(error));
+  }
+
+  #housekeep(): void {
+    const { services } = this.#parts;
+    services.tick();
+    this.#peerMetrics.collect(services.machine.membership.list().map(({ id }) => id));
+  }
+
+  #reloadCertificates(): void {
+    try {
+      if (this.#parts.front.reloadCertificates()) this.#options.logger.info("took renewed certificates into use");
+    } catch (error) {
+      this.#options.logger.error(errorText(error));
+    }
+  }
+
+  #followMembers(members: readonly Member[]): void {
+    for (const { id, peerUrls } of members) if (id !== this.memberId) this.#transport.setPeer(id, peerUrls);
+  }
+
+  #removedFromCluster(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#options.logger.error("this member was removed from the cluster and stops; its id is never used again");
+    this.#options.onStopped("the member was removed from the cluster");
+  }
+
+  #every(intervalMs: number, run: () => void): void {
+    this.#timers.push(setInterval(run, intervalMs));
+  }
+}

@@ -1,0 +1,89 @@
+/** What services see of consensus: the port they were written against, over the run loop and the transport. */
+import { performance } from "node:perf_hooks";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
+import type { SoftState } from "../raft/ready.ts";
+import type { ConsensusPort, ConsensusStatus } from "../services/consensus-port.ts";
+import type { PeerTransport } from "../transport/peer-transport.ts";
+import type { ConsensusDriver } from "./consensus-driver.ts";
+
+/** The one kind of request that members make of each other beside the log: see services/peer-requests.ts. */
+export const servicePeerRequest = 1;
+
+export type ConsensusLinkParts = {
+  readonly driver: ConsensusDriver;
+  readonly transport: PeerTransport;
+};
+
+export class ConsensusLink implements ConsensusPort {
+  readonly memberId: MemberId;
+  readonly electionTimeoutMs: number;
+  readonly #appliedIndex: () => LogIndex;
+  readonly #connectedSinceMs = new Map<MemberId, number>();
+  #parts: ConsensusLinkParts | null = null;
+  #soft: SoftState = { role: "follower", leader: null, term: 0 };
+
+  constructor(options: { memberId: MemberId; electionTimeoutMs: number; appliedIndex: () => LogIndex }) {
+    this.memberId = options.memberId;
+    this.electionTimeoutMs = options.electionTimeoutMs;
+    this.#appliedIndex = options.appliedIndex;
+  }
+
+  /** Services are made before the run loop that applies to them; this closes the circle. */
+  connect(parts: ConsensusLinkParts): void {
+    this.#parts = parts;
+    const { role, leader, term } = parts.driver.status();
+    this.#soft = { role, leader, term };
+  }
+
+  softStateChanged(soft: SoftState): void {
+    this.#soft = soft;
+  }
+
+  peerConnected(peer: MemberId): void {
+    this.#connectedSinceMs.set(peer, performance.now());
+  }
+
+  peerDisconnected(peer: MemberId): void {
+    this.#connectedSinceMs.delete(peer);
+  }
+
+  leader = (): MemberId | null => this.#soft.leader;
+  term = (): number => this.#soft.term;
+  commitIndex = (): LogIndex => this.#connected.driver.commitIndex;
+  appliedIndex = (): LogIndex => this.#appliedIndex();
+
+  status(): ConsensusStatus {
+    const { role, term, leader, lastIndex, commitIndex, configuration, peers } = this.#connected.driver.status();
+    const progress = [...peers].map(([member, { matchIndex, recentlyActive }]) => ({
+      member,
+      matchIndex,
+      active: recentlyActive,
+    }));
+    return { role, term, leader, lastIndex, commitIndex, appliedIndex: this.#appliedIndex(), configuration, progress };
+  }
+
+  propose: ConsensusPort["propose"] = (payload) => this.#connected.driver.propose(payload);
+  requestReadIndex: ConsensusPort["requestReadIndex"] = (context) => this.#connected.driver.requestRead(context);
+  changeConfiguration: ConsensusPort["changeConfiguration"] = (change) =>
+    this.#connected.driver.changeConfiguration(change);
+
+  transferLeadership(to: MemberId): void {
+    this.#connected.driver.step({ kind: "transferLeadership", to });
+  }
+
+  connectedMs(member: MemberId): number | null {
+    const sinceMs = this.#connectedSinceMs.get(member);
+    return sinceMs === undefined ? null : performance.now() - sinceMs;
+  }
+
+  askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void {
+    this.#connected.transport
+      .request(member, servicePeerRequest, request, 5 * this.electionTimeoutMs)
+      .then(done, () => done(null));
+  }
+
+  get #connected(): ConsensusLinkParts {
+    if (this.#parts === null) throw new Error("Invariant broken: services ask consensus before it exists");
+    return this.#parts;
+  }
+}

@@ -1,0 +1,108 @@
+/** How the agent's configuration becomes the parts of a member. */
+import { rootCertificates, type SecureContextOptions } from "node:tls";
+import type { Logger } from "pino";
+import { systemClock } from "../../base/clock.ts";
+import { errorText } from "../../base/haplan-error.ts";
+import type { Random } from "../../base/random.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { GrpcServer } from "../grpc/grpc-server.ts";
+import { defaultHttp2Limits } from "../http2/connection-options.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { RaftOptions } from "../raft/options.ts";
+import { MemberServices } from "../services/member-services.ts";
+import type { MembershipChange } from "../state-machine/membership.ts";
+import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
+import type { ConsensusLink } from "./consensus-link.ts";
+import type { OpenedMember } from "./open-member.ts";
+import { readTlsMaterial, tlsFilesVersion } from "./tls-material.ts";
+
+/** The etcd version that clients are told: what our API speaks like. */
+export const spokenVersion = "3.6.1";
+/** The core's clock. Fine enough that an election after a broken connection is a matter of tens of milliseconds. */
+export const tickMs = 10;
+
+export function createServices(
+  config: AgentConfig,
+  { identity, store, founders, restored }: OpenedMember,
+  link: ConsensusLink,
+  onMembershipChanged: (change: MembershipChange) => void,
+): MemberServices {
+  const services = new MemberServices({
+    consensus: link,
+    store,
+    clock: systemClock,
+    clusterId: identity.clusterId,
+    clusterToken: config.initialClusterToken,
+    version: spokenVersion,
+    quotaBytes: config.quotaBackendBytes,
+    limits: {
+      txnOpsMax: config.maxTxnOps,
+      learnersMax: config.maxLearners,
+      strictReconfigCheck: config.strictReconfigCheck,
+      watchProgressIntervalMs: config.watchProgressNotifyIntervalMs,
+    },
+    proposerLimits: { requestBytesMax: config.maxRequestBytes },
+    onMembershipChanged,
+  });
+  if (founders !== null) {
+    services.machine.seed(founders, restored.snapshot.configuration);
+    store.setConsistentIndex(restored.snapshot.index, restored.snapshot.term);
+  }
+  return services;
+}
+
+export function createGrpcServer(config: AgentConfig, services: MemberServices, logger: Logger): GrpcServer {
+  const messageOverheadBytes = 512 * 1024;
+  return new GrpcServer({
+    methods: services.methods,
+    maxReceiveBytes: config.maxRequestBytes + messageOverheadBytes,
+    limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
+    keepalive: config.keepalive,
+    onHandlerError: (error, path) =>
+      logger.error({ path, error: errorText(error) }, "a request failed by a bug of ours"),
+  });
+}
+
+export function raftOptions(config: AgentConfig, id: MemberId, random: Random): RaftOptions {
+  return {
+    id,
+    random,
+    preVote: config.preVote,
+    electionTimeoutTicks: Math.ceil(config.electionTimeoutMs / tickMs),
+    heartbeatTicks: Math.ceil(config.heartbeatIntervalMs / tickMs),
+  };
+}
+
+/** Members, and restarts of a member, must not draw the same lots. */
+export function seedOf(memberId: MemberId): number {
+  return (Number.parseInt(memberId.slice(0, 8), 16) ^ Date.now()) >>> 0;
+}
+
+export function peerTls({ peerTls: files }: AgentConfig): PeerTls | null {
+  if (files === null) return null;
+  const read = (): TlsMaterial => {
+    const { cert, key, ca } = readTlsMaterial(files);
+    return { cert, key, ca: ca ?? rootCertificates.join("\n") };
+  };
+  let material = read();
+  let version = tlsFilesVersion(files);
+  return {
+    requireClientCertificate: files.requireClientCertificate,
+    // A new object exactly when a file has changed: the transport takes that as the sign to use it.
+    material: () => {
+      const now = tlsFilesVersion(files);
+      if (now !== version) {
+        material = read();
+        version = now;
+      }
+      return material;
+    },
+  };
+}
+
+/** For asking other members before there is a transport. */
+export function peerClientTls({ peerTls: files }: AgentConfig): SecureContextOptions | null {
+  if (files === null) return null;
+  const { cert, key, ca } = readTlsMaterial(files);
+  return { cert, key, ...(ca === null ? {} : { ca }) };
+}

@@ -1,0 +1,134 @@
+/**
+ * A member's disk: who it is, its log, its store. Everything that a start has to decide before the first message is
+ * decided here: founding, joining, or going on where the last process stopped.
+ *
+ * ```
+ * DATA-DIR/member/wal/     the log
+ * DATA-DIR/member/snap/    the store (store.mdb), and snapshots on their way in
+ * ```
+ */
+import type { SecureContextOptions } from "node:tls";
+import { makeFolderDurably } from "../../base/durable-file.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
+import { openStore } from "../mvcc/mvcc-store.ts";
+import type { Store } from "../mvcc/store.ts";
+import { foundingState, joiningState } from "../raft/bootstrap.ts";
+import type { LogIndex } from "../raft/entry.ts";
+import type { RestoredState } from "../raft/state.ts";
+import type { Member } from "../state-machine/membership.ts";
+import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
+import type { Wal, WalObserver } from "../wal/wal.ts";
+import { askForCluster } from "./cluster-directory.ts";
+import { decodeIdentity, encodeIdentity, foundCluster, joinCluster, type MemberIdentity } from "./member-identity.ts";
+
+export type OpenedMember = {
+  readonly identity: MemberIdentity;
+  readonly wal: Wal;
+  readonly store: Store;
+  readonly restored: RestoredState;
+  /** To be written into the state machine of a founder that starts for the first time; else null. */
+  readonly founders: readonly Member[] | null;
+  /** Sentences for the log: what recovery found. */
+  readonly notices: readonly string[];
+};
+
+export type OpenMemberOptions = {
+  readonly config: AgentConfig;
+  readonly peerClientTls: SecureContextOptions | null;
+  readonly walObserver: WalObserver;
+  readonly onStoreFailure: (error: HaplanError) => void;
+};
+
+/** @throws HaplanError: the disk cannot be used, or nobody answers a joining member. */
+export async function openMember(options: OpenMemberOptions): Promise<OpenedMember> {
+  const { config } = options;
+  const snapFolder = snapshotFolder(config);
+  for (const folder of [config.dataDir, config.walDir, snapFolder]) makeFolder(folder);
+  const fileSystem = createNodeFileSystem(config.walDir);
+  const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock");
+  const newIdentity = hasLog ? null : await decideIdentity(options);
+  const { wal, recovered } = await openWal({
+    fileSystem,
+    folder: ".",
+    metadata: newIdentity === null ? new Uint8Array(0) : encodeIdentity(newIdentity),
+    observer: options.walObserver,
+  });
+  try {
+    const identity = decodeIdentity(recovered.metadata);
+    const store = await openStore({
+      backend: openLmdbBackend({ folder: snapFolder, onFailure: options.onStoreFailure }),
+    });
+    if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
+    const founding = identity.founder && recovered.snapshot === null ? foundCluster(config) : null;
+    if (founding !== null) assertSameIdentity(identity, founding.identity);
+    const restored = restore(recovered, founding?.members ?? null, store.consistentIndex);
+    if (founding !== null) {
+      await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
+    }
+    const founders = identity.founder && store.consistentIndex === 0 ? foundCluster(config).members : null;
+    return { identity, wal, store, restored, founders, notices: describeRepairs(recovered) };
+  } catch (error) {
+    await wal.close();
+    throw error;
+  }
+}
+
+/** Where the store lives and snapshots arrive. */
+export function snapshotFolder({ dataDir }: AgentConfig): string {
+  return `${dataDir}/member/snap`;
+}
+
+function makeFolder(path: string): void {
+  try {
+    makeFolderDurably(path);
+  } catch (cause) {
+    throw new HaplanError("agent/data-dir", `Cannot use the folder "${path}": ${errorText(cause)}`, { cause });
+  }
+}
+
+async function decideIdentity({ config, peerClientTls }: OpenMemberOptions): Promise<MemberIdentity> {
+  if (config.initialClusterState === "new") return foundCluster(config).identity;
+  const others = config.initialCluster.filter(({ name }) => name !== config.name);
+  const cluster = await askForCluster(
+    others.flatMap(({ peerUrls }) => peerUrls),
+    peerClientTls,
+  );
+  return joinCluster(config, cluster);
+}
+
+function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): void {
+  if (onDisk.memberId === computed.memberId && onDisk.clusterId === computed.clusterId) return;
+  throw new HaplanError(
+    "agent/identity",
+    `Cannot go on founding: the log was begun by member ${onDisk.memberId} of cluster ${onDisk.clusterId}, ` +
+      `but --initial-cluster now describes member ${computed.memberId} of cluster ${computed.clusterId}; give the flags of the first start`,
+  );
+}
+
+/** A member that forgot its log forgot its votes: it may not come back under its old id. */
+function lostLogError({ walDir, dataDir }: AgentConfig, consistentIndex: number): HaplanError {
+  return new HaplanError(
+    "agent/log-lost",
+    `Cannot start: the store in "${dataDir}" holds data up to entry ${consistentIndex}, but the log in "${walDir}" is gone; ` +
+      "remove the member from the cluster, clear its folders and add it as a new one",
+  );
+}
+
+function restore(recovered: RecoveredWal, founders: readonly Member[] | null, appliedIndex: LogIndex): RestoredState {
+  if (founders !== null) return foundingState(founders.map(({ id }) => id));
+  const beginning = joiningState();
+  const hardState = recovered.hardState ?? beginning.hardState;
+  const snapshot = recovered.snapshot ?? beginning.snapshot;
+  const { entries } = recovered;
+  // A store that came as a snapshot may be a little ahead of the log: the state machine skips what it holds.
+  return { hardState, snapshot, entries, appliedIndex: Math.min(appliedIndex, snapshot.index + entries.length) };
+}
+
+function describeRepairs(recovered: RecoveredWal): string[] {
+  return recovered.repaired.map(
+    ({ file, offset, bytes }) => `repaired the torn end of ${file}: ${bytes} bytes from offset ${offset} on`,
+  );
+}

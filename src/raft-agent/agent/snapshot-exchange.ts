@@ -1,0 +1,113 @@
+/**
+ * Snapshots between members. The state machine lives on disk by itself, so a snapshot exists only on its way: the
+ * leader streams its store, the follower keeps the bytes in a file until its log says that they replace its state,
+ * and then moves them into its store. Each step is durable before the next, and each can be repeated after a crash.
+ */
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { Store } from "../mvcc/store.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
+import type { MessageOf } from "../raft/message.ts";
+import type { OpenSnapshot, SnapshotStore } from "../snapshot/snapshot-store.ts";
+import type { PeerTransport } from "../transport/peer-transport.ts";
+import type { ConsensusDriver } from "./consensus-driver.ts";
+
+export type SnapshotExchangeParts = {
+  readonly files: SnapshotStore;
+  readonly store: Store;
+  /** The store's content was replaced. */
+  readonly onInstalled: (index: LogIndex) => void;
+  readonly onLog: (text: string) => void;
+};
+
+export class SnapshotExchange {
+  readonly #parts: SnapshotExchangeParts;
+  readonly #sending = new Set<MemberId>();
+
+  constructor(parts: SnapshotExchangeParts) {
+    this.#parts = parts;
+  }
+
+  /** Streams the store as it is now; the core named the need, not the bytes. */
+  send(
+    request: MessageOf<"snapshotRequest">,
+    link: {
+      readonly driver: ConsensusDriver;
+      readonly transport: PeerTransport;
+      readonly metadataAt: (index: LogIndex) => SnapshotMetadata;
+    },
+  ): void {
+    const { store, onLog } = this.#parts;
+    const { to, term } = request;
+    if (this.#sending.has(to)) return;
+    this.#sending.add(to);
+    const metadata = link.metadataAt(store.consistentIndex);
+    onLog(`sending a snapshot up to entry ${metadata.index} to member ${to}`);
+    link.transport.sendSnapshot(to, metadata, withTerm(term, store.exportSnapshot())).then(
+      () => this.#sent(to, true, link.driver, `member ${to} has the snapshot up to entry ${metadata.index}`),
+      (error) => this.#sent(to, false, link.driver, `snapshot for member ${to} failed: ${errorText(error)}`),
+    );
+  }
+
+  #sent(peer: MemberId, succeeded: boolean, driver: ConsensusDriver, text: string): void {
+    this.#sending.delete(peer);
+    this.#parts.onLog(text);
+    driver.step({ kind: "snapshotSent", peer, succeeded });
+  }
+
+  /** Keeps what a leader streams; resolves with the leader's term once it is durable. */
+  async receive(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<Term> {
+    const { term, rest } = await splitTerm(chunks);
+    await this.#parts.files.write(metadata, rest);
+    return term;
+  }
+
+  /**
+   * Moves the received snapshot at `index` into the store.
+   * @throws HaplanError `agent/snapshot-missing`: the log says it was received, but the file is not there.
+   */
+  async install(index: LogIndex): Promise<void> {
+    const { files, store, onInstalled, onLog } = this.#parts;
+    const snapshot = await this.#openAt(index);
+    try {
+      await store.importSnapshot(snapshot.chunks());
+      await store.flush();
+    } finally {
+      await snapshot.close();
+    }
+    onInstalled(index);
+    onLog(`installed the snapshot up to entry ${index}`);
+    await files.removeUpTo(index);
+  }
+
+  async #openAt(index: LogIndex): Promise<OpenSnapshot> {
+    const { files } = this.#parts;
+    const found = (await files.list()).find((snapshot) => snapshot.index === index);
+    if (found !== undefined) return files.open(found.name);
+    throw new HaplanError(
+      "agent/snapshot-missing",
+      `Cannot go on: the log begins behind the snapshot at entry ${index}, which is missing; ` +
+        "remove the member from the cluster, clear its folders and add it as a new one",
+    );
+  }
+}
+
+/** The leader's term goes ahead of the bytes: the metadata's term is that of its last entry. */
+async function* withTerm(term: Term, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const head = Buffer.alloc(8);
+  head.writeBigUInt64BE(BigInt(term));
+  yield head;
+  yield* chunks;
+}
+
+async function splitTerm(
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<{ readonly term: Term; readonly rest: AsyncIterable<Uint8Array> }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done === true || first.value.length !== 8) {
+    throw new HaplanError("agent/snapshot-stream", "Cannot take the snapshot: its stream does not begin with a term");
+  }
+  const head = Buffer.from(first.value);
+  return { term: Number(head.readBigUInt64BE()), rest: { [Symbol.asyncIterator]: () => iterator } };
+}
