@@ -13,6 +13,7 @@ import {
   LeaseGrantResponseSchema,
   LeaseRevokeRequestSchema,
 } from "../raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeKeyValue } from "../raft-agent/api/key-value.ts";
 import {
   decodeLeaseKeepAliveResponse,
   encodeLeaseKeepAliveRequest,
@@ -119,7 +120,8 @@ export class EtcdClient {
   /**
    * Follows a key or range, across lost connections: it goes on behind the last revision seen, so that nothing is
    * missed and nothing comes twice. Ends when `signal` is aborted or the loop is left.
-   * @throws GrpcError UNAVAILABLE when no endpoint takes connections, OUT_OF_RANGE when what comes next has been compacted, or the status of a watch that is refused.
+   * @throws GrpcError UNAVAILABLE when no endpoint takes connections, OUT_OF_RANGE when what comes next has been
+   * compacted, or the status of a watch that is refused.
    */
   async *watch(
     key: Bytes,
@@ -139,9 +141,7 @@ export class EtcdClient {
         for await (const message of stream) {
           const response = decodeWatchResponse(message);
           if (response.canceled) throw watchError(response);
-          const revision = response.header?.revision ?? 0;
-          if (response.created) nextRevision ||= revision + 1;
-          else nextRevision = Math.max(nextRevision, revision + 1);
+          nextRevision = revisionBehind(response, nextRevision);
           yield response;
         }
       } catch (error) {
@@ -173,6 +173,18 @@ const watchDefaults: Omit<WatchCreateRequest, "key"> = {
   watchId: 0,
   fragment: false,
 };
+
+/**
+ * Where a watch goes on after this answer. With events it is behind the last of them: while a watch catches up, the
+ * header is already ahead of what was sent.
+ */
+function revisionBehind(response: WatchResponse, nextRevision: number): number {
+  const last = response.events.at(-1)?.kv;
+  if (last !== undefined) return decodeKeyValue(last).modRevision + 1;
+  const revision = (response.header?.revision ?? 0) + 1;
+  if (response.created) return nextRevision === 0 ? revision : nextRevision;
+  return Math.max(nextRevision, revision);
+}
 
 function watchError(response: WatchResponse): GrpcError {
   if (response.compactRevision > 0)
