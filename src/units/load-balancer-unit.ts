@@ -45,6 +45,8 @@ export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly stri
       program: { kind: "system", command: "haproxy" },
       arguments: ["-W", "-db", "-f", `${unitFolderPlaceholder}/haproxy.cfg`],
       files: [],
+      // The master process starts a worker with the new configuration and retires the old one.
+      reload: { signal: "SIGUSR2", files: ["haproxy.cfg", ...Object.values(tlsPaths)] },
     },
     templates: [{ path: "haproxy.cfg", template: "haproxy/haproxy.cfg.hbs", values: { ...config }, mode: 0o600 }],
     certificate,
