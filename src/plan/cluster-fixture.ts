@@ -153,8 +153,8 @@ export function fixtureInput(spec: ClusterSpec, more: Partial<PlannerInput> = {}
   return {
     spec,
     specDigest: "spec-digest",
-    state: settledState(spec),
-    observed: settledObservation(spec),
+    state: more.state === undefined ? settledState(spec) : more.state,
+    observed: more.observed ?? settledObservation(spec),
     mode: "apply",
     haplanVersion: "0.1.0",
     ...more,

@@ -3,6 +3,8 @@
  * of the incoming half, of the outgoing half, both, or neither; it is up or down. Pessimistic where it can be: a member
  * is up only after a step that waits for it.
  */
+
+import { agentUnitName } from "../units/unit-definition.ts";
 import type { QuorumRow } from "./plan.ts";
 import type { MemberRef, StepAction } from "./step.ts";
 import type { World } from "./world.ts";
@@ -24,7 +26,8 @@ export function memberKey(member: MemberRef): string {
 }
 
 export function modelOf(world: World): QuorumModel {
-  const facts = world.phase === "formed" ? world.members : [];
+  if (world.phase !== "formed") return formingModel(world);
+  const facts = world.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
     // Without a leader nobody passes a linearizable read; who answers at all is up and lacks only the others.
@@ -35,6 +38,19 @@ export function modelOf(world: World): QuorumModel {
     })),
     voters: facts.filter((fact) => fact.voter).map(key),
     votersOutgoing: world.votersOutgoing,
+  };
+}
+
+/** Members of a first start that was interrupted: they run, and nobody has heard of a quorum yet. */
+function formingModel(world: World): QuorumModel {
+  const names = [...world.machines.values()]
+    .filter((machine) => machine.units.some((unit) => unit.name === agentUnitName && unit.running))
+    .map((machine) => machine.name)
+    .sort();
+  return {
+    members: names.map((name) => ({ key: `new:${name}`, name, up: false })),
+    voters: names.map((name) => `new:${name}`),
+    votersOutgoing: [],
   };
 }
 

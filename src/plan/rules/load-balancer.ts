@@ -21,7 +21,7 @@ export function planLoadBalancer(
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
-  const stop = (): string => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress]);
+  const stop = (): string => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
   const made = planMachine(machine, world, draft, stop);
   const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
   const known = world.resources.get(loadBalancerAddress)?.attributes;
@@ -29,9 +29,7 @@ export function planLoadBalancer(
   const after = [made, certificates.get(loadBalancerName) ?? null, draft.chainEnd];
 
   if (unit === undefined || made !== null) {
-    const gone = known === undefined ? null : "it is gone";
-    draft.judge(loadBalancerAddress, unit === undefined ? "create" : "deleteThenCreate", gone);
-    for (const backend of backends) draft.judge(backend.address, "create");
+    judgeStart(unit !== undefined, backends, known !== undefined, world, draft);
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), after);
   }
   const changed = judgeBackends(
@@ -52,10 +50,25 @@ export function planLoadBalancer(
     });
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
-  if (reason === null && changed.length === 0 && (drainedTo === null || drainedTo.join() === wanted.join()))
-    return null;
+  // Draining those who leave has put the wanted configuration there already.
+  if (drainedTo?.join() === wanted.join()) return draft.chainEnd;
+  if (reason === null && changed.length === 0 && drainedTo === null) return null;
   draft.judge(loadBalancerAddress, "update", reason ?? "its masters have changed");
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+}
+
+function judgeStart(
+  replaced: boolean,
+  backends: readonly DesiredResource[],
+  known: boolean,
+  world: World,
+  draft: PlanDraft,
+): void {
+  const reason = replaced ? "its address has changed" : known ? "it is gone" : null;
+  draft.judge(loadBalancerAddress, replaced ? "deleteThenCreate" : "create", reason);
+  for (const { address } of backends) {
+    draft.judge(address, replaced && world.resources.has(address) ? "deleteThenCreate" : "create", reason);
+  }
 }
 
 function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAddress[] {

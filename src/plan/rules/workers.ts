@@ -36,7 +36,11 @@ function planWorker(
   const known = world.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, loadBalancer];
   if (unit === undefined || made !== null) {
-    draft.judge(address, unit === undefined ? "create" : "deleteThenCreate", known === undefined ? null : "it is gone");
+    draft.judge(
+      address,
+      unit === undefined ? "create" : "deleteThenCreate",
+      unit !== undefined ? "its address has changed" : known === undefined ? null : "it is gone",
+    );
     draft.add({ kind: "startWorker", worker: name }, [address], after);
     return;
   }

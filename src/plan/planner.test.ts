@@ -1,0 +1,244 @@
+// Plans as text, one file each under testdata/: what would be done, in which order and why, and the quorum on the way.
+import { describe, expect, it } from "vitest";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import {
+  emptyObservation,
+  fixtureInput,
+  fixtureLineage,
+  fixtureMachine,
+  fixtureMember,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "./cluster-fixture.ts";
+import type { ObservedCluster, ObservedMachine, ObservedMember } from "./observed-cluster.ts";
+import { type PlanResult, planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+
+const three = fixtureSpec(["m1", "m2", "m3"]);
+const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
+const silent: Partial<ObservedMember> = { healthy: false, raftIndex: null };
+
+/** The settled world with one machine (null: gone) and its member changed. */
+function harmed(
+  spec: ClusterSpec,
+  name: string,
+  machine: Partial<ObservedMachine> | null,
+  member: Partial<ObservedMember> = silent,
+): ObservedCluster {
+  const settled = settledObservation(spec);
+  return {
+    ...settled,
+    machines: settled.machines.flatMap((each) => {
+      if (each.name !== name) return [each];
+      return machine === null ? [] : [{ ...each, ...machine }];
+    }),
+    membership: {
+      ...settled.membership!,
+      members: settled.membership!.members.map((each) => (each.name === name ? { ...each, ...member } : each)),
+    },
+  };
+}
+
+const stopped = (name: string, unit = "agent"): Partial<ObservedMachine> => ({
+  units: [{ name: unit, running: false, pid: null, definitionDigest: `digest-${name}` }],
+});
+
+function allStopped(spec: ClusterSpec): ObservedCluster {
+  const settled = settledObservation(spec);
+  const machines = settled.machines.map((machine) => ({
+    ...machine,
+    ...stopped(machine.name, machine.units[0]!.name),
+  }));
+  return { ...settled, machines, membership: null };
+}
+
+const faster: ClusterSpec = { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } };
+const moved: ClusterSpec = {
+  ...three,
+  loadBalancer: { ...three.loadBalancer, address: "127.0.1.101" },
+};
+const readdressed: ClusterSpec = {
+  ...three,
+  controlPlane: {
+    ...three.controlPlane,
+    masters: three.controlPlane.masters.map((each) => (each.name === "m1" ? { ...each, address: "127.0.1.9" } : each)),
+  },
+};
+
+const before3 = { state: settledState(three), observed: settledObservation(three) };
+const before5 = { state: settledState(five), observed: settledObservation(five) };
+const forming: PlannerInput = fixtureInput(three, {
+  state: { ...settledState(three), resources: [] },
+  observed: {
+    ...settledObservation(three),
+    machines: [fixtureMachine("m1", "127.0.1.1", "agent")],
+    membership: null,
+    backends: [],
+  },
+});
+
+const plans: readonly (readonly [string, PlannerInput])[] = [
+  ["create", fixtureInput(three, { state: null, observed: emptyObservation })],
+  [
+    "create-without-tls",
+    fixtureInput(fixtureSpec(["m1", "m2", "m3"], { tls: false, workers: 0 }), {
+      state: null,
+      observed: emptyObservation,
+    }),
+  ],
+  ["create-goes-on", forming],
+  ["nothing-to-do", fixtureInput(three)],
+  ["grow-3-to-5", fixtureInput(five, before3)],
+  ["shrink-5-to-3-leader-leaves", fixtureInput(fixtureSpec(["m2", "m3", "m4"]), before5)],
+  ["agent-stopped", fixtureInput(three, { observed: harmed(three, "m2", stopped("m2")) })],
+  ["agent-silent", fixtureInput(three, { observed: harmed(three, "m2", {}) })],
+  ["data-gone", fixtureInput(three, { observed: harmed(three, "m2", { ...stopped("m2"), hasData: false }) })],
+  ["machine-gone", fixtureInput(three, { observed: harmed(three, "m2", null) })],
+  ["everything-stopped", fixtureInput(three, { observed: allStopped(three) })],
+  [
+    "load-balancer-stopped",
+    fixtureInput(three, { observed: harmed(three, "load-balancer", stopped("load-balancer", "load-balancer")) }),
+  ],
+  ["worker-stopped", fixtureInput(three, { observed: harmed(three, "w1", stopped("w1", "worker")) })],
+  ["worker-removed", fixtureInput(fixtureSpec(["m1", "m2", "m3"], { workers: 1 }), before3)],
+  ["rolling-update", fixtureInput(faster, before3)],
+  ["load-balancer-moves", fixtureInput(moved, before3)],
+  ["master-changes-address", fixtureInput(readdressed, before3)],
+  ["replace-as-requested", fixtureInput(three, { replace: ["haplan_raft_member.m1"] })],
+  ["state-lost", fixtureInput(three, { state: null })],
+  ["destroy", fixtureInput(three, { mode: "destroy" })],
+];
+
+/** A plan as a transcript: steps with what they wait for, changes that are none, drift, quorum. */
+function transcript(result: PlanResult): string {
+  if (result.refusal !== undefined) return result.refusal.map((each) => `${each.code}: ${each.summary}\n`).join("");
+  const { steps, changes, drift, timeline, warnings } = result.plan;
+  const number = new Map(steps.map((step, index) => [step.id, index + 1]));
+  const lines = [
+    ...warnings.map((warning) => `warning: ${warning.summary}`),
+    ...drift.map((each) => `drift: ${each.address}: ${each.reason}`),
+    "",
+    ...steps.map(
+      (step) => `${number.get(step.id)} ${step.title} <- ${step.after.map((id) => number.get(id)).join(" ") || "-"}`,
+    ),
+    "",
+    ...changes
+      .filter((change) => change.action !== "noop" || change.reason !== null)
+      .map((change) => `${change.action} ${change.address}${change.reason === null ? "" : `: ${change.reason}`}`),
+    "",
+    ...timeline.map(
+      (row) =>
+        `${row.title}: ${row.healthyVoters} of ${row.votersOutgoing > 0 ? `${row.votersOutgoing}>` : ""}${row.voters} voters, ${row.learners} learners, can lose ${row.canLose ?? "none: no quorum"}`,
+    ),
+  ];
+  return `${lines.join("\n").trim()}\n`;
+}
+
+describe("planChanges", () => {
+  it.each(plans)("plans as in testdata/%s.txt", async (name, input) => {
+    await expect(transcript(planChanges(input))).toMatchFileSnapshot(`testdata/${name}.txt`);
+  });
+
+  it.each(plans)("names for %s every change in a step and steps only for changes", (_, input) => {
+    const { plan } = planChanges(input);
+    const named = new Set(plan!.steps.flatMap((step) => step.addresses));
+    for (const change of plan!.changes) {
+      if (change.action !== "noop") expect(named, change.address).toContain(change.address);
+    }
+    const changed = new Set(plan!.changes.map((change) => change.address));
+    for (const address of named) expect(changed).toContain(address);
+  });
+
+  it("makes equal plans from equal input, and another id from another", () => {
+    const input = fixtureInput(five, before3);
+    expect(planChanges(structuredClone(input))).toEqual(planChanges(input));
+    expect(planChanges({ ...input, specDigest: "other" }).plan?.id).not.toBe(planChanges(input).plan?.id);
+  });
+
+  it("plans 7 masters and 1,000 workers without growing beyond what it was given", () => {
+    const big = fixtureSpec(["m1", "m2", "m3", "m4", "m5", "m6", "m7"], { workers: 1000 });
+    const { plan } = planChanges(fixtureInput(big, { state: null, observed: emptyObservation }));
+    expect(plan?.steps).toHaveLength(3027);
+    expect(JSON.stringify(plan).length).toBeLessThan(5_000_000);
+  });
+});
+
+const refusals: readonly (readonly [string, PlannerInput, RegExp])[] = [
+  [
+    "a machine of another cluster",
+    fixtureInput(three, { observed: harmed(three, "m2", { lineage: "other" }) }),
+    /Machine m2 belongs to another cluster/,
+  ],
+  ["a state of another cluster", fixtureInput({ ...three, name: "prod" }, before3), /state belongs to cluster "demo"/],
+  [
+    "a lost majority",
+    fixtureInput(three, { observed: { ...allStopped(three), machines: [] } }),
+    /Quorum is lost: 0 of 3/,
+  ],
+  [
+    "turning TLS off",
+    fixtureInput(fixtureSpec(["m1", "m2", "m3"], { tls: false }), before3),
+    /TLS cannot be turned off/,
+  ],
+  [
+    "another engine",
+    fixtureInput(fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" }), before3),
+    /cannot change its engine from agent to etcd/,
+  ],
+  [
+    "a CA that is gone",
+    fixtureInput(three, { observed: { ...settledObservation(three), authority: null } }),
+    /certificate authority of this cluster is gone/,
+  ],
+  [
+    "growing a real etcd by two",
+    fixtureInput(fixtureSpec(["m1", "m2", "m3", "m4", "m5"], { engine: "etcd" }), {
+      state: settledState(fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" })),
+      observed: settledObservation(fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" })),
+    }),
+    /3 voters cannot become 5 without passing an even number/,
+  ],
+  [
+    "machines of two clusters and no state",
+    fixtureInput(three, { state: null, observed: harmed(three, "m2", { lineage: "other" }) }),
+    /belong to 2 different clusters/,
+  ],
+  [
+    "replacing a healthy member while another one is unwell",
+    fixtureInput(three, {
+      replace: ["haplan_raft_member.m1"],
+      observed: harmed(three, "m2", {}, { ...silent, raftIndex: 5 }),
+    }),
+    /\(stop agent m1\) would lose the quorum: 1 healthy of 3 voters, 2 needed/,
+  ],
+];
+
+describe("planChanges, refusing", () => {
+  it.each(refusals)("refuses %s, with a reason and a way out", (_, input, summary) => {
+    const { refusal } = planChanges(input);
+    expect(refusal?.map((each) => each.summary).join("\n")).toMatch(summary);
+    for (const each of refusal ?? []) expect(each.detail?.length).toBeGreaterThan(20);
+  });
+
+  it("goes from two voters to three, never the other way", () => {
+    const two = fixtureSpec(["m1", "m2"]);
+    const { plan } = planChanges(fixtureInput(three, { state: settledState(two), observed: settledObservation(two) }));
+    expect(plan?.timeline[0]).toMatchObject({ voters: 2, canLose: 0 });
+    expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
+  });
+
+  it("leads out a voter that somebody added by hand, and says so", () => {
+    const settled = settledObservation(three);
+    const guest = fixtureMember(three, "m9", { id: "id-m9" });
+    const membership = { ...settled.membership!, members: [...settled.membership!.members, guest] };
+    const { plan } = planChanges(fixtureInput(three, { observed: { ...settled, membership } }));
+    expect(plan?.warnings.map((warning) => warning.code)).toContain("plan/unknown-voter");
+    expect(plan?.steps.map((step) => step.action.kind)).toEqual(["changeVoters", "removeMember"]);
+    expect(plan?.timeline[0]).toMatchObject({ voters: 4 });
+  });
+
+  it("keeps the lineage that it adopts", () => {
+    expect(planChanges(fixtureInput(three, { state: null })).plan?.binding.stateLineage).toBe(fixtureLineage);
+  });
+});
