@@ -1,7 +1,7 @@
 /** How services answer a call: one message, or an error of the table. */
 
 import { errorText } from "../../base/haplan-error.ts";
-import { WireError, type WireReader, type WireWriter } from "../api/wire.ts";
+import { WireError, type WireWriter } from "../api/wire.ts";
 import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
@@ -90,5 +90,3 @@ export function learnerFault(context: ServiceContext): EtcdError | null {
   const learner = context.machine.membership.isShownAsLearner(context.consensus.memberId);
   return learner ? EtcdErrors.notSupportedForLearner : null;
 }
-
-export type MessageReader<Message> = (reader: WireReader, end: number) => Message;

@@ -15,13 +15,13 @@ import { transferLeadership } from "./maintenance-service.ts";
 import { forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-export const HAPLAN_SERVICE = "/haplan.v1.Haplan";
+const HAPLAN_SERVICE = "/haplan.v1.Haplan";
 
 /**
  * The wanted members. New ones are named by their peer URLs and come in as learners; then a second call, once they
  * have caught up, names them among the voters. All votes move in one joint change.
  */
-export type ChangeMembersRequest = {
+type ChangeMembersRequest = {
   /** Ids that shall vote: an odd number. */
   readonly voters: readonly MemberId[];
   /** Ids that shall follow without a vote; members in neither list leave for good. */
@@ -29,9 +29,9 @@ export type ChangeMembersRequest = {
   /** Members to bring in as learners. */
   readonly add?: readonly { readonly peerUrls: readonly string[] }[];
 };
-export type ChangeMembersResponse = { readonly configuration: Configuration; readonly members: readonly Member[] };
+type ChangeMembersResponse = { readonly configuration: Configuration; readonly members: readonly Member[] };
 
-export type FactsRequest = {
+type FactsRequest = {
   /** Also hash the keyspace, which reads all of it; at `revision`, or the current one. */
   readonly hash?: boolean;
   readonly revision?: number;
@@ -63,7 +63,7 @@ export type Facts = {
   readonly hash: KeyspaceHash | null;
 };
 
-export type DrainResponse = { readonly leader: MemberId | null };
+type DrainResponse = { readonly leader: MemberId | null };
 
 export function createHaplanMethods(context: ServiceContext): Method[] {
   const changeHere: UnaryHandler = (request, call) => {
@@ -202,7 +202,7 @@ function drain(context: ServiceContext, call: ServerCall): void {
 }
 
 /** The connected voter with the longest log; null when there is none beside this member. */
-export function chooseSuccessor(context: ServiceContext): MemberId | null {
+function chooseSuccessor(context: ServiceContext): MemberId | null {
   const { consensus, machine } = context;
   const candidates = consensus
     .status()

@@ -52,7 +52,7 @@ export function createLeasePeerMethods(context: ServiceContext): UnaryMethod[] {
 }
 
 /** etcd's floor: one and a half election timeouts, in whole seconds. */
-export function leaseTtlFloorSeconds(electionTimeoutMs: number): number {
+function leaseTtlFloorSeconds(electionTimeoutMs: number): number {
   return Math.ceil((1.5 * electionTimeoutMs) / 1_000);
 }
 

@@ -15,7 +15,7 @@ import type { PeerProgress } from "./consensus-port.ts";
 /** etcd's: a learner in sync has this share of the leader's log. */
 const READY_SHARE = 0.9;
 /** How long members must have been connected for a change to be considered safe. */
-export const HEALTHY_MS = 5_000;
+const HEALTHY_MS = 5_000;
 
 export type MemberFacts = {
   readonly self: MemberId;
@@ -27,7 +27,7 @@ export type MemberFacts = {
 };
 
 /** Members that count when etcd speaks of voting members: all that did not ask to be learners. */
-export function votingMembers(members: readonly Member[]): Member[] {
+function votingMembers(members: readonly Member[]): Member[] {
   return members.filter((member) => !member.learner);
 }
 

@@ -40,7 +40,7 @@ export type World = {
   stream(path: string, headers?: Record<string, string>): { call: RecordedCall; handler: StreamHandler };
 };
 
-export function recordedCall(path: string, headers: Record<string, string> = {}, done?: () => void): RecordedCall {
+function recordedCall(path: string, headers: Record<string, string> = {}, done?: () => void): RecordedCall {
   let open = true;
   const call: RecordedCall = {
     path,

@@ -12,7 +12,7 @@ import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 import type { Proposer } from "./proposer.ts";
 
 /** etcd's default. */
-export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
+const DEFAULT_QUOTA_BYTES = 2_147_483_648;
 const CLEAR_BELOW = 0.9;
 
 /** etcd's estimate of what a put costs beside its key and value, and a lease altogether. */

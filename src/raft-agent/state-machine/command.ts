@@ -41,7 +41,7 @@ export type Command = {
   readonly body: Uint8Array;
 };
 
-export const COMMAND_HEADER_BYTES = 18;
+const COMMAND_HEADER_BYTES = 18;
 
 /** No flag is defined yet; auth will use bit 0 for "a user name and an auth revision stand before the body". */
 const FLAGS_NONE = 0;
@@ -98,7 +98,7 @@ function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
 }
 
 /** The 8 bytes, big endian, of an id's 16 hex digits. */
-export function memberIdToBytes(id: MemberId): Uint8Array {
+function memberIdToBytes(id: MemberId): Uint8Array {
   return Uint8Array.from(Buffer.from(id.padStart(16, "0"), "hex"));
 }
 

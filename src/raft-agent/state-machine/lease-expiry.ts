@@ -10,7 +10,7 @@ import type { Lease, LeaseId, LeaseTable } from "./lease-table.ts";
 
 /** Bound of one expiry entry in the log. */
 export const EXPIRY_BATCH_MAX = 500;
-export const CHECKPOINT_BATCH_MAX = 1_000;
+const CHECKPOINT_BATCH_MAX = 1_000;
 /** etcd's interval between checkpoints of one lease. */
 export const CHECKPOINT_INTERVAL_MS = 300_000;
 /** A revoke that did not come back from the log is proposed again after this long. */
