@@ -7,10 +7,9 @@
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import type { FileHandle, FileSystem, FolderLock } from "./file-system.ts";
+import { sectorBytes } from "./segment-format.ts";
 
-export const sectorBytes = 512;
-
-export type FileOperation = "open" | "read" | "write" | "sync" | "rename" | "remove" | "syncFolder";
+type FileOperation = "open" | "read" | "write" | "sync" | "rename" | "remove" | "syncFolder";
 
 /** What can go wrong; set and cleared at any time. */
 export type DiskFaults = {

@@ -2,7 +2,7 @@
 import { ByteReader, ByteWriter, copyBytes, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
 import { crc32c } from "./crc32c.ts";
 
-export const formatVersion = 1;
+const formatVersion = 1;
 /** One sector: the header is written and synced before the segment gets its name, so it is never torn. */
 export const segmentHeaderBytes = 512;
 export const metadataBytesMax = 256;

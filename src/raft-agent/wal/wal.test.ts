@@ -170,6 +170,85 @@ describe("a log", () => {
   });
 });
 
+/** Dice with which a crash keeps nothing that was not synced. */
+const keepNothing = { next: () => 0.99, below: (bound: number) => (bound === 2 ? 1 : 0) };
+
+describe("a log in a narrow crash window", () => {
+  test("what was written but not synced by a killed process is durable once it has been recovered", async () => {
+    const fileSystem = new MemoryFileSystem();
+    const { wal } = await open(fileSystem);
+    await wal.append({ ...noBatch, entries: [entry(1, 1)] });
+    fileSystem.faults.before = (operation) => {
+      if (operation === "sync") throw new Error("killed");
+    };
+    await expect(wal.append({ ...noBatch, entries: [entry(2, 1)] })).rejects.toMatchObject({
+      code: "wal/write-failed",
+    });
+    fileSystem.kill();
+    delete fileSystem.faults.before;
+    expect((await recover(fileSystem)).entries).toHaveLength(2);
+    fileSystem.crash(keepNothing);
+    expect((await recover(fileSystem)).entries).toHaveLength(2);
+  });
+
+  test("a segment whose name was not durable when the process was killed is kept with what was written into it", async () => {
+    const fileSystem = new MemoryFileSystem();
+    let folderSyncs = 0;
+    fileSystem.faults.before = (operation) => {
+      // The first is for the first segment, the second for the one made ready behind it.
+      if (operation === "syncFolder" && ++folderSyncs >= 2) throw new Error("killed");
+    };
+    const { wal } = await open(fileSystem);
+    await wal.append({ ...noBatch, entries: [entry(1, 1)] });
+    while (folderSyncs < 2) await Promise.resolve();
+    fileSystem.kill();
+    delete fileSystem.faults.before;
+    const { wal: again } = await open(fileSystem);
+    // Nothing else makes the name durable before the log moves on into that segment.
+    fileSystem.faults.before = (operation) => {
+      if (operation === "syncFolder") throw new Error("no more");
+    };
+    await appendMany(again, 2, 20);
+    fileSystem.crash(keepNothing);
+    delete fileSystem.faults.before;
+    expect((await recover(fileSystem)).entries).toHaveLength(20);
+  });
+
+  test("a group of batches that was cut off can be repaired, however often the repair is cut off as well", async () => {
+    const entries = Array.from({ length: 60 }, (_, at) => entry(at + 2, 1, "g".repeat(900)));
+    for (let written = 1; written < 8; written++) {
+      for (let operations = 0; operations < 24; operations++) {
+        const fileSystem = new MemoryFileSystem();
+        const { wal } = await open(fileSystem);
+        await wal.append({ ...noBatch, entries: [entry(1, 1)] });
+        await failAfter(fileSystem, "sync", written * 2, () => wal.append({ ...noBatch, entries }));
+        fileSystem.crash(keepNothing);
+        await failAfter(fileSystem, null, operations, () => open(fileSystem));
+        fileSystem.crash(keepNothing);
+        const { entries: found } = await recover(fileSystem);
+        expect([1, 61]).toContain(found.length);
+      }
+    }
+  });
+});
+
+/** Lets `work` run until the disk has done `count` operations of a kind, or of any, and fails from then on. */
+async function failAfter(
+  fileSystem: MemoryFileSystem,
+  kind: "sync" | null,
+  count: number,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  let left = count;
+  fileSystem.faults.before = (operation) => {
+    if ((kind === null || operation === kind) && left-- <= 0) throw new Error("no power");
+  };
+  await work().catch((error: unknown) => {
+    if (!String(error).includes("no power")) throw error;
+  });
+  delete fileSystem.faults.before;
+}
+
 describe("a log and random batches", () => {
   // Seed 713 lets go of segments while the next one has not been begun.
   test.each([713, ...Array.from({ length: 60 }, (_, seed) => seed)])(
