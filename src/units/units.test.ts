@@ -1,0 +1,126 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { renderTemplate } from "../apply/render-template.ts";
+import { fixtureSpec } from "../plan/cluster-fixture.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { bindAddress, clientUrl, clusterEndpoint, hostPort } from "./addresses.ts";
+import { type AgentStart, agentBlueprint, agentConfigDigest } from "./agent-unit.ts";
+import { loadBalancerBlueprint, loadBalancerConfigDigest } from "./load-balancer-unit.ts";
+import { workerBlueprint, workerConfigDigest } from "./worker-unit.ts";
+
+const secure = fixtureSpec(["m1", "m2", "m3"]);
+const plain = fixtureSpec(["m1", "m2", "m3"], { tls: false });
+const start: AgentStart = {
+  clusterState: "new",
+  initialCluster: [
+    { name: "m1", peerUrl: "https://127.0.1.1:2380" },
+    { name: "m2", peerUrl: "https://127.0.1.2:2380" },
+  ],
+  token: "lineage-1",
+};
+
+function withHaproxy(spec: ClusterSpec): ClusterSpec {
+  return { ...spec, loadBalancer: { ...spec.loadBalancer, type: "haproxy" } };
+}
+
+describe("agentBlueprint", () => {
+  it("speaks etcd's flags, with TLS on both sides and certificates in the unit's folder", () => {
+    const { definition, certificate } = agentBlueprint(secure, "m1", start);
+    expect(certificate).toBe("m1");
+    expect(definition.program).toEqual({ kind: "haplan", command: "haplan-agent" });
+    expect(definition.listens).toEqual(["127.0.1.1:2379", "127.0.1.1:2380"]);
+    expect(definition.arguments).toEqual([
+      "--name=m1",
+      "--data-dir=@DATA@",
+      "--listen-client-urls=https://127.0.1.1:2379",
+      "--advertise-client-urls=https://127.0.1.1:2379",
+      "--listen-peer-urls=https://127.0.1.1:2380",
+      "--initial-advertise-peer-urls=https://127.0.1.1:2380",
+      "--heartbeat-interval=100",
+      "--election-timeout=1000",
+      "--cert-file=@UNIT@/tls/tls.crt",
+      "--key-file=@UNIT@/tls/tls.key",
+      "--client-cert-auth=true",
+      "--trusted-ca-file=@UNIT@/tls/ca.crt",
+      "--peer-cert-file=@UNIT@/tls/tls.crt",
+      "--peer-key-file=@UNIT@/tls/tls.key",
+      "--peer-client-cert-auth=true",
+      "--peer-trusted-ca-file=@UNIT@/tls/ca.crt",
+      "--initial-cluster=m1=https://127.0.1.1:2380,m2=https://127.0.1.2:2380",
+      "--initial-cluster-state=new",
+      "--initial-cluster-token=lineage-1",
+    ]);
+  });
+
+  it("carries no certificate and no TLS flag when TLS is off, and runs a real etcd when told to", () => {
+    const { definition, certificate } = agentBlueprint(
+      fixtureSpec(["m1"], { tls: false, engine: "etcd" }),
+      "m1",
+      start,
+    );
+    expect(certificate).toBeNull();
+    expect(definition.program).toEqual({ kind: "system", command: "etcd" });
+    expect(definition.arguments.join(" ")).not.toMatch(/https|cert|ca-file/);
+  });
+});
+
+describe("Configuration digests", () => {
+  it("do not change with who else is a member", () => {
+    const grown = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
+    expect(agentConfigDigest(grown, "m1")).toBe(agentConfigDigest(secure, "m1"));
+    expect(workerConfigDigest(grown, "w1")).toBe(workerConfigDigest(secure, "w1"));
+  });
+
+  it("change with what they are made of", () => {
+    const faster = { ...secure, controlPlane: { ...secure.controlPlane, heartbeatIntervalMs: 50 } };
+    expect(agentConfigDigest(faster, "m1")).not.toBe(agentConfigDigest(secure, "m1"));
+    const backends = ["m1", "m2", "m3"];
+    const digests = [secure, plain, withHaproxy(secure)].map((spec) => loadBalancerConfigDigest(spec, backends));
+    expect(new Set([...digests, loadBalancerConfigDigest(secure, ["m1"])]).size).toBe(4);
+  });
+});
+
+describe("Addresses", () => {
+  it("put IPv6 in brackets and bind host names on every address", () => {
+    expect(hostPort("fd00::1", 2379)).toBe("[fd00::1]:2379");
+    expect([bindAddress("fd00::1"), bindAddress("10.0.0.1"), bindAddress("m1.example")]).toEqual([
+      "fd00::1",
+      "10.0.0.1",
+      "0.0.0.0",
+    ]);
+    expect(clientUrl(plain, { address: "m1.example" })).toBe("http://m1.example:2379");
+    expect(clusterEndpoint(secure)).toBe("https://127.0.1.100:2379");
+  });
+});
+
+describe("workerBlueprint", () => {
+  it("tells a worker the load balancer's endpoint and no master's", () => {
+    const text = JSON.stringify(workerBlueprint(secure, "w1"));
+    expect(text).toContain("https://127.0.1.100:2379");
+    expect(text).not.toMatch(/127\.0\.1\.[123]:/);
+  });
+});
+
+describe("loadBalancerBlueprint", () => {
+  it("is read by a real HAProxy as it is rendered", (context) => {
+    try {
+      execFileSync("haproxy", ["-v"], { env: { PATH: `${process.env["PATH"]}:/usr/sbin` } });
+    } catch {
+      context.skip();
+    }
+    const blueprint = loadBalancerBlueprint(withHaproxy(plain), ["m1", "m2", "m3"]);
+    const [template] = blueprint.templates;
+    const folder = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
+    try {
+      const file = join(folder, "haproxy.cfg");
+      writeFileSync(file, renderTemplate(template!.template, template!.values).replaceAll("@UNIT@", folder));
+      const env = { PATH: `${process.env["PATH"]}:/usr/sbin` };
+      execFileSync("haproxy", ["-c", "-q", "-f", file], { env, stdio: "pipe" });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
