@@ -56,11 +56,8 @@ describe("agentBlueprint", () => {
   });
 
   it("carries no certificate and no TLS flag when TLS is off, and runs a real etcd when told to", () => {
-    const { definition, certificate } = agentBlueprint(
-      fixtureSpec(["m1"], { tls: false, engine: "etcd" }),
-      "m1",
-      start,
-    );
+    const etcd = fixtureSpec(["m1"], { tls: false, engine: "etcd" });
+    const { definition, certificate } = agentBlueprint(etcd, "m1", { ...start, initialCluster: [] });
     expect(certificate).toBeNull();
     expect(definition.program).toEqual({ kind: "system", command: "etcd" });
     expect(definition.arguments.join(" ")).not.toMatch(/https|cert|ca-file/);
