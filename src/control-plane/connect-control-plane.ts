@@ -4,19 +4,16 @@ import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { changeVoters } from "./change-voters.ts";
 import { addLearnerMember, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
-import { MemberPool, type OpenChannel } from "./member-pool.ts";
+import { MemberPool } from "./member-pool.ts";
 import { membershipFrom } from "./observe-membership.ts";
 import { openMemberChannel } from "./open-member-channel.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
 
-/** The real connection; `open` is for tests. */
-export function createConnect(open: OpenChannel): ConnectControlPlane {
-  return ({ endpoints, tls }) => controlPlaneOver(new MemberPool(endpoints, (endpoint) => open(endpoint, tls)));
-}
-
-export const connectControlPlane: ConnectControlPlane = createConnect(openMemberChannel);
+/** Connects to each member when it is first asked something. */
+export const connectControlPlane: ConnectControlPlane = ({ endpoints, tls }) =>
+  controlPlaneOver(new MemberPool(endpoints, (endpoint) => openMemberChannel(endpoint, tls)));
 
 function controlPlaneOver(pool: MemberPool): ControlPlane {
   return {

@@ -2,16 +2,12 @@
  * Channels to all known members. Members tell where others are, so an endpoint list that is behind is enough to find
  * everybody; a member that does not answer costs one timeout, at the same time as all others.
  */
-import type { TlsMaterial } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import type { MemberChannel } from "./member-calls.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
-
-/** Connects lazily; never throws. */
-export type OpenChannel = (endpoint: string, tls: TlsMaterial | null) => MemberChannel;
 
 /** A healthy member answers within milliseconds; a sick one should not hold up the others for long. */
 const probeTimeoutMs = 2000;

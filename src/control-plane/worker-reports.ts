@@ -1,10 +1,10 @@
 /** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
 import type { TlsMaterial } from "../apply/ports.ts";
 import { type MemberChannel, readPrefix } from "./member-calls.ts";
-import { MemberPool, type OpenChannel } from "./member-pool.ts";
+import { MemberPool } from "./member-pool.ts";
 import { openMemberChannel } from "./open-member-channel.ts";
 
-export const workersPrefix = "/haplan/workers/";
+const workersPrefix = "/haplan/workers/";
 
 /** Written under a lease of a few seconds: a report that is there is recent. */
 export type WorkerReport = {
@@ -22,9 +22,8 @@ export type WorkerReport = {
 export async function readWorkerReports(
   request: { readonly endpoints: readonly string[]; readonly tls: TlsMaterial | null },
   timeoutMs: number,
-  open: OpenChannel = openMemberChannel,
 ): Promise<readonly WorkerReport[]> {
-  const pool = new MemberPool(request.endpoints, (endpoint) => open(endpoint, request.tls));
+  const pool = new MemberPool(request.endpoints, (endpoint) => openMemberChannel(endpoint, request.tls));
   try {
     const read = (channel: MemberChannel, leftMs: number) => readPrefix(channel, workersPrefix, leftMs);
     const pairs = await pool.firstAnswer(read, timeoutMs);

@@ -39,8 +39,8 @@ export type ProbeOutcome =
   | { readonly kind: "dead"; readonly reason: string; readonly certain: boolean };
 
 /** Good answers in a row that bring a dead backend back, and bad ones in a row that take a ready one out. */
-export const rise = 2;
-export const fall = 2;
+const rise = 2;
+const fall = 2;
 
 export function createBackend(where: {
   readonly name: string;

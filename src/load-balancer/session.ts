@@ -16,7 +16,7 @@ export type SessionHost = {
 };
 
 const keepAliveDelayMs = 10_000;
-export const connectTimeoutMs = 1000;
+const connectTimeoutMs = 1000;
 
 export class Session {
   /** The backend it is connected to, or is connecting to. */

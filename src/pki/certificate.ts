@@ -20,7 +20,7 @@ import {
 } from "./der-writer.ts";
 
 /** `authority` signs others; `member` serves and connects; `client` only connects. */
-export type CertificateProfile = "authority" | "member" | "client";
+type CertificateProfile = "authority" | "member" | "client";
 
 export type CertificateContent = {
   readonly profile: CertificateProfile;

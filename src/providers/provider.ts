@@ -7,13 +7,6 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ObservedMachine } from "../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 
-export {
-  dataFolderPlaceholder,
-  type UnitDefinition,
-  type UnitFile,
-  unitFolderPlaceholder,
-} from "../units/unit-definition.ts";
-
 export type MachineIdentity = {
   readonly name: string;
   readonly address: string;
