@@ -13,6 +13,9 @@ import { agentUnitName, dataFolderPlaceholder, tlsPaths, unitFolderPlaceholder }
 /** `token` keeps members of clusters that were made from equal specs apart: the state's lineage. */
 export type AgentStart = JoinFacts & { readonly token: string };
 
+/** As many as a cluster may have members. */
+const maxLearners = 7;
+
 export function agentBlueprint(spec: ClusterSpec, name: string, start: AgentStart): UnitBlueprint {
   const base = configuredAgent(spec, masterNamed(spec, name));
   const initial = start.initialCluster.map((member) => `${member.name}=${member.peerUrl}`).join(",");
@@ -56,6 +59,8 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         `--initial-advertise-peer-urls=${peerUrl(spec, master)}`,
         `--heartbeat-interval=${spec.controlPlane.heartbeatIntervalMs}`,
         `--election-timeout=${spec.controlPlane.electionTimeoutMs}`,
+        // All who join catch up side by side and get their votes in one joint change; a real etcd takes one at a time.
+        ...(engine === "agent" ? [`--max-learners=${maxLearners}`] : []),
         ...(tls.enabled ? tlsArguments() : []),
       ],
       environment: {},

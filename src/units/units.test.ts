@@ -41,6 +41,7 @@ describe("agentBlueprint", () => {
       "--initial-advertise-peer-urls=https://127.0.1.1:2380",
       "--heartbeat-interval=100",
       "--election-timeout=1000",
+      "--max-learners=7",
       "--cert-file=@UNIT@/tls/tls.crt",
       "--key-file=@UNIT@/tls/tls.key",
       "--client-cert-auth=true",
