@@ -55,6 +55,13 @@ describe("applyPlan", () => {
     expect(world.events.at(-1)).toMatchObject({ kind: "applied", summary: { added: 26, changed: 0, destroyed: 0 } });
   });
 
+  it("writes nothing to the cluster when there is nothing to do", async () => {
+    const world = await settled(three);
+    world.events.length = 0;
+    expect(await apply(world, three)).toMatchObject({ kind: "applied" });
+    expect(world.events.map((event) => event.kind)).not.toContain("writeAvailability");
+  });
+
   it("keeps secrets out of state, journal and events", async () => {
     const world = new FakeWorld();
     const plan = await planFor(world, three);
