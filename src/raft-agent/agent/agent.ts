@@ -270,6 +270,7 @@ class RunningAgent implements Agent {
       advertisedUrls: config.advertisePeerUrls,
       random,
       httpServer: createHttpServer(directory),
+      limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
       ...(tls === null ? {} : { tls }),
       handlers: {
         onMessage: (message) => this.#driver.step({ kind: "message", message }),

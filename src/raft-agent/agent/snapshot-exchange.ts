@@ -12,6 +12,8 @@ import type { OpenSnapshot, SnapshotStore } from "../snapshot/snapshot-store.ts"
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
 
+const termBytes = 8;
+
 export type SnapshotExchangeParts = {
   readonly files: SnapshotStore;
   readonly store: Store;
@@ -94,20 +96,29 @@ export class SnapshotExchange {
 
 /** The leader's term goes ahead of the bytes: the metadata's term is that of its last entry. */
 async function* withTerm(term: Term, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const head = Buffer.alloc(8);
+  const head = Buffer.alloc(termBytes);
   head.writeBigUInt64BE(BigInt(term));
   yield head;
   yield* chunks;
 }
 
+/** How a stream is cut into chunks is the transport's choice, so the term may come in pieces or with what follows. */
 async function splitTerm(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly term: Term; readonly rest: AsyncIterable<Uint8Array> }> {
   const iterator = chunks[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done === true || first.value.length !== 8) {
-    throw new HaplanError("agent/snapshot-stream", "Cannot take the snapshot: its stream does not begin with a term");
+  let head = Buffer.alloc(0);
+  while (head.length < termBytes) {
+    const next = await iterator.next();
+    if (next.done === true) {
+      throw new HaplanError("agent/snapshot-stream", "Cannot take the snapshot: its stream ends before its term");
+    }
+    head = Buffer.concat([head, next.value]);
   }
-  const head = Buffer.from(first.value);
-  return { term: Number(head.readBigUInt64BE()), rest: { [Symbol.asyncIterator]: () => iterator } };
+  return { term: Number(head.readBigUInt64BE()), rest: followedBy(head.subarray(termBytes), iterator) };
+}
+
+async function* followedBy(first: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  yield* { [Symbol.asyncIterator]: () => iterator };
 }
