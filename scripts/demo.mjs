@@ -49,7 +49,7 @@ const key = "/demo/greeting";
 const value = `written ${new Date().toISOString()}`;
 const { header } = await client.put(key, value);
 console.log(`\nWrote ${key} through the load balancer ${endpoint} (revision ${header.revision}).`);
-const { kvs } = await client.range({ key });
+const { kvs } = await client.range(key);
 console.log(`Read  ${key} back: "${Buffer.from(decodeKeyValue(kvs[0]).value)}"`);
 await channel.close();
 
