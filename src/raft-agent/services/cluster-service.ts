@@ -77,7 +77,7 @@ function addMember(context: ServiceContext, bytes: Uint8Array, call: ServerCall)
   const { learnersMax, strictReconfigCheck } = context.limits;
   let fault: EtcdError | null = urlListFault(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
   if (strictReconfigCheck && !request.isLearner) fault ??= strictAddFault(facts);
-  fault ??= addFault(facts, peerUrls);
+  fault ??= addFault(facts, peerUrls, request.isLearner);
   const learners = facts.members.filter((member) => member.learner).length;
   if (request.isLearner && learners >= learnersMax) fault ??= EtcdErrors.tooManyLearners;
   const id = computeMemberId(peerUrls, context.clusterToken, context.clock.now());

@@ -31,8 +31,15 @@ function votingMembers(members: readonly Member[]): Member[] {
   return members.filter((member) => !member.learner);
 }
 
-export function addFault(facts: MemberFacts, peerUrls: readonly string[]): EtcdError | null {
-  const taken = facts.members.some((member) => member.peerUrls.some((url) => peerUrls.includes(url)));
+/**
+ * A peer URL belongs to one member, with one exception that etcd does not make: a learner may take the URL of a member
+ * that is not connected, so that a member whose data is lost can be replaced in its place by one joint change.
+ */
+export function addFault(facts: MemberFacts, peerUrls: readonly string[], asLearner = false): EtcdError | null {
+  const holders = facts.members.filter((member) => member.peerUrls.some((url) => peerUrls.includes(url)));
+  const taken = holders.some(
+    (member) => !asLearner || member.learner || member.id === facts.self || facts.connectedMs(member.id) !== null,
+  );
   return taken ? EtcdErrors.peerUrlExists : null;
 }
 
