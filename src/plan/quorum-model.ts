@@ -18,8 +18,6 @@ export type QuorumModel = {
   readonly votersOutgoing: readonly string[];
 };
 
-export const emptyModel: QuorumModel = { members: [], voters: [], votersOutgoing: [] };
-
 /** Id of a known member; members that the plan adds are keyed by name. */
 export function memberKey(member: MemberRef): string {
   return member.memberId === null || member.memberId === "" ? `new:${member.name}` : member.memberId;

@@ -1,7 +1,7 @@
 /** The load balancer and its backends: started once the control plane has its quorum, told of every change of masters. */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -114,9 +114,4 @@ function judgeBackends(
     changed.push(address);
   }
   return changed;
-}
-
-/** Whether any master's agent is there, and so something for a load balancer to serve. */
-export function hasAgents(world: World): boolean {
-  return [...world.machines.values()].some((machine) => unitOf(machine, agentUnitName) !== undefined);
 }
