@@ -13,8 +13,8 @@ import { createWorld, SELF } from "../../src/raft-agent/services/single-member-w
 import { isEtcdInstalled, type RealEtcd, startRealEtcd } from "./real-etcd.ts";
 import { CORNER_REQUESTS, type GatewayRequest, randomRequests } from "./requests.ts";
 
-const RANDOM_SEEDS = [1, 2, 3];
-const RANDOM_COUNT = 150;
+const RANDOM_SEEDS = [1, 13, 16];
+const RANDOM_COUNT = 400;
 
 type Ours = { readonly url: string; readonly server: Server; hashKv(): Promise<{ readonly hash: number }> };
 

@@ -113,10 +113,12 @@ function rangeOf(keys: Keys, query: RangeQuery): { kvs: KeyValue[]; count: numbe
   );
   if (query.sortOrder !== SortOrder.none || query.sortTarget !== SortTarget.key) {
     const measure = (kv: KeyValue): number => [0, kv.version, kv.createRevision, kv.modRevision][query.sortTarget] ?? 0;
-    kvs.sort((a, b) =>
-      query.sortTarget === SortTarget.value ? compareBytes(a.value, b.value) : measure(a) - measure(b),
-    );
-    if (query.sortOrder === SortOrder.descend) kvs.reverse();
+    const order = (a: KeyValue, b: KeyValue): number => {
+      if (query.sortTarget === SortTarget.key) return compareBytes(a.key, b.key);
+      return query.sortTarget === SortTarget.value ? compareBytes(a.value, b.value) : measure(a) - measure(b);
+    };
+    // Sorting is stable: what is equal stays in the order of the keys in both directions.
+    kvs.sort((a, b) => (query.sortOrder === SortOrder.descend ? order(b, a) : order(a, b)));
   }
   const cut = query.limit > 0 ? kvs.slice(0, query.limit) : kvs;
   const answered = query.keysOnly ? cut.map((kv) => ({ ...kv, value: new Uint8Array(0) })) : cut;

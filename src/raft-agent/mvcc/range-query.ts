@@ -68,20 +68,26 @@ function filter(store: IndexedStore, hits: Hit[], query: RangeQuery): Hit[] {
   );
 }
 
+/** Among equals the order stays that of the keys, also when descending. */
 function sort(store: IndexedStore, backend: Backend, hits: Hit[], query: RangeQuery): Hit[] {
   if (!isSorted(query)) return hits;
-  const ascending = query.sortTarget === SortTarget.key ? hits : sortAscending(store, backend, hits, query.sortTarget);
-  return query.sortOrder === SortOrder.descend ? ascending.reverse() : ascending;
+  if (query.sortTarget === SortTarget.key) return hits.reverse();
+  const sign = query.sortOrder === SortOrder.descend ? -1 : 1;
+  if (query.sortTarget === SortTarget.value) return sortByValue(store, backend, hits, sign);
+  const numberOf = sortNumber(store, query.sortTarget);
+  return hits.sort((a, b) => sign * (numberOf(a.record) - numberOf(b.record)));
 }
 
-function sortAscending(store: IndexedStore, backend: Backend, hits: Hit[], target: number): Hit[] {
+function sortNumber(store: IndexedStore, target: number): (record: number) => number {
   const { versions } = store.index;
-  if (target === SortTarget.version)
-    return hits.sort((a, b) => versions.version(a.record) - versions.version(b.record));
-  if (target === SortTarget.create) return hits.sort((a, b) => versions.created(a.record) - versions.created(b.record));
-  if (target === SortTarget.mod) return hits.sort((a, b) => versions.main(a.record) - versions.main(b.record));
+  if (target === SortTarget.version) return (record) => versions.version(record);
+  if (target === SortTarget.create) return (record) => versions.created(record);
+  return (record) => versions.main(record);
+}
+
+function sortByValue(store: IndexedStore, backend: Backend, hits: readonly Hit[], sign: number): Hit[] {
   const valued = hits.map((hit) => ({ hit, value: decodeKeyValue(readOne(store, backend, hit)).value }));
-  return valued.sort((a, b) => compareBytes(a.value, b.value)).map(({ hit }) => hit);
+  return valued.sort((a, b) => sign * compareBytes(a.value, b.value)).map(({ hit }) => hit);
 }
 
 function read(store: IndexedStore, backend: Backend, hits: readonly Hit[], keysOnly: boolean): EncodedKeyValue[] {

@@ -249,6 +249,22 @@ describe("the store", () => {
     expect(kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key).toString())).toEqual(["p/2", "p/1"]);
   });
 
+  it("keeps what is equal in the order of the keys when it sorts downwards", async () => {
+    const store = await openStore({ backend: new MemoryBackend() });
+    for (const key of ["p/1", "p/2", "p/2", "p/3"]) {
+      const txn = store.beginWrite();
+      txn.put(bytes(key), bytes("same"), 0n);
+      txn.end();
+    }
+    const keysBy = (sortTarget: number): string[] => {
+      const query = { rangeEnd: prefixEnd(bytes("p/")), sortOrder: SortOrder.descend, sortTarget };
+      const { kvs } = store.range(rangeRequest(bytes("p/"), query));
+      return kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key).toString());
+    };
+    expect(keysBy(SortTarget.version)).toEqual(["p/2", "p/1", "p/3"]);
+    expect(keysBy(SortTarget.value)).toEqual(["p/1", "p/2", "p/3"]);
+  });
+
   it("refuses a damaged snapshot and keeps what it had", async () => {
     const folder = temporaryFolder();
     const store = await openStore({ backend: openLmdbBackend({ folder }) });
