@@ -112,6 +112,7 @@ class RunningAgent implements Agent {
       memberId: identity.memberId,
       electionTimeoutMs: config.electionTimeoutMs,
       appliedIndex: () => store.consistentIndex,
+      clock: systemClock,
     });
     const services = createServices(config, opened, link, (change) => late.agent?.followMembership(change));
     const grpc = createGrpcServer(config, services, logger);

@@ -1,5 +1,5 @@
 /** What services see of consensus: the port they were written against, over the run loop and the transport. */
-import { performance } from "node:perf_hooks";
+import type { Clock } from "../../base/clock.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { SoftState } from "../raft/ready.ts";
 import type { ConsensusPort, ConsensusStatus } from "../services/consensus-port.ts";
@@ -11,21 +11,28 @@ export const servicePeerRequest = 1;
 
 export type ConsensusLinkParts = {
   readonly driver: ConsensusDriver;
-  readonly transport: PeerTransport;
+  readonly transport: Pick<PeerTransport, "request">;
 };
 
 export class ConsensusLink implements ConsensusPort {
   readonly memberId: MemberId;
   readonly electionTimeoutMs: number;
   readonly #appliedIndex: () => LogIndex;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #connectedSinceMs = new Map<MemberId, number>();
   #parts: ConsensusLinkParts | null = null;
   #soft: SoftState = { role: "follower", leader: null, term: 0 };
 
-  constructor(options: { memberId: MemberId; electionTimeoutMs: number; appliedIndex: () => LogIndex }) {
+  constructor(options: {
+    memberId: MemberId;
+    electionTimeoutMs: number;
+    appliedIndex: () => LogIndex;
+    clock: Pick<Clock, "monotonicMs">;
+  }) {
     this.memberId = options.memberId;
     this.electionTimeoutMs = options.electionTimeoutMs;
     this.#appliedIndex = options.appliedIndex;
+    this.#clock = options.clock;
   }
 
   /** Services are made before the run loop that applies to them; this closes the circle. */
@@ -40,7 +47,7 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   peerConnected(peer: MemberId): void {
-    this.#connectedSinceMs.set(peer, performance.now());
+    this.#connectedSinceMs.set(peer, this.#clock.monotonicMs());
   }
 
   peerDisconnected(peer: MemberId): void {
@@ -73,7 +80,7 @@ export class ConsensusLink implements ConsensusPort {
 
   connectedMs(member: MemberId): number | null {
     const sinceMs = this.#connectedSinceMs.get(member);
-    return sinceMs === undefined ? null : performance.now() - sinceMs;
+    return sinceMs === undefined ? null : this.#clock.monotonicMs() - sinceMs;
   }
 
   askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void {

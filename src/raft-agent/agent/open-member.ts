@@ -15,11 +15,12 @@ import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Store } from "../mvcc/store.ts";
 import { foundingState, joiningState } from "../raft/bootstrap.ts";
-import type { LogIndex } from "../raft/entry.ts";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
+import type { RecoveredLog } from "../wal/replay.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { decodeIdentity, encodeIdentity, foundCluster, joinCluster, type MemberIdentity } from "./member-identity.ts";
@@ -64,7 +65,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
     if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
     const founding = identity.founder && recovered.snapshot === null ? foundCluster(config) : null;
     if (founding !== null) assertSameIdentity(identity, founding.identity);
-    const restored = restore(recovered, founding?.members ?? null, store.consistentIndex);
+    const restored = restoreState(recovered, founding?.members.map(({ id }) => id) ?? null, store.consistentIndex);
     if (founding !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
@@ -117,8 +118,13 @@ function lostLogError({ walDir, dataDir }: AgentConfig, consistentIndex: number)
   );
 }
 
-function restore(recovered: RecoveredWal, founders: readonly Member[] | null, appliedIndex: LogIndex): RestoredState {
-  if (founders !== null) return foundingState(founders.map(({ id }) => id));
+/** What the core begins with: `founders` for a cluster that begins here and now, `appliedIndex` is the store's. */
+export function restoreState(
+  recovered: RecoveredLog,
+  founders: readonly MemberId[] | null,
+  appliedIndex: LogIndex,
+): RestoredState {
+  if (founders !== null) return foundingState(founders);
   const beginning = joiningState();
   const hardState = recovered.hardState ?? beginning.hardState;
   const snapshot = recovered.snapshot ?? beginning.snapshot;

@@ -35,7 +35,7 @@ export class SnapshotExchange {
     request: MessageOf<"snapshotRequest">,
     link: {
       readonly driver: ConsensusDriver;
-      readonly transport: PeerTransport;
+      readonly transport: Pick<PeerTransport, "sendSnapshot">;
       readonly metadataAt: (index: LogIndex) => SnapshotMetadata;
     },
   ): void {
