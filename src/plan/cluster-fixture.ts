@@ -18,6 +18,7 @@ export function fixtureSpec(masters: readonly string[], options: FixtureOptions 
   return {
     name: "demo",
     provider: { type: "local" },
+    state: { backend: { type: "local" }, encryption: null },
     controlPlane: {
       members: masters.length as 3 | 5 | 7,
       engine: options.engine ?? "agent",

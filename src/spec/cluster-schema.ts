@@ -90,6 +90,64 @@ const policy = mapping("how carefully changes are made", [], {
   joinTimeoutMs: wholeNumber("milliseconds a new member may take to catch up", 1000, 86_400_000, 300_000),
 });
 
+const path: JsonSchema = { type: "string", minLength: 1, maxLength: 4096 };
+
+const state = mapping("where the state is kept, and whether it is encrypted", [], {
+  backend: {
+    type: "string",
+    enum: ["local", "etcd", "s3"],
+    default: "local",
+    description: "local (a file below .haplan), etcd (a real etcd or another haplan cluster) or s3 (a bucket)",
+  },
+  etcd: mapping("the etcd that holds the state", ["endpoints"], {
+    endpoints: {
+      type: "array",
+      items: {
+        type: "string",
+        pattern: "^(https?://)?[^/\\s]+:\\d+/?$",
+        description: "an endpoint such as https://10.0.0.1:2379",
+      },
+      minItems: 1,
+      maxItems: 16,
+      description: "a list of endpoints of one cluster, such as https://10.0.0.1:2379",
+    },
+    prefix: {
+      type: "string",
+      pattern: "^/[^\\s]*$",
+      default: "/haplan/state",
+      description: "what the keys begin with, such as /haplan/state",
+    },
+    caFile: { ...path, description: "the PEM file of the authority that signed the etcd's certificates" },
+    certFile: { ...path, description: "the PEM file of the certificate that haplan shows" },
+    keyFile: { ...path, description: "the PEM file of that certificate's key" },
+  }),
+  s3: mapping("the bucket that holds the state", ["bucket"], {
+    bucket: {
+      type: "string",
+      pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+      description: "a bucket's name: 3 to 63 lower-case letters, digits, dots and dashes",
+    },
+    prefix: { type: "string", default: "haplan", description: "what the objects' names begin with, such as haplan" },
+    region: { type: "string", minLength: 1, description: "a region such as eu-central-1" },
+    endpoint: {
+      type: "string",
+      pattern: "^https?://",
+      description: "a URL, for stores that speak S3 and are not Amazon's",
+    },
+    forcePathStyle: {
+      type: "boolean",
+      description: "true or false: whether the bucket goes into the path instead of the host name",
+    },
+  }),
+  encryption: mapping("encryption of the state and of saved plans with a passphrase", ["passphraseEnv"], {
+    passphraseEnv: {
+      type: "string",
+      pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+      description: "the name of the environment variable that holds the passphrase, such as HAPLAN_PASSPHRASE",
+    },
+  }),
+});
+
 const spec = mapping("the cluster as it should be", ["controlPlane"], {
   provider: mapping("what the machines are", ["type"], {
     type: {
@@ -98,6 +156,7 @@ const spec = mapping("the cluster as it should be", ["controlPlane"], {
       description: "local: each machine is a folder with processes on this computer",
     },
   }),
+  state,
   controlPlane,
   workers: { type: "array", items: worker, maxItems: 100, description: "a list of worker hosts" },
   loadBalancer,

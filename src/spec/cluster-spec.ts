@@ -44,9 +44,43 @@ type PolicySpec = {
 
 type ProviderSpec = { readonly type: "local" };
 
+/** Where the state is kept. Paths are as they were written: relative to the folder that haplan is started in. */
+export type BackendSpec =
+  | { readonly type: "local" }
+  | {
+      readonly type: "etcd";
+      readonly endpoints: readonly string[];
+      /** Keys are `<prefix>/<cluster>/state` and `<prefix>/<cluster>/lock`. */
+      readonly prefix: string;
+      /** PEM files. */
+      readonly tls: {
+        readonly caFile: string;
+        readonly certFile: string | null;
+        readonly keyFile: string | null;
+      } | null;
+    }
+  | {
+      readonly type: "s3";
+      readonly bucket: string;
+      /** Objects are `<prefix>/<cluster>/state.json` and `<prefix>/<cluster>/lock.json`. */
+      readonly prefix: string;
+      /** Null leaves it to the environment. */
+      readonly region: string | null;
+      /** For stores that speak S3 and are not Amazon's. */
+      readonly endpoint: string | null;
+      readonly forcePathStyle: boolean;
+    };
+
+export type StateSpec = {
+  readonly backend: BackendSpec;
+  /** `passphraseEnv` names the environment variable that holds the passphrase. */
+  readonly encryption: { readonly passphraseEnv: string } | null;
+};
+
 export type ClusterSpec = {
   readonly name: string;
   readonly provider: ProviderSpec;
+  readonly state: StateSpec;
   readonly controlPlane: ControlPlaneSpec;
   readonly workers: readonly WorkerSpec[];
   readonly loadBalancer: LoadBalancerSpec;

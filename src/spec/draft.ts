@@ -28,6 +28,18 @@ export type SpecDraft = {
   readonly electionTimeoutMs: Draft<number>;
   readonly heartbeatIntervalMs: Draft<number>;
   readonly loadBalancerPorts: readonly Draft<number>[];
+  readonly state: StateDraft | null;
+};
+
+/** What the section `state` says about its backend. */
+export type StateDraft = {
+  readonly pointer: string;
+  readonly backend: Draft<string>;
+  /** Which of the backends' own settings are there. */
+  readonly settings: readonly Draft<string>[];
+  readonly etcdEndpoints: readonly Draft<string>[];
+  /** Keys of the section `etcd`. */
+  readonly etcdKeys: readonly string[];
 };
 
 export const specDefaults = {
@@ -39,6 +51,8 @@ export const specDefaults = {
   maxLearnerLagEntries: 1000,
   healthSamples: 3,
   joinTimeoutMs: 300_000,
+  etcdStatePrefix: "/haplan/state",
+  s3StatePrefix: "haplan",
 } as const;
 
 /** The load balancer runs on a machine of its own, and this is its name. */
@@ -88,6 +102,22 @@ export function draftSpec(document: YamlValue): SpecDraft {
     electionTimeoutMs: numberOr("electionTimeoutMs"),
     heartbeatIntervalMs: numberOr("heartbeatIntervalMs"),
     loadBalancerPorts: items(entry(loadBalancer, "ports")).flatMap((port) => wholeNumber(port) ?? []),
+    state: draftState(entry({ pointer: "", value: document }, "spec", "state")),
+  };
+}
+
+function draftState(state: Draft<YamlValue> | null): StateDraft | null {
+  if (!isMapping(state)) return null;
+  const etcd = entry(state, "etcd");
+  return {
+    pointer: state.pointer,
+    backend: text(entry(state, "backend")) ?? { pointer: state.pointer, value: "local" },
+    settings: ["etcd", "s3"].flatMap((name) => {
+      const section = entry(state, name);
+      return section === null ? [] : [{ pointer: section.pointer, value: name }];
+    }),
+    etcdEndpoints: items(entry(etcd, "endpoints")).flatMap((endpoint) => text(endpoint) ?? []),
+    etcdKeys: isMapping(etcd) ? Object.keys(etcd.value) : [],
   };
 }
 

@@ -1,11 +1,12 @@
 /** A checked document → the spec with every default filled in. */
-import type { ClusterSpec, MasterSpec, MemberCount } from "./cluster-spec.ts";
+import type { BackendSpec, ClusterSpec, MasterSpec, MemberCount } from "./cluster-spec.ts";
 import { deriveMasters, specDefaults } from "./draft.ts";
 
 /** What a document looks like once it has passed the schema and all rules. */
 export type CheckedDocument = {
   readonly metadata: { readonly name: string };
   readonly spec: {
+    readonly state?: CheckedState;
     readonly controlPlane: {
       readonly members?: number;
       readonly masters?: readonly CheckedHost[];
@@ -29,6 +30,25 @@ export type CheckedDocument = {
   };
 };
 
+type CheckedState = {
+  readonly backend?: BackendSpec["type"];
+  readonly etcd?: {
+    readonly endpoints: readonly string[];
+    readonly prefix?: string;
+    readonly caFile?: string;
+    readonly certFile?: string;
+    readonly keyFile?: string;
+  };
+  readonly s3?: {
+    readonly bucket: string;
+    readonly prefix?: string;
+    readonly region?: string;
+    readonly endpoint?: string;
+    readonly forcePathStyle?: boolean;
+  };
+  readonly encryption?: { readonly passphraseEnv: string };
+};
+
 type CheckedHost = { readonly name: string; readonly zone?: string; readonly address: string };
 
 export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
@@ -38,6 +58,7 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
   return {
     name: metadata.name,
     provider: { type: "local" },
+    state: { backend: fillBackend(spec.state ?? {}), encryption: spec.state?.encryption ?? null },
     controlPlane: {
       members: masters.length as MemberCount,
       engine: "agent",
@@ -64,4 +85,25 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
 
 function fillHost(host: CheckedHost): MasterSpec {
   return { name: host.name, zone: host.zone ?? null, address: host.address };
+}
+
+function fillBackend({ backend, etcd, s3 }: CheckedState): BackendSpec {
+  if (backend === "etcd" && etcd !== undefined) {
+    const { endpoints, caFile, certFile, keyFile } = etcd;
+    const prefix = etcd.prefix ?? specDefaults.etcdStatePrefix;
+    const tls = caFile === undefined ? null : { caFile, certFile: certFile ?? null, keyFile: keyFile ?? null };
+    return { type: "etcd", endpoints, prefix: prefix.replace(/\/+$/, ""), tls };
+  }
+  if (backend === "s3" && s3 !== undefined) {
+    return {
+      type: "s3",
+      bucket: s3.bucket,
+      prefix: (s3.prefix ?? specDefaults.s3StatePrefix).replace(/^\/+|\/+$/g, ""),
+      region: s3.region ?? null,
+      endpoint: s3.endpoint ?? null,
+      // A bucket's own host name needs a name server that knows it, which stores at a given address rarely have.
+      forcePathStyle: s3.forcePathStyle ?? s3.endpoint !== undefined,
+    };
+  }
+  return { type: "local" };
 }

@@ -47,6 +47,7 @@ describe("a good spec", () => {
     expect(spec).toEqual({
       name: "demo",
       provider: { type: "local" },
+      state: { backend: { type: "local" }, encryption: null },
       controlPlane: {
         members: 3,
         engine: "agent",

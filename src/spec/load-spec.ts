@@ -2,16 +2,19 @@
  * `cluster.yaml` → ClusterSpec, or everything that is wrong with it, sorted by place. Four sieves, each of which tells
  * what it finds: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
  */
+import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { draftSpec } from "./draft.ts";
 import { type CheckedDocument, fillDefaults } from "./fill-defaults.ts";
 import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts";
+import type { Variables } from "./interpolate.ts";
 import { readSource } from "./read-source.ts";
 import { checkAddresses } from "./rules/addresses.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
 import { checkPorts } from "./rules/ports.ts";
 import type { SpecRule } from "./rules/rule.ts";
+import { checkStateBackend } from "./rules/state-backend.ts";
 import { checkTimeouts } from "./rules/timeouts.ts";
 import { checkUniqueNames } from "./rules/unique-names.ts";
 import { checkShape } from "./schema-findings.ts";
@@ -22,32 +25,45 @@ export type LoadedSpec = {
   /** Null when there are errors. */
   readonly spec: ClusterSpec | null;
   readonly diagnostics: readonly Diagnostic[];
-  /** SHA-256 of the file's bytes in hexadecimal, null when it could not be read. */
+  /** SHA-256 of the file's bytes and of the variables that it uses, in hexadecimal; null when it could not be read. */
   readonly sourceDigest: string | null;
+  /** Variables that the file refers to, with what they stood for. */
+  readonly variables: ReadonlyMap<string, string>;
 };
 
-const rules: readonly SpecRule[] = [checkMemberCount, checkUniqueNames, checkAddresses, checkPorts, checkTimeouts];
+const rules: readonly SpecRule[] = [
+  checkMemberCount,
+  checkUniqueNames,
+  checkAddresses,
+  checkPorts,
+  checkTimeouts,
+  checkStateBackend,
+];
 const diagnosticsMax = 50;
 
 /** Reads and checks the spec at `path`, called `shownAs` in diagnostics; never throws for what a file may hold. */
-export function loadSpec(path: string, shownAs: string = path): LoadedSpec {
+export function loadSpec(path: string, shownAs: string = path, variables: Variables = {}): LoadedSpec {
   const source = readSource(path, shownAs);
-  if (!source.ok) return { spec: null, diagnostics: [source.diagnostic], sourceDigest: null };
-  return { ...parseSpec(shownAs, source.text), sourceDigest: source.digest };
+  if (!source.ok) return { spec: null, diagnostics: [source.diagnostic], sourceDigest: null, variables: new Map() };
+  const parsed = parseSpec(shownAs, source.text, variables);
+  const used = Object.fromEntries(parsed.variables);
+  const sourceDigest = parsed.variables.size === 0 ? source.digest : canonicalDigest([source.digest, used]);
+  return { ...parsed, sourceDigest };
 }
 
 /** The same for a text that is in memory; `filename` is used in diagnostics only. */
-export function parseSpec(filename: string, text: string): Omit<LoadedSpec, "sourceDigest"> {
+export function parseSpec(filename: string, text: string, variables: Variables = {}): Omit<LoadedSpec, "sourceDigest"> {
   const source = createSourceText(filename, text);
-  const { value, places, findings } = readYaml(text);
+  const { value, places, findings, variables: used, unresolved } = readYaml(text, variables);
   const all = [...findings];
-  if (value === null && all.length === 0) return { spec: null, diagnostics: [emptyFile(source)] };
+  if (value === null && all.length === 0) return { spec: null, diagnostics: [emptyFile(source)], variables: used };
   if (value !== undefined) {
     const draft = draftSpec(value);
-    all.push(...checkShape(value), ...rules.flatMap((rule) => rule(draft)));
+    const found = [...checkShape(value), ...rules.flatMap((rule) => rule(draft))];
+    all.push(...found.filter(({ place }) => !("pointer" in place && unresolved.has(place.pointer))));
   }
-  if (all.length > 0) return { spec: null, diagnostics: diagnosticsFrom(source, places, all) };
-  return { spec: fillDefaults(value as unknown as CheckedDocument), diagnostics: [] };
+  if (all.length > 0) return { spec: null, diagnostics: diagnosticsFrom(source, places, all), variables: used };
+  return { spec: fillDefaults(value as unknown as CheckedDocument), diagnostics: [], variables: used };
 }
 
 function diagnosticsFrom(

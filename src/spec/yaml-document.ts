@@ -1,10 +1,22 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 /**
  * YAML → plain JSON value plus the place of every key and value. Aliases are followed by an own walk with a budget, so
  * that a few lines which unfold to millions of values are refused before they are unfolded. Duplicate keys are found
  * with a set per mapping; the library's own check compares every key with every other.
  */
-import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type YAMLError } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  type YAMLError,
+} from "yaml";
 import { pointerInto, type SpecFinding } from "./finding.ts";
+import { type Interpolation, interpolate, resolvePlainScalar, type Variables } from "./interpolate.ts";
 
 /** What YAML can say in terms of JSON. */
 export type YamlValue = null | boolean | number | string | readonly YamlValue[] | { readonly [key: string]: YamlValue };
@@ -19,28 +31,49 @@ export type YamlDocument = {
   /** By JSON pointer. */
   readonly places: ReadonlyMap<string, YamlPlace>;
   readonly findings: readonly SpecFinding[];
+  /** Variables that the text refers to, with what they stood for. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** Pointers of values that are not known because a variable is not: nothing else can be said about them. */
+  readonly unresolved: ReadonlySet<string>;
 };
 
 const nodesMax = 20_000;
 const depthMax = 32;
 
-export function readYaml(text: string): YamlDocument {
+export function readYaml(text: string, variables: Variables = {}): YamlDocument {
   let document: ReturnType<typeof parseDocument>;
   try {
     document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true, merge: false });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { value: undefined, places: new Map(), findings: [tooDeep({ start: 0, end: 0 })] };
+    return notRead([tooDeep({ start: 0, end: 0 })]);
   }
-  if (document.errors.length > 0) {
-    return { value: undefined, places: new Map(), findings: syntaxFindings(document.errors) };
-  }
-  const walk: Walk = { places: new Map(), findings: [], anchors: new Map(), nodes: 0, stopped: false };
+  if (document.errors.length > 0) return notRead(syntaxFindings(document.errors));
+  const walk: Walk = {
+    text,
+    variables,
+    used: new Map(),
+    unresolved: new Set(),
+    places: new Map(),
+    findings: [],
+    anchors: new Map(),
+    nodes: 0,
+    stopped: false,
+  };
   const value = readNode(walk, document.contents as Node | null, "", null, null, 0);
-  return { value: walk.stopped ? undefined : value, places: walk.places, findings: walk.findings };
+  const { places, findings, used, unresolved } = walk;
+  return { value: walk.stopped ? undefined : value, places, findings, variables: used, unresolved };
+}
+
+function notRead(findings: readonly SpecFinding[]): YamlDocument {
+  return { value: undefined, places: new Map(), findings, variables: new Map(), unresolved: new Set() };
 }
 
 type Walk = {
+  readonly text: string;
+  readonly variables: Variables;
+  readonly used: Map<string, string>;
+  readonly unresolved: Set<string>;
   readonly places: Map<string, YamlPlace>;
   readonly findings: SpecFinding[];
   readonly anchors: Map<string, Node>;
@@ -89,7 +122,33 @@ function readValue(walk: Walk, node: Node | null, pointer: string, aliasSpan: Sp
   }
   if (!isScalar(node)) return null;
   const { value } = node;
+  if (typeof value === "string" && value.includes("$")) return interpolated(walk, node, value, pointer);
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
+}
+
+function interpolated(walk: Walk, node: Scalar, value: string, pointer: string): YamlValue {
+  const outcome = interpolate(value, walk.variables);
+  for (const { name, value: text } of outcome.used) walk.used.set(name, text);
+  if (outcome.missing.length > 0 || outcome.malformed) walk.unresolved.add(pointer);
+  walk.findings.push(...variableFindings(walk, spanOf(node) ?? { start: 0, end: 0 }, outcome));
+  return outcome.changed && node.type === "PLAIN" ? resolvePlainScalar(outcome.text) : outcome.text;
+}
+
+function variableFindings(walk: Walk, span: Span, outcome: Interpolation): readonly SpecFinding[] {
+  const written = walk.text.slice(span.start, span.end);
+  const missing = outcome.missing.map((name) => {
+    const at = written.indexOf(`\${${name}`);
+    const place = at === -1 ? span : { start: span.start + at, end: span.start + written.indexOf("}", at) + 1 };
+    const detail = `Set it in the environment, give \`-var ${name}=VALUE\`, or write \`\${${name}:-DEFAULT}\`. A dollar sign itself is written \`$$\`.`;
+    return { place, code: "spec/unset-variable", summary: `The variable ${name} is not set`, detail };
+  });
+  if (!outcome.malformed) return missing;
+  const detail =
+    "Write ${NAME} or ${NAME:-default}; names are made of letters, digits and underscores. A dollar sign itself is written $$.";
+  return [
+    ...missing,
+    { place: span, code: "spec/bad-variable", summary: "This is no reference to a variable", detail },
+  ];
 }
 
 function readMapping(

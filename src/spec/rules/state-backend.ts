@@ -1,0 +1,55 @@
+/** The state's backend has its own settings, no other's; and a cluster's state does not live in that cluster. */
+import type { StateDraft } from "../draft.ts";
+import { findingAt, type SpecFinding } from "../finding.ts";
+import type { SpecRule } from "./rule.ts";
+
+export const checkStateBackend: SpecRule = ({ state, hosts, clientPort, loadBalancerPorts }) => {
+  if (state === null) return [];
+  const addresses = hosts.filter(({ kind }) => kind !== "worker").flatMap(({ address }) => address?.value ?? []);
+  const ports = [clientPort.value, ...loadBalancerPorts.map(({ value }) => value)];
+  const own = new Set(addresses.flatMap((address) => ports.map((port) => `${address}:${port}`)));
+  return [...checkSettings(state), ...checkFiles(state), ...checkOwn(state, own)];
+};
+
+function checkSettings({ backend, settings, pointer }: StateDraft): readonly SpecFinding[] {
+  const { value } = backend;
+  const foreign = settings
+    .filter((section) => section.value !== value)
+    .map((section) =>
+      findingAt(section.pointer, {
+        code: "spec/unused-backend-settings",
+        summary: `The backend is ${value}, so the settings for ${section.value} say nothing`,
+        detail: `Write \`backend: ${section.value}\`, or remove them.`,
+      }),
+    );
+  if ((value !== "etcd" && value !== "s3") || settings.some((section) => section.value === value)) return foreign;
+  const example = value === "etcd" ? "etcd: { endpoints: [https://10.0.0.1:2379] }" : "s3: { bucket: my-bucket }";
+  const detail = `Add \`${example}\` beside \`backend\`.`;
+  const summary = `The backend is ${value}, and nothing says where it is`;
+  return [...foreign, { place: { pointer, part: "key" }, code: "spec/missing-backend-settings", summary, detail }];
+}
+
+function checkFiles({ etcdKeys, pointer }: StateDraft): readonly SpecFinding[] {
+  const has = (name: string): boolean => etcdKeys.includes(name);
+  if (has("certFile") === has("keyFile") && (has("caFile") || !has("certFile"))) return [];
+  return [
+    findingAt(`${pointer}/etcd`, {
+      code: "spec/incomplete-tls",
+      summary: "The files for TLS are not complete",
+      detail: "Write caFile alone, or caFile, certFile and keyFile together.",
+    }),
+  ];
+}
+
+function checkOwn({ etcdEndpoints }: StateDraft, own: ReadonlySet<string>): readonly SpecFinding[] {
+  return etcdEndpoints
+    .filter(({ value }) => own.has(value.replace(/^https?:\/\//, "").replace(/\/$/, "")))
+    .map(({ pointer, value }) =>
+      findingAt(pointer, {
+        code: "spec/state-in-itself",
+        summary: `${value} is a member of the cluster that this spec describes`,
+        detail:
+          "The state is needed to make this cluster and to repair it, so it cannot live in it. Name another cluster.",
+      }),
+    );
+}
