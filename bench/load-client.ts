@@ -1,20 +1,18 @@
 /** Closed-loop load: so many unary calls in flight over so many connections, for so long; what came of it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LatencyHistogram } from "./latency-histogram.ts";
-import { LoadConnection } from "./load-connection.ts";
+import { type LoadCall, LoadConnection } from "./load-connection.ts";
 
 export type LoadOptions = {
   /** `host:port` of the servers; connections are dealt out to them in turn. Plaintext HTTP/2. */
   readonly endpoints: readonly string[];
-  /** For example `/etcdserverpb.KV/Put`. */
-  readonly path: string;
+  /** Every connection makes these in turn, over and over. */
+  readonly calls: readonly LoadCall[];
   readonly connections: number;
   /** Calls in flight, over all connections; at least one for each. */
   readonly streams: number;
   readonly warmupMs: number;
   readonly durationMs: number;
-  /** The request message number `sequence` of a connection. The bytes are copied. */
-  nextMessage(sequence: number): Uint8Array;
 };
 
 export type LoadResult = {
@@ -37,8 +35,7 @@ export async function runLoad(
     const [host, port] = splitEndpoint(options.endpoints[i % options.endpoints.length]!);
     const streams =
       Math.floor(options.streams / options.connections) + (i < options.streams % options.connections ? 1 : 0);
-    const { path, nextMessage } = options;
-    connections.push(new LoadConnection({ host, port, path, streams, nextMessage, latency }));
+    connections.push(new LoadConnection({ host, port, calls: options.calls, streams, latency }));
   }
   try {
     await sleep(options.warmupMs);
@@ -79,7 +76,7 @@ function totals(connections: readonly LoadConnection[]): { good: number; failed:
   return { good, failed };
 }
 
-function splitEndpoint(endpoint: string): [host: string, port: number] {
+export function splitEndpoint(endpoint: string): [host: string, port: number] {
   const colon = endpoint.lastIndexOf(":");
   const port = Number(endpoint.slice(colon + 1));
   if (colon < 1 || !Number.isInteger(port)) throw new RangeError(`Endpoint "${endpoint}" does not read host:port`);

@@ -1,8 +1,7 @@
 /**
  * One connection of the load client: unary gRPC calls, so many at once, over framing of its own that spends next to
- * nothing, so that a figure is the server's and not the client's. Header blocks are encoded once: the first request
- * fills the server's table, the others are a few index bytes. A call counts as good when a message came before the
- * end of its stream; headers of answers are not decoded.
+ * nothing, so that a figure is the server's and not the client's. A call counts as good when a message came before
+ * the end of its stream; headers of answers are not decoded.
  */
 import { connect, type Socket } from "node:net";
 import {
@@ -22,19 +21,27 @@ import {
 } from "../src/raft-agent/http2/frame.ts";
 import { FrameParser } from "../src/raft-agent/http2/frame-parser.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
+import { RequestBlocks } from "./request-blocks.ts";
 
 /** Started calls whose answers may be outstanding; ids go round in it. */
 const ringSlots = 16_384;
 const maxFrameBytes = 1_048_576;
 
+/** One kind of call. */
+export type LoadCall = {
+  /** For example `/etcdserverpb.KV/Put`. */
+  readonly path: string;
+  /** The request message number `sequence` (unframed) of a connection. The bytes are copied. */
+  nextMessage(sequence: number): Uint8Array;
+};
+
 export type LoadConnectionOptions = {
   readonly host: string;
   readonly port: number;
-  readonly path: string;
+  /** Made in turn, over and over. */
+  readonly calls: readonly LoadCall[];
   /** Calls in flight; at most 8,192. */
   readonly streams: number;
-  /** The request message number `sequence` (unframed). The bytes are copied. */
-  nextMessage(sequence: number): Uint8Array;
   readonly latency: LatencyHistogram;
 };
 
@@ -46,8 +53,7 @@ export class LoadConnection {
   readonly #parser = new FrameParser(this, maxFrameBytes);
   readonly #startedAt = new Float64Array(ringSlots);
   readonly #answered = new Uint8Array(ringSlots);
-  readonly #firstBlock: Buffer;
-  readonly #nextBlock: Buffer;
+  readonly #blocks: RequestBlocks;
   #out = Buffer.allocUnsafe(65_536);
   #used = 0;
   #nextId = 1;
@@ -59,7 +65,7 @@ export class LoadConnection {
 
   constructor(options: LoadConnectionOptions) {
     this.#options = options;
-    [this.#firstBlock, this.#nextBlock] = requestBlocks(options.path, `${options.host}:${options.port}`);
+    this.#blocks = new RequestBlocks(`${options.host}:${options.port}`);
     this.#socket = connect({ host: options.host, port: options.port, noDelay: true });
     this.#socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
     this.#socket.on("error", () => this.#onGone());
@@ -133,10 +139,12 @@ export class LoadConnection {
   #fill(): void {
     while (this.#running && this.#inFlight < this.#options.streams) {
       const id = this.#nextId;
-      const message = this.#options.nextMessage(id >>> 1);
+      const sequence = id >>> 1;
+      const call = this.#options.calls[sequence % this.#options.calls.length]!;
+      const message = call.nextMessage(sequence);
       if (this.#sendWindow < message.length + 5) break;
       this.#nextId += 2;
-      this.#request(id, message);
+      this.#request(id, call.path, message);
     }
     if (this.#unreadCredit > maxWindowBytes / 2) {
       const frame = Buffer.alloc(frameHeaderBytes + 4);
@@ -150,8 +158,8 @@ export class LoadConnection {
     this.#used = 0;
   }
 
-  #request(id: number, message: Uint8Array): void {
-    const block = id === 1 ? this.#firstBlock : this.#nextBlock;
+  #request(id: number, path: string, message: Uint8Array): void {
+    const block = this.#blocks.next(path);
     const bodyLength = message.length + 5;
     this.#makeRoom(block.length + bodyLength + 2 * frameHeaderBytes);
     const out = this.#out;
@@ -181,22 +189,4 @@ export class LoadConnection {
     this.#out = Buffer.allocUnsafe(Math.max(65_536, bytes));
     this.#used = 0;
   }
-}
-
-/** The block that fills the table, and the one that uses it (RFC 7541 §6.1, §6.2.1). Texts are below 127 bytes. */
-function requestBlocks(path: string, authority: string): [Buffer, Buffer] {
-  const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value, "latin1")]);
-  const first = Buffer.concat([
-    Buffer.of(0x83, 0x86),
-    Buffer.of(0x44),
-    text(path),
-    Buffer.of(0x41),
-    text(authority),
-    Buffer.of(0x5f),
-    text("application/grpc"),
-    Buffer.of(0x40),
-    text("te"),
-    text("trailers"),
-  ]);
-  return [first, Buffer.of(0x83, 0x86, 0xc1, 0xc0, 0xbf, 0xbe)];
 }

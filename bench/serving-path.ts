@@ -16,6 +16,7 @@ import { type LoadResult, runLoad } from "./load-client.ts";
 const host = "127.77.13.9";
 const path = "/bench.Echo/Unary";
 const message = Buffer.alloc(280, 7);
+const calls = [{ path, nextMessage: () => message }];
 const loads = [
   { streams: 1, connections: 1 },
   { streams: 100, connections: 10 },
@@ -76,7 +77,7 @@ async function measure(kind: ServerKind, load: (typeof loads)[number], durationM
     const [{ port }] = (await once(child, "message")) as [{ port: number }];
     const cpuUs: number[] = [];
     const result = await runLoad(
-      { endpoints: [`${host}:${port}`], path, ...load, warmupMs: 700, durationMs, nextMessage: () => message },
+      { endpoints: [`${host}:${port}`], calls, ...load, warmupMs: 700, durationMs },
       async () => {
         cpuUs.push(await cpuOf(child));
       },
