@@ -35,7 +35,13 @@ export function fixtureSpec(masters: readonly string[], options: FixtureOptions 
       address: `127.0.${2 + Math.floor(index / 250)}.${1 + (index % 250)}`,
     })),
     loadBalancer: { type: "embedded", address: "127.0.1.100", ports: [2379] },
-    policy: { maxLearnerLagEntries: 1000, healthSamples: 3, joinTimeoutMs: 300_000 },
+    policy: {
+      maxLearnerLagEntries: 1000,
+      healthSamples: 3,
+      joinTimeoutMs: 300_000,
+      backupBeforeMembershipChange: false,
+      allowEvenSteps: false,
+    },
   };
 }
 

@@ -48,10 +48,25 @@ const controlPlane = mapping("the masters and what runs on them", [], {
   },
   engine: {
     type: "string",
-    enum: ["agent"],
+    enum: ["agent", "etcd"],
     default: "agent",
-    description: "what runs on each master: agent, haplan's own Raft agent",
+    description:
+      "what runs on each master: agent, haplan's own Raft agent, or etcd, a real one that is found on the path",
   },
+  adopt: mapping("an existing cluster that is taken over without a restart", ["endpoints"], {
+    endpoints: {
+      type: "array",
+      items: {
+        type: "string",
+        pattern: "^https?://[^/:\\s]+:\\d{1,5}$",
+        description: "a client URL such as http://127.0.1.1:2379",
+      },
+      minItems: 1,
+      maxItems: membersMax,
+      uniqueItems: true,
+      description: "a list of client URLs, one for each member that runs; each is listed under masters by its address",
+    },
+  }),
   masters: {
     type: "array",
     items: master,
@@ -88,6 +103,17 @@ const policy = mapping("how carefully changes are made", [], {
   maxLearnerLagEntries: wholeNumber("entries a learner may lack when it gets its vote", 0, 1_000_000, 1000),
   healthSamples: wholeNumber("good answers in a row that make a member healthy", 1, 100, 3),
   joinTimeoutMs: wholeNumber("milliseconds a new member may take to catch up", 1000, 86_400_000, 300_000),
+  backupBeforeMembershipChange: {
+    type: "boolean",
+    default: false,
+    description:
+      "take a snapshot before each change of the membership, and change nothing when there is none to be had",
+  },
+  allowEvenSteps: {
+    type: "boolean",
+    default: false,
+    description: "with engine etcd: allow changes that pass an even number of voters, such as 4 on the way from 3 to 5",
+  },
 });
 
 const path: JsonSchema = { type: "string", minLength: 1, maxLength: 4096 };

@@ -10,6 +10,8 @@ export type MasterSpec = {
   readonly zone: string | null;
   /** IP address or host name, without port. */
   readonly address: string;
+  /** Client URL of a member that haplan did not start and takes over; absent for those that haplan makes. */
+  readonly adoptedAt?: string;
 };
 
 type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
@@ -40,6 +42,10 @@ type PolicySpec = {
   /** How many good answers in a row make a member healthy. */
   readonly healthSamples: number;
   readonly joinTimeoutMs: number;
+  /** No membership change without a snapshot before it. */
+  readonly backupBeforeMembershipChange: boolean;
+  /** A real etcd may pass an even number of voters on its way. */
+  readonly allowEvenSteps: boolean;
 };
 
 type ProviderSpec = { readonly type: "local" };

@@ -28,6 +28,9 @@ export type SpecDraft = {
   readonly electionTimeoutMs: Draft<number>;
   readonly heartbeatIntervalMs: Draft<number>;
   readonly loadBalancerPorts: readonly Draft<number>[];
+  /** Client URLs of members that are taken over; empty when none are. */
+  readonly adoptEndpoints: readonly Draft<string>[];
+  readonly tlsEnabled: Draft<boolean>;
   readonly state: StateDraft | null;
 };
 
@@ -102,8 +105,16 @@ export function draftSpec(document: YamlValue): SpecDraft {
     electionTimeoutMs: numberOr("electionTimeoutMs"),
     heartbeatIntervalMs: numberOr("heartbeatIntervalMs"),
     loadBalancerPorts: items(entry(loadBalancer, "ports")).flatMap((port) => wholeNumber(port) ?? []),
+    adoptEndpoints: items(entry(controlPlane, "adopt", "endpoints")).flatMap((endpoint) => text(endpoint) ?? []),
+    tlsEnabled: draftTls(controlPlane),
     state: draftState(entry({ pointer: "", value: document }, "spec", "state")),
   };
+}
+
+function draftTls(controlPlane: Draft<YamlValue> | null): Draft<boolean> {
+  const enabled = entry(controlPlane, "tls", "enabled");
+  if (typeof enabled?.value === "boolean") return { pointer: enabled.pointer, value: enabled.value };
+  return { pointer: controlPlane?.pointer ?? "/spec", value: true };
 }
 
 function draftState(state: Draft<YamlValue> | null): StateDraft | null {

@@ -9,6 +9,8 @@ export type CheckedDocument = {
     readonly state?: CheckedState;
     readonly controlPlane: {
       readonly members?: number;
+      readonly engine?: "agent" | "etcd";
+      readonly adopt?: { readonly endpoints: readonly string[] };
       readonly masters?: readonly CheckedHost[];
       readonly tls?: { readonly enabled?: boolean };
       readonly clientPort?: number;
@@ -26,6 +28,8 @@ export type CheckedDocument = {
       readonly maxLearnerLagEntries?: number;
       readonly healthSamples?: number;
       readonly joinTimeoutMs?: number;
+      readonly backupBeforeMembershipChange?: boolean;
+      readonly allowEvenSteps?: boolean;
     };
   };
 };
@@ -53,7 +57,9 @@ type CheckedHost = { readonly name: string; readonly zone?: string; readonly add
 
 export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
   const { controlPlane, loadBalancer, policy } = spec;
-  const masters = (controlPlane.masters ?? deriveMasters(controlPlane.members ?? 0)).map(fillHost);
+  const masters = (controlPlane.masters ?? deriveMasters(controlPlane.members ?? 0))
+    .map(fillHost)
+    .map((master) => withAdoption(master, controlPlane.adopt?.endpoints ?? []));
   const clientPort = controlPlane.clientPort ?? specDefaults.clientPort;
   return {
     name: metadata.name,
@@ -61,7 +67,7 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
     state: { backend: fillBackend(spec.state ?? {}), encryption: spec.state?.encryption ?? null },
     controlPlane: {
       members: masters.length as MemberCount,
-      engine: "agent",
+      engine: controlPlane.engine ?? "agent",
       clientPort,
       peerPort: controlPlane.peerPort ?? specDefaults.peerPort,
       tls: { enabled: controlPlane.tls?.enabled ?? true },
@@ -79,12 +85,19 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
       maxLearnerLagEntries: policy?.maxLearnerLagEntries ?? specDefaults.maxLearnerLagEntries,
       healthSamples: policy?.healthSamples ?? specDefaults.healthSamples,
       joinTimeoutMs: policy?.joinTimeoutMs ?? specDefaults.joinTimeoutMs,
+      backupBeforeMembershipChange: policy?.backupBeforeMembershipChange ?? false,
+      allowEvenSteps: policy?.allowEvenSteps ?? false,
     },
   };
 }
 
 function fillHost(host: CheckedHost): MasterSpec {
   return { name: host.name, zone: host.zone ?? null, address: host.address };
+}
+
+function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {
+  const endpoint = endpoints.find((url) => new URL(url).hostname === master.address);
+  return endpoint === undefined ? master : { ...master, adoptedAt: endpoint };
 }
 
 function fillBackend({ backend, etcd, s3 }: CheckedState): BackendSpec {

@@ -67,7 +67,13 @@ describe("a good spec", () => {
         { name: "w2", zone: null, address: "127.0.1.12" },
       ],
       loadBalancer: { type: "embedded", address: "127.0.1.100", ports: [2379] },
-      policy: { maxLearnerLagEntries: 1000, healthSamples: 3, joinTimeoutMs: 300_000 },
+      policy: {
+        maxLearnerLagEntries: 1000,
+        healthSamples: 3,
+        joinTimeoutMs: 300_000,
+        backupBeforeMembershipChange: false,
+        allowEvenSteps: false,
+      },
     });
   });
 

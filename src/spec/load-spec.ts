@@ -11,6 +11,7 @@ import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts
 import type { Variables } from "./interpolate.ts";
 import { readSource } from "./read-source.ts";
 import { checkAddresses } from "./rules/addresses.ts";
+import { checkAdoption } from "./rules/adoption.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
 import { checkPorts } from "./rules/ports.ts";
 import type { SpecRule } from "./rules/rule.ts";
@@ -38,6 +39,7 @@ const rules: readonly SpecRule[] = [
   checkPorts,
   checkTimeouts,
   checkStateBackend,
+  checkAdoption,
 ];
 const diagnosticsMax = 50;
 
