@@ -5,7 +5,7 @@
 import { assert } from "../../base/assert.ts";
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, Metadata } from "./backend.ts";
+import type { Backend, Metadata, ReadSnapshot } from "./backend.ts";
 import { Compactor } from "./compaction.ts";
 import { hashKeyspace } from "./keyspace-hash.ts";
 import { type IndexedStore, openIndex } from "./open-index.ts";
@@ -146,6 +146,10 @@ class MvccStore implements Store {
     return () => {
       this.listeners.delete(listener);
     };
+  }
+
+  view(): Promise<ReadSnapshot> {
+    return this.backend.snapshot();
   }
 
   exportSnapshot(): AsyncIterable<Uint8Array> {

@@ -6,7 +6,7 @@
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { RangeRequest } from "../api/range.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Metadata } from "./backend.ts";
+import type { Metadata, ReadSnapshot } from "./backend.ts";
 
 /** A RangeRequest may be handed in as it is. */
 export type RangeQuery = Omit<RangeRequest, "serializable">;
@@ -131,6 +131,8 @@ export type Store = ReadView & {
   size(): StoreSize;
   /** Called after each write transaction that changed something. Returns how to stop. */
   onWrite(listener: WriteListener): () => void;
+  /** Everything as of the call, while writes go on. Close it: an open view keeps the backend from using space again. */
+  view(): Promise<ReadSnapshot>;
   /** A consistent copy of everything (metadata and indexes included) as of the call, while writes go on. */
   exportSnapshot(): AsyncIterable<Uint8Array>;
   /** Replaces everything; a crash in between leaves the old or the new. Nothing may write meanwhile. */

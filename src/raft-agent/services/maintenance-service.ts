@@ -1,4 +1,4 @@
-/** etcdserverpb.Maintenance: status, alarms, hashes, handing leadership over. */
+/** etcdserverpb.Maintenance: status, alarms, hashes, snapshots, handing leadership over. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
 import {
@@ -22,6 +22,7 @@ import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-e
 import { revisionError } from "../state-machine/txn.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
+import { createSnapshotMethod } from "./send-snapshot.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 
 const TRANSFER_POLL_MS = 10;
@@ -36,7 +37,7 @@ export function createMaintenanceMethods(context: ServiceContext): Method[] {
     unary(context, path("Hash"), (_request, call) => hash(context, call)),
     unary(context, path("HashKV"), (request, call) => hashKv(context, request, call)),
     unary(context, path("MoveLeader"), (request, call) => moveLeader(context, request, call)),
-    { kind: "stream", path: path("Snapshot"), open: refuseSnapshot },
+    createSnapshotMethod(context),
   ];
 }
 
@@ -156,14 +157,4 @@ export async function transferLeadership(context: ServiceContext, target: Member
     await clock.sleep(TRANSFER_POLL_MS);
   }
   return null;
-}
-
-function refuseSnapshot(call: ServerCall): ReturnType<Extract<Method, { kind: "stream" }>["open"]> {
-  const text = "haplan-agent: Snapshot in etcd's database format is not available in this version";
-  return {
-    onMessage: () => call.finish(StatusCode.unimplemented, text),
-    onHalfClose: () => call.finish(StatusCode.unimplemented, text),
-    onClose: () => {},
-    onDrain: () => {},
-  };
 }
