@@ -22,6 +22,13 @@ export type Applied = { readonly revision: number } & (
   /** `scrubbed` resolves once the backend has dropped what was compacted away. */
   | { readonly kind: "compact"; readonly scrubbed: Promise<void> }
   | { readonly kind: "leaseGrant"; readonly id: LeaseId; readonly ttlSeconds: number }
+  /** `simpleToken` is known to every member; `authRevision` is what another kind of token has to state. */
+  | {
+      readonly kind: "login";
+      readonly user: string;
+      readonly simpleToken: string;
+      readonly authRevision: number;
+    }
   | { readonly kind: "alarm"; readonly alarms: readonly Alarm[] }
   | { readonly kind: "done" }
 );

@@ -3,7 +3,7 @@
  *
  * ```
  * 0       1       2                10                18
- * | kind  | flags | origin member  | request number  | body ...
+ * | kind  | flags | origin member  | request number  | caller, with flag bit 0 | body ...
  * ```
  *
  * Origin and number let the member that asked find its waiting caller once the entry is applied; every other member
@@ -12,8 +12,9 @@
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
+import { type Caller, decodeCaller, encodeCaller } from "./caller.ts";
 
-/** Numbers are written to disk: never reuse one. 32 to 63 are kept for auth. */
+/** Numbers are written to disk: never reuse one. 32 to 63 are for users and roles. */
 export const CommandKind = {
   noOp: 0,
   put: 1,
@@ -28,6 +29,19 @@ export const CommandKind = {
   memberAttributes: 9,
   memberUpdate: 10,
   clusterVersion: 11,
+  authEnable: 32,
+  authDisable: 33,
+  /** A login whose password has been checked. */
+  authenticate: 34,
+  authUserAdd: 35,
+  authUserDelete: 36,
+  authUserChangePassword: 37,
+  authUserGrantRole: 38,
+  authUserRevokeRole: 39,
+  authRoleAdd: 40,
+  authRoleDelete: 41,
+  authRoleGrantPermission: 42,
+  authRoleRevokePermission: 43,
 } as const;
 export type CommandKind = (typeof CommandKind)[keyof typeof CommandKind];
 
@@ -37,22 +51,31 @@ export type Command = {
   readonly own: boolean;
   /** Unique among the requests of its origin, restarts included. */
   readonly requestNumber: number;
+  /** Who asked, while authentication was on; null without a user. */
+  readonly caller: Caller | null;
   /** A view into the payload. */
   readonly body: Uint8Array;
 };
 
 const COMMAND_HEADER_BYTES = 18;
 
-/** No flag is defined yet; auth will use bit 0 for "a user name and an auth revision stand before the body". */
 const FLAGS_NONE = 0;
+/** A caller (`encodeCaller`) stands before the body. */
+const FLAG_CALLER = 1;
 const TWO_TO_32 = 0x1_0000_0000;
-const LEADER_STARTED: Command = { kind: CommandKind.noOp, own: false, requestNumber: 0, body: new Uint8Array(0) };
+const LEADER_STARTED: Command = {
+  kind: CommandKind.noOp,
+  own: false,
+  requestNumber: 0,
+  caller: null,
+  body: new Uint8Array(0),
+};
 const knownKinds = new Set<number>(Object.values(CommandKind));
 
 /** Both directions for one member, whose id is turned into bytes only once. */
 export type CommandCodec = {
   /** The result owns its bytes: `body` may be reused by its owner afterwards. */
-  encode(kind: CommandKind, requestNumber: number, body: Uint8Array): Uint8Array;
+  encode(kind: CommandKind, requestNumber: number, body: Uint8Array, caller?: Caller | null): Uint8Array;
   /**
    * @throws HaplanError `command/unknown` when a newer program wrote the payload or its bytes are damaged: the member
    *   must stop, since skipping an entry would make its data differ from the others'.
@@ -63,26 +86,41 @@ export type CommandCodec = {
 export function createCommandCodec(self: MemberId): CommandCodec {
   const selfBytes = memberIdToBytes(self);
   return {
-    encode: (kind, requestNumber, body) => encodeCommand(kind, selfBytes, requestNumber, body),
+    encode: (kind, requestNumber, body, caller = null) => encodeCommand(kind, selfBytes, requestNumber, body, caller),
     decode: (payload) => decodeCommand(payload, selfBytes),
   };
 }
 
-function encodeCommand(kind: CommandKind, origin: Uint8Array, requestNumber: number, body: Uint8Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(COMMAND_HEADER_BYTES + body.length);
+function encodeCommand(
+  kind: CommandKind,
+  origin: Uint8Array,
+  requestNumber: number,
+  body: Uint8Array,
+  caller: Caller | null,
+): Uint8Array {
+  const callerBytes = caller === null ? null : encodeCaller(caller);
+  const bodyStart = COMMAND_HEADER_BYTES + (callerBytes === null ? 0 : callerBytes.length);
+  const bytes = Buffer.allocUnsafe(bodyStart + body.length);
   bytes[0] = kind;
   bytes[1] = FLAGS_NONE;
+  if (callerBytes !== null) {
+    bytes[1] = FLAG_CALLER;
+    bytes.set(callerBytes, COMMAND_HEADER_BYTES);
+  }
   bytes.set(origin, 2);
   bytes.writeUInt32BE(Math.floor(requestNumber / TWO_TO_32), 10);
   bytes.writeUInt32BE(requestNumber % TWO_TO_32, 14);
-  bytes.set(body, COMMAND_HEADER_BYTES);
+  bytes.set(body, bodyStart);
   return bytes;
 }
 
 function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
   if (payload.length === 0) return LEADER_STARTED;
   const kind = payload[0]!;
-  if (payload.length < COMMAND_HEADER_BYTES || !knownKinds.has(kind) || payload[1] !== FLAGS_NONE) {
+  const flags = payload[1] ?? 0;
+  const caller = flags === FLAG_CALLER ? decodeCaller(payload, COMMAND_HEADER_BYTES) : null;
+  const readable = flags === FLAGS_NONE ? payload.length >= COMMAND_HEADER_BYTES : caller !== null;
+  if (!readable || !knownKinds.has(kind)) {
     throw new HaplanError(
       "command/unknown",
       `Cannot read log entry of kind ${kind} with flags ${payload[1] ?? "none"} (${payload.length} bytes): ` +
@@ -93,7 +131,8 @@ function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
     kind: kind as CommandKind,
     own: holdsAt(payload, 2, self),
     requestNumber: readUint32(payload, 10) * TWO_TO_32 + readUint32(payload, 14),
-    body: payload.subarray(COMMAND_HEADER_BYTES),
+    caller: caller === null ? null : caller.caller,
+    body: payload.subarray(caller === null ? COMMAND_HEADER_BYTES : caller.end),
   };
 }
 

@@ -16,7 +16,10 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import type { Alarm, Applied, ApplyResult } from "./apply-result.ts";
+import { type AuthEvent, applyAuthChange, decodeLogin, type LoginBody } from "./auth-command.ts";
+import { AuthStore } from "./auth-store.ts";
 import { type Command, type CommandCodec, CommandKind, createCommandCodec } from "./command.ts";
+import { commandFault } from "./command-access.ts";
 import {
   AlarmAction,
   decodeAlarm,
@@ -42,6 +45,8 @@ export type StateMachineListener = {
   /** Members came, changed or left; `configuration` is the one in force now. */
   membershipChanged?(change: MembershipChange, configuration: Configuration): void;
   alarmsChanged?(alarms: readonly Alarm[]): void;
+  /** A login, or a change that ends logins. */
+  authChanged?(event: AuthEvent): void;
 };
 
 export type StateMachineCounts = {
@@ -58,6 +63,7 @@ export class StateMachine {
   readonly leases: LeaseTable;
   readonly alarms: AlarmStore;
   readonly membership: MembershipStore;
+  readonly auth: AuthStore;
   /** Since the member started; for the metrics page. */
   readonly counts: StateMachineCounts = {
     puts: 0,
@@ -75,6 +81,7 @@ export class StateMachine {
     this.leases = new LeaseTable(options.store.metadata);
     this.alarms = new AlarmStore(options.store.metadata);
     this.membership = new MembershipStore(options.store.metadata);
+    this.auth = new AuthStore(options.store.metadata);
     this.#codec = createCommandCodec(options.self);
     this.#listener = options.listener;
     this.load();
@@ -84,11 +91,12 @@ export class StateMachine {
     return this.store.consistentIndex;
   }
 
-  /** Reads leases, alarms and members from the store again: after a snapshot was installed. */
+  /** Reads leases, alarms, members and users from the store again: after a snapshot was installed. */
   load(): void {
     this.leases.load();
     this.alarms.load();
     this.membership.load();
+    this.auth.load();
   }
 
   /**
@@ -99,7 +107,7 @@ export class StateMachine {
   apply(index: LogIndex, term: Term, payload: Uint8Array): void {
     if (index <= this.store.consistentIndex) return;
     const command = this.#codec.decode(payload);
-    const result = this.#execute(command, term);
+    const result = this.#execute(command, index, term);
     this.store.setConsistentIndex(index, term);
     if (command.own) this.#listener.completed(command.requestNumber, result);
   }
@@ -121,10 +129,11 @@ export class StateMachine {
     this.membership.seed(members, configuration);
   }
 
-  #execute(command: Command, term: Term): ApplyResult {
+  #execute(command: Command, index: LogIndex, term: Term): ApplyResult {
     try {
       if (this.alarms.corrupt && touchesData(command.kind)) return EtcdErrors.corrupt;
-      return this.#executeKind(command, term);
+      const denied = this.auth.enabled ? commandFault(this, command) : null;
+      return denied ?? this.#executeKind(command, index, term);
     } catch (error) {
       // Deterministic faults of the entry itself; anything else is a bug or a failing disk and must stop the member.
       if (error instanceof WireError) return etcdError(StatusCode.invalidArgument, errorText(error));
@@ -133,7 +142,7 @@ export class StateMachine {
     }
   }
 
-  #executeKind(command: Command, term: Term): ApplyResult {
+  #executeKind(command: Command, index: LogIndex, term: Term): ApplyResult {
     switch (command.kind) {
       case CommandKind.noOp:
         return this.#done();
@@ -166,6 +175,10 @@ export class StateMachine {
       case CommandKind.clusterVersion:
         this.membership.setClusterVersion(Buffer.from(command.body).toString("utf8"));
         return this.#done();
+      case CommandKind.authenticate:
+        return this.#login(decodeLogin(command.body), index);
+      default:
+        return this.#changeAuth(command);
     }
   }
 
@@ -261,6 +274,24 @@ export class StateMachine {
     }
     this.#listener.alarmsChanged?.(this.alarms.list(0));
     return { kind: "alarm", revision, alarms: [alarm] };
+  }
+
+  /** The entry's index makes the token unique, and tells members from when on they know it. */
+  #login({ user: name, tokenPrefix }: LoginBody, index: LogIndex): ApplyResult {
+    if (!this.auth.enabled) return EtcdErrors.authNotEnabled;
+    const user = this.auth.user(name);
+    if (user === undefined || user.options?.noPassword) return EtcdErrors.authFailed;
+    const simpleToken = `${tokenPrefix}.${index}`;
+    this.#listener.authChanged?.({ kind: "login", user: name, token: simpleToken });
+    const { revision: authRevision } = this.auth;
+    return { kind: "login", revision: this.store.revision, user: name, simpleToken, authRevision };
+  }
+
+  #changeAuth({ kind, body }: Command): ApplyResult {
+    const outcome = applyAuthChange(this.auth, kind, body);
+    if (isEtcdError(outcome)) return outcome;
+    if (outcome.event !== null) this.#listener.authChanged?.(outcome.event);
+    return this.#done();
   }
 
   #updateMember(id: MemberId, fields: MemberFields): ApplyResult {

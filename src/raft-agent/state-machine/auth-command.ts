@@ -1,0 +1,216 @@
+/**
+ * Changes of users and roles: etcd's request messages, with passwords replaced by their hashes, applied with etcd's
+ * checks in etcd's order (server/auth/store.go).
+ */
+import { create, fromBinary } from "@bufbuild/protobuf";
+import { type Permission, PermissionSchema, UserAddOptionsSchema } from "../api/gen/authpb/auth_pb.ts";
+import {
+  AuthRoleAddRequestSchema,
+  AuthRoleDeleteRequestSchema,
+  AuthRoleGrantPermissionRequestSchema,
+  AuthRoleRevokePermissionRequestSchema,
+  AuthUserAddRequestSchema,
+  AuthUserChangePasswordRequestSchema,
+  AuthUserDeleteRequestSchema,
+  AuthUserGrantRoleRequestSchema,
+  AuthUserRevokeRoleRequestSchema,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { bytesEqual, compareBytes } from "../mvcc/key-range.ts";
+import { type AuthStore, ROOT } from "./auth-store.ts";
+import { CommandKind } from "./command.ts";
+import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
+
+/** A name is a key of the store's metadata, whose keys are bounded. */
+const NAME_BYTES_MAX = 1_024;
+
+/** What members do with their tokens after a change. */
+export type AuthEvent =
+  | { readonly kind: "login"; readonly user: string; readonly token: string }
+  /** The user is gone or has another password. */
+  | { readonly kind: "userChanged"; readonly user: string }
+  | { readonly kind: "disabled" };
+
+/** Of the `authenticate` command; the password stays at the member that has checked it. */
+export type LoginBody = { readonly user: string; readonly tokenPrefix: string };
+
+export function encodeLogin(body: LoginBody): Uint8Array {
+  return Buffer.from(JSON.stringify(body));
+}
+
+/** The bytes come from `encodeLogin` of a member of the same cluster. */
+export function decodeLogin(bytes: Uint8Array): LoginBody {
+  return JSON.parse(Buffer.from(bytes).toString("utf8")) as LoginBody;
+}
+
+export type AuthOutcome = { readonly event: AuthEvent | null };
+
+const UNTOLD: AuthOutcome = { event: null };
+
+type Change = (auth: AuthStore, body: Uint8Array) => AuthOutcome | EtcdError;
+
+const CHANGES: Readonly<Partial<Record<CommandKind, Change>>> = {
+  [CommandKind.authEnable]: enable,
+  [CommandKind.authDisable]: disable,
+  [CommandKind.authUserAdd]: addUser,
+  [CommandKind.authUserDelete]: deleteUser,
+  [CommandKind.authUserChangePassword]: changePassword,
+  [CommandKind.authUserGrantRole]: grantRole,
+  [CommandKind.authUserRevokeRole]: revokeRole,
+  [CommandKind.authRoleAdd]: addRole,
+  [CommandKind.authRoleDelete]: deleteRole,
+  [CommandKind.authRoleGrantPermission]: grantPermission,
+  [CommandKind.authRoleRevokePermission]: revokePermission,
+};
+
+/** True for changes of users and roles, which only root may make. */
+export function isAuthChange(kind: CommandKind): boolean {
+  return CHANGES[kind] !== undefined;
+}
+
+/** The caller has been checked. */
+export function applyAuthChange(auth: AuthStore, kind: CommandKind, body: Uint8Array): AuthOutcome | EtcdError {
+  const change = CHANGES[kind];
+  if (change === undefined) throw new Error(`command ${kind} is not about users and roles`);
+  return change(auth, body);
+}
+
+function enable(auth: AuthStore): AuthOutcome | EtcdError {
+  if (auth.enabled) return UNTOLD;
+  const root = auth.user(ROOT);
+  if (root === undefined) return EtcdErrors.rootUserNotExist;
+  if (!root.roles.includes(ROOT)) return EtcdErrors.rootRoleNotExist;
+  auth.setEnabled(true);
+  return UNTOLD;
+}
+
+function disable(auth: AuthStore): AuthOutcome {
+  if (!auth.enabled) return UNTOLD;
+  auth.setEnabled(false);
+  auth.countRevision();
+  return { event: { kind: "disabled" } };
+}
+
+function addUser(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name, hashedPassword, options } = fromBinary(AuthUserAddRequestSchema, body);
+  if (name === "") return EtcdErrors.userEmpty;
+  if (auth.user(name) !== undefined) return EtcdErrors.userAlreadyExists;
+  const tooLong = nameFault("user", name);
+  if (tooLong !== null) return tooLong;
+  const kept = create(UserAddOptionsSchema, { noPassword: options?.noPassword ?? false });
+  const password = kept.noPassword ? new Uint8Array(0) : Buffer.from(hashedPassword, "base64");
+  auth.putUser(name, { password, roles: [], options: kept });
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function deleteUser(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name } = fromBinary(AuthUserDeleteRequestSchema, body);
+  if (auth.enabled && name === ROOT) return EtcdErrors.invalidAuthManagement;
+  if (auth.user(name) === undefined) return EtcdErrors.userNotFound;
+  auth.deleteUser(name);
+  auth.countRevision();
+  return { event: { kind: "userChanged", user: name } };
+}
+
+function changePassword(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name, hashedPassword } = fromBinary(AuthUserChangePasswordRequestSchema, body);
+  const user = auth.user(name);
+  if (user === undefined) return EtcdErrors.userNotFound;
+  const password = user.options?.noPassword ? new Uint8Array(0) : Buffer.from(hashedPassword, "base64");
+  auth.putUser(name, { ...rest(user), roles: user.roles, password });
+  auth.countRevision();
+  return { event: { kind: "userChanged", user: name } };
+}
+
+function grantRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { user: name, role } = fromBinary(AuthUserGrantRoleRequestSchema, body);
+  const user = auth.user(name);
+  if (user === undefined) return EtcdErrors.userNotFound;
+  if (role !== ROOT && auth.role(role) === undefined) return EtcdErrors.roleNotFound;
+  if (user.roles.includes(role)) return UNTOLD;
+  const roles = [...user.roles, role].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  auth.putUser(name, { ...rest(user), roles });
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function revokeRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name, role } = fromBinary(AuthUserRevokeRoleRequestSchema, body);
+  if (auth.enabled && name === ROOT && role === ROOT) return EtcdErrors.invalidAuthManagement;
+  const user = auth.user(name);
+  if (user === undefined) return EtcdErrors.userNotFound;
+  if (!user.roles.includes(role)) return EtcdErrors.roleNotGranted;
+  auth.putUser(name, { ...rest(user), roles: user.roles.filter((one) => one !== role) });
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function addRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name } = fromBinary(AuthRoleAddRequestSchema, body);
+  if (name === "") return EtcdErrors.roleEmpty;
+  if (auth.role(name) !== undefined) return EtcdErrors.roleAlreadyExists;
+  const tooLong = nameFault("role", name);
+  if (tooLong !== null) return tooLong;
+  auth.putRole(name, []);
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function deleteRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { role } = fromBinary(AuthRoleDeleteRequestSchema, body);
+  if (auth.enabled && role === ROOT) return EtcdErrors.invalidAuthManagement;
+  if (auth.role(role) === undefined) return EtcdErrors.roleNotFound;
+  auth.deleteRole(role);
+  for (const name of auth.userNames()) {
+    const user = auth.user(name)!;
+    if (!user.roles.includes(role)) continue;
+    auth.putUser(name, { ...rest(user), roles: user.roles.filter((one) => one !== role) });
+  }
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function grantPermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const { name, perm } = fromBinary(AuthRoleGrantPermissionRequestSchema, body);
+  if (perm === undefined) return EtcdErrors.permissionNotGiven;
+  const role = auth.role(name);
+  if (role === undefined) return EtcdErrors.roleNotFound;
+  const { permType, key, rangeEnd } = perm;
+  const granted = create(PermissionSchema, { permType, key: key.slice(), rangeEnd: rangeEnd.slice() });
+  const at = role.keyPermission.findIndex((one) => isSameRange(one, granted));
+  const permissions = [...role.keyPermission];
+  if (at >= 0) permissions[at] = granted;
+  else permissions.push(granted);
+  auth.putRole(
+    name,
+    permissions.sort((a, b) => compareBytes(a.key, b.key)),
+  );
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function revokePermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
+  const request = fromBinary(AuthRoleRevokePermissionRequestSchema, body);
+  const role = auth.role(request.role);
+  if (role === undefined) return EtcdErrors.roleNotFound;
+  const left = role.keyPermission.filter((one) => !isSameRange(one, request));
+  if (left.length === role.keyPermission.length) return EtcdErrors.permissionNotGranted;
+  auth.putRole(request.role, left);
+  auth.countRevision();
+  return UNTOLD;
+}
+
+function rest(user: NonNullable<ReturnType<AuthStore["user"]>>): Parameters<AuthStore["putUser"]>[1] {
+  const { password, roles, options } = user;
+  return options === undefined ? { password, roles } : { password, roles, options };
+}
+
+function isSameRange(a: Pick<Permission, "key" | "rangeEnd">, b: Pick<Permission, "key" | "rangeEnd">): boolean {
+  return bytesEqual(a.key, b.key) && bytesEqual(a.rangeEnd, b.rangeEnd);
+}
+
+function nameFault(what: "user" | "role", name: string): EtcdError | null {
+  if (Buffer.byteLength(name) <= NAME_BYTES_MAX) return null;
+  return etcdError(StatusCode.invalidArgument, `${what} name is longer than ${NAME_BYTES_MAX} bytes`);
+}

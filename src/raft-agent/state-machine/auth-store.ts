@@ -1,0 +1,146 @@
+/**
+ * Users, roles, and whether they are asked for at all, kept in the store's metadata under etcd's bucket names with
+ * etcd's values (server/auth/store.go). Every change counts the auth revision up, so that a decision which rests on an
+ * older one can be told.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type Permission, type Role, RoleSchema, type User, UserSchema } from "../api/gen/authpb/auth_pb.ts";
+import type { Metadata } from "../mvcc/backend.ts";
+import type { Caller } from "./caller.ts";
+import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
+import { grantedIntervals, holdsRange, type KeyIntervals } from "./key-permissions.ts";
+
+const USERS = "authUsers";
+const ROLES = "authRoles";
+const AUTH = "auth";
+const ENABLED_KEY = "authEnabled";
+const REVISION_KEY = "authRevision";
+/** Both the user and the role that may do everything. */
+export const ROOT = "root";
+/** etcd writes it when a cluster starts. */
+const FIRST_REVISION = 1;
+
+type Granted = { readonly read: KeyIntervals; readonly write: KeyIntervals };
+
+export class AuthStore {
+  readonly #metadata: Metadata;
+  readonly #users = new Map<string, User>();
+  readonly #roles = new Map<string, Role>();
+  /** What each user's roles add up to; emptied by every change. */
+  readonly #granted = new Map<string, Granted>();
+  #revision = FIRST_REVISION;
+  /** Asked for every request: a plain field. */
+  enabled = false;
+
+  constructor(metadata: Metadata) {
+    this.#metadata = metadata;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Reads everything again, at start and after a snapshot was installed. */
+  load(): void {
+    this.#users.clear();
+    this.#roles.clear();
+    this.#granted.clear();
+    // Decoded byte fields are views: onto a copy, since the backend owns what it hands out.
+    for (const [name, bytes] of this.#metadata.entries(USERS)) {
+      this.#users.set(name, fromBinary(UserSchema, bytes.slice()));
+    }
+    for (const [name, bytes] of this.#metadata.entries(ROLES)) {
+      this.#roles.set(name, fromBinary(RoleSchema, bytes.slice()));
+    }
+    this.enabled = this.#metadata.get(AUTH, ENABLED_KEY)?.[0] === 1;
+    const revision = this.#metadata.get(AUTH, REVISION_KEY);
+    this.#revision = revision?.length === 8 ? Number(Buffer.from(revision).readBigUInt64BE()) : FIRST_REVISION;
+  }
+
+  user(name: string): User | undefined {
+    return this.#users.get(name);
+  }
+
+  role(name: string): Role | undefined {
+    return this.#roles.get(name);
+  }
+
+  /** In the order of their bytes. */
+  userNames(): string[] {
+    return sortedNames(this.#users);
+  }
+
+  roleNames(): string[] {
+    return sortedNames(this.#roles);
+  }
+
+  setEnabled(enabled: boolean): void {
+    this.enabled = enabled;
+    this.#metadata.put(AUTH, ENABLED_KEY, Uint8Array.of(enabled ? 1 : 0));
+  }
+
+  /** To be called once by every change but enabling. */
+  countRevision(): void {
+    this.#revision++;
+    this.#granted.clear();
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(BigInt(this.#revision));
+    this.#metadata.put(AUTH, REVISION_KEY, bytes);
+  }
+
+  putUser(name: string, fields: Pick<User, "password" | "roles"> & Pick<Partial<User>, "options">): void {
+    const user = create(UserSchema, { name: Buffer.from(name), ...fields });
+    this.#users.set(name, user);
+    this.#metadata.put(USERS, name, toBinary(UserSchema, user));
+  }
+
+  deleteUser(name: string): void {
+    this.#users.delete(name);
+    this.#metadata.delete(USERS, name);
+  }
+
+  putRole(name: string, keyPermission: Permission[]): void {
+    const role = create(RoleSchema, { name: Buffer.from(name), keyPermission });
+    this.#roles.set(name, role);
+    this.#metadata.put(ROLES, name, toBinary(RoleSchema, role));
+  }
+
+  deleteRole(name: string): void {
+    this.#roles.delete(name);
+    this.#metadata.delete(ROLES, name);
+  }
+
+  /** Null when `caller` may do what only root may, or when authentication is off. */
+  adminFault(caller: Caller | null): EtcdError | null {
+    if (!this.enabled) return null;
+    if (caller === null || caller.user === "") return EtcdErrors.userEmpty;
+    const user = this.#users.get(caller.user);
+    if (user === undefined) return EtcdErrors.userNotFound;
+    return user.roles.includes(ROOT) ? null : EtcdErrors.permissionDenied;
+  }
+
+  /** Null when `caller` has the keys, or when authentication is off. `rangeEnd` as in a RangeRequest. */
+  keyFault(caller: Caller | null, access: "read" | "write", key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
+    if (!this.enabled) return null;
+    if (caller === null || caller.authRevision === 0) return EtcdErrors.userEmpty;
+    if (caller.authRevision < this.#revision) return EtcdErrors.authOldRevision;
+    const user = this.#users.get(caller.user);
+    if (user === undefined) return EtcdErrors.permissionDenied;
+    if (user.roles.includes(ROOT)) return null;
+    return holdsRange(this.#grantedTo(caller.user, user)[access], key, rangeEnd) ? null : EtcdErrors.permissionDenied;
+  }
+
+  #grantedTo(name: string, user: User): Granted {
+    let granted = this.#granted.get(name);
+    if (granted === undefined) {
+      const permissions = user.roles.flatMap((role) => this.#roles.get(role)?.keyPermission ?? []);
+      granted = { read: grantedIntervals(permissions, "read"), write: grantedIntervals(permissions, "write") };
+      this.#granted.set(name, granted);
+    }
+    return granted;
+  }
+}
+
+function sortedNames(map: ReadonlyMap<string, unknown>): string[] {
+  return [...map.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}

@@ -1,0 +1,32 @@
+/** Who asks, as far as authentication is concerned. */
+
+/** A user that a member has made sure of, and the revision of the users and roles which that rests on. */
+export type Caller = {
+  readonly user: string;
+  /** Of the auth store; older than the current one means that permissions may have changed since. */
+  readonly authRevision: number;
+};
+
+const USER_BYTES_MAX = 0xffff;
+const TWO_TO_32 = 0x1_0000_0000;
+
+/** `| length u16 | user ... | auth revision u64 |`. */
+export function encodeCaller(caller: Caller): Buffer {
+  const user = Buffer.from(caller.user).subarray(0, USER_BYTES_MAX);
+  const bytes = Buffer.allocUnsafe(user.length + 10);
+  bytes.writeUInt16BE(user.length, 0);
+  bytes.set(user, 2);
+  bytes.writeUInt32BE(Math.floor(caller.authRevision / TWO_TO_32), user.length + 2);
+  bytes.writeUInt32BE(caller.authRevision % TWO_TO_32, user.length + 6);
+  return bytes;
+}
+
+/** Null when the bytes are cut short. `end` is where the caller ends. */
+export function decodeCaller(bytes: Uint8Array, start: number): { caller: Caller; end: number } | null {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.length < start + 2) return null;
+  const userEnd = start + 2 + view.readUInt16BE(start);
+  if (view.length < userEnd + 8) return null;
+  const authRevision = view.readUInt32BE(userEnd) * TWO_TO_32 + view.readUInt32BE(userEnd + 4);
+  return { caller: { user: view.toString("utf8", start + 2, userEnd), authRevision }, end: userEnd + 8 };
+}
