@@ -59,25 +59,22 @@ export function foundCluster(config: Pick<AgentConfig, "name" | "initialCluster"
 export type RunningCluster = { readonly clusterId: string; readonly members: readonly Member[] };
 
 /**
- * Finds this member, by its peer URLs, among those that the cluster knows: it has to have been added first.
+ * Finds this member, by its peer URLs, among those that the cluster knows: it has to have been added first. A member
+ * that joins has no log, so it is never one that has started before: that one may have voted, and to vote again in the
+ * same term would elect two leaders.
  * @throws HaplanError `agent/not-added`
  */
-export function joinCluster(
-  config: Pick<AgentConfig, "name" | "advertisePeerUrls">,
-  cluster: RunningCluster,
-): MemberIdentity {
+export function joinCluster(config: Pick<AgentConfig, "advertisePeerUrls">, cluster: RunningCluster): MemberIdentity {
   const own = [...config.advertisePeerUrls].sort().join();
-  const self = cluster.members.find(({ peerUrls }) => [...peerUrls].sort().join() === own);
+  const here = cluster.members.filter(({ peerUrls }) => [...peerUrls].sort().join() === own);
+  const self = here.find(({ name }) => name === "");
   if (self === undefined) {
+    const started = here[0];
     throw new HaplanError(
       "agent/not-added",
-      `Cannot join cluster ${cluster.clusterId}: it has no member with the peer URLs ${own}; add the member first`,
-    );
-  }
-  if (self.name !== "" && self.name !== config.name) {
-    throw new HaplanError(
-      "agent/not-added",
-      `Cannot join cluster ${cluster.clusterId}: the member at ${own} has started before as "${self.name}"; remove it and add a new one`,
+      started === undefined
+        ? `Cannot join cluster ${cluster.clusterId}: it has no member with the peer URLs ${own}; add the member first`
+        : `Cannot join cluster ${cluster.clusterId}: the member at ${own} has started before as "${started.name}"; remove it and add a new one`,
     );
   }
   return { memberId: self.id, clusterId: cluster.clusterId, founder: false };
