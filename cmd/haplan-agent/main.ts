@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The agent alone, as `etcd` is started: flags, `ETCD_*` variables or a configuration file in; a serving member out. */
+/**
+ * The agent alone, as `etcd` is started: flags, `ETCD_*` variables or a configuration file in; a serving member out.
+ * `haplan-agent snapshot ...` is etcdctl's verb of that name instead.
+ */
 import { readFileSync } from "node:fs";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
@@ -8,12 +11,18 @@ import { spokenVersion } from "../../src/raft-agent/agent/member-parts.ts";
 import { type AgentConfig, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
+import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
 
 /** Ending takes at most this long, whatever hangs. */
 const endWithinMs = 10_000;
 
 async function main(argv: readonly string[]): Promise<void> {
-  if (argv.some((argument) => /^--?version$/.test(argument))) {
+  if (argv[0] === "snapshot") {
+    process.exitCode = await runSnapshotCommand(argv.slice(1), {
+      write: (text) => void process.stdout.write(text),
+      writeError: (text) => void process.stderr.write(text),
+    });
+  } else if (argv.some((argument) => /^--?version$/.test(argument))) {
     process.stdout.write(`etcd Version: ${spokenVersion}\nhaplan-agent, Node.js ${process.version}\n`);
   } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
     process.stdout.write(agentUsage());

@@ -39,6 +39,7 @@ const revisionPrefix = 2;
 const indexKey = "meta\0consistent_index";
 const termKey = "meta\0term";
 const fillBatch = 2000;
+const fillBatchBytes = 16 << 20;
 
 /** Opens or creates the database. @throws HaplanError `store/open-failed` */
 export function openLmdbBackend(options: LmdbBackendOptions): Backend {
@@ -414,14 +415,17 @@ async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void
   key[0] = revisionPrefix;
   const revisionPart = key.subarray(1);
   let gathered: (() => void)[] = [];
+  let gatheredBytes = 0;
   const write = async (): Promise<void> => {
     const batch = gathered;
     gathered = [];
+    gatheredBytes = 0;
     if (batch.length > 0) await tree.batch(() => batch.forEach((put) => void put()));
   };
   await fill({
     put: (main, sub, tombstone, value) => {
       const copy = value.slice() as Buffer;
+      gatheredBytes += copy.length;
       gathered.push(() => {
         const length = writeRevisionKey(revisionPart, main, sub, tombstone);
         tree.put(key.subarray(0, length + 1), copy);
@@ -435,7 +439,7 @@ async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void
       gathered.push(() => tree.put(metadataKey(indexKey), bigEndian(index) as Buffer));
       gathered.push(() => tree.put(metadataKey(termKey), bigEndian(term) as Buffer));
     },
-    drain: () => (gathered.length < fillBatch ? Promise.resolve() : write()),
+    drain: () => (gathered.length < fillBatch && gatheredBytes < fillBatchBytes ? Promise.resolve() : write()),
   });
   await write();
   await tree.flushed;

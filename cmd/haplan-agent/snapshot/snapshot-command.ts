@@ -1,0 +1,99 @@
+/**
+ * `haplan-agent snapshot save | status | restore`: etcdctl's verbs with etcdctl's flags, for files that etcd and haplan
+ * both read. Flags of the connection can be given as `ETCDCTL_*` variables, too.
+ */
+import { Command, CommanderError, Option } from "commander";
+import { errorText } from "../../../src/base/haplan-error.ts";
+import { openSnapshotFile } from "../../../src/raft-agent/etcd-snapshot/snapshot-file.ts";
+import { snapshotStatus } from "../../../src/raft-agent/etcd-snapshot/snapshot-status.ts";
+import { type RestoreFlags, restoreSnapshot } from "./restore-snapshot.ts";
+import { type SaveFlags, saveSnapshot } from "./save-snapshot.ts";
+import { type StatusFormat, statusFormats, statusView } from "./status-view.ts";
+
+export type SnapshotOutput = {
+  readonly write: (text: string) => void;
+  readonly writeError: (text: string) => void;
+};
+
+/** Runs one verb and returns the exit code. */
+export async function runSnapshotCommand(argv: readonly string[], output: SnapshotOutput): Promise<number> {
+  const program = createProgram(output);
+  try {
+    await program.parseAsync(argv.map(booleanSpelling), { from: "user" });
+    return 0;
+  } catch (error) {
+    // Commander has written its own message.
+    if (error instanceof CommanderError) return error.exitCode;
+    output.writeError(`Error: ${errorText(error)}\n`);
+    return 1;
+  }
+}
+
+/** etcdctl's booleans may be given a value. */
+function booleanSpelling(argument: string): string {
+  return argument
+    .replace(/^--(skip-hash-check|mark-compacted)=(true|1)$/, "--$1")
+    .replace(/^--(skip-hash-check|mark-compacted)=(false|0)$/, "--no-$1");
+}
+
+function createProgram({ write, writeError }: SnapshotOutput): Command {
+  const program = new Command("haplan-agent snapshot")
+    .description("Snapshots in etcd's database format")
+    .exitOverride()
+    .configureOutput({ writeOut: write, writeErr: writeError });
+  const verb = (name: string, description: string): Command =>
+    program.command(name).description(description).argument("<file>").copyInheritedSettings(program);
+
+  withConnection(verb("save", "Stores a member's snapshot in a file")).action(
+    async (file: string, flags: SaveFlags) => {
+      await saveSnapshot(file, flags);
+      write(`Snapshot saved at ${file}\n`);
+    },
+  );
+
+  verb("status", "Checks a snapshot file and says what it holds")
+    .addOption(new Option("-w, --write-out <format>", "output format").choices(statusFormats).default("simple"))
+    .action((file: string, { writeOut }: { writeOut: StatusFormat }) => {
+      using snapshot = openSnapshotFile(file, { skipHashCheck: false });
+      write(statusView(snapshotStatus(snapshot.database), writeOut));
+    });
+
+  withRestoreFlags(verb("restore", "Makes a member's data folder from a snapshot file")).action(
+    async (file: string, flags: RestoreFlags) => {
+      const { summary, notices } = await restoreSnapshot(file, flags);
+      for (const notice of notices) writeError(`${notice}\n`);
+      write(`${summary}\n`);
+    },
+  );
+  return program;
+}
+
+function withConnection(command: Command): Command {
+  const option = (flags: string, text: string, variable: string): Option => new Option(flags, text).env(variable);
+  return command
+    .addOption(option("--endpoints <endpoint>", "the member to ask", "ETCDCTL_ENDPOINTS").default("127.0.0.1:2379"))
+    .addOption(option("--cacert <file>", "CA that the member's certificate is checked against", "ETCDCTL_CACERT"))
+    .addOption(option("--cert <file>", "own certificate", "ETCDCTL_CERT"))
+    .addOption(option("--key <file>", "key of the own certificate", "ETCDCTL_KEY"))
+    .addOption(option("--user <name[:password]>", "user, when authentication is on", "ETCDCTL_USER"))
+    .addOption(option("--password <password>", "password of the user", "ETCDCTL_PASSWORD"))
+    .addOption(option("--dial-timeout <duration>", "time to connect", "ETCDCTL_DIAL_TIMEOUT").default("2s"))
+    .addOption(
+      option("--command-timeout <duration>", "time for all of it; no limit by default", "ETCDCTL_COMMAND_TIMEOUT"),
+    );
+}
+
+function withRestoreFlags(command: Command): Command {
+  return command
+    .option("--data-dir <folder>", "data folder to make (default '<name>.etcd')")
+    .option("--wal-dir <folder>", "folder for the log (default inside the data folder)")
+    .option("--name <name>", "this member's name")
+    .option("--initial-cluster <members>", "all members of the new cluster, name=url,...")
+    .option("--initial-cluster-token <token>", "keeps clusters with equal URLs apart")
+    .option("--initial-advertise-peer-urls <urls>", "this member's peer URLs")
+    .option("--bump-revision <count>", "how much later than the snapshot the revision begins; 0 keeps it", "1000000000")
+    .option("--mark-compacted", "make all earlier revisions unreadable (always so when the revision is bumped)")
+    .option("--no-mark-compacted")
+    .option("--skip-hash-check", "take a file without SHA-256, copied from a data folder, or with a wrong one", false)
+    .option("--no-skip-hash-check");
+}

@@ -1,0 +1,70 @@
+/** What a snapshot holds beside keys: leases, alarms, users and roles. Members are left out: a restored cluster has its own. */
+import { fromBinary } from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import type { DatabaseReader } from "../bbolt/database-reader.ts";
+import { damagedDatabase } from "../bbolt/page-format.ts";
+import type { Metadata } from "../mvcc/backend.ts";
+import { AlarmStore } from "../state-machine/alarm-store.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { LeaseTable } from "../state-machine/lease-table.ts";
+import { EtcdBucket, sharedBuckets } from "./etcd-buckets.ts";
+
+export type ImportedMetadata = {
+  readonly leases: number;
+  /** Sentences about what was not taken over. */
+  readonly notices: readonly string[];
+};
+
+/** @throws HaplanError `bbolt/damaged` */
+export function importMetadata(database: DatabaseReader, metadata: Metadata): ImportedMetadata {
+  const notices: string[] = [];
+  for (const bucket of sharedBuckets) {
+    for (const { key, value } of database.entries(bucket)) metadata.put(bucket, key.toString(), value);
+  }
+  const leases = importLeases(database, metadata);
+  importAlarms(database, new AlarmStore(metadata), notices);
+  const known: readonly string[] = Object.values(EtcdBucket);
+  for (const bucket of database.bucketNames) {
+    if (!known.includes(bucket)) notices.push(`the bucket "${bucket}" is not one of etcd's and was left out`);
+  }
+  return { leases, notices };
+}
+
+function importLeases(database: DatabaseReader, metadata: Metadata): number {
+  const ids: bigint[] = [];
+  for (const { key, value } of database.entries(EtcdBucket.lease)) {
+    if (key.length !== 8) throw damagedDatabase("a lease has no id");
+    metadata.put(EtcdBucket.lease, key.toString("hex"), value);
+    ids.push(key.readBigInt64BE());
+  }
+  const table = new LeaseTable(metadata);
+  try {
+    table.load();
+  } catch (error) {
+    throw damagedDatabase(`a lease cannot be read: ${errorText(error)}`);
+  }
+  const missing = ids.find((id) => !table.has(id));
+  if (missing !== undefined) throw damagedDatabase(`lease ${missing.toString(16)} says that it is another one`);
+  return ids.length;
+}
+
+/** A full disk was the old member's; damaged data comes along with the data. */
+function importAlarms(database: DatabaseReader, alarms: AlarmStore, notices: string[]): void {
+  for (const { key } of database.entries(EtcdBucket.alarm)) {
+    const { memberID, alarm } = decodeAlarm(key);
+    const member = memberID.toString(16).padStart(16, "0");
+    if (alarm === AlarmType.corrupt) {
+      alarms.activate({ member, type: AlarmType.corrupt });
+      notices.push(`the CORRUPT alarm of member ${member} is on: look at the data before you disarm it`);
+    } else notices.push(`the NOSPACE alarm of member ${member} was left out: its disk is not this one`);
+  }
+}
+
+function decodeAlarm(bytes: Uint8Array): { readonly memberID: bigint; readonly alarm: number } {
+  try {
+    return fromBinary(AlarmMemberSchema, bytes);
+  } catch (error) {
+    throw damagedDatabase(`an alarm cannot be read: ${errorText(error)}`);
+  }
+}

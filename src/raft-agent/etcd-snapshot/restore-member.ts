@@ -1,0 +1,103 @@
+/**
+ * A data folder from a snapshot: the store with the file's content, and a log that begins as a founder's does. Every
+ * founder of the new cluster restores the same file into its own folder and is then started as any member; its ids come
+ * from --initial-cluster and --initial-cluster-token, as etcd's do. Made aside and renamed: the folder is whole or absent.
+ */
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { encodeIdentity, type Founding, foundCluster } from "../agent/member-identity.ts";
+import type { DatabaseReader } from "../bbolt/database-reader.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
+import { foundingState } from "../raft/bootstrap.ts";
+import type { RestoredState } from "../raft/state.ts";
+import { MembershipStore } from "../state-machine/membership-store.ts";
+import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import { openWal } from "../wal/open-wal.ts";
+import { type ImportedKeys, importKeys } from "./import-keys.ts";
+import { type ImportedMetadata, importMetadata } from "./import-metadata.ts";
+
+export type RestoreOptions = {
+  readonly database: DatabaseReader;
+  readonly config: Pick<AgentConfig, "name" | "dataDir" | "walDir" | "initialCluster" | "initialClusterToken">;
+  /** 0 keeps the revision; see `importKeys`. */
+  readonly bumpRevision: number;
+};
+
+export type RestoredMember = ImportedKeys &
+  ImportedMetadata & { readonly memberId: string; readonly clusterId: string };
+
+/** @throws HaplanError `restore/not-empty`, `bbolt/damaged`, or the system's error; nothing is left behind then. */
+export async function restoreMember(options: RestoreOptions): Promise<RestoredMember> {
+  const { config } = options;
+  const dataDir = resolve(config.dataDir);
+  const logInside = relative(dataDir, resolve(config.walDir));
+  const isInside = !logInside.startsWith("..");
+  const targets = isInside ? [dataDir] : [dataDir, resolve(config.walDir)];
+  for (const target of targets) assertEmpty(target);
+  const aside = (folder: string): string => `${folder}.restoring-${process.pid}`;
+  const dataFolder = aside(dataDir);
+  const logFolder = isInside ? join(dataFolder, logInside) : aside(resolve(config.walDir));
+  try {
+    const founding = foundCluster(config);
+    const state = foundingState(founding.members.map(({ id }) => id));
+    const imported = await fillStore(join(dataFolder, "member/snap"), options, founding, state);
+    await beginLog(logFolder, founding, state);
+    for (const folder of [join(dataFolder, "member"), dataFolder]) syncFolder(folder);
+    for (const target of targets) {
+      renameSync(aside(target), target);
+      syncFolder(dirname(target));
+    }
+    return { ...imported, memberId: founding.identity.memberId, clusterId: founding.identity.clusterId };
+  } catch (error) {
+    for (const target of targets) rmSync(aside(target), { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function assertEmpty(folder: string): void {
+  if (!existsSync(folder) || readdirSync(folder).length === 0) return;
+  throw new HaplanError(
+    "restore/not-empty",
+    `Cannot restore into "${folder}": it is not empty; name a new folder, or remove what is in it`,
+  );
+}
+
+async function fillStore(
+  folder: string,
+  { database, bumpRevision }: RestoreOptions,
+  founding: Founding,
+  state: RestoredState,
+): Promise<ImportedKeys & ImportedMetadata> {
+  makeFolderDurably(folder);
+  const backend = openLmdbBackend({ folder });
+  try {
+    let keys: ImportedKeys | undefined;
+    await backend.replace(async (empty) => {
+      keys = await importKeys(database, empty, bumpRevision);
+    });
+    const metadata = importMetadata(database, backend.metadata);
+    new MembershipStore(backend.metadata).seed(founding.members, state.snapshot.configuration);
+    backend.setConsistentIndex(state.snapshot.index, state.snapshot.term);
+    await backend.commit();
+    return { ...keys!, ...metadata };
+  } finally {
+    await backend.close();
+  }
+}
+
+async function beginLog(folder: string, { identity }: Founding, state: RestoredState): Promise<void> {
+  makeFolderDurably(folder);
+  const { wal } = await openWal({
+    fileSystem: createNodeFileSystem(folder),
+    folder: ".",
+    metadata: encodeIdentity(identity),
+  });
+  try {
+    await wal.append({ hardState: state.hardState, entries: [], snapshot: state.snapshot });
+  } finally {
+    await wal.close();
+  }
+}

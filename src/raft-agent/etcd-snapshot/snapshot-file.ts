@@ -1,0 +1,49 @@
+/**
+ * Snapshot files as they lie on disk: etcd's database and behind it, when the file was saved from a member rather than
+ * copied, its SHA-256. Databases are whole pages, so the file's length alone tells which of the two it is.
+ */
+import { createHash } from "node:crypto";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { DatabaseReader } from "../bbolt/database-reader.ts";
+import { headOf, openFileSource, type PageSource } from "../bbolt/page-source.ts";
+
+const hashBytes = 32;
+/** etcd checks for this; every page size is a multiple of it. */
+const sectorBytes = 512;
+const hashSliceBytes = 1 << 20;
+
+export type SnapshotFile = Disposable & {
+  readonly database: DatabaseReader;
+  /** False for a file without SHA-256; a wrong one never gets here. */
+  readonly hasHash: boolean;
+};
+
+/**
+ * @throws HaplanError `snapshot/hash` when the SHA-256 is wrong, `bbolt/damaged` when it is no database, or the system's
+ * error.
+ */
+export function openSnapshotFile(path: string, options: { readonly skipHashCheck: boolean }): SnapshotFile {
+  const source = openFileSource(path);
+  try {
+    const hasHash = source.sizeBytes % sectorBytes === hashBytes;
+    const content = hasHash ? headOf(source, source.sizeBytes - hashBytes) : source;
+    if (hasHash && !options.skipHashCheck) checkHash(path, content, source.read(content.sizeBytes, hashBytes));
+    const database = new DatabaseReader(content);
+    return { database, hasHash, [Symbol.dispose]: () => source[Symbol.dispose]() };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function checkHash(path: string, content: PageSource, expected: Buffer): void {
+  const hash = createHash("sha256");
+  for (let at = 0; at < content.sizeBytes; at += hashSliceBytes) hash.update(content.read(at, hashSliceBytes));
+  const found = hash.digest();
+  if (found.equals(expected)) return;
+  throw new HaplanError(
+    "snapshot/hash",
+    `The snapshot "${path}" is damaged: its SHA-256 should be ${expected.toString("hex")} and is ${found.toString("hex")}; ` +
+      "take another one, or use what is left of it with --skip-hash-check",
+  );
+}

@@ -1,0 +1,35 @@
+/** What `etcdctl snapshot status` says of a file, computed as it does (etcdutl/snapshot, `Status`). */
+
+import type { DatabaseReader } from "../bbolt/database-reader.ts";
+import { damagedDatabase } from "../bbolt/page-format.ts";
+import { crc32c } from "../mvcc/crc32c.ts";
+import { mainOf, revisionKeyLength } from "../mvcc/revision.ts";
+import { EtcdBucket } from "./etcd-buckets.ts";
+
+export type SnapshotStatus = {
+  /** CRC-32C over all bucket names, keys and values. */
+  readonly hash: number;
+  /** Of the last change in the file. */
+  readonly revision: number;
+  /** Entries of all buckets together. */
+  readonly totalKeys: number;
+  readonly totalBytes: number;
+};
+
+/** Reads the whole file. @throws HaplanError `bbolt/damaged` */
+export function snapshotStatus(database: DatabaseReader): SnapshotStatus {
+  let hash = 0;
+  let revision = 0;
+  let totalKeys = 0;
+  for (const bucket of database.bucketNames) {
+    hash = crc32c(Buffer.from(bucket), hash);
+    for (const { key, value } of database.entries(bucket)) {
+      hash = crc32c(value, crc32c(key, hash));
+      totalKeys++;
+      if (bucket !== EtcdBucket.key) continue;
+      if (key.length < revisionKeyLength) throw damagedDatabase('a key of the bucket "key" is no revision');
+      revision = mainOf(key);
+    }
+  }
+  return { hash, revision, totalKeys, totalBytes: database.sizeBytes };
+}
