@@ -7,12 +7,12 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { presentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import { createJournalFile } from "../../src/state/journal.ts";
-import type { Lock } from "../../src/state/lock.ts";
-import { createStateStore, newLineage } from "../../src/state/state-file.ts";
+import { newLineage } from "../../src/state/local-backend.ts";
+import type { Lock } from "../../src/state/lock-holder.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
 import { journalFile } from "./cluster-files.ts";
 import { plannerInput } from "./make-plan.ts";
-import type { Session } from "./session.ts";
+import { type Session, sessionStore } from "./session.ts";
 import { applyEventLine, renderUiLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
 
@@ -47,7 +47,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     provider: session.provider,
     authority: session.authority,
     connect: context.rooms.connect,
-    stateStore: createStateStore({ folder: session.folder, beforeWrite }),
+    stateStore: sessionStore(context, session, lock),
     journal: createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite }),
     clock: context.clock,
     newLineage,

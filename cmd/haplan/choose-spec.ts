@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { stateFolder } from "../../src/state/state-file.ts";
+import { stateFolder } from "../../src/state/local-backend.ts";
 import { type CliContext, refuse } from "./cli-context.ts";
 
 export const newestPlanFile = "newest-plan.json";

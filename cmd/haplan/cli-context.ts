@@ -5,6 +5,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
+import type { Environment } from "../../src/state/sealed-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
@@ -26,6 +27,10 @@ export type CliContext = {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly rooms: Rooms;
+  /** Environment variables: for what specs refer to, and passphrases. */
+  readonly environment: Environment;
+  /** What was given with `-var`; counts more than the environment. */
+  readonly variables: Environment;
   /** haplan's own version. */
   readonly version: string;
   /** Aborted when the user wants to stop (Ctrl-C). */

@@ -5,10 +5,6 @@ export function journalFile(folder: string): string {
   return join(folder, "journal.jsonl");
 }
 
-export function lockFolder(folder: string): string {
-  return join(folder, "lock");
-}
-
 export function authorityFolder(folder: string): string {
   return join(folder, "pki");
 }

@@ -37,6 +37,8 @@ process.exitCode = await runHaplan(argv, {
     connect: connectControlPlane,
     readWorkerReports,
   },
+  environment: process.env,
+  variables: {},
   version: ownVersion(),
   stop: stop.signal,
 });

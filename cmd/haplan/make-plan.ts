@@ -21,7 +21,7 @@ export async function makePlan(context: CliContext, session: Session, wishes: Pl
 
 /** Everything a plan depends on, as it is now. */
 export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
-  const state = sessionState(session);
+  const state = await sessionState(context, session);
   const observed = await observeSession(context, session, state);
   return {
     spec: session.spec,

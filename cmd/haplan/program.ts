@@ -1,5 +1,5 @@
 /** The verbs and their flags. Each action leaves its exit code with `finish`. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
 import { runGraph } from "./commands/graph.ts";
@@ -44,14 +44,16 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
     .option("--replace <address>", "replace this master, such as haplan_machine.m2 (repeatable)", collect, [])
-    .option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s", "0")
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
     .action(async (argument: string | undefined, flags: ApplyFlags) =>
       finish(await runApply(context, argument, flags)),
     );
   verb("destroy [spec]", "stop everything and remove what haplan has made")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
-    .option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s", "0")
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
     .action(async (spec: string | undefined, flags: ApplyFlags) => finish(await runDestroy(context, spec, flags)));
   verb("show [plan]", "show a saved plan")
     .option("--json", json)
@@ -69,7 +71,7 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of one output only")
-    .action((spec: string | undefined, flags: OutputFlags) => finish(runOutput(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: OutputFlags) => finish(await runOutput(context, spec, flags)));
   verb("quorum [n]", "table of instances, quorum and fault tolerance; for N also what partitions do")
     .option("--json", json)
     .option("--domains <counts>", "members in each failure domain, such as 3,3")
@@ -81,6 +83,16 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
   verb("version", "print the version")
     .option("--json", json)
     .action((flags: JsonFlag) => finish(runVersion(context, flags)));
+}
+
+function lockOption(): Option {
+  return new Option("--lock <true|false>", "lock the state; false only where nobody else can be at work").default(
+    "true",
+  );
+}
+
+function lockTimeoutOption(): Option {
+  return new Option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s").default("0");
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

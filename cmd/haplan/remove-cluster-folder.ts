@@ -1,8 +1,9 @@
 /** After destroy: removes what haplan has written for a cluster, and the folders that this leaves empty. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { lockFolder } from "../../src/state/local-backend.ts";
 import { newestPlanFile } from "./choose-spec.ts";
-import { journalFile, lockFolder } from "./cluster-files.ts";
+import { journalFile } from "./cluster-files.ts";
 
 /** Files that somebody else has put there stay, and so do their folders. */
 export function removeClusterFolder(folder: string): void {

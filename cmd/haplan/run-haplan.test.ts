@@ -11,10 +11,12 @@ import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-termin
 const example = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
 
 let cwd: string;
+let environment: Record<string, string>;
 let world: FakeWorld;
 beforeEach(() => {
   cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
   world = new FakeWorld();
+  environment = {};
   cpSync(example, join(cwd, "three.yaml"));
 });
 afterEach(() => rmSync(cwd, { recursive: true, force: true }));
@@ -37,6 +39,8 @@ async function haplan(line: string, answers: readonly string[] | null = null): P
         { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
       ],
     },
+    environment,
+    variables: {},
     version: "9.9.9",
     stop: new AbortController().signal,
   });

@@ -10,7 +10,11 @@ import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
-import { readState, stateFolder } from "../../src/state/state-file.ts";
+import { stateFolder } from "../../src/state/local-backend.ts";
+import { type Lock, noLock } from "../../src/state/lock-holder.ts";
+import { openBackend } from "../../src/state/open-backend.ts";
+import type { StateBackend } from "../../src/state/state-backend.ts";
+import { createStateStore, type StateStore } from "../../src/state/state-store.ts";
 import { type CliContext, RefusalError } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
@@ -22,6 +26,8 @@ export type Session = {
   readonly specDigest: string;
   /** `.haplan/<cluster>` below the folder that haplan was started in. */
   readonly folder: string;
+  /** Where the state is. */
+  readonly backend: StateBackend;
   readonly provider: LocalProvider;
   readonly authority: Authority;
 };
@@ -39,13 +45,20 @@ export function sessionFor(context: CliContext, from: Pick<Session, "spec" | "sp
   return {
     ...from,
     folder,
+    backend: openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock }),
     provider: context.rooms.createProvider(folder),
     authority: context.rooms.openAuthority(authorityFolder(folder)),
   };
 }
 
-export function sessionState(session: Session): State | null {
-  return readState(session.folder);
+export function sessionState(context: CliContext, session: Session): Promise<State | null> {
+  return sessionStore(context, session).read();
+}
+
+/** The state as a store; what is written through it is written under `lock`. */
+export function sessionStore(context: CliContext, session: Session, lock: Lock = noLock): StateStore {
+  const { encryption } = session.spec.state;
+  return createStateStore({ backend: session.backend, encryption, environment: context.environment, lock });
 }
 
 /** What a client needs to be let in; null when TLS is off or the certificate has not been made yet. */

@@ -4,7 +4,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Clock } from "../base/clock.ts";
-import { acquireLock, type Lock, type LockHolder, lockHolder, lockLeaseMs } from "./lock.ts";
+import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
+import { type Lock, type LockHolder, lockLeaseMs } from "./lock-holder.ts";
 
 let folder: string;
 let now: number;
@@ -113,6 +114,20 @@ describe("lock", () => {
     sleeper.release();
     next.assertHeld();
     expect(lockHolder(folder, clock)).not.toBeNull();
+  });
+
+  test("that is forced open lets the next one in and the one who held it write no more", async () => {
+    const hung = await take();
+    const id = lockHolder(folder, clock)?.id ?? "";
+    expect(() => forceUnlock(folder, "another", clock)).toThrow(expect.objectContaining({ code: "lock/not-held" }));
+    expect(forceUnlock(folder, id, clock)).toMatchObject({ pid: process.pid });
+    expect(() => hung.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
+    expect(lockHolder(folder, clock)).toBeNull();
+    expect(() => forceUnlock(folder, id, clock)).toThrow("not locked");
+    const next = await take();
+    expect(next.fencing).toBe(3);
+    hung.release();
+    next.assertHeld();
   });
 
   test("a lock file that a crash has emptied holds nobody back", async () => {

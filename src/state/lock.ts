@@ -7,40 +7,25 @@
  * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
  * locking", 2016). A released lock stays as a file, so that numbers never repeat.
  */
-import { randomUUID } from "node:crypto";
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { makeFolderDurably } from "../base/durable-file.ts";
-import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import { systemErrorCode } from "../base/haplan-error.ts";
+import {
+  assertHolder,
+  type Lock,
+  type LockHolder,
+  lockHeartbeatMs,
+  lockLeaseMs,
+  lockLost,
+  newHolder,
+  processStartOf,
+  waitForLock,
+} from "./lock-holder.ts";
 
-export const lockLeaseMs = 30_000;
-const lockHeartbeatMs = 10_000;
 const pollMs = 200;
-
-export type LockHolder = {
-  readonly id: string;
-  readonly user: string;
-  readonly host: string;
-  readonly pid: number;
-  /** Tells a process from a later one with the same pid; null where the system does not say. */
-  readonly processStart: string | null;
-  /** `apply`, `destroy`, ... */
-  readonly operation: string;
-  /** Wall times in milliseconds. */
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  readonly released: boolean;
-};
-
-export type Lock = {
-  /** Grows with every holder. */
-  readonly fencing: number;
-  /** To be called before each write that the lock protects. @throws HaplanError `lock/lost` */
-  assertHeld(): void;
-  release(): void;
-};
 
 export type LockRequest = {
   /** Folder that holds nothing but this lock. */
@@ -53,19 +38,13 @@ export type LockRequest = {
 
 /** @throws HaplanError `lock/held`, which says who holds it */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
-  const { clock, folder } = request;
-  const deadline = clock.monotonicMs() + request.timeoutMs;
+  const { clock, folder, timeoutMs } = request;
   makeFolderDurably(folder);
-  for (;;) {
+  return waitForLock({ timeoutMs, clock, pollMs }, async () => {
     const current = currentLock(folder);
-    if (current === null || isFree(current.holder, clock)) {
-      const lock = tryTake(request, (current?.fencing ?? 0) + 1);
-      if (lock !== null) return lock;
-    } else if (clock.monotonicMs() >= deadline) {
-      throw heldBy(current.holder);
-    }
-    await clock.sleep(pollMs);
-  }
+    if (current === null || isFree(current.holder, clock)) return tryTake(request, (current?.fencing ?? 0) + 1);
+    return current.holder === null ? null : { holder: current.holder };
+  });
 }
 
 /** Who holds the lock in `folder` now, or null. */
@@ -74,11 +53,24 @@ export function lockHolder(folder: string, clock: Clock): LockHolder | null {
   return current === null || isFree(current.holder, clock) ? null : current.holder;
 }
 
+/**
+ * Takes the lock away: the next number is made and is free at once, so that the holder sees that it is no longer the
+ * highest. @throws HaplanError `lock/not-held`
+ */
+export function forceUnlock(folder: string, lockId: string, clock: Clock): LockHolder {
+  const holder = lockHolder(folder, clock);
+  assertHolder(holder, lockId);
+  const fencing = (highestNumber(folder) ?? 0) + 1;
+  writeFileSync(pathOf(folder, fencing), JSON.stringify({ ...holder, released: true }), { mode: 0o600, flag: "wx" });
+  removeOlder(folder, fencing);
+  return holder;
+}
+
 /** Null when somebody else was faster. */
 function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lock | null {
   const path = pathOf(folder, fencing);
   const now = clock.now();
-  let holder: LockHolder = { ...ourselves(), operation, createdAt: now, expiresAt: now + lockLeaseMs, released: false };
+  let holder = newHolder(operation, now);
   const aside = join(folder, `${holder.id}.tmp`);
   writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
   try {
@@ -110,10 +102,7 @@ function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lo
     fencing,
     assertHeld: () => {
       if (isOurs()) return;
-      throw new HaplanError(
-        "lock/lost",
-        `The lock ${path} was lost: this process did not renew it for ${lockLeaseMs / 1000} s`,
-      );
+      throw lockLost(path);
     },
     release: () => {
       clearInterval(heartbeat);
@@ -148,43 +137,6 @@ function isRunning({ pid, processStart }: LockHolder): boolean {
     if (systemErrorCode(error) === "ESRCH") return false;
   }
   return processStart === null || processStartOf(pid) === processStart;
-}
-
-/** Field 22 of /proc/PID/stat, see proc(5); null for a zombie, which will never release anything. */
-function processStartOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
-}
-
-function ourselves(): Pick<LockHolder, "id" | "user" | "host" | "pid" | "processStart"> {
-  const { pid } = process;
-  return { id: randomUUID(), user: userName(), host: hostname(), pid, processStart: processStartOf(pid) };
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
-}
-
-function heldBy(holder: LockHolder | null): HaplanError {
-  if (holder === null) return new HaplanError("lock/held", "The state is locked");
-  const lines = [
-    "The state is locked by another run of haplan",
-    `  Who:       ${holder.user}@${holder.host}, pid ${holder.pid}`,
-    `  Operation: ${holder.operation}`,
-    `  Since:     ${new Date(holder.createdAt).toISOString()}`,
-    `  Lock ID:   ${holder.id}`,
-    "Wait for it to end, or give -lock-timeout=60s to wait here",
-  ];
-  return new HaplanError("lock/held", lines.join("\n"));
 }
 
 function pathOf(folder: string, fencing: number): string {

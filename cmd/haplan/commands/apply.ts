@@ -4,13 +4,12 @@
  */
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import type { Lock } from "../../../src/state/lock.ts";
+import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan } from "../carry-out-plan.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { parseDuration } from "../duration.ts";
-import { lockCluster } from "../lock-cluster.ts";
+import { type LockFlags, lockState } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { isPlanFile, readPlanFile } from "../read-plan-file.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
@@ -19,10 +18,9 @@ import { planLines, renderUiLine, versionLine } from "../views/apply-json.ts";
 import { renderDiagnostics } from "../views/diagnostics-view.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
-export type ApplyFlags = {
+export type ApplyFlags = LockFlags & {
   readonly autoApprove?: boolean;
   readonly json?: boolean;
-  readonly lockTimeout: string;
   readonly replace?: readonly string[];
 };
 
@@ -34,7 +32,7 @@ export async function runApply(
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
   const session = openSession(context, chooseSpec(context, argument));
-  return locked(context, session, flags, "apply", async (lock) => {
+  return locked(session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", replace: flags.replace ?? [] });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     showPlan(context, plan, flags);
@@ -47,7 +45,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const plan = readPlanFile(context, path);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest: plan.binding.specDigest });
-  return locked(context, session, flags, plan.mode, async (lock) => {
+  return locked(session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     if (code === 0 && plan.mode === "destroy") removeClusterFolder(session.folder);
     return code;
@@ -61,30 +59,28 @@ export async function runDestroy(
 ): Promise<ExitCode> {
   requireApprover(context, flags, "destroy");
   const session = openSession(context, chooseSpec(context, argument));
-  return locked(context, session, flags, "destroy", async (lock) => {
+  return locked(session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", replace: [] });
     showPlan(context, plan, flags);
     if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
-    if (code === 0 && sessionState(session) === null) removeClusterFolder(session.folder);
+    if (code === 0 && (await sessionState(context, session)) === null) removeClusterFolder(session.folder);
     return code;
   });
 }
 
 /** Runs `work` under the cluster's lock. */
 async function locked(
-  context: CliContext,
   session: Session,
   flags: ApplyFlags,
   operation: string,
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const timeoutMs = parseDuration("-lock-timeout", flags.lockTimeout);
-  const lock = await lockCluster(context, { folder: session.folder, operation, timeoutMs });
+  const lock = await lockState(session, operation, flags);
   try {
     return await work(lock);
   } finally {
-    lock.release();
+    await lock.release();
   }
 }
 

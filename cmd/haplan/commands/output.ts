@@ -11,9 +11,13 @@ import { openSession, type Session, sessionState } from "../session.ts";
 
 export type OutputFlags = { readonly json?: boolean; readonly raw?: string };
 
-export function runOutput(context: CliContext, specArgument: string | undefined, flags: OutputFlags): ExitCode {
+export async function runOutput(
+  context: CliContext,
+  specArgument: string | undefined,
+  flags: OutputFlags,
+): Promise<ExitCode> {
   const session = openSession(context, chooseSpec(context, specArgument));
-  if (sessionState(session) === null) {
+  if ((await sessionState(context, session)) === null) {
     throw refuse(
       "cli/not-applied",
       "Nothing has been applied yet, so there are no outputs",

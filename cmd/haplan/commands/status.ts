@@ -18,7 +18,7 @@ export async function runStatus(
 ): Promise<ExitCode> {
   const { terminal } = context;
   const session = openSession(context, chooseSpec(context, specArgument));
-  const state = sessionState(session);
+  const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
     observeSession(context, session, state),
     askLoadBalancer(context, session),

@@ -1,0 +1,89 @@
+/**
+ * The state on disk: `.haplan/<cluster>/state.json`, private to the user, replaced atomically, with the one before it
+ * kept as `state.json.backup`. The lock lies beside it.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
+import type { StateBackend } from "./state-backend.ts";
+
+/** Where everything that belongs to a cluster lives, below the folder that haplan was started in. */
+export function stateFolder(root: string, clusterName: string): string {
+  return join(root, ".haplan", clusterName);
+}
+
+/** A fresh identity for a cluster; asked for once in its life. */
+export function newLineage(): string {
+  return randomUUID();
+}
+
+/** Where the local lock of a cluster is. */
+export function lockFolder(folder: string): string {
+  return join(folder, "lock");
+}
+
+export function createLocalBackend({
+  folder,
+  clock,
+}: {
+  readonly folder: string;
+  readonly clock: Clock;
+}): StateBackend {
+  const path = join(folder, "state.json");
+  const backupPath = `${path}.backup`;
+  const locks = lockFolder(folder);
+  return {
+    place: path,
+    advice: `The one before it is ${backupPath}`,
+    read: async () => {
+      const text = readIfThere(path);
+      return text === null ? null : { text, version: versionOf(text) };
+    },
+    write: async ({ text, expected, backup }) => {
+      makeFolderDurably(folder);
+      const before = readIfThere(path);
+      if ((before === null ? null : versionOf(before)) !== expected) throw conflict(path);
+      if (backup !== null) writeFileDurably(backupPath, backup);
+      writeFileDurably(path, text);
+    },
+    remove: async () => {
+      // The backup goes first: a crash in between leaves the state, not an older one.
+      for (const file of [backupPath, path]) rmSync(file, { force: true });
+      if (existsSync(folder)) syncFolder(folder);
+    },
+    acquireLock: (wish) => lockOnDisk({ ...wish, folder: locks, clock }, folder),
+    lockHolder: async () => lockHolder(locks, clock),
+    forceUnlock: async (lockId) => forceUnlock(locks, lockId, clock),
+  };
+}
+
+async function lockOnDisk(request: Parameters<typeof acquireLock>[0], folder: string): ReturnType<typeof acquireLock> {
+  try {
+    return await acquireLock(request);
+  } catch (error) {
+    if (error instanceof HaplanError) throw error;
+    const message = `Cannot write to ${folder}: ${errorText(error)}\nState and machines live there. Make it writable, or start haplan in another folder. Nothing was changed.`;
+    throw new HaplanError("state/unwritable", message, { cause: error });
+  }
+}
+
+function versionOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function conflict(path: string): HaplanError {
+  return new HaplanError("state/conflict", `Cannot write ${path}: somebody else has written it meanwhile`);
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return null;
+    throw new HaplanError("state/unreadable", `Cannot read the state ${path}: ${errorText(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,120 @@
+/** Who holds a lock, what a holder may do, and how those who come later are told. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import type { Clock } from "../base/clock.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import type { LockWish } from "./state-backend.ts";
+
+/** A holder that does not renew its lock for this long has lost it. */
+export const lockLeaseMs = 30_000;
+export const lockHeartbeatMs = 10_000;
+
+export type LockHolder = {
+  readonly id: string;
+  readonly user: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Tells a process from a later one with the same pid; null where the system does not say. */
+  readonly processStart: string | null;
+  /** `apply`, `destroy`, ... */
+  readonly operation: string;
+  /** Wall times in milliseconds. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly released: boolean;
+};
+
+export type Lock = {
+  /** Grows with every holder; null when nothing is locked. */
+  readonly fencing: number | null;
+  /** To be called before each write that the lock protects. @throws HaplanError `lock/lost` */
+  assertHeld(): void;
+  release(): void | Promise<void>;
+};
+
+/** For `-lock=false`: whoever asks for it has made sure of being alone. */
+export const noLock: Lock = { fencing: null, assertHeld: () => {}, release: () => {} };
+
+/** This process as a holder, from now on. */
+export function newHolder(operation: string, now: number): LockHolder {
+  const { pid } = process;
+  return {
+    id: randomUUID(),
+    user: userName(),
+    host: hostname(),
+    pid,
+    processStart: processStartOf(pid),
+    operation,
+    createdAt: now,
+    expiresAt: now + lockLeaseMs,
+    released: false,
+  };
+}
+
+/**
+ * Tries until the lock is there or the time is up. `take` gives the lock, or who has it, or null when somebody else was
+ * faster and it should be tried again.
+ * @throws HaplanError `lock/held`
+ */
+export async function waitForLock(
+  { timeoutMs, clock, pollMs }: Pick<LockWish, "timeoutMs"> & { readonly clock: Clock; readonly pollMs: number },
+  take: () => Promise<Lock | { readonly holder: LockHolder } | null>,
+): Promise<Lock> {
+  const deadline = clock.monotonicMs() + timeoutMs;
+  for (;;) {
+    const outcome = await take();
+    if (outcome !== null && !("holder" in outcome)) return outcome;
+    if (outcome !== null && clock.monotonicMs() >= deadline) throw lockHeld(outcome.holder);
+    await clock.sleep(pollMs);
+  }
+}
+
+export function lockHeld(holder: LockHolder): HaplanError {
+  const lines = [
+    "The state is locked by another run of haplan",
+    `  Who:       ${holder.user}@${holder.host}, pid ${holder.pid}`,
+    `  Operation: ${holder.operation}`,
+    `  Since:     ${new Date(holder.createdAt).toISOString()}`,
+    `  Lock ID:   ${holder.id}`,
+    "Wait for it to end, or give -lock-timeout=60s to wait here. A run that died gives the lock",
+    `back by itself after ${lockLeaseMs / 1000} s. If it hangs: haplan force-unlock ${holder.id}`,
+  ];
+  return new HaplanError("lock/held", lines.join("\n"));
+}
+
+export function lockLost(place: string): HaplanError {
+  return new HaplanError(
+    "lock/lost",
+    `The lock ${place} was lost: this process did not renew it for ${lockLeaseMs / 1000} s, or somebody forced it open`,
+  );
+}
+
+/** @throws HaplanError `lock/not-held` unless `holder` is there and has this id */
+export function assertHolder(holder: LockHolder | null, lockId: string): asserts holder is LockHolder {
+  if (holder === null) throw new HaplanError("lock/not-held", "The state is not locked\nThere is nothing to unlock.");
+  if (holder.id === lockId) return;
+  throw new HaplanError(
+    "lock/not-held",
+    `The lock has another ID\nIt is held under the ID ${holder.id} by ${holder.user}@${holder.host}, pid ${holder.pid} (${holder.operation}).`,
+  );
+}
+
+/** Field 22 of /proc/PID/stat, see proc(5); null for a zombie, which will never release anything. */
+export function processStartOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : (fields[19] ?? null);
+  } catch {
+    return null;
+  }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}

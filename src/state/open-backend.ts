@@ -1,0 +1,30 @@
+/** The backend that a spec asks for. Nothing is opened yet: the first read or write does that. */
+import type { Clock } from "../base/clock.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { createEtcdBackend } from "./etcd-backend.ts";
+import { createLocalBackend } from "./local-backend.ts";
+import { createS3Backend } from "./s3-backend.ts";
+import type { StateBackend } from "./state-backend.ts";
+
+export type BackendSurroundings = {
+  /** The cluster's own folder. */
+  readonly folder: string;
+  /** What paths in the spec are relative to. */
+  readonly cwd: string;
+  readonly clock: Clock;
+};
+
+export function openBackend(
+  { name, state }: Pick<ClusterSpec, "name" | "state">,
+  { folder, cwd, clock }: BackendSurroundings,
+): StateBackend {
+  const { backend } = state;
+  switch (backend.type) {
+    case "local":
+      return createLocalBackend({ folder, clock });
+    case "etcd":
+      return createEtcdBackend({ backend, clusterName: name, cwd, clock });
+    case "s3":
+      return createS3Backend({ backend, clusterName: name, clock });
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The state in a bucket of S3, or of a store that speaks its protocol and knows conditional writes (If-None-Match,
+ * If-Match). There are no leases in S3: the lock is an object that says until when it holds, renewed by its holder, and
+ * taken over by a conditional write when that time is long past. A holder that slept fails at its next write, because
+ * whoever took over has changed the state's ETag, or fails itself because the sleeper was first: nothing is lost
+ * silently in either case.
+ */
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { Clock } from "../base/clock.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import type { BackendSpec } from "../spec/cluster-spec.ts";
+import {
+  assertHolder,
+  type Lock,
+  type LockHolder,
+  lockHeartbeatMs,
+  lockLeaseMs,
+  lockLost,
+  newHolder,
+  waitForLock,
+} from "./lock-holder.ts";
+import type { LockWish, StateBackend, StoredText } from "./state-backend.ts";
+
+export type S3BackendOptions = {
+  readonly backend: Extract<BackendSpec, { readonly type: "s3" }>;
+  readonly clusterName: string;
+  readonly clock: Clock;
+};
+
+const pollMs = 1_000;
+/** A lock is judged by the clock of whoever looks: it is left alone until clocks that differ this much agree. */
+const clockSkewMaxMs = 10_000;
+
+type Bucket = {
+  readonly options: S3BackendOptions;
+  readonly place: string;
+  readonly get: (name: string) => Promise<StoredText | null>;
+  /** Null when the condition did not hold. */
+  readonly put: (name: string, text: string, expected: string | null) => Promise<string | null>;
+  readonly remove: (name: string) => Promise<void>;
+};
+
+const stateName = "state.json";
+const lockName = "lock.json";
+
+export function createS3Backend(options: S3BackendOptions): StateBackend {
+  const { clock } = options;
+  const bucket = openBucket(options);
+  const place = `${bucket.place}${stateName}`;
+  return {
+    place,
+    advice: "If the bucket keeps versions, the one before it is there",
+    read: () => bucket.get(stateName),
+    write: async ({ text, expected }) => {
+      if ((await bucket.put(stateName, text, expected)) !== null) return;
+      throw new HaplanError("state/conflict", `Cannot write ${place}: somebody else has written it meanwhile`);
+    },
+    remove: () => bucket.remove(stateName),
+    acquireLock: (wish) => waitForLock({ timeoutMs: wish.timeoutMs, clock, pollMs }, () => tryTake(bucket, wish)),
+    lockHolder: async () => {
+      const current = await readLock(bucket);
+      return current === null || isFree(current.holder, clock) ? null : current.holder;
+    },
+    forceUnlock: (lockId) => forceUnlock(bucket, lockId),
+  };
+}
+
+type LockObject = { readonly fencing: number; readonly holder: LockHolder };
+
+async function tryTake(bucket: Bucket, wish: LockWish): Promise<Lock | { readonly holder: LockHolder } | null> {
+  const { clock } = bucket.options;
+  const current = await readLock(bucket);
+  if (current !== null && !isFree(current.holder, clock)) return { holder: current.holder };
+  const object: LockObject = {
+    fencing: (current?.fencing ?? 0) + 1,
+    holder: newHolder(wish.operation, clock.now()),
+  };
+  const version = await putLock(bucket, object, current?.version ?? null);
+  return version === null ? null : heldLock(bucket, object, version);
+}
+
+function heldLock(bucket: Bucket, taken: LockObject, takenVersion: string): Lock {
+  const { clock } = bucket.options;
+  let object = taken;
+  let version: string | null = takenVersion;
+  /** One write of the lock at a time: each needs the version that the one before it has made. */
+  let writing: Promise<void> = Promise.resolve();
+  const rewrite = (changes: Partial<LockHolder>): Promise<void> => {
+    const turn = writing.then(async () => {
+      if (version === null) return;
+      const next = { ...object, holder: { ...object.holder, ...changes } };
+      version = await putLock(bucket, next, version);
+      if (version !== null) object = next;
+    });
+    writing = turn.catch(() => undefined);
+    return turn;
+  };
+  const heartbeat = setInterval(() => {
+    void rewrite({ expiresAt: clock.now() + lockLeaseMs }).catch(() => undefined);
+  }, lockHeartbeatMs);
+  heartbeat.unref();
+  return {
+    fencing: taken.fencing,
+    assertHeld: () => {
+      if (version === null || clock.now() >= object.holder.expiresAt) throw lockLost(`${bucket.place}${lockName}`);
+    },
+    release: async () => {
+      clearInterval(heartbeat);
+      // Not being able to say so is no failure: the time runs out.
+      await rewrite({ released: true }).catch(() => undefined);
+      version = null;
+    },
+  };
+}
+
+async function readLock(bucket: Bucket): Promise<(LockObject & { readonly version: string }) | null> {
+  const stored = await bucket.get(lockName);
+  if (stored === null) return null;
+  try {
+    return { ...(JSON.parse(stored.text) as LockObject), version: stored.version };
+  } catch {
+    throw new HaplanError(
+      "lock/unreadable",
+      `${bucket.place}${lockName} is no lock of haplan's\nChoose another spec.state.s3.prefix.`,
+    );
+  }
+}
+
+/** An answer that was lost is asked for again: the lock is ours when it says so. */
+async function putLock(bucket: Bucket, object: LockObject, expected: string | null): Promise<string | null> {
+  const text = JSON.stringify(object);
+  const version = await bucket.put(lockName, text, expected);
+  if (version !== null) return version;
+  const stored = await bucket.get(lockName);
+  return stored?.text === text ? stored.version : null;
+}
+
+function isFree(holder: LockHolder, clock: Clock): boolean {
+  return holder.released || clock.now() >= holder.expiresAt + clockSkewMaxMs;
+}
+
+async function forceUnlock(bucket: Bucket, lockId: string): Promise<LockHolder> {
+  const current = await readLock(bucket);
+  const holder = current === null || isFree(current.holder, bucket.options.clock) ? null : current.holder;
+  assertHolder(holder, lockId);
+  const freed: LockObject = { fencing: current!.fencing + 1, holder: { ...holder, released: true } };
+  if ((await putLock(bucket, freed, current!.version)) !== null) return holder;
+  throw new HaplanError("lock/not-held", "The lock changed hands meanwhile\nLook again who holds it.");
+}
+
+/** The objects below the prefix. The SDK is loaded with the first of them. */
+function openBucket(options: S3BackendOptions): Bucket {
+  const { backend, clusterName } = options;
+  const folder = `${backend.prefix === "" ? "" : `${backend.prefix}/`}${clusterName}/`;
+  const place = `s3://${backend.bucket}/${folder}`;
+  const at = (name: string): { Bucket: string; Key: string } => ({ Bucket: backend.bucket, Key: `${folder}${name}` });
+  let loading: Promise<Sdk> | undefined;
+  const ask = async <T>(what: string, work: (sdk: Sdk) => Promise<T>): Promise<T> => {
+    loading ??= loadSdk(backend);
+    try {
+      return await work(await loading);
+    } catch (error) {
+      const message = `Cannot ${what} ${place}: ${errorText(error)}\nCheck spec.state.s3, the credentials and the region.`;
+      throw new HaplanError("state/unreachable", message, { cause: error });
+    }
+  };
+  return {
+    options,
+    place,
+    get: (name) =>
+      ask("read", async ({ client, GetObjectCommand }) => {
+        try {
+          const { Body, ETag } = await client.send(new GetObjectCommand(at(name)));
+          return { text: (await Body?.transformToString()) ?? "", version: ETag ?? "" };
+        } catch (error) {
+          if (errorName(error) === "NoSuchKey") return null;
+          throw error;
+        }
+      }),
+    put: (name, text, expected) =>
+      ask("write", async ({ client, PutObjectCommand }) => {
+        const condition = expected === null ? { IfNoneMatch: "*" } : { IfMatch: expected };
+        const object = { ...at(name), ...condition, Body: text, ContentType: "application/json" };
+        try {
+          return (await client.send(new PutObjectCommand(object))).ETag ?? "";
+        } catch (error) {
+          if (conditionFailed.has(errorName(error))) return null;
+          throw error;
+        }
+      }),
+    remove: (name) =>
+      ask(
+        "write",
+        async ({ client, DeleteObjectCommand }) => void (await client.send(new DeleteObjectCommand(at(name)))),
+      ),
+  };
+}
+
+/** 412, and 409 for one that came at the same time as another; If-Match on what is gone is a 404. */
+const conditionFailed: ReadonlySet<string> = new Set(["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"]);
+
+type Sdk = Pick<
+  typeof import("@aws-sdk/client-s3"),
+  "GetObjectCommand" | "PutObjectCommand" | "DeleteObjectCommand"
+> & {
+  readonly client: S3Client;
+};
+
+async function loadSdk({ region, endpoint, forcePathStyle }: S3BackendOptions["backend"]): Promise<Sdk> {
+  const sdk = await import("@aws-sdk/client-s3");
+  const client = new sdk.S3Client({
+    forcePathStyle,
+    // Checksums that stores other than Amazon's may not know are left out where they are not required.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    ...(region === null ? {} : { region }),
+    ...(endpoint === null ? {} : { endpoint }),
+  });
+  const { GetObjectCommand, PutObjectCommand, DeleteObjectCommand } = sdk;
+  return { client, GetObjectCommand, PutObjectCommand, DeleteObjectCommand };
+}
+
+function errorName(error: unknown): string {
+  return error instanceof Error ? error.name : "";
+}

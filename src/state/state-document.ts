@@ -1,0 +1,70 @@
+/** State ↔ text. What cannot be understood is refused, so that nobody writes over it. */
+import { Ajv, type ValidateFunction } from "ajv";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import type { State } from "../plan/state.ts";
+
+const stateVersion = 1;
+
+export function renderState(state: State): string {
+  return `${JSON.stringify(state, null, 2)}\n`;
+}
+
+/**
+ * `place` says where the text came from, `advice` what to do when it is damaged.
+ * @throws HaplanError `state/corrupted`, `state/newer-version`
+ */
+export function parseState(text: string, place: string, advice: string): State {
+  const corrupted = (reason: string): HaplanError =>
+    new HaplanError("state/corrupted", `The state ${place} is damaged: ${reason}. It was left as it is. ${advice}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw corrupted(errorText(error));
+  }
+  const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
+  if (typeof version === "number" && version > stateVersion) {
+    const message = `The state ${place} has version ${version}; this haplan knows up to ${stateVersion}. Use the newer haplan that wrote it`;
+    throw new HaplanError("state/newer-version", message);
+  }
+  validate ??= new Ajv({ allowUnionTypes: true }).compile(stateSchema);
+  if (!validate(value)) {
+    const [error] = validate.errors ?? [];
+    throw corrupted(`${error?.instancePath || "the file"} ${error?.message}`);
+  }
+  return value as State;
+}
+
+let validate: ValidateFunction | undefined;
+
+const names = { type: "array", items: { type: "string" } };
+const stateSchema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["version", "haplanVersion", "lineage", "serial", "clusterName", "resources"],
+  properties: {
+    version: { const: stateVersion },
+    haplanVersion: { type: "string" },
+    lineage: { type: "string", minLength: 1 },
+    serial: { type: "integer", minimum: 0 },
+    clusterName: { type: "string", minLength: 1 },
+    resources: {
+      type: "array",
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["address", "type", "name", "generation", "status", "attributes", "sensitive", "dependsOn"],
+        properties: {
+          address: { type: "string", minLength: 1 },
+          type: { type: "string", minLength: 1 },
+          name: { type: "string", minLength: 1 },
+          generation: { type: "integer", minimum: 0 },
+          status: { enum: ["ready", "degraded"] },
+          attributes: { type: "object" },
+          sensitive: names,
+          dependsOn: names,
+        },
+      },
+    },
+  },
+};
