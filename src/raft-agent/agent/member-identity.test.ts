@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Member } from "../state-machine/membership.ts";
-import { joinCluster } from "./member-identity.ts";
+import { assertFirstStart, joinCluster } from "./member-identity.ts";
 
 const clusterId = "00000000000000cc";
 const config = { name: "m3", advertisePeerUrls: ["https://127.0.1.3:2380"] };
@@ -37,5 +37,25 @@ describe("a member that joins", () => {
 
   it("is refused when nobody has added it", () => {
     expect(() => joinCluster(config, { clusterId, members: [member(1, "m1", 1)] })).toThrow(/add the member first/);
+  });
+});
+
+describe("a founder without a log", () => {
+  const identity = { memberId: "0000000000000005", clusterId, founder: true };
+  const answer = (name: string): { clusterId: string; members: Member[] } => ({
+    clusterId,
+    members: [member(1, "m1", 1), member(5, name, 3)],
+  });
+
+  it("starts when nobody answers, or nobody has ever seen it, or another cluster answers", () => {
+    expect(() => assertFirstStart(identity, [])).not.toThrow();
+    expect(() => assertFirstStart(identity, [answer("")])).not.toThrow();
+    expect(() => assertFirstStart(identity, [{ ...answer("m3"), clusterId: "00000000000000dd" }])).not.toThrow();
+  });
+
+  it("is refused when one member remembers that it has started before", () => {
+    expect(() => assertFirstStart(identity, [answer(""), answer("m3")])).toThrow(
+      /"m3".*its log is gone.*add it as a new/,
+    );
   });
 });

@@ -79,3 +79,21 @@ export function joinCluster(config: Pick<AgentConfig, "advertisePeerUrls">, clus
   }
   return { memberId: self.id, clusterId: cluster.clusterId, founder: false };
 }
+
+/**
+ * A founder without a log either starts for the first time, or has lost its log and with it its votes: then a member
+ * that is still there remembers it. etcd asks the same (server/etcdserver/cluster_util.go, isMemberBootstrapped).
+ * @throws HaplanError `agent/log-lost`
+ */
+export function assertFirstStart(identity: MemberIdentity, answers: readonly RunningCluster[]): void {
+  const remembered = answers
+    .filter(({ clusterId }) => clusterId === identity.clusterId)
+    .flatMap(({ members }) => members)
+    .find(({ id, name }) => id === identity.memberId && name !== "");
+  if (remembered === undefined) return;
+  throw new HaplanError(
+    "agent/log-lost",
+    `Cannot start as a founder: member ${identity.memberId} ("${remembered.name}") of cluster ${identity.clusterId} has started before, but its log is gone; ` +
+      "remove the member from the cluster and add it as a new one",
+  );
+}

@@ -23,7 +23,14 @@ import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
 import type { RecoveredLog } from "../wal/replay.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
-import { decodeIdentity, encodeIdentity, foundCluster, joinCluster, type MemberIdentity } from "./member-identity.ts";
+import {
+  assertFirstStart,
+  decodeIdentity,
+  encodeIdentity,
+  foundCluster,
+  joinCluster,
+  type MemberIdentity,
+} from "./member-identity.ts";
 
 export type OpenedMember = {
   readonly identity: MemberIdentity;
@@ -91,13 +98,16 @@ function makeFolder(path: string): void {
 }
 
 async function decideIdentity({ config, peerClientTls }: OpenMemberOptions): Promise<MemberIdentity> {
-  if (config.initialClusterState === "new") return foundCluster(config).identity;
-  const others = config.initialCluster.filter(({ name }) => name !== config.name);
-  const cluster = await askForCluster(
-    others.flatMap(({ peerUrls }) => peerUrls),
-    peerClientTls,
+  const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);
+  if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, peerClientTls));
+  const { identity } = foundCluster(config);
+  // Usually nobody answers: the others are starting as well.
+  const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], peerClientTls)));
+  assertFirstStart(
+    identity,
+    answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),
   );
-  return joinCluster(config, cluster);
+  return identity;
 }
 
 function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): void {
