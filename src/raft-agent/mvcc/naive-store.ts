@@ -111,6 +111,11 @@ function rangeOf(keys: Keys, query: RangeQuery): { kvs: KeyValue[]; count: numbe
       (query.minCreateRevision === 0 || kv.createRevision >= query.minCreateRevision) &&
       (query.maxCreateRevision === 0 || kv.createRevision <= query.maxCreateRevision),
   );
+  const filters = [query.minModRevision, query.maxModRevision, query.minCreateRevision, query.maxCreateRevision];
+  if (query.sortOrder === SortOrder.none && query.limit > 0 && filters.every((one) => one === 0)) {
+    // etcd: what has no order is cut before it is sorted, one behind the limit.
+    kvs.splice(query.limit + 1);
+  }
   if (query.sortOrder !== SortOrder.none || query.sortTarget !== SortTarget.key) {
     const measure = (kv: KeyValue): number => [0, kv.version, kv.createRevision, kv.modRevision][query.sortTarget] ?? 0;
     const order = (a: KeyValue, b: KeyValue): number => {

@@ -19,12 +19,16 @@ export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery
   const problem = store.revisionProblem(query.revision, current);
   if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
   const revision = query.revision > 0 ? query.revision : current;
-  const whole = isFiltered(query) || isSorted(query);
   const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
   const count = store.index.countLive(query.key, query.rangeEnd, revision);
   if (query.countOnly || count === 0) return { kvs: [], count, more: false };
-  const found = collect(store, query, revision, whole ? Number.POSITIVE_INFINITY : limit);
-  if (!whole) return { kvs: read(store, backend, found, query.keysOnly), count, more: count > limit };
+  if (!isFiltered(query) && !isSorted(query)) {
+    const found = collect(store, query, revision, limit);
+    return { kvs: read(store, backend, found, query.keysOnly), count, more: count > limit };
+  }
+  // Without an order etcd sorts by its target only what the limit has left, and the one behind it.
+  const whole = isFiltered(query) || query.sortOrder !== SortOrder.none;
+  const found = collect(store, query, revision, whole ? Number.POSITIVE_INFINITY : limit + 1);
   const hits = sort(store, backend, filter(store, found, query), query);
   const answered = hits.length > limit ? hits.slice(0, limit) : hits;
   return { kvs: read(store, backend, answered, query.keysOnly), count, more: hits.length > limit };

@@ -26,7 +26,7 @@ export function createKvMethods(context: ServiceContext): Method[] {
 
 function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const asked = decodeRangeRequest(bytes);
-  const fault = checkRange(asked) ?? (asked.serializable ? null : learnerFault(context)) ?? corruptFault(context);
+  const fault = checkRange(asked) ?? (asked.serializable ? null : learnerFault(context));
   if (fault !== null) {
     fail(call, fault);
     return;
@@ -81,7 +81,7 @@ function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCal
 
 function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const request = decodeTxnRequest(bytes);
-  const fault = checkTxn(request, context.limits.txnOpsMax) ?? corruptFault(context);
+  const fault = checkTxn(request, context.limits.txnOpsMax);
   if (fault !== null) {
     fail(call, fault);
     return;
@@ -148,10 +148,6 @@ function propose(
     if (isEtcdError(result)) fail(call, result);
     else guarded(call, () => done(result));
   });
-}
-
-function corruptFault(context: ServiceContext): EtcdError | null {
-  return context.machine.alarms.corrupt ? EtcdErrors.corrupt : null;
 }
 
 function spaceFault(context: ServiceContext, costBytes: number): EtcdError | null {

@@ -263,10 +263,8 @@ export class StateMachine {
     const { action, alarm } = decodeAlarm(body);
     const revision = this.store.revision;
     if (action === AlarmAction.get) {
-      const wanted = this.alarms
-        .list(alarm.type)
-        .filter((on) => isAnyMember(alarm.member) || on.member === alarm.member);
-      return { kind: "alarm", revision, alarms: wanted };
+      // etcd looks at the type alone: the member named in the request does not matter.
+      return { kind: "alarm", revision, alarms: this.alarms.list(alarm.type) };
     }
     if (action === AlarmAction.activate) this.alarms.activate(alarm);
     else if (action !== AlarmAction.deactivate || !this.alarms.deactivate(alarm)) {
@@ -300,10 +298,6 @@ export class StateMachine {
     this.#listener.membershipChanged?.({ changed: [member], removed: [] }, this.membership.configuration);
     return this.#done();
   }
-}
-
-function isAnyMember(member: MemberId): boolean {
-  return /^0*$/.test(member);
 }
 
 /** With a CORRUPT alarm on, nothing may touch what may be damaged (etcd's `applierV3Corrupt`). */
