@@ -1,6 +1,7 @@
 /** What a snapshot holds beside keys: leases, alarms, users and roles. Members are left out: a restored cluster has its own. */
-import { fromBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
+import { RoleSchema, UserSchema } from "../api/gen/authpb/auth_pb.ts";
 import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import { damagedDatabase } from "../bbolt/page-format.ts";
@@ -20,7 +21,10 @@ export type ImportedMetadata = {
 export function importMetadata(database: DatabaseReader, metadata: Metadata): ImportedMetadata {
   const notices: string[] = [];
   for (const bucket of sharedBuckets) {
-    for (const { key, value } of database.entries(bucket)) metadata.put(bucket, key.toString(), value);
+    for (const { key, value } of database.entries(bucket)) {
+      checkAuthEntry(bucket, value);
+      metadata.put(bucket, key.toString(), value);
+    }
   }
   const leases = importLeases(database, metadata);
   importAlarms(database, new AlarmStore(metadata), notices);
@@ -52,7 +56,7 @@ function importLeases(database: DatabaseReader, metadata: Metadata): number {
 /** A full disk was the old member's; damaged data comes along with the data. */
 function importAlarms(database: DatabaseReader, alarms: AlarmStore, notices: string[]): void {
   for (const { key } of database.entries(EtcdBucket.alarm)) {
-    const { memberID, alarm } = decodeAlarm(key);
+    const { memberID, alarm } = decode(AlarmMemberSchema, key, "an alarm");
     const member = memberID.toString(16).padStart(16, "0");
     if (alarm === AlarmType.corrupt) {
       alarms.activate({ member, type: AlarmType.corrupt });
@@ -61,10 +65,16 @@ function importAlarms(database: DatabaseReader, alarms: AlarmStore, notices: str
   }
 }
 
-function decodeAlarm(bytes: Uint8Array): { readonly memberID: bigint; readonly alarm: number } {
+/** The auth store reads users and roles at every start: what it could not read must not get that far. */
+function checkAuthEntry(bucket: string, value: Uint8Array): void {
+  if (bucket === EtcdBucket.authUsers) decode(UserSchema, value, "a user");
+  else if (bucket === EtcdBucket.authRoles) decode(RoleSchema, value, "a role");
+}
+
+function decode<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array, what: string): MessageShape<Schema> {
   try {
-    return fromBinary(AlarmMemberSchema, bytes);
+    return fromBinary(schema, bytes);
   } catch (error) {
-    throw damagedDatabase(`an alarm cannot be read: ${errorText(error)}`);
+    throw damagedDatabase(`${what} cannot be read: ${errorText(error)}`);
   }
 }
