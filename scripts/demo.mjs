@@ -10,7 +10,7 @@ const spec = "examples/ha-3-masters.yaml";
 process.chdir(root);
 
 if (!existsSync(haplanProgram)) {
-  console.error("haplan is not built yet: run `npm ci` first (it builds), or `npm run build`");
+  console.error("haplan is not built yet: run `npm install` first (it builds), or `npm run build`");
   process.exit(1);
 }
 
