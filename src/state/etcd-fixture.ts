@@ -1,0 +1,40 @@
+/** One real etcd, empty, for tests of this room; gone with them. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const etcdInstalled: boolean = spawnSync("etcd", ["--version"]).status === 0;
+
+export type EtcdFixture = { readonly url: string; stop(): Promise<void> };
+
+/** `address` is a loopback address that nobody else uses. @throws when it does not become healthy within 10 s */
+export async function startEtcd(address: string): Promise<EtcdFixture> {
+  const folder = mkdtempSync(join(tmpdir(), "haplan-etcd-"));
+  const [url, peer] = [`http://${address}:2379`, `http://${address}:2380`];
+  const flags = [
+    `--data-dir=${join(folder, "data")}`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+  ];
+  const child = spawn("etcd", flags, { stdio: "ignore" });
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.kill("SIGKILL")) await once(child, "exit");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const healthy = await fetch(`${url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (healthy) return { url, stop };
+    await sleep(50);
+  }
+  await stop();
+  throw new Error(`etcd at ${url} did not become healthy within 10 s`);
+}

@@ -1,0 +1,65 @@
+/**
+ * Snapshots of a cluster's data, kept beside its state: `NAME.db` as the member sent it, which etcd's own tools restore,
+ * and `NAME.db.sha256` for `sha256sum -c`. They outlive the cluster: what was kept for safety is removed by hand only.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { KeptSnapshot, SnapshotFolder } from "../apply/ports.ts";
+import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+
+const digestBytes = 32;
+
+export function createSnapshotFolder(folder: string): SnapshotFolder {
+  return { keep: (name, pieces) => keep(folder, name, pieces) };
+}
+
+async function keep(folder: string, name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot> {
+  makeFolderDurably(folder);
+  const path = join(folder, `${name}.db`);
+  const aside = `${path}.${process.pid}.tmp`;
+  try {
+    const { sha256, sizeBytes } = await write(aside, pieces);
+    renameSync(aside, path);
+    syncFolder(folder);
+    writeFileDurably(`${path}.sha256`, `${sha256}  ${name}.db\n`);
+    return { path, sha256, sizeBytes };
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+}
+
+/** Holds back the last 32 bytes: they are the digest of all that came before. */
+async function write(
+  path: string,
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<{ readonly sha256: string; readonly sizeBytes: number }> {
+  const whole = createHash("sha256");
+  const content = createHash("sha256");
+  let held: Uint8Array = new Uint8Array(0);
+  let sizeBytes = 0;
+  const file = openSync(path, "w", 0o600);
+  try {
+    for await (const piece of pieces) {
+      for (let written = 0; written < piece.length; ) written += writeSync(file, piece, written);
+      whole.update(piece);
+      sizeBytes += piece.length;
+      const joined = Buffer.concat([held, piece]);
+      const safe = Math.max(0, joined.length - digestBytes);
+      content.update(joined.subarray(0, safe));
+      held = joined.subarray(safe);
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  if (sizeBytes <= digestBytes || !content.digest().equals(held)) {
+    throw new HaplanError(
+      "state/damaged-snapshot",
+      `The snapshot is not whole: its checksum does not fit its ${sizeBytes} bytes. Nothing was kept`,
+    );
+  }
+  return { sha256: whole.digest("hex"), sizeBytes };
+}
