@@ -8,7 +8,7 @@ import type { LogIndex, Term } from "../raft/entry.ts";
 import type { Backend, Metadata, ReadSnapshot } from "./backend.ts";
 import { Compactor } from "./compaction.ts";
 import { hashKeyspace } from "./keyspace-hash.ts";
-import { type IndexedStore, openIndex } from "./open-index.ts";
+import { IndexBuilder, type IndexedStore, openIndex } from "./open-index.ts";
 import { rangeAt } from "./range-query.ts";
 import { exportStore, importStore } from "./snapshot-stream.ts";
 import {
@@ -49,6 +49,11 @@ class MvccStore implements Store {
   private readonly compactor: Compactor;
   private writer: StoreWriter;
   private writing = false;
+  /**
+   * While a snapshot is imported: the index before. The backend changes a little earlier than the keys in memory, and who
+   * waits for an index must find its keys.
+   */
+  private indexDuringImport: LogIndex | null = null;
 
   constructor(backend: Backend, yieldTurn: () => Promise<void>, state: IndexedStore) {
     this.backend = backend;
@@ -112,7 +117,7 @@ class MvccStore implements Store {
   }
 
   get consistentIndex(): LogIndex {
-    return this.backend.consistentIndex;
+    return this.indexDuringImport ?? this.backend.consistentIndex;
   }
 
   get consistentTerm(): Term {
@@ -159,9 +164,17 @@ class MvccStore implements Store {
   async importSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     assert(!this.writing, "no write transaction is open while a snapshot is installed");
     await this.compactor.stop();
-    await importStore(this.backend, chunks);
-    this.state = await openIndex(this.backend, this.yieldTurn);
-    this.writer = new StoreWriter(this.state, this.backend, this.listeners);
+    const builder = new IndexBuilder();
+    this.indexDuringImport = this.backend.consistentIndex;
+    try {
+      await importStore(this.backend, chunks, (main, sub, tombstone, value) =>
+        builder.add(main, sub, tombstone, value),
+      );
+      this.state = builder.finish(this.backend);
+      this.writer = new StoreWriter(this.state, this.backend, this.listeners);
+    } finally {
+      this.indexDuringImport = null;
+    }
     this.compactor.resume(this.state);
   }
 

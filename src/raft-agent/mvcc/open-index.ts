@@ -42,23 +42,40 @@ export class IndexedStore {
   }
 }
 
+/** Builds an index from revisions that come in their order, while they are read or written. */
+export class IndexBuilder {
+  private readonly state = new IndexedStore();
+
+  constructor() {
+    this.state.index.beginBulk();
+  }
+
+  add(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
+    restore(this.state, main, sub, tombstone, readKeyValue(new WireReader(value), value.length));
+  }
+
+  /** `backend` holds the same revisions, and the metadata beside them. */
+  finish(backend: Backend): IndexedStore {
+    const { state } = this;
+    state.index.endBulk();
+    state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? state.compactedRevision;
+    state.revision = Math.max(state.revision, state.compactedRevision);
+    return state;
+  }
+}
+
 export async function openIndex(backend: Backend, yieldTurn: () => Promise<void>): Promise<IndexedStore> {
-  const state = new IndexedStore();
-  const scheduled = readCompaction(backend, scheduledCompaction);
-  if (scheduled !== undefined) state.compactedRevision = scheduled;
-  state.index.beginBulk();
+  const builder = new IndexBuilder();
   let next: [main: number, sub: number] | null = [0, 0];
   while (next !== null) {
-    next = loadSlice(state, backend, next);
+    next = loadSlice(builder, backend, next);
     if (next !== null) await yieldTurn();
   }
-  state.index.endBulk();
-  state.revision = Math.max(state.revision, state.compactedRevision);
-  return state;
+  return builder.finish(backend);
 }
 
 /** Reads a slice and returns where the next one begins, or null at the end. */
-function loadSlice(state: IndexedStore, backend: Backend, from: [number, number]): [number, number] | null {
+function loadSlice(builder: IndexBuilder, backend: Backend, from: [number, number]): [number, number] | null {
   let left = sliceSize;
   let next: [number, number] | null = null;
   backend.scan(from[0], from[1], (main, sub, tombstone, value) => {
@@ -66,7 +83,7 @@ function loadSlice(state: IndexedStore, backend: Backend, from: [number, number]
       next = [main, sub];
       return false;
     }
-    restore(state, main, sub, tombstone, readKeyValue(new WireReader(value), value.length));
+    builder.add(main, sub, tombstone, value);
     return true;
   });
   return next;

@@ -98,10 +98,17 @@ async function* exportRevisions(
   }
 }
 
-/** @throws HaplanError `store/bad-snapshot` with the old content untouched. */
-export async function importStore(backend: Backend, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+/**
+ * Calls `onRevision` with each revision on its way into the backend, in order.
+ * @throws HaplanError `store/bad-snapshot` with the old content untouched.
+ */
+export async function importStore(
+  backend: Backend,
+  chunks: AsyncIterable<Uint8Array>,
+  onRevision: BackendFiller["put"],
+): Promise<void> {
   await backend.replace(async (empty) => {
-    const reader = new FrameReader(empty);
+    const reader = new FrameReader(empty, onRevision);
     for await (const chunk of chunks) {
       reader.push(chunk);
       await empty.drain();
@@ -116,9 +123,11 @@ class FrameReader {
   private ended = false;
   private crc = 0;
   private readonly empty: BackendFiller;
+  private readonly onRevision: BackendFiller["put"];
 
-  constructor(empty: BackendFiller) {
+  constructor(empty: BackendFiller, onRevision: BackendFiller["put"]) {
     this.empty = empty;
+    this.onRevision = onRevision;
   }
 
   push(chunk: Uint8Array): void {
@@ -162,7 +171,9 @@ class FrameReader {
       case frameKind.put:
       case frameKind.tombstone: {
         const value = payload.subarray(revisionKeyLength);
-        this.empty.put(mainOf(payload), subOf(payload), kind === frameKind.tombstone, value.slice());
+        const tombstone = kind === frameKind.tombstone;
+        this.onRevision(mainOf(payload), subOf(payload), tombstone, value);
+        this.empty.put(mainOf(payload), subOf(payload), tombstone, value.slice());
         break;
       }
       case frameKind.end:

@@ -265,6 +265,28 @@ describe("the store", () => {
     expect(keysBy(SortTarget.value)).toEqual(["p/1", "p/2", "p/3"]);
   });
 
+  it("reaches a snapshot's index only when its keys can be read", async () => {
+    const from = await openStore({ backend: new MemoryBackend() });
+    const txn = from.beginWrite();
+    txn.put(bytes("key"), bytes("v"), 0n);
+    txn.end();
+    from.setConsistentIndex(7, 1);
+    const backend = new MemoryBackend();
+    const store = await openStore({ backend });
+    let isOver = false;
+    let turns = 0;
+    const done = store.importSnapshot(from.exportSnapshot()).then(() => {
+      isOver = true;
+    });
+    for (; !isOver; turns++) {
+      expect(store.get(bytes("key")) !== undefined).toBe(store.consistentIndex === 7);
+      await Promise.resolve();
+    }
+    await done;
+    expect(turns).toBeGreaterThan(3);
+    expect(store.consistentIndex).toBe(7);
+  });
+
   it("refuses a damaged snapshot and keeps what it had", async () => {
     const folder = temporaryFolder();
     const store = await openStore({ backend: openLmdbBackend({ folder }) });
