@@ -4,7 +4,7 @@ import { LogRetention } from "./log-retention.ts";
 
 const limits = { snapshotCount: 100, catchupEntries: 50, bytesMax: 1000 };
 
-function createWorld(flushedIndex: number) {
+function createWorld(flushedIndex: number, firstIndex = 1) {
   const calls: string[] = [];
   const store = {
     flushedIndex,
@@ -25,7 +25,11 @@ function createWorld(flushedIndex: number) {
         append: async ({ snapshot }) => void calls.push(`marker ${snapshot?.index}`),
         releaseBefore: async (index) => void calls.push(`release ${index}`),
       },
-      raft: { snapshotMetadata: metadata, compact: (index) => void calls.push(`compact ${index}`) },
+      raft: {
+        snapshotMetadata: metadata,
+        compact: (index) => void calls.push(`compact ${index}`),
+        status: () => ({ firstIndex }),
+      },
     },
     limits,
     0,
@@ -62,4 +66,10 @@ test("LogRetention counts anew behind an installed snapshot", async () => {
   retention.restartedAt(500);
   await retention.applied(600, 10);
   expect(calls).toEqual([]);
+});
+
+test("LogRetention lets a snapshot be that took the place of the log while the store was flushed", async () => {
+  const { retention, calls } = createWorld(20, 900);
+  await retention.applied(400, 10);
+  expect(calls).toEqual(["flush"]);
 });

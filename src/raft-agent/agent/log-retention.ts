@@ -19,7 +19,11 @@ export type RetentionLimits = {
 export type RetentionPorts = {
   readonly store: { readonly flushedIndex: LogIndex; flush(): Promise<void> };
   readonly wal: { append(batch: WalBatch): Promise<void>; releaseBefore(index: LogIndex): Promise<void> };
-  readonly raft: { snapshotMetadata(index: LogIndex): SnapshotMetadata; compact(index: LogIndex): void };
+  readonly raft: {
+    snapshotMetadata(index: LogIndex): SnapshotMetadata;
+    compact(index: LogIndex): void;
+    status(): { readonly firstIndex: LogIndex };
+  };
 };
 
 export class LogRetention {
@@ -61,10 +65,11 @@ export class LogRetention {
     const { store, wal, raft } = this.#ports;
     if (store.flushedIndex < wanted) await store.flush();
     const index = Math.min(wanted, store.flushedIndex);
-    if (index <= this.#baseIndex) return;
+    // During the flush a snapshot from the leader may have taken the place of the log.
+    if (index <= this.#baseIndex || index < raft.status().firstIndex) return;
     await wal.append({ entries: [], hardState: null, snapshot: raft.snapshotMetadata(index) });
     raft.compact(index);
-    this.#baseIndex = index;
+    this.#baseIndex = Math.max(this.#baseIndex, index);
     this.#bytesSinceCompaction = 0;
     await wal.releaseBefore(index + 1);
   }
