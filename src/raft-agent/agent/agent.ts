@@ -132,7 +132,8 @@ class RunningAgent implements Agent {
     });
     if (opened.restored.snapshot.index > Math.max(1, store.consistentIndex)) {
       await snapshots.install(opened.restored.snapshot.index);
-      services.snapshotInstalled();
+      // Nobody is connected yet: only the data has to be read again.
+      services.machine.load();
     }
     late.agent = new RunningAgent(options, { opened, link, services, metrics, grpc, front, snapshots });
     return late.agent;

@@ -226,6 +226,19 @@ describe("watch service", () => {
     expect(late.call.status?.text).toBe(EtcdErrors.noLeader.text);
   });
 
+  it("tells what a snapshot from the leader brought while the member was behind", async () => {
+    const [behind, ahead] = [await createWorld(), await createWorld()];
+    const watching = openWatch(behind);
+    create(watching, "a");
+    transcript(watching);
+    await put(ahead, "a", "1");
+    await behind.services.machine.store.importSnapshot(ahead.services.machine.store.exportSnapshot());
+    behind.services.snapshotInstalled();
+    await turn();
+    await turn();
+    expect(transcript(watching)).toEqual(["#0@2 a=1"]);
+  });
+
   it("forgets the watchers of a closed stream", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
