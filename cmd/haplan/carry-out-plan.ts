@@ -9,8 +9,9 @@ import { checkStaleness } from "../../src/plan/staleness.ts";
 import { createJournalFile } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
+import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
-import { journalFile } from "./cluster-files.ts";
+import { journalFile, snapshotFolder } from "./cluster-files.ts";
 import { plannerInput } from "./make-plan.ts";
 import { type Session, sessionStore } from "./session.ts";
 import { applyEventLine, renderUiLine } from "./views/apply-json.ts";
@@ -49,6 +50,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     connect: context.rooms.connect,
     stateStore: sessionStore(context, session, lock),
     journal: createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite }),
+    snapshots: createSnapshotFolder(snapshotFolder(session.folder)),
     clock: context.clock,
     newLineage,
   };

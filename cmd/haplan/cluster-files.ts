@@ -8,3 +8,7 @@ export function journalFile(folder: string): string {
 export function authorityFolder(folder: string): string {
   return join(folder, "pki");
 }
+
+export function snapshotFolder(folder: string): string {
+  return join(folder, "snapshots");
+}

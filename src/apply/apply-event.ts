@@ -59,6 +59,8 @@ export type ApplyEvent =
       readonly votersOutgoing: readonly string[];
       readonly learners: readonly string[];
     }
+  /** The step goes on, and not quite as one would wish. */
+  | { readonly kind: "stepWarning"; readonly step: Step; readonly message: string }
   | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability }
   /** Last event of an apply that went through to its end. */
   | { readonly kind: "applied"; readonly summary: ApplySummary };

@@ -176,6 +176,7 @@ class Walk {
       detail: (text) => {
         detail = text;
       },
+      warn: (message) => emit({ kind: "stepWarning", step, message }),
     };
     emit({ kind: "stepStarted", step });
     void this.tellProgress(step, started, progress.signal, () => detail);
@@ -186,7 +187,7 @@ class Walk {
       await journal.append({ planId: this.plan.id, stepId: step.id, phase: "done", result });
       await this.keeper.apply(stateEdits(this.plan, step, result));
       this.done.add(step.id);
-      const id = result["memberId"] ?? result["pid"] ?? result["fingerprint"] ?? null;
+      const id = result["memberId"] ?? result["pid"] ?? result["fingerprint"] ?? result["sha256"] ?? null;
       const adopted = this.begun.has(step.id);
       const elapsedMs = clock.monotonicMs() - started;
       emit({ kind: "stepCompleted", step, elapsedMs, adopted, id: id === null ? null : String(id) });

@@ -62,6 +62,7 @@ export class FakeWorld {
   failing: (act: string) => string | null = () => null;
   /** Called before each act, for tests that want to do something in the middle. */
   beforeAct: (act: string) => void = () => undefined;
+  readonly snapshots: string[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
 
   constructor(facts: FakeFacts = emptyFacts()) {
@@ -85,6 +86,17 @@ export class FakeWorld {
             this.facts.journal.push({ ...record, sequence: this.facts.journal.length + 1, at: "2026-01-01T00:00:00Z" });
           }),
         clear: async () => this.act("clearJournal", () => void (this.facts.journal = [])),
+      },
+      snapshots: {
+        keep: async (name, pieces) => {
+          const found: Uint8Array[] = [];
+          for await (const piece of pieces) found.push(piece);
+          return this.act(`snapshot ${name}`, () => {
+            const text = Buffer.concat(found).toString();
+            this.snapshots.push(text);
+            return { path: `${name}.db`, sha256: `sha-of-${text}`, sizeBytes: text.length };
+          });
+        },
       },
       clock: this.clock,
       newLineage: () => "lineage-1",
@@ -248,6 +260,10 @@ export class FakeWorld {
           if (!this.isUp(id)) throw new HaplanError("control-plane/down", `${id} is down`);
           facts.leader = id;
         }),
+      snapshot: async function* () {
+        needQuorum();
+        yield Buffer.from(`snapshot of ${facts.members.length} members`);
+      },
       put: async () => needQuorum(),
       close: () => undefined,
     };

@@ -42,7 +42,8 @@ async function observeMembership(
     .filter((url): url is string => typeof url === "string");
   // Before anything of ours was put anywhere, whoever listens there is a stranger and no member.
   const hasAgents = machines.some((machine) => machine.units.some((unit) => unit.name === agentUnitName));
-  if (known.length === 0 && !hasAgents) return null;
+  const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
+  if (known.length === 0 && !hasAgents && !adopting) return null;
   const { tls } = spec.controlPlane;
   if (tls.enabled && !certificates.some((certificate) => certificate.name === adminCertificateName)) return null;
   const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);

@@ -56,6 +56,11 @@ export type ControlPlane = {
   removeMember(memberId: string): Promise<void>;
   /** Returns once `memberId` leads. */
   moveLeader(memberId: string): Promise<void>;
+  /**
+   * The data of a member that is up to date, piece by piece, as etcd's Maintenance.Snapshot gives it.
+   * @throws HaplanError `control-plane/no-snapshot` when the members cannot do that.
+   */
+  snapshot(): AsyncIterable<Uint8Array>;
   /** One write through any member, for the write probe. Rejects when it is not acknowledged within `timeoutMs`. */
   put(key: string, value: string, timeoutMs: number): Promise<void>;
   close(): void;
@@ -84,12 +89,24 @@ export type Journal = {
   clear(): Promise<void>;
 };
 
+export type KeptSnapshot = { readonly path: string; readonly sha256: string; readonly sizeBytes: number };
+
+/** Snapshots of the data, kept beside the state. */
+export type SnapshotFolder = {
+  /**
+   * Writes them durably under a name of its own, readable to the owner only, once the checksum at their end is right.
+   * @throws HaplanError `state/damaged-snapshot`; nothing is kept then.
+   */
+  keep(name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot>;
+};
+
 export type ApplyPorts = {
   readonly provider: Provider;
   readonly authority: Authority;
   readonly connect: ConnectControlPlane;
   readonly stateStore: StateStore;
   readonly journal: Journal;
+  readonly snapshots: SnapshotFolder;
   readonly clock: Clock;
   /** A fresh random lineage, asked for once in a cluster's life. */
   readonly newLineage: () => string;

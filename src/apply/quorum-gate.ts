@@ -16,7 +16,9 @@ function isGated(action: StepAction): boolean {
 
 /** @throws HaplanError `apply/quorum-gate` when the step must not be taken now. */
 export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
-  if (context.plan.mode === "destroy" || !isGated(step.action)) return;
+  const adopted = context.plan.spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
+  // What was adopted outlives a destroy, and so must its quorum.
+  if ((context.plan.mode === "destroy" && !adopted) || !isGated(step.action)) return;
   const membership = await liveMembership(context);
   const before = liveModel(context, membership);
   const { during, after } = simulateStep(before, resolved(context, step.action));

@@ -3,12 +3,14 @@ import { assertNever } from "../base/assert.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { StepFacts } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
-import { restartAgent, startAgent, stopAgent } from "./steps/agent-steps.ts";
+import { restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
 import { createAuthority, issueCertificate, removeAuthority, removeCertificate } from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
+import { checkMembers } from "./steps/check-members.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember } from "./steps/membership-steps.ts";
+import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
 
 /** Does what `action` says and returns what only doing it could tell. */
@@ -27,10 +29,15 @@ export async function runStep(context: StepContext, action: StepAction): Promise
     case "destroyMachine":
       return destroyMachine(context, action);
     case "startAgent":
+      return startMember(context, action);
     case "updateAgent":
       return startAgent(context, action);
     case "restartAgent":
       return restartAgent(context, action);
+    case "checkMembers":
+      return checkMembers(context, action);
+    case "takeSnapshot":
+      return takeSnapshot(context, action);
     case "stopAgent":
       return stopAgent(context, action);
     case "awaitQuorum":

@@ -64,6 +64,9 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
         const after = plan.changes.find((change) => change.address === address)?.after ?? null;
         return after === null ? { kind: "remove", address } : upsert(address, after);
       });
+    case "checkMembers":
+      return addresses.map((address) => upsert(address, factsOf(facts, address)));
+    case "takeSnapshot":
     case "moveLeader":
       return [];
     default:

@@ -18,6 +18,8 @@ export type StepContext = {
   readonly signal: AbortSignal;
   /** Says what the step waits for. */
   readonly detail: (text: string | null) => void;
+  /** Tells what went otherwise than one would wish, without being an error. */
+  readonly warn: (text: string) => void;
 };
 
 /** A connection to the members, opened when first needed and opened anew when there are others to talk to. */

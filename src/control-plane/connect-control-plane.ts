@@ -2,14 +2,17 @@
 import type { ConnectControlPlane, ControlPlane } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { GrpcError } from "../etcd-client/grpc-error.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { changeVoters } from "./change-voters.ts";
 import { addLearnerMember, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";
-import { membershipFrom } from "./observe-membership.ts";
+import { isLeader, membershipFrom } from "./observe-membership.ts";
 import { openMemberChannel } from "./open-member-channel.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
+const snapshotTimeoutMs = 600_000;
 
 /** Connects to each member when it is first asked something. */
 export const connectControlPlane: ConnectControlPlane = ({ endpoints, tls }) =>
@@ -23,6 +26,7 @@ function controlPlaneOver(pool: MemberPool): ControlPlane {
     changeVoters: ({ from, to }) => changeVoters(pool, from, to),
     removeMember: (memberId) => removeFromCluster(pool, memberId),
     moveLeader: (memberId) => moveLeader(pool, memberId),
+    snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs) =>
       pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs),
     close: () => pool.close(),
@@ -64,6 +68,19 @@ async function removeFromCluster(pool: MemberPool, memberId: string): Promise<vo
     const membership = membershipFrom(await pool.probeAll());
     const gone = membership?.members.every((member) => member.id !== memberId);
     if (gone !== true) throw failed(`remove member ${memberId}`, error);
+  }
+}
+
+/** From a follower where there is one: reading the whole database is work, and the leader has enough of it. */
+async function* snapshotOf(pool: MemberPool): AsyncGenerator<Uint8Array> {
+  const answers = (await pool.probeAll()).filter((answer) => answer.linearizableRead);
+  const member = answers.find((answer) => !isLeader(answer)) ?? answers[0];
+  if (member === undefined) throw new HaplanError("control-plane/no-endpoint", "No member answers for a snapshot");
+  try {
+    yield* pool.channel(member.endpoint).snapshot(snapshotTimeoutMs);
+  } catch (error) {
+    if (!(error instanceof GrpcError) || error.code !== StatusCode.unimplemented) throw error;
+    throw new HaplanError("control-plane/no-snapshot", `The members give no snapshots: ${errorText(error)}`);
   }
 }
 

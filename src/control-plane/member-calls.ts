@@ -34,6 +34,8 @@ import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../raft-a
 /** One endpoint: bytes in, bytes out. Rejects with `GrpcError`. */
 export type MemberChannel = {
   unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  /** The database file piece by piece, with the SHA-256 of the rest in its last 32 bytes. */
+  snapshot(timeoutMs: number): AsyncIterable<Uint8Array>;
   close(): void;
 };
 
@@ -57,6 +59,8 @@ export type MemberStatus = {
   readonly raftAppliedIndex: number;
   readonly raftTerm: number;
   readonly dbSizeBytes: number;
+  /** Alarms and errors, such as `memberID:1 alarm:NOSPACE `. */
+  readonly errors: readonly string[];
 };
 /** What only haplan's own agents tell. */
 export type AgentConfiguration = {
@@ -87,6 +91,7 @@ export async function memberStatus(channel: MemberChannel, timeoutMs: number): P
     raftAppliedIndex: Number(status.raftAppliedIndex),
     raftTerm: Number(status.raftTerm),
     dbSizeBytes: Number(status.dbSize),
+    errors: status.errors,
   };
 }
 

@@ -17,6 +17,10 @@ export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMember
     members: witness.listing.members.map((member) => observed(member, answerOf.get(member.id), leader)),
     votersOutgoing: witness.configuration?.votersOutgoing ?? [],
     hasLeader: leader !== null,
+    engine: witness.configuration === null ? "etcd" : "agent",
+    strangers: answers
+      .filter(({ listing }) => listing.clusterId !== "" && listing.clusterId !== witness.listing.clusterId)
+      .map(({ endpoint, listing }) => ({ endpoint, clusterId: listing.clusterId })),
   };
 }
 
@@ -50,5 +54,11 @@ function observed(member: ListedMember, answer: MemberAnswer | undefined, leader
     raftIndex: answer?.status.raftIndex ?? null,
     raftTerm: answer?.status.raftTerm ?? null,
     dbSizeBytes: answer?.status.dbSizeBytes ?? null,
+    ...(answer === undefined ? {} : { answeredAt: answer.endpoint, alarms: alarmsOf(answer) }),
   };
+}
+
+/** That it has no leader is told by other means. */
+function alarmsOf(answer: MemberAnswer): readonly string[] {
+  return answer.status.errors.map((error) => error.trim()).filter((error) => !error.includes("no leader"));
 }

@@ -1,5 +1,6 @@
 /** A channel to one endpoint over haplan's own gRPC client; it connects when the first call is made. */
 import type { TlsMaterial } from "../apply/ports.ts";
+import { snapshot } from "../etcd-client/etcd-cluster.ts";
 import { connect, type GrpcClient } from "../etcd-client/grpc-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
@@ -38,6 +39,7 @@ export function openMemberChannel(endpoint: string, tls: TlsMaterial | null): Me
         throw error;
       }
     },
+    snapshot: (timeoutMs) => snapshot(client, { timeoutMs }),
     close: () => {
       for (const one of [client, ...retired]) void one.close();
     },

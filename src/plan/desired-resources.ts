@@ -1,7 +1,7 @@
 /** What the spec asks for, as resources: the wanted half of every comparison that the planner makes. */
 
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl, clusterEndpoint, hostPort, peerUrl } from "../units/addresses.ts";
+import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
@@ -77,9 +77,7 @@ function certificates(spec: ClusterSpec): readonly DesiredResource[] {
       { commonName: `${spec.name} haplan CA` },
       { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"] },
     ),
-    ...spec.controlPlane.masters.map((master) =>
-      issued(master.name, "member", memberNames(spec, master.name, master.address)),
-    ),
+    ...ownMasters(spec).map((master) => issued(master.name, "member", memberNames(spec, master.name, master.address))),
     issued(loadBalancerName, "client", [loadBalancerName]),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
     issued(adminCertificateName, "client", [adminCertificateName]),
@@ -95,7 +93,7 @@ function machines(spec: ClusterSpec): readonly DesiredResource[] {
   const machine = (name: string, address: string, zone: string | null, role: string): DesiredResource =>
     resource("haplan_machine", name, { address, zone, role }, { unknown: ["generation"], replacedBy: ["address"] });
   return [
-    ...spec.controlPlane.masters.map((master) => machine(master.name, master.address, master.zone, "master")),
+    ...ownMasters(spec).map((master) => machine(master.name, master.address, master.zone, "master")),
     machine(loadBalancerName, spec.loadBalancer.address, null, "loadBalancer"),
     ...spec.workers.map((worker) => machine(worker.name, worker.address, worker.zone, "worker")),
   ];
@@ -103,6 +101,7 @@ function machines(spec: ClusterSpec): readonly DesiredResource[] {
 
 function masterResources(spec: ClusterSpec, name: string): readonly DesiredResource[] {
   const master = spec.controlPlane.masters.find((candidate) => candidate.name === name)!;
+  if (master.adoptedAt !== undefined) return [adoptedMember(spec, master)];
   const urls = { clientUrl: clientUrl(spec, master), peerUrl: peerUrl(spec, master) };
   const agent = resourceAddress("haplan_agent", name);
   const certificate = resourceAddress("haplan_certificate", name);
@@ -123,6 +122,17 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
       { unknown: ["memberId"], replacedBy: ["peerUrl"], dependsOn: [agent] },
     ),
   ];
+}
+
+/** Masters that haplan makes, with a machine and an agent of their own. */
+export function ownMasters(spec: ClusterSpec): readonly MasterSpec[] {
+  return spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
+}
+
+/** Of an adopted master haplan manages the membership and nothing else. */
+function adoptedMember(spec: ClusterSpec, master: MasterSpec): DesiredResource {
+  const attributes = { clientUrl: clientUrl(spec, master), role: "voter", adopted: true };
+  return resource("haplan_raft_member", master.name, attributes, { unknown: ["memberId", "peerUrl"] });
 }
 
 function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
@@ -148,7 +158,7 @@ function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
       resource(
         "haplan_lb_backend",
         master.name,
-        { target: hostPort(master.address, spec.controlPlane.clientPort) },
+        { target: clientHostPort(spec, master) },
         { dependsOn: [loadBalancerAddress, resourceAddress("haplan_raft_member", master.name)] },
       ),
     ),

@@ -46,6 +46,10 @@ export type ObservedMember = {
   readonly raftIndex: number | null;
   readonly raftTerm: number | null;
   readonly dbSizeBytes: number | null;
+  /** The endpoint that was asked and where it answered; absent when it was not. */
+  readonly answeredAt?: string;
+  /** Alarms and errors that it tells of itself, such as `alarm:NOSPACE`. */
+  readonly alarms?: readonly string[];
 };
 
 export type ObservedMembership = {
@@ -54,6 +58,10 @@ export type ObservedMembership = {
   /** Ids of all voters of the outgoing half while a joint change is under way; empty otherwise. */
   readonly votersOutgoing: readonly string[];
   readonly hasLeader: boolean;
+  /** What the members run, as they answer; absent when that is not known. */
+  readonly engine?: "agent" | "etcd";
+  /** Endpoints that answered for another cluster, with its id. */
+  readonly strangers?: readonly { readonly endpoint: string; readonly clusterId: string }[];
 };
 
 export type ObservedCluster = {

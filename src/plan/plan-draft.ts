@@ -31,15 +31,18 @@ export class PlanDraft {
   readonly warnings: Diagnostic[] = [];
   /** Facts that are known although the spec does not say them: ids of members that were found. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
+  /** What was found running and is taken over, with its id there. */
+  readonly imports: Map<ResourceAddress, string> = new Map();
   private readonly ids = new Set<string>();
   private lastOfChain: string | null = null;
+  private gate: string | null = null;
 
   /** Adds a step and returns its id. Names in `after` that no step has are ignored: their work is done already. */
   add(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
     const wanted = stepId(action);
     let id = wanted;
     for (let copy = 2; this.ids.has(id); copy += 1) id = `${wanted}~${copy}`;
-    const known = after.filter((name): name is string => name !== null && this.ids.has(name));
+    const known = [this.gate, ...after].filter((name): name is string => name !== null && this.ids.has(name));
     this.ids.add(id);
     this.steps.push({ id, title: stepTitle(action), action, addresses, after: [...new Set(known)] });
     return id;
@@ -49,6 +52,11 @@ export class PlanDraft {
   chain(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
     this.lastOfChain = this.add(action, addresses, [this.lastOfChain, ...after]);
     return this.lastOfChain;
+  }
+
+  /** From here on every step waits for the one that was last in the membership chain. */
+  holdBehindChain(): void {
+    this.gate = this.lastOfChain;
   }
 
   /** Id of the membership chain's last step so far. */

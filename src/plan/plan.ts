@@ -21,6 +21,8 @@ export type ResourceChange = {
   readonly sensitive: readonly string[];
   /** Names of attributes whose change makes it impossible to change in place. */
   readonly forcesReplacement: readonly string[];
+  /** Id in the world of an object that runs already and is taken over; absent for all others. */
+  readonly importing?: { readonly id: string };
 };
 
 /** The state of the quorum at one moment; in a joint configuration the smaller tolerance of its two halves. */

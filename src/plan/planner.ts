@@ -14,6 +14,7 @@ import { guardQuorum } from "./quorum-guard.ts";
 import { modelOf } from "./quorum-model.ts";
 import { resourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
+import { hasAdopted, planAdoption } from "./rules/adoption.ts";
 import { planCertificates } from "./rules/authority.ts";
 import { planDestroy } from "./rules/destroy.ts";
 import { planFirstStart } from "./rules/first-start.ts";
@@ -21,7 +22,7 @@ import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
-import { checkPlannable, checkPreconditions } from "./rules/preconditions.ts";
+import { checkPreconditions } from "./rules/preconditions.ts";
 import { planRollingUpdates } from "./rules/rolling-update.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
@@ -52,8 +53,12 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   else planApply(input, desired, world, draft);
 
   const steps = orderSteps(draft.steps);
-  checkPlannable(input, steps, draft);
-  const guard = guardQuorum(modelOf(world), steps, input.mode === "destroy");
+  const adopting = hasAdopted(input.spec);
+  const guard = guardQuorum(modelOf(world), steps, {
+    // What was adopted lives on, and so must its quorum.
+    destroying: input.mode === "destroy" && !adopting,
+    allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
+  });
   if (guard.refusal !== null) draft.refusals.push(guard.refusal);
   return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
 }
@@ -85,10 +90,12 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
   } else {
     for (const member of world.members) {
       if (member.id === "" || !member.voter) continue;
-      draft.facts.set(resourceAddress("haplan_raft_member", member.name), { memberId: member.id });
+      const known = member.adopted ? { memberId: member.id, peerUrl: member.peerUrl } : { memberId: member.id };
+      draft.facts.set(resourceAddress("haplan_raft_member", member.name), known);
     }
     const outlook = mastersOutlook(input, desired, world);
     noteDrift(outlook, world, draft);
+    planAdoption(input, world, outlook, draft);
     const membership = planMembership(input, desired, world, outlook, certificates, draft);
     drainedTo = membership.drainedTo;
     planRollingUpdates(input, desired, world, outlook, certificates, membership, draft);

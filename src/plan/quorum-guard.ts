@@ -14,14 +14,25 @@ export type GuardResult = {
   readonly refusal: Diagnostic | null;
 };
 
-/** `destroying` turns refusals off: losing the quorum is then what was asked for. */
-export function guardQuorum(start: QuorumModel, steps: readonly Step[], destroying: boolean): GuardResult {
+export type GuardOptions = {
+  /** Turns refusals off: losing the quorum is then what was asked for. */
+  readonly destroying: boolean;
+  /** A real etcd may pass an even number of voters. */
+  readonly allowEvenSteps: boolean;
+};
+
+export function guardQuorum(
+  start: QuorumModel,
+  steps: readonly Step[],
+  { destroying, allowEvenSteps }: GuardOptions,
+): GuardResult {
   const timeline: QuorumRow[] = [quorumRow(start, null, "now")];
   let model = start;
   for (const [position, step] of steps.entries()) {
     const { during, after } = simulateStep(model, step.action);
     if (!destroying) {
-      const refusal = judge(model, during, after, step, position);
+      const even = allowEvenSteps ? null : judgeEvenStep(model, after, step, position);
+      const refusal = even ?? judge(model, during, after, step, position);
       if (refusal !== null) return { timeline, refusal };
     }
     if (touchesQuorum(step.action)) {
@@ -62,6 +73,25 @@ export function needsQuorum(action: StepAction): boolean {
   );
 }
 
+/**
+ * A real etcd moves one vote at a time. An even moment on the way is let through unasked only where it is worse than the
+ * present in no respect: when a voter that is down anyway goes.
+ */
+function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, position: number): Diagnostic | null {
+  const { action } = step;
+  const direct = action.kind === "removeMember" || (action.kind === "changeVoters" && action.manner === "direct");
+  const [from, to] = [before.voters.length, after.voters.length];
+  if (!direct || from === to || to % 2 === 1 || to === 0) return null;
+  const gone = before.voters.filter((key) => !after.voters.includes(key));
+  const wasDown = gone.length > 0 && before.members.every((member) => !gone.includes(member.key) || !member.up);
+  if (wasDown) return null;
+  return refusal(
+    "plan/even-step",
+    `Step ${position + 1} (${step.title}) would pass ${to} voters, an even number`,
+    `A real etcd changes one voter at a time. ${to} voters survive the loss of ${to - majority(to)}, and a network that is cut ${to / 2}|${to / 2} stops both halves for as long as it lasts. To let it pass, write "policy: { allowEvenSteps: true }"; haplan's own engine (agent) changes all votes in one joint step.`,
+  );
+}
+
 function judge(
   before: QuorumModel,
   during: QuorumModel,
@@ -71,7 +101,7 @@ function judge(
 ): Diagnostic | null {
   const number = position + 1;
   const { action } = step;
-  if (action.kind === "changeVoters") {
+  if (action.kind === "changeVoters" && action.manner === "joint") {
     assert(action.to.length > 0, "a change of voters leaves some");
     if (action.to.length % 2 === 0) {
       return refusal(

@@ -77,13 +77,18 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
       return still(withMember(model, { key: `new:${action.member}`, name: action.member, up: false }, false));
     case "changeVoters": {
       const to = action.to.map(memberKey);
+      if (action.manner === "direct") return still({ ...model, voters: to });
       return {
         during: { ...model, voters: to, votersOutgoing: action.from.map(memberKey) },
         after: { ...model, voters: to, votersOutgoing: [] },
       };
     }
     case "removeMember":
-      return still({ ...model, members: model.members.filter((member) => member.key !== action.memberId) });
+      return still({
+        ...model,
+        members: model.members.filter((member) => member.key !== action.memberId),
+        voters: model.voters.filter((key) => key !== action.memberId),
+      });
     default:
       return still(model);
   }

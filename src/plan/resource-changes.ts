@@ -50,6 +50,7 @@ function change(
         : resource.unknown.filter((name) => after[name as keyof typeof after] === undefined),
     sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
     forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
+    ...(draft.imports.has(resource.address) ? { importing: { id: draft.imports.get(resource.address)! } } : {}),
   };
 }
 

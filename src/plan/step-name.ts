@@ -11,7 +11,10 @@ export function stepId(action: StepAction): string {
     case "removeAuthority":
     case "recordState":
     case "stopLoadBalancer":
+    case "takeSnapshot":
       return action.kind;
+    case "checkMembers":
+      return `${action.kind}:${action.members.map((member) => member.name).join(",")}`;
     case "issueCertificate":
     case "removeCertificate":
       return `${action.kind}:${action.name}`;
@@ -76,11 +79,16 @@ export function stepTitle(action: StepAction): string {
       return `stop agent ${action.member}`;
     case "awaitQuorum":
       return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
+    case "checkMembers":
+      return `check that ${action.members.map((member) => member.name).join(", ")} are healthy and stable`;
+    case "takeSnapshot":
+      return action.required ? "take a snapshot" : "take a snapshot, if the members give one";
     case "addLearner":
       return `add ${action.member} as learner`;
     case "awaitCatchUp":
       return `wait for ${action.member} to catch up (lag <= ${action.maxLagEntries})`;
     case "changeVoters":
+      if (action.manner === "direct") return `promote${votersTitle(action.from, action.to).replace(/^\+| \+/g, " ")}`;
       return `change voters: ${votersTitle(action.from, action.to)}`;
     case "removeMember":
       return `remove member ${action.member}`;

@@ -40,6 +40,22 @@ export type StepAction =
   | { readonly kind: "stopAgent"; readonly member: string }
   /** Wait until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
+  /**
+   * Look, over several samples, whether these members are healthy and stable, of one cluster, without alarms and the
+   * only voters; nothing that comes after is done otherwise. What is found goes into the state.
+   */
+  | {
+      readonly kind: "checkMembers";
+      readonly clusterId: string;
+      readonly members: readonly {
+        readonly name: string;
+        readonly memberId: string;
+        readonly clientUrl: string;
+        readonly peerUrl: string;
+      }[];
+    }
+  /** Keep a snapshot of the data beside the state; when `required`, going on without one is an error. */
+  | { readonly kind: "takeSnapshot"; readonly required: boolean }
   | { readonly kind: "addLearner"; readonly member: string; readonly peerUrl: string }
   /** `memberId` is null for a learner that this plan adds. */
   | {
@@ -49,8 +65,14 @@ export type StepAction =
       readonly maxLagEntries: number;
     }
   /** One joint change from one set of voters to another, odd one. Sorted by name. */
-  | { readonly kind: "changeVoters"; readonly from: readonly MemberRef[]; readonly to: readonly MemberRef[] }
-  /** Forget a member that does not vote. */
+  | {
+      readonly kind: "changeVoters";
+      /** `direct`: a real etcd, which promotes one learner and knows no joint configuration. */
+      readonly manner: "joint" | "direct";
+      readonly from: readonly MemberRef[];
+      readonly to: readonly MemberRef[];
+    }
+  /** Forget a member. With a real etcd also one that votes: its vote goes with it. */
   | { readonly kind: "removeMember"; readonly member: string; readonly memberId: string }
   | { readonly kind: "moveLeader"; readonly from: MemberRef; readonly to: MemberRef }
   | { readonly kind: "startLoadBalancer"; readonly backends: readonly string[] }

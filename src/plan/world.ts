@@ -3,9 +3,9 @@
  * use. The world is the truth; the state only lends it identity (generations, ids) where nobody answers.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { peerUrl } from "../units/addresses.ts";
+import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import type { ObservedCluster, ObservedMachine, ObservedUnit } from "./observed-cluster.ts";
+import type { ObservedCluster, ObservedMachine, ObservedMember, ObservedUnit } from "./observed-cluster.ts";
 import type { ResourceAddress } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
@@ -19,6 +19,8 @@ export type MemberFact = {
   readonly answers: boolean;
   readonly leader: boolean;
   readonly started: boolean;
+  /** Runs where haplan has not put it, and is left there. */
+  readonly adopted: boolean;
 };
 
 /**
@@ -54,9 +56,11 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
   const lineage = state?.lineage ?? lineagesFound(observed)[0] ?? null;
   const ours = observed.machines.filter((machine) => machine.lineage === lineage);
   const resources = new Map((state?.resources ?? []).map((resource) => [resource.address, resource]));
-  const phase = clusterPhase(state, observed, ours);
+  // Members to be taken over are a cluster already, whether they answer or not.
+  const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
+  const phase = adopting ? "formed" : clusterPhase(state, observed, ours);
   const members =
-    observed.membership === null ? rememberedMembers(spec, state, phase) : observedMembers(spec, observed);
+    observed.membership === null ? rememberedMembers(spec, state, phase) : observedMembers(spec, state, observed);
   return {
     lineage,
     phase,
@@ -80,12 +84,17 @@ function clusterPhase(state: State | null, observed: ObservedCluster, ours: read
   return observed.membership !== null || hasMaster ? "forming" : "none";
 }
 
-function observedMembers(spec: ClusterSpec, observed: ObservedCluster): readonly MemberFact[] {
-  const nameOf = new Map(spec.controlPlane.masters.map((master) => [peerUrl(spec, master), master.name]));
+function observedMembers(spec: ClusterSpec, state: State | null, observed: ObservedCluster): readonly MemberFact[] {
+  const own = spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
+  const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
+  const adoptedName = adoptedNames(spec, state);
   return (observed.membership?.members ?? []).map((member) => ({
     id: member.id,
     // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
-    name: member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""),
+    name:
+      adoptedName(member) ??
+      (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? "")),
+    adopted: adoptedName(member) !== null,
     peerUrl: member.peerUrls[0] ?? "",
     voter: !member.learner,
     healthy: member.healthy,
@@ -95,9 +104,23 @@ function observedMembers(spec: ClusterSpec, observed: ObservedCluster): readonly
   }));
 }
 
+/** An adopted member has whatever name it was started with; to haplan it is the master at whose endpoint it answers. */
+function adoptedNames(spec: ClusterSpec, state: State | null): (member: ObservedMember) => string | null {
+  const adopted = spec.controlPlane.masters.flatMap((master) => {
+    if (master.adoptedAt === undefined) return [];
+    const known = state?.resources.find((resource) => resource.address === `haplan_raft_member.${master.name}`);
+    return [{ name: master.name, url: clientUrl(spec, master), id: known?.attributes["memberId"] }];
+  });
+  return (member) => {
+    const urls = [...member.clientUrls, ...(member.answeredAt === undefined ? [] : [member.answeredAt])];
+    const found = adopted.find(({ url, id }) => id === member.id || urls.includes(url));
+    return found?.name ?? null;
+  };
+}
+
 function rememberedMembers(spec: ClusterSpec, state: State | null, phase: ClusterPhase): readonly MemberFact[] {
   if (phase !== "formed") return [];
-  const silent = { healthy: false, answers: false, leader: false, started: true };
+  const silent = { healthy: false, answers: false, leader: false, started: true, adopted: false };
   if (state === null) {
     return spec.controlPlane.masters.map((master) => ({
       id: "",
@@ -115,17 +138,28 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
       peerUrl: String(resource.attributes["peerUrl"] ?? ""),
       voter: resource.attributes["role"] !== "learner",
       ...silent,
+      adopted: resource.attributes["adopted"] === true,
     }));
 }
 
 /**
  * What has become of a member: `healthy`; `waiting`: it answers and lacks a quorum or is behind; `silent`: its process
  * is there and says nothing; `stopped`: its process is gone, its data is there; `dataGone`, `machineGone`: it can only
- * be replaced; `unmanaged`: it answers and runs on no machine of ours.
+ * be replaced; `unmanaged`: it answers and runs on no machine of ours; `away`: it was adopted and does not answer, which
+ * only those can mend who run it.
  */
-export type MemberCondition = "healthy" | "waiting" | "silent" | "stopped" | "dataGone" | "machineGone" | "unmanaged";
+export type MemberCondition =
+  | "healthy"
+  | "waiting"
+  | "silent"
+  | "stopped"
+  | "dataGone"
+  | "machineGone"
+  | "unmanaged"
+  | "away";
 
 export function memberCondition(world: World, member: MemberFact): MemberCondition {
+  if (member.adopted) return member.healthy ? "healthy" : member.answers ? "waiting" : "away";
   const machine = world.machines.get(member.name);
   if (machine === undefined) return member.answers ? "unmanaged" : "machineGone";
   if (member.healthy) return "healthy";

@@ -17,10 +17,23 @@ function scheme(spec: ClusterSpec): "http" | "https" {
   return spec.controlPlane.tls.enabled ? "https" : "http";
 }
 
-export function clientUrl(spec: ClusterSpec, master: Pick<MasterSpec, "address">): string {
+export function clientUrl(spec: ClusterSpec, master: Pick<MasterSpec, "address" | "adoptedAt">): string {
+  if (master.adoptedAt !== undefined) return master.adoptedAt.replace(/\/$/, "");
   return `${scheme(spec)}://${hostPort(master.address, spec.controlPlane.clientPort)}`;
 }
 
+/** `host:port` of a master's clients, as a load balancer connects to it. */
+export function clientHostPort(spec: ClusterSpec, master: Pick<MasterSpec, "address" | "adoptedAt">): string {
+  return hostPort(master.address, clientPortOf(spec, master));
+}
+
+export function clientPortOf(spec: ClusterSpec, master: Pick<MasterSpec, "adoptedAt">): number {
+  if (master.adoptedAt === undefined) return spec.controlPlane.clientPort;
+  const url = new URL(master.adoptedAt);
+  return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+}
+
+/** Not that of an adopted master: only its members know it. */
 export function peerUrl(spec: ClusterSpec, master: Pick<MasterSpec, "address">): string {
   return `${scheme(spec)}://${hostPort(master.address, spec.controlPlane.peerPort)}`;
 }

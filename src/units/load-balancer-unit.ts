@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { bindAddress, hostPort } from "./addresses.ts";
+import { bindAddress, clientPortOf, hostPort } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { loadBalancerUnitName, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
 
@@ -65,7 +65,7 @@ function loadBalancerConfig(spec: ClusterSpec, backends: readonly string[]): Loa
     backends: [...backends].sort().map((name) => {
       const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
       assert(master !== undefined, `backend ${name} is a master of the spec`);
-      return { name, address: master.address, port: spec.controlPlane.clientPort };
+      return { name, address: master.address, port: clientPortOf(spec, master) };
     }),
     // etcd has had `/readyz` since 3.4.29 only; `/health` of every version answers 503 without a leader.
     healthCheck: {

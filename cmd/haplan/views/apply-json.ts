@@ -98,6 +98,8 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
         ...members,
       };
     }
+    case "stepWarning":
+      return { type: "step_warning", level: "warn", message: event.message, step: stepOf(event.step) };
     case "writeAvailability":
       return { type: "write_availability", message: writesSentence(event.availability), ...event.availability };
     case "applied": {

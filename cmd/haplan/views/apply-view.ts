@@ -70,6 +70,9 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
     case "membershipChange":
       say(progress, event.step, `voters are now ${membership(event)}`);
       break;
+    case "stepWarning":
+      say(progress, event.step, `${progress.terminal.paint.yellow("warning")}, ${event.message}`);
+      break;
     case "writeAvailability":
       progress.available = event.availability;
       break;

@@ -35,8 +35,9 @@ export function planCounts(plan: Plan): PlanCounts {
 export function renderPlan(plan: Plan, paint: Paint): string {
   const drift = renderDrift(plan, paint);
   if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint)].join("\n");
-  const changes = plan.changes.filter(({ action }) => action !== "noop");
+  const changes = plan.changes.filter(({ action, importing }) => action !== "noop" || importing !== undefined);
   const { add, change, destroy } = planCounts(plan);
+  const imports = plan.changes.filter(({ importing }) => importing !== undefined).length;
   return [
     ...drift,
     "haplan generated the following execution plan. Resource actions are indicated",
@@ -49,7 +50,7 @@ export function renderPlan(plan: Plan, paint: Paint): string {
     ...renderSteps(plan),
     ...renderTimeline(plan, paint),
     "",
-    `${paint.bold("Plan:")} ${add} to add, ${change} to change, ${destroy} to destroy.`,
+    `${paint.bold("Plan:")} ${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`,
   ].join("\n");
 }
 
@@ -73,7 +74,7 @@ function legend(changes: readonly ResourceChange[], paint: Paint): readonly stri
 }
 
 function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
-  if (change.action === "noop") return [];
+  if (change.action === "noop") return renderImport(change, paint);
   const { symbol, sentence } = wordings[change.action];
   const lead = " ".repeat(3 - symbol.length);
   return [
@@ -83,6 +84,15 @@ function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
     ...attributeLines(change, paint),
     "    }",
   ];
+}
+
+/** What is taken over as it is changes in nothing, and is shown all the same. */
+function renderImport(change: ResourceChange, paint: Paint): readonly string[] {
+  if (change.importing === undefined) return [];
+  const reason = change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)];
+  const head = [paint.bold(`  # ${change.address} will be imported`), ...reason];
+  const lead = `    resource "${change.type}" "${change.name}" {`;
+  return [...head, lead, ...attributeLines({ ...change, before: change.after }, paint), "    }"];
 }
 
 function renderDrift(plan: Plan, paint: Paint): readonly string[] {

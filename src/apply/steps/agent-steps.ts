@@ -1,4 +1,6 @@
 /** Agents: put on their machines and started, restarted, stopped. Whether they are well is what the waiting steps ask. */
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
@@ -6,6 +8,7 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepFacts } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
+import { removeLearner } from "./await-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "restartAgent" };
 
@@ -18,6 +21,29 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.member, unit);
   return { pid, definitionDigest: unitDigest(unit) };
+}
+
+/**
+ * A newcomer that does not even start is no member to keep: a learner that never comes would be in the way of every
+ * later one. It is removed again, and the voters are as they were.
+ */
+export async function startMember(
+  context: StepContext,
+  action: StepAction & { readonly kind: "startAgent" },
+): Promise<StepFacts> {
+  try {
+    return await startAgent(context, action);
+  } catch (error) {
+    const member = context.keeper.find(resourceAddress("haplan_raft_member", action.member))?.attributes;
+    const id = member?.["memberId"];
+    if (action.join.clusterState === "new" || member?.["role"] !== "learner" || typeof id !== "string") throw error;
+    await removeLearner(context, action.member, id);
+    throw new HaplanError(
+      "apply/learner-not-started",
+      `${action.member} did not start. Its learner was removed again; the voters are as they were.\n${errorText(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 /** Also for a process that is there and says nothing: only a stop makes room for a start. */

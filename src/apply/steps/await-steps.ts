@@ -16,7 +16,7 @@ export async function awaitQuorum(
   let last: ObservedMembership | null = null;
   const missing = await untilSteady(context, async () => {
     last = await (await context.connection.controlPlane()).observe();
-    const unhealthy = unhealthyOf(last, action.members);
+    const unhealthy = unhealthyOf(context, last, action.members);
     context.detail(unhealthy.length === 0 ? null : `waiting for ${unhealthy.join(", ")}`);
     return unhealthy;
   });
@@ -30,9 +30,20 @@ export async function awaitQuorum(
 }
 
 /** Of several members with one name the learner is the newcomer, and the voter is the one that counts. */
-function unhealthyOf(membership: ObservedMembership | null, names: readonly string[]): readonly string[] {
+function unhealthyOf(
+  context: StepContext,
+  membership: ObservedMembership | null,
+  names: readonly string[],
+): readonly string[] {
   if (membership === null || !membership.hasLeader) return names;
-  return names.filter((name) => !membership.members.some((member) => member.name === name && member.healthy));
+  return names.filter((name) => {
+    // An adopted member has another name where it runs.
+    const known = context.keeper.find(resourceAddress("haplan_raft_member", name))?.attributes;
+    const id = known?.["adopted"] === true ? known["memberId"] : undefined;
+    return !membership.members.some(
+      (member) => (id === undefined ? member.name === name : member.id === id) && member.healthy,
+    );
+  });
 }
 
 /** Asks until the answer is empty `healthSamples` times in a row; what was missing last when the time is over. */
@@ -89,7 +100,7 @@ export async function awaitCatchUp(
   );
 }
 
-async function removeLearner(context: StepContext, name: string, id: string): Promise<void> {
+export async function removeLearner(context: StepContext, name: string, id: string): Promise<void> {
   await (await context.connection.controlPlane()).removeMember(id);
   await context.ports.provider.stopUnit(name, agentUnitName, 0);
   await context.keeper.apply([{ kind: "remove", address: resourceAddress("haplan_raft_member", name) }]);

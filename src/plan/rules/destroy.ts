@@ -2,12 +2,16 @@
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
+import { majority } from "../quorum-model.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
+import { hasAdopted } from "./adoption.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
+import { refOf } from "./membership.ts";
 
-export function planDestroy({ observed }: PlannerInput, world: World, draft: PlanDraft): void {
+export function planDestroy(input: PlannerInput, world: World, draft: PlanDraft): void {
+  const { observed } = input;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
     [...world.resources.values()]
       .filter((resource) => types.includes(resource.type))
@@ -28,9 +32,10 @@ export function planDestroy({ observed }: PlannerInput, world: World, draft: Pla
     stops.set(name, draft.add({ kind: "stopLoadBalancer" }, served, workers));
   }
   const clients = [...stops.values()];
+  if (hasAdopted(input.spec)) leaveAdopted(input, world, clients, draft);
   for (const { name } of machines.filter((machine) => agentRuns(world, machine.name) || machine.hasData)) {
     const addresses = drop([resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name)]);
-    stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, clients));
+    stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, [...clients, draft.chainEnd]));
   }
   const destroyed = machines.map(({ name }) =>
     draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
@@ -44,4 +49,31 @@ export function planDestroy({ observed }: PlannerInput, world: World, draft: Pla
   }
   const gone = [...world.resources.keys()].filter((address) => !draft.verdicts.has(address));
   if (gone.length > 0) draft.add({ kind: "recordState" }, drop(gone), destroyed);
+}
+
+/** What haplan did not start it does not stop: its own members are led out of the cluster, which is then as it was. */
+function leaveAdopted({ spec }: PlannerInput, world: World, after: readonly string[], draft: PlanDraft): void {
+  const voters = world.members.filter((member) => member.voter);
+  const staying = voters.filter((member) => member.adopted);
+  const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
+  const leader = own.find((member) => member.leader);
+  const successor = staying.find((member) => member.healthy);
+  if (leader !== undefined && successor !== undefined) {
+    draft.chain({ kind: "moveLeader", from: refOf(leader), to: refOf(successor) }, [], after);
+  }
+  for (const member of own) {
+    const address = resourceAddress("haplan_raft_member", member.name);
+    draft.judge(address, "delete");
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, [address], after);
+  }
+  for (const master of spec.controlPlane.masters) {
+    if (master.adoptedAt === undefined) continue;
+    draft.judge(resourceAddress("haplan_raft_member", master.name), "noop", "adopted: left alone");
+  }
+  const names = staying.map((member) => member.name);
+  draft.warn(
+    "plan/adopted-left",
+    `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
+    `haplan did not start them. They go on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}.`,
+  );
 }

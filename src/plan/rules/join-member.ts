@@ -5,7 +5,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type Json, resourceAddress } from "../resource.ts";
 import type { JoinFacts, MemberRef } from "../step.ts";
-import { generationOf, type World } from "../world.ts";
+import { generationOf, type MemberFact, type World } from "../world.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { agentRuns, type JoiningMaster, type MastersOutlook } from "./masters.ts";
 
@@ -23,6 +23,8 @@ export function joinMember(
   master: JoiningMaster,
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
+  /** Members that are removed before this one starts. */
+  gone: readonly MemberFact[] = [],
 ): Join {
   const { name } = master;
   const machine = prepareMachine(desired, world, master, draft);
@@ -36,7 +38,7 @@ export function joinMember(
     const url = String(resource.attributes["peerUrl"]);
     added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
   }
-  const join = joinFacts(input, outlook, name);
+  const join = joinFacts(input, outlook, name, gone);
   // One that an interrupted apply has started is started again all the same: that changes nothing, and records it.
   const stuck = master.learner !== null && agentRuns(world, name) && !master.learner.answers;
   const kind = stuck ? "restartAgent" : "startAgent";
@@ -86,7 +88,7 @@ function prepareMachine(
 }
 
 /** The members it will find, itself included. A replaced voter is left out: it has the same name and will not answer. */
-function joinFacts(input: PlannerInput, outlook: MastersOutlook, name: string): JoinFacts {
+function joinFacts(input: PlannerInput, outlook: MastersOutlook, name: string, gone: readonly MemberFact[]): JoinFacts {
   const joined = outlook.joining.map((master) => master.name);
   const before = joined.slice(0, joined.indexOf(name) + 1);
   const spec = input.spec;
@@ -96,7 +98,9 @@ function joinFacts(input: PlannerInput, outlook: MastersOutlook, name: string): 
     clusterState: "existing",
     initialCluster: [
       ...outlook.kept.map((master) => ({ name: master.name, peerUrl: master.voter.peerUrl || url(master.name) })),
-      ...outlook.leaving.map((member) => ({ name: member.name, peerUrl: member.peerUrl })),
+      ...outlook.leaving
+        .filter((member) => !gone.includes(member))
+        .map((member) => ({ name: member.name, peerUrl: member.peerUrl })),
       ...before.map((master) => ({ name: master, peerUrl: url(master) })),
     ].filter((member) => member.name !== ""),
   };

@@ -85,6 +85,7 @@ export function whyRebuild(
   voter: MemberFact,
   world: World,
 ): string | null {
+  if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
   const asked = input.replace?.some((address) => (addresses as readonly string[]).includes(address)) ?? false;
   // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
@@ -106,7 +107,8 @@ function usableLearner(own: readonly MemberFact[], world: World, name: string): 
 
 /** What has moved outside of haplan since the state was written. */
 export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraft): void {
-  for (const { name, condition } of outlook.kept) {
+  for (const { name, voter, condition } of outlook.kept) {
+    if (condition === "away") noteAway(name, voter, draft);
     if (condition !== "stopped" && condition !== "silent") continue;
     const reason = condition === "stopped" ? "its process is gone" : "its process does not answer";
     draft.drift.push({
@@ -137,6 +139,21 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
       "It was added outside of haplan and is not in the spec: this plan leads it out.",
     );
   }
+}
+
+function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {
+  draft.drift.push({
+    address: resourceAddress("haplan_raft_member", name),
+    action: "update",
+    reason: "it does not answer",
+    before: { status: "answering" },
+    after: { status: "not answering" },
+  });
+  draft.warn(
+    "plan/adopted-away",
+    `${name} was adopted and does not answer`,
+    `haplan did not start it and does not restart it. Start it where it runs (its peer URL is ${voter.peerUrl || "not known"}), or take it out of adopt.endpoints: then haplan puts a member of its own in its place.`,
+  );
 }
 
 /** Whether the agent's process is there. */

@@ -10,6 +10,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import type { MemberFact, World } from "../world.ts";
+import { hasAdopted } from "./adoption.ts";
 import { joinMember, knownJoin } from "./join-member.ts";
 import type { KeptMaster, MastersOutlook } from "./masters.ts";
 
@@ -34,8 +35,12 @@ export function planMembership(
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
 ): MembershipResult {
+  if (input.spec.controlPlane.engine === "etcd") {
+    return planStepwiseMembership(input, desired, world, outlook, certificates, draft);
+  }
   const started = bringBack(input, world, outlook, certificates, draft);
   for (const learner of outlook.strayLearners) forget(learner, desired, draft);
+  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
   const joins = outlook.joining.map((master) => {
     started.add(master.name);
     return joinMember(input, desired, world, outlook, master, certificates, draft);
@@ -55,7 +60,7 @@ export function planMembership(
     ...outlook.leaving.map((member) => resourceAddress("haplan_raft_member", member.name)),
   ];
   draft.chain(
-    { kind: "changeVoters", from, to },
+    { kind: "changeVoters", manner: "joint", from, to },
     [...new Set(changed)],
     joins.map((join) => join.ready),
   );
@@ -63,7 +68,57 @@ export function planMembership(
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
   }
   for (const member of outlook.leaving) tearDown(member, world, draft);
+  if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...result, leader: led, drainedTo };
+}
+
+/**
+ * A real etcd moves one vote at a time and takes no new member while one is down: so the dead go first, then each
+ * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
+ */
+function planStepwiseMembership(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): MembershipResult {
+  const started = bringBack(input, world, outlook, certificates, draft);
+  for (const learner of outlook.strayLearners) forget(learner, desired, draft);
+  let voters = sorted(world.members.filter((member) => member.voter).map(refOf));
+  const leader = world.members.find((member) => member.leader);
+  const remove = (member: MemberFact): void => {
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
+    voters = voters.filter((voter) => voter.memberId !== member.id);
+  };
+  const replaced = outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
+  const dead = [...replaced, ...outlook.leaving.filter((member) => !member.answers)];
+  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
+  for (const member of dead) remove(member);
+  for (const master of outlook.joining) {
+    started.add(master.name);
+    const join = joinMember(input, desired, world, outlook, master, certificates, draft, dead);
+    const to = sorted([...voters, join.ref]);
+    const address = resourceAddress("haplan_raft_member", master.name);
+    draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
+    draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
+    voters = to;
+  }
+  const drainedTo = outlook.leaving.length > 0 ? drain(input, outlook, draft) : null;
+  const led = handOver(outlook, leader === undefined ? null : refOf(leader), draft);
+  for (const member of outlook.leaving) {
+    if (!dead.includes(member)) remove(member);
+    tearDown(member, world, draft);
+  }
+  return { voters, leader: led, started, drainedTo };
+}
+
+/** As the policy asks; an adoption takes one anyway, before everything else. */
+export function planBackup(input: PlannerInput, draft: PlanDraft): void {
+  if (!input.spec.policy.backupBeforeMembershipChange) return;
+  if (draft.steps.some((step) => step.action.kind === "takeSnapshot" && step.id === draft.chainEnd)) return;
+  draft.chain({ kind: "takeSnapshot", required: true }, []);
 }
 
 function sorted(members: readonly MemberRef[]): readonly MemberRef[] {

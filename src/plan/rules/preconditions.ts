@@ -4,8 +4,8 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { majority } from "../quorum-model.ts";
-import type { Step } from "../step.ts";
 import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
+import { checkAdoption } from "./adoption-checks.ts";
 
 export function checkPreconditions(
   input: PlannerInput,
@@ -14,6 +14,7 @@ export function checkPreconditions(
   draft: PlanDraft,
 ): void {
   checkIdentity(input, world, draft);
+  checkAdoption(input, world, draft);
   if (input.mode === "destroy") return;
   checkUnchangeable(input.spec, world, draft);
   checkFirstStart(input.spec, world, draft);
@@ -110,23 +111,6 @@ function checkUnmanaged(world: World, draft: PlanDraft): void {
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
       `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
-    );
-  }
-}
-
-/** A real etcd has no joint membership changes: more than one voter at a time would pass an even number. */
-export function checkPlannable({ spec }: PlannerInput, steps: readonly Step[], draft: PlanDraft): void {
-  if (spec.controlPlane.engine !== "etcd") return;
-  for (const { action } of steps) {
-    if (action.kind !== "changeVoters") continue;
-    const ids = new Set(action.from.map((member) => member.memberId));
-    const added = action.to.filter((member) => member.memberId === null || !ids.has(member.memberId)).length;
-    const removed = action.from.length + added - action.to.length;
-    if (added + removed === 1) continue;
-    draft.refuse(
-      "plan/etcd-membership",
-      `With engine etcd, ${action.from.length} voters cannot become ${action.to.length} without passing an even number`,
-      'etcd changes one voter at a time, so that 3 to 5 goes through 4. Use "engine: agent" for clusters that grow, shrink or replace members, or destroy and restore this one from a snapshot.',
     );
   }
 }

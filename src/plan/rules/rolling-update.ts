@@ -12,7 +12,7 @@ import { unitOf, type World } from "../world.ts";
 import { joinedFacts, knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
-import { bestSuccessor, type MembershipResult, refOf } from "./membership.ts";
+import { bestSuccessor, type MembershipResult, planBackup, refOf } from "./membership.ts";
 
 export function planRollingUpdates(
   input: PlannerInput,
@@ -86,6 +86,11 @@ function rebuild(
   const reason = whyRebuild(input, resource, master.voter, world);
   const forces = reason === "as requested" ? undefined : ["address"];
   for (const address of [machine, agent, member]) draft.judge(address, "deleteThenCreate", reason, forces);
+  const stepwise = input.spec.controlPlane.engine === "etcd";
+  planBackup(input, draft);
+  // A real etcd takes no new member while one is down: the old one leaves before it stops.
+  const remove = { kind: "removeMember", member: name, memberId: master.voter.id } as const;
+  if (stepwise) draft.chain(remove, []);
   draft.chain({ kind: "stopAgent", member: name }, [agent]);
   draft.chain({ kind: "destroyMachine", machine: name }, [machine]);
   const machineResource = desired.find((candidate) => candidate.address === machine)!;
@@ -96,7 +101,8 @@ function rebuild(
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
   const to = voters.map((voter) => (voter.name === name ? { name, memberId: null } : voter));
-  draft.chain({ kind: "changeVoters", from: voters, to }, [member]);
-  draft.chain({ kind: "removeMember", member: name, memberId: master.voter.id }, []);
+  const from = stepwise ? voters.filter((voter) => voter.name !== name) : voters;
+  draft.chain({ kind: "changeVoters", manner: stepwise ? "direct" : "joint", from, to }, [member]);
+  if (!stepwise) draft.chain(remove, []);
   return to;
 }

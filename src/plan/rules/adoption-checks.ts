@@ -1,0 +1,121 @@
+/**
+ * Whether members can be taken over at all. Everything that would go wrong half-way is refused before anything is
+ * touched: with two voters both have to agree to every change, so one of them dead means that nothing can be changed.
+ */
+import { clientUrl } from "../../units/addresses.ts";
+import type { ObservedMembership } from "../observed-cluster.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { majority } from "../quorum-model.ts";
+import { resourceAddress } from "../resource.ts";
+import type { MemberFact, World } from "../world.ts";
+
+export function checkAdoption(input: PlannerInput, world: World, draft: PlanDraft): void {
+  const { spec, observed } = input;
+  const adopted = spec.controlPlane.masters.filter((master) => master.adoptedAt !== undefined);
+  if (adopted.length === 0) return;
+  const { membership } = observed;
+  if (membership === null) {
+    draft.refuse(
+      "plan/adopt-no-answer",
+      `Nobody answers at ${adopted.map((master) => master.adoptedAt).join(", ")}`,
+      input.mode === "destroy"
+        ? "The members that haplan added cannot be led out of a cluster that does not answer. Start its members first; or remove `adopt` from the spec, and destroy removes everything that haplan has made and forgets the rest."
+        : "These members are to be taken over while they run, and they are not touched until they do. Start them, or mend the endpoints.",
+    );
+    return;
+  }
+  if (input.mode === "destroy") return;
+  checkIdentity(input, membership, draft);
+  const missing = adopted.filter((master) => !world.members.some((member) => isAdopted(member, master.name)));
+  for (const master of missing) {
+    draft.refuse(
+      "plan/adopt-unknown",
+      `No member of the cluster is reached at ${master.adoptedAt}`,
+      `Its members are ${world.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL under which the member answers, or which it advertises.`,
+    );
+  }
+  if (missing.length === 0) checkMembers(input, world, draft);
+}
+
+function isAdopted(member: MemberFact, name: string): boolean {
+  return member.adopted && member.voter && member.name === name;
+}
+
+function checkIdentity({ spec, replace }: PlannerInput, membership: ObservedMembership, draft: PlanDraft): void {
+  for (const { endpoint, clusterId } of membership.strangers ?? []) {
+    draft.refuse(
+      "plan/adopt-other-cluster",
+      `${endpoint} answers for another cluster`,
+      `Its cluster id is ${clusterId}, that of the others ${membership.clusterId}. Two clusters cannot become one: write endpoints of one of them.`,
+    );
+  }
+  const { engine } = spec.controlPlane;
+  if (membership.engine !== undefined && membership.engine !== engine) {
+    draft.refuse(
+      "plan/adopt-engine",
+      `The members to be taken over run ${membership.engine}, and the spec says engine ${engine}`,
+      `A member of the one does not understand the other. Write "engine: ${membership.engine}".`,
+    );
+  }
+  for (const master of spec.controlPlane.masters) {
+    const addresses = [resourceAddress("haplan_raft_member", master.name), `haplan_machine.${master.name}`];
+    if (master.adoptedAt === undefined || !addresses.some((address) => replace?.includes(address))) continue;
+    draft.refuse(
+      "plan/replace-adopted",
+      `${master.name} was adopted: haplan cannot make it anew`,
+      "Take its endpoint out of adopt.endpoints and stop it: then haplan puts a member of its own in its place.",
+    );
+  }
+}
+
+/** While the membership is still to grow, what was adopted has to be in order. */
+function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void {
+  const masters = new Map(input.spec.controlPlane.masters.map((master) => [master.name, master]));
+  const voters = world.members.filter((member) => member.voter);
+  const unlisted = voters.filter((member) => !masters.has(member.name));
+  const first = !world.members.some((member) => world.resources.has(`haplan_raft_member.${member.name}`));
+  for (const member of first ? unlisted : []) {
+    draft.refuse(
+      "plan/adopt-unlisted-voter",
+      `Voter ${member.name || member.id} is not among the masters`,
+      `It votes at ${member.peerUrl}. A cluster is taken over as a whole: list it under masters, and its client URL under adopt.endpoints.`,
+    );
+  }
+  if (input.spec.controlPlane.masters.every((master) => voters.some((voter) => voter.name === master.name))) return;
+  for (const learner of world.members.filter((member) => !member.voter)) {
+    if (masters.get(learner.name)?.adoptedAt === undefined && masters.has(learner.name)) continue;
+    draft.refuse(
+      "plan/adopt-learner",
+      `${learner.name || learner.id} is a learner that is not one of the masters`,
+      `Somebody else's change is under way, or was left behind. Let it end, or remove the learner (etcdctl member remove ${learner.id}).`,
+    );
+  }
+  checkHealth(input, voters, draft);
+}
+
+function checkHealth(input: PlannerInput, voters: readonly MemberFact[], draft: PlanDraft): void {
+  const sick = voters.filter((voter) => voter.adopted && !voter.healthy);
+  const healthy = voters.filter((voter) => voter.healthy).length;
+  for (const { name, answers, peerUrl } of sick) {
+    const url = clientUrl(input.spec, input.spec.controlPlane.masters.find((master) => master.name === name)!);
+    const lost = healthy < majority(voters.length);
+    draft.refuse(
+      "plan/adopt-unhealthy",
+      `${name} ${answers ? "has no quorum behind it" : "does not answer"} (${url})`,
+      lost
+        ? `${voters.length} voters need ${majority(voters.length)} to agree, and ${healthy} ${healthy === 1 ? "is" : "are"} healthy: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
+        : "Members are taken over while all of them are healthy. Bring it back, then plan again. Nothing was touched.",
+    );
+  }
+  const facts = new Map((input.observed.membership?.members ?? []).map((member) => [member.id, member]));
+  for (const voter of voters) {
+    const alarms = facts.get(voter.id)?.alarms ?? [];
+    if (alarms.length === 0) continue;
+    draft.refuse(
+      "plan/adopt-alarm",
+      `${voter.name} has an alarm: ${alarms.join("; ")}`,
+      "A cluster that is in trouble is not changed. For NOSPACE: compact, defragment, then etcdctl alarm disarm.",
+    );
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Taking over members that run already: nothing of theirs is touched. They are looked at again when apply begins, and
+ * whatever follows waits for that; a snapshot is taken before the membership changes.
+ */
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { clientUrl } from "../../units/addresses.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { canLose, majority, modelOf } from "../quorum-model.ts";
+import { resourceAddress } from "../resource.ts";
+import type { MemberFact, World } from "../world.ts";
+import type { MastersOutlook } from "./masters.ts";
+
+export function hasAdopted(spec: ClusterSpec): boolean {
+  return spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
+}
+
+export function planAdoption(input: PlannerInput, world: World, outlook: MastersOutlook, draft: PlanDraft): void {
+  const adopted = outlook.kept.map((master) => master.voter).filter((voter) => voter.adopted);
+  const fresh = adopted.filter((voter) => !world.resources.has(resourceAddress("haplan_raft_member", voter.name)));
+  for (const voter of fresh) {
+    draft.judge(resourceAddress("haplan_raft_member", voter.name), "noop", "found running: adopted as it is");
+    draft.imports.set(resourceAddress("haplan_raft_member", voter.name), voter.id);
+  }
+  if (adopted.length === 0 || (fresh.length === 0 && outlook.joining.length === 0)) return;
+  draft.chain(
+    {
+      kind: "checkMembers",
+      clusterId: input.observed.membership?.clusterId ?? "",
+      members: adopted.map((voter) => ({
+        name: voter.name,
+        memberId: voter.id,
+        clientUrl: endpointOf(input.spec, voter),
+        peerUrl: voter.peerUrl,
+      })),
+    },
+    adopted.map((voter) => resourceAddress("haplan_raft_member", voter.name)),
+  );
+  if (outlook.joining.length > 0) {
+    draft.chain({ kind: "takeSnapshot", required: input.spec.policy.backupBeforeMembershipChange }, []);
+    sayWhatChanges(input.spec, world, draft);
+  }
+  draft.holdBehindChain();
+}
+
+function endpointOf(spec: ClusterSpec, voter: MemberFact): string {
+  return clientUrl(spec, spec.controlPlane.masters.find((master) => master.name === voter.name)!);
+}
+
+/** What the design that people come from risks, in numbers. */
+function sayWhatChanges({ controlPlane }: ClusterSpec, world: World, draft: PlanDraft): void {
+  const now = world.members.filter((member) => member.voter).length;
+  const then = controlPlane.masters.length;
+  const tolerance = then - majority(then);
+  draft.warn(
+    "plan/adopted-design",
+    `Today ${now} voters can lose ${canLose(modelOf(world)) ?? 0}`,
+    `Every write needs ${majority(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and ${tolerance === 1 ? "either of the two may fail" : `any ${tolerance} of them may fail`}.`,
+  );
+}
