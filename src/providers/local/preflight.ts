@@ -21,7 +21,7 @@ export async function preflightLocal(
   programsFolder: string,
   request: PreflightRequest,
 ): Promise<Diagnostic[]> {
-  const folderProblem = checkFolder(root);
+  const folderProblem = checkFolder(join(root, "machines"));
   const addresses = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
   return [
     ...(folderProblem === null ? [] : [folderProblem]),
@@ -37,15 +37,15 @@ function problem(code: string, summary: string, detail: string): Diagnostic {
 }
 
 /** Permission bits tell root nothing, so a folder is made where ours would be made, and removed again. */
-function checkFolder(root: string): Diagnostic | null {
-  let nearest = root;
+function checkFolder(folder: string): Diagnostic | null {
+  let nearest = folder;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   try {
     if (!statSync(nearest).isDirectory()) {
       return problem(
         "not-a-folder",
         `"${nearest}" is not a folder`,
-        `Machines are folders below "${root}": move it away`,
+        `Machines are folders below "${folder}": move it away`,
       );
     }
     accessSync(nearest, constants.W_OK | constants.X_OK);
@@ -55,7 +55,7 @@ function checkFolder(root: string): Diagnostic | null {
     return problem(
       "unwritable-folder",
       `Cannot write to "${nearest}"`,
-      `${errorText(error)}. Machines are folders below "${root}": make it writable, or run haplan in another folder`,
+      `${errorText(error)}. Machines are folders below "${folder}": make it writable, or run haplan in another folder`,
     );
   }
 }
