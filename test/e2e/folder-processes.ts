@@ -1,0 +1,58 @@
+/** Which processes belong to a folder, and which addresses are bound, as the kernel tells: no word of haplan's is taken. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/**
+ * Processes whose working folder, arguments or environment lie in `folder`. This process and those that have ended
+ * but were not yet buried are left out.
+ */
+export function processesOfFolder(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && belongsTo(pid, folder) && !isDefunct(pid));
+}
+
+function belongsTo(pid: number, folder: string): boolean {
+  const inFolder = (path: string): boolean => path === folder || path.startsWith(`${folder}/`);
+  if (inFolder(follow(`/proc/${pid}/cwd`))) return true;
+  const words = `${read(`/proc/${pid}/cmdline`)}\0${read(`/proc/${pid}/environ`)}`.split("\0");
+  return words.some((word) => inFolder(word.slice(word.indexOf("=") + 1)));
+}
+
+export function isAlive(pid: number): boolean {
+  return read(`/proc/${pid}/stat`) !== "" && !isDefunct(pid);
+}
+
+function isDefunct(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
+}
+
+/** `host:port` of every socket that listens on an IPv4 address that begins with `prefix`. */
+export function boundAddresses(prefix: string): string[] {
+  const rows = read("/proc/net/tcp").split("\n").slice(1);
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter(([, , , state]) => state === "0A")
+    .map(([, local = ""]) => {
+      const [address = "", port = ""] = local.split(":");
+      return `${Buffer.from(address, "hex").reverse().join(".")}:${Number.parseInt(port, 16)}`;
+    })
+    .filter((bound) => bound.startsWith(prefix));
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function follow(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}

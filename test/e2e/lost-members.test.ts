@@ -1,0 +1,165 @@
+/** Members that die, lose their disk, or stand still, while clients write through the load balancer. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { AcknowledgingWriter, missingWrites } from "./acknowledged-writes.ts";
+import { addressOf, ClusterFixture, kill, killAndWait, type StatusMember, until } from "./cluster-fixture.ts";
+import { settledHashes } from "./member-facts.ts";
+
+const network = 20;
+const loadBalancer = `https://${addressOf(network, 100)}:2379`;
+const urls = [1, 2, 3].map((host) => `https://${addressOf(network, host)}:2379`);
+
+let cluster: ClusterFixture;
+let members: readonly EtcdClient[];
+
+beforeAll(async () => {
+  cluster = new ClusterFixture({ network });
+  await cluster.apply();
+  members = urls.map((url) => cluster.client(url));
+});
+
+afterAll(() => cluster?.teardown());
+
+/** Every test finds three healthy members, whatever the one before has left. */
+beforeEach(async () => {
+  await until("all members are healthy", async () => (await cluster.status()).members.every(({ healthy }) => healthy));
+});
+
+async function expectEqualStores(): Promise<void> {
+  const { hashes } = await settledHashes(members);
+  expect(new Set(hashes).size).toBe(1);
+  expect(hashes[0]).toBeTypeOf("number");
+}
+
+describe("a leader killed with SIGKILL", () => {
+  it("costs no acknowledged write, and writes go on within 3 seconds", async () => {
+    const leader = await cluster.leader();
+    const writer = new AcknowledgingWriter(cluster.client(loadBalancer), "/killed/");
+    await until("the writer is under way", () => writer.acknowledged.length > 50);
+    const killedAt = performance.now();
+    await killAndWait(leader.pid);
+    const resumed = await until("writes go on", () => writer.firstAfter(killedAt + 300) ?? false);
+    await until("the writer is under way again", () => (writer.acknowledged.at(-1)?.atMs ?? 0) > resumed.atMs + 200);
+    await writer.stop();
+
+    const gaps = writer.acknowledged.map(({ atMs }, i) => atMs - (writer.acknowledged[i - 1]?.atMs ?? atMs));
+    expect(Math.max(...gaps)).toBeLessThan(3_000);
+
+    const plan = await cluster.haplan(["plan", "-detailed-exitcode"]);
+    expect(plan.code).toBe(2);
+    expect(plan.stdout).toContain(leader.name);
+    expect(plan.stdout).toMatch(/drift|outside of haplan/i);
+    const restored = await cluster.apply();
+    expect(restored).toContain("0 destroyed");
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+
+    const { members: after } = await cluster.status();
+    expect(after.find(({ name }) => name === leader.name)).toMatchObject({ id: leader.id, healthy: true });
+    await expectEqualStores();
+    for (const member of members) expect(await missingWrites(member, writer.prefix, writer.acknowledged)).toEqual([]);
+  });
+});
+
+describe("a member whose data folder was wiped", () => {
+  it("comes back as a new member with everything the others have", async () => {
+    const writer = new AcknowledgingWriter(cluster.client(loadBalancer), "/wiped/");
+    await until("there is something to lose", () => writer.acknowledged.length > 50);
+    const { members: before } = await cluster.status();
+    const victim = before.find(({ role }) => role === "follower")!;
+    await killAndWait(victim.pid);
+    rmSync(join(cluster.folder, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(2);
+    await cluster.apply();
+    await writer.stop();
+    const { members: after, voters } = await cluster.status();
+    expect(voters).toBe(3);
+    expect(after).toHaveLength(3);
+    const replaced = after.find(({ name }) => name === victim.name)!;
+    expect(replaced.healthy).toBe(true);
+    expect(replaced.id).not.toBe(victim.id);
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+    await expectEqualStores();
+    for (const member of members) expect(await missingWrites(member, writer.prefix, writer.acknowledged)).toEqual([]);
+  });
+});
+
+describe("two of three members stopped with SIGSTOP", () => {
+  const stop = async (which: (member: StatusMember) => boolean): Promise<readonly StatusMember[]> => {
+    const stopped = (await cluster.status()).members.filter(which);
+    for (const { pid } of stopped) kill(pid ?? 0, "SIGSTOP");
+    return stopped;
+  };
+
+  it.each([
+    ["the followers", "leader"],
+    ["the leader and a follower", "follower"],
+  ] as const)(
+    "leave clear errors and serializable reads when they are %s",
+    async (_which, survivorRole) => {
+      await members[0]!.put("/stopped", "before");
+      const survivor = (await cluster.status()).members.find(({ role }) => role === survivorRole)!;
+      const stopped = await stop(({ name }) => name !== survivor.name);
+      expect(stopped).toHaveLength(2);
+      try {
+        // With no deadline of the client's own: it is the member that has to give up.
+        const patient = cluster.client(survivor.clientUrl, 60_000);
+        const reason = /request timed out|no leader|leader changed|lost/;
+        const started = performance.now();
+        const attempts = await Promise.allSettled([patient.put("/stopped", "meanwhile"), patient.range("/stopped")]);
+        for (const attempt of attempts) {
+          expect(attempt).toMatchObject({ status: "rejected", reason: { message: expect.stringMatching(reason) } });
+        }
+        expect(performance.now() - started).toBeLessThan(20_000);
+        const { kvs } = await patient.range("/stopped", { serializable: true });
+        expect(Buffer.from(decodeKeyValue(kvs[0]!).value).toString()).toBe("before");
+        const status = await cluster.haplan(["status"]);
+        expect(status.stdout).toMatch(/No quorum: [01] of 3 voters healthy/);
+      } finally {
+        for (const { pid } of stopped) kill(pid ?? 0, "SIGCONT");
+      }
+      await until("writes work again", () => cluster.client(loadBalancer, 1_000).put("/stopped", "after"));
+      await expectEqualStores();
+    },
+    60_000,
+  );
+});
+
+describe("writes to one key through different masters", () => {
+  it("have one order, which every member tells", async () => {
+    const first = (await members[0]!.put("/contested", "start")).header!.revision;
+    const perMember = 100;
+    const writes = members.map(async (member, m) => {
+      for (let i = 0; i < perMember; i++) await member.put("/contested", `${m}/${i}`);
+    });
+    await Promise.all(writes);
+    const last = (await settledHashes(members)).revision;
+    const histories = await Promise.all(members.map((member) => history(member, "/contested", first, last)));
+    expect(histories[0]).toHaveLength(1 + 3 * perMember);
+    for (const other of histories.slice(1)) expect(other).toEqual(histories[0]);
+    for (let m = 0; m < 3; m++) {
+      const own = histories[0]!.filter(({ value }) => value.startsWith(`${m}/`)).map(({ value }) => value);
+      expect(own).toEqual(Array.from({ length: perMember }, (_, i) => `${m}/${i}`));
+    }
+  });
+});
+
+/** The changes of a key from one revision to another, as a member's watch tells them. */
+async function history(
+  member: EtcdClient,
+  key: string,
+  from: number,
+  to: number,
+): Promise<readonly { readonly revision: number; readonly value: string }[]> {
+  const changes: { revision: number; value: string }[] = [];
+  for await (const { events } of member.watch(key, { startRevision: from })) {
+    for (const { kv } of events) {
+      const { modRevision, value } = decodeKeyValue(kv!);
+      changes.push({ revision: modRevision, value: Buffer.from(value).toString() });
+    }
+    if ((changes.at(-1)?.revision ?? 0) >= to) break;
+  }
+  return changes;
+}

@@ -1,0 +1,80 @@
+/** What apply must find out before it changes anything: ports that are taken, folders it cannot write to. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { addressOf, ClusterFixture } from "./cluster-fixture.ts";
+import { boundAddresses } from "./folder-processes.ts";
+
+const network = 22;
+const cluster = new ClusterFixture({ network, workers: 1 });
+
+afterAll(() => cluster.teardown());
+beforeEach(() => rmSync(join(cluster.folder, ".haplan"), { recursive: true, force: true }));
+
+async function listen(host: string, port: number): Promise<Server> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
+  return server;
+}
+
+/** What haplan has made, its own notes about plans and locks left aside. */
+function made(): readonly string[] {
+  const folder = join(cluster.folder, ".haplan/e2e");
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name !== "lock" && name !== "newest-plan.json") : [];
+}
+
+describe("apply", () => {
+  it("names every port that is taken, and who has it, before it has made anything", async () => {
+    const servers = [await listen(addressOf(network, 2), 2379), await listen(addressOf(network, 100), 2379)];
+    try {
+      const run = await cluster.haplan(["apply", "-auto-approve"]);
+      expect(run.code).toBe(1);
+      for (const host of [2, 100]) expect(run.stderr).toContain(`${addressOf(network, host)}:2379 is taken by`);
+      expect(run.stderr).toContain(`pid ${process.pid}`);
+      expect(made()).toEqual([]);
+      expect(cluster.processes()).toEqual([]);
+      expect(boundAddresses(`127.77.${network}.`)).toHaveLength(2);
+    } finally {
+      for (const server of servers) server.close();
+    }
+  });
+
+  it("says when a wildcard listener takes its port", async () => {
+    const server = await listen("0.0.0.0", 0);
+    const { port } = server.address() as { port: number };
+    try {
+      cluster.writeSpec(`${readFileSync(join(cluster.folder, "cluster.yaml"), "utf8").replace("[2379]", `[${port}]`)}`);
+      const run = await cluster.haplan(["apply", "-auto-approve"]);
+      expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(`:${port} is taken by`) });
+      expect(made()).toEqual([]);
+    } finally {
+      server.close();
+      cluster.writeSpec({ network, workers: 1 });
+    }
+  });
+
+  it("says when its folder cannot be made, because a file stands in its place", async () => {
+    writeFileSync(join(cluster.folder, ".haplan"), "mine");
+    const run = await cluster.haplan(["apply", "-auto-approve"]);
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(".haplan") });
+    expect(run.stderr).toMatch(/Nothing was changed/);
+    expect(readFileSync(join(cluster.folder, ".haplan"), "utf8")).toBe("mine");
+    expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
+  });
+
+  it("says when the folder of the machines is a file", async () => {
+    mkdirSync(join(cluster.folder, ".haplan/e2e"), { recursive: true });
+    writeFileSync(join(cluster.folder, ".haplan/e2e/machines"), "mine");
+    const run = await cluster.haplan(["apply", "-auto-approve"]);
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("machines") });
+    expect(made()).toEqual(["machines"]);
+    expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
+  });
+
+  it("asks before it does anything, and refuses where nobody can answer", async () => {
+    const run = await cluster.haplan(["apply"], { input: "yes\n" });
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("-auto-approve") });
+    expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
+  });
+});
