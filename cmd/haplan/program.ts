@@ -2,12 +2,24 @@
 import { Command, Option } from "commander";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
+import { type ForceUnlockFlags, runForceUnlock } from "./commands/force-unlock.ts";
 import { runGraph } from "./commands/graph.ts";
 import { type OutputFlags, runOutput } from "./commands/output.ts";
 import { type PlanFlags, runPlan } from "./commands/plan.ts";
 import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
 import { runSchema } from "./commands/schema.ts";
 import { runShow } from "./commands/show.ts";
+import {
+  runStateList,
+  runStateMv,
+  runStatePull,
+  runStatePush,
+  runStateRm,
+  runStateShow,
+  type StateEditFlags,
+  type StateFlags,
+  type StatePushFlags,
+} from "./commands/state.ts";
 import { runStatus } from "./commands/status.ts";
 import { runValidate } from "./commands/validate.ts";
 import { runVersion } from "./commands/version.ts";
@@ -26,6 +38,7 @@ export function createProgram(context: CliContext, finish: (code: ExitCode) => v
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeVerbs(context, verb, finish);
   addLookingVerbs(context, verb, finish);
+  addStateVerbs(context, program, finish);
   return program;
 }
 
@@ -84,6 +97,43 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
     .option("--json", json)
     .action((flags: JsonFlag) => finish(runVersion(context, flags)));
 }
+
+function addStateVerbs(context: CliContext, program: Command, finish: (code: ExitCode) => void): void {
+  const state = program.command("state").description("look into the state, and put it right by hand");
+  const verb = (usage: string, description: string): Command =>
+    state.command(usage).description(description).option("--spec <file>", specHelp);
+  const edit = (usage: string, description: string): Command =>
+    verb(usage, description).addOption(lockOption()).addOption(lockTimeoutOption());
+  const dryRun = "say what would be done, and change nothing";
+  verb("list [addresses...]", "list resources; by address or type, or all").action(
+    async (addresses: readonly string[], flags: StateFlags) => finish(await runStateList(context, addresses, flags)),
+  );
+  verb("show <address>", "show one resource").action(async (address: string, flags: StateFlags) =>
+    finish(await runStateShow(context, address, flags)),
+  );
+  edit("mv <from> <to>", "give a resource another name")
+    .option("--dry-run", dryRun)
+    .action(async (from: string, to: string, flags: StateEditFlags) =>
+      finish(await runStateMv(context, from, to, flags)),
+    );
+  edit("rm <addresses...>", "forget resources; the next plan finds what is there again")
+    .option("--dry-run", dryRun)
+    .action(async (addresses: readonly string[], flags: StateEditFlags) =>
+      finish(await runStateRm(context, addresses, flags)),
+    );
+  verb("pull", "print the state").action(async (flags: StateFlags) => finish(await runStatePull(context, flags)));
+  edit("push <file>", "put a file in the state's place; - is standard input")
+    .option("--force", "also when its lineage is another or its serial is not later")
+    .action(async (file: string, flags: StatePushFlags) => finish(await runStatePush(context, file, flags)));
+  program
+    .command("force-unlock <lock-id>")
+    .description("take the lock away from a run that hangs")
+    .option("--spec <file>", specHelp)
+    .option("--force", "do not ask")
+    .action(async (lockId: string, flags: ForceUnlockFlags) => finish(await runForceUnlock(context, lockId, flags)));
+}
+
+const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 
 function lockOption(): Option {
   return new Option("--lock <true|false>", "lock the state; false only where nobody else can be at work").default(

@@ -7,7 +7,7 @@ import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
 
-const providerName = "registry.haplan.dev/haplan/local";
+export const providerName = "registry.haplan.dev/haplan/local";
 
 const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
   noop: ["no-op"],

@@ -1,0 +1,29 @@
+/** `haplan force-unlock LOCK_ID`: takes the lock away from a run that hangs. One that died gives it back by itself. */
+import { chooseSpec } from "../choose-spec.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { openSession } from "../session.ts";
+
+export type ForceUnlockFlags = { readonly spec?: string; readonly force?: boolean };
+
+export async function runForceUnlock(context: CliContext, lockId: string, flags: ForceUnlockFlags): Promise<ExitCode> {
+  const { terminal } = context;
+  const { bold } = terminal.paint;
+  if (!flags.force && !terminal.interactive) {
+    throw refuse(
+      "cli/nobody-to-ask",
+      "haplan force-unlock asks before it takes a lock away, and there is nobody to ask here",
+      `Write \`haplan force-unlock -force ${lockId}\`.`,
+    );
+  }
+  const session = openSession(context, chooseSpec(context, flags.spec));
+  if (!flags.force) {
+    terminal.print(
+      `${bold("Do you really want to force-unlock?")}\n  Whoever holds the lock can no longer write the state, and its apply stops half-way.\n  Only 'yes' will be accepted to confirm.\n`,
+    );
+    const answer = await terminal.ask(`  ${bold("Enter a value:")} `);
+    if (answer?.trim() !== "yes") throw refuse("cli/declined", "force-unlock cancelled.", "Nothing was changed.");
+  }
+  const { user, host, pid, operation } = await session.backend.forceUnlock(lockId);
+  terminal.print(`The state has been unlocked. It was held by ${user}@${host}, pid ${pid} (${operation}).`);
+  return 0;
+}

@@ -1,0 +1,133 @@
+/** `haplan state list|show|mv|rm|pull|push`: looking into the state, and putting it right by hand. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { errorText } from "../../../src/base/haplan-error.ts";
+import type { State } from "../../../src/plan/state.ts";
+import { findResource, moveResource, removeResources, selectResources } from "../../../src/state/edit-resources.ts";
+import { sealedContent, unseal } from "../../../src/state/sealed-text.ts";
+import { parseState, renderState as renderStateText } from "../../../src/state/state-document.ts";
+import { chooseSpec } from "../choose-spec.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { type LockFlags, lockState } from "../lock-state.ts";
+import { openSession, type Session, sessionState, sessionStore } from "../session.ts";
+import { renderState } from "../views/state-view.ts";
+
+export type StateFlags = { readonly spec?: string };
+export type StateEditFlags = StateFlags & LockFlags & { readonly dryRun?: boolean };
+export type StatePushFlags = StateFlags & LockFlags & { readonly force?: boolean };
+
+export async function runStateList(
+  context: CliContext,
+  filters: readonly string[],
+  flags: StateFlags,
+): Promise<ExitCode> {
+  const { state } = await presentState(context, flags);
+  const resources = selectResources(state, filters);
+  if (resources.length > 0) context.terminal.print(resources.map(({ address }) => address).join("\n"));
+  return 0;
+}
+
+export async function runStateShow(context: CliContext, address: string, flags: StateFlags): Promise<ExitCode> {
+  const { state } = await presentState(context, flags);
+  context.terminal.print(renderState([findResource(state, address)], context.terminal.paint));
+  return 0;
+}
+
+export function runStateMv(context: CliContext, from: string, to: string, flags: StateEditFlags): Promise<ExitCode> {
+  return editState(context, "state mv", flags, (state) => ({
+    after: moveResource(state, from, to),
+    told: flags.dryRun ? [`Would move "${from}" to "${to}"`] : [`Moved "${from}" to "${to}"`],
+  }));
+}
+
+export function runStateRm(
+  context: CliContext,
+  addresses: readonly string[],
+  flags: StateEditFlags,
+): Promise<ExitCode> {
+  return editState(context, "state rm", flags, (state) => ({
+    after: removeResources(state, addresses),
+    told: addresses.map((address) => (flags.dryRun ? `Would remove ${address}` : `Removed ${address}`)),
+  }));
+}
+
+/** Prints the state as it is, opened. */
+export async function runStatePull(context: CliContext, flags: StateFlags): Promise<ExitCode> {
+  const { state } = await presentState(context, flags);
+  context.terminal.print(renderStateText(state).trimEnd());
+  return 0;
+}
+
+/** Puts a file in the state's place; only a later serial of the same lineage, unless it is forced. */
+export async function runStatePush(context: CliContext, path: string, flags: StatePushFlags): Promise<ExitCode> {
+  const session = openSession(context, chooseSpec(context, flags.spec));
+  const state = readStateFile(context, path);
+  if (state.clusterName !== session.spec.name) {
+    throw refuse(
+      "state/other-cluster",
+      `${path} is the state of "${state.clusterName}", and the spec describes "${session.spec.name}"`,
+      "Name the spec that belongs to it with -spec. Nothing was changed.",
+    );
+  }
+  const lock = await lockState(session, "state push", flags);
+  try {
+    const store = sessionStore(context, session, lock);
+    await (flags.force ? store.overwrite(state) : store.write(state));
+  } finally {
+    await lock.release();
+  }
+  context.terminal.print(`The state of ${state.clusterName} is now serial ${state.serial}.`);
+  return 0;
+}
+
+async function editState(
+  context: CliContext,
+  operation: string,
+  flags: StateEditFlags,
+  edit: (state: State) => { readonly after: State; readonly told: readonly string[] },
+): Promise<ExitCode> {
+  const { terminal } = context;
+  if (flags.dryRun) {
+    terminal.print(edit((await presentState(context, flags)).state).told.join("\n"));
+    return 0;
+  }
+  const session = openSession(context, chooseSpec(context, flags.spec));
+  const lock = await lockState(session, operation, flags);
+  try {
+    const store = sessionStore(context, session, lock);
+    const before = (await store.read()) ?? noState(session);
+    const { after, told } = edit(before);
+    await store.write({ ...after, serial: before.serial + 1, haplanVersion: context.version });
+    terminal.print(told.join("\n"));
+  } finally {
+    await lock.release();
+  }
+  return 0;
+}
+
+async function presentState(
+  context: CliContext,
+  flags: StateFlags,
+): Promise<{ readonly session: Session; readonly state: State }> {
+  const session = openSession(context, chooseSpec(context, flags.spec));
+  return { session, state: (await sessionState(context, session)) ?? noState(session) };
+}
+
+function noState(session: Session): never {
+  throw refuse(
+    "state/none",
+    `There is no state of "${session.spec.name}" yet`,
+    `It was looked for at ${session.backend.place}. \`haplan apply\` makes it.`,
+  );
+}
+
+function readStateFile(context: CliContext, path: string): State {
+  let text: string;
+  try {
+    text = readFileSync(path === "-" ? 0 : resolve(context.cwd, path), "utf8");
+  } catch (error) {
+    throw refuse("state/unreadable", `Cannot read ${path}`, errorText(error));
+  }
+  const opened = sealedContent(text) === null ? text : unseal(text, path, context.environment);
+  return parseState(opened, path, "Nothing was changed");
+}

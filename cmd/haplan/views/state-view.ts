@@ -1,0 +1,60 @@
+/** A state for people, in Terraform's blocks, and in the JSON form of `terraform show -json` (format 1.0). */
+import type { Attributes, Json } from "../../../src/plan/resource.ts";
+import type { State, StateResource } from "../../../src/plan/state.ts";
+import type { Paint } from "../paint.ts";
+import { providerName } from "./plan-json.ts";
+
+export function renderState(resources: readonly StateResource[], paint: Paint): string {
+  return resources.map((resource) => renderResource(resource, paint)).join("\n\n");
+}
+
+function renderResource(resource: StateResource, paint: Paint): string {
+  const { address, type, name, attributes, sensitive, status, generation } = resource;
+  const secret = sensitive
+    .filter((attribute) => !(attribute in attributes))
+    .map((attribute) => [attribute, null] as const);
+  const entries = [...Object.entries({ ...attributes, generation }), ...secret].toSorted(([a], [b]) =>
+    a < b ? -1 : 1,
+  );
+  const width = Math.max(0, ...entries.map(([attribute]) => attribute.length));
+  const lines = entries.map(([attribute, value]) => {
+    const text = sensitive.includes(attribute) ? "(sensitive value)" : valueText(value);
+    return `    ${attribute.padEnd(width)} = ${text}`;
+  });
+  const remark = status === "ready" ? "" : paint.yellow(` (${status})`);
+  return [paint.bold(`# ${address}:`) + remark, `resource "${type}" "${name}" {`, ...lines, "}"].join("\n");
+}
+
+function valueText(value: Json): string {
+  if (!Array.isArray(value) || value.length === 0) return JSON.stringify(value);
+  return ["[", ...value.map((item: Json) => `        ${JSON.stringify(item)},`), "    ]"].join("\n");
+}
+
+/** `state` is null where nothing was made yet. */
+export function stateToJson(state: State | null): object {
+  if (state === null) return { format_version: "1.0" };
+  return {
+    format_version: "1.0",
+    terraform_version: state.haplanVersion,
+    values: { root_module: { resources: state.resources.map(resourceValue) } },
+    haplan: { lineage: state.lineage, serial: state.serial, cluster: state.clusterName },
+  };
+}
+
+function resourceValue({ address, type, name, attributes, sensitive, dependsOn }: StateResource): object {
+  return {
+    address,
+    mode: "managed",
+    type,
+    name,
+    provider_name: providerName,
+    schema_version: 0,
+    values: withoutSecrets(attributes, sensitive),
+    sensitive_values: Object.fromEntries(sensitive.map((attribute) => [attribute, true])),
+    ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
+  };
+}
+
+function withoutSecrets(attributes: Attributes, sensitive: readonly string[]): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => !sensitive.includes(name)));
+}

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
+import { findResource, moveResource, removeResources, selectResources } from "./edit-resources.ts";
+
+const state = settledState(fixtureSpec(["m1", "m2", "m3"]));
+const addresses = (of: { readonly resources: readonly { readonly address: string }[] }): readonly string[] =>
+  of.resources.map(({ address }) => address);
+
+describe("resources of a state", () => {
+  test("are chosen by address, by type, or all", () => {
+    expect(selectResources(state, [])).toHaveLength(state.resources.length);
+    expect(selectResources(state, ["haplan_agent"]).map(({ name }) => name)).toEqual(["m1", "m2", "m3"]);
+    expect(selectResources(state, ["haplan_agent.m2", "haplan_agent"])).toHaveLength(3);
+  });
+
+  test("one that moves keeps everything but its name, and what depends on it follows", () => {
+    const moved = moveResource(state, "haplan_agent.m1", "haplan_agent.m9");
+    expect(findResource(moved, "haplan_agent.m9")).toEqual({
+      ...findResource(state, "haplan_agent.m1"),
+      address: "haplan_agent.m9",
+      name: "m9",
+    });
+    expect(findResource(moved, "haplan_raft_member.m1").dependsOn).toEqual(["haplan_agent.m9"]);
+    expect(moveResource(moved, "haplan_agent.m9", "haplan_agent.m1")).toEqual(state);
+  });
+
+  test("those that are removed are gone, also from what depended on them", () => {
+    const left = removeResources(state, ["haplan_agent.m1", "haplan_worker.w1"]);
+    expect(addresses(left)).toEqual(
+      addresses(state).filter((address) => !["haplan_agent.m1", "haplan_worker.w1"].includes(address)),
+    );
+    expect(findResource(left, "haplan_raft_member.m1").dependsOn).toEqual([]);
+  });
+
+  test.each([
+    ["haplan_agent.m1", "haplan_machine.m9", "state/bad-move"],
+    ["haplan_agent.m1", "haplan_agent.m2", "state/bad-move"],
+    ["haplan_agent.m1", "haplan_agent.", "state/bad-move"],
+    ["haplan_agent.m1", "haplan_agent.M 9", "state/bad-move"],
+    ["haplan_agent.m8", "haplan_agent.m9", "state/no-resource"],
+  ])("moving %s to %s is refused", (from, to, code) => {
+    expect(() => moveResource(state, from, to)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test("one that is not there is answered with the nearest that is", () => {
+    expect(() => removeResources(state, ["haplan_agnet.m1"])).toThrow('Did you mean "haplan_agent.m1"?');
+    expect(() => selectResources(state, ["haplan_nothing"])).toThrow("haplan state list");
+  });
+});

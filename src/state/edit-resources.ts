@@ -1,0 +1,72 @@
+/** What people do to a state by hand, as functions from state to state. Serial and lineage are the caller's business. */
+import { HaplanError } from "../base/haplan-error.ts";
+import { type ResourceAddress, type ResourceType, resourceAddress } from "../plan/resource.ts";
+import type { State, StateResource } from "../plan/state.ts";
+import { nearestName } from "../spec/nearest-name.ts";
+
+/** Resources with this address, or of this type; all of them without a filter. @throws HaplanError `state/no-resource` */
+export function selectResources(state: State, filters: readonly string[]): readonly StateResource[] {
+  if (filters.length === 0) return state.resources;
+  const chosen = new Set<StateResource>();
+  for (const filter of filters) {
+    const found = state.resources.filter(({ address, type }) => address === filter || type === filter);
+    if (found.length === 0) throw noResource(state, filter);
+    for (const resource of found) chosen.add(resource);
+  }
+  return state.resources.filter((resource) => chosen.has(resource));
+}
+
+/** @throws HaplanError `state/no-resource` */
+export function findResource(state: State, address: string): StateResource {
+  const found = state.resources.find((resource) => resource.address === address);
+  if (found === undefined) throw noResource(state, address);
+  return found;
+}
+
+/** Gives one resource another name; what depends on it follows. @throws HaplanError `state/no-resource`, `state/bad-move` */
+export function moveResource(state: State, from: string, to: string): State {
+  const moved = findResource(state, from);
+  const [type, ...rest] = to.split(".");
+  const name = rest.join(".");
+  const badMove = (reason: string, detail: string): HaplanError =>
+    new HaplanError("state/bad-move", `Cannot move ${from} to ${to}: ${reason}\n${detail}`);
+  if (type !== moved.type || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
+    throw badMove("a resource keeps its type", `Write an address such as ${moved.type}.NAME.`);
+  }
+  if (state.resources.some(({ address }) => address === to)) {
+    throw badMove("there is one already", `Remove it first, if it is wrong: haplan state rm ${to}`);
+  }
+  const target = resourceAddress(type as ResourceType, name);
+  return {
+    ...state,
+    resources: state.resources.map((resource) => ({
+      ...resource,
+      ...(resource === moved ? { address: target, name } : {}),
+      dependsOn: resource.dependsOn.map((address) => (address === from ? target : address)),
+    })),
+  };
+}
+
+/** Forgets resources; what depended on them no longer says so. @throws HaplanError `state/no-resource` */
+export function removeResources(state: State, addresses: readonly string[]): State {
+  const gone = new Set<string>(addresses.map((address) => findResource(state, address).address));
+  const kept = (address: ResourceAddress): boolean => !gone.has(address);
+  return {
+    ...state,
+    resources: state.resources
+      .filter(({ address }) => kept(address))
+      .map((resource) => ({ ...resource, dependsOn: resource.dependsOn.filter(kept) })),
+  };
+}
+
+function noResource(state: State, address: string): HaplanError {
+  const nearest = nearestName(
+    address,
+    state.resources.map((resource) => resource.address),
+  );
+  const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
+  return new HaplanError(
+    "state/no-resource",
+    `The state has no resource "${address}"\n${hint}\`haplan state list\` lists them.`,
+  );
+}
