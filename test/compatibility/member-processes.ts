@@ -1,0 +1,188 @@
+/**
+ * Clusters of real processes: ours, as `haplan-agent` is started in production, and a real etcd beside it, with the
+ * same flags. Ports are free ones of a loopback address; folders go with the cluster.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export type Engine = "agent" | "etcd";
+
+export type ClusterProcesses = {
+  readonly engine: Engine;
+  /** One for each member, `http://host:port`. */
+  readonly urls: readonly string[];
+  /** Ends a member like a power cut; its folder stays. */
+  kill(member: number): Promise<void>;
+  /** Asks a member to end, and waits until it has. */
+  terminate(member: number): Promise<void>;
+  /** Stops and continues the process, as `SIGSTOP` and `SIGCONT` do. */
+  pause(member: number): void;
+  resume(member: number): void;
+  /** Starts a member again with the same flags; resolves once it is healthy. */
+  restart(member: number): Promise<void>;
+  /** Starts one more process that joins; resolves with its URL, without waiting for it to be healthy. */
+  join(name: string, peerUrl: string): Promise<string>;
+  stop(): Promise<void>;
+};
+
+export type ClusterOptions = {
+  readonly members: number;
+  /** Beside those that say who and where the members are. */
+  readonly flags?: readonly string[];
+};
+
+/** Another build than `dist` may be tested by naming its main file. */
+const agentMain =
+  process.env["HAPLAN_AGENT_MAIN"] ?? fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
+const startMs = 20_000;
+const pollMs = 25;
+
+/** @throws when the members do not become healthy in time. */
+export async function startCluster(engine: Engine, host: string, options: ClusterOptions): Promise<ClusterProcesses> {
+  const cluster = await RunningCluster.create(engine, host, options);
+  try {
+    await cluster.start();
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+  return cluster;
+}
+
+type MemberPlace = { readonly name: string; readonly clientUrl: string; readonly peerUrl: string };
+
+class RunningCluster implements ClusterProcesses {
+  readonly engine: Engine;
+  readonly urls: readonly string[];
+  readonly #host: string;
+  readonly #members: MemberPlace[];
+  readonly #flags: readonly string[];
+  readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
+  readonly #processes = new Map<number, ChildProcess>();
+  readonly #founders: string;
+
+  static async create(engine: Engine, host: string, { members, flags }: ClusterOptions): Promise<RunningCluster> {
+    const ports = await freePorts(host, members * 2);
+    const places = Array.from({ length: members }, (_, at) => ({
+      name: `haplan-member-${at + 1}`,
+      clientUrl: `http://${host}:${ports[2 * at]}`,
+      peerUrl: `http://${host}:${ports[2 * at + 1]}`,
+    }));
+    return new RunningCluster(engine, host, places, flags ?? []);
+  }
+
+  constructor(engine: Engine, host: string, members: MemberPlace[], flags: readonly string[]) {
+    this.engine = engine;
+    this.#host = host;
+    this.#members = members;
+    this.#flags = flags;
+    this.urls = members.map(({ clientUrl }) => clientUrl);
+    this.#founders = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join();
+  }
+
+  async start(): Promise<void> {
+    for (const at of this.#members.keys()) this.#spawn(at, "new", this.#founders);
+    await Promise.all(this.urls.map((url) => waitUntilHealthy(url)));
+  }
+
+  kill(member: number): Promise<void> {
+    return this.#end(member, "SIGKILL");
+  }
+
+  terminate(member: number): Promise<void> {
+    return this.#end(member, "SIGTERM");
+  }
+
+  pause(member: number): void {
+    this.#processes.get(member)?.kill("SIGSTOP");
+  }
+
+  resume(member: number): void {
+    this.#processes.get(member)?.kill("SIGCONT");
+  }
+
+  async restart(member: number): Promise<void> {
+    this.#spawn(member, "new", this.#founders);
+    await waitUntilHealthy(this.#members[member]!.clientUrl);
+  }
+
+  async join(name: string, peerUrl: string): Promise<string> {
+    const [port] = await freePorts(this.#host, 1);
+    const clientUrl = `http://${this.#host}:${port}`;
+    this.#members.push({ name, clientUrl, peerUrl });
+    this.#spawn(this.#members.length - 1, "existing", `${this.#founders},${name}=${peerUrl}`);
+    return clientUrl;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#processes.keys()].map((member) => this.kill(member)));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #spawn(at: number, state: "new" | "existing", initialCluster: string): void {
+    const { name, clientUrl, peerUrl } = this.#members[at]!;
+    const settings = {
+      name,
+      "data-dir": join(this.#folder, name),
+      "listen-client-urls": clientUrl,
+      "advertise-client-urls": clientUrl,
+      "listen-peer-urls": peerUrl,
+      "initial-advertise-peer-urls": peerUrl,
+      "initial-cluster": initialCluster,
+      "initial-cluster-state": state,
+    };
+    const flags = [...Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`), ...this.#flags];
+    const env = { PATH: process.env["PATH"] };
+    const child =
+      this.engine === "etcd"
+        ? spawn("etcd", flags, { stdio: "ignore", env })
+        : spawn(process.execPath, [agentMain, ...flags], { stdio: "ignore", env });
+    this.#processes.set(at, child);
+  }
+
+  async #end(member: number, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const child = this.#processes.get(member);
+    this.#processes.delete(member);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.kill(signal);
+    });
+  }
+}
+
+async function waitUntilHealthy(url: string): Promise<void> {
+  const deadlineMs = Date.now() + startMs;
+  for (;;) {
+    const healthy = await fetch(`${url}/health`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (healthy) return;
+    if (Date.now() > deadlineMs) throw new Error(`the member at ${url} did not become healthy within ${startMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+/** Ports that nobody listens on: all are taken at the same time, so that they differ. */
+export async function freePorts(host: string, count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once("error", reject);
+          server.listen(0, host, () => {
+            const bound = server.address();
+            resolve(typeof bound === "object" && bound !== null ? bound.port : 0);
+          });
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
