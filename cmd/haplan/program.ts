@@ -1,5 +1,6 @@
 /** The verbs and their flags. Each action leaves its exit code with `finish`. */
 import { Command, Option } from "commander";
+import { parseVariables } from "./argv.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
 import { type ForceUnlockFlags, runForceUnlock } from "./commands/force-unlock.ts";
@@ -26,7 +27,14 @@ import { runVersion } from "./commands/version.ts";
 
 type JsonFlag = { readonly json?: boolean };
 
-export function createProgram(context: CliContext, finish: (code: ExitCode) => void): Command {
+export function createProgram(surroundings: CliContext, finish: (code: ExitCode) => void): Command {
+  // Variables are known once the words are read, which is before any action looks at the context.
+  const context: CliContext = {
+    ...surroundings,
+    get variables() {
+      return parseVariables(program.opts<{ readonly var: readonly string[] }>().var);
+    },
+  };
   const program = new Command("haplan")
     .description("Plan and apply highly available control planes. Flags take one dash or two.")
     .exitOverride()
@@ -34,6 +42,13 @@ export function createProgram(context: CliContext, finish: (code: ExitCode) => v
       writeOut: (text) => context.terminal.print(text.trimEnd()),
       writeErr: (text) => context.terminal.printError(text.trimEnd()),
     })
+    .option(
+      "--var <name=value>",
+      "give a variable of the spec a value (repeatable; before the environment)",
+      collect,
+      [],
+    )
+    .option("--no-color", "no colours; NO_COLOR=1 says the same")
     .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeVerbs(context, verb, finish);

@@ -11,7 +11,7 @@ import { diagnosticForError } from "./views/error-view.ts";
 const streaming = new Set(["apply", "destroy"]);
 
 export async function runHaplan(argv: readonly string[], context: CliContext): Promise<ExitCode> {
-  const words = normaliseFlags(argv).filter((word) => word !== "--no-color");
+  const words = normaliseFlags(argv);
   let code: ExitCode = 0;
   const finish = (outcome: ExitCode): void => {
     code = outcome;

@@ -8,11 +8,11 @@ import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan } from "../carry-out-plan.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
-import type { CliContext, ExitCode } from "../cli-context.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, lockState } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
-import { isPlanFile, readPlanFile } from "../read-plan-file.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
+import { isPlanFile, readPlanFile } from "../saved-plan.ts";
 import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
 import { planLines, renderUiLine, versionLine } from "../views/apply-json.ts";
 import { renderDiagnostics } from "../views/diagnostics-view.ts";
@@ -42,6 +42,10 @@ export async function runApply(
 }
 
 async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
+  if (Object.keys(context.variables).length > 0) {
+    const detail = "A saved plan is applied as it is. Plan again with these values, or leave -var out.";
+    throw refuse("cli/variables-with-plan", "Variables cannot change a plan that is made", detail);
+  }
   const plan = readPlanFile(context, path);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest: plan.binding.specDigest });

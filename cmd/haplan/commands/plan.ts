@@ -1,13 +1,9 @@
 /** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
-import { resolve } from "node:path";
-import { writeFileDurably } from "../../../src/base/durable-file.ts";
-import { errorText } from "../../../src/base/haplan-error.ts";
-import type { Plan } from "../../../src/plan/plan.ts";
-import { encodePlanFile } from "../../../src/plan/plan-file.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { makePlan } from "../make-plan.ts";
+import { writePlanFile } from "../saved-plan.ts";
 import { openSession } from "../session.ts";
 import { renderDiagnostics } from "../views/diagnostics-view.ts";
 import { planToJson } from "../views/plan-json.ts";
@@ -31,7 +27,7 @@ export async function runPlan(
   const wishes = { mode: flags.destroy ? "destroy" : "apply", replace: flags.replace ?? [] } as const;
   const plan = await makePlan(context, session, wishes);
   rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-  if (flags.out !== undefined) savePlan(resolve(context.cwd, flags.out), plan);
+  if (flags.out !== undefined) writePlanFile(context, flags.out, plan);
   if (plan.warnings.length > 0) terminal.printError(renderDiagnostics(plan.warnings, terminal.errorPaint));
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
   if (!flags.json && planHasChanges(plan)) terminal.print(`\n${terminal.paint.dim(note(flags.out, session.specPath))}`);
@@ -44,12 +40,4 @@ function note(out: string | undefined, specPath: string): string {
     return `${rule}\n\nNote: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions if you run "haplan apply ${specPath}" now.`;
   }
   return `${rule}\n\nSaved the plan to: ${out}\n\nTo perform exactly these actions, run the following command to apply:\n    haplan apply ${JSON.stringify(out)}`;
-}
-
-function savePlan(path: string, plan: Plan): void {
-  try {
-    writeFileDurably(path, encodePlanFile(plan));
-  } catch (error) {
-    throw refuse("cli/cannot-save-plan", `Cannot save the plan to ${path}`, errorText(error));
-  }
 }

@@ -1,6 +1,6 @@
 /** `haplan show PLANFILE`: a saved plan, for people and for tools that read Terraform's JSON. */
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
-import { readPlanFile } from "../read-plan-file.ts";
+import { readPlanFile } from "../saved-plan.ts";
 import { planToJson } from "../views/plan-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 

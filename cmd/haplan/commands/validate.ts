@@ -1,7 +1,8 @@
 /** `haplan validate [SPEC]`: is the spec right? Looks at nothing but the file. */
 import { resolve } from "node:path";
-import { hasErrors } from "../../../src/base/diagnostic.ts";
+import { type Diagnostic, hasErrors } from "../../../src/base/diagnostic.ts";
 import { loadSpec } from "../../../src/spec/load-spec.ts";
+import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
 import { diagnosticsToJson, renderDiagnostics } from "../views/diagnostics-view.ts";
@@ -26,5 +27,22 @@ export function runValidate(
 
 /** Loads the spec relative to where haplan was started, with the path in diagnostics as it was given. */
 export function loadNamedSpec(context: CliContext, path: string): ReturnType<typeof loadSpec> {
-  return loadSpec(resolve(context.cwd, path), path);
+  const { environment, variables } = context;
+  const loaded = loadSpec(resolve(context.cwd, path), path, { ...environment, ...variables });
+  const unused = Object.keys(variables).filter((name) => !loaded.variables.has(name));
+  // What could not be read refers to nothing.
+  if (unused.length === 0 || loaded.sourceDigest === null) return loaded;
+  const diagnostics = unused.map((name) => unusedVariable(name, path, [...loaded.variables.keys()]));
+  return { ...loaded, spec: null, diagnostics: [...loaded.diagnostics, ...diagnostics] };
+}
+
+function unusedVariable(name: string, path: string, known: readonly string[]): Diagnostic {
+  const nearest = nearestName(name, known);
+  const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
+  return {
+    severity: "error",
+    code: "cli/unused-variable",
+    summary: `${path} does not refer to the variable ${name}`,
+    detail: `${hint}Remove -var ${name}=..., or write \${${name}} where its value belongs.`,
+  };
 }

@@ -89,7 +89,8 @@ function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
 /** What is taken over as it is changes in nothing, and is shown all the same. */
 function renderImport(change: ResourceChange, paint: Paint): readonly string[] {
   if (change.importing === undefined) return [];
-  const reason = change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)];
+  const { id } = change.importing;
+  const reason = [paint.dim(`  # (${change.reason === null ? "" : `${change.reason}, `}id ${id})`)];
   const head = [paint.bold(`  # ${change.address} will be imported`), ...reason];
   const lead = `    resource "${change.type}" "${change.name}" {`;
   return [...head, lead, ...attributeLines({ ...change, before: change.after }, paint), "    }"];

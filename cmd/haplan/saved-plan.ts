@@ -1,0 +1,53 @@
+/** Saved plans: told from specs, read and written. */
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { resolve } from "node:path";
+import { writeFileDurably } from "../../src/base/durable-file.ts";
+import { errorText } from "../../src/base/haplan-error.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "../../src/plan/plan-file.ts";
+import { Sealer, sealedContent, unseal } from "../../src/state/sealed-text.ts";
+import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
+
+/** Whether `path` names a saved plan. False for what cannot be read: the reader of specs says why. */
+export function isPlanFile(context: CliContext, path: string): boolean {
+  try {
+    const file = openSync(resolve(context.cwd, path), "r");
+    try {
+      if (!fstatSync(file).isFile()) return false;
+      const start = Buffer.alloc(256);
+      const text = start.toString("utf8", 0, readSync(file, start, 0, start.length, 0));
+      return looksLikePlanFile(text) || sealedContent(text) === "plan";
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return false;
+  }
+}
+
+/** Saves a plan, private to the user, and sealed when the spec asks for it. @throws RefusalError */
+export function writePlanFile(context: CliContext, path: string, plan: Plan): void {
+  const { encryption } = plan.spec.state;
+  const text = encodePlanFile(plan);
+  const sealed =
+    encryption === null ? text : new Sealer(encryption.passphraseEnv, context.environment).seal("plan", text);
+  try {
+    writeFileDurably(resolve(context.cwd, path), sealed);
+  } catch (error) {
+    throw refuse("cli/cannot-save-plan", `Cannot save the plan to ${path}`, errorText(error));
+  }
+}
+
+/** @throws RefusalError when it is no plan, or a damaged one */
+export function readPlanFile(context: CliContext, path: string): Plan {
+  let text: string;
+  try {
+    text = readFileSync(resolve(context.cwd, path), "utf8");
+  } catch (error) {
+    throw refuse("cli/cannot-read-plan", `Cannot read the plan ${path}`, errorText(error));
+  }
+  const opened = sealedContent(text) === "plan" ? unseal(text, `the plan ${path}`, context.environment) : text;
+  const { plan, problem } = decodePlanFile(opened);
+  if (problem !== undefined) throw new RefusalError([{ ...problem, address: path }]);
+  return plan;
+}
