@@ -1,0 +1,126 @@
+/**
+ * A client that others wrote: the npm package `etcd3`, on gRPC's own HTTP/2, against three members of ours as
+ * processes. Nothing here knows our client or our codecs.
+ */
+import { once } from "node:events";
+import { type Campaign, Etcd3, EtcdLeaseInvalidError, EtcdLockFailedError, type IKeyValue } from "etcd3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+
+const HOST = "127.77.24.2";
+
+describe("the npm client etcd3", () => {
+  let cluster: ClusterProcesses;
+  let client: Etcd3;
+  beforeAll(async () => {
+    cluster = await startCluster("agent", HOST, { members: 3 });
+    client = new Etcd3({ hosts: [...cluster.urls] });
+  });
+  afterAll(async () => {
+    client?.close();
+    await cluster?.stop();
+  });
+
+  it("puts, gets and deletes", async () => {
+    await client.put("kv/a").value("1");
+    await client.put("kv/b").value(Buffer.from([0, 255]));
+    await client.put("kv/c").value("3");
+    expect(await client.get("kv/a").string()).toBe("1");
+    expect(await client.get("kv/a").number()).toBe(1);
+    expect(await client.get("kv/b").buffer()).toEqual(Buffer.from([0, 255]));
+    expect(await client.get("kv/none").string()).toBeNull();
+    expect(await client.getAll().prefix("kv/").keys()).toEqual(["kv/a", "kv/b", "kv/c"]);
+    expect(await client.getAll().prefix("kv/").sort("Key", "Descend").limit(2).keys()).toEqual(["kv/c", "kv/b"]);
+    expect(await client.getAll().prefix("kv/").count()).toBe(3);
+    const before = await client.put("kv/a").value("2").getPrevious();
+    expect(before?.value.toString()).toBe("1");
+    expect((await client.delete().prefix("kv/")).deleted).toBe("3");
+  });
+
+  it("compares and swaps, and runs software transactions", async () => {
+    await client.put("stm/n").value("1");
+    const swap = (from: string, to: string) =>
+      client.if("stm/n", "Value", "==", from).then(client.put("stm/n").value(to)).else(client.get("stm/n")).commit();
+    expect((await swap("1", "2")).succeeded).toBe(true);
+    expect((await swap("1", "3")).succeeded).toBe(false);
+    const add = (): Promise<unknown> =>
+      client.stm({ retries: 50 }).transact(async (tx) => {
+        await tx.put("stm/n").value(Number(await tx.get("stm/n").number()) + 1);
+      });
+    await Promise.all(Array.from({ length: 8 }, add));
+    expect(await client.get("stm/n").number()).toBe(10);
+  });
+
+  it("watches a prefix, past and present", async () => {
+    const { header } = await client.put("watch/0").value("x");
+    const watcher = await client.watch().prefix("watch/").startRevision(header.revision).create();
+    const seen: string[] = [];
+    watcher.on("put", (kv: IKeyValue) => seen.push(`put ${kv.key}=${kv.value}`));
+    watcher.on("delete", (kv: IKeyValue) => seen.push(`delete ${kv.key}`));
+    await client.put("watch/1").value("1");
+    await client.delete().key("watch/1");
+    while (seen.length < 3) await once(watcher, "data");
+    expect(seen).toEqual(["put watch/0=x", "put watch/1=1", "delete watch/1"]);
+    await watcher.cancel();
+  });
+
+  it("keeps a lease alive, reads what remains, and revokes it with its keys", async () => {
+    const lease = client.lease(5);
+    await lease.put("lease/a").value("1");
+    await lease.keepaliveOnce();
+    const id = await lease.grant();
+    const info = await client.leaseClient.leaseTimeToLive({ ID: id, keys: true });
+    expect([info.grantedTTL, info.keys.map(String)]).toEqual(["5", ["lease/a"]]);
+    await lease.revoke();
+    expect(await client.get("lease/a").string()).toBeNull();
+    await expect(client.put("lease/b").value("1").lease(id)).rejects.toThrow("requested lease not found");
+    await expect(lease.put("lease/b").value("1")).rejects.toThrow(EtcdLeaseInvalidError);
+  });
+
+  it("locks: one holder at a time", async () => {
+    const lock = client.lock("lock/a");
+    await lock.ttl(5).acquire();
+    await expect(client.lock("lock/a").ttl(5).acquire()).rejects.toThrow(EtcdLockFailedError);
+    await lock.release();
+    expect(await client.lock("lock/a").do(() => "held")).toBe("held");
+  });
+
+  it("elects one leader, and the next one when it resigns", async () => {
+    const election = client.election("vote", 5);
+    const first = election.campaign("first");
+    await elected(first);
+    const second = client.election("vote", 5).campaign("second");
+    const observer = await election.observe();
+    expect(observer.leader()).toBe("first");
+    await first.resign();
+    await elected(second);
+    while (observer.leader() !== "second") await once(observer, "change");
+    await second.resign();
+    await observer.cancel();
+  });
+
+  it("goes on when the member that it spoke with is killed", async () => {
+    const watcher = await client.watch().prefix("survive/").create();
+    await cluster.kill(0);
+    const put = async (): Promise<void> => {
+      for (;;) {
+        const done = await client
+          .put("survive/a")
+          .value("1")
+          .then(
+            () => true,
+            () => false,
+          );
+        if (done) return;
+      }
+    };
+    const [event] = await Promise.all([once(watcher, "put"), put()]);
+    expect(String((event[0] as IKeyValue).key)).toBe("survive/a");
+    await watcher.cancel();
+    await cluster.restart(0);
+  });
+});
+
+function elected(campaign: Campaign): Promise<unknown> {
+  return Promise.race([once(campaign, "elected"), once(campaign, "error").then(([error]) => Promise.reject(error))]);
+}
