@@ -44,7 +44,7 @@ export type ClusterStatus = {
 };
 
 /** HAPLAN_BUILD names the build to test when it is not the one beside these sources. */
-const buildFolder = process.env["HAPLAN_BUILD"] ?? packageBuild();
+export const buildFolder: string = process.env["HAPLAN_BUILD"] ?? packageBuild();
 const haplanProgram = join(buildFolder, "cmd/haplan/main.js");
 
 /** From the sources as from the build. */

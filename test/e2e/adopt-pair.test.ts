@@ -1,0 +1,113 @@
+/**
+ * From two members to three, without a restart, while a hundred writes a second go on: two real etcds, and two agents.
+ * Counted as failed: a write without an acknowledgement after what clientv3 would repeat was repeated.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { EtcdClient as Client } from "../../src/etcd-client/etcd-client.ts";
+import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { missingWrites } from "./acknowledged-writes.ts";
+import { ClusterFixture, killAndWait, until } from "./cluster-fixture.ts";
+import { adoptingSpec, ExistingPair, endpointOf, engines, type PairPlace } from "./existing-pair.ts";
+import { PacedWriter } from "./paced-writer.ts";
+import type { ProgramRun } from "./run-program.ts";
+
+for (const [at, { engine, missing }] of engines.entries()) {
+  describe.skipIf(missing)(`two members (${engine})${missing ? " (skipped: etcd is not installed)" : ""}`, () => {
+    const place: PairPlace = { network: 26, first: 1 + 40 * at };
+    let cluster: ClusterFixture;
+    let pair: ExistingPair;
+    let writer: PacedWriter;
+    let old: EtcdClient;
+
+    const voters = async (): Promise<string> => {
+      const members = await memberList(old.grpc);
+      return members
+        .map(({ name, isLearner }) => `${name || "nameless"}${isLearner ? " learner" : ""}`)
+        .sort()
+        .join(", ");
+    };
+
+    /** Applies, and kills the third member's process as soon as the apply has said `line`. */
+    const applyAndKill = async (line: string): Promise<ProgramRun> => {
+      const run = cluster.start(["apply", "-auto-approve"]);
+      await until(`apply says "${line}"`, () => run.printed().includes(line), 30_000);
+      const { members } = await cluster.status();
+      await killAndWait(members.find(({ pid }) => pid !== null)?.pid ?? null);
+      return run.end;
+    };
+
+    beforeAll(async () => {
+      cluster = new ClusterFixture(adoptingSpec(`adopt-${engine}`, engine, place));
+      pair = await ExistingPair.start(engine, place, cluster.folder);
+      old = new Client(connect({ endpoints: [endpointOf(place, 0), endpointOf(place, 1)] }));
+      writer = new PacedWriter(old, "/steady/", 100);
+    }, 60_000);
+
+    afterAll(async () => {
+      await writer?.stop();
+      await cluster?.teardown();
+      await old?.grpc.close();
+      await pair?.stop();
+    });
+
+    it("are shown with what they risk and what they become", async () => {
+      const { stdout, stderr, code } = await cluster.haplan(["plan", "-detailed-exitcode"]);
+      expect(code).toBe(2);
+      expect(stderr).toContain("Today 2 voters can lose 0");
+      expect(stdout).toMatch(/now +2 +0 +2 +0\n/);
+      expect(stdout).toMatch(/are healthy +3 +0 +2 +1\n/);
+      expect(stdout).toContain("Plan: 2 to import, ");
+    });
+
+    it("are as they were when the third never comes up", async () => {
+      const run = await applyAndKill("start agent m3: done");
+      expect(run.code).toBe(1);
+      expect(run.stderr).toContain("removed again; the voters are as they were");
+      expect(await voters()).toBe("old-1, old-2");
+    }, 40_000);
+
+    it("go on when the third is killed with its vote, and the next apply brings it back", async () => {
+      const vote = engine === "etcd" ? "promote m3: done" : "change voters: +m3: done";
+      const run = await applyAndKill(vote);
+      expect(run.code).toBe(1);
+      expect(await voters()).toBe("m3, old-1, old-2");
+      const output = await cluster.apply();
+      expect(output).toContain("Apply complete!");
+      expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+      const { members } = await cluster.status();
+      expect(members.filter(({ healthy }) => healthy)).toHaveLength(3);
+    }, 40_000);
+
+    it("have lost no acknowledged write, and no write has failed", async () => {
+      await writer.stop();
+      console.log(`2 to 3 with ${engine}: ${writer.summary()}`);
+      expect(writer.failures).toEqual([]);
+      expect(writer.acknowledged.length).toBeGreaterThan(500);
+      for (const index of [0, 1, 2]) {
+        const member = cluster.client(endpointOf(place, index));
+        await member.range("/before");
+        expect(await missingWrites(member, writer.prefix, writer.acknowledged)).toEqual([]);
+      }
+    });
+
+    it("outlive destroy, which removes the third only", async () => {
+      const { code, stderr } = await cluster.haplan(["destroy", "-auto-approve"]);
+      expect(code).toBe(0);
+      expect(stderr).toContain("m1, m2 were adopted and are left alone");
+      expect(await voters()).toBe("old-1, old-2");
+      await old.put("/after", "haplan");
+      expect(pair.processes.map(({ exitCode }) => exitCode)).toEqual([null, null]);
+    });
+
+    it("are refused with the reason and the way out when one of them is dead", async () => {
+      await pair.end(1);
+      const { code, stderr } = await cluster.haplan(["apply", "-auto-approve"]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`m2 does not answer (${endpointOf(place, 1)})`);
+      expect(stderr).toContain("2 voters need 2 to agree, and 1 answers");
+      expect(cluster.processes().length).toBeLessThanOrEqual(1);
+    });
+  });
+}

@@ -1,0 +1,113 @@
+/** Two members that haplan has nothing to do with: two real etcds, or two agents, started as people start them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { addressOf, buildFolder, kill, until } from "./cluster-fixture.ts";
+import { isInstalled } from "./run-program.ts";
+
+export type Engine = "etcd" | "agent";
+
+export const engines: readonly { readonly engine: Engine; readonly missing: boolean }[] = [
+  { engine: "etcd", missing: !isInstalled("etcd", "--version") },
+  { engine: "agent", missing: false },
+];
+
+/** All hosts of one pair and of what is added to it: `127.77.<network>.<first>` and up. */
+export type PairPlace = { readonly network: number; readonly first: number };
+
+export const hostOf = ({ network, first }: PairPlace, index: number): string => addressOf(network, first + index);
+export const endpointOf = (place: PairPlace, index: number): string => `http://${hostOf(place, index)}:2379`;
+
+export class ExistingPair {
+  readonly place: PairPlace;
+  readonly processes: ChildProcess[] = [];
+  readonly #endAtExit = (): void => {
+    for (const { pid } of this.processes) if (pid !== undefined) kill(pid, "SIGKILL");
+  };
+
+  private constructor(place: PairPlace) {
+    this.place = place;
+    process.once("exit", this.#endAtExit);
+  }
+
+  /** Names differ from those that the spec gives them, as they will. Returns once both take writes. */
+  static async start(engine: Engine, place: PairPlace, folder: string): Promise<ExistingPair> {
+    const pair = new ExistingPair(place);
+    for (const index of [0, 1]) pair.#startMember(engine, index, folder);
+    await until(
+      "the pair takes writes",
+      async () => {
+        for (const index of [0, 1]) {
+          await using grpc = connect({ endpoints: [endpointOf(place, index)] });
+          await new EtcdClient(grpc, { timeoutMs: 1_000 }).put("/before", "haplan");
+        }
+        return true;
+      },
+      20_000,
+    );
+    return pair;
+  }
+
+  #startMember(engine: Engine, index: number, folder: string): void {
+    const { place } = this;
+    const peer = (of: number): string => `http://${hostOf(place, of)}:2380`;
+    const data = join(folder, `old-${index + 1}`);
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    const log = openSync(`${data}.log`, "a", 0o600);
+    const flags = [
+      `--name=old-${index + 1}`,
+      `--data-dir=${data}`,
+      `--listen-client-urls=${endpointOf(place, index)}`,
+      `--advertise-client-urls=${endpointOf(place, index)}`,
+      `--listen-peer-urls=${peer(index)}`,
+      `--initial-advertise-peer-urls=${peer(index)}`,
+      `--initial-cluster=old-1=${peer(0)},old-2=${peer(1)}`,
+      "--initial-cluster-state=new",
+    ];
+    const [file, args] =
+      engine === "etcd"
+        ? ["etcd", flags]
+        : [process.execPath, [join(buildFolder, "cmd/haplan-agent/main.js"), ...flags]];
+    this.processes[index] = spawn(file, args, { stdio: ["ignore", log, log] });
+    closeSync(log);
+  }
+
+  /** Kills one of the two and waits until it is gone. */
+  async end(index: number): Promise<void> {
+    const member = this.processes[index]!;
+    if (member.exitCode !== null || member.signalCode !== null) return;
+    const ended = once(member, "exit");
+    member.kill("SIGKILL");
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    process.off("exit", this.#endAtExit);
+    await Promise.all([this.end(0), this.end(1)]);
+  }
+}
+
+/** A spec that takes the pair over and adds a third. */
+export function adoptingSpec(name: string, engine: Engine, place: PairPlace, policy = ""): string {
+  return `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata:
+  name: ${name}
+spec:
+  provider: { type: local }
+  controlPlane:
+    engine: ${engine}
+    tls: { enabled: false }
+    adopt:
+      endpoints: ["${endpointOf(place, 0)}", "${endpointOf(place, 1)}"]
+    masters:
+      - { name: m1, address: ${hostOf(place, 0)} }
+      - { name: m2, address: ${hostOf(place, 1)} }
+      - { name: m3, address: ${hostOf(place, 2)} }
+  loadBalancer: { type: embedded, address: ${hostOf(place, 9)}, ports: [2379] }
+  policy: { joinTimeoutMs: 3000, healthSamples: 2${policy} }
+`;
+}

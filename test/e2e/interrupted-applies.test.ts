@@ -1,0 +1,112 @@
+/** An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
+import { boundAddresses } from "./folder-processes.ts";
+import { settledHashes } from "./member-facts.ts";
+import { isInstalled } from "./run-program.ts";
+
+const network = 23;
+const hasEtcdctl = isInstalled("etcdctl", "version");
+const cluster = new ClusterFixture({ network, workers: 1, tls: false });
+const urls = [1, 2, 3].map((host) => `http://${addressOf(network, host)}:2379`);
+
+afterAll(() => cluster.teardown());
+
+async function expectWholeCluster(): Promise<void> {
+  expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+  const status = await until("the worker reports", async () => {
+    const found = await cluster.status();
+    return found.workers.every(({ reporting }) => reporting) ? found : false;
+  });
+  expect(status.members.map(({ healthy }) => healthy)).toEqual([true, true, true]);
+  // One process for each unit: whatever a killed run had started was found and adopted.
+  expect(cluster.processes()).toHaveLength(3 + 1 + 1);
+}
+
+describe("apply killed with SIGKILL", () => {
+  /** What the runs say just before they are killed; each goes on where the one before was cut off. */
+  const moments = [
+    "create machine m2 ...",
+    "start agent m1 ...",
+    "start agent m3: done",
+    "are healthy ...",
+    "start load balancer ...",
+    "start worker w1 ...",
+  ];
+
+  it("again and again on its way is gone on with until the cluster is whole", async () => {
+    for (const moment of moments) {
+      const run = cluster.start(["apply", "-auto-approve"]);
+      let isOver = false;
+      void run.end.finally(() => (isOver = true));
+      await until(`apply says "${moment}"`, () => isOver || run.printed().includes(moment));
+      run.signal("SIGKILL");
+      const { signal, stdout, stderr } = await run.end;
+      expect({ moment, signal, said: signal === "SIGKILL" ? "" : stdout + stderr }).toEqual({
+        moment,
+        signal: "SIGKILL",
+        said: "",
+      });
+    }
+    expect(await cluster.apply()).toContain("Apply complete!");
+    await expectWholeCluster();
+  }, 60_000);
+});
+
+describe("a cluster without TLS", () => {
+  it.skipIf(!hasEtcdctl)(
+    `serves etcdctl through each master and the load balancer${hasEtcdctl ? "" : " (skipped: etcdctl is not installed)"}`,
+    async () => {
+      expect(await cluster.output("env")).toContain("unset ETCDCTL_CACERT");
+      for (const endpoints of [...urls, `http://${addressOf(network, 100)}:2379`]) {
+        expect(await cluster.etcdctl(["put", "door", endpoints], { endpoints })).toMatchObject({ stdout: "OK\n" });
+        expect(await cluster.etcdctl(["get", "door"], { endpoints })).toMatchObject({ stdout: `door\n${endpoints}\n` });
+      }
+      const status = await cluster.etcdctl(["endpoint", "status", "--cluster", "-w", "table"]);
+      for (const url of urls) expect(status.stdout).toContain(`| ${url} |`);
+    },
+  );
+
+  it("keeps the same store on every member", async () => {
+    await cluster.client(urls[0]!).put("last", "word");
+    const { hashes } = await settledHashes(urls.map((url) => cluster.client(url)));
+    expect(new Set(hashes).size).toBe(1);
+  });
+});
+
+describe("destroy and apply interrupted with SIGINT", () => {
+  it("stop after what is under way, say so, and are gone on with", async () => {
+    const destroy = cluster.start(["destroy", "-auto-approve"]);
+    await until("destroy is under way", () => destroy.printed().includes("] stop "));
+    destroy.signal("SIGINT");
+    const destroyed = await destroy.end;
+    expect(destroyed.stderr).toContain("Stopping after what is under way");
+    // It may have been done with everything by then.
+    if (destroyed.code !== 0) {
+      expect(destroyed.stderr).toContain("haplan destroy cluster.yaml");
+      await cluster.mustRun("destroy", "-auto-approve");
+    }
+    expect(cluster.processes()).toEqual([]);
+    expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
+
+    const apply = cluster.start(["apply", "-auto-approve"]);
+    await until("members are starting", () => apply.printed().includes("start agent m1 ..."));
+    apply.signal("SIGINT");
+    const applied = await apply.end;
+    expect(applied).toMatchObject({ code: 1, signal: null });
+    expect(applied.stderr).toMatch(/Stopped as you asked[\s\S]*haplan apply cluster\.yaml/);
+    const state = JSON.parse(readFileSync(join(cluster.folder, ".haplan/e2e/state.json"), "utf8")) as object;
+    expect(state).toHaveProperty("serial");
+    await cluster.apply();
+    await expectWholeCluster();
+  }, 60_000);
+
+  it("leave nothing behind once destroyed", async () => {
+    const { destroy, left } = await cluster.teardown();
+    expect({ code: destroy.code, left }).toEqual({ code: 0, left: [] });
+    expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
+    expect(existsSync(cluster.folder)).toBe(false);
+  });
+});
