@@ -33,6 +33,8 @@ export type ServerCall = {
   header(name: string): string | undefined;
   /** Common name of the verified client certificate, or undefined. */
   readonly clientCommonName: string | undefined;
+  /** Who asks, when another member forwards the call and has made sure of the user. */
+  readonly forwardedCaller?: { readonly user: string; readonly authRevision: number };
   /** Address of the client, for logs. */
   readonly remoteAddress: string;
   /** False once the client has cancelled, the deadline has passed or the call is finished: sending is then a no-op. */

@@ -6,6 +6,7 @@ import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
+import { accessLevel } from "./access-rules.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 export type UnaryMethod = Extract<Method, { kind: "unary" }>;
@@ -42,6 +43,8 @@ export function answerBytes(call: ServerCall, bytes: Uint8Array): void {
 export type GuardOptions = {
   /** A member that is shown as a learner may answer. */
   readonly learner?: boolean;
+  /** The call is over, in whatever way. */
+  readonly onClose?: (call: ServerCall) => void;
 };
 
 /** A unary method with the checks that all of them share, and with what it throws turned into a status. */
@@ -51,14 +54,29 @@ export function unary(
   handler: UnaryHandler,
   options: GuardOptions = {},
 ): UnaryMethod {
+  const level = accessLevel(path);
+  const handle = (request: Uint8Array, call: ServerCall): void => {
+    const refusal =
+      metadataFault(context, call) ??
+      (options.learner === true ? null : learnerFault(context)) ??
+      context.access.fault(call, level);
+    if (refusal !== null) fail(call, refusal);
+    else guarded(call, () => handler(request, call));
+  };
   return {
     kind: "unary",
     path,
     handle: (request, call) => {
-      const refusal = metadataFault(context, call) ?? (options.learner === true ? null : learnerFault(context));
-      if (refusal !== null) fail(call, refusal);
-      else guarded(call, () => handler(request, call));
+      if (!context.access.isEarly(call)) {
+        handle(request, call);
+        return;
+      }
+      const copy = request.slice();
+      context.access.whenKnown(call, () => {
+        if (call.open) handle(copy, call);
+      });
     },
+    ...(options.onClose === undefined ? {} : { onClose: options.onClose }),
   };
 }
 

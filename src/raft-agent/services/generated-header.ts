@@ -1,6 +1,7 @@
 /** The response header as a generated message, for answers off the hot path. */
 import { create } from "@bufbuild/protobuf";
 import { type ResponseHeader, ResponseHeaderSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import type { ResponseHeader as DecodedHeader } from "../api/response-header.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** `revision` 0 leaves it out. */
@@ -11,4 +12,11 @@ export function generatedHeader(context: ServiceContext, revision: number): Resp
     revision: BigInt(revision),
     raftTerm: BigInt(context.consensus.term()),
   });
+}
+
+/** A header that was decoded from an answer of our own. */
+export function generatedFrom(header: DecodedHeader): ResponseHeader {
+  const { clusterId, memberId, revision, raftTerm } = header;
+  const numbers = { revision: BigInt(revision), raftTerm: BigInt(raftTerm) };
+  return create(ResponseHeaderSchema, { clusterId, memberId, ...numbers });
 }

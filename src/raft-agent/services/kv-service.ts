@@ -5,9 +5,10 @@ import { decodePutRequest, type PutRequest, writePutResponse } from "../api/put.
 import { decodeRangeRequest, type RangeRequest, writeRangeResponse } from "../api/range.ts";
 import { decodeTxnRequest, type RequestOp, type TxnRequest, writeTxnResponse } from "../api/txn.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
-import type { Applied } from "../state-machine/apply-result.ts";
+import type { Applied, ApplyResult } from "../state-machine/apply-result.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
 import { CommandKind } from "../state-machine/command.ts";
+import { txnFault } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
 import { answer, fail, guarded, learnerFault, unary } from "./answer.ts";
@@ -46,6 +47,13 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
 
 function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
   const { store } = context.machine;
+  if (context.access.enabled) {
+    const denied = context.access.keyFault(call, request.key, request.rangeEnd);
+    if (denied !== null) {
+      fail(call, denied);
+      return;
+    }
+  }
   context.counts.ranges++;
   const { kvs, more, count } = store.range(request);
   answer(context, call, writeRangeResponse, { header: responseHeader(context, store.revision), kvs, more, count });
@@ -118,7 +126,8 @@ function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8A
 
 function answerReadTxn(context: ServiceContext, request: TxnRequest, call: ServerCall): void {
   const { store } = context.machine;
-  const outcome = readTxn(store, request);
+  const denied = context.access.readFault(call, (caller) => txnFault(context.machine, caller, request));
+  const outcome = denied ?? readTxn(store, request);
   if (isEtcdError(outcome)) fail(call, outcome);
   else answer(context, call, writeTxnResponse, { header: responseHeader(context, store.revision), ...outcome });
 }
@@ -143,11 +152,17 @@ function propose(
   body: Uint8Array,
   done: (applied: Applied) => void,
 ): void {
-  context.proposer.propose(kind, body, (result) => {
+  const caller = context.access.callerOf(call);
+  if (isEtcdError(caller)) {
+    fail(call, caller);
+    return;
+  }
+  const answered = (result: ApplyResult): void => {
     if (!call.open) return;
     if (isEtcdError(result)) fail(call, result);
     else guarded(call, () => done(result));
-  });
+  };
+  context.proposer.propose(kind, body, answered, caller);
 }
 
 function spaceFault(context: ServiceContext, costBytes: number): EtcdError | null {

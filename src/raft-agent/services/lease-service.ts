@@ -21,11 +21,13 @@ import {
   encodeLeaseKeepAliveResponse,
   writeLeaseKeepAliveResponse,
 } from "../api/lease-keep-alive.ts";
+import { emptyBytes } from "../api/wire.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import type { ApplyResult } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
-import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { LEASE_TTL_MAX_SECONDS } from "../state-machine/lease-table.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { LEASE_TTL_MAX_SECONDS, type Lease } from "../state-machine/lease-table.ts";
 import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, type UnaryMethod, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { askLeader, forwardToLeader } from "./peer-requests.ts";
@@ -90,7 +92,12 @@ function randomLeaseId(): bigint {
 function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { ID } = fromBinary(LeaseRevokeRequestSchema, bytes);
   const body = encodeLeaseRevoke({ ids: [ID], leaderTerm: 0 });
-  context.proposer.propose(CommandKind.leaseRevoke, body, (result) => {
+  const caller = context.access.callerOf(call);
+  if (isEtcdError(caller)) {
+    fail(call, caller);
+    return;
+  }
+  const answered = (result: ApplyResult): void => {
     if (!call.open) return;
     if (isEtcdError(result)) {
       fail(call, result);
@@ -98,7 +105,8 @@ function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
     }
     const message = create(LeaseRevokeResponseSchema, { header: generatedHeader(context, result.revision) });
     answerBytes(call, toBinary(LeaseRevokeResponseSchema, message));
-  });
+  };
+  context.proposer.propose(CommandKind.leaseRevoke, body, answered, caller);
 }
 
 /** Renewals of one stream are answered in the order in which they came. */
@@ -194,6 +202,11 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
     }
     const { machine, leaseExpiry } = context;
     const lease = machine.leases.get(ID);
+    const denied = lease === undefined ? null : leaseReadFault(context, call, [lease]);
+    if (denied !== null) {
+      fail(call, denied);
+      return;
+    }
     const remainingMs = leaseExpiry.remainingMs(ID);
     const message = create(LeaseTimeToLiveResponseSchema, {
       header: generatedHeader(context, machine.store.revision),
@@ -206,8 +219,28 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
   });
 }
 
+/** Who asks for leases must be allowed to read the keys that hang on them. */
+function leaseReadFault(context: ServiceContext, call: ServerCall, leases: Iterable<Lease>): EtcdError | null {
+  const { access, machine } = context;
+  return access.readFault(call, (caller) => {
+    if (machine.auth.adminFault(caller) === null) return null;
+    for (const { id } of leases) {
+      for (const key of machine.store.keysOfLease(id)) {
+        const fault = machine.auth.keyFault(caller, "read", key, emptyBytes);
+        if (fault !== null) return fault;
+      }
+    }
+    return null;
+  });
+}
+
 function list(context: ServiceContext, call: ServerCall): void {
   const { machine, leaseExpiry } = context;
+  const denied = leaseReadFault(context, call, machine.leases.all());
+  if (denied !== null) {
+    fail(call, denied);
+    return;
+  }
   const endOf = (lease: { id: bigint; ttlSeconds: number }): number =>
     leaseExpiry.remainingMs(lease.id) ?? lease.ttlSeconds * 1_000;
   const leases = [...machine.leases.all()]

@@ -4,6 +4,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import {
   AlarmMemberSchema,
   AlarmType as AlarmMessage,
+  AlarmRequestSchema,
   AlarmResponseSchema,
   DefragmentResponseSchema,
   HashKVRequestSchema,
@@ -72,6 +73,11 @@ function statusErrors(context: ServiceContext): string[] {
 }
 
 function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const denied = fromBinary(AlarmRequestSchema, bytes).action === 0 ? null : context.access.fault(call, "root");
+  if (denied !== null) {
+    fail(call, denied);
+    return;
+  }
   context.proposer.propose(CommandKind.alarm, bytes, (result) => {
     if (!call.open) return;
     if (isEtcdError(result)) {

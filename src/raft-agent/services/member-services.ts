@@ -3,6 +3,7 @@
  * are the whole traffic from consensus to services; the way back is `ConsensusPort`.
  */
 import type { Clock } from "../../base/clock.ts";
+import { PasswordHasher } from "../auth/password-hasher.ts";
 import type { Method } from "../grpc/call.ts";
 import type { Store } from "../mvcc/store.ts";
 import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
@@ -12,14 +13,20 @@ import type { Alarm } from "../state-machine/apply-result.ts";
 import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";
+import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
 import type { UnaryMethod } from "./answer.ts";
+import { createAuthMethods } from "./auth-service.ts";
 import { createClusterMethods } from "./cluster-service.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
+import { createElectionMethods } from "./election-service.ts";
+import { guardedStream } from "./guarded-stream.ts";
 import { createHaplanMethods } from "./haplan-service.ts";
 import { createHealthMethods } from "./health-service.ts";
 import { createKvMethods } from "./kv-service.ts";
 import { followLeadership, tickLeases } from "./lease-keeper.ts";
 import { createLeaseMethods, createLeasePeerMethods } from "./lease-service.ts";
+import { LocalCalls } from "./local-calls.ts";
+import { createLockMethods } from "./lock-service.ts";
 import { createMaintenanceMethods } from "./maintenance-service.ts";
 import { MemberChanges } from "./member-changes.ts";
 import { answerPeerRequest, type PeerMethods } from "./peer-requests.ts";
@@ -46,6 +53,8 @@ export type MemberServicesOptions = {
   readonly quotaBytes: number;
   readonly limits?: Partial<ServiceLimits>;
   readonly proposerLimits?: Partial<ProposerLimits>;
+  /** How users log in, once authentication is switched on. */
+  readonly auth?: Partial<AuthSettings>;
   /** Members came, changed or left: the transport follows. */
   readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
   readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
@@ -59,6 +68,7 @@ export class MemberServices {
   readonly watchHub: WatchHub;
   readonly watchService: WatchService;
   readonly #peerMethods: PeerMethods;
+  readonly #hasher: PasswordHasher = new PasswordHasher();
 
   constructor(options: MemberServicesOptions) {
     const { consensus, store, clock } = options;
@@ -74,9 +84,12 @@ export class MemberServices {
         leaseRevoked: (id) => leaseExpiry.revoked(id),
         membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
         alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
+        authChanged: (event) => access.authChanged(event),
       },
     });
-    const { alarms, leases, membership } = this.machine;
+    const { alarms, auth, leases, membership } = this.machine;
+    const settings = { ...defaultAuthSettings, ...options.auth };
+    const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs });
     const leaseExpiry = new LeaseExpiry(leases, clock);
     this.context = createServiceContext({
       consensus,
@@ -86,6 +99,7 @@ export class MemberServices {
       leaseExpiry,
       quota: new SpaceQuota({ member: consensus.memberId, store, alarms, proposer, quotaBytes: options.quotaBytes }),
       memberChanges: new MemberChanges({ consensus, membership, clock, requestTimeoutMs }),
+      access,
       clock,
       limits: { ...defaultServiceLimits, ...options.limits },
       clusterId: options.clusterId,
@@ -94,7 +108,10 @@ export class MemberServices {
     });
     this.watchHub = createWatchHub({ store });
     this.watchService = createWatchService(this.context, this.watchHub);
-    this.methods = [...createMethods(this.context), this.watchService.method];
+    const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
+      method.kind === "stream" ? guardedStream(this.context, method) : method,
+    );
+    this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
     this.#peerMethods = createPeerMethods(this.context, this.methods);
   }
 
@@ -109,6 +126,7 @@ export class MemberServices {
 
   /** Everything up to `index` is applied, and `ConsensusPort.appliedIndex` says so: waiting reads may run. */
   applied(index: LogIndex): void {
+    this.context.access.applied(index);
     this.context.reads.applied(index);
     this.context.memberChanges.tick();
   }
@@ -116,6 +134,7 @@ export class MemberServices {
   /** The store was replaced by a snapshot's content. */
   snapshotInstalled(): void {
     this.machine.load();
+    this.context.access.snapshotInstalled();
     this.watchHub.storeReplaced();
     followLeadership(this.context);
     this.applied(this.context.consensus.appliedIndex());
@@ -138,6 +157,7 @@ export class MemberServices {
 
   /** To be called about every 100 ms. */
   tick(): void {
+    this.context.access.tick();
     this.context.proposer.tick();
     this.context.reads.tick();
     this.context.quota.tick();
@@ -154,6 +174,8 @@ export class MemberServices {
 
   /** Everybody who waits gets `server stopped`. */
   stop(): void {
+    this.#hasher.stop();
+    this.context.access.stop();
     this.context.proposer.stop();
     this.context.reads.stop();
     this.watchService.stop();
@@ -161,15 +183,21 @@ export class MemberServices {
   }
 }
 
-function createMethods(context: ServiceContext): Method[] {
+function createMethods(context: ServiceContext, hasher: PasswordHasher): Method[] {
   return [
     ...createKvMethods(context),
     ...createLeaseMethods(context),
     ...createClusterMethods(context),
     ...createMaintenanceMethods(context),
+    ...createAuthMethods(context, hasher),
     ...createHealthMethods(),
     ...createHaplanMethods(context),
   ];
+}
+
+/** What is made of the other methods. */
+function createRecipeMethods(context: ServiceContext, calls: LocalCalls): Method[] {
+  return [...createLockMethods(context, calls), ...createElectionMethods(context, calls)];
 }
 
 function createPeerMethods(context: ServiceContext, methods: readonly Method[]): PeerMethods {

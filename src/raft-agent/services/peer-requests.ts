@@ -4,14 +4,15 @@
  * (etcdctl waits until a member list comes from the member that answered its change).
  *
  * ```
- * request:  | path length u16 | path | message ... |
+ * request:  | path length u16 | path | caller (`encodeCaller`; empty user = none) | message ... |
  * answer:   | status code u8 | message or, when the code is not 0, status text |
  * ```
  */
 import { writeHeaderField } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
 import { type ServerCall, StatusCode } from "../grpc/call.ts";
-import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
+import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import type { UnaryMethod } from "./answer.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
@@ -19,6 +20,7 @@ export type LeaderAnswer = { readonly code: StatusCode; readonly text: string; r
 
 const RETRY_MS = 100;
 const NO_BYTES = new Uint8Array(0);
+const NOBODY: Caller = { user: "", authRevision: 0 };
 
 /** The method table by path, for requests of peers. */
 export type PeerMethods = ReadonlyMap<string, UnaryMethod>;
@@ -33,20 +35,22 @@ export function answerPeerRequest(
   const pathLength = request.length < 2 ? 0 : (request[0]! << 8) | request[1]!;
   const path = Buffer.from(request.subarray(2, 2 + pathLength)).toString("latin1");
   const method = methods.get(path);
-  if (method === undefined) {
+  const caller = decodeCaller(request, 2 + pathLength);
+  if (method === undefined || caller === null) {
     done(encodeAnswer(StatusCode.unimplemented, `unknown peer request ${path}`, NO_BYTES));
     return;
   }
-  method.handle(request.subarray(2 + pathLength), createPeerCall(path, from, done));
+  method.handle(request.subarray(caller.end), createPeerCall(path, from, caller.caller, done));
 }
 
-function createPeerCall(path: string, from: string, done: (answer: Uint8Array) => void): ServerCall {
+function createPeerCall(path: string, from: string, caller: Caller, done: (answer: Uint8Array) => void): ServerCall {
   let message: Uint8Array = NO_BYTES;
   let open = true;
   return {
     path,
     header: () => undefined,
     clientCommonName: undefined,
+    ...(caller.user === "" ? {} : { forwardedCaller: caller }),
     remoteAddress: from,
     get open() {
       return open;
@@ -69,8 +73,9 @@ export function askLeader(
   path: string,
   message: Uint8Array,
   done: (answer: LeaderAnswer) => void,
+  caller: Caller = NOBODY,
 ): void {
-  const request = encodeRequest(path, message);
+  const request = encodeRequest(path, caller, message);
   const { consensus, clock, proposer } = context;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
   const attempt = (): void => {
@@ -108,7 +113,12 @@ export function forwardToLeader(
   call: ServerCall,
   options: ForwardOptions = {},
 ): void {
-  askLeader(context, call.path, request, (answer) => {
+  const caller = context.access.callerOf(call) ?? NOBODY;
+  if (isEtcdError(caller)) {
+    call.finish(caller.code, caller.text);
+    return;
+  }
+  const answered = (answer: LeaderAnswer): void => {
     if (!call.open) return;
     if (answer.code !== StatusCode.ok) {
       call.finish(answer.code, answer.text);
@@ -116,7 +126,8 @@ export function forwardToLeader(
     }
     call.send(options.header === false ? answer.message : withOwnHeader(context, answer.message));
     call.finish();
-  });
+  };
+  askLeader(context, call.path, request, answered, caller);
 }
 
 /** In protobuf a later field 1 overrides an earlier one, so that the leader's answer needs no decoding. */
@@ -127,12 +138,11 @@ function withOwnHeader(context: ServiceContext, message: Uint8Array): Uint8Array
   return writer.copy();
 }
 
-function encodeRequest(path: string, message: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(2 + path.length + message.length);
-  bytes.writeUInt16BE(path.length, 0);
-  bytes.write(path, 2, "latin1");
-  bytes.set(message, 2 + path.length);
-  return bytes;
+function encodeRequest(path: string, caller: Caller, message: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(2 + path.length);
+  head.writeUInt16BE(path.length, 0);
+  head.write(path, 2, "latin1");
+  return Buffer.concat([head, encodeCaller(caller), message]);
 }
 
 function encodeAnswer(code: StatusCode, text: string, message: Uint8Array): Uint8Array {

@@ -7,6 +7,7 @@
  */
 import type { ProposalRefusal } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
+import type { Caller } from "../state-machine/caller.ts";
 import { type CommandCodec, type CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
@@ -73,15 +74,15 @@ export class Proposer {
     return this.#failedTotal;
   }
 
-  /** `body` may be reused as soon as this returns. */
-  propose(kind: CommandKind, body: Uint8Array, done: ProposalDone): void {
+  /** `body` may be reused as soon as this returns. `caller`: the user, while authentication is on. */
+  propose(kind: CommandKind, body: Uint8Array, done: ProposalDone, caller: Caller | null = null): void {
     const refusal = this.#refusal(body);
     if (refusal !== null) {
       this.#fail(done, refusal);
       return;
     }
     const number = this.#nextNumber++;
-    const payload = this.#codec.encode(kind, number, body);
+    const payload = this.#codec.encode(kind, number, body, caller);
     const waiter: Waiter = {
       deadlineMs: this.#clock.monotonicMs() + this.limits.requestTimeoutMs,
       timeoutError: EtcdErrors.timeout,

@@ -5,6 +5,7 @@ import { WireWriter } from "../api/wire.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { Access } from "./access.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
 import type { MemberChanges } from "./member-changes.ts";
 import type { Proposer } from "./proposer.ts";
@@ -36,6 +37,7 @@ export type ServiceContext = {
   readonly leaseExpiry: LeaseExpiry;
   readonly quota: SpaceQuota;
   readonly memberChanges: MemberChanges;
+  readonly access: Access;
   readonly clock: Clock;
   readonly limits: ServiceLimits;
   /** 16 hex digits. */

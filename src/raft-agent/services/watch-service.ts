@@ -4,10 +4,10 @@
  */
 import type { WatchCreateRequest, WatchResponse } from "../api/watch.ts";
 import { decodeWatchRequest, writeWatchResponseHead } from "../api/watch.ts";
-import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
+import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import type { EventBatch, WatchDelivery } from "../mvcc/watch-batch.ts";
 import type { CreateResult, WatchHub, WatchStream } from "../mvcc/watch-hub.ts";
-import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
@@ -144,6 +144,13 @@ class WatchCall {
   }
 
   #create(request: WatchCreateRequest): void {
+    const denied = watchFault(this.#context, this.call, request);
+    if (denied !== null) {
+      const cancelReason = statusText(denied);
+      const revision = this.#context.machine.store.revision;
+      this.#answer({ watchId: NO_WATCHER, created: true, canceled: true, cancelReason }, revision);
+      return;
+    }
     const result = this.#stream.create(request);
     if (result.kind === "refused") {
       const cancelReason = REFUSALS[result.reason];
@@ -234,5 +241,18 @@ class WatchCall {
   }
 }
 
+/** Judged when a watcher is created, by the metadata of its stream; changes of permissions do not end it (etcd). */
+function watchFault({ access }: ServiceContext, call: ServerCall, request: WatchCreateRequest): EtcdError | null {
+  if (!access.enabled) return null;
+  return access.keyFault(call, request.key.length === 0 ? FIRST_KEY : request.key, request.rangeEnd);
+}
+
+/** As grpc-go prints a status: clients look for such texts in the reason. */
+function statusText({ code, text }: EtcdError): string {
+  const name = Object.entries(StatusCode).find(([, number]) => number === code)?.[0] ?? "unknown";
+  return `rpc error: code = ${name[0]!.toUpperCase()}${name.slice(1)} desc = ${text}`;
+}
+
+const FIRST_KEY = Uint8Array.of(0);
 const NO_FLAGS: Partial<WatchResponse> = {};
 const NO_EVENTS = new Uint8Array(0);

@@ -1,0 +1,85 @@
+/**
+ * Tokens of the kind `simple`: sixteen random letters, a dot, and the index of the log entry that made them. Every member
+ * hears of each login from the log and remembers it in memory for a while after the last use; a restart forgets all, and
+ * clients log in again.
+ */
+import { randomInt } from "node:crypto";
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const PREFIX_LETTERS = 16;
+/** The least recently used one gives way: a client that never reuses its token must not fill the memory. */
+const TOKENS_MAX = 100_000;
+
+type Login = { readonly user: string; expiresAtMs: number };
+
+export type SimpleTokensOptions = {
+  readonly ttlMs: number;
+  readonly clock: { monotonicMs(): number };
+};
+
+export class SimpleTokens {
+  /** In order of their last use. */
+  readonly #logins = new Map<string, Login>();
+  readonly #options: SimpleTokensOptions;
+
+  constructor(options: SimpleTokensOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#logins.size;
+  }
+
+  assign(token: string, user: string): void {
+    if (this.#logins.size >= TOKENS_MAX) {
+      for (const oldest of this.#logins.keys()) {
+        this.#logins.delete(oldest);
+        break;
+      }
+    }
+    this.#logins.set(token, { user, expiresAtMs: this.#nextExpiryMs() });
+  }
+
+  /** Null for a token that is unknown or was not used for too long. Using it prolongs it. */
+  userOf(token: string): string | null {
+    const login = this.#logins.get(token);
+    if (login === undefined) return null;
+    this.#logins.delete(token);
+    if (login.expiresAtMs <= this.#options.clock.monotonicMs()) return null;
+    login.expiresAtMs = this.#nextExpiryMs();
+    this.#logins.set(token, login);
+    return login.user;
+  }
+
+  forgetUser(user: string): void {
+    for (const [token, login] of this.#logins) if (login.user === user) this.#logins.delete(token);
+  }
+
+  clear(): void {
+    this.#logins.clear();
+  }
+
+  /** To be called now and then: forgets what has expired. */
+  tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [token, { expiresAtMs }] of this.#logins) {
+      if (expiresAtMs > nowMs) return;
+      this.#logins.delete(token);
+    }
+  }
+
+  #nextExpiryMs(): number {
+    return this.#options.clock.monotonicMs() + this.#options.ttlMs;
+  }
+}
+
+/** What stands before the dot. */
+export function randomTokenPrefix(): string {
+  return Array.from({ length: PREFIX_LETTERS }, () => LETTERS[randomInt(LETTERS.length)]).join("");
+}
+
+/** The log index that a token names; null when it is not of this kind. */
+export function tokenIndex(token: string): number | null {
+  const match = /^[^.]*\.(\d{1,15})$/.exec(token);
+  return match === null ? null : Number(match[1]);
+}

@@ -1,0 +1,182 @@
+/**
+ * Who asks, and may they? Costs nothing but a look at `enabled` while authentication is off.
+ *
+ * A user is known by the token in the call's metadata, by the common name of a verified client certificate, or because
+ * another member forwards the call and says so.
+ */
+import { signToken, type TokenKeys, verifyToken } from "../auth/json-web-token.ts";
+import { SimpleTokens, tokenIndex } from "../auth/simple-tokens.ts";
+import type { ServerCall } from "../grpc/call.ts";
+import type { LogIndex } from "../raft/entry.ts";
+import type { AuthEvent } from "../state-machine/auth-command.ts";
+import type { AuthStore } from "../state-machine/auth-store.ts";
+import type { Caller } from "../state-machine/caller.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import type { AccessLevel } from "./access-rules.ts";
+import type { ConsensusPort } from "./consensus-port.ts";
+
+export type TokenSettings =
+  | { readonly kind: "simple"; readonly ttlMs: number }
+  | { readonly kind: "jwt"; readonly keys: TokenKeys; readonly ttlMs: number };
+
+export type AuthSettings = {
+  readonly tokens: TokenSettings;
+  readonly bcryptCost: number;
+  /** etcd's `--client-cert-auth`: a verified certificate's common name is a user. */
+  readonly loginByCertificate: boolean;
+};
+
+export const defaultAuthSettings: AuthSettings = {
+  tokens: { kind: "simple", ttlMs: 300_000 },
+  bcryptCost: 10,
+  loginByCertificate: false,
+};
+
+export type AccessOptions = {
+  readonly auth: AuthStore;
+  readonly consensus: ConsensusPort;
+  readonly settings: AuthSettings;
+  readonly clock: { now(): number; monotonicMs(): number };
+  readonly requestTimeoutMs: number;
+};
+
+/** A call whose token another member has made, in an entry that is not applied here yet. */
+type Early = { readonly index: LogIndex; readonly deadlineMs: number; readonly run: () => void };
+
+/** Calls with tokens of the future; an attacker can invent such tokens, so that they must not pile up. */
+const EARLY_MAX = 1_000;
+
+export class Access {
+  readonly #options: AccessOptions;
+  readonly #simpleTokens: SimpleTokens;
+  #early: Early[] = [];
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+    const { tokens } = options.settings;
+    this.#simpleTokens = new SimpleTokens({ ttlMs: tokens.ttlMs, clock: options.clock });
+  }
+
+  get enabled(): boolean {
+    return this.#options.auth.enabled;
+  }
+
+  get settings(): AuthSettings {
+    return this.#options.settings;
+  }
+
+  /** The call's user; null when it names none, or while authentication is off. */
+  callerOf(call: ServerCall): Caller | null | EtcdError {
+    const { auth, settings } = this.#options;
+    if (!auth.enabled) return null;
+    if (call.forwardedCaller !== undefined) return call.forwardedCaller;
+    const token = tokenOf(call);
+    if (token !== undefined) return this.#callerOfToken(token) ?? EtcdErrors.invalidAuthToken;
+    const name = settings.loginByCertificate ? call.clientCommonName : undefined;
+    return name === undefined ? null : { user: name, authRevision: auth.revision };
+  }
+
+  /** What stands against the call as a whole. */
+  fault(call: ServerCall, level: AccessLevel): EtcdError | null {
+    if (!this.enabled || level === "own") return null;
+    const caller = this.callerOf(call);
+    if (isEtcdError(caller)) return caller;
+    if (level === "root") return this.#options.auth.adminFault(caller);
+    return caller === null ? EtcdErrors.userEmpty : null;
+  }
+
+  /** What stands against answering a read. To be asked in the turn in which it is answered. */
+  readFault(call: ServerCall, check: (caller: Caller | null) => EtcdError | null): EtcdError | null {
+    if (!this.enabled) return null;
+    const caller = this.callerOf(call);
+    if (isEtcdError(caller)) return caller;
+    const stale = caller !== null && caller.authRevision !== this.#options.auth.revision;
+    return check(caller) ?? (stale ? EtcdErrors.authOldRevision : null);
+  }
+
+  keyFault(call: ServerCall, key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
+    return this.readFault(call, (caller) => this.#options.auth.keyFault(caller, "read", key, rangeEnd));
+  }
+
+  /** True when the call's token comes from an entry that is not applied here yet: use `whenKnown`. */
+  isEarly(call: ServerCall): boolean {
+    if (!this.enabled || call.forwardedCaller !== undefined || this.settings.tokens.kind !== "simple") return false;
+    const index = indexOfToken(call);
+    return index !== null && index > this.#options.consensus.appliedIndex();
+  }
+
+  /** Runs `run` once the call's token can be known here, or its time is over. */
+  whenKnown(call: ServerCall, run: () => void): void {
+    const { clock, requestTimeoutMs } = this.#options;
+    if (this.#early.length >= EARLY_MAX) {
+      run();
+      return;
+    }
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs;
+    this.#early.push({ index: indexOfToken(call) ?? 0, deadlineMs, run });
+  }
+
+  applied(index: LogIndex): void {
+    if (this.#early.length > 0) this.#release((early) => early.index <= index);
+  }
+
+  tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#early.length > 0) this.#release((early) => early.deadlineMs <= nowMs);
+    this.#simpleTokens.tick();
+  }
+
+  stop(): void {
+    this.#release(() => true);
+  }
+
+  authChanged(event: AuthEvent): void {
+    if (event.kind === "disabled") this.#simpleTokens.clear();
+    else if (event.kind === "userChanged") this.#simpleTokens.forgetUser(event.user);
+    else if (this.settings.tokens.kind === "simple") this.#simpleTokens.assign(event.token, event.user);
+  }
+
+  /** A snapshot took the place of entries that may have ended logins. */
+  snapshotInstalled(): void {
+    this.#simpleTokens.clear();
+  }
+
+  /** The token for the client; null when this member has no key to sign one with. */
+  issueToken(login: { user: string; simpleToken: string; authRevision: number }): string | null {
+    const { tokens } = this.settings;
+    if (tokens.kind === "simple") return login.simpleToken;
+    if (tokens.keys.signKey === null) return null;
+    const exp = Math.floor((this.#options.clock.now() + tokens.ttlMs) / 1_000);
+    return signToken(tokens.keys, { username: login.user, revision: login.authRevision, exp });
+  }
+
+  #callerOfToken(token: string): Caller | null {
+    const { auth, clock, settings } = this.#options;
+    if (settings.tokens.kind === "simple") {
+      const user = this.#simpleTokens.userOf(token);
+      return user === null ? null : { user, authRevision: auth.revision };
+    }
+    const claims = verifyToken(settings.tokens.keys, token, clock.now());
+    if (claims === null) return null;
+    const { username, revision } = claims as { username?: unknown; revision?: unknown };
+    if (typeof username !== "string" || typeof revision !== "number" || revision < 0) return null;
+    return { user: username, authRevision: revision };
+  }
+
+  #release(isDue: (early: Early) => boolean): void {
+    const due = this.#early.filter(isDue);
+    if (due.length === 0) return;
+    this.#early = this.#early.filter((early) => !isDue(early));
+    for (const early of due) early.run();
+  }
+}
+
+/** gRPC clients send `token`, clients of the JSON gateway `authorization`. */
+function tokenOf(call: ServerCall): string | undefined {
+  return (call.header("token") ?? call.header("authorization"))?.replace(/^Bearer /i, "");
+}
+
+function indexOfToken(call: ServerCall): LogIndex | null {
+  const token = tokenOf(call);
+  return token === undefined ? null : tokenIndex(token);
+}

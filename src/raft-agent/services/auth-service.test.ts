@@ -1,0 +1,425 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { beforeAll, describe, expect, it } from "vitest";
+import { encodeCompactionRequest } from "../api/compaction.ts";
+import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
+import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
+import { Permission_Type } from "../api/gen/authpb/auth_pb.ts";
+import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
+import { encodePutRequest, type PutRequest } from "../api/put.ts";
+import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
+import { encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
+import { decodeWatchResponse, encodeWatchRequest } from "../api/watch.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { type EtcdErrorName, EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
+
+const text = (value: string): Uint8Array => Buffer.from(value);
+const { READ, WRITE, READWRITE } = Permission_Type;
+type Headers = Record<string, string>;
+
+async function ask<Request extends DescMessage>(
+  world: World,
+  method: string,
+  schema: Request,
+  fields: MessageInitShape<Request>,
+  headers: Headers = {},
+): Promise<RecordedCall> {
+  return await world.unary(`/etcdserverpb.${method}`, toBinary(schema, create(schema, fields)), headers);
+}
+
+function answerOf<Answer extends DescMessage>(schema: Answer, call: RecordedCall): MessageShape<Answer> {
+  expect(call.status).toEqual({ code: StatusCode.ok, text: "" });
+  return fromBinary(schema, call.messages[0]!);
+}
+
+const addUser = (world: World, name: string, password = name, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(world, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name, password }, headers);
+const addRole = (world: World, name: string, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(world, "Auth/RoleAdd", rpc.AuthRoleAddRequestSchema, { name }, headers);
+const grantRole = (world: World, user: string, role: string, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(world, "Auth/UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user, role }, headers);
+const grant = (
+  world: World,
+  name: string,
+  permType: Permission_Type,
+  key: string,
+  rangeEnd = "",
+  headers: Headers = {},
+): Promise<RecordedCall> => {
+  const perm = { permType, key: text(key), rangeEnd: text(rangeEnd) };
+  return ask(world, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name, perm }, headers);
+};
+const enable = (world: World, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(world, "Auth/AuthEnable", rpc.AuthEnableRequestSchema, {}, headers);
+
+async function login(world: World, name: string, password = name): Promise<Headers> {
+  const call = await ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password });
+  return { token: answerOf(rpc.AuthenticateResponseSchema, call).token };
+}
+
+/** Users root and ann; ann reads [a, c), writes [b, d) and both reads and writes `rw`. */
+async function guardedWorld(): Promise<{ world: World; root: Headers; ann: Headers }> {
+  const world = await createWorld({ auth: { bcryptCost: 4 } });
+  for (const name of ["root", "ann"]) await addUser(world, name);
+  await addRole(world, "r");
+  await grant(world, "r", READ, "a", "b");
+  await grant(world, "r", READ, "b", "c");
+  await grant(world, "r", WRITE, "b", "d");
+  await grant(world, "r", READWRITE, "rw");
+  await grantRole(world, "ann", "r");
+  await grantRole(world, "root", "root");
+  await enable(world);
+  return { world, root: await login(world, "root"), ann: await login(world, "ann") };
+}
+
+const put = (key: string, overrides: Partial<PutRequest> = {}): PutRequest => ({
+  key: text(key),
+  value: text("v"),
+  lease: 0n,
+  prevKv: false,
+  ignoreValue: false,
+  ignoreLease: false,
+  ...overrides,
+});
+const putBytes = (key: string, overrides: Partial<PutRequest> = {}): Uint8Array =>
+  encodePutRequest(put(key, overrides));
+const rangeBytes = (key: string, rangeEnd = "", serializable = false): Uint8Array =>
+  encodeRangeRequest(rangeRequest(text(key), { rangeEnd: text(rangeEnd), serializable }));
+const deleteBytes = (key: string, rangeEnd = "", prevKv = false): Uint8Array =>
+  encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(rangeEnd), prevKv });
+const txnBytes = (parts: Partial<TxnRequest>): Uint8Array =>
+  encodeTxnRequest({ compare: [], success: [], failure: [], ...parts });
+const rangeOp = (key: string): RequestOp => ({ kind: "range", request: rangeRequest(text(key)) });
+const putOp = (key: string, overrides: Partial<PutRequest> = {}): RequestOp => ({
+  kind: "put",
+  request: put(key, overrides),
+});
+const compareOf = (key: string): Compare => ({
+  key: text(key),
+  rangeEnd: text(""),
+  target: CompareTarget.version,
+  result: CompareResult.equal,
+  operand: { kind: "version", number: 0 },
+});
+
+type Row = readonly [title: string, path: string, request: Uint8Array, fault: EtcdErrorName | null];
+const KV = "/etcdserverpb.KV/";
+
+const ANNS_REQUESTS: readonly Row[] = [
+  ["reads a key", `${KV}Range`, rangeBytes("a"), null],
+  ["reads a range that two grants make up", `${KV}Range`, rangeBytes("a", "c"), null],
+  ["reads serializably", `${KV}Range`, rangeBytes("a", "", true), null],
+  ["may not read beyond", `${KV}Range`, rangeBytes("a", "ca"), "permissionDenied"],
+  ["may not read to the end", `${KV}Range`, rangeBytes("a", "\0"), "permissionDenied"],
+  ["may not read serializably beyond", `${KV}Range`, rangeBytes("d", "", true), "permissionDenied"],
+  ["may not read what she only writes", `${KV}Range`, rangeBytes("c"), "permissionDenied"],
+  ["writes a key", `${KV}Put`, putBytes("c"), null],
+  ["may not write what she only reads", `${KV}Put`, putBytes("a"), "permissionDenied"],
+  ["may not see what was there by writing", `${KV}Put`, putBytes("c", { prevKv: true }), "permissionDenied"],
+  ["sees what was there where she reads too", `${KV}Put`, putBytes("b", { prevKv: true }), null],
+  ["deletes a range", `${KV}DeleteRange`, deleteBytes("b", "d"), null],
+  ["may not delete beyond", `${KV}DeleteRange`, deleteBytes("b", "e"), "permissionDenied"],
+  ["may not see what she deletes", `${KV}DeleteRange`, deleteBytes("b", "d", true), "permissionDenied"],
+  ["reads in a transaction", `${KV}Txn`, txnBytes({ compare: [compareOf("a")], success: [rangeOp("b")] }), null],
+  ["may not compare", `${KV}Txn`, txnBytes({ compare: [compareOf("z")] }), "permissionDenied"],
+  ["may not read on a branch", `${KV}Txn`, txnBytes({ failure: [rangeOp("z")] }), "permissionDenied"],
+  ["may not write on a branch", `${KV}Txn`, txnBytes({ failure: [putOp("a")] }), "permissionDenied"],
+  ["may not see by a put", `${KV}Txn`, txnBytes({ success: [putOp("c", { prevKv: true })] }), "permissionDenied"],
+  [
+    "may not write in a nested transaction",
+    `${KV}Txn`,
+    txnBytes({ success: [{ kind: "txn", request: { compare: [], success: [putOp("a")], failure: [] } }] }),
+    "permissionDenied",
+  ],
+  ["may not compact", `${KV}Compact`, encodeCompactionRequest({ revision: 1, physical: false }), "permissionDenied"],
+  ["asks for the members", "/etcdserverpb.Cluster/MemberList", new Uint8Array(0), null],
+  ["asks for the status", "/etcdserverpb.Maintenance/Status", new Uint8Array(0), null],
+  ["asks for alarms", "/etcdserverpb.Maintenance/Alarm", new Uint8Array(0), null],
+  ["may not raise an alarm", "/etcdserverpb.Maintenance/Alarm", Uint8Array.of(8, 1, 24, 1), "permissionDenied"],
+  ["may not defragment", "/etcdserverpb.Maintenance/Defragment", new Uint8Array(0), "permissionDenied"],
+  ["may not hash", "/etcdserverpb.Maintenance/HashKV", new Uint8Array(0), "permissionDenied"],
+  ["may not move the leader", "/etcdserverpb.Maintenance/MoveLeader", new Uint8Array(0), "permissionDenied"],
+  ["may not add members", "/etcdserverpb.Cluster/MemberAdd", new Uint8Array(0), "permissionDenied"],
+  ["may not list users", "/etcdserverpb.Auth/UserList", new Uint8Array(0), "permissionDenied"],
+  ["may not list roles", "/etcdserverpb.Auth/RoleList", new Uint8Array(0), "permissionDenied"],
+  ["may not ask for the status of auth", "/etcdserverpb.Auth/AuthStatus", new Uint8Array(0), "permissionDenied"],
+  ["may not switch it off", "/etcdserverpb.Auth/AuthDisable", new Uint8Array(0), "permissionDenied"],
+];
+
+describe("permissions", () => {
+  let shared: Awaited<ReturnType<typeof guardedWorld>>;
+  beforeAll(async () => {
+    shared = await guardedWorld();
+  });
+
+  it.each(ANNS_REQUESTS)("user %s", async (_title, path, request, fault) => {
+    const { world, ann } = shared;
+    const wanted = fault === null ? { code: StatusCode.ok, text: "" } : pick(EtcdErrors[fault]);
+    expect((await world.unary(path, request, ann)).status).toEqual(wanted);
+  });
+
+  it("nobody without a user gets anything, and root gets everything", async () => {
+    const { world, root } = await guardedWorld();
+    for (const [, path, request] of ANNS_REQUESTS) {
+      expect((await world.unary(path, request)).status, path).toEqual(pick(EtcdErrors.userEmpty));
+      expect((await world.unary(path, request, { token: "x" })).status, path).toEqual(
+        pick(EtcdErrors.invalidAuthToken),
+      );
+    }
+    for (const [, path, request] of ANNS_REQUESTS.filter(([, , , fault]) => fault !== null).slice(0, 14)) {
+      expect((await world.unary(path, request, root)).status?.text, path).not.toMatch(/permission|user/);
+    }
+  });
+
+  it("user may look at herself and at her roles only", async () => {
+    const { world, ann } = await guardedWorld();
+    const user = (name: string): Promise<RecordedCall> =>
+      ask(world, "Auth/UserGet", rpc.AuthUserGetRequestSchema, { name }, ann);
+    const role = (name: string): Promise<RecordedCall> =>
+      ask(world, "Auth/RoleGet", rpc.AuthRoleGetRequestSchema, { role: name }, ann);
+    expect(answerOf(rpc.AuthUserGetResponseSchema, await user("ann")).roles).toEqual(["r"]);
+    expect((await user("root")).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect(answerOf(rpc.AuthRoleGetResponseSchema, await role("r")).perm).toHaveLength(4);
+    expect((await role("root")).status).toEqual(pick(EtcdErrors.permissionDenied));
+  });
+
+  it("lease that holds foreign keys cannot be ended, used or looked into", async () => {
+    const { world, root, ann } = await guardedWorld();
+    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    const denied = pick(EtcdErrors.permissionDenied);
+    expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, ann)).status).toEqual(
+      denied,
+    );
+    expect((await world.unary(`${KV}Put`, putBytes("c", { lease: 7n }), ann)).status).toEqual(denied);
+    const ask7 = { ID: 7n, keys: true };
+    const looked = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
+    expect(looked.status).toEqual(denied);
+    expect((await ask(world, "Lease/LeaseLeases", rpc.LeaseLeasesRequestSchema, {}, ann)).status).toEqual(denied);
+    expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, root)).status?.code).toBe(
+      0,
+    );
+  });
+
+  it("watch is refused with the reason as grpc-go prints it", async () => {
+    const { world, ann } = await guardedWorld();
+    const reasonFor = (headers: Headers, key: string, rangeEnd = ""): string | undefined => {
+      const { call, handler } = world.stream("/etcdserverpb.Watch/Watch", headers);
+      const plain = {
+        startRevision: 0,
+        progressNotify: false,
+        filters: [],
+        prevKv: false,
+        watchId: 0,
+        fragment: false,
+      };
+      const request = { key: text(key), rangeEnd: text(rangeEnd), ...plain };
+      handler.onMessage(encodeWatchRequest({ kind: "create", request }));
+      const { created, canceled, cancelReason, watchId } = decodeWatchResponse(call.messages[0]!);
+      handler.onClose();
+      expect(created).toBe(true);
+      expect(watchId).toBe(canceled ? -1 : 0);
+      return canceled ? cancelReason : undefined;
+    };
+    const denied = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+    expect(reasonFor(ann, "a", "c")).toBe(undefined);
+    expect(reasonFor(ann, "c")).toBe(denied);
+    expect(reasonFor(ann, "a", "\0")).toBe(denied);
+    expect(reasonFor({}, "a")).toBe("rpc error: code = InvalidArgument desc = etcdserver: user name is empty");
+    const unknown = "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token";
+    expect(reasonFor({ token: "x" }, "a")).toBe(unknown);
+  });
+
+  it("streams need a user, or root", async () => {
+    const { world, ann } = await guardedWorld();
+    const alive = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
+    alive.handler.onMessage(encodeLeaseKeepAliveRequest({ id: 1n }));
+    expect(alive.call.status).toEqual(pick(EtcdErrors.userEmpty));
+    expect(world.stream("/etcdserverpb.Maintenance/Snapshot", ann).call.status).toEqual(
+      pick(EtcdErrors.permissionDenied),
+    );
+  });
+});
+
+describe("users and roles", () => {
+  it("are changed with etcd's errors", async () => {
+    const world = await createWorld({ auth: { bcryptCost: 4 } });
+    const results: (string | undefined)[] = [];
+    const note = async (call: Promise<RecordedCall>): Promise<void> => void results.push((await call).status?.text);
+    const user = (method: string, fields: { name?: string; role?: string }): Promise<RecordedCall> =>
+      ask(world, `Auth/${method}`, rpc.AuthUserRevokeRoleRequestSchema, fields);
+    await note(enable(world));
+    await note(addUser(world, ""));
+    await note(addUser(world, "root"));
+    await note(addUser(world, "root"));
+    await note(enable(world));
+    await note(grantRole(world, "root", "root"));
+    await note(grantRole(world, "root", "root"));
+    await note(grantRole(world, "root", "none"));
+    await note(grantRole(world, "none", "none"));
+    await note(user("UserRevokeRole", { name: "root", role: "none" }));
+    await note(user("UserDelete", { name: "none" }));
+    await note(addRole(world, ""));
+    await note(addRole(world, "r"));
+    await note(addRole(world, "r"));
+    await note(ask(world, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name: "r" }));
+    await note(grant(world, "none", READ, "a"));
+    await note(ask(world, "Auth/RoleRevokePermission", rpc.AuthRoleRevokePermissionRequestSchema, { role: "r" }));
+    await note(ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "none" }));
+    await note(ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "root" }));
+    await note(addUser(world, "n".repeat(1_025)));
+    expect(results.map((one) => one?.replace("etcdserver: ", ""))).toEqual([
+      "root user does not exist",
+      "user name is empty",
+      "",
+      "user name already exists",
+      "root user does not have root role",
+      "",
+      "",
+      "role name not found",
+      "user name not found",
+      "role is not granted to the user",
+      "user name not found",
+      "role name is empty",
+      "",
+      "role name already exists",
+      "permission not given",
+      "role name not found",
+      "permission is not granted to the role",
+      "role name not found",
+      "authentication is not enabled",
+      "user name is longer than 1024 bytes",
+    ]);
+  });
+
+  it("root stays root while authentication is on", async () => {
+    const { world, root } = await guardedWorld();
+    const fault = pick(EtcdErrors.invalidAuthManagement);
+    const refused = [
+      await ask(world, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "root" }, root),
+      await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "root" }, root),
+      await ask(
+        world,
+        "Auth/UserRevokeRole",
+        rpc.AuthUserRevokeRoleRequestSchema,
+        { name: "root", role: "root" },
+        root,
+      ),
+    ];
+    for (const { status } of refused) expect(status).toEqual(fault);
+  });
+
+  it("count their revision with every change, and are the same after a restart", async () => {
+    const { world, root } = await guardedWorld();
+    const status = answerOf(
+      rpc.AuthStatusResponseSchema,
+      await ask(world, "Auth/AuthStatus", rpc.AuthStatusRequestSchema, {}, root),
+    );
+    expect([status.enabled, status.authRevision]).toEqual([true, 10n]);
+    world.services.machine.load();
+    const { auth } = world.services.machine;
+    expect([auth.enabled, auth.revision, auth.userNames(), auth.roleNames()]).toEqual([
+      true,
+      10,
+      ["ann", "root"],
+      ["r"],
+    ]);
+    expect(Buffer.from(auth.user("ann")!.password).toString()).toMatch(/^\$2[ab]\$04\$/);
+  });
+
+  it("deleted role is taken from its users", async () => {
+    const { world, root, ann } = await guardedWorld();
+    await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "r" }, root);
+    expect((await world.unary(`${KV}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+  });
+});
+
+describe("logins", () => {
+  it("are refused with etcd's words", async () => {
+    const { world, root } = await guardedWorld();
+    const options = { noPassword: true };
+    await ask(world, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name: "cn", options }, root);
+    const attempt = async (name: string, password: string): Promise<RecordedCall["status"]> =>
+      (await ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password })).status;
+    expect(await attempt("ann", "wrong")).toEqual(pick(EtcdErrors.authFailed));
+    expect(await attempt("nobody", "x")).toEqual(pick(EtcdErrors.authFailed));
+    expect(await attempt("cn", "x")).toEqual({
+      code: StatusCode.unknown,
+      text: "auth: authentication failed, password was given for no password user",
+    });
+  });
+
+  it("end with a new password, with the user, after 300 s without use, and when authentication ends", async () => {
+    const { world, root, ann } = await guardedWorld();
+    const read = async (headers: Headers): Promise<StatusCode | undefined> =>
+      (await world.unary(`${KV}Range`, rangeBytes("a"), headers)).status?.code;
+    world.clock.nowMs += 299_000;
+    expect(await read(ann)).toBe(StatusCode.ok);
+    world.clock.nowMs += 299_000;
+    expect(await read(ann)).toBe(StatusCode.ok);
+    world.clock.nowMs += 300_000;
+    expect(await read(ann)).toBe(StatusCode.unauthenticated);
+    expect(await read(root)).toBe(StatusCode.unauthenticated);
+    const [again, asRoot] = [await login(world, "ann"), await login(world, "root")];
+    const change = { name: "ann", password: "new" };
+    await ask(world, "Auth/UserChangePassword", rpc.AuthUserChangePasswordRequestSchema, change, asRoot);
+    expect(await read(again)).toBe(StatusCode.unauthenticated);
+    const renewed = await login(world, "ann", "new");
+    expect(await read(renewed)).toBe(StatusCode.ok);
+    await ask(world, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "ann" }, asRoot);
+    expect(await read(renewed)).toBe(StatusCode.unauthenticated);
+    await ask(world, "Auth/AuthDisable", rpc.AuthDisableRequestSchema, {}, asRoot);
+    expect(await read({})).toBe(StatusCode.ok);
+  });
+
+  it("token of an entry that is not applied here yet is waited for", async () => {
+    const { world } = await guardedWorld();
+    const index = world.consensus.index + 2;
+    let done = false;
+    const early = world.unary(`${KV}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
+    void early.then(() => {
+      done = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(done).toBe(false);
+    await login(world, "ann");
+    await login(world, "ann");
+    expect((await early).status).toEqual(pick(EtcdErrors.invalidAuthToken));
+  });
+
+  it("command decided on older users and roles is refused where it is applied", async () => {
+    const { world, ann } = await guardedWorld();
+    const { auth } = world.services.machine;
+    const putting = world.unary(`${KV}Put`, putBytes("b"), ann);
+    // As if a change had been applied between the two.
+    auth.countRevision();
+    expect((await putting).status).toEqual(pick(EtcdErrors.authOldRevision));
+  });
+
+  it("call that a member forwards is made under its user's name", async () => {
+    const { world, root, ann } = await guardedWorld();
+    const follower = await guardedWorld();
+    follower.world.consensus.leader = "00000000000000aa";
+    follower.world.consensus.peers.set("00000000000000aa", world.services);
+    follower.world.services.leadershipChanged();
+    const timeToLive = (headers: Headers): Promise<RecordedCall> =>
+      ask(follower.world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, headers);
+    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    expect((await timeToLive({})).status).toEqual(pick(EtcdErrors.userEmpty));
+    expect((await timeToLive(follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, await timeToLive(follower.root)).grantedTTL).toBe(100n);
+  });
+});
+
+function pick({ code, text: words }: { code: StatusCode; text: string }): { code: StatusCode; text: string } {
+  return { code, text: words };
+}

@@ -1,0 +1,311 @@
+/**
+ * etcdserverpb.Auth. Changes go through the log; what is only asked is read behind a read index. Passwords are hashed and
+ * checked here, off the event loop: the log and the other members see hashes alone.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+import { PermissionSchema } from "../api/gen/authpb/auth_pb.ts";
+import {
+  AuthDisableRequestSchema,
+  AuthEnableRequestSchema,
+  AuthEnableResponseSchema,
+  AuthenticateRequestSchema,
+  AuthenticateResponseSchema,
+  AuthRoleAddRequestSchema,
+  AuthRoleDeleteRequestSchema,
+  AuthRoleGetRequestSchema,
+  AuthRoleGetResponseSchema,
+  AuthRoleGrantPermissionRequestSchema,
+  AuthRoleListResponseSchema,
+  AuthRoleRevokePermissionRequestSchema,
+  AuthStatusResponseSchema,
+  AuthUserAddRequestSchema,
+  AuthUserChangePasswordRequestSchema,
+  AuthUserDeleteRequestSchema,
+  AuthUserGetRequestSchema,
+  AuthUserGetResponseSchema,
+  AuthUserGrantRoleRequestSchema,
+  AuthUserListResponseSchema,
+  AuthUserRevokeRoleRequestSchema,
+  type ResponseHeader,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
+import { randomTokenPrefix } from "../auth/simple-tokens.ts";
+import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { ApplyResult } from "../state-machine/apply-result.ts";
+import { encodeLogin } from "../state-machine/auth-command.ts";
+import { ROOT } from "../state-machine/auth-store.ts";
+import type { Caller } from "../state-machine/caller.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { PermissionType } from "../state-machine/key-permissions.ts";
+import { answerBytes, fail, guarded, type UnaryHandler, type UnaryMethod, unary } from "./answer.ts";
+import { generatedHeader } from "./generated-header.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** etcd has no code and no prefix of its own for these. */
+const NO_PASSWORD_USER = "auth: authentication failed, password was given for no password user";
+const VERIFY_ONLY = "auth: token signing attempted with verify-only key";
+
+export function createAuthMethods(context: ServiceContext, hasher: PasswordHasher): Method[] {
+  const method = (name: string, handler: UnaryHandler): UnaryMethod =>
+    unary(context, `/etcdserverpb.Auth/${name}`, handler);
+  return [
+    method("Authenticate", (bytes, call) => authenticate(context, hasher, bytes, call)),
+    method("AuthStatus", (_bytes, call) => authStatus(context, call)),
+    method("UserGet", (bytes, call) => getUser(context, bytes, call)),
+    method("UserList", (_bytes, call) => listUsers(context, call)),
+    method("RoleGet", (bytes, call) => getRole(context, bytes, call)),
+    method("RoleList", (_bytes, call) => listRoles(context, call)),
+    method("UserAdd", (bytes, call) => addUser(context, hasher, bytes, call)),
+    method("UserChangePassword", (bytes, call) => changePassword(context, hasher, bytes, call)),
+    ...CHANGES.map(([name, kind, request]) =>
+      method(name, (bytes, call) => {
+        // Only bytes that are such a message may go into the log: applying must not fail on them.
+        const body = toBinary(request, fromBinary(request, bytes));
+        change(context, call, kind, body);
+      }),
+    ),
+  ];
+}
+
+// biome-ignore format: a table
+const CHANGES = [
+  ["AuthEnable", CommandKind.authEnable, AuthEnableRequestSchema],
+  ["AuthDisable", CommandKind.authDisable, AuthDisableRequestSchema],
+  ["UserDelete", CommandKind.authUserDelete, AuthUserDeleteRequestSchema],
+  ["UserGrantRole", CommandKind.authUserGrantRole, AuthUserGrantRoleRequestSchema],
+  ["UserRevokeRole", CommandKind.authUserRevokeRole, AuthUserRevokeRoleRequestSchema],
+  ["RoleAdd", CommandKind.authRoleAdd, AuthRoleAddRequestSchema],
+  ["RoleDelete", CommandKind.authRoleDelete, AuthRoleDeleteRequestSchema],
+  ["RoleGrantPermission", CommandKind.authRoleGrantPermission, AuthRoleGrantPermissionRequestSchema],
+  ["RoleRevokePermission", CommandKind.authRoleRevokePermission, AuthRoleRevokePermissionRequestSchema],
+] as const;
+
+/** Proposes a change under the caller's name; whether it is allowed is decided where it is applied. */
+function change(context: ServiceContext, call: ServerCall, kind: CommandKind, body: Uint8Array): void {
+  const caller = context.access.callerOf(call);
+  if (isEtcdError(caller)) {
+    fail(call, caller);
+    return;
+  }
+  const answered = (result: ApplyResult): void => {
+    if (!call.open) return;
+    if (isEtcdError(result)) {
+      fail(call, result);
+      return;
+    }
+    // The answers to all changes are the same on the wire: a header and nothing else.
+    const message = create(AuthEnableResponseSchema, { header: generatedHeader(context, result.revision) });
+    answerBytes(call, toBinary(AuthEnableResponseSchema, message));
+  };
+  context.proposer.propose(kind, body, answered, caller);
+}
+
+function addUser(context: ServiceContext, hasher: PasswordHasher, bytes: Uint8Array, call: ServerCall): void {
+  const { name, options, password } = fromBinary(AuthUserAddRequestSchema, bytes);
+  const add = (hashedPassword: string): void => {
+    const message = create(AuthUserAddRequestSchema, { name, hashedPassword });
+    if (options !== undefined) message.options = options;
+    change(context, call, CommandKind.authUserAdd, toBinary(AuthUserAddRequestSchema, message));
+  };
+  if (options?.noPassword) add("");
+  else hashForAdmin(context, hasher, password, call, add);
+}
+
+function changePassword(context: ServiceContext, hasher: PasswordHasher, bytes: Uint8Array, call: ServerCall): void {
+  const { name, password } = fromBinary(AuthUserChangePasswordRequestSchema, bytes);
+  hashForAdmin(context, hasher, password, call, (hashedPassword) => {
+    const message = create(AuthUserChangePasswordRequestSchema, { name, hashedPassword });
+    const body = toBinary(AuthUserChangePasswordRequestSchema, message);
+    change(context, call, CommandKind.authUserChangePassword, body);
+  });
+}
+
+/** Hashing is work: nobody but root may give it to a member. `then` gets the hash in base64, as etcd sends it. */
+function hashForAdmin(
+  context: ServiceContext,
+  hasher: PasswordHasher,
+  password: string,
+  call: ServerCall,
+  then: (hashedPassword: string) => void,
+): void {
+  const hash = (): void => {
+    hasher.hash(password, context.access.settings.bcryptCost).then(
+      (hashed) => {
+        if (call.open) guarded(call, () => then(Buffer.from(hashed).toString("base64")));
+      },
+      (error: unknown) => failHashing(call, error),
+    );
+  };
+  if (!context.access.enabled) {
+    hash();
+    return;
+  }
+  whenRead(context, call, (caller) => context.machine.auth.adminFault(caller), hash);
+}
+
+function failHashing(call: ServerCall, error: unknown): void {
+  if (error instanceof PasswordHasherBusyError) fail(call, EtcdErrors.tooManyRequests);
+  else call.finish(StatusCode.internal, `haplan-agent: cannot hash a password: ${errorText(error)}`);
+}
+
+/** Runs `then` on the state of a read index, when `check` has nothing against it. */
+function whenRead(
+  context: ServiceContext,
+  call: ServerCall,
+  check: (caller: Caller | null) => EtcdError | null,
+  then: () => void,
+): void {
+  context.reads.request((error) => {
+    if (!call.open) return;
+    const caller = context.access.callerOf(call);
+    const fault = error ?? (isEtcdError(caller) ? caller : check(caller));
+    if (fault !== null) fail(call, fault);
+    else guarded(call, then);
+  });
+}
+
+function authenticate(context: ServiceContext, hasher: PasswordHasher, bytes: Uint8Array, call: ServerCall): void {
+  const { name, password } = fromBinary(AuthenticateRequestSchema, bytes);
+  context.reads.request((error) => {
+    if (!call.open) return;
+    if (error !== null) fail(call, error);
+    else checkPassword(context, hasher, { name, password }, call);
+  });
+}
+
+type Credentials = { readonly name: string; readonly password: string };
+
+function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: Credentials, call: ServerCall): void {
+  const { auth } = context.machine;
+  const user = auth.user(given.name);
+  if (!auth.enabled) {
+    fail(call, EtcdErrors.authNotEnabled);
+    return;
+  }
+  if (user?.options?.noPassword) {
+    call.finish(StatusCode.unknown, NO_PASSWORD_USER);
+    return;
+  }
+  if (user === undefined) {
+    fail(call, EtcdErrors.authFailed);
+    return;
+  }
+  const checkedRevision = auth.revision;
+  hasher.matches(given.password, Buffer.from(user.password).toString("latin1")).then(
+    (matches) => {
+      if (!call.open) return;
+      if (matches) login(context, hasher, given, checkedRevision, call);
+      else fail(call, EtcdErrors.authFailed);
+    },
+    (error: unknown) => failHashing(call, error),
+  );
+}
+
+/** The password may have been changed while it was checked: then it is checked again. */
+function login(
+  context: ServiceContext,
+  hasher: PasswordHasher,
+  given: Credentials,
+  checkedRevision: number,
+  call: ServerCall,
+): void {
+  const body = encodeLogin({ user: given.name, tokenPrefix: randomTokenPrefix() });
+  context.proposer.propose(CommandKind.authenticate, body, (result) => {
+    if (!call.open) return;
+    if (isEtcdError(result)) fail(call, result);
+    else if (result.kind === "login") {
+      if (result.authRevision !== checkedRevision) checkPassword(context, hasher, given, call);
+      else answerLogin(context, call, result);
+    }
+  });
+}
+
+function answerLogin(context: ServiceContext, call: ServerCall, result: Extract<ApplyResult, { kind: "login" }>): void {
+  const token = context.access.issueToken(result);
+  if (token === null) {
+    call.finish(StatusCode.unknown, VERIFY_ONLY);
+    return;
+  }
+  const message = create(AuthenticateResponseSchema, { header: generatedHeader(context, result.revision), token });
+  answerBytes(call, toBinary(AuthenticateResponseSchema, message));
+}
+
+function authStatus(context: ServiceContext, call: ServerCall): void {
+  const { auth } = context.machine;
+  const asAdmin = (caller: Caller | null): EtcdError | null => auth.adminFault(caller);
+  whenRead(context, call, asAdmin, () => {
+    const message = create(AuthStatusResponseSchema, {
+      header: header(context),
+      enabled: auth.enabled,
+      authRevision: BigInt(auth.revision),
+    });
+    answerBytes(call, toBinary(AuthStatusResponseSchema, message));
+  });
+}
+
+/** Users may look at themselves. */
+function getUser(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { auth } = context.machine;
+  const { name } = fromBinary(AuthUserGetRequestSchema, bytes);
+  const mayRead = (caller: Caller | null): EtcdError | null => (caller?.user === name ? null : auth.adminFault(caller));
+  whenRead(context, call, mayRead, () => {
+    const user = auth.user(name);
+    if (user === undefined) {
+      fail(call, EtcdErrors.userNotFound);
+      return;
+    }
+    const message = create(AuthUserGetResponseSchema, { header: header(context), roles: user.roles });
+    answerBytes(call, toBinary(AuthUserGetResponseSchema, message));
+  });
+}
+
+/** And at the roles that they have. */
+function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { auth } = context.machine;
+  const { role: name } = fromBinary(AuthRoleGetRequestSchema, bytes);
+  const mayRead = (caller: Caller | null): EtcdError | null =>
+    caller !== null && auth.user(caller.user)?.roles.includes(name) ? null : auth.adminFault(caller);
+  whenRead(context, call, mayRead, () => {
+    const role = auth.role(name);
+    if (role === undefined) {
+      fail(call, EtcdErrors.roleNotFound);
+      return;
+    }
+    const everything = create(PermissionSchema, { permType: PermissionType.readWrite, rangeEnd: Uint8Array.of(0) });
+    const perm = name === ROOT ? [everything] : role.keyPermission;
+    const message = create(AuthRoleGetResponseSchema, { header: header(context), perm });
+    answerBytes(call, toBinary(AuthRoleGetResponseSchema, message));
+  });
+}
+
+function listUsers(context: ServiceContext, call: ServerCall): void {
+  const { auth } = context.machine;
+  whenRead(
+    context,
+    call,
+    (caller) => auth.adminFault(caller),
+    () => {
+      const message = create(AuthUserListResponseSchema, { header: header(context), users: auth.userNames() });
+      answerBytes(call, toBinary(AuthUserListResponseSchema, message));
+    },
+  );
+}
+
+function listRoles(context: ServiceContext, call: ServerCall): void {
+  const { auth } = context.machine;
+  whenRead(
+    context,
+    call,
+    (caller) => auth.adminFault(caller),
+    () => {
+      const message = create(AuthRoleListResponseSchema, { header: header(context), roles: auth.roleNames() });
+      answerBytes(call, toBinary(AuthRoleListResponseSchema, message));
+    },
+  );
+}
+
+function header(context: ServiceContext): ResponseHeader {
+  return generatedHeader(context, context.machine.store.revision);
+}

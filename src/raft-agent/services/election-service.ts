@@ -1,0 +1,152 @@
+/** v3electionpb.Election: whoever's key below the name is the oldest leads; its value is what it proclaims. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { KeyValueSchema } from "../api/gen/mvccpb/kv_pb.ts";
+import {
+  CampaignRequestSchema,
+  CampaignResponseSchema,
+  LeaderRequestSchema,
+  LeaderResponseSchema,
+  ProclaimRequestSchema,
+  ProclaimResponseSchema,
+  ResignRequestSchema,
+  ResignResponseSchema,
+} from "../api/gen/v3electionpb/v3election_pb.ts";
+import { decodeKeyValue, type EncodedKeyValue, EventType } from "../api/key-value.ts";
+import type { ResponseHeader } from "../api/response-header.ts";
+import { emptyBytes } from "../api/wire.ts";
+import type { Method, ServerCall } from "../grpc/call.ts";
+import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
+import { generatedFrom } from "./generated-header.ts";
+import { guardedStream, type StreamMethod } from "./guarded-stream.ts";
+import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
+import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
+import type { ServiceContext } from "./service-context.ts";
+import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
+
+const NO_LEADER = "election: no leader";
+const NOT_LEADER = "election: not leader";
+const LEADER_KEY_MISSING = '"leader" field must be provided';
+
+export function createElectionMethods(context: ServiceContext, calls: LocalCalls): Method[] {
+  const path = (name: string): string => `/v3electionpb.Election/${name}`;
+  return [
+    recipeMethod(context, path("Campaign"), (request, call, signal) => campaign(calls, request, call, signal)),
+    recipeMethod(context, path("Proclaim"), (request, call) => proclaim(calls, request, call)),
+    recipeMethod(context, path("Leader"), (request, call) => leader(calls, request, call)),
+    recipeMethod(context, path("Resign"), (request, call) => resign(calls, request, call)),
+    guardedStream(context, observeMethod(path("Observe"), calls)),
+  ];
+}
+
+async function campaign(
+  calls: LocalCalls,
+  bytes: Uint8Array,
+  call: ServerCall,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { name, lease: asked, value } = fromBinary(CampaignRequestSchema, bytes);
+  const queue = new TurnQueue(calls, call);
+  const lease = await queue.session(asked);
+  const key = queueKey(name, lease);
+  const { revision, header, existing } = await queue.enter(key, value, lease);
+  try {
+    if (existing !== null && !bytesEqual(decodeKeyValue(existing).value, value)) {
+      await rewrite(queue, { key, revision, lease }, value);
+    }
+    await queue.awaitTurn(queuePrefix(name), revision, signal);
+  } catch (error) {
+    if (error instanceof LocalCallAbortedError)
+      await queue.txn([createdAt(key, revision)], [deleteOp(key)]).catch(() => undefined);
+    throw error;
+  }
+  const leader = { name, key, rev: BigInt(revision), lease };
+  return toBinary(CampaignResponseSchema, create(CampaignResponseSchema, { header: generatedFrom(header), leader }));
+}
+
+async function proclaim(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
+  const { leader: named, value } = fromBinary(ProclaimRequestSchema, bytes);
+  if (named === undefined) throw new RecipeError(LEADER_KEY_MISSING);
+  const queue = new TurnQueue(calls, call);
+  const lease = await queue.session(named.lease);
+  const header = await rewrite(queue, { key: named.key, revision: Number(named.rev), lease }, value);
+  return toBinary(ProclaimResponseSchema, create(ProclaimResponseSchema, { header: generatedFrom(header) }));
+}
+
+type Held = { readonly key: Uint8Array; readonly revision: number; readonly lease: bigint };
+
+async function rewrite(queue: TurnQueue, { key, revision, lease }: Held, value: Uint8Array): Promise<ResponseHeader> {
+  const { succeeded, header } = await queue.txn([createdAt(key, revision)], [putOp(key, value, lease)]);
+  if (!succeeded) throw new RecipeError(NOT_LEADER);
+  return headerOf(header);
+}
+
+async function leader(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
+  const { name } = fromBinary(LeaderRequestSchema, bytes);
+  const { kv, header } = await new TurnQueue(calls, call).first(queuePrefix(name));
+  if (kv === undefined) throw new RecipeError(NO_LEADER);
+  return encodeLeader(header, kv);
+}
+
+async function resign(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
+  const { leader: named } = fromBinary(ResignRequestSchema, bytes);
+  if (named === undefined) throw new RecipeError(LEADER_KEY_MISSING);
+  const queue = new TurnQueue(calls, call);
+  await queue.session(named.lease);
+  const { header } = await queue.txn([createdAt(named.key, Number(named.rev))], [deleteOp(named.key)]);
+  return toBinary(ResignResponseSchema, create(ResignResponseSchema, { header: generatedFrom(headerOf(header)) }));
+}
+
+function deleteOp(key: Uint8Array): Parameters<TurnQueue["txn"]>[1][number] {
+  return { kind: "deleteRange", request: { key, rangeEnd: emptyBytes, prevKv: false } };
+}
+
+function encodeLeader(header: ResponseHeader, kv: EncodedKeyValue): Uint8Array {
+  const message = create(LeaderResponseSchema, { header: generatedFrom(header), kv: fromBinary(KeyValueSchema, kv) });
+  return toBinary(LeaderResponseSchema, message);
+}
+
+function observeMethod(path: string, calls: LocalCalls): StreamMethod {
+  return {
+    kind: "stream",
+    path,
+    open: (call) => {
+      const controller = new AbortController();
+      let asked = false;
+      return {
+        onMessage: (message) => {
+          if (asked) return;
+          asked = true;
+          const { name } = fromBinary(LeaderRequestSchema, message);
+          observe(new TurnQueue(calls, call), queuePrefix(name), call, controller.signal).catch((error: unknown) =>
+            failRecipe(call, error),
+          );
+        },
+        onHalfClose: () => {},
+        onClose: () => controller.abort(),
+        onDrain: () => {},
+      };
+    },
+  };
+}
+
+/** Tells of the leader that there is, of what it proclaims, and of its successors, until the client goes away. */
+async function observe(queue: TurnQueue, prefix: Uint8Array, call: ServerCall, signal: AbortSignal): Promise<void> {
+  while (call.open && !signal.aborted) {
+    const { kv, header } = await queue.first(prefix);
+    if (kv === undefined) {
+      const request = { key: prefix, rangeEnd: prefixEnd(prefix), startRevision: header.revision + 1, filters: [] };
+      await queue.watch(request, signal, (events) => events.some(({ type }) => type === EventType.put));
+      continue;
+    }
+    call.send(encodeLeader(header, kv));
+    const { key } = decodeKeyValue(kv);
+    const request = { key, rangeEnd: emptyBytes, startRevision: header.revision + 1, filters: [] };
+    await queue.watch(request, signal, (events, watched) => {
+      for (const event of events) {
+        if (event.type === EventType.delete) return true;
+        call.send(encodeLeader({ ...watched, revision: decodeKeyValue(event.kv).modRevision }, event.kv));
+      }
+      return false;
+    });
+  }
+}

@@ -1,0 +1,37 @@
+/** Methods made of several steps that may take long: they end when the client goes away, and say what failed. */
+import { errorText } from "../../base/haplan-error.ts";
+import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
+import { LocalCallAbortedError, LocalCallError } from "./local-calls.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** A fault of the recipe itself; clients get the text as it is, with the code `unknown`, as from etcd. */
+export class RecipeError extends Error {
+  override readonly name = "RecipeError";
+}
+
+/** Resolves with the encoded answer. The signal fires when the client is gone. */
+export type Recipe = (request: Uint8Array, call: ServerCall, signal: AbortSignal) => Promise<Uint8Array>;
+
+export function recipeMethod(context: ServiceContext, path: string, recipe: Recipe): UnaryMethod {
+  const running = new Map<ServerCall, AbortController>();
+  const handler = (request: Uint8Array, call: ServerCall): void => {
+    const controller = new AbortController();
+    running.set(call, controller);
+    recipe(request.slice(), call, controller.signal)
+      .then(
+        (message) => answerBytes(call, message),
+        (error: unknown) => failRecipe(call, error),
+      )
+      .finally(() => running.delete(call));
+  };
+  return unary(context, path, handler, { onClose: (call) => running.get(call)?.abort() });
+}
+
+/** etcd's steps fail with the texts of its client library, whose code is lost on the way: `unknown`. */
+export function failRecipe(call: ServerCall, error: unknown): void {
+  if (error instanceof LocalCallError || error instanceof RecipeError) call.finish(StatusCode.unknown, error.message);
+  else if (error instanceof LocalCallAbortedError) fail(call, EtcdErrors.stopped);
+  else call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`);
+}
