@@ -1,0 +1,33 @@
+/** What it takes to start a process again as it was: the part of a supervisor such as systemd. */
+import { spawn } from "node:child_process";
+import { readFileSync, readlinkSync } from "node:fs";
+
+export type ProcessImage = {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workingFolder: string;
+};
+
+/** Reads it from a living process. */
+export function readProcessImage(pid: number): ProcessImage {
+  const words = (name: string): string[] => readFileSync(`/proc/${pid}/${name}`, "utf8").split("\0").slice(0, -1);
+  const entries = words("environ").map((entry) => {
+    const at = entry.indexOf("=");
+    return [entry.slice(0, at), entry.slice(at + 1)] as const;
+  });
+  return {
+    argv: words("cmdline"),
+    environment: Object.fromEntries(entries),
+    workingFolder: readlinkSync(`/proc/${pid}/cwd`),
+  };
+}
+
+/** Starts it in a session of its own; what it prints is lost. Returns the process id. */
+export function startAgain(image: ProcessImage): number {
+  const [file = "", ...args] = image.argv;
+  const { environment, workingFolder } = image;
+  const child = spawn(file, args, { cwd: workingFolder, env: environment, detached: true, stdio: "ignore" });
+  child.unref();
+  if (child.pid === undefined) throw new Error(`Cannot start ${file} again`);
+  return child.pid;
+}
