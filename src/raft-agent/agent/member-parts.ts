@@ -1,14 +1,17 @@
 /** How the agent's configuration becomes the parts of a member. */
+import { readFileSync } from "node:fs";
 import { rootCertificates, type SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
+import { readTokenKeys } from "../auth/token-options.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
+import type { AuthSettings } from "../services/access.ts";
 import { MemberServices } from "../services/member-services.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
@@ -42,6 +45,7 @@ export function createServices(
       watchProgressIntervalMs: config.watchProgressNotifyIntervalMs,
     },
     proposerLimits: { requestBytesMax: config.maxRequestBytes },
+    auth: authSettings(config),
     onMembershipChanged,
   });
   if (founders !== null) {
@@ -49,6 +53,19 @@ export function createServices(
     store.setConsistentIndex(restored.snapshot.index, restored.snapshot.term);
   }
   return services;
+}
+
+/** @throws HaplanError `agent/auth-token` naming a key file that cannot be used. */
+function authSettings({ auth, clientTls }: AgentConfig): AuthSettings {
+  const { bcryptCost, simpleTokenTtlMs, tokens } = auth;
+  return {
+    bcryptCost,
+    loginByCertificate: clientTls?.requireClientCertificate === true,
+    tokens:
+      tokens.kind === "simple"
+        ? { kind: "simple", ttlMs: simpleTokenTtlMs }
+        : { kind: "jwt", ttlMs: tokens.ttlMs, keys: readTokenKeys(tokens, (path) => readFileSync(path)) },
+  };
 }
 
 export function createGrpcServer(config: AgentConfig, services: MemberServices, logger: Logger): GrpcServer {

@@ -12,7 +12,6 @@ const IDLE_MS = 30_000;
 /** bcrypt's own bounds for the cost. */
 export const BCRYPT_COST_MIN = 4;
 export const BCRYPT_COST_MAX = 31;
-export const BCRYPT_COST_DEFAULT = 10;
 
 type Job =
   | { readonly kind: "hash"; readonly password: string; readonly cost: number }

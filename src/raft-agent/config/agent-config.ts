@@ -1,5 +1,7 @@
 /** What the agent is told to be: settings with defaults filled in, checked against each other. */
 
+import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
+import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
 import { type FlagValue, parseDurationMs, parseFlagValue } from "./flag-values.ts";
 import { flagsByName } from "./flags.ts";
 import { type Settings, SettingsError } from "./read-settings.ts";
@@ -21,6 +23,13 @@ export type AutoCompaction =
   | { readonly mode: "off" }
   | { readonly mode: "periodic"; readonly retentionMs: number }
   | { readonly mode: "revision"; readonly revisions: number };
+
+/** How users log in, once authentication is switched on. */
+export type AuthOptions = {
+  readonly tokens: TokenOptions;
+  readonly simpleTokenTtlMs: number;
+  readonly bcryptCost: number;
+};
 
 export type AgentConfig = {
   readonly name: string;
@@ -51,6 +60,7 @@ export type AgentConfig = {
   readonly autoCompaction: AutoCompaction;
   readonly clientTls: TlsFiles | null;
   readonly peerTls: TlsFiles | null;
+  readonly auth: AuthOptions;
   readonly corsOrigins: readonly string[];
   readonly hostWhitelist: readonly string[];
   readonly logLevel: string;
@@ -99,6 +109,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     autoCompaction: readAutoCompaction(read),
     clientTls: readTls(read, ""),
     peerTls: readTls(read, "peer-"),
+    auth: readAuth(read),
     corsOrigins: read.list("cors"),
     hostWhitelist: read.list("host-whitelist"),
     logLevel: read.oneOf("log-level", ["debug", "info", "warn", "error", "panic", "fatal"]),
@@ -212,6 +223,19 @@ function readTls(read: SettingReader, prefix: "" | "peer-"): TlsFiles | null {
   const minVersion = tlsVersion(read.text("tls-min-version"), "TLSv1.2", "tls-min-version");
   const maxVersion = tlsVersion(read.text("tls-max-version"), "TLSv1.3", "tls-max-version");
   return { certFile, keyFile, trustedCaFile, requireClientCertificate, minVersion, maxVersion };
+}
+
+function readAuth(read: SettingReader): AuthOptions {
+  const text = read.text("auth-token");
+  const tokens = parseTokenOptions(text, parseDurationMs);
+  if ("problem" in tokens) throw new SettingsError(`--auth-token="${text}" is wrong: ${tokens.problem}`);
+  const ttlSeconds = read.number("auth-token-ttl");
+  if (ttlSeconds < 1) throw new SettingsError(`--auth-token-ttl=${ttlSeconds} must be at least 1 s`);
+  const bcryptCost = read.number("bcrypt-cost");
+  if (bcryptCost < BCRYPT_COST_MIN || bcryptCost > BCRYPT_COST_MAX) {
+    throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${BCRYPT_COST_MIN} and ${BCRYPT_COST_MAX}`);
+  }
+  return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
 }
 
 function tlsVersion(text: string, whenEmpty: "TLSv1.2" | "TLSv1.3", flag: string): "TLSv1.2" | "TLSv1.3" {

@@ -71,6 +71,14 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["peer-client-cert-auth", "boolean", "false", "Require certificates from peers."],
     ["tls-min-version", "string", "TLS1.2", "Oldest TLS version accepted."],
     ["tls-max-version", "string", "", "Newest TLS version accepted."],
+    [
+      "auth-token",
+      "string",
+      "simple",
+      "'simple', or 'jwt' with pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION.",
+    ],
+    ["auth-token-ttl", "integer", "300", "Seconds without use after which a simple token ends."],
+    ["bcrypt-cost", "integer", "10", "Cost of a password's hash, as a power of two."],
   ],
   "HTTP and logging": [
     ["cors", "list", "*", "Origins allowed to call the JSON gateway."],
@@ -130,7 +138,6 @@ export const refusedFlags: Readonly<Record<string, string>> = {
   "unsafe-no-fsync": "an acknowledged write is always on disk",
   "auto-tls": "give certificate files with --cert-file and --key-file",
   "peer-auto-tls": "give certificate files with --peer-cert-file and --peer-key-file",
-  "auth-token": "authentication by user and password is not carried yet",
   "client-crl-file": "revocation lists are not carried yet",
   "peer-crl-file": "revocation lists are not carried yet",
   "client-cert-allowed-hostname": "not carried yet",
