@@ -28,7 +28,8 @@ export function isEmptyRange(key: Uint8Array, rangeEnd: Uint8Array): boolean {
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let last = prefix.length - 1; last >= 0; last--) {
     if (prefix[last] === 0xff) continue;
-    const end = prefix.slice(0, last + 1);
+    // Not `slice`: a Buffer's shares its bytes.
+    const end = Uint8Array.from(prefix.subarray(0, last + 1));
     end[last]!++;
     return end;
   }

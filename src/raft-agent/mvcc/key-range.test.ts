@@ -1,0 +1,18 @@
+import { expect, it } from "vitest";
+import { prefixEnd } from "./key-range.ts";
+
+it("prefix end is the first key behind the prefix, and leaves the prefix alone, also as a Buffer", () => {
+  const table: readonly (readonly [string, string])[] = [
+    ["a", "b"],
+    ["a/", "a0"],
+    ["a\xff", "b"],
+    ["a\xff\xff", "b"],
+    ["\xff", "\0"],
+    ["", "\0"],
+  ];
+  for (const [text, end] of table) {
+    const prefix = Buffer.from(text, "latin1");
+    expect(Buffer.from(prefixEnd(prefix)).toString("latin1"), JSON.stringify(text)).toBe(end);
+    expect(prefix.toString("latin1")).toBe(text);
+  }
+});
