@@ -3,9 +3,8 @@
  * made while it is sent, from a view that writes do not change, as fast as the client takes it.
  */
 import { createHash } from "node:crypto";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
-import { SnapshotResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import type { WireWriter } from "../api/wire.ts";
 import { exportDatabase } from "../etcd-snapshot/export-database.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
@@ -17,9 +16,7 @@ const blobBytesMax = 32 * 1024;
 /** Each holds a view, and a view keeps space from being used again. */
 const sendingMax = 4;
 /** The storage schema of the file, for clients that say which etcd to restore it with. */
-const storageVersion = "3.5.0";
-
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const storageVersion = Buffer.from("3.5.0");
 
 /** Learners answer too: a snapshot claims nothing about the cluster. */
 export function createSnapshotMethod(context: ServiceContext): Method {
@@ -75,7 +72,7 @@ class SnapshotCall {
   async #run(): Promise<void> {
     const view = await this.#context.machine.store.view();
     try {
-      const { sizeBytes, chunks } = await exportDatabase(view, nextTurn);
+      const { sizeBytes, chunks } = await exportDatabase(view, () => this.#nextTurn());
       const hash = createHash("sha256");
       let remaining = sizeBytes;
       for await (const chunk of chunks) {
@@ -93,17 +90,28 @@ class SnapshotCall {
     }
   }
 
+  /** A call that has ended lets go of its view at once: the store may be about to close. */
+  async #nextTurn(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (!this.#call.open) throw new Error("the call has ended");
+  }
+
   /** Resolves when the client has taken enough for more. */
   async #send(blob: Uint8Array, remaining: number): Promise<void> {
-    const message = create(SnapshotResponseSchema, {
-      remainingBytes: BigInt(remaining),
-      blob,
-      version: storageVersion,
-    });
+    const { writer } = this.#context;
+    writer.reset();
+    writeSnapshotResponse(writer, remaining, blob);
     // Made before sending: the stream may have drained by the time that `send` returns.
     const drained = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    if (!this.#call.send(toBinary(SnapshotResponseSchema, message)) && this.#call.open) await drained;
+    if (!this.#call.send(writer.view()) && this.#call.open) await drained;
   }
+}
+
+/** etcdserverpb.SnapshotResponse: remaining_bytes = 2, blob = 3, version = 4. */
+function writeSnapshotResponse(writer: WireWriter, remaining: number, blob: Uint8Array): void {
+  writer.intUnlessZero(0x10, remaining);
+  writer.bytesField(0x1a, blob);
+  writer.bytesField(0x22, storageVersion);
 }
