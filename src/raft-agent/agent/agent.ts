@@ -155,6 +155,7 @@ class RunningAgent implements Agent {
         wal: opened.wal,
         machine: services.machine,
         send: (message) => this.#transport.send(message),
+        flush: () => this.#transport.flush(),
         sendSnapshot: (request) =>
           snapshots.send(request, {
             driver: this.#driver,
@@ -162,7 +163,12 @@ class RunningAgent implements Agent {
             metadataAt: (index) => this.#raft.snapshotMetadata(index),
           }),
         installSnapshot: (index) => snapshots.install(index),
-        defer: setImmediate,
+        // What was answered meanwhile leaves in this turn of the event loop, not in the next.
+        defer: (run) =>
+          setImmediate(() => {
+            run();
+            parts.grpc.flush();
+          }),
       },
       {
         softState: (soft) => this.#softStateChanged(soft),

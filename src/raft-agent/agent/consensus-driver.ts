@@ -18,6 +18,8 @@ export type DriverPorts = {
   readonly wal: Pick<Wal, "append" | "pendingSinceMs">;
   readonly machine: Pick<StateMachine, "apply" | "applyConfiguration" | "appliedIndex">;
   send(message: Message): void;
+  /** Everything sent so far may leave now: the peers' disks then work beside our own, and beside the applying. */
+  flush?(): void;
   /** Streams the state machine to a follower that needs more than the log still holds; reports `snapshotSent`. */
   sendSnapshot(request: MessageOf<"snapshotRequest">): void;
   /** Replaces the state machine by the received snapshot at `index`, which is durable beside the log. */
@@ -125,16 +127,20 @@ export class ConsensusDriver {
   #carryOut(ready: Ready): void {
     if (ready.hardState !== null) this.#commitIndex = ready.hardState.commitIndex;
     if (ready.softState !== null) this.#listener.softState(ready.softState);
-    for (const message of ready.messages) this.#send(message);
+    this.#sendAll(ready.messages);
     if (ready.persistTicket !== null) this.#persist(ready, ready.persistTicket);
     if (ready.committed.length > 0) this.#apply(ready.committed);
     for (const { context, index } of ready.reads) this.#listener.readConfirmed(context, index);
     for (const context of ready.failedReads) this.#listener.readFailed(context);
   }
 
-  #send(message: Message): void {
-    if (message.kind === "snapshotRequest") this.#ports.sendSnapshot(message);
-    else this.#ports.send(message);
+  #sendAll(messages: readonly Message[]): void {
+    if (messages.length === 0) return;
+    for (const message of messages) {
+      if (message.kind === "snapshotRequest") this.#ports.sendSnapshot(message);
+      else this.#ports.send(message);
+    }
+    this.#ports.flush?.();
   }
 
   #persist(ready: Ready, ticket: number): void {
@@ -158,7 +164,7 @@ export class ConsensusDriver {
 
   #persisted(ticket: number, messages: readonly Message[]): void {
     if (this.#stopped) return;
-    for (const message of messages) this.#send(message);
+    this.#sendAll(messages);
     this.#ports.raft.step({ kind: "persisted", ticket });
     this.#drain();
   }
