@@ -108,6 +108,6 @@ spec:
       - { name: m2, address: ${hostOf(place, 1)} }
       - { name: m3, address: ${hostOf(place, 2)} }
   loadBalancer: { type: embedded, address: ${hostOf(place, 9)}, ports: [2379] }
-  policy: { joinTimeoutMs: 3000, healthSamples: 2${policy} }
+  policy: { joinTimeoutMs: 2000, healthSamples: 2${policy} }
 `;
 }

@@ -31,6 +31,13 @@ export function planCounts(plan: Plan): PlanCounts {
   };
 }
 
+/** The plan in one sentence, which tools that read Terraform's output look for. */
+export function planSentence(plan: Plan): string {
+  if (!planHasChanges(plan)) return "No changes. Your infrastructure matches the configuration.";
+  const { add, change, destroy } = planCounts(plan);
+  return `Plan: ${add} to add, ${change} to change, ${destroy} to destroy.`;
+}
+
 /** The whole plan as text, without a line end. */
 export function renderPlan(plan: Plan, paint: Paint): string {
   const drift = renderDrift(plan, paint);

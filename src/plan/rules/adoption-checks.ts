@@ -95,16 +95,19 @@ function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void
 }
 
 function checkHealth(input: PlannerInput, voters: readonly MemberFact[], draft: PlanDraft): void {
-  const sick = voters.filter((voter) => voter.adopted && !voter.healthy);
-  const healthy = voters.filter((voter) => voter.healthy).length;
+  const unhealthy = voters.filter((voter) => voter.adopted && !voter.healthy);
+  // Who answers and is unhealthy lacks only the others: the others are what has to be mended.
+  const silent = unhealthy.filter((voter) => !voter.answers);
+  const sick = silent.length > 0 ? silent : unhealthy;
+  const answering = voters.filter((voter) => voter.answers).length;
   for (const { name, answers, peerUrl } of sick) {
     const url = clientUrl(input.spec, input.spec.controlPlane.masters.find((master) => master.name === name)!);
-    const lost = healthy < majority(voters.length);
+    const lost = answering < majority(voters.length);
     draft.refuse(
       "plan/adopt-unhealthy",
       `${name} ${answers ? "has no quorum behind it" : "does not answer"} (${url})`,
       lost
-        ? `${voters.length} voters need ${majority(voters.length)} to agree, and ${healthy} ${healthy === 1 ? "is" : "are"} healthy: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
+        ? `${voters.length} voters need ${majority(voters.length)} to agree, and ${answering} ${answering === 1 ? "answers" : "answer"}: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
         : "Members are taken over while all of them are healthy. Bring it back, then plan again. Nothing was touched.",
     );
   }

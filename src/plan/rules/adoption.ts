@@ -55,6 +55,6 @@ function sayWhatChanges({ controlPlane }: ClusterSpec, world: World, draft: Plan
   draft.warn(
     "plan/adopted-design",
     `Today ${now} voters can lose ${canLose(modelOf(world)) ?? 0}`,
-    `Every write needs ${majority(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and ${tolerance === 1 ? "either of the two may fail" : `any ${tolerance} of them may fail`}.`,
+    `Every write needs ${majority(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and any ${tolerance === 1 ? "one" : tolerance} of them may fail.`,
   );
 }

@@ -25,7 +25,8 @@ export function planRollingUpdates(
 ): void {
   let { leader, voters } = membership;
   const turn = (master: KeptMaster): number => (master.voter.id === leader?.memberId ? 1 : 0);
-  for (const master of [...outlook.kept].sort((a, b) => turn(a) - turn(b))) {
+  const own = outlook.kept.filter((master) => !master.voter.adopted);
+  for (const master of own.sort((a, b) => turn(a) - turn(b))) {
     const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
     const reason = whyUpdate(resource, world, certificates);
     if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
