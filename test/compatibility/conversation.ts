@@ -282,6 +282,8 @@ function runEtcdctl(step: CommandStep, member: number, facts: ClusterFacts): Pro
   });
 }
 
+/** Ids in requests are small; a server's are 63 random bits. */
+const idsOfOursMax = 1n << 40n;
 /** Who answered, and the term it has come to by its elections. */
 const ids = new Set(["cluster_id", "member_id", "raft_term"]);
 
@@ -296,6 +298,8 @@ function comparable(value: JsonValue, facts: ClusterFacts): JsonValue {
       if (name === "TTL" && isRemainingTime && Number(inner) > 0) return [name, "what remains"];
       if (name === "keys" && isRemainingTime && Array.isArray(inner)) return [name, inner.toSorted()];
       if (name === "ID" && "peerURLs" in value && !("name" in value)) return [name, "<id of a new member>"];
+      if (name === "token") return [name, "a token"];
+      if (name === "ID" && BigInt(String(inner)) > idsOfOursMax) return [name, "<an id that the server chose>"];
       if (name === "alarms" && Array.isArray(inner)) return [name, inner.map((one) => JSON.stringify(one)).toSorted()];
       if (name === "members" && Array.isArray(inner)) return [name, byName(inner.map((one) => comparable(one, facts)))];
       return [name, comparable(inner, facts)];

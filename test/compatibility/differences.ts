@@ -6,6 +6,8 @@ import type { JsonValue } from "@bufbuild/protobuf";
 
 export type DifferenceId =
   | "alarm-header"
+  | "auth-holes-closed"
+  | "root-role-shown"
   | "hash-revision"
   | "hash-of-another-format"
   | "status-of-another-store"
@@ -41,6 +43,8 @@ export const DIFFERENCES: Readonly<Record<DifferenceId, (reply: JsonValue) => Js
     "storageVersion",
     "downgradeInfo",
   ),
+  "auth-holes-closed": anything,
+  "root-role-shown": without("perm"),
   "newer-api": anything,
   "learner-stays-learner": anything,
   "progress-without-watcher": anything,

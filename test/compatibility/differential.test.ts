@@ -9,8 +9,10 @@ import { DIFFERENCES, type DifferenceId } from "./differences.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { isEtcdInstalled } from "./real-etcd.ts";
 import { CORNER_REQUESTS, type GatewayRequest, randomRequests } from "./requests.ts";
+import { AUTH_SCRIPT } from "./script-auth.ts";
 import { KV_SCRIPT } from "./script-kv.ts";
 import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
+import { LOCK_SCRIPT } from "./script-lock-election.ts";
 import { MEMBERS_SCRIPT, SEVERAL_MEMBERS_SCRIPT, SINGLE_MEMBER_SCRIPT } from "./script-members.ts";
 import { call } from "./script-words.ts";
 
@@ -23,7 +25,15 @@ const KV_METHODS: Readonly<Record<string, string>> = {
   "/v3/kv/compaction": "KV/Compact",
 };
 const RANDOM_STEPS = randomRequests(7, 60).map(({ path, body }) => call(KV_METHODS[path]!, body));
-const SCRIPT: readonly Step[] = [...RANDOM_STEPS, ...KV_SCRIPT, ...LEASE_SCRIPT, ...WATCH_SCRIPT, ...MEMBERS_SCRIPT];
+const SCRIPT: readonly Step[] = [
+  ...RANDOM_STEPS,
+  ...KV_SCRIPT,
+  ...LEASE_SCRIPT,
+  ...WATCH_SCRIPT,
+  ...MEMBERS_SCRIPT,
+  ...LOCK_SCRIPT,
+  ...AUTH_SCRIPT,
+];
 /** A long run over other seeds: `HAPLAN_COMPATIBILITY_SEEDS=17,18 HAPLAN_COMPATIBILITY_COUNT=2000`. */
 const RANDOM_SEEDS = (process.env["HAPLAN_COMPATIBILITY_SEEDS"] ?? "13").split(",").map(Number);
 const RANDOM_COUNT = Number(process.env["HAPLAN_COMPATIBILITY_COUNT"] ?? 200);
