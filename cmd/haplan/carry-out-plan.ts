@@ -14,7 +14,7 @@ import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-cont
 import { journalFile, snapshotFolder } from "./cluster-files.ts";
 import { plannerInput } from "./make-plan.ts";
 import { type Session, sessionStore } from "./session.ts";
-import { applyEventLine, renderUiLine } from "./views/apply-json.ts";
+import { applyEventLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
 
 export type CarryOutOptions = {
@@ -75,9 +75,15 @@ function createView(
   mode: Plan["mode"],
   json: boolean,
 ): { show(event: ApplyEvent): void; close(): void } {
-  const { terminal, clock } = context;
-  if (!json) return createApplyView(terminal, mode, clock.monotonicMs);
-  return { show: (event) => terminal.print(renderUiLine(applyEventLine(event, mode), clock.now())), close: () => {} };
+  const { terminal, clock, reporter } = context;
+  const view = json ? null : createApplyView(terminal, mode, clock.monotonicMs);
+  return {
+    show: (event) => {
+      reporter.event(applyEventLine(event, mode));
+      view?.show(event);
+    },
+    close: () => view?.close(),
+  };
 }
 
 function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {

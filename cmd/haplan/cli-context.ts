@@ -6,6 +6,7 @@ import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
+import type { Reporter } from "./reporter.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
@@ -21,10 +22,14 @@ type Rooms = {
   ) => Promise<readonly WorkerReport[]>;
 };
 
+/** Where haplan runs; `run-haplan.ts` makes a context of it. */
+export type Surroundings = Omit<CliContext, "reporter" | "variables">;
+
 export type CliContext = {
   /** Where haplan was started: state lives below it, and relative paths are relative to it. */
   readonly cwd: string;
   readonly terminal: Terminal;
+  readonly reporter: Reporter;
   readonly clock: Clock;
   readonly rooms: Rooms;
   /** Environment variables: for what specs refer to, and passphrases. */
@@ -37,8 +42,8 @@ export type CliContext = {
   readonly stop: AbortSignal;
 };
 
-/** 0 done, 1 failed, 2 done and there are changes (`plan -detailed-exitcode`). */
-export type ExitCode = 0 | 1 | 2;
+/** 0 done, 1 failed, 2 done and there are changes (`plan -detailed-exitcode`), 3 not in form (`fmt -check`). */
+export type ExitCode = 0 | 1 | 2 | 3;
 
 /** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
 export class RefusalError extends Error {

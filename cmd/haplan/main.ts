@@ -38,7 +38,6 @@ process.exitCode = await runHaplan(argv, {
     readWorkerReports,
   },
   environment: process.env,
-  variables: {},
   version: ownVersion(),
   stop: stop.signal,
 });

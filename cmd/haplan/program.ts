@@ -3,13 +3,15 @@ import { Command, Option } from "commander";
 import { parseVariables } from "./argv.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
+import { runCompletion } from "./commands/completion.ts";
+import { type FmtFlags, runFmt } from "./commands/fmt.ts";
 import { type ForceUnlockFlags, runForceUnlock } from "./commands/force-unlock.ts";
 import { runGraph } from "./commands/graph.ts";
 import { type OutputFlags, runOutput } from "./commands/output.ts";
 import { type PlanFlags, runPlan } from "./commands/plan.ts";
 import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
 import { runSchema } from "./commands/schema.ts";
-import { runShow } from "./commands/show.ts";
+import { runShow, type ShowFlags } from "./commands/show.ts";
 import {
   runStateList,
   runStateMv,
@@ -24,6 +26,7 @@ import {
 import { runStatus } from "./commands/status.ts";
 import { runValidate } from "./commands/validate.ts";
 import { runVersion } from "./commands/version.ts";
+import type { ReporterFlags } from "./reporter.ts";
 
 type JsonFlag = { readonly json?: boolean };
 
@@ -48,14 +51,27 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
       collect,
       [],
     )
+    .option("--json-into <file>", "stream events into this file too, one JSON object a line")
+    .option("--annotations <system>", "also print diagnostics as annotations: github")
+    .option("--compact-warnings", "show warnings without their explanations")
     .option("--no-color", "no colours; NO_COLOR=1 says the same")
     .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
+  program.hook("preAction", (_, action) => {
+    const form = action.opts<JsonFlag>().json ? (streaming.has(action.name()) ? "stream" : "document") : "none";
+    context.reporter.configure(form, program.opts<ReporterFlags>(), context);
+  });
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeVerbs(context, verb, finish);
   addLookingVerbs(context, verb, finish);
   addStateVerbs(context, program, finish);
+  verb("completion <shell>", "print a completion script for bash, zsh or fish").action((shell: string) =>
+    finish(runCompletion(context, program, shell)),
+  );
   return program;
 }
+
+/** Verbs whose -json is a stream of events. */
+const streaming = new Set(["apply", "destroy"]);
 
 type AddVerb = (usage: string, description: string) => Command;
 
@@ -83,9 +99,11 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(async (spec: string | undefined, flags: ApplyFlags) => finish(await runDestroy(context, spec, flags)));
-  verb("show [plan]", "show a saved plan")
+  verb("show [plan]", "show a saved plan, or without one the state")
     .option("--json", json)
-    .action((path: string | undefined, flags: JsonFlag) => finish(runShow(context, path, flags)));
+    .option("--markdown", "as a comment for a pull request")
+    .option("--spec <file>", specHelp)
+    .action(async (path: string | undefined, flags: ShowFlags) => finish(await runShow(context, path, flags)));
 }
 
 function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
@@ -93,6 +111,9 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
   verb("validate [spec]", "check a spec without looking at anything else")
     .option("--json", json)
     .action((spec: string | undefined, flags: JsonFlag) => finish(runValidate(context, spec, flags)));
+  verb("fmt [spec]", "put a spec into its one form")
+    .option("--check", "change nothing; exit with 3 when it is not in form")
+    .action((spec: string | undefined, flags: FmtFlags) => finish(runFmt(context, spec, flags)));
   verb("status [spec]", "show members, leader, quorum, load balancer and workers")
     .option("--json", json)
     .action(async (spec: string | undefined, flags: JsonFlag) => finish(await runStatus(context, spec, flags)));

@@ -1,51 +1,19 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { FakeWorld } from "../../src/apply/fake-world.ts";
-import { systemClock } from "../../src/base/clock.ts";
-import type { ExitCode } from "./cli-context.ts";
-import { runHaplan } from "./run-haplan.ts";
-import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
+import type { FakeWorld } from "../../src/apply/fake-world.ts";
+import { type CliFixture, type CliRun, createCliFixture, exampleSpec as example } from "./cli-fixture.ts";
 
-const example = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
-
+let cli: CliFixture;
 let cwd: string;
-let environment: Record<string, string>;
 let world: FakeWorld;
 beforeEach(() => {
-  cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
-  world = new FakeWorld();
-  environment = {};
-  cpSync(example, join(cwd, "three.yaml"));
+  cli = createCliFixture();
+  ({ cwd, world } = cli);
 });
-afterEach(() => rmSync(cwd, { recursive: true, force: true }));
+afterEach(() => cli.remove());
 
-type Run = { readonly code: ExitCode; readonly out: string; readonly err: string; readonly terminal: ScriptedTerminal };
-
-/** Runs one command line against the world in memory, with state and journal on disk. */
-async function haplan(line: string, answers: readonly string[] | null = null): Promise<Run> {
-  const terminal = createScriptedTerminal(answers);
-  const { provider, authority, connect } = world.ports();
-  const code = await runHaplan(line.split(" ").filter(Boolean), {
-    cwd,
-    terminal,
-    clock: systemClock,
-    rooms: {
-      createProvider: () => ({ ...provider, readUnitFile: async () => null }),
-      openAuthority: () => authority,
-      connect,
-      readWorkerReports: async () => [
-        { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
-      ],
-    },
-    environment,
-    variables: {},
-    version: "9.9.9",
-    stop: new AbortController().signal,
-  });
-  return { code, out: terminal.output(), err: terminal.errors(), terminal };
-}
+const haplan = (line: string, answers: readonly string[] | null = null): Promise<CliRun> => cli.haplan(line, answers);
 
 const stateFile = (): string => join(cwd, ".haplan/demo/state.json");
 
@@ -285,7 +253,8 @@ describe("mistakes", () => {
     ["quorum zero", "Write a whole number"],
     ["quorum 0", "Write a whole number"],
     ["quorum 5 -domains 3,3", "does not add up"],
-    ["show", "No plan was named"],
+    ["show", "No spec was given"],
+    ["show -markdown", "No plan was named"],
     ["show three.yaml", "not a plan file"],
     ["apply three.yaml -auto-approve -lock-timeout soon", "Write a number with ms, s, m or h"],
     ["validate none.yaml", "There is no file none.yaml"],
@@ -322,7 +291,7 @@ describe("mistakes", () => {
       expect(JSON.parse(out)).toMatchObject({ valid: false, diagnostics: [{ severity: "error" }, {}, {}] });
     }
     const { out } = await haplan("apply bad.yaml -auto-approve -json");
-    for (const line of out.split("\n"))
+    for (const line of out.split("\n").slice(1))
       expect(JSON.parse(line)).toMatchObject({ type: "diagnostic", "@level": "error" });
   });
 });

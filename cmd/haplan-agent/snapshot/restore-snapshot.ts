@@ -1,8 +1,8 @@
 /** `snapshot restore`: flags in, a data folder out that the agent starts from. */
 import { HaplanError } from "../../../src/base/haplan-error.ts";
+import { restoreMember } from "../../../src/raft-agent/agent/restore-member.ts";
 import { type AgentConfig, createAgentConfig } from "../../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../../src/raft-agent/config/read-settings.ts";
-import { restoreMember } from "../../../src/raft-agent/etcd-snapshot/restore-member.ts";
 import { openSnapshotFile } from "../../../src/raft-agent/etcd-snapshot/snapshot-file.ts";
 
 export type RestoreFlags = {

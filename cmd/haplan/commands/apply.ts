@@ -14,8 +14,7 @@ import { makePlan } from "../make-plan.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
 import { isPlanFile, readPlanFile } from "../saved-plan.ts";
 import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
-import { planLines, renderUiLine, versionLine } from "../views/apply-json.ts";
-import { renderDiagnostics } from "../views/diagnostics-view.ts";
+import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
 export type ApplyFlags = LockFlags & {
@@ -89,11 +88,8 @@ async function locked(
 }
 
 function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): void {
-  const { terminal, clock, version } = context;
-  if (flags.json) {
-    for (const line of [versionLine(version), ...planLines(plan)]) terminal.print(renderUiLine(line, clock.now()));
-    return;
-  }
-  if (plan.warnings.length > 0) terminal.printError(renderDiagnostics(plan.warnings, terminal.errorPaint));
-  terminal.print(renderPlan(plan, terminal.paint));
+  const { terminal, reporter } = context;
+  for (const line of planLines(plan)) reporter.event(line);
+  reporter.warn(plan.warnings);
+  if (!flags.json) terminal.print(renderPlan(plan, terminal.paint));
 }

@@ -5,9 +5,9 @@ import type { CliContext, ExitCode } from "../cli-context.ts";
 import { makePlan } from "../make-plan.ts";
 import { writePlanFile } from "../saved-plan.ts";
 import { openSession } from "../session.ts";
-import { renderDiagnostics } from "../views/diagnostics-view.ts";
+import { planLines } from "../views/apply-json.ts";
 import { planToJson } from "../views/plan-json.ts";
-import { renderPlan } from "../views/plan-view.ts";
+import { planSentence, renderPlan } from "../views/plan-view.ts";
 
 export type PlanFlags = {
   readonly json?: boolean;
@@ -22,13 +22,15 @@ export async function runPlan(
   specArgument: string | undefined,
   flags: PlanFlags,
 ): Promise<ExitCode> {
-  const { terminal } = context;
+  const { terminal, reporter } = context;
   const session = openSession(context, chooseSpec(context, specArgument));
   const wishes = { mode: flags.destroy ? "destroy" : "apply", replace: flags.replace ?? [] } as const;
   const plan = await makePlan(context, session, wishes);
   rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
   if (flags.out !== undefined) writePlanFile(context, flags.out, plan);
-  if (plan.warnings.length > 0) terminal.printError(renderDiagnostics(plan.warnings, terminal.errorPaint));
+  for (const line of planLines(plan)) reporter.event(line);
+  reporter.warn(plan.warnings);
+  reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
   if (!flags.json && planHasChanges(plan)) terminal.print(`\n${terminal.paint.dim(note(flags.out, session.specPath))}`);
   return flags.detailedExitcode && planHasChanges(plan) ? 2 : 0;

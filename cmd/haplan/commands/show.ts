@@ -1,20 +1,34 @@
-/** `haplan show PLANFILE`: a saved plan, for people and for tools that read Terraform's JSON. */
+/** `haplan show [PLANFILE]`: a saved plan, or without one the state; for people, for programs, for a pull request. */
+import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { readPlanFile } from "../saved-plan.ts";
+import { openSession, sessionState } from "../session.ts";
 import { planToJson } from "../views/plan-json.ts";
+import { renderPlanMarkdown } from "../views/plan-markdown.ts";
 import { renderPlan } from "../views/plan-view.ts";
+import { renderState, stateToJson } from "../views/state-view.ts";
 
-export function runShow(context: CliContext, path: string | undefined, flags: { readonly json?: boolean }): ExitCode {
-  if (path === undefined) {
-    throw refuse(
-      "cli/no-plan-file",
-      "No plan was named",
-      "Write `haplan show FILE`, with a file made by `haplan plan -out FILE`.",
-    );
-  }
+export type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean; readonly spec?: string };
+
+export async function runShow(context: CliContext, path: string | undefined, flags: ShowFlags): Promise<ExitCode> {
+  if (path === undefined) return showState(context, flags);
+  const { terminal } = context;
   const plan = readPlanFile(context, path);
-  context.terminal.print(
-    flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, context.terminal.paint),
-  );
+  if (flags.json) terminal.print(JSON.stringify(planToJson(plan), null, 2));
+  else if (flags.markdown) terminal.print(renderPlanMarkdown(plan));
+  else terminal.print(renderPlan(plan, terminal.paint));
+  return 0;
+}
+
+async function showState(context: CliContext, flags: ShowFlags): Promise<ExitCode> {
+  const { terminal } = context;
+  if (flags.markdown) {
+    throw refuse("cli/no-plan-file", "No plan was named", "Write `haplan show -markdown FILE`, with a saved plan.");
+  }
+  const session = openSession(context, chooseSpec(context, flags.spec));
+  const state = await sessionState(context, session);
+  if (flags.json) terminal.print(JSON.stringify(stateToJson(state), null, 2));
+  else if (state === null) terminal.print(`Nothing was applied yet: there is no state at ${session.backend.place}.`);
+  else terminal.print(renderState(state.resources, terminal.paint));
   return 0;
 }

@@ -5,22 +5,22 @@ import { loadSpec } from "../../../src/spec/load-spec.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
-import { diagnosticsToJson, renderDiagnostics } from "../views/diagnostics-view.ts";
+import { diagnosticsToJson } from "../views/diagnostics-view.ts";
 
 export function runValidate(
   context: CliContext,
   specArgument: string | undefined,
   flags: { json?: boolean },
 ): ExitCode {
-  const { terminal } = context;
+  const { terminal, reporter } = context;
   const path = chooseSpec(context, specArgument);
   const { diagnostics } = loadNamedSpec(context, path);
+  if (hasErrors(diagnostics)) throw new RefusalError(diagnostics);
   if (flags.json) {
     terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
-    return hasErrors(diagnostics) ? 1 : 0;
+    return 0;
   }
-  if (hasErrors(diagnostics)) throw new RefusalError(diagnostics);
-  if (diagnostics.length > 0) terminal.printError(renderDiagnostics(diagnostics, terminal.errorPaint));
+  reporter.warn(diagnostics);
   terminal.print(`${terminal.paint.bold(terminal.paint.green("Success!"))} The configuration is valid.`);
   return 0;
 }

@@ -7,6 +7,15 @@ export function renderDiagnostics(diagnostics: readonly Diagnostic[], paint: Pai
   return diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, paint)).join("\n");
 }
 
+/** Warnings as a list of their first lines. */
+export function renderCompactWarnings(warnings: readonly Diagnostic[], paint: Paint): string {
+  const lines = warnings.map(({ summary, range }) => {
+    const place = range === undefined ? "" : ` (${range.filename}:${range.start.line}:${range.start.column})`;
+    return `- ${summary}${place}`;
+  });
+  return [paint.bold(paint.yellow("Warnings:")), "", ...lines].join("\n");
+}
+
 function renderDiagnostic(diagnostic: Diagnostic, paint: Paint): string {
   const tone = diagnostic.severity === "error" ? paint.red : paint.yellow;
   const title = diagnostic.severity === "error" ? "Error" : "Warning";

@@ -1,0 +1,63 @@
+/** Whole command lines in tests: against a world in memory, with specs, state and journal in a folder on disk. */
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FakeWorld } from "../../src/apply/fake-world.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { ExitCode } from "./cli-context.ts";
+import { runHaplan } from "./run-haplan.ts";
+import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
+
+export const exampleSpec: string = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
+
+export type CliRun = {
+  readonly code: ExitCode;
+  readonly out: string;
+  readonly err: string;
+  readonly terminal: ScriptedTerminal;
+};
+
+export type CliFixture = {
+  /** Holds `three.yaml`, a copy of the example. */
+  readonly cwd: string;
+  readonly world: FakeWorld;
+  /** Environment variables of the runs to come. */
+  readonly environment: Record<string, string>;
+  /** Runs one command line; `answers` null stands for nobody there to be asked. */
+  haplan(line: string, answers?: readonly string[] | null): Promise<CliRun>;
+  remove(): void;
+};
+
+export function createCliFixture(): CliFixture {
+  const cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
+  cpSync(exampleSpec, join(cwd, "three.yaml"));
+  const world = new FakeWorld();
+  const environment: Record<string, string> = {};
+  return {
+    cwd,
+    world,
+    environment,
+    remove: () => rmSync(cwd, { recursive: true, force: true }),
+    haplan: async (line, answers = null) => {
+      const terminal = createScriptedTerminal(answers);
+      const { provider, authority, connect } = world.ports();
+      const code = await runHaplan(line.split(" ").filter(Boolean), {
+        cwd,
+        terminal,
+        clock: systemClock,
+        rooms: {
+          createProvider: () => ({ ...provider, readUnitFile: async () => null }),
+          openAuthority: () => authority,
+          connect,
+          readWorkerReports: async () => [
+            { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
+          ],
+        },
+        environment,
+        version: "9.9.9",
+        stop: new AbortController().signal,
+      });
+      return { code, out: terminal.output(), err: terminal.errors(), terminal };
+    },
+  };
+}

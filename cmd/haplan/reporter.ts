@@ -1,0 +1,107 @@
+/**
+ * How diagnostics and events reach whoever runs haplan: as text, as one JSON document, as a stream of JSON lines, and
+ * beside that into a file (`-json-into`) and as annotations of a CI system.
+ */
+import { closeSync, openSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Clock } from "../../src/base/clock.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { refuse } from "./cli-context.ts";
+import type { Terminal } from "./terminal.ts";
+import { githubAnnotation } from "./views/annotation-view.ts";
+import { diagnosticLine, renderUiLine, type UiLine, versionLine } from "./views/apply-json.ts";
+import { diagnosticsToJson, renderCompactWarnings, renderDiagnostics } from "./views/diagnostics-view.ts";
+
+/** `document`: standard output is one JSON document; `stream`: one object a line. */
+export type JsonForm = "none" | "document" | "stream";
+
+export type ReporterFlags = {
+  readonly jsonInto?: string;
+  readonly annotations?: string;
+  readonly compactWarnings?: boolean;
+};
+
+export class Reporter {
+  private readonly terminal: Terminal;
+  private readonly clock: Clock;
+  private form: JsonForm = "none";
+  private flags: ReporterFlags = {};
+  private file: { readonly path: string; readonly descriptor: number } | null = null;
+
+  constructor(terminal: Terminal, clock: Clock) {
+    this.terminal = terminal;
+    this.clock = clock;
+  }
+
+  /** Before anything is done: a file that cannot be written is better known now. @throws RefusalError */
+  configure(
+    form: JsonForm,
+    flags: ReporterFlags,
+    { cwd, version }: { readonly cwd: string; readonly version: string },
+  ): void {
+    this.form = form;
+    this.flags = flags;
+    const { annotations, jsonInto } = flags;
+    if (annotations !== undefined && annotations !== "github") {
+      throw refuse("cli/bad-annotations", `-annotations=${annotations} is not known`, "Write -annotations=github.");
+    }
+    if (jsonInto !== undefined) {
+      try {
+        this.file = { path: jsonInto, descriptor: openSync(resolve(cwd, jsonInto), "w", 0o600) };
+      } catch (error) {
+        throw refuse("cli/cannot-write-json", `Cannot write ${jsonInto}, given with -json-into`, errorText(error));
+      }
+    }
+    this.event(versionLine(version));
+  }
+
+  /** Whether standard output is for programs. */
+  get json(): boolean {
+    return this.form !== "none";
+  }
+
+  /** One line of the stream, to wherever a stream was asked for. */
+  event(line: UiLine): void {
+    if (this.form !== "stream" && this.file === null) return;
+    const text = renderUiLine(line, this.clock.now());
+    if (this.form === "stream") this.terminal.print(text);
+    if (this.file !== null) writeSync(this.file.descriptor, `${text}\n`);
+  }
+
+  /** A line that review tools show beside the change. */
+  notice(title: string, message: string): void {
+    if (this.flags.annotations === undefined) return;
+    this.terminal.printError(githubAnnotation({ severity: "notice", summary: title, detail: message }));
+  }
+
+  warn(warnings: readonly Diagnostic[]): void {
+    for (const warning of warnings) this.event(diagnosticLine(warning));
+    this.annotate(warnings);
+    // In a document they are part of what it says.
+    if (this.json || warnings.length === 0) return;
+    const paint = this.terminal.errorPaint;
+    const text = this.flags.compactWarnings
+      ? renderCompactWarnings(warnings, paint)
+      : renderDiagnostics(warnings, paint);
+    this.terminal.printError(text);
+  }
+
+  fail(diagnostics: readonly Diagnostic[]): void {
+    for (const diagnostic of diagnostics) this.event(diagnosticLine(diagnostic));
+    this.annotate(diagnostics);
+    if (this.form === "none") this.terminal.printError(renderDiagnostics(diagnostics, this.terminal.errorPaint));
+    if (this.form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
+  }
+
+  close(): void {
+    if (this.file !== null) closeSync(this.file.descriptor);
+    this.file = null;
+  }
+
+  private annotate(diagnostics: readonly Diagnostic[]): void {
+    if (this.flags.annotations === undefined) return;
+    // On standard error, where they disturb no JSON; GitHub reads both.
+    for (const diagnostic of diagnostics) this.terminal.printError(githubAnnotation(diagnostic));
+  }
+}

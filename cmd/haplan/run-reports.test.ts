@@ -1,0 +1,131 @@
+/** What command lines leave for other programs: fmt's exit code, event files, annotations, markdown, completion. */
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+beforeEach(() => {
+  cli = createCliFixture();
+});
+afterEach(() => cli.remove());
+
+const haplan = (line: string): Promise<CliRun> => cli.haplan(line);
+const file = (name: string): string => join(cli.cwd, name);
+type Line = { readonly type: string; readonly "@message": string };
+const events = (name: string): readonly Line[] =>
+  readFileSync(file(name), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Line);
+
+describe("fmt", () => {
+  test("says with 3 that a file is not in form, puts it right, and then has nothing to say", async () => {
+    expect(await haplan("fmt -check three.yaml")).toMatchObject({ code: 0, out: "" });
+    const tidy = readFileSync(file("three.yaml"), "utf8");
+    writeFileSync(file("three.yaml"), tidy.replace(/^( *\w+): (?=\w)/gm, "$1:   "), { mode: 0o640 });
+    expect(await haplan("fmt -check three.yaml")).toMatchObject({ code: 3, out: "three.yaml" });
+    const mode = statSync(file("three.yaml")).mode;
+    expect(await haplan("fmt three.yaml")).toMatchObject({ code: 0, out: "three.yaml" });
+    expect(readFileSync(file("three.yaml"), "utf8")).toBe(tidy);
+    expect(statSync(file("three.yaml")).mode).toBe(mode);
+  });
+
+  test("a file that is no YAML is refused and left alone", async () => {
+    writeFileSync(file("bad.yaml"), "a: [");
+    expect(await haplan("fmt bad.yaml")).toMatchObject({ code: 1, err: expect.stringContaining("bad.yaml:1") });
+    expect(readFileSync(file("bad.yaml"), "utf8")).toBe("a: [");
+  });
+});
+
+describe("-json-into", () => {
+  test("writes the stream beside the text, from the version to the summary", async () => {
+    const { out, code } = await haplan("apply three.yaml -auto-approve -json-into=events.jsonl");
+    expect(code).toBe(0);
+    expect(out).toContain("Apply complete!");
+    const types = events("events.jsonl").map(({ type }) => type);
+    expect(types[0]).toBe("version");
+    expect(types).toContain("planned_change");
+    expect(types).toContain("step_complete");
+    expect(types.at(-1)).toBe("change_summary");
+    expect(statSync(file("events.jsonl")).mode & 0o777).toBe(0o600);
+  });
+
+  test("writes what a plan would change, and what was wrong", async () => {
+    await haplan("plan three.yaml -json-into events.jsonl");
+    expect(events("events.jsonl").at(-1)).toMatchObject({ type: "change_summary", changes: { operation: "plan" } });
+    await haplan("plan none.yaml -json-into events.jsonl");
+    expect(events("events.jsonl")).toMatchObject([{ type: "version" }, { type: "diagnostic", "@level": "error" }]);
+  });
+
+  test("a file that cannot be written is told before anything is done", async () => {
+    const { code, err } = await haplan("apply three.yaml -auto-approve -json-into=no/such/folder");
+    expect(code).toBe(1);
+    expect(err).toContain("given with -json-into");
+    expect(cli.world.acts).toBe(0);
+  });
+});
+
+describe("-annotations=github", () => {
+  test("puts mistakes beside their lines, and a notice with the summary of a plan", async () => {
+    const text = readFileSync(file("three.yaml"), "utf8");
+    writeFileSync(file("bad.yaml"), text.replace("members: 3", "members: 4"));
+    const { err } = await haplan("validate bad.yaml -annotations=github");
+    expect(err).toMatch(/^::error file=bad\.yaml,line=\d+,col=\d+,endLine=\d+,endColumn=\d+,title=.*::.+$/m);
+    expect(err.split("\n").find((line) => line.startsWith("::error"))).toContain("%0A");
+    const planned = await haplan("plan three.yaml -annotations=github");
+    expect(planned.err).toMatch(/^::notice title=haplan plan%3A demo::Plan: \d+ to add, 0 to change, 0 to destroy\.$/m);
+    expect((await haplan("validate three.yaml -annotations=gitlab")).err).toContain("Write -annotations=github");
+    const json = await haplan("validate bad.yaml -annotations=github -json");
+    expect(JSON.parse(json.out)).toMatchObject({ valid: false });
+  });
+});
+
+describe("show -markdown", () => {
+  test("is a comment that says the most important things first", async () => {
+    await haplan("plan three.yaml -out saved.plan");
+    const { out } = await haplan("show -markdown saved.plan");
+    expect(out).toMatch(/^### haplan: `demo`\n\n\*\*Plan: \d+ to add, 0 to change, 0 to destroy\.\*\*/);
+    expect(out).toContain("| after the step | voters | learners | quorum | can lose |");
+    expect(out).toMatch(/````diff\n[\s\S]*\n\+ {3}resource "haplan_machine" "m1" \{[\s\S]*\n````/);
+    await haplan("apply saved.plan");
+    await haplan("plan three.yaml -destroy -out destroy.plan");
+    const destroy = (await haplan("show -markdown destroy.plan")).out;
+    expect(destroy).toContain("### haplan: destroy `demo`");
+    expect(destroy).toContain("- `haplan_machine.m1` will be **destroyed**");
+    await haplan("plan three.yaml -out nothing.plan");
+    expect((await haplan("show -markdown nothing.plan")).out).toContain("**No changes.**");
+  });
+});
+
+describe("completion", () => {
+  /** What bash offers for a line whose last word is to be completed. */
+  function bashOffers(script: string, words: readonly string[]): readonly string[] {
+    const list = words.map((word) => `'${word}'`).join(" ");
+    const ask = `${script}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _haplan; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, status, stderr } = spawnSync("bash", ["--norc", "-c", ask], { encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    return stdout.trimEnd().split("\n");
+  }
+
+  test("bash offers verbs, verbs of verbs, and flags with as many dashes as were typed", async () => {
+    const { out } = await haplan("completion bash");
+    expect(bashOffers(out, ["haplan", "pl"])).toEqual(["plan"]);
+    expect(bashOffers(out, ["haplan", "state", "p"])).toEqual(["pull", "push"]);
+    expect(bashOffers(out, ["haplan", "plan", "-det"])).toEqual(["-detailed-exitcode"]);
+    expect(bashOffers(out, ["haplan", "plan", "--det"])).toEqual(["--detailed-exitcode"]);
+    expect(bashOffers(out, ["haplan", "state", "mv", "--dry"])).toEqual(["--dry-run"]);
+    expect(bashOffers(out, ["haplan", "apply", "--json"])).toEqual(["--json", "--json-into"]);
+  });
+
+  test("zsh and fish know every verb, and other shells are refused", async () => {
+    const verbs = (await haplan("help")).out.matchAll(/^ {2}(\w[\w-]*)/gm);
+    const scripts = [(await haplan("completion zsh")).out, (await haplan("completion fish")).out];
+    for (const [, verb] of verbs) {
+      if (verb === "help") continue;
+      for (const script of scripts) expect(script).toMatch(new RegExp(`\\b${verb}\\b`));
+    }
+    expect((await haplan("completion tcsh")).err).toContain("Write one of bash, zsh, fish");
+  });
+});

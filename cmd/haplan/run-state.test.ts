@@ -1,0 +1,184 @@
+/** Verbs that look into the state, locks, encryption, variables: whole command lines. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { acquireLock } from "../../src/state/lock.ts";
+import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
+
+let cli: CliFixture;
+beforeEach(() => {
+  cli = createCliFixture();
+});
+afterEach(() => cli.remove());
+
+const haplan = (line: string, answers: readonly string[] | null = null): Promise<CliRun> => cli.haplan(line, answers);
+const file = (name: string): string => join(cli.cwd, name);
+const readText = (name: string): string => readFileSync(file(name), "utf8");
+/** The spec with a line more or another in place of one. */
+function editSpec(from: string | RegExp, to: string): void {
+  writeFileSync(file("three.yaml"), readText("three.yaml").replace(from, to));
+}
+
+describe("state verbs", () => {
+  beforeEach(async () => {
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+  });
+
+  test("list and show tell what is there", async () => {
+    const all = (await haplan("state list")).out.split("\n");
+    expect(all).toContain("haplan_raft_member.m1");
+    expect((await haplan("state list haplan_worker haplan_ca.demo")).out).toBe(
+      "haplan_ca.demo\nhaplan_worker.w1\nhaplan_worker.w2",
+    );
+    const shown = await haplan("state show haplan_certificate.m1");
+    expect(shown.out).toContain('resource "haplan_certificate" "m1" {');
+    expect(shown.out).toMatch(/privateKey +\S* *= \(sensitive value\)/);
+    expect(await haplan("state show haplan_agent.m4")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Did you mean "haplan_agent.m1"?'),
+    });
+  });
+
+  test("show without a plan shows the state, also as Terraform's JSON", async () => {
+    expect((await haplan("show")).out).toContain("# haplan_machine.m1:");
+    expect(JSON.parse((await haplan("show -json")).out)).toMatchObject({
+      format_version: "1.0",
+      values: { root_module: { resources: expect.arrayContaining([expect.objectContaining({ type: "haplan_ca" })]) } },
+    });
+  });
+
+  test("mv and rm say what they would do, do it, and the next plan puts it right", async () => {
+    const before = readText(".haplan/demo/state.json");
+    const dry = await haplan("state mv -dry-run haplan_worker.w1 haplan_worker.w9");
+    expect(dry.out).toBe('Would move "haplan_worker.w1" to "haplan_worker.w9"');
+    expect((await haplan("state rm -dry-run haplan_worker.w1")).out).toBe("Would remove haplan_worker.w1");
+    expect(readText(".haplan/demo/state.json")).toBe(before);
+
+    await haplan("state mv haplan_worker.w1 haplan_worker.w9");
+    expect((await haplan("state list haplan_worker")).out).toBe("haplan_worker.w9\nhaplan_worker.w2");
+    expect(readText(".haplan/demo/state.json.backup")).toBe(before);
+    await haplan("state rm haplan_worker.w9 haplan_worker.w2");
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect((await haplan("state list haplan_worker")).out).toBe("haplan_worker.w1\nhaplan_worker.w2");
+    expect(cli.world.accidents).toEqual([]);
+  });
+
+  test("a saved plan is stale once the state was put right by hand", async () => {
+    cli.world.facts.machines.delete("w1");
+    await haplan("plan three.yaml -out saved.plan");
+    await haplan("state rm haplan_worker.w1");
+    expect(await haplan("apply saved.plan")).toMatchObject({ code: 1, err: expect.stringContaining("its serial is") });
+  });
+
+  test("what was pulled can be pushed when its serial is later, another lineage only by force", async () => {
+    const pulled = (await haplan("state pull")).out;
+    const state = JSON.parse(pulled) as { serial: number; lineage: string };
+    const push = (changes: object, more = ""): Promise<CliRun> => {
+      writeFileSync(file("pushed.json"), JSON.stringify({ ...state, ...changes }));
+      return haplan(`state push pushed.json${more}`);
+    };
+    expect((await push({})).code).toBe(0);
+    expect(JSON.parse((await haplan("state pull")).out)).toEqual(state);
+    expect((await push({ serial: state.serial + 5 })).out).toContain(`serial ${state.serial + 5}`);
+    expect((await push({ serial: state.serial + 1 })).err).toContain("it has serial");
+    expect((await push({ serial: state.serial + 9, lineage: "other" })).err).toContain("it has lineage");
+    expect((await push({ clusterName: "other" })).err).toContain('the state of "other"');
+    expect((await push({ resources: 1 })).err).toContain("damaged");
+    expect(JSON.parse((await haplan("state pull")).out)).toEqual({ ...state, serial: state.serial + 5 });
+    expect((await push({ serial: 1, lineage: "other" }, " -force")).code).toBe(0);
+    expect(JSON.parse((await haplan("state pull")).out)).toMatchObject({ serial: 1, lineage: "other" });
+  });
+});
+
+describe("locks", () => {
+  test("who holds the lock is named, force-unlock asks and frees it, -lock=false does without", async () => {
+    const folder = file(".haplan/demo/lock");
+    const lock = await acquireLock({ folder, operation: "apply", timeoutMs: 0, clock: systemClock });
+    const held = await haplan("apply three.yaml -auto-approve");
+    expect(held.code).toBe(1);
+    const id = /Lock ID: +(\S+)/.exec(held.err)?.[1] ?? "";
+    expect(held.err).toContain(`haplan force-unlock ${id}`);
+    expect((await haplan("apply three.yaml -auto-approve -lock-timeout=300ms")).code).toBe(1);
+    expect((await haplan("apply three.yaml -auto-approve -lock=maybe")).err).toContain(
+      "Write -lock=true or -lock=false",
+    );
+    expect((await haplan("apply three.yaml -auto-approve -lock=false")).code).toBe(0);
+
+    expect((await haplan(`force-unlock ${id}`)).err).toContain(`haplan force-unlock -force ${id}`);
+    expect((await haplan(`force-unlock ${id}`, ["no"])).err).toContain("force-unlock cancelled");
+    expect((await haplan("force-unlock 123 -force")).err).toContain("The lock has another ID");
+    expect((await haplan(`force-unlock ${id}`, ["yes"])).out).toContain(`pid ${process.pid} (apply)`);
+    expect(() => lock.assertHeld()).toThrow("forced it open");
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    lock.release();
+  });
+});
+
+describe("encryption", () => {
+  beforeEach(() => {
+    editSpec("spec:\n", "spec:\n  state: { encryption: { passphraseEnv: DEMO_PASS } }\n");
+    cli.environment["DEMO_PASS"] = "a passphrase of some length";
+  });
+
+  test("state and saved plans tell nothing without the passphrase, and work with it", async () => {
+    expect((await haplan("plan three.yaml -out saved.plan")).code).toBe(0);
+    expect(readText("saved.plan")).not.toMatch(/haplan_machine|127\.0\.1/);
+    expect((await haplan("show saved.plan")).out).toContain("Plan:");
+    expect((await haplan("apply saved.plan")).code).toBe(0);
+    for (const name of readdirSync(file(".haplan/demo")).filter((entry) => entry.startsWith("state"))) {
+      expect(readText(`.haplan/demo/${name}`)).not.toMatch(/haplan_machine|127\.0\.1/);
+    }
+    expect((await haplan("state list haplan_ca")).out).toBe("haplan_ca.demo");
+    expect((await haplan("state pull")).out).toContain('"clusterName": "demo"');
+
+    cli.environment["DEMO_PASS"] = "another passphrase, as long";
+    for (const line of ["plan three.yaml", "show saved.plan", "apply three.yaml -auto-approve", "state list"]) {
+      const { code, err } = await haplan(line);
+      expect(code).toBe(1);
+      expect(err).toContain("the passphrase in DEMO_PASS is not the one");
+    }
+    delete cli.environment["DEMO_PASS"];
+    expect((await haplan("plan three.yaml")).err).toContain("DEMO_PASS is not set");
+  });
+});
+
+describe("variables", () => {
+  beforeEach(() => editSpec("address: 127.0.1.100", "address: 127.0.1.${LB_HOST:-100}"));
+
+  test("come from the environment, or before it from -var", async () => {
+    const endpoint = async (more = ""): Promise<string> => {
+      const { out } = await haplan(`plan three.yaml -json${more}`);
+      return (JSON.parse(out) as { haplan: { spec: { loadBalancer: { address: string } } } }).haplan.spec.loadBalancer
+        .address;
+    };
+    expect(await endpoint()).toBe("127.0.1.100");
+    cli.environment["LB_HOST"] = "101";
+    expect(await endpoint()).toBe("127.0.1.101");
+    expect(await endpoint(" -var LB_HOST=102")).toBe("127.0.1.102");
+    expect(await endpoint(" -var=LB_HOST=103")).toBe("127.0.1.103");
+  });
+
+  test.each([
+    ["plan three.yaml -var LB_HSOT=1", 'Did you mean "LB_HOST"?'],
+    ["plan three.yaml -var LB_HOST", "Write -var NAME=VALUE"],
+    ["validate three.yaml -var LB_HOST=x", "not an address"],
+  ])("%s is refused", async (line, help) => {
+    expect(await haplan(line)).toMatchObject({ code: 1, err: expect.stringContaining(help) });
+  });
+
+  test("another value is another spec, and none changes a saved plan", async () => {
+    const digest = async (more: string): Promise<string> =>
+      (
+        JSON.parse((await haplan(`plan three.yaml -json${more}`)).out) as {
+          haplan: { binding: { specDigest: string } };
+        }
+      ).haplan.binding.specDigest;
+    expect(await digest("")).toBe(await digest(" -var LB_HOST=100"));
+    expect(await digest("")).not.toBe(await digest(" -var LB_HOST=104"));
+    await haplan("plan three.yaml -out saved.plan");
+    const refused = await haplan("apply saved.plan -var LB_HOST=104");
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("Variables cannot change a plan") });
+  });
+});
