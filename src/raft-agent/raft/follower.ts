@@ -65,7 +65,7 @@ export function acceptAppend(state: RaftState, message: MessageOf<"appendRequest
     takeEntries(state, entries);
     const equalUpTo = previousIndex + entries.length;
     commitUpTo(state, Math.min(message.commitIndex, equalUpTo));
-    acknowledge(state, message.from, equalUpTo);
+    if (message.wantsAnswer) acknowledge(state, message.from, equalUpTo);
   }
 }
 

@@ -28,6 +28,8 @@ export type AppendRequest = {
   readonly previousTerm: Term;
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
+  /** False where it only tells of a commitment: an answer to that would carry no news. */
+  readonly wantsAnswer: boolean;
 };
 
 /**

@@ -48,6 +48,7 @@ function sendAppend(state: RaftState, peer: MemberId, progress: Progress, last: 
     previousTerm: log.termAt(first - 1) ?? 0,
     entries: log.slice(first, last),
     commitIndex,
+    wantsAnswer: last >= first || progress.state === "probe" || progress.mustAsk,
   });
   progress.sentCommitIndex = commitIndex;
   progress.sent(last, last - first + 1, log.bytesBetween(first, last));

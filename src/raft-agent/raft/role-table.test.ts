@@ -63,6 +63,7 @@ const bodies: Readonly<Record<MessageKind, MessageBody>> = {
     previousTerm: 1,
     entries: [{ term: 1, index: 2, kind: EntryKind.normal, data: new Uint8Array(1) }],
     commitIndex: 2,
+    wantsAnswer: true,
   },
   appendResponse: { kind: "appendResponse", accepted: true, index: 2, hintIndex: 0, hintTerm: 0 },
   heartbeatRequest: { kind: "heartbeatRequest", commitIndex: 1, readRound: 5 },

@@ -30,15 +30,17 @@ const bodies: { readonly [kind in MessageKind]: fc.Arbitrary<MessageBody> } = {
       index,
       number,
       number,
+      fc.boolean(),
       fc.array(fc.record({ term: number, kind: fc.constantFrom(0 as const, 1 as const), data: bytes }), {
         maxLength: 5,
       }),
     )
-    .map(([previousIndex, previousTerm, commitIndex, entries]) => ({
+    .map(([previousIndex, previousTerm, commitIndex, wantsAnswer, entries]) => ({
       kind: "appendRequest" as const,
       previousIndex,
       previousTerm,
       commitIndex,
+      wantsAnswer,
       entries: entries.map((entry, at) => ({ ...entry, index: previousIndex + 1 + at })),
     })),
   appendResponse: fc.record({
@@ -105,6 +107,7 @@ describe("the message codec", () => {
       previousIndex: 1,
       previousTerm: 2,
       commitIndex: 1,
+      wantsAnswer: true,
       entries: [{ index: 2, term: 3, kind: 0, data: Buffer.from("kept") }],
     };
     const framed = encoded(message);

@@ -82,6 +82,8 @@ function flagsOf(message: Message): number {
       return (message.preVote ? 1 : 0) | (message.leadershipTransfer ? 2 : 0);
     case "voteResponse":
       return (message.preVote ? 1 : 0) | (message.granted ? 2 : 0);
+    case "appendRequest":
+      return message.wantsAnswer ? 1 : 0;
     case "appendResponse":
       return message.accepted ? 1 : 0;
     default:
@@ -142,7 +144,7 @@ function decodeBody(reader: ByteReader, kind: MessageKind | undefined, flags: nu
     case "voteResponse":
       return { kind, preVote: (flags & 1) !== 0, granted: (flags & 2) !== 0 };
     case "appendRequest":
-      return decodeAppendRequest(reader);
+      return decodeAppendRequest(reader, (flags & 1) !== 0);
     case "appendResponse": {
       const [index, hintIndex, hintTerm] = [reader.uint64(), reader.uint64(), reader.uint64()];
       return { kind, accepted: (flags & 1) !== 0, index, hintIndex, hintTerm };
@@ -170,12 +172,12 @@ function decodeBody(reader: ByteReader, kind: MessageKind | undefined, flags: nu
   }
 }
 
-function decodeAppendRequest(reader: ByteReader): AppendRequest {
+function decodeAppendRequest(reader: ByteReader, wantsAnswer: boolean): AppendRequest {
   const [previousIndex, previousTerm, commitIndex] = [reader.uint64(), reader.uint64(), reader.uint64()];
   const count = checkedCount(reader, 13);
   const entries: Entry[] = [];
   for (let at = 1; at <= count; at++) entries.push(decodeEntry(reader, previousIndex + at));
-  return { kind: "appendRequest", previousIndex, previousTerm, commitIndex, entries };
+  return { kind: "appendRequest", previousIndex, previousTerm, commitIndex, wantsAnswer, entries };
 }
 
 function decodeEntry(reader: ByteReader, index: LogIndex): Entry {

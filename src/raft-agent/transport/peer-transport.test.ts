@@ -96,7 +96,16 @@ describe("the peer transport", () => {
     const data = Buffer.alloc(300_000, "d");
     for (let round = 0; round < 2000; round++) one.transport.send(heartbeat(a, b, round));
     one.transport.send({
-      ...{ from: a, to: b, term: 2, kind: "appendRequest", previousIndex: 0, previousTerm: 0, commitIndex: 0 },
+      ...{
+        from: a,
+        to: b,
+        term: 2,
+        kind: "appendRequest",
+        previousIndex: 0,
+        previousTerm: 0,
+        commitIndex: 0,
+        wantsAnswer: true,
+      },
       entries: [1, 2, 3].map((index) => ({ index, term: 2, kind: 0 as const, data })),
     });
     two.transport.send({ from: b, to: a, term: 2, kind: "voteResponse", preVote: true, granted: false });
@@ -206,6 +215,7 @@ describe("the peer transport", () => {
         previousIndex: index - 1,
         previousTerm: 1,
         commitIndex: 0,
+        wantsAnswer: true,
         entries,
       });
     }
