@@ -9,6 +9,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { execa } from "execa";
 import { pino } from "pino";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { runSnapshotCommand } from "../../cmd/haplan-agent/snapshot/snapshot-command.ts";
@@ -25,6 +26,7 @@ import {
 import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { exportDatabase } from "../../src/raft-agent/etcd-snapshot/export-database.ts";
+import { openSnapshotFile } from "../../src/raft-agent/etcd-snapshot/snapshot-file.ts";
 import { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 
@@ -100,6 +102,19 @@ function etcdctl(...args: string[]): string {
   const run = spawnSync("etcdctl", args, { env: { ...process.env, ETCDCTL_API: "3" }, encoding: "utf8" });
   if (run.status !== 0) throw new Error(`etcdctl ${args.join(" ")} failed: ${run.stderr}`);
   return run.stdout;
+}
+
+/** Without stopping this process, in which the member runs that is asked. */
+async function etcdctlAside(...args: string[]): Promise<string> {
+  const run = await execa("etcdctl", args, { env: { ETCDCTL_API: "3" }, reject: false, stripFinalNewline: false });
+  if (run.exitCode !== 0) throw new Error(`etcdctl ${args.join(" ")} failed: ${run.stderr}`);
+  return run.stdout;
+}
+
+function entriesOf(path: string, bucket: string): [string, string][] {
+  using file = openSnapshotFile(path, { skipHashCheck: false });
+  const entries = Array.from(file.database.entries(bucket));
+  return entries.map(({ key, value }) => [key.toString(), value.toString("hex")]);
 }
 
 async function ours(...args: string[]): Promise<string> {
@@ -267,6 +282,45 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
       { env: { ...process.env, ETCDCTL_API: "3" }, encoding: "utf8" },
     ).stderr;
     for (const { ID } of await memberList(one!.grpc)) expect(output).toContain(`"${ID.toString(16)}"`);
+  }, 30_000);
+
+  it("takes over users with their passwords and permissions, and asks for them again", async () => {
+    const source = await makePlace("guarded");
+    processes.push(
+      spawn("etcd", [...flagsOf(source), `--initial-cluster=guarded=${source.peer}`], { stdio: "ignore" }),
+    );
+    await readyClient(source);
+    const ctl = (place: Place, ...args: string[]): string => etcdctl("--endpoints", place.client, ...args);
+    for (const line of ["put k 1", "user add root:pw", "user grant-role root root", "user add ann:secret"]) {
+      ctl(source, ...line.split(" "));
+    }
+    for (const line of ["role add r", "role grant-permission r read k", "user grant-role ann r", "auth enable"]) {
+      ctl(source, ...line.split(" "));
+    }
+    const path = join(folder, "guarded.db");
+    await expect(ours("save", "--endpoints", source.client, path)).rejects.toThrow(/user name is empty/);
+    await expect(ours("save", "--endpoints", source.client, "--user=root:no", path)).rejects.toThrow(
+      /log in as "root"/,
+    );
+    await ours("save", "--endpoints", source.client, "--user=root:pw", path);
+
+    const place = await makePlace("taken");
+    await ours("restore", path, ...restoreFlags(place), "--bump-revision=0");
+    const config = createAgentConfig(readSettings(flagsOf(place), {}, () => ""));
+    agents.push(await startAgent({ config, logger: pino({ level: "silent" }), onStopped: () => undefined }));
+    await vi.waitFor(async () => expect((await fetch(`${place.client}/health`)).ok).toBe(true), { timeout: 10_000 });
+    const run = (...args: string[]): Promise<string> => etcdctlAside("--endpoints", place.client, ...args);
+    await expect(run("get", "k")).rejects.toThrow(/user name is empty/);
+    expect(await run("--user=ann:secret", "get", "k")).toBe("k\n1\n");
+    await expect(run("--user=ann:secret", "put", "k", "2")).rejects.toThrow(/permission denied/);
+    await expect(ours("save", "--endpoints", place.client, "--user=ann:secret", path)).rejects.toThrow(
+      /permission denied/,
+    );
+
+    const again = join(folder, "again.db");
+    await ours("save", "--endpoints", place.client, "--user=root", "--password=pw", again);
+    for (const bucket of ["auth", "authUsers", "authRoles"])
+      expect(entriesOf(again, bucket)).toEqual(entriesOf(path, bucket));
   }, 30_000);
 });
 

@@ -6,6 +6,7 @@ export function agentUsage(): string {
   for (const flag of flagDefinitions) groups.set(flag.group, [...(groups.get(flag.group) ?? []), flag]);
   const sections = [...groups].map(([group, flags]) => `${group}:\n${flags.map(describe).join("")}`);
   return `Usage: haplan-agent [flags]
+       haplan-agent snapshot save|status|restore FILE [flags]
 
 A Raft member that serves etcd's v3 API. Flags and defaults are etcd's; each can also be given as ETCD_<NAME>, or all
 of them together in a YAML file named by --config-file.

@@ -2,12 +2,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
+import { encodeKeyValue } from "../api/key-value.ts";
 import { rangeRequest } from "../api/range.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
+import { type AddEntry, layOutDatabase, writeDatabase } from "../bbolt/database-writer.ts";
 import { damagedDatabase, defaultPageBytes } from "../bbolt/page-format.ts";
 import { bytesSource } from "../bbolt/page-source.ts";
 import { MemoryBackend } from "../mvcc/memory-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
+import { encodeRevisionKey } from "../mvcc/revision.ts";
 import { RevisionError, type Store } from "../mvcc/store.ts";
 import { AlarmStore } from "../state-machine/alarm-store.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
@@ -81,6 +84,23 @@ async function fromFile(bytes: Buffer, bumpRevision = 0): Promise<{ store: Store
   return { store: await openStore({ backend }), notices };
 }
 
+/** A file with buckets of the test's own making. */
+function encodeDatabase(content: Record<string, [Uint8Array, Uint8Array][]>): Buffer {
+  const buckets = Object.entries(content).map(([name, entries]) => ({
+    name,
+    open: () => (add: AddEntry) => {
+      for (const [key, value] of entries) add(key, value);
+      return false;
+    },
+  }));
+  const layingOut = layOutDatabase(buckets);
+  let step = layingOut.next();
+  while (step.done !== true) step = layingOut.next();
+  return Buffer.concat([...writeDatabase(buckets, step.value)]);
+}
+
+const kvOfA = { key: Buffer.from("a"), version: 1, value: Buffer.from("1"), lease: 0n };
+
 const values = (store: Store): string[] => store.range(all).kvs.map((kv) => Buffer.from(kv).toString("hex"));
 
 describe("snapshot in etcd's format", () => {
@@ -112,6 +132,50 @@ describe("snapshot in etcd's format", () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it("takes an entry without content, as etcd 3.6 leaves behind a bump, for the revision that it stands for", async () => {
+    const mark = encodeRevisionKey(1005, 0);
+    const content: Record<string, [Uint8Array, Uint8Array][]> = {
+      key: [
+        [encodeRevisionKey(2, 0), encodeKeyValue({ ...kvOfA, createRevision: 2, modRevision: 2 })],
+        [encodeRevisionKey(1005, 0), new Uint8Array(0)],
+      ],
+      meta: [[Buffer.from("scheduledCompactRev"), mark]],
+    };
+    const { store } = await fromFile(encodeDatabase(content));
+    expect([store.revision, store.compactedRevision]).toEqual([1005, 1005]);
+    expect(values(store)).toHaveLength(1);
+    const { meta: _unmarked, ...keysOnly } = content;
+    await expect(fromFile(encodeDatabase(keysOnly))).rejects.toThrow(/revision 1005\/0 belongs to another one/);
+  });
+
+  it("is refused by name when a value is not what its bucket is for", async () => {
+    const good = encodeKeyValue({ ...kvOfA, createRevision: 2, modRevision: 2 });
+    const lease = Buffer.from([0x08, 7, 0x10, 60]);
+    const wrong: [words: RegExp, content: Record<string, [Uint8Array, Uint8Array][]>][] = [
+      [/no revision/, { key: [[Buffer.from("short"), good]] }],
+      [/belongs to another one/, { key: [[encodeRevisionKey(3, 0), good]] }],
+      [/cannot be read/, { key: [[encodeRevisionKey(2, 0), good.subarray(0, good.length - 1)]] }],
+      [/too large/, { key: [[Buffer.alloc(17, 0x5f), good]] }],
+      [
+        /stands behind/,
+        {
+          key: [
+            [encodeRevisionKey(2, 0), good],
+            [encodeRevisionKey(2, 0, true), good],
+          ],
+        },
+      ],
+      [/a lease has no id/, { lease: [[Buffer.from("7"), lease]] }],
+      [/lease 8 says that it is another one/, { lease: [[Buffer.from([0, 0, 0, 0, 0, 0, 0, 8]), lease]] }],
+      [/a lease cannot be read/, { lease: [[Buffer.alloc(8), Buffer.from([0x08])]] }],
+      [/an alarm cannot be read/, { alarm: [[Buffer.from([0x08]), new Uint8Array(0)]] }],
+      [/a user cannot be read/, { authUsers: [[Buffer.from("u"), Buffer.from([0x0a, 9])]] }],
+      [/a role cannot be read/, { authRoles: [[Buffer.from("r"), Buffer.from([0x0a, 9])]] }],
+      [/finishedCompactRev is no revision/, { meta: [[Buffer.from("finishedCompactRev"), Buffer.from("x")]] }],
+    ];
+    for (const [words, content] of wrong) await expect(fromFile(encodeDatabase(content))).rejects.toThrow(words);
   });
 
   it("carries leases, users, roles and a CORRUPT alarm, and leaves members and NOSPACE behind", async () => {

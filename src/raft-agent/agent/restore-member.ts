@@ -7,17 +7,17 @@ import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { encodeIdentity, type Founding, foundCluster } from "../agent/member-identity.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
+import { type ImportedKeys, importKeys } from "../etcd-snapshot/import-keys.ts";
+import { type ImportedMetadata, importMetadata } from "../etcd-snapshot/import-metadata.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { foundingState } from "../raft/bootstrap.ts";
 import type { RestoredState } from "../raft/state.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
-import { type ImportedKeys, importKeys } from "./import-keys.ts";
-import { type ImportedMetadata, importMetadata } from "./import-metadata.ts";
+import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
 
 export type RestoreOptions = {
   readonly database: DatabaseReader;
