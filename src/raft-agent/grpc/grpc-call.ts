@@ -48,7 +48,7 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
   #handler: StreamHandler | undefined = undefined;
   #partial: PartialMessage | undefined = undefined;
   /** A unary request that is whole while the client has not yet said that nothing follows. */
-  #request: Buffer | undefined = undefined;
+  #request: Uint8Array | undefined = undefined;
   #headersSent = false;
   #closeDue = false;
   #drainDue = false;
@@ -244,15 +244,17 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
     this.finish(StatusCode.resourceExhausted, text);
   }
 
-  #onMessage(message: Buffer, last: boolean): void {
+  #onMessage(buffer: Buffer, last: boolean): void {
     const { counters, method } = this.#entry;
+    // A service that calls `slice` means a copy; a Buffer's would share the bytes of everything that was read with it.
+    const message = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
     counters.messagesReceived++;
     counters.bytesReceived += message.length;
     if (method.kind === "unary") {
       if (this.#request !== undefined)
         this.finish(StatusCode.internal, "cardinality violation: more than one request message for a unary call");
       else if (last) this.#request = message;
-      else this.#request = Buffer.from(message);
+      else this.#request = message.slice();
       return;
     }
     try {

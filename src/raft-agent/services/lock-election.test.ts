@@ -1,0 +1,209 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { LeaseGrantRequestSchema, LeaseRevokeRequestSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import * as elections from "../api/gen/v3electionpb/v3election_pb.ts";
+import * as locks from "../api/gen/v3lockpb/v3lock_pb.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
+
+const text = (value: string): Uint8Array => Buffer.from(value);
+const words = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString();
+
+function ask<Request extends DescMessage>(
+  world: World,
+  path: string,
+  schema: Request,
+  fields: MessageInitShape<Request>,
+): Promise<RecordedCall> {
+  return world.unary(path, toBinary(schema, create(schema, fields)));
+}
+
+async function answer<Answer extends DescMessage>(
+  asked: Promise<RecordedCall>,
+  schema: Answer,
+): Promise<MessageShape<Answer>> {
+  const call = await asked;
+  expect(call.status).toEqual({ code: StatusCode.ok, text: "" });
+  return fromBinary(schema, call.messages[0]!);
+}
+
+/** The text of a failure; recipes have no code of their own. */
+async function failure(asked: Promise<RecordedCall>): Promise<string | undefined> {
+  const { status } = await asked;
+  expect(status?.code).toBe(StatusCode.unknown);
+  return status?.text;
+}
+
+async function leases(world: World, ...ids: bigint[]): Promise<void> {
+  for (const ID of ids) await ask(world, "/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequestSchema, { ID, TTL: 100n });
+}
+
+const endLease = (world: World, ID: bigint): Promise<RecordedCall> =>
+  ask(world, "/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequestSchema, { ID });
+const lock = (world: World, name: string, lease = 0n): Promise<RecordedCall> =>
+  ask(world, "/v3lockpb.Lock/Lock", locks.LockRequestSchema, { name: text(name), lease });
+const unlock = (world: World, key: Uint8Array): Promise<RecordedCall> =>
+  ask(world, "/v3lockpb.Lock/Unlock", locks.UnlockRequestSchema, { key });
+const campaign = (world: World, lease: bigint, value: string): Promise<RecordedCall> =>
+  ask(world, "/v3electionpb.Election/Campaign", elections.CampaignRequestSchema, {
+    name: text("e"),
+    lease,
+    value: text(value),
+  });
+const leader = (world: World): Promise<RecordedCall> =>
+  ask(world, "/v3electionpb.Election/Leader", elections.LeaderRequestSchema, { name: text("e") });
+const proclaim = (world: World, named: elections.LeaderKey | undefined, value: string): Promise<RecordedCall> =>
+  ask(world, "/v3electionpb.Election/Proclaim", elections.ProclaimRequestSchema, {
+    value: text(value),
+    ...(named === undefined ? {} : { leader: named }),
+  });
+const resign = (world: World, named: elections.LeaderKey | undefined): Promise<RecordedCall> =>
+  ask(
+    world,
+    "/v3electionpb.Election/Resign",
+    elections.ResignRequestSchema,
+    named === undefined ? {} : { leader: named },
+  );
+
+async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function isOpen(asked: Promise<RecordedCall>): Promise<boolean> {
+  let open = true;
+  void asked.then(() => {
+    open = false;
+  });
+  await turns();
+  return open;
+}
+
+describe("Lock", () => {
+  it("gives the lock to one after the other, in the order in which they came", async () => {
+    const world = await createWorld();
+    await leases(world, 1n, 2n, 3n);
+    const first = await answer(lock(world, "l", 1n), locks.LockResponseSchema);
+    expect(words(first.key)).toBe("l/1");
+    const second = lock(world, "l", 2n);
+    expect(await isOpen(second)).toBe(true);
+    const third = lock(world, "l", 3n);
+    await unlock(world, first.key);
+    expect(words((await answer(second, locks.LockResponseSchema)).key)).toBe("l/2");
+    expect(await isOpen(third)).toBe(true);
+    await endLease(world, 2n);
+    expect(words((await answer(third, locks.LockResponseSchema)).key)).toBe("l/3");
+  });
+
+  it("makes a lease of a minute for who has none, and is held again by who holds it", async () => {
+    const world = await createWorld();
+    const { key } = await answer(lock(world, "l"), locks.LockResponseSchema);
+    const [lease] = [...world.services.machine.leases.all()];
+    expect([words(key), lease?.ttlSeconds]).toEqual([`l/${lease!.id.toString(16)}`, 60]);
+    expect(words((await answer(lock(world, "l", lease!.id), locks.LockResponseSchema)).key)).toBe(words(key));
+    expect(await isOpen(lock(world, "l"))).toBe(true);
+  });
+
+  it("takes the place of a client that went away out of the queue", async () => {
+    const world = await createWorld();
+    await leases(world, 1n, 2n, 3n);
+    await lock(world, "l", 1n);
+    const method = world.services.methods.find(({ path }) => path === "/v3lockpb.Lock/Lock");
+    if (method?.kind !== "unary") throw new Error("no such method");
+    const gone = world.stream("/etcdserverpb.Watch/Watch").call;
+    method.handle(
+      toBinary(locks.LockRequestSchema, create(locks.LockRequestSchema, { name: text("l"), lease: 2n })),
+      gone,
+    );
+    await turns();
+    expect(world.services.machine.store.get(text("l/2"))).toBeDefined();
+    gone.close();
+    method.onClose?.(gone);
+    await turns();
+    expect(world.services.machine.store.get(text("l/2"))).toBeUndefined();
+    expect(world.services.watchHub.watcherCount).toBe(0);
+  });
+
+  it("fails with the steps' texts, whose codes are lost as in etcd", async () => {
+    const world = await createWorld();
+    expect(await failure(lock(world, "l", 404n))).toBe("etcdserver: requested lease not found");
+    expect(await failure(unlock(world, text("")))).toBe("etcdserver: key is not provided");
+    await leases(world, 1n, 2n);
+    await lock(world, "l", 1n);
+    const waiting = lock(world, "l", 2n);
+    await turns();
+    await endLease(world, 2n);
+    await endLease(world, 1n);
+    expect(await failure(waiting)).toBe("mutex: session is expired");
+  });
+
+  it("ends everybody's waiting when the member stops", async () => {
+    const world = await createWorld();
+    await leases(world, 1n, 2n);
+    await lock(world, "l", 1n);
+    const waiting = lock(world, "l", 2n);
+    await turns();
+    world.services.stop();
+    expect(await failure(waiting)).toBe("etcdserver: server stopped");
+  });
+});
+
+describe("Election", () => {
+  it("has one leader, whose value is proclaimed, and a successor when it resigns", async () => {
+    const world = await createWorld();
+    await leases(world, 1n, 2n);
+    expect(await failure(leader(world))).toBe("election: no leader");
+    const first = await answer(campaign(world, 1n, "one"), elections.CampaignResponseSchema);
+    expect([words(first.leader?.key), words(first.leader?.name), first.leader?.lease]).toEqual(["e/1", "e", 1n]);
+    const second = campaign(world, 2n, "two");
+    expect(await isOpen(second)).toBe(true);
+    expect(words((await answer(leader(world), elections.LeaderResponseSchema)).kv?.value)).toBe("one");
+    await answer(proclaim(world, first.leader, "uno"), elections.ProclaimResponseSchema);
+    expect(words((await answer(leader(world), elections.LeaderResponseSchema)).kv?.value)).toBe("uno");
+    await answer(resign(world, first.leader), elections.ResignResponseSchema);
+    expect(words((await answer(second, elections.CampaignResponseSchema)).leader?.key)).toBe("e/2");
+    expect(await failure(proclaim(world, first.leader, "late"))).toBe("election: not leader");
+    await answer(resign(world, first.leader), elections.ResignResponseSchema);
+    const again = await answer(campaign(world, 2n, "dos"), elections.CampaignResponseSchema);
+    expect(words((await answer(leader(world), elections.LeaderResponseSchema)).kv?.value)).toBe("dos");
+    expect(words(again.leader?.key)).toBe("e/2");
+  });
+
+  it("wants to be told which leader", async () => {
+    const world = await createWorld();
+    expect(await failure(proclaim(world, undefined, "v"))).toBe('"leader" field must be provided');
+    expect(await failure(resign(world, undefined))).toBe('"leader" field must be provided');
+    expect(await failure(campaign(world, 404n, "v"))).toBe("etcdserver: requested lease not found");
+  });
+
+  it("tells observers of each leader and each proclamation, and forgets them when they go", async () => {
+    const world = await createWorld();
+    await leases(world, 1n, 2n);
+    const { call, handler } = world.stream("/v3electionpb.Election/Observe");
+    handler.onMessage(
+      toBinary(elections.LeaderRequestSchema, create(elections.LeaderRequestSchema, { name: text("e") })),
+    );
+    await turns();
+    const first = await answer(campaign(world, 1n, "one"), elections.CampaignResponseSchema);
+    await turns();
+    const second = campaign(world, 2n, "two");
+    await answer(proclaim(world, first.leader, "uno"), elections.ProclaimResponseSchema);
+    await turns();
+    await answer(resign(world, first.leader), elections.ResignResponseSchema);
+    await second;
+    await turns();
+    const seen = call.messages.map((message) => fromBinary(elections.LeaderResponseSchema, message));
+    expect(seen.map(({ kv }) => words(kv?.value))).toEqual(["one", "uno", "two"]);
+    expect(seen.map(({ header, kv }) => header!.revision >= kv!.modRevision)).toEqual([true, true, true]);
+    call.close();
+    handler.onClose();
+    await turns();
+    expect(world.services.watchHub.watcherCount).toBe(0);
+  });
+});
