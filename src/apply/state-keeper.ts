@@ -81,13 +81,16 @@ export class StateKeeper {
     const dot = edit.address.indexOf(".");
     const name = edit.address.slice(dot + 1);
     const machine = this.find(`haplan_machine.${name}`);
+    // A member of haplan's own may have taken the place of an adopted one.
+    const { adopted, ...known } = before?.attributes ?? {};
+    const kept = adopted === undefined || desired?.attributes["adopted"] !== undefined ? before?.attributes : known;
     return {
       address: edit.address,
       type: edit.address.slice(0, dot) as StateResource["type"],
       name,
       generation: edit.generation ?? machine?.generation ?? before?.generation ?? 1,
       status: "ready",
-      attributes: { ...before?.attributes, ...desired?.attributes, ...edit.attributes },
+      attributes: { ...kept, ...desired?.attributes, ...edit.attributes },
       sensitive: desired?.sensitive ?? before?.sensitive ?? [],
       dependsOn: desired?.dependsOn ?? before?.dependsOn ?? [],
     };

@@ -80,7 +80,7 @@ export function stepTitle(action: StepAction): string {
     case "awaitQuorum":
       return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
     case "checkMembers":
-      return `check that ${action.members.map((member) => member.name).join(", ")} are healthy and stable`;
+      return `check that ${action.members.map((member) => member.name).join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy and stable`;
     case "takeSnapshot":
       return action.required ? "take a snapshot" : "take a snapshot, if the members give one";
     case "addLearner":

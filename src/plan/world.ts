@@ -93,6 +93,7 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
     // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
     name:
       adoptedName(member) ??
+      formerName(state, member) ??
       (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? "")),
     adopted: adoptedName(member) !== null,
     peerUrl: member.peerUrls[0] ?? "",
@@ -116,6 +117,15 @@ function adoptedNames(spec: ClusterSpec, state: State | null): (member: Observed
     const found = adopted.find(({ url, id }) => id === member.id || urls.includes(url));
     return found?.name ?? null;
   };
+}
+
+/** A member that was adopted and is not any more keeps the name it had here, so that it is replaced under it. */
+function formerName(state: State | null, member: ObservedMember): string | null {
+  const known = state?.resources.find(
+    ({ type, attributes }) =>
+      type === "haplan_raft_member" && attributes["adopted"] === true && attributes["memberId"] === member.id,
+  );
+  return known?.name ?? null;
 }
 
 function rememberedMembers(spec: ClusterSpec, state: State | null, phase: ClusterPhase): readonly MemberFact[] {

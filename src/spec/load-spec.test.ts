@@ -332,3 +332,28 @@ describe("the schema", () => {
     expect(new Set(objects)).toEqual(new Set([false]));
   });
 });
+
+describe("members to be adopted", () => {
+  const example = readFileSync(join(root, "examples/2-to-3.yaml"), "utf8");
+  const codes = (text: string): string[] => parseSpec("f", text).diagnostics.map(({ code }) => code);
+
+  test("are masters with the endpoint where they answer", () => {
+    const { spec, diagnostics } = parseSpec("f", example);
+    expect(diagnostics).toEqual([]);
+    expect(spec?.controlPlane.masters).toEqual([
+      { name: "m1", zone: null, address: "127.0.2.1", adoptedAt: "http://127.0.2.1:2379" },
+      { name: "m2", zone: null, address: "127.0.2.2", adoptedAt: "http://127.0.2.2:2379" },
+      { name: "m3", zone: null, address: "127.0.2.3" },
+    ]);
+    expect(spec?.controlPlane.engine).toBe("etcd");
+  });
+
+  test.each([
+    ["with TLS", "enabled: false", "enabled: true", "spec/adopt-tls"],
+    ["at an address that no master has", "http://127.0.2.2:2379", "http://127.0.2.9:2379", "spec/adopt-unlisted"],
+    ["twice at one address", "http://127.0.2.2:2379", "http://127.0.2.1:2399", "spec/adopt-twice"],
+    ["without a port", "http://127.0.2.2:2379", "http://127.0.2.2", "spec/bad-value"],
+  ])("are refused %s", (_, from, to, code) => {
+    expect(codes(example.replace(from, to))).toContain(code);
+  });
+});
