@@ -39,9 +39,10 @@ const chat: Method = {
   path: "/t.Service/Chat",
   open: (call): StreamHandler => ({
     onMessage: (message) => {
-      events.push(`message ${message}`);
+      const text = Buffer.from(message).toString();
+      events.push(`message ${text}`);
       call.send(message);
-      if (String(message) === "stop") call.finish(StatusCode.aborted, "stopped");
+      if (text === "stop") call.finish(StatusCode.aborted, "stopped");
       events.push("handled");
     },
     onHalfClose: () => {
