@@ -93,7 +93,7 @@ function withRestoreFlags(command: Command): Command {
     .option("--initial-advertise-peer-urls <urls>", "this member's peer URLs")
     .option("--bump-revision <count>", "how much later than the snapshot the revision begins; 0 keeps it", "1000000000")
     .option("--mark-compacted", "make all earlier revisions unreadable (always so when the revision is bumped)")
-    .option("--no-mark-compacted")
+    .addOption(new Option("--no-mark-compacted").hideHelp())
     .option("--skip-hash-check", "take a file without SHA-256, copied from a data folder, or with a wrong one", false)
-    .option("--no-skip-hash-check");
+    .addOption(new Option("--no-skip-hash-check").hideHelp());
 }

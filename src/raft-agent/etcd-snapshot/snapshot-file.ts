@@ -3,7 +3,7 @@
  * copied, its SHA-256. Databases are whole pages, so the file's length alone tells which of the two it is.
  */
 import { createHash } from "node:crypto";
-import { HaplanError } from "../../base/haplan-error.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
 import { headOf, openFileSource, type PageSource } from "../bbolt/page-source.ts";
 
@@ -19,11 +19,11 @@ export type SnapshotFile = Disposable & {
 };
 
 /**
- * @throws HaplanError `snapshot/hash` when the SHA-256 is wrong, `bbolt/damaged` when it is no database, or the system's
- * error.
+ * @throws HaplanError `snapshot/unreadable`, `snapshot/hash` when the SHA-256 is wrong, `bbolt/damaged` when it is no
+ * database.
  */
 export function openSnapshotFile(path: string, options: { readonly skipHashCheck: boolean }): SnapshotFile {
-  const source = openFileSource(path);
+  const source = openSource(path);
   try {
     const hasHash = source.sizeBytes % sectorBytes === hashBytes;
     const content = hasHash ? headOf(source, source.sizeBytes - hashBytes) : source;
@@ -33,6 +33,14 @@ export function openSnapshotFile(path: string, options: { readonly skipHashCheck
   } catch (error) {
     source[Symbol.dispose]();
     throw error;
+  }
+}
+
+function openSource(path: string): PageSource & Disposable {
+  try {
+    return openFileSource(path);
+  } catch (cause) {
+    throw new HaplanError("snapshot/unreadable", `Cannot read the snapshot "${path}": ${errorText(cause)}`, { cause });
   }
 }
 
