@@ -14,4 +14,8 @@ export type PlannerInput = {
   readonly haplanVersion: string;
   /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) of masters to replace although nothing asks for it. */
   readonly replace?: readonly string[];
+  /** Addresses: plan only these, and what they depend on. Nothing or an empty list plans everything. */
+  readonly target?: readonly string[];
+  /** Plan nothing but writing into the state what was found. */
+  readonly refreshOnly?: boolean;
 };

@@ -6,6 +6,7 @@
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
 import { orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 import { PlanDraft } from "./plan-draft.ts";
@@ -52,7 +53,8 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   if (input.mode === "destroy") planDestroy(input, world, draft);
   else planApply(input, desired, world, draft);
 
-  const steps = orderSteps(draft.steps);
+  const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
+  const steps = orderSteps(narrowSteps(input, known, draft));
   const adopting = hasAdopted(input.spec);
   const guard = guardQuorum(modelOf(world), steps, {
     // What was adopted lives on, and so must its quorum.
@@ -73,7 +75,7 @@ export function planChanges(input: PlannerInput): PlanResult {
     mode: input.mode,
     spec: input.spec,
     binding: bindingOf(input, world),
-    changes: resourceChanges(desired, world, draft),
+    changes: narrowChanges(input, resourceChanges(desired, world, draft), steps),
     drift: driftChanges(draft.drift),
     steps,
     timeline,

@@ -1,0 +1,220 @@
+import { describe, expect, it } from "vitest";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl } from "../units/addresses.ts";
+import {
+  emptyObservation,
+  fixtureInput,
+  fixtureLineage,
+  fixtureMachine,
+  fixtureMember,
+  fixtureSpec,
+} from "./cluster-fixture.ts";
+import { desiredResources } from "./desired-resources.ts";
+import type { ObservedMember, ObservedMembership } from "./observed-cluster.ts";
+import { planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import type { State } from "./state.ts";
+
+function adoptingSpec(engine: "agent" | "etcd", policy: Partial<ClusterSpec["policy"]> = {}): ClusterSpec {
+  const spec = fixtureSpec(["m1", "m2", "m3"], { tls: false, workers: 0, engine });
+  const masters = spec.controlPlane.masters.map((master, index) =>
+    index < 2 ? { ...master, adoptedAt: clientUrl(spec, master) } : master,
+  );
+  return { ...spec, controlPlane: { ...spec.controlPlane, masters }, policy: { ...spec.policy, ...policy } };
+}
+
+/** Under names of their own, as members that somebody else has started. */
+function pair(spec: ClusterSpec, more: readonly Partial<ObservedMember>[] = []): readonly ObservedMember[] {
+  return ["m1", "m2"].map((name, index) =>
+    fixtureMember(spec, name, { name: `node-${index + 1}`, leader: index === 0, ...more[index] }),
+  );
+}
+
+function input(
+  spec: ClusterSpec,
+  membership: Partial<ObservedMembership> | null = {},
+  more: Partial<PlannerInput> = {},
+): PlannerInput {
+  const found: ObservedMembership = {
+    clusterId: "c1",
+    members: pair(spec),
+    votersOutgoing: [],
+    hasLeader: true,
+    engine: spec.controlPlane.engine,
+    ...membership,
+  };
+  const observed = { ...emptyObservation, membership: membership === null ? null : found };
+  return fixtureInput(spec, { state: null, observed, ...more });
+}
+
+const kinds = (given: PlannerInput): readonly string[] =>
+  planChanges(given).plan?.steps.map(({ action }) => action.kind) ?? [];
+
+describe("two members that are adopted", () => {
+  it.each(["agent", "etcd"] as const)(
+    "get a third before the load balancer, looked at and saved first (%s)",
+    (engine) => {
+      const { plan } = planChanges(input(adoptingSpec(engine)));
+      expect(plan?.steps.map(({ id }) => id)).toEqual([
+        "checkMembers:m1,m2",
+        "takeSnapshot",
+        "createMachine:m3#1",
+        "addLearner:m3",
+        "startAgent:m3",
+        "awaitCatchUp:m3",
+        "changeVoters:m1/id-m1,m2/id-m2>m1/id-m1,m2/id-m2,m3/new",
+        "awaitQuorum:m1,m2,m3",
+        "createMachine:load-balancer#1",
+        "startLoadBalancer:m1,m2,m3",
+      ]);
+      expect(plan?.steps.slice(1).every(({ after }) => after.length > 0)).toBe(true);
+      expect(
+        plan?.changes.filter(({ importing }) => importing).map(({ name, importing }) => [name, importing?.id]),
+      ).toEqual([
+        ["m1", "id-m1"],
+        ["m2", "id-m2"],
+      ]);
+      expect(plan?.timeline.at(0)).toMatchObject({ voters: 2, canLose: 0 });
+      expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
+      expect(plan?.timeline.some(({ votersOutgoing }) => votersOutgoing > 0)).toBe(engine === "agent");
+      expect(plan?.warnings.map(({ summary }) => summary)).toEqual(["Today 2 voters can lose 0"]);
+    },
+  );
+
+  it("are never started, stopped, given a machine or a certificate", () => {
+    const { plan } = planChanges(input(adoptingSpec("agent")));
+    const touched = plan?.steps.filter(({ addresses }) =>
+      addresses.some((address) => /^haplan_(machine|agent|certificate)\.m[12]$/.test(address)),
+    );
+    expect(touched).toEqual([]);
+  });
+
+  it("are told to the newcomer as they are, whatever their names", () => {
+    const { plan } = planChanges(input(adoptingSpec("etcd")));
+    const start = plan?.steps.find(({ action }) => action.kind === "startAgent")?.action;
+    expect(start).toMatchObject({
+      join: {
+        clusterState: "existing",
+        initialCluster: [
+          { peerUrl: "http://127.0.1.1:2380" },
+          { peerUrl: "http://127.0.1.2:2380" },
+          { name: "m3", peerUrl: "http://127.0.1.3:2380" },
+        ],
+      },
+    });
+  });
+
+  it("make the snapshot a condition when the policy says so", () => {
+    const { plan } = planChanges(input(adoptingSpec("etcd", { backupBeforeMembershipChange: true })));
+    const snapshots = plan?.steps.filter(({ action }) => action.kind === "takeSnapshot").map(({ action }) => action);
+    expect(snapshots).toEqual([{ kind: "takeSnapshot", required: true }]);
+  });
+
+  const silent = { healthy: false, raftIndex: null, leader: false };
+  const blocked = { healthy: false, leader: false };
+  const spec = adoptingSpec("etcd");
+  const refusals: readonly (readonly [string, PlannerInput, string, RegExp])[] = [
+    ["nobody answers", input(spec, null), "plan/adopt-no-answer", /not touched/],
+    [
+      "one is dead",
+      input(spec, { members: pair(spec, [blocked, silent]), hasLeader: false }),
+      "plan/adopt-unhealthy",
+      /1 answers: no member can be added/,
+    ],
+    [
+      "one has an alarm",
+      input(spec, { members: pair(spec, [{ alarms: ["alarm:NOSPACE"] }]) }),
+      "plan/adopt-alarm",
+      /defragment/,
+    ],
+    [
+      "there is a learner of somebody else's",
+      input(spec, { members: [...pair(spec), fixtureMember(spec, "m9", { learner: true })] }),
+      "plan/adopt-learner",
+      /member remove id-m9/,
+    ],
+    [
+      "there is a third voter that is not listed",
+      input(spec, { members: [...pair(spec), fixtureMember(spec, "m9")] }),
+      "plan/adopt-unlisted-voter",
+      /as a whole/,
+    ],
+    [
+      "an endpoint belongs to another cluster",
+      input(spec, { strangers: [{ endpoint: "http://127.0.1.2:2379", clusterId: "c2" }] }),
+      "plan/adopt-other-cluster",
+      /c2/,
+    ],
+    ["they run another engine", input(spec, { engine: "agent" }), "plan/adopt-engine", /engine: agent/],
+    [
+      "one is to be replaced",
+      input(spec, {}, { replace: ["haplan_raft_member.m1"] }),
+      "plan/replace-adopted",
+      /own in its place/,
+    ],
+  ];
+  it.each(refusals)("are left untouched when %s", (_, given, code, wayOut) => {
+    const { refusal } = planChanges(given);
+    expect(refusal?.map((each) => each.code)).toContain(code);
+    expect(refusal?.map(({ detail }) => detail).join("\n")).toMatch(wayOut);
+  });
+});
+
+describe("a cluster with adopted members", () => {
+  const spec = adoptingSpec("agent");
+  const state: State = {
+    version: 1,
+    haplanVersion: "0.1.0",
+    lineage: fixtureLineage,
+    serial: 5,
+    clusterName: "demo",
+    resources: desiredResources(spec).map((resource) => ({
+      ...resource,
+      generation: 1,
+      status: "ready",
+      attributes: {
+        ...resource.attributes,
+        ...(resource.type === "haplan_raft_member"
+          ? { memberId: `id-${resource.name}`, peerUrl: `http://127.0.1.${resource.name.slice(1)}:2380` }
+          : {}),
+      },
+    })),
+  };
+  const settled = (more: readonly Partial<ObservedMember>[] = []): PlannerInput => {
+    const given = input(spec, { members: [...pair(spec, more), fixtureMember(spec, "m3")] }, { state });
+    const machines = [
+      fixtureMachine("m3", "127.0.1.3", "agent"),
+      fixtureMachine("load-balancer", "127.0.1.100", "load-balancer"),
+    ];
+    const backends = ["m1", "m2", "m3"].map((name) => ({ name, attributes: {} }));
+    return { ...given, observed: { ...given.observed, machines, backends } };
+  };
+
+  it("has nothing to do when all is well", () => {
+    expect(kinds(settled())).toEqual([]);
+  });
+
+  it("says that an adopted member is away, and leaves it", () => {
+    const { plan } = planChanges(settled([{}, { healthy: false, raftIndex: null }]));
+    expect(plan?.steps).toEqual([]);
+    expect(plan?.warnings.map(({ code }) => code)).toEqual(["plan/adopted-away"]);
+    expect(plan?.drift.map(({ address }) => address)).toEqual(["haplan_raft_member.m2"]);
+  });
+
+  it("is destroyed by leading out what haplan has made", () => {
+    const { plan } = planChanges({ ...settled(), mode: "destroy" });
+    expect(plan?.steps.map(({ id }) => id)).toEqual([
+      "stopLoadBalancer",
+      "removeMember:m3/id-m3",
+      "stopAgent:m3",
+      "destroyMachine:load-balancer",
+      "destroyMachine:m3",
+    ]);
+    expect(plan?.timeline.at(-1)).toMatchObject({ voters: 2, canLose: 0 });
+  });
+
+  it("is not destroyed while that would cost the adopted ones their quorum", () => {
+    const { refusal } = planChanges({ ...settled([{}, { healthy: false, raftIndex: null }]), mode: "destroy" });
+    expect(refusal?.map(({ code }) => code)).toEqual(["plan/quorum-at-risk"]);
+  });
+});

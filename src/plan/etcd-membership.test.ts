@@ -1,0 +1,89 @@
+// A real etcd moves one vote at a time: what the plan makes of it, and what the guard says to even moments.
+import { describe, expect, it } from "vitest";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import { planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+
+function etcdSpec(count: number, policy: Partial<ClusterSpec["policy"]> = {}): ClusterSpec {
+  const names = Array.from({ length: count }, (_, index) => `m${index + 1}`);
+  const spec = fixtureSpec(names, { tls: false, workers: 0, engine: "etcd" });
+  return { ...spec, policy: { ...spec.policy, ...policy } };
+}
+
+function from(before: ClusterSpec, after: ClusterSpec, more: Partial<PlannerInput> = {}): PlannerInput {
+  return fixtureInput(after, { state: settledState(before), observed: settledObservation(before), ...more });
+}
+
+/** Member `name` is down and its data is gone. */
+function without(spec: ClusterSpec, name: string): ObservedCluster {
+  const observed = settledObservation(spec);
+  return {
+    ...observed,
+    machines: observed.machines.filter((machine) => machine.name !== name),
+    membership: {
+      ...observed.membership!,
+      members: observed.membership!.members.map((member) =>
+        member.name === name ? { ...member, healthy: false, raftIndex: null } : member,
+      ),
+    },
+  };
+}
+
+const voters = (input: PlannerInput): readonly number[] => {
+  const { plan, refusal } = planChanges(input);
+  if (plan === undefined) throw new Error(refusal?.map(({ summary }) => summary).join("\n"));
+  return plan.timeline.map((row) => row.voters).filter((count, index, all) => count !== all[index - 1]);
+};
+
+describe("a real etcd", () => {
+  const even = { allowEvenSteps: true };
+
+  it.each([
+    ["growing from 3 to 5", from(etcdSpec(3), etcdSpec(5, even)), [3, 4, 5]],
+    ["shrinking from 5 to 3", from(etcdSpec(5), etcdSpec(3, even)), [5, 4, 3]],
+    ["replacing a healthy member", from(etcdSpec(3), etcdSpec(3, even), { replace: ["haplan_machine.m2"] }), [3, 2, 3]],
+  ])("passes every number on its way when %s, and says so", (_, input, expected) => {
+    expect(voters(input)).toEqual(expected);
+  });
+
+  it.each([
+    ["growing from 3 to 5", from(etcdSpec(3), etcdSpec(5))],
+    ["shrinking from 5 to 3", from(etcdSpec(5), etcdSpec(3))],
+    ["replacing a healthy member", from(etcdSpec(3), etcdSpec(3), { replace: ["haplan_machine.m2"] })],
+  ])("is not led through an even number unasked when %s", (_, input) => {
+    const { refusal } = planChanges(input);
+    expect(refusal?.map(({ code }) => code)).toEqual(["plan/even-step"]);
+    expect(refusal?.[0]?.detail).toContain("allowEvenSteps: true");
+  });
+
+  it("lets a dead member go unasked, which costs nothing that is there", () => {
+    const spec = etcdSpec(3);
+    const input = from(spec, spec, { observed: without(spec, "m2") });
+    expect(voters(input)).toEqual([3, 2, 3]);
+    const { plan } = planChanges(input);
+    expect(plan?.timeline.every(({ canLose }) => canLose !== null)).toBe(true);
+    const kinds = plan?.steps.map(({ action }) => action.kind) ?? [];
+    expect(kinds.indexOf("removeMember")).toBeLessThan(kinds.indexOf("addLearner"));
+  });
+
+  it("adds a second member only when the first one votes", () => {
+    const { plan } = planChanges(from(etcdSpec(3), etcdSpec(5, even)));
+    const chain = plan?.steps.map(({ id }) => id.split(":").slice(0, 2).join(":").slice(0, 15)) ?? [];
+    expect(chain.filter((id) => /^(addLearner|changeVoters)/.test(id)).map((id) => id.slice(0, 10))).toEqual([
+      "addLearner",
+      "changeVote",
+      "addLearner",
+      "changeVote",
+    ]);
+  });
+
+  it("gets a snapshot before the change when the policy asks for one", () => {
+    const spec = etcdSpec(5, { ...even, backupBeforeMembershipChange: true });
+    const { plan } = planChanges(from(etcdSpec(3), spec));
+    const kinds = plan?.steps.map(({ action }) => action.kind) ?? [];
+    expect(kinds.filter((kind) => kind === "takeSnapshot")).toHaveLength(1);
+    expect(kinds.indexOf("takeSnapshot")).toBeLessThan(kinds.indexOf("addLearner"));
+  });
+});
