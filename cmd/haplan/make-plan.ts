@@ -2,13 +2,19 @@
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
+import { rememberedObservation } from "../../src/plan/remembered-observation.ts";
 import { type CliContext, RefusalError } from "./cli-context.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
 
 export type PlanWishes = {
   readonly mode: Plan["mode"];
   /** Addresses of masters to replace although nothing asks for it. */
-  readonly replace: readonly string[];
+  readonly replace?: readonly string[];
+  /** Addresses of resources to plan for; nothing plans for all. */
+  readonly target?: readonly string[];
+  readonly refreshOnly?: boolean;
+  /** False takes the state's word for the world. */
+  readonly refresh?: boolean;
 };
 
 /** @throws RefusalError when there is no plan that is safe */
@@ -22,7 +28,10 @@ export async function makePlan(context: CliContext, session: Session, wishes: Pl
 /** Everything a plan depends on, as it is now. */
 export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
   const state = await sessionState(context, session);
-  const observed = await observeSession(context, session, state);
+  const observed =
+    wishes.refresh === false
+      ? rememberedObservation(session.spec, state)
+      : await observeSession(context, session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,
@@ -30,6 +39,8 @@ export async function plannerInput(context: CliContext, session: Session, wishes
     observed,
     mode: wishes.mode,
     haplanVersion: context.version,
-    replace: wishes.replace,
+    replace: wishes.replace ?? [],
+    target: wishes.target ?? [],
+    refreshOnly: wishes.refreshOnly ?? false,
   };
 }

@@ -82,12 +82,17 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--detailed-exitcode", "exit with 2 when there are changes")
     .option("--json", "print the plan in Terraform's JSON form")
     .option("--destroy", "plan to destroy everything")
-    .option("--replace <address>", "replace this master, such as haplan_machine.m2 (repeatable)", collect, [])
+    .option("--replace <address>", replaceHelp, collect, [])
+    .option("--target <address>", targetHelp, collect, [])
+    .option("--refresh-only", refreshOnlyHelp)
+    .option("--refresh <true|false>", "false does not look at the cluster and takes the state's word", "true")
     .action(async (spec: string | undefined, flags: PlanFlags) => finish(await runPlan(context, spec, flags)));
   verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
-    .option("--replace <address>", "replace this master, such as haplan_machine.m2 (repeatable)", collect, [])
+    .option("--replace <address>", replaceHelp, collect, [])
+    .option("--target <address>", targetHelp, collect, [])
+    .option("--refresh-only", refreshOnlyHelp)
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(async (argument: string | undefined, flags: ApplyFlags) =>
@@ -169,6 +174,9 @@ function addStateVerbs(context: CliContext, program: Command, finish: (code: Exi
     .action(async (lockId: string, flags: ForceUnlockFlags) => finish(await runForceUnlock(context, lockId, flags)));
 }
 
+const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)";
+const targetHelp = "only this resource and what it depends on, such as haplan_worker.w1 (repeatable)";
+const refreshOnlyHelp = "change nothing but the state";
 const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 
 function lockOption(): Option {

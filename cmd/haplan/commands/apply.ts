@@ -10,7 +10,7 @@ import { carryOutPlan } from "../carry-out-plan.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, lockState } from "../lock-state.ts";
-import { makePlan } from "../make-plan.ts";
+import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
 import { isPlanFile, readPlanFile } from "../saved-plan.ts";
 import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
@@ -21,6 +21,8 @@ export type ApplyFlags = LockFlags & {
   readonly autoApprove?: boolean;
   readonly json?: boolean;
   readonly replace?: readonly string[];
+  readonly target?: readonly string[];
+  readonly refreshOnly?: boolean;
 };
 
 export async function runApply(
@@ -32,12 +34,16 @@ export async function runApply(
   requireApprover(context, flags, "apply");
   const session = openSession(context, chooseSpec(context, argument));
   return locked(session, flags, "apply", async (lock) => {
-    const plan = await makePlan(context, session, { mode: "apply", replace: flags.replace ?? [] });
+    const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     showPlan(context, plan, flags);
     if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "apply");
     return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
   });
+}
+
+function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanWishes, "mode"> {
+  return { replace, target, refreshOnly };
 }
 
 async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
@@ -63,7 +69,7 @@ export async function runDestroy(
   requireApprover(context, flags, "destroy");
   const session = openSession(context, chooseSpec(context, argument));
   return locked(session, flags, "destroy", async (lock) => {
-    const plan = await makePlan(context, session, { mode: "destroy", replace: [] });
+    const plan = await makePlan(context, session, { mode: "destroy" });
     showPlan(context, plan, flags);
     if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });

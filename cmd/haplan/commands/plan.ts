@@ -1,7 +1,8 @@
 /** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
-import type { CliContext, ExitCode } from "../cli-context.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { writePlanFile } from "../saved-plan.ts";
 import { openSession } from "../session.ts";
@@ -15,6 +16,9 @@ export type PlanFlags = {
   readonly detailedExitcode?: boolean;
   readonly destroy?: boolean;
   readonly replace?: readonly string[];
+  readonly target?: readonly string[];
+  readonly refreshOnly?: boolean;
+  readonly refresh: string;
 };
 
 export async function runPlan(
@@ -24,7 +28,14 @@ export async function runPlan(
 ): Promise<ExitCode> {
   const { terminal, reporter } = context;
   const session = openSession(context, chooseSpec(context, specArgument));
-  const wishes = { mode: flags.destroy ? "destroy" : "apply", replace: flags.replace ?? [] } as const;
+  const wishes = {
+    mode: flags.destroy ? "destroy" : "apply",
+    replace: flags.replace ?? [],
+    target: flags.target ?? [],
+    refreshOnly: flags.refreshOnly ?? false,
+    refresh: parseSwitch("-refresh", flags.refresh),
+  } as const;
+  if (!wishes.refresh && flags.out !== undefined) throw blindPlan();
   const plan = await makePlan(context, session, wishes);
   rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
   if (flags.out !== undefined) writePlanFile(context, flags.out, plan);
@@ -34,6 +45,14 @@ export async function runPlan(
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
   if (!flags.json && planHasChanges(plan)) terminal.print(`\n${terminal.paint.dim(note(flags.out, session.specPath))}`);
   return flags.detailedExitcode && planHasChanges(plan) ? 2 : 0;
+}
+
+function blindPlan(): Error {
+  return refuse(
+    "cli/blind-plan",
+    "A plan that did not look at the cluster cannot be saved",
+    "Members may have failed or moved since the state was written, and a plan is bound to who votes now. Leave out -refresh=false or -out.",
+  );
 }
 
 function note(out: string | undefined, specPath: string): string {

@@ -1,0 +1,85 @@
+/**
+ * What is left of a plan when only a part of it was asked for: `target` (some resources, with all that they wait for)
+ * or `refreshOnly` (nothing but the state is brought up to date). Membership changes are taken whole or not at all: half
+ * of one would leave the control plane between two designs.
+ */
+import { nearestName } from "../spec/nearest-name.ts";
+import type { ResourceChange } from "./plan.ts";
+import type { PlanDraft } from "./plan-draft.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import type { Step, StepAction } from "./step.ts";
+
+const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
+  "startAgent",
+  "updateAgent",
+  "restartAgent",
+  "stopAgent",
+  "awaitQuorum",
+  "checkMembers",
+  "takeSnapshot",
+  "addLearner",
+  "awaitCatchUp",
+  "changeVoters",
+  "removeMember",
+  "moveLeader",
+]);
+
+/** `known` are all addresses that a target may name. */
+export function narrowSteps(input: PlannerInput, known: readonly string[], draft: PlanDraft): readonly Step[] {
+  const { target = [], refreshOnly = false } = input;
+  if (refreshOnly) {
+    draft.warn(
+      "plan/refresh-only",
+      "This plan brings the state up to date and changes nothing else",
+      "What differs from the spec stays as it is. Plan without -refresh-only to see what would put it right.",
+    );
+    return draft.steps.filter(({ action }) => action.kind === "recordState");
+  }
+  if (target.length === 0) return draft.steps;
+  for (const address of target) if (!known.includes(address)) refuseTarget(address, known, draft);
+  draft.warn(
+    "plan/targeted",
+    "Resource targeting is in effect",
+    "The plan holds only what was asked for, and what that depends on: other differences from the spec stay. Use -target for exceptions, not as a habit.",
+  );
+  return chosenSteps(draft.steps, target);
+}
+
+function chosenSteps(steps: readonly Step[], target: readonly string[]): readonly Step[] {
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const chosen = new Set<Step>();
+  const choose = (step: Step): void => {
+    if (chosen.has(step)) return;
+    chosen.add(step);
+    for (const id of step.after) choose(byId.get(id)!);
+    if (!controlPlaneKinds.has(step.action.kind)) return;
+    for (const other of steps) if (controlPlaneKinds.has(other.action.kind)) choose(other);
+  };
+  for (const step of steps) if (step.addresses.some((address) => target.includes(address))) choose(step);
+  return steps.filter((step) => chosen.has(step));
+}
+
+/** Changes that no step of the narrowed plan makes are not made: what is there stays, what is not is not shown. */
+export function narrowChanges(
+  { target = [], refreshOnly = false }: PlannerInput,
+  changes: readonly ResourceChange[],
+  steps: readonly Step[],
+): readonly ResourceChange[] {
+  if (target.length === 0 && !refreshOnly) return changes;
+  const touched = new Set(steps.flatMap(({ addresses }) => addresses));
+  return changes.flatMap((change): readonly ResourceChange[] => {
+    if (change.action === "noop" || touched.has(change.address)) return [change];
+    if (change.before === null) return [];
+    return [{ ...change, action: "noop", reason: null, after: change.before, unknownAfter: [], forcesReplacement: [] }];
+  });
+}
+
+function refuseTarget(address: string, known: readonly string[], draft: PlanDraft): void {
+  const nearest = nearestName(address, known);
+  const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
+  draft.refuse(
+    "plan/unknown-target",
+    `There is no resource "${address}" to target`,
+    `${hint}Write the address of a resource in the spec or the state, such as haplan_worker.w1.`,
+  );
+}

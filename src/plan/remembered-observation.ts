@@ -1,0 +1,84 @@
+/**
+ * The world as the state remembers it, for plans without looking (`-refresh=false`): everything runs and is as it was
+ * left. Such a plan says what the spec would change; it knows of no failure, so it is for reading and not for applying.
+ */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import type { ObservedCertificate, ObservedCluster, ObservedMachine, ObservedUnit } from "./observed-cluster.ts";
+import type { ResourceType } from "./resource.ts";
+import type { State, StateResource } from "./state.ts";
+
+export function rememberedObservation(spec: ClusterSpec, state: State | null): ObservedCluster {
+  const of = (type: ResourceType): readonly StateResource[] =>
+    (state?.resources ?? []).filter((resource) => resource.type === type);
+  const members = of("haplan_raft_member");
+  const [authority] = of("haplan_ca");
+  return {
+    machines: of("haplan_machine").map((machine) => machineOf(machine, state)),
+    authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : certificateOf(authority),
+    certificates: of("haplan_certificate").map(certificateOf),
+    membership:
+      members.length === 0
+        ? null
+        : {
+            clusterId: "remembered",
+            hasLeader: true,
+            votersOutgoing: [],
+            members: members.map((member, index) => memberOf(member, index === 0)),
+          },
+    backends: of("haplan_lb_backend").map(({ name, attributes }) => ({ name, attributes })),
+    problems: [],
+  };
+}
+
+function machineOf(machine: StateResource, state: State | null): ObservedMachine {
+  const unit = (type: ResourceType, name: string): readonly ObservedUnit[] => {
+    const known = state?.resources.find((resource) => resource.type === type && resource.name === machine.name);
+    if (known === undefined) return [];
+    const { pid, definitionDigest } = known.attributes;
+    return [
+      { name, running: true, pid: typeof pid === "number" ? pid : null, definitionDigest: text(definitionDigest) },
+    ];
+  };
+  const agent = unit("haplan_agent", agentUnitName);
+  return {
+    name: machine.name,
+    address: text(machine.attributes["address"]),
+    lineage: state?.lineage ?? "",
+    generation: machine.generation,
+    hasData: agent.length > 0,
+    units: [...agent, ...unit("haplan_load_balancer", loadBalancerUnitName), ...unit("haplan_worker", workerUnitName)],
+  };
+}
+
+function memberOf(
+  { name, attributes }: StateResource,
+  leader: boolean,
+): NonNullable<ObservedCluster["membership"]>["members"][number] {
+  return {
+    id: text(attributes["memberId"]),
+    name,
+    peerUrls: [text(attributes["peerUrl"])],
+    clientUrls: [text(attributes["clientUrl"])],
+    learner: attributes["role"] === "learner",
+    healthy: true,
+    leader,
+    raftIndex: 0,
+    raftTerm: 0,
+    dbSizeBytes: null,
+  };
+}
+
+function certificateOf({ name, attributes }: StateResource): ObservedCertificate {
+  const names = attributes["subjectAltNames"];
+  return {
+    name,
+    fingerprint: text(attributes["fingerprint"]),
+    subjectAltNames: Array.isArray(names) ? names.map(String) : [],
+    notAfter: text(attributes["notAfter"]),
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
