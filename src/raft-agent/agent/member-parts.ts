@@ -38,6 +38,7 @@ export function createServices(
     clusterToken: config.initialClusterToken,
     version: spokenVersion,
     quotaBytes: config.quotaBackendBytes,
+    autoCompaction: config.autoCompaction,
     limits: {
       txnOpsMax: config.maxTxnOps,
       learnersMax: config.maxLearners,

@@ -46,6 +46,7 @@ function status(context: ServiceContext, call: ServerCall): void {
   const { consensus, machine, quota, version } = context;
   const raft = consensus.status();
   const size = machine.store.size();
+  const { downgradeTarget } = machine.membership;
   const message = create(StatusResponseSchema, {
     header: generatedHeader(context, machine.store.revision),
     version,
@@ -58,6 +59,7 @@ function status(context: ServiceContext, call: ServerCall): void {
     raftAppliedIndex: BigInt(raft.appliedIndex),
     errors: statusErrors(context),
     isLearner: machine.membership.isShownAsLearner(consensus.memberId),
+    downgradeInfo: { enabled: downgradeTarget !== "", targetVersion: downgradeTarget },
     storageVersion: version.split(".").slice(0, 2).concat("0").join("."),
   });
   answerBytes(call, toBinary(StatusResponseSchema, message));

@@ -16,13 +16,16 @@ import { StateMachine } from "../state-machine/state-machine.ts";
 import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
 import type { UnaryMethod } from "./answer.ts";
 import { createAuthMethods } from "./auth-service.ts";
+import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
 import { createClusterMethods } from "./cluster-service.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
+import { createDowngradeMethod } from "./downgrade.ts";
 import { createElectionMethods } from "./election-service.ts";
 import { guardedStream } from "./guarded-stream.ts";
 import { createHaplanMethods } from "./haplan-service.ts";
 import { createHealthMethods } from "./health-service.ts";
 import { createKvMethods } from "./kv-service.ts";
+import { LeaderBoundStreams } from "./leader-bound-streams.ts";
 import { followLeadership, tickLeases } from "./lease-keeper.ts";
 import { createLeaseMethods, createLeasePeerMethods } from "./lease-service.ts";
 import { LocalCalls } from "./local-calls.ts";
@@ -31,6 +34,7 @@ import { createMaintenanceMethods } from "./maintenance-service.ts";
 import { MemberChanges } from "./member-changes.ts";
 import { answerPeerRequest, type PeerMethods } from "./peer-requests.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "./proposer.ts";
+import { createRangeStreamMethod } from "./range-stream.ts";
 import { ReadQueue } from "./read-queue.ts";
 import {
   createServiceContext,
@@ -51,6 +55,8 @@ export type MemberServicesOptions = {
   readonly version: string;
   /** etcd's `--quota-backend-bytes`: 0 = 2 GiB, negative = none. */
   readonly quotaBytes: number;
+  /** etcd's `--auto-compaction-mode` and `--auto-compaction-retention`; off by default. */
+  readonly autoCompaction?: AutoCompactionMode;
   readonly limits?: Partial<ServiceLimits>;
   readonly proposerLimits?: Partial<ProposerLimits>;
   /** How users log in, once authentication is switched on. */
@@ -68,6 +74,8 @@ export class MemberServices {
   readonly watchHub: WatchHub;
   readonly watchService: WatchService;
   readonly #peerMethods: PeerMethods;
+  readonly #autoCompaction: AutoCompaction;
+  readonly #leaderBound: LeaderBoundStreams;
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
   constructor(options: MemberServicesOptions) {
@@ -108,8 +116,10 @@ export class MemberServices {
     });
     this.watchHub = createWatchHub({ store });
     this.watchService = createWatchService(this.context, this.watchHub);
+    this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
+    this.#leaderBound = new LeaderBoundStreams(this.context);
     const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
-      method.kind === "stream" ? guardedStream(this.context, method) : method,
+      method.kind === "stream" ? this.#leaderBound.bind(guardedStream(this.context, method)) : method,
     );
     this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
     this.#peerMethods = createPeerMethods(this.context, this.methods);
@@ -163,7 +173,9 @@ export class MemberServices {
     this.context.quota.tick();
     this.context.memberChanges.tick();
     this.context.memberChanges.admitWaitingVoters();
+    this.#leaderBound.tick();
     this.watchService.tick();
+    this.#autoCompaction.tick();
     tickLeases(this.context);
   }
 
@@ -186,9 +198,11 @@ export class MemberServices {
 function createMethods(context: ServiceContext, hasher: PasswordHasher): Method[] {
   return [
     ...createKvMethods(context),
+    createRangeStreamMethod(context),
     ...createLeaseMethods(context),
     ...createClusterMethods(context),
     ...createMaintenanceMethods(context),
+    createDowngradeMethod(context),
     ...createAuthMethods(context, hasher),
     ...createHealthMethods(),
     ...createHaplanMethods(context),

@@ -35,6 +35,7 @@ export function defaultProposerLimits(electionTimeoutMs: number): ProposerLimits
 }
 
 type Waiter = {
+  readonly sinceMs: number;
   deadlineMs: number;
   timeoutError: EtcdError;
   /** The command while no leader has taken it, else null. */
@@ -83,8 +84,10 @@ export class Proposer {
     }
     const number = this.#nextNumber++;
     const payload = this.#codec.encode(kind, number, body, caller);
+    const nowMs = this.#clock.monotonicMs();
     const waiter: Waiter = {
-      deadlineMs: this.#clock.monotonicMs() + this.limits.requestTimeoutMs,
+      sinceMs: nowMs,
+      deadlineMs: nowMs + this.limits.requestTimeoutMs,
       timeoutError: EtcdErrors.timeout,
       parked: null,
       done,
@@ -121,7 +124,7 @@ export class Proposer {
     for (const [number, waiter] of this.#waiting) {
       if (waiter.deadlineMs > nowMs) continue;
       this.#drop(number);
-      this.#fail(waiter.done, waiter.timeoutError);
+      this.#fail(waiter.done, this.#timeoutOf(waiter, nowMs));
     }
     this.#offerParked();
   }
@@ -133,6 +136,20 @@ export class Proposer {
     this.#waiting.clear();
     this.#parkedNumbers.clear();
     for (const waiter of waiters) waiter.done(EtcdErrors.stopped);
+  }
+
+  /** What is most likely the cause: the leader failed, or the way to it did (etcd v3_server.go, parseProposeCtxErr). */
+  #timeoutOf(waiter: Waiter, nowMs: number): EtcdError {
+    if (waiter.timeoutError !== EtcdErrors.timeout) return waiter.timeoutError;
+    const { memberId } = this.#consensus;
+    const leader = this.#consensus.leader();
+    if (leader === null) return EtcdErrors.timeout;
+    const wasConnected = (member: string): boolean =>
+      member === memberId || (this.#consensus.connectedMs(member) ?? -1) >= nowMs - waiter.sinceMs;
+    if (leader !== memberId) return wasConnected(leader) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
+    const { voters } = this.#consensus.status().configuration;
+    const connected = voters.filter(wasConnected).length;
+    return connected * 2 > voters.length ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
   }
 
   #refusal(body: Uint8Array): EtcdError | null {

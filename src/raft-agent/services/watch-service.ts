@@ -1,6 +1,6 @@
 /**
  * etcdserverpb.Watch: many watchers on one stream. The hub decides who is told what and when; this file speaks the
- * protocol: created and canceled answers, fragments, progress, and streams that ask for a leader.
+ * protocol: created and canceled answers, fragments, and progress.
  */
 import type { WatchCreateRequest, WatchResponse } from "../api/watch.ts";
 import { decodeWatchRequest, writeWatchResponseHead } from "../api/watch.ts";
@@ -17,8 +17,6 @@ const NO_WATCHER = -1;
 const FRAGMENT_BYTES = 2 * 1024 * 1024;
 /** Answers to a client that asks and does not read, before the stream is ended. */
 const UNREAD_ANSWERS_MAX = 10_000;
-/** Election timeouts without leader after which a stream with `hasleader` is ended. */
-const LEADERLESS_TIMEOUTS = 3;
 
 const REFUSALS: Record<Extract<CreateResult, { kind: "refused" }>["reason"], string> = {
   emptyRange: "mvcc: watcher range is empty",
@@ -29,7 +27,7 @@ const REFUSALS: Record<Extract<CreateResult, { kind: "refused" }>["reason"], str
 export type WatchService = {
   readonly method: Method;
   readonly streamCount: number;
-  /** To be called about every 100 ms: progress notifications, streams that lost their leader. */
+  /** To be called about every 100 ms: progress notifications. */
   tick(): void;
   /** Ends all streams: the member stops. */
   stop(): void;
@@ -37,7 +35,6 @@ export type WatchService = {
 
 export function createWatchService(context: ServiceContext, hub: WatchHub): WatchService {
   const streams = new Set<WatchCall>();
-  let leaderlessSinceMs: number | null = null;
   return {
     method: {
       kind: "stream",
@@ -49,10 +46,7 @@ export function createWatchService(context: ServiceContext, hub: WatchHub): Watc
     },
     tick: () => {
       const nowMs = context.clock.monotonicMs();
-      leaderlessSinceMs = context.consensus.leader() === null ? (leaderlessSinceMs ?? nowMs) : null;
-      const limitMs = LEADERLESS_TIMEOUTS * context.consensus.electionTimeoutMs;
-      const leaderLost = leaderlessSinceMs !== null && nowMs - leaderlessSinceMs >= limitMs;
-      for (const stream of streams) stream.tick(nowMs, leaderLost);
+      for (const stream of streams) stream.tick(nowMs);
     },
     stop: () => {
       for (const stream of streams) fail(stream.call, EtcdErrors.stopped);
@@ -89,14 +83,12 @@ class WatchCall {
   readonly #context: ServiceContext;
   readonly #stream: WatchStream;
   readonly #watchers = new Map<number, Watcher>();
-  readonly #wantsLeader: boolean;
   #blocked = false;
   #unreadAnswers = 0;
 
   constructor(context: ServiceContext, hub: WatchHub, call: ServerCall) {
     this.call = call;
     this.#context = context;
-    this.#wantsLeader = call.header("hasleader") === "true";
     this.#stream = hub.openStream({ offer: (delivery) => this.#offer(delivery) });
   }
 
@@ -122,11 +114,7 @@ class WatchCall {
     this.#stream.drained();
   }
 
-  tick(nowMs: number, leaderLost: boolean): void {
-    if (leaderLost && this.#wantsLeader) {
-      fail(this.call, EtcdErrors.noLeader);
-      return;
-    }
+  tick(nowMs: number): void {
     if (this.#blocked) return;
     for (const [watchId, watcher] of this.#watchers) {
       if (!watcher.progressNotify || watcher.progressAtMs > nowMs) continue;

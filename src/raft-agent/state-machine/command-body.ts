@@ -33,6 +33,9 @@ export type MemberUpdateBody = {
   readonly learner?: boolean;
 };
 
+/** The version that the cluster is to go down to; empty = no downgrade any more. */
+export type DowngradeBody = { readonly target: string };
+
 /** etcdserverpb.LeaseGrantRequest: TTL = 1, ID = 2. */
 export function encodeLeaseGrant(body: LeaseGrantBody): Uint8Array {
   const writer = new WireWriter(32);
@@ -133,12 +136,12 @@ export function decodeAlarm(bytes: Uint8Array): AlarmBody {
   return { action, alarm: { member: member.toString(16).padStart(16, "0"), type: type as AlarmType } };
 }
 
-export function encodeJson(body: MemberAttributesBody | MemberUpdateBody): Uint8Array {
+export function encodeJson(body: MemberAttributesBody | MemberUpdateBody | DowngradeBody): Uint8Array {
   return Buffer.from(JSON.stringify(body));
 }
 
 /** The bytes come from `encodeJson` of a member of the same cluster. */
-export function decodeJson<Body extends MemberAttributesBody | MemberUpdateBody>(bytes: Uint8Array): Body {
+export function decodeJson<Body extends MemberAttributesBody | MemberUpdateBody | DowngradeBody>(bytes: Uint8Array): Body {
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as Body;
 }
 

@@ -29,6 +29,7 @@ export const CommandKind = {
   memberAttributes: 9,
   memberUpdate: 10,
   clusterVersion: 11,
+  downgrade: 12,
   authEnable: 32,
   authDisable: 33,
   /** A login whose password has been checked. */

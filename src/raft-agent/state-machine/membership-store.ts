@@ -19,6 +19,7 @@ const CLUSTER = "cluster";
 export class MembershipStore extends Membership {
   readonly #metadata: Metadata;
   #clusterVersion = "";
+  #downgradeTarget = "";
 
   constructor(metadata: Metadata) {
     super();
@@ -35,12 +36,22 @@ export class MembershipStore extends Membership {
     this.#metadata.put(CLUSTER, "clusterVersion", Buffer.from(version));
   }
 
+  /** The version that a downgrade under way goes to, or empty. */
+  get downgradeTarget(): string {
+    return this.#downgradeTarget;
+  }
+
+  setDowngradeTarget(version: string): void {
+    this.#downgradeTarget = version;
+    this.#metadata.put(CLUSTER, "downgradeTarget", Buffer.from(version));
+  }
+
   load(): void {
     const members = this.#metadata.entries(MEMBERS).map(([, bytes]) => parse<Member>(bytes));
     const removed = this.#metadata.entries(REMOVED).map(([id]) => id);
     const configuration = this.#metadata.get(META, "confState");
-    const version = this.#metadata.get(CLUSTER, "clusterVersion");
-    this.#clusterVersion = version === undefined ? "" : Buffer.from(version).toString("utf8");
+    this.#clusterVersion = text(this.#metadata.get(CLUSTER, "clusterVersion"));
+    this.#downgradeTarget = text(this.#metadata.get(CLUSTER, "downgradeTarget"));
     this.replace(
       members,
       removed,
@@ -75,6 +86,10 @@ export class MembershipStore extends Membership {
     }
     this.#metadata.put(META, "confState", json(this.configuration));
   }
+}
+
+function text(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "" : Buffer.from(bytes).toString("utf8");
 }
 
 function json(value: unknown): Uint8Array {

@@ -22,6 +22,7 @@ import { type Command, type CommandCodec, CommandKind, createCommandCodec } from
 import { commandFault } from "./command-access.ts";
 import {
   AlarmAction,
+  type DowngradeBody,
   decodeAlarm,
   decodeJson,
   decodeLeaseCheckpoint,
@@ -174,6 +175,9 @@ export class StateMachine {
       }
       case CommandKind.clusterVersion:
         this.membership.setClusterVersion(Buffer.from(command.body).toString("utf8"));
+        return this.#done();
+      case CommandKind.downgrade:
+        this.membership.setDowngradeTarget(decodeJson<DowngradeBody>(command.body).target);
         return this.#done();
       case CommandKind.authenticate:
         return this.#login(decodeLogin(command.body), index);

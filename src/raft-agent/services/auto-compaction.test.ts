@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { encodePutRequest } from "../api/put.ts";
+import { emptyBytes } from "../api/wire.ts";
+import type { AutoCompactionMode } from "./auto-compaction.ts";
+import { createWorld, type World } from "./single-member-world.ts";
+
+const MINUTE_MS = 60_000;
+
+async function write(world: World): Promise<void> {
+  const request = { key: Buffer.from("a"), value: emptyBytes, lease: 0n };
+  const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
+  await world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
+}
+
+/** Writes once a minute and returns what was compacted after each. */
+async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, leads = true): Promise<number[]> {
+  const world = await createWorld({ autoCompaction });
+  const compacted: number[] = [];
+  for (let minute = 1; minute <= minutes; minute++) {
+    await write(world);
+    if (!leads) world.consensus.leader = "00000000000000aa";
+    for (let step = 0; step < 10; step++) {
+      world.clock.nowMs += MINUTE_MS / 10;
+      world.services.tick();
+    }
+    if (!leads) world.consensus.leader = world.services.context.consensus.memberId;
+    await new Promise((resolve) => setImmediate(resolve));
+    compacted.push(world.services.machine.store.compactedRevision);
+  }
+  return compacted;
+}
+
+describe("automatic compaction", () => {
+  it("by time keeps what is younger than the retention", async () => {
+    const compacted = await liveFor(12, { mode: "periodic", retentionMs: 5 * MINUTE_MS });
+    expect(compacted.slice(0, 4)).toEqual([-1, -1, -1, -1]);
+    const last = compacted.at(-1)!;
+    // Revision 13 is the twelfth minute's; five minutes and at most one interval stay.
+    expect(last).toBeGreaterThanOrEqual(3);
+    expect(last).toBeLessThanOrEqual(8);
+  });
+
+  it("by time with a long retention works once an hour", async () => {
+    const compacted = await liveFor(240, { mode: "periodic", retentionMs: 120 * MINUTE_MS });
+    expect(compacted[118]).toBe(-1);
+    const changes = new Set(compacted.filter((revision) => revision > 0));
+    expect(changes.size).toBe(3);
+  });
+
+  it("by revision keeps the last ones, every five minutes", async () => {
+    const compacted = await liveFor(16, { mode: "revision", revisions: 3 });
+    expect(compacted.slice(0, 4)).toEqual([-1, -1, -1, -1]);
+    expect(new Set(compacted.slice(4))).toEqual(new Set([3, 8, 13]));
+  });
+
+  it("is the leader's alone", async () => {
+    expect(await liveFor(12, { mode: "revision", revisions: 3 }, false)).toEqual(Array(12).fill(-1));
+  });
+
+  it("is off when nobody asks for it", async () => {
+    expect(await liveFor(12, { mode: "off" })).toEqual(Array(12).fill(-1));
+  });
+});

@@ -1,0 +1,85 @@
+/**
+ * Automatic compaction, as etcd's flags ask for it (server/etcdserver/api/v3compactor). Every member keeps count, so
+ * that a new leader knows what its predecessor knew; only the leader compacts.
+ *
+ * Periodic: the revision is noted ten times per interval, and what is older than the retention is compacted; the
+ * interval is the retention, at most an hour. By revision: every five minutes all but the last N go.
+ */
+import { encodeCompactionRequest } from "../api/compaction.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+export type AutoCompactionMode =
+  | { readonly mode: "off" }
+  | { readonly mode: "periodic"; readonly retentionMs: number }
+  | { readonly mode: "revision"; readonly revisions: number };
+
+const HOUR_MS = 3_600_000;
+const SAMPLES_PER_INTERVAL = 10;
+const REVISION_INTERVAL_MS = 300_000;
+
+export class AutoCompaction {
+  readonly #context: ServiceContext;
+  readonly #mode: AutoCompactionMode;
+  readonly #sampleMs: number;
+  /** Oldest first; the first is the revision of one retention ago, once there are enough. */
+  readonly #samples: number[] = [];
+  readonly #startedMs: number;
+  #nextSampleMs: number;
+  #lastDoneMs: number;
+  #lastRevision = 0;
+  #waiting = false;
+  #compactedOnce = false;
+
+  constructor(context: ServiceContext, mode: AutoCompactionMode) {
+    this.#context = context;
+    this.#mode = mode;
+    this.#sampleMs =
+      mode.mode === "periodic" ? Math.min(mode.retentionMs, HOUR_MS) / SAMPLES_PER_INTERVAL : REVISION_INTERVAL_MS;
+    const nowMs = context.clock.monotonicMs();
+    this.#startedMs = nowMs;
+    this.#lastDoneMs = nowMs;
+    this.#nextSampleMs = mode.mode === "periodic" ? nowMs : nowMs + REVISION_INTERVAL_MS;
+  }
+
+  /** To be called a few times a second. */
+  tick(): void {
+    if (this.#mode.mode === "off") return;
+    const nowMs = this.#context.clock.monotonicMs();
+    if (nowMs < this.#nextSampleMs) return;
+    this.#nextSampleMs = Math.max(this.#nextSampleMs + this.#sampleMs, nowMs);
+    const revision = this.#mode.mode === "periodic" ? this.#duePeriodic(nowMs) : this.#dueByRevision();
+    if (revision === null || revision <= 0 || revision === this.#lastRevision || this.#waiting) return;
+    const { leader, memberId } = this.#context.consensus;
+    if (leader() === memberId) this.#compact(revision, nowMs);
+  }
+
+  #duePeriodic(nowMs: number): number | null {
+    if (this.#mode.mode !== "periodic") return null;
+    const { retentionMs } = this.#mode;
+    this.#samples.push(this.#context.machine.store.revision);
+    const kept = Math.floor(retentionMs / this.#sampleMs) + 1;
+    if (this.#samples.length > kept) this.#samples.shift();
+    const intervalMs = this.#compactedOnce ? Math.min(retentionMs, HOUR_MS) : retentionMs;
+    const sinceMs = this.#compactedOnce ? this.#lastDoneMs : this.#startedMs;
+    return nowMs - sinceMs < intervalMs ? null : this.#samples[0]!;
+  }
+
+  #dueByRevision(): number | null {
+    return this.#mode.mode === "revision" ? this.#context.machine.store.revision - this.#mode.revisions : null;
+  }
+
+  #compact(revision: number, nowMs: number): void {
+    this.#waiting = true;
+    const body = encodeCompactionRequest({ revision, physical: false });
+    this.#context.proposer.propose(CommandKind.compact, body, (result) => {
+      this.#waiting = false;
+      // Somebody else may have compacted further meanwhile; anything else is tried again with the next sample.
+      if (result.kind === "etcdError" && result !== EtcdErrors.compacted) return;
+      this.#lastRevision = revision;
+      this.#lastDoneMs = nowMs;
+      this.#compactedOnce = true;
+    });
+  }
+}
