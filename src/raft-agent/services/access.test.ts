@@ -1,0 +1,86 @@
+import { createSecretKey } from "node:crypto";
+import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
+import type { TokenKeys } from "../auth/json-web-token.ts";
+import type { ServerCall } from "../grpc/call.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
+
+const secret = createSecretKey(Buffer.from("secret"));
+const signing: TokenKeys = { method: "HS256", signKey: secret, verifyKey: secret };
+
+function ask<Request extends DescMessage>(
+  world: World,
+  method: string,
+  schema: Request,
+  fields: MessageInitShape<Request>,
+  headers: Record<string, string> = {},
+): Promise<RecordedCall> {
+  return world.unary(`/etcdserverpb.Auth/${method}`, toBinary(schema, create(schema, fields)), headers);
+}
+
+async function worldWithRoot(auth: NonNullable<Parameters<typeof createWorld>[0]>["auth"] & object): Promise<World> {
+  const world = await createWorld({ auth: { bcryptCost: 4, ...auth } });
+  await ask(world, "UserAdd", rpc.AuthUserAddRequestSchema, { name: "root", password: "pw" });
+  await ask(world, "UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user: "root", role: "root" });
+  await ask(world, "AuthEnable", rpc.AuthEnableRequestSchema, {});
+  return world;
+}
+
+const login = (world: World): Promise<RecordedCall> =>
+  ask(world, "Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "pw" });
+const read = async (world: World, headers: Record<string, string>): Promise<string | undefined> =>
+  (await world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(Buffer.from("k"))), headers)).status
+    ?.text;
+
+describe("access by JSON web tokens", () => {
+  it("needs no memory of the login, ends with the time, and with every change of users and roles", async () => {
+    const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
+    const { token } = fromBinary(rpc.AuthenticateResponseSchema, (await login(world)).messages[0]!);
+    const headers = { authorization: `Bearer ${token}` };
+    expect(await read(world, headers)).toBe("");
+    world.services.snapshotInstalled();
+    expect(await read(world, headers)).toBe("");
+    await ask(world, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, headers);
+    expect(await read(world, headers)).toBe(EtcdErrors.authOldRevision.text);
+    const again = fromBinary(rpc.AuthenticateResponseSchema, (await login(world)).messages[0]!);
+    expect(await read(world, { token: again.token })).toBe("");
+    world.clock.nowMs += 60_000;
+    expect(await read(world, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
+  });
+
+  it("says that a member without a private key cannot log anybody in", async () => {
+    const keys: TokenKeys = { ...signing, signKey: null };
+    const world = await worldWithRoot({ tokens: { kind: "jwt", keys, ttlMs: 60_000 } });
+    expect((await login(world)).status?.text).toBe("auth: token signing attempted with verify-only key");
+  });
+});
+
+describe("access by certificate", () => {
+  const callOf = (commonName: string | undefined, headers: Record<string, string> = {}): ServerCall => ({
+    path: "",
+    header: (name) => headers[name],
+    clientCommonName: commonName,
+    remoteAddress: "",
+    open: true,
+    send: () => true,
+    finish: () => {},
+  });
+
+  it("takes the common name for the user, unless a token names another one", async () => {
+    const world = await worldWithRoot({ loginByCertificate: true });
+    const { access, machine } = world.services.context;
+    expect(access.callerOf(callOf("root"))).toEqual({ user: "root", authRevision: machine.auth.revision });
+    expect(access.fault(callOf("root"), "root")).toBeNull();
+    expect(access.fault(callOf("stranger"), "root")).toEqual(EtcdErrors.userNotFound);
+    expect(access.fault(callOf(undefined), "user")).toEqual(EtcdErrors.userEmpty);
+    expect(access.fault(callOf("root", { token: "x" }), "user")).toEqual(EtcdErrors.invalidAuthToken);
+  });
+
+  it("is not looked at without --client-cert-auth", async () => {
+    const world = await worldWithRoot({});
+    expect(world.services.context.access.callerOf(callOf("root"))).toBeNull();
+  });
+});
