@@ -73,6 +73,14 @@ const controlPlane = mapping("the masters and what runs on them", [], {
     description:
       "the masters; with provider local they may be left out and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
   },
+  zones: {
+    type: "array",
+    items: zone,
+    minItems: 1,
+    maxItems: membersMax,
+    uniqueItems: true,
+    description: "failure domains that masters without a zone of their own are spread over, the emptiest first",
+  },
   tls: mapping("mutual TLS between members and for clients", [], {
     enabled: { type: "boolean", default: true, description: "true or false" },
   }),

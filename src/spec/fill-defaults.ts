@@ -12,6 +12,7 @@ export type CheckedDocument = {
       readonly engine?: "agent" | "etcd";
       readonly adopt?: { readonly endpoints: readonly string[] };
       readonly masters?: readonly CheckedHost[];
+      readonly zones?: readonly string[];
       readonly tls?: { readonly enabled?: boolean };
       readonly clientPort?: number;
       readonly peerPort?: number;
@@ -57,9 +58,10 @@ type CheckedHost = { readonly name: string; readonly zone?: string; readonly add
 
 export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
   const { controlPlane, loadBalancer, policy } = spec;
-  const masters = (controlPlane.masters ?? deriveMasters(controlPlane.members ?? 0))
-    .map(fillHost)
-    .map((master) => withAdoption(master, controlPlane.adopt?.endpoints ?? []));
+  const listed = (controlPlane.masters ?? deriveMasters(controlPlane.members ?? 0)).map(fillHost);
+  const masters = spreadOverZones(listed, controlPlane.zones ?? []).map((master) =>
+    withAdoption(master, controlPlane.adopt?.endpoints ?? []),
+  );
   const clientPort = controlPlane.clientPort ?? specDefaults.clientPort;
   return {
     name: metadata.name,
@@ -93,6 +95,17 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
 
 function fillHost(host: CheckedHost): MasterSpec {
   return { name: host.name, zone: host.zone ?? null, address: host.address };
+}
+
+/** Each master without a zone goes to the zone that has the fewest so far; the order of the lists decides between equals. */
+function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[]): readonly MasterSpec[] {
+  const count = new Map(zones.map((zone) => [zone, masters.filter((master) => master.zone === zone).length]));
+  return masters.map((master) => {
+    if (master.zone !== null || zones.length === 0) return master;
+    const zone = zones.reduce((best, candidate) => (count.get(candidate)! < count.get(best)! ? candidate : best));
+    count.set(zone, count.get(zone)! + 1);
+    return { ...master, zone };
+  });
 }
 
 function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {

@@ -357,3 +357,23 @@ describe("members to be adopted", () => {
     expect(codes(example.replace(from, to))).toContain(code);
   });
 });
+
+describe("zones", () => {
+  const zonesOf = (controlPlane: string): unknown => {
+    const head =
+      "apiVersion: haplan.dev/v1\nkind: Cluster\nmetadata: { name: z }\nspec:\n  provider: { type: local }\n";
+    const { spec, diagnostics } = parseSpec("f", `${head}  controlPlane: ${controlPlane}\n`);
+    return spec?.controlPlane.masters.map(({ zone }) => zone).join(" ") ?? diagnostics;
+  };
+
+  test.each([
+    ["are filled in turn", "{ members: 5, zones: [a, b, c] }", "a b c a b"],
+    [
+      "take what masters say themselves into account",
+      "{ zones: [a, b], masters: [{ name: m1, address: 127.0.1.1, zone: a }, { name: m2, address: 127.0.1.2, zone: a }, { name: m3, address: 127.0.1.3 }] }",
+      "a a b",
+    ],
+  ])("%s", (_, controlPlane, expected) => {
+    expect(zonesOf(controlPlane)).toBe(expected);
+  });
+});

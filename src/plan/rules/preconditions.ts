@@ -6,6 +6,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { majority } from "../quorum-model.ts";
 import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
 import { checkAdoption } from "./adoption-checks.ts";
+import { checkFailureDomains } from "./failure-domains.ts";
 
 export function checkPreconditions(
   input: PlannerInput,
@@ -22,6 +23,7 @@ export function checkPreconditions(
   checkRecoverable(world, draft);
   checkRoles(desired, world, draft);
   checkUnmanaged(world, draft);
+  checkFailureDomains(input.spec, world, draft);
   for (const problem of input.observed.problems) {
     draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
   }

@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import { planChanges } from "./planner.ts";
+
+function zoned(zones: readonly (string | null)[]): ClusterSpec {
+  const spec = fixtureSpec(
+    zones.map((_, index) => `m${index + 1}`),
+    { tls: false, workers: 0 },
+  );
+  const masters = spec.controlPlane.masters.map((master, index) => ({ ...master, zone: zones[index] ?? null }));
+  return { ...spec, controlPlane: { ...spec.controlPlane, masters } };
+}
+
+const warnings = (spec: ClusterSpec, before = spec): readonly string[] =>
+  (
+    planChanges(fixtureInput(spec, { state: settledState(before), observed: settledObservation(before) })).plan
+      ?.warnings ?? []
+  ).map(({ summary, detail }) => `${summary}. ${detail}`);
+
+describe("failure domains", () => {
+  it.each([
+    ["three zones of one", ["a", "b", "c"]],
+    ["no zones", [null, null, null]],
+    ["five over three zones", ["a", "b", "c", "a", "b"]],
+  ])("are in order with %s", (_, zones) => {
+    expect(warnings(zoned(zones))).toEqual([]);
+  });
+
+  it("warn of a zone whose loss takes the quorum, and say what a cut does", () => {
+    const [only, ...rest] = warnings(zoned(["a", "a", "b"]));
+    expect(rest).toEqual([]);
+    expect(only).toContain("The loss of zone a takes the quorum");
+    expect(only).toContain("without it 1 of 3 voters are left, and 2 are needed");
+    expect(only).toContain("(2|1) leaves the larger side writing");
+  });
+
+  it("warn of one zone for everything", () => {
+    expect(warnings(zoned(["a", "a", "a"]))[0]).toContain("Spread the masters over three zones, at most 1 in each");
+  });
+
+  it("tell the story of six that are cut three to three", () => {
+    const told = warnings(zoned(["a", "b", "a", "b", "c"]), zoned(["a", "b", "a", "b", "a", "b"]));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain("stops all writes of today's 6 voters");
+    expect(told[0]).toContain("Cut 3|3, no side has 4 of 6");
+  });
+});
