@@ -111,10 +111,12 @@ async function etcdctlAside(...args: string[]): Promise<string> {
   return run.stdout;
 }
 
-function entriesOf(path: string, bucket: string): [string, string][] {
+/** Over all keys and values of a bucket. */
+function digestOf(path: string, bucket: string): string {
   using file = openSnapshotFile(path, { skipHashCheck: false });
-  const entries = Array.from(file.database.entries(bucket));
-  return entries.map(({ key, value }) => [key.toString(), value.toString("hex")]);
+  const hash = createHash("sha256");
+  for (const { key, value } of file.database.entries(bucket)) hash.update(key).update(value);
+  return hash.digest("hex");
 }
 
 async function ours(...args: string[]): Promise<string> {
@@ -186,7 +188,7 @@ async function smallSnapshot(): Promise<Buffer> {
 }
 
 describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
-  it("carries 100,000 keys, deletions, leases, users and roles there and back", { timeout: 60_000 }, async () => {
+  it("carries 100,000 keys, deletions, leases, users and roles there and back", { timeout: 120_000 }, async () => {
     const first = await makePlace("first");
     const ourClient = await startOurs(first);
     await load(ourClient);
@@ -232,16 +234,14 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     expect(Number((await backClient.range("x")).header?.revision)).toBe(revision + 2);
     expect(await leaseOf(backClient, 7n)).toEqual(lease);
 
-    // And once more into etcd: users and roles are still there.
+    // What we save again holds the same, users and roles included.
     await ours("save", "--endpoints", third.client, file("back"));
-    const fourth = await makePlace("fourth");
-    etcdctl("snapshot", "restore", file("back"), ...restoreFlags(fourth));
-    const lastClient = await startEtcd(fourth);
-    expect(await hashOf(lastClient, 0)).toEqual(await hashOf(etcdClient, 0));
-    const lastCtl = (...args: string[]): string => etcdctl("--endpoints", fourth.client, ...args);
-    expect(lastCtl("user", "get", "root")).toBe(ctl("user", "get", "root"));
-    expect(lastCtl("role", "get", "reader")).toBe(ctl("role", "get", "reader"));
-    expect(lastCtl("member", "list")).toMatch(/^[0-9a-f]{16}, started, fourth, /);
+    expect(JSON.parse(etcdctl("snapshot", "status", file("back"), "-w", "json"))).toMatchObject({
+      revision: revision + 2,
+    });
+    for (const bucket of ["auth", "authUsers", "authRoles", "lease", "key"]) {
+      expect(digestOf(file("back"), bucket)).toBe(digestOf(file("etcd"), bucket));
+    }
   });
 
   it("founds a cluster of three from one file, with a bumped revision and no history", async () => {
@@ -282,7 +282,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
       { env: { ...process.env, ETCDCTL_API: "3" }, encoding: "utf8" },
     ).stderr;
     for (const { ID } of await memberList(one!.grpc)) expect(output).toContain(`"${ID.toString(16)}"`);
-  }, 30_000);
+  }, 60_000);
 
   it("takes over users with their passwords and permissions, and asks for them again", async () => {
     const source = await makePlace("guarded");
@@ -320,8 +320,8 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     const again = join(folder, "again.db");
     await ours("save", "--endpoints", place.client, "--user=root", "--password=pw", again);
     for (const bucket of ["auth", "authUsers", "authRoles"])
-      expect(entriesOf(again, bucket)).toEqual(entriesOf(path, bucket));
-  }, 30_000);
+      expect(digestOf(again, bucket)).toBe(digestOf(path, bucket));
+  }, 60_000);
 });
 
 describe("snapshot restore", () => {
