@@ -45,9 +45,9 @@ export class KeyArena {
     return length - key.length;
   }
 
-  /** Six bytes of a stored key as a number to sort by (see `sort-slots.ts`). */
-  word(address: number, length: number, depth: number): number {
-    return keyWord(this.chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth);
+  /** A few bytes of a stored key as a number to sort by (see `sort-slots.ts`). */
+  word(address: number, length: number, depth: number, count: number): number {
+    return keyWord(this.chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth, count);
   }
 
   /** The key as a view that is valid until it is removed. */

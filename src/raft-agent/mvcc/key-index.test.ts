@@ -83,7 +83,7 @@ describe("sorting slots", () => {
     }
     const keys = Array.from(texts, (text) => Buffer.from(text, "latin1"));
     const slots = Uint32Array.from(keys.keys());
-    sortSlots(slots, keys.length, (slot, depth) => keyWord(keys[slot]!, 0, keys[slot]!.length, depth));
+    sortSlots(slots, (slot, depth, count) => keyWord(keys[slot]!, 0, keys[slot]!.length, depth, count));
     expect(Array.from(slots, (slot) => keys[slot]!.toString("hex"))).toEqual(
       [...keys].sort(Buffer.compare).map((key) => key.toString("hex")),
     );

@@ -103,7 +103,7 @@ export class KeyIndex {
     const slots = new Uint32Array(this.slotLimit);
     for (let slot = 0; slot < this.slotLimit; slot++) slots[slot] = slot;
     const { arena, addresses, lengths } = this;
-    sortSlots(slots, this.slotLimit, (slot, depth) => arena.word(addresses[slot]!, lengths[slot]!, depth));
+    sortSlots(slots, (slot, depth, count) => arena.word(addresses[slot]!, lengths[slot]!, depth, count));
     this.ordered.fill(slots);
   }
 

@@ -103,13 +103,12 @@ export class OrderedSlots {
   /** Replaces everything by slots that are in key order already. */
   fill(sorted: Uint32Array): void {
     assert(this.leaves.length === 0, "only an empty order is filled");
+    this.leafOfSlot = new Uint32Array(Math.max(1024, sorted.length));
     for (let start = 0; start < sorted.length; start += leafCapacity) {
       const leaf = this.newLeaf();
-      for (const slot of sorted.subarray(start, start + leafCapacity)) {
-        this.insertAt(leaf, leaf.count, slot);
-        if (this.facts.isLive(slot)) leaf.live++;
-        leaf.changedAt = Math.max(leaf.changedAt, this.facts.changedAt(slot));
-      }
+      const slots = sorted.subarray(start, start + leafCapacity);
+      this.moveInto(leaf, slots);
+      for (const slot of slots) leaf.changedAt = Math.max(leaf.changedAt, this.facts.changedAt(slot));
       this.leaves.push(leaf);
     }
     this.size = sorted.length;
