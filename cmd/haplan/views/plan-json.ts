@@ -3,11 +3,15 @@
  * Terraform has no word for (steps, the quorum timeline, what the plan is bound to) is below the key `haplan`.
  * Sensitive values are never in a plan, so there is nothing to hide here but their names.
  */
+import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
 
-export const providerName = "registry.haplan.dev/haplan/local";
+export const providerName = "registry.haplan.dev/haplan/haplan";
+
+/** The Terraform whose format this is; readers compare it, and nothing of it is run. */
+export const terraformVersion = "1.11.4";
 
 const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
   noop: ["no-op"],
@@ -19,16 +23,28 @@ const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
 };
 
 export function planToJson(plan: Plan): object {
+  const prior = plan.changes.filter(({ action, before }) => before !== null && action !== "create");
   return {
     format_version: "1.2",
+    terraform_version: terraformVersion,
     planned_values: {
-      root_module: { resources: plan.changes.filter(({ after }) => after !== null).map(plannedValue) },
+      root_module: {
+        resources: plan.changes.flatMap((change) =>
+          change.after === null ? [] : [resourceValue(change, change.after)],
+        ),
+      },
     },
     resource_changes: plan.changes.map(changeToJson),
     resource_drift: plan.drift.map(changeToJson),
     output_changes: {},
-    configuration: { root_module: {} },
-    checks: [],
+    prior_state: {
+      format_version: "1.0",
+      terraform_version: terraformVersion,
+      values: { root_module: { resources: prior.map((change) => resourceValue(change, change.before ?? {})) } },
+    },
+    configuration: configurationOf(plan),
+    relevant_attributes: [],
+    checks: quorumChecks(plan),
     applyable: planHasChanges(plan),
     complete: true,
     errored: false,
@@ -46,39 +62,79 @@ export function planToJson(plan: Plan): object {
 }
 
 function changeToJson(change: ResourceChange): object {
+  const reason = actionReason(change);
+  // What is made was not there, or is no longer: after looking, Terraform knows of nothing before it either.
+  const before = change.action === "create" ? null : change.before;
   return {
-    address: change.address,
-    mode: "managed",
-    type: change.type,
-    name: change.name,
-    provider_name: providerName,
+    ...identity(change),
     change: {
       actions: terraformActions[change.action],
-      before: visible(change.before, change.sensitive),
+      before: visible(before, change.sensitive),
       after: visible(change.after, change.sensitive),
       after_unknown: change.after === null ? {} : flags(change.unknownAfter),
-      before_sensitive: change.before === null ? false : flags(change.sensitive),
+      before_sensitive: before === null ? false : flags(change.sensitive),
       after_sensitive: change.after === null ? false : flags(change.sensitive),
       ...(change.forcesReplacement.length === 0
         ? {}
         : { replace_paths: change.forcesReplacement.map((name) => [name]) }),
     },
-    ...(change.forcesReplacement.length === 0 ? {} : { action_reason: "replace_because_cannot_update" }),
+    ...(reason === null ? {} : { action_reason: reason }),
     ...(change.reason === null ? {} : { haplan_reason: change.reason }),
   };
 }
 
-function plannedValue(change: ResourceChange): object {
+/** Terraform's reasons where one fits; ours, in words, is `haplan_reason`. */
+function actionReason({ action, reason, forcesReplacement }: ResourceChange): string | null {
+  if (forcesReplacement.length > 0) return "replace_because_cannot_update";
+  if ((action === "createThenDelete" || action === "deleteThenCreate") && reason === "as requested") {
+    return "replace_by_request";
+  }
+  return action === "delete" && reason === "it is not in the spec" ? "delete_because_no_resource_config" : null;
+}
+
+function identity({ address, type, name }: Pick<ResourceChange, "address" | "type" | "name">): object {
+  return { address, mode: "managed", type, name, provider_name: providerName };
+}
+
+function resourceValue(change: ResourceChange, attributes: Attributes): object {
   return {
-    address: change.address,
-    mode: "managed",
-    type: change.type,
-    name: change.name,
-    provider_name: providerName,
+    ...identity(change),
     schema_version: 0,
-    values: visible(change.after, change.sensitive),
+    values: visible(attributes, change.sensitive),
     sensitive_values: flags(change.sensitive),
   };
+}
+
+/** What the spec asks for, as if it had been written in Terraform's language: constants, and what depends on what. */
+function configurationOf(plan: Plan): object {
+  const resources = desiredResources(plan.spec).map(({ address, type, name, attributes, dependsOn }) => ({
+    address,
+    mode: "managed",
+    type,
+    name,
+    provider_config_key: "haplan",
+    schema_version: 0,
+    expressions: Object.fromEntries(
+      Object.entries(attributes).map(([attribute, value]) => [attribute, { constant_value: value }]),
+    ),
+    ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
+  }));
+  return {
+    provider_config: { haplan: { name: "haplan", full_name: providerName } },
+    root_module: { resources },
+  };
+}
+
+/** The quorum as one of Terraform's checks, for plans that have one to keep: not for a first start, not for destroy. */
+function quorumChecks({ mode, timeline }: Plan): readonly object[] {
+  const [now, ...later] = timeline;
+  if (mode === "destroy" || now === undefined || now.canLose === null) return [];
+  const problems = later
+    .filter(({ canLose }) => canLose === null)
+    .map(({ title }) => ({ message: `no quorum after "${title}"` }));
+  const status = problems.length === 0 ? "pass" : "fail";
+  const instance = { address: { to_display: "check.quorum" }, status, ...(problems.length === 0 ? {} : { problems }) };
+  return [{ address: { kind: "check", name: "quorum", to_display: "check.quorum" }, status, instances: [instance] }];
 }
 
 function visible(attributes: Attributes | null, sensitive: readonly string[]): Json {

@@ -2,7 +2,7 @@
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
 import type { State, StateResource } from "../../../src/plan/state.ts";
 import type { Paint } from "../paint.ts";
-import { providerName } from "./plan-json.ts";
+import { providerName, terraformVersion } from "./plan-json.ts";
 
 export function renderState(resources: readonly StateResource[], paint: Paint): string {
   return resources.map((resource) => renderResource(resource, paint)).join("\n\n");
@@ -35,7 +35,7 @@ export function stateToJson(state: State | null): object {
   if (state === null) return { format_version: "1.0" };
   return {
     format_version: "1.0",
-    terraform_version: state.haplanVersion,
+    terraform_version: terraformVersion,
     values: { root_module: { resources: state.resources.map(resourceValue) } },
     haplan: { lineage: state.lineage, serial: state.serial, cluster: state.clusterName },
   };
