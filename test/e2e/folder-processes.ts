@@ -28,7 +28,10 @@ function isDefunct(pid: number): boolean {
   return stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z");
 }
 
-/** `host:port` of every socket that listens on an IPv4 address that begins with `prefix`. */
+/**
+ * `host:port` of every socket that listens on a control plane's port, 2379 or 2380, on an IPv4 address that begins
+ * with `prefix`. Other ports there may be other people's.
+ */
 export function boundAddresses(prefix: string): string[] {
   const rows = read("/proc/net/tcp").split("\n").slice(1);
   return rows
@@ -38,7 +41,7 @@ export function boundAddresses(prefix: string): string[] {
       const [address = "", port = ""] = local.split(":");
       return `${Buffer.from(address, "hex").reverse().join(".")}:${Number.parseInt(port, 16)}`;
     })
-    .filter((bound) => bound.startsWith(prefix));
+    .filter((bound) => bound.startsWith(prefix) && /:(2379|2380)$/.test(bound));
 }
 
 function read(path: string): string {
