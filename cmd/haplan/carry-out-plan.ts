@@ -17,6 +17,10 @@ import { type Session, sessionStore } from "./session.ts";
 import { applyEventLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
 
+/** What is painted over may be renewed often; in a log, a line now and then shows that something goes on. */
+const liveIntervalMs = 500;
+const plainIntervalMs = 10_000;
+
 export type CarryOutOptions = {
   readonly lock: Lock;
   readonly json: boolean;
@@ -35,7 +39,14 @@ export async function carryOutPlan(
   const view = createView(context, plan.mode, options.json);
   let outcome: ApplyOutcome;
   try {
-    outcome = await applyPlan(plan, { ...ports, emit: view.show }, { signal: context.stop });
+    outcome = await applyPlan(
+      plan,
+      { ...ports, emit: view.show },
+      {
+        signal: context.stop,
+        progressIntervalMs: context.terminal.live ? liveIntervalMs : plainIntervalMs,
+      },
+    );
   } finally {
     view.close();
   }

@@ -22,3 +22,18 @@ export function createPaint(colour: boolean): Paint {
     cyan: wrap(36, 39),
   };
 }
+
+/** How many columns a text takes: colours take none. */
+export function visibleLength(text: string): number {
+  return withoutColours(text).length;
+}
+
+/** A line of at most `width` columns; one that has to be cut loses its colours. */
+export function fitLine(line: string, width: number): string {
+  return visibleLength(line) <= width ? line : `${withoutColours(line).slice(0, Math.max(0, width - 1))}…`;
+}
+
+function withoutColours(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
+  return text.replace(/\u001b\[\d+m/g, "");
+}

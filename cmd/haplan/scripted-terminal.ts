@@ -6,10 +6,13 @@ export type ScriptedTerminal = Terminal & {
   readonly output: () => string;
   readonly errors: () => string;
   readonly questions: readonly string[];
+  /** Everything that was shown and painted over again. */
+  readonly statuses: readonly string[];
 };
 
 /** `answers`: null stands for nobody there to be asked. */
-export function createScriptedTerminal(answers: readonly string[] | null): ScriptedTerminal {
+export function createScriptedTerminal(answers: readonly string[] | null, live = false): ScriptedTerminal {
+  const statuses: string[] = [];
   const printed: string[] = [];
   const errors: string[] = [];
   const questions: string[] = [];
@@ -17,7 +20,8 @@ export function createScriptedTerminal(answers: readonly string[] | null): Scrip
   return {
     print: (text) => void printed.push(text),
     printError: (text) => void errors.push(text),
-    showStatus: () => {},
+    live,
+    showStatus: (lines) => void statuses.push(lines.join("\n")),
     ask: async (question) => {
       questions.push(question);
       return answers?.[questions.length - 1] ?? null;
@@ -28,5 +32,6 @@ export function createScriptedTerminal(answers: readonly string[] | null): Scrip
     output: () => printed.join("\n"),
     errors: () => errors.join("\n"),
     questions,
+    statuses,
   };
 }

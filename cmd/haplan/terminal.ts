@@ -1,14 +1,16 @@
 /** Where the command line reads and writes; a port, so that commands can be tested as functions. */
 import { createInterface } from "node:readline/promises";
-import { createPaint, type Paint } from "./paint.ts";
+import { createPaint, fitLine, type Paint } from "./paint.ts";
 
 export type Terminal = {
   /** Text for the person or program that asked: results. Lines get their own line end. */
   print(text: string): void;
   /** Everything else: diagnostics, and which spec was taken. */
   printError(text: string): void;
-  /** Replaces the unfinished last line of standard output; nothing happens where that cannot be done. */
-  showStatus(text: string): void;
+  /** Replaces the lines at the end of standard output that it wrote before; nothing happens unless `live`. */
+  showStatus(lines: readonly string[]): void;
+  /** Whether what was written can be painted over: somebody looks, and not at a log. */
+  readonly live: boolean;
   /** Asks on standard output; null when there is no answer any more. */
   ask(question: string): Promise<string | null>;
   /** Whether somebody can be asked. */
@@ -20,10 +22,11 @@ export type Terminal = {
 export function createTerminal(options: { readonly colour: boolean }): Terminal {
   const { stdin, stdout, stderr } = process;
   const colour = options.colour && !process.env["NO_COLOR"];
-  let status = false;
+  const live = stdout.isTTY === true && process.env["TERM"] !== "dumb";
+  let statusLines = 0;
   const clearStatus = (): void => {
-    if (status) stdout.write("\r\u001b[2K");
-    status = false;
+    if (statusLines > 0) stdout.write(`\r\u001b[2K${"\u001b[1A\u001b[2K".repeat(statusLines - 1)}`);
+    statusLines = 0;
   };
   return {
     print: (text) => {
@@ -34,12 +37,14 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
       clearStatus();
       stderr.write(`${text}\n`);
     },
-    showStatus: (text) => {
-      if (!stdout.isTTY) return;
+    live,
+    showStatus: (lines) => {
+      if (!live) return;
       clearStatus();
-      if (text === "") return;
-      stdout.write(text.slice(0, (stdout.columns || 80) - 1));
-      status = true;
+      // More lines than the screen has would scroll away and could not be taken back.
+      const shown = lines.slice(-Math.max(1, (stdout.rows || 24) - 2));
+      stdout.write(shown.map((line) => fitLine(line, (stdout.columns || 80) - 1)).join("\n"));
+      statusLines = shown.length;
     },
     ask: async (question) => {
       clearStatus();

@@ -1,8 +1,12 @@
-/** Apply at work, for people: a line when a step begins and one when it ends, and what is going on on a last line. */
+/**
+ * Apply at work, for people. A line when a step begins and one when it ends; below them, on a terminal, what is going on
+ * right now (live-status.ts), painted over twice a second; elsewhere a line every ten seconds.
+ */
 import type { ApplyEvent, ApplySummary, WriteAvailability } from "../../../src/apply/apply-event.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import type { Terminal } from "../terminal.ts";
+import { type LiveQuorum, liveStatus, type RunningStep, seconds } from "./live-status.ts";
 
 export type ApplyView = { show(event: ApplyEvent): void; close(): void };
 
@@ -17,13 +21,24 @@ type Progress = {
   /** Number of each step, by id, counted from 1. */
   numbers: ReadonlyMap<string, number>;
   available: WriteAvailability | null;
+  done: number;
+  readonly startedMs: number;
+  quorum: LiveQuorum | null;
 };
-
-type RunningStep = { readonly step: Step; readonly startedMs: number; detail: string | null; reports: number };
 
 /** `nowMs` is a monotonic clock; on a terminal the last line is renewed every half second. */
 export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: () => number): ApplyView {
-  const progress: Progress = { terminal, mode, nowMs, running: new Map(), numbers: new Map(), available: null };
+  const progress: Progress = {
+    terminal,
+    mode,
+    nowMs,
+    running: new Map(),
+    numbers: new Map(),
+    available: null,
+    done: 0,
+    startedMs: nowMs(),
+    quorum: null,
+  };
   const timer = setInterval(() => showRunning(progress), 500);
   timer.unref();
   return {
@@ -33,19 +48,16 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
     },
     close: () => {
       clearInterval(timer);
-      terminal.showStatus("");
+      terminal.showStatus([]);
     },
   };
 }
 
-function showRunning({ running, terminal, nowMs }: Progress): void {
-  const [oldest] = running.values();
-  if (oldest === undefined) {
-    terminal.showStatus("");
-    return;
-  }
-  const waiting = oldest.detail === null ? "" : `: ${oldest.detail}`;
-  terminal.showStatus(`      ${oldest.step.title}${waiting} (${seconds(nowMs() - oldest.startedMs)})`);
+function showRunning(progress: Progress): void {
+  const { running, terminal, nowMs, numbers, done, startedMs, quorum } = progress;
+  if (!terminal.live) return;
+  const facts = { running: [...running.values()], nowMs: nowMs(), steps: numbers.size, done, startedMs, quorum };
+  terminal.showStatus(running.size === 0 ? [] : liveStatus(facts, terminal.paint));
 }
 
 function showEvent(progress: Progress, event: ApplyEvent): void {
@@ -65,6 +77,7 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
       showEnd(progress, event);
       break;
     case "quorumGate":
+      progress.quorum = { voters: event.voters, healthyVoters: event.healthyVoters, canLose: event.canLose };
       if (!event.open) say(progress, event.step, `${progress.terminal.paint.red("held back")}, ${event.reason}`);
       break;
     case "membershipChange":
@@ -84,6 +97,7 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
 
 function showPlanned(progress: Progress, { steps, alreadyDone }: Extract<ApplyEvent, { kind: "planned" }>): void {
   progress.numbers = new Map(steps.map((step, index) => [step.id, index + 1]));
+  progress.done = alreadyDone.length;
   if (alreadyDone.length === 0) return;
   progress.terminal.print(
     `Going on with an interrupted apply: ${alreadyDone.length} of ${steps.length} steps are done already.`,
@@ -97,6 +111,7 @@ function showEnd(progress: Progress, event: Extract<ApplyEvent, { kind: "stepCom
     say(progress, event.step, `${paint.red("failed")} after ${seconds(event.elapsedMs)}`);
     return;
   }
+  progress.done += 1;
   const how = event.adopted ? "was there already, adopted" : "done";
   // Fingerprints are long, and their first digits tell them apart.
   const id = event.id === null ? "" : ` [${event.id.length > 20 ? event.id.slice(0, 12) : event.id}]`;
@@ -114,10 +129,11 @@ function showProgress(progress: Progress, event: Extract<ApplyEvent, { kind: "st
   const entry = progress.running.get(event.step.id);
   if (entry === undefined) return;
   entry.detail = event.detail;
+  if (progress.terminal.live) return;
   if (event.elapsedMs < (entry.reports + 1) * patienceMs) return;
   entry.reports = Math.floor(event.elapsedMs / patienceMs);
   const waiting = event.detail === null ? "" : `, ${event.detail}`;
-  say(progress, event.step, `still at it${waiting} [${seconds(event.elapsedMs)} elapsed]`);
+  say(progress, event.step, `Still going... [${seconds(event.elapsedMs)} elapsed]${waiting}`);
 }
 
 function showSummary({ terminal, mode, available }: Progress, summary: ApplySummary): void {
@@ -154,9 +170,4 @@ export function writesSentence({ attempts, failed, longestGapMs, unavailableMs }
 
 function milliseconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : seconds(ms);
-}
-
-function seconds(ms: number): string {
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
-  return `${Math.floor(ms / 60_000)}m${Math.floor((ms % 60_000) / 1000)}s`;
 }

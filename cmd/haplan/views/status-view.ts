@@ -1,5 +1,5 @@
 /** How a cluster is doing: every member, the quorum, the load balancer and the workers. */
-import type { Paint } from "../paint.ts";
+import { type Paint, visibleLength } from "../paint.ts";
 
 export type MemberRole = "leader" | "follower" | "learner" | "unreachable";
 
@@ -123,9 +123,4 @@ function table(head: readonly string[], rows: readonly (readonly string[])[], pa
       .join("  ")
       .trimEnd();
   return [paint.dim(line(head)), ...rows.map(line)];
-}
-
-function visibleLength(text: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
-  return text.replace(/\u001b\[\d+m/g, "").length;
 }

@@ -1,0 +1,60 @@
+/** The pipelines in examples/gitops: every haplan command in them is one that this haplan understands. */
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { formatSpec } from "../../src/spec/format-spec.ts";
+import { normaliseFlags } from "./argv.ts";
+import { createCliFixture } from "./cli-fixture.ts";
+
+const folder = new URL("../../examples/gitops/", import.meta.url).pathname;
+const read = (name: string): string => readFileSync(join(folder, name), "utf8");
+const pipelines = [".github/workflows/control-plane.yml", ".gitlab-ci.yml", "atlantis.yaml"];
+
+/** Command lines of haplan in the scripts of a pipeline, without redirections and what follows them. */
+function commandsIn(text: string): readonly string[] {
+  const scripts: string[] = [];
+  const walk = (value: unknown): void => {
+    if (typeof value === "string") scripts.push(value);
+    else if (typeof value === "object" && value !== null) for (const item of Object.values(value)) walk(item);
+  };
+  walk(parse(text));
+  return scripts
+    .flatMap((script) => script.split("\n"))
+    .flatMap((line) => /^\s*(?:[-\w]+\) )?haplan (.*)$/.exec(line)?.[1] ?? [])
+    .map((line) => line.replace(/ (>|\|\||;;).*$/, "").trim());
+}
+
+describe("the example of a pipeline", () => {
+  test("has a spec that is in form, loads, plans and applies", async () => {
+    expect(formatSpec(read("cluster.yaml"))).toBe(read("cluster.yaml"));
+    const cli = createCliFixture();
+    try {
+      cpSync(join(folder, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
+      expect((await cli.haplan("plan -out=plan.bin")).err).toContain("HAPLAN_PASSPHRASE is not set");
+    } finally {
+      cli.remove();
+    }
+  });
+
+  test.each(pipelines)("%s plans, shows and applies with the commands that there are", async (name) => {
+    const commands = commandsIn(read(name));
+    const verbs = new Set(commands.map((command) => command.split(" ")[0]));
+    for (const verb of ["fmt", "plan", "show", "apply"]) expect(verbs).toContain(verb);
+
+    const cli = createCliFixture();
+    cli.environment["HAPLAN_PASSPHRASE"] = "a passphrase of some length";
+    try {
+      cpSync(join(folder, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
+      for (const command of commands) {
+        const line = command.replaceAll("$PLANFILE", "plan.bin");
+        const { code, err } = await cli.haplan(line);
+        const expected = normaliseFlags(line.split(" ")).includes("--detailed-exitcode") ? [0, 2] : [0];
+        // A pipeline's last plan is made when everything was applied already.
+        expect({ line, err, fine: expected.includes(code) }).toMatchObject({ fine: true });
+      }
+    } finally {
+      cli.remove();
+    }
+  });
+});

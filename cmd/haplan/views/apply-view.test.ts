@@ -1,0 +1,111 @@
+/** Apply told as text: painted over on a terminal, in lines elsewhere. */
+import { describe, expect, test } from "vitest";
+import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
+import type { Step } from "../../../src/plan/step.ts";
+import { createPaint, fitLine } from "../paint.ts";
+import { createScriptedTerminal, type ScriptedTerminal } from "../scripted-terminal.ts";
+import { createApplyView } from "./apply-view.ts";
+import { liveStatus } from "./live-status.ts";
+
+function stepCalled(name: string): Step {
+  return {
+    id: `startWorker:${name}`,
+    title: `start worker ${name}`,
+    action: { kind: "startWorker", worker: name },
+    addresses: [],
+    after: [],
+  };
+}
+const steps = ["w1", "w2", "w3"].map(stepCalled);
+const [first, second] = steps as [Step, Step, Step];
+
+/** Shows events, each at its time in milliseconds. */
+function shown(live: boolean, events: readonly (readonly [number, ApplyEvent])[]): ScriptedTerminal {
+  const terminal = createScriptedTerminal(null, live);
+  let now = 0;
+  const view = createApplyView(terminal, "apply", () => now);
+  for (const [at, event] of events) {
+    now = at;
+    view.show(event);
+  }
+  view.close();
+  return terminal;
+}
+
+const history: readonly (readonly [number, ApplyEvent])[] = [
+  [0, { kind: "planned", planId: "p", steps, alreadyDone: ["startWorker:w3"] }],
+  [0, { kind: "stepStarted", step: first }],
+  [
+    100,
+    {
+      kind: "quorumGate",
+      step: first,
+      open: true,
+      voters: 3,
+      healthyVoters: 2,
+      quorum: 2,
+      canLose: 0,
+      reason: "a majority stays healthy throughout",
+    },
+  ],
+  ...[500, 1000, 10_000, 10_500, 20_000].map(
+    (at) => [at, { kind: "stepProgress", step: first, elapsedMs: at, detail: "12 entries behind" }] as const,
+  ),
+  [20_500, { kind: "stepStarted", step: second }],
+  [21_000, { kind: "stepCompleted", step: first, elapsedMs: 21_000, adopted: false, id: "7" }],
+];
+
+describe("apply on a terminal", () => {
+  test("paints what is going on over what was, and leaves nothing of it behind", () => {
+    const { statuses, output } = shown(true, history);
+    expect(statuses.at(-1)).toBe("");
+    expect(statuses.at(-3)).toContain("start worker w1: 12 entries behind (20.5s)\n  start worker w2 (0.0s)\n");
+    expect(statuses.at(-3)).toMatch(/█{8}░{16} 1\/3 steps, 20.5s {2}●●○ can lose 0$/);
+    expect(statuses.at(-2)).toContain("2/3 steps");
+    expect(output()).not.toContain("Still");
+  });
+
+  test("shows the oldest steps and counts the others", () => {
+    const running = Array.from({ length: 9 }, (_, index) => ({
+      step: stepCalled(`w${index}`),
+      startedMs: 0,
+      detail: null,
+      reports: 0,
+    }));
+    const lines = liveStatus(
+      {
+        running,
+        nowMs: 61_000,
+        startedMs: 0,
+        steps: 9,
+        done: 0,
+        quorum: { voters: 3, healthyVoters: 1, canLose: null },
+      },
+      createPaint(false),
+    );
+    expect(lines).toHaveLength(7);
+    expect(lines.at(-2)).toBe("  and 4 more");
+    expect(lines.at(-1)).toContain("1m1s  ●○○ no quorum");
+  });
+
+  test("a line that is too wide is cut, colours and all", () => {
+    const red = createPaint(true).red("123456789");
+    expect(fitLine(red, 9)).toBe(red);
+    expect(fitLine(red, 8)).toBe("1234567…");
+  });
+});
+
+describe("apply in a log", () => {
+  test("says every ten seconds that a step still goes on, and shows no status", () => {
+    const { statuses, output } = shown(false, history);
+    expect(statuses).toEqual([[]].map(String));
+    expect(
+      output()
+        .split("\n")
+        .filter((line) => line.includes("Still")),
+    ).toEqual([
+      "[1/3] start worker w1: Still going... [10.0s elapsed], 12 entries behind",
+      "[1/3] start worker w1: Still going... [20.0s elapsed], 12 entries behind",
+    ]);
+  });
+});
