@@ -16,6 +16,8 @@ import type { ResponseHeader } from "../api/response-header.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
 import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { fail } from "./answer.ts";
 import { generatedFrom } from "./generated-header.ts";
 import { guardedStream, type StreamMethod } from "./guarded-stream.ts";
 import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
@@ -23,6 +25,8 @@ import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
 
+/** What an observer that does not read may leave lying, before its stream is ended. */
+const UNREAD_LEADERS_MAX = 1_000;
 const NO_LEADER = "election: no leader";
 const NOT_LEADER = "election: not leader";
 const LEADER_KEY_MISSING = '"leader" field must be provided';
@@ -112,39 +116,48 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
     open: (call) => {
       const controller = new AbortController();
       let asked = false;
+      let unread = 0;
+      const tell = (header: ResponseHeader, kv: EncodedKeyValue): void => {
+        if (call.send(encodeLeader(header, kv))) return;
+        if (++unread > UNREAD_LEADERS_MAX) fail(call, EtcdErrors.tooManyRequests);
+      };
       return {
         onMessage: (message) => {
           if (asked) return;
           asked = true;
           const { name } = fromBinary(LeaderRequestSchema, message);
-          observe(new TurnQueue(calls, call), queuePrefix(name), call, controller.signal).catch((error: unknown) =>
+          observe(new TurnQueue(calls, call), queuePrefix(name), tell, controller.signal).catch((error: unknown) =>
             failRecipe(call, error),
           );
         },
         onHalfClose: () => {},
         onClose: () => controller.abort(),
-        onDrain: () => {},
+        onDrain: () => {
+          unread = 0;
+        },
       };
     },
   };
 }
 
+type Tell = (header: ResponseHeader, kv: EncodedKeyValue) => void;
+
 /** Tells of the leader that there is, of what it proclaims, and of its successors, until the client goes away. */
-async function observe(queue: TurnQueue, prefix: Uint8Array, call: ServerCall, signal: AbortSignal): Promise<void> {
-  while (call.open && !signal.aborted) {
+async function observe(queue: TurnQueue, prefix: Uint8Array, tell: Tell, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
     const { kv, header } = await queue.first(prefix);
     if (kv === undefined) {
       const request = { key: prefix, rangeEnd: prefixEnd(prefix), startRevision: header.revision + 1, filters: [] };
       await queue.watch(request, signal, (events) => events.some(({ type }) => type === EventType.put));
       continue;
     }
-    call.send(encodeLeader(header, kv));
+    tell(header, kv);
     const { key } = decodeKeyValue(kv);
     const request = { key, rangeEnd: emptyBytes, startRevision: header.revision + 1, filters: [] };
     await queue.watch(request, signal, (events, watched) => {
       for (const event of events) {
         if (event.type === EventType.delete) return true;
-        call.send(encodeLeader({ ...watched, revision: decodeKeyValue(event.kv).modRevision }, event.kv));
+        tell({ ...watched, revision: decodeKeyValue(event.kv).modRevision }, event.kv);
       }
       return false;
     });

@@ -206,4 +206,20 @@ describe("Election", () => {
     await turns();
     expect(world.services.watchHub.watcherCount).toBe(0);
   });
+
+  it("ends the stream of an observer that does not read", async () => {
+    const world = await createWorld();
+    await leases(world, 1n);
+    const { call, handler } = world.stream("/v3electionpb.Election/Observe");
+    call.accepting = false;
+    const { leader: named } = await answer(campaign(world, 1n, "v"), elections.CampaignResponseSchema);
+    handler.onMessage(
+      toBinary(elections.LeaderRequestSchema, create(elections.LeaderRequestSchema, { name: text("e") })),
+    );
+    for (let at = 0; at < 1_100 && call.status === null; at++) {
+      await proclaim(world, named, `${at}`);
+      await turns(1);
+    }
+    expect(call.status?.text).toBe("etcdserver: too many requests");
+  });
 });
