@@ -135,7 +135,6 @@ describe("JSON gateway", () => {
     ]);
     expect(await post(site, "/v3/kv/lease/revoke", { ID: "5" })).toMatchObject([404, { code: 5 }]);
     expect(await post(site, "/v3/kv/range", "{bad")).toMatchObject([400, { code: 3 }]);
-    expect(await post(site, "/v3/maintenance/downgrade", {})).toMatchObject([501, { code: 12 }]);
   });
 
   it("serves leases and members", async () => {
