@@ -23,6 +23,7 @@ import {
   Maintenance,
   type Member,
   MemberListRequestSchema,
+  type MemberListResponse,
   MemberListResponseSchema,
   RangeRequestSchema,
   StatusRequestSchema,
@@ -94,12 +95,7 @@ const quietMs = 2_000;
 /** Finds out who is who. Clients are to be closed by `closeFacts`. */
 export async function learnFacts(urls: readonly string[]): Promise<ClusterFacts> {
   const clients = urls.map((url) => connect({ endpoints: [url] }));
-  const list = await clients[0]!.unary(
-    "/etcdserverpb.Cluster/MemberList",
-    toBinary(MemberListRequestSchema, fromJson(MemberListRequestSchema, {})),
-  );
-  const { header, members } = fromBinary(MemberListResponseSchema, list);
-  const statuses = await Promise.all(clients.map(statusOf));
+  const [{ header, members }, statuses] = await settled(clients);
   const leaderId = statuses[0]!.leader;
   const order = urls.map((_, at) => at).sort((a, b) => rank(statuses[a]!, leaderId) - rank(statuses[b]!, leaderId));
   return {
@@ -119,6 +115,22 @@ export async function learnFacts(urls: readonly string[]): Promise<ClusterFacts>
     endpoints: order.map((at) => urls[at]!),
     kept: new Map(),
   };
+}
+
+type Settled = readonly [list: MemberListResponse, statuses: readonly Status[]];
+
+/** Waits until all members have told their names, and know who leads. */
+async function settled(clients: readonly GrpcClient[]): Promise<Settled> {
+  const request = toBinary(MemberListRequestSchema, fromJson(MemberListRequestSchema, {}));
+  for (;;) {
+    const bytes = await clients[0]!.unary("/etcdserverpb.Cluster/MemberList", request);
+    const list = fromBinary(MemberListResponseSchema, bytes);
+    const statuses = await Promise.all(clients.map(statusOf));
+    const leaders = new Set(statuses.map(({ leader }) => leader));
+    if (leaders.size === 1 && !leaders.has(0n) && list.members.every(({ name }) => name !== ""))
+      return [list, statuses];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** A member is known by its part, since another one may lead the other cluster. */

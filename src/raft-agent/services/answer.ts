@@ -105,6 +105,9 @@ export function metadataFault(context: ServiceContext, call: ServerCall): EtcdEr
 }
 
 export function learnerFault(context: ServiceContext): EtcdError | null {
-  const learner = context.machine.membership.isShownAsLearner(context.consensus.memberId);
+  const { membership } = context.machine;
+  const self = context.consensus.memberId;
+  // A member that joins knows nothing of itself until the log has come: it may be a learner.
+  const learner = membership.get(self) === undefined || membership.isShownAsLearner(self);
   return learner ? EtcdErrors.notSupportedForLearner : null;
 }

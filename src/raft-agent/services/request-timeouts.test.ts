@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { encodePutRequest } from "../api/put.ts";
+import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
+import { emptyBytes } from "../api/wire.ts";
+import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, SELF, type World } from "./single-member-world.ts";
+
+const OTHER = "1111111111111111";
+const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
+const putBytes = encodePutRequest({ key: Buffer.from("a"), value: emptyBytes, lease: 0n, ...flags });
+const textOf = ({ code, text }: EtcdError): unknown => ({ code, text });
+
+/** A put that consensus takes and never applies. */
+async function lostPut(world: World, meanwhile: () => void): Promise<unknown> {
+  world.consensus.swallowProposals = true;
+  const answer = world.unary("/etcdserverpb.KV/Put", putBytes);
+  meanwhile();
+  world.clock.nowMs += 10_000;
+  world.services.tick();
+  return (await answer).status;
+}
+
+describe("a request that took too long", () => {
+  it("says only that when the leader was there all the time", async () => {
+    const world = await createWorld();
+    expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
+    world.consensus.leader = OTHER;
+    world.consensus.connectedMs.set(OTHER, 60_000);
+    expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
+  });
+
+  it("says that the connection to the leader was lost when it is younger than the request", async () => {
+    const world = await createWorld();
+    world.consensus.leader = OTHER;
+    world.consensus.connectedMs.set(OTHER, 2_000);
+    expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
+    world.consensus.connectedMs.delete(OTHER);
+    expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
+  });
+
+  it("says that the leader failed when another one was elected meanwhile", async () => {
+    const world = await createWorld();
+    const status = await lostPut(world, () => {
+      world.consensus.leader = OTHER;
+      world.services.leadershipChanged();
+    });
+    expect(status).toEqual(textOf(EtcdErrors.timeoutLeaderFailure));
+  });
+
+  it("says that applying took too long when the leader had confirmed the read", async () => {
+    const world = await createWorld();
+    world.consensus.swallowReads = true;
+    const answer = world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(Buffer.from("a"))));
+    await Promise.resolve();
+    world.services.readConfirmed(1, 1_000);
+    world.clock.nowMs += 10_000;
+    world.services.tick();
+    expect((await answer).status).toEqual(textOf(EtcdErrors.timeoutWaitingAppliedIndex));
+  });
+
+  it("that this member leads is lost with the connection to the majority", async () => {
+    const world = await createWorld();
+    const founders = [SELF, OTHER, "2222222222222222"];
+    world.services.applyConfiguration(1, 2, { voters: founders, votersOutgoing: [], learners: [] }, emptyBytes);
+    expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
+  });
+});
