@@ -146,6 +146,18 @@ describe("saved plans", () => {
     expect(again.err).toContain("Saved plan is stale");
   });
 
+  test("are stale when their spec was edited, and good where only the plan was handed on", async () => {
+    await haplan("plan three.yaml -out saved.plan");
+    const text = readFileSync(join(cwd, "three.yaml"), "utf8");
+    writeFileSync(join(cwd, "three.yaml"), `${text}# a word more\n`);
+    const stale = await haplan("apply saved.plan");
+    expect(stale.code).toBe(1);
+    expect(stale.err).toContain("the spec: it was edited since");
+    expect(world.acts).toBe(0);
+    rmSync(join(cwd, "three.yaml"));
+    expect((await haplan("apply saved.plan")).code).toBe(0);
+  });
+
   test("that are damaged are refused", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "saved.plan"), "utf8");

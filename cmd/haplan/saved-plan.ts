@@ -4,7 +4,8 @@ import { resolve } from "node:path";
 import { writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "../../src/plan/plan-file.ts";
+import { decodePlanFile, encodePlanFile, looksLikePlanFile, type PlanSource } from "../../src/plan/plan-file.ts";
+import { readSource } from "../../src/spec/read-source.ts";
 import { Sealer, sealedContent, unseal } from "../../src/state/sealed-text.ts";
 import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
 
@@ -25,10 +26,17 @@ export function isPlanFile(context: CliContext, path: string): boolean {
   }
 }
 
+export type SavedPlan = {
+  readonly plan: Plan;
+  /** The spec's file is there and is another than when the plan was made. */
+  readonly specEdited: boolean;
+};
+
 /** Saves a plan, private to the user, and sealed when the spec asks for it. @throws RefusalError */
-export function writePlanFile(context: CliContext, path: string, plan: Plan): void {
+export function writePlanFile(context: CliContext, path: string, plan: Plan, specPath: string): void {
   const { encryption } = plan.spec.state;
-  const text = encodePlanFile(plan);
+  const source = readSource(resolve(context.cwd, specPath));
+  const text = encodePlanFile(plan, source.ok ? { path: specPath, digest: source.digest } : null);
   const sealed =
     encryption === null ? text : new Sealer(encryption.passphraseEnv, context.environment).seal("plan", text);
   try {
@@ -39,7 +47,7 @@ export function writePlanFile(context: CliContext, path: string, plan: Plan): vo
 }
 
 /** @throws RefusalError when it is no plan, or a damaged one */
-export function readPlanFile(context: CliContext, path: string): Plan {
+export function readPlanFile(context: CliContext, path: string): SavedPlan {
   let text: string;
   try {
     text = readFileSync(resolve(context.cwd, path), "utf8");
@@ -47,7 +55,13 @@ export function readPlanFile(context: CliContext, path: string): Plan {
     throw refuse("cli/cannot-read-plan", `Cannot read the plan ${path}`, errorText(error));
   }
   const opened = sealedContent(text) === "plan" ? unseal(text, `the plan ${path}`, context.environment) : text;
-  const { plan, problem } = decodePlanFile(opened);
+  const { plan, source, problem } = decodePlanFile(opened);
   if (problem !== undefined) throw new RefusalError([{ ...problem, address: path }]);
-  return plan;
+  return { plan, specEdited: source !== null && wasEdited(context, source) };
+}
+
+/** A spec that is no longer there, as where only the plan was handed on, says nothing. */
+function wasEdited(context: CliContext, { path, digest }: PlanSource): boolean {
+  const now = readSource(resolve(context.cwd, path));
+  return now.ok && now.digest !== digest;
 }

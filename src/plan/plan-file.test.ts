@@ -14,7 +14,9 @@ describe("A plan file", () => {
     const text = encodePlanFile(plan);
     expect(looksLikePlanFile(text)).toBe(true);
     expect(looksLikePlanFile("apiVersion: haplan.dev/v1\n")).toBe(false);
-    expect(decodePlanFile(text)).toEqual({ plan });
+    expect(decodePlanFile(text)).toEqual({ plan, source: null });
+    const source = { path: "cluster.yaml", digest: "abc" };
+    expect(decodePlanFile(encodePlanFile(plan, source))).toEqual({ plan, source });
   });
 
   it.each([

@@ -9,13 +9,17 @@ import type { Plan } from "./plan.ts";
 const kind = "haplan.plan";
 export const planFileVersion = 1;
 
-export function encodePlanFile(plan: Plan): string {
-  return `${JSON.stringify({ kind, version: planFileVersion, checksum: canonicalDigest(plan), plan }, null, 1)}\n`;
+/** The spec's file when the plan was made: its path as it was given, and the SHA-256 of its bytes in hexadecimal. */
+export type PlanSource = { readonly path: string; readonly digest: string };
+
+export function encodePlanFile(plan: Plan, source: PlanSource | null = null): string {
+  const file = { kind, version: planFileVersion, checksum: canonicalDigest(plan), source, plan };
+  return `${JSON.stringify(file, null, 1)}\n`;
 }
 
 export type DecodedPlanFile =
-  | { readonly plan: Plan; readonly problem?: never }
-  | { readonly plan?: never; readonly problem: Diagnostic };
+  | { readonly plan: Plan; readonly source: PlanSource | null; readonly problem?: never }
+  | { readonly plan?: never; readonly source?: never; readonly problem: Diagnostic };
 
 /** True for text that means to be a plan file, so that `apply` can tell a plan from a spec. */
 export function looksLikePlanFile(text: string): boolean {
@@ -63,7 +67,13 @@ export function decodePlanFile(text: string): DecodedPlanFile {
       ),
     };
   }
-  return { plan: plan as Plan };
+  return { plan: plan as Plan, source: sourceOf(file["source"]) };
+}
+
+function sourceOf(value: unknown): PlanSource | null {
+  if (!isRecord(value)) return null;
+  const { path, digest } = value;
+  return typeof path === "string" && typeof digest === "string" ? { path, digest } : null;
 }
 
 function planId(plan: Readonly<Record<string, unknown>>): string {

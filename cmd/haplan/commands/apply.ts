@@ -51,9 +51,10 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
     const detail = "A saved plan is applied as it is. Plan again with these values, or leave -var out.";
     throw refuse("cli/variables-with-plan", "Variables cannot change a plan that is made", detail);
   }
-  const plan = readPlanFile(context, path);
+  const { plan, specEdited } = readPlanFile(context, path);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
-  const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest: plan.binding.specDigest });
+  const specDigest = specEdited ? "edited" : plan.binding.specDigest;
+  const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
   return locked(session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     if (code === 0 && plan.mode === "destroy") removeClusterFolder(session.folder);

@@ -38,7 +38,7 @@ export async function runPlan(
   if (!wishes.refresh && flags.out !== undefined) throw blindPlan();
   const plan = await makePlan(context, session, wishes);
   rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-  if (flags.out !== undefined) writePlanFile(context, flags.out, plan);
+  if (flags.out !== undefined) writePlanFile(context, flags.out, plan, session.specPath);
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
