@@ -6,7 +6,7 @@ import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
 import { runCompletion } from "./commands/completion.ts";
 import { type FmtFlags, runFmt } from "./commands/fmt.ts";
 import { type ForceUnlockFlags, runForceUnlock } from "./commands/force-unlock.ts";
-import { runGraph } from "./commands/graph.ts";
+import { type GraphFlags, runGraph } from "./commands/graph.ts";
 import { type OutputFlags, runOutput } from "./commands/output.ts";
 import { type PlanFlags, runPlan } from "./commands/plan.ts";
 import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
@@ -130,9 +130,9 @@ function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: Exit
     .option("--json", json)
     .option("--domains <counts>", "members in each failure domain, such as 3,3")
     .action((count: string | undefined, flags: QuorumFlags) => finish(runQuorum(context, count, flags)));
-  verb("graph [spec]", "print what depends on what, in DOT").action((spec: string | undefined) =>
-    finish(runGraph(context, spec)),
-  );
+  verb("graph [spec]", "print what depends on what, in DOT or as Mermaid")
+    .option("--format <dot|mermaid>", "for Graphviz, or for a Markdown page", "dot")
+    .action((spec: string | undefined, flags: GraphFlags) => finish(runGraph(context, spec, flags)));
   verb("schema", "print the JSON Schema of a spec").action(() => finish(runSchema(context)));
   verb("version", "print the version")
     .option("--json", json)

@@ -315,6 +315,12 @@ describe("small verbs", () => {
     expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");
     const graph = await haplan("graph three.yaml");
     expect(graph.out).toContain('"haplan_raft_member.m1" -> "haplan_agent.m1";');
+    const mermaid = (await haplan("graph three.yaml -format=mermaid")).out.split("\n");
+    expect(mermaid[0]).toBe("flowchart RL");
+    const node = (address: string): string =>
+      /n\d+/.exec(mermaid.find((line) => line.includes(`"${address}"`)) ?? "")?.[0] ?? "";
+    expect(mermaid).toContain(`  ${node("haplan_raft_member.m1")} --> ${node("haplan_agent.m1")}`);
+    expect((await haplan("graph three.yaml -format=svg")).err).toContain("Write -format=dot or -format=mermaid");
     expect((await haplan("quorum 6 -domains 3,3")).out).toContain("3|3        no quorum");
     expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, faultTolerance: 2 });
     expect(await haplan("help")).toMatchObject({ code: 0 });

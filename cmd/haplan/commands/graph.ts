@@ -1,22 +1,45 @@
-/** `haplan graph [SPEC]`: what depends on what, in DOT, for Graphviz. Looks at nothing but the spec. */
-import { desiredResources } from "../../../src/plan/desired-resources.ts";
+/** `haplan graph [SPEC]`: what depends on what, for Graphviz or as Mermaid. Looks at nothing but the spec. */
+import { type DesiredResource, desiredResources } from "../../../src/plan/desired-resources.ts";
 import { chooseSpec } from "../choose-spec.ts";
-import type { CliContext, ExitCode } from "../cli-context.ts";
+import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { openSession } from "../session.ts";
 
-export function runGraph(context: CliContext, specArgument: string | undefined): ExitCode {
+export type GraphFlags = { readonly format: string };
+
+export function runGraph(context: CliContext, specArgument: string | undefined, { format }: GraphFlags): ExitCode {
+  if (format !== "dot" && format !== "mermaid") {
+    throw refuse("cli/bad-format", `-format=${format} is not known`, "Write -format=dot or -format=mermaid.");
+  }
   const { spec } = openSession(context, chooseSpec(context, specArgument));
   const resources = desiredResources(spec);
-  const lines = [
+  context.terminal.print((format === "dot" ? dot(resources) : mermaid(resources)).join("\n"));
+  return 0;
+}
+
+function dot(resources: readonly DesiredResource[]): readonly string[] {
+  return [
     "digraph G {",
     '  rankdir = "RL";',
     '  node [shape = rect, fontname = "sans-serif"];',
     ...resources.map(({ address }) => `  ${JSON.stringify(address)};`),
-    ...resources.flatMap(({ address, dependsOn }) =>
-      dependsOn.map((other) => `  ${JSON.stringify(address)} -> ${JSON.stringify(other)};`),
-    ),
+    ...edges(resources).map(([from, to]) => `  ${JSON.stringify(from)} -> ${JSON.stringify(to)};`),
     "}",
   ];
-  context.terminal.print(lines.join("\n"));
-  return 0;
+}
+
+/** Addresses hold characters that mean something in Mermaid: nodes get numbers, and addresses are their labels. */
+function mermaid(resources: readonly DesiredResource[]): readonly string[] {
+  const node = new Map<string, string>(resources.map(({ address }, index) => [address, `n${index}`]));
+  return [
+    "flowchart RL",
+    ...resources.map(({ address }) => `  ${node.get(address)}["${address}"]`),
+    ...edges(resources).map(([from, to]) => `  ${node.get(from)} --> ${node.get(to)}`),
+  ];
+}
+
+function edges(resources: readonly DesiredResource[]): readonly (readonly [string, string])[] {
+  const known = new Set<string>(resources.map(({ address }) => address));
+  return resources.flatMap(({ address, dependsOn }) =>
+    dependsOn.filter((other) => known.has(other)).map((other) => [address, other] as const),
+  );
 }
