@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FakeWorld } from "../../src/apply/fake-world.ts";
-import { systemClock } from "../../src/base/clock.ts";
+import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { ExitCode } from "./cli-context.ts";
 import { runHaplan } from "./run-haplan.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
@@ -28,6 +28,9 @@ export type CliFixture = {
   remove(): void;
 };
 
+/** Waits a fiftieth of what it is asked to: the world in memory is always ready. */
+const impatientClock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
+
 export function createCliFixture(): CliFixture {
   const cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
   cpSync(exampleSpec, join(cwd, "three.yaml"));
@@ -44,7 +47,7 @@ export function createCliFixture(): CliFixture {
       const code = await runHaplan(line.split(" ").filter(Boolean), {
         cwd,
         terminal,
-        clock: systemClock,
+        clock: impatientClock,
         rooms: {
           createProvider: () => ({ ...provider, readUnitFile: async () => null }),
           openAuthority: () => authority,
