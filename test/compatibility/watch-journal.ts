@@ -1,0 +1,123 @@
+/**
+ * One watcher as its client sees it: it goes on behind the last revision that it knows to be complete, on whichever
+ * member, and writes down what it was told. Promises that one watcher can judge by itself are judged at once; what it
+ * takes the whole history to judge is left to `watch-history.ts`.
+ */
+
+import type { Random } from "../../src/base/random.ts";
+import type { GrpcClient } from "../../src/etcd-client/grpc-client.ts";
+import { decodeKeyValue, type KeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { decodeWatchResponse, encodeWatchRequest, type WatchResponse } from "../../src/raft-agent/api/watch.ts";
+
+export type SeenEvent = {
+  readonly revision: number;
+  readonly key: string;
+  /** Null for a delete. */
+  readonly put: KeyValue | null;
+  readonly previous: KeyValue | null;
+};
+
+export type WatchInterest = {
+  readonly name: string;
+  readonly key: string;
+  readonly rangeEnd: string;
+  readonly filters: readonly number[];
+  readonly prevKv: boolean;
+};
+
+/** Where the watcher could not go on, since the history had been compacted: it knows nothing of [from, to). */
+type Gap = { readonly from: number; readonly to: number };
+
+const PATH = "/etcdserverpb.Watch/Watch";
+const askProgressMs = 100;
+
+export class WatchJournal {
+  readonly interest: WatchInterest;
+  readonly events: SeenEvent[] = [];
+  readonly gaps: Gap[] = [];
+  readonly faults: string[] = [];
+  streams = 0;
+  /** The first revision that it has not been told everything of. */
+  next: number;
+  readonly startRevision: number;
+
+  constructor(interest: WatchInterest, startRevision: number) {
+    this.interest = interest;
+    this.startRevision = startRevision;
+    this.next = startRevision;
+  }
+
+  /** Follows until everything below `until()` is known; `until` answers null while that is not decided. */
+  async follow(clients: readonly GrpcClient[], random: Random, until: () => number | null): Promise<void> {
+    while ((until() ?? Number.POSITIVE_INFINITY) > this.next) {
+      const lifeMs = 200 + random.below(1_500);
+      await this.#followOnce(clients[random.below(clients.length)]!, lifeMs, until).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, random.below(40)));
+    }
+  }
+
+  async #followOnce(client: GrpcClient, lifeMs: number, until: () => number | null): Promise<void> {
+    const abort = new AbortController();
+    const timers = [setTimeout(() => abort.abort(), lifeMs)];
+    const stream = await client.stream(PATH, { signal: abort.signal, metadata: { hasleader: "true" } });
+    this.streams++;
+    try {
+      const { key, rangeEnd, filters, prevKv } = this.interest;
+      const bytes = { key: Buffer.from(key), rangeEnd: Buffer.from(rangeEnd) };
+      const rest = { progressNotify: true, watchId: 0, fragment: false, startRevision: this.next };
+      await stream.send(encodeWatchRequest({ kind: "create", request: { ...bytes, filters, prevKv, ...rest } }));
+      const ask = (): void => void stream.send(encodeWatchRequest({ kind: "progress" })).catch(() => {});
+      timers.push(setInterval(ask, askProgressMs));
+      for await (const message of stream) {
+        this.#take(decodeWatchResponse(message));
+        if ((until() ?? Number.POSITIVE_INFINITY) <= this.next) return;
+      }
+    } finally {
+      for (const timer of timers) clearTimeout(timer);
+      stream.cancel();
+    }
+  }
+
+  #take(response: WatchResponse): void {
+    if (response.canceled) {
+      this.#takeCancel(response);
+      return;
+    }
+    if (response.created) return;
+    const revision = response.header?.revision ?? 0;
+    if (response.events.length === 0) this.#takeProgress(revision);
+    else this.#takeEvents(response);
+  }
+
+  #takeCancel({ compactRevision, cancelReason }: WatchResponse): void {
+    if (compactRevision <= this.next) {
+      this.faults.push(`cancelled at ${this.next} although ${compactRevision} is compacted: ${cancelReason}`);
+      return;
+    }
+    this.gaps.push({ from: this.next, to: compactRevision });
+    this.next = compactRevision;
+    throw new Error("begins anew behind the compaction");
+  }
+
+  /** Bookmarkable: everything up to here has been told. */
+  #takeProgress(revision: number): void {
+    if (revision < this.next - 1) this.faults.push(`progress ${revision} behind ${this.next - 1}, which was complete`);
+    this.next = Math.max(this.next, revision + 1);
+  }
+
+  /** Atomic: a revision lies whole in one response, so that behind it the next one is due. */
+  #takeEvents(response: WatchResponse): void {
+    let last = 0;
+    for (const event of response.events) {
+      const kv = decodeKeyValue(event.kv!);
+      const revision = kv.modRevision;
+      if (revision < this.next) this.faults.push(`revision ${revision} comes again or late: ${this.next} was due`);
+      if (revision < last) this.faults.push(`revision ${revision} stands behind ${last}`);
+      last = revision;
+      const key = Buffer.from(kv.key).toString();
+      const previous = event.prevKv === undefined ? null : decodeKeyValue(event.prevKv);
+      this.events.push({ revision, key, put: event.type === 0 ? kv : null, previous });
+    }
+    this.next = last + 1;
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The promises of watches, on three live members under load, compactions, killed leaders, paused followers and streams
+ * that break all the time. A longer or another run: `HAPLAN_WATCH_SECONDS=60 HAPLAN_WATCH_SEED=7`.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRandom, type Random } from "../../src/base/random.ts";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { connect, type GrpcClient } from "../../src/etcd-client/grpc-client.ts";
+import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { WatchFilter } from "../../src/raft-agent/api/watch.ts";
+import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+import { judge, type WriteLog, type WrittenKey } from "./watch-history.ts";
+import { type WatchInterest, WatchJournal } from "./watch-journal.ts";
+
+const HOST = "127.77.24.4";
+const SECONDS = Number(process.env["HAPLAN_WATCH_SECONDS"] ?? 6);
+const SEED = Number(process.env["HAPLAN_WATCH_SEED"] ?? 1);
+const FLAGS = [
+  "--heartbeat-interval=50",
+  "--election-timeout=500",
+  "--snapshot-count=200",
+  "--snapshot-catchup-entries=50",
+];
+const WRITERS = 4;
+const KEYS = Array.from({ length: 8 }, (_, at) => `w/${at}`);
+/** Nobody watches it. */
+const FENCE = "fence";
+const callMs = 1_500;
+
+const INTERESTS: readonly WatchInterest[] = [
+  { name: "all", key: "w/", rangeEnd: "w0", filters: [], prevKv: false },
+  { name: "all with previous", key: "w/", rangeEnd: "w0", filters: [], prevKv: true },
+  { name: "one key", key: "w/3", rangeEnd: "", filters: [], prevKv: true },
+  { name: "half", key: "w/2", rangeEnd: "w/5", filters: [], prevKv: false },
+  { name: "no puts", key: "w/", rangeEnd: "w0", filters: [WatchFilter.noPut], prevKv: true },
+  { name: "no deletes", key: "w/", rangeEnd: "w0", filters: [WatchFilter.noDelete], prevKv: false },
+];
+
+/** Writes until it is told to stop, and remembers what came of it. */
+class Writers {
+  readonly acknowledged = new Map<number, WrittenKey[]>();
+  readonly unknown = new Set<string>();
+  readonly #clients: readonly EtcdClient[];
+  #count = 0;
+  compacted = 0;
+
+  constructor(clients: readonly GrpcClient[]) {
+    this.#clients = clients.map((client) => new EtcdClient(client, { timeoutMs: callMs }));
+  }
+
+  async run(random: Random, isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      const client = this.#clients[random.below(this.#clients.length)]!;
+      const first = random.below(KEYS.length);
+      const keys = [KEYS[first]!, KEYS[(first + 1 + random.below(KEYS.length - 1)) % KEYS.length]!];
+      const kind = random.below(10);
+      if (kind < 6) await this.#put(client, keys[0]!);
+      else if (kind < 8) await this.#remove(client, keys[0]!);
+      else await this.#txn(client, keys);
+    }
+  }
+
+  async compact(revision: number): Promise<void> {
+    const client = this.#clients[0]!;
+    await client.compact(revision).then(
+      () => (this.compacted = Math.max(this.compacted, revision)),
+      // Nobody knows whether it was done.
+      () => (this.compacted = Math.max(this.compacted, revision)),
+    );
+  }
+
+  /** Writes once more, whatever it takes, and returns its revision. */
+  async fence(): Promise<number> {
+    const before = this.acknowledged.size;
+    while (this.acknowledged.size === before) await this.#put(this.#clients[this.#count % 3]!, FENCE);
+    return Math.max(...this.acknowledged.keys());
+  }
+
+  #value(): string {
+    return `v${this.#count++}`;
+  }
+
+  #note(revision: number | undefined, keys: WrittenKey[]): void {
+    if (revision !== undefined && keys.length > 0) this.acknowledged.set(revision, keys);
+  }
+
+  async #put(client: EtcdClient, key: string): Promise<void> {
+    const value = this.#value();
+    await client.put(key, value).then(
+      ({ header }) => this.#note(header?.revision, [{ key, value }]),
+      () => this.unknown.add(value),
+    );
+  }
+
+  async #remove(client: EtcdClient, key: string): Promise<void> {
+    await client.deleteRange(key).then(
+      ({ header, deleted }) => this.#note(header?.revision, deleted > 0 ? [{ key, value: null }] : []),
+      () => undefined,
+    );
+  }
+
+  async #txn(client: EtcdClient, keys: readonly string[]): Promise<void> {
+    const values = keys.map(() => this.#value());
+    const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+    const success = keys.map((key, at) => ({
+      kind: "put" as const,
+      request: { key: Buffer.from(key), value: Buffer.from(values[at]!), ...flags },
+    }));
+    await client.txn({ compare: [], success, failure: [] }).then(
+      ({ header }) =>
+        this.#note(
+          header?.revision,
+          keys.map((key, at) => ({ key, value: values[at]! })),
+        ),
+      () => {
+        for (const value of values) this.unknown.add(value);
+      },
+    );
+  }
+}
+
+async function leadingMember({ urls }: ClusterProcesses): Promise<number> {
+  const pages = await Promise.all(
+    urls.map((url) =>
+      fetch(`${url}/metrics`, { signal: AbortSignal.timeout(500) }).then(
+        (answer) => answer.text(),
+        () => "",
+      ),
+    ),
+  );
+  return Math.max(
+    0,
+    pages.findIndex((page) => /^etcd_server_is_leader 1$/m.test(page)),
+  );
+}
+
+describe("watches on live members", () => {
+  let cluster: ClusterProcesses;
+  const clients: GrpcClient[] = [];
+  beforeAll(async () => {
+    cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
+    for (const url of cluster.urls) clients.push(connect({ endpoints: [url], connectTimeoutMs: 500 }));
+  });
+  afterAll(async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await cluster?.stop();
+  });
+
+  async function disturb(random: Random, writers: Writers, isOver: () => boolean): Promise<number> {
+    let disturbances = 0;
+    while (!isOver()) {
+      await new Promise((resolve) => setTimeout(resolve, 300 + random.below(500)));
+      const kind = random.below(6);
+      const member = random.below(2) === 0 ? await leadingMember(cluster) : random.below(3);
+      // Compacting goes on beside every disturbance.
+      await writers.compact(Math.max(...writers.acknowledged.keys()) - random.below(60));
+      if (kind < 2) continue;
+      if (kind < 4) {
+        cluster.pause(member);
+        await new Promise((resolve) => setTimeout(resolve, 200 + random.below(800)));
+        cluster.resume(member);
+      } else {
+        await cluster.kill(member);
+        await cluster.restart(member);
+      }
+      disturbances++;
+    }
+    return disturbances;
+  }
+
+  it(`keep their promises with seed ${SEED}`, { timeout: SECONDS * 5_000 + 60_000 }, async () => {
+    const random = createRandom(SEED);
+    const writers = new Writers(clients);
+    const start = await writers.fence();
+    const endMs = Date.now() + SECONDS * 1_000;
+    const isOver = (): boolean => Date.now() > endMs;
+    let end: number | null = null;
+    const until = (): number | null => (end === null ? null : end + 1);
+    const journals = INTERESTS.flatMap((interest) =>
+      [0, 1].map((copy) => new WatchJournal({ ...interest, name: `${interest.name} ${copy}` }, start + 1)),
+    );
+    const follow = journals.map((journal) => journal.follow(clients, createRandom(random.below(1e9)), until));
+    const writing = Array.from({ length: WRITERS }, () => writers.run(createRandom(random.below(1e9)), isOver));
+    const disturbing = disturb(createRandom(random.below(1e9)), writers, isOver);
+    const [disturbances] = await Promise.all([disturbing, ...writing]);
+    end = await writers.fence();
+    await Promise.all(follow);
+
+    const log = await finish(writers, start, end);
+    const faults = judge(log, journals);
+    expect(faults.slice(0, 20), `${faults.length} broken promises, seed ${SEED}`).toEqual([]);
+    const events = journals.reduce((sum, journal) => sum + journal.events.length, 0);
+    const streams = journals.reduce((sum, journal) => sum + journal.streams, 0);
+    expect([events > 200, streams > journals.length, disturbances > 1]).toEqual([true, true, true]);
+  });
+
+  async function finish(writers: Writers, start: number, end: number): Promise<WriteLog> {
+    const { kvs } = await readAll(end);
+    const watched = [...writers.acknowledged].filter(([revision, [first]]) => revision > start && first?.key !== FENCE);
+    const acknowledged = new Map(watched);
+    const finalValues = new Map(kvs.map((kv) => [Buffer.from(kv.key).toString(), Buffer.from(kv.value).toString()]));
+    return { acknowledged, unknown: writers.unknown, lastRevision: end, compacted: writers.compacted, finalValues };
+  }
+
+  async function readAll(revision: number): Promise<{ kvs: ReturnType<typeof decodeKeyValue>[] }> {
+    for (const client of [...clients, ...clients, ...clients]) {
+      try {
+        const all = { rangeEnd: Buffer.from("w0"), revision };
+        const { kvs } = await new EtcdClient(client, { timeoutMs: callMs }).range("w/", all);
+        return { kvs: kvs.map((kv) => decodeKeyValue(kv)) };
+      } catch (error) {
+        if (!(error instanceof GrpcError)) throw error;
+      }
+    }
+    throw new Error("no member answers");
+  }
+});
