@@ -27,6 +27,7 @@ export class Connection {
   private readonly plan: Plan;
   private readonly ports: ApplyPorts;
   private readonly keeper: StateKeeper;
+  private readonly opened: ControlPlane[] = [];
   private open: { readonly key: string; readonly controlPlane: ControlPlane } | null = null;
 
   constructor(plan: Plan, ports: ApplyPorts, keeper: StateKeeper) {
@@ -36,12 +37,14 @@ export class Connection {
   }
 
   async controlPlane(): Promise<ControlPlane> {
+    const tls = await this.tls();
+    // From here on nothing waits: steps that run side by side must not open two, of which one would stay open.
     const endpoints = this.endpoints();
     const key = endpoints.join();
     if (this.open?.key === key) return this.open.controlPlane;
-    this.close();
-    const controlPlane = this.ports.connect({ endpoints, tls: await this.tls() });
+    const controlPlane = this.ports.connect({ endpoints, tls });
     this.open = { key, controlPlane };
+    this.opened.push(controlPlane);
     return controlPlane;
   }
 
@@ -49,8 +52,9 @@ export class Connection {
     return this.plan.spec.controlPlane.tls.enabled ? await this.ports.authority.material(adminCertificateName) : null;
   }
 
+  /** Earlier ones too: another step may have been talking through one until now. */
   close(): void {
-    this.open?.controlPlane.close();
+    for (const controlPlane of this.opened.splice(0)) controlPlane.close();
     this.open = null;
   }
 

@@ -24,7 +24,7 @@ const lostAt = [
 
 for (const [at, { engine, missing }] of engines.entries()) {
   describe.skipIf(missing)(`two members (${engine})${missing ? " (skipped: etcd is not installed)" : ""}`, () => {
-    const place: PairPlace = { network: 26, first: 1 + 40 * at };
+    const place: PairPlace = { network: 26, first: 150 + 20 * at };
     let cluster: ClusterFixture;
     let pair: ExistingPair;
     let writer: PacedWriter;
