@@ -30,8 +30,19 @@ export type ReadSnapshot = {
   close(): void;
 };
 
+/** Pages of the key index (see index-pages.ts), by the last revision that each covers. */
+export type IndexPages = {
+  /** Becomes part of the same transaction as the changes written before in this turn. The bytes belong to the backend. */
+  put(lastMain: number, page: Uint8Array): void;
+  delete(lastMain: number): void;
+  /** Those of the last commit, ascending from `fromMain`, until `visit` returns false, which is then the result. */
+  read(fromMain: number, visit: (lastMain: number, page: Uint8Array) => boolean): boolean;
+};
+
 export type Backend = {
   readonly metadata: Metadata;
+  /** Absent where opening need not be quick. */
+  readonly indexPages?: IndexPages;
   /** `value` belongs to the backend from now on. Revisions come in ascending order. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
   /** The value of a put, or undefined. The bytes stay valid. */

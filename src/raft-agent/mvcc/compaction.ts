@@ -4,6 +4,7 @@
  * a restart in between finds them unequal and walks again.
  */
 import type { Backend } from "./backend.ts";
+import { type IndexedChange, pruneIndexPages } from "./index-pages.ts";
 import {
   finishedCompaction,
   type IndexedStore,
@@ -12,6 +13,24 @@ import {
   scheduledCompaction,
 } from "./open-index.ts";
 import { encodeRevisionKey } from "./revision.ts";
+
+/**
+ * Of the changes up to a compaction only each key's newest can be left. Which one that is takes a walk along the key's
+ * later changes: it is done once for each key.
+ */
+function survivesIn({ index }: IndexedStore, revision: number): (change: IndexedChange) => boolean {
+  const newest = new Map<number, number>();
+  return ({ key, main, sub }) => {
+    const slot = index.find(key);
+    if (slot < 0) return false;
+    let record = newest.get(slot);
+    if (record === undefined) {
+      record = index.versions.at(index.head(slot), revision);
+      newest.set(slot, record);
+    }
+    return record !== 0 && index.versions.main(record) === main && index.versions.sub(record) === sub;
+  };
+}
 
 /** Work between two turns of the event loop: slots looked at, revisions dropped. */
 const slotsPerSlice = 10_000;
@@ -71,5 +90,9 @@ export class Compactor {
       });
     }
     this.backend.metadata.put(metaBucket, finishedCompaction, encodeRevisionKey(revision, 0));
+    const { indexPages } = this.backend;
+    if (indexPages !== undefined && !this.stopping) {
+      await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.yieldTurn);
+    }
   }
 }

@@ -12,7 +12,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { syncFolder } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, BackendFiller, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
+import type { Backend, BackendFiller, IndexPages, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
 import { ByteSlab } from "./byte-slab.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { isTombstone, mainOf, readBigEndian, subOf, writeBigEndian, writeRevisionKey } from "./revision.ts";
@@ -30,12 +30,17 @@ export type LmdbBackendOptions = {
   readonly mapBytes?: number;
   /** A commit failed: the backend accepts nothing more and the member must stop. */
   readonly onFailure?: (error: HaplanError) => void;
+  /** A commit is on disk; how long writing and flushing it took. */
+  readonly onCommit?: (durationMs: number) => void;
 };
 
 type Tree = RootDatabase<Buffer, Uint8Array>;
 
 const metadataPrefix = 1;
 const revisionPrefix = 2;
+const indexPagePrefix = 3;
+/** Revisions lie before this key. */
+const revisionsEnd = Uint8Array.of(indexPagePrefix);
 const indexKey = "meta\0consistent_index";
 const termKey = "meta\0term";
 const fillBatch = 2000;
@@ -74,6 +79,7 @@ class LmdbBackend implements Backend {
       commitBytesMax: 8 << 20,
       mapBytes: 256 * 2 ** 30,
       onFailure: () => undefined,
+      onCommit: () => undefined,
       ...options,
     };
     removeDatabase(incomingPath(this.path));
@@ -92,6 +98,18 @@ class LmdbBackend implements Backend {
       this.wrote();
     },
     entries: (bucket) => this.metadataEntries(bucket),
+  };
+
+  readonly indexPages: IndexPages = {
+    put: (lastMain, page) => {
+      this.pending.setIndexPage(lastMain, page);
+      this.wrote();
+    },
+    delete: (lastMain) => {
+      this.pending.setIndexPage(lastMain, null);
+      this.wrote();
+    },
+    read: (fromMain, visit) => readPages(this.tree, fromMain, visit),
   };
 
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
@@ -260,9 +278,10 @@ class LmdbBackend implements Backend {
     this.pending = new PendingWrites();
     this.committing = batch;
     try {
+      const startMs = performance.now();
       await this.tree.batch(() => this.writeBatch(batch));
       const before = this.flushing;
-      this.flushing = this.awaitFlush(index);
+      this.flushing = this.awaitFlush(index, startMs);
       this.flushing.catch(() => undefined);
       this.tree.resetReadTxn();
       this.committing = null;
@@ -273,9 +292,10 @@ class LmdbBackend implements Backend {
     }
   }
 
-  private async awaitFlush(index: LogIndex): Promise<void> {
+  private async awaitFlush(index: LogIndex, startMs: number): Promise<void> {
     try {
       await this.tree.flushed;
+      this.options.onCommit(performance.now() - startMs);
       this.flushed = Math.max(this.flushed, index);
     } catch (error) {
       throw this.fail(error);
@@ -302,6 +322,10 @@ class LmdbBackend implements Backend {
     for (const [key, value] of batch.metadata) {
       if (value === null) tree.remove(metadataKey(key));
       else tree.put(metadataKey(key), value as Buffer);
+    }
+    for (const [lastMain, page] of batch.indexPages) {
+      if (page === null) tree.remove(indexPageKey(lastMain));
+      else tree.put(indexPageKey(lastMain), page as Buffer);
     }
   }
 
@@ -374,10 +398,18 @@ function scanTree(
   visit: RevisionVisitor,
   transaction?: ReturnType<Tree["useReadTransaction"]>,
 ): boolean {
-  const range = tree.getRange(transaction === undefined ? { start } : { start, transaction });
+  const range = tree.getRange({ start, end: revisionsEnd, ...(transaction === undefined ? {} : { transaction }) });
   for (const { key, value } of range) {
     const revision = key.subarray(1);
     if (!visit(mainOf(revision), subOf(revision), isTombstone(revision), value)) return false;
+  }
+  return true;
+}
+
+/** False when `visit` asked to stop. */
+function readPages(tree: Tree, fromMain: number, visit: (lastMain: number, page: Uint8Array) => boolean): boolean {
+  for (const { key, value } of tree.getRange({ start: indexPageKey(fromMain) })) {
+    if (!visit(readBigEndian(key, 1), value)) return false;
   }
   return true;
 }
@@ -443,6 +475,12 @@ async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void
   });
   await write();
   await tree.flushed;
+}
+
+function indexPageKey(lastMain: number): Uint8Array {
+  const key = Buffer.alloc(9, indexPagePrefix);
+  writeBigEndian(key, 1, lastMain);
+  return key;
 }
 
 function metadataKey(text: string): Uint8Array {

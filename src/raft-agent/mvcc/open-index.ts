@@ -1,7 +1,11 @@
-/** What a store holds in memory, and how it is rebuilt from a backend by reading every revision once, in order. */
-import { type KeyValue, readKeyValue } from "../api/key-value.ts";
+/**
+ * What a store holds in memory, and how it is rebuilt from a backend: from the pages of the key index as far as they
+ * reach, and from there on by reading every revision once, in order.
+ */
+import { readKeyValue } from "../api/key-value.ts";
 import { WireReader } from "../api/wire.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, IndexPages } from "./backend.ts";
+import { type IndexedChange, IndexPageWriter, readIndexPages } from "./index-pages.ts";
 import { KeyIndex } from "./key-index.ts";
 import { LeaseAttachments } from "./lease-attachments.ts";
 import { mainOf } from "./revision.ts";
@@ -17,6 +21,8 @@ const sliceSize = 20_000;
 
 export class IndexedStore {
   readonly index: KeyIndex = new KeyIndex();
+  /** Null where the backend keeps no pages. */
+  pages: IndexPageWriter | null = null;
   readonly leases: LeaseAttachments = new LeaseAttachments(this.index);
   revision = 1;
   compactedRevision = -1;
@@ -51,7 +57,7 @@ export class IndexBuilder {
   }
 
   add(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    restore(this.state, main, sub, tombstone, readKeyValue(new WireReader(value), value.length));
+    restore(this.state, changeOf(main, sub, tombstone, value));
   }
 
   /** `backend` holds the same revisions, and the metadata beside them. */
@@ -65,17 +71,51 @@ export class IndexBuilder {
 }
 
 export async function openIndex(backend: Backend, yieldTurn: () => Promise<void>): Promise<IndexedStore> {
-  const builder = new IndexBuilder();
-  let next: [main: number, sub: number] | null = [0, 0];
+  const { indexPages } = backend;
+  const { state, from } = indexPages === undefined ? newState() : fromPages(indexPages);
+  if (indexPages !== undefined) state.pages = new IndexPageWriter(indexPages, from);
+  let next: [main: number, sub: number] | null = [from, 0];
   while (next !== null) {
-    next = loadSlice(builder, backend, next);
+    next = loadSlice(state, backend, next);
     if (next !== null) await yieldTurn();
   }
-  return builder.finish(backend);
+  state.index.endBulk();
+  dropCompacted(state, readCompaction(backend, finishedCompaction));
+  state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? -1;
+  state.revision = Math.max(state.revision, state.compactedRevision);
+  return state;
+}
+
+type Begun = { readonly state: IndexedStore; readonly from: number };
+
+function newState(): Begun {
+  const state = new IndexedStore();
+  state.index.beginBulk();
+  return { state, from: 0 };
+}
+
+/** The state as far as pages tell it. Pages in doubt are deleted, and everything begins anew. */
+function fromPages(pages: IndexPages): Begun {
+  const begun = newState();
+  const from = readIndexPages(pages, (change) => restore(begun.state, change));
+  if (from !== null) return { state: begun.state, from };
+  pages.read(0, (lastMain) => {
+    pages.delete(lastMain);
+    return true;
+  });
+  return newState();
+}
+
+/** Pages still tell of what a finished compaction has deleted; one that is not finished is gone through again. */
+function dropCompacted({ index }: IndexedStore, finished: number | undefined): void {
+  if (finished === undefined) return;
+  for (let slot = 0; slot < index.slotLimit; slot++) {
+    if (index.head(slot) !== 0) index.compactSlot(slot, finished, () => undefined);
+  }
 }
 
 /** Reads a slice and returns where the next one begins, or null at the end. */
-function loadSlice(builder: IndexBuilder, backend: Backend, from: [number, number]): [number, number] | null {
+function loadSlice(state: IndexedStore, backend: Backend, from: [number, number]): [number, number] | null {
   let left = sliceSize;
   let next: [number, number] | null = null;
   backend.scan(from[0], from[1], (main, sub, tombstone, value) => {
@@ -83,15 +123,24 @@ function loadSlice(builder: IndexBuilder, backend: Backend, from: [number, numbe
       next = [main, sub];
       return false;
     }
-    builder.add(main, sub, tombstone, value);
+    const change = changeOf(main, sub, tombstone, value);
+    if (main > state.revision) state.pages?.endRevision(main - 1);
+    restore(state, change);
+    state.pages?.add(change);
     return true;
   });
   return next;
 }
 
-function restore(state: IndexedStore, main: number, sub: number, tombstone: boolean, kv: KeyValue): void {
-  const slot = state.index.restore(kv.key, main, sub, kv.createRevision, tombstone ? 0 : kv.version, kv.lease !== 0n);
-  state.leases.attach(slot, tombstone ? 0n : kv.lease);
+function changeOf(main: number, sub: number, tombstone: boolean, value: Uint8Array): IndexedChange {
+  const { key, createRevision, version, lease } = readKeyValue(new WireReader(value), value.length);
+  if (tombstone) return { key, main, sub, tombstone, created: createRevision, version: 0, lease: 0n };
+  return { key, main, sub, tombstone, created: createRevision, version, lease };
+}
+
+function restore(state: IndexedStore, { key, main, sub, created, version, lease }: IndexedChange): void {
+  const slot = state.index.restore(key, main, sub, created, version, lease !== 0n);
+  state.leases.attach(slot, lease);
   state.revision = main;
 }
 

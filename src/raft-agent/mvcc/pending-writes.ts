@@ -17,6 +17,8 @@ export class PendingWrites {
   readonly deletions: { main: number; sub: number; tombstone: boolean }[] = [];
   /** Full metadata key → new value, null to delete. */
   readonly metadata: Map<string, Uint8Array | null> = new Map();
+  /** Pages of the key index; null to delete. */
+  readonly indexPages: Map<number, Uint8Array | null> = new Map();
   operations = 0;
   bytes = 0;
 
@@ -53,6 +55,12 @@ export class PendingWrites {
     this.operations++;
     this.bytes += key.length + (value?.length ?? 0);
     this.metadata.set(key, value);
+  }
+
+  setIndexPage(lastMain: number, page: Uint8Array | null): void {
+    this.operations++;
+    this.bytes += page?.length ?? 0;
+    this.indexPages.set(lastMain, page);
   }
 
   /** Ascending from (`main`, `sub`); false when `visit` asked to stop. */

@@ -69,6 +69,7 @@ export class StoreWriter implements WriteTransaction {
     const kv = this.encode(key, createRevision, main, version, value, lease);
     this.backend.put(main, sub, false, kv);
     leases.attach(slot, lease);
+    this.state.pages?.add({ key, main, sub, tombstone: false, created: createRevision, version, lease });
     if (this.listeners.size === 0) return;
     // The key lies in the encoded bytes, behind its tag and length.
     const keyStart = 1 + varintLength(key.length);
@@ -94,6 +95,7 @@ export class StoreWriter implements WriteTransaction {
     if (this.changes > 0) this.state.revision++;
     const { events } = this;
     const { revision } = this.state;
+    if (this.changes > 0) this.state.pages?.endRevision(revision);
     this.events = [];
     this.ended();
     if (this.changes > 0) for (const listener of this.listeners) listener(revision, events);
@@ -109,6 +111,7 @@ export class StoreWriter implements WriteTransaction {
     index.tombstone(slot, main, sub);
     leases.attach(slot, 0n);
     this.backend.put(main, sub, true, this.encode(key, 0, 0, 0, emptyBytes, 0n));
+    this.state.pages?.add({ key, main, sub, tombstone: true, created: 0, version: 0, lease: 0n });
     if (this.listeners.size > 0) this.events.push(deleteEvent(key.slice(), main));
   }
 

@@ -1,0 +1,202 @@
+/**
+ * The key index as it lies beside the values, so that opening a store reads a few hundred pages instead of every value
+ * ever written. A page tells of all changes of a run of revisions, and is written in the same transaction as the last
+ * of them: whatever a crash leaves, pages speak of nothing that is not there. They are derived data. When they do not
+ * follow each other without a gap from the first revision on, or one is damaged, all of them are thrown away and the
+ * values are read.
+ *
+ *   page     crc32c of the rest 4 · first revision covered, count, then per change:
+ *   change   revision − the one before, sub, flags (1 = tombstone, 2 = leased), created, version, [lease high, low],
+ *            key length (all varints), key
+ */
+import { WireError, WireReader, WireWriter } from "../api/wire.ts";
+import { crc32c } from "../wal/crc32c.ts";
+import type { IndexPages } from "./backend.ts";
+
+const pageRecords = 4096;
+const checksumBytes = 4;
+const tombstoneFlag = 1;
+const leasedFlag = 2;
+
+/** What the index knows of one change. */
+export type IndexedChange = {
+  readonly key: Uint8Array;
+  readonly main: number;
+  readonly sub: number;
+  readonly tombstone: boolean;
+  readonly created: number;
+  readonly version: number;
+  readonly lease: bigint;
+};
+
+/** Gathers changes in the order of their revisions and writes them out a page at a time. */
+export class IndexPageWriter {
+  private readonly pages: IndexPages;
+  private readonly recordsMax: number;
+  private readonly changes = new WireWriter(4096);
+  private firstMain: number;
+  private lastMain: number;
+  private count = 0;
+
+  /** `firstMain` follows the last revision that pages cover. */
+  constructor(pages: IndexPages, firstMain: number, recordsMax: number = pageRecords) {
+    this.pages = pages;
+    this.recordsMax = recordsMax;
+    this.firstMain = firstMain;
+    this.lastMain = firstMain;
+  }
+
+  get isFull(): boolean {
+    return this.count >= this.recordsMax;
+  }
+
+  add(change: IndexedChange): void {
+    const { main, key, lease } = change;
+    const writer = this.changes;
+    writer.int(main - this.lastMain);
+    writer.int(change.sub);
+    writer.int((change.tombstone ? tombstoneFlag : 0) | (lease === 0n ? 0 : leasedFlag));
+    writer.int(change.created);
+    writer.int(change.version);
+    if (lease !== 0n) {
+      writer.int(Number(BigInt.asUintN(64, lease) >> 32n));
+      writer.int(Number(BigInt.asUintN(32, lease)));
+    }
+    writer.int(key.length);
+    writer.raw(key);
+    this.lastMain = main;
+    this.count++;
+  }
+
+  /** All changes of `main` are added: a page holds whole revisions. */
+  endRevision(main: number): void {
+    if (this.isFull) this.endPage(main);
+  }
+
+  /** Writes what there is as a page that covers everything up to `main`. */
+  endPage(main: number): void {
+    this.pages.put(main, this.encode());
+    this.changes.reset();
+    this.count = 0;
+    this.firstMain = main + 1;
+    this.lastMain = this.firstMain;
+  }
+
+  private encode(): Uint8Array {
+    const page = new WireWriter(this.changes.length + 32);
+    page.raw(new Uint8Array(checksumBytes));
+    page.int(this.firstMain);
+    page.int(this.count);
+    page.raw(this.changes.view());
+    const bytes = page.copy();
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, crc32c(bytes, checksumBytes));
+    return bytes;
+  }
+}
+
+/**
+ * Reads every page in order. Returns the first revision that they do not cover, or null when they cannot be trusted;
+ * `restore` may then have been called already.
+ */
+export function readIndexPages(pages: IndexPages, restore: (change: IndexedChange) => void): number | null {
+  let next = 0;
+  const whole = pages.read(0, (lastMain, page) => {
+    const isGood = readPage(page, next, lastMain, restore);
+    next = lastMain + 1;
+    return isGood;
+  });
+  return whole ? next : null;
+}
+
+/**
+ * Rewrites the pages up to revision `upTo` with the changes that `isKept`, so that they do not outgrow the values.
+ * Pages that become one are written and deleted within one turn, and so in one transaction. Call it only while no
+ * other pruning runs; new pages may come meanwhile.
+ */
+export async function pruneIndexPages(
+  pages: IndexPages,
+  upTo: number,
+  isKept: (change: IndexedChange) => boolean,
+  yieldTurn: () => Promise<void>,
+): Promise<void> {
+  const writer = new IndexPageWriter(pages, 0);
+  let merged: number[] = [];
+  for (let next = 0; ; ) {
+    const lastMain = addKept(pages, writer, next, upTo, isKept);
+    if (lastMain === null) break;
+    next = lastMain + 1;
+    merged.push(lastMain);
+    if (!writer.isFull) {
+      await yieldTurn();
+      continue;
+    }
+    replacePages(pages, writer, merged);
+    merged = [];
+  }
+  if (merged.length > 0) replacePages(pages, writer, merged);
+}
+
+/** Adds what is kept of the first page from `next` on, and returns its last revision, or null when there is none. */
+function addKept(
+  pages: IndexPages,
+  writer: IndexPageWriter,
+  next: number,
+  upTo: number,
+  isKept: (change: IndexedChange) => boolean,
+): number | null {
+  let found: number | null = null;
+  pages.read(next, (lastMain, page) => {
+    if (lastMain > upTo) return false;
+    const add = (change: IndexedChange): void => {
+      if (isKept(change)) writer.add(change);
+    };
+    if (readPage(page, next, lastMain, add)) found = lastMain;
+    return false;
+  });
+  return found;
+}
+
+function replacePages(pages: IndexPages, writer: IndexPageWriter, merged: readonly number[]): void {
+  for (const lastMain of merged) pages.delete(lastMain);
+  writer.endPage(merged.at(-1)!);
+}
+
+/** False when the page is damaged, or does not begin where the one before has ended. */
+function readPage(
+  page: Uint8Array,
+  firstMain: number,
+  lastMain: number,
+  restore: (change: IndexedChange) => void,
+): boolean {
+  if (page.length < checksumBytes) return false;
+  const expected = new DataView(page.buffer, page.byteOffset).getUint32(0);
+  if (crc32c(page, checksumBytes) !== expected) return false;
+  try {
+    const reader = new WireReader(page, checksumBytes);
+    if (reader.uint64() !== firstMain) return false;
+    let main = firstMain;
+    for (let left = reader.uint64(); left > 0; left--) {
+      main += reader.uint64();
+      restore(readChange(reader, main));
+    }
+    return reader.offset === page.length && main <= lastMain;
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
+  }
+}
+
+function readChange(reader: WireReader, main: number): IndexedChange {
+  const sub = reader.uint64();
+  const flags = reader.uint64();
+  const created = reader.uint64();
+  const version = reader.uint64();
+  const lease = (flags & leasedFlag) === 0 ? 0n : readLease(reader);
+  const key = reader.view();
+  return { key, main, sub, tombstone: (flags & tombstoneFlag) !== 0, created, version, lease };
+}
+
+function readLease(reader: WireReader): bigint {
+  const high = BigInt(reader.uint64());
+  return BigInt.asIntN(64, (high << 32n) | BigInt(reader.uint64()));
+}
