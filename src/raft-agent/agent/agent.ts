@@ -37,6 +37,7 @@ import {
 import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
+import { watchApplying } from "./slow-apply.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
 
 const housekeepingMs = 100;
@@ -105,6 +106,7 @@ class RunningAgent implements Agent {
       peerClientTls: peerClientTls(config),
       walObserver: { onSync: (durationMs) => late.metrics?.walFsync(durationMs / 1000) },
       onStoreFailure: (error) => late.agent?.fail(error),
+      onStoreCommit: (durationMs) => late.metrics?.backendCommit(durationMs / 1000),
     });
     const { identity, store } = opened;
     for (const notice of opened.notices) logger.warn(notice);
@@ -115,12 +117,16 @@ class RunningAgent implements Agent {
       clock: systemClock,
     });
     const services = createServices(config, opened, link, (change) => late.agent?.followMembership(change));
-    const grpc = createGrpcServer(config, services, logger);
+    const grpc = createGrpcServer(config, services, logger, (method, seconds) =>
+      late.metrics?.handled(method, seconds),
+    );
     const metrics = createMetrics({
       version: spokenVersion,
       memberId: identity.memberId,
       values: () => memberValues(services),
+      clusterVersion: () => services.machine.membership.clusterVersion,
       grpcMethods: () => grpc.counters,
+      extensive: config.extensiveMetrics,
     });
     late.metrics = metrics;
     const front = new ClientFront({ config, services, metrics, grpc });
@@ -153,7 +159,10 @@ class RunningAgent implements Agent {
       {
         raft: this.#raft,
         wal: opened.wal,
-        machine: services.machine,
+        machine: watchApplying(services.machine, {
+          warningMs: config.warningApplyDurationMs,
+          onSlow: (index, tookMs) => this.#appliedSlowly(index, tookMs),
+        }),
         send: (message) => this.#transport.send(message),
         flush: () => this.#transport.flush(),
         sendSnapshot: (request) =>
@@ -308,6 +317,15 @@ class RunningAgent implements Agent {
     if (!leaderChanged) return;
     metrics.leaderChanged();
     this.#options.logger.info({ leader: soft.leader, term: soft.term, role: soft.role }, "leader elected");
+  }
+
+  #appliedSlowly(index: number, tookMs: number): void {
+    this.#parts.metrics.appliedSlowly();
+    const took = `${Math.round(tookMs)} ms`;
+    this.#options.logger.warn(
+      { index, took, expected: this.#options.config.warningApplyDurationMs },
+      "applying took long",
+    );
   }
 
   #applied(index: number, bytes: number): void {

@@ -8,6 +8,7 @@ import type { Random } from "../../base/random.ts";
 import { readTokenKeys } from "../auth/token-options.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
+import type { MethodCounters } from "../grpc/method-counters.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -69,13 +70,20 @@ function authSettings({ auth, clientTls }: AgentConfig): AuthSettings {
   };
 }
 
-export function createGrpcServer(config: AgentConfig, services: MemberServices, logger: Logger): GrpcServer {
+/** `onHandled` is called only with `--metrics=extensive`. */
+export function createGrpcServer(
+  config: AgentConfig,
+  services: MemberServices,
+  logger: Logger,
+  onHandled: (method: MethodCounters, seconds: number) => void,
+): GrpcServer {
   const messageOverheadBytes = 512 * 1024;
   return new GrpcServer({
     methods: services.methods,
     maxReceiveBytes: config.maxRequestBytes + messageOverheadBytes,
     limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
     keepalive: config.keepalive,
+    ...(config.extensiveMetrics ? { onHandled } : {}),
     onHandlerError: (error, path) =>
       logger.error({ path, error: errorText(error) }, "a request failed by a bug of ours"),
   });

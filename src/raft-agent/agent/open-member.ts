@@ -48,6 +48,7 @@ export type OpenMemberOptions = {
   readonly peerClientTls: SecureContextOptions | null;
   readonly walObserver: WalObserver;
   readonly onStoreFailure: (error: HaplanError) => void;
+  readonly onStoreCommit: (durationMs: number) => void;
 };
 
 /** @throws HaplanError: the disk cannot be used, or nobody answers a joining member. */
@@ -67,7 +68,11 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   try {
     const identity = decodeIdentity(recovered.metadata);
     const store = await openStore({
-      backend: openLmdbBackend({ folder: snapFolder, onFailure: options.onStoreFailure }),
+      backend: openLmdbBackend({
+        folder: snapFolder,
+        onFailure: options.onStoreFailure,
+        onCommit: options.onStoreCommit,
+      }),
     });
     if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
     const founding = identity.founder && recovered.snapshot === null ? foundCluster(config) : null;

@@ -25,6 +25,8 @@ async function openSite(hostWhitelist = ["*"]): Promise<Site> {
     memberId: SELF,
     values: () => memberValues(services),
     grpcMethods: () => [],
+    clusterVersion: () => "3.6.0",
+    extensive: false,
   });
   const handler = createHttpHandler({ services, metrics, gateway: true, corsOrigins: ["*"], hostWhitelist });
   const server = createServer(handler);

@@ -13,6 +13,7 @@ import type { TurnEnd } from "../http2/turn-end.ts";
 import { type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
 import { type CallRoute, type MethodEntry, trailersBlock, trailersOnlyBlock } from "./call-route.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
+import type { MethodCounters } from "./method-counters.ts";
 import { messagePrefixBytes, PartialMessage } from "./partial-message.ts";
 
 /** What calls need from their server. */
@@ -23,6 +24,7 @@ export type CallContext = {
   readonly turnEnd: TurnEnd;
   readonly nowMs: () => number;
   onHandlerError(error: unknown, path: string): void;
+  readonly onHandled: ((method: MethodCounters, seconds: number) => void) | undefined;
 };
 
 /** The fields of every good answer; the server's connections keep them in their header tables. */
@@ -49,6 +51,7 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
   #partial: PartialMessage | undefined = undefined;
   /** A unary request that is whole while the client has not yet said that nothing follows. */
   #request: Uint8Array | undefined = undefined;
+  #startedMs = 0;
   #headersSent = false;
   #closeDue = false;
   #drainDue = false;
@@ -106,6 +109,7 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
 
   override onOpen(endStream: boolean): void {
     this.#entry.counters.started++;
+    if (this.#context.onHandled !== undefined) this.#startedMs = this.#context.nowMs();
     if (this.deadlineMs > 0) this.#context.deadlines.add(this);
     const { method } = this.#entry;
     if (method.kind === "stream") {
@@ -183,6 +187,7 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
     this.open = false;
     const { counters, method } = this.#entry;
     counters.handled[code]!++;
+    this.#context.onHandled?.(counters, (this.#context.nowMs() - this.#startedMs) / 1000);
     this.#context.deadlines.remove(this);
     this.#dropPartial();
     this.#request = undefined;

@@ -25,6 +25,8 @@ export type GrpcServerOptions = {
   readonly keepalive?: Partial<KeepaliveOptions>;
   /** A service threw: a bug. Without it the error is thrown again outside any call, which ends the process. */
   readonly onHandlerError?: (error: unknown, path: string) => void;
+  /** A call is over; measured only when somebody listens. */
+  readonly onHandled?: (method: MethodCounters, seconds: number) => void;
 };
 
 const defaultMaxReceiveBytes = 1_572_864 + 524_288;
@@ -54,6 +56,7 @@ export class GrpcServer {
       turnEnd: this.#turnEnd,
       nowMs,
       onHandlerError: options.onHandlerError ?? throwLater,
+      onHandled: options.onHandled,
     };
     this.#connectionOptions = connectionOptions({
       keepalive: { ...etcdKeepalive, ...options.keepalive },

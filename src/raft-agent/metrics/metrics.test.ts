@@ -23,6 +23,7 @@ const MIXIN = [
   "etcd_network_client_grpc_received_bytes_total",
   "grpc_server_started_total",
   "grpc_server_handled_total",
+  "grpc_server_handling_seconds_bucket",
   "process_resident_memory_bytes",
 ];
 
@@ -37,6 +38,8 @@ describe("metrics", () => {
       memberId: "8e9e05c52164694d",
       values: () => values,
       grpcMethods: () => [put],
+      clusterVersion: () => "3.6.0",
+      extensive: true,
     });
     metrics.leaderChanged();
     metrics.walFsync(0.003);
@@ -45,6 +48,8 @@ describe("metrics", () => {
     metrics.peerReceivedBytes("a", 10);
     metrics.peerSendFailed("a");
     metrics.peerRoundTrip("a", 0.001);
+    metrics.appliedSlowly();
+    metrics.handled(put, 0.02);
     await metrics.render();
     const page = await metrics.render();
     const lines = page.split("\n");
@@ -60,5 +65,8 @@ describe("metrics", () => {
     expect(lines).toContain(`grpc_server_handled_total{${labels},grpc_code="Unavailable"} 1`);
     expect(lines).toContain(`grpc_server_started_total{${labels}} 3`);
     expect(lines).toContain("etcd_network_client_grpc_received_bytes_total 30");
+    expect(lines).toContain("etcd_server_slow_apply_total 1");
+    expect(lines).toContain('etcd_cluster_version{cluster_version="3.6"} 1');
+    expect(lines).toContain(`grpc_server_handling_seconds_bucket{le="0.025",${labels}} 1`);
   });
 });

@@ -16,6 +16,10 @@ export type MetricSources = {
   values(): SourcedValues;
   /** Counters of every served method. */
   grpcMethods(): Iterable<MethodCounters>;
+  /** Empty while it is not agreed on. */
+  clusterVersion(): string;
+  /** etcd's `--metrics=extensive`: also how long calls take. */
+  readonly extensive: boolean;
 };
 
 /** Each call is one observation. */
@@ -27,6 +31,9 @@ export type Metrics = {
   peerReceivedBytes(peer: string, bytes: number): void;
   peerSendFailed(peer: string): void;
   peerRoundTrip(peer: string, seconds: number): void;
+  appliedSlowly(): void;
+  /** A call is over. Counts for nothing unless `extensive` is set. */
+  handled(method: MethodCounters, seconds: number): void;
   healthSucceeded(): void;
   healthFailed(): void;
   /** The text of `/metrics`. */
@@ -43,6 +50,9 @@ const SOURCED_METRICS = {
   proposalsFailed: ["counter", "etcd_server_proposals_failed_total", "The total number of failed proposals seen."],
   committedIndex: ["gauge", "etcd_server_proposals_committed_total", "The total number of proposals committed."],
   appliedIndex: ["gauge", "etcd_server_proposals_applied_total", "The total number of proposals applied."],
+  slowReadIndexes: ["counter", "etcd_server_slow_read_indexes_total", "Read indexes that had to be asked for again."],
+  failedReadIndexes: ["counter", "etcd_server_read_indexes_failed_total", "The total number of failed read indexes."],
+  authRevision: ["gauge", "etcd_debugging_auth_revision", "The current revision of the auth store."],
   quotaBytes: ["gauge", "etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes."],
   dbTotalBytes: ["gauge", "etcd_mvcc_db_total_size_in_bytes", "Size of the database physically allocated, in bytes."],
   dbInUseBytes: ["gauge", "etcd_mvcc_db_total_size_in_use_in_bytes", "Size of the database in use, in bytes."],
@@ -76,13 +86,15 @@ export function createMetrics(sources: MetricSources): Metrics {
   collectDefaultMetrics({ register: registry });
   const refreshSourced = addSourced(registry, sources);
   const refreshGrpc = addGrpc(registry, sources);
-  addLabels(registry, sources);
+  const refreshLabels = addLabels(registry, sources);
   const count = (name: string, help: string, ...labelNames: string[]): Counter =>
     new Counter({ name, help, labelNames, registers: [registry] });
   const histogram = (name: string, help: string, buckets: number[], ...labelNames: string[]): Histogram =>
     new Histogram({ name, help, buckets, labelNames, registers: [registry] });
 
   const leaderChanges = count("etcd_server_leader_changes_seen_total", "The number of leader changes seen.");
+  const slowApplies = count("etcd_server_slow_apply_total", "Entries that took longer to apply than they should.");
+  const handling = sources.extensive ? handlingTimes(registry) : null;
   const healthSuccess = count("etcd_server_health_success", "The total number of successful health checks.");
   const healthFailure = count("etcd_server_health_failures", "The total number of failed health checks.");
   const fsync = histogram("etcd_disk_wal_fsync_duration_seconds", "Latency of fsync called by the log.", DISK_BUCKETS);
@@ -102,6 +114,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   );
   return {
     leaderChanged: () => leaderChanges.inc(),
+    appliedSlowly: () => slowApplies.inc(),
+    handled: (method, seconds) => handling?.observe(methodLabels(method), seconds),
     healthSucceeded: () => healthSuccess.inc(),
     healthFailed: () => healthFailure.inc(),
     walFsync: (seconds) => fsync.observe(seconds),
@@ -113,6 +127,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     render: () => {
       refreshSourced();
       refreshGrpc();
+      refreshLabels();
       return registry.metrics();
     },
     contentType: registry.contentType,
@@ -142,12 +157,35 @@ function sourced(registry: Registry, type: "gauge" | "counter", name: string, he
   };
 }
 
-function addLabels(registry: Registry, { version, memberId }: MetricSources): void {
+/** grpc-go's histogram with its default buckets. */
+function handlingTimes(registry: Registry): Histogram {
+  return new Histogram({
+    name: "grpc_server_handling_seconds",
+    help: "Response latency (seconds) of gRPC that had been application-level handled by the server.",
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    labelNames: ["grpc_type", "grpc_service", "grpc_method"],
+    registers: [registry],
+  });
+}
+
+/** What is the same for as long as the member runs, and how to refresh what is not. */
+function addLabels(registry: Registry, { version, memberId, clusterVersion }: MetricSources): () => void {
   const labelled = (name: string, help: string, label: string, value: string): void => {
     new Gauge({ name, help, labelNames: [label], registers: [registry] }).set({ [label]: value }, 1);
   };
+  const cluster = new Gauge({
+    name: "etcd_cluster_version",
+    help: "Which version the cluster is running, as a label of the value 1.",
+    labelNames: ["cluster_version"],
+    registers: [registry],
+  });
   labelled("etcd_server_version", "Which version is running, as a label of the value 1.", "server_version", version);
   labelled("etcd_server_id", "The member's id in hexadecimal, as a label of the value 1.", "server_id", memberId);
+  return () => {
+    cluster.reset();
+    const agreed = clusterVersion();
+    if (agreed !== "") cluster.set({ cluster_version: agreed.split(".").slice(0, 2).join(".") }, 1);
+  };
 }
 
 /** grpc-go's names of the codes, in the order of their numbers. */
@@ -201,7 +239,12 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
   };
 }
 
+/** Streams that only the server sends on; the others go both ways. */
+const SERVER_STREAMS: ReadonlySet<string> = new Set(["RangeStream", "Snapshot", "Observe"]);
+
 function methodLabels({ path, kind }: MethodCounters): Record<string, string> {
   const [, service = "", method = ""] = path.split("/");
-  return { grpc_type: kind === "unary" ? "unary" : "bidi_stream", grpc_service: service, grpc_method: method };
+  const isServerStream = SERVER_STREAMS.has(method) || service.startsWith("grpc.health");
+  const grpcType = kind === "unary" ? "unary" : isServerStream ? "server_stream" : "bidi_stream";
+  return { grpc_type: grpcType, grpc_service: service, grpc_method: method };
 }

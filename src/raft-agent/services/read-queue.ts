@@ -41,10 +41,21 @@ export class ReadQueue {
   #nextContext = 1;
   #waitingCount = 0;
   #unconfirmedCount = 0;
+  #slowTotal = 0;
+  #failedTotal = 0;
   #stopped = false;
 
   constructor(options: ReadQueueOptions) {
     this.#options = options;
+  }
+
+  /** Read indexes that were asked for again, since no answer had come. */
+  get slowTotal(): number {
+    return this.#slowTotal;
+  }
+
+  get failedTotal(): number {
+    return this.#failedTotal;
   }
 
   get waitingCount(): number {
@@ -93,6 +104,7 @@ export class ReadQueue {
         this.#end(batch, batch.index === null ? EtcdErrors.timeout : EtcdErrors.timeoutWaitingAppliedIndex);
       } else if (batch.index === null && batch.askedAtMs + RETRY_MS <= nowMs) {
         batch.askedAtMs = nowMs;
+        this.#slowTotal++;
         this.#options.consensus.requestReadIndex(batch.context);
       }
     }
@@ -137,6 +149,7 @@ export class ReadQueue {
   #end(batch: Batch, error: EtcdError | null): void {
     this.#batches.delete(batch.context);
     if (batch.index === null) this.#unconfirmedCount--;
+    if (error !== null) this.#failedTotal++;
     this.#waitingCount -= batch.reads.length;
     for (const done of batch.reads) done(error);
     if (this.#gathering.length > 0) this.#scheduleFlush();

@@ -1,0 +1,27 @@
+/** Notices entries that take long to apply (etcd's `--warning-apply-duration`): counts them, and says so in the log. */
+import { performance } from "node:perf_hooks";
+import type { DriverPorts } from "./consensus-driver.ts";
+
+type Machine = DriverPorts["machine"];
+
+export type SlowApplyOptions = {
+  readonly warningMs: number;
+  readonly onSlow: (index: number, tookMs: number) => void;
+};
+
+export function watchApplying(machine: Machine, { warningMs, onSlow }: SlowApplyOptions): Machine {
+  const timed = (index: number, apply: () => void): void => {
+    const startMs = performance.now();
+    apply();
+    const tookMs = performance.now() - startMs;
+    if (tookMs > warningMs) onSlow(index, tookMs);
+  };
+  return {
+    get appliedIndex() {
+      return machine.appliedIndex;
+    },
+    apply: (index, term, payload) => timed(index, () => machine.apply(index, term, payload)),
+    applyConfiguration: (index, term, configuration, context) =>
+      timed(index, () => machine.applyConfiguration(index, term, configuration, context)),
+  };
+}
