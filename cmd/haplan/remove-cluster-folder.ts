@@ -9,7 +9,11 @@ import { journalFile } from "./cluster-files.ts";
 export function removeClusterFolder(folder: string): void {
   const journal = journalFile(folder);
   const ours = [journal, `${journal}.previous`, join(folder, newestPlanFile), lockFolder(folder)];
-  for (const path of ours) rmSync(path, { recursive: true, force: true });
+  // What a run that was killed was just writing aside.
+  const aside = existsSync(folder) ? readdirSync(folder).filter((file) => /\.\d+\.tmp$/.test(file)) : [];
+  for (const path of [...ours, ...aside.map((file) => join(folder, file))]) {
+    rmSync(path, { recursive: true, force: true });
+  }
   removeIfEmpty(join(folder, "machines"));
   removeIfEmpty(folder);
   removeIfEmpty(dirname(folder));
