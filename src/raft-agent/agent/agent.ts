@@ -100,7 +100,11 @@ class RunningAgent implements Agent {
   /** Opens the disk and makes everything that does not talk to anybody yet. */
   static async create(options: AgentOptions): Promise<RunningAgent> {
     const { config, logger } = options;
-    const late: { agent: RunningAgent | null; metrics: Metrics | null } = { agent: null, metrics: null };
+    const late: { agent: RunningAgent | null; metrics: Metrics | null; front: ClientFront | null } = {
+      agent: null,
+      metrics: null,
+      front: null,
+    };
     const opened = await openMember({
       config,
       peerClientTls: peerClientTls(config),
@@ -117,9 +121,10 @@ class RunningAgent implements Agent {
       clock: systemClock,
     });
     const services = createServices(config, opened, link, (change) => late.agent?.followMembership(change));
-    const grpc = createGrpcServer(config, services, logger, (method, seconds) =>
-      late.metrics?.handled(method, seconds),
-    );
+    const grpc = createGrpcServer(config, services, logger, {
+      onHandled: (method, seconds) => late.metrics?.handled(method, seconds),
+      onHttp1: (socket) => late.front?.serveHttp1(socket),
+    });
     const metrics = createMetrics({
       version: spokenVersion,
       memberId: identity.memberId,
@@ -130,6 +135,7 @@ class RunningAgent implements Agent {
     });
     late.metrics = metrics;
     const front = new ClientFront({ config, services, metrics, grpc });
+    late.front = front;
     const snapshots = new SnapshotExchange({
       files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotFolder(config)), folder: "." }),
       store,

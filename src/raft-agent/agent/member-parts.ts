@@ -10,6 +10,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
+import type { AcceptHttp1 } from "../http2/http1-exchange.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
@@ -70,16 +71,23 @@ function authSettings({ auth, clientTls }: AgentConfig): AuthSettings {
   };
 }
 
-/** `onHandled` is called only with `--metrics=extensive`. */
+type GrpcOutlets = {
+  /** Called only with `--metrics=extensive`. */
+  readonly onHandled: (method: MethodCounters, seconds: number) => void;
+  /** Gets what comes over HTTP/2 and is not gRPC. */
+  readonly onHttp1: AcceptHttp1;
+};
+
 export function createGrpcServer(
   config: AgentConfig,
   services: MemberServices,
   logger: Logger,
-  onHandled: (method: MethodCounters, seconds: number) => void,
+  { onHandled, onHttp1 }: GrpcOutlets,
 ): GrpcServer {
   const messageOverheadBytes = 512 * 1024;
   return new GrpcServer({
     methods: services.methods,
+    onHttp1,
     maxReceiveBytes: config.maxRequestBytes + messageOverheadBytes,
     limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
     keepalive: config.keepalive,

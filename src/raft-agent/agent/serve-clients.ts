@@ -1,8 +1,10 @@
 /**
- * The member's front: gRPC and HTTP/1.1 on every client URL, metrics and health alone on every metrics URL.
+ * The member's front: gRPC and HTTP (gateway, health, metrics) on every client URL, metrics and health alone on
+ * every metrics URL.
  */
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
+import type { Duplex } from "node:stream";
 import type { AgentConfig, TlsFiles } from "../config/agent-config.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
@@ -47,6 +49,11 @@ export class ClientFront {
     for (const url of listenMetricsUrls) this.#metricsServers.push(await this.#listenForMetrics(url));
   }
 
+  /** Serves a connection on which HTTP/1.1 is spoken: a client's, or that of a request that came over HTTP/2. */
+  serveHttp1(socket: Duplex): void {
+    this.#http.emit("connection", socket);
+  }
+
   /** Takes renewed certificates into use; to be called now and then. Returns whether there were any. */
   reloadCertificates(): boolean {
     const { clientTls } = this.#config;
@@ -78,7 +85,7 @@ export class ClientFront {
       port: portOf(url),
       ...(url.protocol === "https:" && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
       onHttp2: (socket, commonName) => this.#grpc.accept(socket, commonName),
-      onHttp1: (socket) => this.#http.emit("connection", socket),
+      onHttp1: (socket) => this.serveHttp1(socket),
     });
   }
 

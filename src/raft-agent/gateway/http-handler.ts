@@ -1,6 +1,6 @@
 /**
- * Everything that is served over HTTP/1.1: health, version, metrics, and the JSON gateway on the client port; the
- * same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
+ * Everything that is served over HTTP and is not gRPC: health, version, metrics, and the JSON gateway on the client
+ * port; the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { errorText } from "../../base/haplan-error.ts";

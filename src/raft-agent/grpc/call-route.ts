@@ -20,6 +20,8 @@ export type CallRoute =
       /** Messages with the compressed flag are gzip; otherwise such a message is an error. */
       readonly gzip: boolean;
     }
+  /** Not gRPC, for whoever serves other requests. */
+  | { readonly kind: "http" }
   /** A header block that answers and ends the stream. */
   | { readonly kind: "refusal"; readonly block: Buffer };
 
@@ -29,8 +31,10 @@ export type MethodTable = {
   readonly services: ReadonlySet<string>;
 };
 
-export function routeCall(table: MethodTable, head: RequestHead): CallRoute {
+/** `servesHttp`: requests that are not gRPC have somewhere to go; like etcd, the content-type decides. */
+export function routeCall(table: MethodTable, head: RequestHead, servesHttp: boolean): CallRoute {
   const contentType = head.field("content-type") ?? "";
+  if (servesHttp && !contentType.toLowerCase().startsWith("application/grpc")) return { kind: "http" };
   if (head.method !== "POST")
     return refusal(405, StatusCode.internal, `:method is ${quote(head.method)}, which should be POST`);
   if (!/^application\/grpc($|[+;])/.test(contentType.toLowerCase()))

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { type ConnectionOptions, connectionOptions, type Http2Limits } from "../http2/connection-options.ts";
+import { type AcceptHttp1, Http1Exchange } from "../http2/http1-exchange.ts";
 import { etcdKeepalive, type KeepaliveOptions } from "../http2/ping-policy.ts";
 import type { RequestHead } from "../http2/request-head.ts";
 import { ServerConnection } from "../http2/server-connection.ts";
@@ -23,6 +24,8 @@ export type GrpcServerOptions = {
   readonly maxBufferedBytes?: number;
   readonly limits?: Partial<Http2Limits>;
   readonly keepalive?: Partial<KeepaliveOptions>;
+  /** Gets an HTTP/1.1 socket for every request that is not gRPC. Without it such requests are answered 415. */
+  readonly onHttp1?: AcceptHttp1;
   /** A service threw: a bug. Without it the error is thrown again outside any call, which ends the process. */
   readonly onHandlerError?: (error: unknown, path: string) => void;
   /** A call is over; measured only when somebody listens. */
@@ -37,6 +40,7 @@ export class GrpcServer {
   readonly counters: readonly MethodCounters[];
   readonly #connections = new Set<ServerConnection>();
   readonly #table: MethodTable;
+  readonly #onHttp1: AcceptHttp1 | undefined;
   readonly #turnEnd = new TurnEnd();
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
@@ -47,6 +51,7 @@ export class GrpcServer {
   constructor(options: GrpcServerOptions) {
     const nowMs = (): number => performance.now();
     this.#table = methodTable(options.methods);
+    this.#onHttp1 = options.onHttp1;
     this.counters = [...this.#table.entries.values()].map((entry) => entry.counters);
     this.#deadlines = new DeadlineQueue(nowMs);
     this.#context = {
@@ -118,10 +123,12 @@ export class GrpcServer {
   }
 
   #createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream {
-    const route = (head.route as CallRoute | undefined) ?? (head.route = routeCall(this.#table, head));
-    return (route as CallRoute).kind === "call"
-      ? new GrpcCall(this.#context, connection, id, head, route as CallRoute & { kind: "call" })
-      : new RefusedCall(connection, id, head, route as CallRoute & { kind: "refusal" });
+    const known = head.route as CallRoute | undefined;
+    const route = known ?? routeCall(this.#table, head, this.#onHttp1 !== undefined);
+    head.route = route;
+    if (route.kind === "call") return new GrpcCall(this.#context, connection, id, head, route);
+    if (route.kind === "http") return new Http1Exchange(connection, id, head, this.#onHttp1!);
+    return new RefusedCall(connection, id, head, route);
   }
 }
 

@@ -21,6 +21,8 @@ import type { ServerStream } from "./server-stream.ts";
 const outputMaxBytes = 8 * 1_048_576;
 /** How much of a header block goes into the HEADERS frame; the rest follows in CONTINUATION frames. */
 const firstFragmentMax = 4_000;
+/** In place of a block of trailers: an empty DATA frame ends the stream (RFC 9113 §8.1). */
+const noTrailers = Buffer.alloc(0);
 
 export class ConnectionSender {
   readonly encoder: HpackEncoder;
@@ -91,6 +93,13 @@ export class ConnectionSender {
     if (stream.queue !== undefined) stream.queuedTrailers = stateless;
     else if (fields.length > 0) this.hot(stream, fields, true);
     else this.block(stream, stateless, true);
+  }
+
+  /** Ends a stream that has no trailers, once its queue has gone out. */
+  end(stream: ServerStream): void {
+    if (stream.localClosed || this.#ended) return;
+    if (stream.queue !== undefined) stream.queuedTrailers = noTrailers;
+    else this.#sendEnd(stream);
   }
 
   reset(streamId: number, code: ErrorCode): void {
@@ -167,7 +176,18 @@ export class ConnectionSender {
   #afterHeaders(stream: ServerStream, endStream: boolean): void {
     this.sentSincePing = true;
     this.#noteFlush();
-    if (!endStream) return;
+    if (endStream) this.#afterEnd(stream);
+  }
+
+  #sendEnd(stream: ServerStream): void {
+    const buffer = this.#output.reserve(frameHeaderBytes);
+    const end = writeFrameHeader(buffer, this.#output.position, 0, FrameType.data, Flag.endStream, stream.id);
+    this.#output.advance(end);
+    this.#noteFlush();
+    this.#afterEnd(stream);
+  }
+
+  #afterEnd(stream: ServerStream): void {
     // An answer that is whole before the request is: ask the client to stop (RFC 9113 §8.1).
     if (!stream.remoteClosed) this.reset(stream.id, ErrorCode.noError);
     this.#onLocalEnd(stream);
@@ -179,7 +199,10 @@ export class ConnectionSender {
     this.#options.turnEnd.addFlush(this);
   }
 
-  readonly #sendQueuedTrailers = (stream: ServerStream, block: Buffer): void => this.block(stream, block, true);
+  readonly #sendQueuedTrailers = (stream: ServerStream, block: Buffer): void => {
+    if (block === noTrailers) this.#sendEnd(stream);
+    else this.block(stream, block, true);
+  };
 
   readonly #onWritten = (): void => {
     if (this.#ended) this.#flushAndEnd();

@@ -33,7 +33,7 @@ export class RequestHead {
 }
 
 /** Fields that speak about an HTTP/1.1 connection and have no place here (§8.2.2). */
-const connectionFields: ReadonlySet<string> = new Set([
+export const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",

@@ -110,6 +110,13 @@ export class ServerConnection {
     this.sender.reset(stream.id, code);
   }
 
+  /** Gives the client room again on a stream that set `readingPaused`. */
+  resumeReading(stream: ServerStream): void {
+    if (!stream.readingPaused) return;
+    stream.readingPaused = false;
+    if (!stream.remoteClosed && !stream.localClosed) this.#creditStream(stream);
+  }
+
   #sendPreface(): void {
     const { limits } = this.options;
     this.sender.frame(
@@ -393,10 +400,15 @@ export class ServerConnection {
       this.#streamError(stream.id, ErrorCode.flowControlError);
       return false;
     }
-    if (endStream || stream.receiveWindow > this.streamWindowBytes / 2) return true;
+    if (!endStream && !stream.readingPaused) this.#creditStream(stream);
+    return true;
+  }
+
+  /** Once half of the window is used: an update for every frame would cost more than it gives. */
+  #creditStream(stream: ServerStream): void {
+    if (stream.receiveWindow > this.streamWindowBytes / 2) return;
     this.sender.windowUpdate(stream.id, this.streamWindowBytes - stream.receiveWindow);
     stream.receiveWindow = this.streamWindowBytes;
-    return true;
   }
 
   #onWindowUpdate(streamId: number, bytes: Buffer, start: number, end: number): void {

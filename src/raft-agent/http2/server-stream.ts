@@ -16,6 +16,8 @@ export abstract class ServerStream {
   /** What we still let the client send before the next WINDOW_UPDATE. */
   receiveWindow: number;
   receivedBytes = 0;
+  /** The client gets no more room on this stream until `ServerConnection.resumeReading`: what it sent is not read yet. */
+  readingPaused = false;
   /** Bytes that wait for a window or for the socket, oldest first; undefined in the usual case of none. */
   queue: Buffer[] | undefined = undefined;
   /** How much of `queue[0]` has gone. */
