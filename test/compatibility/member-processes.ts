@@ -26,6 +26,8 @@ export type ClusterProcesses = {
   restart(member: number): Promise<void>;
   /** Starts one more process that joins; resolves with its URL, without waiting for it to be healthy. */
   join(name: string, peerUrl: string): Promise<string>;
+  /** Where a member keeps its data. */
+  dataFolder(member: number): string;
   stop(): Promise<void>;
 };
 
@@ -116,6 +118,10 @@ class RunningCluster implements ClusterProcesses {
     this.#members.push({ name, clientUrl, peerUrl });
     this.#spawn(this.#members.length - 1, "existing", `${this.#founders},${name}=${peerUrl}`);
     return clientUrl;
+  }
+
+  dataFolder(member: number): string {
+    return join(this.#folder, this.#members[member]!.name);
   }
 
   async stop(): Promise<void> {

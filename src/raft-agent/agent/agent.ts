@@ -45,6 +45,8 @@ const certificateCheckMs = 5_000;
 /** Log payload that may gather in memory before it is compacted early. */
 const retainedBytesMax = 128 * 1024 * 1024;
 const handOverMs = 1_000;
+/** A member that expects another state and does not get it goes on with its own. */
+const replacementWithinMs = 60_000;
 
 export type Agent = {
   readonly memberId: MemberId;
@@ -93,6 +95,8 @@ class RunningAgent implements Agent {
   readonly #transport: PeerTransport;
   readonly #retention: LogRetention;
   readonly #peerMetrics: PeerMetrics;
+  /** Set while this member's state is about to be replaced, because it was found damaged. */
+  #replacement: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #closing = new AbortController();
   #closed: Promise<void> | null = null;
@@ -120,7 +124,14 @@ class RunningAgent implements Agent {
       appliedIndex: () => store.consistentIndex,
       clock: systemClock,
     });
-    const services = createServices(config, opened, link, (change) => late.agent?.followMembership(change));
+    const services = createServices(config, opened, link, {
+      onMembershipChanged: (change) => late.agent?.followMembership(change),
+      onNotice: (level, text) => logger[level](text),
+      stateReplacement: {
+        expect: () => late.agent!.expectState(),
+        send: (member) => late.agent!.sendState(member),
+      },
+    });
     const grpc = createGrpcServer(config, services, logger, {
       onHandled: (method, seconds) => late.metrics?.handled(method, seconds),
       onHttp1: (socket) => late.front?.serveHttp1(socket),
@@ -251,11 +262,47 @@ class RunningAgent implements Agent {
     for (const id of services.machine.membership.removedIds()) this.#transport.removePeer(id);
   }
 
+  /** From now on nothing is applied, until the leader's state has come or a while has passed. */
+  expectState(): number {
+    this.#options.logger.error("the leader found other data here than elsewhere: this member's state is replaced");
+    if (this.#replacement === null) {
+      const timer = setTimeout(() => this.#endReplacement(), replacementWithinMs);
+      this.#replacement = { resume: this.#driver.suspendApplying(), timer };
+    }
+    return this.#parts.opened.store.consistentIndex;
+  }
+
+  sendState(member: MemberId): Promise<void> {
+    return this.#parts.snapshots.sendReplacement(member, {
+      term: this.#driver.status().term,
+      transport: this.#transport,
+      metadataAt: (index) => this.#raft.snapshotMetadata(index),
+    });
+  }
+
+  async #replaceState(index: number): Promise<void> {
+    const applied = this.#parts.opened.store.consistentIndex;
+    try {
+      if (index < applied)
+        throw new Error(`the state that came ends at entry ${index}, and ${applied} is applied here`);
+      await this.#parts.snapshots.install(index);
+    } finally {
+      this.#endReplacement();
+    }
+  }
+
+  #endReplacement(): void {
+    clearTimeout(this.#replacement?.timer);
+    this.#replacement?.resume();
+    this.#replacement = null;
+  }
+
   async #close(): Promise<void> {
     const { opened, services, front } = this.#parts;
     await this.#handOver();
     this.#closing.abort();
     for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#replacement?.timer);
     services.stop();
     await front.close();
     this.#driver.stop();
@@ -305,6 +352,10 @@ class RunningAgent implements Agent {
         onRequest: (peer, _kind, body) => new Promise((resolve) => services.answerPeer(peer, body, resolve)),
         onSnapshot: async (peer, metadata, chunks) => {
           const term = await snapshots.receive(metadata, chunks);
+          if (this.#replacement !== null) {
+            await this.#replaceState(metadata.index);
+            return;
+          }
           const message = { kind: "snapshotRequest", from: peer, to: this.memberId, term, snapshot: metadata } as const;
           this.#driver.step({ kind: "message", message });
         },

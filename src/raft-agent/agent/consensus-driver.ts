@@ -49,6 +49,8 @@ export class ConsensusDriver {
   #written: Promise<void> = Promise.resolve();
   /** Persisted batches are reported to the core in order, behind a snapshot that is still being installed. */
   #installing: Promise<void> | null = null;
+  /** Committed entries that wait while the state machine is replaced; null while it is not. */
+  #waitingEntries: (readonly Entry[])[] | null = null;
 
   constructor(ports: DriverPorts, listener: DriverListener, options: { readonly diskStallMs: number }) {
     this.#ports = ports;
@@ -97,6 +99,25 @@ export class ConsensusDriver {
 
   status(): RaftStatus {
     return this.#ports.raft.status();
+  }
+
+  /**
+   * Lets committed entries wait while the state machine is replaced; the call that comes back goes on. Entries that the
+   * new state holds already are skipped by the machine itself.
+   */
+  suspendApplying(): () => void {
+    this.#waitingEntries ??= [];
+    return () => {
+      const waiting = this.#waitingEntries ?? [];
+      this.#waitingEntries = null;
+      if (this.#stopped) return;
+      try {
+        for (const entries of waiting) this.#apply(entries);
+      } catch (error) {
+        this.#fail(error);
+      }
+      this.#wake();
+    };
   }
 
   /** Takes in and gives out nothing any more. */
@@ -170,6 +191,10 @@ export class ConsensusDriver {
   }
 
   #apply(entries: readonly Entry[]): void {
+    if (this.#waitingEntries !== null) {
+      this.#waitingEntries.push(entries);
+      return;
+    }
     const { machine, raft } = this.#ports;
     let bytes = 0;
     for (const entry of entries) {

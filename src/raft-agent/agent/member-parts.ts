@@ -14,8 +14,7 @@ import type { AcceptHttp1 } from "../http2/http1-exchange.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
-import { MemberServices } from "../services/member-services.ts";
-import type { MembershipChange } from "../state-machine/membership.ts";
+import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { OpenedMember } from "./open-member.ts";
@@ -30,7 +29,7 @@ export function createServices(
   config: AgentConfig,
   { identity, store, founders, restored }: OpenedMember,
   link: ConsensusLink,
-  onMembershipChanged: (change: MembershipChange) => void,
+  callbacks: Pick<MemberServicesOptions, "onNotice" | "stateReplacement" | "onMembershipChanged">,
 ): MemberServices {
   const services = new MemberServices({
     consensus: link,
@@ -49,7 +48,8 @@ export function createServices(
     },
     proposerLimits: { requestBytesMax: config.maxRequestBytes },
     auth: authSettings(config),
-    onMembershipChanged,
+    corruptionCheckMs: config.corruptCheckMs,
+    ...callbacks,
   });
   if (founders !== null) {
     services.machine.seed(founders, restored.snapshot.configuration);

@@ -51,6 +51,20 @@ export class SnapshotExchange {
     );
   }
 
+  /** Streams the store to a member that expects it in the place of its own; resolves once it is taken into use there. */
+  async sendReplacement(
+    to: MemberId,
+    link: {
+      readonly term: Term;
+      readonly transport: Pick<PeerTransport, "sendSnapshot">;
+      readonly metadataAt: (index: LogIndex) => SnapshotMetadata;
+    },
+  ): Promise<void> {
+    const { store } = this.#parts;
+    const metadata = link.metadataAt(store.consistentIndex);
+    await link.transport.sendSnapshot(to, metadata, withTerm(link.term, store.exportSnapshot()));
+  }
+
   #sent(peer: MemberId, succeeded: boolean, driver: ConsensusDriver, text: string): void {
     this.#sending.delete(peer);
     this.#parts.onLog(text);

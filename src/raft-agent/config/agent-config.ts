@@ -54,6 +54,8 @@ export type AgentConfig = {
   readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
   readonly watchProgressNotifyIntervalMs: number;
   readonly warningApplyDurationMs: number;
+  /** How often members compare what they hold. */
+  readonly corruptCheckMs: number;
   readonly strictReconfigCheck: boolean;
   readonly preVote: boolean;
   readonly maxLearners: number;
@@ -69,6 +71,7 @@ export type AgentConfig = {
 };
 
 const gibibyte = 1024 ** 3;
+const defaultCorruptCheckMs = 600_000;
 
 /** @throws SettingsError naming the flag that is wrong and what to write instead. */
 export function createAgentConfig(settings: Settings): AgentConfig {
@@ -103,6 +106,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     },
     watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
     warningApplyDurationMs: read.number("warning-apply-duration"),
+    corruptCheckMs: read.number("corrupt-check-time") || defaultCorruptCheckMs,
     strictReconfigCheck: read.flag("strict-reconfig-check"),
     preVote: read.flag("pre-vote"),
     maxLearners: read.number("max-learners"),

@@ -36,6 +36,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["grpc-keepalive-interval", "duration", "2h", "Idle time after which the server pings a client."],
     ["grpc-keepalive-timeout", "duration", "20s", "How long a ping may stay unanswered."],
     ["watch-progress-notify-interval", "duration", "10m", "Interval of progress notifications on idle watches."],
+    ["corrupt-check-time", "duration", "0s", "How often members compare their data; 0 means every 10 minutes."],
     ["warning-apply-duration", "duration", "100ms", "Applying for longer than this is logged."],
   ],
   Clustering: [
@@ -113,8 +114,7 @@ const ignored: readonly Row[] = [
   ["memory-mlock", "boolean", "false", "Memory is not locked."],
   ["bootstrap-defrag-threshold-megabytes", "integer", "0", "Freed space is reused."],
   ["downgrade-check-time", "duration", "5s", "No downgrades."],
-  ["corrupt-check-time", "duration", "0s", "Members compare hashes on their own schedule."],
-  ["compact-hash-check-time", "duration", "1m", "Members compare hashes on their own schedule."],
+  ["compact-hash-check-time", "duration", "1m", "See --corrupt-check-time."],
   ["warning-unary-request-duration", "duration", "300ms", "See --warning-apply-duration."],
   ["feature-gates", "string", "", "No gates."],
   ["enable-distributed-tracing", "boolean", "false", "No tracing."],

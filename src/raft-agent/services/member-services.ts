@@ -19,6 +19,7 @@ import { createAuthMethods } from "./auth-service.ts";
 import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
 import { createClusterMethods } from "./cluster-service.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
+import { CorruptionCheck, createCorruptionPeerMethods, type StateReplacement } from "./corruption-check.ts";
 import { createDowngradeMethod } from "./downgrade.ts";
 import { createElectionMethods } from "./election-service.ts";
 import { guardedStream } from "./guarded-stream.ts";
@@ -57,6 +58,12 @@ export type MemberServicesOptions = {
   readonly quotaBytes: number;
   /** etcd's `--auto-compaction-mode` and `--auto-compaction-retention`; off by default. */
   readonly autoCompaction?: AutoCompactionMode;
+  /** How often members compare what they hold; never, by default. */
+  readonly corruptionCheckMs?: number;
+  /** How a damaged member is repaired; without it, it is only reported. */
+  readonly stateReplacement?: StateReplacement;
+  /** Sentences that somebody should read. */
+  readonly onNotice?: (level: "warn" | "error", text: string) => void;
   readonly limits?: Partial<ServiceLimits>;
   readonly proposerLimits?: Partial<ProposerLimits>;
   /** How users log in, once authentication is switched on. */
@@ -76,6 +83,7 @@ export class MemberServices {
   readonly #peerMethods: PeerMethods;
   readonly #autoCompaction: AutoCompaction;
   readonly #leaderBound: LeaderBoundStreams;
+  readonly #corruptionCheck: CorruptionCheck | null;
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
   constructor(options: MemberServicesOptions) {
@@ -118,11 +126,20 @@ export class MemberServices {
     this.watchService = createWatchService(this.context, this.watchHub);
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
     this.#leaderBound = new LeaderBoundStreams(this.context);
+    const replacement = options.stateReplacement ?? null;
+    this.#corruptionCheck =
+      options.corruptionCheckMs === undefined
+        ? null
+        : new CorruptionCheck(this.context, {
+            intervalMs: options.corruptionCheckMs,
+            replacement,
+            onNotice: (level, text) => options.onNotice?.(level, text),
+          });
     const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
       method.kind === "stream" ? this.#leaderBound.bind(guardedStream(this.context, method)) : method,
     );
     this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
-    this.#peerMethods = createPeerMethods(this.context, this.methods);
+    this.#peerMethods = createPeerMethods(this.context, this.methods, replacement);
   }
 
   /** A committed `normal` entry. @throws HaplanError `command/unknown`: the member must stop. */
@@ -176,6 +193,7 @@ export class MemberServices {
     this.#leaderBound.tick();
     this.watchService.tick();
     this.#autoCompaction.tick();
+    this.#corruptionCheck?.tick();
     tickLeases(this.context);
   }
 
@@ -214,8 +232,15 @@ function createRecipeMethods(context: ServiceContext, calls: LocalCalls): Method
   return [...createLockMethods(context, calls), ...createElectionMethods(context, calls)];
 }
 
-function createPeerMethods(context: ServiceContext, methods: readonly Method[]): PeerMethods {
-  const unaryMethods: UnaryMethod[] = [...createLeasePeerMethods(context)];
+function createPeerMethods(
+  context: ServiceContext,
+  methods: readonly Method[],
+  replacement: StateReplacement | null,
+): PeerMethods {
+  const unaryMethods: UnaryMethod[] = [
+    ...createLeasePeerMethods(context),
+    ...createCorruptionPeerMethods(context, replacement),
+  ];
   for (const method of methods) if (method.kind === "unary") unaryMethods.push(method);
   return new Map(unaryMethods.map((method) => [method.path, method]));
 }

@@ -101,6 +101,20 @@ export function askLeader(
   attempt();
 }
 
+/** Asks one member once; null when it cannot be reached. */
+export function askMember(
+  context: ServiceContext,
+  member: string,
+  path: string,
+  message: Uint8Array,
+): Promise<LeaderAnswer | null> {
+  return new Promise((resolve) => {
+    context.consensus.askPeer(member, encodeRequest(path, NOBODY, message), (bytes) => {
+      resolve(bytes === null ? null : decodeAnswer(bytes));
+    });
+  });
+}
+
 export type ForwardOptions = {
   /** False for messages that do not begin with etcd's response header. */
   readonly header?: boolean;

@@ -1,0 +1,227 @@
+/**
+ * Members compare what they hold: the leader hashes the keyspace at one revision, asks the others for theirs, and
+ * whoever differs from a majority of voters has been damaged below us, by its disk or by its memory. etcd raises the
+ * CORRUPT alarm, which stops all writes, and leaves the rest to people. Here the alarm is raised as well, so that
+ * nobody can overlook it; then the damaged member gets the leader's state in the place of its own, is compared again,
+ * and the alarm is taken back. A leader that differs itself hands leadership to one of the majority first.
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+import { HashKVRequestSchema, HashKVResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../grpc/call.ts";
+import { RevisionError } from "../mvcc/store.ts";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
+import { AlarmType } from "../state-machine/apply-result.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
+import { isEtcdError } from "../state-machine/etcd-error.ts";
+import { revisionError } from "../state-machine/txn.ts";
+import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
+import { transferLeadership } from "./maintenance-service.ts";
+import { askMember } from "./peer-requests.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+/** How a member's state is replaced; what lies below services does it. */
+export type StateReplacement = {
+  /** On the damaged member: applies nothing more until the state has come; answers how far it has applied. */
+  expect(): LogIndex;
+  /** On the leader: sends its state, as of now, to a member that expects it. */
+  send(member: MemberId): Promise<void>;
+};
+
+export type CorruptionCheckOptions = {
+  readonly intervalMs: number;
+  readonly replacement: StateReplacement | null;
+  readonly onNotice: (level: "warn" | "error", text: string) => void;
+};
+
+const HASH_PATH = "/haplan.Peer/HashKv";
+const EXPECT_PATH = "/haplan.Peer/ExpectState";
+/** A follower may be a little behind the revision that is compared. */
+const ATTEMPTS = 10;
+const RETRY_MS = 200;
+
+type Hashed = { readonly hash: number; readonly compactRevision: number };
+
+/** What the leader asks other members. */
+export function createCorruptionPeerMethods(
+  context: ServiceContext,
+  replacement: StateReplacement | null,
+): UnaryMethod[] {
+  return [
+    unary(
+      context,
+      HASH_PATH,
+      (request, call) => {
+        const { revision } = fromBinary(HashKVRequestSchema, request);
+        hashHere(context, Number(revision)).then(
+          ({ hash, compactRevision }) => {
+            const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
+            answerBytes(call, toBinary(HashKVResponseSchema, message));
+          },
+          (error: unknown) => {
+            if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
+            else call.finish(StatusCode.internal, errorText(error));
+          },
+        );
+      },
+      { learner: true },
+    ),
+    unary(
+      context,
+      EXPECT_PATH,
+      (_request, call) => {
+        if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
+        else answerBytes(call, Buffer.from(String(replacement.expect())));
+      },
+      { learner: true },
+    ),
+  ];
+}
+
+async function hashHere(context: ServiceContext, revision: number): Promise<Hashed> {
+  return await context.machine.store.hashKv(revision);
+}
+
+export class CorruptionCheck {
+  readonly #context: ServiceContext;
+  readonly #options: CorruptionCheckOptions;
+  #nextMs: number;
+  #running = false;
+  /** The revision of the last comparison that found nothing. */
+  #cleanRevision = 0;
+
+  constructor(context: ServiceContext, options: CorruptionCheckOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#nextMs = context.clock.monotonicMs() + options.intervalMs;
+  }
+
+  /** To be called a few times a second. */
+  tick(): void {
+    const { clock, consensus, machine } = this.#context;
+    const nowMs = clock.monotonicMs();
+    if (consensus.leader() !== consensus.memberId) this.#nextMs = nowMs + this.#options.intervalMs;
+    if (nowMs < this.#nextMs || this.#running) return;
+    this.#nextMs = nowMs + this.#options.intervalMs;
+    if (machine.store.revision === this.#cleanRevision || machine.membership.list().length < 2) return;
+    this.#running = true;
+    this.check()
+      .catch((error: unknown) => this.#options.onNotice("warn", `cannot compare the members: ${errorText(error)}`))
+      .finally(() => {
+        this.#running = false;
+      });
+  }
+
+  /** Compares once, and repairs what differs. */
+  async check(): Promise<void> {
+    const { consensus, machine } = this.#context;
+    const { revision } = machine.store;
+    const own = await hashHere(this.#context, revision);
+    const hashes = new Map<MemberId, number>([[consensus.memberId, own.hash]]);
+    const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
+    await Promise.all(
+      others.map(async ({ id }) => {
+        const theirs = await this.#hashOf(id, revision);
+        if (theirs !== null && theirs.compactRevision === own.compactRevision) hashes.set(id, theirs.hash);
+      }),
+    );
+    const verdict = judgeHashes(hashes, machine.membership.configuration.voters);
+    if (verdict.damaged.length === 0) {
+      if (hashes.size === others.length + 1) this.#cleanRevision = revision;
+      return;
+    }
+    await this.#act(verdict, revision);
+  }
+
+  async #act({ damaged, majority }: Verdict, revision: number): Promise<void> {
+    const { consensus } = this.#context;
+    const { onNotice } = this.#options;
+    for (const member of damaged) {
+      onNotice("error", `member ${member} holds other data than the others at revision ${revision}: raising CORRUPT`);
+      await this.#alarm(member, AlarmAction.activate);
+    }
+    if (majority.length === 0) {
+      onNotice("error", "no majority of members agrees about the data: nothing can be repaired from it");
+    } else if (damaged.includes(consensus.memberId)) {
+      const [healthy] = majority;
+      onNotice(
+        "error",
+        `this leader is the damaged one: handing leadership to member ${healthy}, which will repair it`,
+      );
+      this.#cleanRevision = 0;
+      await transferLeadership(this.#context, healthy!);
+    } else for (const member of damaged) await this.#repair(member, revision);
+  }
+
+  async #repair(member: MemberId, revision: number): Promise<void> {
+    const { replacement, onNotice } = this.#options;
+    if (replacement === null) return;
+    const answer = await askMember(this.#context, member, EXPECT_PATH, new Uint8Array(0));
+    if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not take a new state`);
+    await this.#waitUntilApplied(Number(Buffer.from(answer.message).toString()));
+    await replacement.send(member);
+    const [own, theirs] = await Promise.all([hashHere(this.#context, revision), this.#hashOf(member, revision)]);
+    if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
+    await this.#alarm(member, AlarmAction.deactivate);
+    onNotice("warn", `member ${member} was repaired from this leader's state and agrees again; CORRUPT is taken back`);
+  }
+
+  /** The state that is sent must not be older than what the other member has applied. */
+  async #waitUntilApplied(index: LogIndex): Promise<void> {
+    const { consensus, clock } = this.#context;
+    for (let attempt = 0; consensus.appliedIndex() < index; attempt++) {
+      if (attempt === ATTEMPTS) throw new Error(`entry ${index} is not applied here`);
+      await clock.sleep(RETRY_MS);
+    }
+  }
+
+  /** Null when the member cannot say. */
+  async #hashOf(member: MemberId, revision: number): Promise<Hashed | null> {
+    const request = toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const answer = await askMember(this.#context, member, HASH_PATH, request);
+      if (answer?.code === StatusCode.ok) {
+        const { hash, compactRevision } = fromBinary(HashKVResponseSchema, answer.message);
+        return { hash, compactRevision: Number(compactRevision) };
+      }
+      if (answer?.code !== StatusCode.outOfRange) return null;
+      await this.#context.clock.sleep(RETRY_MS);
+    }
+    return null;
+  }
+
+  #alarm(member: MemberId, action: number): Promise<void> {
+    const body = encodeAlarm({ action, alarm: { member, type: AlarmType.corrupt } });
+    return new Promise((resolve, reject) => {
+      this.#context.proposer.propose(CommandKind.alarm, body, (result) => {
+        if (isEtcdError(result)) reject(new Error(result.text));
+        else resolve();
+      });
+    });
+  }
+}
+
+export type Verdict = {
+  readonly damaged: readonly MemberId[];
+  /** The voters that agree, when they are a majority of all voters; else empty. */
+  readonly majority: readonly MemberId[];
+};
+
+/** Who differs. Without a majority everybody who differs from somebody is suspect. */
+export function judgeHashes(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): Verdict {
+  const byHash = groupByHash(hashes);
+  if (byHash.size < 2) return { damaged: [], majority: [] };
+  for (const [hash, members] of byHash) {
+    const agreeing = members.filter((id) => voters.includes(id));
+    if (agreeing.length * 2 <= voters.length) continue;
+    return { damaged: [...hashes.keys()].filter((id) => hashes.get(id) !== hash), majority: agreeing };
+  }
+  return { damaged: [...hashes.keys()], majority: [] };
+}
+
+function groupByHash(hashes: ReadonlyMap<MemberId, number>): Map<number, MemberId[]> {
+  const groups = new Map<number, MemberId[]>();
+  for (const [id, hash] of hashes) groups.set(hash, [...(groups.get(hash) ?? []), id]);
+  return groups;
+}
