@@ -58,7 +58,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
   return {
     provider: session.provider,
     authority: session.authority,
-    connect: context.rooms.connect,
+    connect: session.rooms.connect,
     stateStore: sessionStore(context, session, lock),
     journal: createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite }),
     snapshots: createSnapshotFolder(snapshotFolder(session.folder)),

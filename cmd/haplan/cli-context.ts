@@ -10,7 +10,7 @@ import type { Reporter } from "./reporter.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
-type Rooms = {
+export type Rooms = {
   /** `folder`: the cluster's, `.haplan/<cluster>`. */
   readonly createProvider: (folder: string) => LocalProvider;
   readonly openAuthority: (folder: string) => Authority;
@@ -31,7 +31,8 @@ export type CliContext = {
   readonly terminal: Terminal;
   readonly reporter: Reporter;
   readonly clock: Clock;
-  readonly rooms: Rooms;
+  /** Loads the rooms: only commands that look at a cluster wait for them. */
+  readonly openRooms: () => Promise<Rooms>;
   /** Environment variables: for what specs refer to, and passphrases. */
   readonly environment: Environment;
   /** What was given with `-var`; counts more than the environment. */

@@ -48,14 +48,14 @@ export function createCliFixture(): CliFixture {
         cwd,
         terminal,
         clock: impatientClock,
-        rooms: {
+        openRooms: async () => ({
           createProvider: () => ({ ...provider, readUnitFile: async () => null }),
           openAuthority: () => authority,
           connect,
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
           ],
-        },
+        }),
         environment,
         version: "9.9.9",
         stop: new AbortController().signal,

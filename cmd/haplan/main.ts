@@ -2,10 +2,6 @@
 /** `haplan`: puts the real rooms together, runs one command, and leaves with its exit code. */
 import { readFileSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
-import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
-import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
-import { openAuthority } from "../../src/pki/authority.ts";
-import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 import { runHaplan } from "./run-haplan.ts";
 import { createTerminal } from "./terminal.ts";
 
@@ -31,12 +27,7 @@ process.exitCode = await runHaplan(argv, {
   cwd: process.cwd(),
   terminal: createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) }),
   clock: systemClock,
-  rooms: {
-    createProvider: (root) => createLocalProvider({ root }),
-    openAuthority: (folder) => openAuthority({ folder }),
-    connect: connectControlPlane,
-    readWorkerReports,
-  },
+  openRooms: async () => (await import("./rooms.ts")).realRooms,
   environment: process.env,
   version: ownVersion(),
   stop: stop.signal,

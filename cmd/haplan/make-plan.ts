@@ -29,9 +29,7 @@ export async function makePlan(context: CliContext, session: Session, wishes: Pl
 export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
   const state = await sessionState(context, session);
   const observed =
-    wishes.refresh === false
-      ? rememberedObservation(session.spec, state)
-      : await observeSession(context, session, state);
+    wishes.refresh === false ? rememberedObservation(session.spec, state) : await observeSession(session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,

@@ -1,31 +1,19 @@
-/** The verbs and their flags. Each action leaves its exit code with `finish`. */
+/**
+ * The verbs and their flags. Each action leaves its exit code with `finish`, and loads its command only then: what one
+ * verb needs is not to be waited for by the others.
+ */
 import { Command, Option } from "commander";
 import { parseVariables } from "./argv.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
-import { type ApplyFlags, runApply, runDestroy } from "./commands/apply.ts";
-import { runCompletion } from "./commands/completion.ts";
-import { type FmtFlags, runFmt } from "./commands/fmt.ts";
-import { type ForceUnlockFlags, runForceUnlock } from "./commands/force-unlock.ts";
-import { type GraphFlags, runGraph } from "./commands/graph.ts";
-import { type OutputFlags, runOutput } from "./commands/output.ts";
-import { type PlanFlags, runPlan } from "./commands/plan.ts";
-import { type QuorumFlags, runQuorum } from "./commands/quorum.ts";
-import { runSchema } from "./commands/schema.ts";
-import { runShow, type ShowFlags } from "./commands/show.ts";
-import {
-  runStateList,
-  runStateMv,
-  runStatePull,
-  runStatePush,
-  runStateRm,
-  runStateShow,
-  type StateEditFlags,
-  type StateFlags,
-  type StatePushFlags,
-} from "./commands/state.ts";
-import { runStatus } from "./commands/status.ts";
-import { runValidate } from "./commands/validate.ts";
-import { runVersion } from "./commands/version.ts";
+import type { ApplyFlags } from "./commands/apply.ts";
+import type { FmtFlags } from "./commands/fmt.ts";
+import type { ForceUnlockFlags } from "./commands/force-unlock.ts";
+import type { GraphFlags } from "./commands/graph.ts";
+import type { OutputFlags } from "./commands/output.ts";
+import type { PlanFlags } from "./commands/plan.ts";
+import type { QuorumFlags } from "./commands/quorum.ts";
+import type { ShowFlags } from "./commands/show.ts";
+import type { StateEditFlags, StateFlags, StatePushFlags } from "./commands/state.ts";
 import type { ReporterFlags } from "./reporter.ts";
 
 type JsonFlag = { readonly json?: boolean };
@@ -64,8 +52,8 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
   addChangeVerbs(context, verb, finish);
   addLookingVerbs(context, verb, finish);
   addStateVerbs(context, program, finish);
-  verb("completion <shell>", "print a completion script for bash, zsh or fish").action((shell: string) =>
-    finish(runCompletion(context, program, shell)),
+  verb("completion <shell>", "print a completion script for bash, zsh or fish").action(async (shell: string) =>
+    finish(await (await import("./commands/completion.ts")).runCompletion(context, program, shell)),
   );
   return program;
 }
@@ -86,7 +74,9 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--target <address>", targetHelp, collect, [])
     .option("--refresh-only", refreshOnlyHelp)
     .option("--refresh <true|false>", "false does not look at the cluster and takes the state's word", "true")
-    .action(async (spec: string | undefined, flags: PlanFlags) => finish(await runPlan(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: PlanFlags) =>
+      finish(await (await import("./commands/plan.ts")).runPlan(context, spec, flags)),
+    );
   verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
@@ -96,47 +86,67 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(async (argument: string | undefined, flags: ApplyFlags) =>
-      finish(await runApply(context, argument, flags)),
+      finish(await (await import("./commands/apply.ts")).runApply(context, argument, flags)),
     );
   verb("destroy [spec]", "stop everything and remove what haplan has made")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
-    .action(async (spec: string | undefined, flags: ApplyFlags) => finish(await runDestroy(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: ApplyFlags) =>
+      finish(await (await import("./commands/apply.ts")).runDestroy(context, spec, flags)),
+    );
   verb("show [plan]", "show a saved plan, or without one the state")
     .option("--json", json)
     .option("--markdown", "as a comment for a pull request")
     .option("--spec <file>", specHelp)
-    .action(async (path: string | undefined, flags: ShowFlags) => finish(await runShow(context, path, flags)));
+    .action(async (path: string | undefined, flags: ShowFlags) =>
+      finish(await (await import("./commands/show.ts")).runShow(context, path, flags)),
+    );
 }
 
 function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
   const json = "print JSON";
   verb("validate [spec]", "check a spec without looking at anything else")
     .option("--json", json)
-    .action((spec: string | undefined, flags: JsonFlag) => finish(runValidate(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: JsonFlag) =>
+      finish(await (await import("./commands/validate.ts")).runValidate(context, spec, flags)),
+    );
   verb("fmt [spec]", "put a spec into its one form")
     .option("--check", "change nothing; exit with 3 when it is not in form")
-    .action((spec: string | undefined, flags: FmtFlags) => finish(runFmt(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: FmtFlags) =>
+      finish(await (await import("./commands/fmt.ts")).runFmt(context, spec, flags)),
+    );
   verb("status [spec]", "show members, leader, quorum, load balancer and workers")
     .option("--json", json)
-    .action(async (spec: string | undefined, flags: JsonFlag) => finish(await runStatus(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: JsonFlag) =>
+      finish(await (await import("./commands/status.ts")).runStatus(context, spec, flags)),
+    );
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of one output only")
-    .action(async (spec: string | undefined, flags: OutputFlags) => finish(await runOutput(context, spec, flags)));
+    .action(async (spec: string | undefined, flags: OutputFlags) =>
+      finish(await (await import("./commands/output.ts")).runOutput(context, spec, flags)),
+    );
   verb("quorum [n]", "table of instances, quorum and fault tolerance; for N also what partitions do")
     .option("--json", json)
     .option("--domains <counts>", "members in each failure domain, such as 3,3")
-    .action((count: string | undefined, flags: QuorumFlags) => finish(runQuorum(context, count, flags)));
+    .action(async (count: string | undefined, flags: QuorumFlags) =>
+      finish(await (await import("./commands/quorum.ts")).runQuorum(context, count, flags)),
+    );
   verb("graph [spec]", "print what depends on what, in DOT or as Mermaid")
     .option("--format <dot|mermaid>", "for Graphviz, or for a Markdown page", "dot")
-    .action((spec: string | undefined, flags: GraphFlags) => finish(runGraph(context, spec, flags)));
-  verb("schema", "print the JSON Schema of a spec").action(() => finish(runSchema(context)));
+    .action(async (spec: string | undefined, flags: GraphFlags) =>
+      finish(await (await import("./commands/graph.ts")).runGraph(context, spec, flags)),
+    );
+  verb("schema", "print the JSON Schema of a spec").action(async () =>
+    finish(await (await import("./commands/schema.ts")).runSchema(context)),
+  );
   verb("version", "print the version")
     .option("--json", json)
-    .action((flags: JsonFlag) => finish(runVersion(context, flags)));
+    .action(async (flags: JsonFlag) =>
+      finish(await (await import("./commands/version.ts")).runVersion(context, flags)),
+    );
 }
 
 function addStateVerbs(context: CliContext, program: Command, finish: (code: ExitCode) => void): void {
@@ -147,31 +157,38 @@ function addStateVerbs(context: CliContext, program: Command, finish: (code: Exi
     verb(usage, description).addOption(lockOption()).addOption(lockTimeoutOption());
   const dryRun = "say what would be done, and change nothing";
   verb("list [addresses...]", "list resources; by address or type, or all").action(
-    async (addresses: readonly string[], flags: StateFlags) => finish(await runStateList(context, addresses, flags)),
+    async (addresses: readonly string[], flags: StateFlags) =>
+      finish(await (await import("./commands/state.ts")).runStateList(context, addresses, flags)),
   );
   verb("show <address>", "show one resource").action(async (address: string, flags: StateFlags) =>
-    finish(await runStateShow(context, address, flags)),
+    finish(await (await import("./commands/state.ts")).runStateShow(context, address, flags)),
   );
   edit("mv <from> <to>", "give a resource another name")
     .option("--dry-run", dryRun)
     .action(async (from: string, to: string, flags: StateEditFlags) =>
-      finish(await runStateMv(context, from, to, flags)),
+      finish(await (await import("./commands/state.ts")).runStateMv(context, from, to, flags)),
     );
   edit("rm <addresses...>", "forget resources; the next plan finds what is there again")
     .option("--dry-run", dryRun)
     .action(async (addresses: readonly string[], flags: StateEditFlags) =>
-      finish(await runStateRm(context, addresses, flags)),
+      finish(await (await import("./commands/state.ts")).runStateRm(context, addresses, flags)),
     );
-  verb("pull", "print the state").action(async (flags: StateFlags) => finish(await runStatePull(context, flags)));
+  verb("pull", "print the state").action(async (flags: StateFlags) =>
+    finish(await (await import("./commands/state.ts")).runStatePull(context, flags)),
+  );
   edit("push <file>", "put a file in the state's place; - is standard input")
     .option("--force", "also when its lineage is another or its serial is not later")
-    .action(async (file: string, flags: StatePushFlags) => finish(await runStatePush(context, file, flags)));
+    .action(async (file: string, flags: StatePushFlags) =>
+      finish(await (await import("./commands/state.ts")).runStatePush(context, file, flags)),
+    );
   program
     .command("force-unlock <lock-id>")
     .description("take the lock away from a run that hangs")
     .option("--spec <file>", specHelp)
     .option("--force", "do not ask")
-    .action(async (lockId: string, flags: ForceUnlockFlags) => finish(await runForceUnlock(context, lockId, flags)));
+    .action(async (lockId: string, flags: ForceUnlockFlags) =>
+      finish(await (await import("./commands/force-unlock.ts")).runForceUnlock(context, lockId, flags)),
+    );
 }
 
 const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)";

@@ -15,7 +15,7 @@ import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import { openBackend } from "../../src/state/open-backend.ts";
 import type { StateBackend } from "../../src/state/state-backend.ts";
 import { createStateStore, type StateStore } from "../../src/state/state-store.ts";
-import { type CliContext, RefusalError } from "./cli-context.ts";
+import { type CliContext, RefusalError, type Rooms } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
 
@@ -30,24 +30,30 @@ export type Session = {
   readonly backend: StateBackend;
   readonly provider: LocalProvider;
   readonly authority: Authority;
+  readonly rooms: Rooms;
 };
 
 /** Opens a session on the spec at `specPath`. @throws RefusalError with everything that is wrong with the spec */
-export function openSession(context: CliContext, specPath: string): Session {
+export async function openSession(context: CliContext, specPath: string): Promise<Session> {
   const { spec, diagnostics, sourceDigest } = loadNamedSpec(context, specPath);
   if (spec === null) throw new RefusalError(diagnostics);
   return sessionFor(context, { spec, specPath, specDigest: sourceDigest ?? "" });
 }
 
 /** Opens a session on a spec that is at hand already, such as that of a saved plan. */
-export function sessionFor(context: CliContext, from: Pick<Session, "spec" | "specPath" | "specDigest">): Session {
+export async function sessionFor(
+  context: CliContext,
+  from: Pick<Session, "spec" | "specPath" | "specDigest">,
+): Promise<Session> {
   const folder = stateFolder(context.cwd, from.spec.name);
+  const rooms = await context.openRooms();
   return {
     ...from,
     folder,
     backend: openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock }),
-    provider: context.rooms.createProvider(folder),
-    authority: context.rooms.openAuthority(authorityFolder(folder)),
+    provider: rooms.createProvider(folder),
+    authority: rooms.openAuthority(authorityFolder(folder)),
+    rooms,
   };
 }
 
@@ -70,7 +76,7 @@ export async function adminMaterial(session: Session): Promise<TlsMaterial | nul
 }
 
 /** Looks at everything that belongs to the spec, and changes nothing. */
-export function observeSession(context: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
-  const { provider, authority, spec } = session;
-  return observeCluster({ provider, authority, connect: context.rooms.connect }, { spec, state });
+export function observeSession(session: Session, state: State | null): Promise<ObservedCluster> {
+  const { provider, authority, rooms, spec } = session;
+  return observeCluster({ provider, authority, connect: rooms.connect }, { spec, state });
 }

@@ -32,7 +32,7 @@ export async function runApply(
 ): Promise<ExitCode> {
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
-  const session = openSession(context, chooseSpec(context, argument));
+  const session = await openSession(context, chooseSpec(context, argument));
   return locked(session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
@@ -54,7 +54,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const { plan, specEdited } = readPlanFile(context, path);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
-  const session = sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
+  const session = await sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
   return locked(session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     if (code === 0 && plan.mode === "destroy") removeClusterFolder(session.folder);
@@ -68,7 +68,7 @@ export async function runDestroy(
   flags: ApplyFlags,
 ): Promise<ExitCode> {
   requireApprover(context, flags, "destroy");
-  const session = openSession(context, chooseSpec(context, argument));
+  const session = await openSession(context, chooseSpec(context, argument));
   return locked(session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy" });
     showPlan(context, plan, flags);

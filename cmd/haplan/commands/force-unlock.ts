@@ -15,7 +15,7 @@ export async function runForceUnlock(context: CliContext, lockId: string, flags:
       `Write \`haplan force-unlock -force ${lockId}\`.`,
     );
   }
-  const session = openSession(context, chooseSpec(context, flags.spec));
+  const session = await openSession(context, chooseSpec(context, flags.spec));
   if (!flags.force) {
     terminal.print(
       `${bold("Do you really want to force-unlock?")}\n  Whoever holds the lock can no longer write the state, and its apply stops half-way.\n  Only 'yes' will be accepted to confirm.\n`,

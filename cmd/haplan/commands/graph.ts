@@ -6,11 +6,15 @@ import { openSession } from "../session.ts";
 
 export type GraphFlags = { readonly format: string };
 
-export function runGraph(context: CliContext, specArgument: string | undefined, { format }: GraphFlags): ExitCode {
+export async function runGraph(
+  context: CliContext,
+  specArgument: string | undefined,
+  { format }: GraphFlags,
+): Promise<ExitCode> {
   if (format !== "dot" && format !== "mermaid") {
     throw refuse("cli/bad-format", `-format=${format} is not known`, "Write -format=dot or -format=mermaid.");
   }
-  const { spec } = openSession(context, chooseSpec(context, specArgument));
+  const { spec } = await openSession(context, chooseSpec(context, specArgument));
   const resources = desiredResources(spec);
   context.terminal.print((format === "dot" ? dot(resources) : mermaid(resources)).join("\n"));
   return 0;

@@ -16,7 +16,7 @@ export async function runOutput(
   specArgument: string | undefined,
   flags: OutputFlags,
 ): Promise<ExitCode> {
-  const session = openSession(context, chooseSpec(context, specArgument));
+  const session = await openSession(context, chooseSpec(context, specArgument));
   if ((await sessionState(context, session)) === null) {
     throw refuse(
       "cli/not-applied",

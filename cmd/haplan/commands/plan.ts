@@ -27,7 +27,7 @@ export async function runPlan(
   flags: PlanFlags,
 ): Promise<ExitCode> {
   const { terminal, reporter } = context;
-  const session = openSession(context, chooseSpec(context, specArgument));
+  const session = await openSession(context, chooseSpec(context, specArgument));
   const wishes = {
     mode: flags.destroy ? "destroy" : "apply",
     replace: flags.replace ?? [],

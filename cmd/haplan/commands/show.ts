@@ -25,7 +25,7 @@ async function showState(context: CliContext, flags: ShowFlags): Promise<ExitCod
   if (flags.markdown) {
     throw refuse("cli/no-plan-file", "No plan was named", "Write `haplan show -markdown FILE`, with a saved plan.");
   }
-  const session = openSession(context, chooseSpec(context, flags.spec));
+  const session = await openSession(context, chooseSpec(context, flags.spec));
   const state = await sessionState(context, session);
   if (flags.json) terminal.print(JSON.stringify(stateToJson(state), null, 2));
   else if (state === null) terminal.print(`Nothing was applied yet: there is no state at ${session.backend.place}.`);

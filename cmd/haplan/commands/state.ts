@@ -60,7 +60,7 @@ export async function runStatePull(context: CliContext, flags: StateFlags): Prom
 
 /** Puts a file in the state's place; only a later serial of the same lineage, unless it is forced. */
 export async function runStatePush(context: CliContext, path: string, flags: StatePushFlags): Promise<ExitCode> {
-  const session = openSession(context, chooseSpec(context, flags.spec));
+  const session = await openSession(context, chooseSpec(context, flags.spec));
   const state = readStateFile(context, path);
   if (state.clusterName !== session.spec.name) {
     throw refuse(
@@ -91,7 +91,7 @@ async function editState(
     terminal.print(edit((await presentState(context, flags)).state).told.join("\n"));
     return 0;
   }
-  const session = openSession(context, chooseSpec(context, flags.spec));
+  const session = await openSession(context, chooseSpec(context, flags.spec));
   const lock = await lockState(session, operation, flags);
   try {
     const store = sessionStore(context, session, lock);
@@ -109,7 +109,7 @@ async function presentState(
   context: CliContext,
   flags: StateFlags,
 ): Promise<{ readonly session: Session; readonly state: State }> {
-  const session = openSession(context, chooseSpec(context, flags.spec));
+  const session = await openSession(context, chooseSpec(context, flags.spec));
   return { session, state: (await sessionState(context, session)) ?? noState(session) };
 }
 

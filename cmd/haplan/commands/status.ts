@@ -17,12 +17,12 @@ export async function runStatus(
   flags: { readonly json?: boolean },
 ): Promise<ExitCode> {
   const { terminal } = context;
-  const session = openSession(context, chooseSpec(context, specArgument));
+  const session = await openSession(context, chooseSpec(context, specArgument));
   const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
-    observeSession(context, session, state),
+    observeSession(session, state),
     askLoadBalancer(context, session),
-    askWorkers(context, session),
+    askWorkers(session),
   ]);
   const status = clusterStatus({ spec: session.spec, state, observed, loadBalancer, reporting });
   terminal.print(flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint));
@@ -36,14 +36,14 @@ async function askLoadBalancer(context: CliContext, session: Session): Promise<S
 }
 
 /** Which workers hold a live lease, asked the way a worker would ask: through the load balancer. */
-async function askWorkers(context: CliContext, session: Session): Promise<StatusFacts["reporting"]> {
+async function askWorkers(session: Session): Promise<StatusFacts["reporting"]> {
   const { spec } = session;
   if (spec.workers.length === 0) return new Set();
   const tls = await adminMaterial(session);
   if (tls === null && spec.controlPlane.tls.enabled) return null;
   try {
     const request = { endpoints: [clusterEndpoint(spec)], tls };
-    const reports = await context.rooms.readWorkerReports(request, questionTimeoutMs);
+    const reports = await session.rooms.readWorkerReports(request, questionTimeoutMs);
     return new Set(reports.map(({ name }) => name));
   } catch {
     return null;
