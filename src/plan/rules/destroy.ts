@@ -70,7 +70,7 @@ function leaveAdopted({ spec }: PlannerInput, world: World, after: readonly stri
     if (master.adoptedAt === undefined) continue;
     draft.judge(resourceAddress("haplan_raft_member", master.name), "noop", "adopted: left alone");
   }
-  const names = staying.map((member) => member.name);
+  const names = staying.map((member) => member.name).sort();
   draft.warn(
     "plan/adopted-left",
     `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
