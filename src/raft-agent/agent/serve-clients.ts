@@ -37,7 +37,8 @@ export class ClientFront {
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, corsOrigins, hostWhitelist };
-    this.#http = createHttpServer(createHttpHandler({ ...shared, gateway: true }));
+    // A watch through the gateway is a request that lasts; slow headers are still cut off.
+    this.#http = createHttpServer({ requestTimeout: 0 }, createHttpHandler({ ...shared, gateway: true }));
     this.#metricsHandler = createHttpHandler({ ...shared, gateway: false });
   }
 
