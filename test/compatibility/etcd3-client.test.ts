@@ -3,7 +3,15 @@
  * processes. Nothing here knows our client or our codecs.
  */
 import { once } from "node:events";
-import { type Campaign, Etcd3, EtcdLeaseInvalidError, EtcdLockFailedError, type IKeyValue } from "etcd3";
+import {
+  type Campaign,
+  Etcd3,
+  EtcdAuthenticationFailedError,
+  EtcdLeaseInvalidError,
+  EtcdLockFailedError,
+  EtcdPermissionDeniedError,
+  type IKeyValue,
+} from "etcd3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
@@ -97,6 +105,36 @@ describe("the npm client etcd3", () => {
     while (observer.leader() !== "second") await once(observer, "change");
     await second.resign();
     await observer.cancel();
+  });
+
+  it("logs in, is kept to its permissions, and logs in again when its token is too old", async () => {
+    const role = client.role("reader");
+    await role.create();
+    await role.grant({ permission: "Read", range: client.range({ prefix: "open/" }) });
+    await client.role("root").create();
+    const admin = client.user("root");
+    await admin.create("rootpw");
+    await admin.addRole("root");
+    await client.user("alice").create("alicepw");
+    await client.user("alice").addRole("reader");
+    await client.put("open/a").value("1");
+    await client.auth.authEnable();
+    const login = (username: string, password: string): Etcd3 =>
+      new Etcd3({ hosts: [...cluster.urls], auth: { username, password } });
+    const [root, alice, stranger] = [login("root", "rootpw"), login("alice", "alicepw"), login("alice", "wrong")];
+    try {
+      expect(await alice.get("open/a").string()).toBe("1");
+      await expect(alice.put("open/a").value("2")).rejects.toThrow(EtcdPermissionDeniedError);
+      await expect(stranger.get("open/a").string()).rejects.toThrow(EtcdAuthenticationFailedError);
+      await expect(client.get("open/a").string()).rejects.toThrow("user name is empty");
+      // Any change of users makes older tokens useless; the client gets itself a new one.
+      await root.user("alice").addRole("root");
+      await alice.put("open/a").value("3");
+      expect(await alice.get("open/a").string()).toBe("3");
+    } finally {
+      await root.auth.authDisable();
+      for (const one of [root, alice, stranger]) one.close();
+    }
   });
 
   it("goes on when the member that it spoke with is killed", async () => {

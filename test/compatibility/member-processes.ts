@@ -2,7 +2,7 @@
  * Clusters of real processes: ours, as `haplan-agent` is started in production, and a real etcd beside it, with the
  * same flags. Ports are free ones of a loopback address; folders go with the cluster.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -42,6 +42,10 @@ const agentMain =
   process.env["HAPLAN_AGENT_MAIN"] ?? fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 const startMs = 20_000;
 const pollMs = 25;
+
+export function isEtcdInstalled(): boolean {
+  return spawnSync("etcd", ["--version"]).status === 0;
+}
 
 /** @throws when the members do not become healthy in time. */
 export async function startCluster(engine: Engine, host: string, options: ClusterOptions): Promise<ClusterProcesses> {

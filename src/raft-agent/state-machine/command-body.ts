@@ -141,7 +141,9 @@ export function encodeJson(body: MemberAttributesBody | MemberUpdateBody | Downg
 }
 
 /** The bytes come from `encodeJson` of a member of the same cluster. */
-export function decodeJson<Body extends MemberAttributesBody | MemberUpdateBody | DowngradeBody>(bytes: Uint8Array): Body {
+export function decodeJson<Body extends MemberAttributesBody | MemberUpdateBody | DowngradeBody>(
+  bytes: Uint8Array,
+): Body {
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as Body;
 }
 
