@@ -1,0 +1,37 @@
+/** All checkers that watch a cluster while it runs. */
+import type { SnapshotMetadata } from "../../../src/raft-agent/raft/configuration.ts";
+import type { Entry, LogIndex, MemberId } from "../../../src/raft-agent/raft/entry.ts";
+import type { Ready } from "../../../src/raft-agent/raft/ready.ts";
+import type { Observer } from "../observer.ts";
+import { ElectionSafety } from "./election-safety.ts";
+import { LeaderCompleteness } from "./leader-completeness.ts";
+import { LogBook } from "./log-book.ts";
+import { OddConfigurations } from "./odd-configurations.ts";
+import { StateMachines } from "./state-machines.ts";
+
+export class Checkers implements Observer {
+  readonly #configurations = new OddConfigurations();
+  readonly #book = new LogBook((member, entry) => this.#configurations.appended(member, entry));
+  readonly #elections = new ElectionSafety();
+  readonly #completeness = new LeaderCompleteness(this.#book);
+  readonly #machines = new StateMachines();
+
+  started(member: MemberId, snapshot: SnapshotMetadata, entries: readonly Entry[]): void {
+    this.#configurations.started(member, snapshot.configuration);
+    this.#book.start(member, snapshot, entries);
+  }
+
+  ready(member: MemberId, ready: Ready, term: number): void {
+    if (ready.installSnapshot !== null) this.#configurations.started(member, ready.installSnapshot.configuration);
+    this.#book.take(member, ready);
+    if (ready.softState?.role === "leader") {
+      this.#elections.elected(member, ready.softState.term);
+      this.#completeness.elected(member, ready.softState.term);
+    }
+    this.#completeness.committed(member, term, ready.committed);
+  }
+
+  applied(member: MemberId, index: LogIndex, revision: number): void {
+    this.#machines.applied(member, index, revision);
+  }
+}

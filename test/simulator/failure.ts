@@ -1,0 +1,20 @@
+/** Why a member stopped: what the simulation did to it, or a bug. */
+import { HaplanError } from "../../src/base/haplan-error.ts";
+import type { Host } from "./host.ts";
+
+/** `disk`: a fault that passes. `damaged`: it refuses, rightly, what is on its disk. */
+export type Failure = "disk" | "damaged" | "bug";
+
+const damageCodes = new Set(["wal/damaged", "snapshot/damaged", "agent/snapshot-missing", "store/bad-snapshot"]);
+
+export function failureOf(error: unknown, host: Host): Failure {
+  if (isDiskError(error)) return "disk";
+  if (host.wasFlipped && error instanceof HaplanError && damageCodes.has(error.code)) return "damaged";
+  return "bug";
+}
+
+function isDiskError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return code === "EIO" || code === "ENOSPC" || isDiskError(error.cause);
+}

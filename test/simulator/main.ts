@@ -1,0 +1,123 @@
+/** `npm run sim`: runs seeds, prints what they did, and how to see a failing one again. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { plantedBugs, plantedSeedsMax } from "./planted-bugs.ts";
+import { runTasks } from "./seed-pool.ts";
+import { type SeedAnswer, type SeedTask, serveSeeds } from "./seed-worker.ts";
+import { addStatistics, emptyStatistics, type Statistics } from "./statistics.ts";
+
+const traceFolder = "dist/simulation";
+
+type Options = {
+  readonly seeds: number;
+  readonly seed: number;
+  readonly minutes?: number;
+  readonly workers: number;
+  readonly bug?: string;
+  readonly planted?: boolean;
+};
+
+if (process.argv.includes("--worker")) serveSeeds();
+else process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const program = new Command("sim")
+    .description("Runs whole clusters in simulated time; every seed is a run of its own.")
+    .option("--seeds <n>", "how many seeds to run; 1 when a seed is named", wholeNumber)
+    .option("--seed <n>", "the first seed", wholeNumber, 1)
+    .option("--minutes <n>", "go on to further seeds for this long", Number)
+    .option("--workers <n>", "processes at a time", wholeNumber, availableParallelism())
+    .option("--bug <name>", "plant a bug")
+    .option("--planted", "plant every bug in turn, and expect each to be found")
+    .parse();
+  const given = program.opts<Omit<Options, "seeds"> & { readonly seeds?: number }>();
+  const isOne = program.getOptionValueSource("seed") === "cli";
+  const options: Options = { ...given, seeds: given.seeds ?? (isOne ? 1 : given.minutes === undefined ? 200 : 0) };
+  return options.planted === true ? findPlanted(options) : runSeeds(options);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Write a whole number.");
+  return Number(text);
+}
+
+async function runSeeds({ seed: first, seeds, minutes, workers, bug }: Options): Promise<number> {
+  const startMs = performance.now();
+  const deadlineMs = startMs + (minutes ?? 0) * 60_000;
+  const sum = emptyStatistics();
+  let [nextSeed, ran, failed] = [first, 0, 0];
+  const next = (): SeedTask | null => {
+    const goesOn = nextSeed < first + seeds || performance.now() < deadlineMs;
+    return goesOn ? { seed: nextSeed++, bug: bug ?? null } : null;
+  };
+  await runTasks(fileURLToPath(import.meta.url), workers, next, (answer) => {
+    ran++;
+    addStatistics(sum, answer.result.statistics);
+    if (answer.result.violation !== null) {
+      failed++;
+      reportFailure(answer);
+    }
+  });
+  printSummary(ran, failed, sum, performance.now() - startMs);
+  return failed === 0 ? 0 : 1;
+}
+
+/** Runs seeds 1, 2, 3… with each bug until it shows, and says so at once. */
+async function findPlanted({ workers }: Options): Promise<number> {
+  const found = new Set<string>();
+  const names = Object.keys(plantedBugs);
+  const tasks = (function* (): Generator<SeedTask> {
+    for (const bug of names) {
+      for (let seed = 1; seed <= plantedSeedsMax && !found.has(bug); seed++) yield { seed, bug };
+    }
+  })();
+  await runTasks(
+    fileURLToPath(import.meta.url),
+    workers,
+    () => tasks.next().value ?? null,
+    ({ task: { bug, seed }, result: { violation } }) => {
+      if (bug === null || violation === null || found.has(bug)) return;
+      found.add(bug);
+      console.log(`${bug.padEnd(40)} seed ${String(seed).padStart(3)}  ${violation.text}`);
+    },
+  );
+  for (const name of names) if (!found.has(name)) console.log(`${name.padEnd(40)} NOT FOUND`);
+  console.log(`${found.size} of ${names.length} planted bugs found`);
+  return found.size === names.length ? 0 : 1;
+}
+
+function reportFailure({ task: { seed, bug }, result }: SeedAnswer): void {
+  mkdirSync(traceFolder, { recursive: true });
+  const path = `${traceFolder}/seed-${seed}${bug === null ? "" : `-${bug}`}.txt`;
+  writeFileSync(path, `${result.violation!.trace.join("\n")}\n`);
+  console.log(`seed ${seed}: ${result.violation!.text}`);
+  console.log(`  again: npm run sim -- --seed ${seed}${bug === null ? "" : ` --bug ${bug}`}   trace: ${path}`);
+}
+
+function printSummary(ran: number, failed: number, sum: Statistics, wallMs: number): void {
+  const hours = sum.simulatedMs / 3_600_000;
+  const minutes = wallMs / 60_000;
+  const lines: [string, number | string][] = [
+    ["seeds", ran],
+    ["failed", failed],
+    ["simulated hours", hours.toFixed(2)],
+    ["wall minutes", minutes.toFixed(2)],
+    ["simulated hours per wall minute", (hours / minutes).toFixed(2)],
+    ["events", sum.events],
+    ["elections won", sum.elections],
+    ["crashes", sum.crashes],
+    ["partitions", sum.partitions],
+    ["disk faults", sum.diskFaults],
+    ["members lost for good", sum.lostMembers],
+    ["membership changes", sum.membershipChanges],
+    ["snapshots installed", sum.snapshotsInstalled],
+    ["log compactions", sum.compactions],
+    ["client operations", sum.clientOperations],
+    ["acknowledged writes", sum.acknowledgedWrites],
+    ["unknown outcomes", sum.unknownOutcomes],
+    ["undecided histories", sum.undecidedHistories],
+  ];
+  for (const [name, value] of lines) console.log(`${name.padEnd(32)} ${String(value).padStart(12)}`);
+}

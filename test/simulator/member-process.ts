@@ -1,0 +1,287 @@
+/**
+ * One life of a member, put together as the agent does it: the real core, run loop, log, state machine, store, services
+ * and snapshot exchange, over simulated time, network and disk.
+ */
+import { createRandom } from "../../src/base/random.ts";
+import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/announce-member.ts";
+import { ConsensusDriver } from "../../src/raft-agent/agent/consensus-driver.ts";
+import { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
+import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
+import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
+import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";
+import type { Store } from "../../src/raft-agent/mvcc/store.ts";
+import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
+import type { LogIndex, MemberId } from "../../src/raft-agent/raft/entry.ts";
+import type { Message } from "../../src/raft-agent/raft/message.ts";
+import { Raft } from "../../src/raft-agent/raft/raft.ts";
+import type { Ready, SoftState } from "../../src/raft-agent/raft/ready.ts";
+import { safetyRules } from "../../src/raft-agent/raft/safety-rules.ts";
+import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
+import type { MemberServices } from "../../src/raft-agent/services/member-services.ts";
+import { openSnapshotStore } from "../../src/raft-agent/snapshot/snapshot-store.ts";
+import type { MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
+import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
+import type { Wal } from "../../src/raft-agent/wal/wal.ts";
+import type { Host } from "./host.ts";
+import type { Endpoint } from "./network.ts";
+import { createServices, type Opened, openDisk, seedFounders } from "./open-disk.ts";
+import type { Life } from "./simulated-time.ts";
+import { textNumber } from "./trace.ts";
+import type { World } from "./world.ts";
+
+const tickMs = 10;
+const housekeepingMs = 100;
+
+/** The core, told to somebody who watches. */
+class ObservedRaft extends Raft {
+  change: (ready: Ready) => Ready = (ready) => ready;
+
+  override takeReady(): Ready | null {
+    const ready = super.takeReady();
+    return ready === null ? null : this.change(ready);
+  }
+}
+
+export class MemberProcess implements Endpoint {
+  readonly life: Life;
+  readonly services: MemberServices;
+  readonly driver: ConsensusDriver;
+  readonly store: Store;
+  readonly link: ConsensusLink;
+  readonly #world: World;
+  readonly #host: Host;
+  readonly #raft: ObservedRaft;
+  readonly #snapshots: SnapshotExchange;
+  readonly #retention: LogRetention;
+  #soft: SoftState = { role: "follower", leader: null, term: 0 };
+
+  /** Recovers what the disk holds and joins the network. Rejects when the member cannot start; hangs when it was killed. */
+  static async start(world: World, host: Host, life: Life): Promise<MemberProcess> {
+    const opened = await openDisk(world, host, life);
+    const late: { process: MemberProcess | null } = { process: null };
+    const link = new ConsensusLink({
+      memberId: host.id,
+      electionTimeoutMs: world.profile.raft.electionTimeoutTicks * tickMs,
+      appliedIndex: () => opened.store.consistentIndex,
+      clock: life.clock,
+    });
+    const services = createServices(world, opened, link, life, (change) => late.process?.followMembership(change));
+    if (opened.isFirst) seedFounders(services, host.founders!, opened);
+    const snapshots = new SnapshotExchange({
+      files: await openSnapshotStore({ fileSystem: host.disk.mount(), folder: "snap", clock: life.clock }),
+      store: opened.store,
+      onInstalled: (index) => late.process?.snapshotInstalled(index),
+      onLog: () => {},
+    });
+    if (opened.restored.snapshot.index > Math.max(1, opened.store.consistentIndex)) {
+      await snapshots.install(opened.restored.snapshot.index);
+      services.machine.load();
+    }
+    if (!life.alive) throw new Error("the process has ended");
+    late.process = new MemberProcess(world, host, life, { opened, link, services, snapshots });
+    return late.process;
+  }
+
+  private constructor(
+    world: World,
+    host: Host,
+    life: Life,
+    parts: {
+      readonly opened: Opened;
+      readonly link: ConsensusLink;
+      readonly services: MemberServices;
+      readonly snapshots: SnapshotExchange;
+    },
+  ) {
+    const { opened, link, services, snapshots } = parts;
+    this.life = life;
+    this.services = services;
+    this.store = opened.store;
+    this.link = link;
+    this.#world = world;
+    this.#host = host;
+    this.#snapshots = snapshots;
+    world.observer.started?.(host.id, opened.restored.snapshot, opened.restored.entries);
+    this.#raft = this.#createRaft(opened.restored);
+    this.driver = this.#createDriver(opened.wal);
+    const { network } = world;
+    link.connect({
+      driver: this.driver,
+      transport: { request: (peer, _kind, body, timeoutMs) => network.request(host.id, peer, body, timeoutMs) },
+    });
+    this.#retention = this.#createRetention(opened);
+    network.attach(host.id, this);
+    life.every(tickMs * (0.95 + world.random.next() * 0.1), () => this.driver.tick());
+    life.every(housekeepingMs, () => services.tick());
+    const announcement = { name: `m-${host.id.slice(0, 4)}`, clientUrls: [`http://${host.id}:2379`] };
+    announceMember(services, announcement, life.clock, new AbortController().signal).catch((error) => this.fail(error));
+  }
+
+  get role(): SoftState["role"] {
+    return this.#soft.role;
+  }
+
+  get term(): number {
+    return this.#soft.term;
+  }
+
+  /** A client's call arrives. */
+  call(request: Uint8Array, call: ServerCall): void {
+    const method = this.services.methods.find(({ path }) => path === call.path);
+    if (method?.kind === "unary") method.handle(request, call);
+  }
+
+  // What the network tells.
+
+  receive(message: Message): void {
+    this.driver.step({ kind: "message", message });
+  }
+
+  connected(peer: MemberId): void {
+    this.link.peerConnected(peer);
+  }
+
+  disconnected(peer: MemberId): void {
+    this.link.peerDisconnected(peer);
+    this.driver.step({ kind: "peerDisconnected", peer });
+  }
+
+  answer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
+    this.services.answerPeer(from, request, done);
+  }
+
+  async takeSnapshot(from: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const term = await this.#snapshots.receive(metadata, chunks);
+    if (!this.life.alive) throw new Error("the process has ended");
+    const message = { kind: "snapshotRequest", from, to: this.#host.id, term, snapshot: metadata } as const;
+    this.driver.step({ kind: "message", message });
+  }
+
+  // What the member tells.
+
+  followMembership({ removed }: MembershipChange): void {
+    if (removed.includes(this.#host.id)) this.#world.removed(this.#host);
+  }
+
+  snapshotInstalled(index: LogIndex): void {
+    if (!this.life.alive) return;
+    this.services.snapshotInstalled();
+    this.#retention.restartedAt(index);
+    this.#world.statistics.snapshotsInstalled++;
+    this.#note([index], () => `installed the snapshot up to ${index}`);
+    this.#world.observer.applied?.(this.#host.id, this.store.consistentIndex, this.store.revision);
+    if (this.services.machine.membership.isRemoved(this.#host.id)) this.#world.removed(this.#host);
+  }
+
+  fail(error: unknown): void {
+    if (this.life.alive) this.#world.memberFailed(this.#host, error);
+  }
+
+  #createRaft(restored: RestoredState): ObservedRaft {
+    const { profile, plants, random, observer } = this.#world;
+    const { id } = this.#host;
+    const raft = new ObservedRaft(
+      {
+        ...profile.raft,
+        id,
+        random: createRandom(random.below(2 ** 32)),
+        rules: { ...safetyRules, ...plants.rules },
+      },
+      restored,
+    );
+    raft.change = (ready) => {
+      observer.ready?.(id, ready, raft.status().term);
+      return plants.ready?.(ready) ?? ready;
+    };
+    return raft;
+  }
+
+  #createDriver(wal: Wal): ConsensusDriver {
+    const { network, plants, profile, random } = this.#world;
+    const { services } = this;
+    return new ConsensusDriver(
+      {
+        raft: this.#raft,
+        wal: plants.wal?.(wal) ?? wal,
+        machine: this.#observedMachine(services.machine),
+        send: (message) => network.send(message),
+        sendSnapshot: (request) => this.#sendSnapshot(request),
+        installSnapshot: (index) => this.#snapshots.install(index),
+        defer: (run) => this.life.after(random.next() * 0.05, run),
+      },
+      {
+        softState: (soft) => this.#softStateChanged(soft),
+        applied: (index, bytes) => {
+          services.applied(index);
+          this.#retention.applied(index, bytes).catch((error) => this.fail(error));
+        },
+        readConfirmed: (context, index) =>
+          services.readConfirmed(context, plants.readsBeforeApplied === true ? 0 : index),
+        readFailed: (context) => services.readFailed(context),
+        failed: (error) => this.fail(error),
+      },
+      { diskStallMs: profile.raft.electionTimeoutTicks * tickMs },
+    );
+  }
+
+  #observedMachine(machine: StateMachine): Pick<StateMachine, "apply" | "applyConfiguration" | "appliedIndex"> {
+    const { observer } = this.#world;
+    const tell = (index: LogIndex): void => observer.applied?.(this.#host.id, index, this.store.revision);
+    return {
+      get appliedIndex() {
+        return machine.appliedIndex;
+      },
+      apply: (index, term, payload) => {
+        if (index <= machine.appliedIndex) return;
+        machine.apply(index, term, payload);
+        tell(index);
+      },
+      applyConfiguration: (index, term, configuration, context) => {
+        if (index <= machine.appliedIndex) return;
+        machine.applyConfiguration(index, term, configuration, context);
+        tell(index);
+      },
+    };
+  }
+
+  #sendSnapshot(request: Parameters<SnapshotExchange["send"]>[0]): void {
+    const { network } = this.#world;
+    const { id } = this.#host;
+    this.#snapshots.send(request, {
+      driver: this.driver,
+      transport: { sendSnapshot: (peer, metadata, chunks) => network.sendSnapshot(id, peer, metadata, chunks) },
+      metadataAt: (index) => this.#raft.snapshotMetadata(index),
+    });
+  }
+
+  #createRetention({ wal, store, restored }: Opened): LogRetention {
+    const { plants, profile } = this.#world;
+    const flushed =
+      plants.compactsUnflushed === true
+        ? { flush: () => Promise.resolve(), flushedIndex: Number.MAX_SAFE_INTEGER }
+        : store;
+    const raft = {
+      snapshotMetadata: (index: LogIndex) => this.#raft.snapshotMetadata(index),
+      status: () => this.#raft.status(),
+      compact: (index: LogIndex) => {
+        this.#world.statistics.compactions++;
+        this.#raft.compact(index);
+      },
+    };
+    return new LogRetention({ store: flushed, wal, raft }, profile.retention, restored.snapshot.index);
+  }
+
+  #softStateChanged(soft: SoftState): void {
+    if (soft.role === "leader" && this.#soft.role !== "leader") this.#world.statistics.elections++;
+    this.#soft = soft;
+    this.link.softStateChanged(soft);
+    this.services.leadershipChanged();
+    announceClusterVersion(this.services);
+    this.#note([textNumber(soft.role), soft.term], () => `is ${soft.role} in term ${soft.term}`);
+  }
+
+  #note(numbers: readonly number[], text: () => string): void {
+    const { trace, time } = this.#world;
+    trace.note(time.nowMs, [textNumber(this.#host.id), ...numbers], () => `${this.#host.id.slice(0, 4)} ${text()}`);
+  }
+}

@@ -1,0 +1,82 @@
+/** What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts). */
+import type { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
+import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
+import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
+import type { Store } from "../../src/raft-agent/mvcc/store.ts";
+import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
+import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
+import { MemberServices } from "../../src/raft-agent/services/member-services.ts";
+import type { Member, MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
+import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
+import type { Wal } from "../../src/raft-agent/wal/wal.ts";
+import type { Host } from "./host.ts";
+import { SimulatedBackend } from "./simulated-backend.ts";
+import type { Life } from "./simulated-time.ts";
+import type { World } from "./world.ts";
+
+export const clusterToken = "simulated";
+const clusterId = "5151515151515151";
+
+export type Opened = {
+  readonly wal: Wal;
+  readonly store: Store;
+  readonly restored: RestoredState;
+  /** A founder whose store holds nothing yet. */
+  readonly isFirst: boolean;
+};
+
+/** @throws HaplanError: the disk cannot be used. */
+export async function openDisk(world: World, host: Host, life: Life): Promise<Opened> {
+  const { plants, profile, random } = world;
+  const { wal, recovered: found } = await openWal({
+    fileSystem: host.disk.mount(),
+    folder: "wal",
+    metadata: Buffer.from(host.id),
+    segmentBytes: profile.disk.segmentBytes,
+    clock: life.clock,
+    random,
+  });
+  const recovered = plants.recovered?.(found, random) ?? found;
+  const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), plants.storeForgetsIndex === true);
+  const store = await openStore({ backend, yieldTurn: () => Promise.resolve() });
+  const founds = host.founders !== null && recovered.snapshot === null;
+  const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
+  if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
+  life.every(profile.disk.storeCommitMs, () => void store.flush());
+  return { wal, store, restored, isFirst: host.founders !== null && store.consistentIndex === 0 };
+}
+
+export function createServices(
+  world: World,
+  { store }: Opened,
+  link: ConsensusLink,
+  life: Life,
+  onMembershipChanged: (change: MembershipChange) => void,
+): MemberServices {
+  const { clock } = life;
+  const fixedStart = { ...clock, now: () => 1 };
+  return new MemberServices({
+    consensus: link,
+    store,
+    clock: world.plants.reusesRequestNumbers === true ? fixedStart : clock,
+    clusterId,
+    clusterToken,
+    version: "3.6.1",
+    quotaBytes: -1,
+    proposerLimits: { requestTimeoutMs: world.profile.clientTimeoutMs },
+    onMembershipChanged,
+  });
+}
+
+/** What the agent does when a founder starts for the first time. */
+export function seedFounders(
+  services: MemberServices,
+  founders: readonly MemberId[],
+  { store, restored }: Opened,
+): void {
+  const members = founders.map(
+    (id): Member => ({ id, name: "", peerUrls: [`http://${id}:2380`], clientUrls: [], learner: false }),
+  );
+  services.machine.seed(members, restored.snapshot.configuration);
+  store.setConsistentIndex(restored.snapshot.index, restored.snapshot.term);
+}

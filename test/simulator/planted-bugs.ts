@@ -1,0 +1,206 @@
+/**
+ * Bugs such as people make, each of which the simulator has to find. The first ones break one of the core's safety
+ * rules, the others the run loop, the log, the store or the operator.
+ */
+import { type PlantedFlaw, plantedFlaws } from "../raft-core/planted-flaws.ts";
+import type { Plants } from "./plants.ts";
+import { type FaultKind, faultKinds, type Profile } from "./profile.ts";
+
+export type PlantedBug = {
+  readonly plants: Plants;
+  /** Turns the dials to where the bug can show; the seed decides the rest. */
+  readonly bias: Partial<Profile>;
+};
+
+/** Each shows within so many seeds, from 1 on. */
+export const plantedSeedsMax = 200;
+
+const noFaults = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
+const only = (weights: Partial<Record<FaultKind, number>>): Record<FaultKind, number> => ({ ...noFaults, ...weights });
+
+const quickNetwork: Profile["network"] = {
+  delayMs: 0.5,
+  jitterMs: 2,
+  lossChance: 0,
+  duplicateChance: 0.02,
+  reorderChance: 0.05,
+};
+
+/** Messages take so long that a lot can happen between two of them. */
+const slowNetwork: Profile["network"] = { ...quickNetwork, delayMs: 10, jitterMs: 40, lossChance: 0.15 };
+
+/** A busy small cluster. */
+const busy: Partial<Profile> = {
+  members: 3,
+  durationMs: 10_000,
+  clients: 4,
+  keys: 3,
+  thinkMs: 5,
+  valueBytesMax: 60,
+  clientTimeoutMs: 600,
+  faultEveryMs: 150,
+  restartMsMax: 300,
+  cutMsMax: 500,
+  network: quickNetwork,
+  disk: { syncMs: 0.5, syncJitterMs: 2, segmentBytes: 16_384, storeCommitMs: 100 },
+  raft: { electionTimeoutTicks: 20, heartbeatTicks: 4, maxLearnerLagEntries: 50 },
+};
+
+/** Power fails again and again under slow disks, and comes back soon. */
+const powerCuts: Partial<Profile> = {
+  ...busy,
+  disk: { syncMs: 3, syncJitterMs: 40, segmentBytes: 16_384, storeCommitMs: 100 },
+  weights: only({ powerLoss: 8, powerLossEverywhere: 2, isolateLeader: 3, transfer: 2, partition: 2 }),
+};
+
+const hastyElections: Profile["raft"] = {
+  electionTimeoutTicks: 10,
+  heartbeatTicks: 2,
+  preVote: false,
+  checkQuorum: false,
+  maxAppendBytes: 1,
+  maxInflightMessages: 2,
+  maxLearnerLagEntries: 50,
+};
+
+/** Leaders come and go, entries travel one by one. */
+const changingLeaders: Partial<Profile> = {
+  members: 5,
+  thinkMs: 5,
+  valueBytesMax: 700,
+  faultEveryMs: 150,
+  restartMsMax: 300,
+  cutMsMax: 500,
+  network: slowNetwork,
+  raft: hastyElections,
+  weights: only({ kill: 2, partition: 6, isolateLeader: 12, oneWayCut: 3 }),
+};
+
+/** Members vote for one, lose power, and are asked by another, which the first one cannot reach. */
+const forgottenVotes: Partial<Profile> = {
+  ...powerCuts,
+  raft: hastyElections,
+  weights: only({ powerLoss: 8, pairCut: 4, isolateLeader: 4 }),
+};
+
+/** The cluster grows and shrinks while the network is cut between old and new. */
+const changingVoters: Partial<Profile> = {
+  faultEveryMs: 500,
+  cutAtChangeChance: 1,
+  weights: only({ resize: 6, partition: 2, isolateLeader: 1, kill: 1 }),
+};
+
+/** The same, with so much time between two messages that the cut falls between them. */
+const slowlyChangingVoters: Partial<Profile> = {
+  ...changingVoters,
+  members: 7,
+  durationMs: 40_000,
+  clients: 2,
+  thinkMs: 30,
+  faultEveryMs: 700,
+  cutMsMax: 3_000,
+  network: { ...slowNetwork, lossChance: 0 },
+  weights: only({ resize: 1 }),
+};
+
+/** New machines take the place of old ones, and get a snapshot each. */
+const newMachines: Partial<Profile> = {
+  ...changingVoters,
+  members: 3,
+  cutAtChangeChance: 0.3,
+  retention: { snapshotCount: 10, catchupEntries: 2, bytesMax: 20_000 },
+  weights: only({ resize: 3, replace: 3, wipe: 2, partition: 3, isolateLeader: 3, kill: 3 }),
+};
+
+/** Everybody reads one key through everybody, while leadership moves about. */
+const busyReads: Partial<Profile> = {
+  ...busy,
+  keys: 1,
+  clients: 6,
+  thinkMs: 5,
+  disk: { syncMs: 3, syncJitterMs: 20, segmentBytes: 16_384, storeCommitMs: 100 },
+  weights: only({ transfer: 4, slowLink: 1 }),
+};
+
+/** Leaders are cut off, do not notice, and go on answering. */
+const deposedLeaders: Partial<Profile> = {
+  ...busyReads,
+  cutMsMax: 3_000,
+  raft: { ...busy.raft!, checkQuorum: false },
+  weights: only({ isolateLeader: 6, partition: 3, transfer: 1 }),
+};
+
+const flaw = (name: PlantedFlaw, bias: Partial<Profile>): PlantedBug => ({
+  plants: { rules: plantedFlaws[name] },
+  bias,
+});
+
+export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
+  "stale-term-accepted": flaw("staleTermAccepted", changingLeaders),
+  "two-votes-in-one-term": flaw("twoVotesInOneTerm", changingLeaders),
+  "vote-without-up-to-date-check": flaw("voteWithoutUpToDateCheck", changingLeaders),
+  "vote-sent-before-persisted": flaw("voteSentBeforePersisted", forgottenVotes),
+  "acknowledged-before-persisted": flaw("acknowledgedBeforePersisted", powerCuts),
+  "leader-counts-unsynced-entries": flaw("leaderCountsUnsyncedEntries", powerCuts),
+  "older-term-committed-by-counting": flaw("olderTermCommittedByCounting", changingLeaders),
+  "conflict-not-truncated": flaw("conflictNotTruncated", changingLeaders),
+  "joint-decided-by-new-voters-only": flaw("jointDecidedByNewVotersOnly", changingVoters),
+  "joint-decided-by-old-voters-only": flaw("jointDecidedByOldVotersOnly", slowlyChangingVoters),
+  "learner-counted": flaw("learnerCounted", newMachines),
+  "snapshot-without-configuration": flaw("snapshotWithoutConfiguration", newMachines),
+  "read-before-own-term-committed": flaw("readBeforeOwnTermCommitted", busyReads),
+  "read-without-round": flaw("readWithoutRound", deposedLeaders),
+  "driver-acknowledges-before-fsync": {
+    plants: {
+      wal: (wal) => ({
+        append: (batch) => {
+          wal.append(batch).catch(() => {});
+          return Promise.resolve();
+        },
+        pendingSinceMs: () => wal.pendingSinceMs(),
+      }),
+    },
+    bias: powerCuts,
+  },
+  "driver-sends-everything-at-once": {
+    plants: {
+      ready: (ready) => ({
+        ...ready,
+        messages: [...ready.messages, ...ready.messagesAfterPersist],
+        messagesAfterPersist: [],
+      }),
+    },
+    bias: powerCuts,
+  },
+  "hard-state-written-only-with-entries": {
+    plants: {
+      wal: (wal) => ({
+        append: (batch) =>
+          batch.entries.length === 0 && batch.snapshot === null ? Promise.resolve() : wal.append(batch),
+        pendingSinceMs: () => wal.pendingSinceMs(),
+      }),
+    },
+    bias: powerCuts,
+  },
+  "torn-tail-takes-acknowledged-write": {
+    plants: {
+      recovered: (recovered) => {
+        if (recovered.repaired.length === 0 || recovered.entries.length === 0) return recovered;
+        const entries = recovered.entries.slice(0, -1);
+        const last = (recovered.snapshot?.index ?? 0) + entries.length;
+        const { hardState } = recovered;
+        const commitIndex = Math.min(hardState?.commitIndex ?? 0, last);
+        return { ...recovered, entries, hardState: hardState && { ...hardState, commitIndex } };
+      },
+    },
+    bias: powerCuts,
+  },
+  "log-compacted-before-store-flushed": {
+    plants: { compactsUnflushed: true },
+    bias: { ...powerCuts, retention: newMachines.retention! },
+  },
+  "store-forgets-its-index": { plants: { storeForgetsIndex: true }, bias: powerCuts },
+  "read-answered-before-applied": { plants: { readsBeforeApplied: true }, bias: busyReads },
+  "request-numbers-reused-after-restart": { plants: { reusesRequestNumbers: true }, bias: powerCuts },
+  "voters-added-one-by-one": { plants: { addsVotersOneByOne: true }, bias: changingVoters },
+};

@@ -1,0 +1,25 @@
+/** The places where a bug can be planted, beside the core's safety rules. Nothing but tests of the simulator sets them. */
+import type { Random } from "../../src/base/random.ts";
+import type { Ready } from "../../src/raft-agent/raft/ready.ts";
+import type { SafetyRules } from "../../src/raft-agent/raft/safety-rules.ts";
+import type { RecoveredWal } from "../../src/raft-agent/wal/open-wal.ts";
+import type { Wal } from "../../src/raft-agent/wal/wal.ts";
+
+export type Plants = {
+  readonly rules?: Partial<SafetyRules>;
+  /** Changes what the run loop is told to do. */
+  readonly ready?: (ready: Ready) => Ready;
+  readonly wal?: (wal: Wal) => Pick<Wal, "append" | "pendingSinceMs">;
+  /** Changes what recovery found. */
+  readonly recovered?: (recovered: RecoveredWal, random: Random) => RecoveredWal;
+  /** Says that everything applied is flushed. */
+  readonly compactsUnflushed?: boolean;
+  /** The store commits its content without the index that goes with it. */
+  readonly storeForgetsIndex?: boolean;
+  /** Reads run as soon as they are confirmed, whatever is applied. */
+  readonly readsBeforeApplied?: boolean;
+  /** Requests are numbered from the same number in each process. */
+  readonly reusesRequestNumbers?: boolean;
+  /** New members vote one by one. */
+  readonly addsVotersOneByOne?: boolean;
+};

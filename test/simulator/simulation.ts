@@ -1,0 +1,110 @@
+/**
+ * One run: a cluster lives through faults for a while, then the faults end, and it has to come to rest. Everything follows
+ * from the seed.
+ */
+
+import { errorText } from "../../src/base/haplan-error.ts";
+import { createRandom } from "../../src/base/random.ts";
+import { checkDurability } from "./checkers/durability.ts";
+import { byKey, decideLinearizability } from "./checkers/linearizability.ts";
+import { isAtRest, storesOf, whyNotAtRest } from "./checkers/progress.ts";
+import { Client } from "./client.ts";
+import { Cluster } from "./cluster.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Operator } from "./operator.ts";
+import type { Plants } from "./plants.ts";
+import { drawProfile, type Profile } from "./profile.ts";
+import type { Statistics } from "./statistics.ts";
+import { Violation } from "./violation.ts";
+
+/** After the faults a cluster has this long to come to rest. */
+const restWithinMs = 90_000;
+const restCheckMs = 500;
+
+export type RunOptions = {
+  readonly seed: number;
+  /** A planted bug, and a profile in which it shows. */
+  readonly plants?: Plants;
+  readonly bias?: Partial<Profile>;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly digest: string;
+  readonly statistics: Statistics;
+  /** Null when nothing was found. */
+  readonly violation: { readonly property: string; readonly text: string; readonly trace: readonly string[] } | null;
+};
+
+export async function runSeed({ seed, plants = {}, bias = {} }: RunOptions): Promise<RunResult> {
+  const random = createRandom(seed);
+  const profile = drawProfile(random, bias);
+  const cluster = new Cluster(random, profile, plants);
+  let violation: RunResult["violation"] = null;
+  try {
+    await live(cluster);
+  } catch (error) {
+    violation = describeViolation(error, cluster);
+  }
+  const { statistics, trace, time } = cluster;
+  statistics.simulatedMs = time.nowMs;
+  statistics.events = time.eventCount;
+  return { seed, digest: trace.digest(), statistics, violation };
+}
+
+async function live(cluster: Cluster): Promise<void> {
+  const { profile, time } = cluster;
+  const operator = new Operator(cluster);
+  const nemesis = new Nemesis(cluster, operator);
+  for (let client = 1; client <= profile.clients; client++) new Client(cluster, client);
+  await cluster.run(profile.durationMs);
+  cluster.throwViolation();
+  nemesis.stop();
+  cluster.note([], "the faults end");
+  endFaults(cluster, operator);
+  await comeToRest(cluster, operator, time.nowMs + restWithinMs);
+  cluster.throwViolation();
+  checkDurability(cluster.history.operations, storesOf(cluster));
+  checkHistory(cluster);
+}
+
+function endFaults(cluster: Cluster, operator: Operator): void {
+  cluster.network.heal();
+  operator.isCareful = true;
+  for (const host of cluster.hosts.values()) {
+    host.repairDisk();
+    if (host.state === "down") cluster.startLater(host, cluster.random.next() * 500);
+  }
+}
+
+/** Clients go on until the cluster has settled, so that writes are seen to succeed; then they stop, and all has to be equal. */
+async function comeToRest(cluster: Cluster, operator: Operator, deadlineMs: number): Promise<void> {
+  const { time, statistics } = cluster;
+  const writesBefore = statistics.acknowledgedWrites;
+  while (cluster.violation === null && time.nowMs < deadlineMs) {
+    await cluster.run(time.nowMs + restCheckMs);
+    if (!operator.isSettled() || statistics.acknowledgedWrites === writesBefore) continue;
+    cluster.areClientsStopped = true;
+    if (isAtRest(cluster)) return;
+  }
+  if (cluster.violation !== null) return;
+  const why = operator.isSettled() ? whyNotAtRest(cluster) : "the membership is not what it should be";
+  const wrote = statistics.acknowledgedWrites > writesBefore ? "" : ", and no write was acknowledged";
+  throw new Violation("progress", `${restWithinMs / 1000} s after the faults ended ${why}${wrote}`);
+}
+
+function checkHistory({ history, statistics }: Cluster): void {
+  for (const [key, operations] of byKey(history.operations)) {
+    const verdict = decideLinearizability(operations);
+    if (verdict === "undecided") statistics.undecidedHistories++;
+    if (verdict === "notLinearizable") {
+      throw new Violation("linearizability", `no order of the ${operations.length} operations on ${key} explains them`);
+    }
+  }
+}
+
+function describeViolation(error: unknown, cluster: Cluster): NonNullable<RunResult["violation"]> {
+  const property = error instanceof Violation ? error.property : error instanceof Error ? error.name : "error";
+  const stack = error instanceof Error ? (error.stack ?? "").split("\n").slice(1) : [];
+  return { property, text: errorText(error), trace: [...cluster.trace.tail(), "", errorText(error), ...stack] };
+}

@@ -1,0 +1,25 @@
+/** What the parts of a simulation share. */
+import type { Random } from "../../src/base/random.ts";
+import type { Host } from "./host.ts";
+import type { Network } from "./network.ts";
+import type { Observer } from "./observer.ts";
+import type { Plants } from "./plants.ts";
+import type { Profile } from "./profile.ts";
+import type { SimulatedTime } from "./simulated-time.ts";
+import type { Statistics } from "./statistics.ts";
+import type { Trace } from "./trace.ts";
+
+export type World = {
+  readonly time: SimulatedTime;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly network: Network;
+  readonly profile: Profile;
+  readonly plants: Plants;
+  readonly observer: Observer;
+  readonly statistics: Statistics;
+  /** A process says that it cannot go on. */
+  memberFailed(host: Host, error: unknown): void;
+  /** A member has learned that it was removed. */
+  removed(host: Host): void;
+};
