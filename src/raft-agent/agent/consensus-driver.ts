@@ -47,7 +47,7 @@ export class ConsensusDriver {
   #commitIndex: LogIndex;
   /** The last append: durable means that all before it are. */
   #written: Promise<void> = Promise.resolve();
-  /** Persisted batches are reported to the core in order, behind a snapshot that is still being installed. */
+  /** Batches are reported to the core, and further snapshots installed, behind one that is still being installed. */
   #installing: Promise<void> | null = null;
   /** Committed entries that wait while the state machine is replaced; null while it is not. */
   #waitingEntries: (readonly Entry[])[] | null = null;
@@ -170,12 +170,13 @@ export class ConsensusDriver {
     const isEmpty = entries.length === 0 && hardState === null && installSnapshot === null;
     let durable = isEmpty ? this.#written : this.#ports.wal.append({ entries, hardState, snapshot: installSnapshot });
     this.#written = durable;
+    if (this.#installing !== null) {
+      const installed = this.#installing;
+      durable = durable.then(() => installed);
+    }
     if (installSnapshot !== null) {
       durable = durable.then(() => this.#ports.installSnapshot(installSnapshot.index));
       this.#installing = durable;
-    } else if (this.#installing !== null) {
-      const installed = this.#installing;
-      durable = durable.then(() => installed);
     }
     durable.then(
       () => this.#persisted(ticket, messagesAfterPersist),
