@@ -2,13 +2,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type Member,
-  MemberAddRequestSchema,
-  MemberAddResponseSchema,
   MemberListRequestSchema,
   MemberListResponseSchema,
-  MemberPromoteRequestSchema,
-  MemberRemoveRequestSchema,
-  MoveLeaderRequestSchema,
   SnapshotRequestSchema,
   SnapshotResponseSchema,
   StatusRequestSchema,
@@ -29,36 +24,6 @@ export async function memberList(
   const request = toBinary(MemberListRequestSchema, create(MemberListRequestSchema, { linearizable }));
   const answer = await grpc.unary("/etcdserverpb.Cluster/MemberList", request, read(options));
   return fromBinary(MemberListResponseSchema, answer).members;
-}
-
-/** Adds a member that has not started yet; a learner unless told otherwise. */
-export async function memberAdd(
-  grpc: GrpcClient,
-  peerUrls: readonly string[],
-  isLearner = true,
-  options: CallOptions = defaults,
-): Promise<Member | undefined> {
-  const request = create(MemberAddRequestSchema, { peerURLs: [...peerUrls], isLearner });
-  const bytes = toBinary(MemberAddRequestSchema, request);
-  const answer = await grpc.unary("/etcdserverpb.Cluster/MemberAdd", bytes, options);
-  return fromBinary(MemberAddResponseSchema, answer).member;
-}
-
-export async function memberRemove(grpc: GrpcClient, id: bigint, options: CallOptions = defaults): Promise<void> {
-  const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: id }));
-  await grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, options);
-}
-
-/** Makes a learner that has caught up a voter. */
-export async function memberPromote(grpc: GrpcClient, id: bigint, options: CallOptions = defaults): Promise<void> {
-  const request = toBinary(MemberPromoteRequestSchema, create(MemberPromoteRequestSchema, { ID: id }));
-  await grpc.unary("/etcdserverpb.Cluster/MemberPromote", request, options);
-}
-
-/** Hands leadership to another voter; only the leader takes this call. */
-export async function moveLeader(grpc: GrpcClient, target: bigint, options: CallOptions = defaults): Promise<void> {
-  const request = toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: target }));
-  await grpc.unary("/etcdserverpb.Maintenance/MoveLeader", request, options);
 }
 
 /** What the member behind the client's current endpoint says of itself: use a client with one endpoint. */
