@@ -1,8 +1,8 @@
 /** What `etcdctl snapshot status` says of a file, computed as it does (etcdutl/snapshot, `Status`). */
 
+import { extendCrc32c } from "../../base/crc32c.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import { damagedDatabase } from "../bbolt/page-format.ts";
-import { crc32c } from "../mvcc/crc32c.ts";
 import { mainOf, revisionKeyLength } from "../mvcc/revision.ts";
 import { EtcdBucket } from "./etcd-buckets.ts";
 
@@ -22,9 +22,9 @@ export function snapshotStatus(database: DatabaseReader): SnapshotStatus {
   let revision = 0;
   let totalKeys = 0;
   for (const bucket of database.bucketNames) {
-    hash = crc32c(Buffer.from(bucket), hash);
+    hash = extendCrc32c(hash, Buffer.from(bucket));
     for (const { key, value } of database.entries(bucket)) {
-      hash = crc32c(value, crc32c(key, hash));
+      hash = extendCrc32c(extendCrc32c(hash, key), value);
       totalKeys++;
       if (bucket !== EtcdBucket.key) continue;
       if (key.length < revisionKeyLength) throw damagedDatabase('a key of the bucket "key" is no revision');

@@ -9,8 +9,9 @@
  *   change   revision − the one before, sub, flags (1 = tombstone, 2 = leased), created, version, [lease high, low],
  *            key length (all varints), key
  */
+
+import { crc32c } from "../../base/crc32c.ts";
 import { WireError, WireReader, WireWriter } from "../api/wire.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import type { IndexPages } from "./backend.ts";
 
 const pageRecords = 4096;

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { crc32c } from "../../base/crc32c.ts";
 import { createRandom } from "../../base/random.ts";
-import { crc32c } from "./crc32c.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
 

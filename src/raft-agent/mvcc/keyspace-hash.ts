@@ -3,10 +3,11 @@
  * revision key and value up to a revision. What lies at or below the compacted revision counts only if it is live at the
  * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out.
  */
+
+import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
 import { readKeyValue } from "../api/key-value.ts";
 import { WireReader } from "../api/wire.ts";
 import type { Backend, ReadSnapshot } from "./backend.ts";
-import { crc32c } from "./crc32c.ts";
 import type { IndexedStore } from "./open-index.ts";
 import { writeRevisionKey } from "./revision.ts";
 import { type KeyspaceHash, RevisionError } from "./store.ts";
@@ -64,8 +65,8 @@ function hashSlice(
     }
     left -= value.length + key.length;
     if (!counts(main, sub, value)) return true;
-    hash = crc32c(key, hash, writeRevisionKey(key, main, sub, tombstone));
-    hash = crc32c(value, hash);
+    hash = extendCrc32c(hash, key, writeRevisionKey(key, main, sub, tombstone));
+    hash = extendCrc32c(hash, value);
     return true;
   });
   return [hash, next];

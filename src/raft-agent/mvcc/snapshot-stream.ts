@@ -3,9 +3,10 @@
  * everything before it. Written from a consistent view; read into an empty backend that replaces the old one only after
  * the checksum was right.
  */
+
+import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Backend, BackendFiller, ReadSnapshot } from "./backend.ts";
-import { crc32c } from "./crc32c.ts";
 import { mainOf, readBigEndian, revisionKeyLength, subOf, writeBigEndian, writeRevisionKey } from "./revision.ts";
 
 const magic = Buffer.from("haplan-store-1\n");
@@ -21,7 +22,7 @@ class ChunkWriter {
   crc = 0;
 
   add(bytes: Uint8Array): void {
-    this.crc = crc32c(bytes, this.crc);
+    this.crc = extendCrc32c(this.crc, bytes);
     this.parts.push(bytes);
     this.size += bytes.length;
   }
@@ -140,7 +141,7 @@ class FrameReader {
       const end = offset + 5 + length;
       if (end > view.length) break;
       this.take(view[offset + 4]!, view.subarray(offset + 5, end));
-      this.crc = crc32c(view.subarray(offset, end), this.crc);
+      this.crc = extendCrc32c(this.crc, view.subarray(offset, end));
       offset = end;
     }
     this.rest = view.subarray(offset).slice();

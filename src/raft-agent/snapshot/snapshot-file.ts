@@ -1,6 +1,7 @@
 /** One snapshot file: written from a stream of bytes, verified as a whole, read as a stream of bytes. */
+
+import { crc32c } from "../../base/crc32c.ts";
 import { ByteReader, ByteWriter } from "../wal/byte-codec.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import type { FileHandle } from "../wal/file-system.ts";
 import {
   chunkBytesMax,

@@ -1,8 +1,9 @@
 /** Header, chunk frames and footer of a snapshot file, byte for byte as drawn in README.md. */
+
+import { crc32c } from "../../base/crc32c.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { ByteReader, ByteWriter, getUint32, putUint32 } from "../wal/byte-codec.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import { readSnapshotMetadata, writeSnapshotMetadata } from "../wal/snapshot-metadata-codec.ts";
 
 const magic = Buffer.from("haplaSNP");

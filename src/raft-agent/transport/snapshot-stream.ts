@@ -3,11 +3,11 @@
  * when the socket is full, the receiver when its disk is. The sender hears whether the snapshot is durable.
  */
 import type { Socket } from "node:net";
+import { crc32c } from "../../base/crc32c.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { ByteReader, copyBytes } from "../wal/byte-codec.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import { readSnapshotMetadata, writeSnapshotMetadata } from "../wal/snapshot-metadata-codec.ts";
 import type { Dialed } from "./dial.ts";
 import { frameType } from "./frame.ts";

@@ -1,6 +1,7 @@
 /** The header of a segment file and the frame around a batch, byte for byte as drawn in README.md. */
+
+import { crc32c } from "../../base/crc32c.ts";
 import { ByteReader, ByteWriter, copyBytes, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
-import { crc32c } from "./crc32c.ts";
 
 const formatVersion = 1;
 /** One sector: the header is written and synced before the segment gets its name, so it is never torn. */

@@ -1,8 +1,9 @@
 /** What the tests of the log share: short ways to make batches, and a model of what recovery must give back. */
+
+import { crc32c } from "../../base/crc32c.ts";
 import type { Random } from "../../base/random.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { type Entry, EntryKind, type HardState } from "../raft/entry.ts";
-import { crc32c } from "./crc32c.ts";
 import type { WalBatch } from "./wal.ts";
 
 export const noBatch: WalBatch = { hardState: null, entries: [], snapshot: null };

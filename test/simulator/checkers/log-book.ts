@@ -2,10 +2,11 @@
  * What each member's log holds, kept beside the checkers that look at it: for each position the digest of the log up to
  * there, so that two logs are equal up to a position when its digests are.
  */
+
+import { crc32c } from "../../../src/base/crc32c.ts";
 import type { SnapshotMetadata } from "../../../src/raft-agent/raft/configuration.ts";
 import type { Entry, LogIndex, MemberId, Term } from "../../../src/raft-agent/raft/entry.ts";
 import type { Ready } from "../../../src/raft-agent/raft/ready.ts";
-import { crc32c } from "../../../src/raft-agent/wal/crc32c.ts";
 import { Violation } from "../violation.ts";
 
 export type Position = { readonly index: LogIndex; readonly term: Term; readonly chain: number };

@@ -1,8 +1,8 @@
 /** After the faults: every member runs, has applied the same entries, and holds the same data, history included. */
 
+import { crc32c } from "../../../src/base/crc32c.ts";
 import type { Store } from "../../../src/raft-agent/mvcc/store.ts";
 import type { MemberId } from "../../../src/raft-agent/raft/entry.ts";
-import { crc32c } from "../../../src/raft-agent/wal/crc32c.ts";
 import type { Cluster } from "../cluster.ts";
 import { Violation } from "../violation.ts";
 

@@ -41,3 +41,8 @@ export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length,
   for (; at < end; at++) crc = table[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8);
   return ~crc >>> 0;
 }
+
+/** The checksum of what gave `previous`, followed by the first `length` bytes of `bytes`. */
+export function extendCrc32c(previous: number, bytes: Uint8Array, length: number = bytes.length): number {
+  return crc32c(bytes, 0, length, previous);
+}
