@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Many tests wait for real processes, elections and timeouts rather than for a processor.
+    maxWorkers: 2,
     // The count that CI prints is read from the runner's own report.
     reporters: inCi ? ["default", ["json", { outputFile: "test-results.json" }]] : ["default"],
   },

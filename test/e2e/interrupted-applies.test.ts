@@ -28,12 +28,13 @@ async function expectWholeCluster(): Promise<void> {
 describe("apply killed with SIGKILL", () => {
   /** What the runs say just before they are killed; each goes on where the one before was cut off. */
   const moments = [
-    "create machine m2 ...",
-    "start agent m1 ...",
-    "start agent m3: done",
-    "are healthy ...",
-    "start load balancer ...",
-    "start worker w1 ...",
+    /create machine m2 \.\.\./,
+    /start agent m1 \.\.\./,
+    // Which of the agents is still to be started depends on how far the killed run had come.
+    /start agent m\d: done/,
+    /are healthy \.\.\./,
+    /start load balancer \.\.\./,
+    /start worker w1 \.\.\./,
   ];
 
   it("again and again on its way is gone on with until the cluster is whole", async () => {
@@ -41,7 +42,7 @@ describe("apply killed with SIGKILL", () => {
       const run = cluster.start(["apply", "-auto-approve"]);
       let isOver = false;
       void run.end.finally(() => (isOver = true));
-      await until(`apply says "${moment}"`, () => isOver || run.printed().includes(moment));
+      await until(`apply says "${moment}"`, () => isOver || moment.test(run.printed()));
       run.signal("SIGKILL");
       const { signal, stdout, stderr } = await run.end;
       expect({ moment, signal, said: signal === "SIGKILL" ? "" : stdout + stderr }).toEqual({
