@@ -31,7 +31,7 @@ describe("apply killed with SIGKILL", () => {
     /create machine m2 \.\.\./,
     /start agent m1 \.\.\./,
     // Which of the agents is still to be started depends on how far the killed run had come.
-    /start agent m\d: done/,
+    /start agent m\d: (done|was there already)/,
     /are healthy \.\.\./,
     /start load balancer \.\.\./,
     /start worker w1 \.\.\./,
