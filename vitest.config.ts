@@ -10,6 +10,8 @@ export default defineConfig({
     pool: "forks",
     // Many tests wait for real processes, elections and timeouts rather than for a processor.
     maxWorkers: 2,
+    // A shared machine may stand still for longer than an election timeout. By hand, a test that fails once is a finding.
+    retry: inCi ? 1 : 0,
     // The count that CI prints is read from the runner's own report.
     reporters: inCi ? ["default", ["json", { outputFile: "test-results.json" }]] : ["default"],
   },
