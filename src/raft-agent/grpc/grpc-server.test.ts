@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -7,6 +7,7 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import { gzipSync } from "node:zlib";
+import { execa } from "execa";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ClientListener, listenForClients } from "../http2/client-listener.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
@@ -411,7 +412,7 @@ describe("grpc server", () => {
   const hasH2load = spawnSync("h2load", ["--version"]).status === 0;
   it.skipIf(!hasH2load)("is understood by h2load", async () => {
     const { port } = await start();
-    const output = execFileSync("h2load", ["-n", "100", "-c", "2", `http://${host}:${port}/`]);
-    expect(String(output)).toContain("100 total");
+    const { stdout } = await execa("h2load", ["-n", "100", "-c", "2", `http://${host}:${port}/`]);
+    expect(stdout).toContain("100 total");
   });
 });
