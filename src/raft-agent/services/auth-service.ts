@@ -41,6 +41,7 @@ import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-e
 import { PermissionType } from "../state-machine/key-permissions.ts";
 import { answerBytes, fail, guarded, type UnaryHandler, type UnaryMethod, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
+import { propose } from "./propose-for-call.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd has no code and no prefix of its own for these. */
@@ -84,22 +85,11 @@ const CHANGES = [
 
 /** Proposes a change under the caller's name; whether it is allowed is decided where it is applied. */
 function change(context: ServiceContext, call: ServerCall, kind: CommandKind, body: Uint8Array): void {
-  const caller = context.access.callerOf(call);
-  if (isEtcdError(caller)) {
-    fail(call, caller);
-    return;
-  }
-  const answered = (result: ApplyResult): void => {
-    if (!call.open) return;
-    if (isEtcdError(result)) {
-      fail(call, result);
-      return;
-    }
+  propose(context, call, kind, body, ({ revision }) => {
     // The answers to all changes are the same on the wire: a header and nothing else.
-    const message = create(AuthEnableResponseSchema, { header: generatedHeader(context, result.revision) });
+    const message = create(AuthEnableResponseSchema, { header: generatedHeader(context, revision) });
     answerBytes(call, toBinary(AuthEnableResponseSchema, message));
-  };
-  context.proposer.propose(kind, body, answered, caller);
+  });
 }
 
 function addUser(context: ServiceContext, hasher: PasswordHasher, bytes: Uint8Array, call: ServerCall): void {

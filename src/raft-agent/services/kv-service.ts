@@ -5,13 +5,13 @@ import { decodePutRequest, type PutRequest, writePutResponse } from "../api/put.
 import { decodeRangeRequest, type RangeRequest, writeRangeResponse } from "../api/range.ts";
 import { decodeTxnRequest, type RequestOp, type TxnRequest, writeTxnResponse } from "../api/txn.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
-import type { Applied, ApplyResult } from "../state-machine/apply-result.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { txnFault } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
 import { answer, fail, guarded, learnerFault, unary } from "./answer.ts";
+import { propose } from "./propose-for-call.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { PUT_OVERHEAD_BYTES } from "./space-quota.ts";
 
@@ -142,27 +142,6 @@ function compact(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
     if (physical) void applied.scrubbed.then(reply);
     else reply();
   });
-}
-
-/** Proposes a client's request as it came, and answers the call when it fails. */
-function propose(
-  context: ServiceContext,
-  call: ServerCall,
-  kind: CommandKind,
-  body: Uint8Array,
-  done: (applied: Applied) => void,
-): void {
-  const caller = context.access.callerOf(call);
-  if (isEtcdError(caller)) {
-    fail(call, caller);
-    return;
-  }
-  const answered = (result: ApplyResult): void => {
-    if (!call.open) return;
-    if (isEtcdError(result)) fail(call, result);
-    else guarded(call, () => done(result));
-  };
-  context.proposer.propose(kind, body, answered, caller);
 }
 
 function spaceFault(context: ServiceContext, costBytes: number): EtcdError | null {

@@ -23,7 +23,6 @@ import {
 } from "../api/lease-keep-alive.ts";
 import { emptyBytes } from "../api/wire.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
-import type { ApplyResult } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
@@ -31,6 +30,7 @@ import { LEASE_TTL_MAX_SECONDS, type Lease } from "../state-machine/lease-table.
 import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, type UnaryMethod, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { askLeader, forwardToLeader } from "./peer-requests.ts";
+import { propose } from "./propose-for-call.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { LEASE_BYTES } from "./space-quota.ts";
 
@@ -92,21 +92,10 @@ function randomLeaseId(): bigint {
 function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { ID } = fromBinary(LeaseRevokeRequestSchema, bytes);
   const body = encodeLeaseRevoke({ ids: [ID], leaderTerm: 0 });
-  const caller = context.access.callerOf(call);
-  if (isEtcdError(caller)) {
-    fail(call, caller);
-    return;
-  }
-  const answered = (result: ApplyResult): void => {
-    if (!call.open) return;
-    if (isEtcdError(result)) {
-      fail(call, result);
-      return;
-    }
-    const message = create(LeaseRevokeResponseSchema, { header: generatedHeader(context, result.revision) });
+  propose(context, call, CommandKind.leaseRevoke, body, ({ revision }) => {
+    const message = create(LeaseRevokeResponseSchema, { header: generatedHeader(context, revision) });
     answerBytes(call, toBinary(LeaseRevokeResponseSchema, message));
-  };
-  context.proposer.propose(CommandKind.leaseRevoke, body, answered, caller);
+  });
 }
 
 /** Renewals of one stream are answered in the order in which they came. */
