@@ -3,7 +3,13 @@ import { isVoter } from "./configuration.ts";
 import type { MemberId } from "./entry.ts";
 import type { MessageOf, VoteRequest } from "./message.ts";
 import { tallyVotes } from "./quorum.ts";
-import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from "./role-change.ts";
+import {
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  resetElectionTimer,
+} from "./role-change.ts";
 import { send, sendAfterPersist } from "./sending.ts";
 import type { RaftState } from "./state.ts";
 
@@ -88,6 +94,7 @@ export function answerVoteRequest(state: RaftState, message: MessageOf<"voteRequ
   if (message.preVote) {
     const granted = isUpToDate && state.role !== "leader";
     send(state, message.from, { kind: "voteResponse", preVote: true, granted });
+    if (granted) giveWay(state, message.from, !rules.isUpToDate(state.log.end, candidateEnd));
     return;
   }
   const granted = isUpToDate && rules.mayVoteFor(message.from, state.votedFor) && mayTurnAway(state, message.from);
@@ -98,6 +105,20 @@ export function answerVoteRequest(state: RaftState, message: MessageOf<"voteRequ
   }
   if (granted && rules.voteWaitsForDisk) sendAfterPersist(state, message.from, response);
   else send(state, message.from, response);
+}
+
+/**
+ * After a lost connection everyone is about to stand. The candidate that has just been told yes will, as soon as its
+ * disk has the new term, and to stand against it meanwhile would split the vote: so the own turn is given away, and the
+ * usual election timeout applies. Two that are asking at the same moment settle it by log, then by id. Each lost leader
+ * allows this once: a candidate that can ask but not hear answers must not keep others from standing.
+ */
+function giveWay(state: RaftState, candidate: MemberId, candidateIsAhead: boolean): void {
+  if (!state.hasTurn) return;
+  if (state.role === "preCandidate" && !candidateIsAhead && candidate > state.id) return;
+  state.hasTurn = false;
+  if (state.role === "preCandidate") becomeFollower(state, state.term, null);
+  else resetElectionTimer(state);
 }
 
 /** In a term that has a leader, nobody else can win: no vote is given except the same one again. */

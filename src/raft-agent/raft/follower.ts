@@ -38,7 +38,7 @@ export function tickFollower(state: RaftState): void {
  * The leader's end closed the connection. That alone proves nothing, but it releases this member from its loyalty and
  * lets it ask around at once: with a living leader, the other voters stay loyal and the pre-vote comes to nothing;
  * with a dead one they have been disconnected as well. The voters take turns, lowest id first, so that they do not
- * split the vote.
+ * split the vote; whoever says yes to another's question gives its turn away (`giveWay`).
  */
 export function loseLeader(state: RaftState, leader: MemberId): void {
   setLeader(state, null);
@@ -47,6 +47,7 @@ export function loseLeader(state: RaftState, leader: MemberId): void {
   const turn = members.filter(
     (member) => member < state.id && member !== leader && isVoter(configuration, member),
   ).length;
+  state.hasTurn = true;
   state.electionElapsedTicks = 0;
   state.electionDeadlineTicks = Math.max(1, turn * state.settings.disconnectStaggerTicks);
   if (turn === 0) campaign(state, { leadershipTransfer: false });

@@ -48,7 +48,7 @@ export function addPeer(state: RaftState, leadership: Leadership, member: Member
 }
 
 /** Draws a new election timeout: a fresh lot each time keeps split votes from repeating (Raft §5.2). */
-function resetElectionTimer(state: RaftState): void {
+export function resetElectionTimer(state: RaftState): void {
   const { electionTimeoutTicks } = state.settings;
   state.electionElapsedTicks = 0;
   state.electionDeadlineTicks = electionTimeoutTicks + state.random.below(electionTimeoutTicks);
@@ -58,6 +58,7 @@ function resetElectionTimer(state: RaftState): void {
 export function setLeader(state: RaftState, leader: MemberId | null): void {
   if (state.leader === leader) return;
   state.leader = leader;
+  state.hasTurn = false;
   for (const context of state.forwardedReads.takeAll()) state.outbox.failedReads.push(context);
 }
 

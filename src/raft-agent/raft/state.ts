@@ -74,6 +74,8 @@ export type RaftState = {
   /** Ticks since the leader was heard, or the election began. */
   electionElapsedTicks: number;
   electionDeadlineTicks: number;
+  /** The leader's connection broke: this member is to stand soon, unless it gives way to somebody (once). */
+  hasTurn: boolean;
   /** Answers to the own election. */
   readonly votes: Map<MemberId, boolean>;
   leadership: Leadership | null;
@@ -116,6 +118,7 @@ export function createState(options: RaftOptions, restored: RestoredState): Raft
     ticks: 0,
     electionElapsedTicks: 0,
     electionDeadlineTicks: settings.electionTimeoutTicks + options.random.below(settings.electionTimeoutTicks),
+    hasTurn: false,
     votes: new Map(),
     leadership: null,
     diskStalled: false,
