@@ -9,6 +9,7 @@ import type { ApplyFlags } from "./commands/apply.ts";
 import type { FmtFlags } from "./commands/fmt.ts";
 import type { ForceUnlockFlags } from "./commands/force-unlock.ts";
 import type { GraphFlags } from "./commands/graph.ts";
+import type { ImportFlags } from "./commands/import.ts";
 import type { OutputFlags } from "./commands/output.ts";
 import type { PlanFlags } from "./commands/plan.ts";
 import type { QuorumFlags } from "./commands/quorum.ts";
@@ -50,6 +51,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
   });
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeVerbs(context, verb, finish);
+  addImportVerb(context, verb, finish);
   addLookingVerbs(context, verb, finish);
   addStateVerbs(context, program, finish);
   verb("completion <shell>", "print a completion script for bash, zsh or fish").action(async (shell: string) =>
@@ -102,6 +104,16 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--spec <file>", specHelp)
     .action(async (path: string | undefined, flags: ShowFlags) =>
       finish(await (await import("./commands/show.ts")).runShow(context, path, flags)),
+    );
+}
+
+function addImportVerb(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+  verb("import <address> [id]", "take something that is there and that the spec asks for into the state")
+    .option("--spec <file>", specHelp)
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(async (address: string, id: string | undefined, flags: ImportFlags) =>
+      finish(await (await import("./commands/import.ts")).runImport(context, address, id, flags)),
     );
 }
 

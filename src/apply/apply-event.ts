@@ -77,6 +77,7 @@ export type WriteAvailability = {
 
 /** What apply made, in Terraform's sense of the words. */
 export type ApplySummary = {
+  readonly imported: number;
   readonly added: number;
   readonly changed: number;
   readonly destroyed: number;

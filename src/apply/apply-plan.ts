@@ -286,6 +286,7 @@ export function summarize(plan: Plan): ApplySummary {
     plan.changes.filter((change) => actions.includes(change.action)).length;
   const replaced = count("createThenDelete", "deleteThenCreate");
   return {
+    imported: plan.changes.filter((change) => change.importing !== undefined).length,
     added: count("create") + replaced,
     changed: count("update"),
     destroyed: count("delete") + replaced,

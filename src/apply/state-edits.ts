@@ -60,10 +60,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "removeAuthority":
       return removals(plan, addresses);
     case "recordState":
-      return addresses.map((address) => {
-        const after = plan.changes.find((change) => change.address === address)?.after ?? null;
-        return after === null ? { kind: "remove", address } : upsert(address, after);
-      });
+      return addresses.map((address) => recorded(plan, address));
     case "checkMembers":
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
     case "takeSnapshot":
@@ -76,6 +73,14 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
 
 function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & { kind: "upsert" } {
   return { kind: "upsert", address, attributes };
+}
+
+/** A generation that was found is the resource's own, and no attribute. */
+function recorded(plan: Plan, address: ResourceAddress): StateEdit {
+  const after = plan.changes.find((change) => change.address === address)?.after ?? null;
+  if (after === null) return { kind: "remove", address };
+  const { generation, ...attributes } = after;
+  return { ...upsert(address, attributes), ...(typeof generation === "number" ? { generation } : {}) };
 }
 
 /** Facts of steps over several resources are kept by address. */

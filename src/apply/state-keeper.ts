@@ -2,6 +2,7 @@
 import { canonicalJson } from "../base/canonical-json.ts";
 import { desiredResources } from "../plan/desired-resources.ts";
 import type { Plan } from "../plan/plan.ts";
+import { type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import type { StateStore } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
@@ -60,7 +61,7 @@ export class StateKeeper {
         moved = resources.delete(edit.address) || moved;
         continue;
       }
-      const after = this.upserted(edit, before);
+      const after = this.upserted(edit, before, resources.get(machineOf(edit.address)));
       if (before !== undefined && canonicalJson(before) === canonicalJson(after)) continue;
       resources.set(edit.address, after);
       moved = true;
@@ -76,11 +77,14 @@ export class StateKeeper {
     this.current = next;
   }
 
-  private upserted(edit: StateEdit & { kind: "upsert" }, before: StateResource | undefined): StateResource {
+  private upserted(
+    edit: StateEdit & { kind: "upsert" },
+    before: StateResource | undefined,
+    machine: StateResource | undefined,
+  ): StateResource {
     const desired = this.desired.get(edit.address);
     const dot = edit.address.indexOf(".");
     const name = edit.address.slice(dot + 1);
-    const machine = this.find(`haplan_machine.${name}`);
     // A member of haplan's own may have taken the place of an adopted one.
     const { adopted, ...known } = before?.attributes ?? {};
     const kept = adopted === undefined || desired?.attributes["adopted"] !== undefined ? before?.attributes : known;
@@ -95,4 +99,9 @@ export class StateKeeper {
       dependsOn: desired?.dependsOn ?? before?.dependsOn ?? [],
     };
   }
+}
+
+/** The machine that carries the resource, which has its name. */
+function machineOf(address: ResourceAddress): ResourceAddress {
+  return resourceAddress("haplan_machine", address.slice(address.indexOf(".") + 1));
 }

@@ -7,7 +7,9 @@ import { nearestName } from "../spec/nearest-name.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { ResourceAddress } from "./resource.ts";
 import type { Step, StepAction } from "./step.ts";
+import { stepId, stepTitle } from "./step-name.ts";
 
 const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
   "startAgent",
@@ -24,8 +26,13 @@ const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
   "moveLeader",
 ]);
 
-/** `known` are all addresses that a target may name. */
-export function narrowSteps(input: PlannerInput, known: readonly string[], draft: PlanDraft): readonly Step[] {
+/** `known` are all addresses that a target may name, `imports` those that are there and not in the state. */
+export function narrowSteps(
+  input: PlannerInput,
+  known: readonly string[],
+  imports: readonly ResourceAddress[],
+  draft: PlanDraft,
+): readonly Step[] {
   const { target = [], refreshOnly = false } = input;
   if (refreshOnly) {
     draft.warn(
@@ -33,7 +40,7 @@ export function narrowSteps(input: PlannerInput, known: readonly string[], draft
       "This plan brings the state up to date and changes nothing else",
       "What differs from the spec stays as it is. Plan without -refresh-only to see what would put it right.",
     );
-    return draft.steps.filter(({ action }) => action.kind === "recordState");
+    return recordOnly(draft.steps, imports);
   }
   if (target.length === 0) return draft.steps;
   for (const address of target) if (!known.includes(address)) refuseTarget(address, known, draft);
@@ -43,6 +50,15 @@ export function narrowSteps(input: PlannerInput, known: readonly string[], draft
     "The plan holds only what was asked for, and what that depends on: other differences from the spec stay. Use -target for exceptions, not as a habit.",
   );
   return chosenSteps(draft.steps, target);
+}
+
+/** What other steps would have recorded on their way is recorded by this one. */
+function recordOnly(steps: readonly Step[], imports: readonly ResourceAddress[]): readonly Step[] {
+  const planned = steps.filter(({ action }) => action.kind === "recordState").flatMap(({ addresses }) => addresses);
+  const addresses = [...new Set([...planned, ...imports])];
+  if (addresses.length === 0) return [];
+  const action = { kind: "recordState" } as const;
+  return [{ id: stepId(action), title: stepTitle(action), action, addresses, after: [] }];
 }
 
 function chosenSteps(steps: readonly Step[], target: readonly string[]): readonly Step[] {
@@ -68,10 +84,17 @@ export function narrowChanges(
   if (target.length === 0 && !refreshOnly) return changes;
   const touched = new Set(steps.flatMap(({ addresses }) => addresses));
   return changes.flatMap((change): readonly ResourceChange[] => {
+    if (change.importing !== undefined) return touched.has(change.address) ? [importOnly(change, refreshOnly)] : [];
     if (change.action === "noop" || touched.has(change.address)) return [change];
     if (change.before === null) return [];
     return [{ ...change, action: "noop", reason: null, after: change.before, unknownAfter: [], forcesReplacement: [] }];
   });
+}
+
+/** Recorded as it is found; what the spec would change about it stays to be done. */
+function importOnly(change: ResourceChange, refreshOnly: boolean): ResourceChange {
+  if (!refreshOnly || change.action === "noop") return change;
+  return { ...change, action: "noop", reason: null, unknownAfter: [], forcesReplacement: [] };
 }
 
 function refuseTarget(address: string, known: readonly string[], draft: PlanDraft): void {

@@ -31,8 +31,6 @@ export class PlanDraft {
   readonly warnings: Diagnostic[] = [];
   /** Facts that are known although the spec does not say them: ids of members that were found. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
-  /** What was found running and is taken over, with its id there. */
-  readonly imports: Map<ResourceAddress, string> = new Map();
   private readonly ids = new Set<string>();
   private lastOfChain: string | null = null;
   private gate: string | null = null;

@@ -6,6 +6,7 @@
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+import { foundResource } from "./found-resource.ts";
 import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
 import { orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
@@ -13,7 +14,7 @@ import { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { guardQuorum } from "./quorum-guard.ts";
 import { modelOf } from "./quorum-model.ts";
-import { resourceAddress } from "./resource.ts";
+import { type ResourceAddress, resourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
 import { hasAdopted, planAdoption } from "./rules/adoption.ts";
 import { planCertificates } from "./rules/authority.ts";
@@ -54,7 +55,8 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   else planApply(input, desired, world, draft);
 
   const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
-  const steps = orderSteps(narrowSteps(input, known, draft));
+  const imports = input.refreshOnly === true ? importable(input, desired, world) : [];
+  const steps = orderSteps(narrowSteps(input, known, imports, draft));
   const adopting = hasAdopted(input.spec);
   const guard = guardQuorum(modelOf(world), steps, {
     // What was adopted lives on, and so must its quorum.
@@ -63,6 +65,15 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   });
   if (guard.refusal !== null) draft.refusals.push(guard.refusal);
   return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
+}
+
+function importable(
+  { observed }: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+): readonly ResourceAddress[] {
+  const unknown = desired.filter(({ address }) => !world.resources.has(address));
+  return unknown.filter((resource) => foundResource(resource, observed, world) !== null).map(({ address }) => address);
 }
 
 /** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
@@ -75,7 +86,7 @@ export function planChanges(input: PlannerInput): PlanResult {
     mode: input.mode,
     spec: input.spec,
     binding: bindingOf(input, world),
-    changes: narrowChanges(input, resourceChanges(desired, world, draft), steps),
+    changes: narrowChanges(input, resourceChanges(desired, input.observed, world, draft), steps),
     drift: driftChanges(draft.drift),
     steps,
     timeline,

@@ -1,6 +1,8 @@
 /** Verdicts, spec and state put side by side: the list of changes that a plan shows and a program reads. */
 import { sameJson } from "../base/canonical-json.ts";
 import type { DesiredResource } from "./desired-resources.ts";
+import { type FoundResource, foundResource } from "./found-resource.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
@@ -9,13 +11,16 @@ import type { World } from "./world.ts";
 
 export function resourceChanges(
   desired: readonly DesiredResource[],
+  observed: ObservedCluster,
   world: World,
   draft: PlanDraft,
 ): readonly ResourceChange[] {
   const wanted = new Set(desired.map((resource) => resource.address));
-  const changes = desired.map((resource) =>
-    change(resource, world.resources.get(resource.address), draft.verdicts.get(resource.address), draft),
-  );
+  const changes = desired.map((resource) => {
+    const known = world.resources.get(resource.address);
+    const found = known === undefined ? foundResource(resource, observed, world) : null;
+    return change(resource, known, draft.verdicts.get(resource.address), draft, found);
+  });
   const leaving = [...draft.verdicts.entries()]
     .filter(([address]) => !wanted.has(address))
     .map(([address, verdict]) => deletion(address, world.resources.get(address), verdict));
@@ -27,8 +32,10 @@ function change(
   known: StateResource | undefined,
   verdict: Verdict = { action: "noop", reason: null },
   draft: PlanDraft,
+  found: FoundResource | null,
 ): ResourceChange {
-  const facts = draft.facts.get(resource.address) ?? {};
+  const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
+  const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
   const before = known === undefined ? null : visible(known);
   const replaced = verdict.action === "deleteThenCreate" || verdict.action === "createThenDelete";
   const fresh = before === null || replaced || verdict.action === "create";
@@ -50,7 +57,7 @@ function change(
         : resource.unknown.filter((name) => after[name as keyof typeof after] === undefined),
     sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
     forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
-    ...(draft.imports.has(resource.address) ? { importing: { id: draft.imports.get(resource.address)! } } : {}),
+    ...(imported === null ? {} : { importing: { id: imported.id } }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { summarySentence, writesSentence } from "./apply-view.ts";
 import { diagnosticToJson } from "./diagnostics-view.ts";
-import { planCounts } from "./plan-view.ts";
+import { planCounts, planCountsSentence } from "./plan-view.ts";
 
 export type UiLine = { readonly type: string; readonly message: string; readonly level?: "info" | "warn" | "error" } & {
   readonly [key: string]: unknown;
@@ -29,25 +29,33 @@ export function versionLine(version: string): UiLine {
 
 /** What is known before the first step: every change, the drift, the summary. */
 export function planLines(plan: Plan): readonly UiLine[] {
-  const { add, change, destroy } = planCounts(plan);
-  const word = { noop: "noop", create: "create", update: "update", delete: "delete" } as const;
+  const { import: imports, add, change, destroy } = planCounts(plan);
   const lines = (changes: readonly ResourceChange[], type: string, verb: string): readonly UiLine[] =>
     changes
-      .filter(({ action }) => action !== "noop")
+      .filter(({ action, importing }) => action !== "noop" || importing !== undefined)
       .map((item) => {
-        const action = item.action in word ? item.action : "replace";
-        return { type, message: `${item.address}: ${verb} ${action}`, change: { resource: resourceOf(item), action } };
+        const action = actionWord(item);
+        const importing = item.importing === undefined ? {} : { importing: item.importing };
+        const told = { resource: resourceOf(item), action, ...importing };
+        return { type, message: `${item.address}: ${verb} ${action}`, change: told };
       });
   return [
     ...lines(plan.drift, "resource_drift", "Drift detected:"),
     ...lines(plan.changes, "planned_change", "Plan to"),
     {
       type: "change_summary",
-      message: `Plan: ${add} to add, ${change} to change, ${destroy} to destroy.`,
-      changes: { add, change, import: 0, remove: destroy, operation: "plan" },
+      // Also when there is nothing to do, as in Terraform's stream.
+      message: planCountsSentence(plan),
+      changes: { add, change, import: imports, remove: destroy, operation: "plan" },
       plan_id: plan.id,
     },
   ];
+}
+
+/** What is only imported has no other action; what is imported and changed is told by its change. */
+function actionWord({ action, importing }: ResourceChange): string {
+  if (action === "createThenDelete" || action === "deleteThenCreate") return "replace";
+  return action === "noop" && importing !== undefined ? "import" : action;
 }
 
 export function diagnosticLine(diagnostic: Diagnostic): UiLine {
@@ -103,9 +111,9 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
     case "writeAvailability":
       return { type: "write_availability", message: writesSentence(event.availability), ...event.availability };
     case "applied": {
-      const { added, changed, destroyed, degraded } = event.summary;
+      const { imported, added, changed, destroyed, degraded } = event.summary;
       const message = summarySentence(mode, event.summary);
-      const changes = { add: added, change: changed, import: 0, remove: destroyed, operation: mode };
+      const changes = { add: added, change: changed, import: imported, remove: destroyed, operation: mode };
       return { type: "change_summary", message, changes, degraded };
     }
   }

@@ -154,9 +154,10 @@ function membership(event: Extract<ApplyEvent, { kind: "membershipChange" }>): s
 }
 
 /** Terraform's last line. */
-export function summarySentence(mode: Plan["mode"], { added, changed, destroyed }: ApplySummary): string {
+export function summarySentence(mode: Plan["mode"], { imported, added, changed, destroyed }: ApplySummary): string {
   if (mode === "destroy") return `Destroy complete! Resources: ${destroyed} destroyed.`;
-  return `Apply complete! Resources: ${added} added, ${changed} changed, ${destroyed} destroyed.`;
+  const taken = imported === 0 ? "" : `${imported} imported, `;
+  return `Apply complete! Resources: ${taken}${added} added, ${changed} changed, ${destroyed} destroyed.`;
 }
 
 /** How writing fared meanwhile, in one sentence. */

@@ -23,18 +23,17 @@ const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
 };
 
 export function planToJson(plan: Plan): object {
-  const prior = plan.changes.filter(({ action, before }) => before !== null && action !== "create");
+  const changes = plan.changes.map(afterImport);
+  const prior = changes.filter(({ action, before }) => before !== null && action !== "create");
   return {
     format_version: "1.2",
     terraform_version: terraformVersion,
     planned_values: {
       root_module: {
-        resources: plan.changes.flatMap((change) =>
-          change.after === null ? [] : [resourceValue(change, change.after)],
-        ),
+        resources: changes.flatMap((change) => (change.after === null ? [] : [resourceValue(change, change.after)])),
       },
     },
-    resource_changes: plan.changes.map(changeToJson),
+    resource_changes: changes.map(changeToJson),
     resource_drift: plan.drift.map(changeToJson),
     output_changes: {},
     prior_state: {
@@ -61,6 +60,11 @@ export function planToJson(plan: Plan): object {
   };
 }
 
+/** What is imported was there before, as Terraform sees it: read from the world, though no state knew of it. */
+function afterImport(change: ResourceChange): ResourceChange {
+  return change.importing === undefined ? change : { ...change, before: change.before ?? change.after };
+}
+
 function changeToJson(change: ResourceChange): object {
   const reason = actionReason(change);
   // What is made was not there, or is no longer: after looking, Terraform knows of nothing before it either.
@@ -77,6 +81,7 @@ function changeToJson(change: ResourceChange): object {
       ...(change.forcesReplacement.length === 0
         ? {}
         : { replace_paths: change.forcesReplacement.map((name) => [name]) }),
+      ...(change.importing === undefined ? {} : { importing: { id: change.importing.id } }),
     },
     ...(reason === null ? {} : { action_reason: reason }),
     ...(change.reason === null ? {} : { haplan_reason: change.reason }),

@@ -259,7 +259,7 @@ describe("plan view", () => {
   });
 
   test("counts a replacement on both sides", () => {
-    expect(planCounts(plan)).toEqual({ add: 2, change: 1, destroy: 2 });
+    expect(planCounts(plan)).toEqual({ import: 0, add: 2, change: 1, destroy: 2 });
   });
 });
 

@@ -18,13 +18,22 @@ const wordings: Readonly<Record<Exclude<ChangeAction, "noop">, Wording>> = {
   createThenDelete: { symbol: "+/-", legend: "create replacement and then destroy", sentence: "must be replaced" },
 };
 
-export type PlanCounts = { readonly add: number; readonly change: number; readonly destroy: number };
+export type PlanCounts = {
+  readonly import: number;
+  readonly add: number;
+  readonly change: number;
+  readonly destroy: number;
+};
 
-/** How many objects a plan adds, changes and destroys; a replacement counts as both adding and destroying. */
+/**
+ * How many objects a plan imports, adds, changes and destroys. A replacement counts as both adding and destroying, and
+ * what is imported and changed as both of these.
+ */
 export function planCounts(plan: Plan): PlanCounts {
   const count = (...actions: readonly ChangeAction[]): number =>
     plan.changes.filter(({ action }) => actions.includes(action)).length;
   return {
+    import: plan.changes.filter(({ importing }) => importing !== undefined).length,
     add: count("create", "createThenDelete", "deleteThenCreate"),
     change: count("update"),
     destroy: count("delete", "createThenDelete", "deleteThenCreate"),
@@ -34,8 +43,18 @@ export function planCounts(plan: Plan): PlanCounts {
 /** The plan in one sentence, which tools that read Terraform's output look for. */
 export function planSentence(plan: Plan): string {
   if (!planHasChanges(plan)) return "No changes. Your infrastructure matches the configuration.";
-  const { add, change, destroy } = planCounts(plan);
-  return `Plan: ${add} to add, ${change} to change, ${destroy} to destroy.`;
+  return planCountsSentence(plan);
+}
+
+/** The same, whether there is anything to do or not. */
+export function planCountsSentence(plan: Plan): string {
+  return `Plan: ${countsText(plan)}`;
+}
+
+/** Imports are named only when there are any, as in Terraform. */
+function countsText(plan: Plan): string {
+  const { import: imports, add, change, destroy } = planCounts(plan);
+  return `${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`;
 }
 
 /** The whole plan as text, without a line end. */
@@ -43,8 +62,6 @@ export function renderPlan(plan: Plan, paint: Paint): string {
   const drift = renderDrift(plan, paint);
   if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint)].join("\n");
   const changes = plan.changes.filter(({ action, importing }) => action !== "noop" || importing !== undefined);
-  const { add, change, destroy } = planCounts(plan);
-  const imports = plan.changes.filter(({ importing }) => importing !== undefined).length;
   return [
     ...drift,
     "haplan generated the following execution plan. Resource actions are indicated",
@@ -57,7 +74,7 @@ export function renderPlan(plan: Plan, paint: Paint): string {
     ...renderSteps(plan),
     ...renderTimeline(plan, paint),
     "",
-    `${paint.bold("Plan:")} ${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`,
+    `${paint.bold("Plan:")} ${countsText(plan)}`,
   ].join("\n");
 }
 
@@ -87,6 +104,7 @@ function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
   return [
     paint.bold(`  # ${change.address} ${change.action === "delete" ? paint.red(sentence) : sentence}`),
     ...(change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)]),
+    ...(change.importing === undefined ? [] : [paint.dim(`  # (imported from "${change.importing.id}")`)]),
     `${lead}${paintSymbol(symbol, paint)} resource "${change.type}" "${change.name}" {`,
     ...attributeLines(change, paint),
     "    }",

@@ -20,7 +20,6 @@ export function planAdoption(input: PlannerInput, world: World, outlook: Masters
   const fresh = adopted.filter((voter) => !world.resources.has(resourceAddress("haplan_raft_member", voter.name)));
   for (const voter of fresh) {
     draft.judge(resourceAddress("haplan_raft_member", voter.name), "noop", "found running: adopted as it is");
-    draft.imports.set(resourceAddress("haplan_raft_member", voter.name), voter.id);
   }
   if (adopted.length === 0 || (fresh.length === 0 && outlook.joining.length === 0)) return;
   draft.chain(

@@ -30,7 +30,7 @@ export function checkPreconditions(
 }
 
 /** Nothing of another cluster, or of nobody, is ever touched. */
-function checkIdentity({ spec, state, observed }: PlannerInput, world: World, draft: PlanDraft): void {
+export function checkIdentity({ spec, state, observed }: PlannerInput, world: World, draft: PlanDraft): void {
   if (state !== null && state.clusterName !== spec.name) {
     draft.refuse(
       "plan/other-cluster",

@@ -1,0 +1,60 @@
+/**
+ * What of a resource is there, as the world shows it: the id by which it is found again, and the attributes that only
+ * looking tells. The state takes this over when it does not know the resource (Terraform's import).
+ */
+import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import type { ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
+import type { Attributes, ResourceType } from "./resource.ts";
+import { unitOf, type World } from "./world.ts";
+
+export type FoundResource = { readonly id: string; readonly attributes: Attributes; readonly generation: number };
+
+/**
+ * Null when it is not there, or cannot be seen: what a load balancer serves is only what it was last told.
+ *
+ * Ids: a machine's name, also for what runs on it; a member's id; the SHA-256 fingerprint of a certificate.
+ */
+export function foundResource(
+  { type, name }: { readonly type: ResourceType; readonly name: string },
+  observed: ObservedCluster,
+  world: World,
+): FoundResource | null {
+  const machine = world.machines.get(name);
+  const generation = machine?.generation ?? 1;
+  const onMachine = (unitName: string): FoundResource | null => {
+    const unit = unitOf(machine, unitName);
+    if (unit === undefined) return null;
+    return { id: name, attributes: { pid: unit.pid, definitionDigest: unit.definitionDigest }, generation };
+  };
+  switch (type) {
+    case "haplan_ca":
+      return foundCertificate(observed.authority);
+    case "haplan_certificate":
+      return foundCertificate(observed.certificates.find((certificate) => certificate.name === name));
+    case "haplan_machine":
+      return machine === undefined ? null : { id: name, attributes: { generation }, generation };
+    case "haplan_agent":
+      return onMachine(agentUnitName);
+    case "haplan_load_balancer":
+      return onMachine(loadBalancerUnitName);
+    case "haplan_worker":
+      return onMachine(workerUnitName);
+    case "haplan_raft_member":
+      return foundMember(name, world, generation);
+    case "haplan_lb_backend":
+      return null;
+  }
+}
+
+function foundCertificate(certificate: ObservedCertificate | null | undefined): FoundResource | null {
+  if (certificate === null || certificate === undefined) return null;
+  const { fingerprint, notAfter } = certificate;
+  return { id: fingerprint, attributes: { fingerprint, notAfter }, generation: 1 };
+}
+
+/** Members that nobody has heard of, and that are only remembered, are not found. */
+function foundMember(name: string, world: World, generation: number): FoundResource | null {
+  const member = world.members.find((candidate) => candidate.name === name && candidate.voter);
+  if (member === undefined || member.id === "" || world.membersRemembered) return null;
+  return { id: member.id, attributes: { memberId: member.id, peerUrl: member.peerUrl }, generation };
+}

@@ -1,0 +1,166 @@
+/**
+ * `haplan import`: one thing that is there and that the spec asks for becomes an entry of the state. Pure, and it
+ * changes nothing but the state: the next plan tells what is left to do.
+ */
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { nearestName } from "../spec/nearest-name.ts";
+import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+import { type FoundResource, foundResource } from "./found-resource.ts";
+import { PlanDraft } from "./plan-draft.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import { checkAdoption } from "./rules/adoption-checks.ts";
+import { checkIdentity } from "./rules/preconditions.ts";
+import type { State, StateResource } from "./state.ts";
+import { readWorld, type World } from "./world.ts";
+
+export type ImportRequest = {
+  readonly address: string;
+  /** What must be found there (see `foundResource`; a member also by its client URL); null takes what is found. */
+  readonly id: string | null;
+};
+
+export type ImportResult =
+  | { readonly state: State; readonly resource: StateResource; readonly id: string; readonly refusal?: never }
+  | { readonly refusal: readonly Diagnostic[] };
+
+/** `newLineage` is asked when there is neither a state nor a machine of this cluster. */
+export function importResource(input: PlannerInput, request: ImportRequest, newLineage: () => string): ImportResult {
+  const draft = new PlanDraft();
+  const world = readWorld(input.spec, input.state, input.observed);
+  const desired = desiredResources(input.spec);
+  const wanted = desired.find(({ address }) => address === request.address);
+  checkIdentity(input, world, draft);
+  if (wanted === undefined) refuseUnknown(request.address, desired, input, draft);
+  else checkImportable(input, wanted, world, draft);
+  if (wanted === undefined || draft.refusals.length > 0) return { refusal: draft.refusals };
+
+  const found = foundResource(wanted, input.observed, world);
+  if (found === null || !hasId(wanted, found, request.id, input)) {
+    refuseMissing(wanted, found, request.id, draft);
+    return { refusal: draft.refusals };
+  }
+  const resource = stateResource(wanted, found);
+  const before: State = input.state ?? {
+    version: 1,
+    haplanVersion: input.haplanVersion,
+    lineage: world.lineage ?? newLineage(),
+    serial: 0,
+    clusterName: input.spec.name,
+    resources: [],
+  };
+  const resources = [...before.resources, resource];
+  const state = { ...before, haplanVersion: input.haplanVersion, serial: before.serial + 1, resources };
+  return { state, resource, id: found.id };
+}
+
+function checkImportable(input: PlannerInput, wanted: DesiredResource, world: World, draft: PlanDraft): void {
+  const { address, type } = wanted;
+  if (world.resources.has(address)) {
+    draft.refuse(
+      "import/managed",
+      `${address} is managed already`,
+      `The state knows it. To bind the address to something else, forget it first:\n    haplan state rm ${address}`,
+      address,
+    );
+  } else if (type === "haplan_lb_backend") {
+    draft.refuse(
+      "import/not-importable",
+      `${address} cannot be imported`,
+      "What the load balancer serves is what it was last told. Import haplan_load_balancer.load-balancer; the next apply tells it anew.",
+      address,
+    );
+  } else if (input.state === null && type !== "haplan_raft_member") {
+    const first = desiredResources(input.spec).find((each) => each.type === "haplan_raft_member")?.address;
+    draft.refuse(
+      "import/members-first",
+      `There is no state, and ${address} is no member`,
+      `A state without a member is that of a cluster which has never started, and the next plan would start it. Begin with a member, or take over all that is there at once:\n    haplan import ${first}\n    haplan apply -refresh-only`,
+      address,
+    );
+  } else if (wanted.attributes["adopted"] === true) {
+    checkAdoption(input, world, draft);
+  }
+}
+
+/** Terraform too wants the configuration first: without it, the next plan would destroy what was imported. */
+function refuseUnknown(
+  address: string,
+  desired: readonly DesiredResource[],
+  { spec }: PlannerInput,
+  draft: PlanDraft,
+): void {
+  const addresses: readonly string[] = desired.map((resource) => resource.address);
+  const [, name = ""] = address.split(/\.(.*)/s);
+  const adopted = spec.controlPlane.masters.some((master) => master.name === name && master.adoptedAt !== undefined);
+  const nearest = nearestName(address, addresses);
+  const hint = adopted
+    ? `${name} is adopted: of such a master haplan manages haplan_raft_member.${name}, and leaves alone what it runs on.`
+    : `${nearest === null ? "" : `Did you mean "${nearest}"? `}Write it into the spec before importing it.`;
+  draft.refuse("import/unknown-address", `The spec asks for no resource "${address}"`, hint);
+}
+
+function refuseMissing(
+  wanted: DesiredResource,
+  found: FoundResource | null,
+  id: string | null,
+  draft: PlanDraft,
+): void {
+  const { address, type, name } = wanted;
+  const takeOver =
+    type === "haplan_raft_member" && wanted.attributes["adopted"] !== true
+      ? ` A member that haplan has not started is taken over when the spec names its client URL: controlPlane: { adopt: { endpoints: [${id?.includes("://") ? id : String(wanted.attributes["clientUrl"])}] } }.`
+      : "";
+  if (found === null) {
+    draft.refuse(
+      "import/not-found",
+      `There is nothing to import as ${address}`,
+      `${whereLooked(type, name)}${takeOver} Nothing was changed; haplan plan shows what would make it.`,
+      address,
+    );
+    return;
+  }
+  draft.refuse(
+    "import/other-id",
+    `What is found as ${address} is not ${id}`,
+    `Its id is ${found.id}. Write that, or leave the id out to take what is found.${takeOver}`,
+    address,
+  );
+}
+
+function whereLooked(type: DesiredResource["type"], name: string): string {
+  switch (type) {
+    case "haplan_raft_member":
+      return `No voter that answers is ${name}.`;
+    case "haplan_ca":
+    case "haplan_certificate":
+      return "Its files are not there.";
+    case "haplan_machine":
+      return `No machine ${name} carries this cluster's lineage.`;
+    default:
+      return `No machine ${name} of this cluster carries it.`;
+  }
+}
+
+function hasId(wanted: DesiredResource, found: FoundResource, id: string | null, { observed }: PlannerInput): boolean {
+  if (id === null || id === found.id) return true;
+  if (wanted.type !== "haplan_raft_member") return false;
+  const member = observed.membership?.members.find((candidate) => candidate.id === found.id);
+  const urls = [...(member?.clientUrls ?? []), member?.answeredAt, wanted.attributes["clientUrl"]];
+  return urls.includes(id.replace(/\/$/, ""));
+}
+
+/** A generation that was found is the resource's own, and no attribute. */
+function stateResource(wanted: DesiredResource, found: FoundResource): StateResource {
+  const { generation: _, ...attributes } = found.attributes;
+  const { address, type, name, sensitive, dependsOn } = wanted;
+  return {
+    address,
+    type,
+    name,
+    generation: found.generation,
+    status: "ready",
+    attributes: { ...wanted.attributes, ...attributes },
+    sensitive,
+    dependsOn,
+  };
+}
