@@ -24,18 +24,12 @@ import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { LogRetention } from "./log-retention.ts";
-import {
-  createGrpcServer,
-  createServices,
-  peerClientTls,
-  peerTls,
-  raftOptions,
-  seedOf,
-  spokenVersion,
-  tickMs,
-} from "./member-parts.ts";
+import { createGrpcServer, createServices, raftOptions, seedOf, spokenVersion, tickMs } from "./member-parts.ts";
+import { notifySystemd } from "./notify-systemd.ts";
 import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
+import { callingMaterial, createPeerTls } from "./peer-tls.ts";
+import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
@@ -104,6 +98,7 @@ class RunningAgent implements Agent {
   /** Opens the disk and makes everything that does not talk to anybody yet. */
   static async create(options: AgentOptions): Promise<RunningAgent> {
     const { config, logger } = options;
+    for (const files of [config.clientTls, config.peerTls]) if (files !== null) makeSelfSigned(files);
     const late: { agent: RunningAgent | null; metrics: Metrics | null; front: ClientFront | null } = {
       agent: null,
       metrics: null,
@@ -111,7 +106,7 @@ class RunningAgent implements Agent {
     };
     const opened = await openMember({
       config,
-      peerClientTls: peerClientTls(config),
+      callingTls: config.peerTls === null ? null : callingMaterial(config.peerTls),
       walObserver: { onSync: (durationMs) => late.metrics?.walFsync(durationMs / 1000) },
       onStoreFailure: (error) => late.agent?.fail(error),
       onStoreCommit: (durationMs) => late.metrics?.backendCommit(durationMs / 1000),
@@ -220,7 +215,7 @@ class RunningAgent implements Agent {
 
   /** Opens the ports and lets time run. */
   async start(): Promise<void> {
-    const { config, logger } = this.#options;
+    const { config } = this.#options;
     const { services, front } = this.#parts;
     this.#followMembers(services.machine.membership.list());
     for (const url of config.listenPeerUrls) await this.#transport.listen({ host: hostOf(url), port: portOf(url) });
@@ -230,8 +225,10 @@ class RunningAgent implements Agent {
     if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
     if (services.machine.membership.list().length === 1) this.#driver.step({ kind: "campaign" });
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
-    announceMember(services, announcement, systemClock, this.#closing.signal).catch((error) => this.fail(error));
-    logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
+    announceMember(services, announcement, systemClock, this.#closing.signal).then(
+      () => this.#announced(),
+      (error) => this.fail(error),
+    );
   }
 
   close(): Promise<void> {
@@ -244,6 +241,14 @@ class RunningAgent implements Agent {
     if (this.#closing.signal.aborted) return;
     this.#options.logger.fatal({ error: errorText(error) }, "this member stops");
     this.#options.onStopped(errorText(error));
+  }
+
+  /** The cluster knows this member and has a leader: that is when etcd, too, says that it serves. */
+  #announced(): void {
+    const { logger } = this.#options;
+    if (this.#closing.signal.aborted) return;
+    logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
+    notifySystemd(process.env, (text) => logger.warn(text));
   }
 
   followMembership({ changed, removed }: MembershipChange): void {
@@ -333,7 +338,7 @@ class RunningAgent implements Agent {
       version: spokenVersion,
       members: () => services.machine.membership.list(),
     });
-    const tls = peerTls(config);
+    const tls = config.peerTls === null ? null : createPeerTls(config.peerTls);
     return new PeerTransport({
       self: opened.identity.memberId,
       clusterId: opened.identity.clusterId,

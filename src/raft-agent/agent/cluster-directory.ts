@@ -4,7 +4,7 @@
  */
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { SecureContextOptions } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Member } from "../state-machine/membership.ts";
@@ -46,7 +46,7 @@ export function createDirectoryHandler(directory: {
  */
 export async function askForCluster(
   peerUrls: readonly string[],
-  tls: SecureContextOptions | null,
+  tls: ConnectionOptions | null,
 ): Promise<RunningCluster> {
   const failures: string[] = [];
   for (const peerUrl of peerUrls) {
@@ -62,7 +62,7 @@ export async function askForCluster(
   );
 }
 
-function askMember(url: URL, tls: SecureContextOptions | null): Promise<RunningCluster> {
+function askMember(url: URL, tls: ConnectionOptions | null): Promise<RunningCluster> {
   return new Promise((resolve, reject) => {
     const options = { timeout: requestTimeoutMs, ...(tls ?? {}) };
     const request = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);

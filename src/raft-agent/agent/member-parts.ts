@@ -1,6 +1,5 @@
 /** How the agent's configuration becomes the parts of a member. */
 import { readFileSync } from "node:fs";
-import { rootCertificates, type SecureContextOptions } from "node:tls";
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
@@ -15,10 +14,8 @@ import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
-import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { OpenedMember } from "./open-member.ts";
-import { readTlsMaterial, tlsFilesVersion } from "./tls-material.ts";
 
 /** The etcd version that clients are told: what our API speaks like. */
 export const spokenVersion = "3.6.1";
@@ -63,7 +60,7 @@ function authSettings({ auth, clientTls }: AgentConfig): AuthSettings {
   const { bcryptCost, simpleTokenTtlMs, tokens } = auth;
   return {
     bcryptCost,
-    loginByCertificate: clientTls?.requireClientCertificate === true,
+    loginByCertificate: clientTls?.loginByCertificate === true,
     tokens:
       tokens.kind === "simple"
         ? { kind: "simple", ttlMs: simpleTokenTtlMs }
@@ -110,33 +107,4 @@ export function raftOptions(config: AgentConfig, id: MemberId, random: Random): 
 /** Members, and restarts of a member, must not draw the same lots. */
 export function seedOf(memberId: MemberId): number {
   return (Number.parseInt(memberId.slice(0, 8), 16) ^ Date.now()) >>> 0;
-}
-
-export function peerTls({ peerTls: files }: AgentConfig): PeerTls | null {
-  if (files === null) return null;
-  const read = (): TlsMaterial => {
-    const { cert, key, ca } = readTlsMaterial(files);
-    return { cert, key, ca: ca ?? rootCertificates.join("\n") };
-  };
-  let material = read();
-  let version = tlsFilesVersion(files);
-  return {
-    requireClientCertificate: files.requireClientCertificate,
-    // A new object exactly when a file has changed: the transport takes that as the sign to use it.
-    material: () => {
-      const now = tlsFilesVersion(files);
-      if (now !== version) {
-        material = read();
-        version = now;
-      }
-      return material;
-    },
-  };
-}
-
-/** For asking other members before there is a transport. */
-export function peerClientTls({ peerTls: files }: AgentConfig): SecureContextOptions | null {
-  if (files === null) return null;
-  const { cert, key, ca } = readTlsMaterial(files);
-  return { cert, key, ...(ca === null ? {} : { ca }) };
 }

@@ -7,7 +7,7 @@
  * DATA-DIR/member/snap/    the store (store.mdb), and snapshots on their way in
  * ```
  */
-import type { SecureContextOptions } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { makeFolderDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
@@ -45,7 +45,7 @@ export type OpenedMember = {
 
 export type OpenMemberOptions = {
   readonly config: AgentConfig;
-  readonly peerClientTls: SecureContextOptions | null;
+  readonly callingTls: ConnectionOptions | null;
   readonly walObserver: WalObserver;
   readonly onStoreFailure: (error: HaplanError) => void;
   readonly onStoreCommit: (durationMs: number) => void;
@@ -102,12 +102,12 @@ function makeFolder(path: string): void {
   }
 }
 
-async function decideIdentity({ config, peerClientTls }: OpenMemberOptions): Promise<MemberIdentity> {
+async function decideIdentity({ config, callingTls }: OpenMemberOptions): Promise<MemberIdentity> {
   const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);
-  if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, peerClientTls));
+  if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, callingTls));
   const { identity } = foundCluster(config);
   // Usually nobody answers: the others are starting as well.
-  const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], peerClientTls)));
+  const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], callingTls)));
   assertFirstStart(
     identity,
     answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),

@@ -1,20 +1,26 @@
 /**
- * The member's front: gRPC and HTTP (gateway, health, metrics) on every client URL, metrics and health alone on
- * every metrics URL.
+ * The member's front: gRPC and HTTP (gateway, health, metrics) on every client URL, unless HTTP has URLs of its own;
+ * metrics and health alone on every metrics URL.
  */
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
-import type { AgentConfig, TlsFiles } from "../config/agent-config.ts";
+import type { SecureContextOptions } from "node:tls";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
-import { readTlsMaterial, tlsFilesVersion } from "./tls-material.ts";
+import { createCertificateJudge } from "./certificate-judge.ts";
+import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
 /** How long calls under way may go on once the member is told to stop. */
 const shutdownGraceMs = 1_000;
+/** A watch through the gateway is a request that lasts; slow headers are still cut off. */
+const HTTP_OPTIONS = { requestTimeout: 0 };
 
 export type ClientFrontOptions = {
   readonly config: AgentConfig;
@@ -27,9 +33,11 @@ export class ClientFront {
   readonly #config: AgentConfig;
   readonly #grpc: GrpcServer;
   readonly #http: HttpServer;
+  readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
   readonly #listeners: ClientListener[] = [];
-  readonly #metricsServers: HttpServer[] = [];
+  /** Ports for HTTP alone. */
+  readonly #httpServers: HttpServer[] = [];
   #tlsVersion = "";
 
   constructor({ config, services, metrics, grpc }: ClientFrontOptions) {
@@ -37,17 +45,18 @@ export class ClientFront {
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, corsOrigins, hostWhitelist };
-    // A watch through the gateway is a request that lasts; slow headers are still cut off.
-    this.#http = createHttpServer({ requestTimeout: 0 }, createHttpHandler({ ...shared, gateway: true }));
+    this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
+    this.#http = createHttpServer(HTTP_OPTIONS, this.#clientHandler);
     this.#metricsHandler = createHttpHandler({ ...shared, gateway: false });
   }
 
   /** @throws HaplanError `listen-failed` naming the address; what was opened before stays for `close`. */
   async open(): Promise<void> {
-    const { listenClientUrls, listenMetricsUrls, clientTls } = this.#config;
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
     for (const url of listenClientUrls) this.#listeners.push(await this.#listen(url));
-    for (const url of listenMetricsUrls) this.#metricsServers.push(await this.#listenForMetrics(url));
+    for (const url of listenClientHttpUrls) this.#httpServers.push(await this.#listenForHttp(url, this.#clientHandler));
+    for (const url of listenMetricsUrls) this.#httpServers.push(await this.#listenForHttp(url, this.#metricsHandler));
   }
 
   /** Serves a connection on which HTTP/1.1 is spoken: a client's, or that of a request that came over HTTP/2. */
@@ -65,13 +74,16 @@ export class ClientFront {
     for (const [at, listener] of this.#listeners.entries()) {
       if (this.#config.listenClientUrls[at]?.protocol === "https:") listener.replaceTls(tls);
     }
+    for (const server of this.#httpServers) {
+      if (server instanceof HttpsServer) server.setSecureContext(httpTls(clientTls));
+    }
     this.#tlsVersion = version;
     return true;
   }
 
   async close(): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close());
-    for (const server of [this.#http, ...this.#metricsServers]) {
+    for (const server of [this.#http, ...this.#httpServers]) {
       server.close();
       server.closeAllConnections();
     }
@@ -80,24 +92,26 @@ export class ClientFront {
   }
 
   #listen(url: URL): Promise<ClientListener> {
-    const { clientTls } = this.#config;
+    const { clientTls, listenClientHttpUrls } = this.#config;
     return listenForClients({
       host: hostOf(url),
       port: portOf(url),
       ...(url.protocol === "https:" && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
       onHttp2: (socket, commonName) => this.#grpc.accept(socket, commonName),
-      onHttp1: (socket) => this.serveHttp1(socket),
+      ...(listenClientHttpUrls.length > 0 ? {} : { onHttp1: (socket: Duplex) => this.serveHttp1(socket) }),
     });
   }
 
-  #listenForMetrics(url: URL): Promise<HttpServer> {
+  #listenForHttp(url: URL, handler: RequestListener): Promise<HttpServer> {
     const { clientTls } = this.#config;
     const server =
       url.protocol === "https:" && clientTls !== null
-        ? createHttpsServer(httpsOptions(clientTls), this.#metricsHandler)
-        : createHttpServer(this.#metricsHandler);
+        ? createHttps(clientTls, handler)
+        : createHttpServer(HTTP_OPTIONS, handler);
     return new Promise((resolve, reject) => {
-      server.once("error", reject);
+      server.once("error", (cause) =>
+        reject(new HaplanError("listen-failed", `Cannot listen on ${url.host}: ${errorText(cause)}`, { cause })),
+      );
       server.listen(portOf(url), hostOf(url), () => resolve(server));
     });
   }
@@ -105,12 +119,31 @@ export class ClientFront {
 
 function listenerTls(files: TlsFiles): ListenerTls {
   const { cert, key, ca } = readTlsMaterial(files);
-  return { cert, key, ...(ca === null ? {} : { ca }), requireClientCertificate: files.requireClientCertificate };
+  const judge = createCertificateJudge(files);
+  return {
+    cert,
+    key,
+    ...(ca === null ? {} : { ca }),
+    ...tlsProtocol(files),
+    requireClientCertificate: files.requireClientCertificate,
+    refuse: (socket) => judge(socket) !== null,
+  };
 }
 
-function httpsOptions(files: TlsFiles): object {
-  const { requireClientCertificate, ...tls } = listenerTls(files);
-  return { ...tls, requestCert: requireClientCertificate, rejectUnauthorized: requireClientCertificate };
+function createHttps(files: TlsFiles, handler: RequestListener): HttpServer {
+  const { requireClientCertificate: requestCert } = files;
+  const tls = { ...httpTls(files), requestCert, rejectUnauthorized: requestCert };
+  const server = createHttpsServer({ ...HTTP_OPTIONS, ...tls }, handler);
+  const judge = createCertificateJudge(files);
+  server.prependListener("secureConnection", (socket) => {
+    if (judge(socket) !== null) socket.destroy();
+  });
+  return server;
+}
+
+function httpTls(files: TlsFiles): SecureContextOptions {
+  const { cert, key, ca } = readTlsMaterial(files);
+  return { cert, key, ...(ca === null ? {} : { ca }), ...tlsProtocol(files) };
 }
 
 export function hostOf(url: URL): string {

@@ -3,8 +3,9 @@
  * effect for new connections without a restart (etcd re-reads certificates but not authorities).
  */
 import { readFileSync, statSync } from "node:fs";
+import type { SecureContextOptions } from "node:tls";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { TlsFiles } from "../config/agent-config.ts";
+import type { TlsFiles } from "../config/tls-settings.ts";
 
 export type TlsMaterial = {
   readonly cert: Buffer;
@@ -22,7 +23,7 @@ export function readTlsMaterial(files: TlsFiles): TlsMaterial {
   };
 }
 
-function readPem(path: string): Buffer {
+export function readPem(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
@@ -32,9 +33,16 @@ function readPem(path: string): Buffer {
   }
 }
 
+/** Versions and cipher suites, as Node takes them. */
+export function tlsProtocol(files: TlsFiles): Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion"> {
+  const { ciphers, minVersion, maxVersion } = files;
+  return { minVersion, maxVersion, ...(ciphers === null ? {} : { ciphers }) };
+}
+
 /** A cheap fingerprint of the files as they are now: changes when one of them is written or replaced. */
-export function tlsFilesVersion({ certFile, keyFile, trustedCaFile }: TlsFiles): string {
-  return [certFile, keyFile, trustedCaFile]
+export function tlsFilesVersion(files: TlsFiles): string {
+  const { certFile, keyFile, callingCertFile, callingKeyFile, trustedCaFile } = files;
+  return [certFile, keyFile, callingCertFile, callingKeyFile, trustedCaFile]
     .map((path) => {
       const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
       return stat === undefined ? "-" : `${stat.ino}.${stat.mtimeMs}.${stat.size}`;

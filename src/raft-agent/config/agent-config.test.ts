@@ -13,6 +13,9 @@ const read = (argv: string[], environment: Record<string, string> = {}, file?: s
 const config = (argv: string[], environment: Record<string, string> = {}, file?: string) =>
   createAgentConfig(read(argv, environment, file));
 
+const certificate = ["--cert-file=/c", "--key-file=/k"];
+const peerCertificate = ["--peer-cert-file=/c", "--peer-key-file=/k"];
+
 describe("createAgentConfig", () => {
   test("fills in etcd's defaults", () => {
     const defaults = config([]);
@@ -53,6 +56,54 @@ describe("createAgentConfig", () => {
     expect(given.initialCluster).toEqual([{ name: "default", peerUrls: ["http://a:2380", "http://b:2380"] }]);
   });
 
+  test("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
+    const named = config([...certificate, "--trusted-ca-file=/ca"]);
+    expect(named.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: false });
+    const told = config([...certificate, "--trusted-ca-file=/ca", "--client-cert-auth"]);
+    expect(told.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: true });
+  });
+
+  test("takes cipher suites by the names that etcd knows, and leaves those of TLS 1.3 on", () => {
+    const suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+    const old = "TLS_RSA_WITH_AES_128_CBC_SHA,TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256";
+    const { clientTls } = config([...certificate, `--cipher-suites=${suites},${old},TLS_AES_128_GCM_SHA256`]);
+    expect(clientTls?.ciphers?.split(":").slice(3)).toEqual([
+      "ECDHE-RSA-AES256-GCM-SHA384",
+      "ECDHE-ECDSA-CHACHA20-POLY1305",
+      "AES128-SHA",
+      "ECDHE-ECDSA-AES128-SHA256",
+      "TLS_AES_128_GCM_SHA256",
+    ]);
+    expect(clientTls?.ciphers).toMatch(/^TLS_AES_256_GCM_SHA384:/);
+  });
+
+  test("reads who may call the peer port", () => {
+    const given = config([
+      ...peerCertificate,
+      "--peer-trusted-ca-file=/ca",
+      "--peer-cert-allowed-cn=m1,m2",
+      "--peer-crl-file=/crl",
+      "--peer-client-cert-file=/cc",
+      "--peer-client-key-file=/ck",
+    ]);
+    expect(given.peerTls).toMatchObject({
+      requireClientCertificate: true,
+      allowedCommonNames: ["m1", "m2"],
+      crlFile: "/crl",
+      callingCertFile: "/cc",
+      callingKeyFile: "/ck",
+    });
+  });
+
+  test("places the certificates of --auto-tls in the data folder, unless others are given", () => {
+    const given = config(["--auto-tls", "--peer-auto-tls", "--data-dir=/d", ...peerCertificate]);
+    expect(given.clientTls).toMatchObject({
+      certFile: "/d/fixtures/client/cert.pem",
+      selfSigned: { hosts: ["localhost"], validYears: 1 },
+    });
+    expect(given.peerTls).toMatchObject({ certFile: "/c", selfSigned: null });
+  });
+
   test.each([
     ["0", "periodic", { mode: "off" }],
     ["2", "periodic", { mode: "periodic", retentionMs: 7_200_000 }],
@@ -66,6 +117,8 @@ describe("createAgentConfig", () => {
   test.each([
     [["--snapshot-count=many"], '--snapshot-count="many" is wrong: expected a whole number'],
     [["--listen-client-urls=localhost:2379"], "expected a comma-separated list of URLs"],
+    [["--listen-client-urls=http://localhost"], "it has no port"],
+    [["--listen-client-urls=http://10.0.0.1:2379"], "--advertise-client-urls is required"],
     [["--initial-cluster-state=old"], "expected new or existing"],
     [["--heartbeat-interval=500"], "must be at least five times --heartbeat-interval=500"],
     [["--election-timeout=60000"], "at most 50000 ms"],
@@ -78,7 +131,12 @@ describe("createAgentConfig", () => {
     [["--snapshot"], "needs a value"],
     [["data"], "is not a flag"],
     [["--force-new-cluster=true"], "throwing away the other members"],
-    [["--unsafe-no-fsync=true"], "an acknowledged write is always on disk"],
+    [["--cipher-suites=TLS_RSA_WITH_RC4_128_SHA", ...certificate], '"TLS_RSA_WITH_RC4_128_SHA", which is not offered'],
+    [["--cipher-suites=ECDHE-RSA-AES128-GCM-SHA256", ...certificate], "expected names such as TLS_ECDHE_RSA"],
+    [["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b", ...peerCertificate], "exclude each other"],
+    [["--client-cert-auth", ...certificate], "--client-cert-auth needs --trusted-ca-file"],
+    [["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2", ...certificate], "is above --tls-max-version"],
+    [["--tls-min-version=TLS1.1", ...certificate], "expected TLS1.2 or TLS1.3"],
   ])("refuses %j by name", (argv, message) => {
     expect(() => config(argv)).toThrow(SettingsError);
     expect(() => config(argv)).toThrow(message);
@@ -90,6 +148,12 @@ describe("readSettings", () => {
     const settings = read([], { ETCD_NAME: "m2", ETCD_WHATEVER: "1", PATH: "/bin" });
     expect(settings.values.get("name")).toBe("m2");
     expect(settings.notices).toEqual(["unrecognized environment variable ETCD_WHATEVER"]);
+  });
+
+  test("reads variables of what was an experiment in older versions", () => {
+    const settings = read([], { ETCD_EXPERIMENTAL_WATCH_PROGRESS_NOTIFY_INTERVAL: "5s" });
+    expect(settings.values.get("watch-progress-notify-interval")).toBe(5000);
+    expect(settings.notices).toEqual([]);
   });
 
   test("refuses a flag that is also set by its variable", () => {

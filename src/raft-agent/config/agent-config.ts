@@ -2,20 +2,10 @@
 
 import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
-import { type FlagValue, parseDurationMs, parseFlagValue } from "./flag-values.ts";
-import { flagsByName } from "./flags.ts";
+import { parseDurationMs } from "./flag-values.ts";
 import { type Settings, SettingsError } from "./read-settings.ts";
-
-/** Certificate files of one listener. */
-export type TlsFiles = {
-  readonly certFile: string;
-  readonly keyFile: string;
-  readonly trustedCaFile: string | null;
-  /** The other side must show a certificate of the trusted CA. */
-  readonly requireClientCertificate: boolean;
-  readonly minVersion: "TLSv1.2" | "TLSv1.3";
-  readonly maxVersion: "TLSv1.2" | "TLSv1.3";
-};
+import { SettingReader } from "./setting-reader.ts";
+import { readTls, type TlsFiles } from "./tls-settings.ts";
 
 export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
 
@@ -36,6 +26,8 @@ export type AgentConfig = {
   readonly dataDir: string;
   readonly walDir: string;
   readonly listenClientUrls: readonly URL[];
+  /** Empty when HTTP shares the client URLs with gRPC. */
+  readonly listenClientHttpUrls: readonly URL[];
   readonly listenPeerUrls: readonly URL[];
   readonly listenMetricsUrls: readonly URL[];
   readonly advertiseClientUrls: readonly string[];
@@ -75,6 +67,12 @@ const defaultCorruptCheckMs = 600_000;
 
 /** @throws SettingsError naming the flag that is wrong and what to write instead. */
 export function createAgentConfig(settings: Settings): AgentConfig {
+  const { values } = settings;
+  if (values.has("listen-client-urls") && !values.has("advertise-client-urls")) {
+    throw new SettingsError(
+      "--advertise-client-urls is required when --listen-client-urls is set explicitly: clients and members are told these URLs",
+    );
+  }
   const read = new SettingReader(settings.values);
   const name = read.text("name");
   const dataDir = read.text("data-dir") || `${name}.etcd`;
@@ -84,6 +82,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     dataDir,
     walDir: read.text("wal-dir") || `${dataDir}/member/wal`,
     listenClientUrls: read.urls("listen-client-urls"),
+    listenClientHttpUrls: read.urls("listen-client-http-urls"),
     listenPeerUrls: read.urls("listen-peer-urls"),
     listenMetricsUrls: read.urls("listen-metrics-urls"),
     advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
@@ -111,8 +110,8 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     preVote: read.flag("pre-vote"),
     maxLearners: read.number("max-learners"),
     autoCompaction: readAutoCompaction(read),
-    clientTls: readTls(read, ""),
-    peerTls: readTls(read, "peer-"),
+    clientTls: readTls(read, "", { folder: `${dataDir}/fixtures/client`, urls: read.urls("listen-client-urls") }),
+    peerTls: readTls(read, "peer-", { folder: `${dataDir}/fixtures/peer`, urls: read.urls("listen-peer-urls") }),
     auth: readAuth(read),
     corsOrigins: read.list("cors"),
     hostWhitelist: read.list("host-whitelist"),
@@ -122,52 +121,6 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   };
   checkTogether(config);
   return config;
-}
-
-/** Reads typed values; a flag that was not given has its default. */
-class SettingReader {
-  readonly #values: ReadonlyMap<string, FlagValue>;
-
-  constructor(values: ReadonlyMap<string, FlagValue>) {
-    this.#values = values;
-  }
-
-  text(name: string): string {
-    return this.#read(name) as string;
-  }
-
-  number(name: string): number {
-    return this.#read(name) as number;
-  }
-
-  flag(name: string): boolean {
-    return this.#read(name) as boolean;
-  }
-
-  list(name: string): readonly string[] {
-    return this.#read(name) as readonly string[];
-  }
-
-  urls(name: string): readonly URL[] {
-    return this.#read(name) as readonly URL[];
-  }
-
-  oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
-    const text = this.text(name);
-    const choice = choices.find((candidate) => candidate === text);
-    if (choice === undefined) throw new SettingsError(`--${name}="${text}" is wrong: expected ${choices.join(" or ")}`);
-    return choice;
-  }
-
-  #read(name: string): FlagValue {
-    const given = this.#values.get(name);
-    if (given !== undefined) return given;
-    const definition = flagsByName.get(name);
-    if (definition === undefined) throw new SettingsError(`--${name} has no definition`);
-    const parsed = parseFlagValue(definition.kind, definition.defaultValue);
-    if ("expected" in parsed) throw new SettingsError(`--${name} has a wrong default`);
-    return parsed.value;
-  }
 }
 
 /** `name=url,name=url`; a name that stands twice has two URLs. */
@@ -212,23 +165,6 @@ function readAutoCompaction(read: SettingReader): AutoCompaction {
   return retentionMs === 0 ? { mode: "off" } : { mode, retentionMs };
 }
 
-function readTls(read: SettingReader, prefix: "" | "peer-"): TlsFiles | null {
-  const certFile = read.text(`${prefix}cert-file`);
-  const keyFile = read.text(`${prefix}key-file`);
-  const trustedCaFile = read.text(`${prefix}trusted-ca-file`) || null;
-  if (certFile === "" && keyFile === "") return null;
-  if (certFile === "" || keyFile === "") {
-    throw new SettingsError(`--${prefix}cert-file and --${prefix}key-file go together; one of them is missing`);
-  }
-  const requireClientCertificate = read.flag(`${prefix}client-cert-auth`);
-  if (requireClientCertificate && trustedCaFile === null) {
-    throw new SettingsError(`--${prefix}client-cert-auth needs --${prefix}trusted-ca-file`);
-  }
-  const minVersion = tlsVersion(read.text("tls-min-version"), "TLSv1.2", "tls-min-version");
-  const maxVersion = tlsVersion(read.text("tls-max-version"), "TLSv1.3", "tls-max-version");
-  return { certFile, keyFile, trustedCaFile, requireClientCertificate, minVersion, maxVersion };
-}
-
 function readAuth(read: SettingReader): AuthOptions {
   const text = read.text("auth-token");
   const tokens = parseTokenOptions(text, parseDurationMs);
@@ -240,13 +176,6 @@ function readAuth(read: SettingReader): AuthOptions {
     throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${BCRYPT_COST_MIN} and ${BCRYPT_COST_MAX}`);
   }
   return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
-}
-
-function tlsVersion(text: string, whenEmpty: "TLSv1.2" | "TLSv1.3", flag: string): "TLSv1.2" | "TLSv1.3" {
-  if (text === "") return whenEmpty;
-  if (text === "TLS1.2") return "TLSv1.2";
-  if (text === "TLS1.3") return "TLSv1.3";
-  throw new SettingsError(`--${flag}="${text}" is wrong: expected TLS1.2 or TLS1.3`);
 }
 
 function checkTogether(config: AgentConfig): void {
@@ -274,9 +203,10 @@ function checkTogether(config: AgentConfig): void {
   }
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
+    ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],
     ["listen-peer-urls", config.listenPeerUrls, config.peerTls],
   ] as const) {
-    if (urls.length === 0) throw new SettingsError(`--${flag} must not be empty`);
+    if (urls.length === 0 && flag !== "listen-client-http-urls") throw new SettingsError(`--${flag} must not be empty`);
     if (tls === null && urls.some((url) => url.protocol === "https:")) {
       throw new SettingsError(`--${flag} has an https URL but no certificate is given`);
     }

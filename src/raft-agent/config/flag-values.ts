@@ -33,6 +33,7 @@ function parseUrls(text: string): ParsedFlag {
     if (!URL.canParse(piece)) return { expected };
     const url = new URL(piece);
     if (url.protocol !== "http:" && url.protocol !== "https:") return { expected };
+    if (!/:\d+\/?$/.test(piece)) return { expected: `${expected}: it has no port` };
     if (url.pathname !== "/" && url.pathname !== "") return { expected: `${expected}: it must not have a path` };
     urls.push(url);
   }

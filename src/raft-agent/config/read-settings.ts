@@ -69,7 +69,8 @@ function readEnvironment(
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith("ETCD_") || text === undefined || variable === "ETCD_CONFIG_FILE") continue;
     const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
-    if (flagsByName.has(name) || name in refusedFlags) found.set(name, { text, source: variable });
+    const isKnown = flagsByName.has(name.replace(/^experimental-/, "")) || name in refusedFlags;
+    if (isKnown) found.set(name, { text, source: variable });
     else notices.push(`unrecognized environment variable ${variable}`);
   }
   return found;

@@ -7,6 +7,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import {
   createSecureContext,
   createServer as createTlsServer,
+  type SecureContextOptions,
   type TLSSocket,
   type Server as TlsServer,
 } from "node:tls";
@@ -21,7 +22,9 @@ export type ListenerTls = {
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
   /** Refuse clients without a certificate from `ca`. */
   readonly requireClientCertificate?: boolean;
-};
+  /** True for a client whose certificate is not welcome although `ca` has signed it. */
+  readonly refuse?: (socket: TLSSocket) => boolean;
+} & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
 export type ClientListenerOptions = {
   readonly host: string;
@@ -104,10 +107,10 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
     requestCert: tls.ca !== undefined,
     rejectUnauthorized: tls.requireClientCertificate ?? false,
     handshakeTimeout: timeoutMs,
-    minVersion: "TLSv1.2",
     noDelay: true,
   });
   server.on("secureConnection", (socket) => {
+    if (tls.refuse?.(socket)) return void socket.destroy();
     const commonName = verifiedCommonName(socket);
     if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
     else sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, commonName));
@@ -124,10 +127,10 @@ function verifiedCommonName(socket: TLSSocket): string | undefined {
   return Array.isArray(name) ? name[0] : name;
 }
 
-function contextOptions(tls: ListenerTls): { cert: string | Buffer; key: string | Buffer; ca?: (string | Buffer)[] } {
-  const { cert, key, ca } = tls;
-  if (ca === undefined) return { cert, key };
-  return { cert, key, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
+function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: ListenerTls): SecureContextOptions {
+  const context = { minVersion: "TLSv1.2" as const, ...tls };
+  if (ca === undefined) return context;
+  return { ...context, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
 }
 
 function replaceTls(server: Server, tls: ListenerTls): void {

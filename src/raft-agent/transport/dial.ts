@@ -72,7 +72,10 @@ function openSocket(peer: MemberId, url: string, tls: PeerTls | undefined): { so
       `Cannot connect to member ${peer}: "${url}" wants TLS, and this member has no peer certificate`,
     );
   }
-  return { socket: connectTls({ ...tls.material(), host, port }), readyEvent: "secureConnect" };
+  return {
+    socket: connectTls({ ...(tls.callingMaterial ?? tls.material)(), host, port }),
+    readyEvent: "secureConnect",
+  };
 }
 
 async function withTimeout<Result>(socket: Socket, timeoutMs: number, work: () => Promise<Result>): Promise<Result> {

@@ -75,15 +75,12 @@ export class PeerListener {
       handshakeTimeout: limits.handshakeTimeoutMs,
     });
     server.on("secureConnection", (socket) => {
-      const name = socket.getPeerCertificate()?.subject?.CN;
-      if (tls.allowedCommonName === undefined || name === tls.allowedCommonName) {
+      const refusal = tls.refuse?.(socket) ?? null;
+      if (refusal === null) {
         this.sniff(socket);
         return;
       }
-      log(
-        "warn",
-        `refused a connection from ${socket.remoteAddress}: its certificate is for "${name}", wanted is "${tls.allowedCommonName}"`,
-      );
+      log("warn", `refused a connection from ${socket.remoteAddress}: ${refusal}`);
       socket.destroy();
     });
     server.on("tlsClientError", (error, socket: TLSSocket) => {

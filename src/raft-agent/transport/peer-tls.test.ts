@@ -72,7 +72,7 @@ test("members with certificates of one authority talk to each other", async () =
 
 test.each([
   ["of another authority", "other/m1", {}],
-  ["with another common name than allowed", "ours/m1", { allowedCommonName: "m9" }],
+  ["whose certificate is not welcome", "ours/m1", { refuse: () => "no" }],
 ])("a caller %s is turned away", async (_, name, tls) => {
   // The caller trusts the server, so that it is the server's decision that is tested.
   const caller = { ...material[name]!, ca: material["ours/m2"]!.ca };

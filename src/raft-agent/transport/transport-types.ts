@@ -1,5 +1,6 @@
 /** What the transport asks for and tells: options, handlers, limits. */
 import type { Server as HttpServer } from "node:http";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
@@ -11,16 +12,17 @@ export type TlsMaterial = {
   readonly key: string | Buffer;
   readonly cert: string | Buffer;
   readonly ca: string | Buffer;
-  readonly crl?: string | Buffer;
-};
+} & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
 export type PeerTls = {
   /** Asked for each new connection, so that renewed certificates are used without a restart. */
   readonly material: () => TlsMaterial;
+  /** What this side shows when it calls, if not the same; `rejectUnauthorized: false` when nobody can be checked. */
+  readonly callingMaterial?: () => TlsMaterial & { readonly rejectUnauthorized?: boolean };
   /** Callers have to show a certificate that `ca` has signed. */
   readonly requireClientCertificate: boolean;
-  /** The common name that a caller's certificate must have, if not any. */
-  readonly allowedCommonName?: string;
+  /** Why a caller with this certificate must not come in; null when it may. */
+  readonly refuse?: (socket: TLSSocket) => string | null;
 };
 
 export type TransportHandlers = {

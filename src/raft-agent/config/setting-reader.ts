@@ -1,0 +1,49 @@
+/** Settings by the name of their flag, with the type that the flag has; one that was not given has its default. */
+import { type FlagValue, parseFlagValue } from "./flag-values.ts";
+import { flagsByName } from "./flags.ts";
+import { SettingsError } from "./read-settings.ts";
+
+export class SettingReader {
+  readonly #values: ReadonlyMap<string, FlagValue>;
+
+  constructor(values: ReadonlyMap<string, FlagValue>) {
+    this.#values = values;
+  }
+
+  text(name: string): string {
+    return this.#read(name) as string;
+  }
+
+  number(name: string): number {
+    return this.#read(name) as number;
+  }
+
+  flag(name: string): boolean {
+    return this.#read(name) as boolean;
+  }
+
+  list(name: string): readonly string[] {
+    return this.#read(name) as readonly string[];
+  }
+
+  urls(name: string): readonly URL[] {
+    return this.#read(name) as readonly URL[];
+  }
+
+  oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+    const text = this.text(name);
+    const choice = choices.find((candidate) => candidate === text);
+    if (choice === undefined) throw new SettingsError(`--${name}="${text}" is wrong: expected ${choices.join(" or ")}`);
+    return choice;
+  }
+
+  #read(name: string): FlagValue {
+    const given = this.#values.get(name);
+    if (given !== undefined) return given;
+    const definition = flagsByName.get(name);
+    if (definition === undefined) throw new SettingsError(`--${name} has no definition`);
+    const parsed = parseFlagValue(definition.kind, definition.defaultValue);
+    if ("expected" in parsed) throw new SettingsError(`--${name} has a wrong default`);
+    return parsed.value;
+  }
+}
