@@ -8,6 +8,9 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // No module of the house keeps state of its own, so files may share a process, and each module is read once, not
+    // once for each file that tests something of it: that takes half of the run.
+    isolate: false,
     // Many tests wait for real processes, elections and timeouts rather than for a processor.
     maxWorkers: 2,
     // A shared machine may stand still for longer than an election timeout. By hand, a test that fails once is a finding.

@@ -54,6 +54,8 @@ beforeAll(() => {
 afterAll(() => {
   nock.cleanAll();
   nock.enableNetConnect();
+  // Node's own HTTP again, for whoever runs in this process next.
+  nock.restore();
   for (const name of Object.keys(credentials)) delete process.env[name];
 });
 beforeEach(() => {
