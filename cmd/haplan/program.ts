@@ -93,6 +93,7 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
   verb("destroy [spec]", "stop everything and remove what haplan has made")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
+    .option("--target <address>", destroyTargetHelp, collect, [])
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(async (spec: string | undefined, flags: ApplyFlags) =>
@@ -205,6 +206,7 @@ function addStateVerbs(context: CliContext, program: Command, finish: (code: Exi
 
 const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)";
 const targetHelp = "only this resource and what it depends on, such as haplan_worker.w1 (repeatable)";
+const destroyTargetHelp = "only this resource and what depends on it; the only way to an adopted member (repeatable)";
 const refreshOnlyHelp = "change nothing but the state";
 const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 

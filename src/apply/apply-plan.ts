@@ -7,6 +7,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
 import { needsQuorum } from "../plan/quorum-guard.ts";
+import type { State } from "../plan/state.ts";
 import type { Step } from "../plan/step.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { ApplySummary } from "./apply-event.ts";
@@ -127,7 +128,7 @@ class Walk {
     const stepsDone = this.done.size;
     if (this.failure !== null && !this.signal.aborted) return { kind: "failed", ...this.failure, stepsDone };
     if (stepsDone < this.plan.steps.length) return { kind: "interrupted", stepsDone };
-    if (this.plan.mode === "destroy") await this.ports.stateStore.remove();
+    if (this.plan.mode === "destroy" && nothingLeft(this.keeper.state)) await this.ports.stateStore.remove();
     await this.ports.journal.clear();
     const summary = summarize(this.plan);
     this.ports.emit({ kind: "applied", summary });
@@ -272,6 +273,11 @@ class Walk {
     const availability = await probe?.stop();
     if (availability) this.ports.emit({ kind: "writeAvailability", availability });
   }
+}
+
+/** What was adopted was never made: it is left alone, and forgotten. A part may have been destroyed only. */
+function nothingLeft({ resources }: State): boolean {
+  return resources.every((resource) => resource.attributes["adopted"] === true);
 }
 
 function asHaplanError(thrown: unknown): HaplanError {

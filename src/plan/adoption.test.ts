@@ -1,51 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl } from "../units/addresses.ts";
-import {
-  emptyObservation,
-  fixtureInput,
-  fixtureLineage,
-  fixtureMachine,
-  fixtureMember,
-  fixtureSpec,
-} from "./cluster-fixture.ts";
-import { desiredResources } from "./desired-resources.ts";
-import type { ObservedMember, ObservedMembership } from "./observed-cluster.ts";
+import { adoptedInput, adoptingSpec, adoptingInput as input, adoptedPair as pair } from "./adopting-fixture.ts";
+import { fixtureMember } from "./cluster-fixture.ts";
+import type { ObservedMember } from "./observed-cluster.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import type { State } from "./state.ts";
-
-function adoptingSpec(engine: "agent" | "etcd", policy: Partial<ClusterSpec["policy"]> = {}): ClusterSpec {
-  const spec = fixtureSpec(["m1", "m2", "m3"], { tls: false, workers: 0, engine });
-  const masters = spec.controlPlane.masters.map((master, index) =>
-    index < 2 ? { ...master, adoptedAt: clientUrl(spec, master) } : master,
-  );
-  return { ...spec, controlPlane: { ...spec.controlPlane, masters }, policy: { ...spec.policy, ...policy } };
-}
-
-/** Under names of their own, as members that somebody else has started. */
-function pair(spec: ClusterSpec, more: readonly Partial<ObservedMember>[] = []): readonly ObservedMember[] {
-  return ["m1", "m2"].map((name, index) =>
-    fixtureMember(spec, name, { name: `node-${index + 1}`, leader: index === 0, ...more[index] }),
-  );
-}
-
-function input(
-  spec: ClusterSpec,
-  membership: Partial<ObservedMembership> | null = {},
-  more: Partial<PlannerInput> = {},
-): PlannerInput {
-  const found: ObservedMembership = {
-    clusterId: "c1",
-    members: pair(spec),
-    votersOutgoing: [],
-    hasLeader: true,
-    engine: spec.controlPlane.engine,
-    ...membership,
-  };
-  const observed = { ...emptyObservation, membership: membership === null ? null : found };
-  return fixtureInput(spec, { state: null, observed, ...more });
-}
 
 const kinds = (given: PlannerInput): readonly string[] =>
   planChanges(given).plan?.steps.map(({ action }) => action.kind) ?? [];
@@ -162,33 +120,7 @@ describe("two members that are adopted", () => {
 
 describe("a cluster with adopted members", () => {
   const spec = adoptingSpec("agent");
-  const state: State = {
-    version: 1,
-    haplanVersion: "0.1.0",
-    lineage: fixtureLineage,
-    serial: 5,
-    clusterName: "demo",
-    resources: desiredResources(spec).map((resource) => ({
-      ...resource,
-      generation: 1,
-      status: "ready",
-      attributes: {
-        ...resource.attributes,
-        ...(resource.type === "haplan_raft_member"
-          ? { memberId: `id-${resource.name}`, peerUrl: `http://127.0.1.${resource.name.slice(1)}:2380` }
-          : {}),
-      },
-    })),
-  };
-  const settled = (more: readonly Partial<ObservedMember>[] = []): PlannerInput => {
-    const given = input(spec, { members: [...pair(spec, more), fixtureMember(spec, "m3")] }, { state });
-    const machines = [
-      fixtureMachine("m3", "127.0.1.3", "agent"),
-      fixtureMachine("load-balancer", "127.0.1.100", "load-balancer"),
-    ];
-    const backends = ["m1", "m2", "m3"].map((name) => ({ name, attributes: {} }));
-    return { ...given, observed: { ...given.observed, machines, backends } };
-  };
+  const settled = (more: readonly Partial<ObservedMember>[] = []): PlannerInput => adoptedInput(spec, more);
 
   it("has nothing to do when all is well", () => {
     expect(kinds(settled())).toEqual([]);

@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl } from "../units/addresses.ts";
+import { adoptedPair, adoptingInput, adoptingSpec } from "./adopting-fixture.ts";
 import {
   emptyObservation,
   fixtureInput,
   fixtureLineage,
-  fixtureMember,
   fixtureSpec,
   settledObservation,
   settledState,
@@ -118,17 +117,10 @@ describe("an import", () => {
 });
 
 describe("two members that are to be adopted", () => {
+  const adopting = adoptingSpec("agent");
+  const { masters } = adopting.controlPlane;
   const plain = fixtureSpec(["m1", "m2", "m3"], { tls: false, workers: 0 });
-  const masters = plain.controlPlane.masters.map((master, index) =>
-    index < 2 ? { ...master, adoptedAt: clientUrl(plain, master) } : master,
-  );
-  const adopting: ClusterSpec = { ...plain, controlPlane: { ...plain.controlPlane, masters } };
-  const members = ["m1", "m2"].map((name, index) =>
-    fixtureMember(adopting, name, { name: `node-${index + 1}`, leader: index === 0 }),
-  );
-  const membership = { clusterId: "c1", members, votersOutgoing: [], hasLeader: true, engine: "agent" as const };
-  const found = { ...emptyObservation, membership };
-  const input = fixtureInput(adopting, { state: null, observed: found });
+  const input = adoptingInput(adopting);
   const both = (): PlannerInput["state"] => {
     let state: PlannerInput["state"] = null;
     for (const [name, id] of [
@@ -156,8 +148,8 @@ describe("two members that are to be adopted", () => {
   });
 
   it("are not imported while one of them is dead, nor without a word of the spec", () => {
-    const dead = [members[0]!, { ...members[1]!, healthy: false, raftIndex: null }];
-    const sick = { ...input, observed: { ...found, membership: { ...membership, members: dead } } };
+    const silent = { healthy: false, raftIndex: null };
+    const sick = adoptingInput(adopting, { members: adoptedPair(adopting, [{}, silent]) });
     expect(codes(sick, "haplan_raft_member.m1")).toEqual(["plan/adopt-unhealthy"]);
     const unsaid = importResource(
       { ...input, spec: plain, observed: emptyObservation },

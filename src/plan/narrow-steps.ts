@@ -49,7 +49,7 @@ export function narrowSteps(
     "Resource targeting is in effect",
     "The plan holds only what was asked for, and what that depends on: other differences from the spec stay. Use -target for exceptions, not as a habit.",
   );
-  return chosenSteps(draft.steps, target);
+  return chosenSteps(draft.steps, target, input.mode === "apply");
 }
 
 /** What other steps would have recorded on their way is recorded by this one. */
@@ -61,14 +61,17 @@ function recordOnly(steps: readonly Step[], imports: readonly ResourceAddress[])
   return [{ id: stepId(action), title: stepTitle(action), action, addresses, after: [] }];
 }
 
-function chosenSteps(steps: readonly Step[], target: readonly string[]): readonly Step[] {
+/** `whole`: half of a change of the control plane is none. In the end of a cluster there is no design to keep. */
+function chosenSteps(steps: readonly Step[], target: readonly string[], whole: boolean): readonly Step[] {
   const byId = new Map(steps.map((step) => [step.id, step]));
   const chosen = new Set<Step>();
   const choose = (step: Step): void => {
     if (chosen.has(step)) return;
     chosen.add(step);
     for (const id of step.after) choose(byId.get(id)!);
-    if (!controlPlaneKinds.has(step.action.kind)) return;
+    // Looking at members that are taken over is no change: they can be imported alone.
+    const { kind } = step.action;
+    if (!whole || !controlPlaneKinds.has(kind) || kind === "checkMembers") return;
     for (const other of steps) if (controlPlaneKinds.has(other.action.kind)) choose(other);
   };
   for (const step of steps) if (step.addresses.some((address) => target.includes(address))) choose(step);

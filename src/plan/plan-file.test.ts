@@ -41,7 +41,7 @@ describe("checkStaleness", () => {
     [
       "a voter",
       { observed: { ...settled, membership: { ...membership, members: membership.members.slice(1) } } },
-      /voters -id-m1/,
+      /voter id-m1 is gone/,
     ],
     [
       "the cluster",

@@ -93,7 +93,8 @@ function deletion(address: ResourceAddress, known: StateResource | undefined, ve
     action: verdict.action,
     reason: verdict.reason,
     before: known === undefined ? {} : visible(known),
-    after: null,
+    // While a part is destroyed, the rest may change or stay.
+    after: verdict.action === "delete" || known === undefined ? null : visible(known),
     unknownAfter: [],
     sensitive: known?.sensitive ?? [],
     forcesReplacement: [],

@@ -45,13 +45,16 @@ function membershipMoves(bound: Membership, present: Membership): readonly strin
   if (present === null) return ["the membership: no member answers any more"];
   if (bound.clusterId !== present.clusterId) return ["the membership: another cluster answers"];
   return [
-    ...difference("voters", bound.voters, present.voters),
-    ...difference("learners", bound.learners, present.learners),
+    ...difference("voter", bound.voters, present.voters),
+    ...difference("learner", bound.learners, present.learners),
   ];
 }
 
+/** A learner that was promoted is one learner less and one voter more. */
 function difference(role: string, bound: readonly string[], present: readonly string[]): readonly string[] {
-  const joined = present.filter((id) => !bound.includes(id)).map((id) => `+${id}`);
-  const left = bound.filter((id) => !present.includes(id)).map((id) => `-${id}`);
-  return joined.length + left.length === 0 ? [] : [`the membership: ${role} ${[...joined, ...left].join(" ")}`];
+  const came = present
+    .filter((id) => !bound.includes(id))
+    .map((id) => `the membership: there is a ${role} more, ${id}`);
+  const went = bound.filter((id) => !present.includes(id)).map((id) => `the membership: ${role} ${id} is gone`);
+  return [...came, ...went];
 }

@@ -57,8 +57,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const session = await sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
   return locked(session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
-    if (code === 0 && plan.mode === "destroy") removeClusterFolder(session.folder);
-    return code;
+    return tidyUp(context, session, plan, code);
   });
 }
 
@@ -70,13 +69,19 @@ export async function runDestroy(
   requireApprover(context, flags, "destroy");
   const session = await openSession(context, chooseSpec(context, argument));
   return locked(session, flags, "destroy", async (lock) => {
-    const plan = await makePlan(context, session, { mode: "destroy" });
+    const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     showPlan(context, plan, flags);
     if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
-    if (code === 0 && (await sessionState(context, session)) === null) removeClusterFolder(session.folder);
-    return code;
+    return tidyUp(context, session, plan, code);
   });
+}
+
+/** After the last of a cluster is destroyed, nothing of it is left to keep. */
+async function tidyUp(context: CliContext, session: Session, plan: Plan, code: ExitCode): Promise<ExitCode> {
+  const ended = code === 0 && plan.mode === "destroy" && (await sessionState(context, session)) === null;
+  if (ended) removeClusterFolder(session.folder);
+  return code;
 }
 
 /** Runs `work` under the cluster's lock. */

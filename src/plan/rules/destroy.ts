@@ -2,15 +2,21 @@
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { majority } from "../quorum-model.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
+import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./destroy-adopted.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
-import { refOf } from "./membership.ts";
 
+/** Members that are named leave a cluster that goes on; otherwise it is the end of all, of which targets choose a part. */
 export function planDestroy(input: PlannerInput, world: World, draft: PlanDraft): void {
+  const named = namedMembers(input, world);
+  if (named.size === 0) destroyAll(input, world, draft);
+  else if (checkNamed(input, named, world, draft)) leadOut(input, named, world, draft);
+}
+
+function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
   const { observed } = input;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
     [...world.resources.values()]
@@ -49,31 +55,4 @@ export function planDestroy(input: PlannerInput, world: World, draft: PlanDraft)
   }
   const gone = [...world.resources.keys()].filter((address) => !draft.verdicts.has(address));
   if (gone.length > 0) draft.add({ kind: "recordState" }, drop(gone), destroyed);
-}
-
-/** What haplan did not start it does not stop: its own members are led out of the cluster, which is then as it was. */
-function leaveAdopted({ spec }: PlannerInput, world: World, after: readonly string[], draft: PlanDraft): void {
-  const voters = world.members.filter((member) => member.voter);
-  const staying = voters.filter((member) => member.adopted);
-  const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
-  const leader = own.find((member) => member.leader);
-  const successor = staying.find((member) => member.healthy);
-  if (leader !== undefined && successor !== undefined) {
-    draft.chain({ kind: "moveLeader", from: refOf(leader), to: refOf(successor) }, [], after);
-  }
-  for (const member of own) {
-    const address = resourceAddress("haplan_raft_member", member.name);
-    draft.judge(address, "delete");
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, [address], after);
-  }
-  for (const master of spec.controlPlane.masters) {
-    if (master.adoptedAt === undefined) continue;
-    draft.judge(resourceAddress("haplan_raft_member", master.name), "noop", "adopted: left alone");
-  }
-  const names = staying.map((member) => member.name).sort();
-  draft.warn(
-    "plan/adopted-left",
-    `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
-    `haplan did not start them. They go on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}.`,
-  );
 }

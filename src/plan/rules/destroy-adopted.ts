@@ -1,0 +1,129 @@
+/**
+ * Destroying where members were adopted: what haplan did not start it does not stop. Its own members are led out of the
+ * cluster, which is then as it was; an adopted one leaves it only when it is named (`-target`).
+ */
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { loadBalancerAddress } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { majority } from "../quorum-model.ts";
+import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import { type MemberFact, unitOf, type World } from "../world.ts";
+import { hasAdopted } from "./adoption.ts";
+import { machineAddress } from "./machines.ts";
+import { refOf } from "./membership.ts";
+
+const ofMember = /^haplan_(?:raft_member|agent|machine)\.(.+)$/;
+
+/** Masters that are to go by name; empty when the whole cluster is, or only what serves it. */
+export function namedMembers({ spec, target = [] }: PlannerInput, world: World): ReadonlySet<string> {
+  const masters = new Set(spec.controlPlane.masters.map((master) => master.name));
+  const named = target.flatMap((address) => ofMember.exec(address)?.[1] ?? []);
+  return new Set(named.filter((name) => masters.has(name) || world.resources.has(memberAddress(name))));
+}
+
+const memberAddress = (name: string): ResourceAddress => resourceAddress("haplan_raft_member", name);
+
+/** Whether masters may go by name at all; says why not. */
+export function checkNamed(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): boolean {
+  const names = [...named].join(", ");
+  const staying = world.members.filter((member) => member.voter && !named.has(member.name));
+  if (!hasAdopted(input.spec)) {
+    draft.refuse(
+      "plan/target-masters",
+      `${names} cannot be destroyed alone`,
+      "The others would be left with a member that never answers. Take it out of the spec and apply: then it is led out of the cluster first. Without -target, everything is destroyed.",
+    );
+  } else if (input.target?.some((address) => !ofMember.test(address))) {
+    draft.refuse(
+      "plan/target-mixed",
+      `Members (${names}) and other resources are to be destroyed together`,
+      "A member is led out of a cluster that goes on and keeps its load balancer. Name the members alone, and the rest in a run of its own.",
+    );
+  } else if (staying.length === 0) {
+    draft.refuse(
+      "plan/last-member",
+      "No member would be left",
+      "The last member of a cluster cannot be led out of it: who started it stops it. Without -target, haplan removes what it has made and leaves the adopted alone.",
+    );
+  }
+  return draft.refusals.length === 0;
+}
+
+/** Away from the clients, then out of the membership; what haplan has made for it goes as well. */
+export function leadOut(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): void {
+  const leaving = world.members.filter((member) => named.has(member.name));
+  const staying = world.members.filter((member) => member.voter && !named.has(member.name));
+  takeFromLoadBalancer(input, named, world, draft);
+  passLeadership(leaving, staying, [], draft);
+  for (const member of leaving) {
+    const [address, agent, machine] = addressesOf(member.name);
+    draft.judge(address, "delete", member.adopted ? "named to be destroyed: led out of the cluster" : null);
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, [address]);
+    if (!world.machines.has(member.name)) continue;
+    for (const gone of [agent, machine]) draft.judge(gone, "delete");
+    const stopped = draft.chain({ kind: "stopAgent", member: member.name }, [address, agent]);
+    draft.add({ kind: "destroyMachine", machine: member.name }, [address, agent, machine], [stopped]);
+  }
+  const adopted = leaving.filter((member) => member.adopted).map((member) => member.name);
+  if (adopted.length === 0) return;
+  draft.warn(
+    "plan/adopted-led-out",
+    `${adopted.join(", ")} ${adopted.length === 1 ? "was" : "were"} adopted and will be led out of the cluster`,
+    "haplan touches neither the process nor its data: a member that is removed stops by itself or serves nobody any more. Take its endpoint out of adopt.endpoints afterwards; as long as it is there, the next plan asks for it.",
+  );
+}
+
+function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, ResourceAddress] {
+  return [memberAddress(name), resourceAddress("haplan_agent", name), machineAddress(name)];
+}
+
+function takeFromLoadBalancer(
+  { observed }: PlannerInput,
+  named: ReadonlySet<string>,
+  world: World,
+  draft: PlanDraft,
+): void {
+  const served = observed.backends.map((backend) => backend.name);
+  const gone = served.filter((name) => named.has(name)).map((name) => resourceAddress("haplan_lb_backend", name));
+  if (gone.length === 0 || unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName) === undefined) return;
+  for (const address of gone) draft.judge(address, "delete");
+  draft.judge(loadBalancerAddress, "update", "masters leave");
+  const backends = served.filter((name) => !named.has(name)).sort();
+  draft.chain({ kind: "updateLoadBalancer", backends }, [loadBalancerAddress, ...gone]);
+}
+
+function passLeadership(
+  leaving: readonly MemberFact[],
+  staying: readonly MemberFact[],
+  after: readonly string[],
+  draft: PlanDraft,
+): void {
+  const leader = leaving.find((member) => member.leader);
+  const successor = staying.find((member) => member.healthy);
+  if (leader === undefined || successor === undefined) return;
+  draft.chain({ kind: "moveLeader", from: refOf(leader), to: refOf(successor) }, [], after);
+}
+
+/** `after` are the steps that take the clients away. */
+export function leaveAdopted({ spec }: PlannerInput, world: World, after: readonly string[], draft: PlanDraft): void {
+  const staying = world.members.filter((member) => member.voter && member.adopted);
+  const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
+  passLeadership(own, staying, after, draft);
+  for (const member of own) {
+    const address = memberAddress(member.name);
+    draft.judge(address, "delete");
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, [address], after);
+  }
+  for (const master of spec.controlPlane.masters) {
+    if (master.adoptedAt === undefined) continue;
+    draft.judge(memberAddress(master.name), "noop", "adopted: left alone");
+  }
+  const names = staying.map((member) => member.name).sort();
+  draft.warn(
+    "plan/adopted-left",
+    `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
+    `haplan did not start them. They go on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
+  );
+}
