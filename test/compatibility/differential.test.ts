@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterFacts, catchUp, closeFacts, learnFacts, type Step, speak } from "./conversation.ts";
 import { DIFFERENCES, type DifferenceId } from "./differences.ts";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
-import { CORNER_REQUESTS, type GatewayRequest, randomRequests } from "./requests.ts";
+import { CORNER_REQUESTS, type GatewayRequest, HTTP_REQUESTS, type HttpRequest, randomRequests } from "./requests.ts";
+import { APISERVER_SCRIPT } from "./script-apiserver.ts";
 import { AUTH_SCRIPT } from "./script-auth.ts";
 import { KV_SCRIPT } from "./script-kv.ts";
 import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
@@ -31,6 +32,7 @@ const SCRIPT: readonly Step[] = [
   ...WATCH_SCRIPT,
   ...MEMBERS_SCRIPT,
   ...LOCK_SCRIPT,
+  ...APISERVER_SCRIPT,
   ...AUTH_SCRIPT,
 ];
 /** A long run over other seeds: `HAPLAN_COMPATIBILITY_SEEDS=17,18 HAPLAN_COMPATIBILITY_COUNT=2000`. */
@@ -88,6 +90,29 @@ function withoutIds(value: unknown): unknown {
   );
 }
 
+/** What HTTP itself shows: status, type, who may ask, and the body. */
+async function ask(url: string, { method, path, body, lines }: HttpRequest): Promise<unknown> {
+  const response = await fetch(url + path, { method, ...(body === undefined ? {} : { body }) });
+  const text = lines === undefined ? await response.text() : await readLines(response, lines);
+  const isJson = response.headers.get("content-type") === "application/json";
+  const pieces = text.split("\n").filter((line) => line !== "");
+  return {
+    status: response.status,
+    type: response.headers.get("content-type"),
+    origin: response.headers.get("access-control-allow-origin"),
+    methods: response.headers.get("access-control-allow-methods"),
+    text: isJson ? pieces.map((line) => withoutIds(JSON.parse(line))) : text,
+  };
+}
+
+async function readLines(response: Response, count: number): Promise<string> {
+  let text = "";
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  while (text.split("\n").length <= count) text += (await reader.read()).value ?? "";
+  await reader.cancel();
+  return text;
+}
+
 describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   const clusters: ClusterProcesses[] = [];
   const start = async (engine: "agent" | "etcd", members: number): Promise<ClusterProcesses> => {
@@ -141,6 +166,14 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
     for (const request of requests) {
       const [own, real] = await Promise.all([post(ours!, request), post(theirs!, request)]);
       expect.soft(own, `${request.path} ${JSON.stringify(request.body).slice(0, 400)}`).toEqual(real);
+    }
+  });
+
+  it("speak HTTP alike: spellings of JSON, paths that are not there, streams", async () => {
+    const [ours, theirs] = gateway.map((cluster) => cluster.urls[0]!);
+    for (const request of HTTP_REQUESTS) {
+      const [own, real] = await Promise.all([ask(ours!, request), ask(theirs!, request)]);
+      expect.soft(own, JSON.stringify(request)).toEqual(real);
     }
   });
 

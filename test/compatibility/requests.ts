@@ -132,6 +132,48 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   { path: "/v3/maintenance/transfer-leadership", body: { targetID: "99" } },
 ];
 
+/** A request as it goes over the wire; of a stream, `lines` are read and then the client goes. */
+export type HttpRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: string;
+  readonly lines?: number;
+};
+
+const post = (path: string, body: string, lines?: number): HttpRequest => ({
+  method: "POST",
+  path,
+  body,
+  ...(lines === undefined ? {} : { lines }),
+});
+const keyed = (more = ""): string => `{"key":"${b64("http")}"${more}}`;
+
+/** Spellings that clients use, paths that do not exist, streams. In this order, after the others. */
+export const HTTP_REQUESTS: readonly HttpRequest[] = [
+  post("/v3/kv/put", keyed(`,"value":"${b64("1")}"`)),
+  ...["/v3/kv/range", "/v3beta/kv/range"].map((path) => post(path, keyed())),
+  post("/v3/kv/range", keyed(`,"rangeEnd":"AA==","sortOrder":"DESCEND","sortTarget":2,"limit":1,"countOnly":false`)),
+  post("/v3/kv/range", keyed(`,"unknown":{"a":[1]}`)),
+  post("/v3/kv/range", ""),
+  post(
+    "/v3/kv/txn",
+    `{"compare":[{"result":0,"target":"VERSION","key":"${b64("http")}","version":1}],"success":[{"requestRange":${keyed()}}]}`,
+  ),
+  post("/v3/watch", `{"createRequest":${keyed()}}{"create_request":${keyed()}}\n{"cancel_request":{"watch_id":1}}`, 3),
+  post("/v3/watch", `{"create_request":${keyed(`,"range_end":"${b64("a")}"`)}}`, 1),
+  post("/v3/lease/keepalive", `{"ID":"404"}{"ID":405}`),
+  post("/v3/election/leader", `{"name":"${b64("nobody")}"}`),
+  post("/v3/kv/none", "{}"),
+  post("/v3alpha/kv/range", "{}"),
+  post("/health", ""),
+  post("/version", ""),
+  ...["/v3/kv/range", "/v3/kv/none", "/", "/none", "/v2/keys", "/metrics/", "/debug/pprof/"].map((path) => ({
+    method: "GET",
+    path,
+  })),
+  { method: "OPTIONS", path: "/v3/kv/range" },
+];
+
 /** A conversation of `count` requests over few keys, the same for the same seed. */
 export function randomRequests(seed: number, count: number): GatewayRequest[] {
   const random = createRandom(seed);

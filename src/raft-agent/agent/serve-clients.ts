@@ -19,8 +19,12 @@ import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts
 
 /** How long calls under way may go on once the member is told to stop. */
 const shutdownGraceMs = 1_000;
-/** A watch through the gateway is a request that lasts; slow headers are still cut off. */
-const HTTP_OPTIONS = { requestTimeout: 0 };
+/**
+ * A watch through the gateway is a request that lasts; slow headers are still cut off. Clients that come again every ten
+ * seconds or every minute find their connection open, as with etcd: Node would close it after five seconds, perhaps
+ * just when the next request is on its way.
+ */
+const HTTP_OPTIONS = { requestTimeout: 0, keepAliveTimeout: 600_000 };
 
 export type ClientFrontOptions = {
   readonly config: AgentConfig;

@@ -45,7 +45,7 @@ async function serve(
     sendText(response, 421, "Host not allowed\n");
   } else if (request.method === "OPTIONS") {
     response.writeHead(200).end();
-  } else if (url.pathname.startsWith("/v3")) {
+  } else if (/^\/v3(beta)?\//.test(url.pathname)) {
     if (!gateway?.(url.pathname, request, response)) sendText(response, 404, "Not Found\n");
   } else if (!(await serveOperations(options, url, request, response))) {
     sendText(response, 404, "404 page not found\n");
