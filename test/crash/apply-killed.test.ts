@@ -167,7 +167,7 @@ async function cutOff(operation: Operation, boundaries: readonly number[]): Prom
     killed ||= killedHere;
     if (!killedHere) break;
   }
-  const last = await cluster.haplan(args, { timeoutMs: 40_000 });
+  const last = await cluster.haplan(args);
   // Killed behind its last line, a saved plan is done, and so it is stale.
   if (last.code !== 0) expect(last.stderr).toMatch(/Saved plan is stale|no state|nothing to destroy/i);
   await probe?.stop();

@@ -44,12 +44,19 @@ afterAll(() => cluster?.teardown());
 
 describe("a spec with", () => {
   const apply = ["apply", "-auto-approve"];
-  const all = [apply, ["plan"], ["validate"]];
-  // The three load a spec in the same way: one kind of mistake shows that they do.
+  /** What might end a process in another way than by its exit code, and one mistake for all verbs. */
+  const asProcesses: Readonly<Record<string, readonly (readonly string[])[]>> = {
+    "4 members": [apply, ["plan"], ["validate"]],
+    "10 MB": [apply],
+    "an alias bomb": [apply],
+  };
   it.each(specs)("%s is refused, and nothing is made", async (what, text, diagnostic) => {
     cluster.writeSpec(text);
-    const verbs = what === "4 members" ? all : [apply];
-    const runs = await Promise.all(verbs.map((verb) => cluster.haplan(verb, { timeoutMs: 20_000 })));
+    const verbs = asProcesses[what];
+    const runs =
+      verbs === undefined
+        ? [await cluster.haplan(apply)]
+        : await Promise.all(verbs.map((verb) => cluster.start(verb, { timeoutMs: 20_000 }).end));
     for (const { code, stdout, stderr } of runs) {
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
       expect(stderr).toMatch(/Error: /);
@@ -77,7 +84,7 @@ describe("a spec with", () => {
 
 describe("a spec that is missing", () => {
   it("is named in the diagnostic", async () => {
-    const run = await cluster.haplan(["apply", "-auto-approve", "nowhere.yaml"]);
+    const run = await cluster.start(["apply", "-auto-approve", "nowhere.yaml"]).end;
     expect(run).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("nowhere.yaml") });
     expect(readdirSync(cluster.folder)).toEqual(["cluster.yaml"]);
   });

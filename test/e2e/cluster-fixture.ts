@@ -7,6 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { realRooms } from "../../cmd/haplan/rooms.ts";
+import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
+import { createScriptedTerminal } from "../../cmd/haplan/scripted-terminal.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { isAlive, processesOfFolder } from "./folder-processes.ts";
@@ -43,8 +47,7 @@ export type ClusterStatus = {
   readonly workers: readonly { readonly name: string; readonly pid: number | null; readonly reporting: boolean }[];
 };
 
-/** HAPLAN_BUILD names the build to test when it is not the one beside these sources. */
-export const buildFolder: string = process.env["HAPLAN_BUILD"] ?? packageBuild();
+export const buildFolder: string = packageBuild();
 const haplanProgram = join(buildFolder, "cmd/haplan/main.js");
 
 /** From the sources as from the build. */
@@ -111,13 +114,25 @@ export class ClusterFixture {
     writeFileSync(join(this.folder, "cluster.yaml"), typeof spec === "string" ? spec : specText(spec));
   }
 
-  /** Starts the command line in the fixture's folder and does not wait for it. */
+  /** Starts the command line as a process in the fixture's folder and does not wait for it. */
   start(args: readonly string[], options: RunOptions = {}): RunningProgram {
     return startProgram(process.execPath, [haplanProgram, ...args], { cwd: this.folder, ...options });
   }
 
-  haplan(args: readonly string[], options: RunOptions = {}): Promise<ProgramRun> {
-    return this.start(args, options).end;
+  /** The same command line within this process, which does not have to load it for every verb. */
+  async haplan(args: readonly string[]): Promise<ProgramRun> {
+    const terminal = createScriptedTerminal(null);
+    const code = await runHaplan(args, {
+      cwd: this.folder,
+      terminal,
+      clock: systemClock,
+      openRooms: async () => realRooms,
+      environment: process.env,
+      version: "0.0.0-test",
+      stop: new AbortController().signal,
+    });
+    const written = (text: string): string => (text === "" ? "" : `${text}\n`);
+    return { code, signal: null, stdout: written(terminal.output()), stderr: written(terminal.errors()) };
   }
 
   /** @throws Error with everything it said when it fails. */

@@ -28,7 +28,7 @@ describe("apply", () => {
   it("names every port that is taken, and who has it, before it has made anything", async () => {
     const servers = [await listen(addressOf(network, 2), 2379), await listen(addressOf(network, 100), 2379)];
     try {
-      const run = await cluster.haplan(["apply", "-auto-approve"]);
+      const run = await cluster.start(["apply", "-auto-approve"]).end;
       expect(run.code).toBe(1);
       for (const host of [2, 100]) expect(run.stderr).toContain(`${addressOf(network, host)}:2379 is taken by`);
       expect(run.stderr).toContain(`pid ${process.pid}`);
@@ -73,7 +73,7 @@ describe("apply", () => {
   });
 
   it("asks before it does anything, and refuses where nobody can answer", async () => {
-    const run = await cluster.haplan(["apply"], { input: "yes\n" });
+    const run = await cluster.start(["apply"], { input: "yes\n" }).end;
     expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("-auto-approve") });
     expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
   });
