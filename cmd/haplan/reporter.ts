@@ -10,8 +10,8 @@ import { errorText } from "../../src/base/haplan-error.ts";
 import { refuse } from "./cli-context.ts";
 import type { Terminal } from "./terminal.ts";
 import { githubAnnotation } from "./views/annotation-view.ts";
-import { diagnosticLine, renderUiLine, type UiLine, versionLine } from "./views/apply-json.ts";
 import { diagnosticsToJson, renderCompactWarnings, renderDiagnostics } from "./views/diagnostics-view.ts";
+import { diagnosticLine, renderUiLine, type UiLine, versionLine } from "./views/ui-line.ts";
 
 /** `document`: standard output is one JSON document; `stream`: one object a line. */
 export type JsonForm = "none" | "document" | "stream";

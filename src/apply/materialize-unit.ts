@@ -3,16 +3,21 @@
 import type { UnitBlueprint } from "../units/unit-blueprint.ts";
 import { tlsPaths, type UnitDefinition, type UnitFile } from "../units/unit-definition.ts";
 import type { Authority } from "./ports.ts";
-import { renderTemplate } from "./render-template.ts";
 
 export async function materializeUnit(blueprint: UnitBlueprint, authority: Authority): Promise<UnitDefinition> {
   const secrets = blueprint.certificate === null ? [] : await tlsFiles(authority, blueprint.certificate);
-  const rendered = blueprint.templates.map((template) => ({
-    path: template.path,
-    content: renderTemplate(template.template, template.values),
-    mode: template.mode,
-  }));
+  const rendered = blueprint.templates.length === 0 ? [] : await templateFiles(blueprint.templates);
   return { ...blueprint.definition, files: [...blueprint.definition.files, ...rendered, ...secrets] };
+}
+
+/** The template engine is loaded by the few units that have templates. */
+async function templateFiles(templates: UnitBlueprint["templates"]): Promise<readonly UnitFile[]> {
+  const { renderTemplate } = await import("./render-template.ts");
+  return templates.map(({ path, template, values, mode }) => ({
+    path,
+    content: renderTemplate(template, values),
+    mode,
+  }));
 }
 
 async function tlsFiles(authority: Authority, name: string): Promise<readonly UnitFile[]> {

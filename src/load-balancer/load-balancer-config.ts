@@ -1,6 +1,6 @@
 /** Reads what the load balancer is to do: a JSON file, checked before anything of it is used. */
 import { readFileSync } from "node:fs";
-import { Ajv } from "ajv";
+import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 
@@ -48,7 +48,7 @@ const schema = {
   },
 };
 
-const validate = new Ajv({ allErrors: true }).compile<LoadBalancerConfig>(schema);
+const validate = compileSchema<LoadBalancerConfig>(schema, { allErrors: true });
 
 /** @throws HaplanError `load-balancer/bad-config` with all that is wrong. */
 export function parseLoadBalancerConfig(text: string): LoadBalancerConfig {

@@ -1,5 +1,6 @@
 /** Checks a document against the schema and says what ajv found in words that tell what to write instead. */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
+import { compileSchema } from "../base/compile-schema.ts";
 import { clusterSchema, type JsonSchema } from "./cluster-schema.ts";
 import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -9,7 +10,7 @@ let compiled: ValidateFunction | undefined;
 
 /** All that is wrong with the shape of `value`; empty when it fits the schema. */
 export function checkShape(value: YamlValue): readonly SpecFinding[] {
-  compiled ??= new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true }).compile(clusterSchema);
+  compiled ??= compileSchema(clusterSchema, { allErrors: true, verbose: true, allowUnionTypes: true });
   if (compiled(value)) return [];
   return (compiled.errors ?? []).flatMap(findingFor);
 }

@@ -1,7 +1,7 @@
 /** Reads what a worker is to do: a JSON file and the certificates that it names. */
 import { readFileSync } from "node:fs";
-import { Ajv } from "ajv";
 import type { TlsMaterial } from "../apply/ports.ts";
+import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { WorkerConfig } from "../units/worker-unit.ts";
 
@@ -25,7 +25,7 @@ const schema = {
   },
 };
 
-const validate = new Ajv({ allErrors: true }).compile<WorkerConfig>(schema);
+const validate = compileSchema<WorkerConfig>(schema, { allErrors: true });
 
 /** @throws HaplanError `worker/bad-config` with all that is wrong. */
 export function loadWorkerConfig(path: string): LoadedWorkerConfig {

@@ -1,31 +1,10 @@
 /** Apply at work, for programs: one JSON object a line, in the form of Terraform's machine-readable UI (ui 1.2). */
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
-import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { summarySentence, writesSentence } from "./apply-view.ts";
-import { diagnosticToJson } from "./diagnostics-view.ts";
 import { planCounts, planCountsSentence } from "./plan-view.ts";
-
-export type UiLine = { readonly type: string; readonly message: string; readonly level?: "info" | "warn" | "error" } & {
-  readonly [key: string]: unknown;
-};
-
-/** One line of the stream. `now` is the wall time in milliseconds. */
-export function renderUiLine(line: UiLine, now: number): string {
-  const { level = "info", message, ...rest } = line;
-  return JSON.stringify({
-    "@level": level,
-    "@message": message,
-    "@module": "haplan.ui",
-    "@timestamp": new Date(now).toISOString(),
-    ...rest,
-  });
-}
-
-export function versionLine(version: string): UiLine {
-  return { type: "version", message: `haplan ${version}`, haplan: version, ui: "1.2" };
-}
+import type { UiLine } from "./ui-line.ts";
 
 /** What is known before the first step: every change, the drift, the summary. */
 export function planLines(plan: Plan): readonly UiLine[] {
@@ -56,12 +35,6 @@ export function planLines(plan: Plan): readonly UiLine[] {
 function actionWord({ action, importing }: ResourceChange): string {
   if (action === "createThenDelete" || action === "deleteThenCreate") return "replace";
   return action === "noop" && importing !== undefined ? "import" : action;
-}
-
-export function diagnosticLine(diagnostic: Diagnostic): UiLine {
-  const error = diagnostic.severity === "error";
-  const message = `${error ? "Error" : "Warning"}: ${diagnostic.summary}`;
-  return { type: "diagnostic", level: error ? "error" : "warn", message, diagnostic: diagnosticToJson(diagnostic) };
 }
 
 /** `step_*`, `quorum_gate` and `membership_change` are ours; the rest are Terraform's. */
