@@ -24,6 +24,8 @@ export type FakeFacts = {
   machines: Map<string, FakeMachine>;
   members: FakeMember[];
   leader: string | null;
+  /** Counts changes of the membership. */
+  configurationIndex: number;
   certificates: Map<string, ObservedCertificate>;
   authority: ObservedCertificate | null;
   state: State | null;
@@ -40,6 +42,7 @@ export function emptyFacts(): FakeFacts {
     machines: new Map(),
     members: [],
     leader: null,
+    configurationIndex: 0,
     certificates: new Map(),
     authority: null,
     state: null,
@@ -64,6 +67,7 @@ export class FakeWorld {
   beforeAct: (act: string) => void = () => undefined;
   readonly snapshots: string[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
+  clusterId = "cluster-1";
 
   constructor(facts: FakeFacts = emptyFacts()) {
     this.facts = facts;
@@ -244,6 +248,7 @@ export class FakeWorld {
           if (there !== undefined) return { memberId: there.id };
           const id = `id-${facts.nextId++}`;
           facts.members.push({ id, name: "", peerUrl, learner: true });
+          facts.configurationIndex += 1;
           return { memberId: id };
         }),
       learnerLag: async (id) => (this.isUp(id) ? this.lagOf(id) : null),
@@ -254,6 +259,7 @@ export class FakeWorld {
           const member = facts.members.find((candidate) => candidate.id === id);
           if (member?.learner === false) throw new HaplanError("control-plane/votes", `${id} votes`);
           facts.members = facts.members.filter((candidate) => candidate.id !== id);
+          facts.configurationIndex += 1;
         }),
       moveLeader: async (id) =>
         this.act("moveLeader", () => {
@@ -280,6 +286,7 @@ export class FakeWorld {
     if (to.filter((id) => this.isUp(id)).length < majority(to.length))
       this.accidents.push("joint change without quorum");
     for (const member of this.facts.members) member.learner = !to.includes(member.id);
+    this.facts.configurationIndex += 2; // Into the joint configuration, and out of it.
   }
 
   private observeMembership(): ObservedMembership | null {
@@ -287,8 +294,9 @@ export class FakeWorld {
     if (up.length === 0) return null;
     const quorum = this.hasQuorum();
     return {
-      clusterId: "cluster-1",
+      clusterId: this.clusterId,
       votersOutgoing: [],
+      configurationIndex: this.facts.configurationIndex,
       hasLeader: quorum,
       members: this.facts.members.map((member) => ({
         id: member.id,

@@ -193,8 +193,13 @@ export async function revokeLease(channel: MemberChannel, lease: bigint, timeout
   await call(channel, "Lease/LeaseRevoke", LeaseRevokeRequestSchema, LeaseRevokeResponseSchema, wanted, timeoutMs);
 }
 
-export async function agentConfiguration(channel: MemberChannel, timeoutMs: number): Promise<AgentConfiguration> {
-  return (await haplanCall<{ configuration: AgentConfiguration }>(channel, "Facts", {}, timeoutMs)).configuration;
+export async function agentConfiguration(
+  channel: MemberChannel,
+  timeoutMs: number,
+): Promise<AgentConfiguration & { readonly index: number | null }> {
+  type Facts = { readonly configuration: AgentConfiguration; readonly configurationIndex?: number };
+  const { configuration, configurationIndex = null } = await haplanCall<Facts>(channel, "Facts", {}, timeoutMs);
+  return { ...configuration, index: configurationIndex };
 }
 
 /** Moves all votes in one joint change; members in neither list leave for good. */

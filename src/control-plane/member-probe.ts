@@ -16,7 +16,7 @@ export type MemberAnswer = {
   /** The members as it knows them; it may be behind. */
   readonly listing: MemberListing;
   /** Null for a real etcd, which has no joint configurations. */
-  readonly configuration: AgentConfiguration | null;
+  readonly configuration: (AgentConfiguration & { readonly index: number | null }) | null;
   readonly serializableRead: boolean;
   readonly linearizableRead: boolean;
 };

@@ -16,6 +16,7 @@ export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMember
     clusterId: witness.listing.clusterId,
     members: witness.listing.members.map((member) => observed(member, answerOf.get(member.id), leader)),
     votersOutgoing: witness.configuration?.votersOutgoing ?? [],
+    configurationIndex: witness.configuration?.index ?? null,
     hasLeader: leader !== null,
     engine: witness.configuration === null ? "etcd" : "agent",
     strangers: answers

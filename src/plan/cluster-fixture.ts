@@ -104,6 +104,7 @@ export function settledObservation(spec: ClusterSpec): ObservedCluster {
       clusterId: "c1",
       members: masters.map((master, index) => fixtureMember(spec, master.name, { leader: index === 0 })),
       votersOutgoing: [],
+      configurationIndex: 5,
       hasLeader: true,
     },
     backends: masters.map((master) => ({ name: master.name, attributes: {} })),

@@ -57,6 +57,8 @@ export type ObservedMembership = {
   readonly members: readonly ObservedMember[];
   /** Ids of all voters of the outgoing half while a joint change is under way; empty otherwise. */
   readonly votersOutgoing: readonly string[];
+  /** Log index of the last change of the membership; null where members do not tell, as with a real etcd. */
+  readonly configurationIndex?: number | null;
   readonly hasLeader: boolean;
   /** What the members run, as they answer; absent when that is not known. */
   readonly engine?: "agent" | "etcd";

@@ -48,6 +48,11 @@ describe("checkStaleness", () => {
       { observed: { ...settled, membership: { ...membership, clusterId: "c2" } } },
       /another cluster answers/,
     ],
+    [
+      "the membership and back again",
+      { observed: { ...settled, membership: { ...membership, configurationIndex: 17 } } },
+      /configuration is that of log index 17, planned for 5/,
+    ],
     ["whether anybody answers", { observed: { ...settled, membership: null } }, /no member answers/],
   ];
 

@@ -51,6 +51,8 @@ export type PlanBinding = {
     readonly clusterId: string;
     readonly voters: readonly string[];
     readonly learners: readonly string[];
+    /** Tells a membership that was changed and changed back; null where the members do not tell it. */
+    readonly configurationIndex: number | null;
   } | null;
 };
 

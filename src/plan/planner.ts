@@ -132,7 +132,14 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
     stateSerial: input.state?.serial ?? 0,
     haplanVersion: input.haplanVersion,
     membership:
-      membership === null ? null : { clusterId: membership.clusterId, voters: ids(false), learners: ids(true) },
+      membership === null
+        ? null
+        : {
+            clusterId: membership.clusterId,
+            voters: ids(false),
+            learners: ids(true),
+            configurationIndex: membership.configurationIndex ?? null,
+          },
   };
 }
 

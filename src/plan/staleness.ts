@@ -47,6 +47,11 @@ function membershipMoves(bound: Membership, present: Membership): readonly strin
   return [
     ...difference("voter", bound.voters, present.voters),
     ...difference("learner", bound.learners, present.learners),
+    ...(bound.configurationIndex === present.configurationIndex
+      ? []
+      : [
+          `the membership: its configuration is that of log index ${present.configurationIndex ?? "unknown"}, planned for ${bound.configurationIndex ?? "unknown"}`,
+        ]),
   ];
 }
 

@@ -48,6 +48,8 @@ export type Facts = {
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly configuration: Configuration;
+  /** The entry that brought it. */
+  readonly configurationIndex: LogIndex;
   readonly members: readonly Member[];
   /** Only the leader knows; `lagEntries` counts what a member has still to receive. */
   readonly progress: readonly {
@@ -168,6 +170,7 @@ function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts
     commitIndex: raft.commitIndex,
     appliedIndex: raft.appliedIndex,
     configuration: machine.membership.configuration,
+    configurationIndex: machine.membership.configurationIndex,
     members: machine.membership.list(),
     progress: raft.progress.map((peer) => ({
       ...peer,

@@ -1,7 +1,7 @@
 /** `Membership` kept in the store's metadata, together with the configuration and the cluster's version. */
 import type { Metadata } from "../mvcc/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
-import type { MemberId } from "../raft/entry.ts";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
 import {
   decodeMembershipContext,
   type Member,
@@ -19,6 +19,7 @@ const CLUSTER = "cluster";
 export class MembershipStore extends Membership {
   readonly #metadata: Metadata;
   #clusterVersion = "";
+  #configurationIndex: LogIndex = 0;
   #downgradeTarget = "";
 
   constructor(metadata: Metadata) {
@@ -36,6 +37,11 @@ export class MembershipStore extends Membership {
     this.#metadata.put(CLUSTER, "clusterVersion", Buffer.from(version));
   }
 
+  /** The entry that brought the configuration; 0 for that of the founding members. The same on every member. */
+  get configurationIndex(): LogIndex {
+    return this.#configurationIndex;
+  }
+
   /** The version that a downgrade under way goes to, or empty. */
   get downgradeTarget(): string {
     return this.#downgradeTarget;
@@ -50,6 +56,8 @@ export class MembershipStore extends Membership {
     const members = this.#metadata.entries(MEMBERS).map(([, bytes]) => parse<Member>(bytes));
     const removed = this.#metadata.entries(REMOVED).map(([id]) => id);
     const configuration = this.#metadata.get(META, "confState");
+    const index = this.#metadata.get(META, "confIndex");
+    this.#configurationIndex = index === undefined ? 0 : parse<LogIndex>(index);
     this.#clusterVersion = text(this.#metadata.get(CLUSTER, "clusterVersion"));
     this.#downgradeTarget = text(this.#metadata.get(CLUSTER, "downgradeTarget"));
     this.replace(
@@ -66,7 +74,9 @@ export class MembershipStore extends Membership {
     this.#keep({ changed: members, removed: [] });
   }
 
-  applyConfiguration(configuration: Configuration, context: Uint8Array): MembershipChange {
+  applyConfiguration(index: LogIndex, configuration: Configuration, context: Uint8Array): MembershipChange {
+    this.#configurationIndex = index;
+    this.#metadata.put(META, "confIndex", json(index));
     const change = this.change(configuration, decodeMembershipContext(context));
     this.#keep(change);
     return change;

@@ -116,7 +116,7 @@ export class StateMachine {
   /** Applies a committed `configuration` entry. `context` comes from `encodeMembershipContext`. */
   applyConfiguration(index: LogIndex, term: Term, configuration: Configuration, context: Uint8Array): void {
     if (index <= this.store.consistentIndex) return;
-    const change = this.membership.applyConfiguration(configuration, context);
+    const change = this.membership.applyConfiguration(index, configuration, context);
     for (const member of change.removed) {
       for (const alarm of this.alarms.list(0)) if (alarm.member === member) this.alarms.deactivate(alarm);
     }
