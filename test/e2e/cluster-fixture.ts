@@ -114,9 +114,15 @@ export class ClusterFixture {
     writeFileSync(join(this.folder, "cluster.yaml"), typeof spec === "string" ? spec : specText(spec));
   }
 
-  /** Starts the command line as a process in the fixture's folder and does not wait for it. */
-  start(args: readonly string[], options: RunOptions = {}): RunningProgram {
-    return startProgram(process.execPath, [haplanProgram, ...args], { cwd: this.folder, ...options });
+  /**
+   * Starts the command line as a process in the fixture's folder and does not wait for it; `nodeFlags` are for Node
+   * itself.
+   */
+  start(
+    args: readonly string[],
+    { nodeFlags = [], ...options }: RunOptions & { readonly nodeFlags?: readonly string[] } = {},
+  ): RunningProgram {
+    return startProgram(process.execPath, [...nodeFlags, haplanProgram, ...args], { cwd: this.folder, ...options });
   }
 
   /** The same command line within this process, which does not have to load it for every verb. */
