@@ -6,7 +6,7 @@ import type { ApplyPorts } from "../../src/apply/ports.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { presentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
-import { createJournalFile } from "../../src/state/journal.ts";
+import { createJournalFile, type JournalFile } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
@@ -54,17 +54,21 @@ export async function carryOutPlan(
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
-  const beforeWrite = (): void => lock.assertHeld();
   return {
     provider: session.provider,
     authority: session.authority,
     connect: session.rooms.connect,
     stateStore: sessionStore(context, session, lock),
-    journal: createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite }),
+    journal: openJournal(context, session, lock),
     snapshots: createSnapshotFolder(snapshotFolder(session.folder)),
     clock: context.clock,
     newLineage,
   };
+}
+
+export function openJournal(context: CliContext, session: Session, lock: Lock): JournalFile {
+  const beforeWrite = (): void => lock.assertHeld();
+  return createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite });
 }
 
 /** A plan that was begun and cut off is not asked: what has moved since is its own doing. */

@@ -1,5 +1,5 @@
 /** Whole command lines in tests: against a world in memory, with specs, state and journal in a folder on disk. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FakeWorld } from "../../src/apply/fake-world.ts";
@@ -21,6 +21,8 @@ export type CliFixture = {
   /** Holds `three.yaml`, a copy of the example. */
   readonly cwd: string;
   readonly world: FakeWorld;
+  /** Of the haplan that runs; may be set. */
+  version: string;
   /** Environment variables of the runs to come. */
   readonly environment: Record<string, string>;
   /** Runs one command line; `answers` null stands for nobody there to be asked. */
@@ -31,14 +33,17 @@ export type CliFixture = {
 /** Waits a fiftieth of what it is asked to: the world in memory is always ready. */
 const impatientClock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
 
-export function createCliFixture(): CliFixture {
-  const cwd = mkdtempSync(join(tmpdir(), "haplan-cli-"));
+/** `folder` is made; without it, one of a new name is. */
+export function createCliFixture(folder?: string): CliFixture {
+  const cwd = folder ?? mkdtempSync(join(tmpdir(), "haplan-cli-"));
+  mkdirSync(cwd, { recursive: true });
   cpSync(exampleSpec, join(cwd, "three.yaml"));
   const world = new FakeWorld();
   const environment: Record<string, string> = {};
-  return {
+  const fixture: CliFixture = {
     cwd,
     world,
+    version: "9.9.9",
     environment,
     remove: () => rmSync(cwd, { recursive: true, force: true }),
     haplan: async (line, answers = null) => {
@@ -57,10 +62,11 @@ export function createCliFixture(): CliFixture {
           ],
         }),
         environment,
-        version: "9.9.9",
+        version: fixture.version,
         stop: new AbortController().signal,
       });
       return { code, out: terminal.output(), err: terminal.errors(), terminal };
     },
   };
+  return fixture;
 }

@@ -42,7 +42,11 @@ export function writePlanFile(context: CliContext, path: string, plan: Plan, spe
   try {
     writeFileDurably(resolve(context.cwd, path), sealed);
   } catch (error) {
-    throw refuse("cli/cannot-save-plan", `Cannot save the plan to ${path}`, errorText(error));
+    throw refuse(
+      "cli/cannot-save-plan",
+      `Cannot save the plan to ${path}`,
+      `${errorText(error)}\nNothing is left of it there. Make room, or save it elsewhere.`,
+    );
   }
 }
 

@@ -83,7 +83,7 @@ async function withClient<T>(session: EtcdSession, work: (client: EtcdClient) =>
     return await work(new EtcdClient(grpc, { timeoutMs: callTimeoutMs }));
   } catch (error) {
     if (!(error instanceof GrpcError)) throw error;
-    const message = `Cannot reach the state in etcd at ${session.backend.endpoints.join(", ")}: ${errorText(error)}\nNothing was changed by this. Check spec.state.etcd and that the etcd is healthy.`;
+    const message = `Cannot reach the state in etcd\n${session.backend.endpoints.join(", ")}: ${errorText(error)}\nNothing was changed by this. Check spec.state.etcd and that the etcd is healthy.`;
     throw new HaplanError("state/unreachable", message, { cause: error });
   } finally {
     await grpc.close();
@@ -97,7 +97,10 @@ function clientOptions({ backend, cwd }: EtcdSession): ClientOptions {
     try {
       return readFileSync(resolve(cwd, path));
     } catch (error) {
-      throw new HaplanError("state/unreadable", `Cannot read ${path}, named in spec.state.etcd: ${errorText(error)}`);
+      throw new HaplanError(
+        "state/unreadable",
+        `Cannot read a file named in spec.state.etcd\n${path}: ${errorText(error)}`,
+      );
     }
   };
   const pair =
@@ -137,7 +140,10 @@ async function writeText(client: EtcdClient, session: EtcdSession, write: TextWr
   const found = answer?.kind === "range" ? answer.response.kvs[0] : undefined;
   const held = found !== undefined && decodeKeyValue(found).createRevision === write.fencing;
   if (write.fencing !== null && !held) throw lockLost(keys.lock);
-  throw new HaplanError("state/conflict", `Cannot write ${place}: somebody else has written it meanwhile`);
+  throw new HaplanError(
+    "state/conflict",
+    `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
+  );
 }
 
 async function tryTake(

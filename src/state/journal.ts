@@ -16,7 +16,7 @@ import type { JournalRecord } from "../plan/journal-record.ts";
 export type JournalFile = {
   /** All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`, `journal/unreadable` */
   read(): Promise<readonly JournalRecord[]>;
-  /** Resolves once the record is on disk, numbered and dated. */
+  /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
   append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
   /** Begins anew; what was there is kept as `<path>.previous`. For when a plan is complete. */
   clear(): Promise<void>;
@@ -39,7 +39,13 @@ export function createJournalFile(options: {
       beforeWrite();
       lastSequence ??= repair(path);
       const numbered = { sequence: lastSequence + 1, at: new Date(clock.now()).toISOString(), ...record };
-      appendDurably(path, renderLine(numbered));
+      try {
+        appendDurably(path, renderLine(numbered));
+      } catch (error) {
+        // Half of the line may be there: it is cut off before anything is written behind it.
+        lastSequence = null;
+        throw unwritable(path, error);
+      }
       lastSequence = numbered.sequence;
     },
     clear: async () => {
@@ -81,12 +87,17 @@ function repair(path: string): number {
   return records.length;
 }
 
+function unwritable(path: string, error: unknown): HaplanError {
+  const message = `Cannot write the journal\n${path}: ${errorText(error)}\nNothing more was begun. Make room, or make it writable, and run the same command again: what has been made is found, not made twice.`;
+  return new HaplanError("journal/unwritable", message, { cause: error });
+}
+
 function readBytes(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return Buffer.alloc(0);
-    throw new HaplanError("journal/unreadable", `Cannot read the journal ${path}: ${errorText(error)}`, {
+    throw new HaplanError("journal/unreadable", `Cannot read the journal\n${path}: ${errorText(error)}`, {
       cause: error,
     });
   }
@@ -101,16 +112,17 @@ function parseJournal(path: string, bytes: Buffer): { records: readonly JournalR
     const record = end === -1 ? null : parseLine(bytes.toString("utf8", start, end));
     if (record?.sequence !== records.length + 1) {
       if (record === null && (end === -1 || end === bytes.length - 1)) break;
-      const advice = "Move it away only if no apply was interrupted; the state and the world are then read anew";
-      throw new HaplanError(
-        "journal/damaged",
-        `The journal ${path} is damaged at line ${records.length + 1}. ${advice}`,
-      );
+      throw damaged(path, records.length + 1);
     }
     records.push(record);
     start = end + 1;
   }
   return { records, soundBytes: start };
+}
+
+function damaged(path: string, line: number): HaplanError {
+  const message = `The journal is damaged at line ${line}\n${path}\nIt tells what an interrupted apply may have done. Nothing was done now. If no apply was interrupted, or once haplan status shows the cluster to be well, move it away: the next plan is made of the state and of what it finds.`;
+  return new HaplanError("journal/damaged", message);
 }
 
 function renderLine(record: JournalRecord): string {

@@ -38,17 +38,21 @@ export function createLocalBackend({
   const locks = lockFolder(folder);
   return {
     place: path,
-    advice: `The one before it is ${backupPath}`,
+    advice: `If the one before it is whole, put it back:\n    haplan state push -force ${backupPath}`,
     read: async () => {
       const text = readIfThere(path);
       return text === null ? null : { text, version: versionOf(text) };
     },
     write: async ({ text, expected, backup }) => {
-      makeFolderDurably(folder);
       const before = readIfThere(path);
       if ((before === null ? null : versionOf(before)) !== expected) throw conflict(path);
-      if (backup !== null) writeFileDurably(backupPath, backup);
-      writeFileDurably(path, text);
+      try {
+        makeFolderDurably(folder);
+        if (backup !== null) writeFileDurably(backupPath, backup);
+        writeFileDurably(path, text);
+      } catch (error) {
+        throw unwritable(path, error);
+      }
     },
     remove: async () => {
       // The backup goes first: a crash in between leaves the state, not an older one.
@@ -66,7 +70,7 @@ async function lockOnDisk(request: Parameters<typeof acquireLock>[0], folder: st
     return await acquireLock(request);
   } catch (error) {
     if (error instanceof HaplanError) throw error;
-    const message = `Cannot write to ${folder}: ${errorText(error)}\nState and machines live there. Make it writable, or start haplan in another folder. Nothing was changed.`;
+    const message = `Cannot write to the folder of the cluster\n${folder}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another folder. Nothing was changed.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }
@@ -75,8 +79,16 @@ function versionOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+function unwritable(path: string, error: unknown): HaplanError {
+  const message = `Cannot write the state\n${path}: ${errorText(error)}\nThe one that was there is still there. Make room, or make it writable, and run the same command again: what has been made is found, not made twice.`;
+  return new HaplanError("state/unwritable", message, { cause: error });
+}
+
 function conflict(path: string): HaplanError {
-  return new HaplanError("state/conflict", `Cannot write ${path}: somebody else has written it meanwhile`);
+  return new HaplanError(
+    "state/conflict",
+    `The state has moved meanwhile\n${path}: somebody else has written it. Nothing was written over. Plan again.`,
+  );
 }
 
 function readIfThere(path: string): string | null {
@@ -84,6 +96,6 @@ function readIfThere(path: string): string | null {
     return readFileSync(path, "utf8");
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return null;
-    throw new HaplanError("state/unreadable", `Cannot read the state ${path}: ${errorText(error)}`, { cause: error });
+    throw new HaplanError("state/unreadable", `Cannot read the state\n${path}: ${errorText(error)}`, { cause: error });
   }
 }

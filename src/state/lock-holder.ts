@@ -86,7 +86,7 @@ export function lockHeld(holder: LockHolder): HaplanError {
 export function lockLost(place: string): HaplanError {
   return new HaplanError(
     "lock/lost",
-    `The lock ${place} was lost: this process did not renew it for ${lockLeaseMs / 1000} s, or somebody forced it open`,
+    `The lock was lost\n${place}: this process did not renew it for ${lockLeaseMs / 1000} s, or somebody forced it open. Nothing more was written. Run the same command again.`,
   );
 }
 

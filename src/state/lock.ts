@@ -7,7 +7,7 @@
  * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
  * locking", 2016). A released lock stays as a file, so that numbers never repeat.
  */
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -89,13 +89,23 @@ function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lo
   removeOlder(folder, fencing);
 
   const write = (changes: Partial<LockHolder>): void => {
-    holder = { ...holder, ...changes };
-    writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
-    renameSync(aside, path);
+    const next = { ...holder, ...changes };
+    try {
+      writeFileSync(aside, JSON.stringify(next), { mode: 0o600 });
+      renameSync(aside, path);
+      holder = next;
+    } catch (error) {
+      rmSync(aside, { force: true });
+      throw error;
+    }
   };
   const isOurs = (): boolean => highestNumber(folder) === fencing && clock.now() < holder.expiresAt;
   const heartbeat = setInterval(() => {
-    if (isOurs()) write({ expiresAt: clock.now() + lockLeaseMs });
+    try {
+      if (isOurs()) write({ expiresAt: clock.now() + lockLeaseMs });
+    } catch {
+      // As on a full disk: the next one tries again, and if all fail, the time runs out.
+    }
   }, lockHeartbeatMs);
   heartbeat.unref();
   return {
@@ -106,7 +116,13 @@ function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lo
     },
     release: () => {
       clearInterval(heartbeat);
-      if (!holder.released && highestNumber(folder) === fencing) write({ released: true });
+      if (holder.released || highestNumber(folder) !== fencing) return;
+      try {
+        write({ released: true });
+      } catch {
+        // An empty lock holds nobody back, and needs no room on a full disk.
+        truncateSync(path);
+      }
     },
   };
 }

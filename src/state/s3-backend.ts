@@ -53,7 +53,10 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
     read: () => bucket.get(stateName),
     write: async ({ text, expected }) => {
       if ((await bucket.put(stateName, text, expected)) !== null) return;
-      throw new HaplanError("state/conflict", `Cannot write ${place}: somebody else has written it meanwhile`);
+      throw new HaplanError(
+        "state/conflict",
+        `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
+      );
     },
     remove: () => bucket.remove(stateName),
     acquireLock: (wish) => waitForLock({ timeoutMs: wish.timeoutMs, clock, pollMs }, () => tryTake(bucket, wish)),
@@ -160,7 +163,7 @@ function openBucket(options: S3BackendOptions): Bucket {
     try {
       return await work(await loading);
     } catch (error) {
-      const message = `Cannot ${what} ${place}: ${errorText(error)}\nCheck spec.state.s3, the credentials and the region.`;
+      const message = `Cannot ${what} the state in S3\n${place}: ${errorText(error)}\nNothing was changed by this. Check spec.state.s3, the credentials and the region.`;
       throw new HaplanError("state/unreachable", message, { cause: error });
     }
   };

@@ -1,5 +1,6 @@
 /** State ↔ text. What cannot be understood is refused, so that nobody writes over it. */
-import { Ajv, type ValidateFunction } from "ajv";
+import type { ValidateFunction } from "ajv";
+import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { State } from "../plan/state.ts";
 
@@ -15,7 +16,7 @@ export function renderState(state: State): string {
  */
 export function parseState(text: string, place: string, advice: string): State {
   const corrupted = (reason: string): HaplanError =>
-    new HaplanError("state/corrupted", `The state ${place} is damaged: ${reason}. It was left as it is. ${advice}`);
+    new HaplanError("state/corrupted", `The state is damaged\n${place}: ${reason}\nIt was left as it is. ${advice}`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -24,10 +25,10 @@ export function parseState(text: string, place: string, advice: string): State {
   }
   const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
   if (typeof version === "number" && version > stateVersion) {
-    const message = `The state ${place} has version ${version}; this haplan knows up to ${stateVersion}. Use the newer haplan that wrote it`;
+    const message = `The state was written by a newer haplan\n${place} has version ${version}, and this haplan knows up to ${stateVersion}. It was left as it is. Use the haplan that wrote it.`;
     throw new HaplanError("state/newer-version", message);
   }
-  validate ??= new Ajv({ allowUnionTypes: true }).compile(stateSchema);
+  validate ??= compileSchema(stateSchema, { allowUnionTypes: true });
   if (!validate(value)) {
     const [error] = validate.errors ?? [];
     throw corrupted(`${error?.instancePath || "the file"} ${error?.message}`);

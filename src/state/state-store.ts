@@ -17,7 +17,7 @@ export type StateStore = {
    * @throws HaplanError `state/conflict` when what is there is another cluster's, or newer than `state`
    */
   write(state: State): Promise<void>;
-  /** Writes whatever is there over, as long as nobody else does so at the same time. For `state push -force`. */
+  /** Writes whatever is there over, damaged or not, unless somebody else does so meanwhile. For `state push -force`. */
   overwrite(state: State): Promise<void>;
   /** Forgets the state and the one before it. */
   remove(): Promise<void>;
@@ -43,13 +43,13 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
     sealedContent(text) === null ? text : unseal(text, `the state ${backend.place}`, environment);
   const parsed = (text: string): State => parseState(text, backend.place, backend.advice);
 
-  const replace = async (state: State, check: (before: State) => void): Promise<void> => {
+  const replace = async (state: State, check: (before: string) => void): Promise<void> => {
     lock.assertHeld();
     const text = renderState(state);
     const stored = await backend.read();
     const before = stored === null ? null : opened(stored);
     if (before === text) return;
-    if (before !== null) check(parsed(before));
+    if (before !== null) check(before);
     // What was in clear before it was to be encrypted is not kept in clear.
     const backup =
       stored === null || before === null ? null : sealedContent(stored.text) ? stored.text : sealed(before);
@@ -61,7 +61,7 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
       const stored = await backend.read();
       return stored === null ? null : parsed(opened(stored));
     },
-    write: (state) => replace(state, (before) => assertFollows(before, state, backend.place)),
+    write: (state) => replace(state, (before) => assertFollows(parsed(before), state, backend.place)),
     overwrite: (state) => replace(state, () => {}),
     remove: async () => {
       lock.assertHeld();
@@ -72,7 +72,7 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
 
 function assertFollows(before: State, state: State, place: string): void {
   const conflict = (reason: string): HaplanError =>
-    new HaplanError("state/conflict", `Cannot write ${place}: ${reason}`);
+    new HaplanError("state/conflict", `The state has moved meanwhile\n${place}: ${reason}. Nothing was written over.`);
   if (before.lineage !== state.lineage) throw conflict(`it has lineage ${before.lineage}, not ${state.lineage}`);
   if (before.serial < state.serial) return;
   const serials = `it has serial ${before.serial}, the one to be written ${state.serial}`;

@@ -6,7 +6,7 @@ import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
-import { carryOutPlan } from "../carry-out-plan.ts";
+import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, lockState } from "../lock-state.ts";
@@ -33,7 +33,7 @@ export async function runApply(
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
   const session = await openSession(context, chooseSpec(context, argument));
-  return locked(session, flags, "apply", async (lock) => {
+  return locked(context, session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     showPlan(context, plan, flags);
@@ -55,7 +55,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
   const session = await sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
-  return locked(session, flags, plan.mode, async (lock) => {
+  return locked(context, session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     return tidyUp(context, session, plan, code);
   });
@@ -68,7 +68,7 @@ export async function runDestroy(
 ): Promise<ExitCode> {
   requireApprover(context, flags, "destroy");
   const session = await openSession(context, chooseSpec(context, argument));
-  return locked(session, flags, "destroy", async (lock) => {
+  return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     showPlan(context, plan, flags);
     if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
@@ -86,6 +86,7 @@ async function tidyUp(context: CliContext, session: Session, plan: Plan, code: E
 
 /** Runs `work` under the cluster's lock. */
 async function locked(
+  context: CliContext,
   session: Session,
   flags: ApplyFlags,
   operation: string,
@@ -93,6 +94,8 @@ async function locked(
 ): Promise<ExitCode> {
   const lock = await lockState(session, operation, flags);
   try {
+    // A journal that cannot be understood is told of before anybody reads a plan and says yes to it.
+    await openJournal(context, session, lock).read();
     return await work(lock);
   } finally {
     await lock.release();
