@@ -51,7 +51,7 @@ export class ClientFront {
     const shared = { services, metrics, corsOrigins, hostWhitelist };
     this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
     this.#http = createHttpServer(HTTP_OPTIONS, this.#clientHandler);
-    this.#metricsHandler = createHttpHandler({ ...shared, gateway: false });
+    this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
 
   /** @throws HaplanError `listen-failed` naming the address; what was opened before stays for `close`. */

@@ -3,6 +3,7 @@
  * port; the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
 import { errorText } from "../../base/haplan-error.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
@@ -42,7 +43,7 @@ async function serve(
   if (url === null) {
     sendText(response, 400, "the request's path cannot be read\n");
   } else if (!isHostAllowed(options.hostWhitelist, request)) {
-    sendText(response, 421, "Host not allowed\n");
+    sendText(response, 421, unknownHostText(hostOf(request)));
   } else if (request.method === "OPTIONS") {
     response.writeHead(200).end();
   } else if (/^\/v3(beta)?\//.test(url.pathname)) {
@@ -149,9 +150,22 @@ function allowOrigins(origins: readonly string[], request: IncomingMessage, resp
 }
 
 function isHostAllowed(whitelist: readonly string[], request: IncomingMessage): boolean {
-  if (whitelist.includes("*") || whitelist.length === 0) return true;
-  const host = (request.headers.host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-  return whitelist.includes(host);
+  const isSecure = (request.socket as Partial<TLSSocket>).encrypted === true;
+  if (isSecure || whitelist.includes("*") || whitelist.length === 0) return true;
+  return whitelist.includes(hostOf(request));
+}
+
+function hostOf(request: IncomingMessage): string {
+  return (request.headers.host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+}
+
+/** Whoever sees this has a browser or a proxy between, and the switch to look for is named. */
+function unknownHostText(host: string): string {
+  return (
+    `The Host header "${host}" is not among the names that this member is known by.\n` +
+    `Serve clients over TLS, or add the name: --host-whitelist=${JSON.stringify(host)}\n` +
+    "The check is against DNS rebinding (CVE-2018-5702).\n"
+  );
 }
 
 function parseUrl(request: IncomingMessage): URL | null {

@@ -5,6 +5,7 @@
  * RFC 9113 §8.2.2 and §8.3.1.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { ErrorCode } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
@@ -82,8 +83,8 @@ export class Http1Exchange extends ServerStream {
 
   #connect(): Duplex {
     const [clientEnd, serverEnd] = duplexPair();
-    const { remoteAddress, remotePort } = this.connection.socket;
-    this.#serverEnd = Object.assign(serverEnd, { remoteAddress, remotePort });
+    const { remoteAddress, remotePort, encrypted } = this.connection.socket as Socket & { encrypted?: boolean };
+    this.#serverEnd = Object.assign(serverEnd, { remoteAddress, remotePort, encrypted });
     // A pair does not pass on that one end is destroyed, as a network does.
     serverEnd.on("close", () => clientEnd.push(null));
     serverEnd.on("error", () => undefined);
