@@ -160,6 +160,14 @@ describe("JSON gateway", () => {
     ]);
   });
 
+  it("ends a stream at the first message that is none, and leaves alone what comes behind it", async () => {
+    const site = await openSite();
+    const snapshot = await fetch(`${site.url}/v3/maintenance/snapshot`, { method: "POST", body: "{}{nonsense}" });
+    expect(snapshot.status).toBe(400);
+    expect(await post(site, "/v3/lease/keepalive", '{"ID":1}{"ID":"x"}{"ID":2}')).toMatchObject([400, { code: 3 }]);
+    expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
+  });
+
   it("streams watches as one object a line and ends a keepalive with its body", async () => {
     const site = await openSite();
     await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==" });

@@ -7,9 +7,12 @@ import { type DescMethod, fromBinary, fromJsonString, toBinary, toJson } from "@
 import { errorText } from "../../base/haplan-error.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { createJsonRoutes } from "./json-routes.ts";
+import { ObjectCutter } from "./object-cutter.ts";
 
 /** Base64 makes a third more of what gRPC would take: 1.5 MiB of request, and room for the names. */
 const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+const TOO_LARGE = "etcdserver: request is too large";
 
 /** grpc-gateway's translation (`runtime.HTTPStatusFromCode`). */
 const HTTP_STATUS: Record<StatusCode, number> = {
@@ -66,8 +69,11 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   readBody(request, response, (body) => {
-    const message = encodeJson(description, body.trim() === "" ? "{}" : body, response);
-    if (message === null) return;
+    const message = encodeJson(description, body.trim() === "" ? "{}" : body);
+    if (typeof message === "string") {
+      sendError(response, { code: StatusCode.invalidArgument, text: message });
+      return;
+    }
     let sent: Uint8Array = new Uint8Array(0);
     const call = createCall(method.path, request, response, {
       send: (bytes) => {
@@ -111,7 +117,7 @@ function serveStream(
   const handler = method.open(call);
   response.on("drain", () => handler.onDrain());
   response.on("close", () => handler.onClose());
-  feedStream(description, request, response, handler);
+  feedStream(description, request, call, handler);
 }
 
 function beginStream(response: ServerResponse): void {
@@ -120,48 +126,25 @@ function beginStream(response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": "application/json" });
 }
 
-/** Hands on every JSON object of the body as it comes: they follow each other, with or without line ends. */
-function feedStream(
-  description: DescMethod,
-  request: IncomingMessage,
-  response: ServerResponse,
-  handler: StreamHandler,
-): void {
-  let text = "";
+/** Hands on every JSON object of the body as it comes. Once the call is over, what else comes is nobody's. */
+function feedStream(description: DescMethod, request: IncomingMessage, call: ServerCall, handler: StreamHandler): void {
+  const objects = new ObjectCutter();
+  const hand = (json: string): void => {
+    const message = encodeJson(description, json);
+    if (typeof message === "string") call.finish(StatusCode.invalidArgument, message);
+    else handler.onMessage(message);
+  };
   request.setEncoding("utf8");
   request.on("data", (chunk: string) => {
-    text += chunk;
-    for (let end = endOfObject(text); end > 0; end = endOfObject(text)) {
-      const message = encodeJson(description, text.slice(0, end), response);
-      text = text.slice(end);
-      if (message === null) return;
-      handler.onMessage(message);
-    }
-    if (text.length > BODY_BYTES_MAX) {
-      sendError(response, { code: StatusCode.invalidArgument, text: "etcdserver: request is too large" });
-      request.destroy();
-    }
+    if (!call.open) return;
+    objects.add(chunk);
+    for (let json = objects.next(); json !== null && call.open; json = objects.next()) hand(json);
+    if (objects.rest.length > BODY_BYTES_MAX) call.finish(StatusCode.invalidArgument, TOO_LARGE);
   });
   request.on("end", () => {
-    if (text.trim() !== "" && encodeJson(description, text, response) === null) return;
-    handler.onHalfClose();
+    if (call.open && objects.rest.trim() !== "") hand(objects.rest);
+    if (call.open) handler.onHalfClose();
   });
-}
-
-/** Where the first whole JSON object of `text` ends, or 0. */
-function endOfObject(text: string): number {
-  let depth = 0;
-  let quoted = false;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    if (quoted) {
-      if (char === "\\") at++;
-      else if (char === '"') quoted = false;
-    } else if (char === '"') quoted = true;
-    else if (char === "{" || char === "[") depth++;
-    else if ((char === "}" || char === "]") && --depth <= 0) return at + 1;
-  }
-  return 0;
 }
 
 type Outgoing = {
@@ -205,18 +188,17 @@ function readBody(request: IncomingMessage, response: ServerResponse, done: (bod
   });
   request.on("end", () => {
     if (length > BODY_BYTES_MAX) {
-      sendError(response, { code: StatusCode.invalidArgument, text: "etcdserver: request is too large" });
+      sendError(response, { code: StatusCode.invalidArgument, text: TOO_LARGE });
     } else done(Buffer.concat(chunks).toString("utf8"));
   });
 }
 
-/** Null when the text is no such message; then the answer has been sent. */
-function encodeJson(description: DescMethod, text: string, response: ServerResponse): Uint8Array | null {
+/** The message's bytes, or in words why the text is no such message. */
+function encodeJson(description: DescMethod, text: string): Uint8Array | string {
   try {
     return toBinary(description.input, fromJsonString(description.input, text, { ignoreUnknownFields: true }));
   } catch (error) {
-    sendError(response, { code: StatusCode.invalidArgument, text: errorText(error) });
-    return null;
+    return errorText(error);
   }
 }
 

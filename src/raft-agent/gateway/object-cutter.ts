@@ -1,0 +1,42 @@
+/** Cuts a text that arrives in pieces into the JSON objects in it, with or without line ends between them. */
+
+/** Looks at every character once, however small the pieces are. */
+export class ObjectCutter {
+  #text = "";
+  /** How far it has been looked at, and what is open there. */
+  #at = 0;
+  #depth = 0;
+  #quoted = false;
+
+  add(piece: string): void {
+    this.#text += piece;
+  }
+
+  /** What belongs to no whole object yet. */
+  get rest(): string {
+    return this.#text;
+  }
+
+  /** The next whole object, or null until more has come. Whether it is valid is for a parser to say. */
+  next(): string | null {
+    const text = this.#text;
+    for (; this.#at < text.length; this.#at++) {
+      const char = text[this.#at];
+      if (this.#quoted) {
+        if (char === "\\") this.#at++;
+        else if (char === '"') this.#quoted = false;
+      } else if (char === '"') this.#quoted = true;
+      else if (char === "{" || char === "[") this.#depth++;
+      else if ((char === "}" || char === "]") && --this.#depth <= 0) return this.#cut(this.#at + 1);
+    }
+    return null;
+  }
+
+  #cut(end: number): string {
+    const object = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end);
+    this.#at = 0;
+    this.#depth = 0;
+    return object;
+  }
+}
