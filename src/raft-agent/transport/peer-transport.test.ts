@@ -149,6 +149,19 @@ describe("the peer transport", () => {
     await until(() => stranger.messages.length === 1);
   });
 
+  test("a stranger that hangs up is forgotten, with the address that it named", async () => {
+    const two = await start(b);
+    const urls = ["http://127.77.12.1:1"];
+    const socket = connect(two.port, host);
+    socket.write(encodeHello({ purpose: Purpose.messages, clusterId, from: c, to: b, urls }));
+    await until(() => two.events.includes("+cc"));
+    socket.destroy();
+    await until(() => two.events.includes("-cc"));
+    await expect(two.transport.request(c, 1, Buffer.of(), 1_000)).rejects.toThrow("it is not known here");
+    two.transport.send(heartbeat(b, c, 1));
+    expect(two.transport.statisticsFor(c)).toMatchObject({ receivedBytes: 0, sentFailures: 0 });
+  });
+
   test.each([
     ["of another cluster", { clusterId: "c2c2c2c2c2c2c2c2" }, b, "cluster ID mismatch"],
     ["of the wrong member", {}, c, "wrong member"],

@@ -30,6 +30,8 @@ export class PeerTransport {
   private readonly linksUp = new Set<MemberId>();
   private readonly connected = new Set<MemberId>();
   private readonly removed = new Set<MemberId>();
+  /** Those that only their own greeting has made known: forgotten when they hang up. */
+  private readonly strangers = new Set<MemberId>();
   private readonly statisticsOf = new Map<MemberId, PeerStatistics>();
   private readonly listener: PeerListener;
   private readonly checks: NodeJS.Timeout;
@@ -61,6 +63,7 @@ export class PeerTransport {
     assertId(peer);
     if (peer === this.context.options.self || this.closing) return;
     this.removed.delete(peer);
+    this.strangers.delete(peer);
     const known = this.links.get(peer);
     if (known === undefined) this.links.set(peer, this.makeLink(peer, urls));
     else known.urls = urls;
@@ -78,8 +81,12 @@ export class PeerTransport {
   /** Sends to `message.to`, without a promise that it arrives. Everything sent in one turn goes out in one write. */
   send(message: Message): void {
     const link = this.links.get(message.to);
-    if (link !== undefined) link.send(message);
-    else this.statistics(message.to).sentFailures++;
+    if (link !== undefined) {
+      link.send(message);
+      return;
+    }
+    const counted = this.statisticsOf.get(message.to);
+    if (counted !== undefined) counted.sentFailures++;
   }
 
   /** Sends what the current turn of the event loop has written so far, without waiting for the turn to end. */
@@ -179,7 +186,19 @@ export class PeerTransport {
   private learnPeer({ from, urls }: Hello): void {
     const link = this.links.get(from);
     if (link !== undefined) link.callNow();
-    else if (urls.length > 0) this.setPeer(from, urls);
+    else if (urls.length > 0) {
+      this.setPeer(from, urls);
+      this.strangers.add(from);
+    }
+  }
+
+  /** Whoever can greet could else have us call any number of addresses for ever. */
+  private forgetStranger(peer: MemberId, reason: string): void {
+    if (this.strangers.delete(peer)) {
+      this.links.get(peer)?.stop(reason);
+      this.links.delete(peer);
+    }
+    if (!this.links.has(peer)) this.statisticsOf.delete(peer);
   }
 
   private inboundClosed(peer: MemberId, socket: FramedSocket, reason: string): void {
@@ -192,6 +211,7 @@ export class PeerTransport {
       statistics.receivedFailures++;
       this.context.log("warn", `lost the connection from member ${peer}: ${reason}`);
     }
+    this.forgetStranger(peer, reason);
     this.reportConnection(peer);
   }
 
