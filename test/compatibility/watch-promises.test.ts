@@ -147,8 +147,10 @@ describe("watches on live members", () => {
     await cluster?.stop();
   });
 
-  async function disturb(random: Random, writers: Writers, isOver: () => boolean): Promise<number> {
-    let disturbances = 0;
+  /** How often a member was paused or killed. */
+  let disturbances = 0;
+
+  async function disturb(random: Random, writers: Writers, isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       await new Promise((resolve) => setTimeout(resolve, 300 + random.below(500)));
       const kind = random.below(6);
@@ -166,7 +168,6 @@ describe("watches on live members", () => {
       }
       disturbances++;
     }
-    return disturbances;
   }
 
   it(`keep their promises with seed ${SEED}`, { timeout: SECONDS * 5_000 + 60_000 }, async () => {
@@ -174,7 +175,8 @@ describe("watches on live members", () => {
     const writers = new Writers(clients);
     const start = await writers.fence();
     const endMs = Date.now() + SECONDS * 1_000;
-    const isOver = (): boolean => Date.now() > endMs;
+    // On a slow machine a single restart may take all the time there is.
+    const isOver = (): boolean => Date.now() > endMs && disturbances >= 2;
     let end: number | null = null;
     const until = (): number | null => (end === null ? null : end + 1);
     const journals = INTERESTS.flatMap((interest) =>
@@ -183,7 +185,7 @@ describe("watches on live members", () => {
     const follow = journals.map((journal) => journal.follow(clients, createRandom(random.below(1e9)), until));
     const writing = Array.from({ length: WRITERS }, () => writers.run(createRandom(random.below(1e9)), isOver));
     const disturbing = disturb(createRandom(random.below(1e9)), writers, isOver);
-    const [disturbances] = await Promise.all([disturbing, ...writing]);
+    await Promise.all([disturbing, ...writing]);
     end = await writers.fence();
     await Promise.all(follow);
 
@@ -192,7 +194,7 @@ describe("watches on live members", () => {
     expect(faults.slice(0, 20), `${faults.length} broken promises, seed ${SEED}`).toEqual([]);
     const events = journals.reduce((sum, journal) => sum + journal.events.length, 0);
     const streams = journals.reduce((sum, journal) => sum + journal.streams, 0);
-    expect([events > 200, streams > journals.length, disturbances > 1]).toEqual([true, true, true]);
+    expect([events > 200, streams > journals.length]).toEqual([true, true]);
   });
 
   async function finish(writers: Writers, start: number, end: number): Promise<WriteLog> {

@@ -23,6 +23,7 @@ import { announceClusterVersion, announceMember } from "./announce-member.ts";
 import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import { ConsensusLink } from "./consensus-link.ts";
+import { FirstElection } from "./first-election.ts";
 import { LogRetention } from "./log-retention.ts";
 import { createGrpcServer, createServices, raftOptions, seedOf, spokenVersion, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
@@ -89,6 +90,7 @@ class RunningAgent implements Agent {
   readonly #transport: PeerTransport;
   readonly #retention: LogRetention;
   readonly #peerMetrics: PeerMetrics;
+  readonly #firstElection: FirstElection;
   /** Set while this member's state is about to be replaced, because it was found damaged. */
   #replacement: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -211,6 +213,15 @@ class RunningAgent implements Agent {
       opened.restored.snapshot.index,
     );
     this.#peerMetrics = new PeerMetrics(this.#transport, metrics);
+    this.#firstElection = new FirstElection(
+      {
+        self: this.memberId,
+        voters: () => this.#driver.status().configuration.voters,
+        isConnected: (peer) => this.#transport.isConnected(peer),
+        leader: () => link.leader(),
+      },
+      () => this.#driver.step({ kind: "campaign" }),
+    );
   }
 
   /** Opens the ports and lets time run. */
@@ -223,7 +234,7 @@ class RunningAgent implements Agent {
     this.#every(tickMs, () => this.#driver.tick());
     this.#every(housekeepingMs, () => this.#housekeep());
     if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
-    if (services.machine.membership.list().length === 1) this.#driver.step({ kind: "campaign" });
+    this.#firstElection.consider();
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
     announceMember(services, announcement, systemClock, this.#closing.signal).then(
       () => this.#announced(),
@@ -349,7 +360,10 @@ class RunningAgent implements Agent {
       ...(tls === null ? {} : { tls }),
       handlers: {
         onMessage: (message) => this.#driver.step({ kind: "message", message }),
-        onPeerConnected: (peer) => link.peerConnected(peer),
+        onPeerConnected: (peer) => {
+          link.peerConnected(peer);
+          this.#firstElection.consider();
+        },
         onPeerDisconnected: (peer) => {
           link.peerDisconnected(peer);
           this.#driver.step({ kind: "peerDisconnected", peer });

@@ -1,0 +1,39 @@
+/**
+ * A cluster that starts does not wait for an election timeout: as soon as a majority has found each other, the one of
+ * them with the lowest id stands. It does so once and with a pre-vote, so that a member that comes back to a living
+ * leader disturbs nobody. (etcd shortens the first timeout instead: `--initial-election-tick-advance`.)
+ */
+import type { MemberId } from "../raft/entry.ts";
+
+export type Electorate = {
+  readonly self: MemberId;
+  voters(): readonly MemberId[];
+  isConnected(peer: MemberId): boolean;
+  leader(): MemberId | null;
+};
+
+export class FirstElection {
+  readonly #electorate: Electorate;
+  readonly #stand: () => void;
+  #isOver = false;
+
+  constructor(electorate: Electorate, stand: () => void) {
+    this.#electorate = electorate;
+    this.#stand = stand;
+  }
+
+  /** To be called at the start, and whenever somebody has connected. */
+  consider(): void {
+    if (this.#isOver) return;
+    this.#isOver = this.#electorate.leader() !== null;
+    if (this.#isOver || !isFirstOfMajority(this.#electorate)) return;
+    this.#isOver = true;
+    this.#stand();
+  }
+}
+
+function isFirstOfMajority({ self, voters, isConnected }: Electorate): boolean {
+  const all = voters();
+  const present = all.filter((voter) => voter === self || isConnected(voter));
+  return present.length * 2 > all.length && present.every((voter) => self <= voter);
+}
