@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const inCi = process.env["CI"] === "true";
+const outputFile = process.env["HAPLAN_TEST_RESULTS"] ?? "test-results.json";
 
 export default defineConfig({
   test: {
@@ -16,6 +17,6 @@ export default defineConfig({
     // A shared machine may stand still for longer than an election timeout. By hand, a test that fails once is a finding.
     retry: inCi ? 1 : 0,
     // The count that CI prints is read from the runner's own report.
-    reporters: inCi ? ["default", ["json", { outputFile: "test-results.json" }]] : ["default"],
+    reporters: inCi ? ["default", ["json", { outputFile }]] : ["default"],
   },
 });
