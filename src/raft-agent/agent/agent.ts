@@ -2,7 +2,6 @@
  * One member, put together: disk, consensus, services, front. Only here do the rooms meet; each is told what it needs
  * and knows nothing of the others.
  */
-import { createServer as createHttpServer } from "node:http";
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
@@ -24,6 +23,7 @@ import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { FirstElection } from "./first-election.ts";
+import { createHandedServer } from "./handed-server.ts";
 import { LogRetention } from "./log-retention.ts";
 import { createGrpcServer, createServices, raftOptions, seedOf, spokenVersion, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
@@ -355,7 +355,7 @@ class RunningAgent implements Agent {
       clusterId: opened.identity.clusterId,
       advertisedUrls: config.advertisePeerUrls,
       random,
-      httpServer: createHttpServer(directory),
+      httpServer: createHandedServer(directory),
       limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
       ...(tls === null ? {} : { tls }),
       handlers: {

@@ -15,6 +15,7 @@ import { type ClientListener, type ListenerTls, listenForClients } from "../http
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
+import { createHandedServer } from "./handed-server.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
 /** How long calls under way may go on once the member is told to stop. */
@@ -50,7 +51,7 @@ export class ClientFront {
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, corsOrigins, hostWhitelist };
     this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
-    this.#http = createHttpServer(HTTP_OPTIONS, this.#clientHandler);
+    this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
 
