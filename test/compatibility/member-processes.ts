@@ -38,7 +38,7 @@ export type ClusterOptions = {
 };
 
 /** Another build than `dist` may be tested by naming its main file. */
-const agentMain =
+export const agentMain: string =
   process.env["HAPLAN_AGENT_MAIN"] ?? fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 const startMs = 20_000;
 const pollMs = 25;

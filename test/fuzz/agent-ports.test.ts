@@ -1,0 +1,172 @@
+/**
+ * Noise on the ports of a real agent, with and without TLS: conversations that were right before bytes, frames and
+ * messages in them were changed, told by clients that drop, stall and vanish. Whatever comes, the process lives, serves a
+ * well-behaved client within a second, and afterwards holds what it held before. HAPLAN_FUZZ_SECONDS makes it longer;
+ * with the HAPLAN_FUZZ_SEED of a finding the same conversations come again.
+ */
+import { once } from "node:events";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect as tlsConnect } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRandom } from "../../src/base/random.ts";
+import { type Conversation, clientConversation } from "./client-conversations.ts";
+import { type Footprint, MemberUnderFire } from "./member-under-fire.ts";
+import { peerConversation } from "./peer-conversations.ts";
+import { play, type Target } from "./play.ts";
+
+const HOST = "127.77.34.1";
+const seconds = Number(process.env["HAPLAN_FUZZ_SECONDS"] ?? 2);
+const seed = Number(process.env["HAPLAN_FUZZ_SEED"] ?? 1);
+const CLIENTS = 32;
+const ROUND_MS = 5_000;
+const SERVES_WITHIN_MS = 1_000;
+const SETTLES_WITHIN_MS = 12_000;
+const EXTRA_BYTES_MAX = 64 * 1024 * 1024;
+/** The first rounds fill caches and let the compiler work: what is held is compared with what was held then. */
+const WARM_UP_MS = Math.min(20_000, seconds * 60);
+
+type Port = "client" | "peer";
+type Counts = { connections: number; requests: number; bytesSent: number; bytesReceived: number };
+
+describe.each([
+  ["without TLS", false],
+  ["with TLS", true],
+])("an agent %s under noise", (_, withTls) => {
+  let member: MemberUnderFire;
+  beforeAll(async () => {
+    member = await MemberUnderFire.start(HOST, withTls);
+  });
+  afterAll(() => member?.stop());
+
+  it.each<Port>(["client", "peer"])(
+    `goes on, on its %s port, for ${seconds / 4} s (seed ${seed})`,
+    { timeout: seconds * 1_000 + 60_000, retry: 0 },
+    async (port) => {
+      const noise = new Noise(member, port);
+      await noise.make(WARM_UP_MS);
+      await member.tidy();
+      const before = await settled(member);
+      for (let leftMs = seconds * 250; leftMs > 0; leftMs -= ROUND_MS) {
+        await noise.make(Math.min(leftMs, ROUND_MS));
+        await noise.explain(() => expectHealthy(member, before));
+      }
+      await member.tidy();
+      await noise.explain(() => expectBackTo(member, before));
+      const { residentBytes } = member.footprint();
+      const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+      if (seconds > 10)
+        console.info(
+          port,
+          withTls,
+          noise.counts,
+          megabytes(before.residentBytes),
+          "->",
+          megabytes(residentBytes),
+          "MB",
+        );
+    },
+  );
+
+  it.skipIf(seconds < 30)("hangs up on those that begin and do not go on", { timeout: 60_000 }, async () => {
+    const beginnings = ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /health HTTP/1.1\r\nHost: "];
+    await Promise.all(beginnings.map((text) => untilHungUp(member.client, text)));
+    await Promise.all(["", "\u00f5hap", "GET /members HTTP/1.1\r\n"].map((text) => untilHungUp(member.peer, text)));
+  });
+});
+
+/** Begins, with TLS where the port has it, waits, and resolves when the other side closes. */
+async function untilHungUp({ host, port, tls }: Target, beginning: string): Promise<void> {
+  const socket = tls === undefined ? connect(port, host) : tlsConnect({ ...tls, host, port });
+  socket.on("error", () => {});
+  socket.on("data", () => {});
+  await once(socket, tls === undefined ? "connect" : "secureConnect");
+  socket.write(Buffer.from(beginning, "latin1"));
+  await once(socket, "close");
+}
+
+/** Several clients at a time, each conversation drawn from the seed and its own number. */
+class Noise {
+  readonly counts: Counts = { connections: 0, requests: 0, bytesSent: 0, bytesReceived: 0 };
+  readonly #member: MemberUnderFire;
+  readonly #port: Port;
+  readonly #held = new Set<Socket>();
+  #said: (readonly [number, Conversation])[] = [];
+
+  constructor(member: MemberUnderFire, port: Port) {
+    this.#member = member;
+    this.#port = port;
+  }
+
+  /** One round. What was left open is closed at its end. */
+  async make(durationMs: number): Promise<void> {
+    const endMs = performance.now() + durationMs;
+    this.#said = [];
+    const client = async (): Promise<void> => {
+      while (performance.now() < endMs && this.#member.isAlive) await this.#converse(this.counts.connections++);
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, client));
+    for (const socket of this.#held) socket.destroy();
+    this.#held.clear();
+  }
+
+  /** Runs the check; when it fails, says which conversations came before. */
+  async explain(check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      const file = join(mkdtempSync(join(tmpdir(), "haplan-fuzz-finding-")), "conversations.txt");
+      const lines = this.#said.map(([at, { pieces }]) => `${at} ${Buffer.concat(pieces).toString("hex")}`);
+      writeFileSync(file, `${lines.join("\n")}\n`);
+      const last = lines.slice(-4).map((line) => line.slice(0, 1_000));
+      throw new Error(
+        `${error instanceof Error ? error.message : error}\nseed ${seed}, ${this.#port} port; the round is in ${file}; ` +
+          `its last conversations:\n${last.join("\n")}\nthe member's log:\n${this.#member.log}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #converse(at: number): Promise<void> {
+    const random = createRandom(Math.imul(seed, 0x9e3779b1) + at);
+    const { client, peer, place } = this.#member;
+    const said = this.#port === "client" ? clientConversation(random) : peerConversation(random, place);
+    this.#said.push([at, said]);
+    const { bytesSent, bytesReceived } = await play(random, this.#port === "client" ? client : peer, said, this.#held);
+    this.counts.requests += said.requests;
+    this.counts.bytesSent += bytesSent;
+    this.counts.bytesReceived += bytesReceived;
+  }
+}
+
+async function expectHealthy(member: MemberUnderFire, before: Footprint): Promise<void> {
+  expect(member.isAlive, "the process lives").toBe(true);
+  expect(await member.putAndGet(`${Math.random()}`), "milliseconds for a put and a get").toBeLessThan(SERVES_WITHIN_MS);
+  expect(member.admittedBugs).toEqual([]);
+  const held = (): Footprint["descriptors"] => member.footprint().descriptors;
+  await expect
+    .poll(held, { timeout: SETTLES_WITHIN_MS, message: "what the process holds" })
+    .toEqual(before.descriptors);
+}
+
+async function expectBackTo(member: MemberUnderFire, before: Footprint): Promise<void> {
+  await expectHealthy(member, before);
+  const bytesMax = before.residentBytes + EXTRA_BYTES_MAX;
+  const resident = (): number => member.footprint().residentBytes;
+  await expect.poll(resident, { timeout: SETTLES_WITHIN_MS, message: "resident bytes" }).toBeLessThan(bytesMax);
+}
+
+/** What the member holds once it has held the same for a while. */
+async function settled(member: MemberUnderFire): Promise<Footprint> {
+  for (let before = member.footprint(), same = 0; ; ) {
+    await sleep(50);
+    const now = member.footprint();
+    same = isDeepStrictEqual(now.descriptors, before.descriptors) ? same + 1 : 0;
+    if (same === 4) return now;
+    before = now;
+  }
+}

@@ -1,0 +1,192 @@
+/** A member as a process of its own, watched from outside: what it holds, what it logs, whether it still serves. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConnectionOptions } from "node:tls";
+import { fromBinary } from "@bufbuild/protobuf";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { certificatePath, keyPath, openAuthority } from "../../src/pki/authority.ts";
+import { LeaseLeasesResponseSchema } from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { agentMain, freePorts } from "../compatibility/member-processes.ts";
+import type { PeerPlace } from "./peer-conversations.ts";
+import type { Target } from "./play.ts";
+
+/** What a process holds, by `/proc`. */
+export type Footprint = {
+  /** Open sockets, and how often each file is open. Threads for a while have pipes of their own: those do not count. */
+  readonly descriptors: Readonly<Record<string, number>>;
+  readonly residentBytes: number;
+};
+
+const startMs = 20_000;
+const logLinesKept = 60;
+
+type ClientTls = { readonly ca: string; readonly cert: string; readonly key: string };
+
+export class MemberUnderFire {
+  readonly client: Target;
+  readonly peer: Target;
+  readonly #process: ChildProcess;
+  readonly #folder: string;
+  readonly #tls: ClientTls | null;
+  readonly #log: string[] = [];
+  #place: PeerPlace | null = null;
+
+  static async start(host: string, withTls: boolean): Promise<MemberUnderFire> {
+    const folder = mkdtempSync(join(tmpdir(), "haplan-fuzz-"));
+    const tls = withTls ? await issueCertificate(join(folder, "pki"), host) : null;
+    const [clientPort = 0, peerPort = 0] = await freePorts(host, 2);
+    const member = new MemberUnderFire(folder, host, [clientPort, peerPort], tls);
+    const deadlineMs = Date.now() + startMs;
+    for (;;) {
+      try {
+        await member.putAndGet("ready");
+        return member;
+      } catch (error) {
+        if (Date.now() < deadlineMs) await sleep(50);
+        else throw await member.stop().then(() => error);
+      }
+    }
+  }
+
+  private constructor(folder: string, host: string, [clientPort, peerPort]: [number, number], tls: ClientTls | null) {
+    const options: { tls?: ConnectionOptions } = tls === null ? {} : { tls: { ...tls, host } };
+    this.client = { host, port: clientPort, ...options };
+    this.peer = { host, port: peerPort, ...options };
+    this.#folder = folder;
+    this.#tls = tls;
+    const scheme = tls === null ? "http" : "https";
+    const [clientUrl, peerUrl] = [`${scheme}://${host}:${clientPort}`, `${scheme}://${host}:${peerPort}`];
+    const flags = {
+      name: "fuzzed",
+      "data-dir": join(folder, "data"),
+      "listen-client-urls": clientUrl,
+      "advertise-client-urls": clientUrl,
+      "listen-peer-urls": peerUrl,
+      "initial-advertise-peer-urls": peerUrl,
+      "initial-cluster": `fuzzed=${peerUrl}`,
+      "bcrypt-cost": "4",
+      "log-level": "warn",
+      ...(tls === null ? {} : tlsFlags(join(folder, "pki"))),
+    };
+    const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+    this.#process = spawn(process.execPath, [agentMain, ...words], { stdio: ["ignore", "ignore", "pipe"], env: {} });
+    this.#process.stderr?.setEncoding("utf8").on("data", (text: string) => this.#keepLog(text));
+  }
+
+  get isAlive(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** The last lines that the member wrote, and those that admit a bug. */
+  get log(): string {
+    return this.#log.join("\n");
+  }
+
+  readonly admittedBugs: string[] = [];
+
+  footprint(): Footprint {
+    const folder = `/proc/${this.#process.pid}`;
+    const status = readFileSync(`${folder}/status`, "utf8");
+    const descriptors: Record<string, number> = {};
+    for (const name of readdirSync(`${folder}/fd`)) {
+      const kind = linkOf(`${folder}/fd/${name}`).replace(/:.*/, "");
+      // Segments of the log come and go with what is written.
+      if ((kind === "socket" || kind.startsWith("/")) && !kind.includes("/wal/"))
+        descriptors[kind] = (descriptors[kind] ?? 0) + 1;
+    }
+    const residentBytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+    return { descriptors, residentBytes };
+  }
+
+  /** What a well-behaved client does, and how long that took. @throws when it fails or reads something else. */
+  async putAndGet(value: string): Promise<number> {
+    const start = performance.now();
+    await using grpc = this.#connect();
+    const client = new EtcdClient(grpc, { timeoutMs: 5_000 });
+    await client.put("well-behaved", value);
+    const { kvs, header } = await client.range("well-behaved");
+    const read = Buffer.from(decodeKeyValue(kvs[0]!).value).toString();
+    if (read !== value) throw new Error(`${read} was read where ${value} had been written`);
+    this.#place = { clusterId: hex(header!.clusterId), memberId: hex(header!.memberId) };
+    return performance.now() - start;
+  }
+
+  get place(): PeerPlace {
+    if (this.#place === null) throw new Error("nobody has asked the member yet");
+    return this.#place;
+  }
+
+  /** Takes back what noisy clients left by rights: history, keys, leases. */
+  async tidy(): Promise<void> {
+    await using grpc = this.#connect();
+    const client = new EtcdClient(grpc, { timeoutMs: 5_000 });
+    const answer = await grpc.unary("/etcdserverpb.Lease/LeaseLeases", Buffer.of(), { timeoutMs: 5_000 });
+    const { leases } = fromBinary(LeaseLeasesResponseSchema, answer);
+    // One that expires meanwhile is gone as well.
+    for (const { ID } of leases) await client.leaseRevoke(ID).catch(() => {});
+    await client.deleteRange(Buffer.of(0), Buffer.of(0));
+    const { header } = await client.put("well-behaved", "tidy");
+    await client.compact(header!.revision, true);
+  }
+
+  async stop(): Promise<void> {
+    if (this.isAlive) {
+      const gone = new Promise((resolve) => this.#process.once("exit", resolve));
+      this.#process.kill("SIGKILL");
+      await gone;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #connect(): ReturnType<typeof connect> {
+    const endpoint = `${this.#tls === null ? "http" : "https"}://${this.client.host}:${this.client.port}`;
+    return connect({ endpoints: [endpoint], ...(this.#tls === null ? {} : { tls: this.#tls }) });
+  }
+
+  #keepLog(text: string): void {
+    for (const line of text.split("\n").filter((one) => one !== "")) {
+      this.#log.push(line);
+      if (this.#log.length > logLinesKept) this.#log.shift();
+      if (line.includes("bug of ours")) this.admittedBugs.push(line);
+    }
+  }
+}
+
+async function issueCertificate(folder: string, host: string): Promise<ClientTls> {
+  const authority = openAuthority({ folder });
+  await authority.createAuthority("fuzz");
+  await authority.issue({ name: "member", profile: "member", commonName: "member", subjectAltNames: [host] });
+  const { caPem, certificatePem, keyPem } = await authority.material("member");
+  return { ca: caPem, cert: certificatePem, key: keyPem };
+}
+
+function tlsFlags(folder: string): Record<string, string> {
+  const [cert, key, ca] = [certificatePath(folder, "member"), keyPath(folder, "member"), certificatePath(folder, "ca")];
+  return {
+    "cert-file": cert,
+    "key-file": key,
+    "trusted-ca-file": ca,
+    "peer-cert-file": cert,
+    "peer-key-file": key,
+    "peer-trusted-ca-file": ca,
+    "peer-client-cert-auth": "true",
+  };
+}
+
+/** Empty for a descriptor that was closed since it was listed. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function hex(id: bigint): string {
+  return id.toString(16).padStart(16, "0");
+}
