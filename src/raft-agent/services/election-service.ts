@@ -17,7 +17,7 @@ import { emptyBytes } from "../api/wire.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
 import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail } from "./answer.ts";
+import { fail, guarded } from "./answer.ts";
 import { generatedFrom } from "./generated-header.ts";
 import { guardedStream, type StreamMethod } from "./guarded-stream.ts";
 import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
@@ -125,10 +125,12 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
         onMessage: (message) => {
           if (asked) return;
           asked = true;
-          const { name } = fromBinary(LeaderRequestSchema, message);
-          observe(new TurnQueue(calls, call), queuePrefix(name), tell, controller.signal).catch((error: unknown) =>
-            failRecipe(call, error),
-          );
+          guarded(call, () => {
+            const { name } = fromBinary(LeaderRequestSchema, message);
+            observe(new TurnQueue(calls, call), queuePrefix(name), tell, controller.signal).catch((error: unknown) =>
+              failRecipe(call, error),
+            );
+          });
         },
         onHalfClose: () => {},
         onClose: () => controller.abort(),

@@ -207,6 +207,13 @@ describe("Election", () => {
     expect(world.services.watchHub.watcherCount).toBe(0);
   });
 
+  it("refuses an observer whose request is no message", async () => {
+    const world = await createWorld();
+    const { call, handler } = world.stream("/v3electionpb.Election/Observe");
+    handler.onMessage(Buffer.of(0x0a, 0x09, 0x61));
+    expect(call.status).toEqual({ code: StatusCode.internal, text: "haplan-agent: premature EOF" });
+  });
+
   it("ends the stream of an observer that does not read", async () => {
     const world = await createWorld();
     await leases(world, 1n);
