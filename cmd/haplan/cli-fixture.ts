@@ -56,6 +56,7 @@ export function createCliFixture(folder?: string): CliFixture {
         openRooms: async () => ({
           createProvider: () => ({ ...provider, readUnitFile: async () => null }),
           openAuthority: () => authority,
+          openAdoptedAuthority: () => authority,
           connect,
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },

@@ -1,6 +1,7 @@
 /** The real rooms: this machine's processes, the authority's files, the members over the network. */
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
+import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Rooms } from "./cli-context.ts";
@@ -8,6 +9,7 @@ import type { Rooms } from "./cli-context.ts";
 export const realRooms: Rooms = {
   createProvider: (root) => createLocalProvider({ root }),
   openAuthority: (folder) => openAuthority({ folder }),
+  openAdoptedAuthority,
   connect: connectControlPlane,
   readWorkerReports,
 };

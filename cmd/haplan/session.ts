@@ -5,7 +5,7 @@
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
 import type { Authority, TlsMaterial } from "../../src/apply/ports.ts";
-import { adminCertificateName } from "../../src/plan/desired-resources.ts";
+import { adminCertificateName, showsOwnCertificate } from "../../src/plan/desired-resources.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
@@ -52,9 +52,18 @@ export async function sessionFor(
     folder,
     backend: openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock }),
     provider: rooms.createProvider(folder),
-    authority: rooms.openAuthority(authorityFolder(folder)),
+    authority: openSpecAuthority(context, from.spec, folder, rooms),
     rooms,
   };
+}
+
+/** The members' own authority where they were adopted. */
+function openSpecAuthority({ cwd }: CliContext, spec: ClusterSpec, folder: string, rooms: Rooms): Authority {
+  const { adopted } = spec.controlPlane.tls;
+  const own = authorityFolder(folder);
+  return adopted === undefined
+    ? rooms.openAuthority(own)
+    : rooms.openAdoptedAuthority({ folder: own, files: adopted, cwd });
 }
 
 export function sessionState(context: CliContext, session: Session): Promise<State | null> {
@@ -71,7 +80,8 @@ export function sessionStore(context: CliContext, session: Session, lock: Lock =
 export async function adminMaterial(session: Session): Promise<TlsMaterial | null> {
   if (!session.spec.controlPlane.tls.enabled) return null;
   const { certificates } = await session.authority.observe();
-  if (!certificates.some(({ name }) => name === adminCertificateName)) return null;
+  const issued = certificates.some(({ name }) => name === adminCertificateName);
+  if (showsOwnCertificate(session.spec) && !issued) return null;
   return session.authority.material(adminCertificateName);
 }
 

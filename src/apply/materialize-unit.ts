@@ -1,8 +1,8 @@
 /** From blueprint to what a provider runs: certificates and rendered templates are added as files, keys private. */
 
 import type { UnitBlueprint } from "../units/unit-blueprint.ts";
-import { tlsPaths, type UnitDefinition, type UnitFile } from "../units/unit-definition.ts";
-import type { Authority } from "./ports.ts";
+import { peerTlsPaths, tlsPaths, type UnitDefinition, type UnitFile } from "../units/unit-definition.ts";
+import type { Authority, TlsMaterial } from "./ports.ts";
 
 export async function materializeUnit(blueprint: UnitBlueprint, authority: Authority): Promise<UnitDefinition> {
   const secrets = blueprint.certificate === null ? [] : await tlsFiles(authority, blueprint.certificate);
@@ -21,11 +21,20 @@ async function templateFiles(templates: UnitBlueprint["templates"]): Promise<rea
 }
 
 async function tlsFiles(authority: Authority, name: string): Promise<readonly UnitFile[]> {
-  const { caPem, certificatePem, keyPem } = await authority.material(name);
+  const { caPem, certificatePem, keyPem, peer } = await authority.material(name);
   return [
     { path: tlsPaths.authority, content: caPem, mode: 0o644 },
     { path: tlsPaths.certificate, content: certificatePem, mode: 0o644 },
     { path: tlsPaths.key, content: keyPem, mode: 0o600 },
     { path: tlsPaths.bundle, content: `${certificatePem.trimEnd()}\n${keyPem}`, mode: 0o600 },
+    ...(peer === undefined ? [] : peerFiles(peer)),
+  ];
+}
+
+function peerFiles({ caPem, certificatePem, keyPem }: TlsMaterial): readonly UnitFile[] {
+  return [
+    { path: peerTlsPaths.authority, content: caPem, mode: 0o644 },
+    { path: peerTlsPaths.certificate, content: certificatePem, mode: 0o644 },
+    { path: peerTlsPaths.key, content: keyPem, mode: 0o600 },
   ];
 }

@@ -1,6 +1,6 @@
 /** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
 import { errorText } from "../base/haplan-error.ts";
-import { adminCertificateName, desiredResources } from "../plan/desired-resources.ts";
+import { adminCertificateName, desiredResources, showsOwnCertificate } from "../plan/desired-resources.ts";
 import type { ObservedCluster, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { State } from "../plan/state.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -45,7 +45,8 @@ async function observeMembership(
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   if (known.length === 0 && !hasAgents && !adopting) return null;
   const { tls } = spec.controlPlane;
-  if (tls.enabled && !certificates.some((certificate) => certificate.name === adminCertificateName)) return null;
+  const issued = certificates.some((certificate) => certificate.name === adminCertificateName);
+  if (showsOwnCertificate(spec) && !issued) return null;
   const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);
   const controlPlane = ports.connect({
     endpoints: [...urls].sort(),

@@ -9,7 +9,13 @@ import type { State } from "../plan/state.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ApplyListener } from "./apply-event.ts";
 
-export type TlsMaterial = { readonly caPem: string; readonly certificatePem: string; readonly keyPem: string };
+export type TlsMaterial = {
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** What a member shows its peers, when that is something else. */
+  readonly peer?: Omit<TlsMaterial, "peer">;
+};
 
 export type CertificateRequest = {
   readonly name: string;

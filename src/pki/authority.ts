@@ -10,8 +10,8 @@ import type { Authority, CertificateRequest, TlsMaterial } from "../apply/ports.
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
-import { signCertificate } from "./certificate.ts";
-import { certificateValidity, observeCertificate } from "./certificate-facts.ts";
+import { keyIdentifier, nameOf, signCertificate } from "./certificate.ts";
+import { certificateValidity, issuerNames, observeCertificate } from "./certificate-facts.ts";
 
 export type AuthorityOptions = {
   /** Where the files are; made when the authority is. */
@@ -55,7 +55,8 @@ export function keyPath(folder: string, name: string): string {
   return join(folder, `${name}.key`);
 }
 
-type Pair = { readonly certificatePem: string; readonly keyPem: string };
+/** A certificate and its key, in PEM. */
+export type Pair = { readonly certificatePem: string; readonly keyPem: string };
 
 function observeFolder(folder: string): Awaited<ReturnType<Authority["observe"]>> {
   const authority = readPair(folder, authorityName);
@@ -72,7 +73,7 @@ function observeFolder(folder: string): Awaited<ReturnType<Authority["observe"]>
   };
 }
 
-function issuedNames(folder: string): string[] {
+export function issuedNames(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((file) => file.endsWith(".crt"))
@@ -98,7 +99,7 @@ function createAuthority(folder: string, commonName: string, now: number): Obser
       ...lifetime(now, authorityLifetimeDays),
       publicKey: keys.publicKey,
     },
-    { commonName, ...keys },
+    { name: nameOf(commonName), keyIdentifier: keyIdentifier(keys.publicKey), privateKey: keys.privateKey },
   );
   writePair(folder, authorityName, certificatePem, keys.privateKey);
   return observeCertificate(authorityName, certificatePem);
@@ -110,18 +111,26 @@ function issue(folder: string, request: CertificateRequest, now: number): Observ
   if (authority === null) {
     throw new HaplanError("pki/no-authority", `Cannot issue certificate "${request.name}": there is no authority yet`);
   }
+  return issueInto(folder, authority, request, now);
+}
+
+/** Issues by `authority`, or returns the certificate that is there when it is from it and does what is asked. */
+export function issueInto(
+  folder: string,
+  authority: Pair,
+  request: CertificateRequest,
+  now: number,
+): ObservedCertificate {
+  assertCertificateName(request.name);
   const present = readPair(folder, request.name);
   if (present !== null && isIssuedBy(present, authority) && answers(present.certificatePem, request, now)) {
     return observeCertificate(request.name, present.certificatePem);
   }
+  makeFolderDurably(folder);
   const keys = generateKeys();
   const certificatePem = signCertificate(
     { ...request, ...lifetime(now, certificateLifetimeDays), publicKey: keys.publicKey },
-    {
-      commonName: commonNameOf(authority.certificatePem),
-      publicKey: createPublicKey(authority.keyPem),
-      privateKey: createPrivateKey(authority.keyPem),
-    },
+    { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) },
   );
   writePair(folder, request.name, certificatePem, keys.privateKey);
   return observeCertificate(request.name, certificatePem);
@@ -150,7 +159,7 @@ function material(folder: string, name: string): TlsMaterial {
 }
 
 /** Null when either half is missing or the halves do not belong together, as after a crash between the two writes. */
-function readPair(folder: string, name: string): Pair | null {
+export function readPair(folder: string, name: string): Pair | null {
   let pair: Pair;
   try {
     pair = {
@@ -177,7 +186,7 @@ function writePair(folder: string, name: string, certificatePem: string, private
   syncFolder(folder);
 }
 
-function isIssuedBy(pair: Pair, authority: Pair): boolean {
+export function isIssuedBy(pair: Pair, authority: Pick<Pair, "certificatePem">): boolean {
   return new X509Certificate(pair.certificatePem).verify(createPublicKey(authority.certificatePem));
 }
 

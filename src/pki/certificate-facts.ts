@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
+import { derContents, derElements } from "./der-reader.ts";
 
 /** @throws when `pem` holds no certificate. */
 export function observeCertificate(name: string, pem: string): ObservedCertificate {
@@ -41,4 +42,24 @@ export function certificateValidity(pem: string, now: number): CertificateValidi
   if (now < notBefore) return { status: "notYetValid", daysLeft };
   if (now > notAfter) return { status: "expired", daysLeft };
   return { status: notAfter - now < (notAfter - notBefore) * renewalShare ? "renewalDue" : "valid", daysLeft };
+}
+
+const subjectKeyIdentifierOid = Buffer.from("551d0e", "hex");
+const versionTag = 0xa0;
+const extensionsTag = 0xa3;
+
+/**
+ * What certificates that this one issues must repeat: its subject, byte for byte, and its key identifier if it has one
+ * (RFC 5280 §4.1.2.4 and §4.2.1.1). @throws when `pem` holds no certificate.
+ */
+export function issuerNames(pem: string): { readonly name: Uint8Array; readonly keyIdentifier: Uint8Array | null } {
+  const [toBeSigned] = derElements(derContents(new X509Certificate(pem).raw));
+  const fields = derElements(derContents(toBeSigned!));
+  // Serial number, algorithm, issuer and validity are before the subject, and the version when it is not the first.
+  const name = fields[fields[0]![0] === versionTag ? 5 : 4]!;
+  const wrapped = fields.find((field) => field[0] === extensionsTag);
+  const extensions = wrapped === undefined ? [] : derElements(derContents(derContents(wrapped)));
+  const parts = extensions.map((extension) => derElements(derContents(extension)));
+  const identifier = parts.find(([id]) => id !== undefined && subjectKeyIdentifierOid.equals(derContents(id)))?.at(-1);
+  return { name, keyIdentifier: identifier === undefined ? null : derContents(derContents(identifier)) };
 }

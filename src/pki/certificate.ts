@@ -1,6 +1,6 @@
 /**
- * Builds and signs X.509 version 3 certificates (RFC 5280) with ECDSA on P-256 and SHA-256. What a certificate may do
- * is one of three profiles; everything else about it is in the request.
+ * Builds and signs X.509 version 3 certificates (RFC 5280) with SHA-256 and ECDSA or RSA, as the issuer's key is. What
+ * a certificate may do is one of three profiles; everything else about it is in the request.
  */
 import { createHash, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
@@ -34,12 +34,16 @@ export type CertificateContent = {
 
 /** Who signs: for an authority's own certificate its own name and keys. */
 export type CertificateIssuer = {
-  readonly commonName: string;
-  readonly publicKey: KeyObject;
+  /** Its distinguished name, in DER: see `nameOf`, and `issuerNames` for an authority that somebody else has made. */
+  readonly name: Uint8Array;
+  /** Null when it has none: a certificate must not point to an identifier that its issuer does not carry. */
+  readonly keyIdentifier: Uint8Array | null;
   readonly privateKey: KeyObject;
 };
 
 const ecdsaWithSha256 = derSequence(derObjectIdentifier("1.2.840.10045.4.3.2"));
+/** With the NULL that RFC 4055 §5 asks for. */
+const rsaWithSha256 = derSequence(derObjectIdentifier("1.2.840.113549.1.1.11"), Buffer.of(0x05, 0x00));
 const oid = {
   commonName: "2.5.4.3",
   subjectKeyIdentifier: "2.5.29.14",
@@ -59,18 +63,29 @@ const commonNameLengthMax = 64;
  * @throws HaplanError `pki/bad-name` when the common name or a subject alternative name cannot stand in a certificate.
  */
 export function signCertificate(content: CertificateContent, issuer: CertificateIssuer): string {
+  const algorithm = signatureAlgorithm(issuer.privateKey);
   const toBeSigned = derSequence(
     derExplicit(0, derInteger(Buffer.of(2))),
     derInteger(randomSerialNumber()),
-    ecdsaWithSha256,
-    distinguishedName(issuer.commonName),
+    algorithm,
+    issuer.name,
     derSequence(derTime(content.notBefore), derTime(content.notAfter)),
-    distinguishedName(content.commonName),
+    nameOf(content.commonName),
     content.publicKey.export({ type: "spki", format: "der" }),
     derExplicit(3, derSequence(...extensions(content, issuer))),
   );
   const signature = sign("sha256", toBeSigned, { key: issuer.privateKey, dsaEncoding: "der" });
-  return toPem("CERTIFICATE", derSequence(toBeSigned, ecdsaWithSha256, derBitString(signature)));
+  return toPem("CERTIFICATE", derSequence(toBeSigned, algorithm, derBitString(signature)));
+}
+
+/** @throws HaplanError `pki/key-type` */
+function signatureAlgorithm(key: KeyObject): Buffer {
+  if (key.asymmetricKeyType === "ec") return ecdsaWithSha256;
+  if (key.asymmetricKeyType === "rsa") return rsaWithSha256;
+  throw new HaplanError(
+    "pki/key-type",
+    `Cannot sign with a key of type ${key.asymmetricKeyType}: use an authority with an RSA or an EC key`,
+  );
 }
 
 /** 127 random bits: unique without a counter to keep, and positive. */
@@ -80,7 +95,8 @@ function randomSerialNumber(): Buffer {
   return serial;
 }
 
-function distinguishedName(commonName: string): Buffer {
+/** A distinguished name that is one common name. @throws HaplanError `pki/bad-name` */
+export function nameOf(commonName: string): Buffer {
   if (commonName === "" || [...commonName].length > commonNameLengthMax) {
     throw new HaplanError(
       "pki/bad-name",
@@ -98,8 +114,10 @@ function extensions(content: CertificateContent, issuer: CertificateIssuer): Buf
     extension(oid.basicConstraints, true, isAuthority ? derSequence(derBoolean(true)) : derSequence()),
     extension(oid.keyUsage, true, keyUsage),
     extension(oid.subjectKeyIdentifier, false, derOctetString(keyIdentifier(content.publicKey))),
-    extension(oid.authorityKeyIdentifier, false, derSequence(derImplicit(0, keyIdentifier(issuer.publicKey)))),
   ];
+  if (issuer.keyIdentifier !== null) {
+    list.push(extension(oid.authorityKeyIdentifier, false, derSequence(derImplicit(0, issuer.keyIdentifier))));
+  }
   if (!isAuthority) {
     const usages = content.profile === "member" ? [oid.serverAuth, oid.clientAuth] : [oid.clientAuth];
     list.push(extension(oid.extendedKeyUsage, false, derSequence(...usages.map(derObjectIdentifier))));
@@ -118,7 +136,7 @@ function extension(id: string, critical: boolean, value: Buffer): Buffer {
 }
 
 /** The leftmost 160 bits of SHA-256 over the public point (RFC 7093 §2, method 1). */
-function keyIdentifier(publicKey: KeyObject): Buffer {
+export function keyIdentifier(publicKey: KeyObject): Buffer {
   const uncompressedPointLength = 65;
   const point = publicKey.export({ type: "spki", format: "der" }).subarray(-uncompressedPointLength);
   return createHash("sha256").update(point).digest().subarray(0, 20);

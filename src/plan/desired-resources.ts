@@ -4,6 +4,7 @@ import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
+import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
 import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 
@@ -61,15 +62,28 @@ export function desiredResources(spec: ClusterSpec): readonly DesiredResource[] 
 
 export const loadBalancerAddress: ResourceAddress = resourceAddress("haplan_load_balancer", loadBalancerName);
 
+/** Of a cluster that was adopted, the authority is somebody else's: it issues if its key is there, and is no resource. */
 function certificates(spec: ClusterSpec): readonly DesiredResource[] {
-  const authority = resourceAddress("haplan_ca", spec.name);
+  const { adopted } = spec.controlPlane.tls;
+  const dependsOn = adopted === undefined ? [resourceAddress("haplan_ca", spec.name)] : [];
   const issued = (name: string, profile: "member" | "client", subjectAltNames: readonly string[]): DesiredResource =>
     resource(
       "haplan_certificate",
       name,
       { profile, commonName: name, subjectAltNames },
-      { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"], dependsOn: [authority] },
+      { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"], dependsOn },
     );
+  const clients = [
+    issued(loadBalancerName, "client", [loadBalancerName]),
+    ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
+  ];
+  const members = ownMasters(spec).flatMap(({ name, address }) => {
+    if (adopted?.certificates.some((ready) => ready.name === name)) return [];
+    const member = issued(name, "member", memberNames(spec, name, address));
+    const peers = hasPeerCertificate(spec, name);
+    return peers ? [member, issued(peerCertificateName(name), "member", memberNames(spec, name, address))] : [member];
+  });
+  if (adopted !== undefined) return adopted.caKeyFile === null ? [] : [...members, ...clients];
   return [
     resource(
       "haplan_ca",
@@ -77,9 +91,8 @@ function certificates(spec: ClusterSpec): readonly DesiredResource[] {
       { commonName: `${spec.name} haplan CA` },
       { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"] },
     ),
-    ...ownMasters(spec).map((master) => issued(master.name, "member", memberNames(spec, master.name, master.address))),
-    issued(loadBalancerName, "client", [loadBalancerName]),
-    ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
+    ...members,
+    ...clients,
     issued(adminCertificateName, "client", [adminCertificateName]),
   ];
 }
@@ -104,7 +117,6 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
   if (master.adoptedAt !== undefined) return [adoptedMember(spec, master)];
   const urls = { clientUrl: clientUrl(spec, master), peerUrl: peerUrl(spec, master) };
   const agent = resourceAddress("haplan_agent", name);
-  const certificate = resourceAddress("haplan_certificate", name);
   return [
     resource(
       "haplan_agent",
@@ -112,7 +124,7 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
       { engine: spec.controlPlane.engine, ...urls, configDigest: agentConfigDigest(spec, name) },
       {
         unknown: ["pid", "definitionDigest"],
-        dependsOn: [resourceAddress("haplan_machine", name), ...(spec.controlPlane.tls.enabled ? [certificate] : [])],
+        dependsOn: [resourceAddress("haplan_machine", name), ...certificatesOf(spec, name)],
       },
     ),
     resource(
@@ -122,6 +134,20 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
       { unknown: ["memberId"], replacedBy: ["peerUrl"], dependsOn: [agent] },
     ),
   ];
+}
+
+/** What a master of haplan's carries that haplan issues. */
+function certificatesOf(spec: ClusterSpec, name: string): readonly ResourceAddress[] {
+  const { enabled, adopted } = spec.controlPlane.tls;
+  const ready = adopted?.certificates.some((certificate) => certificate.name === name) ?? false;
+  if (!enabled || ready) return [];
+  const names = hasPeerCertificate(spec, name) ? [name, peerCertificateName(name)] : [name];
+  return names.map((each) => resourceAddress("haplan_certificate", each));
+}
+
+/** haplan's own client certificate is issued by its own authority only; else it is the user's. */
+export function showsOwnCertificate(spec: ClusterSpec): boolean {
+  return spec.controlPlane.tls.enabled && spec.controlPlane.tls.adopted === undefined;
 }
 
 /** Masters that haplan makes, with a machine and an agent of their own. */

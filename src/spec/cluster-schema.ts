@@ -40,6 +40,35 @@ function wholeNumber(description: string, minimum: number, maximum: number, fall
 const master = mapping("one member of the control plane", ["name", "address"], { name: dnsLabel, zone, address });
 const worker = mapping("one worker host", ["name", "address"], { name: dnsLabel, zone, address });
 
+const path: JsonSchema = { type: "string", minLength: 1, maxLength: 4096 };
+
+function pemFile(description: string): JsonSchema {
+  return { ...path, description: `the PEM file of ${description}` };
+}
+
+const adoptedTls = mapping("the certificates of the members that run", ["caFile", "certFile", "keyFile"], {
+  caFile: pemFile("the authority that signed the members' certificates"),
+  certFile: pemFile("the client certificate that haplan shows them"),
+  keyFile: pemFile("that certificate's key"),
+  caKeyFile: pemFile("the authority's key, with which haplan makes the new members' certificates"),
+  peerCaFile: pemFile("the authority that peers trust, when it is another"),
+  peerCaKeyFile: pemFile("the key of the peers' authority"),
+  certificates: {
+    type: "array",
+    minItems: 1,
+    maxItems: membersMax,
+    description:
+      "a list of certificates that are ready, one for each new master, when the authority's key is not at hand",
+    items: mapping("the certificate of one new master", ["name", "certFile", "keyFile"], {
+      name: dnsLabel,
+      certFile: pemFile("the certificate, for the master's address, for servers and clients"),
+      keyFile: pemFile("that certificate's key"),
+      peerCertFile: pemFile("the certificate for its peers, when it is another"),
+      peerKeyFile: pemFile("the key of the certificate for its peers"),
+    }),
+  },
+});
+
 const controlPlane = mapping("the masters and what runs on them", [], {
   members: {
     type: "integer",
@@ -66,6 +95,7 @@ const controlPlane = mapping("the masters and what runs on them", [], {
       uniqueItems: true,
       description: "a list of client URLs, one for each member that runs; each is listed under masters by its address",
     },
+    tls: adoptedTls,
   }),
   masters: {
     type: "array",
@@ -123,8 +153,6 @@ const policy = mapping("how carefully changes are made", [], {
     description: "with engine etcd: allow changes that pass an even number of voters, such as 4 on the way from 3 to 5",
   },
 });
-
-const path: JsonSchema = { type: "string", minLength: 1, maxLength: 4096 };
 
 const state = mapping("where the state is kept, and whether it is encrypted", [], {
   backend: {

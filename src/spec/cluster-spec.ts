@@ -24,13 +24,46 @@ type LoadBalancerSpec = {
   readonly ports: readonly number[];
 };
 
+/** A certificate of a master that haplan makes, from an authority whose key it does not have. Paths as written. */
+export type ReadyCertificate = {
+  readonly name: string;
+  /** The master's: what the certificate must be for. */
+  readonly address: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** For peers, when these are shown another one. */
+  readonly peerCertFile: string | null;
+  readonly peerKeyFile: string | null;
+};
+
+/**
+ * PEM files of a cluster that was adopted, as they were written: relative to the folder that haplan is started in. Only
+ * paths: what the files hold is in no plan and no state.
+ */
+export type AdoptedTls = {
+  readonly caFile: string;
+  /** What haplan shows the members. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Lets haplan issue certificates; null when those of the new masters are ready. */
+  readonly caKeyFile: string | null;
+  /** The authority that peers trust, when it is another. */
+  readonly peerCaFile: string | null;
+  readonly peerCaKeyFile: string | null;
+  readonly certificates: readonly ReadyCertificate[];
+};
+
 type ControlPlaneSpec = {
   readonly members: MemberCount;
   /** What runs on each master: our Raft agent, or a real etcd. */
   readonly engine: "agent" | "etcd";
   readonly clientPort: number;
   readonly peerPort: number;
-  readonly tls: { readonly enabled: boolean };
+  readonly tls: {
+    readonly enabled: boolean;
+    /** Absent unless members are adopted that use TLS. */
+    readonly adopted?: AdoptedTls;
+  };
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly masters: readonly MasterSpec[];

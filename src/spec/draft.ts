@@ -30,8 +30,21 @@ export type SpecDraft = {
   readonly loadBalancerPorts: readonly Draft<number>[];
   /** Client URLs of members that are taken over; empty when none are. */
   readonly adoptEndpoints: readonly Draft<string>[];
+  /** Null when there is no such section. */
+  readonly adoptTls: AdoptTlsDraft | null;
   readonly tlsEnabled: Draft<boolean>;
   readonly state: StateDraft | null;
+};
+
+/** Which files the section `adopt.tls` names. */
+export type AdoptTlsDraft = {
+  readonly pointer: string;
+  readonly keys: readonly string[];
+  readonly certificates: readonly {
+    readonly pointer: string;
+    readonly name: Draft<string> | null;
+    readonly keys: readonly string[];
+  }[];
 };
 
 /** What the section `state` says about its backend. */
@@ -106,9 +119,18 @@ export function draftSpec(document: YamlValue): SpecDraft {
     heartbeatIntervalMs: numberOr("heartbeatIntervalMs"),
     loadBalancerPorts: items(entry(loadBalancer, "ports")).flatMap((port) => wholeNumber(port) ?? []),
     adoptEndpoints: items(entry(controlPlane, "adopt", "endpoints")).flatMap((endpoint) => text(endpoint) ?? []),
+    adoptTls: draftAdoptTls(entry(controlPlane, "adopt", "tls")),
     tlsEnabled: draftTls(controlPlane),
     state: draftState(entry({ pointer: "", value: document }, "spec", "state")),
   };
+}
+
+function draftAdoptTls(section: Draft<YamlValue> | null): AdoptTlsDraft | null {
+  if (!isMapping(section)) return null;
+  const certificates = items(entry(section, "certificates")).flatMap((item) =>
+    isMapping(item) ? [{ pointer: item.pointer, name: text(entry(item, "name")), keys: Object.keys(item.value) }] : [],
+  );
+  return { pointer: section.pointer, keys: Object.keys(section.value), certificates };
 }
 
 function draftTls(controlPlane: Draft<YamlValue> | null): Draft<boolean> {

@@ -1,5 +1,12 @@
 /** A checked document → the spec with every default filled in. */
-import type { BackendSpec, ClusterSpec, MasterSpec, MemberCount } from "./cluster-spec.ts";
+import type {
+  AdoptedTls,
+  BackendSpec,
+  ClusterSpec,
+  MasterSpec,
+  MemberCount,
+  ReadyCertificate,
+} from "./cluster-spec.ts";
 import { deriveMasters, specDefaults } from "./draft.ts";
 
 /** What a document looks like once it has passed the schema and all rules. */
@@ -10,7 +17,7 @@ export type CheckedDocument = {
     readonly controlPlane: {
       readonly members?: number;
       readonly engine?: "agent" | "etcd";
-      readonly adopt?: { readonly endpoints: readonly string[] };
+      readonly adopt?: { readonly endpoints: readonly string[]; readonly tls?: CheckedAdoptedTls };
       readonly masters?: readonly CheckedHost[];
       readonly zones?: readonly string[];
       readonly tls?: { readonly enabled?: boolean };
@@ -34,6 +41,13 @@ export type CheckedDocument = {
     };
   };
 };
+
+type CheckedAdoptedTls = Pick<AdoptedTls, "caFile" | "certFile" | "keyFile"> &
+  Optional<Pick<AdoptedTls, "caKeyFile" | "peerCaFile" | "peerCaKeyFile">> & {
+    readonly certificates?: readonly (Pick<ReadyCertificate, "name" | "certFile" | "keyFile"> &
+      Optional<Pick<ReadyCertificate, "peerCertFile" | "peerKeyFile">>)[];
+  };
+type Optional<T> = { readonly [Key in keyof T]?: NonNullable<T[Key]> };
 
 type CheckedState = {
   readonly backend?: BackendSpec["type"];
@@ -72,7 +86,7 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
       engine: controlPlane.engine ?? "agent",
       clientPort,
       peerPort: controlPlane.peerPort ?? specDefaults.peerPort,
-      tls: { enabled: controlPlane.tls?.enabled ?? true },
+      tls: { enabled: controlPlane.tls?.enabled ?? true, ...fillAdoptedTls(controlPlane.adopt?.tls, masters) },
       electionTimeoutMs: controlPlane.electionTimeoutMs ?? specDefaults.electionTimeoutMs,
       heartbeatIntervalMs: controlPlane.heartbeatIntervalMs ?? specDefaults.heartbeatIntervalMs,
       masters,
@@ -111,6 +125,19 @@ function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[
 function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {
   const endpoint = endpoints.find((url) => new URL(url).hostname === master.address);
   return endpoint === undefined ? master : { ...master, adoptedAt: endpoint };
+}
+
+function fillAdoptedTls(
+  tls: CheckedAdoptedTls | undefined,
+  masters: readonly MasterSpec[],
+): { readonly adopted?: AdoptedTls } {
+  if (tls === undefined) return {};
+  const { caFile, certFile, keyFile, caKeyFile = null, peerCaFile = null, peerCaKeyFile = null } = tls;
+  const certificates = (tls.certificates ?? []).map(({ peerCertFile = null, peerKeyFile = null, ...ready }) => {
+    const address = masters.find((master) => master.name === ready.name)?.address ?? "";
+    return { ...ready, address, peerCertFile, peerKeyFile };
+  });
+  return { adopted: { caFile, certFile, keyFile, caKeyFile, peerCaFile, peerCaKeyFile, certificates } };
 }
 
 function fillBackend({ backend, etcd, s3 }: CheckedState): BackendSpec {

@@ -7,8 +7,15 @@ import { assert } from "../base/assert.ts";
 import type { JoinFacts } from "../plan/step.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
+import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import { agentUnitName, dataFolderPlaceholder, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
+import {
+  agentUnitName,
+  dataFolderPlaceholder,
+  peerTlsPaths,
+  tlsPaths,
+  unitFolderPlaceholder,
+} from "./unit-definition.ts";
 
 /** `token` keeps members of clusters that were made from equal specs apart: the state's lineage. */
 export type AgentStart = JoinFacts & { readonly token: string };
@@ -61,7 +68,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         `--election-timeout=${spec.controlPlane.electionTimeoutMs}`,
         // All who join catch up side by side and get their votes in one joint change; a real etcd takes one at a time.
         ...(engine === "agent" ? [`--max-learners=${maxLearners}`] : []),
-        ...(tls.enabled ? tlsArguments() : []),
+        ...(tls.enabled ? tlsArguments(hasPeerCertificate(spec, master.name)) : []),
       ],
       environment: {},
       files: [],
@@ -72,13 +79,13 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
   };
 }
 
-function tlsArguments(): string[] {
+function tlsArguments(peersApart: boolean): string[] {
   const at = (path: string): string => `${unitFolderPlaceholder}/${path}`;
-  const set = (prefix: string): string[] => [
-    `--${prefix}cert-file=${at(tlsPaths.certificate)}`,
-    `--${prefix}key-file=${at(tlsPaths.key)}`,
+  const set = (prefix: string, paths: Record<keyof typeof peerTlsPaths, string>): string[] => [
+    `--${prefix}cert-file=${at(paths.certificate)}`,
+    `--${prefix}key-file=${at(paths.key)}`,
     `--${prefix}client-cert-auth=true`,
-    `--${prefix}trusted-ca-file=${at(tlsPaths.authority)}`,
+    `--${prefix}trusted-ca-file=${at(paths.authority)}`,
   ];
-  return [...set(""), ...set("peer-")];
+  return [...set("", tlsPaths), ...set("peer-", peersApart ? peerTlsPaths : tlsPaths)];
 }

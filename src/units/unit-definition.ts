@@ -44,3 +44,10 @@ export const tlsPaths = {
   /** Certificate and key in one file, as HAProxy wants them. */
   bundle: "tls/tls.pem",
 } as const;
+
+/** The same for a member that shows its peers another certificate. */
+export const peerTlsPaths = {
+  authority: "tls/peer-ca.crt",
+  certificate: "tls/peer.crt",
+  key: "tls/peer.key",
+} as const;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { type ClientOptions, connect } from "../../src/etcd-client/grpc-client.ts";
 import { addressOf, buildFolder, kill, until } from "./cluster-fixture.ts";
 import { isInstalled } from "./run-program.ts";
 
@@ -21,27 +21,43 @@ export type PairPlace = { readonly network: number; readonly first: number };
 export const hostOf = ({ network, first }: PairPlace, index: number): string => addressOf(network, first + index);
 export const endpointOf = (place: PairPlace, index: number): string => `http://${hostOf(place, index)}:2379`;
 
+/** For members that use TLS with their clients and their peers. */
+export type PairTls = {
+  readonly flags: readonly string[];
+  readonly client: NonNullable<ClientOptions["tls"]>;
+};
+
 export class ExistingPair {
   readonly place: PairPlace;
+  readonly #tls: PairTls | null;
   readonly processes: ChildProcess[] = [];
   readonly #endAtExit = (): void => {
     for (const { pid } of this.processes) if (pid !== undefined) kill(pid, "SIGKILL");
   };
 
-  private constructor(place: PairPlace) {
+  private constructor(place: PairPlace, tls: PairTls | null) {
     this.place = place;
+    this.#tls = tls;
     process.once("exit", this.#endAtExit);
   }
 
   /** Names differ from those that the spec gives them, as they will. Returns once both take writes. */
-  static async start(engine: Engine, place: PairPlace, folder: string): Promise<ExistingPair> {
-    const pair = new ExistingPair(place);
+  static async start(
+    engine: Engine,
+    place: PairPlace,
+    folder: string,
+    tls: PairTls | null = null,
+  ): Promise<ExistingPair> {
+    const pair = new ExistingPair(place, tls);
     for (const index of [0, 1]) pair.#startMember(engine, index, folder);
     await until(
       "the pair takes writes",
       async () => {
         for (const index of [0, 1]) {
-          await using grpc = connect({ endpoints: [endpointOf(place, index)] });
+          await using grpc = connect({
+            endpoints: [pair.endpoint(index)],
+            ...(tls === null ? {} : { tls: tls.client }),
+          });
           await new EtcdClient(grpc, { timeoutMs: 1_000 }).put("/before", "haplan");
         }
         return true;
@@ -51,21 +67,30 @@ export class ExistingPair {
     return pair;
   }
 
+  endpoint(index: number): string {
+    return this.#url(endpointOf(this.place, index));
+  }
+
+  #url(plain: string): string {
+    return this.#tls === null ? plain : plain.replace("http:", "https:");
+  }
+
   #startMember(engine: Engine, index: number, folder: string): void {
     const { place } = this;
-    const peer = (of: number): string => `http://${hostOf(place, of)}:2380`;
+    const peer = (of: number): string => this.#url(`http://${hostOf(place, of)}:2380`);
     const data = join(folder, `old-${index + 1}`);
     mkdirSync(data, { recursive: true, mode: 0o700 });
     const log = openSync(`${data}.log`, "a", 0o600);
     const flags = [
       `--name=old-${index + 1}`,
       `--data-dir=${data}`,
-      `--listen-client-urls=${endpointOf(place, index)}`,
-      `--advertise-client-urls=${endpointOf(place, index)}`,
+      `--listen-client-urls=${this.endpoint(index)}`,
+      `--advertise-client-urls=${this.endpoint(index)}`,
       `--listen-peer-urls=${peer(index)}`,
       `--initial-advertise-peer-urls=${peer(index)}`,
       `--initial-cluster=old-1=${peer(0)},old-2=${peer(1)}`,
       "--initial-cluster-state=new",
+      ...(this.#tls?.flags ?? []),
     ];
     const [file, args] =
       engine === "etcd"

@@ -24,7 +24,7 @@ export async function runOutput(
       `Run \`haplan apply ${session.specPath}\` first.`,
     );
   }
-  const outputs = outputsOf(session);
+  const outputs = outputsOf(session, context.cwd);
   if (flags.raw !== undefined) {
     const value = outputs[flags.raw];
     if (value === undefined) throw unknownOutput(flags.raw, Object.keys(outputs));
@@ -37,27 +37,27 @@ export async function runOutput(
 
 type Outputs = { readonly [name: string]: string | readonly string[] };
 
-function outputsOf(session: Session): Outputs {
+function outputsOf(session: Session, cwd: string): Outputs {
   const { spec } = session;
   return {
     endpoint: clusterEndpoint(spec),
     endpoints: spec.controlPlane.masters.map((master) => clientUrl(spec, master)),
-    env: renderEnvironment(session),
+    env: renderEnvironment(session, cwd),
   };
 }
 
 /** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
-function renderEnvironment({ spec, folder }: Session): string {
+function renderEnvironment({ spec, folder }: Session, cwd: string): string {
   const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
   const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(clusterEndpoint(spec))}`];
   // What an earlier cluster has left in the shell would make etcdctl speak TLS.
   if (!spec.controlPlane.tls.enabled) return [...lines, `unset ${names.join(" ")}`].join("\n");
   const pki = resolve(authorityFolder(folder));
-  const paths = [
-    certificatePath(pki, "ca"),
-    certificatePath(pki, adminCertificateName),
-    keyPath(pki, adminCertificateName),
-  ];
+  const { adopted } = spec.controlPlane.tls;
+  const paths =
+    adopted === undefined
+      ? [certificatePath(pki, "ca"), certificatePath(pki, adminCertificateName), keyPath(pki, adminCertificateName)]
+      : [adopted.caFile, adopted.certFile, adopted.keyFile].map((path) => resolve(cwd, path));
   return [...lines, ...names.map((name, index) => `export ${name}=${quote(paths[index] ?? "")}`)].join("\n");
 }
 

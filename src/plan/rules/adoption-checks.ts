@@ -35,7 +35,21 @@ export function checkAdoption(input: PlannerInput, world: World, draft: PlanDraf
       `Its members are ${world.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL under which the member answers, or which it advertises.`,
     );
   }
+  checkPeerScheme(input, world, draft);
   if (missing.length === 0) checkMembers(input, world, draft);
+}
+
+/** What haplan starts speaks TLS with everybody or with nobody. */
+function checkPeerScheme({ spec }: PlannerInput, world: World, draft: PlanDraft): void {
+  const { enabled } = spec.controlPlane.tls;
+  for (const { adopted, name, peerUrl } of world.members) {
+    if (!adopted || peerUrl.startsWith(enabled ? "https:" : "http:")) continue;
+    draft.refuse(
+      "plan/adopt-mixed-tls",
+      `${name} uses TLS ${enabled ? "with its clients only" : "with its peers only"}`,
+      `Its peer URL is ${peerUrl}. A cluster is taken over when it uses TLS with both or with neither; etcd changes a member's peer URL while it runs (etcdctl member update).`,
+    );
+  }
 }
 
 function isAdopted(member: MemberFact, name: string): boolean {

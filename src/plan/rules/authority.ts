@@ -15,9 +15,8 @@ export function planCertificates(
 ): ReadonlyMap<string, string> {
   const issued = new Map<string, string>();
   const authority = desired.find((resource) => resource.type === "haplan_ca");
-  if (authority === undefined) return issued;
   let authorityStep: string | null = null;
-  if (observed.authority === null) {
+  if (authority !== undefined && observed.authority === null) {
     draft.judge(authority.address, "create");
     authorityStep = draft.add({ kind: "createAuthority" }, [authority.address]);
   }

@@ -50,7 +50,9 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
     ...observed.certificates.map((certificate) => resourceAddress("haplan_certificate", certificate.name)),
     ...of("haplan_ca", "haplan_certificate"),
   ];
-  if (observed.authority !== null || certificates.length > 0) {
+  // The authority of members that were adopted is not haplan's to remove.
+  const ours = observed.authority !== null && input.spec.controlPlane.tls.adopted === undefined;
+  if (ours || certificates.length > 0) {
     draft.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
   }
   const gone = [...world.resources.keys()].filter((address) => !draft.verdicts.has(address));

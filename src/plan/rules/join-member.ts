@@ -1,5 +1,7 @@
 /** One newcomer from machine to caught-up learner. Until its votes count, all of this can be undone. */
+
 import { peerUrl } from "../../units/addresses.ts";
+import { peerCertificateName } from "../../units/peer-certificate.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -42,7 +44,8 @@ export function joinMember(
   // One that an interrupted apply has started is started again all the same: that changes nothing, and records it.
   const stuck = master.learner !== null && agentRuns(world, name) && !master.learner.answers;
   const kind = stuck ? "restartAgent" : "startAgent";
-  const waits = [machine, added, certificates.get(name) ?? null];
+  const issued = [name, peerCertificateName(name)].map((each) => certificates.get(each) ?? null);
+  const waits = [machine, added, ...issued];
   const running = draft.add({ kind, member: name, join }, [agent], waits);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;

@@ -78,7 +78,9 @@ function checkUnchangeable(spec: ClusterSpec, world: World, draft: PlanDraft): v
     );
   }
   const scheme = spec.controlPlane.tls.enabled ? "https:" : "http:";
-  const otherScheme = world.members.find((member) => member.peerUrl !== "" && !member.peerUrl.startsWith(scheme));
+  const otherScheme = world.members.find(
+    (member) => member.peerUrl !== "" && !member.adopted && !member.peerUrl.startsWith(scheme),
+  );
   if (otherScheme !== undefined) {
     const enabled = !spec.controlPlane.tls.enabled;
     draft.refuse(

@@ -2,6 +2,7 @@
  * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
  * address by rebuilding the member. Each has to be healthy again before the next one's turn.
  */
+import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -39,14 +40,15 @@ export function planRollingUpdates(
     draft.chain(
       { kind: "updateAgent", member: master.name, join: knownJoin(input, world, master.name) },
       [resource.address],
-      [certificates.get(master.name) ?? null],
+      [certificates.get(master.name) ?? null, certificates.get(peerCertificateName(master.name)) ?? null],
     );
     draft.chain({ kind: "awaitQuorum", members: [master.name] }, []);
   }
 }
 
 function whyUpdate(resource: DesiredResource, world: World, certificates: ReadonlyMap<string, string>): string | null {
-  if (certificates.has(resource.name)) return "its certificate is issued anew";
+  if (certificates.has(resource.name) || certificates.has(peerCertificateName(resource.name)))
+    return "its certificate is issued anew";
   const known = world.resources.get(resource.address)?.attributes;
   if (known === undefined) return null;
   if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";

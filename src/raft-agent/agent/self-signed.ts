@@ -6,7 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
-import { signCertificate } from "../../pki/certificate.ts";
+import { keyIdentifier, nameOf, signCertificate } from "../../pki/certificate.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 
 const clockSkewMs = 60_000;
@@ -21,7 +21,7 @@ export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): voi
   const commonName = "haplan-agent";
   const certificate = signCertificate(
     { profile: "member", commonName, subjectAltNames: selfSigned.hosts, notBefore, notAfter, publicKey },
-    { commonName, publicKey, privateKey },
+    { name: nameOf(commonName), keyIdentifier: keyIdentifier(publicKey), privateKey },
   );
   makeFolderDurably(dirname(certFile));
   writeFileDurably(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });

@@ -1,20 +1,25 @@
 /** Members that are taken over: each endpoint belongs to one master, by its address, and one at least is new. */
+import type { AdoptTlsDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkAdoption: SpecRule = ({ adoptEndpoints, masters, tlsEnabled, controlPlane }) => {
+export const checkAdoption: SpecRule = ({ adoptEndpoints, adoptTls, masters, tlsEnabled, controlPlane }) => {
   const endpoints = adoptEndpoints.flatMap(({ pointer, value }) =>
     URL.canParse(value) ? [{ pointer, value, url: new URL(value) }] : [],
   );
   if (endpoints.length === 0 || controlPlane === null) return [];
   const findings: SpecFinding[] = [];
-  if (tlsEnabled.value || endpoints.some(({ url }) => url.protocol === "https:")) {
+  const scheme = tlsEnabled.value ? "https:" : "http:";
+  for (const { pointer, value } of endpoints.filter(({ url }) => url.protocol !== scheme)) {
+    findings.push(otherScheme(pointer, value, tlsEnabled.value));
+  }
+  if (tlsEnabled.value && adoptTls === null) findings.push(noFiles(controlPlane.pointer));
+  if (!tlsEnabled.value && adoptTls !== null) {
     findings.push(
-      findingAt(tlsEnabled.pointer, {
+      findingAt(adoptTls.pointer, {
         code: "spec/adopt-tls",
-        summary: "Members that use TLS cannot be taken over in this version",
-        detail:
-          "The new member needs certificates that the others trust, from an authority whose key haplan does not have. Write `tls: { enabled: false }` and http endpoints, for members that run without TLS.",
+        summary: "Certificates are named, and TLS is off",
+        detail: "Remove `adopt.tls`, or write https endpoints and `tls: { enabled: true }`.",
       }),
     );
   }
@@ -34,8 +39,68 @@ export const checkAdoption: SpecRule = ({ adoptEndpoints, masters, tlsEnabled, c
     else if (seen.has(url.hostname)) findings.push(twice(pointer, value, url.hostname));
     seen.add(url.hostname);
   }
-  return findings;
+  const adopted = new Set(endpoints.map(({ url }) => url.hostname));
+  const own = masters.value.flatMap(({ name, address }) =>
+    name === null || address === null || adopted.has(address.value) ? [] : [name.value],
+  );
+  return adoptTls === null ? findings : [...findings, ...checkAdoptedTls(adoptTls, own)];
 };
+
+/** Every master that haplan makes needs a certificate: one that is ready, or one from an authority whose key is there. */
+function checkAdoptedTls(tls: AdoptTlsDraft, own: readonly string[]): readonly SpecFinding[] {
+  const findings: SpecFinding[] = [];
+  const say = (pointer: string, summary: string, detail: string): void =>
+    void findings.push(findingAt(pointer, { code: "spec/adopt-certificate", summary, detail }));
+  for (const { pointer, name, keys } of tls.certificates) {
+    if (name !== null && !own.includes(name.value)) {
+      const detail = `Certificates are named for masters that haplan makes: ${own.join(", ") || "there is none"}.`;
+      say(name.pointer, `${name.value} gets no certificate from haplan`, detail);
+    }
+    if (keys.includes("peerCertFile") !== keys.includes("peerKeyFile")) {
+      say(
+        pointer,
+        "A peer certificate and its key belong together",
+        "Write both peerCertFile and peerKeyFile, or neither.",
+      );
+    }
+  }
+  if (tls.keys.includes("peerCaKeyFile") && !tls.keys.includes("peerCaFile")) {
+    say(tls.pointer, "The peers' authority has a key and no certificate", "Write peerCaFile as well.");
+  }
+  for (const name of own) {
+    const ready = tls.certificates.find((certificate) => certificate.name?.value === name);
+    if (ready !== undefined) continue;
+    const missing = ["caKeyFile", ...(tls.keys.includes("peerCaFile") ? ["peerCaKeyFile"] : [])];
+    const absent = missing.filter((key) => !tls.keys.includes(key));
+    if (absent.length === 0) continue;
+    say(
+      tls.pointer,
+      `There is no certificate for ${name}`,
+      `It needs one that the members trust. Write ${absent.join(" and ")}, so that haplan can issue it; or name one that is ready: certificates: [{ name: ${name}, certFile: ..., keyFile: ... }]`,
+    );
+  }
+  return findings;
+}
+
+function noFiles(pointer: string): SpecFinding {
+  return {
+    place: { pointer: `${pointer}/adopt`, part: "key" },
+    code: "spec/adopt-tls",
+    summary: "Members that use TLS are to be taken over, and no certificates are named",
+    detail:
+      "Write `adopt: { tls: { caFile: ..., certFile: ..., keyFile: ..., caKeyFile: ... } }`: the authority that signed the members' certificates, a client certificate that they take, and the authority's key for the new member's. For members without TLS, write `tls: { enabled: false }`.",
+  };
+}
+
+function otherScheme(pointer: string, endpoint: string, tls: boolean): SpecFinding {
+  return findingAt(pointer, {
+    code: "spec/adopt-tls",
+    summary: `${endpoint} is to be taken over, and TLS is ${tls ? "on" : "off"}`,
+    detail: tls
+      ? "Write https endpoints; or `tls: { enabled: false }`, for members that run without TLS. All members are alike in this."
+      : "Write `tls: { enabled: true }`, and the certificates under `adopt.tls`. All members are alike in this.",
+  });
+}
 
 function unlisted(pointer: string, endpoint: string, address: string): SpecFinding {
   return findingAt(pointer, {

@@ -1,0 +1,167 @@
+/**
+ * The authority of a cluster that was adopted: its files belong to somebody else and are only read. With the
+ * authority's key, certificates of new members are issued into haplan's own folder; without, those that were made
+ * ready are used. What does not fit is refused when it is first looked at, which is before anything is touched.
+ */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import type { Authority, TlsMaterial } from "../apply/ports.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { adminCertificateName } from "../plan/desired-resources.ts";
+import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
+import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
+import { certificatePath, isIssuedBy, issuedNames, issueInto, keyPath, type Pair, readPair } from "./authority.ts";
+import { certificateValidity, observeCertificate } from "./certificate-facts.ts";
+
+export type AdoptedAuthorityOptions = {
+  /** Where haplan keeps what it issues. */
+  readonly folder: string;
+  readonly files: AdoptedTls;
+  /** What paths of `files` are relative to. */
+  readonly cwd: string;
+  readonly now?: () => number;
+};
+
+export function openAdoptedAuthority({ folder, files, cwd, now = Date.now }: AdoptedAuthorityOptions): Authority {
+  const reader = new PemReader(cwd, now);
+  const authorityFor = (name: string): Pair => {
+    const peers = ofPeers(name) && files.peerCaFile !== null;
+    const [certificate, key] = peers ? [files.peerCaFile, files.peerCaKeyFile] : [files.caFile, files.caKeyFile];
+    return reader.authority(certificate ?? "", key);
+  };
+  return {
+    observe: async () => {
+      checkAll(reader, files);
+      const certificates = issuedNames(folder).flatMap((name) => {
+        const pair = readPair(folder, name);
+        if (pair === null || !isIssuedBy(pair, authorityFor(name))) return [];
+        return [observeCertificate(name, pair.certificatePem)];
+      });
+      return { authority: observeCertificate("ca", reader.text("caFile", files.caFile)), certificates };
+    },
+    createAuthority: async () => observeCertificate("ca", reader.text("caFile", files.caFile)),
+    issue: async (request) => issueInto(folder, authorityFor(request.name), request, now()),
+    material: async (name) => material(folder, reader, files, name),
+    removeCertificate: async (name) => {
+      rmSync(keyPath(folder, name), { force: true });
+      rmSync(certificatePath(folder, name), { force: true });
+    },
+    removeAuthority: async () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Without the authority's key there is one client certificate for all who only connect. */
+function material(folder: string, reader: PemReader, files: AdoptedTls, name: string): TlsMaterial {
+  const caPem = reader.text("caFile", files.caFile);
+  const client = (): Pair => reader.pair("certFile", files.certFile, files.keyFile);
+  if (name === adminCertificateName) return { caPem, ...client() };
+  const ready = files.certificates.find((certificate) => certificate.name === name);
+  const pair =
+    ready === undefined ? (readPair(folder, name) ?? client()) : reader.pair(name, ready.certFile, ready.keyFile);
+  const peer = readyPeer(reader, ready) ?? readPair(folder, peerCertificateName(name));
+  const peerCaPem = files.peerCaFile === null ? caPem : reader.text("peerCaFile", files.peerCaFile);
+  return { caPem, ...pair, ...(peer === null ? {} : { peer: { caPem: peerCaPem, ...peer } }) };
+}
+
+function readyPeer(reader: PemReader, ready: ReadyCertificate | undefined): Pair | null {
+  if (ready === undefined || ready.peerCertFile === null || ready.peerKeyFile === null) return null;
+  return reader.pair(`${ready.name} (peer)`, ready.peerCertFile, ready.peerKeyFile);
+}
+
+function checkAll(reader: PemReader, files: AdoptedTls): void {
+  reader.authority(files.caFile, files.caKeyFile);
+  if (files.peerCaFile !== null) reader.authority(files.peerCaFile, files.peerCaKeyFile);
+  reader.pair("certFile", files.certFile, files.keyFile);
+  const peerCa = files.peerCaFile ?? files.caFile;
+  for (const ready of files.certificates) {
+    const server = reader.pair(ready.name, ready.certFile, ready.keyFile);
+    reader.checkServes(ready.certFile, server, ready.address, files.caFile);
+    const peer = readyPeer(reader, ready);
+    if (peer !== null) reader.checkServes(ready.peerCertFile ?? "", peer, ready.address, peerCa);
+    else reader.checkServes(ready.certFile, server, ready.address, peerCa);
+  }
+}
+
+/** Reads PEM files and says by name what is wrong with them. */
+class PemReader {
+  private readonly cwd: string;
+  private readonly now: () => number;
+
+  constructor(cwd: string, now: () => number) {
+    this.cwd = cwd;
+    this.now = now;
+  }
+
+  text(what: string, path: string): string {
+    try {
+      return readFileSync(resolve(this.cwd, path), "utf8");
+    } catch (error) {
+      throw bad(`Cannot read ${path} (adopt.tls: ${what}): ${errorText(error)}`);
+    }
+  }
+
+  /** The key is "" when it is not at hand. */
+  authority(certFile: string, keyFile: string | null): Pair {
+    const certificatePem = this.text("caFile", certFile);
+    if (!this.certificate(certFile, certificatePem).ca) {
+      throw bad(`${certFile} is no certificate of an authority: name the one that signed the members' certificates`);
+    }
+    if (keyFile === null) return { certificatePem, keyPem: "" };
+    const pair = this.pair("caKeyFile", certFile, keyFile);
+    const type = createPrivateKey(pair.keyPem).asymmetricKeyType;
+    if (type !== "rsa" && type !== "ec") throw bad(`${keyFile} is a key of type ${type}; RSA and EC can sign here`);
+    return pair;
+  }
+
+  pair(what: string, certFile: string, keyFile: string): Pair {
+    const certificatePem = this.text(what, certFile);
+    const keyPem = this.text(what, keyFile);
+    const certificate = this.certificate(certFile, certificatePem);
+    let matches: boolean;
+    try {
+      matches = certificate.checkPrivateKey(createPrivateKey(keyPem));
+    } catch (error) {
+      const encrypted = keyPem.includes("ENCRYPTED");
+      throw bad(
+        `${keyFile} ${encrypted ? "is encrypted: name a file with the key in clear" : `holds no private key: ${errorText(error)}`}`,
+      );
+    }
+    if (!matches) throw bad(`${keyFile} is not the key of ${certFile}`);
+    return { certificatePem, keyPem };
+  }
+
+  checkServes(certFile: string, { certificatePem }: Pair, address: string, caFile: string): void {
+    const certificate = new X509Certificate(certificatePem);
+    const named = isIP(address) === 0 ? certificate.checkHost(address) : certificate.checkIP(address);
+    if (named === undefined)
+      throw bad(`${certFile} is not for ${address}: its names are ${certificate.subjectAltName ?? "none"}`);
+    // Intermediate authorities may be in either file.
+    const chain = [...certificatesIn(this.text("caFile", caFile)), ...certificatesIn(certificatePem).slice(1)];
+    if (!chain.some((issuer) => certificate.verify(issuer.publicKey)))
+      throw bad(`${certFile} was not issued by ${caFile}`);
+  }
+
+  private certificate(path: string, pem: string): X509Certificate {
+    let certificate: X509Certificate;
+    try {
+      certificate = new X509Certificate(pem);
+    } catch (error) {
+      throw bad(`${path} holds no certificate in PEM: ${errorText(error)}`);
+    }
+    const { status } = certificateValidity(pem, this.now());
+    if (status === "expired") throw bad(`${path} has expired on ${certificate.validTo}`);
+    if (status === "notYetValid") throw bad(`${path} is valid only from ${certificate.validFrom}`);
+    return certificate;
+  }
+}
+
+function certificatesIn(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+function bad(message: string): HaplanError {
+  return new HaplanError("pki/adopt-files", `${message}. Nothing was touched`);
+}
