@@ -216,6 +216,7 @@ class RunningAgent implements Agent {
     this.#firstElection = new FirstElection(
       {
         self: this.memberId,
+        preVote: config.preVote,
         voters: () => this.#driver.status().configuration.voters,
         isConnected: (peer) => this.#transport.isConnected(peer),
         leader: () => link.leader(),

@@ -3,10 +3,11 @@ import { FirstElection } from "./first-election.ts";
 
 type World = { voters: readonly string[]; connected: readonly string[]; leader: string | null };
 
-function firstElection(self: string, world: World): { consider(): void; stood(): number } {
+function firstElection(self: string, world: World, preVote = true): { consider(): void; stood(): number } {
   let stood = 0;
   const electorate = {
     self,
+    preVote,
     voters: () => world.voters,
     isConnected: (peer: string) => world.connected.includes(peer),
     leader: () => world.leader,
@@ -29,6 +30,15 @@ describe("the first election", () => {
     ["a learner", "x", { voters: three, connected: three }, 0],
   ])("is begun by the right one: %s", (_who, self, world, stands) => {
     const election = firstElection(self, { ...world, leader: null });
+    election.consider();
+    expect(election.stood()).toBe(stands);
+  });
+
+  test.each([
+    [1, ["a"], 1],
+    [3, three, 0],
+  ])("without a pre-vote is begun early by a lone voter only: one of %i", (_size, voters, stands) => {
+    const election = firstElection("a", { voters, connected: three, leader: null }, false);
     election.consider();
     expect(election.stood()).toBe(stands);
   });

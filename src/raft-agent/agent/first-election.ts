@@ -6,6 +6,8 @@
 import type { MemberId } from "../raft/entry.ts";
 
 export type Electorate = {
+  /** Without a pre-vote, standing raises the term and may unseat a living leader: then only a lone voter does. */
+  readonly preVote: boolean;
   readonly self: MemberId;
   voters(): readonly MemberId[];
   isConnected(peer: MemberId): boolean;
@@ -32,8 +34,9 @@ export class FirstElection {
   }
 }
 
-function isFirstOfMajority({ self, voters, isConnected }: Electorate): boolean {
+function isFirstOfMajority({ self, preVote, voters, isConnected }: Electorate): boolean {
   const all = voters();
+  if (!preVote && all.length > 1) return false;
   const present = all.filter((voter) => voter === self || isConnected(voter));
   return present.length * 2 > all.length && present.every((voter) => self <= voter);
 }
