@@ -9,11 +9,16 @@ const argv = process.argv.slice(2);
 const stop = new AbortController();
 /** Only verbs that change something have anything to finish. */
 const changing = argv.some((word) => word === "apply" || word === "destroy");
+const terminal = createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) });
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // The second one means it: the journal is valid at every moment.
-    if (stop.signal.aborted || !changing) process.exit(1);
-    process.stderr.write("\nStopping after what is under way; once more stops at once.\n");
+    if (!changing) process.exit(1);
+    if (stop.signal.aborted) {
+      // The second one means it: the journal is valid at every moment.
+      terminal.printError("\nStopped at once. To go on from here, run the same command again.");
+      process.exit(1);
+    }
+    terminal.printError("\nStopping after what is under way; once more stops at once.");
     stop.abort();
   });
 }
@@ -25,7 +30,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runHaplan(argv, {
   cwd: process.cwd(),
-  terminal: createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) }),
+  terminal,
   clock: systemClock,
   openRooms: async () => (await import("./rooms.ts")).realRooms,
   environment: process.env,

@@ -108,7 +108,8 @@ function showEnd(progress: Progress, event: Extract<ApplyEvent, { kind: "stepCom
   const { paint } = progress.terminal;
   progress.running.delete(event.step.id);
   if (event.kind === "stepFailed") {
-    say(progress, event.step, `${paint.red("failed")} after ${seconds(event.elapsedMs)}`);
+    const how = event.code === "apply/interrupted" ? paint.yellow("interrupted") : paint.red("failed");
+    say(progress, event.step, `${how} after ${seconds(event.elapsedMs)}`);
     return;
   }
   progress.done += 1;
