@@ -24,8 +24,11 @@ export const leaderReactions: Reactions = {
   heartbeatResponse: fromPeer(takeHeartbeatResponse),
   snapshotRequest: refuseSecondLeader,
   timeoutNowRequest: ignore,
-  // What does not fit is dropped: the proposer has to be ready for a lost proposal anyway.
-  forwardedProposals: (state, message) => propose(state, message.proposals),
+  // One by one, since they only happen to travel together. What does not fit is dropped: the proposer has to be ready
+  // for a lost proposal anyway.
+  forwardedProposals: (state, message) => {
+    for (const proposal of message.proposals) propose(state, [proposal]);
+  },
   readIndexRequest: (state, message) => {
     if (state.leadership !== null) takeForwardedRead(state, state.leadership, message);
   },

@@ -70,6 +70,25 @@ describe("limits", () => {
     expect(leader.raft.propose([payload(600), payload(600)])).toEqual({ accepted: false, reason: "tooLarge" });
   });
 
+  it("follower forwards the proposals of one turn together, in messages of at most maxAppendBytes", () => {
+    const member = memberWith({ maxAppendBytes: 100 });
+    send(member, other, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
+    drain(member);
+    for (const bytes of [40, 60, 1, 200, 3]) member.raft.propose([payload(bytes)]);
+    const sizes = drain(member).map((message) =>
+      message.kind === "forwardedProposals" ? message.proposals.map(({ length }) => length) : message.kind,
+    );
+    expect(sizes).toEqual([[40, 60], [1], [200], [3]]);
+    member.raft.propose([payload(5)]);
+    expect(drain(member)).toMatchObject([{ to: other, proposals: [payload(5)] }]);
+  });
+
+  it("leader takes those of a message of forwarded proposals that there is room for", () => {
+    const leader = leaderWith({ maxProposalBytes: 100 });
+    send(leader, other, { kind: "forwardedProposals", proposals: [payload(1), payload(101), payload(2)] });
+    expect(leader.raft.status().lastIndex).toBe(4);
+  });
+
   it("follower refuses to forward above maxUncommittedBytes until its driver has taken them", () => {
     const follower = memberWith({ maxUncommittedBytes: 1000 });
     expect(follower.raft.propose([payload(1)])).toEqual({ accepted: false, reason: "noLeader" });

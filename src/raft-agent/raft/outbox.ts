@@ -1,7 +1,10 @@
 /** What has collected for the driver since the last `Ready`. */
 import type { SnapshotMetadata } from "./configuration.ts";
+import type { MemberId, Term } from "./entry.ts";
 import type { Message } from "./message.ts";
 import type { ReadState } from "./ready.ts";
+
+type Forwarding = { readonly to: MemberId; readonly term: Term; readonly proposals: Uint8Array[]; bytes: number };
 
 export class Outbox {
   messages: Message[] = [];
@@ -11,6 +14,22 @@ export class Outbox {
   installSnapshot: SnapshotMetadata | null = null;
   /** The weight of the proposals among `messages`. */
   forwardedBytes = 0;
+  /** The newest message with proposals among `messages`, while more may join it. */
+  #forwarding: Forwarding | null = null;
+
+  /** Queues a proposal for the leader. Those of one turn travel together, as many as weigh `maxBytes`. */
+  forward(to: MemberId, term: Term, from: MemberId, proposal: Uint8Array, maxBytes: number): void {
+    const open = this.#forwarding;
+    this.forwardedBytes += proposal.length;
+    if (open !== null && open.to === to && open.term === term && open.bytes + proposal.length <= maxBytes) {
+      open.proposals.push(proposal);
+      open.bytes += proposal.length;
+      return;
+    }
+    const proposals = [proposal];
+    this.#forwarding = { to, term, proposals, bytes: proposal.length };
+    this.messages.push({ from, to, term, kind: "forwardedProposals", proposals });
+  }
 
   /**
    * Queues an answer that promises durable entries. It replaces the one before if that went to the same leader:
@@ -37,5 +56,6 @@ export class Outbox {
     this.failedReads = [];
     this.installSnapshot = null;
     this.forwardedBytes = 0;
+    this.#forwarding = null;
   }
 }

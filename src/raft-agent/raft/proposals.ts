@@ -2,7 +2,6 @@
 import { EntryKind } from "./entry.ts";
 import type { ProposalRefusal, ProposalResult } from "./event.ts";
 import { appendEntry } from "./log-changes.ts";
-import { send } from "./sending.ts";
 import type { RaftState } from "./state.ts";
 
 /** Takes all payloads in, or none. Accepted means under way, not committed: a lost leader may lose them. */
@@ -42,7 +41,7 @@ function appendProposals(state: RaftState, payloads: readonly Uint8Array[]): voi
 }
 
 function forwardProposals(state: RaftState, proposals: readonly Uint8Array[]): void {
-  if (state.leader === null) return;
-  for (const payload of proposals) state.outbox.forwardedBytes += payload.length;
-  send(state, state.leader, { kind: "forwardedProposals", proposals });
+  const { id, leader, term, outbox, settings } = state;
+  if (leader === null) return;
+  for (const proposal of proposals) outbox.forward(leader, term, id, proposal, settings.maxAppendBytes);
 }
