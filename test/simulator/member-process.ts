@@ -8,6 +8,7 @@ import { ConsensusDriver } from "../../src/raft-agent/agent/consensus-driver.ts"
 import { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
 import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
+import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
 import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
@@ -111,7 +112,14 @@ export class MemberProcess implements Endpoint {
     });
     this.#retention = this.#createRetention(opened);
     network.attach(host.id, this);
-    life.every(tickMs * (0.95 + world.random.next() * 0.1), () => this.driver.tick());
+    const atOnce = settledTicks(tickMs, world.profile.raft.heartbeatTicks * tickMs);
+    let gathered = 0;
+    // As agent/tick-timer.ts does: several at once while a leader is known.
+    life.every(tickMs * (0.95 + world.random.next() * 0.1), () => {
+      gathered = this.#soft.leader === null ? 0 : (gathered + 1) % atOnce;
+      if (this.#soft.leader === null) this.driver.tick();
+      else if (gathered === 0) this.driver.tick(atOnce);
+    });
     life.every(housekeepingMs, () => services.tick());
     const announcement = { name: `m-${host.id.slice(0, 4)}`, clientUrls: [`http://${host.id}:2379`] };
     announceMember(services, announcement, life.clock, new AbortController().signal).catch((error) => this.fail(error));

@@ -34,6 +34,7 @@ import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
+import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
 const certificateCheckMs = 5_000;
@@ -93,6 +94,7 @@ class RunningAgent implements Agent {
   readonly #firstElection: FirstElection;
   /** Set while this member's state is about to be replaced, because it was found damaged. */
   #replacement: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
+  readonly #ticks: TickTimer;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #closing = new AbortController();
   #closed: Promise<void> | null = null;
@@ -202,6 +204,11 @@ class RunningAgent implements Agent {
       },
       { diskStallMs: config.electionTimeoutMs },
     );
+    this.#ticks = new TickTimer({
+      tickMs,
+      settledTicks: settledTicks(tickMs, config.heartbeatIntervalMs),
+      onTicks: (count) => this.#driver.tick(count),
+    });
     link.connect({ driver: this.#driver, transport: this.#transport });
     this.#retention = new LogRetention(
       { store: opened.store, wal: opened.wal, raft: this.#raft },
@@ -232,7 +239,7 @@ class RunningAgent implements Agent {
     this.#followMembers(services.machine.membership.list());
     for (const url of config.listenPeerUrls) await this.#transport.listen({ host: hostOf(url), port: portOf(url) });
     await front.open();
-    this.#every(tickMs, () => this.#driver.tick());
+    this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());
     if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
     this.#firstElection.consider();
@@ -318,6 +325,7 @@ class RunningAgent implements Agent {
     const { opened, services, front } = this.#parts;
     await this.#handOver();
     this.#closing.abort();
+    this.#ticks.stop();
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#replacement?.timer);
     services.stop();
@@ -389,6 +397,7 @@ class RunningAgent implements Agent {
     const { link, services, metrics } = this.#parts;
     const leaderChanged = soft.leader !== null && soft.leader !== link.leader();
     link.softStateChanged(soft);
+    this.#ticks.settle(soft.leader !== null);
     services.leadershipChanged();
     announceClusterVersion(services);
     if (!leaderChanged) return;
