@@ -5,6 +5,7 @@
  */
 import { AssertionError, assert } from "../../base/assert.ts";
 import { type Entry, entryBytes, type LogIndex, type Term } from "./entry.ts";
+import { EntryList } from "./entry-list.ts";
 import type { LogEnd } from "./safety-rules.ts";
 
 const noEntries: readonly Entry[] = [];
@@ -12,15 +13,16 @@ const noEntries: readonly Entry[] = [];
 export class RaftLog {
   #baseIndex: LogIndex;
   #baseTerm: Term;
-  /** `#entries[i]` has index `#baseIndex + 1 + i`. */
-  #entries: Entry[] = [];
-  /** `#bytesUpTo[i]` counts the bytes of `#entries[0..i]` and of `#baseBytes`. */
+  /** What lies behind `#baseIndex`. */
+  #entries: EntryList;
+  /** `#bytesUpTo[i]` counts the bytes up to the entry at `#baseIndex + 1 + i`, and `#baseBytes`. */
   #bytesUpTo: number[] = [];
   #baseBytes = 0;
 
   constructor(baseIndex: LogIndex, baseTerm: Term) {
     this.#baseIndex = baseIndex;
     this.#baseTerm = baseTerm;
+    this.#entries = new EntryList(baseIndex + 1);
   }
 
   get baseIndex(): LogIndex {
@@ -32,23 +34,22 @@ export class RaftLog {
   }
 
   get lastIndex(): LogIndex {
-    return this.#baseIndex + this.#entries.length;
+    return this.#entries.last;
   }
 
   get end(): LogEnd {
-    const last = this.#entries.at(-1);
-    return { index: this.lastIndex, term: last === undefined ? this.#baseTerm : last.term };
+    const { last } = this.#entries;
+    return { index: last, term: this.#entries.termAt(last) ?? this.#baseTerm };
   }
 
   /** The term at `index`, or null when it is compacted away or not written yet. */
   termAt(index: LogIndex): Term | null {
     if (index === this.#baseIndex) return this.#baseTerm;
-    return this.#entries[index - this.#baseIndex - 1]?.term ?? null;
+    return this.#entries.termAt(index) ?? null;
   }
 
   entryAt(index: LogIndex): Entry {
-    const entry = this.#entries[index - this.#baseIndex - 1];
-    return entry ?? fail(`the log holds index ${index}`);
+    return this.#entries.at(index) ?? fail(`the log holds index ${index}`);
   }
 
   append(entry: Entry): void {
@@ -60,8 +61,8 @@ export class RaftLog {
   /** Removes `index` and everything behind it. */
   truncateFrom(index: LogIndex): void {
     assert(index > this.#baseIndex && index <= this.lastIndex + 1, `truncation at ${index} lies inside the log`);
-    this.#entries.length = index - this.#baseIndex - 1;
-    this.#bytesUpTo.length = this.#entries.length;
+    this.#entries.truncateFrom(index);
+    this.#bytesUpTo.length = index - this.#baseIndex - 1;
   }
 
   /** Forgets everything up to and including `index`; costs a copy of what remains. */
@@ -69,7 +70,7 @@ export class RaftLog {
     const term = this.termAt(index);
     assert(term !== null && index >= this.#baseIndex, `compaction at ${index} lies inside the log`);
     this.#baseBytes = this.#sumUpTo(index);
-    this.#entries = this.#entries.slice(index - this.#baseIndex);
+    this.#entries.dropUpTo(index);
     this.#bytesUpTo = this.#bytesUpTo.slice(index - this.#baseIndex);
     this.#baseIndex = index;
     this.#baseTerm = term;
@@ -77,7 +78,7 @@ export class RaftLog {
 
   /** Starts over behind an installed snapshot. */
   reset(baseIndex: LogIndex, baseTerm: Term): void {
-    this.#entries = [];
+    this.#entries = new EntryList(baseIndex + 1);
     this.#bytesUpTo = [];
     this.#baseBytes = 0;
     this.#baseIndex = baseIndex;
@@ -88,7 +89,7 @@ export class RaftLog {
   slice(from: LogIndex, to: LogIndex): readonly Entry[] {
     if (from > to) return noEntries;
     if (from <= this.#baseIndex || to > this.lastIndex) fail(`slice ${from} to ${to} lies inside the log`);
-    return this.#entries.slice(from - this.#baseIndex - 1, to - this.#baseIndex);
+    return this.#entries.slice(from, to);
   }
 
   /** The last index such that `from` to it weighs at most `maxBytes`, yet never less than one entry, nor beyond `to`. */
