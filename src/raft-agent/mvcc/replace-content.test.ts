@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { rangeRequest } from "../api/range.ts";
 import { openLmdbBackend } from "./lmdb-backend.ts";
+import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
 import type { Store } from "./store.ts";
 
@@ -35,12 +36,19 @@ function fill(store: Store, text: string, changes: number): void {
   }
 }
 
-/** What a member tells of the store: the value, how many keys there are, and what one of the older ones holds. */
+function textOf(store: Store): string {
+  const kv = store.get(key);
+  return kv === undefined ? "nothing" : Buffer.from(decodeKeyValue(kv).value).toString();
+}
+
+/**
+ * What a member tells of the store: up to which entry, the value, how many keys there are, and the first of them. Who
+ * waits for an entry reads as soon as the store says that it is there, and must find its keys.
+ */
 function tell(store: Store): string {
   const { kvs, count } = store.range(rangeRequest(Buffer.from("\0"), { rangeEnd: Buffer.from("\0"), limit: 3 }));
   const values = kvs.map((kv) => Buffer.from(decodeKeyValue(kv).value.slice(0, 3)).toString());
-  const value = store.get(key);
-  return `${value === undefined ? "nothing" : Buffer.from(decodeKeyValue(value).value).toString()}, ${count}: ${values}`;
+  return `entry ${store.consistentIndex}: ${textOf(store)}, ${count} keys, ${values}`;
 }
 
 describe("a store whose content is replaced", () => {
@@ -78,10 +86,31 @@ describe("a store whose content is replaced", () => {
     await asking;
     told.push(tell(follower));
 
-    const old = `old, ${before + 1}: old,old,old`;
-    const fresh = `new, ${after + 1}: new,new,new`;
+    const old = `entry ${before + 1}: old, ${before + 1} keys, old,old,old`;
+    const fresh = `entry ${after + 1}: new, ${after + 1} keys, new,new,new`;
     expect([...new Set(told)]).toEqual([old, fresh]);
     fill(follower, "newer", 1);
-    expect(tell(follower)).toBe(`newer, ${after + 2}: new,new,new`);
+    expect(tell(follower)).toBe(`entry ${after + 2}: newer, ${after + 2} keys, new,new,new`);
+  });
+
+  // The simulator found reads that had waited for an entry of the snapshot and were answered from the keys before it.
+  it("is at the entry of the new content no sooner than its keys are there", async () => {
+    const leader = await openInFolder();
+    fill(leader, "new", 9);
+    const seen: (readonly [backend: number, store: number, text?: string])[] = [];
+    class Observed extends MemoryBackend {
+      override async replace(...content: Parameters<MemoryBackend["replace"]>): Promise<void> {
+        await super.replace(...content);
+        seen.push([this.consistentIndex, follower.consistentIndex]);
+      }
+    }
+    const follower = await openStore({ backend: new Observed() });
+    fill(follower, "old", 4);
+    await follower.importSnapshot(leader.exportSnapshot());
+    seen.push([10, follower.consistentIndex, textOf(follower)]);
+    expect(seen).toEqual([
+      [10, 5],
+      [10, 10, "new"],
+    ]);
   });
 });
