@@ -11,7 +11,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
-import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
+import { type ClientListener, closeOnceGone, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
@@ -142,6 +142,7 @@ function createHttps(files: TlsFiles, handler: RequestListener): HttpServer {
   const judge = createCertificateJudge(files);
   server.prependListener("secureConnection", (socket) => {
     if (judge(socket) !== null) socket.destroy();
+    else closeOnceGone(socket);
   });
   return server;
 }

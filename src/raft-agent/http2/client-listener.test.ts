@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, get as httpGet } from "node:http";
 import { connect } from "node:http2";
@@ -6,6 +7,7 @@ import { get as httpsGet } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ListenerTls, listenForClients } from "./client-listener.ts";
 import { startEchoServer } from "./echo-server.ts";
@@ -141,6 +143,25 @@ describe("client listener", () => {
     expect(await textOf(httpsGet(url, { ...trust, ...files("client"), agent: false }))).toBe("secure");
     await expect(h2Status(url, trust)).rejects.toThrow();
     http.close();
+    await server.close();
+  });
+
+  it("closes a connection whose client is gone, though a write never ends", async () => {
+    const closed = new EventEmitter();
+    const server = await listenForClients({
+      host,
+      port: 0,
+      tls: files("server"),
+      onHttp2: (socket) => {
+        // As Node.js does it when a reset comes in between.
+        socket._write = () => {};
+        socket.on("close", () => closed.emit("close")).resume();
+        socket.write("the last words");
+      },
+    });
+    const client = connectTls({ host, port: server.port, ALPNProtocols: ["h2"], rejectUnauthorized: false });
+    client.once("secureConnect", () => client.end());
+    await once(closed, "close");
     await server.close();
   });
 

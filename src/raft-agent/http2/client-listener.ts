@@ -78,6 +78,9 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
   };
 }
 
+/** For what was still to be said when the client closed its side. */
+const goneLingerMs = 1_000;
+
 type Dispatch = (socket: Socket, protocol: string, commonName: string | undefined) => void;
 /** Sockets that nobody has taken yet. */
 type Undecided = Set<Socket>;
@@ -111,6 +114,7 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
   });
   server.on("secureConnection", (socket) => {
     if (tls.refuse?.(socket)) return void socket.destroy();
+    closeOnceGone(socket);
     const commonName = verifiedCommonName(socket);
     if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
     else sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, commonName));
@@ -118,6 +122,14 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
   // A failed handshake is the client's matter: the socket is already being torn down.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
+}
+
+/**
+ * Closes a connection a while after its client has. Node.js does so once the last write is done, but with TLS the end of
+ * a write that met a reset may never be reported: the socket would stay until the keepalive, two hours later.
+ */
+export function closeOnceGone(socket: TLSSocket): void {
+  socket.once("end", () => setTimeout(() => socket.destroy(), goneLingerMs).unref());
 }
 
 function verifiedCommonName(socket: TLSSocket): string | undefined {
