@@ -1,6 +1,6 @@
 /** What every command is given, and how a command says no. */
 
-import type { Authority, ConnectControlPlane, TlsMaterial } from "../../src/apply/ports.ts";
+import type { Authority, ConnectControlPlane } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
@@ -19,7 +19,7 @@ export type Rooms = {
   readonly connect: ConnectControlPlane;
   /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
   readonly readWorkerReports: (
-    request: { readonly endpoints: readonly string[]; readonly tls: TlsMaterial | null },
+    request: Parameters<ConnectControlPlane>[0],
     timeoutMs: number,
   ) => Promise<readonly WorkerReport[]>;
 };

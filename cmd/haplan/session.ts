@@ -5,6 +5,7 @@
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
 import type { Authority, TlsMaterial } from "../../src/apply/ports.ts";
+import type { EtcdUser } from "../../src/control-plane/login.ts";
 import { adminCertificateName, showsOwnCertificate } from "../../src/plan/desired-resources.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
@@ -18,6 +19,7 @@ import { createStateStore, type StateStore } from "../../src/state/state-store.t
 import { type CliContext, RefusalError, type Rooms } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
+import { readEtcdUser } from "./etcd-user.ts";
 
 export type Session = {
   readonly spec: ClusterSpec;
@@ -46,7 +48,7 @@ export async function sessionFor(
   from: Pick<Session, "spec" | "specPath" | "specDigest">,
 ): Promise<Session> {
   const folder = stateFolder(context.cwd, from.spec.name);
-  const rooms = await context.openRooms();
+  const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment));
   return {
     ...from,
     folder,
@@ -54,6 +56,16 @@ export async function sessionFor(
     provider: rooms.createProvider(folder),
     authority: openSpecAuthority(context, from.spec, folder, rooms),
     rooms,
+  };
+}
+
+/** All that is asked of members is asked as `user`. */
+function roomsFor(rooms: Rooms, user: EtcdUser | null): Rooms {
+  if (user === null) return rooms;
+  return {
+    ...rooms,
+    connect: (request) => rooms.connect({ ...request, user }),
+    readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports({ ...request, user }, timeoutMs),
   };
 }
 

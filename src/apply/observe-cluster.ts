@@ -1,5 +1,5 @@
 /** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
-import { errorText } from "../base/haplan-error.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { adminCertificateName, desiredResources, showsOwnCertificate } from "../plan/desired-resources.ts";
 import type { ObservedCluster, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { State } from "../plan/state.ts";
@@ -9,6 +9,12 @@ import { agentUnitName } from "../units/unit-definition.ts";
 import type { ApplyPorts } from "./ports.ts";
 
 export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect">;
+
+const keptOut: ReadonlySet<string> = new Set([
+  "control-plane/user-needed",
+  "control-plane/login-refused",
+  "control-plane/not-permitted",
+]);
 
 type Problem = ObservedCluster["problems"][number];
 
@@ -55,6 +61,8 @@ async function observeMembership(
   try {
     return await controlPlane.observe();
   } catch (error) {
+    // Members that keep haplan out are there: to plan as if nobody answered would be wrong.
+    if (error instanceof HaplanError && keptOut.has(error.code)) throw error;
     problems.push({ subject: "the membership", message: errorText(error) });
     return null;
   } finally {

@@ -46,7 +46,10 @@ export type Authority = {
 
 /** A connection to a cluster through any of its members; requests go to whichever answers. */
 export type ControlPlane = {
-  /** Asks every endpoint; null when none of them answered within the timeout. Never throws for an endpoint that is down. */
+  /**
+   * Asks every endpoint; null when none of them answered within the timeout. Never throws for an endpoint that is down.
+   * @throws HaplanError `control-plane/user-needed`, `control-plane/login-refused` or `control-plane/not-permitted`
+   */
   observe(): Promise<ObservedMembership | null>;
   /** Adds a learner, or returns the learner that already has this peer URL. A dead voter may have the same URL. */
   addLearner(request: { readonly name: string; readonly peerUrl: string }): Promise<{ readonly memberId: string }>;
@@ -72,10 +75,11 @@ export type ControlPlane = {
   close(): void;
 };
 
-/** `endpoints` are client URLs; `tls` is null when TLS is off. */
+/** `endpoints` are client URLs; `tls` is null when TLS is off; `user` is for clusters that have users. */
 export type ConnectControlPlane = (request: {
   readonly endpoints: readonly string[];
   readonly tls: TlsMaterial | null;
+  readonly user?: { readonly name: string; readonly password: string } | null;
 }) => ControlPlane;
 
 export type StateStore = {

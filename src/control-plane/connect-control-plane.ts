@@ -3,24 +3,40 @@ import type { ConnectControlPlane, ControlPlane } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
+import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { changeVoters } from "./change-voters.ts";
-import { addLearnerMember, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
+import { type EtcdUser, Login, type Refusal, refusedFor, requireAccess, withLogin } from "./login.ts";
+import {
+  addLearnerMember,
+  type MemberChannel,
+  memberStatus,
+  moveLeaderTo,
+  putKey,
+  removeMember,
+} from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 import { openMemberChannel } from "./open-member-channel.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
+/** Nobody has answered a moment ago: this is for those who say no. */
+const refusalTimeoutMs = 250;
 const snapshotTimeoutMs = 600_000;
 
 /** Connects to each member when it is first asked something. */
-export const connectControlPlane: ConnectControlPlane = ({ endpoints, tls }) =>
-  controlPlaneOver(new MemberPool(endpoints, (endpoint) => openMemberChannel(endpoint, tls)));
+export const connectControlPlane: ConnectControlPlane = ({ endpoints, tls, user = null }) => {
+  const open = (endpoint: string): MemberChannel => openMemberChannel(endpoint, tls);
+  if (user === null) return controlPlaneOver(new MemberPool(endpoints, open), null, null);
+  const login = new Login(new MemberPool(endpoints, open), user);
+  const pool = new MemberPool(endpoints, (endpoint) => withLogin(open(endpoint), login));
+  return controlPlaneOver(pool, user, login);
+};
 
-function controlPlaneOver(pool: MemberPool): ControlPlane {
+function controlPlaneOver(pool: MemberPool, user: EtcdUser | null, login: Login | null): ControlPlane {
   return {
-    observe: async () => membershipFrom(await pool.probeAll()),
+    observe: () => observe(pool, user, login),
     addLearner: (request) => addLearner(pool, request.peerUrl),
     learnerLag: (memberId) => learnerLag(pool, memberId),
     changeVoters: ({ from, to }) => changeVoters(pool, from, to),
@@ -29,8 +45,34 @@ function controlPlaneOver(pool: MemberPool): ControlPlane {
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs) =>
       pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs),
-    close: () => pool.close(),
+    close: () => {
+      pool.close();
+      login?.close();
+    },
   };
+}
+
+async function observe(
+  pool: MemberPool,
+  user: EtcdUser | null,
+  login: Login | null,
+): Promise<ObservedMembership | null> {
+  const account = (await login?.account().catch(rethrowRefused)) ?? null;
+  const answers = await pool.probeAll();
+  requireAccess(answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)], user);
+  const membership = membershipFrom(answers);
+  return membership === null || account === null ? membership : { ...membership, user: account };
+}
+
+/** haplan's agents tell nothing of themselves without a user. */
+function refusalOf(pool: MemberPool): Promise<Refusal> {
+  return pool.firstAnswer(memberStatus, refusalTimeoutMs).then(() => null, refusedFor);
+}
+
+/** Without a majority nobody can log in, and what the members lack is not a user. */
+function rethrowRefused(error: unknown): null {
+  if (error instanceof HaplanError && error.code === "control-plane/login-refused") throw error;
+  return null;
 }
 
 async function addLearner(pool: MemberPool, peerUrl: string): Promise<{ readonly memberId: string }> {

@@ -7,7 +7,12 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import type { Metadata } from "../etcd-client/client-stream.ts";
 import {
+  AuthenticateRequestSchema,
+  AuthenticateResponseSchema,
+  AuthUserGetRequestSchema,
+  AuthUserGetResponseSchema,
   LeaseGrantRequestSchema,
   LeaseGrantResponseSchema,
   LeaseRevokeRequestSchema,
@@ -33,9 +38,9 @@ import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../raft-a
 
 /** One endpoint: bytes in, bytes out. Rejects with `GrpcError`. */
 export type MemberChannel = {
-  unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+  unary(path: string, request: Uint8Array, timeoutMs: number, metadata?: Metadata): Promise<Uint8Array>;
   /** The database file piece by piece, with the SHA-256 of the rest in its last 32 bytes. */
-  snapshot(timeoutMs: number): AsyncIterable<Uint8Array>;
+  snapshot(timeoutMs: number, metadata?: Metadata): AsyncIterable<Uint8Array>;
   close(): void;
 };
 
@@ -129,6 +134,25 @@ export async function promoteMember(channel: MemberChannel, memberId: string, ti
 export async function moveLeaderTo(channel: MemberChannel, memberId: string, timeoutMs: number): Promise<void> {
   const wanted = { targetID: numericId(memberId) };
   await call(channel, "Maintenance/MoveLeader", MoveLeaderRequestSchema, MoveLeaderResponseSchema, wanted, timeoutMs);
+}
+
+/** A token for the user, to be shown as `token` in the metadata. */
+export async function authenticate(
+  channel: MemberChannel,
+  name: string,
+  password: string,
+  timeoutMs: number,
+): Promise<string> {
+  const user = { name, password };
+  return (
+    await call(channel, "Auth/Authenticate", AuthenticateRequestSchema, AuthenticateResponseSchema, user, timeoutMs)
+  ).token;
+}
+
+/** Everybody may ask for their own. */
+export async function rolesOf(channel: MemberChannel, name: string, timeoutMs: number): Promise<readonly string[]> {
+  return (await call(channel, "Auth/UserGet", AuthUserGetRequestSchema, AuthUserGetResponseSchema, { name }, timeoutMs))
+    .roles;
 }
 
 /** Reads one key. A serializable read is answered by the member alone; a linearizable one needs a majority. */

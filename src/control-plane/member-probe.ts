@@ -1,4 +1,5 @@
 /** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
+import { type Refusal, refusedFor } from "./login.ts";
 import {
   type AgentConfiguration,
   agentConfiguration,
@@ -19,6 +20,8 @@ export type MemberAnswer = {
   readonly configuration: (AgentConfiguration & { readonly index: number | null }) | null;
   readonly serializableRead: boolean;
   readonly linearizableRead: boolean;
+  /** It answers, and wants a user, or another one; null when that is not what it says. */
+  readonly refused: Refusal;
 };
 
 /** Never written by anybody: reading it costs a member next to nothing. */
@@ -35,13 +38,20 @@ export async function probeMember(
       () => true,
       () => false,
     );
+  let refused: Refusal = null;
   const [status, listing, configuration, serializableRead, linearizableRead] = await Promise.all([
     memberStatus(channel, timeoutMs).catch(() => null),
     // A learner of etcd 3.4 refuses to list the members; what it says of itself still counts.
     listMembers(channel, timeoutMs).catch((): MemberListing => ({ clusterId: "", members: [] })),
     agentConfiguration(channel, timeoutMs).catch(() => null),
-    succeeds(readKey(channel, probeKey, { serializable: true }, timeoutMs)),
+    succeeds(
+      readKey(channel, probeKey, { serializable: true }, timeoutMs).catch((error: unknown) => {
+        refused = refusedFor(error);
+        throw error;
+      }),
+    ),
     succeeds(readKey(channel, probeKey, { serializable: false }, timeoutMs)),
   ]);
-  return status === null ? null : { endpoint, status, listing, configuration, serializableRead, linearizableRead };
+  if (status === null) return null;
+  return { endpoint, status, listing, configuration, serializableRead, linearizableRead, refused };
 }

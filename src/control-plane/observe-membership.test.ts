@@ -15,6 +15,7 @@ function answer(id: string, leader: string | null, changes: Partial<MemberAnswer
     configuration: null,
     serializableRead: true,
     linearizableRead: true,
+    refused: null,
     ...changes,
   };
 }

@@ -29,17 +29,17 @@ export function openMemberChannel(endpoint: string, tls: TlsMaterial | null): Me
   }
 
   return {
-    unary: async (path, request, timeoutMs) => {
+    unary: async (path, request, timeoutMs, metadata = {}) => {
       const used = client;
       try {
-        return await used.unary(path, request, { timeoutMs });
+        return await used.unary(path, request, { timeoutMs, metadata });
       } catch (error) {
         // Whoever is silent may have vanished without a word: the next call tries a fresh connection.
         if (error instanceof GrpcError && error.code === StatusCode.deadlineExceeded) retire(used);
         throw error;
       }
     },
-    snapshot: (timeoutMs) => snapshot(client, { timeoutMs }),
+    snapshot: (timeoutMs, metadata = {}) => snapshot(client, { timeoutMs, metadata }),
     close: () => {
       for (const one of [client, ...retired]) void one.close();
     },

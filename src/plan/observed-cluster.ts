@@ -62,6 +62,8 @@ export type ObservedMembership = {
   readonly hasLeader: boolean;
   /** What the members run, as they answer; absent when that is not known. */
   readonly engine?: "agent" | "etcd";
+  /** Whom haplan asked as; absent where the cluster has no users, or a certificate says who asks. */
+  readonly user?: { readonly name: string; readonly root: boolean };
   /** Endpoints that answered for another cluster, with its id. */
   readonly strangers?: readonly { readonly endpoint: string; readonly clusterId: string }[];
 };

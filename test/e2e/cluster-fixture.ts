@@ -126,14 +126,14 @@ export class ClusterFixture {
   }
 
   /** The same command line within this process, which does not have to load it for every verb. */
-  async haplan(args: readonly string[]): Promise<ProgramRun> {
+  async haplan(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Promise<ProgramRun> {
     const terminal = createScriptedTerminal(null);
     const code = await runHaplan(args, {
       cwd: this.folder,
       terminal,
       clock: systemClock,
       openRooms: async () => realRooms,
-      environment: process.env,
+      environment: { ...process.env, ...env },
       version: "0.0.0-test",
       stop: new AbortController().signal,
     });

@@ -106,6 +106,26 @@ function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void
     );
   }
   checkHealth(input, voters, draft);
+  checkUser(input, draft);
+}
+
+/** Members are added and snapshots taken by root only; found out half-way, a machine would have been made for nothing. */
+function checkUser({ observed, spec }: PlannerInput, draft: PlanDraft): void {
+  const user = observed.membership?.user;
+  if (user === undefined) return;
+  if (!user.root) {
+    draft.refuse(
+      "plan/adopt-user",
+      `User "${user.name}" may not add members`,
+      "That needs the role root. Grant it (etcdctl user grant-role), or set HAPLAN_ETCD_USER to a user that has it.",
+    );
+  }
+  if (spec.workers.length === 0) return;
+  draft.warn(
+    "plan/workers-without-user",
+    "The workers of the spec cannot log in",
+    "This cluster has users, and haplan gives its workers no password. They run and cannot report.",
+  );
 }
 
 function checkHealth(input: PlannerInput, voters: readonly MemberFact[], draft: PlanDraft): void {

@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { RefusalError } from "./cli-context.ts";
+import { readEtcdUser } from "./etcd-user.ts";
+
+const read = (user?: string, password?: string) =>
+  readEtcdUser({
+    ...(user === undefined ? {} : { HAPLAN_ETCD_USER: user }),
+    ...(password === undefined ? {} : { HAPLAN_ETCD_PASSWORD: password }),
+  });
+
+test.each([
+  ["nothing", undefined, undefined, null],
+  ["an empty name", "", "secret", null],
+  ["a name and a password", "root", "se:cret", { name: "root", password: "se:cret" }],
+  ["both in one", "root:se:cret", undefined, { name: "root", password: "se:cret" }],
+  ["a name with a colon", "a:b", "secret", { name: "a:b", password: "secret" }],
+])("%s is taken from the environment as etcdctl would", (_, user, password, expected) => {
+  expect(read(user, password)).toEqual(expected);
+});
+
+test.each([
+  ["root", undefined],
+  ["root:", undefined],
+  ["root", ""],
+  [":secret", undefined],
+])("half of a user is refused (%s, %s)", (user, password) => {
+  expect(() => read(user, password)).toThrow(RefusalError);
+});

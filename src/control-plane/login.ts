@@ -1,0 +1,137 @@
+/**
+ * A user of a cluster that has users (etcd's auth): asks for a token, shows it with every call, and asks anew when it is
+ * no longer taken, as clientv3 does. Password and token are in memory only.
+ */
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { GrpcError } from "../etcd-client/grpc-error.ts";
+import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { authenticate, type MemberChannel, rolesOf } from "./member-calls.ts";
+import type { MemberPool } from "./member-pool.ts";
+
+export type EtcdUser = { readonly name: string; readonly password: string };
+
+const loginTimeoutMs = 3_000;
+/** A login that failed is not tried again by every call that follows: without a majority there is none. */
+const retryAfterMs = 1_000;
+/** With it a user may change members and take snapshots. */
+const rootRole = "root";
+
+export class Login {
+  readonly #pool: MemberPool;
+  readonly #user: EtcdUser;
+  #token: Promise<string | null> | null = null;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  /** `pool` has channels without a login; it is closed by `close`. */
+  constructor(pool: MemberPool, user: EtcdUser) {
+    this.#pool = pool;
+    this.#user = user;
+  }
+
+  /** Null when the cluster has no users. @throws HaplanError `control-plane/login-refused`, or what a silent cluster gives */
+  token(): Promise<string | null> {
+    if (performance.now() - this.#failedAt > retryAfterMs) {
+      this.#failedAt = Number.POSITIVE_INFINITY;
+      this.#token = null;
+    }
+    this.#token ??= this.#ask().catch((error: unknown) => {
+      this.#failedAt = performance.now();
+      throw error;
+    });
+    return this.#token;
+  }
+
+  /** The user as the members know it; null when they have no users. */
+  async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
+    if ((await this.token()) === null) return null;
+    const { name } = this.#user;
+    const ask = (channel: MemberChannel, leftMs: number) => rolesOf(withLogin(channel, this), name, leftMs);
+    return { name, root: (await this.#pool.firstAnswer(ask, loginTimeoutMs)).includes(rootRole) };
+  }
+
+  /** The next call asks for another one. */
+  forget(): void {
+    this.#token = null;
+  }
+
+  close(): void {
+    this.#pool.close();
+  }
+
+  async #ask(): Promise<string | null> {
+    const { name, password } = this.#user;
+    try {
+      return await this.#pool.firstAnswer(
+        (channel, leftMs) => authenticate(channel, name, password, leftMs),
+        loginTimeoutMs,
+      );
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      if (error.code === StatusCode.failedPrecondition) return null;
+      if (error.code !== StatusCode.invalidArgument && error.code !== StatusCode.unauthenticated) throw error;
+      throw new HaplanError(
+        "control-plane/login-refused",
+        `The members do not let user "${name}" in: ${errorText(error)}. Look at HAPLAN_ETCD_USER and HAPLAN_ETCD_PASSWORD`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** The same channel, for the user. */
+export function withLogin(channel: MemberChannel, login: Login): MemberChannel {
+  // Some calls need no user; those that do say so.
+  const metadata = async (): Promise<{ readonly token?: string }> => {
+    const token = await login.token().catch(() => null);
+    return token === null ? {} : { token };
+  };
+  return {
+    unary: async (path, request, timeoutMs) => {
+      try {
+        return await channel.unary(path, request, timeoutMs, await metadata());
+      } catch (error) {
+        if (!isStale(error)) throw error;
+        login.forget();
+        return channel.unary(path, request, timeoutMs, await metadata());
+      }
+    },
+    snapshot: async function* (timeoutMs) {
+      yield* channel.snapshot(timeoutMs, await metadata());
+    },
+    close: () => channel.close(),
+  };
+}
+
+/** It has expired, the member does not know it (yet), or users have changed since; the call was not looked at. */
+function isStale(error: unknown): boolean {
+  return (
+    error instanceof GrpcError &&
+    (error.code === StatusCode.unauthenticated || /revision .* is old|auth token/.test(error.message))
+  );
+}
+
+export type Refusal = "user needed" | "not permitted" | null;
+
+/** What a member says to a call without a user, or by one who may not. */
+export function refusedFor(error: unknown): Refusal {
+  if (!(error instanceof GrpcError)) return null;
+  if (error.message.includes("user name is empty")) return "user needed";
+  return error.code === StatusCode.permissionDenied ? "not permitted" : null;
+}
+
+/** @throws HaplanError when all who answer keep haplan out */
+export function requireAccess(refusals: readonly Refusal[], user: EtcdUser | null): void {
+  if (refusals.length === 0 || refusals.includes(null)) return;
+  if (user === null) {
+    throw new HaplanError(
+      "control-plane/user-needed",
+      "This cluster has users, and haplan was given none. Set HAPLAN_ETCD_USER to one with the role root, and HAPLAN_ETCD_PASSWORD to its password",
+    );
+  }
+  // A login that failed has been told already, or could not be decided without a majority.
+  if (refusals.includes("user needed")) return;
+  throw new HaplanError(
+    "control-plane/not-permitted",
+    `User "${user.name}" may not read below /haplan/. Set HAPLAN_ETCD_USER to one with the role root`,
+  );
+}
