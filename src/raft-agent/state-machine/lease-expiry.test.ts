@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Metadata } from "../mvcc/backend.ts";
-import { CHECKPOINT_INTERVAL_MS, EXPIRY_BATCH_MAX, LeaseExpiry } from "./lease-expiry.ts";
+import { EXPIRY_BATCH_MAX, LeaseExpiry } from "./lease-expiry.ts";
 import { LeaseTable } from "./lease-table.ts";
 
 function createMemoryMetadata(): Metadata {
@@ -125,16 +125,39 @@ describe("lease expiry", () => {
     expect(rest).toBe(1_250);
   });
 
-  it("checkpoints long leases every five minutes, and not the short ones", () => {
+  it("checkpoints a lease that nobody renews from half its time on, at the latest every five minutes", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 3_600));
-    expiry.granted(table.grant(2n, 100));
-    expect(expiry.takeCheckpoints()).toEqual([]);
-    clock.nowMs += CHECKPOINT_INTERVAL_MS;
-    expect(expiry.takeCheckpoints()).toEqual([{ id: 1n, remainingSeconds: 3_300 }]);
-    expect(expiry.takeCheckpoints()).toEqual([]);
-    clock.nowMs += CHECKPOINT_INTERVAL_MS;
-    expect(expiry.takeCheckpoints()).toEqual([{ id: 1n, remainingSeconds: 3_000 }]);
+    expiry.granted(table.grant(2n, 80));
+    expiry.granted(table.grant(3n, 4));
+    const seen: [second: number, id: bigint, remaining: number][] = [];
+    for (let second = 1; second <= 601; second++) {
+      clock.nowMs += 1_000;
+      for (const id of expiry.takeExpired()) {
+        table.revoke(id);
+        expiry.revoked(id);
+      }
+      for (const { id, remainingSeconds } of expiry.takeCheckpoints()) seen.push([second, id, remainingSeconds]);
+    }
+    expect(seen).toEqual([
+      [40, 2n, 40],
+      [50, 2n, 30],
+      [60, 2n, 20],
+      [70, 2n, 10],
+      [300, 1n, 3_300],
+      [600, 1n, 3_000],
+    ]);
+  });
+
+  it("does not checkpoint leases that are renewed after a third of their time", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 60));
+    for (let second = 1; second <= 300; second++) {
+      clock.nowMs += 1_000;
+      if (second % 20 === 0) expect(expiry.renew(1n)).toEqual({ ttlSeconds: 60, clearCheckpoint: false });
+      expect(expiry.takeCheckpoints()).toEqual([]);
+    }
   });
 });
