@@ -187,6 +187,57 @@ client-transport-security:
     });
   });
 
+  test("takes a file in the form of etcd's sample: keys without a value, lists, old switches", () => {
+    const file = `
+name: 'm4'
+data-dir:
+snapshot-count: 10000
+listen-client-urls: http://localhost:2379
+advertise-client-urls: http://localhost:2379
+cors:
+discovery:
+discovery-fallback: 'proxy'
+initial-cluster:
+enable-pprof: true
+proxy: 'off'
+proxy-read-timeout: 0
+client-transport-security:
+  cert-file:
+  key-file:
+  client-cert-auth: false
+  trusted-ca-file:
+  auto-tls: false
+peer-transport-security:
+  cert-file: /c
+  key-file: /k
+  trusted-ca-file: /ca
+  allowed-cn: m1,m4
+self-signed-cert-validity: 1
+log-level: debug
+logger: zap
+log-outputs: [stderr, /var/log/etcd.log]
+force-new-cluster: false
+auto-compaction-mode: periodic
+auto-compaction-retention: "1"
+cipher-suites: [
+  TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+  TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+]
+tls-min-version: 'TLS1.2'
+tls-max-version: 'TLS1.3'
+`;
+    const given = config(["--config-file=/etc/etcd.conf.yml"], {}, file);
+    expect(given).toMatchObject({
+      dataDir: "m4.etcd",
+      initialCluster: [{ name: "m4", peerUrls: ["http://localhost:2380"] }],
+      clientTls: null,
+      peerTls: { certFile: "/c", allowedCommonNames: ["m1", "m4"], requireClientCertificate: true },
+      logOutputs: ["stderr", "/var/log/etcd.log"],
+      autoCompaction: { mode: "periodic", retentionMs: 3_600_000 },
+    });
+    expect(given.peerTls?.ciphers).toContain(":ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384");
+  });
+
   test("names the key of the configuration file that is wrong", () => {
     expect(() => config(["--config-file=/e.yaml"], {}, "snapshot-count: lots\n")).toThrow(
       '/e.yaml: snapshot-count="lots" is wrong',

@@ -83,13 +83,20 @@ function readConfigFile(path: string, readFile: (path: string) => string): Map<s
     if (key === "client-transport-security" || key === "peer-transport-security") {
       const prefix = key.startsWith("peer") ? "peer-" : "";
       for (const [inner, innerValue] of Object.entries((value ?? {}) as object)) {
-        found.set(`${prefix}${inner}`, { text: String(innerValue), source: `${path}: ${key}.${inner}` });
+        if (innerValue === null) continue;
+        found.set(securityFlag(prefix, inner), { text: String(innerValue), source: `${path}: ${key}.${inner}` });
       }
     } else if (value !== null) {
       found.set(key, { text: configText(key, value), source: `${path}: ${key}` });
     }
   }
   return found;
+}
+
+/** Most keys are the flag without its prefix; those of the names that are allowed are not (etcd's securityConfig). */
+function securityFlag(prefix: "" | "peer-", key: string): string {
+  const isAllowed = key === "allowed-cn" || key === "allowed-hostname";
+  return isAllowed ? `${prefix === "" ? "client-" : prefix}cert-${key}` : `${prefix}${key}`;
 }
 
 function parseYamlObject(path: string, readFile: (path: string) => string): Readonly<Record<string, unknown>> {
