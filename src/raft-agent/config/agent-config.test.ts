@@ -150,6 +150,12 @@ describe("readSettings", () => {
     expect(settings.notices).toEqual(["unrecognized environment variable ETCD_WHATEVER"]);
   });
 
+  test("takes an empty variable for none, also beside the flag", () => {
+    const settings = read(["--name=a"], { ETCD_NAME: "", ETCD_SNAPSHOT_COUNT: "", ETCD_UNKNOWN: "" });
+    expect([...settings.values.keys()]).toEqual(["name"]);
+    expect(settings.notices).toEqual([]);
+  });
+
   test("reads variables of what was an experiment in older versions", () => {
     const settings = read([], { ETCD_EXPERIMENTAL_WATCH_PROGRESS_NOTIFY_INTERVAL: "5s" });
     expect(settings.values.get("watch-progress-notify-interval")).toBe(5000);

@@ -67,7 +67,9 @@ function readEnvironment(
 ): Map<string, Raw> {
   const found = new Map<string, Raw>();
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith("ETCD_") || text === undefined || variable === "ETCD_CONFIG_FILE") continue;
+    if (!variable.startsWith("ETCD_") || variable === "ETCD_CONFIG_FILE") continue;
+    // As in etcd, an empty variable is none: environment files list what is not set.
+    if (text === undefined || text === "") continue;
     const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
     const isKnown = flagsByName.has(name.replace(/^experimental-/, "")) || name in refusedFlags;
     if (isKnown) found.set(name, { text, source: variable });
