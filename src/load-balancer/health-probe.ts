@@ -5,8 +5,8 @@
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { errorText, systemErrorCode } from "../base/haplan-error.ts";
+import type { Certificates } from "../base/program-config.ts";
 import type { ProbeOutcome } from "./backend.ts";
-import type { HealthTls } from "./load-balancer-config.ts";
 
 export type HealthCheck = {
   readonly path: string;
@@ -20,10 +20,14 @@ const bodyBytesMax = 64 * 1024;
 
 export function createHealthCheck(
   settings: { readonly path: string; readonly timeoutMs: number },
-  tls: HealthTls | null,
+  tls: Certificates | null,
 ): HealthCheck {
-  const agent = tls === null ? new HttpAgent({ keepAlive: false }) : new HttpsAgent({ ...tls, keepAlive: false });
+  const agent = tls === null ? new HttpAgent({ keepAlive: false }) : createHttpsAgent(tls);
   return { path: settings.path, timeoutMs: settings.timeoutMs, agent };
+}
+
+function createHttpsAgent({ caPem, certificatePem, keyPem }: Certificates): HttpsAgent {
+  return new HttpsAgent({ ca: caPem, cert: certificatePem, key: keyPem, keepAlive: false });
 }
 
 /** Never rejects; takes at most the check's timeout. */

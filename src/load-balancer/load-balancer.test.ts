@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { LoadBalancer } from "./load-balancer.ts";
-import type { LoadedConfig } from "./load-balancer-config.ts";
+import type { LoadedLoadBalancerConfig } from "./load-balancer-config.ts";
 
 /**
  * A member as the load balancer sees it: HTTP for probes, and for everything else on the same port a stream that
@@ -68,7 +68,7 @@ async function members(...names: string[]): Promise<Member[]> {
   return made;
 }
 
-function configFor(backends: readonly Member[], listens = ["127.77.18.100:0"]): LoadedConfig {
+function configFor(backends: readonly Member[], listens = ["127.77.18.100:0"]): LoadedLoadBalancerConfig {
   return {
     config: {
       listens,

@@ -7,7 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
 import { createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
-import type { LoadedConfig } from "./load-balancer-config.ts";
+import type { LoadedLoadBalancerConfig } from "./load-balancer-config.ts";
 import type { BackendStatus } from "./load-balancer-status.ts";
 import { Session, type SessionHost } from "./session.ts";
 
@@ -28,14 +28,14 @@ export class LoadBalancer implements AsyncDisposable {
   #served = 0;
   #refused = 0;
 
-  private constructor(log: LoadBalancerLog, loaded: LoadedConfig) {
+  private constructor(log: LoadBalancerLog, loaded: LoadedLoadBalancerConfig) {
     this.#log = log;
     this.#check = createHealthCheck(loaded.config.healthCheck, loaded.tls);
     this.#intervalMs = loaded.config.healthCheck.intervalMs;
   }
 
   /** @throws HaplanError `load-balancer/cannot-listen`; nothing is left listening then. */
-  static async start(loaded: LoadedConfig, log: LoadBalancerLog): Promise<LoadBalancer> {
+  static async start(loaded: LoadedLoadBalancerConfig, log: LoadBalancerLog): Promise<LoadBalancer> {
     const balancer = new LoadBalancer(log, loaded);
     try {
       await balancer.reconfigure(loaded);
@@ -47,7 +47,7 @@ export class LoadBalancer implements AsyncDisposable {
   }
 
   /** Addresses that appear or vanish are opened or closed; backends that vanish lose their connections at once. */
-  async reconfigure(loaded: LoadedConfig): Promise<void> {
+  async reconfigure(loaded: LoadedLoadBalancerConfig): Promise<void> {
     const { listens, backends, healthCheck } = loaded.config;
     const listening = [...this.#listeners.keys()];
     try {

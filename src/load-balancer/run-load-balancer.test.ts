@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
-import { parseLoadBalancerConfig } from "./load-balancer-config.ts";
+import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
 import { parseStatus, statusFileName } from "./load-balancer-status.ts";
 import { type RunningLoadBalancer, runLoadBalancer } from "./run-load-balancer.ts";
 
@@ -85,7 +85,8 @@ it.each([
   [configText([]).replace('"listens"', '"listen"'), /must have required property 'listens'; .*additional/],
   [configText(["m1"]).replace('"port":1', '"port":0'), /\/backends\/0\/port must be >= 1/],
 ])("the configuration %s is refused with all that is wrong", (text, message) => {
-  expect(() => parseLoadBalancerConfig(text)).toThrow(message);
+  writeFileSync(configPath, text);
+  expect(() => loadLoadBalancerConfig(configPath)).toThrow(message);
 });
 
 it("a backend that answers its health endpoint over HTTP is used by a client of the program", async () => {

@@ -4,6 +4,7 @@
  * client certificate, and cut the connections of a master that went down.
  */
 import { assert } from "../base/assert.ts";
+import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
@@ -19,7 +20,7 @@ export type LoadBalancerConfig = {
   readonly backends: readonly { readonly name: string; readonly address: string; readonly port: number }[];
   readonly healthCheck: { readonly path: string; readonly intervalMs: number; readonly timeoutMs: number };
   /** Files for asking the health endpoint over TLS; null when TLS is off. */
-  readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: CertificateFiles | null;
 };
 
 export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly string[]): UnitBlueprint {

@@ -1,4 +1,5 @@
 /** The unit that stands for a worker host: it holds a client certificate and the load balancer's endpoint, nothing else. */
+import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clusterEndpoint } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
@@ -11,7 +12,7 @@ export type WorkerConfig = {
   readonly endpoint: string;
   /** Where it reports under a lease. */
   readonly reportKey: string;
-  readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: CertificateFiles | null;
 };
 
 export function workerBlueprint(spec: ClusterSpec, name: string): UnitBlueprint {

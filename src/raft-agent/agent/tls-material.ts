@@ -7,14 +7,11 @@ import type { SecureContextOptions } from "node:tls";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 
-export type TlsMaterial = {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  readonly ca: Buffer | null;
-};
+/** What stands in the files; without an authority the caller decides whom to trust. */
+export type PemContents = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | null };
 
 /** @throws HaplanError `agent/certificate` naming the file that cannot be read. */
-export function readTlsMaterial(files: TlsFiles): TlsMaterial {
+export function readTlsMaterial(files: TlsFiles): PemContents {
   const { certFile, keyFile, trustedCaFile } = files;
   return {
     cert: readPem(certFile),

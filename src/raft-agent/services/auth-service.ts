@@ -34,7 +34,7 @@ import { randomTokenPrefix } from "../auth/simple-tokens.ts";
 import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import { encodeLogin } from "../state-machine/auth-command.ts";
-import { ROOT } from "../state-machine/auth-store.ts";
+import { type AuthStore, ROOT } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
@@ -55,9 +55,9 @@ export function createAuthMethods(context: ServiceContext, hasher: PasswordHashe
     method("Authenticate", (bytes, call) => authenticate(context, hasher, bytes, call)),
     method("AuthStatus", (_bytes, call) => authStatus(context, call)),
     method("UserGet", (bytes, call) => getUser(context, bytes, call)),
-    method("UserList", (_bytes, call) => listUsers(context, call)),
+    method("UserList", (_bytes, call) => listNames(context, call, (auth) => userList(context, auth))),
     method("RoleGet", (bytes, call) => getRole(context, bytes, call)),
-    method("RoleList", (_bytes, call) => listRoles(context, call)),
+    method("RoleList", (_bytes, call) => listNames(context, call, (auth) => roleList(context, auth))),
     method("UserAdd", (bytes, call) => addUser(context, hasher, bytes, call)),
     method("UserChangePassword", (bytes, call) => changePassword(context, hasher, bytes, call)),
     ...CHANGES.map(([name, kind, request]) =>
@@ -270,30 +270,21 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   });
 }
 
-function listUsers(context: ServiceContext, call: ServerCall): void {
+/** Answers with a list of names that only the administrator may see. */
+function listNames(context: ServiceContext, call: ServerCall, answer: (auth: AuthStore) => Uint8Array): void {
   const { auth } = context.machine;
-  whenRead(
-    context,
-    call,
-    (caller) => auth.adminFault(caller),
-    () => {
-      const message = create(AuthUserListResponseSchema, { header: header(context), users: auth.userNames() });
-      answerBytes(call, toBinary(AuthUserListResponseSchema, message));
-    },
-  );
+  const mayRead = (caller: Caller | null): EtcdError | null => auth.adminFault(caller);
+  whenRead(context, call, mayRead, () => answerBytes(call, answer(auth)));
 }
 
-function listRoles(context: ServiceContext, call: ServerCall): void {
-  const { auth } = context.machine;
-  whenRead(
-    context,
-    call,
-    (caller) => auth.adminFault(caller),
-    () => {
-      const message = create(AuthRoleListResponseSchema, { header: header(context), roles: auth.roleNames() });
-      answerBytes(call, toBinary(AuthRoleListResponseSchema, message));
-    },
-  );
+function userList(context: ServiceContext, auth: AuthStore): Uint8Array {
+  const message = create(AuthUserListResponseSchema, { header: header(context), users: auth.userNames() });
+  return toBinary(AuthUserListResponseSchema, message);
+}
+
+function roleList(context: ServiceContext, auth: AuthStore): Uint8Array {
+  const message = create(AuthRoleListResponseSchema, { header: header(context), roles: auth.roleNames() });
+  return toBinary(AuthRoleListResponseSchema, message);
 }
 
 function header(context: ServiceContext): ResponseHeader {

@@ -4,7 +4,7 @@ import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";
 import { createWorld, SELF } from "./single-member-world.ts";
 
-// The simulator found a put that was acknowledged with the revision of another one, made before the restart.
+// `request-numbers-reused-after-restart` among the bugs that the simulator plants.
 it("a restarted member does not take an entry of its former life for the answer to a new request", async () => {
   const { services } = await createWorld();
   const { decode } = createCommandCodec(SELF);

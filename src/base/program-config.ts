@@ -1,0 +1,55 @@
+/**
+ * What one of haplan's programs is to do: a JSON file, checked before anything of it is used, and the certificates that
+ * it names.
+ */
+import { readFileSync } from "node:fs";
+import type { ValidateFunction } from "ajv";
+import { errorText, HaplanError } from "./haplan-error.ts";
+
+export type CertificateFiles = { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
+
+/** In PEM. */
+export type Certificates = { readonly caPem: string; readonly certificatePem: string; readonly keyPem: string };
+
+/** For the property `tls` of a configuration. */
+export const certificateFilesSchema: object = {
+  type: "object",
+  nullable: true,
+  additionalProperties: false,
+  required: ["caFile", "certFile", "keyFile"],
+  properties: { caFile: { type: "string" }, certFile: { type: "string" }, keyFile: { type: "string" } },
+};
+
+export type LoadedProgramConfig<Config> = { readonly config: Config; readonly tls: Certificates | null };
+
+/** @throws HaplanError `errorCode` with all that is wrong. */
+export function loadProgramConfig<Config extends { readonly tls: CertificateFiles | null }>(
+  path: string,
+  validate: ValidateFunction<Config>,
+  errorCode: string,
+): LoadedProgramConfig<Config> {
+  const refuse = (problem: string, cause?: unknown): never => {
+    throw new HaplanError(errorCode, problem, { cause });
+  };
+  const read = (file: string): string => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      return refuse(`Cannot read "${file}": ${errorText(error)}`, error);
+    }
+  };
+  const text = read(path);
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    return refuse(`"${path}" is not JSON: ${errorText(error)}`, error);
+  }
+  if (!validate(config)) {
+    const mistakes = validate.errors?.map((error) => `${error.instancePath || "the whole"} ${error.message}`) ?? [];
+    return refuse(`"${path}" is wrong: ${mistakes.join("; ")}`);
+  }
+  if (config.tls === null) return { config, tls: null };
+  const { caFile, certFile, keyFile } = config.tls;
+  return { config, tls: { caPem: read(caFile), certificatePem: read(certFile), keyPem: read(keyFile) } };
+}
