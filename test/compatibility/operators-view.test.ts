@@ -3,7 +3,7 @@
  * unit, the line that says that it serves, systemd, signals, a folder that is in use.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -115,7 +115,13 @@ describe("haplan-agent in etcd's place", () => {
     await until(() => existsSync(file("notified")) && readFileSync(file("notified"), "utf8").endsWith("\n"));
     expect(readFileSync(file("notified"), "utf8")).toBe(`/run/notify --ready --pid=${first.child.pid}\n`);
     const [second, third] = [begin(manifest), begin(["--nonsense=1"])];
+    mkdirSync(file("etcds/member/wal"), { recursive: true });
+    writeFileSync(file("etcds/member/wal/0000000000000000-0000000000000000.wal"), "a log of etcd's");
+    const fourth = begin([...manifest, `--data-dir=${file("etcds")}`]);
     expect(await second.ended).toBe(1);
+    expect(await fourth.ended).toBe(1);
+    expect(fourth.log()).toContain("an etcd keeps its data there. Take a snapshot");
+    expect(readdirSync(file("etcds/member"))).toEqual(["wal"]);
     expect(await third.ended).toBe(1);
     expect(third.log()).toContain("--nonsense is not a known flag");
     expect(second.log()).toMatch(/"level":"fatal".*(in use|another process)/);

@@ -7,6 +7,7 @@
  * DATA-DIR/member/snap/    the store (store.mdb), and snapshots on their way in
  * ```
  */
+import { existsSync, readdirSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { makeFolderDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -55,6 +56,7 @@ export type OpenMemberOptions = {
 export async function openMember(options: OpenMemberOptions): Promise<OpenedMember> {
   const { config } = options;
   const snapFolder = snapshotFolder(config);
+  assertNotEtcds(config);
   for (const folder of [config.dataDir, config.walDir, snapFolder]) makeFolder(folder);
   const fileSystem = createNodeFileSystem(config.walDir);
   const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock");
@@ -92,6 +94,18 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
 /** Where the store lives and snapshots arrive. */
 export function snapshotFolder({ dataDir }: AgentConfig): string {
   return `${dataDir}/member/snap`;
+}
+
+/** Nothing may be written beside the files of an etcd, which may be started again. */
+function assertNotEtcds(config: AgentConfig): void {
+  const { walDir, dataDir } = config;
+  const logs = existsSync(walDir) ? readdirSync(walDir).filter((name) => name.endsWith(".wal")) : [];
+  if (logs.length === 0 && !existsSync(`${snapshotFolder(config)}/db`)) return;
+  throw new HaplanError(
+    "agent/etcd-data",
+    `Cannot use "${dataDir}": an etcd keeps its data there. Take a snapshot of that etcd while it runs (etcdctl snapshot save FILE), ` +
+      "restore it into a new folder (haplan-agent snapshot restore FILE --data-dir=NEW), and name that folder instead",
+  );
 }
 
 function makeFolder(path: string): void {
