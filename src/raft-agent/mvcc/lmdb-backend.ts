@@ -8,14 +8,32 @@
  */
 import { renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
 import { syncFolder } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
 import type { Backend, BackendFiller, IndexPages, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
 import { ByteSlab } from "./byte-slab.ts";
+import { CommitTimer } from "./commit-timer.ts";
+import {
+  bigEndian,
+  fillTree,
+  incomingPath,
+  indexKey,
+  metadataKey,
+  openSnapshot,
+  openTree,
+  RevisionKeys,
+  readBucket,
+  readNumber,
+  readPages,
+  removeDatabase,
+  scanTree,
+  type Tree,
+  termKey,
+  treeBytes,
+  writePending,
+} from "./lmdb-tree.ts";
 import { PendingWrites } from "./pending-writes.ts";
-import { isTombstone, mainOf, readBigEndian, subOf, writeBigEndian, writeRevisionKey } from "./revision.ts";
 import type { StoreSize } from "./store.ts";
 
 export type LmdbBackendOptions = {
@@ -34,18 +52,6 @@ export type LmdbBackendOptions = {
   readonly onCommit?: (durationMs: number) => void;
 };
 
-type Tree = RootDatabase<Buffer, Uint8Array>;
-
-const metadataPrefix = 1;
-const revisionPrefix = 2;
-const indexPagePrefix = 3;
-/** Revisions lie before this key. */
-const revisionsEnd = Uint8Array.of(indexPagePrefix);
-const indexKey = "meta\0consistent_index";
-const termKey = "meta\0term";
-const fillBatch = 2000;
-const fillBatchBytes = 16 << 20;
-
 /** Opens or creates the database. @throws HaplanError `store/open-failed` */
 export function openLmdbBackend(options: LmdbBackendOptions): Backend {
   return new LmdbBackend(options);
@@ -61,11 +67,13 @@ class LmdbBackend implements Backend {
   private chain: Promise<void> = Promise.resolve();
   /** The flush of the last commit: the next commit may run beside it, the one after that waits. */
   private flushing: Promise<void> = Promise.resolve();
-  private timer: NodeJS.Timeout | undefined;
+  /** What the tree takes up, until the next commit: asked for many times a second, also of an idle member. */
+  private committedBytes: ReturnType<typeof treeBytes> | null = null;
+  private readonly timer: CommitTimer;
   private failure: HaplanError | null = null;
   private closed = false;
   private readonly slab = new ByteSlab();
-  private readonly keyBuffer = new Uint8Array(19);
+  private readonly keys = new RevisionKeys();
   private index: LogIndex = 0;
   private term: Term = 0;
   private flushed: LogIndex = 0;
@@ -82,6 +90,7 @@ class LmdbBackend implements Backend {
       onCommit: () => undefined,
       ...options,
     };
+    this.timer = new CommitTimer(this.options.commitIntervalMs, () => void this.commit().catch(() => undefined));
     removeDatabase(incomingPath(this.path));
     this.tree = openTree(this.path, this.options.mapBytes);
     this.readIndexes();
@@ -120,7 +129,7 @@ class LmdbBackend implements Backend {
   get(main: number, sub: number): Uint8Array | undefined {
     const recent = this.pending.get(main, sub) ?? this.committing?.get(main, sub);
     if (recent !== undefined) return recent;
-    const found = this.tree.getBinaryFast(this.revisionKey(main, sub, false));
+    const found = this.tree.getBinaryFast(this.keys.key(main, sub, false));
     return found === undefined ? undefined : this.slab.copy(found, found.length);
   }
 
@@ -140,7 +149,7 @@ class LmdbBackend implements Backend {
       lastSub = oneSub;
       return visit(oneMain, oneSub, tombstone, value);
     };
-    if (!scanTree(this.tree, this.revisionKey(main, sub, false).slice(), once)) return;
+    if (!scanTree(this.tree, this.keys.key(main, sub, false).slice(), once)) return;
     if (this.committing !== null && !this.committing.scan(main, sub, once)) return;
     this.pending.scan(main, sub, once);
   }
@@ -165,20 +174,15 @@ class LmdbBackend implements Backend {
   }
 
   commit(): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
+    this.timer.clear();
     this.chain = this.chain.then(() => this.commitPending());
     return this.chain.then(() => this.flushing);
   }
 
   size(): StoreSize {
-    const stats = this.tree.getStats() as Record<string, number>;
-    const pages = stats["treeBranchPageCount"]! + stats["treeLeafPageCount"]! + stats["overflowPages"]! + 2;
+    this.committedBytes ??= treeBytes(this.tree);
     const gathered = this.pending.bytes + (this.committing?.bytes ?? 0);
-    return {
-      totalBytes: (stats["lastPageNumber"]! + 1) * stats["pageSize"]! + gathered,
-      inUseBytes: pages * stats["pageSize"]! + gathered,
-    };
+    return { totalBytes: this.committedBytes.total + gathered, inUseBytes: this.committedBytes.inUse + gathered };
   }
 
   async snapshot(): Promise<ReadSnapshot> {
@@ -218,6 +222,7 @@ class LmdbBackend implements Backend {
     rmSync(`${incoming}-lock`, { force: true });
     syncFolder(dirname(this.path));
     this.tree = openTree(this.path, this.options.mapBytes);
+    this.committedBytes = null;
     this.pending = new PendingWrites();
     this.readIndexes();
   }
@@ -240,29 +245,12 @@ class LmdbBackend implements Backend {
   }
 
   private wrote(): void {
+    if (this.closed) return;
     const { operations, bytes } = this.pending;
-    if (operations >= this.options.commitOperationsMax || bytes >= this.options.commitBytesMax) {
-      // Not now: the entry that is being applied must be whole in the batch.
-      if (this.committing === null) this.schedule(0);
-    } else if (this.timer === undefined) this.schedule(this.options.commitIntervalMs);
-  }
-
-  private soon = false;
-
-  private schedule(delayMs: number): void {
-    if (this.closed || this.soon) return;
-    if (delayMs === 0) {
-      this.soon = true;
-      setImmediate(() => {
-        this.soon = false;
-        this.commit().catch(() => undefined);
-      });
-      return;
-    }
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      this.commit().catch(() => undefined);
-    }, delayMs);
+    const isMuch = operations >= this.options.commitOperationsMax || bytes >= this.options.commitBytesMax;
+    if (!isMuch) this.timer.atInterval();
+    // Not now: the entry that is being applied must be whole in the batch.
+    else if (this.committing === null) this.timer.nextTurn();
   }
 
   private async commitPending(): Promise<void> {
@@ -279,12 +267,13 @@ class LmdbBackend implements Backend {
     this.committing = batch;
     try {
       const startMs = performance.now();
-      await this.tree.batch(() => this.writeBatch(batch));
+      await this.tree.batch(() => writePending(this.tree, this.keys, batch));
       const before = this.flushing;
       this.flushing = this.awaitFlush(index, startMs);
       this.flushing.catch(() => undefined);
       this.tree.resetReadTxn();
       this.committing = null;
+      this.committedBytes = null;
       await before;
       if (this.pending.operations > 0) this.wrote();
     } catch (error) {
@@ -312,33 +301,6 @@ class LmdbBackend implements Backend {
     return this.failure;
   }
 
-  private writeBatch(batch: PendingWrites): void {
-    const { tree } = this;
-    batch.scan(0, 0, (main, sub, tombstone, value) => {
-      tree.put(this.revisionKey(main, sub, tombstone), value as Buffer);
-      return true;
-    });
-    for (const { main, sub, tombstone } of batch.deletions) tree.remove(this.revisionKey(main, sub, tombstone));
-    for (const [key, value] of batch.metadata) {
-      if (value === null) tree.remove(metadataKey(key));
-      else tree.put(metadataKey(key), value as Buffer);
-    }
-    for (const [lastMain, page] of batch.indexPages) {
-      if (page === null) tree.remove(indexPageKey(lastMain));
-      else tree.put(indexPageKey(lastMain), page as Buffer);
-    }
-  }
-
-  /** The key in a buffer that the next call overwrites: LMDB copies keys as it takes them. */
-  private revisionKey(main: number, sub: number, tombstone: boolean): Uint8Array {
-    this.keyBuffer[0] = revisionPrefix;
-    const length = writeRevisionKey(this.revisionPart, main, sub, tombstone);
-    return length === 17 ? this.putKey : this.keyBuffer;
-  }
-
-  private readonly revisionPart = this.keyBuffer.subarray(1);
-  private readonly putKey = this.keyBuffer.subarray(0, 18);
-
   private getMetadata(key: string): Uint8Array | undefined {
     for (const writes of [this.pending, this.committing]) {
       const recent = writes?.metadata.get(key);
@@ -349,154 +311,13 @@ class LmdbBackend implements Backend {
 
   private metadataEntries(bucket: string): [string, Uint8Array][] {
     const prefix = `${bucket}\0`;
-    const merged = new Map<string, Uint8Array | null>();
-    const start = metadataKey(prefix);
-    for (const { key, value } of this.tree.getRange({ start })) {
-      const text = metadataText(key);
-      if (key[0] !== metadataPrefix || !text.startsWith(prefix)) break;
-      merged.set(text, value);
-    }
+    const merged: Map<string, Uint8Array | null> = readBucket(this.tree, bucket);
     for (const writes of [this.committing, this.pending]) {
-      for (const [key, value] of writes?.metadata ?? []) if (key.startsWith(prefix)) merged.set(key, value);
+      for (const [key, value] of writes?.metadata ?? []) {
+        if (key.startsWith(prefix)) merged.set(key.slice(prefix.length), value);
+      }
     }
-    const present = [...merged].flatMap(([key, value]): [string, Uint8Array][] =>
-      value === null ? [] : [[key.slice(prefix.length), value]],
-    );
+    const present = [...merged].filter((entry): entry is [string, Uint8Array] => entry[1] !== null);
     return present.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   }
-}
-
-function openTree(path: string, mapSize: number): Tree {
-  try {
-    return open<Buffer, Uint8Array>({
-      path,
-      noSubdir: true,
-      keyEncoding: "binary",
-      encoding: "binary",
-      mapSize,
-      noMemInit: true,
-      maxDbs: 1,
-    });
-  } catch (error) {
-    throw new HaplanError("store/open-failed", `Cannot open the store ${path}: ${errorText(error)}`, { cause: error });
-  }
-}
-
-function incomingPath(path: string): string {
-  return `${path}.incoming`;
-}
-
-function removeDatabase(path: string): void {
-  rmSync(path, { force: true });
-  rmSync(`${path}-lock`, { force: true });
-}
-
-/** False when `visit` asked to stop. */
-function scanTree(
-  tree: Database<Buffer, Uint8Array>,
-  start: Uint8Array,
-  visit: RevisionVisitor,
-  transaction?: ReturnType<Tree["useReadTransaction"]>,
-): boolean {
-  const range = tree.getRange({ start, end: revisionsEnd, ...(transaction === undefined ? {} : { transaction }) });
-  for (const { key, value } of range) {
-    const revision = key.subarray(1);
-    if (!visit(mainOf(revision), subOf(revision), isTombstone(revision), value)) return false;
-  }
-  return true;
-}
-
-/** False when `visit` asked to stop. */
-function readPages(tree: Tree, fromMain: number, visit: (lastMain: number, page: Uint8Array) => boolean): boolean {
-  for (const { key, value } of tree.getRange({ start: indexPageKey(fromMain) })) {
-    if (!visit(readBigEndian(key, 1), value)) return false;
-  }
-  return true;
-}
-
-function openSnapshot(tree: Tree): ReadSnapshot {
-  tree.resetReadTxn();
-  const transaction = tree.useReadTransaction();
-  const number = (key: string): number => readNumber(tree.get(metadataKey(key), { transaction }));
-  return {
-    consistentIndex: number(indexKey),
-    consistentTerm: number(termKey),
-    scan: (main, sub, visit) => {
-      const start = new Uint8Array(18);
-      start[0] = revisionPrefix;
-      writeRevisionKey(start.subarray(1), main, sub, false);
-      scanTree(tree, start, visit, transaction);
-    },
-    metadata: () => {
-      const entries: [string, string, Uint8Array][] = [];
-      const end = Uint8Array.of(revisionPrefix);
-      for (const { key, value } of tree.getRange({ start: Uint8Array.of(metadataPrefix), end, transaction })) {
-        const text = metadataText(key);
-        if (text === indexKey || text === termKey) continue;
-        const split = text.indexOf("\0");
-        entries.push([text.slice(0, split), text.slice(split + 1), value]);
-      }
-      return entries;
-    },
-    close: () => transaction.done(),
-  };
-}
-
-async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
-  const key = new Uint8Array(19);
-  key[0] = revisionPrefix;
-  const revisionPart = key.subarray(1);
-  let gathered: (() => void)[] = [];
-  let gatheredBytes = 0;
-  const write = async (): Promise<void> => {
-    const batch = gathered;
-    gathered = [];
-    gatheredBytes = 0;
-    if (batch.length > 0) await tree.batch(() => batch.forEach((put) => void put()));
-  };
-  await fill({
-    put: (main, sub, tombstone, value) => {
-      const copy = value.slice() as Buffer;
-      gatheredBytes += copy.length;
-      gathered.push(() => {
-        const length = writeRevisionKey(revisionPart, main, sub, tombstone);
-        tree.put(key.subarray(0, length + 1), copy);
-      });
-    },
-    putMetadata: (bucket, name, value) => {
-      const copy = value.slice() as Buffer;
-      gathered.push(() => tree.put(metadataKey(`${bucket}\0${name}`), copy));
-    },
-    setConsistentIndex: (index, term) => {
-      gathered.push(() => tree.put(metadataKey(indexKey), bigEndian(index) as Buffer));
-      gathered.push(() => tree.put(metadataKey(termKey), bigEndian(term) as Buffer));
-    },
-    drain: () => (gathered.length < fillBatch && gatheredBytes < fillBatchBytes ? Promise.resolve() : write()),
-  });
-  await write();
-  await tree.flushed;
-}
-
-function indexPageKey(lastMain: number): Uint8Array {
-  const key = Buffer.alloc(9, indexPagePrefix);
-  writeBigEndian(key, 1, lastMain);
-  return key;
-}
-
-function metadataKey(text: string): Uint8Array {
-  return Buffer.from(`${String.fromCharCode(metadataPrefix)}${text}`);
-}
-
-function metadataText(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset + 1, key.length - 1).toString();
-}
-
-function bigEndian(value: number): Uint8Array {
-  const bytes = Buffer.alloc(8);
-  writeBigEndian(bytes, 0, value);
-  return bytes;
-}
-
-function readNumber(bytes: Uint8Array | undefined): number {
-  return bytes === undefined ? 0 : readBigEndian(bytes, 0);
 }

@@ -8,7 +8,8 @@ import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
 import type { Store } from "./store.ts";
 import type { WatchDelivery } from "./watch-batch.ts";
-import { createWatchHub, type WatchHub, type WatchStream } from "./watch-hub.ts";
+import { createWatchHub, type WatchHub } from "./watch-hub.ts";
+import type { WatchStream } from "./watch-stream.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 

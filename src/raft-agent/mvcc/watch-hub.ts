@@ -7,16 +7,17 @@
  */
 import type { WatchCreateRequest } from "../api/watch.ts";
 import { WatchFilter } from "../api/watch.ts";
-import { isEmptyRange } from "./key-range.ts";
 import type { Store, StoreEvent } from "./store.ts";
-import { type EventBatch, encodeBatch, type WatchDelivery } from "./watch-batch.ts";
+import { type EventBatch, encodeBatch } from "./watch-batch.ts";
 import { type Interest, InterestIndex } from "./watch-interest.ts";
-
-/** Where a stream's deliveries go. */
-export type WatchSink = {
-  /** Takes a delivery, or returns false without taking it: the sink is full until `WatchStream.drained` is called. */
-  offer(delivery: WatchDelivery): boolean;
-};
+import {
+  HubStream,
+  type StreamHub,
+  type Watcher,
+  type WatchSink,
+  type WatchStream,
+  watchedKey,
+} from "./watch-stream.ts";
 
 export type WatchHubOptions = {
   readonly store: Store;
@@ -27,26 +28,6 @@ export type WatchHubOptions = {
   /** How much is read from history in one slice; a revision is never cut. */
   readonly sliceEventsMax?: number;
   readonly sliceBytesMax?: number;
-};
-
-export type CreateResult =
-  /** Send the created answer before the turn ends: deliveries begin after it. `revision` is for its header. */
-  | { readonly kind: "created"; readonly watchId: number; readonly revision: number }
-  | { readonly kind: "refused"; readonly reason: "emptyRange" | "duplicateWatchId" | "negativeRevision" };
-
-export type WatchStream = {
-  /** An empty key means the first possible one, as in etcd. */
-  create(request: WatchCreateRequest): CreateResult;
-  /** False when there is no such watcher. */
-  cancel(watchId: number): boolean;
-  /** The sink has room again. */
-  drained(): void;
-  /** The revision up to which every watcher of the stream has been told everything, or null while one has not. */
-  progress(): number | null;
-  /** The same for one watcher. */
-  progressOf(watchId: number): number | null;
-  readonly watcherCount: number;
-  close(): void;
 };
 
 export type WatchHub = {
@@ -61,14 +42,6 @@ export type WatchHub = {
   close(): void;
 };
 
-type Watcher = {
-  readonly id: number;
-  readonly stream: Stream;
-  readonly interest: Interest<Watcher>;
-  /** The first revision not delivered yet; kept only while lagging. */
-  next: number;
-};
-
 /** Per interest: how many events of the slice are skipped → the rest, encoded. */
 type SharedBatches = Map<Interest<Watcher>, Map<number, EventBatch>>;
 
@@ -76,7 +49,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
   return new Hub(options);
 }
 
-class Hub implements WatchHub {
+class Hub implements WatchHub, StreamHub {
   readonly store: Store;
   private readonly interests = new InterestIndex<Watcher>();
   /** Watchers that are behind and can be served, longest waiting first. */
@@ -109,7 +82,7 @@ class Hub implements WatchHub {
   }
 
   openStream(sink: WatchSink): WatchStream {
-    return new Stream(this, sink);
+    return new HubStream(this, sink);
   }
 
   close(): void {
@@ -148,7 +121,7 @@ class Hub implements WatchHub {
     this.scheduleCatchUp();
   }
 
-  add(stream: Stream, id: number, request: WatchCreateRequest): Watcher {
+  add(stream: HubStream, id: number, request: WatchCreateRequest): Watcher {
     const interest = this.interests.obtain(watchedKey(request), request.rangeEnd, {
       noPut: request.filters.includes(WatchFilter.noPut),
       noDelete: request.filters.includes(WatchFilter.noDelete),
@@ -313,94 +286,4 @@ class Hub implements WatchHub {
       watcher.stream.forget(watcher.id);
     }
   }
-}
-
-class Stream implements WatchStream {
-  /** The sink refused something and has not been drained since. */
-  full = false;
-  /** Lagging watchers that wait for the sink to drain. */
-  readonly parked = new Set<Watcher>();
-  private readonly hub: Hub;
-  private readonly sink: WatchSink;
-  private readonly watchers = new Map<number, Watcher>();
-  private nextId = 0;
-
-  constructor(hub: Hub, sink: WatchSink) {
-    this.hub = hub;
-    this.sink = sink;
-  }
-
-  get watcherCount(): number {
-    return this.watchers.size;
-  }
-
-  create(request: WatchCreateRequest): CreateResult {
-    // What was written before this call is nobody's business but of those who were there.
-    this.hub.flush();
-    if (request.rangeEnd.length > 0 && isEmptyRange(watchedKey(request), request.rangeEnd)) {
-      return { kind: "refused", reason: "emptyRange" };
-    }
-    if (request.startRevision < 0) return { kind: "refused", reason: "negativeRevision" };
-    if (request.watchId !== 0 && this.watchers.has(request.watchId)) {
-      return { kind: "refused", reason: "duplicateWatchId" };
-    }
-    const watchId = request.watchId === 0 ? this.unusedId() : request.watchId;
-    this.watchers.set(watchId, this.hub.add(this, watchId, request));
-    return { kind: "created", watchId, revision: this.hub.store.revision };
-  }
-
-  cancel(watchId: number): boolean {
-    return this.forget(watchId);
-  }
-
-  drained(): void {
-    this.full = false;
-    const parked = [...this.parked];
-    this.parked.clear();
-    for (const watcher of parked) this.hub.enqueue(watcher);
-    this.hub.scheduleCatchUp();
-  }
-
-  progress(): number | null {
-    this.hub.flush();
-    if (this.full) return null;
-    for (const watcher of this.watchers.values()) if (!this.hub.isSynced(watcher)) return null;
-    return this.hub.store.revision;
-  }
-
-  progressOf(watchId: number): number | null {
-    this.hub.flush();
-    const watcher = this.watchers.get(watchId);
-    return watcher === undefined || this.full || !this.hub.isSynced(watcher) ? null : this.hub.store.revision;
-  }
-
-  close(): void {
-    for (const watcher of this.watchers.values()) this.hub.remove(watcher);
-    this.watchers.clear();
-  }
-
-  offer(delivery: WatchDelivery): boolean {
-    if (this.full) return false;
-    this.full = !this.sink.offer(delivery);
-    return !this.full;
-  }
-
-  forget(watchId: number): boolean {
-    const watcher = this.watchers.get(watchId);
-    if (watcher === undefined) return false;
-    this.watchers.delete(watchId);
-    this.hub.remove(watcher);
-    return true;
-  }
-
-  private unusedId(): number {
-    while (this.watchers.has(this.nextId)) this.nextId++;
-    return this.nextId++;
-  }
-}
-
-const firstKey = new Uint8Array(1);
-
-function watchedKey(request: WatchCreateRequest): Uint8Array {
-  return request.key.length === 0 ? firstKey : request.key;
 }

@@ -1,0 +1,37 @@
+/** When the next commit begins: at the end of an interval, or in the next turn of the event loop when much has gathered. */
+
+export class CommitTimer {
+  private readonly intervalMs: number;
+  private readonly begin: () => void;
+  private timer: NodeJS.Timeout | undefined;
+  private soon = false;
+
+  constructor(intervalMs: number, begin: () => void) {
+    this.intervalMs = intervalMs;
+    this.begin = begin;
+  }
+
+  /** Unless one begins earlier anyway. */
+  atInterval(): void {
+    if (this.soon) return;
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.begin();
+    }, this.intervalMs);
+  }
+
+  nextTurn(): void {
+    if (this.soon) return;
+    this.soon = true;
+    setImmediate(() => {
+      this.soon = false;
+      this.begin();
+    });
+  }
+
+  /** A commit begins now: the interval is over. */
+  clear(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+}

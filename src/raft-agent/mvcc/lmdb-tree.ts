@@ -1,0 +1,205 @@
+/**
+ * What lies where in the store's one LMDB tree, and how it is opened, read, filled: metadata first, then revisions in
+ * order, then the pages of the key index.
+ */
+import { rmSync } from "node:fs";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { BackendFiller, ReadSnapshot, RevisionVisitor } from "./backend.ts";
+import type { PendingWrites } from "./pending-writes.ts";
+import { isTombstone, mainOf, readBigEndian, subOf, writeBigEndian, writeRevisionKey } from "./revision.ts";
+
+export type Tree = RootDatabase<Buffer, Uint8Array>;
+
+const metadataPrefix = 1;
+const revisionPrefix = 2;
+const indexPagePrefix = 3;
+/** Revisions lie before this key. */
+const revisionsEnd = Uint8Array.of(indexPagePrefix);
+export const indexKey = "meta\0consistent_index";
+export const termKey = "meta\0term";
+const fillBatch = 2000;
+const fillBatchBytes = 16 << 20;
+
+/** Makes the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
+export class RevisionKeys {
+  private readonly buffer = new Uint8Array(19);
+  private readonly revisionPart = this.buffer.subarray(1);
+  private readonly putKey = this.buffer.subarray(0, 18);
+
+  constructor() {
+    this.buffer[0] = revisionPrefix;
+  }
+
+  key(main: number, sub: number, tombstone: boolean): Uint8Array {
+    return writeRevisionKey(this.revisionPart, main, sub, tombstone) === 17 ? this.putKey : this.buffer;
+  }
+}
+
+/** Call it within `tree.batch`. */
+export function writePending(tree: Tree, keys: RevisionKeys, batch: PendingWrites): void {
+  batch.scan(0, 0, (main, sub, tombstone, value) => {
+    tree.put(keys.key(main, sub, tombstone), value as Buffer);
+    return true;
+  });
+  for (const { main, sub, tombstone } of batch.deletions) tree.remove(keys.key(main, sub, tombstone));
+  for (const [key, value] of batch.metadata) {
+    if (value === null) tree.remove(metadataKey(key));
+    else tree.put(metadataKey(key), value as Buffer);
+  }
+  for (const [lastMain, page] of batch.indexPages) {
+    if (page === null) tree.remove(indexPageKey(lastMain));
+    else tree.put(indexPageKey(lastMain), page as Buffer);
+  }
+}
+
+/** The metadata of one bucket, by name, in the tree. */
+export function readBucket(tree: Tree, bucket: string): Map<string, Uint8Array> {
+  const prefix = `${bucket}\0`;
+  const found = new Map<string, Uint8Array>();
+  for (const { key, value } of tree.getRange({ start: metadataKey(prefix) })) {
+    const text = metadataText(key);
+    if (key[0] !== metadataPrefix || !text.startsWith(prefix)) break;
+    found.set(text.slice(prefix.length), value);
+  }
+  return found;
+}
+
+/** Bytes of the file, and of the pages in use. */
+export function treeBytes(tree: Tree): { readonly total: number; readonly inUse: number } {
+  const stats = tree.getStats() as Record<string, number>;
+  const pages = stats["treeBranchPageCount"]! + stats["treeLeafPageCount"]! + stats["overflowPages"]! + 2;
+  const pageBytes = stats["pageSize"]!;
+  return { total: (stats["lastPageNumber"]! + 1) * pageBytes, inUse: pages * pageBytes };
+}
+
+export function openTree(path: string, mapSize: number): Tree {
+  try {
+    return open<Buffer, Uint8Array>({
+      path,
+      noSubdir: true,
+      keyEncoding: "binary",
+      encoding: "binary",
+      mapSize,
+      noMemInit: true,
+      maxDbs: 1,
+    });
+  } catch (error) {
+    throw new HaplanError("store/open-failed", `Cannot open the store ${path}: ${errorText(error)}`, { cause: error });
+  }
+}
+
+export function incomingPath(path: string): string {
+  return `${path}.incoming`;
+}
+
+export function removeDatabase(path: string): void {
+  rmSync(path, { force: true });
+  rmSync(`${path}-lock`, { force: true });
+}
+
+/** False when `visit` asked to stop. */
+export function scanTree(
+  tree: Database<Buffer, Uint8Array>,
+  start: Uint8Array,
+  visit: RevisionVisitor,
+  transaction?: ReturnType<Tree["useReadTransaction"]>,
+): boolean {
+  const range = tree.getRange({ start, end: revisionsEnd, ...(transaction === undefined ? {} : { transaction }) });
+  for (const { key, value } of range) {
+    const revision = key.subarray(1);
+    if (!visit(mainOf(revision), subOf(revision), isTombstone(revision), value)) return false;
+  }
+  return true;
+}
+
+/** False when `visit` asked to stop. */
+export function readPages(
+  tree: Tree,
+  fromMain: number,
+  visit: (lastMain: number, page: Uint8Array) => boolean,
+): boolean {
+  for (const { key, value } of tree.getRange({ start: indexPageKey(fromMain) })) {
+    if (!visit(readBigEndian(key, 1), value)) return false;
+  }
+  return true;
+}
+
+export function openSnapshot(tree: Tree): ReadSnapshot {
+  tree.resetReadTxn();
+  const transaction = tree.useReadTransaction();
+  const number = (key: string): number => readNumber(tree.get(metadataKey(key), { transaction }));
+  return {
+    consistentIndex: number(indexKey),
+    consistentTerm: number(termKey),
+    scan: (main, sub, visit) => {
+      scanTree(tree, new RevisionKeys().key(main, sub, false), visit, transaction);
+    },
+    metadata: () => {
+      const entries: [string, string, Uint8Array][] = [];
+      const end = Uint8Array.of(revisionPrefix);
+      for (const { key, value } of tree.getRange({ start: Uint8Array.of(metadataPrefix), end, transaction })) {
+        const text = metadataText(key);
+        if (text === indexKey || text === termKey) continue;
+        const split = text.indexOf("\0");
+        entries.push([text.slice(0, split), text.slice(split + 1), value]);
+      }
+      return entries;
+    },
+    close: () => transaction.done(),
+  };
+}
+
+export async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
+  const keys = new RevisionKeys();
+  let gathered: (() => void)[] = [];
+  let gatheredBytes = 0;
+  const write = async (): Promise<void> => {
+    const batch = gathered;
+    gathered = [];
+    gatheredBytes = 0;
+    if (batch.length > 0) await tree.batch(() => batch.forEach((put) => void put()));
+  };
+  await fill({
+    put: (main, sub, tombstone, value) => {
+      const copy = value.slice() as Buffer;
+      gatheredBytes += copy.length;
+      gathered.push(() => tree.put(keys.key(main, sub, tombstone), copy));
+    },
+    putMetadata: (bucket, name, value) => {
+      const copy = value.slice() as Buffer;
+      gathered.push(() => tree.put(metadataKey(`${bucket}\0${name}`), copy));
+    },
+    setConsistentIndex: (index, term) => {
+      gathered.push(() => tree.put(metadataKey(indexKey), bigEndian(index) as Buffer));
+      gathered.push(() => tree.put(metadataKey(termKey), bigEndian(term) as Buffer));
+    },
+    drain: () => (gathered.length < fillBatch && gatheredBytes < fillBatchBytes ? Promise.resolve() : write()),
+  });
+  await write();
+  await tree.flushed;
+}
+
+function indexPageKey(lastMain: number): Uint8Array {
+  const key = Buffer.alloc(9, indexPagePrefix);
+  writeBigEndian(key, 1, lastMain);
+  return key;
+}
+
+export function metadataKey(text: string): Uint8Array {
+  return Buffer.from(`${String.fromCharCode(metadataPrefix)}${text}`);
+}
+
+function metadataText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset + 1, key.length - 1).toString();
+}
+
+export function bigEndian(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  writeBigEndian(bytes, 0, value);
+  return bytes;
+}
+
+export function readNumber(bytes: Uint8Array | undefined): number {
+  return bytes === undefined ? 0 : readBigEndian(bytes, 0);
+}
