@@ -10,7 +10,15 @@ import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { ClusterFixture } from "./cluster-fixture.ts";
-import { adoptingSpec, ExistingPair, engines, hostOf, type PairPlace, type PairTls } from "./existing-pair.ts";
+import {
+  adoptingSpec,
+  ExistingPair,
+  engines,
+  hostOf,
+  type PairPlace,
+  type PairTls,
+  youngPair,
+} from "./existing-pair.ts";
 
 /** As people do it by hand: an authority, and certificates for all of a pair's addresses. */
 class OpenSsl {
@@ -106,7 +114,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         }
         tls = ready ? openssl.tls("old", "ca", "old", "ca") : openssl.tls("old", "ca", "old-peer", "peer-ca");
         if (ready) rmSync(join(cluster.folder, "ca.key"));
-        pair = await ExistingPair.start(engine, place, cluster.folder, tls);
+        pair = await ExistingPair.start(engine, place, cluster.folder, { ...youngPair, tls });
       }, 30_000);
 
       afterAll(async () => {

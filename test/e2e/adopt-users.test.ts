@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClusterFixture } from "./cluster-fixture.ts";
-import { adoptingSpec, ExistingPair, endpointOf, engines, hostOf, type PairPlace } from "./existing-pair.ts";
+import { adoptingSpec, ExistingPair, endpointOf, engines, hostOf, type PairPlace, youngPair } from "./existing-pair.ts";
 import { type ProgramRun, runProgram } from "./run-program.ts";
 
 /** The agents' turn comes when HAPLAN_TEST_EVERYTHING is set. */
@@ -35,7 +35,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       beforeAll(async () => {
         const policy = ", backupBeforeMembershipChange: true";
         cluster = new ClusterFixture(adoptingSpec(`users-${engine}`, engine, place, policy));
-        pair = await ExistingPair.start(engine, place, cluster.folder);
+        pair = await ExistingPair.start(engine, place, cluster.folder, youngPair);
         for (const args of [
           ["user", "add", `root:${password}`],
           ["user", "add", `reader:${password}`],

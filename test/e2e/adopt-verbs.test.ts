@@ -9,7 +9,7 @@ import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { ClusterFixture, until } from "./cluster-fixture.ts";
-import { adoptingSpec, ExistingPair, endpointOf, engines, hostOf, type PairPlace } from "./existing-pair.ts";
+import { adoptingSpec, ExistingPair, endpointOf, engines, hostOf, type PairPlace, youngPair } from "./existing-pair.ts";
 import { runProgram } from "./run-program.ts";
 
 /** The agents' turn comes when HAPLAN_TEST_EVERYTHING is set. */
@@ -32,7 +32,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
     beforeAll(async () => {
       const policy = ", backupBeforeMembershipChange: true";
       cluster = new ClusterFixture(adoptingSpec(`verbs-${engine}`, engine, place, policy));
-      pair = await ExistingPair.start(engine, place, cluster.folder);
+      pair = await ExistingPair.start(engine, place, cluster.folder, youngPair);
       old = new EtcdClient(connect({ endpoints: [endpointOf(place, 0), endpointOf(place, 1)] }));
     }, 30_000);
 

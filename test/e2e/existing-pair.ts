@@ -27,17 +27,28 @@ export type PairTls = {
   readonly client: NonNullable<ClientOptions["tls"]>;
 };
 
+export type PairOptions = {
+  readonly tls?: PairTls;
+  /** Further flags of both. */
+  readonly flags?: readonly string[];
+};
+
+/** etcd lets nobody in before its members have been up for five seconds: for tests of something else than that. */
+export const youngPair: PairOptions = { flags: ["--strict-reconfig-check=false"] };
+
 export class ExistingPair {
   readonly place: PairPlace;
   readonly #tls: PairTls | null;
+  readonly #flags: readonly string[];
   readonly processes: ChildProcess[] = [];
   readonly #endAtExit = (): void => {
     for (const { pid } of this.processes) if (pid !== undefined) kill(pid, "SIGKILL");
   };
 
-  private constructor(place: PairPlace, tls: PairTls | null) {
+  private constructor(place: PairPlace, { tls, flags = [] }: PairOptions) {
     this.place = place;
-    this.#tls = tls;
+    this.#tls = tls ?? null;
+    this.#flags = [...flags, ...(tls?.flags ?? [])];
     process.once("exit", this.#endAtExit);
   }
 
@@ -46,18 +57,16 @@ export class ExistingPair {
     engine: Engine,
     place: PairPlace,
     folder: string,
-    tls: PairTls | null = null,
+    options: PairOptions = {},
   ): Promise<ExistingPair> {
-    const pair = new ExistingPair(place, tls);
+    const pair = new ExistingPair(place, options);
+    const tls = options.tls === undefined ? {} : { tls: options.tls.client };
     for (const index of [0, 1]) pair.#startMember(engine, index, folder);
     await until(
       "the pair takes writes",
       async () => {
         for (const index of [0, 1]) {
-          await using grpc = connect({
-            endpoints: [pair.endpoint(index)],
-            ...(tls === null ? {} : { tls: tls.client }),
-          });
+          await using grpc = connect({ endpoints: [pair.endpoint(index)], ...tls });
           await new EtcdClient(grpc, { timeoutMs: 1_000 }).put("/before", "haplan");
         }
         return true;
@@ -90,7 +99,7 @@ export class ExistingPair {
       `--initial-advertise-peer-urls=${peer(index)}`,
       `--initial-cluster=old-1=${peer(0)},old-2=${peer(1)}`,
       "--initial-cluster-state=new",
-      ...(this.#tls?.flags ?? []),
+      ...this.#flags,
     ];
     const [file, args] =
       engine === "etcd"
