@@ -3,7 +3,7 @@
  * and from then on stand in the log's metadata: a restarted member is who it was, whatever its flags say.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
-import type { AgentConfig } from "../config/agent-config.ts";
+import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { computeClusterId, computeMemberId } from "../state-machine/member-id.ts";
 import type { Member } from "../state-machine/membership.ts";
@@ -37,8 +37,14 @@ export type Founding = {
   readonly members: readonly Member[];
 };
 
-/** What each founder works out by itself from the same --initial-cluster and --initial-cluster-token. */
-export function foundCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "initialClusterToken">): Founding {
+/**
+ * What each founder works out by itself from the same --initial-cluster and --initial-cluster-token.
+ * @throws SettingsError when they do not name this member
+ */
+export function foundCluster(
+  config: Pick<AgentConfig, "name" | "initialCluster" | "initialClusterToken" | "advertisePeerUrls">,
+): Founding {
+  assertInitialCluster(config);
   const members = config.initialCluster.map(({ name, peerUrls }) => ({
     id: computeMemberId(peerUrls, config.initialClusterToken),
     name,

@@ -11,7 +11,7 @@ import { existsSync, readdirSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { makeFolderDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { AgentConfig } from "../config/agent-config.ts";
+import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Store } from "../mvcc/store.ts";
@@ -117,6 +117,7 @@ function makeFolder(path: string): void {
 }
 
 async function decideIdentity({ config, callingTls }: OpenMemberOptions): Promise<MemberIdentity> {
+  assertInitialCluster(config);
   const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);
   if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, callingTls));
   const { identity } = foundCluster(config);

@@ -21,7 +21,10 @@ import { encodeIdentity, type Founding, foundCluster } from "./member-identity.t
 
 export type RestoreOptions = {
   readonly database: DatabaseReader;
-  readonly config: Pick<AgentConfig, "name" | "dataDir" | "walDir" | "initialCluster" | "initialClusterToken">;
+  readonly config: Pick<
+    AgentConfig,
+    "name" | "dataDir" | "walDir" | "initialCluster" | "initialClusterToken" | "advertisePeerUrls"
+  >;
   /** 0 keeps the revision; see `importKeys`. */
   readonly bumpRevision: number;
 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createAgentConfig } from "./agent-config.ts";
+import { assertInitialCluster, createAgentConfig } from "./agent-config.ts";
 import { parseDurationMs } from "./flag-values.ts";
 import { readSettings, SettingsError } from "./read-settings.ts";
 
@@ -122,8 +122,6 @@ describe("createAgentConfig", () => {
     [["--initial-cluster-state=old"], "expected new or existing"],
     [["--heartbeat-interval=500"], "must be at least five times --heartbeat-interval=500"],
     [["--election-timeout=60000"], "at most 50000 ms"],
-    [["--initial-cluster=other=http://localhost:2380"], 'does not name this member "default"'],
-    [["--initial-cluster=default=http://elsewhere:2380"], "make them equal"],
     [["--cert-file=/c"], "--cert-file and --key-file go together"],
     [["--listen-peer-urls=https://localhost:2380"], "has an https URL but no certificate"],
     [["--auto-compaction-retention=soon"], "expected hours or a duration"],
@@ -140,6 +138,17 @@ describe("createAgentConfig", () => {
   ])("refuses %j by name", (argv, message) => {
     expect(() => config(argv)).toThrow(SettingsError);
     expect(() => config(argv)).toThrow(message);
+  });
+});
+
+describe("assertInitialCluster", () => {
+  test.each([
+    [["--initial-cluster=other=http://localhost:2380"], 'does not name this member "default"'],
+    [["--initial-cluster=default=http://elsewhere:2380"], "make them equal"],
+  ])("refuses %j", (argv, message) => {
+    const given = config(argv);
+    expect(() => assertInitialCluster(given)).toThrow(SettingsError);
+    expect(() => assertInitialCluster(given)).toThrow(message);
   });
 });
 

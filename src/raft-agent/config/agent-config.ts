@@ -178,17 +178,12 @@ function readAuth(read: SettingReader): AuthOptions {
   return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
 }
 
-function checkTogether(config: AgentConfig): void {
-  const { heartbeatIntervalMs, electionTimeoutMs } = config;
-  if (config.name === "") throw new SettingsError("--name must not be empty");
-  if (heartbeatIntervalMs < 10) throw new SettingsError("--heartbeat-interval must be at least 10 ms");
-  if (electionTimeoutMs < 5 * heartbeatIntervalMs) {
-    throw new SettingsError(
-      `--election-timeout=${electionTimeoutMs} must be at least five times --heartbeat-interval=${heartbeatIntervalMs}`,
-    );
-  }
-  if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
-  if (config.snapshotCount < 1) throw new SettingsError("--snapshot-count must be at least 1");
+/**
+ * To be asked where these flags count: at the first start. Later they may say anything, as with etcd, since they are
+ * seldom kept up when members come, go and move.
+ * @throws SettingsError
+ */
+export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "advertisePeerUrls">): void {
   const self = config.initialCluster.find((member) => member.name === config.name);
   if (self === undefined) {
     throw new SettingsError(
@@ -201,6 +196,19 @@ function checkTogether(config: AgentConfig): void {
       `--initial-cluster says "${config.name}" is at ${self.peerUrls.join()}, --initial-advertise-peer-urls says ${config.advertisePeerUrls.join()}; make them equal`,
     );
   }
+}
+
+function checkTogether(config: AgentConfig): void {
+  const { heartbeatIntervalMs, electionTimeoutMs } = config;
+  if (config.name === "") throw new SettingsError("--name must not be empty");
+  if (heartbeatIntervalMs < 10) throw new SettingsError("--heartbeat-interval must be at least 10 ms");
+  if (electionTimeoutMs < 5 * heartbeatIntervalMs) {
+    throw new SettingsError(
+      `--election-timeout=${electionTimeoutMs} must be at least five times --heartbeat-interval=${heartbeatIntervalMs}`,
+    );
+  }
+  if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
+  if (config.snapshotCount < 1) throw new SettingsError("--snapshot-count must be at least 1");
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
     ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],
