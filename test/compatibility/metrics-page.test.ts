@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
-import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } from "./member-processes.ts";
 import { type Family, parsePrometheusText } from "./prometheus-text.ts";
 
 const HOST = "127.77.24.5";
@@ -101,6 +101,55 @@ describe("the metrics page", () => {
     expect(refused.reduce((total, { value }) => total + value, 0)).toBe(1);
     for (const bytes of each("etcd_network_client_grpc_received_bytes_total").filter((value) => value > 0))
       expect(bytes).toBeGreaterThan(PUTS * 100);
+  });
+});
+
+/** What etcd measures and we do not, in the words of docs/etcd-differences.md. */
+const NOT_OURS: readonly RegExp[] = [
+  /^go_/,
+  /^etcd_server_go_version$/,
+  /^etcd_debugging_disk_backend_commit_/,
+  /^etcd_disk_backend_defrag_duration_seconds$/,
+  /^etcd_debugging_store_/,
+  /^etcd_debugging_snap_save_/,
+  /^etcd_snap_(db_)?fsync_duration_seconds$/,
+  /^etcd_grpc_proxy_/,
+  /^etcd_mvcc_db_open_read_transactions$/,
+  /^etcd_mvcc_hash_duration_seconds$/,
+  /^etcd_debugging_mvcc_pending_events_total$/,
+  /^etcd_server_client_requests_total$/,
+];
+
+describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd", () => {
+  const clusters: ClusterProcesses[] = [];
+  afterAll(() => Promise.all(clusters.map((cluster) => cluster.stop())));
+
+  async function namesOf(engine: Engine): Promise<Map<string, string>> {
+    const cluster = await startCluster(engine, HOST, { members: 3 });
+    clusters.push(cluster);
+    await using grpc = connect({ endpoints: cluster.urls });
+    const client = new EtcdClient(grpc);
+    for (let at = 0; at < 3; at++) await client.put(`m/${at}`, "x");
+    const pages = await Promise.all(cluster.urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+    // Labelled families appear with their first value, on whichever member that is.
+    return new Map(pages.flatMap((page) => [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, n, t]) => [n!, t!])));
+  }
+
+  it("has every name, of the same type, but for those that are listed", async () => {
+    const [theirs, ours] = await Promise.all([namesOf("etcd"), namesOf("agent")]);
+    const wanted = [...theirs].filter(([name]) => !NOT_OURS.some((pattern) => pattern.test(name)));
+    expect(wanted.length).toBeGreaterThan(70);
+    for (const [name, type] of wanted) expect.soft(ours.get(name), name).toBe(type);
+    for (const pattern of NOT_OURS) {
+      expect(
+        [...theirs.keys()].some((name) => pattern.test(name)),
+        `${pattern} is etcd's`,
+      ).toBe(true);
+      expect(
+        [...ours.keys()].some((name) => pattern.test(name)),
+        `${pattern} is not ours`,
+      ).toBe(false);
+    }
   });
 });
 

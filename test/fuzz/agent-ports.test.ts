@@ -20,11 +20,13 @@ import { peerConversation } from "./peer-conversations.ts";
 import { play, type Target } from "./play.ts";
 
 const HOST = "127.77.34.1";
-const seconds = Number(process.env["HAPLAN_FUZZ_SECONDS"] ?? 2);
+const seconds = Number(process.env["HAPLAN_FUZZ_SECONDS"] ?? 1);
 const seed = Number(process.env["HAPLAN_FUZZ_SEED"] ?? 1);
 const CLIENTS = 32;
 const ROUND_MS = 5_000;
 const SERVES_WITHIN_MS = 1_000;
+/** The machine may be busy with others: a slow answer is asked for again. */
+const SERVES_AGAIN_WITHIN_MS = 20_000;
 const SETTLES_WITHIN_MS = 12_000;
 const EXTRA_BYTES_MAX = 64 * 1024 * 1024;
 /** The first rounds fill caches and let the compiler work: what is held is compared with what was held then. */
@@ -145,12 +147,15 @@ class Noise {
 
 async function expectHealthy(member: MemberUnderFire, before: Footprint): Promise<void> {
   expect(member.isAlive, "the process lives").toBe(true);
-  expect(await member.putAndGet(`${Math.random()}`), "milliseconds for a put and a get").toBeLessThan(SERVES_WITHIN_MS);
-  expect(member.admittedBugs).toEqual([]);
-  const held = (): Footprint["descriptors"] => member.footprint().descriptors;
   await expect
-    .poll(held, { timeout: SETTLES_WITHIN_MS, message: "what the process holds" })
-    .toEqual(before.descriptors);
+    .poll(() => member.putAndGet(`${Math.random()}`), { timeout: SERVES_AGAIN_WITHIN_MS, message: "ms to put and get" })
+    .toBeLessThan(SERVES_WITHIN_MS);
+  expect(member.admittedBugs).toEqual([]);
+  const more = (): readonly string[] =>
+    Object.entries(member.footprint().descriptors)
+      .filter(([kind, count]) => count > (before.descriptors[kind] ?? 0))
+      .map(([kind, count]) => `${count} of ${kind}, ${before.descriptors[kind] ?? 0} before`);
+  await expect.poll(more, { timeout: SETTLES_WITHIN_MS, message: "what the process holds" }).toEqual([]);
 }
 
 async function expectBackTo(member: MemberUnderFire, before: Footprint): Promise<void> {
@@ -166,7 +171,7 @@ async function settled(member: MemberUnderFire): Promise<Footprint> {
     await sleep(50);
     const now = member.footprint();
     same = isDeepStrictEqual(now.descriptors, before.descriptors) ? same + 1 : 0;
-    if (same === 4) return now;
+    if (same === 10) return now;
     before = now;
   }
 }

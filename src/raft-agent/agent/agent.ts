@@ -111,9 +111,15 @@ class RunningAgent implements Agent {
     const opened = await openMember({
       config,
       callingTls: config.peerTls === null ? null : callingMaterial(config.peerTls),
-      walObserver: { onSync: (durationMs) => late.metrics?.walFsync(durationMs / 1000) },
+      walObserver: { onSync: (durationMs, bytes) => late.metrics?.walFsync(durationMs / 1000, bytes) },
       onStoreFailure: (error) => late.agent?.fail(error),
       onStoreCommit: (durationMs) => late.metrics?.backendCommit(durationMs / 1000),
+      storeObserver: {
+        compactionSlice: (tookMs) => late.metrics?.work.compactionSlice(tookMs),
+        compacted: (tookMs, removed) => late.metrics?.work.compacted(tookMs, removed),
+        hashed: (tookMs) => late.metrics?.work.hashed(tookMs / 1000),
+        exported: (tookMs) => late.metrics?.work.snapshotRead(tookMs / 1000),
+      },
     });
     const { identity, store } = opened;
     for (const notice of opened.notices) logger.warn(notice);
@@ -125,6 +131,7 @@ class RunningAgent implements Agent {
     });
     const services = createServices(config, opened, link, {
       onMembershipChanged: (change) => late.agent?.followMembership(change),
+      onLeaseGranted: (ttlSeconds) => late.metrics?.work.leaseGranted(ttlSeconds),
       onNotice: (level, text) => logger[level](text),
       stateReplacement: {
         expect: () => late.agent!.expectState(),
@@ -187,7 +194,7 @@ class RunningAgent implements Agent {
             transport: this.#transport,
             metadataAt: (index) => this.#raft.snapshotMetadata(index),
           }),
-        installSnapshot: (index) => snapshots.install(index),
+        installSnapshot: (index) => this.#installSnapshot(index),
         // What was answered meanwhile leaves in this turn of the event loop, not in the next.
         defer: (run) =>
           setImmediate(() => {
@@ -207,7 +214,7 @@ class RunningAgent implements Agent {
     this.#ticks = new TickTimer({
       tickMs,
       settledTicks: settledTicks(tickMs, config.heartbeatIntervalMs),
-      onTicks: (count) => this.#driver.tick(count),
+      onTicks: (count) => this.#tick(count),
     });
     link.connect({ driver: this.#driver, transport: this.#transport });
     this.#retention = new LogRetention(
@@ -309,7 +316,7 @@ class RunningAgent implements Agent {
     try {
       if (index < applied)
         throw new Error(`the state that came ends at entry ${index}, and ${applied} is applied here`);
-      await this.#parts.snapshots.install(index);
+      await this.#installSnapshot(index);
     } finally {
       this.#endReplacement();
     }
@@ -375,11 +382,14 @@ class RunningAgent implements Agent {
         },
         onPeerDisconnected: (peer) => {
           link.peerDisconnected(peer);
+          metrics.peerDisconnected(peer);
           this.#driver.step({ kind: "peerDisconnected", peer });
         },
         onRequest: (peer, _kind, body) => new Promise((resolve) => services.answerPeer(peer, body, resolve)),
         onSnapshot: async (peer, metadata, chunks) => {
+          const startMs = systemClock.monotonicMs();
           const term = await snapshots.receive(metadata, chunks);
+          metrics.work.snapshotSaved((systemClock.monotonicMs() - startMs) / 1000);
           if (this.#replacement !== null) {
             await this.#replaceState(metadata.index);
             return;
@@ -419,10 +429,29 @@ class RunningAgent implements Agent {
     this.#retention.applied(index, bytes).catch((error) => this.fail(error));
   }
 
+  async #installSnapshot(index: number): Promise<void> {
+    const { snapshots, metrics } = this.#parts;
+    metrics.work.snapshotApplying(true);
+    try {
+      await snapshots.install(index);
+    } finally {
+      metrics.work.snapshotApplying(false);
+    }
+  }
+
+  /** A leader that stood still has kept its followers waiting: they may be about to elect another. */
+  #tick(count: number): void {
+    const { link, metrics } = this.#parts;
+    const isLate = count * tickMs > 2 * this.#options.config.heartbeatIntervalMs;
+    if (isLate && link.leader() === this.memberId) metrics.heartbeatLate();
+    this.#driver.tick(count);
+  }
+
   #housekeep(): void {
     const { services } = this.#parts;
     services.tick();
-    this.#peerMetrics.collect(services.machine.membership.list().map(({ id }) => id));
+    const peers = services.machine.membership.list().map(({ id }) => id);
+    this.#peerMetrics.collect(peers.filter((id) => id !== this.memberId));
   }
 
   #reloadCertificates(): void {

@@ -26,7 +26,7 @@ export function createServices(
   config: AgentConfig,
   { identity, store, founders, restored }: OpenedMember,
   link: ConsensusLink,
-  callbacks: Pick<MemberServicesOptions, "onNotice" | "stateReplacement" | "onMembershipChanged">,
+  callbacks: Pick<MemberServicesOptions, "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted">,
 ): MemberServices {
   const services = new MemberServices({
     consensus: link,

@@ -14,7 +14,7 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
-import type { Store } from "../mvcc/store.ts";
+import type { Store, StoreObserver } from "../mvcc/store.ts";
 import { foundingState, joiningState } from "../raft/bootstrap.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
@@ -50,6 +50,7 @@ export type OpenMemberOptions = {
   readonly walObserver: WalObserver;
   readonly onStoreFailure: (error: HaplanError) => void;
   readonly onStoreCommit: (durationMs: number) => void;
+  readonly storeObserver: StoreObserver;
 };
 
 /** @throws HaplanError: the disk cannot be used, or nobody answers a joining member. */
@@ -75,6 +76,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
         onFailure: options.onStoreFailure,
         onCommit: options.onStoreCommit,
       }),
+      observer: options.storeObserver,
     });
     if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
     const founding = identity.founder && recovered.snapshot === null ? foundCluster(config) : null;

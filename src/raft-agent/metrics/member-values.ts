@@ -1,6 +1,6 @@
 /** What a member's services know for the metrics page. */
 import type { MemberServices } from "../services/member-services.ts";
-import type { SourcedValues } from "./metrics.ts";
+import type { SourcedValues } from "./sourced-metrics.ts";
 
 export function memberValues(services: MemberServices): SourcedValues {
   const { context, machine, watchHub, watchService } = services;
@@ -22,7 +22,17 @@ export function memberValues(services: MemberServices): SourcedValues {
     dbTotalBytes: totalBytes,
     dbInUseBytes: inUseBytes,
     ...machine.counts,
+    putsDebugging: machine.counts.puts,
+    deletesDebugging: machine.counts.deletes,
+    txnsDebugging: machine.counts.txns,
+    dbBytesDebugging: totalBytes,
     ranges: context.counts.ranges,
+    rangesDebugging: context.counts.ranges,
+    keys: machine.store.keyCount,
+    putBytes: context.counts.putBytes,
+    watchEvents: context.counts.watchEvents,
+    leasesRenewed: context.leaseExpiry.renewedTotal,
+    defragmentations: 0,
     currentRevision: machine.store.revision,
     compactRevision: machine.store.compactedRevision,
     watchers: watchHub.watcherCount,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { methodCounters } from "../grpc/method-counters.ts";
-import { createMetrics, type SourcedValues } from "./metrics.ts";
+import { createMetrics } from "./metrics.ts";
+import type { SourcedValues } from "./sourced-metrics.ts";
 
 /** What etcd's own dashboard and alerts read (etcd-mixin), as far as the agent measures it itself. */
 const MIXIN = [
@@ -42,7 +43,7 @@ describe("metrics", () => {
       extensive: true,
     });
     metrics.leaderChanged();
-    metrics.walFsync(0.003);
+    metrics.walFsync(0.003, 100);
     metrics.backendCommit(0.003);
     metrics.peerSentBytes("a", 10);
     metrics.peerReceivedBytes("a", 10);

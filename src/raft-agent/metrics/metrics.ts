@@ -8,6 +8,10 @@
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from "prom-client";
 import { StatusCode } from "../grpc/call.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
+import { addNetwork, type NetworkMetrics } from "./network-metrics.ts";
+import { addProcess } from "./process-metrics.ts";
+import { addSourced, type SourcedValues } from "./sourced-metrics.ts";
+import { addWork, type WorkMetrics } from "./work-metrics.ts";
 
 export type MetricSources = {
   readonly version: string;
@@ -23,14 +27,14 @@ export type MetricSources = {
 };
 
 /** Each call is one observation. */
-export type Metrics = {
+export type Metrics = NetworkMetrics & {
+  /** Of what is rare and may take long. */
+  readonly work: WorkMetrics;
   leaderChanged(): void;
-  walFsync(seconds: number): void;
+  walFsync(seconds: number, bytes: number): void;
   backendCommit(seconds: number): void;
-  peerSentBytes(peer: string, bytes: number): void;
-  peerReceivedBytes(peer: string, bytes: number): void;
-  peerSendFailed(peer: string): void;
-  peerRoundTrip(peer: string, seconds: number): void;
+  /** A leader's clock stood still for longer than two heartbeats. */
+  heartbeatLate(): void;
   appliedSlowly(): void;
   /** A call is over. Counts for nothing unless `extensive` is set. */
   handled(method: MethodCounters, seconds: number): void;
@@ -41,50 +45,15 @@ export type Metrics = {
   readonly contentType: string;
 };
 
-/** Types are etcd's, which has gauges for two things that only grow. */
-const SOURCED_METRICS = {
-  hasLeader: ["gauge", "etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not."],
-  isLeader: ["gauge", "etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise."],
-  isLearner: ["gauge", "etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise."],
-  proposalsPending: ["gauge", "etcd_server_proposals_pending", "The current number of pending proposals."],
-  proposalsFailed: ["counter", "etcd_server_proposals_failed_total", "The total number of failed proposals seen."],
-  committedIndex: ["gauge", "etcd_server_proposals_committed_total", "The total number of proposals committed."],
-  appliedIndex: ["gauge", "etcd_server_proposals_applied_total", "The total number of proposals applied."],
-  slowReadIndexes: ["counter", "etcd_server_slow_read_indexes_total", "Read indexes that had to be asked for again."],
-  failedReadIndexes: ["counter", "etcd_server_read_indexes_failed_total", "The total number of failed read indexes."],
-  authRevision: ["gauge", "etcd_debugging_auth_revision", "The current revision of the auth store."],
-  quotaBytes: ["gauge", "etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes."],
-  dbTotalBytes: ["gauge", "etcd_mvcc_db_total_size_in_bytes", "Size of the database physically allocated, in bytes."],
-  dbInUseBytes: ["gauge", "etcd_mvcc_db_total_size_in_use_in_bytes", "Size of the database in use, in bytes."],
-  puts: ["counter", "etcd_mvcc_put_total", "Total number of put requests applied by this member."],
-  deletes: ["counter", "etcd_mvcc_delete_total", "Total number of delete requests applied by this member."],
-  txns: ["counter", "etcd_mvcc_txn_total", "Total number of txns applied by this member."],
-  ranges: ["counter", "etcd_mvcc_range_total", "Total number of range requests served by this member."],
-  currentRevision: ["gauge", "etcd_debugging_mvcc_current_revision", "The current revision of the store."],
-  compactRevision: [
-    "gauge",
-    "etcd_debugging_mvcc_compact_revision",
-    "The revision of the last compaction in the store.",
-  ],
-  watchers: ["gauge", "etcd_debugging_mvcc_watcher_total", "Total number of watchers."],
-  watchStreams: ["gauge", "etcd_debugging_mvcc_watch_stream_total", "Total number of watch streams."],
-  slowWatchers: ["gauge", "etcd_debugging_mvcc_slow_watcher_total", "Total number of unsynced slow watchers."],
-  leasesGranted: ["counter", "etcd_debugging_lease_granted_total", "The total number of granted leases."],
-  leasesRevoked: ["counter", "etcd_debugging_lease_revoked_total", "The total number of revoked leases."],
-  leasesExpired: ["counter", "etcd_debugging_server_lease_expired_total", "The total number of expired leases."],
-} as const;
-
-export type SourcedValues = Readonly<Record<keyof typeof SOURCED_METRICS, number>>;
-
-/** etcd's buckets for the disk: 1 ms to 8 s, doubling; round trips start at 0.1 ms. */
+/** etcd's buckets for the disk: 1 ms to 8 s, doubling. */
 const DISK_BUCKETS = exponentialBuckets(0.001, 2, 14);
-const ROUND_TRIP_BUCKETS = exponentialBuckets(0.0001, 2, 15);
 
 /** A registry per member: several members may live in one process. */
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
   // Its timer wakes an idle member: every 10 ms unless told otherwise.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
+  const refreshProcess = addProcess(registry);
   const refreshSourced = addSourced(registry, sources);
   const refreshGrpc = addGrpc(registry, sources);
   const refreshLabels = addLabels(registry, sources);
@@ -104,57 +73,37 @@ export function createMetrics(sources: MetricSources): Metrics {
     "Latency of commits called by the backend.",
     DISK_BUCKETS,
   );
-  const sent = count("etcd_network_peer_sent_bytes_total", "The total number of bytes sent to peers.", "To");
-  const received = count("etcd_network_peer_received_bytes_total", "The total number of bytes from peers.", "From");
-  const failures = count("etcd_network_peer_sent_failures_total", "The total number of send failures to peers.", "To");
-  const roundTrip = histogram(
-    "etcd_network_peer_round_trip_time_seconds",
-    "Round trip time between peers.",
-    ROUND_TRIP_BUCKETS,
-    "To",
+  const walBytes = new Gauge({
+    name: "etcd_disk_wal_write_bytes_total",
+    help: "Total number of bytes written to the log.",
+    registers: [registry],
+  });
+  const lateHeartbeats = count(
+    "etcd_server_heartbeat_send_failures_total",
+    "Heartbeats that left late, since the member stood still.",
   );
   return {
+    work: addWork(registry),
+    ...addNetwork(registry, sources.memberId),
+    heartbeatLate: () => lateHeartbeats.inc(),
     leaderChanged: () => leaderChanges.inc(),
     appliedSlowly: () => slowApplies.inc(),
     handled: (method, seconds) => handling?.observe(methodLabels(method), seconds),
     healthSucceeded: () => healthSuccess.inc(),
     healthFailed: () => healthFailure.inc(),
-    walFsync: (seconds) => fsync.observe(seconds),
+    walFsync: (seconds, bytes) => {
+      fsync.observe(seconds);
+      walBytes.inc(bytes);
+    },
     backendCommit: (seconds) => commit.observe(seconds),
-    peerSentBytes: (peer, bytes) => sent.inc({ To: peer }, bytes),
-    peerReceivedBytes: (peer, bytes) => received.inc({ From: peer }, bytes),
-    peerSendFailed: (peer) => failures.inc({ To: peer }),
-    peerRoundTrip: (peer, seconds) => roundTrip.observe({ To: peer }, seconds),
     render: () => {
+      refreshProcess();
       refreshSourced();
       refreshGrpc();
       refreshLabels();
       return registry.metrics();
     },
     contentType: registry.contentType,
-  };
-}
-
-function addSourced(registry: Registry, sources: MetricSources): () => void {
-  const setters = Object.entries(SOURCED_METRICS).map(([key, [type, name, help]]) => {
-    const set = sourced(registry, type, name, help);
-    return (values: SourcedValues): void => set(values[key as keyof SourcedValues]);
-  });
-  return () => {
-    const values = sources.values();
-    for (const set of setters) set(values);
-  };
-}
-
-function sourced(registry: Registry, type: "gauge" | "counter", name: string, help: string): (value: number) => void {
-  if (type === "gauge") {
-    const metric = new Gauge({ name, help, registers: [registry] });
-    return (value) => metric.set(value);
-  }
-  const metric = new Counter({ name, help, registers: [registry] });
-  return (value) => {
-    metric.reset();
-    metric.inc(value);
   };
 }
 
@@ -223,8 +172,9 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
   const messagesOut = make("grpc_server_msg_sent_total", "Total number of RPC messages sent.", labels);
   const bytesIn = make("etcd_network_client_grpc_received_bytes_total", "Bytes received from grpc clients.");
   const bytesOut = make("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to grpc clients.");
+  const promotions = make("etcd_server_learner_promote_successes", "Learners that this member was asked to promote.");
   return () => {
-    for (const metric of [started, handled, messagesIn, messagesOut, bytesIn, bytesOut]) metric.reset();
+    for (const metric of [started, handled, messagesIn, messagesOut, bytesIn, bytesOut, promotions]) metric.reset();
     for (const method of sources.grpcMethods()) {
       const names = methodLabels(method);
       started.inc(names, method.started);
@@ -232,6 +182,7 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
       messagesOut.inc(names, method.messagesSent);
       bytesIn.inc(method.bytesReceived);
       bytesOut.inc(method.bytesSent);
+      if (method.path.endsWith("/MemberPromote")) promotions.inc(method.handled[StatusCode.ok]!);
       for (const [code, count] of method.handled.entries()) {
         if (count > 0 || code === StatusCode.ok)
           handled.inc({ ...names, grpc_code: CODE_NAMES[code] ?? "Unknown" }, count);

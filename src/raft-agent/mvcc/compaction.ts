@@ -13,6 +13,7 @@ import {
   scheduledCompaction,
 } from "./open-index.ts";
 import { encodeRevisionKey } from "./revision.ts";
+import type { StoreObserver } from "./store.ts";
 
 /**
  * Of the changes up to a compaction only each key's newest can be left. Which one that is takes a walk along the key's
@@ -39,10 +40,12 @@ const dropsPerSlice = 1000;
 export class Compactor {
   private readonly backend: Backend;
   private readonly yieldTurn: () => Promise<void>;
+  private readonly observer: StoreObserver;
   private running: Promise<void> = Promise.resolve();
   private stopping = false;
 
-  constructor(backend: Backend, yieldTurn: () => Promise<void>) {
+  constructor(backend: Backend, yieldTurn: () => Promise<void>, observer: StoreObserver = {}) {
+    this.observer = observer;
     this.backend = backend;
     this.yieldTurn = yieldTurn;
   }
@@ -75,12 +78,18 @@ export class Compactor {
 
   private async scrub(state: IndexedStore, revision: number): Promise<void> {
     const { index } = state;
+    const startMs = performance.now();
+    let sliceStartMs = startMs;
     let dropped = 0;
+    let removed = 0;
     for (let slot = 0, looked = 0; slot < index.slotLimit; slot++, looked++) {
       if (looked >= slotsPerSlice || dropped >= dropsPerSlice) {
+        this.observer.compactionSlice?.(performance.now() - sliceStartMs);
+        removed += dropped;
         looked = 0;
         dropped = 0;
         await this.yieldTurn();
+        sliceStartMs = performance.now();
       }
       if (this.stopping) return;
       if (index.head(slot) === 0) continue;
@@ -94,5 +103,6 @@ export class Compactor {
     if (indexPages !== undefined && !this.stopping) {
       await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.yieldTurn);
     }
+    this.observer.compacted?.(performance.now() - startMs, removed + dropped);
   }
 }

@@ -19,6 +19,7 @@ import {
   RevisionError,
   type Store,
   type StoreEvent,
+  type StoreObserver,
   type StoreSize,
   type WriteListener,
   type WriteTransaction,
@@ -30,6 +31,7 @@ export type MvccStoreOptions = {
   readonly backend: Backend;
   /** Gives the event loop a turn between slices of long work; `setImmediate` unless told otherwise. */
   readonly yieldTurn?: () => Promise<void>;
+  readonly observer?: StoreObserver;
 };
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -37,7 +39,7 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 /** Opens the store over what the backend holds; rebuilds the index and resumes a compaction that was interrupted. */
 export async function openStore(options: MvccStoreOptions): Promise<Store> {
   const yieldTurn = options.yieldTurn ?? nextTurn;
-  return new MvccStore(options.backend, yieldTurn, await openIndex(options.backend, yieldTurn));
+  return new MvccStore(options, yieldTurn, await openIndex(options.backend, yieldTurn));
 }
 
 class MvccStore implements Store {
@@ -45,6 +47,7 @@ class MvccStore implements Store {
   private state: IndexedStore;
   private readonly backend: Backend;
   private readonly yieldTurn: () => Promise<void>;
+  private readonly observer: StoreObserver;
   private readonly listeners = new Set<WriteListener>();
   private readonly compactor: Compactor;
   private writer: StoreWriter;
@@ -55,13 +58,14 @@ class MvccStore implements Store {
    */
   private indexDuringImport: LogIndex | null = null;
 
-  constructor(backend: Backend, yieldTurn: () => Promise<void>, state: IndexedStore) {
+  constructor({ backend, observer }: MvccStoreOptions, yieldTurn: () => Promise<void>, state: IndexedStore) {
+    this.observer = observer ?? {};
     this.backend = backend;
     this.metadata = backend.metadata;
     this.yieldTurn = yieldTurn;
     this.state = state;
     this.writer = new StoreWriter(state, backend, this.listeners);
-    this.compactor = new Compactor(backend, yieldTurn);
+    this.compactor = new Compactor(backend, yieldTurn, this.observer);
     this.compactor.resume(state);
   }
 
@@ -71,6 +75,10 @@ class MvccStore implements Store {
 
   get compactedRevision(): number {
     return this.state.compactedRevision;
+  }
+
+  get keyCount(): number {
+    return this.state.index.size;
   }
 
   range(query: RangeQuery): RangeResult {
@@ -138,8 +146,11 @@ class MvccStore implements Store {
     return this.compactor.compact(this.state, revision);
   }
 
-  hashKv(revision: number): Promise<KeyspaceHash> {
-    return hashKeyspace(this.state, this.backend, revision, this.yieldTurn);
+  async hashKv(revision: number): Promise<KeyspaceHash> {
+    const startMs = performance.now();
+    const hash = await hashKeyspace(this.state, this.backend, revision, this.yieldTurn);
+    this.observer.hashed?.(performance.now() - startMs);
+    return hash;
   }
 
   size(): StoreSize {
@@ -158,7 +169,16 @@ class MvccStore implements Store {
   }
 
   exportSnapshot(): AsyncIterable<Uint8Array> {
-    return exportStore(this.backend, this.yieldTurn);
+    return this.timed(exportStore(this.backend, this.yieldTurn));
+  }
+
+  private async *timed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const startMs = performance.now();
+    try {
+      yield* chunks;
+    } finally {
+      this.observer.exported?.(performance.now() - startMs);
+    }
   }
 
   async importSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -96,9 +96,22 @@ export type KeyspaceHash = {
   readonly revision: number;
 };
 
+/** Hears how long the store's rare and long pieces of work took, in milliseconds. */
+export type StoreObserver = {
+  /** One slice of a compaction, during which nothing else ran. */
+  compactionSlice?(tookMs: number): void;
+  /** A whole compaction, and how many revisions it removed. */
+  compacted?(tookMs: number, removed: number): void;
+  hashed?(tookMs: number): void;
+  /** A snapshot was read to its end, or left. */
+  exported?(tookMs: number): void;
+};
+
 export type Store = ReadView & {
   /** -1 while nothing was ever compacted. */
   readonly compactedRevision: number;
+  /** Keys with history left, deleted ones included. */
+  readonly keyCount: number;
   beginWrite(): WriteTransaction;
   /** Live keys attached to a lease, in key order. */
   keysOfLease(lease: bigint): Uint8Array[];

@@ -70,6 +70,7 @@ export type MemberServicesOptions = {
   readonly auth?: Partial<AuthSettings>;
   /** Members came, changed or left: the transport follows. */
   readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
+  readonly onLeaseGranted?: (ttlSeconds: number) => void;
   readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
 };
 
@@ -96,7 +97,10 @@ export class MemberServices {
       store,
       listener: {
         completed: (requestNumber, result) => proposer.complete(requestNumber, result),
-        leaseGranted: (lease) => leaseExpiry.granted(lease),
+        leaseGranted: (lease) => {
+          leaseExpiry.granted(lease);
+          options.onLeaseGranted?.(lease.ttlSeconds);
+        },
         leaseRevoked: (id) => leaseExpiry.revoked(id),
         membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
         alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
@@ -121,6 +125,10 @@ export class MemberServices {
       clusterId: options.clusterId,
       clusterToken: options.clusterToken,
       version: options.version,
+    });
+    const { counts } = this.context;
+    store.onWrite((_, events) => {
+      for (const { kind, kv } of events) if (kind === "put") counts.putBytes += kv.length;
     });
     this.watchHub = createWatchHub({ store });
     this.watchService = createWatchService(this.context, this.watchHub);

@@ -182,6 +182,7 @@ class WatchCall {
     }
     const watcher = this.#watchers.get(watchId);
     if (watcher?.progressNotify) this.#scheduleProgress(watcher);
+    this.#context.counts.watchEvents += delivery.batch.eventEnds.length;
     if (watcher?.fragment && delivery.batch.encoded.length > FRAGMENT_BYTES) {
       this.#sendFragments(watchId, delivery.revision, delivery.batch);
     } else {

@@ -44,6 +44,8 @@ export type RenewResult = {
 };
 
 export class LeaseExpiry {
+  /** Since the member started; for the metrics page. */
+  renewedTotal = 0;
   readonly #table: LeaseTable;
   readonly #clock: { monotonicMs(): number };
   /** When each lease ends; empty while this member does not lead. */
@@ -109,6 +111,7 @@ export class LeaseExpiry {
     if (lease === undefined || timing === undefined || timing.endsAtMs <= nowMs) return null;
     timing.endsAtMs = nowMs + lease.ttlSeconds * 1_000;
     timing.checkpointAtMs = nowMs + firstCheckpointMs(lease);
+    this.renewedTotal++;
     return { ttlSeconds: lease.ttlSeconds, clearCheckpoint: lease.remainingSeconds > 0 };
   }
 
