@@ -220,7 +220,7 @@ const spec = mapping("the cluster as it should be", ["controlPlane"], {
   }),
   state,
   controlPlane,
-  workers: { type: "array", items: worker, maxItems: 100, description: "a list of worker hosts" },
+  workers: { type: "array", items: worker, maxItems: 5000, description: "a list of worker hosts" },
   loadBalancer,
   policy,
 });

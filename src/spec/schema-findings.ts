@@ -30,11 +30,19 @@ function findingFor(error: ErrorObject): readonly SpecFinding[] {
     case "enum":
     case "const":
       return wrongChoice(error, subject, schema, found);
+    case "maxItems":
+      return tooMany(error, subject);
     default: {
       const detail = `Write ${expected}${rangeOf(schema)}.`;
       return [findingAt(error.instancePath, { code: "spec/bad-value", summary: `${subject} is ${found}`, detail })];
     }
   }
+}
+
+function tooMany(error: ErrorObject, subject: string): readonly SpecFinding[] {
+  const limit = String(error.params["limit"]);
+  const summary = `${subject} has ${(error.data as readonly unknown[]).length} entries`;
+  return [findingAt(error.instancePath, { code: "spec/bad-value", summary, detail: `Write at most ${limit}.` })];
 }
 
 function unknownKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
