@@ -34,6 +34,7 @@ import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
+import { StateReplacement } from "./state-replacement.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
@@ -41,8 +42,6 @@ const certificateCheckMs = 5_000;
 /** Log payload that may gather in memory before it is compacted early. */
 const retainedBytesMax = 128 * 1024 * 1024;
 const handOverMs = 1_000;
-/** A member that expects another state and does not get it goes on with its own. */
-const replacementWithinMs = 60_000;
 
 export type Agent = {
   readonly memberId: MemberId;
@@ -92,8 +91,7 @@ class RunningAgent implements Agent {
   readonly #retention: LogRetention;
   readonly #peerMetrics: PeerMetrics;
   readonly #firstElection: FirstElection;
-  /** Set while this member's state is about to be replaced, because it was found damaged. */
-  #replacement: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
+  readonly #replacement: StateReplacement;
   readonly #ticks: TickTimer;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #closing = new AbortController();
@@ -227,6 +225,11 @@ class RunningAgent implements Agent {
       opened.restored.snapshot.index,
     );
     this.#peerMetrics = new PeerMetrics(this.#transport, metrics);
+    this.#replacement = new StateReplacement({
+      appliedIndex: () => opened.store.consistentIndex,
+      suspendApplying: () => this.#driver.suspendApplying(),
+      install: (index) => this.#installSnapshot(index),
+    });
     this.#firstElection = new FirstElection(
       {
         self: this.memberId,
@@ -293,14 +296,10 @@ class RunningAgent implements Agent {
     for (const id of services.machine.membership.removedIds()) this.#transport.removePeer(id);
   }
 
-  /** From now on nothing is applied, until the leader's state has come or a while has passed. */
+  /** @see StateReplacement */
   expectState(): number {
     this.#options.logger.error("the leader found other data here than elsewhere: this member's state is replaced");
-    if (this.#replacement === null) {
-      const timer = setTimeout(() => this.#endReplacement(), replacementWithinMs);
-      this.#replacement = { resume: this.#driver.suspendApplying(), timer };
-    }
-    return this.#parts.opened.store.consistentIndex;
+    return this.#replacement.expect();
   }
 
   sendState(member: MemberId): Promise<void> {
@@ -311,30 +310,13 @@ class RunningAgent implements Agent {
     });
   }
 
-  async #replaceState(index: number): Promise<void> {
-    const applied = this.#parts.opened.store.consistentIndex;
-    try {
-      if (index < applied)
-        throw new Error(`the state that came ends at entry ${index}, and ${applied} is applied here`);
-      await this.#installSnapshot(index);
-    } finally {
-      this.#endReplacement();
-    }
-  }
-
-  #endReplacement(): void {
-    clearTimeout(this.#replacement?.timer);
-    this.#replacement?.resume();
-    this.#replacement = null;
-  }
-
   async #close(): Promise<void> {
     const { opened, services, front } = this.#parts;
     await this.#handOver();
     this.#closing.abort();
     this.#ticks.stop();
     for (const timer of this.#timers) clearInterval(timer);
-    clearTimeout(this.#replacement?.timer);
+    this.#replacement.stop();
     services.stop();
     await front.close();
     this.#driver.stop();
@@ -390,8 +372,8 @@ class RunningAgent implements Agent {
           const startMs = systemClock.monotonicMs();
           const term = await snapshots.receive(metadata, chunks);
           metrics.work.snapshotSaved((systemClock.monotonicMs() - startMs) / 1000);
-          if (this.#replacement !== null) {
-            await this.#replaceState(metadata.index);
+          if (this.#replacement.isExpected) {
+            await this.#replacement.take(metadata.index);
             return;
           }
           const message = { kind: "snapshotRequest", from: peer, to: this.memberId, term, snapshot: metadata } as const;

@@ -8,7 +8,8 @@ import { CommandKind } from "../state-machine/command.ts";
 import { encodeJson, type MemberAttributesBody } from "../state-machine/command-body.ts";
 import { isEtcdError } from "../state-machine/etcd-error.ts";
 
-const retryMs = 500;
+/** Looks often while a leader is being elected, and less often while the log carries what was proposed. */
+const pauseMs = { withoutLeader: 25, afterProposal: 50 };
 
 export type Announcement = { readonly name: string; readonly clientUrls: readonly string[] };
 
@@ -26,7 +27,7 @@ export async function announceMember(
     if (known !== undefined && isSame(known, announcement)) return;
     const hasLeader = context.consensus.leader() !== null;
     if (hasLeader && known !== undefined) await propose(services, CommandKind.memberAttributes, encodeJson(body));
-    await clock.sleep(hasLeader ? retryMs / 10 : retryMs / 20, signal).catch(() => {});
+    await clock.sleep(hasLeader ? pauseMs.afterProposal : pauseMs.withoutLeader, signal).catch(() => {});
   }
 }
 

@@ -79,13 +79,16 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
       observer: options.storeObserver,
     });
     if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
-    const founding = identity.founder && recovered.snapshot === null ? foundCluster(config) : null;
-    if (founding !== null) assertSameIdentity(identity, founding.identity);
-    const restored = restoreState(recovered, founding?.members.map(({ id }) => id) ?? null, store.consistentIndex);
-    if (founding !== null) {
+    const hasBegun = recovered.snapshot !== null;
+    const isEmpty = store.consistentIndex === 0;
+    const founding = identity.founder && (!hasBegun || isEmpty) ? foundCluster(config) : null;
+    if (founding !== null && !hasBegun) assertSameIdentity(identity, founding.identity);
+    const founderIds = hasBegun ? null : (founding?.members.map(({ id }) => id) ?? null);
+    const restored = restoreState(recovered, founderIds, store.consistentIndex);
+    if (founderIds !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
-    const founders = identity.founder && store.consistentIndex === 0 ? foundCluster(config).members : null;
+    const founders = isEmpty ? (founding?.members ?? null) : null;
     return { identity, wal, store, restored, founders, notices: describeRepairs(recovered) };
   } catch (error) {
     await wal.close();
