@@ -1,0 +1,63 @@
+/** docs/cli.md and the program itself: neither knows a verb or a flag that the other does not. */
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { expect, test } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { createProgram } from "./program.ts";
+import { Reporter } from "./reporter.ts";
+import { realRooms } from "./rooms.ts";
+import { createScriptedTerminal } from "./scripted-terminal.ts";
+
+const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+
+function program(): Command {
+  const terminal = createScriptedTerminal(null);
+  const context = {
+    cwd: "/",
+    terminal,
+    reporter: new Reporter(terminal, systemClock),
+    clock: systemClock,
+    openRooms: async () => realRooms,
+    environment: {},
+    variables: {},
+    version: "0.0.0-test",
+    stop: new AbortController().signal,
+  };
+  return createProgram(context, () => {});
+}
+
+function* commandsOf(command: Command, path = ""): Generator<readonly [path: string, command: Command]> {
+  for (const child of command.commands) {
+    const name = `${path} ${child.name()}`.trim();
+    if (child.commands.length === 0) yield [name, child];
+    yield* commandsOf(child, name);
+  }
+}
+
+const root = program();
+const commands = [...commandsOf(root)];
+const withFlags = [root, ...commands.map(([, command]) => command)];
+const flags = new Set(withFlags.flatMap(({ options }) => options.map(({ long }) => long!.replace("--", "-"))));
+
+/** A verb stands in the first cell of a row, or in a heading: `apply [SPEC | PLAN]`. */
+const places = page.split("\n").flatMap((line) => {
+  if (line.startsWith("#")) return [line];
+  return line.startsWith("| `") ? [line.slice(2).split(" | ")[0]!] : [];
+});
+const verb = /`([a-z][a-z-]*(?: [a-z][a-z-]*)*)(?=[ `])[^`]*`/g;
+const documented = places.flatMap((place) => [...place.matchAll(verb)].map(([, name]) => name!));
+
+test.each(commands.map(([name]) => name))("the page has the verb %s", (name) => {
+  expect(documented).toContain(name);
+});
+
+test.each([...flags])("the page has the flag %s", (flag) => {
+  expect(page).toMatch(new RegExp(`[\` ]${flag}\\b`));
+});
+
+test("the page has no verb and no flag that the program does not know", () => {
+  const known = commands.map(([name]) => name);
+  expect(documented.filter((verb) => !known.includes(verb))).toEqual([]);
+  const named = [...page.matchAll(/`(?:[a-z ]+ )?(-[a-z][a-z-]*)/g)].map(([, flag]) => flag!);
+  expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
+});
