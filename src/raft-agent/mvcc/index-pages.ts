@@ -18,6 +18,8 @@ const pageRecords = 4096;
 const checksumBytes = 4;
 const tombstoneFlag = 1;
 const leasedFlag = 2;
+/** Work of a pruning between two turns of the event loop. */
+const changesPerSlice = 2_000;
 
 /** What the index knows of one change. */
 export type IndexedChange = {
@@ -123,7 +125,7 @@ export async function pruneIndexPages(
   const writer = new IndexPageWriter(pages, 0);
   let merged: number[] = [];
   for (let next = 0; ; ) {
-    const lastMain = addKept(pages, writer, next, upTo, isKept);
+    const lastMain = await addKept(pages, writer, next, upTo, isKept, yieldTurn);
     if (lastMain === null) break;
     next = lastMain + 1;
     merged.push(lastMain);
@@ -138,23 +140,27 @@ export async function pruneIndexPages(
 }
 
 /** Adds what is kept of the first page from `next` on, and returns its last revision, or null when there is none. */
-function addKept(
+async function addKept(
   pages: IndexPages,
   writer: IndexPageWriter,
   next: number,
   upTo: number,
   isKept: (change: IndexedChange) => boolean,
-): number | null {
-  let found: number | null = null;
+  yieldTurn: () => Promise<void>,
+): Promise<number | null> {
+  const found: { reader: PageReader; lastMain: number }[] = [];
   pages.read(next, (lastMain, page) => {
-    if (lastMain > upTo) return false;
-    const add = (change: IndexedChange): void => {
-      if (isKept(change)) writer.add(change);
-    };
-    if (readPage(page, next, lastMain, add)) found = lastMain;
+    // A copy: the bytes are the store's, and it goes on between the slices.
+    if (lastMain <= upTo) found.push({ reader: new PageReader(Uint8Array.from(page), next, lastMain), lastMain });
     return false;
   });
-  return found;
+  const [first] = found;
+  if (first === undefined || !first.reader.isGood) return null;
+  const add = (change: IndexedChange): void => {
+    if (isKept(change)) writer.add(change);
+  };
+  while (first.reader.read(changesPerSlice, add)) await yieldTurn();
+  return first.reader.isGood ? first.lastMain : null;
 }
 
 function replacePages(pages: IndexPages, writer: IndexPageWriter, merged: readonly number[]): void {
@@ -169,22 +175,57 @@ function readPage(
   lastMain: number,
   restore: (change: IndexedChange) => void,
 ): boolean {
-  if (page.length < checksumBytes) return false;
-  const expected = new DataView(page.buffer, page.byteOffset).getUint32(0);
-  if (crc32c(page, checksumBytes) !== expected) return false;
-  try {
-    const reader = new WireReader(page, checksumBytes);
-    if (reader.uint64() !== firstMain) return false;
-    let main = firstMain;
-    for (let left = reader.uint64(); left > 0; left--) {
-      main += reader.uint64();
-      restore(readChange(reader, main));
-    }
-    return reader.offset === page.length && main <= lastMain;
-  } catch (error) {
-    if (error instanceof WireError) return false;
-    throw error;
+  const reader = new PageReader(page, firstMain, lastMain);
+  reader.read(Number.POSITIVE_INFINITY, restore);
+  return reader.isGood;
+}
+
+/** Reads a page, all at once or in slices. */
+class PageReader {
+  /** False once the page has turned out to be damaged, or not to begin where the one before has ended. */
+  isGood = true;
+  private readonly reader: WireReader;
+  private readonly lastMain: number;
+  private main: number;
+  private left = 0;
+
+  constructor(page: Uint8Array, firstMain: number, lastMain: number) {
+    this.reader = new WireReader(page, Math.min(checksumBytes, page.length));
+    this.main = firstMain;
+    this.lastMain = lastMain;
+    this.isGood = isIntact(page);
+    this.guarded(() => {
+      this.isGood = this.reader.uint64() === firstMain;
+      this.left = this.reader.uint64();
+    });
   }
+
+  /** Hands out at most so many changes. Returns whether there are more. */
+  read(count: number, restore: (change: IndexedChange) => void): boolean {
+    this.guarded(() => {
+      for (let some = Math.min(count, this.left); some > 0; some--, this.left--) {
+        this.main += this.reader.uint64();
+        restore(readChange(this.reader, this.main));
+      }
+      if (this.left === 0) this.isGood = this.reader.offset === this.reader.bytes.length && this.main <= this.lastMain;
+    });
+    return this.isGood && this.left > 0;
+  }
+
+  private guarded(run: () => void): void {
+    if (!this.isGood) return;
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.isGood = false;
+    }
+  }
+}
+
+function isIntact(page: Uint8Array): boolean {
+  if (page.length < checksumBytes) return false;
+  return crc32c(page, checksumBytes) === new DataView(page.buffer, page.byteOffset).getUint32(0);
 }
 
 function readChange(reader: WireReader, main: number): IndexedChange {
