@@ -24,6 +24,9 @@ export type ProposerLimits = {
   readonly pendingMax: number;
 };
 
+/** What etcd puts around a large request before it counts: number and length of the field, and 13 or 14 for the header. */
+const etcdEnvelopeBytes = 17;
+
 /** etcd's defaults; the timeout is 5 s + 2 × election timeout. */
 export function defaultProposerLimits(electionTimeoutMs: number): ProposerLimits {
   return {
@@ -154,7 +157,7 @@ export class Proposer {
 
   #refusal(body: Uint8Array): EtcdError | null {
     if (this.#stopped) return EtcdErrors.stopped;
-    if (body.length > this.limits.requestBytesMax) return EtcdErrors.requestTooLarge;
+    if (body.length + etcdEnvelopeBytes > this.limits.requestBytesMax) return EtcdErrors.requestTooLarge;
     if (this.#consensus.commitIndex() - this.#consensus.appliedIndex() > this.limits.applyLagMax) {
       return EtcdErrors.tooManyRequests;
     }
