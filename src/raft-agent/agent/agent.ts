@@ -23,6 +23,7 @@ import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { FirstElection } from "./first-election.ts";
+import { handOverLeadership } from "./hand-over-leadership.ts";
 import { createHandedServer } from "./handed-server.ts";
 import { LogRetention } from "./log-retention.ts";
 import { createGrpcServer, createServices, raftOptions, seedOf, spokenVersion, tickMs } from "./member-parts.ts";
@@ -41,7 +42,6 @@ const housekeepingMs = 100;
 const certificateCheckMs = 5_000;
 /** Log payload that may gather in memory before it is compacted early. */
 const retainedBytesMax = 128 * 1024 * 1024;
-const handOverMs = 1_000;
 
 export type Agent = {
   readonly memberId: MemberId;
@@ -312,7 +312,7 @@ class RunningAgent implements Agent {
 
   async #close(): Promise<void> {
     const { opened, services, front } = this.#parts;
-    await this.#handOver();
+    await handOverLeadership(this.#driver, this.#transport);
     this.#closing.abort();
     this.#ticks.stop();
     for (const timer of this.#timers) clearInterval(timer);
@@ -323,20 +323,6 @@ class RunningAgent implements Agent {
     await this.#transport.close();
     await opened.wal.close();
     await opened.store.close();
-  }
-
-  /** A leader that leaves lets another one take over first, so that nobody waits for an election. */
-  async #handOver(): Promise<void> {
-    const status = this.#driver.status();
-    if (status.role !== "leader") return;
-    const [successor] = [...status.peers]
-      .filter(([id]) => status.configuration.voters.includes(id) && this.#transport.isConnected(id))
-      .sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
-    if (successor === undefined) return;
-    this.#driver.step({ kind: "transferLeadership", to: successor[0] });
-    const deadlineMs = systemClock.monotonicMs() + handOverMs;
-    while (this.#driver.status().role === "leader" && systemClock.monotonicMs() < deadlineMs)
-      await systemClock.sleep(tickMs);
   }
 
   #createTransport(random: Random): PeerTransport {
