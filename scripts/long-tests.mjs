@@ -3,7 +3,13 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const tests = ["test/crash", "test/fuzz", "test/simulator/simulation.test.ts", "test/e2e/adopt-pair.test.ts", "test/e2e/two-applies.test.ts"];
+const tests = [
+  "test/crash",
+  "test/fuzz",
+  "test/simulator/simulation.test.ts",
+  "test/e2e/adopt-pair.test.ts",
+  "test/e2e/two-applies.test.ts",
+];
 const longForms = { HAPLAN_TEST_EVERYTHING: "1", HAPLAN_CRASH_KILLS: "25", HAPLAN_FUZZ_SECONDS: "60" };
 
 const { status } = spawnSync("npx", ["vitest", "run", ...tests, ...process.argv.slice(2)], {
