@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
 const HOST = "127.77.21.6";
 const b64 = (text: string): string => Buffer.from(text).toString("base64");
@@ -138,22 +138,39 @@ describe.skipIf(!isInstalled)("users over three members", () => {
 describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
   const folder = mkdtempSync(join(tmpdir(), "haplan-jwt-"));
   const key = join(folder, "secret");
+  const flags = ["--bcrypt-cost=4", `--auth-token=jwt,priv-key=${key},sign-method=HS256,ttl=1m`];
   let cluster: ClusterProcesses;
+  const enableUsers = ({ urls }: ClusterProcesses): void => {
+    for (const words of ["user add root:pw", "user grant-role root root", "auth enable"]) {
+      expect(etcdctl(urls[0]!, ...words.split(" "))).toMatchObject({ status: 0 });
+    }
+  };
   beforeAll(async () => {
     writeFileSync(key, "a shared secret");
-    const flags = ["--bcrypt-cost=4", `--auth-token=jwt,priv-key=${key},sign-method=HS256,ttl=1m`];
     cluster = await startCluster("agent", HOST, { members: 1, flags });
+    enableUsers(cluster);
   });
   afterAll(async () => {
     await cluster?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 
+  it.skipIf(!isEtcdInstalled())("are good for an etcd with the same key and users, and its tokens here", async () => {
+    const etcd = await startCluster("etcd", HOST, { members: 1, flags });
+    try {
+      enableUsers(etcd);
+      const urls = [cluster.urls[0]!, etcd.urls[0]!];
+      for (const from of urls) {
+        const token = await login(from, "root", "pw");
+        for (const url of urls) expect((await post(url, "kv/range", { key: b64("k") }, token)).status).toBe(200);
+      }
+    } finally {
+      await etcd.stop();
+    }
+  });
+
   it("outlive a restart, and may come from elsewhere", async () => {
     const [url] = cluster.urls as [string];
-    for (const words of ["user add root:pw", "user grant-role root root", "auth enable"]) {
-      expect(etcdctl(url, ...words.split(" "))).toMatchObject({ status: 0 });
-    }
     const token = await login(url, "root", "pw");
     await cluster.kill(0);
     await cluster.restart(0);
