@@ -28,7 +28,8 @@ const SERVES_WITHIN_MS = 1_000;
 /** The machine may be busy with others: a slow answer is asked for again. */
 const SERVES_AGAIN_WITHIN_MS = 20_000;
 const SETTLES_WITHIN_MS = 12_000;
-const EXTRA_BYTES_MAX = 64 * 1024 * 1024;
+/** Up to 128 MiB of the log stay in memory for followers, whoever wrote them; the rest is the collector's. */
+const EXTRA_BYTES_MAX = 192 * 1024 * 1024;
 /** The first rounds fill caches and let the compiler work: what is held is compared with what was held then. */
 const WARM_UP_MS = Math.min(20_000, seconds * 60);
 

@@ -19,6 +19,7 @@ import type { Target } from "./play.ts";
 export type Footprint = {
   /** Open sockets, and how often each file is open. Threads for a while have pipes of their own: those do not count. */
   readonly descriptors: Readonly<Record<string, number>>;
+  /** Of its own: without pages of the database that happen to be in memory. */
   readonly residentBytes: number;
 };
 
@@ -99,7 +100,7 @@ export class MemberUnderFire {
       if ((kind === "socket" || kind.startsWith("/")) && !kind.includes("/wal/"))
         descriptors[kind] = (descriptors[kind] ?? 0) + 1;
     }
-    const residentBytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+    const residentBytes = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) * 1024;
     return { descriptors, residentBytes };
   }
 
