@@ -33,9 +33,14 @@ function survivesIn({ index }: IndexedStore, revision: number): (change: Indexed
   };
 }
 
-/** Work between two turns of the event loop: slots looked at, revisions dropped. */
-const slotsPerSlice = 10_000;
-const dropsPerSlice = 1000;
+/** Work between two turns of the event loop, about a millisecond: slots looked at, revisions dropped. */
+const slotsPerSlice = 2000;
+const dropsPerSlice = 100;
+/**
+ * Revisions dropped before the backend has to have committed them. Deletions that gather while a slow commit is under way
+ * would make the next one a long turn of the event loop, and keep writes waiting for their own.
+ */
+const dropsPerCommit = 2000;
 
 export class Compactor {
   private readonly backend: Backend;
@@ -76,18 +81,31 @@ export class Compactor {
     return this.running;
   }
 
+  /** False when the backend has failed: it has told the member so, and a restart will go on here. */
+  private commits(): Promise<boolean> {
+    return this.backend.commit().then(
+      () => true,
+      () => false,
+    );
+  }
+
   private async scrub(state: IndexedStore, revision: number): Promise<void> {
     const { index } = state;
     const startMs = performance.now();
     let sliceStartMs = startMs;
     let dropped = 0;
     let removed = 0;
+    let committed = 0;
     for (let slot = 0, looked = 0; slot < index.slotLimit; slot++, looked++) {
       if (looked >= slotsPerSlice || dropped >= dropsPerSlice) {
         this.observer.compactionSlice?.(performance.now() - sliceStartMs);
         removed += dropped;
         looked = 0;
         dropped = 0;
+        if (removed - committed >= dropsPerCommit) {
+          if (!(await this.commits())) return;
+          committed = removed;
+        }
         await this.yieldTurn();
         sliceStartMs = performance.now();
       }

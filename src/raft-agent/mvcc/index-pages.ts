@@ -19,7 +19,7 @@ const checksumBytes = 4;
 const tombstoneFlag = 1;
 const leasedFlag = 2;
 /** Work of a pruning between two turns of the event loop. */
-const changesPerSlice = 2_000;
+const changesPerSlice = 500;
 
 /** What the index knows of one change. */
 export type IndexedChange = {
