@@ -79,8 +79,13 @@ const changingLeaders: Partial<Profile> = {
 /** Members vote for one, lose power, and are asked by another, which the first one cannot reach. */
 const forgottenVotes: Partial<Profile> = {
   ...powerCuts,
+  durationMs: 20_000,
+  faultEveryMs: 60,
+  restartMsMax: 60,
+  cutMsMax: 2_000,
+  disk: { syncMs: 30, syncJitterMs: 100, segmentBytes: 16_384, storeCommitMs: 100 },
   raft: hastyElections,
-  weights: only({ powerLoss: 8, pairCut: 4, isolateLeader: 4 }),
+  weights: only({ powerLoss: 8, pairCut: 3 }),
 };
 
 /** The cluster grows and shrinks while the network is cut between old and new. */
