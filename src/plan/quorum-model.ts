@@ -4,7 +4,6 @@
  * is up only after a step that waits for it.
  */
 
-import { agentUnitName } from "../units/unit-definition.ts";
 import type { QuorumRow } from "./plan.ts";
 import type { MemberRef, StepAction } from "./step.ts";
 import type { World } from "./world.ts";
@@ -24,7 +23,7 @@ export function memberKey(member: MemberRef): string {
 }
 
 export function modelOf(world: World): QuorumModel {
-  if (world.phase !== "formed") return formingModel(world);
+  if (world.phase !== "formed") return withFounders(noMembers, world.founders);
   const facts = world.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
@@ -39,28 +38,21 @@ export function modelOf(world: World): QuorumModel {
   };
 }
 
-/** Members of a first start that was interrupted: they run, and nobody has heard of a quorum yet. */
-function formingModel(world: World): QuorumModel {
-  const names = [...world.machines.values()]
-    .filter((machine) => machine.units.some((unit) => unit.name === agentUnitName && unit.running))
-    .map((machine) => machine.name)
-    .sort();
-  return {
-    members: names.map((name) => ({ key: `new:${name}`, name, up: false })),
-    voters: names.map((name) => `new:${name}`),
-    votersOutgoing: [],
-  };
+const noMembers: QuorumModel = { members: [], voters: [], votersOutgoing: [] };
+
+/** The first of a new cluster that starts knows all who found it, and they vote from then on, running or not. */
+function withFounders(model: QuorumModel, founders: readonly string[]): QuorumModel {
+  const missing = founders.filter((name) => !model.members.some((member) => member.name === name));
+  return missing.reduce((grown, name) => withMember(grown, { key: `new:${name}`, name, up: false }, true), model);
 }
 
 /** The model while a step is under way (a restarting agent is down, a joint change counts both halves) and after it. */
 export function simulateStep(model: QuorumModel, action: StepAction): { during: QuorumModel; after: QuorumModel } {
   switch (action.kind) {
     case "startAgent": {
-      if (action.join.clusterState === "existing") return still(model);
-      const fresh = model.members.some((member) => member.name === action.member)
-        ? model
-        : withMember(model, { key: `new:${action.member}`, name: action.member, up: false }, true);
-      return still(fresh);
+      const { clusterState, initialCluster } = action.join;
+      const founders = clusterState === "new" ? initialCluster.map(({ name }) => name) : [];
+      return still(withFounders(model, founders));
     }
     case "restartAgent":
     case "updateAgent":

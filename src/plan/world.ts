@@ -38,6 +38,8 @@ export type World = {
   readonly strangers: readonly ObservedMachine[];
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
   readonly members: readonly MemberFact[];
+  /** While the cluster is forming: those who found it. */
+  readonly founders: readonly string[];
   readonly votersOutgoing: readonly string[];
   readonly hasLeader: boolean;
   /** True when nobody answered and `members` is what the state remembers. */
@@ -68,6 +70,7 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
     strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources,
     members,
+    founders: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
     hasLeader: observed.membership?.hasLeader ?? false,
     membersRemembered: observed.membership === null && members.length > 0,
