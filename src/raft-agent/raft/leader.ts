@@ -113,11 +113,21 @@ function takeHeartbeatResponse(
   message: MessageOf<"heartbeatResponse">,
 ): void {
   progress.awaitsAnswer = false;
-  // It is alive but behind: an append or its answer may have been lost, which an empty one brings to light.
-  if (progress.matchIndex < state.log.lastIndex && progress.inflight.count > 0) progress.mustAsk = true;
+  askAgain(state, progress);
   if (message.readRound <= progress.answeredRound) return;
   progress.answeredRound = message.readRound;
   confirmReads(state, leadership);
+}
+
+/**
+ * It is alive but behind: an append or its answer may have been lost, which an empty one brings to light. Once for each
+ * heartbeat is enough: rounds of reads come many times in between, while entries are simply on their way.
+ */
+function askAgain(state: RaftState, progress: Progress): void {
+  if (state.ticks - progress.askedAtTicks < state.settings.heartbeatTicks) return;
+  if (progress.matchIndex >= state.log.lastIndex || progress.inflight.count === 0) return;
+  progress.askedAtTicks = state.ticks;
+  progress.mustAsk = true;
 }
 
 type PeerReaction<M> = (state: RaftState, leadership: Leadership, progress: Progress, message: M) => void;

@@ -140,6 +140,21 @@ describe("limits", () => {
     expect(appendsTo(drain(leader), other)[0]).toMatchObject({ previousIndex: 2 });
   });
 
+  it("leader asks for what may be lost once for each heartbeat, however many rounds of reads are answered", () => {
+    const leader = leaderWith({ heartbeatTicks: 3 });
+    leader.raft.propose([payload(1)]);
+    drain(leader);
+    const asked: number[] = [];
+    for (let round = 1; round <= 9; round++) {
+      leader.raft.requestRead(round);
+      drain(leader);
+      send(leader, other, { kind: "heartbeatResponse", readRound: round });
+      asked.push(appendsTo(drain(leader), other).length);
+      if (round % 3 === 0) for (let tick = 0; tick < 3; tick++) leader.step({ kind: "tick" });
+    }
+    expect(asked).toEqual([1, 0, 0, 1, 0, 0, 1, 0, 0]);
+  });
+
   it("committed entries come in portions of maxCommittedBytes", () => {
     const single = memberWith({ maxCommittedBytes: 300 }, [self]);
     single.step({ kind: "campaign" });

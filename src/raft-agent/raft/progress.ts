@@ -22,6 +22,8 @@ export class Progress {
   awaitsAnswer = false;
   /** Ask even without anything new: an earlier message may have been lost. */
   mustAsk = false;
+  /** When that was last found, in the leader's ticks. */
+  askedAtTicks: number = Number.NEGATIVE_INFINITY;
   /** Heard of since the last check of the quorum. */
   recentlyActive = false;
   /** The highest commit index sent. */
