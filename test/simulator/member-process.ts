@@ -11,6 +11,7 @@ import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.t
 import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
 import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
+import { awaitsSnapshot } from "../../src/raft-agent/raft/bootstrap.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
 import type { LogIndex, MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { Message } from "../../src/raft-agent/raft/message.ts";
@@ -74,7 +75,7 @@ export class MemberProcess implements Endpoint {
       onInstalled: (index) => late.process?.snapshotInstalled(index),
       onLog: () => {},
     });
-    if (opened.restored.snapshot.index > Math.max(1, opened.store.consistentIndex)) {
+    if (awaitsSnapshot(opened.restored.snapshot.index, opened.store.consistentIndex)) {
       await snapshots.install(opened.restored.snapshot.index);
       services.machine.load();
     }

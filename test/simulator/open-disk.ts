@@ -3,6 +3,7 @@ import type { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts
 import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
+import { lacksFounders } from "../../src/raft-agent/raft/bootstrap.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import { MemberServices } from "../../src/raft-agent/services/member-services.ts";
@@ -43,7 +44,12 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
   if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
   life.every(profile.disk.storeCommitMs, () => void store.flush());
-  return { wal, store, restored, isFirst: host.founders !== null && store.consistentIndex === 0 };
+  return {
+    wal,
+    store,
+    restored,
+    isFirst: host.founders !== null && lacksFounders(restored.snapshot.index, store.consistentIndex),
+  };
 }
 
 export function createServices(

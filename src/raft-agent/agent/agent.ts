@@ -10,6 +10,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { awaitsSnapshot } from "../raft/bootstrap.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { Raft } from "../raft/raft.ts";
 import type { SoftState } from "../raft/ready.ts";
@@ -157,7 +158,7 @@ class RunningAgent implements Agent {
       onInstalled: (index) => late.agent?.snapshotInstalled(index),
       onLog: (text) => logger.info(text),
     });
-    if (opened.restored.snapshot.index > Math.max(1, store.consistentIndex)) {
+    if (awaitsSnapshot(opened.restored.snapshot.index, store.consistentIndex)) {
       await snapshots.install(opened.restored.snapshot.index);
       // Nobody is connected yet: only the data has to be read again.
       services.machine.load();

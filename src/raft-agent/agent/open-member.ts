@@ -15,7 +15,7 @@ import { type AgentConfig, assertInitialCluster } from "../config/agent-config.t
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Store, StoreObserver } from "../mvcc/store.ts";
-import { foundingState, joiningState } from "../raft/bootstrap.ts";
+import { foundingState, joiningState, lacksFounders } from "../raft/bootstrap.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
@@ -38,7 +38,7 @@ export type OpenedMember = {
   readonly wal: Wal;
   readonly store: Store;
   readonly restored: RestoredState;
-  /** To be written into the state machine of a founder that starts for the first time; else null. */
+  /** To be written into the state machine of a founder whose store does not know them yet; else null. */
   readonly founders: readonly Member[] | null;
   /** Sentences for the log: what recovery found. */
   readonly notices: readonly string[];
@@ -80,16 +80,15 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
     });
     if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
     const hasBegun = recovered.snapshot !== null;
-    const isEmpty = store.consistentIndex === 0;
-    const founding = identity.founder && (!hasBegun || isEmpty) ? foundCluster(config) : null;
+    const isUnfounded = !hasBegun || lacksFounders(recovered.snapshot.index, store.consistentIndex);
+    const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
     if (founding !== null && !hasBegun) assertSameIdentity(identity, founding.identity);
     const founderIds = hasBegun ? null : (founding?.members.map(({ id }) => id) ?? null);
     const restored = restoreState(recovered, founderIds, store.consistentIndex);
     if (founderIds !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
-    const founders = isEmpty ? (founding?.members ?? null) : null;
-    return { identity, wal, store, restored, founders, notices: describeRepairs(recovered) };
+    return { identity, wal, store, restored, founders: founding?.members ?? null, notices: describeRepairs(recovered) };
   } catch (error) {
     await wal.close();
     throw error;

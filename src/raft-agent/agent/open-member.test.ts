@@ -1,0 +1,71 @@
+/** What a start makes of a disk on which an earlier one was cut off. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { createAgentConfig } from "../config/agent-config.ts";
+import { readSettings } from "../config/read-settings.ts";
+import { awaitsSnapshot, foundingState } from "../raft/bootstrap.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import { openWal } from "../wal/open-wal.ts";
+import { encodeIdentity, foundCluster } from "./member-identity.ts";
+import { type OpenedMember, openMember } from "./open-member.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const flags = ["--name=m1", `--data-dir=${folder}`, "--initial-cluster=m1=http://localhost:2380"];
+const config = createAgentConfig(readSettings(flags, {}, () => ""));
+const founding = foundCluster(config);
+const founded = foundingState(founding.members.map(({ id }) => id));
+
+/** The log of a founder whose process ended before its store had written anything. */
+async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
+  const { wal } = await openWal({
+    fileSystem: createNodeFileSystem(config.walDir),
+    folder: ".",
+    metadata: encodeIdentity(founding.identity),
+  });
+  await wal.append({ hardState: founded.hardState, entries: [], snapshot: founded.snapshot });
+  for (const snapshot of snapshots) {
+    await wal.append({ hardState: { ...founded.hardState, commitIndex: snapshot.index }, entries: [], snapshot });
+  }
+  await wal.close();
+}
+
+async function open<Result>(look: (opened: OpenedMember) => Result): Promise<Result> {
+  const nothing = (): void => undefined;
+  const opened = await openMember({
+    config,
+    callingTls: null,
+    walObserver: {},
+    onStoreFailure: nothing,
+    onStoreCommit: nothing,
+    storeObserver: {},
+  });
+  try {
+    return look(opened);
+  } finally {
+    await opened.store.close();
+    await opened.wal.close();
+  }
+}
+
+describe("a founder whose store is still empty", () => {
+  it("is told again who founded the cluster", async () => {
+    await beginLog([]);
+    expect(await open(({ founders }) => founders)).toEqual(founding.members);
+  });
+
+  // Found by the simulator: it was taken for one that has the snapshot, with nothing of it in its store.
+  it("takes in the snapshot that it has received, and is not told of founders", async () => {
+    await beginLog([{ ...founded.snapshot, index: 15, term: 8 }]);
+    const { founders, awaits } = await open(({ founders, restored, store }) => ({
+      founders,
+      awaits: awaitsSnapshot(restored.snapshot.index, store.consistentIndex),
+    }));
+    expect(founders).toBeNull();
+    expect(awaits).toBe(true);
+  });
+});
