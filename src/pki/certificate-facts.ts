@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
-import { derContents, derElements } from "./der-reader.ts";
+import { type DerElement, derElements } from "./der-reader.ts";
 
 /** @throws when `pem` holds no certificate. */
 export function observeCertificate(name: string, pem: string): ObservedCertificate {
@@ -53,13 +53,19 @@ const extensionsTag = 0xa3;
  * (RFC 5280 §4.1.2.4 and §4.2.1.1). @throws when `pem` holds no certificate.
  */
 export function issuerNames(pem: string): { readonly name: Uint8Array; readonly keyIdentifier: Uint8Array | null } {
-  const [toBeSigned] = derElements(derContents(new X509Certificate(pem).raw));
-  const fields = derElements(derContents(toBeSigned!));
+  const [certificate] = derElements(new X509Certificate(pem).raw);
+  const [toBeSigned] = partsOf(certificate);
+  const fields = partsOf(toBeSigned);
   // Serial number, algorithm, issuer and validity are before the subject, and the version when it is not the first.
-  const name = fields[fields[0]![0] === versionTag ? 5 : 4]!;
-  const wrapped = fields.find((field) => field[0] === extensionsTag);
-  const extensions = wrapped === undefined ? [] : derElements(derContents(derContents(wrapped)));
-  const parts = extensions.map((extension) => derElements(derContents(extension)));
-  const identifier = parts.find(([id]) => id !== undefined && subjectKeyIdentifierOid.equals(derContents(id)))?.at(-1);
-  return { name, keyIdentifier: identifier === undefined ? null : derContents(derContents(identifier)) };
+  const name = fields[fields[0]!.tag === versionTag ? 5 : 4]!.bytes;
+  const [extensions] = partsOf(fields.find((field) => field.tag === extensionsTag));
+  const found = partsOf(extensions).find((extension) =>
+    subjectKeyIdentifierOid.equals(partsOf(extension)[0]!.contents),
+  );
+  const [identifier] = partsOf(partsOf(found).at(-1));
+  return { name, keyIdentifier: identifier?.contents ?? null };
+}
+
+function partsOf(element: DerElement | undefined): readonly DerElement[] {
+  return element === undefined ? [] : derElements(element.contents);
 }

@@ -1,30 +1,35 @@
-/** Takes DER (X.690) apart where it is known to be sound: certificates that the platform has parsed already. */
+/** Takes DER (X.690) apart, strictly: what is not whole is refused with the byte at which it breaks off. */
 
-/** What an element holds, without its tag and length. */
-export function derContents(element: Uint8Array): Uint8Array {
-  return element.subarray(headerLength(element));
-}
+export type DerElement = {
+  readonly tag: number;
+  /** All of it, with its tag and length. */
+  readonly bytes: Buffer;
+  readonly contents: Buffer;
+};
 
-/** The elements one after the other, each with its tag and length. @throws RangeError when one is cut off. */
-export function derElements(contents: Uint8Array): Uint8Array[] {
-  const elements: Uint8Array[] = [];
-  for (let rest = contents; rest.length > 0; ) {
-    const end = headerLength(rest) + contentLength(rest);
-    if (end > rest.length) throw new RangeError("A DER element is longer than what holds it");
-    elements.push(rest.subarray(0, end));
-    rest = rest.subarray(end);
+/** A length of more bytes is beyond what a number holds exactly, and beyond any file. */
+const lengthBytesMax = 6;
+/** BER's length of contents that end with a mark of their own; DER has none (X.690 §10.1). */
+const indefiniteLength = 0x80;
+
+/**
+ * The elements that stand one after the other in `bytes` (X.690 §8.1). A length below 128 is one byte; above, the first
+ * byte tells how many bytes of length follow.
+ * @throws RangeError when one is cut off or has no definite length
+ */
+export function derElements(bytes: Uint8Array): DerElement[] {
+  const elements: DerElement[] = [];
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < view.length; ) {
+    const first = view[at + 1] ?? 0;
+    if (first === indefiniteLength) throw new RangeError(`it has no definite length at byte ${at}`);
+    const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
+    const start = at + 2 + lengthBytes;
+    if (lengthBytes > lengthBytesMax || start > view.length) throw new RangeError(`it breaks off at byte ${at}`);
+    const end = start + (lengthBytes === 0 ? first : view.readUIntBE(at + 2, lengthBytes));
+    if (end > view.length) throw new RangeError(`it breaks off at byte ${at}`);
+    elements.push({ tag: view[at]!, bytes: view.subarray(at, end), contents: view.subarray(start, end) });
+    at = end;
   }
   return elements;
-}
-
-/** A length below 128 is one byte; above, the first byte tells how many bytes of length follow. */
-function headerLength(element: Uint8Array): number {
-  const first = element[1] ?? 0;
-  return first < 0x80 ? 2 : 2 + (first & 0x7f);
-}
-
-function contentLength(element: Uint8Array): number {
-  const first = element[1] ?? 0;
-  if (first < 0x80) return first;
-  return element.subarray(2, headerLength(element)).reduce((length, byte) => length * 256 + byte, 0);
 }

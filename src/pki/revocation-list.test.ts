@@ -47,4 +47,13 @@ describe("a revocation list", () => {
     if (what === "a certificate") expect(() => revokedSerialNumbers(whole, "ca.crt")).toThrow("expected an X.509");
     else expect(() => revokedSerialNumbers(bytes, "list.pem")).toThrow('Cannot use "list.pem"');
   });
+
+  it("is refused when a length in it is not the number of bytes that DER asks for", () => {
+    const read = (hex: string) => () => revokedSerialNumbers(Buffer.from(hex, "hex"), "list.der");
+    expect(read("30800000")).toThrow("it has no definite length at byte 0");
+    // Read as a length, the mark of an indefinite one would cover these 128 bytes.
+    expect(read(`3080${"00".repeat(128)}`)).toThrow("it has no definite length at byte 0");
+    expect(read(`3087${"00".repeat(7)}`)).toThrow("it breaks off at byte 0");
+    expect(read("308201")).toThrow("it breaks off at byte 0");
+  });
 });

@@ -1,5 +1,6 @@
 /** Reads which certificates a revocation list names: an X.509 CRL (RFC 5280 §5.1), in PEM or DER. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { type DerElement, derElements } from "./der-reader.ts";
 
 const tag = { integer: 0x02, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x18 } as const;
 
@@ -10,11 +11,11 @@ const tag = { integer: 0x02, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x1
  */
 export function revokedSerialNumbers(bytes: Uint8Array, source: string): ReadonlySet<string> {
   try {
-    const [list] = readItems(toDer(bytes));
-    const [signed] = readItems(expect(list, tag.sequence));
-    const [revoked] = readItems(expect(signed, tag.sequence)).filter(isRevokedList);
-    const entries = revoked === undefined ? [] : readItems(revoked.content);
-    return new Set(entries.map((entry) => serialOf(readItems(expect(entry, tag.sequence))[0])));
+    const [list] = derElements(toDer(bytes));
+    const [signed] = derElements(expect(list, tag.sequence));
+    const [revoked] = derElements(expect(signed, tag.sequence)).filter(isRevokedList);
+    const entries = revoked === undefined ? [] : derElements(revoked.contents);
+    return new Set(entries.map((entry) => serialOf(derElements(expect(entry, tag.sequence))[0])));
   } catch (cause) {
     throw new HaplanError(
       "pki/bad-revocation-list",
@@ -24,8 +25,6 @@ export function revokedSerialNumbers(bytes: Uint8Array, source: string): Readonl
   }
 }
 
-type Item = { readonly tag: number; readonly content: Buffer };
-
 function toDer(bytes: Uint8Array): Buffer {
   const text = Buffer.from(bytes).toString("latin1");
   const pem = /-----BEGIN X509 CRL-----([\s\S]*?)-----END X509 CRL-----/.exec(text);
@@ -33,32 +32,16 @@ function toDer(bytes: Uint8Array): Buffer {
 }
 
 /** What is revoked follows the times; without anything, extensions (no sequence) or nothing do. */
-function isRevokedList(item: Item, at: number, items: readonly Item[]): boolean {
-  const before = items[at - 1]?.tag;
-  return item.tag === tag.sequence && (before === tag.utcTime || before === tag.generalizedTime);
+function isRevokedList(element: DerElement, at: number, elements: readonly DerElement[]): boolean {
+  const before = elements[at - 1]?.tag;
+  return element.tag === tag.sequence && (before === tag.utcTime || before === tag.generalizedTime);
 }
 
-function serialOf(item: Item | undefined): string {
-  return BigInt(`0x${expect(item, tag.integer).toString("hex")}`).toString(16);
+function serialOf(element: DerElement | undefined): string {
+  return BigInt(`0x${expect(element, tag.integer).toString("hex")}`).toString(16);
 }
 
-function expect(item: Item | undefined, wanted: number): Buffer {
-  if (item?.tag !== wanted) throw new Error(`it has no tag ${wanted} where one belongs`);
-  return item.content;
-}
-
-/** The values that stand one after the other in `bytes` (X.690 §8.1). */
-function readItems(bytes: Buffer): Item[] {
-  const items: Item[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at + 1] ?? 0;
-    const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
-    const start = at + 2 + lengthBytes;
-    if (lengthBytes > 6 || start > bytes.length) throw new Error(`it breaks off at byte ${at}`);
-    const length = lengthBytes === 0 ? first : bytes.readUIntBE(at + 2, lengthBytes);
-    if (start + length > bytes.length) throw new Error(`it breaks off at byte ${at}`);
-    items.push({ tag: bytes[at]!, content: bytes.subarray(start, start + length) });
-    at = start + length;
-  }
-  return items;
+function expect(element: DerElement | undefined, wanted: number): Buffer {
+  if (element?.tag !== wanted) throw new Error(`it has no tag ${wanted} where one belongs`);
+  return element.contents;
 }
