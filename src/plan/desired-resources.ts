@@ -77,12 +77,9 @@ function certificates(spec: ClusterSpec): readonly DesiredResource[] {
     issued(loadBalancerName, "client", [loadBalancerName]),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
   ];
-  const members = ownMasters(spec).flatMap(({ name, address }) => {
-    if (adopted?.certificates.some((ready) => ready.name === name)) return [];
-    const member = issued(name, "member", memberNames(spec, name, address));
-    const peers = hasPeerCertificate(spec, name);
-    return peers ? [member, issued(peerCertificateName(name), "member", memberNames(spec, name, address))] : [member];
-  });
+  const members = ownMasters(spec).flatMap((master) =>
+    issuedNames(spec, master.name).map((name) => issued(name, "member", memberNames(spec, master))),
+  );
   if (adopted !== undefined) return adopted.caKeyFile === null ? [] : [...members, ...clients];
   return [
     resource(
@@ -98,7 +95,7 @@ function certificates(spec: ClusterSpec): readonly DesiredResource[] {
 }
 
 /** Clients reach a master by its own address, through the load balancer, or on the host itself. */
-function memberNames(spec: ClusterSpec, name: string, address: string): readonly string[] {
+function memberNames(spec: ClusterSpec, { name, address }: MasterSpec): readonly string[] {
   return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address])].sort();
 }
 
@@ -117,6 +114,7 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
   if (master.adoptedAt !== undefined) return [adoptedMember(spec, master)];
   const urls = { clientUrl: clientUrl(spec, master), peerUrl: peerUrl(spec, master) };
   const agent = resourceAddress("haplan_agent", name);
+  const issued = issuedNames(spec, name).map((each) => resourceAddress("haplan_certificate", each));
   return [
     resource(
       "haplan_agent",
@@ -124,7 +122,7 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
       { engine: spec.controlPlane.engine, ...urls, configDigest: agentConfigDigest(spec, name) },
       {
         unknown: ["pid", "definitionDigest"],
-        dependsOn: [resourceAddress("haplan_machine", name), ...certificatesOf(spec, name)],
+        dependsOn: [resourceAddress("haplan_machine", name), ...issued],
       },
     ),
     resource(
@@ -136,13 +134,11 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
   ];
 }
 
-/** What a master of haplan's carries that haplan issues. */
-function certificatesOf(spec: ClusterSpec, name: string): readonly ResourceAddress[] {
+/** The certificates of a master of haplan's that haplan issues: none where the user has them ready, or there is no TLS. */
+function issuedNames(spec: ClusterSpec, master: string): readonly string[] {
   const { enabled, adopted } = spec.controlPlane.tls;
-  const ready = adopted?.certificates.some((certificate) => certificate.name === name) ?? false;
-  if (!enabled || ready) return [];
-  const names = hasPeerCertificate(spec, name) ? [name, peerCertificateName(name)] : [name];
-  return names.map((each) => resourceAddress("haplan_certificate", each));
+  if (!enabled || adopted?.certificates.some(({ name }) => name === master)) return [];
+  return hasPeerCertificate(spec, master) ? [master, peerCertificateName(master)] : [master];
 }
 
 /** haplan's own client certificate is issued by its own authority only; else it is the user's. */
