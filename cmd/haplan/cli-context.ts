@@ -1,6 +1,6 @@
 /** What every command is given, and how a command says no. */
 
-import type { Authority, ConnectControlPlane } from "../../src/apply/ports.ts";
+import type { Authority, ConnectControlPlane, MembersRequest } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
@@ -18,10 +18,7 @@ export type Rooms = {
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
   /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
-  readonly readWorkerReports: (
-    request: Parameters<ConnectControlPlane>[0],
-    timeoutMs: number,
-  ) => Promise<readonly WorkerReport[]>;
+  readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };
 
 /** Where haplan runs; `run-haplan.ts` makes a context of it. */

@@ -3,7 +3,7 @@
  * first as `name:password`, as etcdctl takes them. From the environment only: a spec is shared, and arguments are seen
  * by everybody on the computer.
  */
-import type { EtcdUser } from "../../src/control-plane/login.ts";
+import type { EtcdUser } from "../../src/apply/ports.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import { refuse } from "./cli-context.ts";
 

@@ -4,8 +4,7 @@
  */
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
-import type { Authority, TlsMaterial } from "../../src/apply/ports.ts";
-import type { EtcdUser } from "../../src/control-plane/login.ts";
+import type { Authority, EtcdUser, TlsMaterial } from "../../src/apply/ports.ts";
 import { adminCertificateName, showsOwnCertificate } from "../../src/plan/desired-resources.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";

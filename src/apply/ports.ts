@@ -75,12 +75,16 @@ export type ControlPlane = {
   close(): void;
 };
 
+export type EtcdUser = { readonly name: string; readonly password: string };
+
 /** `endpoints` are client URLs; `tls` is null when TLS is off; `user` is for clusters that have users. */
-export type ConnectControlPlane = (request: {
+export type MembersRequest = {
   readonly endpoints: readonly string[];
   readonly tls: TlsMaterial | null;
-  readonly user?: { readonly name: string; readonly password: string } | null;
-}) => ControlPlane;
+  readonly user?: EtcdUser | null;
+};
+
+export type ConnectControlPlane = (request: MembersRequest) => ControlPlane;
 
 export type StateStore = {
   read(): Promise<State | null>;

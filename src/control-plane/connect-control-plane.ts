@@ -1,23 +1,16 @@
 /** haplan's door to the members: one connection to each, requests to whichever answers. */
-import type { ConnectControlPlane, ControlPlane } from "../apply/ports.ts";
+import type { ConnectControlPlane } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { changeVoters } from "./change-voters.ts";
-import { type EtcdUser, Login, type Refusal, refusedFor, requireAccess, withLogin } from "./login.ts";
-import {
-  addLearnerMember,
-  type MemberChannel,
-  memberStatus,
-  moveLeaderTo,
-  putKey,
-  removeMember,
-} from "./member-calls.ts";
-import { MemberPool } from "./member-pool.ts";
+import { type Refusal, refusedFor, requireAccess } from "./login.ts";
+import { addLearnerMember, memberStatus, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
+import type { MemberPool } from "./member-pool.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
-import { openMemberChannel } from "./open-member-channel.ts";
+import { type OpenedMembers, openMembers } from "./open-members.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
@@ -26,17 +19,11 @@ const refusalTimeoutMs = 250;
 const snapshotTimeoutMs = 600_000;
 
 /** Connects to each member when it is first asked something. */
-export const connectControlPlane: ConnectControlPlane = ({ endpoints, tls, user = null }) => {
-  const open = (endpoint: string): MemberChannel => openMemberChannel(endpoint, tls);
-  if (user === null) return controlPlaneOver(new MemberPool(endpoints, open), null, null);
-  const login = new Login(new MemberPool(endpoints, open), user);
-  const pool = new MemberPool(endpoints, (endpoint) => withLogin(open(endpoint), login));
-  return controlPlaneOver(pool, user, login);
-};
-
-function controlPlaneOver(pool: MemberPool, user: EtcdUser | null, login: Login | null): ControlPlane {
+export const connectControlPlane: ConnectControlPlane = (request) => {
+  const members = openMembers(request);
+  const { pool } = members;
   return {
-    observe: () => observe(pool, user, login),
+    observe: () => observe(members),
     addLearner: (request) => addLearner(pool, request.peerUrl),
     learnerLag: (memberId) => learnerLag(pool, memberId),
     changeVoters: ({ from, to }) => changeVoters(pool, from, to),
@@ -45,21 +32,14 @@ function controlPlaneOver(pool: MemberPool, user: EtcdUser | null, login: Login 
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs) =>
       pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs),
-    close: () => {
-      pool.close();
-      login?.close();
-    },
+    close: () => members.close(),
   };
-}
+};
 
-async function observe(
-  pool: MemberPool,
-  user: EtcdUser | null,
-  login: Login | null,
-): Promise<ObservedMembership | null> {
+async function observe({ pool, login }: OpenedMembers): Promise<ObservedMembership | null> {
   const account = (await login?.account().catch(rethrowRefused)) ?? null;
   const answers = await pool.probeAll();
-  requireAccess(answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)], user);
+  requireAccess(answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)], login);
   const membership = membershipFrom(answers);
   return membership === null || account === null ? membership : { ...membership, user: account };
 }

@@ -2,13 +2,12 @@
  * A user of a cluster that has users (etcd's auth): asks for a token, shows it with every call, and asks anew when it is
  * no longer taken, as clientv3 does. Password and token are in memory only.
  */
+import type { EtcdUser } from "../apply/ports.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { authenticate, type MemberChannel, rolesOf } from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
-
-export type EtcdUser = { readonly name: string; readonly password: string };
 
 const loginTimeoutMs = 3_000;
 /** A login that failed is not tried again by every call that follows: without a majority there is none. */
@@ -28,6 +27,10 @@ export class Login {
     this.#user = user;
   }
 
+  get userName(): string {
+    return this.#user.name;
+  }
+
   /** Null when the cluster has no users. @throws HaplanError `control-plane/login-refused`, or what a silent cluster gives */
   token(): Promise<string | null> {
     if (performance.now() - this.#failedAt > retryAfterMs) {
@@ -44,7 +47,7 @@ export class Login {
   /** The user as the members know it; null when they have no users. */
   async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
     if ((await this.token()) === null) return null;
-    const { name } = this.#user;
+    const name = this.userName;
     const ask = (channel: MemberChannel, leftMs: number) => rolesOf(withLogin(channel, this), name, leftMs);
     return { name, root: (await this.#pool.firstAnswer(ask, loginTimeoutMs)).includes(rootRole) };
   }
@@ -120,9 +123,9 @@ export function refusedFor(error: unknown): Refusal {
 }
 
 /** @throws HaplanError when all who answer keep haplan out */
-export function requireAccess(refusals: readonly Refusal[], user: EtcdUser | null): void {
+export function requireAccess(refusals: readonly Refusal[], login: Login | null): void {
   if (refusals.length === 0 || refusals.includes(null)) return;
-  if (user === null) {
+  if (login === null) {
     throw new HaplanError(
       "control-plane/user-needed",
       "This cluster has users, and haplan was given none. Set HAPLAN_ETCD_USER to one with the role root, and HAPLAN_ETCD_PASSWORD to its password",
@@ -132,6 +135,6 @@ export function requireAccess(refusals: readonly Refusal[], user: EtcdUser | nul
   if (refusals.includes("user needed")) return;
   throw new HaplanError(
     "control-plane/not-permitted",
-    `User "${user.name}" may not read below /haplan/. Set HAPLAN_ETCD_USER to one with the role root`,
+    `User "${login.userName}" may not read below /haplan/. Set HAPLAN_ETCD_USER to one with the role root`,
   );
 }

@@ -1,9 +1,7 @@
 /** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
-import type { TlsMaterial } from "../apply/ports.ts";
-import { type EtcdUser, Login, withLogin } from "./login.ts";
+import type { MembersRequest } from "../apply/ports.ts";
 import { type MemberChannel, readPrefix } from "./member-calls.ts";
-import { MemberPool } from "./member-pool.ts";
-import { openMemberChannel } from "./open-member-channel.ts";
+import { openMembers } from "./open-members.ts";
 
 const workersPrefix = "/haplan/workers/";
 
@@ -20,27 +18,14 @@ export type WorkerReport = {
 };
 
 /** Asks the given endpoints in turn. @throws what the last one said when none answers within `timeoutMs`. */
-export async function readWorkerReports(
-  request: {
-    readonly endpoints: readonly string[];
-    readonly tls: TlsMaterial | null;
-    readonly user?: EtcdUser | null;
-  },
-  timeoutMs: number,
-): Promise<readonly WorkerReport[]> {
-  const { endpoints, tls, user = null } = request;
-  const open = (endpoint: string): MemberChannel => openMemberChannel(endpoint, tls);
-  const login = user === null ? null : new Login(new MemberPool(endpoints, open), user);
-  const pool = new MemberPool(endpoints, (endpoint) =>
-    login === null ? open(endpoint) : withLogin(open(endpoint), login),
-  );
+export async function readWorkerReports(request: MembersRequest, timeoutMs: number): Promise<readonly WorkerReport[]> {
+  const members = openMembers(request);
   try {
     const read = (channel: MemberChannel, leftMs: number) => readPrefix(channel, workersPrefix, leftMs);
-    const pairs = await pool.firstAnswer(read, timeoutMs);
+    const pairs = await members.pool.firstAnswer(read, timeoutMs);
     return pairs.map((pair) => parseReport(pair.value)).filter((report) => report !== null);
   } finally {
-    pool.close();
-    login?.close();
+    members.close();
   }
 }
 

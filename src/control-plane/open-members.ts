@@ -1,0 +1,30 @@
+/** The way to a cluster's members: a channel to each, as the user that haplan was given where there is one. */
+import type { MembersRequest } from "../apply/ports.ts";
+import { Login, withLogin } from "./login.ts";
+import type { MemberChannel } from "./member-calls.ts";
+import { MemberPool } from "./member-pool.ts";
+import { openMemberChannel } from "./open-member-channel.ts";
+
+export type OpenedMembers = {
+  readonly pool: MemberPool;
+  /** Null when haplan was given no user. */
+  readonly login: Login | null;
+  close(): void;
+};
+
+/** Connects to each member when it is first asked something. */
+export function openMembers({ endpoints, tls, user = null }: MembersRequest): OpenedMembers {
+  const open = (endpoint: string): MemberChannel => openMemberChannel(endpoint, tls);
+  const login = user === null ? null : new Login(new MemberPool(endpoints, open), user);
+  const openForUser = (endpoint: string): MemberChannel =>
+    login === null ? open(endpoint) : withLogin(open(endpoint), login);
+  const pool = new MemberPool(endpoints, openForUser);
+  return {
+    pool,
+    login,
+    close: () => {
+      pool.close();
+      login?.close();
+    },
+  };
+}
