@@ -50,11 +50,7 @@ export class IndexedStore {
 
 /** Builds an index from revisions that come in their order, while they are read or written. */
 export class IndexBuilder {
-  private readonly state = new IndexedStore();
-
-  constructor() {
-    this.state.index.beginBulk();
-  }
+  private readonly state = beginIndex();
 
   add(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     restore(this.state, changeOf(main, sub, tombstone, value));
@@ -62,48 +58,51 @@ export class IndexBuilder {
 
   /** `backend` holds the same revisions, and the metadata beside them. */
   finish(backend: Backend): IndexedStore {
-    const { state } = this;
-    state.index.endBulk();
-    state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? state.compactedRevision;
-    state.revision = Math.max(state.revision, state.compactedRevision);
-    return state;
+    endIndex(this.state, backend);
+    return this.state;
   }
 }
 
 export async function openIndex(backend: Backend, yieldTurn: () => Promise<void>): Promise<IndexedStore> {
   const { indexPages } = backend;
-  const { state, from } = indexPages === undefined ? newState() : fromPages(indexPages);
+  const { state, from } = indexPages === undefined ? { state: beginIndex(), from: 0 } : fromPages(indexPages);
   if (indexPages !== undefined) state.pages = new IndexPageWriter(indexPages, from);
   let next: [main: number, sub: number] | null = [from, 0];
   while (next !== null) {
     next = loadSlice(state, backend, next);
     if (next !== null) await yieldTurn();
   }
-  state.index.endBulk();
+  endIndex(state, backend);
   dropCompacted(state, readCompaction(backend, finishedCompaction));
-  state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? -1;
-  state.revision = Math.max(state.revision, state.compactedRevision);
   return state;
+}
+
+/** Until `endIndex`, revisions are only restored. */
+function beginIndex(): IndexedStore {
+  const state = new IndexedStore();
+  state.index.beginBulk();
+  return state;
+}
+
+/** Puts the keys in order. What is compacted counts from when it was asked for, done or not. */
+function endIndex(state: IndexedStore, backend: Backend): void {
+  state.index.endBulk();
+  state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? state.compactedRevision;
+  state.revision = Math.max(state.revision, state.compactedRevision);
 }
 
 type Begun = { readonly state: IndexedStore; readonly from: number };
 
-function newState(): Begun {
-  const state = new IndexedStore();
-  state.index.beginBulk();
-  return { state, from: 0 };
-}
-
 /** The state as far as pages tell it. Pages in doubt are deleted, and everything begins anew. */
 function fromPages(pages: IndexPages): Begun {
-  const begun = newState();
-  const from = readIndexPages(pages, (change) => restore(begun.state, change));
-  if (from !== null) return { state: begun.state, from };
+  const state = beginIndex();
+  const from = readIndexPages(pages, (change) => restore(state, change));
+  if (from !== null) return { state, from };
   pages.read(0, (lastMain) => {
     pages.delete(lastMain);
     return true;
   });
-  return newState();
+  return { state: beginIndex(), from: 0 };
 }
 
 /** Pages still tell of what a finished compaction has deleted; one that is not finished is gone through again. */
