@@ -60,6 +60,7 @@ describe("metrics", () => {
         name,
       ).toBe(true);
     expect(lines).toContain("etcd_mvcc_put_total 5");
+    expect(lines).toContain("etcd_debugging_mvcc_put_total 5");
     expect(lines).toContain('etcd_disk_wal_fsync_duration_seconds_bucket{le="0.004"} 1');
     expect(lines).toContain('etcd_server_version{server_version="3.6.1"} 1');
     const labels = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"';

@@ -32,15 +32,6 @@ export const SOURCED_METRICS = {
   leasesGranted: ["counter", "etcd_debugging_lease_granted_total", "The total number of granted leases."],
   leasesRevoked: ["counter", "etcd_debugging_lease_revoked_total", "The total number of revoked leases."],
   leasesExpired: ["counter", "etcd_debugging_server_lease_expired_total", "The total number of expired leases."],
-  putsDebugging: ["counter", "etcd_debugging_mvcc_put_total", "As etcd_mvcc_put_total, under its old name."],
-  deletesDebugging: ["counter", "etcd_debugging_mvcc_delete_total", "As etcd_mvcc_delete_total, under its old name."],
-  txnsDebugging: ["counter", "etcd_debugging_mvcc_txn_total", "As etcd_mvcc_txn_total, under its old name."],
-  rangesDebugging: ["counter", "etcd_debugging_mvcc_range_total", "As etcd_mvcc_range_total, under its old name."],
-  dbBytesDebugging: [
-    "gauge",
-    "etcd_debugging_mvcc_db_total_size_in_bytes",
-    "As etcd_mvcc_db_total_size_in_bytes, under its old name.",
-  ],
   keys: ["gauge", "etcd_debugging_mvcc_keys_total", "Total number of keys with history."],
   putBytes: ["gauge", "etcd_debugging_mvcc_total_put_size_in_bytes", "The total size of the pairs put, in bytes."],
   watchEvents: ["counter", "etcd_debugging_mvcc_events_total", "Total number of events sent by this member."],
@@ -48,13 +39,28 @@ export const SOURCED_METRICS = {
   defragmentations: ["gauge", "etcd_disk_defrag_inflight", "Whether a defragmentation is under way: never, here."],
 } as const;
 
+/** Deprecated since etcd 3.4, and still asked for by dashboards: the same values under their first names. */
+const oldNames: Partial<Record<keyof typeof SOURCED_METRICS, string>> = {
+  puts: "etcd_debugging_mvcc_put_total",
+  deletes: "etcd_debugging_mvcc_delete_total",
+  txns: "etcd_debugging_mvcc_txn_total",
+  ranges: "etcd_debugging_mvcc_range_total",
+  dbTotalBytes: "etcd_debugging_mvcc_db_total_size_in_bytes",
+};
+
 export type SourcedValues = Readonly<Record<keyof typeof SOURCED_METRICS, number>>;
 
 /** Registers all of them; the result reads their values anew. */
 export function addSourced(registry: Registry, sources: { values(): SourcedValues }): () => void {
-  const setters = Object.entries(SOURCED_METRICS).map(([key, [type, name, help]]) => {
+  const setters = Object.entries(SOURCED_METRICS).map(([entry, [type, name, help]]) => {
+    const key = entry as keyof SourcedValues;
+    const old = oldNames[key];
     const set = sourced(registry, type, name, help);
-    return (values: SourcedValues): void => set(values[key as keyof SourcedValues]);
+    const setOld = old === undefined ? undefined : sourced(registry, type, old, `As ${name}, under its old name.`);
+    return (values: SourcedValues): void => {
+      set(values[key]);
+      setOld?.(values[key]);
+    };
   });
   return () => {
     const values = sources.values();
