@@ -20,6 +20,7 @@ import type { Member, MembershipChange } from "../state-machine/membership.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { announceClusterVersion, announceMember } from "./announce-member.ts";
+import { AwaitedState } from "./awaited-state.ts";
 import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
 import { ConsensusLink } from "./consensus-link.ts";
@@ -36,7 +37,6 @@ import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
-import { StateReplacement } from "./state-replacement.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
@@ -92,7 +92,7 @@ class RunningAgent implements Agent {
   readonly #retention: LogRetention;
   readonly #peerMetrics: PeerMetrics;
   readonly #firstElection: FirstElection;
-  readonly #replacement: StateReplacement;
+  readonly #awaitedState: AwaitedState;
   readonly #ticks: TickTimer;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #closing = new AbortController();
@@ -226,7 +226,7 @@ class RunningAgent implements Agent {
       opened.restored.snapshot.index,
     );
     this.#peerMetrics = new PeerMetrics(this.#transport, metrics);
-    this.#replacement = new StateReplacement({
+    this.#awaitedState = new AwaitedState({
       appliedIndex: () => opened.store.consistentIndex,
       suspendApplying: () => this.#driver.suspendApplying(),
       install: (index) => this.#installSnapshot(index),
@@ -297,10 +297,10 @@ class RunningAgent implements Agent {
     for (const id of services.machine.membership.removedIds()) this.#transport.removePeer(id);
   }
 
-  /** @see StateReplacement */
+  /** @see AwaitedState */
   expectState(): number {
     this.#options.logger.error("the leader found other data here than elsewhere: this member's state is replaced");
-    return this.#replacement.expect();
+    return this.#awaitedState.expect();
   }
 
   sendState(member: MemberId): Promise<void> {
@@ -317,7 +317,7 @@ class RunningAgent implements Agent {
     this.#closing.abort();
     this.#ticks.stop();
     for (const timer of this.#timers) clearInterval(timer);
-    this.#replacement.stop();
+    this.#awaitedState.stop();
     services.stop();
     await front.close();
     this.#driver.stop();
@@ -359,8 +359,8 @@ class RunningAgent implements Agent {
           const startMs = systemClock.monotonicMs();
           const term = await snapshots.receive(metadata, chunks);
           metrics.work.snapshotSaved((systemClock.monotonicMs() - startMs) / 1000);
-          if (this.#replacement.isExpected) {
-            await this.#replacement.take(metadata.index);
+          if (this.#awaitedState.isExpected) {
+            await this.#awaitedState.take(metadata.index);
             return;
           }
           const message = { kind: "snapshotRequest", from: peer, to: this.memberId, term, snapshot: metadata } as const;

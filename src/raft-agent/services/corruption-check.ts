@@ -54,7 +54,7 @@ export function createCorruptionPeerMethods(
       HASH_PATH,
       (request, call) => {
         const { revision } = fromBinary(HashKVRequestSchema, request);
-        hashHere(context, Number(revision)).then(
+        context.machine.store.hashKv(Number(revision)).then(
           ({ hash, compactRevision }) => {
             const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
             answerBytes(call, toBinary(HashKVResponseSchema, message));
@@ -77,10 +77,6 @@ export function createCorruptionPeerMethods(
       { learner: true },
     ),
   ];
-}
-
-async function hashHere(context: ServiceContext, revision: number): Promise<Hashed> {
-  return await context.machine.store.hashKv(revision);
 }
 
 export class CorruptionCheck {
@@ -117,7 +113,7 @@ export class CorruptionCheck {
   async check(): Promise<void> {
     const { consensus, machine } = this.#context;
     const { revision } = machine.store;
-    const own = await hashHere(this.#context, revision);
+    const own = await machine.store.hashKv(revision);
     const hashes = new Map<MemberId, number>([[consensus.memberId, own.hash]]);
     const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
     await Promise.all(
@@ -161,7 +157,8 @@ export class CorruptionCheck {
     if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not take a new state`);
     await this.#waitUntilApplied(Number(Buffer.from(answer.message).toString()));
     await replacement.send(member);
-    const [own, theirs] = await Promise.all([hashHere(this.#context, revision), this.#hashOf(member, revision)]);
+    const { store } = this.#context.machine;
+    const [own, theirs] = await Promise.all([store.hashKv(revision), this.#hashOf(member, revision)]);
     if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
     await this.#alarm(member, AlarmAction.deactivate);
     onNotice("warn", `member ${member} was repaired from this leader's state and agrees again; CORRUPT is taken back`);

@@ -6,7 +6,7 @@ import type { LogIndex } from "../raft/entry.ts";
 
 const withinMs = 60_000;
 
-export type ReplacementPorts = {
+export type AwaitedStatePorts = {
   appliedIndex(): LogIndex;
   /** Stops applying; what it returns lets it go on. */
   suspendApplying(): () => void;
@@ -14,11 +14,11 @@ export type ReplacementPorts = {
   install(index: LogIndex): Promise<void>;
 };
 
-export class StateReplacement {
-  readonly #ports: ReplacementPorts;
+export class AwaitedState {
+  readonly #ports: AwaitedStatePorts;
   #waiting: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
 
-  constructor(ports: ReplacementPorts) {
+  constructor(ports: AwaitedStatePorts) {
     this.#ports = ports;
   }
 
