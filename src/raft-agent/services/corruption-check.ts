@@ -9,15 +9,14 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
 import { HashKVRequestSchema, HashKVResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../grpc/call.ts";
-import { RevisionError } from "../mvcc/store.ts";
+import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 import { isEtcdError } from "../state-machine/etcd-error.ts";
-import { revisionError } from "../state-machine/txn.ts";
-import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
-import { transferLeadership } from "./maintenance-service.ts";
+import { answerBytes, type UnaryMethod, unary } from "./answer.ts";
+import { answerHash, transferLeadership } from "./maintenance-service.ts";
 import { askMember } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -41,7 +40,7 @@ const EXPECT_PATH = "/haplan.Peer/ExpectState";
 const ATTEMPTS = 10;
 const RETRY_MS = 200;
 
-type Hashed = { readonly hash: number; readonly compactRevision: number };
+type Hashed = Omit<KeyspaceHash, "revision">;
 
 /** What the leader asks other members. */
 export function createCorruptionPeerMethods(
@@ -54,16 +53,10 @@ export function createCorruptionPeerMethods(
       HASH_PATH,
       (request, call) => {
         const { revision } = fromBinary(HashKVRequestSchema, request);
-        context.machine.store.hashKv(Number(revision)).then(
-          ({ hash, compactRevision }) => {
-            const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
-            answerBytes(call, toBinary(HashKVResponseSchema, message));
-          },
-          (error: unknown) => {
-            if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
-            else call.finish(StatusCode.internal, errorText(error));
-          },
-        );
+        answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
+          const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
+          return toBinary(HashKVResponseSchema, message);
+        });
       },
       { learner: true },
     ),

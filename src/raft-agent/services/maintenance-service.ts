@@ -15,7 +15,7 @@ import {
   StatusResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
-import { RevisionError } from "../mvcc/store.ts";
+import { type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -124,13 +124,12 @@ function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
   });
 }
 
-type Hashed = { readonly hash: number; readonly compactRevision: number; readonly revision: number };
-
-function answerHash(
+/** `revision` 0 is the latest one. */
+export function answerHash(
   context: ServiceContext,
   call: ServerCall,
   revision: number,
-  encode: (hashed: Hashed) => Uint8Array,
+  encode: (hashed: KeyspaceHash) => Uint8Array,
 ): void {
   context.machine.store.hashKv(revision).then(
     (hashed) => {
