@@ -259,7 +259,7 @@ export class MemberProcess implements Endpoint {
     this.#snapshots.send(request, {
       driver: this.driver,
       transport: { sendSnapshot: (peer, metadata, chunks) => network.sendSnapshot(id, peer, metadata, chunks) },
-      metadataAt: (index) => this.#raft.snapshotMetadata(index),
+      raft: this.#raft,
     });
   }
 

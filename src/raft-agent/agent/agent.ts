@@ -36,7 +36,7 @@ import { callingMaterial, createPeerTls } from "./peer-tls.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
-import { SnapshotExchange } from "./snapshot-exchange.ts";
+import { SnapshotExchange, type SnapshotLink } from "./snapshot-exchange.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
@@ -187,12 +187,7 @@ class RunningAgent implements Agent {
         }),
         send: (message) => this.#transport.send(message),
         flush: () => this.#transport.flush(),
-        sendSnapshot: (request) =>
-          snapshots.send(request, {
-            driver: this.#driver,
-            transport: this.#transport,
-            metadataAt: (index) => this.#raft.snapshotMetadata(index),
-          }),
+        sendSnapshot: (request) => snapshots.send(request, this.#snapshotLink()),
         installSnapshot: (index) => this.#installSnapshot(index),
         // What was answered meanwhile leaves in this turn of the event loop, not in the next.
         defer: (run) =>
@@ -304,11 +299,11 @@ class RunningAgent implements Agent {
   }
 
   sendState(member: MemberId): Promise<void> {
-    return this.#parts.snapshots.sendReplacement(member, {
-      term: this.#driver.status().term,
-      transport: this.#transport,
-      metadataAt: (index) => this.#raft.snapshotMetadata(index),
-    });
+    return this.#parts.snapshots.sendReplacement(member, this.#snapshotLink());
+  }
+
+  #snapshotLink(): SnapshotLink {
+    return { driver: this.#driver, raft: this.#raft, transport: this.#transport };
   }
 
   async #close(): Promise<void> {

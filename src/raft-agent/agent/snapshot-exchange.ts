@@ -8,6 +8,7 @@ import type { Store } from "../mvcc/store.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { MessageOf } from "../raft/message.ts";
+import type { Raft } from "../raft/raft.ts";
 import type { OpenSnapshot, SnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
@@ -22,6 +23,13 @@ export type SnapshotExchangeParts = {
   readonly onLog: (text: string) => void;
 };
 
+/** What sending needs of the member that leads. */
+export type SnapshotLink = {
+  readonly driver: Pick<ConsensusDriver, "step">;
+  readonly raft: Pick<Raft, "snapshotMetadata" | "status">;
+  readonly transport: Pick<PeerTransport, "sendSnapshot">;
+};
+
 export class SnapshotExchange {
   readonly #parts: SnapshotExchangeParts;
   readonly #sending = new Set<MemberId>();
@@ -31,19 +39,12 @@ export class SnapshotExchange {
   }
 
   /** Streams the store as it is now; the core named the need, not the bytes. */
-  send(
-    request: MessageOf<"snapshotRequest">,
-    link: {
-      readonly driver: ConsensusDriver;
-      readonly transport: Pick<PeerTransport, "sendSnapshot">;
-      readonly metadataAt: (index: LogIndex) => SnapshotMetadata;
-    },
-  ): void {
+  send(request: MessageOf<"snapshotRequest">, link: SnapshotLink): void {
     const { store, onLog } = this.#parts;
     const { to, term } = request;
     if (this.#sending.has(to)) return;
     this.#sending.add(to);
-    const metadata = link.metadataAt(store.consistentIndex);
+    const metadata = link.raft.snapshotMetadata(store.consistentIndex);
     onLog(`sending a snapshot up to entry ${metadata.index} to member ${to}`);
     link.transport.sendSnapshot(to, metadata, withTerm(term, store.exportSnapshot())).then(
       () => this.#sent(to, true, link.driver, `member ${to} has the snapshot up to entry ${metadata.index}`),
@@ -52,20 +53,13 @@ export class SnapshotExchange {
   }
 
   /** Streams the store to a member that expects it in the place of its own; resolves once it is taken into use there. */
-  async sendReplacement(
-    to: MemberId,
-    link: {
-      readonly term: Term;
-      readonly transport: Pick<PeerTransport, "sendSnapshot">;
-      readonly metadataAt: (index: LogIndex) => SnapshotMetadata;
-    },
-  ): Promise<void> {
+  async sendReplacement(to: MemberId, { raft, transport }: SnapshotLink): Promise<void> {
     const { store } = this.#parts;
-    const metadata = link.metadataAt(store.consistentIndex);
-    await link.transport.sendSnapshot(to, metadata, withTerm(link.term, store.exportSnapshot()));
+    const metadata = raft.snapshotMetadata(store.consistentIndex);
+    await transport.sendSnapshot(to, metadata, withTerm(raft.status().term, store.exportSnapshot()));
   }
 
-  #sent(peer: MemberId, succeeded: boolean, driver: ConsensusDriver, text: string): void {
+  #sent(peer: MemberId, succeeded: boolean, driver: SnapshotLink["driver"], text: string): void {
     this.#sending.delete(peer);
     this.#parts.onLog(text);
     driver.step({ kind: "snapshotSent", peer, succeeded });
