@@ -29,27 +29,29 @@ const quickNetwork: Profile["network"] = {
 /** Messages take so long that a lot can happen between two of them. */
 const slowNetwork: Profile["network"] = { ...quickNetwork, delayMs: 10, jitterMs: 40, lossChance: 0.15 };
 
+const quickDisk: Profile["disk"] = { syncMs: 0.5, syncJitterMs: 2, segmentBytes: 16_384, storeCommitMs: 100 };
+
+/** Clients hardly pause, and faults come and go as quickly. */
+const restless: Partial<Profile> = { thinkMs: 5, faultEveryMs: 150, restartMsMax: 300, cutMsMax: 500 };
+
 /** A busy small cluster. */
 const busy: Partial<Profile> = {
+  ...restless,
   members: 3,
   durationMs: 10_000,
   clients: 4,
   keys: 3,
-  thinkMs: 5,
   valueBytesMax: 60,
   clientTimeoutMs: 600,
-  faultEveryMs: 150,
-  restartMsMax: 300,
-  cutMsMax: 500,
   network: quickNetwork,
-  disk: { syncMs: 0.5, syncJitterMs: 2, segmentBytes: 16_384, storeCommitMs: 100 },
+  disk: quickDisk,
   raft: { electionTimeoutTicks: 20, heartbeatTicks: 4, maxLearnerLagEntries: 50 },
 };
 
 /** Power fails again and again under slow disks, and comes back soon. */
 const powerCuts: Partial<Profile> = {
   ...busy,
-  disk: { syncMs: 3, syncJitterMs: 40, segmentBytes: 16_384, storeCommitMs: 100 },
+  disk: { ...quickDisk, syncMs: 3, syncJitterMs: 40 },
   weights: only({ powerLoss: 8, powerLossEverywhere: 2, isolateLeader: 3, transfer: 2, partition: 2 }),
 };
 
@@ -65,12 +67,9 @@ const hastyElections: Profile["raft"] = {
 
 /** Leaders come and go, entries travel one by one. */
 const changingLeaders: Partial<Profile> = {
+  ...restless,
   members: 5,
-  thinkMs: 5,
   valueBytesMax: 700,
-  faultEveryMs: 150,
-  restartMsMax: 300,
-  cutMsMax: 500,
   network: slowNetwork,
   raft: hastyElections,
   weights: only({ kill: 2, partition: 6, isolateLeader: 12, oneWayCut: 3 }),
@@ -83,7 +82,7 @@ const forgottenVotes: Partial<Profile> = {
   faultEveryMs: 60,
   restartMsMax: 60,
   cutMsMax: 2_000,
-  disk: { syncMs: 30, syncJitterMs: 100, segmentBytes: 16_384, storeCommitMs: 100 },
+  disk: { ...quickDisk, syncMs: 30, syncJitterMs: 100 },
   raft: hastyElections,
   weights: only({ powerLoss: 8, pairCut: 3 }),
 };
@@ -122,8 +121,7 @@ const busyReads: Partial<Profile> = {
   ...busy,
   keys: 1,
   clients: 6,
-  thinkMs: 5,
-  disk: { syncMs: 3, syncJitterMs: 20, segmentBytes: 16_384, storeCommitMs: 100 },
+  disk: { ...quickDisk, syncMs: 3, syncJitterMs: 20 },
   weights: only({ transfer: 4, slowLink: 1 }),
 };
 
