@@ -1,24 +1,19 @@
 /**
- * The verbs and their flags. Each action leaves its exit code with `finish`, and loads its command only then: what one
- * verb needs is not to be waited for by the others.
+ * The verbs and their flags. What a verb runs is loaded once it is asked for: what one verb needs is not to be waited for
+ * by the others.
  */
 import { Command, Option } from "commander";
 import { parseVariables } from "./argv.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
-import type { ApplyFlags } from "./commands/apply.ts";
-import type { FmtFlags } from "./commands/fmt.ts";
-import type { ForceUnlockFlags } from "./commands/force-unlock.ts";
-import type { GraphFlags } from "./commands/graph.ts";
-import type { ImportFlags } from "./commands/import.ts";
-import type { OutputFlags } from "./commands/output.ts";
-import type { PlanFlags } from "./commands/plan.ts";
-import type { QuorumFlags } from "./commands/quorum.ts";
-import type { ShowFlags } from "./commands/show.ts";
-import type { StateEditFlags, StateFlags, StatePushFlags } from "./commands/state.ts";
 import type { ReporterFlags } from "./reporter.ts";
 
 type JsonFlag = { readonly json?: boolean };
 
+/** A command as its module exports it: words and flags come in the order in which the verb's usage names them. */
+type CommandFunction = (context: CliContext, ...words: never[]) => ExitCode | Promise<ExitCode>;
+type Lazily = (load: () => Promise<CommandFunction>) => (...words: unknown[]) => Promise<void>;
+
+/** `finish` gets the exit code of the command that ran. */
 export function createProgram(surroundings: CliContext, finish: (code: ExitCode) => void): Command {
   // Variables are known once the words are read, which is before any action looks at the context.
   const context: CliContext = {
@@ -49,13 +44,22 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
     const form = action.opts<JsonFlag>().json ? (streaming.has(action.name()) ? "stream" : "document") : "none";
     context.reporter.configure(form, program.opts<ReporterFlags>(), context);
   });
+  const lazily: Lazily =
+    (load) =>
+    async (...words) => {
+      const run = await load();
+      // The last word is commander's own: the verb as an object.
+      finish(await run(context, ...(words.slice(0, -1) as never[])));
+    };
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
-  addChangeVerbs(context, verb, finish);
-  addImportVerb(context, verb, finish);
-  addLookingVerbs(context, verb, finish);
-  addStateVerbs(context, program, finish);
-  verb("completion <shell>", "print a completion script for bash, zsh or fish").action(async (shell: string) =>
-    finish(await (await import("./commands/completion.ts")).runCompletion(context, program, shell)),
+  addChangeVerbs(verb, lazily);
+  addLookingVerbs(verb, lazily);
+  addStateVerbs(program, lazily);
+  verb("completion <shell>", "print a completion script for bash, zsh or fish").action(
+    lazily(async () => {
+      const { runCompletion } = await import("./commands/completion.ts");
+      return (_, shell: string) => runCompletion(context, program, shell);
+    }),
   );
   return program;
 }
@@ -65,7 +69,7 @@ const streaming = new Set(["apply", "destroy"]);
 
 type AddVerb = (usage: string, description: string) => Command;
 
-function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
   const json = "print JSON";
   verb("plan [spec]", "show what would be done, and the quorum after each step")
     .option("--out <file>", "save the plan, to be applied exactly as it is")
@@ -76,9 +80,7 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--target <address>", targetHelp, collect, [])
     .option("--refresh-only", refreshOnlyHelp)
     .option("--refresh <true|false>", "false does not look at the cluster and takes the state's word", "true")
-    .action(async (spec: string | undefined, flags: PlanFlags) =>
-      finish(await (await import("./commands/plan.ts")).runPlan(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/plan.ts")).runPlan));
   verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
@@ -87,82 +89,57 @@ function addChangeVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitC
     .option("--refresh-only", refreshOnlyHelp)
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
-    .action(async (argument: string | undefined, flags: ApplyFlags) =>
-      finish(await (await import("./commands/apply.ts")).runApply(context, argument, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/apply.ts")).runApply));
   verb("destroy [spec]", "stop everything and remove what haplan has made")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
     .option("--target <address>", destroyTargetHelp, collect, [])
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
-    .action(async (spec: string | undefined, flags: ApplyFlags) =>
-      finish(await (await import("./commands/apply.ts")).runDestroy(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/apply.ts")).runDestroy));
   verb("show [plan]", "show a saved plan, or without one the state")
     .option("--json", json)
     .option("--markdown", "as a comment for a pull request")
     .option("--spec <file>", specHelp)
-    .action(async (path: string | undefined, flags: ShowFlags) =>
-      finish(await (await import("./commands/show.ts")).runShow(context, path, flags)),
-    );
-}
-
-function addImportVerb(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+    .action(lazily(async () => (await import("./commands/show.ts")).runShow));
   verb("import <address> [id]", "take something that is there and that the spec asks for into the state")
     .option("--spec <file>", specHelp)
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
-    .action(async (address: string, id: string | undefined, flags: ImportFlags) =>
-      finish(await (await import("./commands/import.ts")).runImport(context, address, id, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/import.ts")).runImport));
 }
 
-function addLookingVerbs(context: CliContext, verb: AddVerb, finish: (code: ExitCode) => void): void {
+function addLookingVerbs(verb: AddVerb, lazily: Lazily): void {
   const json = "print JSON";
   verb("validate [spec]", "check a spec without looking at anything else")
     .option("--json", json)
-    .action(async (spec: string | undefined, flags: JsonFlag) =>
-      finish(await (await import("./commands/validate.ts")).runValidate(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/validate.ts")).runValidate));
   verb("fmt [spec]", "put a spec into its one form")
     .option("--check", "change nothing; exit with 3 when it is not in form")
-    .action(async (spec: string | undefined, flags: FmtFlags) =>
-      finish(await (await import("./commands/fmt.ts")).runFmt(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/fmt.ts")).runFmt));
   verb("status [spec]", "show members, leader, quorum, load balancer and workers")
     .option("--json", json)
-    .action(async (spec: string | undefined, flags: JsonFlag) =>
-      finish(await (await import("./commands/status.ts")).runStatus(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of one output only")
-    .action(async (spec: string | undefined, flags: OutputFlags) =>
-      finish(await (await import("./commands/output.ts")).runOutput(context, spec, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/output.ts")).runOutput));
   verb("quorum [n]", "table of instances, quorum and fault tolerance; for N also what partitions do")
     .option("--json", json)
     .option("--domains <counts>", "members in each failure domain, such as 3,3")
-    .action(async (count: string | undefined, flags: QuorumFlags) =>
-      finish(await (await import("./commands/quorum.ts")).runQuorum(context, count, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/quorum.ts")).runQuorum));
   verb("graph [spec]", "print what depends on what, in DOT or as Mermaid")
     .option("--format <dot|mermaid>", "for Graphviz, or for a Markdown page", "dot")
-    .action(async (spec: string | undefined, flags: GraphFlags) =>
-      finish(await (await import("./commands/graph.ts")).runGraph(context, spec, flags)),
-    );
-  verb("schema", "print the JSON Schema of a spec").action(async () =>
-    finish(await (await import("./commands/schema.ts")).runSchema(context)),
+    .action(lazily(async () => (await import("./commands/graph.ts")).runGraph));
+  verb("schema", "print the JSON Schema of a spec").action(
+    lazily(async () => (await import("./commands/schema.ts")).runSchema),
   );
   verb("version", "print the version")
     .option("--json", json)
-    .action(async (flags: JsonFlag) =>
-      finish(await (await import("./commands/version.ts")).runVersion(context, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/version.ts")).runVersion));
 }
 
-function addStateVerbs(context: CliContext, program: Command, finish: (code: ExitCode) => void): void {
+function addStateVerbs(program: Command, lazily: Lazily): void {
   const state = program.command("state").description("look into the state, and put it right by hand");
   const verb = (usage: string, description: string): Command =>
     state.command(usage).description(description).option("--spec <file>", specHelp);
@@ -170,38 +147,27 @@ function addStateVerbs(context: CliContext, program: Command, finish: (code: Exi
     verb(usage, description).addOption(lockOption()).addOption(lockTimeoutOption());
   const dryRun = "say what would be done, and change nothing";
   verb("list [addresses...]", "list resources; by address or type, or all").action(
-    async (addresses: readonly string[], flags: StateFlags) =>
-      finish(await (await import("./commands/state.ts")).runStateList(context, addresses, flags)),
+    lazily(async () => (await import("./commands/state.ts")).runStateList),
   );
-  verb("show <address>", "show one resource").action(async (address: string, flags: StateFlags) =>
-    finish(await (await import("./commands/state.ts")).runStateShow(context, address, flags)),
+  verb("show <address>", "show one resource").action(
+    lazily(async () => (await import("./commands/state.ts")).runStateShow),
   );
   edit("mv <from> <to>", "give a resource another name")
     .option("--dry-run", dryRun)
-    .action(async (from: string, to: string, flags: StateEditFlags) =>
-      finish(await (await import("./commands/state.ts")).runStateMv(context, from, to, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/state.ts")).runStateMv));
   edit("rm <addresses...>", "forget resources; the next plan finds what is there again")
     .option("--dry-run", dryRun)
-    .action(async (addresses: readonly string[], flags: StateEditFlags) =>
-      finish(await (await import("./commands/state.ts")).runStateRm(context, addresses, flags)),
-    );
-  verb("pull", "print the state").action(async (flags: StateFlags) =>
-    finish(await (await import("./commands/state.ts")).runStatePull(context, flags)),
-  );
+    .action(lazily(async () => (await import("./commands/state.ts")).runStateRm));
+  verb("pull", "print the state").action(lazily(async () => (await import("./commands/state.ts")).runStatePull));
   edit("push <file>", "put a file in the state's place; - is standard input")
     .option("--force", "also when its lineage is another or its serial is not later")
-    .action(async (file: string, flags: StatePushFlags) =>
-      finish(await (await import("./commands/state.ts")).runStatePush(context, file, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/state.ts")).runStatePush));
   program
     .command("force-unlock <lock-id>")
     .description("take the lock away from a run that hangs")
     .option("--spec <file>", specHelp)
     .option("--force", "do not ask")
-    .action(async (lockId: string, flags: ForceUnlockFlags) =>
-      finish(await (await import("./commands/force-unlock.ts")).runForceUnlock(context, lockId, flags)),
-    );
+    .action(lazily(async () => (await import("./commands/force-unlock.ts")).runForceUnlock));
 }
 
 const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)";

@@ -17,7 +17,7 @@ import { openSession, type Session, sessionFor, sessionState } from "../session.
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
-export type ApplyFlags = LockFlags & {
+type ApplyFlags = LockFlags & {
   readonly autoApprove?: boolean;
   readonly json?: boolean;
   readonly replace?: readonly string[];

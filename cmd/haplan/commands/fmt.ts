@@ -9,7 +9,7 @@ import { readSource } from "../../../src/spec/read-source.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
 
-export type FmtFlags = { readonly check?: boolean };
+type FmtFlags = { readonly check?: boolean };
 
 /** Prints the name of a file that is not, or was not, in form; 3 with `-check` when it is not. */
 export function runFmt(context: CliContext, specArgument: string | undefined, flags: FmtFlags): ExitCode {

@@ -3,7 +3,7 @@ import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { openSession } from "../session.ts";
 
-export type ForceUnlockFlags = { readonly spec?: string; readonly force?: boolean };
+type ForceUnlockFlags = { readonly spec?: string; readonly force?: boolean };
 
 export async function runForceUnlock(context: CliContext, lockId: string, flags: ForceUnlockFlags): Promise<ExitCode> {
   const { terminal } = context;

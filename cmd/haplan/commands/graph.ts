@@ -4,7 +4,7 @@ import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { openSession } from "../session.ts";
 
-export type GraphFlags = { readonly format: string };
+type GraphFlags = { readonly format: string };
 
 export async function runGraph(
   context: CliContext,

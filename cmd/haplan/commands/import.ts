@@ -8,7 +8,7 @@ import { plannerInput } from "../make-plan.ts";
 import { openSession, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 
-export type ImportFlags = LockFlags & { readonly spec?: string };
+type ImportFlags = LockFlags & { readonly spec?: string };
 
 export async function runImport(
   context: CliContext,

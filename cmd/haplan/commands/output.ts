@@ -9,7 +9,7 @@ import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { authorityFolder } from "../cluster-files.ts";
 import { openSession, type Session, sessionState } from "../session.ts";
 
-export type OutputFlags = { readonly json?: boolean; readonly raw?: string };
+type OutputFlags = { readonly json?: boolean; readonly raw?: string };
 
 export async function runOutput(
   context: CliContext,

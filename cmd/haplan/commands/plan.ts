@@ -10,7 +10,7 @@ import { planLines } from "../views/apply-json.ts";
 import { planToJson } from "../views/plan-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
 
-export type PlanFlags = {
+type PlanFlags = {
   readonly json?: boolean;
   readonly out?: string;
   readonly detailedExitcode?: boolean;

@@ -8,7 +8,7 @@ const instancesMax = 99;
 /** The number of ways to cut domains apart grows with Bell's numbers: 4140 for 8. */
 const domainsMax = 8;
 
-export type QuorumFlags = { readonly json?: boolean; readonly domains?: string };
+type QuorumFlags = { readonly json?: boolean; readonly domains?: string };
 
 export function runQuorum(context: CliContext, argument: string | undefined, flags: QuorumFlags): ExitCode {
   const { terminal } = context;

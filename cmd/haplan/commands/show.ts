@@ -8,7 +8,7 @@ import { renderPlanMarkdown } from "../views/plan-markdown.ts";
 import { renderPlan } from "../views/plan-view.ts";
 import { renderState, stateToJson } from "../views/state-view.ts";
 
-export type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean; readonly spec?: string };
+type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean; readonly spec?: string };
 
 export async function runShow(context: CliContext, path: string | undefined, flags: ShowFlags): Promise<ExitCode> {
   if (path === undefined) return showState(context, flags);

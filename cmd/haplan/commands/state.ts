@@ -12,9 +12,9 @@ import { type LockFlags, lockState } from "../lock-state.ts";
 import { openSession, type Session, sessionState, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 
-export type StateFlags = { readonly spec?: string };
-export type StateEditFlags = StateFlags & LockFlags & { readonly dryRun?: boolean };
-export type StatePushFlags = StateFlags & LockFlags & { readonly force?: boolean };
+type StateFlags = { readonly spec?: string };
+type StateEditFlags = StateFlags & LockFlags & { readonly dryRun?: boolean };
+type StatePushFlags = StateFlags & LockFlags & { readonly force?: boolean };
 
 export async function runStateList(
   context: CliContext,
