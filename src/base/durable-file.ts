@@ -2,7 +2,17 @@
  * Writing files that must survive a crash: written aside, fsynced, renamed over the old one, and the folder fsynced,
  * so that a reader sees either the whole old file or the whole new one.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 export type DurableFileOptions = {
@@ -33,10 +43,27 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
   syncFolder(dirname(path));
 }
 
-/** Creates a folder and its parents, private to the user unless told otherwise. */
+/**
+ * Creates a folder and those of its parents that are missing, private to the user unless told otherwise. Not by
+ * `recursive`: where the system says that the parent of a folder is absent though it is there, as below /proc, Node.js
+ * goes on for ever.
+ * @throws the system's error
+ */
 export function makeFolderDurably(path: string, mode = 0o700): void {
-  const firstMade = mkdirSync(path, { recursive: true, mode });
-  if (firstMade !== undefined) syncFolder(dirname(firstMade));
+  if (isFolder(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolderDurably(parent, mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (isFolder(path)) return;
+    throw error;
+  }
+  syncFolder(parent);
+}
+
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
 }
 
 /** Makes renames, creations and removals inside `path` survive a crash. */

@@ -1,8 +1,9 @@
 /** What a start makes of a disk on which an earlier one was cut off. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { makeFolderDurably } from "../../base/durable-file.ts";
 import { createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
 import { awaitsSnapshot, foundingState } from "../raft/bootstrap.ts";
@@ -34,10 +35,10 @@ async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
   await wal.close();
 }
 
-async function open<Result>(look: (opened: OpenedMember) => Result): Promise<Result> {
+async function open<Result>(look: (opened: OpenedMember) => Result, member = config): Promise<Result> {
   const nothing = (): void => undefined;
   const opened = await openMember({
-    config,
+    config: member,
     callingTls: null,
     walObserver: {},
     onStoreFailure: nothing,
@@ -67,5 +68,23 @@ describe("a founder whose store is still empty", () => {
     }));
     expect(founders).toBeNull();
     expect(awaits).toBe(true);
+  });
+});
+
+describe("a member whose folders cannot be made", () => {
+  const file = join(folder, "file");
+  it.each([
+    ["--data-dir", "/proc/haplan"],
+    ["--data-dir", file],
+    ["--wal-dir", "/proc/haplan/wal"],
+    ["--wal-dir", file],
+  ])("names %s for %s, and the way out", async (flag, path) => {
+    makeFolderDurably(folder);
+    writeFileSync(file, "");
+    const member = createAgentConfig(readSettings([...flags, `${flag}=${path}`], {}, () => ""));
+    await expect(open(() => undefined, member)).rejects.toThrow(
+      new RegExp(`Cannot make the folder "${path}.*let ${flag} name a place where this user may make folders`),
+    );
+    expect(existsSync(config.walDir)).toBe(false);
   });
 });

@@ -9,7 +9,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
-import { makeFolderDurably } from "../../base/durable-file.ts";
+import { isFolder, makeFolderDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
@@ -58,7 +58,8 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   const { config } = options;
   const snapFolder = snapshotFolder(config);
   assertNotEtcds(config);
-  for (const folder of [config.dataDir, config.walDir, snapFolder]) makeFolder(folder);
+  makeFolder("data-dir", snapFolder);
+  makeFolder("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
   const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock");
   const newIdentity = hasLog ? null : await decideIdentity(options);
@@ -103,7 +104,7 @@ export function snapshotFolder({ dataDir }: AgentConfig): string {
 /** Nothing may be written beside the files of an etcd, which may be started again. */
 function assertNotEtcds(config: AgentConfig): void {
   const { walDir, dataDir } = config;
-  const logs = existsSync(walDir) ? readdirSync(walDir).filter((name) => name.endsWith(".wal")) : [];
+  const logs = isFolder(walDir) ? readdirSync(walDir).filter((name) => name.endsWith(".wal")) : [];
   if (logs.length === 0 && !existsSync(`${snapshotFolder(config)}/db`)) return;
   throw new HaplanError(
     "agent/etcd-data",
@@ -112,11 +113,15 @@ function assertNotEtcds(config: AgentConfig): void {
   );
 }
 
-function makeFolder(path: string): void {
+function makeFolder(flag: "data-dir" | "wal-dir", path: string): void {
   try {
     makeFolderDurably(path);
   } catch (cause) {
-    throw new HaplanError("agent/data-dir", `Cannot use the folder "${path}": ${errorText(cause)}`, { cause });
+    throw new HaplanError(
+      "agent/data-dir",
+      `Cannot make the folder "${path}": ${errorText(cause)}; let --${flag} name a place where this user may make folders`,
+      { cause },
+    );
   }
 }
 

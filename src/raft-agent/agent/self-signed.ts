@@ -6,12 +6,16 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { keyIdentifier, nameOf, signCertificate } from "../../pki/certificate.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 
 const clockSkewMs = 60_000;
 
-/** Does nothing when the files are there, or are the user's. */
+/**
+ * Does nothing when the files are there, or are the user's.
+ * @throws HaplanError `agent/certificate` when they cannot be written
+ */
 export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): void {
   if (selfSigned === null || (existsSync(certFile) && existsSync(keyFile))) return;
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -23,7 +27,15 @@ export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): voi
     { profile: "member", commonName, subjectAltNames: selfSigned.hosts, notBefore, notAfter, publicKey },
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(publicKey), privateKey },
   );
-  makeFolderDurably(dirname(certFile));
-  writeFileDurably(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
-  writeFileDurably(certFile, certificate);
+  try {
+    makeFolderDurably(dirname(certFile));
+    writeFileDurably(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+    writeFileDurably(certFile, certificate);
+  } catch (cause) {
+    throw new HaplanError(
+      "agent/certificate",
+      `Cannot write the certificate "${certFile}": ${errorText(cause)}; let --data-dir name a place that this user may write to, or give a certificate`,
+      { cause },
+    );
+  }
 }
