@@ -8,6 +8,7 @@ const tests = [
   "test/fuzz",
   "test/simulator/simulation.test.ts",
   "test/e2e/adopt-pair.test.ts",
+  "test/compatibility/force-new-cluster.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
 const longForms = { HAPLAN_TEST_EVERYTHING: "1", HAPLAN_CRASH_KILLS: "25", HAPLAN_FUZZ_SECONDS: "60" };

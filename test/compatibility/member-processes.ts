@@ -22,10 +22,13 @@ export type ClusterProcesses = {
   /** Stops and continues the process, as `SIGSTOP` and `SIGCONT` do. */
   pause(member: number): void;
   resume(member: number): void;
-  /** Starts a member again with the same flags; resolves once it is healthy. */
-  restart(member: number): Promise<void>;
-  /** Starts one more process that joins; resolves with its URL, without waiting for it to be healthy. */
-  join(name: string, peerUrl: string): Promise<string>;
+  /** Starts a member again with the same flags, and others beside them; resolves once it is healthy. */
+  restart(member: number, flags?: readonly string[]): Promise<void>;
+  /**
+   * Starts one more process that joins those that are `present` (the founders); resolves with its URL, without waiting
+   * for it to be healthy.
+   */
+  join(name: string, peerUrl: string, present?: readonly number[]): Promise<string>;
   /** Where a member keeps its data. */
   dataFolder(member: number): string;
   stop(): Promise<void>;
@@ -69,7 +72,7 @@ class RunningCluster implements ClusterProcesses {
   readonly #flags: readonly string[];
   readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
-  readonly #founders: string;
+  readonly #founders: readonly number[];
 
   static async create(engine: Engine, host: string, { members, flags }: ClusterOptions): Promise<RunningCluster> {
     const ports = await freePorts(host, members * 2);
@@ -87,7 +90,7 @@ class RunningCluster implements ClusterProcesses {
     this.#members = members;
     this.#flags = flags;
     this.urls = members.map(({ clientUrl }) => clientUrl);
-    this.#founders = members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join();
+    this.#founders = [...members.keys()];
   }
 
   async start(): Promise<void> {
@@ -111,16 +114,17 @@ class RunningCluster implements ClusterProcesses {
     this.#processes.get(member)?.kill("SIGCONT");
   }
 
-  async restart(member: number): Promise<void> {
-    this.#spawn(member, "new", this.#founders);
+  async restart(member: number, flags: readonly string[] = []): Promise<void> {
+    this.#spawn(member, "new", this.#founders, flags);
     await waitUntilHealthy(this.#members[member]!.clientUrl);
   }
 
-  async join(name: string, peerUrl: string): Promise<string> {
+  async join(name: string, peerUrl: string, present = this.#founders): Promise<string> {
     const [port] = await freePorts(this.#host, 1);
     const clientUrl = `http://${this.#host}:${port}`;
     this.#members.push({ name, clientUrl, peerUrl });
-    this.#spawn(this.#members.length - 1, "existing", `${this.#founders},${name}=${peerUrl}`);
+    const own = this.#members.length - 1;
+    this.#spawn(own, "existing", [...present, own]);
     return clientUrl;
   }
 
@@ -133,7 +137,7 @@ class RunningCluster implements ClusterProcesses {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #spawn(at: number, state: "new" | "existing", initialCluster: string): void {
+  #spawn(at: number, state: "new" | "existing", initialMembers: readonly number[], more: readonly string[] = []): void {
     const { name, clientUrl, peerUrl } = this.#members[at]!;
     const settings = {
       name,
@@ -142,10 +146,12 @@ class RunningCluster implements ClusterProcesses {
       "advertise-client-urls": clientUrl,
       "listen-peer-urls": peerUrl,
       "initial-advertise-peer-urls": peerUrl,
-      "initial-cluster": initialCluster,
+      "initial-cluster": initialMembers
+        .map((member) => `${this.#members[member]!.name}=${this.#members[member]!.peerUrl}`)
+        .join(),
       "initial-cluster-state": state,
     };
-    const flags = [...Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`), ...this.#flags];
+    const flags = [...Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`), ...this.#flags, ...more];
     const env = { PATH: process.env["PATH"] };
     const child =
       this.engine === "etcd"

@@ -19,11 +19,13 @@ import { foundingState, joiningState, lacksFounders } from "../raft/bootstrap.ts
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
+import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
 import type { RecoveredLog } from "../wal/replay.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
+import { forceNewCluster } from "./force-new-cluster.ts";
 import {
   assertFirstStart,
   decodeIdentity,
@@ -89,7 +91,10 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
     if (founderIds !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
-    return { identity, wal, store, restored, founders: founding?.members ?? null, notices: describeRepairs(recovered) };
+    const members = founding?.members ?? knownMembers(store);
+    const forced = await forceNewCluster(config, { identity, wal, restored, members, callingTls: options.callingTls });
+    const notices = [...describeRepairs(recovered), ...forced.notices];
+    return { identity, wal, store, restored: forced.restored, founders: founding?.members ?? null, notices };
   } catch (error) {
     await wal.close();
     throw error;
@@ -126,6 +131,7 @@ function makeFolder(flag: "data-dir" | "wal-dir", path: string): void {
 }
 
 async function decideIdentity({ config, callingTls }: OpenMemberOptions): Promise<MemberIdentity> {
+  if (config.forceNewCluster) throw noSurvivorError(config);
   assertInitialCluster(config);
   const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);
   if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, callingTls));
@@ -137,6 +143,12 @@ async function decideIdentity({ config, callingTls }: OpenMemberOptions): Promis
     answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),
   );
   return identity;
+}
+
+function knownMembers(store: Store): readonly Member[] {
+  const membership = new MembershipStore(store.metadata);
+  membership.load();
+  return membership.list();
 }
 
 function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): void {
@@ -154,6 +166,15 @@ function lostLogError({ walDir, dataDir }: AgentConfig, consistentIndex: number)
     "agent/log-lost",
     `Cannot start: the store in "${dataDir}" holds data up to entry ${consistentIndex}, but the log in "${walDir}" is gone; ` +
       "remove the member from the cluster, clear its folders and add it as a new one",
+  );
+}
+
+/** etcd would found an empty cluster here: with a folder that is spelled wrongly, all would seem lost. */
+function noSurvivorError({ dataDir }: AgentConfig): HaplanError {
+  return new HaplanError(
+    "agent/force-new-cluster",
+    `Cannot start with --force-new-cluster: "${dataDir}" holds no member that could go on; ` +
+      "let --data-dir name the folder of the survivor, or take the flag out",
   );
 }
 

@@ -128,7 +128,6 @@ describe("createAgentConfig", () => {
     [["--snapshot-cont=1"], "is not a known flag"],
     [["--snapshot"], "needs a value"],
     [["data"], "is not a flag"],
-    [["--force-new-cluster=true"], "throwing away the other members"],
     [["--cipher-suites=TLS_RSA_WITH_RC4_128_SHA", ...certificate], '"TLS_RSA_WITH_RC4_128_SHA", which is not offered'],
     [["--cipher-suites=ECDHE-RSA-AES128-GCM-SHA256", ...certificate], "expected names such as TLS_ECDHE_RSA"],
     [["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b", ...peerCertificate], "exclude each other"],

@@ -35,6 +35,7 @@ export type AgentConfig = {
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  readonly forceNewCluster: boolean;
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
   readonly snapshotCount: number;
@@ -90,6 +91,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     initialCluster: readInitialCluster(read.text("initial-cluster"), name, advertisePeerUrls),
     initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
     initialClusterToken: read.text("initial-cluster-token"),
+    forceNewCluster: read.flag("force-new-cluster"),
     heartbeatIntervalMs: read.number("heartbeat-interval"),
     electionTimeoutMs: read.number("election-timeout"),
     snapshotCount: read.number("snapshot-count"),

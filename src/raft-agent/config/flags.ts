@@ -100,6 +100,14 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["log-outputs", "list", "default", "stderr, stdout or file paths."],
     ["metrics", "string", "basic", "'basic' or 'extensive'."],
   ],
+  Unsafe: [
+    [
+      "force-new-cluster",
+      "boolean",
+      "false",
+      "Once: go on as a cluster of one, with this member's data, when the majority is lost for good.",
+    ],
+  ],
 };
 
 /** Accepted for the sake of existing units; each has no meaning here, or is a way of working that cannot be turned off. */
@@ -156,11 +164,6 @@ const ignored: readonly Row[] = [
   ["proxy-write-timeout", "integer", "5000", "No proxy mode."],
   ["proxy-read-timeout", "integer", "0", "No proxy mode."],
 ];
-
-/** Refused, because ignoring them would not do what was meant. */
-export const refusedFlags: Readonly<Record<string, string>> = {
-  "force-new-cluster": "throwing away the other members is not done by a flag",
-};
 
 function toDefinitions(group: string, effect: "used" | "ignored", rows: readonly Row[]): FlagDefinition[] {
   return rows.map(([name, kind, defaultValue, help]) => ({ name, kind, defaultValue, effect, group, help }));

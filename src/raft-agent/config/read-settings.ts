@@ -4,7 +4,7 @@
  */
 import { parseDocument } from "yaml";
 import { type FlagValue, parseFlagValue } from "./flag-values.ts";
-import { flagsByName, refusedFlags } from "./flags.ts";
+import { flagsByName } from "./flags.ts";
 
 export type Settings = {
   readonly values: ReadonlyMap<string, FlagValue>;
@@ -71,7 +71,7 @@ function readEnvironment(
     // As in etcd, an empty variable is none: environment files list what is not set.
     if (text === undefined || text === "") continue;
     const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
-    const isKnown = flagsByName.has(name.replace(/^experimental-/, "")) || name in refusedFlags;
+    const isKnown = flagsByName.has(name.replace(/^experimental-/, ""));
     if (isKnown) found.set(name, { text, source: variable });
     else notices.push(`unrecognized environment variable ${variable}`);
   }
@@ -129,11 +129,6 @@ function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings
   for (const [name, { text, source }] of raws) {
     const flag = name.replace(/^experimental-/, "");
     const definition = flagsByName.get(flag);
-    const refusal = refusedFlags[flag];
-    if (refusal !== undefined) {
-      if (text === "false" || text === "" || (flag === "auth-token" && text === "simple")) continue;
-      throw new SettingsError(`${source} is not supported: ${refusal}`);
-    }
     if (definition === undefined) {
       if (name !== flag) {
         notices.push(`${source} has no effect: this experiment of etcd does not exist here`);

@@ -1,0 +1,151 @@
+/** What --force-new-cluster does to the disk of a survivor, start after start. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
+import { readSettings } from "../config/read-settings.ts";
+import { foundingState, joiningState } from "../raft/bootstrap.ts";
+import { decodeConfigurationEntry, encodeConfigurationEntry } from "../raft/configuration-codec.ts";
+import { type Entry, EntryKind, type MemberId } from "../raft/entry.ts";
+import type { RestoredState } from "../raft/state.ts";
+import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import { openWal } from "../wal/open-wal.ts";
+import type { WalBatch } from "../wal/wal.ts";
+import { createDirectoryHandler } from "./cluster-directory.ts";
+import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
+import { openMember } from "./open-member.ts";
+
+const HOST = "127.77.42.2";
+const FORCE = "--force-new-cluster";
+
+let config: AgentConfig;
+let founding: Founding;
+let self: MemberId;
+let others: MemberId[];
+beforeEach(() => {
+  config = configWith();
+  founding = foundCluster(config);
+  self = founding.identity.memberId;
+  others = founding.members
+    .map(({ id }) => id)
+    .filter((id) => id !== self)
+    .sort();
+});
+const folder = mkdtempSync(join(tmpdir(), "haplan-force-"));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function configWith(...flags: string[]): AgentConfig {
+  const urls = [1, 2, 3].map((member) => `http://${HOST}:${4200 + member}`);
+  const cluster = urls.map((url, at) => `m${at + 1}=${url}`).join();
+  const where = [`--data-dir=${folder}`, `--initial-cluster=${cluster}`, `--initial-advertise-peer-urls=${urls[0]}`];
+  return createAgentConfig(readSettings(["--name=m1", ...where, ...flags], {}, () => ""));
+}
+
+/** Writes to the log of the member while it is stopped. */
+async function write(...batches: WalBatch[]): Promise<void> {
+  const metadata = encodeIdentity(founding.identity);
+  const { wal } = await openWal({ fileSystem: createNodeFileSystem(config.walDir), folder: ".", metadata });
+  for (const batch of batches) await wal.append(batch);
+  await wal.close();
+}
+
+async function start(...flags: string[]): Promise<{ restored: RestoredState; notices: readonly string[] }> {
+  const nothing = (): void => undefined;
+  const { restored, notices, wal, store } = await openMember({
+    config: configWith(...flags),
+    callingTls: null,
+    walObserver: {},
+    onStoreFailure: nothing,
+    onStoreCommit: nothing,
+    storeObserver: {},
+  });
+  await store.close();
+  await wal.close();
+  return { restored, notices };
+}
+
+function votersOf({ entries }: RestoredState): readonly MemberId[] {
+  return decodeConfigurationEntry(entries.at(-1)!.data).configuration.voters;
+}
+
+const entry = (index: number, text: string): Entry => ({
+  term: 2,
+  index,
+  kind: EntryKind.normal,
+  data: Buffer.from(text),
+});
+const configuration = (index: number, voters: MemberId[]): Entry => ({
+  term: 4,
+  index,
+  kind: EntryKind.configuration,
+  data: encodeConfigurationEntry({
+    configuration: { voters, votersOutgoing: [], learners: [] },
+    context: new Uint8Array(0),
+  }),
+});
+
+/** A follower of three: of its three entries it knows of the first that it is committed. */
+async function beginSurvivor(): Promise<void> {
+  const founded = foundingState([self, ...others]);
+  const entries = [entry(2, "known"), entry(3, "perhaps"), entry(4, "acknowledged")];
+  const hardState = { term: 2, votedFor: others[0]!, commitIndex: 2 };
+  await write(
+    { hardState: founded.hardState, entries: [], snapshot: founded.snapshot },
+    { hardState, entries, snapshot: null },
+  );
+}
+
+describe("--force-new-cluster", () => {
+  it("keeps all that the log holds, and puts a configuration of this member alone behind it", async () => {
+    await beginSurvivor();
+    const forced = await start(FORCE);
+    const texts = forced.restored.entries.slice(0, -1).map(({ data }) => Buffer.from(data).toString());
+    expect(texts).toEqual(["known", "perhaps", "acknowledged"]);
+    expect(votersOf(forced.restored)).toEqual([self]);
+    expect(forced.restored.entries.at(-1)).toMatchObject({ term: 3, index: 5 });
+    expect(forced.restored.hardState).toEqual({ term: 3, votedFor: self, commitIndex: 5 });
+    expect(forced.notices.join()).toMatch(
+      new RegExp(`${self} goes on as the only one.*without ${others.join(" and ")}`),
+    );
+    expect((await start()).restored).toEqual(forced.restored);
+  });
+
+  it("is obeyed once, and again after a start without it", async () => {
+    await beginSurvivor();
+    await start(FORCE);
+    const newcomers = ["00000000000000aa", "00000000000000bb"];
+    const grown = [self, ...newcomers].sort();
+    await write({
+      hardState: { term: 4, votedFor: self, commitIndex: 6 },
+      entries: [configuration(6, grown)],
+      snapshot: null,
+    });
+    const left = await start(FORCE);
+    expect(votersOf(left.restored)).toEqual(grown);
+    expect(left.notices.join()).toContain("has no effect any more");
+    expect(votersOf((await start()).restored)).toEqual(grown);
+    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+  });
+
+  it("is refused while a majority is there with this member", async () => {
+    await beginSurvivor();
+    const { clusterId } = founding.identity;
+    const second = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
+    await new Promise<void>((resolve) => second.listen(4202, HOST, resolve));
+    await expect(start(FORCE)).rejects.toThrow(
+      /with it there is a majority, since [0-9a-f]{16} at http:.*:4202 still answers; start it without the flag/,
+    );
+    await new Promise((resolve) => second.close(resolve));
+    expect((await start()).restored.entries).toHaveLength(3);
+  });
+
+  it("is refused where there is nothing to go on with", async () => {
+    await expect(start(FORCE)).rejects.toThrow(`"${folder}" holds no member that could go on`);
+    const { hardState, snapshot } = joiningState();
+    founding = { ...founding, identity: { ...founding.identity, founder: false } };
+    await write({ hardState, entries: [], snapshot });
+    await expect(start(FORCE)).rejects.toThrow("it has not received the cluster's data, or was removed from it");
+  });
+});
