@@ -1,11 +1,37 @@
 /** Writes a counter all the time while apply is at work, so that it can say how long nobody could write. */
 import type { Clock } from "../base/clock.ts";
+import { loadBalancerAddress } from "../plan/desired-resources.ts";
+import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { WriteAvailability } from "./apply-event.ts";
 import type { ControlPlane } from "./ports.ts";
+import type { StepContext } from "./step-context.ts";
 
 export const probeKey = "/haplan/probe";
 const probeIntervalMs = 200;
 const probeTimeoutMs = 2_000;
+
+/**
+ * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Null where there
+ * will be nothing to write to, and where nothing can be measured: that is no reason not to apply.
+ */
+export async function openWriteProbe(
+  context: Pick<StepContext, "plan" | "ports" | "keeper" | "connection">,
+): Promise<WriteProbe | null> {
+  const { plan, ports, keeper, connection } = context;
+  if (plan.mode === "destroy") return null;
+  const { spec, steps } = plan;
+  const kinds = new Set(steps.map((step) => step.action.kind));
+  const steady = keeper.find(loadBalancerAddress) !== undefined;
+  const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
+  const endpoints = balanced
+    ? [clusterEndpoint(spec)]
+    : spec.controlPlane.masters.map((master) => clientUrl(spec, master));
+  try {
+    return new WriteProbe(ports.connect({ endpoints, tls: await connection.tls() }), ports.clock);
+  } catch {
+    return null;
+  }
+}
 
 export class WriteProbe {
   private readonly clock: Clock;
@@ -17,6 +43,7 @@ export class WriteProbe {
   private longestGapMs = 0;
   private unavailableMs = 0;
   private lastSuccess: number | null = null;
+  private failedSinceSuccess = false;
 
   /** The connection becomes the probe's, which closes it in the end. */
   constructor(controlPlane: ControlPlane, clock: Clock) {
@@ -69,6 +96,4 @@ export class WriteProbe {
     this.failedSinceSuccess = false;
     this.lastSuccess = now;
   }
-
-  private failedSinceSuccess = false;
 }

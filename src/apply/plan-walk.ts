@@ -1,0 +1,201 @@
+/**
+ * Walks the steps of a plan: gate → journal intent → act and verify → journal done → state. Steps that do not wait for
+ * each other run side by side, membership changes one at a time.
+ */
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import type { Plan } from "../plan/plan.ts";
+import { needsQuorum } from "../plan/quorum-guard.ts";
+import type { Step } from "../plan/step.ts";
+import type { ApplyPorts } from "./ports.ts";
+import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
+import { runStep } from "./run-step.ts";
+import { stateEdits } from "./state-edits.ts";
+import type { StateKeeper } from "./state-keeper.ts";
+import { Connection, type StepContext } from "./step-context.ts";
+import { openWriteProbe, type WriteProbe } from "./write-probe.ts";
+
+export type PlanWalkOptions = {
+  readonly plan: Plan;
+  readonly ports: ApplyPorts;
+  readonly keeper: StateKeeper;
+  /** Ids of the steps that are done; those that the walk does join them. */
+  readonly done: Set<string>;
+  /** Ids of the steps that an earlier walk began. */
+  readonly begun: ReadonlySet<string>;
+  /** How many steps may be under way at once. */
+  readonly parallelism: number;
+  readonly progressIntervalMs: number;
+  /** Aborted: no other step is begun. */
+  readonly signal: AbortSignal;
+};
+
+export type StepFailure = { readonly step: Step; readonly error: HaplanError };
+
+export class PlanWalk {
+  private readonly plan: Plan;
+  private readonly ports: ApplyPorts;
+  private readonly options: PlanWalkOptions;
+  private readonly connection: Connection;
+  private readonly running = new Map<string, Promise<void>>();
+  private failure: StepFailure | null = null;
+  private fatal: unknown = null;
+  private probe: WriteProbe | null = null;
+
+  constructor(options: PlanWalkOptions) {
+    const { plan, ports, keeper } = options;
+    this.plan = plan;
+    this.ports = ports;
+    this.options = options;
+    this.connection = new Connection(plan, ports, keeper);
+  }
+
+  /**
+   * Goes as far as it can; resolves once nothing is under way any more, with the first failure if there was one.
+   * @throws whatever state store or journal throw
+   */
+  async run(): Promise<StepFailure | null> {
+    try {
+      // The probe is a write: a cluster that is as it should be is left alone.
+      const idle = this.plan.steps.every((step) => this.options.done.has(step.id));
+      if (this.plan.binding.membership !== null && !idle) await this.startProbe();
+      await this.walk();
+    } finally {
+      await this.stopProbe();
+      this.connection.close();
+    }
+    if (this.fatal !== null) throw this.fatal;
+    return this.failure;
+  }
+
+  private async walk(): Promise<void> {
+    const waiting = this.plan.steps.filter((step) => !this.options.done.has(step.id));
+    for (;;) {
+      while (this.mayStart() && this.running.size < this.options.parallelism) {
+        const position = waiting.findIndex((step) => this.isFree(step));
+        if (position === -1) break;
+        const step = waiting.splice(position, 1)[0]!;
+        this.running.set(
+          step.id,
+          this.carryOut(step).finally(() => this.running.delete(step.id)),
+        );
+      }
+      if (this.running.size === 0) return;
+      await Promise.race(this.running.values());
+    }
+  }
+
+  private mayStart(): boolean {
+    return this.failure === null && this.fatal === null && !this.options.signal.aborted;
+  }
+
+  private isFree(step: Step): boolean {
+    if (!step.after.every((id) => this.options.done.has(id))) return false;
+    if (!needsQuorum(step.action)) return true;
+    const other = this.plan.steps.some((each) => this.running.has(each.id) && needsQuorum(each.action));
+    return !other;
+  }
+
+  private async carryOut(step: Step): Promise<void> {
+    const { clock, journal, emit } = this.ports;
+    const started = clock.monotonicMs();
+    const progress = new AbortController();
+    let detail: string | null = null;
+    const context: StepContext = {
+      plan: this.plan,
+      ports: this.ports,
+      keeper: this.options.keeper,
+      connection: this.connection,
+      signal: this.options.signal,
+      detail: (text) => {
+        detail = text;
+      },
+      warn: (message) => emit({ kind: "stepWarning", step, message }),
+    };
+    emit({ kind: "stepStarted", step });
+    void this.tellProgress(step, started, progress.signal, () => detail);
+    try {
+      await passQuorumGate(context, step);
+      await journal.append({ planId: this.plan.id, stepId: step.id, phase: "intent", action: step.action });
+      const result = await runStep(context, step.action);
+      await journal.append({ planId: this.plan.id, stepId: step.id, phase: "done", result });
+      await this.options.keeper.apply(stateEdits(this.plan, step, result));
+      this.options.done.add(step.id);
+      const id = result["memberId"] ?? result["pid"] ?? result["fingerprint"] ?? result["sha256"] ?? null;
+      const adopted = this.options.begun.has(step.id);
+      const elapsedMs = clock.monotonicMs() - started;
+      emit({ kind: "stepCompleted", step, elapsedMs, adopted, id: id === null ? null : String(id) });
+      await this.afterwards(context, step);
+    } catch (thrown) {
+      await this.fail(step, thrown, clock.monotonicMs() - started);
+    } finally {
+      progress.abort();
+    }
+  }
+
+  /** What follows a step without being part of it: nothing here can fail the apply. */
+  private async afterwards(context: StepContext, step: Step): Promise<void> {
+    if (needsQuorum(step.action)) await tellMembership(context, step).catch(() => undefined);
+    if (step.action.kind === "awaitQuorum") await this.startProbe();
+  }
+
+  private async fail(step: Step, thrown: unknown, elapsedMs: number): Promise<void> {
+    const error = asHaplanError(thrown);
+    this.failure ??= { step, error };
+    const interrupted = this.options.signal.aborted;
+    try {
+      await this.ports.journal.append({
+        planId: this.plan.id,
+        stepId: step.id,
+        phase: "failed",
+        error: interrupted ? "interrupted" : error.message,
+      });
+    } catch (fatal) {
+      this.fatal ??= fatal;
+    }
+    const [message = "", ...rest] = error.message.split("\n");
+    const detail = rest.length === 0 ? null : rest.join("\n");
+    this.ports.emit({
+      kind: "stepFailed",
+      step,
+      elapsedMs,
+      code: interrupted ? "apply/interrupted" : error.code,
+      message: interrupted ? "interrupted" : message,
+      detail,
+    });
+  }
+
+  private async tellProgress(
+    step: Step,
+    started: number,
+    signal: AbortSignal,
+    detail: () => string | null,
+  ): Promise<void> {
+    const { clock, emit } = this.ports;
+    for (;;) {
+      try {
+        await clock.sleep(this.options.progressIntervalMs, signal);
+      } catch {
+        return;
+      }
+      emit({ kind: "stepProgress", step, elapsedMs: clock.monotonicMs() - started, detail: detail() });
+    }
+  }
+
+  private async startProbe(): Promise<void> {
+    if (this.probe !== null) return;
+    this.probe = await openWriteProbe({ ...this.options, connection: this.connection });
+  }
+
+  private async stopProbe(): Promise<void> {
+    const probe = this.probe;
+    this.probe = null;
+    const availability = await probe?.stop();
+    if (availability) this.ports.emit({ kind: "writeAvailability", availability });
+  }
+}
+
+function asHaplanError(thrown: unknown): HaplanError {
+  return thrown instanceof HaplanError
+    ? thrown
+    : new HaplanError("apply/step-failed", errorText(thrown), { cause: thrown });
+}
