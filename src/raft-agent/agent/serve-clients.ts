@@ -6,12 +6,13 @@ import { createServer as createHttpServer, type Server as HttpServer, type Reque
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
+import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
-import { type ClientListener, closeOnceGone, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
+import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";

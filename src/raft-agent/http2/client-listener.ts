@@ -11,6 +11,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from "node:tls";
+import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
@@ -78,9 +79,6 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
   };
 }
 
-/** For what was still to be said when the client closed its side. */
-const goneLingerMs = 1_000;
-
 type Dispatch = (socket: Socket, protocol: string, commonName: string | undefined) => void;
 /** Sockets that nobody has taken yet. */
 type Undecided = Set<Socket>;
@@ -122,14 +120,6 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
   // A failed handshake is the client's matter: the socket is already being torn down.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
-}
-
-/**
- * Closes a connection a while after its client has. Node.js does so once the last write is done, but with TLS the end of
- * a write that met a reset may never be reported: the socket would stay until the keepalive, two hours later.
- */
-export function closeOnceGone(socket: TLSSocket): void {
-  socket.once("end", () => setTimeout(() => socket.destroy(), goneLingerMs).unref());
 }
 
 function verifiedCommonName(socket: TLSSocket): string | undefined {

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import {
   decodeHello,
@@ -77,6 +78,7 @@ export class PeerListener {
     server.on("secureConnection", (socket) => {
       const refusal = tls.refuse?.(socket) ?? null;
       if (refusal === null) {
+        closeOnceGone(socket);
         this.sniff(socket);
         return;
       }

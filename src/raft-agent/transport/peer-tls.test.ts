@@ -1,8 +1,11 @@
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { get } from "node:https";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import { openAuthority } from "../../pki/authority.ts";
@@ -106,4 +109,18 @@ test("renewed certificates are used for new connections, and HTTPS on the peer p
   expect(await ask()).toEqual({ name: "m2", body: "members" });
   current = material["ours/renewed"]!;
   expect(await ask()).toEqual({ name: "renewed", body: "members" });
+});
+
+test("a connection whose caller is gone is closed, though an answer to it never ends", async () => {
+  const httpServer = createHttpServer((_, response) => response.end("members"));
+  const closed = new EventEmitter();
+  httpServer.on("connection", (socket: Socket) => {
+    // As Node.js does it when a reset comes in between.
+    socket._write = socket._writev = () => {};
+    socket.on("close", () => closed.emit("close"));
+  });
+  const two = await start(b, { material: () => material["ours/m2"]!, requireClientCertificate: false }, { httpServer });
+  const caller = connect({ host, port: two.port, rejectUnauthorized: false });
+  caller.once("secureConnect", () => caller.end("GET /members HTTP/1.1\r\nHost: m\r\n\r\n"));
+  await once(closed, "close");
 });
