@@ -5,38 +5,27 @@
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
-import { createRandom, type Random } from "../../base/random.ts";
+import { createRandom } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
-import type { GrpcServer } from "../grpc/grpc-server.ts";
-import { memberValues } from "../metrics/member-values.ts";
-import { createMetrics, type Metrics } from "../metrics/metrics.ts";
-import { awaitsSnapshot } from "../raft/bootstrap.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { Raft } from "../raft/raft.ts";
 import type { SoftState } from "../raft/ready.ts";
-import type { MemberServices } from "../services/member-services.ts";
-import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { Member, MembershipChange } from "../state-machine/membership.ts";
-import { PeerTransport } from "../transport/peer-transport.ts";
-import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import type { PeerTransport } from "../transport/peer-transport.ts";
 import { announceClusterVersion, announceMember } from "./announce-member.ts";
 import { AwaitedState } from "./awaited-state.ts";
-import { createDirectoryHandler } from "./cluster-directory.ts";
 import { ConsensusDriver } from "./consensus-driver.ts";
-import { ConsensusLink } from "./consensus-link.ts";
+import { createTransport } from "./create-transport.ts";
 import { FirstElection } from "./first-election.ts";
 import { handOverLeadership } from "./hand-over-leadership.ts";
-import { createHandedServer } from "./handed-server.ts";
 import { LogRetention } from "./log-retention.ts";
-import { createGrpcServer, createServices, raftOptions, seedOf, spokenVersion, tickMs } from "./member-parts.ts";
+import { raftOptions, seedOf, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
-import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
+import { type AgentParts, openParts } from "./open-parts.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
-import { callingMaterial, createPeerTls } from "./peer-tls.ts";
-import { makeSelfSigned } from "./self-signed.ts";
-import { ClientFront, hostOf, portOf } from "./serve-clients.ts";
+import { hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
-import { SnapshotExchange, type SnapshotLink } from "./snapshot-exchange.ts";
+import type { SnapshotLink } from "./snapshot-exchange.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
@@ -70,22 +59,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return agent;
 }
 
-/** The parts that depend on each other in a circle are made in `create` and closed in `start`. */
-type Parts = {
-  readonly opened: OpenedMember;
-  readonly link: ConsensusLink;
-  readonly services: MemberServices;
-  readonly metrics: Metrics;
-  readonly grpc: GrpcServer;
-  readonly front: ClientFront;
-  readonly snapshots: SnapshotExchange;
-};
-
 class RunningAgent implements Agent {
   readonly memberId: MemberId;
   readonly clusterId: string;
   readonly #options: AgentOptions;
-  readonly #parts: Parts;
+  readonly #parts: AgentParts;
   readonly #raft: Raft;
   readonly #driver: ConsensusDriver;
   readonly #transport: PeerTransport;
@@ -98,76 +76,23 @@ class RunningAgent implements Agent {
   readonly #closing = new AbortController();
   #closed: Promise<void> | null = null;
 
-  /** Opens the disk and makes everything that does not talk to anybody yet. */
   static async create(options: AgentOptions): Promise<RunningAgent> {
-    const { config, logger } = options;
-    for (const files of [config.clientTls, config.peerTls]) if (files !== null) makeSelfSigned(files);
-    const late: { agent: RunningAgent | null; metrics: Metrics | null; front: ClientFront | null } = {
-      agent: null,
-      metrics: null,
-      front: null,
-    };
-    const opened = await openMember({
-      config,
-      callingTls: config.peerTls === null ? null : callingMaterial(config.peerTls),
-      walObserver: { onSync: (durationMs, bytes) => late.metrics?.walFsync(durationMs / 1000, bytes) },
-      onStoreFailure: (error) => late.agent?.fail(error),
-      onStoreCommit: (durationMs) => late.metrics?.backendCommit(durationMs / 1000),
-      storeObserver: {
-        compactionSlice: (tookMs) => late.metrics?.work.compactionSlice(tookMs),
-        compacted: (tookMs, removed) => late.metrics?.work.compacted(tookMs, removed),
-        hashed: (tookMs) => late.metrics?.work.hashed(tookMs / 1000),
-        exported: (tookMs) => late.metrics?.work.snapshotRead(tookMs / 1000),
-      },
-    });
-    const { identity, store } = opened;
-    for (const notice of opened.notices) logger.warn(notice);
-    const link = new ConsensusLink({
-      memberId: identity.memberId,
-      electionTimeoutMs: config.electionTimeoutMs,
-      appliedIndex: () => store.consistentIndex,
-      clock: systemClock,
-    });
-    const services = createServices(config, opened, link, {
-      onMembershipChanged: (change) => late.agent?.followMembership(change),
-      onLeaseGranted: (ttlSeconds) => late.metrics?.work.leaseGranted(ttlSeconds),
-      onNotice: (level, text) => logger[level](text),
+    // What its parts tell before the agent is there has nobody to hear it.
+    let agent: RunningAgent | null = null;
+    const parts = await openParts(options, {
+      failed: (error) => agent?.fail(error),
+      membershipChanged: (change) => agent?.followMembership(change),
+      snapshotInstalled: (index) => agent?.snapshotInstalled(index),
       stateReplacement: {
-        expect: () => late.agent!.expectState(),
-        send: (member) => late.agent!.sendState(member),
+        expect: () => agent!.expectState(),
+        send: (member) => agent!.sendState(member),
       },
     });
-    const grpc = createGrpcServer(config, services, logger, {
-      onHandled: (method, seconds) => late.metrics?.handled(method, seconds),
-      onHttp1: (socket) => late.front?.serveHttp1(socket),
-    });
-    const metrics = createMetrics({
-      version: spokenVersion,
-      memberId: identity.memberId,
-      values: () => memberValues(services),
-      clusterVersion: () => services.machine.membership.clusterVersion,
-      grpcMethods: () => grpc.counters,
-      extensive: config.extensiveMetrics,
-    });
-    late.metrics = metrics;
-    const front = new ClientFront({ config, services, metrics, grpc });
-    late.front = front;
-    const snapshots = new SnapshotExchange({
-      files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotFolder(config)), folder: "." }),
-      store,
-      onInstalled: (index) => late.agent?.snapshotInstalled(index),
-      onLog: (text) => logger.info(text),
-    });
-    if (awaitsSnapshot(opened.restored.snapshot.index, store.consistentIndex)) {
-      await snapshots.install(opened.restored.snapshot.index);
-      // Nobody is connected yet: only the data has to be read again.
-      services.machine.load();
-    }
-    late.agent = new RunningAgent(options, { opened, link, services, metrics, grpc, front, snapshots });
-    return late.agent;
+    agent = new RunningAgent(options, parts);
+    return agent;
   }
 
-  private constructor(options: AgentOptions, parts: Parts) {
+  private constructor(options: AgentOptions, parts: AgentParts) {
     const { config } = options;
     const { opened, link, services, metrics, snapshots } = parts;
     this.#options = options;
@@ -176,7 +101,18 @@ class RunningAgent implements Agent {
     this.clusterId = opened.identity.clusterId;
     const random = createRandom(seedOf(this.memberId));
     this.#raft = new Raft(raftOptions(config, this.memberId, random), opened.restored);
-    this.#transport = this.#createTransport(random);
+    this.#awaitedState = new AwaitedState({
+      appliedIndex: () => opened.store.consistentIndex,
+      suspendApplying: () => this.#driver.suspendApplying(),
+      install: (index) => this.#installSnapshot(index),
+    });
+    this.#transport = createTransport(config, random, {
+      parts,
+      logger: options.logger,
+      awaitedState: this.#awaitedState,
+      step: (event) => this.#driver.step(event),
+      peerConnected: () => this.#firstElection.consider(),
+    });
     this.#driver = new ConsensusDriver(
       {
         raft: this.#raft,
@@ -221,11 +157,6 @@ class RunningAgent implements Agent {
       opened.restored.snapshot.index,
     );
     this.#peerMetrics = new PeerMetrics(this.#transport, metrics);
-    this.#awaitedState = new AwaitedState({
-      appliedIndex: () => opened.store.consistentIndex,
-      suspendApplying: () => this.#driver.suspendApplying(),
-      install: (index) => this.#installSnapshot(index),
-    });
     this.#firstElection = new FirstElection(
       {
         self: this.memberId,
@@ -319,52 +250,6 @@ class RunningAgent implements Agent {
     await this.#transport.close();
     await opened.wal.close();
     await opened.store.close();
-  }
-
-  #createTransport(random: Random): PeerTransport {
-    const { config, logger } = this.#options;
-    const { opened, link, services, snapshots, metrics } = this.#parts;
-    const directory = createDirectoryHandler({
-      clusterId: opened.identity.clusterId,
-      version: spokenVersion,
-      members: () => services.machine.membership.list(),
-    });
-    const tls = config.peerTls === null ? null : createPeerTls(config.peerTls);
-    return new PeerTransport({
-      self: opened.identity.memberId,
-      clusterId: opened.identity.clusterId,
-      advertisedUrls: config.advertisePeerUrls,
-      random,
-      httpServer: createHandedServer(directory),
-      limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
-      ...(tls === null ? {} : { tls }),
-      handlers: {
-        onMessage: (message) => this.#driver.step({ kind: "message", message }),
-        onPeerConnected: (peer) => {
-          link.peerConnected(peer);
-          this.#firstElection.consider();
-        },
-        onPeerDisconnected: (peer) => {
-          link.peerDisconnected(peer);
-          metrics.peerDisconnected(peer);
-          this.#driver.step({ kind: "peerDisconnected", peer });
-        },
-        onRequest: (peer, _kind, body) => new Promise((resolve) => services.answerPeer(peer, body, resolve)),
-        onSnapshot: async (peer, metadata, chunks) => {
-          const startMs = systemClock.monotonicMs();
-          const term = await snapshots.receive(metadata, chunks);
-          metrics.work.snapshotSaved((systemClock.monotonicMs() - startMs) / 1000);
-          if (this.#awaitedState.isExpected) {
-            await this.#awaitedState.take(metadata.index);
-            return;
-          }
-          const message = { kind: "snapshotRequest", from: peer, to: this.memberId, term, snapshot: metadata } as const;
-          this.#driver.step({ kind: "message", message });
-        },
-        onLog: (level, text) => logger[level](text),
-        onRoundTrip: (peer, milliseconds) => metrics.peerRoundTrip(peer, milliseconds / 1000),
-      },
-    });
   }
 
   #softStateChanged(soft: SoftState): void {
