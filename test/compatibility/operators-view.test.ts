@@ -2,7 +2,7 @@
  * The process as those see it who operate an etcd: the flags of kubeadm's manifest, probes, variables as in Debian's
  * unit, the line that says that it serves, systemd, signals, a folder that is in use.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -144,7 +144,7 @@ describe("haplan-agent in etcd's place", () => {
     const running = begin([], {
       ETCD_NAME: "m1",
       ETCD_DATA_DIR: file("from-variables"),
-      ETCD_LISTEN_CLIENT_URLS: `https://${HOST}:${client}`,
+      ETCD_LISTEN_CLIENT_URLS: `https://${HOST}:${client},unix://${file("etcd.sock")}`,
       ETCD_LISTEN_CLIENT_HTTP_URLS: `https://${HOST}:${http}`,
       ETCD_ADVERTISE_CLIENT_URLS: `https://${HOST}:${client}`,
       ETCD_LISTEN_PEER_URLS: `https://${HOST}:${peer}`,
@@ -159,6 +159,10 @@ describe("haplan-agent in etcd's place", () => {
     const ca = readFileSync(file("from-variables/fixtures/client/cert.pem"));
     expect(await askHttps(http!, { ca })).toBe(200);
     expect(await askHttps(client!, { ca, ALPNProtocols: ["http/1.1"] })).toBe("refused");
+    const socket = `unix://${file("etcd.sock")}`;
+    const put = spawnSync("etcdctl", [`--endpoints=${socket}`, "put", "a", "b"], { encoding: "utf8" });
+    if (put.error === undefined) expect(put.stdout).toBe("OK\n");
+    expect(await askHttps(0, { socketPath: file("etcd.sock") }), "TLS where there is none").toBe("refused");
     expect(running.log()).toContain("ETCD_UNSAFE_NO_FSYNC has no effect");
     running.child.kill("SIGTERM");
     expect(await running.ended).toBe(0);

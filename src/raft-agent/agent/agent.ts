@@ -5,6 +5,7 @@
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
+import { listenAddress } from "../../base/listen-place.ts";
 import { createRandom } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -23,7 +24,6 @@ import { raftOptions, seedOf, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
 import { type AgentParts, openParts } from "./open-parts.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
-import { hostOf, portOf } from "./serve-clients.ts";
 import { watchApplying } from "./slow-apply.ts";
 import type { SnapshotLink } from "./snapshot-exchange.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
@@ -174,7 +174,7 @@ class RunningAgent implements Agent {
     const { config } = this.#options;
     const { services, front } = this.#parts;
     this.#followMembers(services.machine.membership.list());
-    for (const url of config.listenPeerUrls) await this.#transport.listen({ host: hostOf(url), port: portOf(url) });
+    for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url));
     await front.open();
     this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());

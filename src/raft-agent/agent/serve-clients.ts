@@ -7,7 +7,7 @@ import { createServer as createHttpsServer, Server as HttpsServer } from "node:h
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
-import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
@@ -78,7 +78,7 @@ export class ClientFront {
     if (version === this.#tlsVersion) return false;
     const tls = listenerTls(clientTls);
     for (const [at, listener] of this.#listeners.entries()) {
-      if (this.#config.listenClientUrls[at]?.protocol === "https:") listener.replaceTls(tls);
+      if (isTlsUrl(this.#config.listenClientUrls[at]!)) listener.replaceTls(tls);
     }
     for (const server of this.#httpServers) {
       if (server instanceof HttpsServer) server.setSecureContext(httpTls(clientTls));
@@ -100,26 +100,19 @@ export class ClientFront {
   #listen(url: URL): Promise<ClientListener> {
     const { clientTls, listenClientHttpUrls } = this.#config;
     return listenForClients({
-      host: hostOf(url),
-      port: portOf(url),
-      ...(url.protocol === "https:" && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
+      ...listenPlace(url),
+      ...(isTlsUrl(url) && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
       onHttp2: (socket, commonName) => this.#grpc.accept(socket, commonName),
       ...(listenClientHttpUrls.length > 0 ? {} : { onHttp1: (socket: Duplex) => this.serveHttp1(socket) }),
     });
   }
 
-  #listenForHttp(url: URL, handler: RequestListener): Promise<HttpServer> {
+  async #listenForHttp(url: URL, handler: RequestListener): Promise<HttpServer> {
     const { clientTls } = this.#config;
     const server =
-      url.protocol === "https:" && clientTls !== null
-        ? createHttps(clientTls, handler)
-        : createHttpServer(HTTP_OPTIONS, handler);
-    return new Promise((resolve, reject) => {
-      server.once("error", (cause) =>
-        reject(new HaplanError("listen-failed", `Cannot listen on ${url.host}: ${errorText(cause)}`, { cause })),
-      );
-      server.listen(portOf(url), hostOf(url), () => resolve(server));
-    });
+      isTlsUrl(url) && clientTls !== null ? createHttps(clientTls, handler) : createHttpServer(HTTP_OPTIONS, handler);
+    await listenAt(server, listenPlace(url));
+    return server;
   }
 }
 
@@ -151,12 +144,4 @@ function createHttps(files: TlsFiles, handler: RequestListener): HttpServer {
 function httpTls(files: TlsFiles): SecureContextOptions {
   const { cert, key, ca } = readTlsMaterial(files);
   return { cert, key, ...(ca === null ? {} : { ca }), ...tlsProtocol(files) };
-}
-
-export function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, "$1");
-}
-
-export function portOf(url: URL): number {
-  return url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
 }

@@ -1,5 +1,6 @@
 /** What the agent is told to be: settings with defaults filled in, checked against each other. */
 
+import { isSocketUrl, isTlsUrl } from "../../base/listen-place.ts";
 import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
 import { parseDurationMs } from "./flag-values.ts";
@@ -77,14 +78,14 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   const read = new SettingReader(settings.values);
   const name = read.text("name");
   const dataDir = read.text("data-dir") || `${name}.etcd`;
-  const advertisePeerUrls = read.urls("initial-advertise-peer-urls").map(urlText);
+  const advertisePeerUrls = readPeerUrls(read, "initial-advertise-peer-urls").map(urlText);
   const config: AgentConfig = {
     name,
     dataDir,
     walDir: read.text("wal-dir") || `${dataDir}/member/wal`,
     listenClientUrls: read.urls("listen-client-urls"),
     listenClientHttpUrls: read.urls("listen-client-http-urls"),
-    listenPeerUrls: read.urls("listen-peer-urls"),
+    listenPeerUrls: readPeerUrls(read, "listen-peer-urls"),
     listenMetricsUrls: read.urls("listen-metrics-urls"),
     advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
     advertisePeerUrls,
@@ -132,7 +133,7 @@ function readInitialCluster(text: string, name: string, advertisePeerUrls: reado
   for (const piece of text.split(",").map((part) => part.trim())) {
     const equals = piece.indexOf("=");
     const url = piece.slice(equals + 1);
-    if (equals < 1 || !URL.canParse(url)) {
+    if (equals < 1 || !/^https?:/.test(url) || !URL.canParse(url)) {
       throw new SettingsError(
         `--initial-cluster has "${piece}": expected name=url, for example m1=https://10.0.0.1:2380`,
       );
@@ -200,6 +201,15 @@ export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initial
   }
 }
 
+/** Members reach each other over addresses: a socket in the file system is for clients on the same machine. */
+function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
+  const urls = read.urls(flag);
+  const socket = urls.find(isSocketUrl);
+  if (urls.length > 0 && socket === undefined) return urls;
+  const found = socket === undefined ? "is empty" : `has ${socket.href}, which is for clients`;
+  throw new SettingsError(`--${flag} ${found}: expected http://HOST:PORT or https://HOST:PORT`);
+}
+
 function checkTogether(config: AgentConfig): void {
   const { heartbeatIntervalMs, electionTimeoutMs } = config;
   if (config.name === "") throw new SettingsError("--name must not be empty");
@@ -210,15 +220,19 @@ function checkTogether(config: AgentConfig): void {
     );
   }
   if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
+  if (config.listenClientUrls.length === 0) throw new SettingsError("--listen-client-urls must not be empty");
   if (config.snapshotCount < 1) throw new SettingsError("--snapshot-count must be at least 1");
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
     ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],
+    ["listen-metrics-urls", config.listenMetricsUrls, config.clientTls],
     ["listen-peer-urls", config.listenPeerUrls, config.peerTls],
   ] as const) {
-    if (urls.length === 0 && flag !== "listen-client-http-urls") throw new SettingsError(`--${flag} must not be empty`);
-    if (tls === null && urls.some((url) => url.protocol === "https:")) {
-      throw new SettingsError(`--${flag} has an https URL but no certificate is given`);
+    const secure = urls.find(isTlsUrl);
+    if (tls === null && secure !== undefined) {
+      const prefix = flag === "listen-peer-urls" ? "peer-" : "";
+      const files = `--${prefix}cert-file and --${prefix}key-file`;
+      throw new SettingsError(`--${flag} has ${secure.href}, which needs a certificate: give ${files}`);
     }
   }
 }

@@ -1,8 +1,13 @@
 /** Turns the text of one flag into its value, or into a sentence that says what was expected. */
+
+import { isSocketUrl, listenPlace } from "../../base/listen-place.ts";
 import type { FlagKind } from "./flags.ts";
 
 export type FlagValue = string | boolean | number | readonly string[] | readonly URL[];
 export type ParsedFlag = { readonly value: FlagValue } | { readonly expected: string };
+
+/** What the address of a Unix socket can hold. */
+const socketPathBytesMax = 107;
 
 const millisecondsPerUnit: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -30,14 +35,25 @@ function parseUrls(text: string): ParsedFlag {
   const urls: URL[] = [];
   for (const piece of splitList(text)) {
     const expected = `a comma-separated list of URLs such as "https://10.0.0.1:2379"; "${piece}" is not one`;
-    if (!URL.canParse(piece)) return { expected };
-    const url = new URL(piece);
-    if (url.protocol !== "http:" && url.protocol !== "https:") return { expected };
-    if (!/:\d+\/?$/.test(piece)) return { expected: `${expected}: it has no port` };
-    if (url.pathname !== "/" && url.pathname !== "") return { expected: `${expected}: it must not have a path` };
+    const url = URL.canParse(piece) ? new URL(piece) : null;
+    if (url === null || !["http:", "https:", "unix:", "unixs:"].includes(url.protocol)) return { expected };
+    const fault = isSocketUrl(url) ? socketFault(url) : addressFault(url, piece);
+    if (fault !== null) return { expected: `${expected}: ${fault}` };
     urls.push(url);
   }
   return { value: urls };
+}
+
+function addressFault(url: URL, text: string): string | null {
+  if (!/:\d+\/?$/.test(text)) return "it has no port";
+  return url.pathname !== "/" && url.pathname !== "" ? "it must not have a path" : null;
+}
+
+function socketFault(url: URL): string | null {
+  const place = listenPlace(url);
+  const bytes = "path" in place ? Buffer.byteLength(place.path) : 0;
+  if (bytes === 0) return "it has no path";
+  return bytes > socketPathBytesMax ? `its path is longer than ${socketPathBytesMax} bytes` : null;
 }
 
 export function splitList(text: string): string[] {

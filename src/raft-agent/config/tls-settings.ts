@@ -1,5 +1,6 @@
 /** What the flags say about TLS on the client port and, with the prefix `peer-`, on the peer port. */
 import { getCiphers } from "node:tls";
+import { listenAddress } from "../../base/listen-place.ts";
 import { SettingsError } from "./read-settings.ts";
 import type { SettingReader } from "./setting-reader.ts";
 
@@ -67,7 +68,7 @@ function readFiles(read: SettingReader, prefix: Prefix, { folder, urls }: SelfSi
   const validYears = read.number("self-signed-cert-validity");
   if (validYears < 1) throw new SettingsError("--self-signed-cert-validity must be at least 1 year");
   const own = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
-  const hosts = [...new Set(urls.map(({ hostname }) => hostname.replace(/^\[(.*)\]$/, "$1")))];
+  const hosts = [...new Set(urls.map((url) => listenAddress(url).host || "localhost"))];
   return {
     certFile: own.cert,
     keyFile: own.key,

@@ -13,6 +13,7 @@ import {
 } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { type ListenPlace, listenAt } from "../../base/listen-place.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
 export type ListenerTls = {
@@ -27,10 +28,8 @@ export type ListenerTls = {
   readonly refuse?: (socket: TLSSocket) => boolean;
 } & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
-export type ClientListenerOptions = {
-  readonly host: string;
-  /** 0 for any free port. */
-  readonly port: number;
+/** Port 0 stands for any free one. */
+export type ClientListenerOptions = ListenPlace & {
   readonly tls?: ListenerTls;
   /** Gets every HTTP/2 socket; `clientCommonName` is that of the verified certificate. */
   onHttp2(socket: Socket, clientCommonName: string | undefined): void;
@@ -41,7 +40,7 @@ export type ClientListenerOptions = {
 };
 
 export type ClientListener = {
-  readonly host: string;
+  /** 0 for a socket in the file system. */
   readonly port: number;
   /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
   replaceTls(tls: ListenerTls): void;
@@ -63,12 +62,10 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     options.tls === undefined
       ? createPlain(timeoutMs, undecided, dispatch)
       : createTls(options.tls, timeoutMs, undecided, dispatch);
-  await listen(server, options.host, options.port);
+  await listenAt(server, options);
   const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : options.port;
   return {
-    host: options.host,
-    port,
+    port: typeof address === "object" && address !== null ? address.port : 0,
     replaceTls: (tls) => replaceTls(server, tls),
     close: async () => {
       // The callback of `close` would wait for connections, which may outlive the port.
@@ -145,13 +142,4 @@ function replaceTls(server: Server, tls: ListenerTls): void {
   } catch (error) {
     throw new HaplanError("listen-failed", `Cannot load certificates: ${String(error)}`, { cause: error });
   }
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) =>
-      reject(new HaplanError("listen-failed", `Cannot listen on ${host}:${port}: ${error.message}`, { cause: error })),
-    );
-    server.listen({ host, port, backlog: 4_096 }, () => resolve());
-  });
 }

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { errorText } from "../../base/haplan-error.ts";
+import type { ListenAddress } from "../../base/listen-place.ts";
 import {
   decodeHello,
   describeFirstBytes,
@@ -18,8 +19,6 @@ import {
   protocolVersion,
 } from "./handshake.ts";
 import type { TlsMaterial, TransportContext } from "./transport-types.ts";
-
-export type ListenAddress = { readonly host: string; readonly port: number };
 
 export type ListenerParts = {
   readonly context: TransportContext;

@@ -5,13 +5,14 @@
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import type { ListenAddress } from "../../base/listen-place.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
 import { dialPeer } from "./dial.ts";
 import type { FramedSocket } from "./framed-socket.ts";
 import { type Hello, Purpose } from "./handshake.ts";
-import { type ListenAddress, PeerListener } from "./listener.ts";
+import { PeerListener } from "./listener.ts";
 import { closeIfDead, PeerLink } from "./peer-link.ts";
 import { servePeer } from "./serve-peer.ts";
 import { receiveSnapshot, sendSnapshotOver } from "./snapshot-stream.ts";

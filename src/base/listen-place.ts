@@ -1,0 +1,49 @@
+/**
+ * Where a URL of a flag says to listen: an address, or with `unix:` and `unixs:` a socket in the file system. The latter's
+ * path is all that stands behind `//`, so that `unix:///run/etcd.sock` is absolute and etcd 3.4's `unix://localhost:2379`
+ * is a file of that name in the working folder.
+ */
+import { lstatSync, rmSync } from "node:fs";
+import type { Server } from "node:net";
+import { HaplanError } from "./haplan-error.ts";
+
+export type ListenPlace = ListenAddress | { readonly path: string };
+export type ListenAddress = { readonly host: string; readonly port: number };
+
+export function isSocketUrl({ protocol }: URL): boolean {
+  return protocol === "unix:" || protocol === "unixs:";
+}
+
+export function isTlsUrl({ protocol }: URL): boolean {
+  return protocol === "https:" || protocol === "unixs:";
+}
+
+export function listenPlace(url: URL): ListenPlace {
+  if (isSocketUrl(url)) return { path: decodeURIComponent(`${url.host}${url.pathname}`) };
+  return listenAddress(url);
+}
+
+export function listenAddress(url: URL): ListenAddress {
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
+}
+
+function placeText(place: ListenPlace): string {
+  return "path" in place ? place.path : `${place.host}:${place.port}`;
+}
+
+/**
+ * Lets the server listen there. A socket that a process left behind when it was killed is replaced, as etcd does; any
+ * other file is not.
+ * @throws HaplanError `listen-failed` naming the place
+ */
+export async function listenAt(server: Server, place: ListenPlace): Promise<void> {
+  if ("path" in place && lstatSync(place.path, { throwIfNoEntry: false })?.isSocket()) rmSync(place.path);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => {
+      const where = placeText(place);
+      reject(new HaplanError("listen-failed", `Cannot listen on ${where}: ${cause.message}`, { cause }));
+    });
+    server.listen({ ...place, backlog: 4_096 }, () => resolve());
+  });
+}
