@@ -8,6 +8,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
+import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
 export function planLoadBalancer(
@@ -38,16 +39,10 @@ export function planLoadBalancer(
     world,
     draft,
   );
-  const reason = whyUpdate(resource, unit, known, certificates);
+  const reason = whyUnitStartsAgain(resource, unit, known, certificates.has(loadBalancerName));
   if (!unit.running) {
     draft.judge(loadBalancerAddress, "update", "dead: its process is gone");
-    draft.drift.push({
-      address: loadBalancerAddress,
-      action: "update",
-      reason: "its process is gone",
-      before: { status: "running" },
-      after: { status: "stopped" },
-    });
+    noteDeadUnit(loadBalancerAddress, "stopped", draft);
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
   // Draining those who leave has put the wanted configuration there already.
@@ -73,22 +68,6 @@ function judgeStart(
 
 function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAddress[] {
   return [loadBalancerAddress, ...backends.map((backend) => backend.address)];
-}
-
-function whyUpdate(
-  resource: DesiredResource,
-  unit: { readonly definitionDigest: string },
-  known: Readonly<Record<string, unknown>> | undefined,
-  certificates: ReadonlyMap<string, string>,
-): string | null {
-  if (certificates.has(loadBalancerName)) return "its certificate is issued anew";
-  // Found running, of unknown making: started again, which changes nothing when it is as it should be.
-  if (known === undefined) return "found in the world: recorded in the state";
-  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
-  const recorded = known["definitionDigest"];
-  if (typeof recorded === "string" && recorded !== unit.definitionDigest)
-    return "its files were changed outside of haplan";
-  return null;
 }
 
 /** Judges each backend by what the load balancer serves; returns the addresses that change. */

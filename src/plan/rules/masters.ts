@@ -8,6 +8,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import { type MemberCondition, type MemberFact, memberCondition, recoverable, unitOf, type World } from "../world.ts";
+import { noteDeadUnit } from "./unit-condition.ts";
 
 export type KeptMaster = {
   readonly kind: "keep" | "rebuild";
@@ -109,15 +110,9 @@ function usableLearner(own: readonly MemberFact[], world: World, name: string): 
 export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraft): void {
   for (const { name, voter, condition } of outlook.kept) {
     if (condition === "away") noteAway(name, voter, draft);
-    if (condition !== "stopped" && condition !== "silent") continue;
-    const reason = condition === "stopped" ? "its process is gone" : "its process does not answer";
-    draft.drift.push({
-      address: resourceAddress("haplan_agent", name),
-      action: "update",
-      reason,
-      before: { status: "running" },
-      after: { status: condition === "stopped" ? "stopped" : "not answering" },
-    });
+    if (condition === "stopped" || condition === "silent") {
+      noteDeadUnit(resourceAddress("haplan_agent", name), condition, draft);
+    }
   }
   for (const { name, replaces, reason } of outlook.joining) {
     if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;

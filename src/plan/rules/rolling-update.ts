@@ -14,6 +14,7 @@ import { joinedFacts, knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, planBackup, refOf } from "./membership.ts";
+import { whyUnitDiffers } from "./unit-condition.ts";
 
 export function planRollingUpdates(
   input: PlannerInput,
@@ -50,14 +51,8 @@ function whyUpdate(resource: DesiredResource, world: World, certificates: Readon
   if (certificates.has(resource.name) || certificates.has(peerCertificateName(resource.name)))
     return "its certificate is issued anew";
   const known = world.resources.get(resource.address)?.attributes;
-  if (known === undefined) return null;
-  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
-  const found = unitOf(world.machines.get(resource.name), agentUnitName)?.definitionDigest;
-  const recorded = known["definitionDigest"];
-  if (typeof recorded === "string" && found !== undefined && found !== recorded) {
-    return "its files were changed outside of haplan";
-  }
-  return null;
+  const found = unitOf(world.machines.get(resource.name), agentUnitName);
+  return known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
 }
 
 function handOver(outlook: MastersOutlook, master: KeptMaster, leader: MemberRef, draft: PlanDraft): MemberRef | null {

@@ -5,6 +5,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import { resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
+import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 export function planWorkers(
   desired: readonly DesiredResource[],
@@ -44,36 +45,13 @@ function planWorker(
     draft.add({ kind: "startWorker", worker: name }, [address], after);
     return;
   }
-  const reason = whyStart(resource, unit, known, certificates.has(name));
+  const reason = unit.running
+    ? whyUnitStartsAgain(resource, unit, known, certificates.has(name))
+    : "dead: its process is gone";
   if (reason === null) return;
-  if (!unit.running) {
-    draft.drift.push({
-      address,
-      action: "update",
-      reason: "its process is gone",
-      before: { status: "running" },
-      after: { status: "stopped" },
-    });
-  }
+  if (!unit.running) noteDeadUnit(address, "stopped", draft);
   draft.judge(address, "update", reason);
   draft.add({ kind: "startWorker", worker: name }, [address], after);
-}
-
-function whyStart(
-  resource: DesiredResource,
-  unit: { readonly running: boolean; readonly definitionDigest: string },
-  known: Readonly<Record<string, unknown>> | undefined,
-  issued: boolean,
-): string | null {
-  if (!unit.running) return "dead: its process is gone";
-  if (issued) return "its certificate is issued anew";
-  // Found running, of unknown making: started again, which changes nothing when it is as it should be.
-  if (known === undefined) return "found in the world: recorded in the state";
-  if (known["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
-  const recorded = known["definitionDigest"];
-  if (typeof recorded === "string" && recorded !== unit.definitionDigest)
-    return "its files were changed outside of haplan";
-  return null;
 }
 
 /** Workers that the state or their machine's unit knows and the spec does not. */
