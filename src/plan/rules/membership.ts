@@ -35,26 +35,40 @@ export function planMembership(
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
 ): MembershipResult {
-  if (input.spec.controlPlane.engine === "etcd") {
-    return planStepwiseMembership(input, desired, world, outlook, certificates, draft);
-  }
   const started = bringBack(input, world, outlook, certificates, draft);
   for (const learner of outlook.strayLearners) forget(learner, desired, draft);
   if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
-  const joins = outlook.joining.map((master) => {
-    started.add(master.name);
-    return joinMember(input, desired, world, outlook, master, certificates, draft);
-  });
-  const from = sorted(world.members.filter((member) => member.voter).map(refOf));
-  const to = sorted([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
+  for (const master of outlook.joining) started.add(master.name);
   const leader = world.members.find((member) => member.leader);
-  const result = { voters: to, leader: leader === undefined ? null : refOf(leader), started, drainedTo: null };
-  const replaced = outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
-  const going = [...outlook.leaving, ...replaced];
-  if (joins.length === 0 && going.length === 0) return result;
+  const before: MembershipResult = {
+    voters: sorted(world.members.filter((member) => member.voter).map(refOf)),
+    leader: leader === undefined ? null : refOf(leader),
+    started,
+    drainedTo: null,
+  };
+  const planVotes = input.spec.controlPlane.engine === "etcd" ? planStepwiseVotes : planJointVotes;
+  return planVotes(input, desired, world, outlook, certificates, before, draft);
+}
+
+function planJointVotes(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  certificates: ReadonlyMap<string, string>,
+  before: MembershipResult,
+  draft: PlanDraft,
+): MembershipResult {
+  const joins = outlook.joining.map((master) =>
+    joinMember(input, desired, world, outlook, master, certificates, draft),
+  );
+  const from = before.voters;
+  const to = sorted([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
+  const going = [...outlook.leaving, ...replacedBy(outlook)];
+  if (joins.length === 0 && going.length === 0) return { ...before, voters: to };
 
   const drainedTo = drain(input, outlook, draft);
-  const led = handOver(outlook, result.leader, draft);
+  const leader = handOver(outlook, before.leader, draft);
   const changed = [
     ...outlook.joining.map((master) => resourceAddress("haplan_raft_member", master.name)),
     ...outlook.leaving.map((member) => resourceAddress("haplan_raft_member", member.name)),
@@ -69,35 +83,30 @@ export function planMembership(
   }
   for (const member of outlook.leaving) tearDown(member, world, draft);
   if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
-  return { ...result, leader: led, drainedTo };
+  return { ...before, voters: to, leader, drainedTo };
 }
 
 /**
  * A real etcd moves one vote at a time and takes no new member while one is down: so the dead go first, then each
  * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
  */
-function planStepwiseMembership(
+function planStepwiseVotes(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
+  before: MembershipResult,
   draft: PlanDraft,
 ): MembershipResult {
-  const started = bringBack(input, world, outlook, certificates, draft);
-  for (const learner of outlook.strayLearners) forget(learner, desired, draft);
-  let voters = sorted(world.members.filter((member) => member.voter).map(refOf));
-  const leader = world.members.find((member) => member.leader);
+  let { voters } = before;
   const remove = (member: MemberFact): void => {
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
     voters = voters.filter((voter) => voter.memberId !== member.id);
   };
-  const replaced = outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
-  const dead = [...replaced, ...outlook.leaving.filter((member) => !member.answers)];
-  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
+  const dead = [...replacedBy(outlook), ...outlook.leaving.filter((member) => !member.answers)];
   for (const member of dead) remove(member);
   for (const master of outlook.joining) {
-    started.add(master.name);
     const join = joinMember(input, desired, world, outlook, master, certificates, draft, dead);
     const to = sorted([...voters, join.ref]);
     const address = resourceAddress("haplan_raft_member", master.name);
@@ -106,12 +115,17 @@ function planStepwiseMembership(
     voters = to;
   }
   const drainedTo = outlook.leaving.length > 0 ? drain(input, outlook, draft) : null;
-  const led = handOver(outlook, leader === undefined ? null : refOf(leader), draft);
+  const leader = handOver(outlook, before.leader, draft);
   for (const member of outlook.leaving) {
     if (!dead.includes(member)) remove(member);
     tearDown(member, world, draft);
   }
-  return { voters, leader: led, started, drainedTo };
+  return { ...before, voters, leader, drainedTo };
+}
+
+/** Members in whose place others join. */
+function replacedBy(outlook: MastersOutlook): readonly MemberFact[] {
+  return outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
 }
 
 /** As the policy asks; an adoption takes one anyway, before everything else. */
