@@ -5,10 +5,12 @@ export class AssertionError extends Error {
 
 /**
  * States an invariant. Kept on in production: a process that has left its own model of the world must stop
- * before it writes that model to disk.
+ * before it writes that model to disk. On a hot path a message with numbers in it is given as a function: else it would
+ * be put together every time.
  */
-export function assert(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new AssertionError(`Invariant broken: ${message}`);
+export function assert(condition: unknown, message: string | (() => string)): asserts condition {
+  if (condition) return;
+  throw new AssertionError(`Invariant broken: ${typeof message === "string" ? message : message()}`);
 }
 
 /** Marks a branch that the type system proves unreachable; reaching it at run time is a bug. */

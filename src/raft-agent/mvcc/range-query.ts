@@ -103,7 +103,7 @@ function read(store: IndexedStore, backend: Backend, hits: readonly Hit[], keysO
 function readOne(store: IndexedStore, backend: Backend, { record }: Hit): EncodedKeyValue {
   const { versions } = store.index;
   const value = backend.get(versions.main(record), versions.sub(record));
-  assert(value !== undefined, `revision ${versions.main(record)} is indexed, so its value is stored`);
+  assert(value !== undefined, () => `revision ${versions.main(record)} is indexed, so its value is stored`);
   return value;
 }
 

@@ -53,7 +53,7 @@ export class Durability {
 
   /** The batch with this ticket and all before it are durable; tickets that were reported before are ignored. */
   complete(ticket: number): void {
-    assert(ticket <= this.#lastTicket, `ticket ${ticket} was handed out`);
+    assert(ticket <= this.#lastTicket, () => `ticket ${ticket} was handed out`);
     let done = 0;
     for (const batch of this.#underway) {
       if (batch.ticket > ticket) break;

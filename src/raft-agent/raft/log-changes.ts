@@ -38,7 +38,7 @@ export function commitUpTo(state: RaftState, index: LogIndex): void {
   if (index <= state.commitIndex) return;
   assert(
     index <= state.log.lastIndex,
-    `commit index ${index} lies inside the log, which ends at ${state.log.lastIndex}`,
+    () => `commit index ${index} lies inside the log, which ends at ${state.log.lastIndex}`,
   );
   state.commitIndex = index;
 }

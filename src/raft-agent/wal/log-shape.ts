@@ -16,12 +16,18 @@ export class LogShape {
   assertAppendable(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    assert(first.index <= this.lastIndex + 1, `entry ${first.index} does not follow the log's last, ${this.lastIndex}`);
-    assert(first.index > this.snapshotIndex, `entry ${first.index} lies inside the snapshot at ${this.snapshotIndex}`);
+    assert(
+      first.index <= this.lastIndex + 1,
+      () => `entry ${first.index} does not follow the log's last, ${this.lastIndex}`,
+    );
+    assert(
+      first.index > this.snapshotIndex,
+      () => `entry ${first.index} lies inside the snapshot at ${this.snapshotIndex}`,
+    );
     for (let at = 1; at < entries.length; at++) {
       assert(
         entries[at]!.index === first.index + at,
-        `entry ${entries[at]!.index} stands ${at} behind entry ${first.index}`,
+        () => `entry ${entries[at]!.index} stands ${at} behind entry ${first.index}`,
       );
     }
   }
