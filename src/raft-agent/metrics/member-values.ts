@@ -24,7 +24,6 @@ export function memberValues(services: MemberServices): SourcedValues {
     ...machine.counts,
     ranges: context.counts.ranges,
     keys: machine.store.keyCount,
-    putBytes: context.counts.putBytes,
     watchEvents: context.counts.watchEvents,
     leasesRenewed: context.leaseExpiry.renewedTotal,
     defragmentations: 0,

@@ -43,7 +43,7 @@ export type Backend = {
   readonly metadata: Metadata;
   /** Absent where opening need not be quick. */
   readonly indexPages?: IndexPages;
-  /** `value` belongs to the backend from now on. Revisions come in ascending order. */
+  /** `value` is copied. Revisions come in ascending order. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
   /** The value of a put, or undefined. The bytes stay valid. */
   get(main: number, sub: number): Uint8Array | undefined;

@@ -107,7 +107,8 @@ export class MemoryBackend implements Backend {
   };
 
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    this.change((content) => content.put(main, sub, tombstone, value));
+    const copy = value.slice();
+    this.change((content) => content.put(main, sub, tombstone, copy));
   }
 
   get(main: number, sub: number): Uint8Array | undefined {

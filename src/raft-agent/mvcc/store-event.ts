@@ -1,5 +1,5 @@
 /** Store events from stored revisions. */
-import { decodeKeyValue, encodeKeyValue } from "../api/key-value.ts";
+import { decodeKeyValue, type EncodedKeyValue, encodeKeyValue } from "../api/key-value.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { StoreEvent } from "./store.ts";
 
@@ -9,6 +9,17 @@ export function toStoreEvent(main: number, tombstone: boolean, value: Uint8Array
   const stored = decodeKeyValue(copy);
   if (tombstone) return deleteEvent(stored.key, main);
   return { kind: "put", key: stored.key, revision: main, kv: copy, created: stored.version === 1 };
+}
+
+/** Of canonical bytes whose key is `keyLength` long: it lies in them behind its tag and length. */
+export function putEvent(keyLength: number, kv: EncodedKeyValue, revision: number, created: boolean): StoreEvent {
+  const start = 1 + varintLength(keyLength);
+  const key = keyLength === 0 ? emptyBytes : kv.subarray(start, start + keyLength);
+  return { kind: "put", key, revision, kv, created };
+}
+
+function varintLength(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }
 
 /** `key` must outlive the event. */

@@ -7,7 +7,7 @@ import { ByteSlab } from "./byte-slab.ts";
 import type { IndexedStore } from "./open-index.ts";
 import { rangeAt } from "./range-query.ts";
 import type { KeyDescription, RangeQuery, RangeResult, StoreEvent, WriteListener, WriteTransaction } from "./store.ts";
-import { deleteEvent } from "./store-event.ts";
+import { deleteEvent, putEvent } from "./store-event.ts";
 
 export class StoreWriter implements WriteTransaction {
   private readonly state: IndexedStore;
@@ -16,6 +16,7 @@ export class StoreWriter implements WriteTransaction {
   private readonly encoder = new WireWriter(1024);
   private readonly slab = new ByteSlab();
   private changes = 0;
+  putBytes = 0;
   private events: StoreEvent[] = [];
   private ended: () => void = () => undefined;
   private open = false;
@@ -30,6 +31,7 @@ export class StoreWriter implements WriteTransaction {
     this.ended = ended;
     this.open = true;
     this.changes = 0;
+    this.putBytes = 0;
     return this;
   }
 
@@ -70,11 +72,8 @@ export class StoreWriter implements WriteTransaction {
     this.backend.put(main, sub, false, kv);
     leases.attach(slot, lease);
     this.state.pages?.add({ key, main, sub, tombstone: false, created: createRevision, version, lease });
-    if (this.listeners.size === 0) return;
-    // The key lies in the encoded bytes, behind its tag and length.
-    const keyStart = 1 + varintLength(key.length);
-    const ownKey = key.length === 0 ? emptyBytes : kv.subarray(keyStart, keyStart + key.length);
-    this.events.push({ kind: "put", key: ownKey, revision: main, kv, created: version === 1 });
+    this.putBytes += kv.length;
+    if (this.listeners.size > 0) this.events.push(putEvent(key.length, this.slab.copy(kv), main, version === 1));
   }
 
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number {
@@ -93,14 +92,18 @@ export class StoreWriter implements WriteTransaction {
     assert(this.open, "a write transaction ends once");
     this.open = false;
     if (this.changes > 0) this.state.revision++;
-    const { events } = this;
     const { revision } = this.state;
     if (this.changes > 0) this.state.pages?.endRevision(revision);
-    this.events = [];
     this.ended();
-    if (this.changes > 0) for (const listener of this.listeners) listener(revision, events);
     this.changes = 0;
+    if (this.events.length > 0) this.tellListeners(revision);
     return revision;
+  }
+
+  private tellListeners(revision: number): void {
+    const { events } = this;
+    this.events = [];
+    for (const listener of this.listeners) listener(revision, events);
   }
 
   private deleteSlot(slot: number): void {
@@ -115,6 +118,7 @@ export class StoreWriter implements WriteTransaction {
     if (this.listeners.size > 0) this.events.push(deleteEvent(key.slice(), main));
   }
 
+  /** The canonical bytes, valid until the next call. */
   private encode(
     key: Uint8Array,
     createRevision: number,
@@ -125,10 +129,6 @@ export class StoreWriter implements WriteTransaction {
   ): EncodedKeyValue {
     this.encoder.reset();
     writeKeyValue(this.encoder, { key, createRevision, modRevision, version, value, lease });
-    return this.slab.copy(this.encoder.view());
+    return this.encoder.view();
   }
-}
-
-function varintLength(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }

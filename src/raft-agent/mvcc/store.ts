@@ -66,6 +66,8 @@ export type WriteTransaction = ReadView & {
   put(key: Uint8Array, value: Uint8Array, lease: bigint): void;
   /** Deletes in key order and returns how many keys. `rangeEnd` as in a RangeRequest. */
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number;
+  /** Of the key-values put so far. */
+  readonly putBytes: number;
   /** Ends the transaction, tells the listeners, and returns the store's revision: a new one if anything changed. */
   end(): number;
 };

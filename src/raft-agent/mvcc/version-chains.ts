@@ -94,7 +94,7 @@ export class VersionChains {
 }
 
 /** Copies `from` into the larger `to` and returns it. */
-export function grown<Numbers extends Float64Array | Uint32Array>(from: Numbers, to: Numbers): Numbers {
+export function grown<Numbers extends Float64Array | Uint32Array | Uint8Array>(from: Numbers, to: Numbers): Numbers {
   to.set(from);
   return to;
 }

@@ -66,7 +66,8 @@ class Hub implements WatchHub, StreamHub {
   private readonly nextTurn: (task: () => void) => void;
   private readonly sliceEventsMax: number;
   private readonly sliceBytesMax: number;
-  private readonly stopListening: () => void;
+  /** Only while somebody watches: an event that nobody hears of is not made. */
+  private stopListening: () => void = () => undefined;
   private closed = false;
   watcherCount = 0;
   laggingCount = 0;
@@ -78,7 +79,6 @@ class Hub implements WatchHub, StreamHub {
     this.sliceEventsMax = options.sliceEventsMax ?? 1000;
     this.sliceBytesMax = options.sliceBytesMax ?? 4 << 20;
     this.toldRevision = this.store.revision;
-    this.stopListening = this.store.onWrite((revision, events) => this.gather(revision, events));
   }
 
   openStream(sink: WatchSink): WatchStream {
@@ -128,7 +128,7 @@ class Hub implements WatchHub, StreamHub {
       prevKv: request.prevKv,
     });
     const watcher: Watcher = { id, stream, interest, next: request.startRevision };
-    this.watcherCount++;
+    if (this.watcherCount++ === 0) this.listen();
     if (request.startRevision === 0 || request.startRevision === this.store.revision + 1) interest.synced.add(watcher);
     else this.fallBehind(watcher, request.startRevision);
     this.scheduleCatchUp();
@@ -136,7 +136,7 @@ class Hub implements WatchHub, StreamHub {
   }
 
   remove(watcher: Watcher): void {
-    this.watcherCount--;
+    if (--this.watcherCount === 0) this.stopListening();
     this.queue.delete(watcher);
     this.future.delete(watcher);
     watcher.stream.parked.delete(watcher);
@@ -160,9 +160,13 @@ class Hub implements WatchHub, StreamHub {
     });
   }
 
+  private listen(): void {
+    this.toldRevision = this.store.revision;
+    this.stopListening = this.store.onWrite((revision, events) => this.gather(revision, events));
+  }
+
   private gather(revision: number, events: readonly StoreEvent[]): void {
     this.toldRevision = revision;
-    if (this.watcherCount === 0) return;
     for (const event of events) {
       this.interests.match(event, (interest) => {
         if (interest.synced.size === 0) return;

@@ -126,10 +126,6 @@ export class MemberServices {
       clusterToken: options.clusterToken,
       version: options.version,
     });
-    const { counts } = this.context;
-    store.onWrite((_, events) => {
-      for (const { kind, kv } of events) if (kind === "put") counts.putBytes += kv.length;
-    });
     this.watchHub = createWatchHub({ store });
     this.watchService = createWatchService(this.context, this.watchHub);
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });

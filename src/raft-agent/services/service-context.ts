@@ -49,7 +49,7 @@ export type ServiceContext = {
   /** For answers that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;
   /** Since the member started; for the metrics page. */
-  readonly counts: { ranges: number; putBytes: number; watchEvents: number };
+  readonly counts: { ranges: number; watchEvents: number };
 };
 
 export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer" | "counts">;
@@ -59,7 +59,7 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
     clusterId: memberIdToBigInt(options.clusterId),
     memberId: memberIdToBigInt(options.consensus.memberId),
   };
-  return { ...options, identity, writer: new WireWriter(4096), counts: { ranges: 0, putBytes: 0, watchEvents: 0 } };
+  return { ...options, identity, writer: new WireWriter(4096), counts: { ranges: 0, watchEvents: 0 } };
 }
 
 /** `revision` 0 leaves it out, as in answers of the cluster service. */

@@ -65,6 +65,27 @@ describe("state machine", () => {
     expect([machine.store.revision, machine.appliedIndex]).toEqual([2, 1]);
   });
 
+  it("counts the bytes of what is put, alone and within a transaction", async () => {
+    const { machine, apply } = await createMachine();
+    apply(CommandKind.put, put("a"));
+    const request = {
+      key: key("b"),
+      value: key("v"),
+      lease: 0n,
+      prevKv: false,
+      ignoreValue: false,
+      ignoreLease: false,
+    };
+    const success: RequestOp[] = [{ kind: "put", request }];
+    apply(CommandKind.txn, encodeTxnRequest({ compare: [], success, failure: [] }));
+    apply(
+      CommandKind.deleteRange,
+      encodeDeleteRangeRequest({ key: key("a"), rangeEnd: new Uint8Array(0), prevKv: false }),
+    );
+    const stored = machine.store.get(key("b"))!.length;
+    expect(machine.counts.putBytes).toBe(2 * stored);
+  });
+
   it("takes the empty entry of a new leader and stops at an entry it cannot read", async () => {
     const { machine } = await createMachine();
     machine.apply(1, 1, new Uint8Array(0));

@@ -52,6 +52,8 @@ export type StateMachineListener = {
 
 export type StateMachineCounts = {
   puts: number;
+  /** Of the key-values put, also within transactions. */
+  putBytes: number;
   deletes: number;
   txns: number;
   leasesGranted: number;
@@ -68,6 +70,7 @@ export class StateMachine {
   /** Since the member started; for the metrics page. */
   readonly counts: StateMachineCounts = {
     puts: 0,
+    putBytes: 0,
     deletes: 0,
     txns: 0,
     leasesGranted: 0,
@@ -197,6 +200,7 @@ export class StateMachine {
     if (problem !== null) return problem;
     const txn = this.store.beginWrite();
     const prevKv = executePut(txn, request);
+    this.counts.putBytes += txn.putBytes;
     return { kind: "put", revision: txn.end(), prevKv };
   }
 
@@ -216,6 +220,7 @@ export class StateMachine {
     if (isEtcdError(path)) return path;
     const txn = this.store.beginWrite();
     const outcome = executeTxn(txn, path);
+    this.counts.putBytes += txn.putBytes;
     return { kind: "txn", revision: txn.end(), ...outcome };
   }
 
