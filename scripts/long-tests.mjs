@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tests = [
+  "test/compatibility/differential.test.ts",
   "test/crash",
   "test/fuzz",
   "test/simulator/simulation.test.ts",
@@ -11,7 +12,12 @@ const tests = [
   "test/compatibility/force-new-cluster.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
-const longForms = { HAPLAN_TEST_EVERYTHING: "1", HAPLAN_CRASH_KILLS: "25", HAPLAN_FUZZ_SECONDS: "60" };
+const longForms = {
+  HAPLAN_TEST_EVERYTHING: "1",
+  HAPLAN_CRASH_KILLS: "25",
+  HAPLAN_FUZZ_SECONDS: "60",
+  HAPLAN_GATEWAY_REQUESTS: "2000",
+};
 
 const { status } = spawnSync("npx", ["vitest", "run", ...tests, ...process.argv.slice(2)], {
   cwd: root,

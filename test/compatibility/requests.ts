@@ -3,6 +3,7 @@
  * corners that etcd's API has, and random conversations from a seed.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
+import { get, type HttpRequest, post } from "./http-exchange.ts";
 
 export type GatewayRequest = { readonly path: string; readonly body: Record<string, unknown> };
 
@@ -132,20 +133,6 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   { path: "/v3/maintenance/transfer-leadership", body: { targetID: "99" } },
 ];
 
-/** A request as it goes over the wire; of a stream, `lines` are read and then the client goes. */
-export type HttpRequest = {
-  readonly method: string;
-  readonly path: string;
-  readonly body?: string;
-  readonly lines?: number;
-};
-
-const post = (path: string, body: string, lines?: number): HttpRequest => ({
-  method: "POST",
-  path,
-  body,
-  ...(lines === undefined ? {} : { lines }),
-});
 const keyed = (more = ""): string => `{"key":"${b64("http")}"${more}}`;
 
 /** Spellings that clients use, paths that do not exist, streams. In this order, after the others. */
@@ -159,19 +146,34 @@ export const HTTP_REQUESTS: readonly HttpRequest[] = [
     "/v3/kv/txn",
     `{"compare":[{"result":0,"target":"VERSION","key":"${b64("http")}","version":1}],"success":[{"requestRange":${keyed()}}]}`,
   ),
-  post("/v3/watch", `{"createRequest":${keyed()}}{"create_request":${keyed()}}\n{"cancel_request":{"watch_id":1}}`, 3),
-  post("/v3/watch", `{"create_request":${keyed(`,"range_end":"${b64("a")}"`)}}`, 1),
+  ...[`{"sort_order":"NONSENSE"}`, `{"sort_order":77}`, `{"key":"a"}`, `{"key":["YQ=="]}`, `{"limit":"0x10"}`].map(
+    (body) => post("/v3/kv/range", body),
+  ),
+  ...["null", " ", `${keyed()}${keyed()}`, `${keyed()} and words`, `${keyed()}]`, "[]", "\xa0", `{"key`].map((body) =>
+    post("/v3/kv/range", body),
+  ),
+  post("/v3/lease/grant", `{"ID":7587862094293712907,"TTL":"500"}`),
+  post("/v3/lease/timetolive", `{"ID":"7587862094293712907"}`),
+  post("/v3/lease/timetolive", `{"ID":7587862094293712906}`),
+  post("/v3/kv/range", keyed(), { "Grpc-Timeout": "5S" }),
+  post("/v3/kv/range", keyed(), { "Grpc-Timeout": "5x" }),
+  post("/v3/kv/range", keyed(), { Token: "which is no metadata" }),
+  post("/v3/watch", `{"createRequest":${keyed()}}{"create_request":${keyed()}}\n{"cancel_request":{"watch_id":1}}`),
+  post("/v3/watch", `{"create_request":${keyed(`,"range_end":"${b64("a")}"`)}}`),
+  post("/v3/watch", `{"create_request":${keyed()}}{"progress_request":{}}`),
   post("/v3/lease/keepalive", `{"ID":"404"}{"ID":405}`),
   post("/v3/election/leader", `{"name":"${b64("nobody")}"}`),
   post("/v3/kv/none", "{}"),
   post("/v3alpha/kv/range", "{}"),
+  ...["//v3/kv/range", "/v3//kv/range", "/v3/kv/../kv/range", "/v3/kv/range/", "/v3/kv/rang%65"].map((path) =>
+    post(path, keyed()),
+  ),
   post("/health", ""),
   post("/version", ""),
-  ...["/v3/kv/range", "/v3/kv/none", "/", "/none", "/v2/keys", "/metrics/", "/debug/pprof/"].map((path) => ({
-    method: "GET",
-    path,
-  })),
-  { method: "OPTIONS", path: "/v3/kv/range" },
+  ...["/v3/kv/range", "/v3/kv/none", "/", "/none", "/v2/keys", "/metrics/", "/debug/pprof/"].map((path) => get(path)),
+  ...["//metrics", "//health?serializable=true", "/./version"].map((path) => get(path)),
+  ...["/health", "/version", "/v3/kv/range"].map((path) => get(path, "HEAD")),
+  ...["/v3/kv/range", "/health", "/none"].map((path) => get(path, "OPTIONS")),
 ];
 
 /** A conversation of `count` requests over few keys, the same for the same seed. */

@@ -65,6 +65,16 @@ describe("health over HTTP", () => {
     expect((await get(site, "/readyz/nothing"))[0]).toBe(404);
     expect((await get(site, "/v3/kv/range"))[0]).toBe(405);
     expect((await get(site, "/v3/nothing", "POST"))[0]).toBe(404);
+    expect((await get(site, "/%zz"))[0]).toBe(400);
+  });
+
+  it("leads unclean paths to where they mean, and takes any method for the metrics", async () => {
+    const site = await openSite();
+    const redirected = await fetch(`${site.url}//metrics?a=b`, { redirect: "manual" });
+    expect([redirected.status, redirected.headers.get("location")]).toEqual([301, "/metrics?a=b"]);
+    expect((await get(site, "//metrics"))[1]).toContain("etcd_server_has_leader 1\n");
+    expect((await get(site, "/metrics", "HEAD"))[0]).toBe(200);
+    expect(await get(site, "/%68ealth")).toEqual([200, '{"health":"true","reason":""}']);
   });
 
   it("tells a missing leader from a member that is down", async () => {
@@ -160,11 +170,39 @@ describe("JSON gateway", () => {
     ]);
   });
 
+  it("ends calls at the deadline that Grpc-Timeout sets, and refuses what is no time", async () => {
+    const site = await openSite();
+    const ask = async (timeout: string): Promise<[number, unknown]> => {
+      const body = `{"create_request":{"key":"YQ=="}}`;
+      const headers = { "Grpc-Timeout": timeout };
+      const response = await fetch(`${site.url}/v3/watch`, { method: "POST", body, headers });
+      const text = await response.text();
+      return [response.status, JSON.parse(text.split("\n").at(response.status === 200 ? -2 : -1)!)];
+    };
+    const passed = {
+      grpc_code: 4,
+      http_code: 504,
+      http_status: "Gateway Timeout",
+      message: "context deadline exceeded",
+    };
+    expect(await ask("50m")).toMatchObject([200, { error: { ...passed, code: 4, details: [] } }]);
+    expect(await ask("5x")).toMatchObject([400, { code: 3, error: "invalid grpc-timeout: 5x" }]);
+  });
+
   it("ends a stream at the first message that is none, and leaves alone what comes behind it", async () => {
     const site = await openSite();
     const snapshot = await fetch(`${site.url}/v3/maintenance/snapshot`, { method: "POST", body: "{}{nonsense}" });
     expect(snapshot.status).toBe(400);
-    expect(await post(site, "/v3/lease/keepalive", '{"ID":1}{"ID":"x"}{"ID":2}')).toMatchObject([400, { code: 3 }]);
+    const message =
+      'the request is no etcdserverpb.LeaseKeepAliveRequest: field ID takes a whole number, which "x" is not';
+    expect(await post(site, "/v3/lease/keepalive", '{"ID":1}{"ID":"x"}{"ID":2}')).toEqual([
+      400,
+      { error: { ...{ grpc_code: 3, http_code: 400, message, http_status: "Bad Request" }, code: 3, details: [] } },
+    ]);
+    expect(await post(site, "/v3/lease/keepalive", '{"ID":"x"}{"ID":1}')).toEqual([
+      400,
+      { error: message, message, code: 3, details: [] },
+    ]);
     expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
   });
 

@@ -3,6 +3,7 @@
  * port; the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { posix } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { errorText } from "../../base/haplan-error.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -38,17 +39,26 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  allowOrigins(options.corsOrigins, request, response);
-  const url = parseUrl(request);
-  if (url === null) {
+  const target = parseTarget(request.url ?? "/");
+  if (target === null) {
     sendText(response, 400, "the request's path cannot be read\n");
-  } else if (!isHostAllowed(options.hostWhitelist, request)) {
+    return;
+  }
+  if (!isHostAllowed(options.hostWhitelist, request)) {
     sendText(response, 421, unknownHostText(hostOf(request)));
-  } else if (request.method === "OPTIONS") {
-    response.writeHead(200).end();
-  } else if (/^\/v3(beta)?\//.test(url.pathname)) {
-    if (!gateway?.(url.pathname, request, response)) sendText(response, 404, "Not Found\n");
-  } else if (!(await serveOperations(options, url, request, response))) {
+    return;
+  }
+  allowOrigins(options.corsOrigins, request, response);
+  const clean = posix.normalize(target.path);
+  if (request.method === "OPTIONS") {
+    response.writeHead(200, { "Content-Length": 0 }).end();
+  } else if (clean !== target.path) {
+    // Dashboards put "/metrics" behind an address that ends in a slash, and follow.
+    response.setHeader("Location", encodeURI(clean) + target.search);
+    sendText(response, 301, "Moved Permanently\n");
+  } else if (/^\/v3(beta)?\//.test(clean)) {
+    if (!gateway?.(clean, request, response)) sendText(response, 404, "Not Found\n");
+  } else if (!(await serveOperations(options, target, request, response))) {
     sendText(response, 404, "404 page not found\n");
   }
 }
@@ -56,12 +66,17 @@ async function serve(
 /** Returns false for unknown paths. */
 async function serveOperations(
   options: HttpHandlerOptions,
-  url: URL,
+  target: Target,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<boolean> {
   const { services, metrics } = options;
-  const respond = operationOf(url, services, metrics);
+  if (target.path === "/metrics") {
+    // By any method, as etcd's: there are probes that ask by HEAD.
+    await sendMetrics(metrics, response);
+    return true;
+  }
+  const respond = operationOf(target, services, metrics);
   if (respond === null) return false;
   if (request.method !== "GET") {
     response.setHeader("Allow", "GET");
@@ -72,27 +87,26 @@ async function serveOperations(
 
 type Respond = (response: ServerResponse) => Promise<void>;
 
-function operationOf(url: URL, services: MemberServices, metrics: Metrics): Respond | null {
-  const [, first = "", name, ...more] = url.pathname.split("/");
+function operationOf(target: Target, services: MemberServices, metrics: Metrics): Respond | null {
+  const [, first = "", name, ...more] = target.path.split("/");
   if (more.length > 0) return null;
-  if (first === "livez") return checksResponse(url, services, metrics, LIVEZ_CHECKS, name);
-  if (first === "readyz") return checksResponse(url, services, metrics, READYZ_CHECKS, name);
+  if (first === "livez") return checksResponse(target, services, metrics, LIVEZ_CHECKS, name);
+  if (first === "readyz") return checksResponse(target, services, metrics, READYZ_CHECKS, name);
   if (name !== undefined) return null;
-  if (first === "health") return (response) => sendHealth(url, services, metrics, response);
+  if (first === "health") return (response) => sendHealth(target, services, metrics, response);
   if (first === "version") return async (response) => sendJson(response, 200, versionOf(services));
-  if (first === "metrics") return (response) => sendMetrics(metrics, response);
   return null;
 }
 
 async function sendHealth(
-  url: URL,
+  target: Target,
   services: MemberServices,
   metrics: Metrics,
   response: ServerResponse,
 ): Promise<void> {
   const health = await checkHealth(services, {
-    serializable: url.searchParams.get("serializable") === "true",
-    exclude: url.searchParams.getAll("exclude"),
+    serializable: target.query.get("serializable") === "true",
+    exclude: target.query.getAll("exclude"),
   });
   countHealth(metrics, health.health === "true");
   sendJson(response, health.health === "true" ? 200 : 503, health);
@@ -100,13 +114,13 @@ async function sendHealth(
 
 /** `name` picks a single check; `exclude` and `verbose` are for the whole list. */
 function checksResponse(
-  url: URL,
+  target: Target,
   services: MemberServices,
   metrics: Metrics,
   checks: readonly CheckName[],
   name: string | undefined,
 ): Respond | null {
-  const excluded = url.searchParams.getAll("exclude");
+  const excluded = target.query.getAll("exclude");
   const chosen = checks.filter((check) => (name === undefined ? !excluded.includes(check) : check === name));
   if (name !== undefined && chosen.length === 0) return null;
   return async (response) => {
@@ -119,7 +133,7 @@ function checksResponse(
     }
     countHealth(metrics, !failed);
     if (failed) sendText(response, 503, lines.join(""));
-    else sendText(response, 200, url.searchParams.has("verbose") ? `${lines.join("")}ok\n` : "ok\n");
+    else sendText(response, 200, target.query.has("verbose") ? `${lines.join("")}ok\n` : "ok\n");
   };
 }
 
@@ -168,7 +182,15 @@ function unknownHostText(host: string): string {
   );
 }
 
-function parseUrl(request: IncomingMessage): URL | null {
-  const text = request.url ?? "/";
-  return URL.canParse(text, "http://member") ? new URL(text, "http://member") : null;
+/** `search` begins with `?` or is empty. */
+type Target = { readonly path: string; readonly search: string; readonly query: URLSearchParams };
+
+/** Of a request's first line, with an origin (as proxies may send it) or without; null when it cannot be read. */
+function parseTarget(text: string): Target | null {
+  const [, raw = "", search = ""] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/.exec(text) ?? [];
+  try {
+    return { path: decodeURIComponent(raw || "/"), search, query: new URLSearchParams(search) };
+  } catch {
+    return null;
+  }
 }

@@ -2,10 +2,11 @@
  * The JSON gateway: the same methods as gRPC, asked by POST. A request is turned into the method's bytes and handed to
  * the same table that gRPC calls go to; answers are turned back. Streams are one JSON object a line.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { type DescMethod, fromBinary, fromJsonString, toBinary, toJson } from "@bufbuild/protobuf";
-import { errorText } from "../../base/haplan-error.ts";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { DescMethod } from "@bufbuild/protobuf";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { parseTimeout } from "../grpc/timeout.ts";
+import { decodeJson, encodeJson } from "./json-message.ts";
 import { createJsonRoutes } from "./json-routes.ts";
 import { ObjectCutter } from "./object-cutter.ts";
 
@@ -49,6 +50,11 @@ export function createJsonGateway(methods: readonly Method[]): JsonGateway {
       sendText(response, 405, "Method Not Allowed\n");
       return true;
     }
+    const timeout = request.headers["grpc-timeout"];
+    if (timeout !== undefined && parseTimeout(String(timeout)) === undefined) {
+      sendError(response, { code: StatusCode.invalidArgument, text: `invalid grpc-timeout: ${timeout}` });
+      return true;
+    }
     const grpcPath = `/${description.parent.typeName}/${description.name}`;
     const method = served.get(grpcPath);
     if (method === undefined) {
@@ -69,7 +75,7 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   readBody(request, response, (body) => {
-    const message = encodeJson(description, body.trim() === "" ? "{}" : body);
+    const message = encodeJson(description.input, firstObject(body));
     if (typeof message === "string") {
       sendError(response, { code: StatusCode.invalidArgument, text: message });
       return;
@@ -86,7 +92,7 @@ function serveUnary(
           return;
         }
         response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
-        sendJson(response, 200, decodeJson(description, sent));
+        sendJson(response, 200, decodeJson(description.output, sent));
       },
     });
     response.on("close", () => method.onClose?.(call));
@@ -100,24 +106,30 @@ function serveStream(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  let isAsked = false;
   const call = createCall(method.path, request, response, {
     send: (bytes) => {
       beginStream(response);
-      return response.write(`${JSON.stringify({ result: decodeJson(description, bytes) })}\n`);
+      return response.write(`${JSON.stringify({ result: decodeJson(description.output, bytes) })}\n`);
     },
     finish: (status) => {
       if (status.code === StatusCode.ok) beginStream(response);
-      else if (!response.headersSent) {
-        sendError(response, status);
-        return;
-      } else response.write(`${JSON.stringify({ error: streamError(status) })}\n`);
+      else if (response.headersSent) response.write(`${JSON.stringify({ error: streamError(status) })}\n`);
+      else if (isAsked) sendJson(response, HTTP_STATUS[status.code], { error: streamError(status) });
+      else sendError(response, status);
       response.end();
     },
   });
   const handler = method.open(call);
   response.on("drain", () => handler.onDrain());
   response.on("close", () => handler.onClose());
-  feedStream(description, request, call, handler);
+  feedStream(description, request, call, {
+    onMessage: (message) => {
+      isAsked = true;
+      handler.onMessage(message);
+    },
+    onHalfClose: () => handler.onHalfClose(),
+  });
 }
 
 function beginStream(response: ServerResponse): void {
@@ -126,11 +138,23 @@ function beginStream(response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": "application/json" });
 }
 
+/** What stands behind it is nobody's, as with etcd; nothing at all is the empty message. */
+function firstObject(body: string): string {
+  const objects = new ObjectCutter();
+  objects.add(body);
+  return objects.next() ?? (/^[ \t\r\n]*$/.test(body) ? "{}" : body);
+}
+
 /** Hands on every JSON object of the body as it comes. Once the call is over, what else comes is nobody's. */
-function feedStream(description: DescMethod, request: IncomingMessage, call: ServerCall, handler: StreamHandler): void {
+function feedStream(
+  description: DescMethod,
+  request: IncomingMessage,
+  call: ServerCall,
+  handler: Pick<StreamHandler, "onMessage" | "onHalfClose">,
+): void {
   const objects = new ObjectCutter();
   const hand = (json: string): void => {
-    const message = encodeJson(description, json);
+    const message = encodeJson(description.input, json);
     if (typeof message === "string") call.finish(StatusCode.invalidArgument, message);
     else handler.onMessage(message);
   };
@@ -154,14 +178,11 @@ type Outgoing = {
 
 function createCall(path: string, request: IncomingMessage, response: ServerResponse, out: Outgoing): ServerCall {
   let finished = false;
-  response.on("close", () => {
-    finished = true;
-  });
-  const headers = request.headers;
-  return {
+  const { headers } = request;
+  const call: ServerCall = {
     path,
     header: (name) => {
-      const value = headers[`grpc-metadata-${name}`] ?? headers[name];
+      const value = headers[`grpc-metadata-${name}`] ?? (name === "authorization" ? headers[name] : undefined);
       return Array.isArray(value) ? value[0] : value;
     },
     // Logging in by certificate is not possible here: the client behind the gateway may be somebody else (etcd).
@@ -177,6 +198,22 @@ function createCall(path: string, request: IncomingMessage, response: ServerResp
       out.finish({ code, text });
     },
   };
+  const timer = startDeadline(headers["grpc-timeout"], call);
+  response.on("close", () => {
+    finished = true;
+    clearTimeout(timer);
+  });
+  return call;
+}
+
+/** The longest that a timer of Node's can be set to. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+function startDeadline(timeout: string | string[] | undefined, call: ServerCall): NodeJS.Timeout | undefined {
+  const timeoutMs = timeout === undefined ? undefined : parseTimeout(String(timeout));
+  if (timeoutMs === undefined) return undefined;
+  const expire = (): void => call.finish(StatusCode.deadlineExceeded, "context deadline exceeded");
+  return setTimeout(expire, Math.min(timeoutMs, TIMER_MS_MAX));
 }
 
 function readBody(request: IncomingMessage, response: ServerResponse, done: (body: string) => void): void {
@@ -193,31 +230,22 @@ function readBody(request: IncomingMessage, response: ServerResponse, done: (bod
   });
 }
 
-/** The message's bytes, or in words why the text is no such message. */
-function encodeJson(description: DescMethod, text: string): Uint8Array | string {
-  try {
-    return toBinary(description.input, fromJsonString(description.input, text, { ignoreUnknownFields: true }));
-  } catch (error) {
-    return errorText(error);
-  }
-}
-
-/** Field names as in the proto, 64-bit integers as strings, zero values left out. */
-function decodeJson(description: DescMethod, bytes: Uint8Array): unknown {
-  return toJson(description.output, fromBinary(description.output, bytes), { useProtoFieldName: true });
-}
-
 /** Both the old body (`error`) and the new one (`details`): clients of either find their field. */
 function sendError(response: ServerResponse, { code, text }: { code: StatusCode; text: string }): void {
   if (response.headersSent) {
     response.end();
     return;
   }
-  sendJson(response, HTTP_STATUS[code] ?? 500, { error: text, code, message: text, details: [] });
+  sendJson(response, HTTP_STATUS[code], { error: text, code, message: text, details: [] });
 }
 
+/** As above, both the old fields (`grpc_code`, `http_code`, `http_status`) and the new ones (`code`, `details`). */
 function streamError({ code, text }: { code: StatusCode; text: string }): unknown {
-  return { grpc_code: code, http_code: HTTP_STATUS[code] ?? 500, message: text, http_status: text };
+  const status = HTTP_STATUS[code];
+  return {
+    ...{ grpc_code: code, http_code: status, message: text, http_status: STATUS_CODES[status] ?? "" },
+    ...{ code, details: [] },
+  };
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -1,0 +1,84 @@
+/**
+ * Messages as JSON, read as etcd's gateways read them: names in both spellings, 64-bit integers as numbers or strings,
+ * bytes as base64 of either alphabet, unknown fields passed over, and nothing else guessed.
+ */
+import {
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  ScalarType,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { errorText } from "../../base/haplan-error.ts";
+
+/** The message's bytes, or in words why the text is no such message. `null` is the empty message. */
+export function encodeJson(description: DescMessage, text: string): Uint8Array | string {
+  try {
+    const json = parseExactly(text) ?? {};
+    return toBinary(description, fromJson(description, knownFields(description, json)));
+  } catch (error) {
+    return `the request is no ${description.typeName}: ${errorText(error)}`;
+  }
+}
+
+/** Field names as in the proto, 64-bit integers as strings, zero values left out. */
+export function decodeJson(description: DescMessage, bytes: Uint8Array): JsonValue {
+  return toJson(description, fromBinary(description, bytes), { useProtoFieldName: true });
+}
+
+/** An integer that a double may not hold, as `parseExactly` hands it on; no text that anybody means looks like it. */
+const LONG = /^\0-?\d{16,}$/;
+
+function parseExactly(text: string): JsonValue {
+  const value = JSON.parse(text) as JsonValue;
+  if (!/\d{16}/.test(text)) return value;
+  const tokens = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+  return JSON.parse(text.replace(tokens, (token) => (token.startsWith('"') ? token : `"\\u0000${token}"`)));
+}
+
+/** What is to be decoded strictly: a mistyped enum's name must not read as its default, as unknown fields do. */
+function knownFields(description: DescMessage, json: JsonValue): JsonValue {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
+  const known: JsonObject = {};
+  for (const field of description.fields) {
+    for (const name of new Set([field.name, field.jsonName])) {
+      const value = json[name];
+      if (value !== undefined && Object.hasOwn(json, name)) known[name] = knownValue(field, value);
+    }
+  }
+  return known;
+}
+
+function knownValue(field: DescField, value: JsonValue): JsonValue {
+  if (field.fieldKind === "list" && Array.isArray(value)) return value.map((item) => knownItem(field, item));
+  return knownItem(field, value);
+}
+
+function knownItem(field: DescField, value: JsonValue): JsonValue {
+  if (field.message !== undefined) return knownFields(field.message, value);
+  if (typeof value !== "string") return value;
+  if (LONG.test(value)) return isLong(field.scalar) ? value.slice(1) : Number(value.slice(1));
+  if (field.scalar === ScalarType.BYTES && !isBase64(value))
+    throw new Error(wrongText(field, "bytes as base64", value));
+  if (isLong(field.scalar) && !/^-?\d+$/.test(value)) throw new Error(wrongText(field, "a whole number", value));
+  return value;
+}
+
+function wrongText({ name }: DescField, wanted: string, given: string): string {
+  return `field ${name} takes ${wanted}, which ${JSON.stringify(given)} is not`;
+}
+
+function isLong(scalar: ScalarType | undefined): boolean {
+  return scalar === ScalarType.INT64 || scalar === ScalarType.UINT64;
+}
+
+/** Padded or not at all, in one of the alphabets (RFC 4648 §4 and §5); line ends do not count. */
+function isBase64(text: string): boolean {
+  const [, digits = "", padding = ""] = /^([^=]*)(=*)$/.exec(text.replace(/[\r\n]/g, "")) ?? [text, "="];
+  if (!/^(?:[A-Za-z0-9+/]*|[\w-]*)$/.test(digits) || digits.length % 4 === 1) return false;
+  return padding === "" || padding.length === (4 - (digits.length % 4)) % 4;
+}

@@ -1,0 +1,118 @@
+/** One HTTP request as bytes, and of its answer what must be equal. */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+
+export type HttpRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Latin-1, so that bytes that are no UTF-8 can be sent too. */
+  readonly body: string;
+  /** Answers come one by one, and the connection stays open. */
+  readonly isStream: boolean;
+};
+
+/** `body` is to be ASCII. */
+export function post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): HttpRequest {
+  return { method: "POST", path, headers, body, isStream: /\/(watch|keepalive)$/.test(path) };
+}
+
+export function get(path: string, method = "GET"): HttpRequest {
+  return { method, path, headers: {}, body: "", isStream: false };
+}
+
+/** How long a stream has to be silent to be taken as told. */
+const QUIET_MS = 300;
+const SILENT_MS = 1_000;
+const ANSWER_MS = 10_000;
+
+export type Exchange = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: string;
+};
+
+const SHOWN = [
+  "content-type",
+  "content-encoding",
+  "location",
+  "grpc-metadata-content-type",
+  "x-content-type-options",
+  "access-control-allow-origin",
+  "access-control-allow-methods",
+  "access-control-allow-headers",
+];
+
+/** A stream that says nothing for a while has answered with that: status 0. */
+export function exchange(url: string, { method, path, headers, body, isStream }: HttpRequest): Promise<Exchange> {
+  const { hostname, port } = new URL(url);
+  const bytes = Buffer.from(body, "latin1");
+  const framed = { ...headers, "Content-Length": bytes.length };
+  return new Promise((resolve, reject) => {
+    const asked = httpRequest({ hostname, port, path, method, headers: framed });
+    const timer = setTimeout(
+      () => {
+        if (isStream) resolve({ status: 0, headers: {}, body: "" });
+        asked.destroy(new Error("no answer"));
+      },
+      isStream ? SILENT_MS : ANSWER_MS,
+    );
+    asked.once("error", reject).once("response", (response: IncomingMessage) => {
+      clearTimeout(timer);
+      resolve(collect(response, isStream ? QUIET_MS : ANSWER_MS));
+    });
+    asked.end(bytes);
+  });
+}
+
+function collect(response: IncomingMessage, quietMs: number): Promise<Exchange> {
+  const headers = Object.fromEntries(SHOWN.map((name) => [name, response.headers[name]?.toString()]));
+  return new Promise((resolve) => {
+    let body = "";
+    const timer = setTimeout(() => response.destroy(), quietMs);
+    response.setEncoding("utf8").on("data", (chunk: string) => {
+      body += chunk;
+      timer.refresh();
+    });
+    response.once("close", () => {
+      clearTimeout(timer);
+      resolve({ status: response.statusCode ?? 0, headers, body });
+    });
+  });
+}
+
+/** Why a body is no message, in the words of Go's JSON and in ours. */
+const NO_MESSAGE =
+  /^(json: |invalid character|unexpected E|unexpected end|unknown value|illegal base64|the request is no )/;
+/** etcd 3.4's gateway says 412 where later ones say 400. */
+const PRECONDITION_FAILED = 412;
+const WHO_AND_WHEN = new Set(["cluster_id", "member_id", "raft_term"]);
+/** Beyond those that requests name. */
+const LEASE_OF_A_SERVER = /^\d{15,}$/;
+
+/** With what differs by nature taken out, and what docs/etcd-differences.md says of the gateway. */
+export function comparableExchange({ path }: HttpRequest, { status, headers, body }: Exchange): unknown {
+  if (status === 301) return { status, location: headers["location"] };
+  const isJson = headers["content-type"] === "application/json";
+  const lines = body.split("\n").filter((line) => line !== "");
+  return {
+    status: status === PRECONDITION_FAILED ? 400 : status,
+    headers,
+    body: isJson ? lines.map((line) => comparableJson(JSON.parse(line), path.includes("/alarm"))) : body,
+  };
+}
+
+function comparableJson(value: unknown, withoutHeader: boolean): unknown {
+  if (Array.isArray(value)) return value.map((item) => comparableJson(item, withoutHeader));
+  if (typeof value !== "object" || value === null) return value;
+  const shown = Object.entries(value).filter(
+    ([name]) => !WHO_AND_WHEN.has(name) && name !== "details" && !(withoutHeader && name === "header"),
+  );
+  return Object.fromEntries(
+    shown.map(([name, inner]) => {
+      if ((name === "ID" || name === "lease") && LEASE_OF_A_SERVER.test(String(inner))) return [name, "<an id>"];
+      if (name === "TTL" && "grantedTTL" in value) return [name, "<what remains>"];
+      if ((name === "error" || name === "message") && NO_MESSAGE.test(String(inner))) return [name, "<no message>"];
+      return [name, comparableJson(inner, withoutHeader)];
+    }),
+  );
+}
