@@ -48,6 +48,7 @@ function files(name: string, wanted: Partial<TlsFiles> = {}): TlsFiles {
     crlFile: null,
     allowedCommonNames: [],
     allowedHostnames: [],
+    checkCallerAddress: false,
     ciphers: null,
     minVersion: "TLSv1.2",
     maxVersion: "TLSv1.3",

@@ -2,6 +2,7 @@
 import { rootCertificates } from "node:tls";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
+import { judgeCallerAddress } from "./caller-address.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
@@ -14,7 +15,11 @@ export function createPeerTls(files: TlsFiles): PeerTls {
     requireClientCertificate: files.requireClientCertificate,
     material: renewed(files, () => servingMaterial(files)),
     callingMaterial: renewed(files, () => callingMaterial(files)),
-    refuse: judge,
+    refuse: async (socket) => {
+      const certificate = files.checkCallerAddress ? socket.getPeerX509Certificate() : undefined;
+      const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress ?? "");
+      return judge(socket) ?? (await address);
+    },
   };
 }
 

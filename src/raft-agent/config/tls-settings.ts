@@ -21,6 +21,8 @@ export type TlsFiles = {
   /** Common names, or host names, one of which a certificate must be for; none allow any. */
   readonly allowedCommonNames: readonly string[];
   readonly allowedHostnames: readonly string[];
+  /** A caller's certificate must be for the address that it calls from: peers' alone, as in etcd. */
+  readonly checkCallerAddress: boolean;
   /** OpenSSL's names; null for Node's choice. */
   readonly ciphers: string | null;
   readonly minVersion: TlsVersion;
@@ -50,6 +52,7 @@ export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPl
     loginByCertificate: certificateAuth,
     crlFile: read.text(prefix === "" ? "client-crl-file" : "peer-crl-file") || null,
     ...readAllowed(read, prefix),
+    checkCallerAddress: prefix === "peer-" && !read.flag("peer-skip-client-san-verification"),
     ...readProtocol(read),
   };
 }

@@ -74,21 +74,38 @@ export class PeerListener {
       rejectUnauthorized: tls.requireClientCertificate,
       handshakeTimeout: limits.handshakeTimeoutMs,
     });
-    server.on("secureConnection", (socket) => {
-      const refusal = tls.refuse?.(socket) ?? null;
-      if (refusal === null) {
-        closeOnceGone(socket);
-        this.sniff(socket);
-        return;
-      }
-      log("warn", `refused a connection from ${socket.remoteAddress}: ${refusal}`);
-      socket.destroy();
-    });
+    server.on("secureConnection", (socket) => void this.admit(socket));
     server.on("tlsClientError", (error, socket: TLSSocket) => {
       log("warn", `refused a connection from ${socket.remoteAddress}: ${errorText(error)}`);
       socket.destroy();
     });
     return server;
+  }
+
+  /** Judging a certificate may take questions to a name server: until then the caller is a stranger. */
+  private async admit(socket: TLSSocket): Promise<void> {
+    const { options, limits, log } = this.parts.context;
+    const refuse = (why: string): void => {
+      log("warn", `refused a connection from ${socket.remoteAddress}: ${why}`);
+      socket.destroy();
+    };
+    const { handshakeTimeoutMs } = limits;
+    const timer = setTimeout(
+      () => refuse(`its certificate could not be judged within ${handshakeTimeoutMs} ms`),
+      handshakeTimeoutMs,
+    );
+    socket.on("error", () => {}); // Its close follows and is what counts.
+    this.strangers++;
+    const refusal = (await options.tls?.refuse?.(socket)) ?? null;
+    this.strangers--;
+    clearTimeout(timer);
+    if (socket.destroyed) return;
+    if (refusal !== null) {
+      refuse(refusal);
+      return;
+    }
+    closeOnceGone(socket);
+    this.sniff(socket);
   }
 
   private accept(socket: Socket): void {

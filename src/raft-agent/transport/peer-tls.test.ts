@@ -75,7 +75,7 @@ test("members with certificates of one authority talk to each other", async () =
 
 test.each([
   ["of another authority", "other/m1", {}],
-  ["whose certificate is not welcome", "ours/m1", { refuse: () => "no" }],
+  ["whose certificate is not welcome", "ours/m1", { refuse: async () => "no" }],
 ])("a caller %s is turned away", async (_, name, tls) => {
   // The caller trusts the server, so that it is the server's decision that is tested.
   const caller = { ...material[name]!, ca: material["ours/m2"]!.ca };

@@ -22,7 +22,7 @@ export type PeerTls = {
   /** Callers have to show a certificate that `ca` has signed. */
   readonly requireClientCertificate: boolean;
   /** Why a caller with this certificate must not come in; null when it may. */
-  readonly refuse?: (socket: TLSSocket) => string | null;
+  readonly refuse?: (socket: TLSSocket) => Promise<string | null>;
 };
 
 export type TransportHandlers = {
@@ -58,7 +58,7 @@ export type TransportLimits = {
   readonly pingIntervalMs: number;
   /** A connection that delivered nothing for this long is closed; 3,000 ms. */
   readonly deadAfterMs: number;
-  /** For connecting and greeting, each; 2,000 ms. */
+  /** For connecting, judging a certificate and greeting, each; 2,000 ms. */
   readonly handshakeTimeoutMs: number;
   /** The pause before a connection is tried again: from the first, doubling, up to the second; 20 and 1,000 ms. */
   readonly retryMinMs: number;
