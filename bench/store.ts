@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom } from "../src/base/random.ts";
 import { rangeRequest } from "../src/raft-agent/api/range.ts";
+import { watchCreateRequest } from "../src/raft-agent/api/watch.ts";
 import { openLmdbBackend } from "../src/raft-agent/mvcc/lmdb-backend.ts";
 import { openStore } from "../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../src/raft-agent/mvcc/store.ts";
@@ -88,16 +89,7 @@ async function watchBench(store: Store): Promise<void> {
     },
   });
   const watch = (key: Buffer, rangeEnd: Buffer): void => {
-    stream.create({
-      key,
-      rangeEnd,
-      startRevision: 0,
-      progressNotify: false,
-      filters: [],
-      prevKv: false,
-      watchId: 0,
-      fragment: false,
-    });
+    stream.create(watchCreateRequest(key, { rangeEnd }));
   };
   for (let i = 0; i < 10_000; i++) watch(keyOf(i), Buffer.alloc(0));
   for (let i = 0; i < 100; i++) watch(Buffer.from([0]), Buffer.from([0]));

@@ -33,6 +33,7 @@ import {
   encodeWatchRequest,
   type WatchCreateRequest,
   type WatchResponse,
+  watchCreateRequest,
 } from "../raft-agent/api/watch.ts";
 import { emptyBytes } from "../raft-agent/api/wire.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
@@ -129,7 +130,7 @@ export class EtcdClient {
     signal?: AbortSignal,
   ): AsyncGenerator<WatchResponse> {
     const { timeoutMs: _unlimited, ...options } = this.#options;
-    const request: WatchCreateRequest = { ...watchDefaults, ...more, key: toBytes(key) };
+    const request = watchCreateRequest(toBytes(key), more);
     let nextRevision = request.startRevision;
     while (signal?.aborted !== true) {
       try {
@@ -163,16 +164,6 @@ export class EtcdClient {
 
 /** Between a watch stream that was lost and the next. */
 const watchPauseMs = 50;
-
-const watchDefaults: Omit<WatchCreateRequest, "key"> = {
-  rangeEnd: emptyBytes,
-  startRevision: 0,
-  progressNotify: false,
-  filters: [],
-  prevKv: false,
-  watchId: 0,
-  fragment: false,
-};
 
 /**
  * Where a watch goes on after this answer. With events it is behind the last of them: while a watch catches up, the

@@ -20,6 +20,21 @@ export type WatchCreateRequest = {
   readonly fragment: boolean;
 };
 
+/** A request for the one key from now on, as it is when only the key is given. */
+export function watchCreateRequest(key: Uint8Array, overrides: Partial<WatchCreateRequest> = {}): WatchCreateRequest {
+  return {
+    key,
+    rangeEnd: emptyBytes,
+    startRevision: 0,
+    progressNotify: false,
+    filters: [],
+    prevKv: false,
+    watchId: 0,
+    fragment: false,
+    ...overrides,
+  };
+}
+
 export type WatchRequest =
   | { readonly kind: "create"; readonly request: WatchCreateRequest }
   | { readonly kind: "cancel"; readonly watchId: number }
@@ -54,16 +69,7 @@ type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };
 
 function readWatchCreateRequest(reader: WireReader, end: number): WatchCreateRequest {
   const filters: number[] = [];
-  const request: Mutable<WatchCreateRequest> = {
-    key: emptyBytes,
-    rangeEnd: emptyBytes,
-    startRevision: 0,
-    progressNotify: false,
-    filters,
-    prevKv: false,
-    watchId: 0,
-    fragment: false,
-  };
+  const request: Mutable<WatchCreateRequest> = watchCreateRequest(emptyBytes, { filters });
   while (reader.offset < end) {
     const tag = reader.tag();
     if (tag === 0x0a) request.key = reader.view();

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeKeyValue } from "../api/key-value.ts";
-import { decodeWatchResponse, type WatchCreateRequest, WatchFilter } from "../api/watch.ts";
+import { decodeWatchResponse, type WatchCreateRequest, WatchFilter, watchCreateRequest } from "../api/watch.ts";
 import { compareBytes, isOpenEnd } from "./key-range.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
@@ -14,17 +14,7 @@ import type { WatchStream } from "./watch-stream.ts";
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
 function createRequest(overrides: Partial<WatchCreateRequest>): WatchCreateRequest {
-  return {
-    key: bytes("a"),
-    rangeEnd: bytes(""),
-    startRevision: 0,
-    progressNotify: false,
-    filters: [],
-    prevKv: false,
-    watchId: 0,
-    fragment: false,
-    ...overrides,
-  };
+  return watchCreateRequest(bytes("a"), overrides);
 }
 
 type Told = { type: number; key: string; revision: number; value: string; previous: string | null };

@@ -16,7 +16,7 @@ import { encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
 import { encodePutRequest, type PutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
-import { decodeWatchResponse, encodeWatchRequest } from "../api/watch.ts";
+import { decodeWatchResponse, encodeWatchRequest, watchCreateRequest } from "../api/watch.ts";
 import { StatusCode } from "../grpc/call.ts";
 import { type EtcdErrorName, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
@@ -213,15 +213,7 @@ describe("permissions", () => {
     const { world, ann } = await guardedWorld();
     const reasonFor = (headers: Headers, key: string, rangeEnd = ""): string | undefined => {
       const { call, handler } = world.stream("/etcdserverpb.Watch/Watch", headers);
-      const plain = {
-        startRevision: 0,
-        progressNotify: false,
-        filters: [],
-        prevKv: false,
-        watchId: 0,
-        fragment: false,
-      };
-      const request = { key: text(key), rangeEnd: text(rangeEnd), ...plain };
+      const request = watchCreateRequest(text(key), { rangeEnd: text(rangeEnd) });
       handler.onMessage(encodeWatchRequest({ kind: "create", request }));
       const { created, canceled, cancelReason, watchId } = decodeWatchResponse(call.messages[0]!);
       handler.onClose();

@@ -13,6 +13,7 @@ import {
 } from "../api/gen/v3electionpb/v3election_pb.ts";
 import { decodeKeyValue, type EncodedKeyValue, EventType } from "../api/key-value.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
+import { watchCreateRequest } from "../api/watch.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
 import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
@@ -149,13 +150,14 @@ async function observe(queue: TurnQueue, prefix: Uint8Array, tell: Tell, signal:
   while (!signal.aborted) {
     const { kv, header } = await queue.first(prefix);
     if (kv === undefined) {
-      const request = { key: prefix, rangeEnd: prefixEnd(prefix), startRevision: header.revision + 1, filters: [] };
+      const below = { rangeEnd: prefixEnd(prefix), startRevision: header.revision + 1 };
+      const request = watchCreateRequest(prefix, below);
       await queue.watch(request, signal, (events) => events.some(({ type }) => type === EventType.put));
       continue;
     }
     tell(header, kv);
     const { key } = decodeKeyValue(kv);
-    const request = { key, rangeEnd: emptyBytes, startRevision: header.revision + 1, filters: [] };
+    const request = watchCreateRequest(key, { startRevision: header.revision + 1 });
     await queue.watch(request, signal, (events, watched) => {
       for (const event of events) {
         if (event.type === EventType.delete) return true;

@@ -19,7 +19,7 @@ import {
 } from "../api/range.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnResponse } from "../api/txn.ts";
-import { type WatchCreateRequest, WatchFilter } from "../api/watch.ts";
+import { type WatchCreateRequest, WatchFilter, watchCreateRequest } from "../api/watch.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { prefixEnd } from "../mvcc/key-range.ts";
@@ -122,15 +122,14 @@ export class TurnQueue {
 
   /** Resolves when `onEvents` returns true, or when the events that it would need are compacted away. */
   async watch(
-    request: Pick<WatchCreateRequest, "key" | "rangeEnd" | "startRevision" | "filters">,
+    request: WatchCreateRequest,
     signal: AbortSignal,
     onEvents: (
       events: readonly { readonly type: number; readonly kv: EncodedKeyValue }[],
       header: ResponseHeader,
     ) => boolean,
   ): Promise<void> {
-    const plain = { progressNotify: false, prevKv: false, watchId: 0, fragment: false };
-    await this.#calls.watch(this.#client, { ...plain, ...request }, signal, (response) => {
+    await this.#calls.watch(this.#client, request, signal, (response) => {
       if (response.canceled) return true;
       const events = response.events.flatMap(({ type, kv }) => (kv === undefined ? [] : [{ type, kv }]));
       return events.length > 0 && onEvents(events, headerOf(response.header));
@@ -138,7 +137,7 @@ export class TurnQueue {
   }
 
   #awaitDeletion(key: Uint8Array, readRevision: number, signal: AbortSignal): Promise<void> {
-    const request = { key, rangeEnd: emptyBytes, startRevision: readRevision + 1, filters: [WatchFilter.noPut] };
+    const request = watchCreateRequest(key, { startRevision: readRevision + 1, filters: [WatchFilter.noPut] });
     return this.watch(request, signal, (events) => events.some(({ type }) => type === EventType.delete));
   }
 }

@@ -3,7 +3,13 @@ import { encodeCompactionRequest } from "../api/compaction.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
-import { decodeWatchResponse, encodeWatchRequest, type WatchCreateRequest, WatchFilter } from "../api/watch.ts";
+import {
+  decodeWatchResponse,
+  encodeWatchRequest,
+  type WatchCreateRequest,
+  WatchFilter,
+  watchCreateRequest,
+} from "../api/watch.ts";
 import type { StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
@@ -38,17 +44,7 @@ function openWatch(world: World, headers?: Record<string, string>): Watching {
 }
 
 function create({ handler }: Watching, key: string, parts: Partial<WatchCreateRequest> = {}): void {
-  const request: WatchCreateRequest = {
-    key: text(key),
-    rangeEnd: text(""),
-    startRevision: 0,
-    progressNotify: false,
-    filters: [],
-    prevKv: false,
-    watchId: 0,
-    fragment: false,
-    ...parts,
-  };
+  const request = watchCreateRequest(text(key), parts);
   handler.onMessage(encodeWatchRequest({ kind: "create", request }));
 }
 
