@@ -1,20 +1,13 @@
-/** Against a real etcd, when one is installed: the client must speak what etcd speaks. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CompareResult, CompareTarget } from "../raft-agent/api/compare.ts";
 import { decodeKeyValue, EventType } from "../raft-agent/api/key-value.ts";
 import { rangeRequest } from "../raft-agent/api/range.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { EtcdClient, prefixEnd } from "./etcd-client.ts";
 import { memberList, memberStatus, snapshot } from "./etcd-cluster.ts";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "./etcd-fixture.ts";
 import { connect, type GrpcClient } from "./grpc-client.ts";
-
-const host = "127.77.13.8";
-const hasEtcd = spawnSync("etcd", ["--version"]).status === 0;
 
 describe("prefix end", () => {
   it("is the first key behind all keys with the prefix", () => {
@@ -24,38 +17,20 @@ describe("prefix end", () => {
   });
 });
 
-describe.skipIf(!hasEtcd)("etcd client with a real etcd", () => {
-  let folder: string;
-  let process_: ChildProcess;
+describe.skipIf(!etcdInstalled)("etcd client with a real etcd", () => {
+  let fixture: EtcdFixture;
   let grpc: GrpcClient;
   let etcd: EtcdClient;
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "haplan-etcd-client-"));
-    const urls = [`http://${host}:23790`, `http://${host}:23800`];
-    process_ = spawn(
-      "etcd",
-      [
-        `--data-dir=${join(folder, "data")}`,
-        `--listen-client-urls=${urls[0]}`,
-        `--advertise-client-urls=${urls[0]}`,
-        `--listen-peer-urls=${urls[1]}`,
-        `--initial-advertise-peer-urls=${urls[1]}`,
-        `--initial-cluster=default=${urls[1]}`,
-      ],
-      { stdio: "ignore" },
-    );
-    grpc = connect({ endpoints: [urls[0]!] });
+    fixture = await startEtcd("127.77.13.8");
+    grpc = connect({ endpoints: [fixture.url] });
     etcd = new EtcdClient(grpc);
-    await vi.waitFor(() => etcd.range("x"), { timeout: 20_000, interval: 100 });
   });
   afterAll(async () => {
     await grpc.close();
-    const gone = new Promise((resolve) => process_.once("exit", resolve));
-    process_.kill("SIGKILL");
-    await gone;
-    rmSync(folder, { recursive: true, force: true });
+    await fixture.stop();
   });
 
   it("puts, reads, deletes and tells what was", async () => {

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../etcd-client/etcd-fixture.ts";
 import { connect } from "../etcd-client/grpc-client.ts";
 import { createEtcdBackend } from "./etcd-backend.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "./etcd-fixture.ts";
 import { lockLeaseMs } from "./lock-holder.ts";
 import type { StateBackend } from "./state-backend.ts";
 import { stateWith } from "./state-fixture.ts";

@@ -1,82 +1,34 @@
 /** HashKV compared with a real etcd that was given the same writes. */
-import { execFile, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { crc32c } from "../../base/crc32c.ts";
 import { createRandom } from "../../base/random.ts";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../../etcd-client/etcd-fixture.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
 
-const address = "127.77.14.1";
-
-function etcdInstalled(): boolean {
-  try {
-    execFileSync("etcd", ["--version"], { stdio: "ignore" });
-    execFileSync("etcdctl", ["version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
+const etcdctlInstalled = spawnSync("etcdctl", ["version"]).status === 0;
 
 it("computes the check value of CRC-32C (RFC 3720, B.4)", () => {
   expect(crc32c(Buffer.from("123456789"))).toBe(0xe3069283);
 });
 
-describe.skipIf(!etcdInstalled())(
+describe.skipIf(!etcdInstalled || !etcdctlInstalled)(
   "HashKV beside a real etcd (skipped where etcd and etcdctl are not installed)",
   () => {
-    const folder = mkdtempSync(join(tmpdir(), "haplan-hash-"));
-    let url = "";
-    let etcd: ReturnType<typeof spawn>;
-
+    let etcd: EtcdFixture;
     beforeAll(async () => {
-      url = `http://${address}:${await freePort()}`;
-      const peer = `http://${address}:${await freePort()}`;
-      etcd = spawn(
-        "etcd",
-        ["--data-dir", folder, "--listen-client-urls", url, "--advertise-client-urls", url]
-          .concat(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer])
-          .concat(["--initial-cluster", `default=${peer}`]),
-        { stdio: "ignore" },
-      );
-      for (let attempt = 0; attempt < 200; attempt++) {
-        const healthy = await fetch(`${url}/health`).then(
-          (response) => response.ok,
-          () => false,
-        );
-        if (healthy) return;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      throw new Error("etcd did not become healthy");
+      etcd = await startEtcd("127.77.14.1");
     });
-
-    afterAll(async () => {
-      etcd.kill();
-      await once(etcd, "exit");
-      rmSync(folder, { recursive: true, force: true });
-    });
+    afterAll(() => etcd?.stop());
 
     const call = async (path: string, body: object): Promise<void> => {
-      const response = await fetch(`${url}/v3/${path}`, { method: "POST", body: JSON.stringify(body) });
+      const response = await fetch(`${etcd.url}/v3/${path}`, { method: "POST", body: JSON.stringify(body) });
       if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
     };
     const hashOf = async (revision: number): Promise<{ hash: number; compactRevision: number }> => {
-      const args = ["--endpoints", url, "endpoint", "hashkv", "--rev", String(revision), "-w", "json"];
+      const args = ["--endpoints", etcd.url, "endpoint", "hashkv", "--rev", String(revision), "-w", "json"];
       const { stdout } = await promisify(execFile)("etcdctl", args, { env: { ...process.env, ETCDCTL_API: "3" } });
       const [{ HashKV }] = JSON.parse(stdout);
       return { hash: HashKV.hash ?? 0, compactRevision: HashKV.compact_revision ?? 0 };

@@ -1,4 +1,4 @@
-/** One real etcd, empty, for tests of this room; gone with them. */
+/** One real etcd for tests. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,9 +10,12 @@ export const etcdInstalled: boolean = spawnSync("etcd", ["--version"]).status ==
 
 export type EtcdFixture = { readonly url: string; stop(): Promise<void> };
 
-/** `address` is a loopback address that nobody else uses. @throws when it does not become healthy within 10 s */
-export async function startEtcd(address: string): Promise<EtcdFixture> {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-etcd-"));
+/**
+ * `address` is a loopback address that nobody else uses. It begins empty and leaves nothing behind, unless `keptFolder` is
+ * given for its data. @throws when it does not become healthy within 10 s
+ */
+export async function startEtcd(address: string, keptFolder?: string): Promise<EtcdFixture> {
+  const folder = keptFolder ?? mkdtempSync(join(tmpdir(), "haplan-etcd-"));
   const [url, peer] = [`http://${address}:2379`, `http://${address}:2380`];
   const flags = [
     `--data-dir=${join(folder, "data")}`,
@@ -21,11 +24,14 @@ export async function startEtcd(address: string): Promise<EtcdFixture> {
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
     `--initial-cluster=default=${peer}`,
+    // Alone, it only waits for itself.
+    "--heartbeat-interval=20",
+    "--election-timeout=200",
   ];
   const child = spawn("etcd", flags, { stdio: "ignore" });
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.kill("SIGKILL")) await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
+    if (keptFolder === undefined) rmSync(folder, { recursive: true, force: true });
   };
   for (let attempt = 0; attempt < 200; attempt++) {
     const healthy = await fetch(`${url}/health`).then(
