@@ -13,6 +13,7 @@ function entry(index: number, term: number): Entry {
 const steps = fc.array(
   fc.oneof(
     fc.record({ do: fc.constant("push" as const), count: fc.integer({ min: 1, max: 3 * packSize }) }),
+    fc.record({ do: fc.constant("pack" as const), count: fc.nat(3 * packSize) }),
     fc.record({ do: fc.constant("truncate" as const), count: fc.nat(3 * packSize) }),
     fc.record({ do: fc.constant("drop" as const), count: fc.nat(3 * packSize) }),
   ),
@@ -33,6 +34,8 @@ describe("entry list", () => {
               entries.push(next);
               plain.push(next);
             }
+          } else if (step.do === "pack") {
+            entries.packUpTo(first + Math.min(plain.length, step.count) - 1);
           } else if (step.do === "truncate") {
             const kept = Math.max(0, plain.length - step.count);
             entries.truncateFrom(first + kept);
@@ -57,12 +60,13 @@ describe("entry list", () => {
     );
   });
 
-  it("holds old entries without the memory that they came in", () => {
+  it("holds packed entries without the memory that they came in", () => {
     const entries = new EntryList(1);
     const received = new Uint8Array(1 << 20);
     for (let index = 1; index <= 2 * packSize; index++) {
       entries.push({ index, term: 1, kind: EntryKind.normal, data: received.subarray(index, index + 10) });
     }
+    entries.packUpTo(2 * packSize - 1);
     expect(entries.at(packSize)?.data.buffer).not.toBe(received.buffer);
     expect(entries.at(packSize + 1)?.data.buffer).toBe(received.buffer);
   });

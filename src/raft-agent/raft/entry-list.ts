@@ -1,11 +1,11 @@
 /**
- * A run of entries as the log keeps them in memory. The newest are objects, since they are sent, written and applied
- * right away; older ones, which only a follower that lags asks for, are packed, many into a few arrays outside the heap.
- * A log of a hundred thousand entries would else be most of what the garbage collector has to walk through.
+ * A run of entries as the log keeps them in memory. Those that are still to be sent, written and applied are objects;
+ * applied ones, which only a follower that lags asks for, are packed, many into a few arrays outside the heap. A log of a
+ * hundred thousand entries would else be most of what the garbage collector has to walk through.
  */
 import type { Entry, EntryKind, LogIndex, Term } from "./entry.ts";
 
-/** Entries packed together; at least as many, and at most twice as many, stay objects. */
+/** Entries packed together. */
 export const packSize = 1024;
 /** Larger payloads are kept as they are: one object more is nothing beside them. */
 const packedBytesMax = 1024;
@@ -34,7 +34,11 @@ export class EntryList {
   /** Adds the entry that follows the last one. */
   push(entry: Entry): void {
     this.#recent.push(entry);
-    if (this.#recent.length === 2 * packSize) this.#packs.push(new Pack(this.#recent.splice(0, packSize)));
+  }
+
+  /** Packs entries up to `index`, which lies in the list or precedes it, as far as they fill whole packs. */
+  packUpTo(index: LogIndex): void {
+    while (index - this.#firstRecent + 1 >= packSize) this.#packs.push(new Pack(this.#recent.splice(0, packSize)));
   }
 
   /** Undefined outside the list. */

@@ -58,6 +58,11 @@ export class RaftLog {
     this.#entries.push(entry);
   }
 
+  /** Entries up to `index` will hardly be asked for again. */
+  settleUpTo(index: LogIndex): void {
+    this.#entries.packUpTo(index);
+  }
+
   /** Removes `index` and everything behind it. */
   truncateFrom(index: LogIndex): void {
     assert(index > this.#baseIndex && index <= this.lastIndex + 1, `truncation at ${index} lies inside the log`);

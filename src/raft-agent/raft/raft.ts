@@ -109,6 +109,7 @@ function handleEvent(state: RaftState, event: RaftEvent): void {
       return;
     case "applied":
       state.appliedIndex = Math.max(state.appliedIndex, event.index);
+      state.log.settleUpTo(state.appliedIndex);
       return;
     case "peerDisconnected":
       if (state.leadership !== null) losePeer(state.leadership, event.peer);

@@ -96,6 +96,7 @@ export function createState(options: RaftOptions, restored: RestoredState): Raft
     }
   }
   const appliedIndex = Math.max(snapshot.index, restored.appliedIndex ?? 0);
+  log.settleUpTo(appliedIndex);
   const commitIndex = Math.max(hardState.commitIndex, appliedIndex);
   assert(commitIndex <= log.lastIndex, `commit index ${commitIndex} lies inside the restored log`);
   assert(hardState.term >= log.end.term, `restored term ${hardState.term} is not behind its log's, ${log.end.term}`);
