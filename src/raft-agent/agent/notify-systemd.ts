@@ -5,15 +5,21 @@
  */
 import { spawn } from "node:child_process";
 
+/** systemd answers within milliseconds. A tool that waits longer is ended, and that is told. */
+const toolTimeoutMs = 10_000;
+
 /** Does nothing outside such a unit. `onProblem` gets a sentence for the log. */
 export function notifySystemd(
   environment: Readonly<Record<string, string | undefined>>,
   onProblem: (text: string) => void,
 ): void {
   if (!environment["NOTIFY_SOCKET"]) return;
-  const child = spawn("systemd-notify", ["--ready", `--pid=${process.pid}`], { stdio: "ignore", env: environment });
-  child.once("error", (error) => onProblem(`cannot tell systemd that the member serves: ${error.message}`));
-  child.once("exit", (code) => {
-    if (code !== 0) onProblem(`cannot tell systemd that the member serves: systemd-notify ended with code ${code}`);
+  const problem = (text: string): void => onProblem(`cannot tell systemd that the member serves: ${text}`);
+  const options = { stdio: "ignore", env: environment, timeout: toolTimeoutMs } as const;
+  const child = spawn("systemd-notify", ["--ready", `--pid=${process.pid}`], options);
+  child.once("error", (error) => problem(error.message));
+  child.once("exit", (code, signal) => {
+    if (signal !== null) problem(`systemd-notify was ended by ${signal}`);
+    else if (code !== 0) problem(`systemd-notify ended with code ${code}`);
   });
 }
