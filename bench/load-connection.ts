@@ -5,27 +5,22 @@
  */
 import { connect, type Socket } from "node:net";
 import {
-  clientPreface,
   defaultWindowBytes,
   Flag,
   FrameType,
   frameHeaderBytes,
   maxWindowBytes,
-  pingFrame,
   readUint32,
-  SettingId,
-  settingsFrame,
   writeFrameHeader,
   writeUint32,
-  writeWindowUpdate,
 } from "../src/raft-agent/http2/frame.ts";
 import { FrameParser } from "../src/raft-agent/http2/frame-parser.ts";
+import { acknowledgement, connectionCredit, maxFrameBytes, openingFrames } from "./client-frames.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { RequestBlocks } from "./request-blocks.ts";
 
 /** Started calls whose answers may be outstanding; ids go round in it. */
 const ringSlots = 16_384;
-const maxFrameBytes = 1_048_576;
 
 /** One kind of call. */
 export type LoadCall = {
@@ -70,17 +65,7 @@ export class LoadConnection {
     this.#socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
     this.#socket.on("error", () => this.#onGone());
     this.#socket.on("close", () => this.#onGone());
-    const windowUpdate = Buffer.alloc(frameHeaderBytes + 4);
-    writeWindowUpdate(windowUpdate, 0, 0, maxWindowBytes - defaultWindowBytes);
-    this.#append(clientPreface);
-    this.#append(
-      settingsFrame([
-        [SettingId.enablePush, 0],
-        [SettingId.initialWindowSize, maxWindowBytes],
-        [SettingId.maxFrameSize, maxFrameBytes],
-      ]),
-    );
-    this.#append(windowUpdate);
+    this.#append(openingFrames());
     this.#fill();
   }
 
@@ -114,10 +99,11 @@ export class LoadConnection {
     if (type === FrameType.data) {
       if (end > start) this.#answered[(streamId >>> 1) % ringSlots] = 1;
       this.#unreadCredit += end - start;
-    } else if (type === FrameType.settings && (flags & Flag.ack) === 0) this.#append(settingsFrame());
-    else if (type === FrameType.ping && (flags & Flag.ack) === 0)
-      this.#append(pingFrame(bytes.subarray(start, end), true));
-    else if (type === FrameType.windowUpdate && streamId === 0) this.#sendWindow += readUint32(bytes, start);
+    } else if (type === FrameType.windowUpdate && streamId === 0) this.#sendWindow += readUint32(bytes, start);
+    else if (type !== FrameType.headers) {
+      const answer = acknowledgement(type, flags, bytes.subarray(start, end));
+      if (answer !== undefined) this.#append(answer);
+    }
     const ended = type === FrameType.rstStream || (flags & Flag.endStream) !== 0;
     if (ended && (type <= FrameType.headers || type === FrameType.rstStream)) this.#finished(streamId);
     return true;
@@ -147,10 +133,8 @@ export class LoadConnection {
       this.#request(id, call.path, message);
     }
     if (this.#unreadCredit > maxWindowBytes / 2) {
-      const frame = Buffer.alloc(frameHeaderBytes + 4);
-      writeWindowUpdate(frame, 0, 0, this.#unreadCredit);
+      this.#append(connectionCredit(this.#unreadCredit));
       this.#unreadCredit = 0;
-      this.#append(frame);
     }
     if (this.#used === 0) return;
     this.#socket.write(this.#out.subarray(0, this.#used));

@@ -6,24 +6,18 @@ import { connect, type Socket } from "node:net";
 import { WireReader, WireWriter } from "../src/raft-agent/api/wire.ts";
 import { messagePrefixBytes, PartialMessage } from "../src/raft-agent/grpc/partial-message.ts";
 import {
-  clientPreface,
-  defaultWindowBytes,
   Flag,
   FrameType,
   frameHeaderBytes,
   maxWindowBytes,
-  pingFrame,
-  SettingId,
-  settingsFrame,
   writeFrameHeader,
   writeUint32,
-  writeWindowUpdate,
 } from "../src/raft-agent/http2/frame.ts";
 import { FrameParser } from "../src/raft-agent/http2/frame-parser.ts";
+import { acknowledgement, connectionCredit, maxFrameBytes, openingFrames } from "./client-frames.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { RequestBlocks } from "./request-blocks.ts";
 
-const maxFrameBytes = 1_048_576;
 /** WatchResponse: created = 3, events = 11. */
 const createdTag = 0x18;
 const eventTag = 0x5a;
@@ -54,17 +48,7 @@ export class WatchConnection {
     this.#socket.on("error", () => {
       this.failed = true;
     });
-    this.#socket.write(
-      Buffer.concat([
-        clientPreface,
-        settingsFrame([
-          [SettingId.enablePush, 0],
-          [SettingId.initialWindowSize, maxWindowBytes],
-          [SettingId.maxFrameSize, maxFrameBytes],
-        ]),
-        windowUpdate(maxWindowBytes - defaultWindowBytes),
-      ]),
-    );
+    this.#socket.write(openingFrames());
     const blocks = new RequestBlocks(`${host}:${port}`);
     for (let i = 0; i < watchers; i++) this.#socket.write(watchStream(2 * i + 1, blocks));
   }
@@ -76,9 +60,10 @@ export class WatchConnection {
   /** A frame from the server. */
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
     if (type === FrameType.data) this.#onData(streamId, bytes, start, end);
-    else if (type === FrameType.settings && (flags & Flag.ack) === 0) this.#socket.write(settingsFrame());
-    else if (type === FrameType.ping && (flags & Flag.ack) === 0)
-      this.#socket.write(pingFrame(bytes.subarray(start, end), true));
+    else if (type !== FrameType.headers) {
+      const answer = acknowledgement(type, flags, bytes.subarray(start, end));
+      if (answer !== undefined) this.#socket.write(answer);
+    }
     // A watch never ends by itself.
     if (type === FrameType.rstStream || (type <= FrameType.headers && (flags & Flag.endStream) !== 0))
       this.failed = true;
@@ -88,7 +73,7 @@ export class WatchConnection {
   #onData(streamId: number, bytes: Buffer, start: number, end: number): void {
     this.#unreadCredit += end - start;
     if (this.#unreadCredit > maxWindowBytes / 2) {
-      this.#socket.write(windowUpdate(this.#unreadCredit));
+      this.#socket.write(connectionCredit(this.#unreadCredit));
       this.#unreadCredit = 0;
     }
     for (let at = start; at < end; ) {
@@ -134,10 +119,4 @@ function watchStream(id: number, blocks: RequestBlocks): Buffer {
   writeFrameHeader(prefix, 0, messagePrefixBytes + message.length, FrameType.data, 0, id);
   writeUint32(prefix, frameHeaderBytes + 1, message.length);
   return Buffer.concat([headers, block, prefix, message]);
-}
-
-function windowUpdate(bytes: number): Buffer {
-  const frame = Buffer.alloc(frameHeaderBytes + 4);
-  writeWindowUpdate(frame, 0, 0, bytes);
-  return frame;
 }
