@@ -1,40 +1,24 @@
 /**
- * One HTTP/2 connection, seen from the server (RFC 9113): takes frames apart, keeps streams and windows, answers
- * SETTINGS and PING, and ends with GOAWAY. What a request means is the business of the streams that the options'
- * `createStream` makes. README.md has the conformance table.
+ * One HTTP/2 connection, seen from the server (RFC 9113): takes frames apart, keeps streams and windows, and ends with
+ * GOAWAY. What concerns no stream is `connection-control.ts`'s, and what a request means the business of the streams that
+ * the options' `createStream` makes. README.md has the conformance table.
  */
 import type { Socket } from "node:net";
+import { ConnectionControl } from "./connection-control.ts";
 import type { ConnectionOptions } from "./connection-options.ts";
 import { ConnectionSender } from "./connection-sender.ts";
 import { TokenBucket } from "./flood-guard.ts";
-import {
-  clientPreface,
-  defaultMaxFrameBytes,
-  defaultWindowBytes,
-  ErrorCode,
-  Flag,
-  FrameType,
-  goawayFrame,
-  maxStreamId,
-  maxWindowBytes,
-  pingFrame,
-  readUint32,
-  SettingId,
-  settingsFrame,
-} from "./frame.ts";
+import { defaultMaxFrameBytes, ErrorCode, Flag, FrameType, goawayFrame, maxWindowBytes, readUint32 } from "./frame.ts";
 import { FrameParser } from "./frame-parser.ts";
 import { endWithoutPadding } from "./header-assembly.ts";
 import { HeaderReader } from "./header-reader.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { ConnectionError, floodError, frameSizeError, protocolError } from "./http2-error.ts";
 import { LateFrames } from "./late-frames.ts";
-import { applySettings, defaultPeerSettings, type PeerSettings } from "./peer-settings.ts";
-import { IdlePing, PingStrikes } from "./ping-policy.ts";
+import { defaultPeerSettings, type PeerSettings } from "./peer-settings.ts";
 import { findTrailerProblem, type RequestHead } from "./request-head.ts";
 import type { ServerStream } from "./server-stream.ts";
 
-const drainPing = Buffer.from("draining");
-const idlePing = Buffer.from("keepaliv");
 const status431 = encodeStateless([[":status", "431"]]);
 /** How long a client may take to close after our GOAWAY for an error. */
 const lingerMs = 1_000;
@@ -55,16 +39,10 @@ export class ServerConnection {
   readonly #streams = new Map<number, ServerStream>();
   readonly #late = new LateFrames();
   readonly #resets: TokenBucket;
-  readonly #control: TokenBucket;
   readonly #windowUpdates: TokenBucket;
-  readonly #strikes: PingStrikes;
-  readonly #idlePing: IdlePing;
-  #prefaceTimer: NodeJS.Timeout | undefined;
-  #prefaceMatched = 0;
-  #settingsSeen = false;
+  readonly #control: ConnectionControl;
   #lastStreamId = 0;
   #receiveWindow: number;
-  #draining = false;
   /** The client has seen our GOAWAY: no stream of its is under way unknown to us. */
   #drainSeen = false;
   /** No frame is read any more: GOAWAY for an error is out, or the socket is gone. */
@@ -83,16 +61,11 @@ export class ServerConnection {
     this.#headers = new HeaderReader(limits.headerTableBytes, limits.maxHeaderListBytes);
     this.#parser = new FrameParser(this, defaultMaxFrameBytes);
     this.#resets = new TokenBucket(limits.flood.resets, options.nowMs);
-    this.#control = new TokenBucket(limits.flood.control, options.nowMs);
     this.#windowUpdates = new TokenBucket(limits.flood.windowUpdates, options.nowMs);
-    this.#strikes = new PingStrikes(options.keepalive);
-    this.#idlePing = new IdlePing(
-      options.keepalive,
-      () => this.sender.frame(pingFrame(idlePing, false)),
-      () => this.socket.destroy(),
-    );
-    this.#prefaceTimer = setTimeout(() => this.socket.destroy(), limits.prefaceTimeoutMs).unref();
-    this.#sendPreface();
+    this.#control = new ConnectionControl(this, {
+      windowChanged: (change) => this.#adjustStreamWindows(change),
+      drainSeen: () => this.#onDrainSeen(),
+    });
     socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
     socket.on("error", () => undefined);
     socket.on("close", () => this.#onSocketClose());
@@ -117,20 +90,6 @@ export class ServerConnection {
     if (!stream.remoteClosed && !stream.localClosed) this.#creditStream(stream);
   }
 
-  #sendPreface(): void {
-    const { limits } = this.options;
-    this.sender.frame(
-      settingsFrame([
-        [SettingId.headerTableSize, limits.headerTableBytes],
-        [SettingId.maxConcurrentStreams, limits.maxConcurrentStreams],
-        [SettingId.initialWindowSize, limits.streamWindowBytes],
-        [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
-      ]),
-    );
-    const extra = limits.connectionWindowBytes - defaultWindowBytes;
-    if (extra > 0) this.sender.windowUpdate(0, extra);
-  }
-
   // ---- ending ---------------------------------------------------------------------------------------------------
 
   /**
@@ -138,11 +97,7 @@ export class ServerConnection {
    * when the last stream is done.
    */
   drain(): void {
-    if (this.#draining || this.#ended) return;
-    this.#draining = true;
-    this.sender.frame(goawayFrame(maxStreamId, ErrorCode.noError, "shutting down"));
-    // The answer to this ping says that the client has seen the GOAWAY; only then is the last stream known.
-    this.sender.frame(pingFrame(drainPing, false));
+    if (!this.#ended) this.#control.drain();
   }
 
   /** Closes at once; streams hear `onAbort`. */
@@ -192,8 +147,7 @@ export class ServerConnection {
 
   #onSocketClose(): void {
     this.#ended = true;
-    clearTimeout(this.#prefaceTimer);
-    this.#idlePing.stop();
+    this.#control.stop();
     this.sender.discard();
     this.#abortStreams();
     if (this.#closedReported) return;
@@ -205,21 +159,13 @@ export class ServerConnection {
 
   #onChunk(chunk: Buffer): void {
     if (this.#ended) return;
-    this.#idlePing.heard();
     try {
-      const at = this.#prefaceMatched < clientPreface.length ? this.#matchPreface(chunk) : 0;
+      const at = this.#control.heard(chunk);
       if (at < chunk.length) this.#parser.feed(chunk, at);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       this.#fail(error.code, error.message);
     }
-  }
-
-  #matchPreface(chunk: Buffer): number {
-    let at = 0;
-    while (at < chunk.length && this.#prefaceMatched < clientPreface.length)
-      if (chunk[at++] !== clientPreface[this.#prefaceMatched++]) throw protocolError("client preface is wrong");
-    return at;
   }
 
   /** One frame from the parser. */
@@ -232,7 +178,7 @@ export class ServerConnection {
   }
 
   #onOther(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.#settingsSeen && type !== FrameType.settings) throw protocolError("first frame is not SETTINGS");
+    if (!this.#control.settingsSeen && type !== FrameType.settings) throw protocolError("first frame is not SETTINGS");
     switch (type) {
       case FrameType.windowUpdate:
         this.#onWindowUpdate(streamId, bytes, start, end);
@@ -241,41 +187,35 @@ export class ServerConnection {
         this.#onRstStream(streamId, start, end);
         break;
       case FrameType.settings:
-        this.#onSettings(flags, streamId, bytes, start, end);
+        this.#control.onSettings(flags, streamId, bytes, start, end);
         break;
       case FrameType.ping:
-        this.#onPing(flags, streamId, bytes, start, end);
+        this.#control.onPing(flags, streamId, bytes, start, end);
         break;
       case FrameType.priority:
         this.#onPriority(streamId, start, end);
         break;
       case FrameType.goaway:
-        if (streamId !== 0) throw protocolError("GOAWAY on a stream");
-        if (end - start < 8) throw frameSizeError("GOAWAY");
-        this.#spendControl("GOAWAY");
+        this.#control.onGoaway(streamId, start, end);
         break;
       case FrameType.pushPromise:
         throw protocolError("PUSH_PROMISE from a client");
       case FrameType.continuation:
         throw protocolError("CONTINUATION without HEADERS");
       default:
-        this.#spendControl("unknown frame");
+        this.#control.spend("unknown frame");
     }
   }
 
   /** Checked and otherwise ignored (§5.3.2). */
   #onPriority(streamId: number, start: number, end: number): void {
     if (streamId === 0) throw protocolError("PRIORITY on stream 0");
-    this.#spendControl("PRIORITY");
+    this.#control.spend("PRIORITY");
     if (end - start !== 5) this.#streamError(streamId, ErrorCode.frameSizeError);
   }
 
-  #spendControl(what: string): void {
-    if (!this.#control.take()) throw floodError(what);
-  }
-
   #onHeaders(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.#settingsSeen) throw protocolError("first frame is not SETTINGS");
+    if (!this.#control.settingsSeen) throw protocolError("first frame is not SETTINGS");
     if ((streamId & 1) === 0) throw protocolError(`HEADERS on stream ${streamId}`);
     let from = start;
     let to = end;
@@ -360,7 +300,7 @@ export class ServerConnection {
       this.#onDataTooLate(streamId, stream, endStream);
       return;
     }
-    if (from === to && !endStream) this.#spendControl("empty DATA");
+    if (from === to && !endStream) this.#control.spend("empty DATA");
     if (!this.#consumeStreamWindow(stream, end - start, endStream)) return;
     stream.receivedBytes += to - from;
     const expected = stream.head.contentLength;
@@ -450,26 +390,6 @@ export class ServerConnection {
       throw protocolError(`${what} on idle stream ${streamId}`);
   }
 
-  #onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw protocolError("SETTINGS on a stream");
-    this.#spendControl("SETTINGS");
-    if ((flags & Flag.ack) !== 0) {
-      if (end !== start) throw frameSizeError("SETTINGS acknowledgement");
-      if (!this.#settingsSeen) throw protocolError("first frame is a SETTINGS acknowledgement");
-      return;
-    }
-    if ((end - start) % 6 !== 0) throw frameSizeError("SETTINGS");
-    if (!this.#settingsSeen) {
-      this.#settingsSeen = true;
-      clearTimeout(this.#prefaceTimer);
-    }
-    const before = this.peerSettings.initialWindowBytes;
-    applySettings(this.peerSettings, bytes, start, end, (tableBytes) => this.sender.encoder.limitTable(tableBytes));
-    const change = this.peerSettings.initialWindowBytes - before;
-    if (change !== 0) this.#adjustStreamWindows(change);
-    this.sender.frame(settingsFrame());
-  }
-
   #adjustStreamWindows(change: number): void {
     for (const stream of this.#streams.values()) {
       stream.sendWindow += change;
@@ -478,23 +398,6 @@ export class ServerConnection {
       this.sender.queue.list(stream);
     }
     this.sender.pump();
-  }
-
-  #onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw protocolError("PING on a stream");
-    if (end - start !== 8) throw frameSizeError("PING");
-    const opaque = bytes.subarray(start, end);
-    if ((flags & Flag.ack) !== 0) {
-      this.#spendControl("PING acknowledgement");
-      if (this.#draining && opaque.equals(drainPing)) this.#onDrainSeen();
-      return;
-    }
-    const sent = this.sender.sentSincePing;
-    this.sender.sentSincePing = false;
-    if (!sent) this.#spendControl("PING");
-    if (!this.#strikes.allow(this.options.nowMs(), this.#streams.size > 0, sent))
-      throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");
-    this.sender.frame(pingFrame(opaque, true));
   }
 
   #onDrainSeen(): void {

@@ -1,0 +1,162 @@
+/**
+ * What concerns a connection and none of its streams (RFC 9113): the preface of either side and SETTINGS, PING and
+ * keepalive, and the graceful shutdown, which needs a PING to know when its GOAWAY has arrived. Such frames are few.
+ */
+import type { Socket } from "node:net";
+import type { ConnectionOptions } from "./connection-options.ts";
+import type { ConnectionSender } from "./connection-sender.ts";
+import { TokenBucket } from "./flood-guard.ts";
+import {
+  clientPreface,
+  defaultWindowBytes,
+  ErrorCode,
+  Flag,
+  goawayFrame,
+  maxStreamId,
+  pingFrame,
+  SettingId,
+  settingsFrame,
+} from "./frame.ts";
+import { ConnectionError, floodError, frameSizeError, protocolError } from "./http2-error.ts";
+import { applySettings, type PeerSettings } from "./peer-settings.ts";
+import { IdlePing, PingStrikes } from "./ping-policy.ts";
+
+const drainPing = Buffer.from("draining");
+const idlePing = Buffer.from("keepaliv");
+
+export type ControlledConnection = {
+  readonly options: ConnectionOptions;
+  readonly socket: Socket;
+  readonly sender: ConnectionSender;
+  readonly peerSettings: PeerSettings;
+  readonly streamCount: number;
+};
+
+export type ControlListener = {
+  /** The client has changed SETTINGS_INITIAL_WINDOW_SIZE by so much. */
+  windowChanged(change: number): void;
+  /** The client has seen the GOAWAY of the shutdown. May be told again. */
+  drainSeen(): void;
+};
+
+export class ConnectionControl {
+  /** The client's first frame has come. */
+  settingsSeen = false;
+  readonly #connection: ControlledConnection;
+  readonly #listener: ControlListener;
+  readonly #frames: TokenBucket;
+  readonly #strikes: PingStrikes;
+  readonly #idlePing: IdlePing;
+  readonly #prefaceTimer: NodeJS.Timeout;
+  #prefaceMatched = 0;
+  #draining = false;
+
+  constructor(connection: ControlledConnection, listener: ControlListener) {
+    const { options, socket, sender } = connection;
+    this.#connection = connection;
+    this.#listener = listener;
+    this.#frames = new TokenBucket(options.limits.flood.control, options.nowMs);
+    this.#strikes = new PingStrikes(options.keepalive);
+    this.#idlePing = new IdlePing(
+      options.keepalive,
+      () => sender.frame(pingFrame(idlePing, false)),
+      () => socket.destroy(),
+    );
+    this.#prefaceTimer = setTimeout(() => socket.destroy(), options.limits.prefaceTimeoutMs).unref();
+    this.#sendPreface();
+  }
+
+  /** Bytes have come: returns where in them frames begin, behind what belongs to the client's preface (§3.4). */
+  heard(chunk: Buffer): number {
+    this.#idlePing.heard();
+    return this.#prefaceMatched < clientPreface.length ? this.#matchPreface(chunk) : 0;
+  }
+
+  /** A frame that costs the client next to nothing. */
+  spend(what: string): void {
+    if (!this.#frames.take()) throw floodError(what);
+  }
+
+  /** Announces the end (§6.8). */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { sender } = this.#connection;
+    sender.frame(goawayFrame(maxStreamId, ErrorCode.noError, "shutting down"));
+    // The answer to this ping says that the client has seen the GOAWAY; only then is the last stream known.
+    sender.frame(pingFrame(drainPing, false));
+  }
+
+  /** The socket is gone. */
+  stop(): void {
+    clearTimeout(this.#prefaceTimer);
+    this.#idlePing.stop();
+  }
+
+  #sendPreface(): void {
+    const { options, sender } = this.#connection;
+    const { limits } = options;
+    sender.frame(
+      settingsFrame([
+        [SettingId.headerTableSize, limits.headerTableBytes],
+        [SettingId.maxConcurrentStreams, limits.maxConcurrentStreams],
+        [SettingId.initialWindowSize, limits.streamWindowBytes],
+        [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
+      ]),
+    );
+    const extra = limits.connectionWindowBytes - defaultWindowBytes;
+    if (extra > 0) sender.windowUpdate(0, extra);
+  }
+
+  #matchPreface(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#prefaceMatched < clientPreface.length)
+      if (chunk[at++] !== clientPreface[this.#prefaceMatched++]) throw protocolError("client preface is wrong");
+    return at;
+  }
+
+  onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (streamId !== 0) throw protocolError("SETTINGS on a stream");
+    this.spend("SETTINGS");
+    if ((flags & Flag.ack) !== 0) {
+      if (end !== start) throw frameSizeError("SETTINGS acknowledgement");
+      if (!this.settingsSeen) throw protocolError("first frame is a SETTINGS acknowledgement");
+      return;
+    }
+    if ((end - start) % 6 !== 0) throw frameSizeError("SETTINGS");
+    if (!this.settingsSeen) {
+      this.settingsSeen = true;
+      clearTimeout(this.#prefaceTimer);
+    }
+    const { peerSettings, sender } = this.#connection;
+    const before = peerSettings.initialWindowBytes;
+    applySettings(peerSettings, bytes, start, end, (tableBytes) => sender.encoder.limitTable(tableBytes));
+    const change = peerSettings.initialWindowBytes - before;
+    if (change !== 0) this.#listener.windowChanged(change);
+    sender.frame(settingsFrame());
+  }
+
+  onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
+    if (streamId !== 0) throw protocolError("PING on a stream");
+    if (end - start !== 8) throw frameSizeError("PING");
+    const opaque = bytes.subarray(start, end);
+    if ((flags & Flag.ack) !== 0) {
+      this.spend("PING acknowledgement");
+      if (this.#draining && opaque.equals(drainPing)) this.#listener.drainSeen();
+      return;
+    }
+    const { options, sender, streamCount } = this.#connection;
+    const sent = sender.sentSincePing;
+    sender.sentSincePing = false;
+    if (!sent) this.spend("PING");
+    if (!this.#strikes.allow(options.nowMs(), streamCount > 0, sent))
+      throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");
+    sender.frame(pingFrame(opaque, true));
+  }
+
+  onGoaway(streamId: number, start: number, end: number): void {
+    if (streamId !== 0) throw protocolError("GOAWAY on a stream");
+    if (end - start < 8) throw frameSizeError("GOAWAY");
+    this.spend("GOAWAY");
+  }
+}
