@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
-import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } from "./member-processes.ts";
+import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
+import { valuesOfTraffic } from "./metrics-traffic.ts";
 import { type Family, parsePrometheusText } from "./prometheus-text.ts";
 
 const HOST = "127.77.24.5";
@@ -46,7 +47,10 @@ describe("the metrics page", () => {
     // Commits to disk and round trips come a moment later.
     for (let turn = 0; turn < 100; turn++) {
       pages = await Promise.all(cluster.urls.map(readPage));
-      if (pages.every((page) => sum(page, "etcd_disk_backend_commit_duration_seconds", "_count") > 0)) break;
+      const isSettled = (page: ReadonlyMap<string, Family>): boolean =>
+        sum(page, "etcd_mvcc_put_total") === PUTS &&
+        sum(page, "etcd_disk_backend_commit_duration_seconds", "_count") > 0;
+      if (pages.every(isSettled)) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   });
@@ -76,6 +80,8 @@ describe("the metrics page", () => {
     expect(each("etcd_server_quota_backend_bytes")).toEqual([1e9, 1e9, 1e9]);
     expect(new Set(each("etcd_server_proposals_applied_total")).size).toBe(1);
     for (const applied of each("etcd_server_proposals_applied_total")) expect(applied).toBeGreaterThan(PUTS);
+    expect(each("etcd_server_proposals_committed_total")).toEqual(each("etcd_server_proposals_applied_total"));
+    expect(each("etcd_server_proposals_pending")).toEqual([0, 0, 0]);
     for (const name of ["etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"])
       for (const count of each(name, "_count")) expect(count, name).toBeGreaterThan(0);
     for (const name of ["etcd_network_peer_sent_bytes_total", "etcd_network_peer_received_bytes_total"])
@@ -121,37 +127,46 @@ const NOT_OURS: readonly RegExp[] = [
 ];
 
 describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd", () => {
-  const clusters: ClusterProcesses[] = [];
-  afterAll(() => Promise.all(clusters.map((cluster) => cluster.stop())));
+  let theirs: ClusterProcesses;
+  let ours: ClusterProcesses;
+  beforeAll(async () => {
+    const flags = ["--metrics=extensive"];
+    [theirs, ours] = await Promise.all([
+      startCluster("etcd", HOST, { members: 3, flags }),
+      startCluster("agent", HOST, { members: 3, flags }),
+    ]);
+  });
+  afterAll(() => Promise.all([theirs, ours].map((cluster) => cluster?.stop())));
 
-  async function namesOf(engine: Engine): Promise<Map<string, string>> {
-    const cluster = await startCluster(engine, HOST, { members: 3 });
-    clusters.push(cluster);
-    await using grpc = connect({ endpoints: cluster.urls });
-    const client = new EtcdClient(grpc);
-    for (let at = 0; at < 3; at++) await client.put(`m/${at}`, "x");
-    const pages = await Promise.all(cluster.urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
-    // Labelled families appear with their first value, on whichever member that is.
-    return new Map(pages.flatMap((page) => [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, n, t]) => [n!, t!])));
-  }
+  it("tells the same of the same requests", async () => {
+    const [real, own] = await Promise.all([theirs, ours].map(valuesOfTraffic));
+    expect(Object.keys(real!.serving).length).toBeGreaterThan(50);
+    expect(own).toEqual(real);
+  });
 
   it("has every name, of the same type, but for those that are listed", async () => {
-    const [theirs, ours] = await Promise.all([namesOf("etcd"), namesOf("agent")]);
-    const wanted = [...theirs].filter(([name]) => !NOT_OURS.some((pattern) => pattern.test(name)));
+    const [real, own] = await Promise.all([namesOf(theirs), namesOf(ours)]);
+    const wanted = [...real].filter(([name]) => !NOT_OURS.some((pattern) => pattern.test(name)));
     expect(wanted.length).toBeGreaterThan(70);
-    for (const [name, type] of wanted) expect.soft(ours.get(name), name).toBe(type);
+    for (const [name, type] of wanted) expect.soft(own.get(name), name).toBe(type);
     for (const pattern of NOT_OURS) {
       expect(
-        [...theirs.keys()].some((name) => pattern.test(name)),
+        [...real.keys()].some((name) => pattern.test(name)),
         `${pattern} is etcd's`,
       ).toBe(true);
       expect(
-        [...ours.keys()].some((name) => pattern.test(name)),
+        [...own.keys()].some((name) => pattern.test(name)),
         `${pattern} is not ours`,
       ).toBe(false);
     }
   });
 });
+
+/** Labelled families appear with their first value, on whichever member that is. */
+async function namesOf({ urls }: ClusterProcesses): Promise<Map<string, string>> {
+  const pages = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+  return new Map(pages.flatMap((page) => [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, n, t]) => [n!, t!])));
+}
 
 describe("the strict reader", () => {
   it.each([

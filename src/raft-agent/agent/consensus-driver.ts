@@ -165,7 +165,12 @@ export class ConsensusDriver {
     }
     this.#sendAll(ready.messages);
     if (ready.persistTicket !== null) this.#persist(ready, ready.persistTicket);
-    if (ready.committed.length > 0) this.#apply(ready.committed);
+    const last = ready.committed.at(-1);
+    if (last !== undefined) {
+      // The hard state tells of it only once there is something else to write.
+      this.#commitIndex = Math.max(this.#commitIndex, last.index);
+      this.#apply(ready.committed);
+    }
     for (const { context, index } of ready.reads) this.#listener.readConfirmed(context, index);
     for (const context of ready.failedReads) this.#listener.readFailed(context);
   }

@@ -87,6 +87,7 @@ export async function openParts(
     values: () => memberValues(services),
     clusterVersion: () => services.machine.membership.clusterVersion,
     grpcMethods: () => grpc.counters,
+    promotionsRefused: services.context.counts.promotionsRefused,
     extensive: config.extensiveMetrics,
   });
   late.metrics = metrics;

@@ -50,7 +50,7 @@ export class ClientFront {
     this.#config = config;
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
-    const shared = { services, metrics, corsOrigins, hostWhitelist };
+    const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
     this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { methodCounters } from "../grpc/method-counters.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
 import { createWorld, SELF, type World } from "../services/single-member-world.ts";
@@ -20,15 +21,17 @@ type Site = { world: World; url: string };
 async function openSite(hostWhitelist = ["*"]): Promise<Site> {
   const world = await createWorld();
   const { services } = world;
+  const counters = services.methods.map(({ path, kind }) => methodCounters(path, kind));
   const metrics = createMetrics({
     version: "3.6.1",
     memberId: SELF,
     values: () => memberValues(services),
-    grpcMethods: () => [],
+    grpcMethods: () => counters,
+    promotionsRefused: new Map(),
     clusterVersion: () => "3.6.0",
     extensive: false,
   });
-  const handler = createHttpHandler({ services, metrics, gateway: true, corsOrigins: ["*"], hostWhitelist });
+  const handler = createHttpHandler({ services, metrics, counters, gateway: true, corsOrigins: ["*"], hostWhitelist });
   const server = createServer(handler);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.77.15.2", resolve));
@@ -151,6 +154,20 @@ describe("JSON gateway", () => {
     ]);
     expect(await post(site, "/v3/kv/lease/revoke", { ID: "5" })).toMatchObject([404, { code: 5 }]);
     expect(await post(site, "/v3/kv/range", "{bad")).toMatchObject([400, { code: 3 }]);
+  });
+
+  it("counts its calls like those that come over gRPC", async () => {
+    const site = await openSite();
+    await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==" });
+    await post(site, "/v3/kv/range", {});
+    const [, page] = await get(site, "/metrics");
+    const count = (name: string, method: string, more = ""): string | undefined =>
+      new RegExp(`^${name}\\{[^}]*grpc_method="${method}"${more}\\} (\\d+)$`, "m").exec(page)?.[1];
+    expect(count("grpc_server_started_total", "Put")).toBe("1");
+    expect(count("grpc_server_handled_total", "Put", ',grpc_code="OK"')).toBe("1");
+    expect(count("grpc_server_msg_sent_total", "Put")).toBe("1");
+    expect(count("grpc_server_handled_total", "Range", ',grpc_code="InvalidArgument"')).toBe("1");
+    expect(page).toContain("\netcd_network_client_grpc_received_bytes_total 6\n");
   });
 
   it("serves leases and members", async () => {

@@ -6,6 +6,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { posix } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { errorText } from "../../base/haplan-error.ts";
+import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { type CheckName, checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
@@ -14,6 +15,8 @@ import { createJsonGateway, type JsonGateway, sendJson, sendText } from "./json-
 export type HttpHandlerOptions = {
   readonly services: MemberServices;
   readonly metrics: Metrics;
+  /** Of the services' methods. */
+  readonly counters: readonly MethodCounters[];
   /** True on the client port. */
   readonly gateway: boolean;
   /** etcd's `--cors`: origins that browsers may come from. */
@@ -24,7 +27,10 @@ export type HttpHandlerOptions = {
 
 /** For `http.createServer`, or for sockets handed to its `connection` event. */
 export function createHttpHandler(options: HttpHandlerOptions): RequestListener {
-  const gateway = options.gateway ? createJsonGateway(options.services.methods) : null;
+  const { services, metrics, counters } = options;
+  const gateway = options.gateway
+    ? createJsonGateway({ methods: services.methods, counters, handled: metrics.handled })
+    : null;
   return (request, response) => {
     serve(options, gateway, request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();

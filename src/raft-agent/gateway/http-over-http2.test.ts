@@ -65,16 +65,17 @@ async function open(withTls: boolean): Promise<Port> {
   const metrics = createMetrics({
     version: "3.6.1",
     memberId: SELF,
+    promotionsRefused: new Map(),
     clusterVersion: () => "3.6.0",
     extensive: false,
     ...values,
   });
-  const shared = { services, metrics, gateway: true, corsOrigins: [], hostWhitelist: ["*"] };
-  const http = createServer(createHttpHandler(shared));
   const onHttp1 = (socket: import("node:stream").Duplex): void => {
     http.emit("connection", socket);
   };
   const grpc = new GrpcServer({ methods: services.methods, onHttp1 });
+  const shared = { services, metrics, gateway: true, corsOrigins: [], hostWhitelist: ["*"] };
+  const http = createServer(createHttpHandler({ ...shared, counters: grpc.counters }));
   const listener = await listenForClients({
     host,
     port: 0,

@@ -5,6 +5,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import type { MethodCounters } from "../grpc/method-counters.ts";
 import { parseTimeout } from "../grpc/timeout.ts";
 import { decodeJson, encodeJson } from "./json-message.ts";
 import { createJsonRoutes } from "./json-routes.ts";
@@ -39,9 +40,26 @@ const HTTP_STATUS: Record<StatusCode, number> = {
 /** Answers requests below `/v3/`; returns false for paths that it does not know. */
 export type JsonGateway = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
 
-export function createJsonGateway(methods: readonly Method[]): JsonGateway {
+export type JsonGatewayOptions = {
+  readonly methods: readonly Method[];
+  /** Of the same methods: a dashboard does not ask which way a call came. */
+  readonly counters: readonly MethodCounters[];
+  /** A call is over. */
+  handled(method: MethodCounters, seconds: number): void;
+};
+
+/** One method and what is needed to serve it. */
+type Served<M extends Method = Method> = {
+  readonly method: M;
+  readonly description: DescMethod;
+  readonly counters: MethodCounters;
+  handled(method: MethodCounters, seconds: number): void;
+};
+
+export function createJsonGateway({ methods, counters, handled }: JsonGatewayOptions): JsonGateway {
   const routes = createJsonRoutes();
   const served = new Map<string, Method>(methods.map((method) => [method.path, method]));
+  const counted = new Map<string, MethodCounters>(counters.map((one) => [one.path, one]));
   return (path, request, response) => {
     const description = routes.get(path.replace(/^\/v3beta\//, "/v3/"));
     if (description === undefined) return false;
@@ -57,23 +75,24 @@ export function createJsonGateway(methods: readonly Method[]): JsonGateway {
     }
     const grpcPath = `/${description.parent.typeName}/${description.name}`;
     const method = served.get(grpcPath);
-    if (method === undefined) {
+    const own = counted.get(grpcPath);
+    if (method === undefined || own === undefined) {
       sendError(response, { code: StatusCode.unimplemented, text: `unknown method ${description.name}` });
     } else if (method.kind === "unary") {
-      serveUnary(method, description, request, response);
+      serveUnary({ method, description, counters: own, handled }, request, response);
     } else {
-      serveStream(method, description, request, response);
+      serveStream({ method, description, counters: own, handled }, request, response);
     }
     return true;
   };
 }
 
 function serveUnary(
-  method: Extract<Method, { kind: "unary" }>,
-  description: DescMethod,
+  served: Served<Extract<Method, { kind: "unary" }>>,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const { method, description, counters } = served;
   readBody(request, response, (body) => {
     const message = encodeJson(description.input, firstObject(body));
     if (typeof message === "string") {
@@ -81,7 +100,7 @@ function serveUnary(
       return;
     }
     let sent: Uint8Array = new Uint8Array(0);
-    const call = createCall(method.path, request, response, {
+    const call = createCall(served, request, response, {
       send: (bytes) => {
         sent = bytes.slice();
         return true;
@@ -96,18 +115,19 @@ function serveUnary(
       },
     });
     response.on("close", () => method.onClose?.(call));
+    countReceived(counters, message);
     method.handle(message, call);
   });
 }
 
 function serveStream(
-  method: Extract<Method, { kind: "stream" }>,
-  description: DescMethod,
+  served: Served<Extract<Method, { kind: "stream" }>>,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const { method, description, counters } = served;
   let isAsked = false;
-  const call = createCall(method.path, request, response, {
+  const call = createCall(served, request, response, {
     send: (bytes) => {
       beginStream(response);
       return response.write(`${JSON.stringify({ result: decodeJson(description.output, bytes) })}\n`);
@@ -126,10 +146,16 @@ function serveStream(
   feedStream(description, request, call, {
     onMessage: (message) => {
       isAsked = true;
+      countReceived(counters, message);
       handler.onMessage(message);
     },
     onHalfClose: () => handler.onHalfClose(),
   });
+}
+
+function countReceived(counters: MethodCounters, message: Uint8Array): void {
+  counters.messagesReceived++;
+  counters.bytesReceived += message.length;
 }
 
 function beginStream(response: ServerResponse): void {
@@ -176,11 +202,23 @@ type Outgoing = {
   finish(status: { code: StatusCode; text: string }): void;
 };
 
-function createCall(path: string, request: IncomingMessage, response: ServerResponse, out: Outgoing): ServerCall {
+function createCall(
+  { method, counters, handled }: Served,
+  request: IncomingMessage,
+  response: ServerResponse,
+  out: Outgoing,
+): ServerCall {
+  const startedMs = performance.now();
   let finished = false;
+  const close = (code: StatusCode): void => {
+    finished = true;
+    counters.handled[code]!++;
+    handled(counters, (performance.now() - startedMs) / 1000);
+  };
+  counters.started++;
   const { headers } = request;
   const call: ServerCall = {
-    path,
+    path: method.path,
     header: (name) => {
       const value = headers[`grpc-metadata-${name}`] ?? (name === "authorization" ? headers[name] : undefined);
       return Array.isArray(value) ? value[0] : value;
@@ -191,16 +229,21 @@ function createCall(path: string, request: IncomingMessage, response: ServerResp
     get open() {
       return !finished;
     },
-    send: (message) => (finished ? true : out.send(message)),
+    send: (message) => {
+      if (finished) return true;
+      counters.messagesSent++;
+      counters.bytesSent += message.length;
+      return out.send(message);
+    },
     finish: (code = StatusCode.ok, text = "") => {
       if (finished) return;
-      finished = true;
+      close(code);
       out.finish({ code, text });
     },
   };
   const timer = startDeadline(headers["grpc-timeout"], call);
   response.on("close", () => {
-    finished = true;
+    if (!finished) close(StatusCode.cancelled);
     clearTimeout(timer);
   });
   return call;

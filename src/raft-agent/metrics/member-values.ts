@@ -22,7 +22,7 @@ export function memberValues(services: MemberServices): SourcedValues {
     dbTotalBytes: totalBytes,
     dbInUseBytes: inUseBytes,
     ...machine.counts,
-    ranges: context.counts.ranges,
+    ...machine.store.counts,
     keys: machine.store.keyCount,
     watchEvents: context.counts.watchEvents,
     leasesRenewed: context.leaseExpiry.renewedTotal,

@@ -39,6 +39,7 @@ describe("metrics", () => {
       memberId: "8e9e05c52164694d",
       values: () => values,
       grpcMethods: () => [put],
+      promotionsRefused: new Map([["etcdserver: member not found", 2]]),
       clusterVersion: () => "3.6.0",
       extensive: true,
     });
@@ -68,6 +69,7 @@ describe("metrics", () => {
     expect(lines).toContain(`grpc_server_started_total{${labels}} 3`);
     expect(lines).toContain("etcd_network_client_grpc_received_bytes_total 30");
     expect(lines).toContain("etcd_server_slow_apply_total 1");
+    expect(lines).toContain('etcd_server_learner_promote_failures{Reason="etcdserver: member not found"} 2');
     expect(lines).toContain('etcd_cluster_version{cluster_version="3.6"} 1');
     expect(lines).toContain(`grpc_server_handling_seconds_bucket{le="0.025",${labels}} 1`);
   });

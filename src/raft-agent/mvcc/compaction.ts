@@ -116,6 +116,7 @@ export class Compactor {
         this.backend.delete(main, sub, tombstone);
       });
     }
+    this.observer.compactionSlice?.(performance.now() - sliceStartMs);
     this.backend.metadata.put(metaBucket, finishedCompaction, encodeRevisionKey(revision, 0));
     const { indexPages } = this.backend;
     if (indexPages !== undefined && !this.stopping) {

@@ -18,6 +18,7 @@ import {
   type RangeResult,
   RevisionError,
   type Store,
+  type StoreCounts,
   type StoreEvent,
   type StoreObserver,
   type StoreSize,
@@ -42,8 +43,13 @@ export async function openStore(options: MvccStoreOptions): Promise<Store> {
   return new MvccStore(options, yieldTurn, await openIndex(options.backend, yieldTurn));
 }
 
+/** All keys, in etcd's notation. */
+const FIRST_KEY = Uint8Array.of(0);
+const OPEN_END = Uint8Array.of(0);
+
 class MvccStore implements Store {
   readonly metadata: Metadata;
+  readonly counts: StoreCounts = { ranges: 0, puts: 0, putBytes: 0, deletes: 0, txns: 0 };
   private state: IndexedStore;
   private readonly backend: Backend;
   private readonly yieldTurn: () => Promise<void>;
@@ -64,7 +70,7 @@ class MvccStore implements Store {
     this.metadata = backend.metadata;
     this.yieldTurn = yieldTurn;
     this.state = state;
-    this.writer = new StoreWriter(state, backend, this.listeners);
+    this.writer = new StoreWriter(state, backend, this.listeners, this.counts);
     this.compactor = new Compactor(backend, yieldTurn, this.observer);
     this.compactor.resume(state);
   }
@@ -78,10 +84,11 @@ class MvccStore implements Store {
   }
 
   get keyCount(): number {
-    return this.state.index.size;
+    return this.state.index.countLive(FIRST_KEY, OPEN_END, this.state.revision);
   }
 
   range(query: RangeQuery): RangeResult {
+    this.counts.ranges++;
     return rangeAt(this.state, this.backend, query, this.state.revision);
   }
 
@@ -99,6 +106,7 @@ class MvccStore implements Store {
   }
 
   describe(key: Uint8Array): KeyDescription | undefined {
+    this.counts.ranges++;
     return this.state.describe(key);
   }
 
@@ -164,8 +172,16 @@ class MvccStore implements Store {
     };
   }
 
-  view(): Promise<ReadSnapshot> {
-    return this.backend.snapshot();
+  async view(): Promise<ReadSnapshot> {
+    const startMs = performance.now();
+    const snapshot = await this.backend.snapshot();
+    return {
+      ...snapshot,
+      close: () => {
+        snapshot.close();
+        this.observer.exported?.(performance.now() - startMs);
+      },
+    };
   }
 
   exportSnapshot(): AsyncIterable<Uint8Array> {
@@ -191,7 +207,7 @@ class MvccStore implements Store {
         builder.add(main, sub, tombstone, value),
       );
       this.state = builder.finish(this.backend);
-      this.writer = new StoreWriter(this.state, this.backend, this.listeners);
+      this.writer = new StoreWriter(this.state, this.backend, this.listeners, this.counts);
     } finally {
       this.indexDuringImport = null;
     }

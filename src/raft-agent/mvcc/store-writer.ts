@@ -6,7 +6,15 @@ import type { Backend } from "./backend.ts";
 import { ByteSlab } from "./byte-slab.ts";
 import type { IndexedStore } from "./open-index.ts";
 import { rangeAt } from "./range-query.ts";
-import type { KeyDescription, RangeQuery, RangeResult, StoreEvent, WriteListener, WriteTransaction } from "./store.ts";
+import type {
+  KeyDescription,
+  RangeQuery,
+  RangeResult,
+  StoreCounts,
+  StoreEvent,
+  WriteListener,
+  WriteTransaction,
+} from "./store.ts";
 import { deleteEvent, putEvent } from "./store-event.ts";
 
 export class StoreWriter implements WriteTransaction {
@@ -15,13 +23,16 @@ export class StoreWriter implements WriteTransaction {
   private readonly listeners: ReadonlySet<WriteListener>;
   private readonly encoder = new WireWriter(1024);
   private readonly slab = new ByteSlab();
+  private readonly counts: StoreCounts;
   private changes = 0;
-  putBytes = 0;
+  /** Of the transaction that is open. */
+  private operations = 0;
   private events: StoreEvent[] = [];
   private ended: () => void = () => undefined;
   private open = false;
 
-  constructor(state: IndexedStore, backend: Backend, listeners: ReadonlySet<WriteListener>) {
+  constructor(state: IndexedStore, backend: Backend, listeners: ReadonlySet<WriteListener>, counts: StoreCounts) {
+    this.counts = counts;
     this.state = state;
     this.backend = backend;
     this.listeners = listeners;
@@ -31,7 +42,7 @@ export class StoreWriter implements WriteTransaction {
     this.ended = ended;
     this.open = true;
     this.changes = 0;
-    this.putBytes = 0;
+    this.operations = 0;
     return this;
   }
 
@@ -40,10 +51,14 @@ export class StoreWriter implements WriteTransaction {
   }
 
   range(query: RangeQuery): RangeResult {
+    this.counts.ranges++;
+    this.operations++;
     return rangeAt(this.state, this.backend, query, this.revision);
   }
 
   get(key: Uint8Array): EncodedKeyValue | undefined {
+    this.counts.ranges++;
+    this.operations++;
     const { index } = this.state;
     const slot = index.find(key);
     const record = slot < 0 ? 0 : index.liveAt(slot, this.revision);
@@ -72,7 +87,9 @@ export class StoreWriter implements WriteTransaction {
     this.backend.put(main, sub, false, kv);
     leases.attach(slot, lease);
     this.state.pages?.add({ key, main, sub, tombstone: false, created: createRevision, version, lease });
-    this.putBytes += kv.length;
+    this.counts.puts++;
+    this.counts.putBytes += key.length + value.length;
+    this.operations++;
     if (this.listeners.size > 0) this.events.push(putEvent(key.length, this.slab.copy(kv), main, version === 1));
   }
 
@@ -85,12 +102,15 @@ export class StoreWriter implements WriteTransaction {
       return true;
     });
     for (const slot of live) this.deleteSlot(slot);
+    this.counts.deletes++;
+    this.operations++;
     return live.length;
   }
 
   end(): number {
     assert(this.open, "a write transaction ends once");
     this.open = false;
+    if (this.operations > 1) this.counts.txns++;
     if (this.changes > 0) this.state.revision++;
     const { revision } = this.state;
     if (this.changes > 0) this.state.pages?.endRevision(revision);

@@ -66,8 +66,6 @@ export type WriteTransaction = ReadView & {
   put(key: Uint8Array, value: Uint8Array, lease: bigint): void;
   /** Deletes in key order and returns how many keys. `rangeEnd` as in a RangeRequest. */
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number;
-  /** Of the key-values put so far. */
-  readonly putBytes: number;
   /** Ends the transaction, tells the listeners, and returns the store's revision: a new one if anything changed. */
   end(): number;
 };
@@ -98,6 +96,20 @@ export type KeyspaceHash = {
   readonly revision: number;
 };
 
+/**
+ * What was asked of the store since it was opened, operations inside of transactions counted one by one (etcd
+ * `mvcc/metrics_txn.go`). A look at a key before it is written or compared is a range.
+ */
+export type StoreCounts = {
+  ranges: number;
+  puts: number;
+  /** Of the keys and values put. */
+  putBytes: number;
+  deletes: number;
+  /** Transactions of more than one operation. */
+  txns: number;
+};
+
 /** Hears how long the store's rare and long pieces of work took, in milliseconds. */
 export type StoreObserver = {
   /** One slice of a compaction, during which nothing else ran. */
@@ -112,8 +124,9 @@ export type StoreObserver = {
 export type Store = ReadView & {
   /** -1 while nothing was ever compacted. */
   readonly compactedRevision: number;
-  /** Keys with history left, deleted ones included. */
+  /** Keys that exist now. */
   readonly keyCount: number;
+  readonly counts: StoreCounts;
   beginWrite(): WriteTransaction;
   /** Live keys attached to a lease, in key order. */
   keysOfLease(lease: bigint): Uint8Array[];

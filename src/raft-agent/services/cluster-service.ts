@@ -154,6 +154,8 @@ function promoteMember(context: ServiceContext, bytes: Uint8Array, call: ServerC
   if (member?.learner === false) fault ??= EtcdErrors.memberNotLearner;
   if (!isInSync(facts, id)) fault ??= EtcdErrors.learnerNotReady;
   if (fault !== null) {
+    const { promotionsRefused } = context.counts;
+    promotionsRefused.set(fault.text, (promotionsRefused.get(fault.text) ?? 0) + 1);
     fail(call, fault);
     return;
   }

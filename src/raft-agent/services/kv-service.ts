@@ -54,7 +54,6 @@ function answerRange(context: ServiceContext, request: RangeRequest, call: Serve
       return;
     }
   }
-  context.counts.ranges++;
   const { kvs, more, count } = store.range(request);
   answer(context, call, writeRangeResponse, { header: responseHeader(context, store.revision), kvs, more, count });
 }
@@ -127,7 +126,9 @@ function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8A
 function answerReadTxn(context: ServiceContext, request: TxnRequest, call: ServerCall): void {
   const { store } = context.machine;
   const denied = context.access.readFault(call, (caller) => txnFault(context.machine, caller, request));
+  const rangesBefore = store.counts.ranges;
   const outcome = denied ?? readTxn(store, request);
+  if (store.counts.ranges - rangesBefore > 1) store.counts.txns++;
   if (isEtcdError(outcome)) fail(call, outcome);
   else answer(context, call, writeTxnResponse, { header: responseHeader(context, store.revision), ...outcome });
 }

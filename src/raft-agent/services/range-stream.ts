@@ -96,7 +96,6 @@ class RangeStream {
         fail(this.#call, denied);
         return;
       }
-      this.#context.counts.ranges++;
       this.#revision = request.revision > 0 ? request.revision : store.revision;
       this.#count = store.range({ ...request, countOnly: true, limit: 0 }).count;
       this.#left = request.limit > 0 ? Math.min(request.limit, this.#count) : this.#count;

@@ -49,7 +49,11 @@ export type ServiceContext = {
   /** For answers that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;
   /** Since the member started; for the metrics page. */
-  readonly counts: { ranges: number; watchEvents: number };
+  readonly counts: {
+    watchEvents: number;
+    /** By the reason, while this member leads. */
+    readonly promotionsRefused: Map<string, number>;
+  };
 };
 
 export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer" | "counts">;
@@ -59,7 +63,12 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
     clusterId: memberIdToBigInt(options.clusterId),
     memberId: memberIdToBigInt(options.consensus.memberId),
   };
-  return { ...options, identity, writer: new WireWriter(4096), counts: { ranges: 0, watchEvents: 0 } };
+  return {
+    ...options,
+    identity,
+    writer: new WireWriter(4096),
+    counts: { watchEvents: 0, promotionsRefused: new Map() },
+  };
 }
 
 /** `revision` 0 leaves it out, as in answers of the cluster service. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { CompareResult, CompareTarget } from "../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeTxnRequest, type RequestOp } from "../api/txn.ts";
@@ -65,7 +66,7 @@ describe("state machine", () => {
     expect([machine.store.revision, machine.appliedIndex]).toEqual([2, 1]);
   });
 
-  it("counts the bytes of what is put, alone and within a transaction", async () => {
+  it("counts what is written, alone and within a transaction", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.put, put("a"));
     const request = {
@@ -82,8 +83,20 @@ describe("state machine", () => {
       CommandKind.deleteRange,
       encodeDeleteRangeRequest({ key: key("a"), rangeEnd: new Uint8Array(0), prevKv: false }),
     );
-    const stored = machine.store.get(key("b"))!.length;
-    expect(machine.counts.putBytes).toBe(2 * stored);
+    expect(machine.store.counts).toEqual({ ranges: 0, puts: 2, putBytes: 4, deletes: 1, txns: 0 });
+    const both: RequestOp[] = [
+      { kind: "put", request: { ...request, prevKv: true } },
+      { kind: "deleteRange", request: { key: key("b"), rangeEnd: new Uint8Array(0), prevKv: false } },
+    ];
+    const compare = {
+      key: key("b"),
+      rangeEnd: new Uint8Array(0),
+      target: CompareTarget.version,
+      result: CompareResult.greater,
+    };
+    const operand = { kind: "version", number: 0 } as const;
+    apply(CommandKind.txn, encodeTxnRequest({ compare: [{ ...compare, operand }], success: both, failure: [] }));
+    expect(machine.store.counts).toEqual({ ranges: 2, puts: 3, putBytes: 6, deletes: 2, txns: 1 });
   });
 
   it("takes the empty entry of a new leader and stops at an entry it cannot read", async () => {

@@ -51,11 +51,6 @@ export type StateMachineListener = {
 };
 
 export type StateMachineCounts = {
-  puts: number;
-  /** Of the key-values put, also within transactions. */
-  putBytes: number;
-  deletes: number;
-  txns: number;
   leasesGranted: number;
   leasesRevoked: number;
   leasesExpired: number;
@@ -69,10 +64,6 @@ export class StateMachine {
   readonly auth: AuthStore;
   /** Since the member started; for the metrics page. */
   readonly counts: StateMachineCounts = {
-    puts: 0,
-    putBytes: 0,
-    deletes: 0,
-    txns: 0,
     leasesGranted: 0,
     leasesRevoked: 0,
     leasesExpired: 0,
@@ -195,18 +186,15 @@ export class StateMachine {
 
   #put(body: Uint8Array): ApplyResult {
     const request = decodePutRequest(body);
-    this.counts.puts++;
     const problem = this.alarms.noSpace ? EtcdErrors.noSpace : putProblem(this.store, this.leases, request);
     if (problem !== null) return problem;
     const txn = this.store.beginWrite();
     const prevKv = executePut(txn, request);
-    this.counts.putBytes += txn.putBytes;
     return { kind: "put", revision: txn.end(), prevKv };
   }
 
   #deleteRange(body: Uint8Array): ApplyResult {
     const request = decodeDeleteRangeRequest(body);
-    this.counts.deletes++;
     const txn = this.store.beginWrite();
     const { deleted, prevKvs } = executeDeleteRange(txn, request);
     return { kind: "deleteRange", revision: txn.end(), deleted, prevKvs };
@@ -214,13 +202,11 @@ export class StateMachine {
 
   #txn(body: Uint8Array): ApplyResult {
     const request = decodeTxnRequest(body);
-    this.counts.txns++;
     if (this.alarms.noSpace && mayPut(request)) return EtcdErrors.noSpace;
     const path = planTxn(this.store, this.leases, request);
     if (isEtcdError(path)) return path;
     const txn = this.store.beginWrite();
     const outcome = executeTxn(txn, path);
-    this.counts.putBytes += txn.putBytes;
     return { kind: "txn", revision: txn.end(), ...outcome };
   }
 
