@@ -110,6 +110,7 @@ export class MemberProcess implements Endpoint {
     link.connect({
       driver: this.driver,
       transport: { request: (peer, _kind, body, timeoutMs) => network.request(host.id, peer, body, timeoutMs) },
+      answerPeer: (from, request, done) => this.answer(from, request, done),
     });
     this.#retention = this.#createRetention(opened);
     network.attach(host.id, this);

@@ -146,7 +146,8 @@ class RunningAgent implements Agent {
       settledTicks: settledTicks(tickMs, config.heartbeatIntervalMs),
       onTicks: (count) => this.#tick(count),
     });
-    link.connect({ driver: this.#driver, transport: this.#transport });
+    const answerPeer = services.answerPeer.bind(services);
+    link.connect({ driver: this.#driver, transport: this.#transport, answerPeer });
     this.#retention = new LogRetention(
       { store: opened.store, wal: opened.wal, raft: this.#raft },
       {

@@ -12,6 +12,8 @@ export const servicePeerRequest = 1;
 export type ConsensusLinkParts = {
   readonly driver: ConsensusDriver;
   readonly transport: Pick<PeerTransport, "request">;
+  /** What other members' requests are answered with. */
+  readonly answerPeer: (from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void) => void;
 };
 
 export class ConsensusLink implements ConsensusPort {
@@ -84,9 +86,12 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void {
-    this.#connected.transport
-      .request(member, servicePeerRequest, request, 5 * this.electionTimeoutMs)
-      .then(done, () => done(null));
+    const { transport, answerPeer } = this.#connected;
+    if (member === this.memberId) {
+      answerPeer(member, request, done);
+      return;
+    }
+    transport.request(member, servicePeerRequest, request, 5 * this.electionTimeoutMs).then(done, () => done(null));
   }
 
   get #connected(): ConsensusLinkParts {

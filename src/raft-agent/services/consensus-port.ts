@@ -50,7 +50,8 @@ export type ConsensusPort = {
   connectedMs(member: MemberId): number | null;
   /**
    * One request and one answer between members, beside the log (lease renewals, member changes made through a
-   * follower). The other side runs `answerPeerRequest`. `done` gets null when the leader could not be reached.
+   * follower). The other side runs `answerPeerRequest`; this member may be asked as well, since who is asked for as the
+   * leader may be the one who asks by now. `done` gets null when the member could not be reached.
    */
   askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void;
 };

@@ -115,6 +115,19 @@ describe("lease service", () => {
     expect(ttlOf(await timeToLive(follower, 7n))).toEqual([10n, 10n]);
   });
 
+  it("answers what it asked of a lost leader itself once it leads", async () => {
+    const world = await createWorld();
+    await grant(world, 10n, 7n);
+    world.consensus.leader = OTHER;
+    world.services.leadershipChanged();
+    const asked = [timeToLive(world, 7n), keepAlive(world, 7n)] as const;
+    world.consensus.leader = SELF;
+    world.services.leadershipChanged();
+    // A new leader adds an election timeout.
+    expect(ttlOf(await asked[0])).toEqual([11n, 10n]);
+    expect(decodeLeaseKeepAliveResponse((await asked[1]).messages[0]!).ttl).toBe(10);
+  });
+
   it("gives up on a leader that cannot be reached when the request's time is over", async () => {
     const world = await createWorld();
     world.consensus.leader = OTHER;

@@ -67,7 +67,10 @@ function createPeerCall(path: string, from: string, caller: Caller, done: (answe
   };
 }
 
-/** Asks the leader, again when it moves, until the request's time is over. `done` is called exactly once. */
+/**
+ * Asks the leader, again when it moves, until the request's time is over: also this member, when it has become the leader
+ * meanwhile. `done` is called exactly once.
+ */
 export function askLeader(
   context: ServiceContext,
   path: string,
@@ -78,9 +81,10 @@ export function askLeader(
   const request = encodeRequest(path, caller, message);
   const { consensus, clock, proposer } = context;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
-  const attempt = (): void => {
+  const attempt = (isFirst: boolean): void => {
     const leader = consensus.leader();
-    if (leader === null || leader === consensus.memberId) {
+    // Who asks saw that it does not lead; it may have learned of it, or have become the leader, a moment later.
+    if (leader === null || (isFirst && leader === consensus.memberId)) {
       retry();
       return;
     }
@@ -92,13 +96,13 @@ export function askLeader(
   };
   const retry = (): void => {
     if (clock.monotonicMs() + RETRY_MS < deadlineMs) {
-      void clock.sleep(RETRY_MS).then(attempt);
+      void clock.sleep(RETRY_MS).then(() => attempt(false));
       return;
     }
     const { code, text } = consensus.leader() === null ? EtcdErrors.noLeader : EtcdErrors.timeout;
     done({ code, text, message: NO_BYTES });
   };
-  attempt();
+  attempt(true);
 }
 
 /** Asks one member once; null when it cannot be reached. */

@@ -175,7 +175,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     },
     connectedMs: (member) => state.connectedMs.get(member) ?? null,
     askPeer: (member, request, done) => {
-      const peer = state.peers.get(member);
+      const peer = member === SELF ? services() : state.peers.get(member);
       if (peer === undefined) done(null);
       else peer.answerPeer(SELF, request, done);
     },
