@@ -1,5 +1,5 @@
 /** What a start makes of a disk on which an earlier one was cut off. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -56,6 +56,12 @@ async function open<Result>(look: (opened: OpenedMember) => Result, member = con
 describe("a founder whose store is still empty", () => {
   it("is told again who founded the cluster", async () => {
     await beginLog([]);
+    expect(await open(({ founders }) => founders)).toEqual(founding.members);
+  });
+
+  it("starts for the first time when its process ended before its log was made", async () => {
+    mkdirSync(config.walDir, { recursive: true });
+    writeFileSync(join(config.walDir, "000000000001.log.making"), "");
     expect(await open(({ founders }) => founders)).toEqual(founding.members);
   });
 

@@ -23,6 +23,7 @@ import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
 import type { RecoveredLog } from "../wal/replay.ts";
+import { isUnfinished } from "../wal/segment-store.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
@@ -63,7 +64,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   makeFolder("data-dir", snapFolder);
   makeFolder("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
-  const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock");
+  const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock" && !isUnfinished(name));
   const newIdentity = hasLog ? null : await decideIdentity(options);
   const { wal, recovered } = await openWal({
     fileSystem,

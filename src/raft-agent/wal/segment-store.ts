@@ -189,6 +189,11 @@ async function openAside(
 /** Removes files that a crash left half made. */
 export async function removeUnfinished(fileSystem: FileSystem, folder: string): Promise<void> {
   for (const name of await fileSystem.list(folder)) {
-    if (name.endsWith(".making")) await fileSystem.remove(`${folder}/${name}`);
+    if (isUnfinished(name)) await fileSystem.remove(`${folder}/${name}`);
   }
+}
+
+/** Half made: it holds nothing of a log. */
+export function isUnfinished(name: string): boolean {
+  return name.endsWith(".making");
 }
