@@ -89,4 +89,11 @@ describe("a damaged member", () => {
     expect(await hashOf(others[1]!)).toBe(await hashOf(part));
     expect(await speak(put("k/last"), part, facts)).not.toHaveProperty("code");
   });
+
+  it("that agrees again is not left with its alarm when the leader that repaired it is lost", async () => {
+    const memberID = [...facts.memberIds.values()][0]!;
+    await speak(call("Maintenance/Alarm", { action: "ACTIVATE", memberID, alarm: "CORRUPT" }), 0, facts);
+    await until("the end of the alarm", async () => (await alarms()) === 0);
+    expect(await speak(put("k/written"), 0, facts)).not.toHaveProperty("code");
+  });
 });

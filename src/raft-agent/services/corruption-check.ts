@@ -93,7 +93,8 @@ export class CorruptionCheck {
     if (consensus.leader() !== consensus.memberId) this.#nextMs = nowMs + this.#options.intervalMs;
     if (nowMs < this.#nextMs || this.#running) return;
     this.#nextMs = nowMs + this.#options.intervalMs;
-    if (machine.store.revision === this.#cleanRevision || machine.membership.list().length < 2) return;
+    const isClean = machine.store.revision === this.#cleanRevision && !machine.alarms.corrupt;
+    if (isClean || machine.membership.list().length < 2) return;
     this.#running = true;
     this.check()
       .catch((error: unknown) => this.#options.onNotice("warn", `cannot compare the members: ${errorText(error)}`))
@@ -117,7 +118,9 @@ export class CorruptionCheck {
     );
     const verdict = judgeHashes(hashes, machine.membership.configuration.voters);
     if (verdict.damaged.length === 0) {
-      if (hashes.size === others.length + 1) this.#cleanRevision = revision;
+      if (hashes.size < others.length + 1) return;
+      this.#cleanRevision = revision;
+      await this.#takeBack(revision);
       return;
     }
     await this.#act(verdict, revision);
@@ -141,6 +144,17 @@ export class CorruptionCheck {
       this.#cleanRevision = 0;
       await transferLeadership(this.#context, healthy!);
     } else for (const member of damaged) await this.#repair(member, revision);
+  }
+
+  /** A leader that repaired a member may have been lost before it took the alarm back, and nobody can write until then. */
+  async #takeBack(revision: number): Promise<void> {
+    for (const { member } of this.#context.machine.alarms.list(AlarmType.corrupt)) {
+      await this.#alarm(member, AlarmAction.deactivate);
+      this.#options.onNotice(
+        "warn",
+        `all members agree at revision ${revision}: CORRUPT of member ${member} is taken back`,
+      );
+    }
   }
 
   async #repair(member: MemberId, revision: number): Promise<void> {
