@@ -3,6 +3,7 @@
  * same flags. Ports are free ones of a loopback address; folders go with the cluster.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,6 +25,8 @@ export type ClusterProcesses = {
   resume(member: number): void;
   /** Starts a member again with the same flags, and others beside them; resolves once it is healthy. */
   restart(member: number, flags?: readonly string[]): Promise<void>;
+  /** Starts a member that is to refuse; resolves with what it wrote until it ended. */
+  refusal(member: number): Promise<string>;
   /**
    * Starts one more process that joins those that are `present` (the founders); resolves with its URL, without waiting
    * for it to be healthy.
@@ -119,6 +122,18 @@ class RunningCluster implements ClusterProcesses {
     await waitUntilHealthy(this.#members[member]!.clientUrl);
   }
 
+  async refusal(member: number): Promise<string> {
+    const child = this.#spawn(member, "new", this.#founders);
+    let text = "";
+    child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    const late = setTimeout(() => child.kill("SIGKILL"), startMs);
+    await once(child, "close");
+    clearTimeout(late);
+    return `${text}ended with ${child.exitCode ?? child.signalCode}`;
+  }
+
   async join(name: string, peerUrl: string, present = this.#founders): Promise<string> {
     const [port] = await freePorts(this.#host, 1);
     const clientUrl = `http://${this.#host}:${port}`;
@@ -137,7 +152,12 @@ class RunningCluster implements ClusterProcesses {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #spawn(at: number, state: "new" | "existing", initialMembers: readonly number[], more: readonly string[] = []): void {
+  #spawn(
+    at: number,
+    state: "new" | "existing",
+    initialMembers: readonly number[],
+    more: readonly string[] = [],
+  ): ChildProcess {
     const { name, clientUrl, peerUrl } = this.#members[at]!;
     const settings = {
       name,
@@ -155,9 +175,12 @@ class RunningCluster implements ClusterProcesses {
     const env = { PATH: process.env["PATH"] };
     const child =
       this.engine === "etcd"
-        ? spawn("etcd", flags, { stdio: "ignore", env })
-        : spawn(process.execPath, [agentMain, ...flags], { stdio: "ignore", env });
+        ? spawn("etcd", flags, { stdio: ["ignore", "ignore", "pipe"], env })
+        : spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"], env });
+    // Nobody has to read it.
+    child.stderr!.resume();
     this.#processes.set(at, child);
+    return child;
   }
 
   async #end(member: number, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
@@ -169,6 +192,22 @@ class RunningCluster implements ClusterProcesses {
       child.kill(signal);
     });
   }
+}
+
+/** The member that leads; the first one when none says so. */
+export async function leadingMember({ urls }: ClusterProcesses): Promise<number> {
+  const pages = await Promise.all(
+    urls.map((url) =>
+      fetch(`${url}/metrics`, { signal: AbortSignal.timeout(500) }).then(
+        (answer) => answer.text(),
+        () => "",
+      ),
+    ),
+  );
+  return Math.max(
+    0,
+    pages.findIndex((page) => /^etcd_server_is_leader 1$/m.test(page)),
+  );
 }
 
 async function waitUntilHealthy(url: string): Promise<void> {

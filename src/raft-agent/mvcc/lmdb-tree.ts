@@ -2,7 +2,7 @@
  * What lies where in the store's one LMDB tree, and how it is opened, read, filled: metadata first, then revisions in
  * order, then the pages of the key index.
  */
-import { rmSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { BackendFiller, ReadSnapshot, RevisionVisitor } from "./backend.ts";
@@ -73,7 +73,22 @@ export function treeBytes(tree: Tree): { readonly total: number; readonly inUse:
   return { total: (stats["lastPageNumber"]! + 1) * pageBytes, inUse: pages * pageBytes };
 }
 
+/** @throws HaplanError `store/open-failed`, `store/cut-off` */
 export function openTree(path: string, mapSize: number): Tree {
+  const tree = openDatabase(path, mapSize);
+  const { size } = statSync(path);
+  const { inUse } = treeBytes(tree);
+  if (size >= inUse) return tree;
+  void tree.close();
+  // Reading behind the end would end the process without a word (SIGBUS).
+  throw new HaplanError(
+    "store/cut-off",
+    `Cannot open the store ${path}: the file ends after ${size} bytes, and at least ${inUse} are in use, so it was cut off. ` +
+      "Remove the member from the cluster, clear its folders and add it as a new one (it then gets its data from the others)",
+  );
+}
+
+function openDatabase(path: string, mapSize: number): Tree {
   try {
     return open<Buffer, Uint8Array>({
       path,

@@ -1,0 +1,148 @@
+/**
+ * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the others,
+ * or refuses to start and says why; the others go on, and nothing is lost. Runs with HAPLAN_TEST_EVERYTHING.
+ */
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EtcdClient, prefixEnd } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+
+const HOST = "127.77.46.3";
+const FLAGS = [
+  "--heartbeat-interval=50",
+  "--election-timeout=500",
+  "--corrupt-check-time=500ms",
+  "--snapshot-count=100",
+  "--snapshot-catchup-entries=20",
+];
+const VICTIM = 1;
+const KEYS = 300;
+const withinMs = 20_000;
+
+/** Flips one bit wherever `text` stands in the file, `offset` bytes behind its beginning. */
+function flip(path: string, text: string, offset: number): void {
+  const bytes = readFileSync(path);
+  const places: number[] = [];
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) places.push(at + offset);
+  expect(places.length).toBeGreaterThan(0);
+  for (const place of places) bytes[place]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+function cutInHalf(path: string): void {
+  truncateSync(path, Math.floor(statSync(path).size / 2));
+}
+
+/** Where the log's last record ends: what follows is zero. */
+function writtenBytes(path: string): number {
+  const bytes = readFileSync(path);
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return end;
+}
+
+function flipAt(path: string, offset: number): void {
+  const bytes = readFileSync(path);
+  bytes[offset]! ^= 0x10;
+  writeFileSync(path, bytes);
+}
+
+const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+
+describe.skipIf(!isWanted)("a member whose files are damaged", () => {
+  let cluster: ClusterProcesses;
+  let clients: EtcdClient[];
+  const expected = new Map<string, string>();
+  beforeAll(async () => {
+    cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
+    clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 10_000 }));
+    for (let at = 0; at < KEYS; at++) await put(0, `k/${at}`, `value ${at} ${"x".repeat(200)}`);
+  });
+  afterAll(async () => {
+    await Promise.all(clients.map(({ grpc }) => grpc.close()));
+    await cluster.stop();
+  });
+
+  async function put(member: number, key: string, value: string): Promise<void> {
+    await clients[member]!.put(key, value);
+    expected.set(key, value);
+  }
+
+  /** What the member holds itself, without asking the leader. */
+  async function contentOf(member: number): Promise<Map<string, string>> {
+    const { kvs } = await clients[member]!.range("k/", { rangeEnd: prefixEnd("k/"), serializable: true });
+    const pairs = kvs.map((kv) => decodeKeyValue(kv));
+    return new Map(pairs.map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value).toString()]));
+  }
+
+  async function untilContentIsRight(member: number): Promise<void> {
+    const deadlineMs = Date.now() + withinMs;
+    const isRight = async (): Promise<boolean> => {
+      const content = await contentOf(member).catch(() => new Map<string, string>());
+      return content.size === expected.size && [...expected].every(([key, value]) => content.get(key) === value);
+    };
+    while (!(await isRight())) {
+      if (Date.now() > deadlineMs) expect(await contentOf(member)).toEqual(expected);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  const files = () => {
+    const folder = join(cluster.dataFolder(VICTIM), "member");
+    const log = join(folder, "wal");
+    const segments = readdirSync(log).filter((name) => name.endsWith(".log"));
+    return { folder, store: join(folder, "snap", "store.mdb"), log: segments.sort().map((name) => join(log, name)) };
+  };
+
+  it.each([
+    ["a value", () => flip(files().store, "value 17 ", 6)],
+    ["a key", () => flip(files().store, "k/17", 2)],
+  ])("gets the state of the others when a bit of %s has changed", { timeout: 60_000 }, async (name, damage) => {
+    await cluster.terminate(VICTIM);
+    damage();
+    await cluster.restart(VICTIM);
+    // Something new has to be there to be compared, and nobody can write while the alarm is on.
+    await expect.poll(() => put(0, `k/behind ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
+    await untilContentIsRight(VICTIM);
+    await expect.poll(() => put(VICTIM, `k/after ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
+  });
+
+  it.each([
+    ["the store is cut off", () => cutInHalf(files().store), /so it was cut off/],
+    ["the store is gone", () => rmSync(files().store), /the log begins behind the snapshot/],
+    ["a segment of the log is gone", () => rmSync(files().log[0]!), /its log is gone|Cannot recover the log/],
+    [
+      "the log is gone",
+      () => rmSync(join(files().folder, "wal"), { recursive: true }),
+      /has started before, but its log is gone/,
+    ],
+    [
+      "the log has changed in its middle",
+      () => flipAt(files().log[0]!, writtenBytes(files().log[0]!) / 2),
+      /damaged batch/,
+    ],
+    ["the log has changed at its end", () => flipAt(files().log.at(-1)!, 100), /Cannot recover the log/],
+    ["the log is cut off", () => truncateSync(files().log.at(-1)!, 60), /Cannot recover the log/],
+  ])(
+    "refuses to start when %s, and goes on with the files as they were",
+    { timeout: 60_000 },
+    async (name, damage, text) => {
+      await cluster.terminate(VICTIM);
+      const { folder } = files();
+      cpSync(folder, `${folder}.kept`, { recursive: true });
+      damage();
+      const refusal = await cluster.refusal(VICTIM);
+      expect(refusal).toMatch(text);
+      expect(refusal).toContain("ended with 1");
+      await put(0, `k/without it: ${name}`, "new");
+      rmSync(folder, { recursive: true });
+      cpSync(`${folder}.kept`, folder, { recursive: true });
+      rmSync(`${folder}.kept`, { recursive: true });
+      await cluster.restart(VICTIM);
+      await untilContentIsRight(VICTIM);
+    },
+  );
+});
