@@ -68,7 +68,7 @@ async function openHub(): Promise<{ store: Store; hub: WatchHub; run: () => void
   const store = await openStore({ backend: new MemoryBackend() });
   const tasks: (() => void)[] = [];
   const later = (task: () => void): void => void tasks.push(task);
-  const hub = createWatchHub({ store, afterTurn: later, nextTurn: later, sliceEventsMax: 3 });
+  const hub = createWatchHub({ store, afterTurn: later, nextTurn: later, sliceEventsMax: 3, turnBytesMax: 60 });
   const run = (): void => {
     for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) task();
   };
@@ -161,6 +161,16 @@ describe("the watch hub", () => {
     expect(client.stream.watcherCount).toBe(1);
   });
 
+  it("tells a watcher that begins where compaction ended of a delete there", async () => {
+    const { store, hub, run } = await openHub();
+    for (const value of ["1", null, "2", null]) write(store, [["a", value]]);
+    await store.compact(3);
+    const client = new Client(hub);
+    client.stream.create(createRequest({ startRevision: 3 }));
+    run();
+    expect(client.told.get(0)?.map(({ type, revision }) => `${type}@${revision}`)).toEqual(["1@3", "0@4", "1@5"]);
+  });
+
   it("goes on from history after the store was replaced by a snapshot", async () => {
     const { store, hub, run } = await openHub();
     const ahead = await openStore({ backend: new MemoryBackend() });
@@ -169,6 +179,8 @@ describe("the watch hub", () => {
     const client = new Client(hub);
     client.stream.create(createRequest({}));
     run();
+    // Of this nobody has been told yet.
+    write(store, [["a", "2"]]);
     await store.importSnapshot(ahead.exportSnapshot());
     hub.storeReplaced();
     run();
@@ -215,11 +227,14 @@ function checkProgress(
   number: number,
   created: readonly { client: number; id: number; request: WatchCreateRequest; from: number }[],
 ): void {
+  const own = created.filter(({ client: owner }) => owner === number);
   const revision = client.stream.progress();
-  if (revision === null) return;
-  expect(revision).toBe(store.revision);
-  for (const { client: owner, id, request, from } of created) {
-    if (owner === number) expect(client.told.get(id) ?? []).toEqual(expectedEvents(store, request, from, revision));
+  for (const { id, request, from } of own) {
+    const ownRevision = client.stream.progressOf(id);
+    if (revision !== null) expect(ownRevision).toBe(revision);
+    if (ownRevision === null) continue;
+    expect(ownRevision).toBe(store.revision);
+    expect(client.told.get(id) ?? []).toEqual(expectedEvents(store, request, from, ownRevision));
   }
 }
 

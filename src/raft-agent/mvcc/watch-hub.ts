@@ -25,9 +25,11 @@ export type WatchHubOptions = {
   readonly afterTurn?: (task: () => void) => void;
   /** Runs a task in a later turn; `setImmediate` unless told otherwise. */
   readonly nextTurn?: (task: () => void) => void;
-  /** How much is read from history in one slice; a revision is never cut. */
+  /** How much is read from history in one slice; a revision is never cut. It is also what a client that does not read costs. */
   readonly sliceEventsMax?: number;
   readonly sliceBytesMax?: number;
+  /** Those who are behind are offered this much in one turn, all together: others wait for no more than that. */
+  readonly turnBytesMax?: number;
 };
 
 export type WatchHub = {
@@ -66,6 +68,7 @@ class Hub implements WatchHub, StreamHub {
   private readonly nextTurn: (task: () => void) => void;
   private readonly sliceEventsMax: number;
   private readonly sliceBytesMax: number;
+  private readonly turnBytesMax: number;
   /** Only while somebody watches: an event that nobody hears of is not made. */
   private stopListening: () => void = () => undefined;
   private closed = false;
@@ -77,7 +80,8 @@ class Hub implements WatchHub, StreamHub {
     this.afterTurn = options.afterTurn ?? queueMicrotask;
     this.nextTurn = options.nextTurn ?? ((task) => void setImmediate(task));
     this.sliceEventsMax = options.sliceEventsMax ?? 1000;
-    this.sliceBytesMax = options.sliceBytesMax ?? 4 << 20;
+    this.sliceBytesMax = options.sliceBytesMax ?? 512 << 10;
+    this.turnBytesMax = options.turnBytesMax ?? 4 << 20;
     this.toldRevision = this.store.revision;
   }
 
@@ -112,8 +116,9 @@ class Hub implements WatchHub, StreamHub {
 
   storeReplaced(): void {
     for (const interest of this.interests.all()) {
+      const next = interest.gathered[0]?.revision ?? this.toldRevision + 1;
       interest.gathered = [];
-      for (const watcher of interest.synced) this.fallBehind(watcher, this.toldRevision + 1);
+      for (const watcher of interest.synced) this.fallBehind(watcher, next);
     }
     this.touched = [];
     this.toldRevision = this.store.revision;
@@ -224,7 +229,7 @@ class Hub implements WatchHub, StreamHub {
     return null;
   }
 
-  /** Serves one slice of history to the longest waiting watcher and to all others that need a part of it. */
+  /** Serves one slice of history to the longest waiting watcher and to others that need a part of it. */
   private catchUp(): void {
     this.flush();
     const first = this.nextCandidate();
@@ -237,7 +242,11 @@ class Hub implements WatchHub, StreamHub {
     const { to, events } = this.readSlice(from);
     const served = [...this.queue].filter((one) => !one.stream.full && one.next >= from && one.next <= to + 1);
     const batches: SharedBatches = new Map();
-    for (const watcher of served) this.serve(watcher, events.get(watcher.interest) ?? [], to, batches);
+    let left = this.turnBytesMax;
+    for (const watcher of served) {
+      if (left < 0) break;
+      left -= this.serve(watcher, events.get(watcher.interest) ?? [], to, batches);
+    }
   }
 
   /** Events by interest, of whole revisions from `from` to `to`. */
@@ -266,22 +275,32 @@ class Hub implements WatchHub, StreamHub {
     return { to, events };
   }
 
-  private serve(watcher: Watcher, events: StoreEvent[], to: number, batches: SharedBatches): void {
+  /** Returns how many bytes were offered. */
+  private serve(watcher: Watcher, events: StoreEvent[], to: number, batches: SharedBatches): number {
     const skipped = events.findIndex((event) => event.revision >= watcher.next);
-    if (skipped >= 0 && !this.offerPart(watcher, events, skipped, batches)) return;
+    const batch = skipped < 0 ? null : this.sharedPart(watcher.interest, events, skipped, batches);
+    const bytes = batch?.encoded.length ?? 0;
+    const { id, stream } = watcher;
+    if (batch !== null && !stream.offer({ kind: "events", watchId: id, revision: this.store.revision, batch }))
+      return bytes;
     watcher.next = to + 1;
     // Out of the queue, or to its end.
     if (to === this.store.revision) this.caughtUp(watcher);
     else this.enqueue(watcher);
+    return bytes;
   }
 
-  private offerPart(watcher: Watcher, events: StoreEvent[], from: number, batches: SharedBatches): boolean {
-    const { interest, stream, id } = watcher;
+  private sharedPart(
+    interest: Interest<Watcher>,
+    events: readonly StoreEvent[],
+    from: number,
+    batches: SharedBatches,
+  ): EventBatch {
     const parts = batches.get(interest) ?? new Map<number, EventBatch>();
     batches.set(interest, parts);
     const batch = parts.get(from) ?? encodeBatch(this.store, events.slice(from), interest.options.prevKv);
     parts.set(from, batch);
-    return stream.offer({ kind: "events", watchId: id, revision: this.store.revision, batch });
+    return batch;
   }
 
   private cancelCompacted(watcher: Watcher): void {

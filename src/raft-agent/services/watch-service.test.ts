@@ -29,10 +29,10 @@ const put = (world: World, key: string, value: string): Promise<unknown> =>
       ignoreLease: false,
     }),
   );
-const remove = (world: World, key: string): Promise<unknown> =>
+const remove = (world: World, key: string, rangeEnd = ""): Promise<unknown> =>
   world.unary(
     "/etcdserverpb.KV/DeleteRange",
-    encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(""), prevKv: false }),
+    encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(rangeEnd), prevKv: false }),
   );
 const compact = (world: World, revision: number): Promise<unknown> =>
   world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical: true }));
@@ -60,12 +60,16 @@ function transcript({ call }: Watching): string[] {
     if (answer.fragment) words.push("fragment");
     for (const event of answer.events) {
       const kv = decodeKeyValue(event.kv!);
-      const before = event.prevKv === undefined ? "" : `(was ${Buffer.from(decodeKeyValue(event.prevKv).value)})`;
-      const value = kv.value.length > 100 ? `${kv.value.length} bytes` : Buffer.from(kv.value).toString();
+      const before = event.prevKv === undefined ? "" : `(was ${shown(decodeKeyValue(event.prevKv).value)})`;
+      const value = shown(kv.value);
       words.push(event.type === 0 ? `${Buffer.from(kv.key)}=${value}${before}` : `-${Buffer.from(kv.key)}${before}`);
     }
     return words.join(" ");
   });
+}
+
+function shown(value: Uint8Array): string {
+  return value.length > 100 ? `${value.length} bytes` : Buffer.from(value).toString();
 }
 
 describe("watch service", () => {
@@ -169,20 +173,35 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@2"]);
   });
 
+  it("notifies nobody of progress who is behind", async () => {
+    const world = await createWorld({ limits: { watchProgressIntervalMs: 1_000 } });
+    await put(world, "a", "1");
+    const watching = openWatch(world);
+    create(watching, "a", { progressNotify: true, startRevision: 2 });
+    world.clock.nowMs += 2_000;
+    world.services.tick();
+    expect(transcript(watching)).toEqual(["#0@2 created"]);
+    await turn();
+    expect(transcript(watching)).toEqual(["#0@2 a=1"]);
+  });
+
   it("splits large batches only for watchers that allow it", async () => {
     const world = await createWorld();
     for (const key of ["a1", "a2", "a3"]) await put(world, key, "v".repeat(1_000_000));
+    // One revision, which lies in one batch however large it is.
+    await remove(world, "a", "b");
     const watching = openWatch(world);
-    create(watching, "a", { rangeEnd: text("b"), startRevision: 2, fragment: true });
-    create(watching, "a", { rangeEnd: text("b"), startRevision: 2, fragment: false });
+    const range = { rangeEnd: text("b"), startRevision: 5, prevKv: true };
+    create(watching, "a", { ...range, fragment: true });
+    create(watching, "a", { ...range, fragment: false });
     await turn();
     await turn();
     expect(transcript(watching)).toEqual([
-      "#0@4 created",
-      "#1@4 created",
-      "#0@4 fragment a1=1000000 bytes a2=1000000 bytes",
-      "#0@4 a3=1000000 bytes",
-      "#1@4 a1=1000000 bytes a2=1000000 bytes a3=1000000 bytes",
+      "#0@5 created",
+      "#1@5 created",
+      "#0@5 fragment -a1(was 1000000 bytes) -a2(was 1000000 bytes)",
+      "#0@5 -a3(was 1000000 bytes)",
+      "#1@5 -a1(was 1000000 bytes) -a2(was 1000000 bytes) -a3(was 1000000 bytes)",
     ]);
   });
 
