@@ -30,6 +30,8 @@ type Gap = { readonly from: number; readonly to: number };
 
 const PATH = "/etcdserverpb.Watch/Watch";
 const askProgressMs = 100;
+/** The watch id of answers that are for the whole stream. */
+const FOR_ALL = -1;
 
 export class WatchJournal {
   readonly interest: WatchInterest;
@@ -47,38 +49,15 @@ export class WatchJournal {
     this.next = startRevision;
   }
 
-  /** Follows until everything below `until()` is known; `until` answers null while that is not decided. */
-  async follow(clients: readonly GrpcClient[], random: Random, until: () => number | null): Promise<void> {
-    while ((until() ?? Number.POSITIVE_INFINITY) > this.next) {
-      const lifeMs = 200 + random.below(1_500);
-      await this.#followOnce(clients[random.below(clients.length)]!, lifeMs, until).catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, random.below(40)));
-    }
+  /** What its watcher asks for on a new stream. */
+  request(watchId: number): Uint8Array {
+    const { key, rangeEnd, filters, prevKv } = this.interest;
+    const bytes = { key: Buffer.from(key), rangeEnd: Buffer.from(rangeEnd) };
+    const rest = { progressNotify: true, watchId, fragment: false, startRevision: this.next };
+    return encodeWatchRequest({ kind: "create", request: { ...bytes, filters, prevKv, ...rest } });
   }
 
-  async #followOnce(client: GrpcClient, lifeMs: number, until: () => number | null): Promise<void> {
-    const abort = new AbortController();
-    const timers = [setTimeout(() => abort.abort(), lifeMs)];
-    const stream = await client.stream(PATH, { signal: abort.signal, metadata: { hasleader: "true" } });
-    this.streams++;
-    try {
-      const { key, rangeEnd, filters, prevKv } = this.interest;
-      const bytes = { key: Buffer.from(key), rangeEnd: Buffer.from(rangeEnd) };
-      const rest = { progressNotify: true, watchId: 0, fragment: false, startRevision: this.next };
-      await stream.send(encodeWatchRequest({ kind: "create", request: { ...bytes, filters, prevKv, ...rest } }));
-      const ask = (): void => void stream.send(encodeWatchRequest({ kind: "progress" })).catch(() => {});
-      timers.push(setInterval(ask, askProgressMs));
-      for await (const message of stream) {
-        this.#take(decodeWatchResponse(message));
-        if ((until() ?? Number.POSITIVE_INFINITY) <= this.next) return;
-      }
-    } finally {
-      for (const timer of timers) clearTimeout(timer);
-      stream.cancel();
-    }
-  }
-
-  #take(response: WatchResponse): void {
+  take(response: WatchResponse): void {
     if (response.canceled) {
       this.#takeCancel(response);
       return;
@@ -121,3 +100,63 @@ export class WatchJournal {
     this.next = last + 1;
   }
 }
+
+/** Answers null while it is not decided; then the first revision that nobody waits for. */
+type Until = () => number | null;
+
+/** Watchers of one client, which share a stream. */
+export type WatchFollower = {
+  readonly journals: readonly WatchJournal[];
+  /** One for each member. */
+  readonly clients: readonly GrpcClient[];
+  /** Stops reading now and then, until the member has to wait. */
+  readonly dawdles: boolean;
+};
+
+/** Follows, with one stream after the other on whichever member, until all of it is known. */
+export async function follow(follower: WatchFollower, random: Random, until: Until): Promise<void> {
+  const { journals, clients } = follower;
+  while (!knowsAll(journals, until)) {
+    const lifeMs = 200 + random.below(1_500);
+    await followOnce(follower, clients[random.below(clients.length)]!, random, lifeMs, until).catch(() => {});
+    await sleep(random.below(40));
+  }
+}
+
+function knowsAll(journals: readonly WatchJournal[], until: Until): boolean {
+  const end = until() ?? Number.POSITIVE_INFINITY;
+  return journals.every(({ next }) => next >= end);
+}
+
+async function followOnce(
+  { journals, dawdles }: WatchFollower,
+  client: GrpcClient,
+  random: Random,
+  lifeMs: number,
+  until: Until,
+): Promise<void> {
+  const abort = new AbortController();
+  const timers = [setTimeout(() => abort.abort(), lifeMs)];
+  const stream = await client.stream(PATH, { signal: abort.signal, metadata: { hasleader: "true" } });
+  try {
+    for (const [at, journal] of journals.entries()) {
+      journal.streams++;
+      await stream.send(journal.request(at + 1));
+    }
+    const ask = (): void => void stream.send(encodeWatchRequest({ kind: "progress" })).catch(() => {});
+    timers.push(setInterval(ask, askProgressMs));
+    for await (const message of stream) {
+      const response = decodeWatchResponse(message);
+      // An answer for the whole stream holds for every watcher on it.
+      const told = response.watchId === FOR_ALL ? journals : [journals[response.watchId - 1]!];
+      for (const journal of told) journal.take(response);
+      if (knowsAll(journals, until)) return;
+      if (dawdles && random.below(10) === 0) await sleep(random.below(200));
+    }
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+    stream.cancel();
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

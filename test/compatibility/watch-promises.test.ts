@@ -9,9 +9,9 @@ import { connect, type GrpcClient } from "../../src/etcd-client/grpc-client.ts";
 import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { WatchFilter } from "../../src/raft-agent/api/watch.ts";
-import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+import { type ClusterProcesses, leadingMember, startCluster } from "./member-processes.ts";
 import { judge, type WriteLog, type WrittenKey } from "./watch-history.ts";
-import { type WatchInterest, WatchJournal } from "./watch-journal.ts";
+import { follow, type WatchFollower, type WatchInterest, WatchJournal } from "./watch-journal.ts";
 
 const HOST = "127.77.24.4";
 const SECONDS = Number(process.env["HAPLAN_WATCH_SECONDS"] ?? 6);
@@ -27,6 +27,8 @@ const KEYS = Array.from({ length: 8 }, (_, at) => `w/${at}`);
 /** Nobody watches it. */
 const FENCE = "fence";
 const callMs = 1_500;
+/** So much that a client that does not read for a moment fills its window. */
+const PADDING = "x".repeat(1_000);
 
 const INTERESTS: readonly WatchInterest[] = [
   { name: "all", key: "w/", rangeEnd: "w0", filters: [], prevKv: false },
@@ -78,7 +80,7 @@ class Writers {
   }
 
   #value(): string {
-    return `v${this.#count++}`;
+    return `v${this.#count++} ${PADDING}`;
   }
 
   #note(revision: number | undefined, keys: WrittenKey[]): void {
@@ -120,30 +122,19 @@ class Writers {
   }
 }
 
-async function leadingMember({ urls }: ClusterProcesses): Promise<number> {
-  const pages = await Promise.all(
-    urls.map((url) =>
-      fetch(`${url}/metrics`, { signal: AbortSignal.timeout(500) }).then(
-        (answer) => answer.text(),
-        () => "",
-      ),
-    ),
-  );
-  return Math.max(
-    0,
-    pages.findIndex((page) => /^etcd_server_is_leader 1$/m.test(page)),
-  );
-}
-
 describe("watches on live members", () => {
   let cluster: ClusterProcesses;
-  const clients: GrpcClient[] = [];
+  let clients: readonly GrpcClient[];
+  /** On connections of their own: who does not read there keeps nobody else waiting. */
+  let dawdlers: readonly GrpcClient[];
+  const connectAll = (): GrpcClient[] =>
+    cluster.urls.map((url) => connect({ endpoints: [url], connectTimeoutMs: 500 }));
   beforeAll(async () => {
     cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
-    for (const url of cluster.urls) clients.push(connect({ endpoints: [url], connectTimeoutMs: 500 }));
+    [clients, dawdlers] = [connectAll(), connectAll()];
   });
   afterAll(async () => {
-    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all([...clients, ...dawdlers].map((client) => client.close()));
     await cluster?.stop();
   });
 
@@ -179,15 +170,20 @@ describe("watches on live members", () => {
     const isOver = (): boolean => Date.now() > endMs && disturbances >= 2;
     let end: number | null = null;
     const until = (): number | null => (end === null ? null : end + 1);
-    const journals = INTERESTS.flatMap((interest) =>
-      [0, 1].map((copy) => new WatchJournal({ ...interest, name: `${interest.name} ${copy}` }, start + 1)),
-    );
-    const follow = journals.map((journal) => journal.follow(clients, createRandom(random.below(1e9)), until));
+    const [alone, together] = ["alone", "together"].map((kind) =>
+      INTERESTS.map((interest) => new WatchJournal({ ...interest, name: `${interest.name}, ${kind}` }, start + 1)),
+    ) as [WatchJournal[], WatchJournal[]];
+    const journals = [...alone, ...together];
+    const followers: WatchFollower[] = [
+      ...alone.map((journal) => ({ journals: [journal], clients, dawdles: false })),
+      { journals: together, clients: dawdlers, dawdles: true },
+    ];
+    const following = followers.map((one) => follow(one, createRandom(random.below(1e9)), until));
     const writing = Array.from({ length: WRITERS }, () => writers.run(createRandom(random.below(1e9)), isOver));
     const disturbing = disturb(createRandom(random.below(1e9)), writers, isOver);
     await Promise.all([disturbing, ...writing]);
     end = await writers.fence();
-    await Promise.all(follow);
+    await Promise.all(following);
 
     const log = await finish(writers, start, end);
     const faults = judge(log, journals);
