@@ -35,10 +35,11 @@ export type RangeResponse = {
   readonly count: number;
 };
 
-/** A request for the one key, as it is when only the key is given. */
-export function rangeRequest(key: Uint8Array, overrides: Partial<RangeRequest> = {}): RangeRequest {
+type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };
+
+function emptyRangeRequest(): Mutable<RangeRequest> {
   return {
-    key,
+    key: emptyBytes,
     rangeEnd: emptyBytes,
     limit: 0,
     revision: 0,
@@ -51,28 +52,16 @@ export function rangeRequest(key: Uint8Array, overrides: Partial<RangeRequest> =
     maxModRevision: 0,
     minCreateRevision: 0,
     maxCreateRevision: 0,
-    ...overrides,
   };
 }
 
-type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };
+/** A request for the one key, as it is when only the key is given. */
+export function rangeRequest(key: Uint8Array, overrides: Partial<RangeRequest> = {}): RangeRequest {
+  return { ...emptyRangeRequest(), key, ...overrides };
+}
 
 export function readRangeRequest(reader: WireReader, end: number): RangeRequest {
-  const request: Mutable<RangeRequest> = {
-    key: emptyBytes,
-    rangeEnd: emptyBytes,
-    limit: 0,
-    revision: 0,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  };
+  const request = emptyRangeRequest();
   while (reader.offset < end) readRangeRequestField(reader, request);
   reader.finish(end);
   return request;
