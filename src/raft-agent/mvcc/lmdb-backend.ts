@@ -6,18 +6,15 @@
  * LMDB's own sync is kept on: without it a power cut could tear the tree. It runs beside serving (overlapping sync), and
  * `flushedIndex` moves only once it is done.
  */
-import { renameSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { syncFolder } from "../../base/durable-file.ts";
+import { join } from "node:path";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
 import type { Backend, BackendFiller, IndexPages, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
 import { ByteSlab } from "./byte-slab.ts";
 import { CommitTimer } from "./commit-timer.ts";
+import { buildIncoming, removeIncoming, takeIncoming } from "./incoming-tree.ts";
 import {
   bigEndian,
-  fillTree,
-  incomingPath,
   indexKey,
   metadataKey,
   openSnapshot,
@@ -26,7 +23,6 @@ import {
   readBucket,
   readNumber,
   readPages,
-  removeDatabase,
   scanTree,
   type Tree,
   termKey,
@@ -91,7 +87,7 @@ class LmdbBackend implements Backend {
       ...options,
     };
     this.timer = new CommitTimer(this.options.commitIntervalMs, () => void this.commit().catch(() => undefined));
-    removeDatabase(incomingPath(this.path));
+    removeIncoming(this.path);
     this.tree = openTree(this.path, this.options.mapBytes);
     this.readIndexes();
   }
@@ -206,21 +202,9 @@ class LmdbBackend implements Backend {
   }
 
   private async replaceNow(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
-    const incoming = incomingPath(this.path);
-    removeDatabase(incoming);
-    const fresh = openTree(incoming, this.options.mapBytes);
-    try {
-      await fillTree(fresh, fill);
-      await fresh.close();
-    } catch (error) {
-      await fresh.close();
-      removeDatabase(incoming);
-      throw error;
-    }
+    await buildIncoming(this.path, this.options.mapBytes, fill);
     await this.tree.close();
-    renameSync(incoming, this.path);
-    rmSync(`${incoming}-lock`, { force: true });
-    syncFolder(dirname(this.path));
+    takeIncoming(this.path);
     this.tree = openTree(this.path, this.options.mapBytes);
     this.committedBytes = null;
     this.pending = new PendingWrites();

@@ -1,11 +1,11 @@
 /**
- * What lies where in the store's one LMDB tree, and how it is opened, read, filled: metadata first, then revisions in
+ * What lies where in the store's one LMDB tree, and how it is opened, read, written: metadata first, then revisions in
  * order, then the pages of the key index.
  */
-import { rmSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { BackendFiller, ReadSnapshot, RevisionVisitor } from "./backend.ts";
+import type { ReadSnapshot, RevisionVisitor } from "./backend.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 import { isTombstone, mainOf, readBigEndian, subOf, writeBigEndian, writeRevisionKey } from "./revision.ts";
 
@@ -18,8 +18,6 @@ const indexPagePrefix = 3;
 const revisionsEnd = Uint8Array.of(indexPagePrefix);
 export const indexKey = "meta\0consistent_index";
 export const termKey = "meta\0term";
-const fillBatch = 2000;
-const fillBatchBytes = 16 << 20;
 
 /** Makes the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
 export class RevisionKeys {
@@ -104,15 +102,6 @@ function openDatabase(path: string, mapSize: number): Tree {
   }
 }
 
-export function incomingPath(path: string): string {
-  return `${path}.incoming`;
-}
-
-export function removeDatabase(path: string): void {
-  rmSync(path, { force: true });
-  rmSync(`${path}-lock`, { force: true });
-}
-
 /** False when `visit` asked to stop. */
 export function scanTree(
   tree: Database<Buffer, Uint8Array>,
@@ -163,36 +152,6 @@ export function openSnapshot(tree: Tree): ReadSnapshot {
     },
     close: () => transaction.done(),
   };
-}
-
-export async function fillTree(tree: Tree, fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
-  const keys = new RevisionKeys();
-  let gathered: (() => void)[] = [];
-  let gatheredBytes = 0;
-  const write = async (): Promise<void> => {
-    const batch = gathered;
-    gathered = [];
-    gatheredBytes = 0;
-    if (batch.length > 0) await tree.batch(() => batch.forEach((put) => void put()));
-  };
-  await fill({
-    put: (main, sub, tombstone, value) => {
-      const copy = value.slice() as Buffer;
-      gatheredBytes += copy.length;
-      gathered.push(() => tree.put(keys.key(main, sub, tombstone), copy));
-    },
-    putMetadata: (bucket, name, value) => {
-      const copy = value.slice() as Buffer;
-      gathered.push(() => tree.put(metadataKey(`${bucket}\0${name}`), copy));
-    },
-    setConsistentIndex: (index, term) => {
-      gathered.push(() => tree.put(metadataKey(indexKey), bigEndian(index) as Buffer));
-      gathered.push(() => tree.put(metadataKey(termKey), bigEndian(term) as Buffer));
-    },
-    drain: () => (gathered.length < fillBatch && gatheredBytes < fillBatchBytes ? Promise.resolve() : write()),
-  });
-  await write();
-  await tree.flushed;
 }
 
 function indexPageKey(lastMain: number): Uint8Array {
