@@ -161,7 +161,12 @@ export class MemberUnderFire {
 async function issueCertificate(folder: string, host: string): Promise<ClientTls> {
   const authority = openAuthority({ folder });
   await authority.createAuthority("fuzz");
-  await authority.issue({ name: "member", profile: "member", commonName: "member", subjectAltNames: [host] });
+  await authority.issue({
+    name: "member",
+    profile: "member",
+    commonName: "member",
+    subjectAltNames: [host, "127.0.0.1"],
+  });
   const { caPem, certificatePem, keyPem } = await authority.material("member");
   return { ca: caPem, cert: certificatePem, key: keyPem };
 }

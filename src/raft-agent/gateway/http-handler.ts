@@ -50,6 +50,11 @@ async function serve(
     sendText(response, 400, "the request's path cannot be read\n");
     return;
   }
+  // RFC 9112 §3.2: a proxy before us may have looked at another one than we do.
+  if ((request.headersDistinct["host"]?.length ?? 0) > 1) {
+    sendText(response, 400, "the request has more than one Host header\n");
+    return;
+  }
   if (!isHostAllowed(options.hostWhitelist, request)) {
     sendText(response, 421, unknownHostText(hostOf(request)));
     return;
