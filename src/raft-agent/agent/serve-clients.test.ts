@@ -71,6 +71,7 @@ async function openFront(): Promise<ClientFront> {
     grpcMethods: () => grpc.counters,
     clusterVersion: () => "3.6.0",
     extensive: false,
+    promotionsRefused: new Map(),
   });
   const opened = new ClientFront({
     config: createAgentConfig(readSettings(flags, {}, () => "")),
