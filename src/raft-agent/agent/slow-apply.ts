@@ -10,9 +10,7 @@ export type SlowApplyOptions = {
 };
 
 export function watchApplying(machine: Machine, { warningMs, onSlow }: SlowApplyOptions): Machine {
-  const timed = (index: number, apply: () => void): void => {
-    const startMs = performance.now();
-    apply();
+  const applied = (index: number, startMs: number): void => {
     const tookMs = performance.now() - startMs;
     if (tookMs > warningMs) onSlow(index, tookMs);
   };
@@ -20,8 +18,15 @@ export function watchApplying(machine: Machine, { warningMs, onSlow }: SlowApply
     get appliedIndex() {
       return machine.appliedIndex;
     },
-    apply: (index, term, payload) => timed(index, () => machine.apply(index, term, payload)),
-    applyConfiguration: (index, term, configuration, context) =>
-      timed(index, () => machine.applyConfiguration(index, term, configuration, context)),
+    apply: (index, term, payload) => {
+      const startMs = performance.now();
+      machine.apply(index, term, payload);
+      applied(index, startMs);
+    },
+    applyConfiguration: (index, term, configuration, context) => {
+      const startMs = performance.now();
+      machine.applyConfiguration(index, term, configuration, context);
+      applied(index, startMs);
+    },
   };
 }

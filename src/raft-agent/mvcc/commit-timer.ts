@@ -6,6 +6,12 @@ export class CommitTimer {
   private timer: NodeJS.Timeout | undefined;
   private soon = false;
 
+  /** Made once: `atInterval` is called for every write. */
+  private readonly onInterval = (): void => {
+    this.timer = undefined;
+    this.begin();
+  };
+
   constructor(intervalMs: number, begin: () => void) {
     this.intervalMs = intervalMs;
     this.begin = begin;
@@ -13,11 +19,7 @@ export class CommitTimer {
 
   /** Unless one begins earlier anyway. */
   atInterval(): void {
-    if (this.soon) return;
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.begin();
-    }, this.intervalMs);
+    if (!this.soon) this.timer ??= setTimeout(this.onInterval, this.intervalMs);
   }
 
   nextTurn(): void {

@@ -55,35 +55,39 @@ export function unary(
   options: GuardOptions = {},
 ): UnaryMethod {
   const level = accessLevel(path);
-  const handle = (request: Uint8Array, call: ServerCall): void => {
+  const handle: UnaryHandler = (request, call) => {
     const refusal =
       metadataFault(context, call) ??
       (options.learner === true ? null : learnerFault(context)) ??
       context.access.fault(call, level);
     if (refusal !== null) fail(call, refusal);
-    else guarded(call, () => handler(request, call));
+    else guarded(call, handler, request, call);
   };
   return {
     kind: "unary",
     path,
     handle: (request, call) => {
-      if (!context.access.isEarly(call)) {
-        handle(request, call);
-        return;
-      }
-      const copy = request.slice();
-      context.access.whenKnown(call, () => {
-        if (call.open) handle(copy, call);
-      });
+      if (context.access.isEarly(call)) handleOnceKnown(context, handle, request.slice(), call);
+      else handle(request, call);
     },
     ...(options.onClose === undefined ? {} : { onClose: options.onClose }),
   };
 }
 
-/** Runs a piece of a call; faults of the request become the call's status, bugs become `internal`. */
-export function guarded(call: ServerCall, run: () => void): void {
+function handleOnceKnown(context: ServiceContext, handle: UnaryHandler, request: Uint8Array, call: ServerCall): void {
+  context.access.whenKnown(call, () => {
+    if (call.open) handle(request, call);
+  });
+}
+
+/** Runs a piece of a call on `inputs`; faults of the request become the call's status, bugs become `internal`. */
+export function guarded<Inputs extends unknown[]>(
+  call: ServerCall,
+  run: (...inputs: Inputs) => void,
+  ...inputs: Inputs
+): void {
   try {
-    run();
+    run(...inputs);
   } catch (error) {
     if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
     else if (error instanceof WireError) call.finish(StatusCode.internal, malformed(error));

@@ -4,6 +4,7 @@ import { decodeDeleteRangeRequest, writeDeleteRangeResponse } from "../api/delet
 import { decodePutRequest, type PutRequest, writePutResponse } from "../api/put.ts";
 import { decodeRangeRequest, type RangeRequest, writeRangeResponse } from "../api/range.ts";
 import { decodeTxnRequest, type RequestOp, type TxnRequest, writeTxnResponse } from "../api/txn.ts";
+import { emptyBytes } from "../api/wire.ts";
 import type { Method, ServerCall } from "../grpc/call.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -37,11 +38,12 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
     return;
   }
   // The request's bytes are gone by the time the read index is confirmed.
-  const request = { ...asked, key: asked.key.slice(), rangeEnd: asked.rangeEnd.slice() };
+  const rangeEnd = asked.rangeEnd.length === 0 ? emptyBytes : asked.rangeEnd.slice();
+  const request = { ...asked, key: asked.key.slice(), rangeEnd };
   context.reads.request((error) => {
     if (!call.open) return;
     if (error !== null) fail(call, error);
-    else guarded(call, () => answerRange(context, request, call));
+    else guarded(call, answerRange, context, request, call);
   });
 }
 

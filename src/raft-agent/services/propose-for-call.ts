@@ -22,7 +22,7 @@ export function propose(
   const answered = (result: ApplyResult): void => {
     if (!call.open) return;
     if (isEtcdError(result)) fail(call, result);
-    else guarded(call, () => done(result));
+    else guarded(call, done, result);
   };
   context.proposer.propose(kind, body, answered, caller);
 }
