@@ -9,7 +9,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
-import type { AcceptHttp1 } from "../http2/http1-exchange.ts";
+import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";

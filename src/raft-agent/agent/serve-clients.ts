@@ -11,6 +11,7 @@ import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
+import { serveWebSockets } from "../gateway/websocket.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import type { Metrics } from "../metrics/metrics.ts";
@@ -53,6 +54,7 @@ export class ClientFront {
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
     this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
+    serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
 
@@ -61,8 +63,8 @@ export class ClientFront {
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
     for (const url of listenClientUrls) this.#listeners.push(await this.#listen(url));
-    for (const url of listenClientHttpUrls) this.#httpServers.push(await this.#listenForHttp(url, this.#clientHandler));
-    for (const url of listenMetricsUrls) this.#httpServers.push(await this.#listenForHttp(url, this.#metricsHandler));
+    for (const url of listenClientHttpUrls) serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
+    for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
   }
 
   /** Serves a connection on which HTTP/1.1 is spoken: a client's, or that of a request that came over HTTP/2. */
@@ -112,6 +114,7 @@ export class ClientFront {
     const server =
       isTlsUrl(url) && clientTls !== null ? createHttps(clientTls, handler) : createHttpServer(HTTP_OPTIONS, handler);
     await listenAt(server, listenPlace(url));
+    this.#httpServers.push(server);
     return server;
   }
 }

@@ -9,10 +9,7 @@ import type { MethodCounters } from "../grpc/method-counters.ts";
 import { parseTimeout } from "../grpc/timeout.ts";
 import { decodeJson, encodeJson } from "./json-message.ts";
 import { createJsonRoutes } from "./json-routes.ts";
-import { ObjectCutter } from "./object-cutter.ts";
-
-/** Base64 makes a third more of what gRPC would take: 1.5 MiB of request, and room for the names. */
-const BODY_BYTES_MAX = 4 * 1024 * 1024;
+import { readObjects } from "./read-objects.ts";
 
 const TOO_LARGE = "etcdserver: request is too large";
 
@@ -93,8 +90,10 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   const { method, description, counters } = served;
-  readBody(request, response, (body) => {
-    const message = encodeJson(description.input, firstObject(body));
+  let isAsked = false;
+  const ask = (json: string): void => {
+    isAsked = true;
+    const message = encodeJson(description.input, json);
     if (typeof message === "string") {
       sendError(response, { code: StatusCode.invalidArgument, text: message });
       return;
@@ -117,6 +116,16 @@ function serveUnary(
     response.on("close", () => method.onClose?.(call));
     countReceived(counters, message);
     method.handle(message, call);
+  };
+  // What stands behind the first object is nobody's, as with etcd; nothing at all is the empty message.
+  readObjects(request, {
+    wantsMore: () => !isAsked,
+    onObject: ask,
+    onTooLarge: () => {
+      isAsked = true;
+      sendError(response, { code: StatusCode.invalidArgument, text: TOO_LARGE });
+    },
+    onEnd: () => ask("{}"),
   });
 }
 
@@ -164,13 +173,6 @@ function beginStream(response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": "application/json" });
 }
 
-/** What stands behind it is nobody's, as with etcd; nothing at all is the empty message. */
-function firstObject(body: string): string {
-  const objects = new ObjectCutter();
-  objects.add(body);
-  return objects.next() ?? (/^[ \t\r\n]*$/.test(body) ? "{}" : body);
-}
-
 /** Hands on every JSON object of the body as it comes. Once the call is over, what else comes is nobody's. */
 function feedStream(
   description: DescMethod,
@@ -178,22 +180,15 @@ function feedStream(
   call: ServerCall,
   handler: Pick<StreamHandler, "onMessage" | "onHalfClose">,
 ): void {
-  const objects = new ObjectCutter();
-  const hand = (json: string): void => {
-    const message = encodeJson(description.input, json);
-    if (typeof message === "string") call.finish(StatusCode.invalidArgument, message);
-    else handler.onMessage(message);
-  };
-  request.setEncoding("utf8");
-  request.on("data", (chunk: string) => {
-    if (!call.open) return;
-    objects.add(chunk);
-    for (let json = objects.next(); json !== null && call.open; json = objects.next()) hand(json);
-    if (objects.rest.length > BODY_BYTES_MAX) call.finish(StatusCode.invalidArgument, TOO_LARGE);
-  });
-  request.on("end", () => {
-    if (call.open && objects.rest.trim() !== "") hand(objects.rest);
-    if (call.open) handler.onHalfClose();
+  readObjects(request, {
+    wantsMore: () => call.open,
+    onObject: (json) => {
+      const message = encodeJson(description.input, json);
+      if (typeof message === "string") call.finish(StatusCode.invalidArgument, message);
+      else handler.onMessage(message);
+    },
+    onTooLarge: () => call.finish(StatusCode.invalidArgument, TOO_LARGE),
+    onEnd: () => handler.onHalfClose(),
   });
 }
 
@@ -257,20 +252,6 @@ function startDeadline(timeout: string | string[] | undefined, call: ServerCall)
   if (timeoutMs === undefined) return undefined;
   const expire = (): void => call.finish(StatusCode.deadlineExceeded, "context deadline exceeded");
   return setTimeout(expire, Math.min(timeoutMs, TIMER_MS_MAX));
-}
-
-function readBody(request: IncomingMessage, response: ServerResponse, done: (body: string) => void): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  request.on("data", (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= BODY_BYTES_MAX) chunks.push(chunk);
-  });
-  request.on("end", () => {
-    if (length > BODY_BYTES_MAX) {
-      sendError(response, { code: StatusCode.invalidArgument, text: TOO_LARGE });
-    } else done(Buffer.concat(chunks).toString("utf8"));
-  });
 }
 
 /** Both the old body (`error`) and the new one (`details`): clients of either find their field. */

@@ -26,6 +26,13 @@ describe("the object cutter", () => {
     );
   });
 
+  it("cuts off words behind white space", () => {
+    expect(cut([' 1\n nonsense\t{"a": "b c"} "d e" {', "}"])).toEqual({
+      objects: [" 1", "\n nonsense", '\t{"a": "b c"}', ' "d e"', " {}"],
+      rest: "",
+    });
+  });
+
   it("keeps what is not whole, also when it ends in an escape", () => {
     expect(cut(['{"a":"\\', '"}"}', ' {"b'])).toEqual({ objects: ['{"a":"\\"}"}'], rest: ' {"b' });
   });

@@ -1,4 +1,7 @@
-/** Cuts a text that arrives in pieces into the JSON objects in it, with or without line ends between them. */
+/**
+ * Cuts a text that arrives in pieces into the JSON objects in it, with or without line ends between them. A word that is
+ * none ends where white space begins, so that a parser can say so before more comes.
+ */
 
 /** Looks at every character once, however small the pieces are. */
 export class ObjectCutter {
@@ -7,6 +10,7 @@ export class ObjectCutter {
   #at = 0;
   #depth = 0;
   #quoted = false;
+  #isWord = false;
 
   add(piece: string): void {
     this.#text += piece;
@@ -25,9 +29,12 @@ export class ObjectCutter {
       if (this.#quoted) {
         if (char === "\\") this.#at++;
         else if (char === '"') this.#quoted = false;
-      } else if (char === '"') this.#quoted = true;
+      } else if (char === " " || char === "\n" || char === "\r" || char === "\t") {
+        if (this.#isWord && this.#depth === 0) return this.#cut(this.#at);
+      } else if (char === '"') this.#quoted = this.#isWord = true;
       else if (char === "{" || char === "[") this.#depth++;
       else if ((char === "}" || char === "]") && --this.#depth <= 0) return this.#cut(this.#at + 1);
+      else this.#isWord = true;
     }
     return null;
   }
@@ -37,6 +44,7 @@ export class ObjectCutter {
     this.#text = this.#text.slice(end);
     this.#at = 0;
     this.#depth = 0;
+    this.#isWord = false;
     return object;
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { Socket } from "node:net";
 import { type ConnectionOptions, connectionOptions, type Http2Limits } from "../http2/connection-options.ts";
-import { type AcceptHttp1, Http1Exchange } from "../http2/http1-exchange.ts";
+import { Http1Exchange } from "../http2/http1-exchange.ts";
+import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
 import { etcdKeepalive, type KeepaliveOptions } from "../http2/ping-policy.ts";
 import type { RequestHead } from "../http2/request-head.ts";
 import { ServerConnection } from "../http2/server-connection.ts";

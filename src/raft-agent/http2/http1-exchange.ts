@@ -5,16 +5,13 @@
  * RFC 9113 §8.2.2 and §8.3.1.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
-import type { Socket } from "node:net";
-import { type Duplex, duplexPair } from "node:stream";
+import type { Duplex } from "node:stream";
 import { ErrorCode } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
+import { type AcceptHttp1, connectInMemory } from "./in-memory-connection.ts";
 import { connectionFields, type RequestHead } from "./request-head.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { ServerStream } from "./server-stream.ts";
-
-/** Takes the server's end of a connection, for example `(socket) => httpServer.emit("connection", socket)`. */
-export type AcceptHttp1 = (socket: Duplex) => void;
 
 /** Exchanges under way on one connection; each may keep a body and a parser in memory, so more are refused. */
 export const exchangesMax = 1_000;
@@ -26,7 +23,7 @@ export class Http1Exchange extends ServerStream {
   readonly #acceptHttp1: AcceptHttp1;
   #request: ClientRequest | undefined = undefined;
   #response: IncomingMessage | undefined = undefined;
-  #serverEnd: Duplex | undefined = undefined;
+  #hangUp: () => void = () => {};
   #over = false;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, acceptHttp1: AcceptHttp1) {
@@ -82,14 +79,9 @@ export class Http1Exchange extends ServerStream {
   }
 
   #connect(): Duplex {
-    const [clientEnd, serverEnd] = duplexPair();
-    const { remoteAddress, remotePort, encrypted } = this.connection.socket as Socket & { encrypted?: boolean };
-    this.#serverEnd = Object.assign(serverEnd, { remoteAddress, remotePort, encrypted });
-    // A pair does not pass on that one end is destroyed, as a network does.
-    serverEnd.on("close", () => clientEnd.push(null));
-    serverEnd.on("error", () => undefined);
-    this.#acceptHttp1(serverEnd);
-    return clientEnd as Duplex;
+    const { clientEnd, hangUp } = connectInMemory(this.#acceptHttp1, this.connection.socket);
+    this.#hangUp = hangUp;
+    return clientEnd;
   }
 
   #onResponse(response: IncomingMessage): void {
@@ -130,7 +122,7 @@ export class Http1Exchange extends ServerStream {
     this.#over = true;
     open.set(this.connection, (open.get(this.connection) ?? 1) - 1);
     this.#request?.destroy();
-    this.#serverEnd?.destroy();
+    this.#hangUp();
   }
 }
 

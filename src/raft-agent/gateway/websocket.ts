@@ -1,0 +1,80 @@
+/**
+ * The gateway's streams over WebSocket, as etcd has them below /v3/ (grpc-websocket-proxy): every message is a JSON
+ * object of the request, every line of the answer is a message. The request goes to the same HTTP server, as a POST on
+ * a connection in memory.
+ */
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type Server } from "node:http";
+import { type Duplex, pipeline, Transform } from "node:stream";
+import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
+import { type AcceptHttp1, connectInMemory } from "../http2/in-memory-connection.ts";
+import { BODY_BYTES_MAX } from "./read-objects.ts";
+
+/** Lets `server`, which has the gateway behind it, take WebSockets. */
+export function serveWebSockets(server: Server): void {
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: BODY_BYTES_MAX,
+    handleProtocols: (offered) => (offered.has(BEARER) ? BEARER : false),
+  });
+  const accept: AcceptHttp1 = (socket) => server.emit("connection", socket);
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const isOurs = request.headers.upgrade?.toLowerCase() === "websocket" && /^\/v3(beta)?\//.test(request.url ?? "");
+    if (isOurs) webSockets.handleUpgrade(request, socket, head, (webSocket) => carry(webSocket, request, accept));
+    else {
+      // Such as a client that would rather speak HTTP/2: whoever does not upgrade answers as if nobody had asked.
+      socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+      accept(socket);
+    }
+  });
+}
+
+/** The one subprotocol: browsers cannot set a header, and send their token behind this word. */
+const BEARER = "Bearer";
+
+function carry(webSocket: WebSocket, { url, headers, socket }: IncomingMessage, accept: AcceptHttp1): void {
+  const messages = createWebSocketStream(webSocket, { decodeStrings: false });
+  const { clientEnd, hangUp } = connectInMemory(accept, socket);
+  const request = httpRequest({
+    method: "POST",
+    path: url,
+    headers: requestHeaders(headers),
+    setHost: false,
+    createConnection: () => clientEnd,
+  });
+  request.on("response", (response) => pipeline(response.setEncoding("utf8"), lines, messages, () => {}));
+  request.on("error", () => messages.end());
+  // No pipeline: an answer may be complete before the request is, and has to be sent to its end.
+  messages.pipe(eachOnItsLine()).pipe(request);
+  request.flushHeaders();
+  messages.on("error", () => {}); // A broken frame, say: the close that follows is what counts.
+  webSocket.on("close", hangUp);
+}
+
+function requestHeaders({ host, origin, authorization, ...headers }: IncomingMessage["headers"]): OutgoingHttpHeaders {
+  const token = headers["sec-websocket-protocol"]?.replace(/, */, " ") ?? authorization;
+  const present = Object.entries({ host, origin, authorization: token }).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(present), "transfer-encoding": "chunked" };
+}
+
+/** Ends what is no JSON, too: the gateway says what is wrong with it instead of waiting for more. */
+function eachOnItsLine(): Transform {
+  return new Transform({ transform: (message: Buffer, _, done) => done(null, `${message}\n`) });
+}
+
+async function* lines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of chunks) {
+    const parts = (rest + chunk).split("\n");
+    rest = parts.pop()!;
+    yield* parts.filter((line) => line !== "");
+  }
+  if (rest !== "") yield rest;
+}
+
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.toLowerCase() !== "upgrade") head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, "latin1");
+}
