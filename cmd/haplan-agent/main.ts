@@ -30,8 +30,7 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[]): Promise<void> {
-  const { config, notices } = readConfig(argv);
-  const log = createAgentLog({ level: config.logLevel, outputs: config.logOutputs });
+  const { config, notices, log } = readConfig(argv);
   for (const notice of notices) log.logger.warn(notice);
   let agent: Agent | null = null;
   const stop = (code: number): void => {
@@ -56,10 +55,15 @@ async function run(argv: readonly string[]): Promise<void> {
 }
 
 /** Ends the process at once when a flag is wrong: nothing has been touched yet. */
-function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[] } {
+function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[]; log: AgentLog } {
   try {
     const settings = readSettings(argv, process.env, (path) => readFileSync(path, "utf8"));
-    return { config: createAgentConfig(settings), notices: settings.notices };
+    const config = createAgentConfig(settings);
+    return {
+      config,
+      notices: settings.notices,
+      log: createAgentLog({ level: config.logLevel, outputs: config.logOutputs }),
+    };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     process.stderr.write(`haplan-agent: ${error.message}\n`);

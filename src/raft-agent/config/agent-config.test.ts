@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { assertInitialCluster, createAgentConfig } from "./agent-config.ts";
 import { parseDurationMs } from "./flag-values.ts";
+import { type FlagKind, flagDefinitions } from "./flags.ts";
 import { readSettings, SettingsError } from "./read-settings.ts";
 
 const noFiles = (path: string): string => {
@@ -134,6 +135,19 @@ describe("createAgentConfig", () => {
     [["--initial-advertise-peer-urls=unix://p.sock"], "--initial-advertise-peer-urls has unix://p.sock"],
     [["--initial-cluster=default=unix://p.sock"], '"default=unix://p.sock": expected name=url'],
     [["--auto-compaction-retention=soon"], "expected hours or a duration"],
+    [["--snapshot-count=0"], "--snapshot-count=0 is wrong: expected a whole number from 1 on"],
+    [["--max-txn-ops=0"], "--max-txn-ops=0 is wrong"],
+    [["--max-request-bytes=0"], "--max-request-bytes=0 is wrong"],
+    [["--max-concurrent-streams=0"], "--max-concurrent-streams=0 is wrong"],
+    [["--auth-token-ttl=0"], "--auth-token-ttl=0 is wrong"],
+    [["--auto-tls", "--self-signed-cert-validity=0"], "--self-signed-cert-validity=0 is wrong"],
+    [["--advertise-client-urls="], "--advertise-client-urls must not be empty"],
+    [["--tls-min-version=SSL3"], '--tls-min-version="SSL3" is wrong'],
+    [["--cipher-suites=nonsense"], '--cipher-suites has "nonsense"'],
+    // A member of its own would be founded, or none was wanted.
+    [["--discovery-srv=example.com"], '--discovery-srv="example.com" is not supported: there is no discovery; name'],
+    [["--discovery=http://d/token"], "name the members with --initial-cluster"],
+    [["--proxy=readonly"], '--proxy="readonly" is not supported: there is no proxy mode'],
     [["--snapshot-cont=1"], "is not a known flag"],
     [["--snapshot"], "needs a value"],
     [["data"], "is not a flag"],
@@ -147,6 +161,34 @@ describe("createAgentConfig", () => {
     expect(() => config(argv)).toThrow(SettingsError);
     expect(() => config(argv)).toThrow(message);
   });
+});
+
+describe("every flag", () => {
+  const wrong: Readonly<Record<FlagKind, readonly string[]>> = {
+    count: ["x", "-1", "1.5", "", "1e3", "9007199254740992"],
+    integer: ["x", "1.5", ""],
+    duration: ["x", "-1s", "5", ""],
+    boolean: ["x", "yes", ""],
+    urls: ["x", "ftp://a:1", "http://a", "http://a:99999", "http://a:1/p", "http://:2379"],
+    list: [],
+    string: [],
+  };
+  const cases = flagDefinitions.flatMap(({ name, kind }) => wrong[kind].map((text) => [name, text] as const));
+
+  test.each(cases)("refuses what is no value: --%s=%j", (name, text) => {
+    expect(() => config([`--${name}=${text}`])).toThrow(`--${name}="${text}" is wrong: expected `);
+  });
+
+  const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "refused" && name !== "listen-client-urls");
+  test.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))(
+    "--%s takes its default, %j",
+    (name, text) => {
+      const variable = `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
+      expect(config([`--${name}=${text}`])).toEqual(config([]));
+      expect(config([], { [variable]: text })).toEqual(config([]));
+      expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
+    },
+  );
 });
 
 describe("assertInitialCluster", () => {
@@ -259,6 +301,23 @@ tls-max-version: 'TLS1.3'
       autoCompaction: { mode: "periodic", retentionMs: 3_600_000 },
     });
     expect(given.peerTls?.ciphers).toContain(":ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384");
+  });
+
+  test("tells of what the configuration file leaves without effect, and of keys that are none", () => {
+    const file = "name: m1\nsnapshot-cont: 7\nexperimental-nothing: true\n";
+    const settings = read(["--config-file=/e.yaml", "--name=x"], { ETCD_DATA_DIR: "/d" }, file);
+    expect(settings.notices).toEqual([
+      "--name, ETCD_DATA_DIR: without effect, since /e.yaml alone counts",
+      "/e.yaml: snapshot-cont has no effect: there is no such setting; --help lists them",
+      "/e.yaml: experimental-nothing has no effect: there is no such setting; --help lists them",
+    ]);
+    const unsafe = "client-transport-security: { client-cert-auht: true }";
+    expect(() => read(["--config-file=/e.yaml"], {}, unsafe)).toThrow("client-cert-auht is not a known flag");
+  });
+
+  test("takes an empty choice for the default one, and no patience for no pings", () => {
+    const given = config(["--auto-compaction-mode=", "--initial-cluster-state=", "--grpc-keepalive-timeout=0"]);
+    expect(given).toMatchObject({ initialClusterState: "new", keepalive: { intervalMs: 0, timeoutMs: 0 } });
   });
 
   test("names the key of the configuration file that is wrong", () => {

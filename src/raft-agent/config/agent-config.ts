@@ -95,17 +95,13 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     forceNewCluster: read.flag("force-new-cluster"),
     heartbeatIntervalMs: read.number("heartbeat-interval"),
     electionTimeoutMs: read.number("election-timeout"),
-    snapshotCount: read.number("snapshot-count"),
+    snapshotCount: read.atLeastOne("snapshot-count"),
     snapshotCatchupEntries: read.number("snapshot-catchup-entries"),
     quotaBackendBytes: read.number("quota-backend-bytes") || 2 * gibibyte,
-    maxTxnOps: read.number("max-txn-ops"),
-    maxRequestBytes: read.number("max-request-bytes"),
-    maxConcurrentStreams: read.number("max-concurrent-streams"),
-    keepalive: {
-      minTimeMs: read.number("grpc-keepalive-min-time"),
-      intervalMs: read.number("grpc-keepalive-interval"),
-      timeoutMs: read.number("grpc-keepalive-timeout"),
-    },
+    maxTxnOps: read.atLeastOne("max-txn-ops"),
+    maxRequestBytes: read.atLeastOne("max-request-bytes"),
+    maxConcurrentStreams: read.atLeastOne("max-concurrent-streams"),
+    keepalive: readKeepalive(read),
     watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
     warningApplyDurationMs: read.number("warning-apply-duration"),
     corruptCheckMs: read.number("corrupt-check-time") || defaultCorruptCheckMs,
@@ -168,12 +164,18 @@ function readAutoCompaction(read: SettingReader): AutoCompaction {
   return retentionMs === 0 ? { mode: "off" } : { mode, retentionMs };
 }
 
+/** A ping that may stay unanswered for ever need not be sent. */
+function readKeepalive(read: SettingReader): AgentConfig["keepalive"] {
+  const timeoutMs = read.number("grpc-keepalive-timeout");
+  const intervalMs = timeoutMs === 0 ? 0 : read.number("grpc-keepalive-interval");
+  return { minTimeMs: read.number("grpc-keepalive-min-time"), intervalMs, timeoutMs };
+}
+
 function readAuth(read: SettingReader): AuthOptions {
   const text = read.text("auth-token");
   const tokens = parseTokenOptions(text, parseDurationMs);
   if ("problem" in tokens) throw new SettingsError(`--auth-token="${text}" is wrong: ${tokens.problem}`);
-  const ttlSeconds = read.number("auth-token-ttl");
-  if (ttlSeconds < 1) throw new SettingsError(`--auth-token-ttl=${ttlSeconds} must be at least 1 s`);
+  const ttlSeconds = read.atLeastOne("auth-token-ttl");
   const bcryptCost = read.number("bcrypt-cost");
   if (bcryptCost < BCRYPT_COST_MIN || bcryptCost > BCRYPT_COST_MAX) {
     throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${BCRYPT_COST_MIN} and ${BCRYPT_COST_MAX}`);
@@ -221,7 +223,7 @@ function checkTogether(config: AgentConfig): void {
   }
   if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
   if (config.listenClientUrls.length === 0) throw new SettingsError("--listen-client-urls must not be empty");
-  if (config.snapshotCount < 1) throw new SettingsError("--snapshot-count must be at least 1");
+  if (config.advertiseClientUrls.length === 0) throw new SettingsError("--advertise-client-urls must not be empty");
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
     ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],

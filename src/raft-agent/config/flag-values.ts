@@ -74,9 +74,13 @@ function parseInteger(text: string): ParsedFlag {
   return /^-?\d+$/.test(text) && Number.isSafeInteger(value) ? { value } : { expected: "a whole number" };
 }
 
+function parseCount(text: string): ParsedFlag {
+  return /^\d+$/.test(text) ? parseInteger(text) : { expected: "a whole number from 0 on" };
+}
+
 function parseDuration(text: string): ParsedFlag {
   const value = parseDurationMs(text);
-  return value === null ? { expected: 'a duration such as "100ms", "5s" or "1h30m"' } : { value };
+  return value === null || value < 0 ? { expected: 'a duration such as "100ms", "5s" or "1h30m"' } : { value };
 }
 
 export function parseFlagValue(kind: FlagKind, text: string): ParsedFlag {
@@ -85,6 +89,8 @@ export function parseFlagValue(kind: FlagKind, text: string): ParsedFlag {
       return { value: text };
     case "boolean":
       return parseBoolean(text);
+    case "count":
+      return parseCount(text);
     case "integer":
       return parseInteger(text);
     case "duration":

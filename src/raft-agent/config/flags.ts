@@ -1,15 +1,16 @@
 /**
  * Every flag of etcd that a unit file or manifest may pass, with its default and what we do with it. `used` flags
  * shape the agent; `ignored` ones are accepted so that an existing unit works with the binary swapped, and the log
- * says that they have no effect. Names and defaults follow etcd 3.6.
+ * says that they have no effect; `refused` ones may only say what they say by default, since a member that ignored them
+ * would not be what was meant. Names and defaults follow etcd 3.6.
  */
-export type FlagKind = "string" | "boolean" | "integer" | "duration" | "urls" | "list";
+export type FlagKind = "string" | "boolean" | "count" | "integer" | "duration" | "urls" | "list";
 
 export type FlagDefinition = {
   readonly name: string;
   readonly kind: FlagKind;
   readonly defaultValue: string;
-  readonly effect: "used" | "ignored";
+  readonly effect: "used" | "ignored" | "refused";
   readonly group: string;
   readonly help: string;
 };
@@ -25,17 +26,22 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["listen-client-http-urls", "urls", "", "URLs for HTTP alone; the client URLs then serve gRPC alone."],
     ["listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for peer traffic."],
     ["listen-metrics-urls", "urls", "", "URLs that serve only metrics and health checks."],
-    ["snapshot-count", "integer", "10000", "Applied entries after which the log is compacted."],
-    ["snapshot-catchup-entries", "integer", "5000", "Entries kept for slow followers when the log is compacted."],
-    ["heartbeat-interval", "integer", "100", "Time in milliseconds between heartbeats."],
-    ["election-timeout", "integer", "1000", "Time in milliseconds without a heartbeat until an election."],
-    ["quota-backend-bytes", "integer", "0", "Size of the database at which writes are refused; 0 means 2 GiB."],
-    ["max-txn-ops", "integer", "128", "Operations permitted in one transaction."],
-    ["max-request-bytes", "integer", "1572864", "Largest client request in bytes."],
-    ["max-concurrent-streams", "integer", "4294967295", "Concurrent streams that one client connection may open."],
+    ["snapshot-count", "count", "10000", "Applied entries after which the log is compacted."],
+    ["snapshot-catchup-entries", "count", "5000", "Entries kept for slow followers when the log is compacted."],
+    ["heartbeat-interval", "count", "100", "Time in milliseconds between heartbeats."],
+    ["election-timeout", "count", "1000", "Time in milliseconds without a heartbeat until an election."],
+    [
+      "quota-backend-bytes",
+      "integer",
+      "0",
+      "Size of the database at which writes are refused; 0 means 2 GiB, less than 0 any.",
+    ],
+    ["max-txn-ops", "count", "128", "Operations permitted in one transaction."],
+    ["max-request-bytes", "count", "1572864", "Largest client request in bytes."],
+    ["max-concurrent-streams", "count", "4294967295", "Concurrent streams that one client connection may open."],
     ["grpc-keepalive-min-time", "duration", "5s", "Shortest interval at which a client may send pings."],
-    ["grpc-keepalive-interval", "duration", "2h", "Idle time after which the server pings a client."],
-    ["grpc-keepalive-timeout", "duration", "20s", "How long a ping may stay unanswered."],
+    ["grpc-keepalive-interval", "duration", "2h", "Idle time after which the server pings a client; 0 never does."],
+    ["grpc-keepalive-timeout", "duration", "20s", "How long a ping may stay unanswered; 0 means for ever."],
     ["watch-progress-notify-interval", "duration", "10m", "Interval of progress notifications on idle watches."],
     ["corrupt-check-time", "duration", "0s", "How often members compare their data; 0 means every 10 minutes."],
     ["warning-apply-duration", "duration", "100ms", "Applying for longer than this is logged."],
@@ -58,7 +64,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["initial-cluster-token", "string", "etcd-cluster", "Keeps clusters with equal URLs apart."],
     ["strict-reconfig-check", "boolean", "true", "Refuse membership changes that would lose the quorum."],
     ["pre-vote", "boolean", "true", "Ask whether an election could be won before starting one."],
-    ["max-learners", "integer", "1", "Learners that etcd's own member API may add at once."],
+    ["max-learners", "count", "1", "Learners that etcd's own member API may add at once."],
     ["auto-compaction-mode", "string", "periodic", "'periodic' or 'revision'."],
     ["auto-compaction-retention", "string", "0", "What automatic compaction keeps; 0 turns it off."],
   ],
@@ -86,7 +92,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "Let peers call from addresses that their certificate is not for.",
     ],
     ["peer-auto-tls", "boolean", "false", "Make a certificate for peers that signs itself, if none is given."],
-    ["self-signed-cert-validity", "integer", "1", "Years that certificates of --auto-tls are valid."],
+    ["self-signed-cert-validity", "count", "1", "Years that certificates of --auto-tls are valid."],
     ["cipher-suites", "list", "", "Suites for TLS 1.2, by their IANA names (default Node's)."],
     ["tls-min-version", "string", "TLS1.2", "Oldest TLS version accepted."],
     ["tls-max-version", "string", "", "Newest TLS version accepted."],
@@ -96,8 +102,8 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "simple",
       "'simple', or 'jwt' with pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION.",
     ],
-    ["auth-token-ttl", "integer", "300", "Seconds without use after which a simple token ends."],
-    ["bcrypt-cost", "integer", "10", "Cost of a password's hash, as a power of two."],
+    ["auth-token-ttl", "count", "300", "Seconds without use after which a simple token ends."],
+    ["bcrypt-cost", "count", "10", "Cost of a password's hash, as a power of two."],
   ],
   "HTTP and logging": [
     ["cors", "list", "*", "Origins allowed to call the JSON gateway."],
@@ -118,8 +124,8 @@ const used: Readonly<Record<string, readonly Row[]>> = {
 
 /** Accepted for the sake of existing units; each has no meaning here, or is a way of working that cannot be turned off. */
 const ignored: readonly Row[] = [
-  ["max-snapshots", "integer", "5", "Snapshots live in the database."],
-  ["max-wals", "integer", "5", "Old log segments are recycled."],
+  ["max-snapshots", "count", "5", "Snapshots live in the database."],
+  ["max-wals", "count", "5", "Old log segments are recycled."],
   ["initial-election-tick-advance", "boolean", "true", "The first election does not wait."],
   ["logger", "string", "zap", "One logger."],
   ["log-format", "string", "json", "The log is JSON."],
@@ -127,7 +133,7 @@ const ignored: readonly Row[] = [
   ["log-rotation-config-json", "string", "", "Rotation is the system's."],
   ["debug", "boolean", "false", "Use --log-level=debug."],
   ["backend-batch-interval", "duration", "0s", "The store chooses its batches."],
-  ["backend-batch-limit", "integer", "0", "The store chooses its batches."],
+  ["backend-batch-limit", "count", "0", "The store chooses its batches."],
   ["backend-bbolt-freelist-type", "string", "map", "The store is not bbolt."],
   ["socket-reuse-port", "boolean", "false", "Not needed: restarts are quick."],
   ["socket-reuse-address", "boolean", "false", "Always on."],
@@ -135,10 +141,10 @@ const ignored: readonly Row[] = [
   ["enable-pprof", "boolean", "false", "Not a Go program."],
   ["enable-grpc-gateway", "boolean", "true", "The gateway is always on."],
   ["v2-deprecation", "string", "", "The v2 API is gone."],
-  ["compaction-batch-limit", "integer", "1000", "Compaction never blocks."],
+  ["compaction-batch-limit", "count", "1000", "Compaction never blocks."],
   ["compaction-sleep-interval", "duration", "10ms", "Compaction never blocks."],
   ["memory-mlock", "boolean", "false", "Memory is not locked."],
-  ["bootstrap-defrag-threshold-megabytes", "integer", "0", "Freed space is reused."],
+  ["bootstrap-defrag-threshold-megabytes", "count", "0", "Freed space is reused."],
   ["downgrade-check-time", "duration", "5s", "No downgrades."],
   ["compact-hash-check-time", "duration", "1m", "See --corrupt-check-time."],
   ["warning-unary-request-duration", "duration", "300ms", "See --warning-apply-duration."],
@@ -147,7 +153,7 @@ const ignored: readonly Row[] = [
   ["distributed-tracing-address", "string", "", "No tracing."],
   ["distributed-tracing-service-name", "string", "", "No tracing."],
   ["distributed-tracing-instance-id", "string", "", "No tracing."],
-  ["distributed-tracing-sampling-rate", "integer", "0", "No tracing."],
+  ["distributed-tracing-sampling-rate", "count", "0", "No tracing."],
   ["client-cert-file", "string", "", "The gateway does not call its own port."],
   ["client-key-file", "string", "", "The gateway does not call its own port."],
   ["initial-corrupt-check", "boolean", "false", "Members compare their data anyway; see --corrupt-check-time."],
@@ -155,28 +161,33 @@ const ignored: readonly Row[] = [
   ["log-package-levels", "string", "", "Use --log-level."],
   ["raft-read-timeout", "duration", "5s", "Peers find out by themselves when a connection is dead."],
   ["raft-write-timeout", "duration", "5s", "Peers find out by themselves when a connection is dead."],
-  ["discovery", "string", "", "Use --initial-cluster."],
   ["discovery-proxy", "string", "", "Use --initial-cluster."],
   ["discovery-fallback", "string", "exit", "Use --initial-cluster."],
-  ["discovery-srv", "string", "", "Use --initial-cluster."],
   ["discovery-srv-name", "string", "", "Use --initial-cluster."],
-  ["discovery-endpoints", "list", "", "Use --initial-cluster."],
-  ["discovery-token", "string", "", "Use --initial-cluster."],
-  ["proxy", "string", "off", "No proxy mode."],
-  ["proxy-failure-wait", "integer", "5000", "No proxy mode."],
-  ["proxy-refresh-interval", "integer", "30000", "No proxy mode."],
-  ["proxy-dial-timeout", "integer", "1000", "No proxy mode."],
-  ["proxy-write-timeout", "integer", "5000", "No proxy mode."],
-  ["proxy-read-timeout", "integer", "0", "No proxy mode."],
+  ["proxy-failure-wait", "count", "5000", "No proxy mode."],
+  ["proxy-refresh-interval", "count", "30000", "No proxy mode."],
+  ["proxy-dial-timeout", "count", "1000", "No proxy mode."],
+  ["proxy-write-timeout", "count", "5000", "No proxy mode."],
+  ["proxy-read-timeout", "count", "0", "No proxy mode."],
 ];
 
-function toDefinitions(group: string, effect: "used" | "ignored", rows: readonly Row[]): FlagDefinition[] {
+/** What they would have found or done, nobody else here does. */
+const refused: readonly Row[] = [
+  ["discovery", "string", "", "there is no discovery; name the members with --initial-cluster"],
+  ["discovery-srv", "string", "", "there is no discovery; name the members with --initial-cluster"],
+  ["discovery-endpoints", "string", "", "there is no discovery; name the members with --initial-cluster"],
+  ["discovery-token", "string", "", "there is no discovery; name the members with --initial-cluster"],
+  ["proxy", "string", "off", "there is no proxy mode; let clients call the members, or a load balancer"],
+];
+
+function toDefinitions(group: string, effect: FlagDefinition["effect"], rows: readonly Row[]): FlagDefinition[] {
   return rows.map(([name, kind, defaultValue, help]) => ({ name, kind, defaultValue, effect, group, help }));
 }
 
 export const flagDefinitions: readonly FlagDefinition[] = [
   ...Object.entries(used).flatMap(([group, rows]) => toDefinitions(group, "used", rows)),
   ...toDefinitions("Accepted and ignored", "ignored", ignored),
+  ...toDefinitions("Refused unless they say what they say by default", "refused", refused),
 ];
 
 export const flagsByName: ReadonlyMap<string, FlagDefinition> = new Map(

@@ -29,7 +29,8 @@ export function readSettings(
   const flags = readArguments(argv);
   const configFile = flags.get("config-file")?.text ?? environment["ETCD_CONFIG_FILE"];
   if (configFile !== undefined && configFile !== "") {
-    return toSettings(readConfigFile(configFile, readFile), notices);
+    noticeShadowed(configFile, flags, environment, notices);
+    return toSettings(readConfigFile(configFile, readFile, notices), notices);
   }
   flags.delete("config-file");
   for (const [name, raw] of readEnvironment(environment, notices)) {
@@ -39,6 +40,18 @@ export function readSettings(
     flags.set(name, raw);
   }
   return toSettings(flags, notices);
+}
+
+/** The file alone counts, as in etcd, which does not say so. */
+function noticeShadowed(
+  configFile: string,
+  flags: ReadonlyMap<string, Raw>,
+  environment: Readonly<Record<string, string | undefined>>,
+  notices: string[],
+): void {
+  const variables = readEnvironment(environment, []);
+  const shadowed = [...flags, ...variables].filter(([name]) => name !== "config-file").map(([, { source }]) => source);
+  if (shadowed.length > 0) notices.push(`${shadowed.join(", ")}: without effect, since ${configFile} alone counts`);
 }
 
 /** Reads `--name value`, `--name=value` and bare booleans, with one dash or two. */
@@ -78,8 +91,11 @@ function readEnvironment(
   return found;
 }
 
-/** YAML keys are flag names; the two transport-security blocks hold the certificate flags. */
-function readConfigFile(path: string, readFile: (path: string) => string): Map<string, Raw> {
+/**
+ * YAML keys are flag names; the two transport-security blocks hold the certificate flags. etcd takes no notice of keys
+ * that it does not know; nor do we, but say so. Inside the two blocks they are refused later: somebody wanted to be safe.
+ */
+function readConfigFile(path: string, readFile: (path: string) => string, notices: string[]): Map<string, Raw> {
   const found = new Map<string, Raw>();
   for (const [key, value] of Object.entries(parseYamlObject(path, readFile))) {
     if (key === "client-transport-security" || key === "peer-transport-security") {
@@ -88,6 +104,8 @@ function readConfigFile(path: string, readFile: (path: string) => string): Map<s
         if (innerValue === null) continue;
         found.set(securityFlag(prefix, inner), { text: String(innerValue), source: `${path}: ${key}.${inner}` });
       }
+    } else if (!flagsByName.has(key.replace(/^experimental-/, ""))) {
+      notices.push(`${path}: ${key} has no effect: there is no such setting${suggestion(key)}`);
     } else if (value !== null) {
       found.set(key, { text: configText(key, value), source: `${path}: ${key}` });
     }
@@ -135,6 +153,10 @@ function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings
         continue;
       }
       throw new SettingsError(`${source} is not a known flag${suggestion(flag)}`);
+    }
+    if (definition.effect === "refused") {
+      if (text === "" || text === definition.defaultValue) continue;
+      throw new SettingsError(`${source}="${text}" is not supported: ${definition.help}`);
     }
     const parsed = parseFlagValue(definition.kind, text);
     if ("expected" in parsed) throw new SettingsError(`${source}="${text}" is wrong: expected ${parsed.expected}`);

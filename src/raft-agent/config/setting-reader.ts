@@ -18,6 +18,12 @@ export class SettingReader {
     return this.#read(name) as number;
   }
 
+  atLeastOne(name: string): number {
+    const value = this.number(name);
+    if (value < 1) throw new SettingsError(`--${name}=${value} is wrong: expected a whole number from 1 on`);
+    return value;
+  }
+
   flag(name: string): boolean {
     return this.#read(name) as boolean;
   }
@@ -30,8 +36,9 @@ export class SettingReader {
     return this.#read(name) as readonly URL[];
   }
 
+  /** Empty stands for the default, as in a file that lists what is not set. */
   oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
-    const text = this.text(name);
+    const text = this.text(name) || flagsByName.get(name)?.defaultValue;
     const choice = choices.find((candidate) => candidate === text);
     if (choice === undefined) throw new SettingsError(`--${name}="${text}" is wrong: expected ${choices.join(" or ")}`);
     return choice;

@@ -39,6 +39,7 @@ type SelfSignedPlace = { readonly folder: string; readonly urls: readonly URL[] 
 /** Null when the port has no TLS. @throws SettingsError */
 export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPlace): TlsFiles | null {
   const files = readFiles(read, prefix, place);
+  const protocol = readProtocol(read);
   if (files === null) return null;
   const trustedCaFile = read.text(`${prefix}trusted-ca-file`) || null;
   const certificateAuth = read.flag(`${prefix}client-cert-auth`);
@@ -53,7 +54,7 @@ export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPl
     crlFile: read.text(prefix === "" ? "client-crl-file" : "peer-crl-file") || null,
     ...readAllowed(read, prefix),
     checkCallerAddress: prefix === "peer-" && !read.flag("peer-skip-client-san-verification"),
-    ...readProtocol(read),
+    ...protocol,
   };
 }
 
@@ -68,8 +69,7 @@ function readFiles(read: SettingReader, prefix: Prefix, { folder, urls }: SelfSi
     return { certFile, keyFile, ...calling, selfSigned: null };
   }
   if (!read.flag(`${prefix}auto-tls`)) return null;
-  const validYears = read.number("self-signed-cert-validity");
-  if (validYears < 1) throw new SettingsError("--self-signed-cert-validity must be at least 1 year");
+  const validYears = read.atLeastOne("self-signed-cert-validity");
   const own = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
   const hosts = [...new Set(urls.map((url) => listenAddress(url).host || "localhost"))];
   return {

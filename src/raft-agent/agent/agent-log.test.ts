@@ -1,0 +1,32 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { SettingsError } from "../config/read-settings.ts";
+import { createAgentLog } from "./agent-log.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "haplan-log-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it("a log goes on behind what its file holds, in a folder that it makes", () => {
+  const output = join(folder, "logs/agent.log");
+  for (const text of ["first", "second"]) {
+    const { logger, flush } = createAgentLog({ level: "info", outputs: [output] });
+    logger.info(text);
+    logger.debug("not wanted");
+    flush();
+  }
+  const lines = readFileSync(output, "utf8").trim().split("\n");
+  expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(["first", "second"]);
+});
+
+it.each([
+  ["a folder", () => folder],
+  ["below a file", () => join(folder, "file/agent.log")],
+  ["below /proc", () => "/proc/haplan/agent.log"],
+])("an output that is %s is refused by name", (_, output) => {
+  writeFileSync(join(folder, "file"), "");
+  const open = (): unknown => createAgentLog({ level: "info", outputs: ["stderr", output()] });
+  expect(open).toThrow(SettingsError);
+  expect(open).toThrow(`--log-outputs has "${output()}": E`);
+});
