@@ -18,6 +18,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { createHandedServer } from "./handed-server.ts";
+import { endStalledPipelines } from "./stalled-pipelines.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
 /** How long calls under way may go on once the member is told to stop. */
@@ -113,6 +114,7 @@ export class ClientFront {
     const { clientTls } = this.#config;
     const server =
       isTlsUrl(url) && clientTls !== null ? createHttps(clientTls, handler) : createHttpServer(HTTP_OPTIONS, handler);
+    endStalledPipelines(server);
     await listenAt(server, listenPlace(url));
     this.#httpServers.push(server);
     return server;
