@@ -109,7 +109,13 @@ describe("haplan-agent in etcd's place", () => {
     const environment = { NOTIFY_SOCKET: "/run/notify", PATH: `${file("bin")}:${process.env["PATH"]}` };
     const first = begin(manifest, environment);
     await ready(first);
-    for (const path of ["health?exclude=NOSPACE&serializable=true", "health?serializable=false", "livez", "readyz", "readyz/linearizable_read"]) {
+    for (const path of [
+      "health?exclude=NOSPACE&serializable=true",
+      "health?serializable=false",
+      "livez",
+      "readyz",
+      "readyz/linearizable_read",
+    ]) {
       expect((await fetch(`http://${HOST}:${ports[2]}/${path}`)).status, path).toBe(200);
     }
     const ca = readFileSync(file("ca.crt"));
