@@ -7,14 +7,20 @@ import type { JsonValue } from "@bufbuild/protobuf";
 export type DifferenceId =
   | "alarm-header"
   | "auth-holes-closed"
+  | "rights-before-addresses"
   | "root-role-shown"
   | "hash-revision"
+  | "compacted-watch-forgotten"
+  | "empty-range-granted"
+  | "hash-at-compaction"
   | "hash-of-another-format"
   | "status-of-another-store"
+  | "nested-puts-take-space"
   | "newer-api"
   | "learner-stays-learner"
   | "progress-without-watcher"
   | "sort-option-checked"
+  | "login-with-token"
   | "token-without-auth"
   | "long-names"
   | "permission-replaced"
@@ -35,6 +41,9 @@ export const DIFFERENCES: Readonly<Record<DifferenceId, (reply: JsonValue) => Js
   /** Later etcds put a header there. */
   "alarm-header": without("header"),
   "hash-revision": without("hash_revision"),
+  "compacted-watch-forgotten": anything,
+  "empty-range-granted": anything,
+  "hash-at-compaction": anything,
   "hash-of-another-format": without("hash"),
   "status-of-another-store": without(
     "version",
@@ -47,12 +56,15 @@ export const DIFFERENCES: Readonly<Record<DifferenceId, (reply: JsonValue) => Js
     "downgradeInfo",
   ),
   "auth-holes-closed": anything,
+  "rights-before-addresses": anything,
   "root-role-shown": without("perm"),
+  "nested-puts-take-space": anything,
   "newer-api": anything,
   "learner-stays-learner": anything,
   "progress-without-watcher": anything,
   "sort-option-checked": anything,
   "negative-watch-start": anything,
+  "login-with-token": anything,
   "token-without-auth": anything,
   "long-names": anything,
   "permission-replaced": without("perm"),

@@ -13,6 +13,8 @@ const permission = (permType: string, key: string, range_end = ""): object => ({
   range_end: b64(range_end),
 });
 
+const noSpace = { memberID: "5", alarm: "NOSPACE" };
+
 const withoutUsers: readonly Step[] = [
   call("Auth/AuthEnable", {}),
   call("Auth/AuthDisable", {}),
@@ -78,6 +80,9 @@ const users: readonly Step[] = [
   call("Auth/RoleGet", { role: "ranges" }, { differs: "permission-replaced" }),
   call("Auth/RoleRevokePermission", { role: "ranges", key: b64("x"), range_end: b64("x3") }),
   call("Auth/RoleGet", { role: "ranges" }),
+  ...[permission("READ", ""), permission("READ", "", "\0"), permission("READ", "x2", "x1")].map((perm) =>
+    call("Auth/RoleGrantPermission", { name: "ranges", perm }, { differs: "empty-range-granted" }),
+  ),
   call("Auth/RoleDelete", { role: "ranges" }),
 ];
 
@@ -108,6 +113,7 @@ const anonymous: readonly Step[] = [
   call("Maintenance/MoveLeader", { targetID: "404" }, { differs: "auth-holes-closed" }),
   call("Auth/UserList", {}),
   call("Auth/UserGet", { name: "alice" }),
+  call("Auth/UserGet", {}, { differs: "auth-holes-closed" }),
   call("Auth/RoleList", {}),
   call("Auth/RoleGet", { role: "reader" }),
   call("Auth/UserAdd", { name: "x", password: "x" }),
@@ -124,6 +130,11 @@ const enabled: readonly Step[] = [
   call("Auth/Authenticate", { name: "root", password: "wrong" }),
   call("Auth/Authenticate", { name: "nobody", password: "wrong" }),
   call("Auth/Authenticate", { name: "root", password: "rootpw" }, { keep: "root token", member: 0 }),
+  call(
+    "Auth/Authenticate",
+    { name: "root", password: "rootpw" },
+    { metadata: { token: "of another time" }, differs: "login-with-token" },
+  ),
   call("Auth/Authenticate", { name: "alice", password: "alicepw" }),
   call("Auth/Authenticate", { name: "alice", password: "alice2" }, { keep: "alice token", member: 0 }),
   range("r/1"),
@@ -154,6 +165,11 @@ const enabled: readonly Step[] = [
       alice,
     ),
     txn({ success: [{ request_put: { key: b64("w/1") } }, { request_put: { key: b64("r/1") } }] }, alice),
+    txn({ failure: [{ request_put: { key: b64("w/1"), prev_kv: true } }] }, { ...alice, differs: "auth-holes-closed" }),
+    txn(
+      { success: [{ request_txn: { success: [{ request_range: { key: b64("w/1") } }] } }] },
+      { ...alice, differs: "auth-holes-closed" },
+    ),
     call("KV/Compact", { revision: "13" }, { ...alice, differs: "auth-holes-closed" }),
     call("Lease/LeaseGrant", { TTL: "600", ID: "6001" }, alice),
     put("rw/l", "1", { lease: "6001" }, alice),
@@ -172,11 +188,15 @@ const enabled: readonly Step[] = [
     call("Auth/AuthDisable", {}, alice),
     call("Cluster/MemberList", {}, alice),
     call("Cluster/MemberAdd", { peerURLs: ["http://127.0.0.1:1"] }, alice),
+    call("Cluster/MemberAdd", { peerURLs: ["nonsense"] }, { ...alice, differs: "rights-before-addresses" }),
     call("Cluster/MemberRemove", { ID: "404" }, alice),
     call("Maintenance/HashKV", {}, { ...alice, differs: "auth-holes-closed" }),
     call("Maintenance/Hash", {}, { ...alice, differs: "auth-holes-closed" }),
     call("Maintenance/Defragment", {}, { ...alice, differs: "auth-holes-closed" }),
     call("Maintenance/MoveLeader", { targetID: "404" }, { ...alice, differs: "auth-holes-closed" }),
+    call("Maintenance/Alarm", { ...noSpace, action: "ACTIVATE" }, { ...root, differs: "alarm-header" }),
+    call("Auth/UserGrantRole", { user: "alice", role: "nothing" }, { ...alice, differs: "auth-holes-closed" }),
+    call("Maintenance/Alarm", { ...noSpace, action: "DEACTIVATE" }, { ...root, differs: "alarm-header" }),
     call("Cluster/MemberRemove", { ID: "404" }, root),
     call("Auth/UserDelete", { name: "root" }, root),
     call("Auth/RoleDelete", { role: "root" }, root),
@@ -184,6 +204,10 @@ const enabled: readonly Step[] = [
     stream("Watch/Watch", [{ send: { create_request: { key: b64("r/1") } } }, { read: 1 }], alice),
     stream("Watch/Watch", [{ send: { create_request: { key: b64("w/1") } } }, { read: 1 }], alice),
     stream("Watch/Watch", [{ send: { create_request: { key: b64("r/"), range_end: b64("s") } } }, { read: 1 }], alice),
+    stream("Watch/Watch", [{ send: { create_request: { key: b64("r/1"), range_end: b64("\0") } } }, { read: 1 }], {
+      ...alice,
+      differs: "auth-holes-closed",
+    }),
     stream("Watch/Watch", [{ send: { create_request: { key: b64("r/1") } } }, { read: 1 }]),
   ].map((step): Step => ({ ...step, member: 0 })),
   ...anonymous.map((step): Step => ({ ...step, member: 0 })),

@@ -164,6 +164,8 @@ const txns: readonly Step[] = [
 ];
 
 const compaction: readonly Step[] = [
+  txn({ success: [opRange("f/1", { revision: "-1" })] }),
+  txn({ success: [opRange("f/1", { revision: "-2" })] }),
   call("KV/Compact", { revision: "0" }),
   call("KV/Compact", { revision: "-1" }),
   call("KV/Compact", { revision: "1000000" }),
@@ -175,6 +177,8 @@ const compaction: readonly Step[] = [
   range("f/1", { revision: "10" }),
   range("f/1", { revision: "11", serializable: true }),
   txn({ success: [opRange("f/1", { revision: "9" })] }),
+  txn({ success: [opRange("f/1", { revision: "-1" })] }),
+  range("f/1", { revision: "-1" }),
   txn({ success: [opPut("x"), opRange("f/1", { revision: "9" })] }, { divides: true }),
   call("KV/Compact", { revision: "12" }),
   range("f/", { ...prefix, revision: "12" }),

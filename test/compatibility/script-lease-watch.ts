@@ -160,6 +160,9 @@ const watches: readonly Step[] = [
   watch([create({ ...all, start_revision: "11" }), { read: 2 }]),
   watch([create({ ...all, start_revision: "-1" }), { read: 1 }], { differs: "negative-watch-start" }),
   watch([create({ ...all, start_revision: "1" }), { read: 2 }, create(all), { read: 1 }]),
+  watch([create({ ...all, start_revision: "1" }), { read: 2 }, cancel("0"), create(all), { read: 1 }], {
+    differs: "compacted-watch-forgotten",
+  }),
   watch([create(all), { read: 1 }], { metadata: { hasleader: "true" } }),
   watch([
     create({ ...all, progress_notify: true, fragment: true }),

@@ -18,6 +18,12 @@ const alarms: readonly Step[] = [
   call("Maintenance/Alarm", { alarm: "CORRUPT" }, { differs: "alarm-header" }),
   put("full", "x"),
   call("KV/Txn", { success: [{ request_put: { key: "Zg==" } }] }),
+  call("KV/Txn", { failure: [{ request_put: { key: "Zg==" } }] }),
+  call(
+    "KV/Txn",
+    { failure: [{ request_txn: { success: [{ request_put: { key: "Zg==" } }] } }] },
+    { differs: "nested-puts-take-space" },
+  ),
   call("KV/Txn", { success: [{ request_delete_range: { key: "Zg==" } }] }),
   call("KV/DeleteRange", { key: "Zg==" }),
   call("KV/Range", { key: "Zg==" }),
@@ -47,6 +53,10 @@ const hashes: readonly Step[] = [
   call("Maintenance/HashKV", { revision: "30" }, { differs: "hash-revision" }),
   call("Maintenance/HashKV", { revision: "1000000" }),
   call("Maintenance/HashKV", { revision: "1" }),
+  call("Maintenance/HashKV", { revision: "-1" }, { differs: "hash-revision" }),
+  call("KV/Compact", { revision: "40", physical: true }),
+  call("Maintenance/HashKV", { revision: "40" }, { differs: "hash-at-compaction" }),
+  call("Maintenance/HashKV", { revision: "41" }, { differs: "hash-revision" }),
   call("Maintenance/Hash", {}, { differs: "hash-of-another-format" }),
   etcdctl("endpoint hashkv --rev=30", {}),
 ];

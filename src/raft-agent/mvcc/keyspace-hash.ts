@@ -17,16 +17,16 @@ const sliceBytes = 2 << 20;
 
 type Position = { main: number; sub: number };
 
-/** 0 = the current revision. @throws RevisionError, also when a compaction overtakes the hash. */
+/** 0 = the current revision; nothing is below a negative one, as in etcd. @throws RevisionError, also when a compaction overtakes the hash. */
 export async function hashKeyspace(
   store: IndexedStore,
   backend: Backend,
   asked: number,
   yieldTurn: () => Promise<void>,
 ): Promise<KeyspaceHash> {
-  const problem = store.revisionProblem(asked, store.revision);
+  const problem = store.revisionProblem(Math.max(0, asked), store.revision);
   if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
-  const revision = asked > 0 ? asked : store.revision;
+  const revision = asked === 0 ? store.revision : asked;
   const compactRevision = store.compactedRevision;
   const skipsUnreachable = hasLiveKey(store, revision);
   const snapshot = await backend.snapshot();
@@ -34,7 +34,8 @@ export async function hashKeyspace(
     let hash = crc32c(Buffer.from("key"));
     let next: Position | null = { main: 0, sub: 0 };
     while (next !== null) {
-      if (store.compactedRevision > revision) throw new RevisionError("compacted", store.compactedRevision);
+      if (revision > 0 && store.compactedRevision > revision)
+        throw new RevisionError("compacted", store.compactedRevision);
       [hash, next] = hashSlice(snapshot, next, hash, revision, (main, sub, value) => {
         return main > compactRevision || !skipsUnreachable || isLive(store, revision, main, sub, value);
       });

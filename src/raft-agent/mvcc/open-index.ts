@@ -41,10 +41,10 @@ export class IndexedStore {
     };
   }
 
-  /** `current` is the latest revision the asking view sees. */
+  /** `current` is the latest revision the asking view sees; 0 asks for that one, and below it lies no history. */
   revisionProblem(revision: number, current: number): "compacted" | "future" | null {
     if (revision > current) return "future";
-    return revision > 0 && revision < this.compactedRevision ? "compacted" : null;
+    return revision !== 0 && revision < this.compactedRevision ? "compacted" : null;
   }
 }
 

@@ -16,9 +16,9 @@ type Hit = { readonly slot: number; readonly record: number };
 
 /** @throws RevisionError when the revision cannot be read. `current` is the latest one the asking view sees. */
 export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery, current: number): RangeResult {
-  const problem = store.revisionProblem(query.revision, current);
-  if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
   const revision = query.revision > 0 ? query.revision : current;
+  const problem = store.revisionProblem(revision, current);
+  if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
   const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
   const count = store.index.countLive(query.key, query.rangeEnd, revision);
   if (query.countOnly || count === 0) return { kvs: [], count, more: false };

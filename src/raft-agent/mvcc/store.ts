@@ -53,7 +53,10 @@ export type ReadView = {
   /** The latest key-value, or undefined. The bytes stay valid and must not be changed. */
   get(key: Uint8Array): EncodedKeyValue | undefined;
   describe(key: Uint8Array): KeyDescription | undefined;
-  /** Null, or why `revision` (≤ 0 = latest) cannot be read: a check before anything is written. */
+  /**
+   * Null, or why `revision` cannot be read in a transaction: a check before anything is written. 0 = latest; a negative
+   * one is compacted, as in etcd, where a Range of its own takes it for the latest.
+   */
   revisionProblem(revision: number): "compacted" | "future" | null;
 };
 

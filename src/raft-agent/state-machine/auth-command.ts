@@ -20,6 +20,7 @@ import { bytesEqual, compareBytes } from "../mvcc/key-range.ts";
 import { type AuthStore, ROOT } from "./auth-store.ts";
 import { CommandKind } from "./command.ts";
 import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
+import { isGrantable } from "./key-permissions.ts";
 
 /** A name is a key of the store's metadata, whose keys are bounded. */
 const NAME_BYTES_MAX = 1_024;
@@ -174,6 +175,7 @@ function deleteRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError 
 function grantPermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { name, perm } = fromBinary(AuthRoleGrantPermissionRequestSchema, body);
   if (perm === undefined) return EtcdErrors.permissionNotGiven;
+  if (!isGrantable(perm.key, perm.rangeEnd)) return EtcdErrors.invalidAuthManagement;
   const role = auth.role(name);
   if (role === undefined) return EtcdErrors.roleNotFound;
   const { permType, key, rangeEnd } = perm;

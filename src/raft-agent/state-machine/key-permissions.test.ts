@@ -54,7 +54,8 @@ const ROWS: readonly Row[] = [
   ["a range to the end, to the end", [["b", "\0"]], ["c", "\0"], true],
   ["a range to the end, for what is before it", [["b", "\0"]], ["a"], false],
   ["a closed range, to the end", [["a", "z"]], ["b", "\0"], false],
-  ["everything", [["", "\0"]], ["\0", "\0"], true],
+  ["everything", [["\0", "\0"]], ["\0", "\0"], true],
+  ["nothing by a range without a beginning", [["", "\0"]], ["a"], false],
   ["a range that ends before it begins", [["b", "a"]], ["b"], false],
   ["nothing", [], ["a"], false],
 ];

@@ -3,7 +3,7 @@
  * two roles cover together is found in one of them (etcd server/auth/range_perm_cache.go does it with interval trees).
  */
 import type { Permission } from "../api/gen/authpb/auth_pb.ts";
-import { compareBytes, isOpenEnd } from "../mvcc/key-range.ts";
+import { compareBytes, isEmptyRange, isOpenEnd } from "../mvcc/key-range.ts";
 
 /** `end` is exclusive; null = no end. */
 type KeyInterval = { readonly start: Uint8Array; readonly end: Uint8Array | null };
@@ -19,9 +19,14 @@ export function grantedIntervals(permissions: readonly Permission[], access: "re
   const wanted: readonly number[] = [PermissionType[access], PermissionType.readWrite];
   const intervals = permissions
     .filter(({ permType }) => wanted.includes(permType))
-    .map(({ key, rangeEnd }) => toInterval(key, rangeEnd))
-    .filter(({ start, end }) => end === null || compareBytes(start, end) < 0);
+    .filter(({ key, rangeEnd }) => isGrantable(key, rangeEnd))
+    .map(({ key, rangeEnd }) => toInterval(key, rangeEnd));
   return mergeIntervals(intervals);
+}
+
+/** What an etcd before 3.5 lets grant besides (no key to begin with, an end before it) holds nothing there either. */
+export function isGrantable(key: Uint8Array, rangeEnd: Uint8Array): boolean {
+  return key.length > 0 && (rangeEnd.length === 0 || !isEmptyRange(key, rangeEnd));
 }
 
 /** `rangeEnd` as in a RangeRequest. True when one interval holds all of it. */

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CompareResult, CompareTarget } from "../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
-import { encodePutRequest } from "../api/put.ts";
+import { decodePutRequest, encodePutRequest } from "../api/put.ts";
 import { encodeTxnRequest, type RequestOp } from "../api/txn.ts";
 import { MemoryBackend } from "../mvcc/memory-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
@@ -97,6 +97,27 @@ describe("state machine", () => {
     const operand = { kind: "version", number: 0 } as const;
     apply(CommandKind.txn, encodeTxnRequest({ compare: [{ ...compare, operand }], success: both, failure: [] }));
     expect(machine.store.counts).toEqual({ ranges: 2, puts: 3, putBytes: 6, deletes: 2, txns: 1 });
+  });
+
+  it("refuses to keep the value of a key that the same transaction has deleted before", async () => {
+    const { machine, apply } = await createMachine();
+    apply(CommandKind.put, put("b"));
+    const again: RequestOp = {
+      kind: "put",
+      request: { ...decodePutRequest(put("b")), value: new Uint8Array(0), ignoreValue: true },
+    };
+    const sweep = (from: string): RequestOp => ({
+      kind: "deleteRange",
+      request: { key: key(from), rangeEnd: key("\0"), prevKv: false },
+    });
+    const run = (...success: RequestOp[]): ApplyResult | undefined =>
+      apply(CommandKind.txn, encodeTxnRequest({ compare: [], success, failure: [] }));
+    const nested: RequestOp = { kind: "txn", request: { compare: [], success: [again], failure: [] } };
+    expect(run(sweep("a"), again)).toBe(EtcdErrors.keyNotFound);
+    expect(run(sweep("b"), nested)).toBe(EtcdErrors.keyNotFound);
+    expect(machine.store.revision).toBe(2);
+    expect(run(sweep("c"), again)).toMatchObject({ kind: "txn", revision: 3 });
+    expect(run(again, sweep("a"))).toMatchObject({ kind: "txn", revision: 4 });
   });
 
   it("takes the empty entry of a new leader and stops at an entry it cannot read", async () => {

@@ -9,6 +9,7 @@ import type { PutRequest } from "../api/put.ts";
 import { type RangeRequest, rangeRequest } from "../api/range.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import type { RequestOp, ResponseOp, TxnRequest } from "../api/txn.ts";
+import { compareBytes, isOpenEnd } from "../mvcc/key-range.ts";
 import type { ReadView, WriteTransaction } from "../mvcc/store.ts";
 import { chooseTxnPath, type TxnPath } from "./compare.ts";
 import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
@@ -22,12 +23,14 @@ function innerHeader(revision: number): ResponseHeader {
 /** What a put outside a transaction may fail on; etcd looks at the lease first here, and at the key first in a txn. */
 export function putProblem(view: ReadView, leases: LeaseTable, request: PutRequest): EtcdError | null {
   if (request.lease !== 0n && !leases.has(request.lease)) return EtcdErrors.leaseNotFound;
-  return keyProblem(view, request);
+  return keyProblem(view, request, []);
 }
 
-function keyProblem(view: ReadView, request: PutRequest): EtcdError | null {
+/** `swept`: from where on earlier operations have deleted all keys; an etcd panics over what such a put would keep. */
+function keyProblem(view: ReadView, request: PutRequest, swept: readonly Uint8Array[]): EtcdError | null {
   if (!request.ignoreValue && !request.ignoreLease) return null;
-  return view.describe(request.key) === undefined ? EtcdErrors.keyNotFound : null;
+  const isGone = swept.some((from) => compareBytes(from, request.key) <= 0);
+  return isGone || view.describe(request.key) === undefined ? EtcdErrors.keyNotFound : null;
 }
 
 /** Returns the key-value before, if asked for. The caller has ruled out `putProblem`. */
@@ -86,7 +89,7 @@ export function readTxn(view: ReadView, request: TxnRequest): TxnOutcome | EtcdE
 /** Chooses the branches and checks everything; the path may then be executed. */
 export function planTxn(view: ReadView, leases: LeaseTable, request: TxnRequest): TxnPath | EtcdError {
   const path = chooseTxnPath(view, request);
-  return writeProblem(view, leases, path) ?? rangeProblem(view, path) ?? path;
+  return writeProblem(view, leases, path, []) ?? rangeProblem(view, path) ?? path;
 }
 
 export function executeTxn(txn: WriteTransaction, path: TxnPath): TxnOutcome {
@@ -121,14 +124,16 @@ function rangeResponse(view: ReadView, request: RangeRequest): ResponseOp {
   return { kind: "range", response: { header: innerHeader(view.revision), kvs, more, count } };
 }
 
-function writeProblem(view: ReadView, leases: LeaseTable, path: TxnPath): EtcdError | null {
+/** Of deletes only those to the last key there is may stand beside a put of what they delete: see `checkTxn`. */
+function writeProblem(view: ReadView, leases: LeaseTable, path: TxnPath, swept: Uint8Array[]): EtcdError | null {
   const nested = path.nested.values();
   for (const op of path.ops) {
     let problem: EtcdError | null = null;
-    if (op.kind === "txn") problem = writeProblem(view, leases, nested.next().value!);
+    if (op.kind === "txn") problem = writeProblem(view, leases, nested.next().value!, swept);
+    if (op.kind === "deleteRange" && isOpenEnd(op.request.rangeEnd)) swept.push(op.request.key);
     if (op.kind === "put") {
       const unknownLease = op.request.lease !== 0n && !leases.has(op.request.lease);
-      problem = keyProblem(view, op.request) ?? (unknownLease ? EtcdErrors.leaseNotFound : null);
+      problem = keyProblem(view, op.request, swept) ?? (unknownLease ? EtcdErrors.leaseNotFound : null);
     }
     if (problem !== null) return problem;
   }
