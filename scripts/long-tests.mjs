@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tests = [
   "test/compatibility/differential.test.ts",
+  "test/compatibility/random-sessions.test.ts",
   "test/crash",
   "test/fuzz",
   "test/simulator/simulation.test.ts",
@@ -18,6 +19,7 @@ const longForms = {
   HAPLAN_CRASH_KILLS: "25",
   HAPLAN_FUZZ_SECONDS: "60",
   HAPLAN_GATEWAY_REQUESTS: "2000",
+  HAPLAN_SESSION_SECONDS: "60",
 };
 
 const { status } = spawnSync("npx", ["vitest", "run", ...tests, ...process.argv.slice(2)], {

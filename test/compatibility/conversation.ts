@@ -177,9 +177,9 @@ export async function catchUp(facts: ClusterFacts, member: number): Promise<void
   await facts.clients[member]!.unary("/etcdserverpb.KV/Range", request, { timeoutMs: replyMs }).catch(() => {});
 }
 
-type Method = { readonly path: string; readonly input: DescMessage; readonly output: DescMessage };
+export type Method = { readonly path: string; readonly input: DescMessage; readonly output: DescMessage };
 
-function methodOf(name: string): Method {
+export function methodOf(name: string): Method {
   const [serviceName, methodName] = name.split("/");
   const service = SERVICES.find((one) => one.name === serviceName);
   const method = service?.methods.find((one) => one.name === methodName);
@@ -187,12 +187,12 @@ function methodOf(name: string): Method {
   return { path: `/${service.typeName}/${methodName}`, input: method.input, output: method.output };
 }
 
-function encode(method: Method, body: BodyFrom, facts: ClusterFacts): Uint8Array {
+export function encode(method: Method, body: BodyFrom, facts: ClusterFacts): Uint8Array {
   const json = typeof body === "function" ? body(facts) : body;
   return toBinary(method.input, fromJson(method.input, json as JsonValue));
 }
 
-function decode(method: Method, bytes: Uint8Array): JsonValue {
+export function decode(method: Method, bytes: Uint8Array): JsonValue {
   return toJson(method.output, fromBinary(method.output, bytes), { useProtoFieldName: true });
 }
 
@@ -200,7 +200,7 @@ function metadataOf({ metadata }: StepOptions, facts: ClusterFacts): Metadata {
   return typeof metadata === "function" ? metadata(facts) : (metadata ?? {});
 }
 
-function errorReply(error: unknown): JsonValue {
+export function errorReply(error: unknown): JsonValue {
   if (!(error instanceof GrpcError)) throw error;
   return { code: error.code, text: error.message };
 }
@@ -299,7 +299,7 @@ const idsOfOursMax = 1n << 40n;
 /** Who answered, and the term it has come to by its elections. */
 const ids = new Set(["cluster_id", "member_id", "raft_term"]);
 
-function comparable(value: JsonValue, facts: ClusterFacts): JsonValue {
+export function comparable(value: JsonValue, facts: ClusterFacts): JsonValue {
   if (typeof value === "string") return nameMembers(value, facts);
   if (Array.isArray(value)) return value.map((one) => comparable(one, facts));
   if (typeof value !== "object" || value === null) return value;

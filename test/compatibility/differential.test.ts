@@ -4,31 +4,30 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ClusterFacts, catchUp, closeFacts, learnFacts, type Step, speak } from "./conversation.ts";
+import { type Step, speak } from "./conversation.ts";
 import { DIFFERENCES, type DifferenceId } from "./differences.ts";
 import { randomHttpRequests } from "./gateway-requests.ts";
 import { comparableExchange, exchange, type HttpRequest, post } from "./http-exchange.ts";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
-import { CORNER_REQUESTS, HTTP_REQUESTS, randomRequests } from "./requests.ts";
+import { meet, type Pair, part, Turns } from "./pair.ts";
+import { randomKvCalls } from "./random-kv.ts";
+import { CORNER_REQUESTS, HTTP_REQUESTS } from "./requests.ts";
 import { APISERVER_SCRIPT } from "./script-apiserver.ts";
 import { AUTH_SCRIPT } from "./script-auth.ts";
 import { KV_SCRIPT } from "./script-kv.ts";
 import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
 import { LOCK_SCRIPT } from "./script-lock-election.ts";
 import { MEMBERS_SCRIPT, SEVERAL_MEMBERS_SCRIPT, SINGLE_MEMBER_SCRIPT } from "./script-members.ts";
-import { call } from "./script-words.ts";
 
-/** The gateway's paths as methods. */
-const KV_METHODS: Readonly<Record<string, string>> = {
-  "/v3/kv/put": "KV/Put",
-  "/v3/kv/range": "KV/Range",
-  "/v3/kv/deleterange": "KV/DeleteRange",
-  "/v3/kv/txn": "KV/Txn",
-  "/v3/kv/compaction": "KV/Compact",
+/** Methods as the gateway's paths. */
+const KV_PATHS: Readonly<Record<string, string>> = {
+  "KV/Put": "/v3/kv/put",
+  "KV/Range": "/v3/kv/range",
+  "KV/DeleteRange": "/v3/kv/deleterange",
+  "KV/Txn": "/v3/kv/txn",
+  "KV/Compact": "/v3/kv/compaction",
 };
-const RANDOM_STEPS = randomRequests(7, 60).map(({ path, body }) => call(KV_METHODS[path]!, body));
 const SCRIPT: readonly Step[] = [
-  ...RANDOM_STEPS,
   ...KV_SCRIPT,
   ...LEASE_SCRIPT,
   ...WATCH_SCRIPT,
@@ -45,22 +44,12 @@ const HTTP_COUNT = Number(process.env["HAPLAN_GATEWAY_REQUESTS"] ?? 40);
 const HTTP_MS = 20_000 + 100 * RANDOM_SEEDS.length * HTTP_COUNT;
 const HOST = "127.77.24.1";
 
-type Pair = { readonly ours: ClusterFacts; readonly theirs: ClusterFacts };
-
-async function meet(ours: ClusterProcesses, theirs: ClusterProcesses): Promise<Pair> {
-  const [ourFacts, theirFacts] = await Promise.all([learnFacts(ours.urls), learnFacts(theirs.urls)]);
-  return { ours: ourFacts, theirs: theirFacts };
-}
-
-/** Members take turns; the one whose turn it is has heard all that the others were told. */
-async function expectSameReplies(steps: readonly Step[], { ours, theirs }: Pair): Promise<void> {
-  const count = ours.clients.length;
-  let last = 0;
+async function expectSameReplies(steps: readonly Step[], pair: Pair): Promise<void> {
+  const { ours, theirs } = pair;
+  const turns = new Turns(pair);
   for (const [at, step] of steps.entries()) {
-    const member = (step.member ?? at) % count;
-    if (step.divides && count > 1) continue;
-    if (member !== last) await Promise.all([catchUp(ours, member), catchUp(theirs, member)]);
-    last = member;
+    if (step.divides && ours.clients.length > 1) continue;
+    const member = await turns.take(step.member ?? at);
     const [own, real] = await Promise.all([speak(step, member, ours), speak(step, member, theirs)]);
     const what = `${at}. ${JSON.stringify(step, (_, value) => (typeof value === "function" ? "…" : value)).slice(0, 500)}`;
     if (step.differs === undefined) expect.soft(own, what).toEqual(real);
@@ -106,7 +95,7 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
     try {
       await expectSameReplies(steps, pair);
     } finally {
-      await Promise.all([closeFacts(pair.ours), closeFacts(pair.theirs)]);
+      await part(pair);
     }
   }
 
@@ -129,7 +118,8 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   }
 
   it("give the same replies through the JSON gateway, to every corner and in random conversations", async () => {
-    const requests = [...CORNER_REQUESTS, ...RANDOM_SEEDS.flatMap((seed) => randomRequests(seed, RANDOM_COUNT))];
+    const random = RANDOM_SEEDS.flatMap((seed) => randomKvCalls(seed, RANDOM_COUNT));
+    const requests = [...CORNER_REQUESTS, ...random.map(({ method, body }) => ({ path: KV_PATHS[method]!, body }))];
     await expectSameAnswers(requests.map(({ path, body }) => post(path, JSON.stringify(body))));
   });
 

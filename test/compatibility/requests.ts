@@ -1,8 +1,7 @@
 /**
  * Requests for running the same conversation against two servers, as calls of the JSON gateway: a fixed list of the
- * corners that etcd's API has, and random conversations from a seed.
+ * corners that etcd's API has.
  */
-import { createRandom, type Random } from "../../src/base/random.ts";
 import { get, type HttpRequest, post } from "./http-exchange.ts";
 
 export type GatewayRequest = { readonly path: string; readonly body: Record<string, unknown> };
@@ -175,56 +174,3 @@ export const HTTP_REQUESTS: readonly HttpRequest[] = [
   ...["/health", "/version", "/v3/kv/range"].map((path) => get(path, "HEAD")),
   ...["/v3/kv/range", "/health", "/none"].map((path) => get(path, "OPTIONS")),
 ];
-
-/** A conversation of `count` requests over few keys, the same for the same seed. */
-export function randomRequests(seed: number, count: number): GatewayRequest[] {
-  const random = createRandom(seed);
-  return Array.from({ length: count }, (_, at) => randomRequest(random, at));
-}
-
-function randomRequest(random: Random, at: number): GatewayRequest {
-  const kind = random.below(12);
-  if (kind < 4) return put(randomKey(random), `v${at}`, { prev_kv: random.below(2) === 1 });
-  if (kind < 6) return range(randomKey(random), randomRange(random, at));
-  if (kind < 7) return remove(randomKey(random), { ...randomEnd(random), prev_kv: random.below(2) === 1 });
-  if (kind < 11) return txn(randomTxn(random, at, 1));
-  return kv("compaction", { revision: String(random.below(at + 2)), physical: true });
-}
-
-const randomKey = (random: Random): string => ["a", "aa", "ab", "b", "c"][random.below(5)]!;
-const randomEnd = (random: Random): Record<string, unknown> =>
-  [{}, {}, ALL, { range_end: b64("b") }, { range_end: b64("az") }][random.below(5)]!;
-
-function randomRange(random: Random, at: number): Record<string, unknown> {
-  const options: Record<string, unknown> = { ...randomEnd(random), limit: String(random.below(3)) };
-  if (random.below(3) === 0) options["revision"] = String(random.below(at + 2));
-  options["sort_order"] = ["NONE", "ASCEND", "DESCEND"][random.below(3)];
-  options["sort_target"] = ["KEY", "VERSION", "CREATE", "MOD", "VALUE"][random.below(5)];
-  if (random.below(4) === 0) options["keys_only"] = true;
-  if (random.below(6) === 0) options["count_only"] = true;
-  if (random.below(5) === 0) options["min_mod_revision"] = String(random.below(at + 2));
-  if (random.below(5) === 0) options["max_create_revision"] = String(random.below(at + 2));
-  return options;
-}
-
-function randomTxn(random: Random, at: number, depth: number): Record<string, unknown> {
-  const target = ["VERSION", "CREATE", "MOD", "VALUE"][random.below(4)]!;
-  const operand = {
-    VERSION: { version: String(random.below(3)) },
-    CREATE: { create_revision: String(random.below(at + 2)) },
-    MOD: { mod_revision: String(random.below(at + 2)) },
-    VALUE: { value: b64(`v${random.below(at + 1)}`) },
-  }[target];
-  const result = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"][random.below(4)];
-  const compare = { key: b64(randomKey(random)), ...randomEnd(random), target, result, ...operand };
-  const ops = (): unknown[] => Array.from({ length: random.below(4) }, () => randomOp(random, at, depth));
-  return { compare: random.below(4) === 0 ? [] : [compare], success: ops(), failure: ops() };
-}
-
-function randomOp(random: Random, at: number, depth: number): unknown {
-  const kind = random.below(depth > 2 ? 5 : 6);
-  if (kind < 2) return requestPut(randomKey(random), { prev_kv: true });
-  if (kind < 4) return requestRange(randomKey(random), { ...randomEnd(random) });
-  if (kind < 5) return requestDelete(randomKey(random), { ...randomEnd(random), prev_kv: true });
-  return requestTxn(randomTxn(random, at, depth + 1));
-}

@@ -1,0 +1,249 @@
+/**
+ * Speaks a session to both clusters at the same time: after each step the replies must be equal, and what open watch
+ * streams were told; at the end all that the two hold. Keeps track of what a step may ask for, and leaves out steps
+ * that the two are known to take differently.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { Metadata } from "../../src/etcd-client/client-stream.ts";
+import { type Body, type CallStep, type ClusterFacts, type StreamStep, speak } from "./conversation.ts";
+import { type Pair, Turns } from "./pair.ts";
+import type { Caller, Session, SessionStep } from "./random-session.ts";
+import { b64, call, stream } from "./script-words.ts";
+import {
+  areHashesApart,
+  comparableReply,
+  endsChecks,
+  isHashOfCompacted,
+  isOnlyForRoot,
+} from "./session-differences.ts";
+import { WatchStream } from "./watch-stream.ts";
+
+const PASSWORDS = ["p", "q"];
+const toldMs = 2_500;
+/** An etcd brings watchers that begin in the past up to date every 100 ms. */
+const catchUpMs = 250;
+
+type Talk = {
+  readonly pair: Pair;
+  readonly turns: Turns;
+  readonly streams: Map<number, readonly [ours: WatchStream, theirs: WatchStream]>;
+  /** The last revision that was answered. */
+  now: number;
+  authOn: boolean;
+  pastWatches: boolean;
+  requests: number;
+};
+
+export type Outcome = {
+  /** How many were compared. */
+  readonly requests: number;
+  /** What was not equal, behind so many steps; the stores at the end count as one more. */
+  readonly difference: { readonly steps: number; readonly error: unknown } | null;
+};
+
+export async function holdSession(session: Session, pair: Pair): Promise<Outcome> {
+  const talk: Talk = {
+    pair,
+    turns: new Turns(pair),
+    streams: new Map(),
+    now: 1,
+    authOn: false,
+    pastWatches: false,
+    requests: 0,
+  };
+  let steps = 0;
+  try {
+    for (const step of session) {
+      steps++;
+      await takeStep(talk, step, `${steps}. ${JSON.stringify(step)}`);
+    }
+    if (talk.streams.size > 0) await pause(catchUpMs);
+    await compareTold(talk, "the end of the session");
+    await compareStores(talk);
+  } catch (error) {
+    return { requests: talk.requests, difference: { steps, error } };
+  } finally {
+    for (const stream of talk.streams.keys()) hangUp(talk, stream);
+  }
+  return { requests: talk.requests, difference: null };
+}
+
+async function takeStep(talk: Talk, step: SessionStep, what: string): Promise<void> {
+  if (step.kind === "hangUp") hangUp(talk, step.stream);
+  else if (step.kind === "watch") await watch(talk, step);
+  else if (step.kind === "keepAlive") await keepAlive(talk, step.ids, step.member, what);
+  else if (await mayAsk(talk, step)) await ask(talk, { ...call(step.method, step.body), ...step, what });
+  await compareTold(talk, what);
+}
+
+type Asked = CallStep & { readonly as: Caller; readonly what: string };
+
+async function ask(talk: Talk, { as, what, ...step }: Asked): Promise<JsonValue> {
+  const body = (facts: ClusterFacts): Body => resolve(step.body, talk, facts) as Body;
+  if (step.method === "KV/Compact" && talk.pastWatches) await pause(catchUpMs);
+  // Who logs in sends no token: an etcd 3.4 refuses one that does not hold (`login-with-token`).
+  const login = { keep: `token of ${(step.body as { name?: string }).name}`, metadata: {} };
+  const asked = step.method === "Auth/Authenticate" ? login : { metadata: tokenOf(talk, as) };
+  const reply = await compare(talk, { ...step, ...asked, kind: "call", body }, what);
+  const isRefused = (reply as { code?: number }).code !== undefined;
+  if (step.method === "Auth/AuthEnable" && !isRefused) talk.authOn = true;
+  if (step.method === "Auth/AuthDisable" && !isRefused) {
+    talk.authOn = false;
+    // Their tokens do not hold any more (`token-without-auth`).
+    for (const which of talk.streams.keys()) hangUp(talk, which);
+  }
+  return reply;
+}
+
+async function compare(talk: Talk, step: CallStep | StreamStep, what: string): Promise<JsonValue> {
+  const { ours, theirs } = talk.pair;
+  const member = await talk.turns.take(step.member ?? 0);
+  const [own, real] = await Promise.all([speak(step, member, ours), speak(step, member, theirs)]);
+  talk.requests++;
+  if (isHashOfCompacted(own) || (areHashesApart(own, real) && !(await hasKeys(talk, member, own)))) return own;
+  expectSame(comparableReply(step, own, member), comparableReply(step, real, member), what);
+  const header = (own as { header?: { revision?: string } }).header;
+  if (header?.revision !== undefined) talk.now = Number(header.revision);
+  return own;
+}
+
+/** Whether there was any key at the revision that was hashed. */
+async function hasKeys(talk: Talk, member: number, hashed: JsonValue): Promise<boolean> {
+  const { hash_revision: revision } = hashed as { hash_revision?: string };
+  const step = call("KV/Range", { ...EVERYTHING, revision, count_only: true }, { metadata: tokenOf(talk, "root") });
+  return "count" in ((await speak(step, member, talk.pair.ours)) as object);
+}
+
+/** While authentication is off, an etcd 3.4 refuses a token that it does not know (`token-without-auth`). */
+function tokenOf(talk: Talk, as: Caller): (facts: ClusterFacts) => Metadata {
+  if (!talk.authOn || as === "anonymous") return () => ({});
+  return ({ kept }) => ({ token: (kept.get(`token of ${as}`) as { token?: string } | undefined)?.token ?? "none" });
+}
+
+async function mayAsk(talk: Talk, step: SessionStep & { kind: "call" }): Promise<boolean> {
+  if (!talk.authOn || !isOnlyForRoot(step)) return true;
+  return step.as === "root" && !endsChecks(step) && (await logIn(talk));
+}
+
+/** Whether there is a token of root's that holds now. */
+async function logIn(talk: Talk): Promise<boolean> {
+  for (const password of PASSWORDS) {
+    const step = call("Auth/Authenticate", { name: "root", password });
+    const reply = await ask(talk, { ...step, as: "anonymous", what: "root logs in" });
+    if ((reply as { code?: number }).code === undefined) return hasRootRole(talk);
+  }
+  return false;
+}
+
+async function hasRootRole(talk: Talk): Promise<boolean> {
+  const reply = await ask(talk, { ...call("Auth/UserGet", { name: "root" }), as: "root", what: "root's roles" });
+  return ((reply as { roles?: string[] }).roles ?? []).includes("root");
+}
+
+async function keepAlive(talk: Talk, ids: readonly string[], member: number | undefined, what: string): Promise<void> {
+  if (talk.authOn && !(await logIn(talk))) return;
+  const actions = ids.flatMap((ID) => [{ send: { ID } }, { read: 1 }] as const);
+  const step = stream("Lease/LeaseKeepAlive", [...actions, { finish: true }], { metadata: tokenOf(talk, "root") });
+  await compare(talk, { ...step, ...(member === undefined ? {} : { member }) }, what);
+}
+
+async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise<void> {
+  const { ours, theirs } = talk.pair;
+  const created = (step.request as { create_request?: { range_end?: string } }).create_request;
+  // A user who may read the first key may watch all behind it (`auth-holes-closed`).
+  if (talk.authOn && created?.range_end === EVERYTHING.range_end) return;
+  const member = await talk.turns.take(step.member ?? 0);
+  const opened = talk.streams.get(step.stream);
+  const metadata = tokenOf(talk, step.as);
+  const both =
+    opened ??
+    ([
+      await WatchStream.open(ours, member, metadata(ours)),
+      await WatchStream.open(theirs, member, metadata(theirs)),
+    ] as const);
+  talk.streams.set(step.stream, both);
+  const request = resolve(step.request, talk, ours) as Body;
+  await Promise.all(both.map((one) => one.send(request)));
+  talk.requests++;
+  if (created === undefined) return;
+  talk.pastWatches = true;
+  await Promise.all(both.map((one) => within(toldMs, () => Object.keys(one.told).length > 0)));
+}
+
+function hangUp(talk: Talk, which: number): void {
+  for (const one of talk.streams.get(which) ?? []) one.cancel();
+  talk.streams.delete(which);
+}
+
+/** Waits until both sides have been told the same. */
+async function compareTold(talk: Talk, what: string): Promise<void> {
+  for (const [which, [ours, theirs]] of talk.streams) {
+    await within(toldMs, () => isDeepStrictEqual(ours.told, theirs.told));
+    expectSame(ours.told, theirs.told, `what watch stream ${which} was told after ${what}`);
+    // An etcd still takes the number of a watch that compaction has cancelled for used (`compacted-watch-forgotten`).
+    if (JSON.stringify(ours.told).includes('"compact_revision"')) hangUp(talk, which);
+    ours.forgetTold();
+    theirs.forgetTold();
+  }
+}
+
+function expectSame(own: unknown, real: unknown, what: string): void {
+  if (isDeepStrictEqual(own, real)) return;
+  throw new Error(`${what}\nhaplan-agent: ${JSON.stringify(own)}\netcd: ${JSON.stringify(real)}`);
+}
+
+const EVERYTHING = { key: b64("\0"), range_end: b64("\0") };
+
+/** All that both hold: data of every revision and its hash, leases, users, roles, members. */
+async function compareStores(talk: Talk): Promise<void> {
+  if (talk.authOn && (await logIn(talk))) await ask(talk, { ...call("Auth/AuthDisable"), as: "root", what: "the end" });
+  if (talk.authOn) return;
+  const names = ["root", "alice", "bob"];
+  const roles = ["root", "some", "other"];
+  const ends: CallStep[] = [
+    ...["5", "6"].flatMap((memberID) =>
+      ["NOSPACE", "CORRUPT"].map((alarm) => call("Maintenance/Alarm", { action: "DEACTIVATE", memberID, alarm })),
+    ),
+    call("Maintenance/Alarm"),
+    call("Lease/LeaseLeases"),
+    ...["11", "12", "13", "-7"].map((ID) => call("Lease/LeaseTimeToLive", { ID, keys: true })),
+    call("Auth/UserList"),
+    call("Auth/RoleList"),
+    ...names.map((name) => call("Auth/UserGet", { name })),
+    ...roles.filter((role) => role !== "root").map((role) => call("Auth/RoleGet", { role })),
+    call("Cluster/MemberList", { linearizable: true }),
+    call("KV/Range", EVERYTHING),
+  ];
+  for (const step of ends) await ask(talk, { ...step, as: "root", what: `at the end, ${step.method}` });
+  for (let revision = 1; revision <= talk.now; revision++) {
+    const at = { revision: String(revision) };
+    const what = `at the end, revision ${revision} of ${talk.now}`;
+    await ask(talk, { ...call("KV/Range", { ...EVERYTHING, ...at }), member: revision, as: "root", what });
+    await ask(talk, { ...call("Maintenance/HashKV", at), member: revision, as: "root", what: `${what}, its hash` });
+  }
+}
+
+/** Puts what is known only now into a body, and leaves out what is not said. */
+function resolve(value: unknown, talk: Talk, facts: ClusterFacts): unknown {
+  if (Array.isArray(value)) return value.map((one) => resolve(one, talk, facts));
+  if (typeof value === "object" && value !== null) {
+    const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
+    return Object.fromEntries(fields.map(([name, inner]) => [name, resolve(inner, talk, facts)]));
+  }
+  // An etcd derives the member's id from address and second.
+  if (value === "20 kB") return b64("x".repeat(20_000));
+  if (value === "a new url") return `http://127.77.44.250:${1_000 + talk.requests}`;
+  if (value === "id of added") return (facts.kept.get("added") as { member?: { ID: string } })?.member?.ID ?? "404";
+  const by = typeof value === "string" ? /^now([+-]\d+)$/.exec(value)?.[1] : undefined;
+  return by === undefined ? value : String(Math.max(0, talk.now + Number(by)));
+}
+
+async function within(ms: number, isSo: () => boolean): Promise<void> {
+  const deadlineMs = Date.now() + ms;
+  while (!isSo() && Date.now() < deadlineMs) await pause(2);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}

@@ -1,0 +1,72 @@
+/** A watch stream that stays open while other things are said; what it was told is kept until it has been compared. */
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { ClientStream, Metadata } from "../../src/etcd-client/client-stream.ts";
+import { type Body, type ClusterFacts, comparable, decode, encode, errorReply, methodOf } from "./conversation.ts";
+
+const WATCH = methodOf("Watch/Watch");
+
+/** By watcher: only the order within one is promised, and how events are spread over messages is the server's choice. */
+export type Told = Readonly<Record<string, readonly JsonValue[]>>;
+
+type WatchMessage = {
+  readonly watch_id?: string;
+  readonly created?: true;
+  readonly canceled?: true;
+  readonly events?: JsonValue[];
+};
+
+export class WatchStream {
+  readonly #stream: ClientStream;
+  readonly #facts: ClusterFacts;
+  #told: Record<string, JsonValue[]> = {};
+  #open = true;
+
+  static async open(facts: ClusterFacts, member: number, metadata: Metadata): Promise<WatchStream> {
+    return new WatchStream(await facts.clients[member]!.stream(WATCH.path, { metadata }), facts);
+  }
+
+  private constructor(stream: ClientStream, facts: ClusterFacts) {
+    this.#stream = stream;
+    this.#facts = facts;
+    void this.#listen();
+  }
+
+  /** Of a stream that has ended nothing comes of it. */
+  async send(request: Body): Promise<void> {
+    await this.#stream.send(encode(WATCH, request, this.#facts)).catch(() => {});
+  }
+
+  get told(): Told {
+    return this.#told;
+  }
+
+  forgetTold(): void {
+    this.#told = {};
+  }
+
+  cancel(): void {
+    this.#open = false;
+    this.#stream.cancel();
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for await (const message of this.#stream) this.#take(comparable(decode(WATCH, message), this.#facts));
+      if (this.#open) this.#note("end", "without an error");
+    } catch (error) {
+      if (this.#open) this.#note("end", errorReply(error));
+    }
+  }
+
+  /** Progress is left out: an etcd 3.4 also tells it of watchers that are behind. */
+  #take(message: JsonValue): void {
+    const { watch_id = "0", created, canceled, events = [] } = message as WatchMessage;
+    if (created || canceled) this.#note(watch_id, message);
+    for (const event of events) this.#note(watch_id, event);
+  }
+
+  #note(lane: string, what: JsonValue): void {
+    this.#told[lane] ??= [];
+    this.#told[lane].push(what);
+  }
+}
