@@ -47,6 +47,7 @@ export type ClusterOptions = {
 export const agentMain: string =
   process.env["HAPLAN_AGENT_MAIN"] ?? fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 const startMs = 20_000;
+const refusalMs = 60_000;
 const pollMs = 25;
 
 export function isEtcdInstalled(): boolean {
@@ -128,7 +129,7 @@ class RunningCluster implements ClusterProcesses {
     child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
-    const late = setTimeout(() => child.kill("SIGKILL"), startMs);
+    const late = setTimeout(() => child.kill("SIGKILL"), refusalMs);
     await once(child, "close");
     clearTimeout(late);
     return `${text}ended with ${child.exitCode ?? child.signalCode}`;

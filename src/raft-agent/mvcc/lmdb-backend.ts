@@ -6,7 +6,8 @@
  * LMDB's own sync is kept on: without it a power cut could tear the tree. It runs beside serving (overlapping sync), and
  * `flushedIndex` moves only once it is done.
  */
-import { join } from "node:path";
+import { statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
 import type { Backend, BackendFiller, IndexPages, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
@@ -261,7 +262,7 @@ class LmdbBackend implements Backend {
       await before;
       if (this.pending.operations > 0) this.wrote();
     } catch (error) {
-      throw this.fail(error);
+      throw this.fail(await reasonOf(error));
     }
   }
 
@@ -271,16 +272,17 @@ class LmdbBackend implements Backend {
       this.options.onCommit(performance.now() - startMs);
       this.flushed = Math.max(this.flushed, index);
     } catch (error) {
-      throw this.fail(error);
+      throw this.fail(await reasonOf(error));
     }
   }
 
   /** Remembers the first failure and tells about it once. */
   private fail(error: unknown): HaplanError {
     if (this.failure !== null) return this.failure;
-    this.failure = new HaplanError("store/commit-failed", `Cannot write ${this.path}: ${errorText(error)}`, {
-      cause: error,
-    });
+    // LMDB calls a full disk an input/output error when part of a write still fits.
+    const { bavail, bsize } = statfsSync(dirname(this.path));
+    const text = `Cannot write ${this.path}: ${errorText(error)} (${bavail * bsize} bytes are free there)`;
+    this.failure = new HaplanError("store/commit-failed", text, { cause: error });
     this.options.onFailure(this.failure);
     return this.failure;
   }
@@ -304,4 +306,13 @@ class LmdbBackend implements Backend {
     const present = [...merged].filter((entry): entry is [string, Uint8Array] => entry[1] !== null);
     return present.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   }
+}
+
+/** LMDB's error for a commit only refers to the reason: a promise that is rejected with it, in the same turn. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  return await Promise.resolve(error.commitError).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }

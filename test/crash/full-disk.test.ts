@@ -1,0 +1,83 @@
+/**
+ * A member of three whose disk is full: it stops and says why, the others go on, and with space again it comes back with
+ * everything. Runs with HAPLAN_TEST_EVERYTHING; the disk is a file system in memory, which takes root to mount.
+ */
+import { spawnSync } from "node:child_process";
+import { appendFileSync, mkdirSync, rmSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { EtcdClient, prefixEnd } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { startCluster } from "../compatibility/member-processes.ts";
+
+const HOST = "127.77.46.4";
+const VICTIM = 1;
+const value = Buffer.alloc(10_000, "x");
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/** Moves a stopped member's folder to a disk of its own, which holds two segments of the log and little more. */
+function moveToSmallDisk(folder: string): void {
+  const run = (command: string, ...words: string[]): void => {
+    const { status, stderr } = spawnSync(command, words, { encoding: "utf8" });
+    expect(`${status} ${stderr}`).toBe("0 ");
+  };
+  run("mv", folder, `${folder}.moved`);
+  mkdirSync(folder);
+  run("mount", "-t", "tmpfs", "-o", "size=220m", "tmpfs", folder);
+  run("cp", "-r", `${folder}.moved/.`, folder);
+  rmSync(`${folder}.moved`, { recursive: true });
+}
+
+const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined && process.getuid?.() === 0;
+
+it.skipIf(!isWanted)("a member whose disk is full says so, and comes back whole", { timeout: 180_000 }, async () => {
+  const cluster = await startCluster("agent", HOST, { members: 3 });
+  const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 20_000 }));
+  const folder = cluster.dataFolder(VICTIM);
+  const filler = join(folder, "filler");
+  const hashOf = async (member: number): Promise<unknown> => {
+    const body = { method: "POST", body: "{}" };
+    return ((await (await fetch(`${cluster.urls[member]}/v3/maintenance/hash`, body)).json()) as { hash: number }).hash;
+  };
+  try {
+    await cluster.terminate(VICTIM);
+    moveToSmallDisk(folder);
+    const acknowledged: string[] = [];
+    // The member may lead: then some writes end with it, and nobody knows how.
+    const putNext = async (at: number): Promise<void> => {
+      await clients[0]!.put(`k/${at}`, value).then(
+        () => acknowledged.push(`k/${at}`),
+        () => {},
+      );
+    };
+    let isOver = false;
+    const refused = cluster.refusal(VICTIM).finally(() => (isOver = true));
+    // Once it follows, its disk fills up.
+    await expect
+      .poll(() => clients[VICTIM]!.put("k/before", value).catch(String), { timeout: 20_000 })
+      .toHaveProperty("header");
+    while (freeBytes(folder) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
+    let next = 0;
+    while (!isOver) await putNext(next++);
+    expect(await refused).toMatch(/Cannot write .*"msg":"this member stops"/);
+
+    for (let more = 0; more < 100; more++) await putNext(next++);
+    rmSync(filler);
+    await cluster.restart(VICTIM);
+    await expect.poll(() => hashOf(VICTIM), { timeout: 20_000 }).toBe(await hashOf(0));
+    const { kvs } = await clients[VICTIM]!.range("k/", { rangeEnd: prefixEnd("k/"), keysOnly: true });
+    const keys = new Set(kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key).toString()));
+    expect(acknowledged.length).toBeGreaterThan(100);
+    expect(acknowledged.filter((key) => !keys.has(key))).toEqual([]);
+  } finally {
+    await Promise.all(clients.map(({ grpc }) => grpc.close()));
+    for (const member of [0, 1, 2]) await cluster.kill(member);
+    spawnSync("umount", [folder]);
+    await cluster.stop();
+  }
+});
