@@ -72,6 +72,67 @@ describe("the npm client etcd3", () => {
     await watcher.cancel();
   });
 
+  it("reads the past until it is compacted, and keys by their revisions", async () => {
+    const first = await client.put("past/a").value("old");
+    const second = await client.put("past/a").value("new");
+    await client.put("past/b").value("later");
+    expect(await client.get("past/a").revision(first.header.revision).string()).toBe("old");
+    const since = client
+      .getAll()
+      .prefix("past/")
+      .minModRevision(Number(second.header.revision) + 1);
+    expect(await since.keys()).toEqual(["past/b"]);
+    await client.kv.compact({ revision: second.header.revision, physical: true });
+    await expect(client.get("past/a").revision(first.header.revision).string()).rejects.toThrow("has been compacted");
+    expect(await client.get("past/a").revision(second.header.revision).string()).toBe("new");
+  });
+
+  it("watches with previous values, without what it ignores, and within a namespace", async () => {
+    const space = client.namespace("space/");
+    const { header } = await space.put("a").value("1");
+    const watch = () =>
+      space
+        .watch()
+        .prefix("")
+        .startRevision(`${Number(header.revision) + 1}`);
+    const [deletes, all] = await Promise.all([watch().only("delete").withPreviousKV().create(), watch().create()]);
+    const seen: string[] = [];
+    deletes.on("put", () => seen.push("a put"));
+    deletes.on("delete", (kv, previous) => seen.push(`delete ${kv.key}, was ${previous?.value}`));
+    const heard: string[] = [];
+    all.on("put", (kv) => heard.push(`${kv.key}`));
+    await space.put("a").value("2");
+    await client.put("elsewhere").value("x");
+    await Promise.all([once(deletes, "delete"), space.delete().key("a")]);
+    await Promise.all([once(all, "put"), space.put("b").value("end")]);
+    while (heard.length < 2) await once(all, "put");
+    expect([seen, heard]).toEqual([["delete a, was 2"], ["a", "b"]]);
+    await Promise.all([deletes.cancel(), all.cancel()]);
+  });
+
+  it("hears that its lease is lost when somebody else revokes it", async () => {
+    const lease = client.lease(1);
+    const id = await lease.grant();
+    const [[error]] = await Promise.all([once(lease, "lost"), client.leaseClient.leaseRevoke({ ID: id })]);
+    expect(error).toBeInstanceOf(EtcdLeaseInvalidError);
+  });
+
+  it("lists members, asks for the status and takes a snapshot", async () => {
+    const { members } = await client.cluster.memberList({});
+    expect(members.map(({ name }) => name).sort()).toEqual([1, 2, 3].map((at) => `haplan-member-${at}`));
+    const { leader, version } = await client.maintenance.status();
+    expect(members.map(({ ID }) => ID)).toContain(leader);
+    expect(version).toMatch(/^3\.\d+\.\d+$/);
+    let bytes = 0;
+    const snapshot = await client.maintenance.snapshot();
+    snapshot.on("data", ({ blob }) => {
+      bytes += blob.length;
+    });
+    // Its type leaves the end out.
+    await once(snapshot as unknown as NodeJS.EventEmitter, "end");
+    expect(bytes).toBeGreaterThan(10_000);
+  });
+
   it("keeps a lease alive, reads what remains, and revokes it with its keys", async () => {
     const lease = client.lease(5);
     await lease.put("lease/a").value("1");
