@@ -26,15 +26,19 @@ describe("a damaged member", () => {
 
   /** Changes what the stopped member has stored under `key`, below everything that would notice. */
   async function damage(member: number, key: string): Promise<void> {
+    let isChanged = false;
     const backend = openLmdbBackend({ folder: `${cluster.dataFolder(member)}/member/snap` });
     backend.scan(0, 0, (main, sub, tombstone, stored) => {
       const kv = decodeKeyValue(stored);
       if (tombstone || Buffer.from(kv.key).toString() !== key) return true;
       const value = Uint8Array.from(kv.value, (byte) => byte ^ 1);
       backend.put(main, sub, false, encodeKeyValue({ ...kv, key: kv.key.slice(), value }));
+      isChanged = true;
       return false;
     });
     await backend.close();
+    // Asked of the member itself this would be a race with its repair.
+    expect(isChanged).toBe(true);
   }
 
   const hashOf = async (part: number): Promise<number> =>
@@ -60,7 +64,6 @@ describe("a damaged member", () => {
     await cluster.terminate(victim);
     await damage(victim, "k/1");
     await cluster.restart(victim);
-    expect(await valueAt(1)).not.toEqual(await valueAt(0));
     // Something new has to be there to be compared.
     await speak(put("k/new"), 0, facts);
     await until("the repair", async () => (await hashOf(1)) === (await hashOf(0)));

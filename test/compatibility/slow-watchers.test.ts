@@ -1,0 +1,163 @@
+/**
+ * Two thousand watchers of a member beside ten that do not read: the former are told as quickly as those of a member
+ * without any that sleep, the member does not keep for the latter what they have not read, and once they read they are told
+ * everything, or that it has been compacted. Runs with HAPLAN_TEST_EVERYTHING; the figures are printed.
+ *
+ * A second member beside it, with the same load, says what the machine itself takes.
+ */
+import { describe, expect, it } from "vitest";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import { decodeWatchResponse, encodeWatchRequest } from "../../src/raft-agent/api/watch.ts";
+import { type ClusterProcesses, startCluster } from "./member-processes.ts";
+
+const HOST = "127.77.46.2";
+const WATCHERS = 2_000;
+const SLEEPERS = 10;
+const ROUNDS = 15;
+/** Until then the sleepers' clients still take some of what comes. */
+const SETTLING_ROUNDS = 5;
+const PUTS_PER_ROUND = 100;
+const value = Buffer.alloc(100_000, "x");
+const path = "/etcdserverpb.Watch/Watch";
+
+const watchFrom = (key: string, end: string): Uint8Array =>
+  encodeWatchRequest({
+    kind: "create",
+    request: {
+      key: Buffer.from(key),
+      rangeEnd: Buffer.from(end),
+      startRevision: 0,
+      progressNotify: false,
+      filters: [],
+      prevKv: false,
+      watchId: 0,
+      fragment: false,
+    },
+  });
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+/** A member, and a stream with two thousand watchers that read. */
+class WatchedMember {
+  readonly client: EtcdClient;
+  readonly lagsMs: number[] = [];
+  readonly #url: string;
+  readonly #messages: AsyncIterator<Buffer>;
+
+  static async open(url: string): Promise<WatchedMember> {
+    const client = new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 60_000 });
+    const stream = await client.grpc.stream(path);
+    for (let at = 0; at < WATCHERS; at++) await stream.send(watchFrom("crowd/", "crowd0"));
+    const messages = stream[Symbol.asyncIterator]();
+    for (let created = 0; created < WATCHERS; created++) await messages.next();
+    return new WatchedMember(url, client, messages);
+  }
+
+  private constructor(url: string, client: EtcdClient, messages: AsyncIterator<Buffer>) {
+    this.#url = url;
+    this.client = client;
+    this.#messages = messages;
+  }
+
+  /** Puts what all watchers wait for; returns how many events it took until all had heard. */
+  async tick(): Promise<number> {
+    const sentMs = performance.now();
+    await this.client.put("crowd/tick", "");
+    let heard = 0;
+    while (heard < WATCHERS) heard += decodeWatchResponse((await this.#messages.next()).value).events.length;
+    this.lagsMs.push(performance.now() - sentMs);
+    return heard;
+  }
+
+  /** Ten megabytes that only the sleepers watch. */
+  async load(): Promise<void> {
+    const writer = async (first: number): Promise<void> => {
+      for (let at = first; at < PUTS_PER_ROUND; at += 8) await this.client.put(`crowd0/${at % 10}`, value);
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, first) => writer(first)));
+  }
+
+  async residentBytes(): Promise<number> {
+    const page = await (await fetch(`${this.#url}/metrics`)).text();
+    return Number(/^process_resident_memory_bytes (\S+)$/m.exec(page)?.[1]);
+  }
+}
+
+/** Watches with a connection of its own, and does not read until it is asked what it was told. */
+async function openSleeper(url: string): Promise<{ wake: () => Promise<Told>; close: () => Promise<void> }> {
+  const client = connect({ endpoints: [url] });
+  const stream = await client.stream(path);
+  await stream.send(watchFrom("crowd/", "crowd1"));
+  return { wake: () => readUntilEnd(stream), close: () => client.close() };
+}
+
+/** The revisions that a sleeper was told of, in the order in which it was, and where its watch was cancelled. */
+type Told = { readonly revisions: number[]; readonly compactRevision: number | null };
+
+/** Reads up to the key `crowd0/end`, or to the cancel. */
+async function readUntilEnd(stream: AsyncIterable<Buffer>): Promise<Told> {
+  const revisions: number[] = [];
+  for await (const message of stream) {
+    const { events, canceled, compactRevision } = decodeWatchResponse(message);
+    if (canceled) return { revisions, compactRevision };
+    for (const { kv } of events) {
+      const { key, modRevision } = decodeKeyValue(kv!);
+      revisions.push(modRevision);
+      if (Buffer.from(key).toString() === "crowd0/end") return { revisions, compactRevision: null };
+    }
+  }
+  throw new Error("the stream ended");
+}
+
+const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, at) => first + at);
+
+const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+
+describe.skipIf(!isWanted)("watchers that do not read", () => {
+  it("delay nobody, take no memory, and are told everything once they read", { timeout: 300_000 }, async () => {
+    const members: ClusterProcesses[] = [];
+    const sleepers: Awaited<ReturnType<typeof openSleeper>>[] = [];
+    try {
+      for (let at = 0; at < 2; at++) members.push(await startCluster("agent", HOST, { members: 1 }));
+      const urls = members.map((member) => member.urls[0]!);
+      const [slept, control] = [await WatchedMember.open(urls[0]!), await WatchedMember.open(urls[1]!)];
+      const both = [slept, control];
+      // The log's part in memory is full before anything is measured.
+      for (let round = 0; round < ROUNDS; round++) for (const member of both) await member.load();
+      const before = await Promise.all(both.map((member) => member.residentBytes()));
+      for (let at = 0; at < SLEEPERS; at++) sleepers.push(await openSleeper(urls[0]!));
+      const { header } = await slept.client.put("before", "");
+      for (let round = 0; round < ROUNDS; round++) {
+        if (round === SETTLING_ROUNDS) for (const member of both) member.lagsMs.length = 0;
+        for (const member of both) {
+          expect(await member.tick()).toBe(WATCHERS);
+          await member.load();
+        }
+      }
+      const after = await Promise.all(both.map((member) => member.residentBytes()));
+      const [grown, grownBeside] = after.map((bytes, at) => Math.round((bytes - before[at]!) / 1e6));
+      const [lagMs, lagBesideMs] = both.map((member) => median(member.lagsMs));
+      console.log(
+        `${WATCHERS} watchers heard a put within ${Math.round(lagMs!)} ms (median), ${Math.round(lagBesideMs!)} ms without sleepers; ` +
+          `while ${ROUNDS * 10} MB waited for each of ${SLEEPERS}, the member grew by ${grown} MB, without them by ${grownBeside} MB`,
+      );
+      expect(lagMs).toBeLessThan(2 * lagBesideMs!);
+      expect(grown).toBeLessThan(grownBeside! + 100);
+
+      const first = header!.revision + 1;
+      const { header: end } = await slept.client.put("crowd0/end", "");
+      const told = await sleepers[0]!.wake();
+      expect(told).toEqual({ revisions: from(first, end!.revision - header!.revision), compactRevision: null });
+      await slept.client.compact(end!.revision);
+      const overtaken = await sleepers[1]!.wake();
+      expect(overtaken.compactRevision).toBe(end!.revision);
+      expect(overtaken.revisions).toEqual(from(first, overtaken.revisions.length));
+    } finally {
+      await Promise.all(sleepers.map((sleeper) => sleeper.close()));
+      await Promise.all(members.map((member) => member.stop()));
+    }
+  });
+});
