@@ -52,6 +52,7 @@ describe("judgeCallerAddress", () => {
     ["10.0.0.1", ["m2.example"], /DNS:m2.example, and not for its address$/],
     ["10.0.0.1", ["*.other.example"], /not for its address$/],
     ["10.0.0.1", ["gone.example"], /not for its address \(gone.example is unknown\)$/],
+    [undefined, ["10.0.0.1"], /^it has gone$/],
   ])("judges a caller from %s with a certificate for %j", async (address, subjectAltNames, verdict) => {
     const certificate = await issue("table", subjectAltNames);
     const found = await judgeCallerAddress(certificate, address, names);

@@ -17,12 +17,13 @@ const systemNames: NameService = {
   addressesOf: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
 };
 
-/** Null when it may come in from `remoteAddress`, else why not. */
+/** Null when it may come in from `remoteAddress`, else why not. A socket that is closed already has no address. */
 export async function judgeCallerAddress(
   certificate: X509Certificate,
-  remoteAddress: string,
+  remoteAddress: string | undefined,
   names: NameService = systemNames,
 ): Promise<string | null> {
+  if (remoteAddress === undefined) return "it has gone";
   // A socket that listens for both versions writes IPv4 in IPv6.
   const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");
   const alternatives = (certificate.subjectAltName ?? "").split(", ");

@@ -17,7 +17,7 @@ export function createPeerTls(files: TlsFiles): PeerTls {
     callingMaterial: renewed(files, () => callingMaterial(files)),
     refuse: async (socket) => {
       const certificate = files.checkCallerAddress ? socket.getPeerX509Certificate() : undefined;
-      const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress ?? "");
+      const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress);
       return judge(socket) ?? (await address);
     },
   };

@@ -18,7 +18,7 @@ import {
   judgeHello,
   protocolVersion,
 } from "./handshake.ts";
-import type { TlsMaterial, TransportContext } from "./transport-types.ts";
+import type { PeerTls, TlsMaterial, TransportContext } from "./transport-types.ts";
 
 export type ListenerParts = {
   readonly context: TransportContext;
@@ -96,7 +96,7 @@ export class PeerListener {
     );
     socket.on("error", () => {}); // Its close follows and is what counts.
     this.strangers++;
-    const refusal = (await options.tls?.refuse?.(socket)) ?? null;
+    const refusal = await judge(socket, options.tls!);
     this.strangers--;
     clearTimeout(timer);
     if (socket.destroyed) return;
@@ -202,5 +202,14 @@ export class PeerListener {
     socket.end(reply);
     socket.resume();
     setTimeout(() => socket.destroy(), 1_000).unref();
+  }
+}
+
+/** Who cannot be judged does not come in. */
+async function judge(socket: TLSSocket, { refuse }: PeerTls): Promise<string | null> {
+  try {
+    return (await refuse?.(socket)) ?? null;
+  } catch (error) {
+    return errorText(error);
   }
 }

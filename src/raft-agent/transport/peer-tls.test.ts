@@ -76,6 +76,7 @@ test("members with certificates of one authority talk to each other", async () =
 test.each([
   ["of another authority", "other/m1", {}],
   ["whose certificate is not welcome", "ours/m1", { refuse: async () => "no" }],
+  ["whose certificate cannot be judged", "ours/m1", { refuse: () => Promise.reject(new Error("no list")) }],
 ])("a caller %s is turned away", async (_, name, tls) => {
   // The caller trusts the server, so that it is the server's decision that is tested.
   const caller = { ...material[name]!, ca: material["ours/m2"]!.ca };
