@@ -17,6 +17,33 @@ const nothing: Ready = {
 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** `raft` plays the core; a failure is noted in `calls`. */
+function createDriver(
+  raft: object,
+  calls: string[],
+  installSnapshot: (index: number) => Promise<void> = () => Promise.resolve(),
+): ConsensusDriver {
+  return new ConsensusDriver(
+    {
+      raft: raft as Raft,
+      wal: { append: () => Promise.resolve(), pendingSinceMs: () => null },
+      machine: { apply: () => {}, applyConfiguration: () => {}, appliedIndex: 0 },
+      send: () => {},
+      sendSnapshot: () => {},
+      installSnapshot,
+      defer: setImmediate,
+    },
+    {
+      softState: () => {},
+      applied: () => {},
+      readConfirmed: () => {},
+      readFailed: () => {},
+      failed: (error) => void calls.push(String(error)),
+    },
+    { diskStallMs: 1_000 },
+  );
+}
+
 test("ConsensusDriver installs a second snapshot only when the first one is in its place", async () => {
   const configuration = { voters: [], votersOutgoing: [], learners: [] };
   const readies = [5, 9].map((index, at) => ({
@@ -32,29 +59,10 @@ test("ConsensusDriver installs a second snapshot only when the first one is in i
       event.kind === "persisted" && calls.push(`persisted ${event.ticket}`),
   };
   const ends: (() => void)[] = [];
-  const driver = new ConsensusDriver(
-    {
-      raft: raft as unknown as Raft,
-      wal: { append: () => Promise.resolve(), pendingSinceMs: () => null },
-      machine: { apply: () => {}, applyConfiguration: () => {}, appliedIndex: 0 },
-      send: () => {},
-      sendSnapshot: () => {},
-      installSnapshot: (index) =>
-        new Promise((resolve) => {
-          calls.push(`install ${index}`);
-          ends.push(resolve);
-        }),
-      defer: setImmediate,
-    },
-    {
-      softState: () => {},
-      applied: () => {},
-      readConfirmed: () => {},
-      readFailed: () => {},
-      failed: (error) => void calls.push(String(error)),
-    },
-    { diskStallMs: 1_000 },
-  );
+  const driver = createDriver(raft, calls, (index) => {
+    calls.push(`install ${index}`);
+    return new Promise((resolve) => ends.push(resolve));
+  });
   driver.tick();
   await turn();
   await turn();
@@ -65,4 +73,23 @@ test("ConsensusDriver installs a second snapshot only when the first one is in i
   ends[1]!();
   await turn();
   expect(calls.at(-1)).toBe("persisted 2");
+});
+
+test("ConsensusDriver hands out what is asked for at the end of a turn together with the turn's other work", async () => {
+  const calls: string[] = [];
+  const raft = {
+    takeReady: () => {
+      calls.push("ready");
+      return null;
+    },
+    status: () => ({ commitIndex: 0 }),
+    step: (event: { kind: string }) => calls.push(event.kind),
+    requestRead: (context: number) => calls.push(`read ${context}`),
+  };
+  const driver = createDriver(raft, calls);
+  driver.atTurnEnd(() => driver.requestRead(1));
+  driver.step({ kind: "campaign" });
+  await turn();
+  await turn();
+  expect(calls).toEqual(["campaign", "read 1", "ready"]);
 });

@@ -43,6 +43,8 @@ export class ConsensusDriver {
   readonly #listener: DriverListener;
   readonly #diskStallMs: number;
   #awake = false;
+  /** Runs before the turn's work is handed out. */
+  #turnEnd: (() => void)[] = [];
   #stopped = false;
   #commitIndex: LogIndex;
   #knowsLeader: boolean;
@@ -98,6 +100,12 @@ export class ConsensusDriver {
     return result;
   }
 
+  /** @see ConsensusPort */
+  atTurnEnd(run: () => void): void {
+    this.#turnEnd.push(run);
+    this.#wake();
+  }
+
   requestRead(context: number): void {
     if (this.#stopped) return;
     this.#ports.raft.requestRead(context);
@@ -141,6 +149,9 @@ export class ConsensusDriver {
     if (this.#awake) return;
     this.#awake = true;
     this.#ports.defer(() => {
+      const runs = this.#turnEnd;
+      this.#turnEnd = [];
+      for (const run of runs) run();
       this.#awake = false;
       this.#drain();
     });

@@ -72,6 +72,7 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   propose: ConsensusPort["propose"] = (payload) => this.#connected.driver.propose(payload);
+  atTurnEnd: ConsensusPort["atTurnEnd"] = (run) => this.#connected.driver.atTurnEnd(run);
   requestReadIndex: ConsensusPort["requestReadIndex"] = (context) => this.#connected.driver.requestRead(context);
   changeConfiguration: ConsensusPort["changeConfiguration"] = (change) =>
     this.#connected.driver.changeConfiguration(change);

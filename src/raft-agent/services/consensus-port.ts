@@ -40,6 +40,11 @@ export type ConsensusPort = {
 
   /** Hands a command to the log (a follower forwards it). The bytes now belong to consensus. */
   propose(payload: Uint8Array): ProposalResult;
+  /**
+   * Runs once everything that arrived in this turn of the event loop has been taken in. What `run` proposes and asks
+   * for still belongs to the turn.
+   */
+  atTurnEnd(run: () => void): void;
   /** Asks for a read index for the batch of reads numbered `context`; answered through `ReadQueue`. */
   requestReadIndex(context: number): void;
   /** Leader only. */

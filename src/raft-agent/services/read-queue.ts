@@ -120,11 +120,11 @@ export class ReadQueue {
     for (const batch of this.#batches.values()) this.#end(batch, EtcdErrors.stopped);
   }
 
-  /** A microtask: everything that one piece of socket input asked for lands in one batch. */
+  /** Everything that one turn of the event loop asked for lands in one batch, whatever connection it came on. */
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    queueMicrotask(() => {
+    this.#options.consensus.atTurnEnd(() => {
       this.#flushScheduled = false;
       this.#flush();
     });

@@ -156,6 +156,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
       });
       return { accepted: true };
     },
+    atTurnEnd: queueMicrotask,
     requestReadIndex: (context) => {
       if (state.leader === null || state.swallowReads) return;
       queueMicrotask(() => services().readConfirmed(context, state.index));
