@@ -53,7 +53,7 @@ export class ClientFront {
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
-    this.#clientHandler = createHttpHandler({ ...shared, gateway: true });
+    this.#clientHandler = createHttpHandler({ ...shared, gateway: true, profiling: config.enablePprof });
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });

@@ -62,6 +62,7 @@ export type AgentConfig = {
   readonly logLevel: string;
   readonly logOutputs: readonly string[];
   readonly extensiveMetrics: boolean;
+  readonly enablePprof: boolean;
 };
 
 const gibibyte = 1024 ** 3;
@@ -117,6 +118,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     logLevel: read.oneOf("log-level", ["debug", "info", "warn", "error", "panic", "fatal"]),
     logOutputs: read.list("log-outputs"),
     extensiveMetrics: read.oneOf("metrics", ["basic", "extensive"]) === "extensive",
+    enablePprof: read.flag("enable-pprof"),
   };
   checkTogether(config);
   return config;

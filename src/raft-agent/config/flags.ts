@@ -111,6 +111,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["log-level", "string", "info", "debug, info, warn, error, panic or fatal."],
     ["log-outputs", "list", "default", "stderr, stdout or file paths."],
     ["metrics", "string", "basic", "'basic' or 'extensive'."],
+    ["enable-pprof", "boolean", "false", "Serve V8's profiles at /debug/pprof/profile and /debug/pprof/heap."],
   ],
   Unsafe: [
     [
@@ -138,7 +139,6 @@ const ignored: readonly Row[] = [
   ["socket-reuse-port", "boolean", "false", "Not needed: restarts are quick."],
   ["socket-reuse-address", "boolean", "false", "Always on."],
   ["enable-v2", "boolean", "false", "The v2 API is gone."],
-  ["enable-pprof", "boolean", "false", "Not a Go program."],
   ["enable-grpc-gateway", "boolean", "true", "The gateway is always on."],
   ["v2-deprecation", "string", "", "The v2 API is gone."],
   ["compaction-batch-limit", "count", "1000", "Compaction never blocks."],

@@ -11,6 +11,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { type CheckName, checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
 import { createJsonGateway, type JsonGateway, sendJson, sendText } from "./json-gateway.ts";
+import { createProfiles, type Profiles } from "./profiles.ts";
 
 export type HttpHandlerOptions = {
   readonly services: MemberServices;
@@ -23,6 +24,8 @@ export type HttpHandlerOptions = {
   readonly corsOrigins: readonly string[];
   /** etcd's `--host-whitelist`, for ports without TLS; `*` allows any. */
   readonly hostWhitelist: readonly string[];
+  /** etcd's `--enable-pprof`. */
+  readonly profiling?: boolean;
 };
 
 /** For `http.createServer`, or for sockets handed to its `connection` event. */
@@ -31,8 +34,9 @@ export function createHttpHandler(options: HttpHandlerOptions): RequestListener 
   const gateway = options.gateway
     ? createJsonGateway({ methods: services.methods, counters, handled: metrics.handled })
     : null;
+  const profiles = options.profiling === true ? createProfiles() : null;
   return (request, response) => {
-    serve(options, gateway, request, response).catch((error: unknown) => {
+    serve(options, { gateway, profiles }, request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else sendText(response, 500, `haplan-agent: ${errorText(error)}\n`);
     });
@@ -41,7 +45,7 @@ export function createHttpHandler(options: HttpHandlerOptions): RequestListener 
 
 async function serve(
   options: HttpHandlerOptions,
-  gateway: JsonGateway | null,
+  { gateway, profiles }: { readonly gateway: JsonGateway | null; readonly profiles: Profiles | null },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -69,6 +73,8 @@ async function serve(
     sendText(response, 301, "Moved Permanently\n");
   } else if (/^\/v3(beta)?\//.test(clean)) {
     if (!gateway?.(clean, request, response)) sendText(response, 404, "Not Found\n");
+  } else if (profiles !== null && clean.startsWith("/debug/pprof/")) {
+    profiles(clean, target.query, request, response);
   } else if (!(await serveOperations(options, target, request, response))) {
     sendText(response, 404, "404 page not found\n");
   }
