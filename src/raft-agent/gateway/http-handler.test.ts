@@ -71,6 +71,20 @@ describe("health over HTTP", () => {
     expect((await get(site, "/%zz"))[0]).toBe(400);
   });
 
+  it("packs the metrics for who takes gzip, and speaks Prometheus' text to everybody", async () => {
+    const site = await openSite();
+    const encodingFor = async (accepted: string): Promise<string | null> => {
+      const headers = { "Accept-Encoding": accepted, Accept: "application/openmetrics-text; version=1.0.0" };
+      const answer = await fetch(`${site.url}/metrics`, { headers });
+      expect(await answer.text()).toContain("etcd_server_has_leader 1\n");
+      expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+      return answer.headers.get("content-encoding");
+    };
+    for (const accepted of ["gzip", "br, GZIP;q=0.5"]) expect(await encodingFor(accepted), accepted).toBe("gzip");
+    for (const accepted of ["identity", "gzip;q=0, br", "gzipped"])
+      expect(await encodingFor(accepted), accepted).toBe(null);
+  });
+
   it("leads unclean paths to where they mean, and takes any method for the metrics", async () => {
     const site = await openSite();
     const redirected = await fetch(`${site.url}//metrics?a=b`, { redirect: "manual" });
@@ -88,7 +102,18 @@ describe("health over HTTP", () => {
     expect((await get(site, "/livez"))[0]).toBe(200);
     const [status, text] = await get(site, "/readyz");
     expect([status, text.includes("[-]linearizable_read failed: etcdserver: no leader\n")]).toEqual([503, true]);
-    expect((await get(site, "/readyz?exclude=linearizable_read"))[0]).toBe(200);
+    expect((await get(site, "/readyz?exclude=linearizable_read&exclude=nothing&exclude="))[0]).toBe(200);
+    expect(await get(site, "/readyz/linearizable_read?exclude=linearizable_read")).toEqual([
+      503,
+      "[-]linearizable_read failed: etcdserver: no leader\n",
+    ]);
+    const lines = (await get(site, "/metrics"))[1].split("\n");
+    expect(lines).toContain('etcd_server_healthcheck{type="readyz",name="linearizable_read"} 0');
+    expect(lines).toContain('etcd_server_healthcheck{type="livez",name="serializable_read"} 1');
+    expect(lines).toContain('etcd_server_healthchecks_total{type="readyz",name="linearizable_read",status="error"} 2');
+    expect(lines).toContain('etcd_server_healthchecks_total{type="readyz",name="non_learner",status="success"} 2');
+    expect(lines).toContain("etcd_server_health_success 1");
+    expect(lines).toContain("etcd_server_health_failures 1");
   });
 
   it("reports alarms unless they are excluded", async () => {
@@ -96,11 +121,26 @@ describe("health over HTTP", () => {
     const { alarms } = site.world.services.machine;
     alarms.activate({ member: SELF, type: AlarmType.noSpace });
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM NOSPACE"}']);
-    expect((await get(site, "/health?exclude=NOSPACE"))[0]).toBe(200);
+    expect((await get(site, "/health?serializable=true"))[0]).toBe(503);
+    for (const [query, status] of [
+      ["exclude=NOSPACE", 200],
+      ["exclude=CORRUPT", 503],
+      ["exclude=nospace", 503],
+      ["exclude=", 503],
+      ["exclude=CORRUPT&exclude=NOSPACE", 200],
+    ] as const)
+      expect((await get(site, `/health?${query}`))[0], query).toBe(status);
     expect((await get(site, "/readyz"))[0]).toBe(200);
     alarms.activate({ member: SELF, type: AlarmType.corrupt });
     const [, text] = await get(site, "/readyz/data_corruption");
     expect(text).toBe("[-]data_corruption failed: alarm activated: CORRUPT\n");
+    expect(await get(site, "/readyz?exclude=data_corruption&verbose")).toEqual([
+      200,
+      "[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n",
+    ]);
+    expect(await get(site, "/readyz/non_learner?verbose")).toEqual([200, "[+]non_learner ok\nok\n"]);
+    expect((await get(site, "/livez"))[0]).toBe(200);
+    expect(await get(site, "/health?exclude=NOSPACE")).toEqual([503, '{"health":"false","reason":"ALARM CORRUPT"}']);
   });
 
   it("shows version and metrics, and refuses strange hosts", async () => {

@@ -5,11 +5,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { posix } from "node:path";
 import type { TLSSocket } from "node:tls";
+import { promisify } from "node:util";
+import { gzip as gzipWithCallback } from "node:zlib";
 import { errorText } from "../../base/haplan-error.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
-import { type CheckName, checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
+import { checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
 import { createJsonGateway, type JsonGateway, sendJson, sendText } from "./json-gateway.ts";
 import { createProfiles, type Profiles } from "./profiles.ts";
 
@@ -27,6 +29,8 @@ export type HttpHandlerOptions = {
   /** etcd's `--enable-pprof`. */
   readonly profiling?: boolean;
 };
+
+const gzip = promisify(gzipWithCallback);
 
 /** For `http.createServer`, or for sockets handed to its `connection` event. */
 export function createHttpHandler(options: HttpHandlerOptions): RequestListener {
@@ -90,7 +94,7 @@ async function serveOperations(
   const { services, metrics } = options;
   if (target.path === "/metrics") {
     // By any method, as etcd's: there are probes that ask by HEAD.
-    await sendMetrics(metrics, response);
+    await sendMetrics(metrics, request, response);
     return true;
   }
   const respond = operationOf(target, services, metrics);
@@ -107,8 +111,7 @@ type Respond = (response: ServerResponse) => Promise<void>;
 function operationOf(target: Target, services: MemberServices, metrics: Metrics): Respond | null {
   const [, first = "", name, ...more] = target.path.split("/");
   if (more.length > 0) return null;
-  if (first === "livez") return checksResponse(target, services, metrics, LIVEZ_CHECKS, name);
-  if (first === "readyz") return checksResponse(target, services, metrics, READYZ_CHECKS, name);
+  if (first === "livez" || first === "readyz") return checksResponse(target, services, metrics, first, name);
   if (name !== undefined) return null;
   if (first === "health") return (response) => sendHealth(target, services, metrics, response);
   if (first === "version") return async (response) => sendJson(response, 200, versionOf(services));
@@ -125,18 +128,20 @@ async function sendHealth(
     serializable: target.query.get("serializable") === "true",
     exclude: target.query.getAll("exclude"),
   });
-  countHealth(metrics, health.health === "true");
+  if (health.health === "true") metrics.healthSucceeded();
+  else metrics.healthFailed();
   sendJson(response, health.health === "true" ? 200 : 503, health);
 }
 
-/** `name` picks a single check; `exclude` and `verbose` are for the whole list. */
+/** `name` picks a single check; `exclude` is for the whole list. */
 function checksResponse(
   target: Target,
   services: MemberServices,
   metrics: Metrics,
-  checks: readonly CheckName[],
+  type: "livez" | "readyz",
   name: string | undefined,
 ): Respond | null {
+  const checks = type === "livez" ? LIVEZ_CHECKS : READYZ_CHECKS;
   const excluded = target.query.getAll("exclude");
   const chosen = checks.filter((check) => (name === undefined ? !excluded.includes(check) : check === name));
   if (name !== undefined && chosen.length === 0) return null;
@@ -145,18 +150,13 @@ function checksResponse(
     let failed = false;
     for (const check of chosen) {
       const fault = await runCheck(services, check);
+      metrics.healthChecked(type, check, fault === null);
       lines.push(fault === null ? `[+]${check} ok\n` : `[-]${check} failed: ${fault}\n`);
       failed ||= fault !== null;
     }
-    countHealth(metrics, !failed);
     if (failed) sendText(response, 503, lines.join(""));
     else sendText(response, 200, target.query.has("verbose") ? `${lines.join("")}ok\n` : "ok\n");
   };
-}
-
-function countHealth(metrics: Metrics, healthy: boolean): void {
-  if (healthy) metrics.healthSucceeded();
-  else metrics.healthFailed();
 }
 
 function versionOf({ context, machine }: MemberServices): Record<string, string> {
@@ -165,10 +165,21 @@ function versionOf({ context, machine }: MemberServices): Record<string, string>
   return { etcdserver: context.version, etcdcluster: cluster === "" ? "not_decided" : cluster, storage: minor };
 }
 
-async function sendMetrics(metrics: Metrics, response: ServerResponse): Promise<void> {
-  const page = Buffer.from(await metrics.render());
+/** Prometheus asks for gzip, a tenth of the page. */
+async function sendMetrics(metrics: Metrics, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const text = Buffer.from(await metrics.render());
+  const isPacked = acceptsGzip(request.headers["accept-encoding"] ?? "");
+  const page = isPacked ? await gzip(text) : text;
+  if (isPacked) response.setHeader("Content-Encoding", "gzip");
   response.writeHead(200, { "Content-Type": metrics.contentType, "Content-Length": page.length });
   response.end(page);
+}
+
+/** `field` is an Accept-Encoding (RFC 9110 §12.5.3). */
+function acceptsGzip(field: string | string[]): boolean {
+  return String(field)
+    .split(",")
+    .some((coding) => /^\s*gzip\s*(;(?!\s*q=0(\.0*)?\s*$)|$)/i.test(coding));
 }
 
 function allowOrigins(origins: readonly string[], request: IncomingMessage, response: ServerResponse): void {

@@ -42,6 +42,8 @@ export type Metrics = NetworkMetrics & {
   handled(method: MethodCounters, seconds: number): void;
   healthSucceeded(): void;
   healthFailed(): void;
+  /** One of the named checks behind `/livez` and `/readyz`. */
+  healthChecked(type: "livez" | "readyz", name: string, ok: boolean): void;
   /** The text of `/metrics`. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -69,6 +71,13 @@ export function createMetrics(sources: MetricSources): Metrics {
   const handling = sources.extensive ? handlingTimes(registry) : null;
   const healthSuccess = count("etcd_server_health_success", "The total number of successful health checks.");
   const healthFailure = count("etcd_server_health_failures", "The total number of failed health checks.");
+  const checked = count("etcd_server_healthchecks_total", "Named checks, by their result.", "type", "name", "status");
+  const checkResult = new Gauge({
+    name: "etcd_server_healthcheck",
+    help: "1 for a check that succeeded when it was last run, 0 for one that failed.",
+    labelNames: ["type", "name"],
+    registers: [registry],
+  });
   const fsync = histogram("etcd_disk_wal_fsync_duration_seconds", "Latency of fsync called by the log.", DISK_BUCKETS);
   const commit = histogram(
     "etcd_disk_backend_commit_duration_seconds",
@@ -93,6 +102,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     handled: (method, seconds) => handling?.observe(methodLabels(method), seconds),
     healthSucceeded: () => healthSuccess.inc(),
     healthFailed: () => healthFailure.inc(),
+    healthChecked: (type, name, ok) => {
+      checked.inc({ type, name, status: ok ? "success" : "error" });
+      checkResult.set({ type, name }, ok ? 1 : 0);
+    },
     walFsync: (seconds, bytes) => {
       fsync.observe(seconds);
       walBytes.inc(bytes);
