@@ -104,6 +104,25 @@ describe("lease service", () => {
     expect(leases.map(({ ID }) => ID)).toEqual([8n]);
   });
 
+  it("ends leases with thousands of keys one tick after the other", async () => {
+    const world = await createWorld();
+    const { store } = world.services.machine;
+    for (const id of [7n, 8n, 9n]) {
+      await grant(world, 10n, id);
+      const txn = store.beginWrite();
+      for (let key = 0; key < 1_500; key++) txn.put(Buffer.from(`${id}/${key}`), Buffer.from("v"), id);
+      txn.end();
+    }
+    world.clock.nowMs += 10_000;
+    const left: number[] = [];
+    for (let tick = 0; tick < 3; tick++) {
+      world.services.tick();
+      await turn();
+      left.push(store.keyCount);
+    }
+    expect(left).toEqual([1_500, 0, 0]);
+  });
+
   it("asks the leader on behalf of a follower's clients, and answers under its own header", async () => {
     const leader = await createWorld();
     const follower = await createWorld();

@@ -121,8 +121,11 @@ export class LeaseExpiry {
     return timing === undefined ? null : Math.max(0, timing.endsAtMs - this.#clock.monotonicMs());
   }
 
-  /** Leases to revoke now, at most `EXPIRY_BATCH_MAX`; each comes up again later while it has not been revoked. */
-  takeExpired(): LeaseId[] {
+  /**
+   * Leases to revoke now, at most `EXPIRY_BATCH_MAX`, and none behind one that `isEnough`; each comes up again later while
+   * it has not been revoked.
+   */
+  takeExpired(isEnough: (id: LeaseId) => boolean = () => false): LeaseId[] {
     const nowMs = this.#clock.monotonicMs();
     const expired: LeaseId[] = [];
     for (let due = this.#queue.peek(); due !== undefined && due.atMs <= nowMs; due = this.#queue.peek()) {
@@ -134,6 +137,7 @@ export class LeaseExpiry {
       if (over) expired.push(due.id);
       timing.queuedAtMs = over ? nowMs + REVOKE_RETRY_MS : timing.endsAtMs;
       this.#queue.push({ id: due.id, atMs: timing.queuedAtMs });
+      if (over && isEnough(due.id)) break;
     }
     return expired;
   }
