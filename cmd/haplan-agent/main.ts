@@ -8,7 +8,7 @@ import { errorText } from "../../src/base/haplan-error.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
 import { type AgentLog, createAgentLog } from "../../src/raft-agent/agent/agent-log.ts";
 import { spokenVersion } from "../../src/raft-agent/agent/member-parts.ts";
-import { type AgentConfig, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
+import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
 import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
@@ -61,7 +61,7 @@ function readConfig(argv: readonly string[]): { config: AgentConfig; notices: re
     const config = createAgentConfig(settings);
     return {
       config,
-      notices: settings.notices,
+      notices: [...settings.notices, ...configNotices(config)],
       log: createAgentLog({ level: config.logLevel, outputs: config.logOutputs }),
     };
   } catch (error) {

@@ -5,7 +5,7 @@
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
-import { listenAddress } from "../../base/listen-place.ts";
+import { isTlsUrl, listenAddress } from "../../base/listen-place.ts";
 import { createRandom } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -175,7 +175,7 @@ class RunningAgent implements Agent {
     const { config } = this.#options;
     const { services, front } = this.#parts;
     this.#followMembers(services.machine.membership.list());
-    for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url));
+    for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url), isTlsUrl(url));
     await front.open();
     this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());

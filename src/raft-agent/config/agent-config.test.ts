@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { assertInitialCluster, createAgentConfig } from "./agent-config.ts";
+import { assertInitialCluster, configNotices, createAgentConfig } from "./agent-config.ts";
 import { parseDurationMs } from "./flag-values.ts";
 import { type FlagKind, flagDefinitions } from "./flags.ts";
 import { readSettings, SettingsError } from "./read-settings.ts";
@@ -160,6 +160,18 @@ describe("createAgentConfig", () => {
   ])("refuses %j by name", (argv, message) => {
     expect(() => config(argv)).toThrow(SettingsError);
     expect(() => config(argv)).toThrow(message);
+  });
+});
+
+describe("configNotices", () => {
+  test("tells of ports that are served without TLS though a certificate is given", () => {
+    const urls = "https://a:1,http://a:2,unix:///s";
+    const given = config([...certificate, `--listen-client-urls=${urls}`, "--advertise-client-urls=https://a:1"]);
+    expect(configNotices(given)).toEqual([
+      "--listen-client-urls has http://a:2/: it is served without TLS, though a certificate is given",
+    ]);
+    expect(configNotices(config(peerCertificate))[0]).toContain("--listen-peer-urls has http://localhost:2380/");
+    expect(configNotices(config([]))).toEqual([]);
   });
 });
 

@@ -205,6 +205,21 @@ export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initial
   }
 }
 
+/** Sentences for the log about what was probably not meant, as etcd warns of it. */
+export function configNotices(config: AgentConfig): string[] {
+  const { clientTls, listenClientUrls, peerTls, listenPeerUrls } = config;
+  const ports = [
+    [clientTls, listenClientUrls, "--listen-client-urls"],
+    [peerTls, listenPeerUrls, "--listen-peer-urls"],
+  ] as const;
+  return ports.flatMap(([tls, urls, flag]) => {
+    const plain = tls === null ? undefined : urls.find((url) => !isTlsUrl(url) && !isSocketUrl(url));
+    return plain === undefined
+      ? []
+      : [`${flag} has ${plain.href}: it is served without TLS, though a certificate is given`];
+  });
+}
+
 /** Members reach each other over addresses: a socket in the file system is for clients on the same machine. */
 function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
   const urls = read.urls(flag);

@@ -46,9 +46,12 @@ export class PeerListener {
     this.tlsServer = parts.context.options.tls === undefined ? null : this.makeTlsServer();
   }
 
-  /** Listens and returns the address, with the port that was given when 0 was asked for. */
-  async listen({ host, port }: ListenAddress): Promise<ListenAddress> {
-    const server = createServer((socket) => this.accept(socket));
+  /**
+   * Listens and returns the address, with the port that was given when 0 was asked for. Where there are certificates,
+   * an address may still do without.
+   */
+  async listen({ host, port }: ListenAddress, withTls = true): Promise<ListenAddress> {
+    const server = createServer((socket) => this.accept(socket, withTls));
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host, port }, resolve);
@@ -108,12 +111,12 @@ export class PeerListener {
     this.sniff(socket);
   }
 
-  private accept(socket: Socket): void {
+  private accept(socket: Socket, withTls: boolean): void {
     if (this.strangers >= this.parts.context.limits.strangersMax) return void socket.destroy();
     this.sockets.add(socket);
     socket.on("close", () => this.sockets.delete(socket));
     socket.on("error", () => {}); // Its close follows and is what counts.
-    if (this.tlsServer === null) {
+    if (this.tlsServer === null || !withTls) {
       this.sniff(socket);
       return;
     }

@@ -87,6 +87,17 @@ test.each([
   expect(one.transport.isConnected(b)).toBe(false);
 });
 
+test("an address may do without TLS beside one that has it", async () => {
+  const two = await start(b, { material: () => material["ours/m2"]! });
+  const plain = await two.transport.listen({ host, port: 0 }, false);
+  const one = await start(a, { material: () => material["ours/m1"]! });
+  one.transport.setPeer(b, [`http://${host}:${plain.port}`]);
+  await until(() => one.transport.isConnected(b));
+  const three = await start("00000000000000cc", { material: () => material["ours/m1"]! });
+  three.transport.setPeer(b, [two.url]);
+  await until(() => three.transport.isConnected(b));
+});
+
 test("a caller without TLS is turned away", async () => {
   const two = await start(b, { material: () => material["ours/m2"]! });
   const one = await start(a, { material: () => material["ours/m1"]! });

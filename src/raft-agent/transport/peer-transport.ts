@@ -55,8 +55,8 @@ export class PeerTransport {
   }
 
   /** Listens at one more address; returns it with the port that was given when 0 was asked for. */
-  listen(address: ListenAddress): Promise<ListenAddress> {
-    return this.listener.listen(address);
+  listen(address: ListenAddress, withTls = true): Promise<ListenAddress> {
+    return this.listener.listen(address, withTls);
   }
 
   /** Makes a peer known, or changes its URLs (`http://HOST:PORT` or `https://HOST:PORT`, tried in turn), and calls it. */
