@@ -16,6 +16,7 @@ const tests = [
   "test/e2e/adopt-pair.test.ts",
   "test/compatibility/force-new-cluster.test.ts",
   "test/compatibility/http1-connections.test.ts",
+  "test/compatibility/metrics-of-failures.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
 const longForms = {
