@@ -3,7 +3,13 @@
  * object of the request, every line of the answer is a message. The request goes to the same HTTP server, as a POST on
  * a connection in memory.
  */
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type Server } from "node:http";
+import {
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { type Duplex, pipeline, Transform } from "node:stream";
 import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
 import { type AcceptHttp1, connectInMemory } from "../http2/in-memory-connection.ts";
@@ -17,7 +23,9 @@ export function serveWebSockets(server: Server): void {
     handleProtocols: (offered) => (offered.has(BEARER) ? BEARER : false),
   });
   const accept: AcceptHttp1 = (socket) => server.emit("connection", socket);
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
+  server.on("request", ({ socket }, response) => lastAnswers.set(socket, response));
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const isOurs = request.headers.upgrade?.toLowerCase() === "websocket" && /^\/v3(beta)?\//.test(request.url ?? "");
     if (isOurs) webSockets.handleUpgrade(request, socket, head, (webSocket) => carry(webSocket, request, accept));
     else {
@@ -25,6 +33,18 @@ export function serveWebSockets(server: Server): void {
       socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
       accept(socket);
     }
+  };
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Answers to earlier requests leave first. A connection must not be handed on before: Node.js loses count of them.
+    const before = lastAnswers.get(socket);
+    if (before === undefined || before.closed) {
+      upgrade(request, socket, head);
+      return;
+    }
+    socket.on("error", () => {}); // The server listens no more; the close that follows is what counts.
+    before.once("close", () => {
+      if (!socket.destroyed) upgrade(request, socket, head);
+    });
   });
 }
 
