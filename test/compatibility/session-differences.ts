@@ -33,6 +33,11 @@ export function endsChecks({ method, body }: RandomCall): boolean {
   return method === "Maintenance/Alarm" && body["action"] === "ACTIVATE";
 }
 
+/** A follower of an etcd 3.4 does not tell the leader whose call it forwards, and waits in vain to be let in. */
+export function isOnlyForLeader({ method }: RandomCall): boolean {
+  return method === "Cluster/MemberPromote";
+}
+
 type Hash = { readonly hash?: number; readonly hash_revision?: string; readonly compact_revision?: string };
 
 /** `hash-at-compaction`: an etcd 3.4 gives none of that revision. */

@@ -15,6 +15,7 @@ import {
   comparableReply,
   endsChecks,
   isHashOfCompacted,
+  isOnlyForLeader,
   isOnlyForRoot,
 } from "./session-differences.ts";
 import { WatchStream } from "./watch-stream.ts";
@@ -122,7 +123,9 @@ function tokenOf(talk: Talk, as: Caller): (facts: ClusterFacts) => Metadata {
 }
 
 async function mayAsk(talk: Talk, step: SessionStep & { kind: "call" }): Promise<boolean> {
-  if (!talk.authOn || !isOnlyForRoot(step)) return true;
+  if (!talk.authOn) return true;
+  if (isOnlyForLeader(step)) return (step.member ?? 0) % talk.pair.ours.clients.length === 0;
+  if (!isOnlyForRoot(step)) return true;
   return step.as === "root" && !endsChecks(step) && (await logIn(talk));
 }
 
