@@ -23,27 +23,25 @@ export function serveWebSockets(server: Server): void {
     handleProtocols: (offered) => (offered.has(BEARER) ? BEARER : false),
   });
   const accept: AcceptHttp1 = (socket) => server.emit("connection", socket);
-  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
-  server.on("request", ({ socket }, response) => lastAnswers.set(socket, response));
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const isOurs = request.headers.upgrade?.toLowerCase() === "websocket" && /^\/v3(beta)?\//.test(request.url ?? "");
     if (isOurs) webSockets.handleUpgrade(request, socket, head, (webSocket) => carry(webSocket, request, accept));
-    else {
-      // Such as a client that would rather speak HTTP/2: whoever does not upgrade answers as if nobody had asked.
-      socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
-      accept(socket);
-    }
+    else serveWithoutUpgrade(request, socket, head, accept);
   };
+  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
+  server.on("request", ({ socket }, response) => lastAnswers.set(socket, response));
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Answers to earlier requests leave first. A connection must not be handed on before: Node.js loses count of them.
     const before = lastAnswers.get(socket);
     if (before === undefined || before.closed) {
       upgrade(request, socket, head);
       return;
     }
-    socket.on("error", () => {}); // The server listens no more; the close that follows is what counts.
+    // Answers to earlier requests leave first. When they do not come, the pause ends the connection.
+    socket.pause().on("error", () => {});
     before.once("close", () => {
-      if (!socket.destroyed) upgrade(request, socket, head);
+      if (socket.destroyed) return;
+      upgrade(request, socket, head);
+      socket.resume();
     });
   });
 }
@@ -91,10 +89,22 @@ async function* lines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   if (rest !== "") yield rest;
 }
 
+/** Such as a client that would rather speak HTTP/2: whoever does not upgrade answers as if nobody had asked, once. */
+function serveWithoutUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accept: AcceptHttp1): void {
+  const { clientEnd, hangUp } = connectInMemory(accept, socket);
+  socket.on("close", hangUp);
+  socket.on("error", () => {});
+  clientEnd.write(headWithoutUpgrade(request));
+  clientEnd.write(head);
+  socket.pipe(clientEnd);
+  pipeline(clientEnd, socket, () => socket.destroy());
+}
+
 function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
-  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  let head = `${method} ${url} HTTP/${httpVersion}\r\nConnection: close\r\n`;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]!.toLowerCase() !== "upgrade") head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
+    const name = rawHeaders[at]!;
+    if (!/^(upgrade|connection)$/i.test(name)) head += `${name}: ${rawHeaders[at + 1]}\r\n`;
   }
   return Buffer.from(`${head}\r\n`, "latin1");
 }
