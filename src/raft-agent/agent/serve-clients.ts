@@ -41,6 +41,7 @@ export class ClientFront {
   readonly #config: AgentConfig;
   readonly #grpc: GrpcServer;
   readonly #http: HttpServer;
+  readonly #withoutUpgrades: HttpServer;
   readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
   readonly #listeners: ClientListener[] = [];
@@ -55,7 +56,8 @@ export class ClientFront {
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
     this.#clientHandler = createHttpHandler({ ...shared, gateway: true, profiling: config.enablePprof });
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
-    serveWebSockets(this.#http);
+    this.#withoutUpgrades = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
+    this.#serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
 
@@ -64,7 +66,7 @@ export class ClientFront {
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
     for (const url of listenClientUrls) this.#listeners.push(await this.#listen(url));
-    for (const url of listenClientHttpUrls) serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
+    for (const url of listenClientHttpUrls) this.#serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
     for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
   }
 
@@ -92,12 +94,16 @@ export class ClientFront {
 
   async close(): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close());
-    for (const server of [this.#http, ...this.#httpServers]) {
+    for (const server of [this.#http, this.#withoutUpgrades, ...this.#httpServers]) {
       server.close();
       server.closeAllConnections();
     }
     await this.#grpc.shutdown(shutdownGraceMs);
     await Promise.all(closing);
+  }
+
+  #serveWebSockets(server: HttpServer): void {
+    serveWebSockets(server, (socket) => this.#withoutUpgrades.emit("connection", socket));
   }
 
   #listen(url: URL): Promise<ClientListener> {

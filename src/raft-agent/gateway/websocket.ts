@@ -15,8 +15,11 @@ import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
 import { type AcceptHttp1, connectInMemory } from "../http2/in-memory-connection.ts";
 import { BODY_BYTES_MAX } from "./read-objects.ts";
 
-/** Lets `server`, which has the gateway behind it, take WebSockets. */
-export function serveWebSockets(server: Server): void {
+/**
+ * Lets `server`, which has the gateway behind it, take WebSockets. A connection that offers something else is handed to
+ * `acceptOthers`: a server that never upgrades answers it, and what follows on it, as if nobody had asked.
+ */
+export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void {
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: BODY_BYTES_MAX,
@@ -26,7 +29,7 @@ export function serveWebSockets(server: Server): void {
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const isOurs = request.headers.upgrade?.toLowerCase() === "websocket" && /^\/v3(beta)?\//.test(request.url ?? "");
     if (isOurs) webSockets.handleUpgrade(request, socket, head, (webSocket) => carry(webSocket, request, accept));
-    else serveWithoutUpgrade(request, socket, head, accept);
+    else serveWithoutUpgrade(request, socket, head, acceptOthers);
   };
   const lastAnswers = new WeakMap<Duplex, ServerResponse>();
   server.on("request", ({ socket }, response) => lastAnswers.set(socket, response));
@@ -89,22 +92,19 @@ async function* lines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   if (rest !== "") yield rest;
 }
 
-/** Such as a client that would rather speak HTTP/2: whoever does not upgrade answers as if nobody had asked, once. */
+/** Such as a client that would rather speak HTTP/2. */
 function serveWithoutUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accept: AcceptHttp1): void {
   const { clientEnd, hangUp } = connectInMemory(accept, socket);
   socket.on("close", hangUp);
   socket.on("error", () => {});
-  clientEnd.write(headWithoutUpgrade(request));
+  clientEnd.write(headOf(request));
   clientEnd.write(head);
   socket.pipe(clientEnd);
   pipeline(clientEnd, socket, () => socket.destroy());
 }
 
-function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
-  let head = `${method} ${url} HTTP/${httpVersion}\r\nConnection: close\r\n`;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!;
-    if (!/^(upgrade|connection)$/i.test(name)) head += `${name}: ${rawHeaders[at + 1]}\r\n`;
-  }
+function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`;
   return Buffer.from(`${head}\r\n`, "latin1");
 }

@@ -1,6 +1,6 @@
 /**
  * Crowds of leases at three members: ten thousand with fifty thousand keys end on time, and what is left of a lease
- * outlives its leader. Runs with HAPLAN_TEST_EVERYTHING; the figures are printed.
+ * outlives its leader. Part of the long tests; the figures are printed.
  *
  * What is promised never to happen (an early end, a lost key) is asserted to the microsecond, with the times of this
  * process: a lease begins after its grant was sent and before it was answered. Lateness is what a machine that is busy
@@ -122,9 +122,7 @@ async function withCluster(
 const quantile = (values: readonly number[], part: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
-const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
-
-describe.skipIf(!isWanted).concurrent("crowds of leases", () => {
+describe.concurrent("crowds of leases", () => {
   it("end on time: ten thousand with fifty thousand keys", { timeout: 300_000 }, async () => {
     const crowd: Crowd = { leases: 10_000, keysPerLease: 5, ttlSeconds: 60 };
     // A leader that a busy machine makes look lost would rightly give all leases more time.

@@ -1,7 +1,7 @@
 /**
  * Two thousand watchers of a member beside ten that do not read: the former are told as quickly as those of a member
  * without any that sleep, the member does not keep for the latter what they have not read, and once they read they are told
- * everything, or that it has been compacted. Runs with HAPLAN_TEST_EVERYTHING; the figures are printed.
+ * everything, or that it has been compacted. Part of the long tests; the figures are printed.
  *
  * A second member beside it, with the same load, says what the machine itself takes.
  */
@@ -114,9 +114,7 @@ async function readUntilEnd(stream: AsyncIterable<Buffer>): Promise<Told> {
 
 const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, at) => first + at);
 
-const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
-
-describe.skipIf(!isWanted)("watchers that do not read", () => {
+describe("watchers that do not read", () => {
   it("delay nobody, take no memory, and are told everything once they read", { timeout: 300_000 }, async () => {
     const members: ClusterProcesses[] = [];
     const sleepers: Awaited<ReturnType<typeof openSleeper>>[] = [];

@@ -1,6 +1,6 @@
 /**
  * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the others,
- * or refuses to start and says why; the others go on, and nothing is lost. Runs with HAPLAN_TEST_EVERYTHING.
+ * or refuses to start and says why; the others go on, and nothing is lost. Part of the long tests.
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -50,9 +50,7 @@ function flipAt(path: string, offset: number): void {
   writeFileSync(path, bytes);
 }
 
-const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
-
-describe.skipIf(!isWanted)("a member whose files are damaged", () => {
+describe("a member whose files are damaged", () => {
   let cluster: ClusterProcesses;
   let clients: EtcdClient[];
   const expected = new Map<string, string>();

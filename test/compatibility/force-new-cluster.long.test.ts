@@ -1,7 +1,7 @@
 /**
  * Two of three members are lost for good: the third is started with --force-new-cluster, as a cluster of one that has
- * everything, and grows to three again; a real etcd beside it. Only when HAPLAN_TEST_EVERYTHING is set: what the flag
- * does to a disk is in force-new-cluster.test.ts of the agent.
+ * everything, and grows to three again; a real etcd beside it. Part of the long tests: what the flag does to a
+ * disk is in force-new-cluster.test.ts of the agent.
  */
 import { spawn } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
@@ -67,9 +67,7 @@ async function grow(cluster: ClusterProcesses, name: string, present: readonly n
   await until(`${name} has ${key}`, () => hasKey(url, key));
 }
 
-const isWanted = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined && isEtcdInstalled();
-
-describe.skipIf(!isWanted).each(["agent", "etcd"] as const)("--force-new-cluster of %s", (engine) => {
+describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-new-cluster of %s", (engine) => {
   it("makes the survivor a cluster of one that has everything, and grows to three", { timeout: 90_000 }, async () => {
     const cluster = await startCluster(engine, HOST, { members: 3, flags: QUICK });
     open.push(cluster);
