@@ -1,6 +1,7 @@
 /**
  * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the others,
- * or refuses to start and says why; the others go on, and nothing is lost. Part of the long tests.
+ * or refuses to start and says why; the others go on, and nothing is lost. With InitialCorruptCheck nobody ever reads what
+ * is damaged. Part of the long tests.
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -143,4 +144,93 @@ describe("a member whose files are damaged", () => {
       await untilContentIsRight(VICTIM);
     },
   );
+});
+
+describe("a member that is compared before it serves", () => {
+  const flag = "--feature-gates=InitialCorruptCheck=true";
+  let cluster: ClusterProcesses;
+  let clients: EtcdClient[];
+  beforeAll(async () => {
+    cluster = await startCluster("agent", HOST, {
+      members: 3,
+      flags: ["--heartbeat-interval=50", "--election-timeout=500"],
+    });
+    clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 2_000 }));
+    for (let at = 0; at < 20; at++) await clients[0]!.put(`k/${at}`, `value ${at} ${"x".repeat(20)}`);
+  });
+  afterAll(async () => {
+    await Promise.all(clients.map(({ grpc }) => grpc.close()));
+    await cluster.stop();
+  });
+
+  /** What the member holds itself; null while it does not answer. */
+  async function valueAt(member: number): Promise<string | null> {
+    const answer = await clients[member]!.range("k/17", { serializable: true }).catch(() => null);
+    const [kv] = answer?.kvs ?? [];
+    return kv === undefined ? null : Buffer.from(decodeKeyValue(kv).value).toString();
+  }
+
+  /** Everything that readers of the member get to see until `starting` is over. */
+  async function valuesDuring(member: number, starting: Promise<void>): Promise<Set<string>> {
+    const seen = new Set<string>();
+    let isStarting = true;
+    const started = starting.finally(() => {
+      isStarting = false;
+    });
+    while (isStarting) {
+      const value = await valueAt(member);
+      if (value !== null) seen.add(value);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await started;
+    return seen.add((await valueAt(member))!);
+  }
+
+  const damage = (member: number) => flip(join(cluster.dataFolder(member), "member/snap/store.mdb"), "value 17 ", 6);
+  const logFile = (member: number) => join(cluster.dataFolder(member), "log");
+  const start = (member: number) => cluster.restart(member, [flag, `--log-outputs=${logFile(member)}`]);
+  /** Of all members at the same revision; equal ones once. */
+  async function hashes(): Promise<Set<unknown>> {
+    const { header } = await clients[0]!.range("k/17");
+    const body = JSON.stringify({ revision: String(header!.revision) });
+    const asked = cluster.urls.map((url) => fetch(`${url}/v3/maintenance/hash`, { method: "POST", body }));
+    const answers = await Promise.all(asked.map(async (answer) => (await answer).json() as Promise<{ hash?: number }>));
+    return new Set(answers.map(({ hash }) => hash));
+  }
+  const right = `value 17 ${"x".repeat(20)}`;
+
+  it("never shows a damaged value, and gets the state of the others first", { timeout: 60_000 }, async () => {
+    await cluster.terminate(VICTIM);
+    damage(VICTIM);
+    await cluster.restart(VICTIM);
+    expect(await valueAt(VICTIM)).not.toBe(right);
+    await cluster.terminate(VICTIM);
+    expect(await valuesDuring(VICTIM, start(VICTIM))).toEqual(new Set([right]));
+    expect(readFileSync(logFile(VICTIM), "utf8")).toMatch(
+      /does not serve clients until it is repaired.*was repaired and agrees.*ready to serve client requests/s,
+    );
+    expect(await hashes()).toEqual(new Set([expect.any(Number)]));
+    await clients[VICTIM]!.put("k/after", "new");
+  });
+
+  it("never shows a damaged value when all members start", { timeout: 60_000 }, async () => {
+    const members = [0, 1, 2];
+    for (const member of members) await cluster.terminate(member);
+    damage(VICTIM);
+    const seen = await Promise.all(members.map((member) => valuesDuring(member, start(member))));
+    expect(seen).toEqual(members.map(() => new Set([right])));
+    expect(await hashes()).toEqual(new Set([expect.any(Number)]));
+    await expect
+      .poll(() => clients[0]!.put("k/last", "new").catch(String), { timeout: withinMs })
+      .not.toBeTypeOf("string");
+  });
+
+  it("serves what it holds when there is nobody to compare with", { timeout: 60_000 }, async () => {
+    for (const member of [0, 1, 2]) await cluster.terminate(member);
+    const starting = start(0);
+    await expect.poll(() => valueAt(0), { timeout: withinMs }).toBe(right);
+    expect(readFileSync(logFile(0), "utf8")).toContain("no majority was found to compare this member's data with");
+    await Promise.all([starting, start(1), start(2)]);
+    expect(await hashes()).toEqual(new Set([expect.any(Number)]));
+  });
 });

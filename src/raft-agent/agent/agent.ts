@@ -11,6 +11,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { Raft } from "../raft/raft.ts";
 import type { SoftState } from "../raft/ready.ts";
+import { checkBeforeServing } from "../services/initial-corruption-check.ts";
 import type { Member, MembershipChange } from "../state-machine/membership.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import { announceClusterVersion, announceMember } from "./announce-member.ts";
@@ -170,17 +171,18 @@ class RunningAgent implements Agent {
     );
   }
 
-  /** Opens the ports and lets time run. */
+  /** Opens the ports and lets time run. A member that is to be compared first talks to its peers before it serves. */
   async start(): Promise<void> {
-    const { config } = this.#options;
+    const { config, logger } = this.#options;
     const { services, front } = this.#parts;
     this.#followMembers(services.machine.membership.list());
     for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url), isTlsUrl(url));
-    await front.open();
     this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());
-    if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
     this.#firstElection.consider();
+    if (config.initialCorruptCheck) await checkBeforeServing(services.context, (level, text) => logger[level](text));
+    await front.open();
+    if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
     announceMember(services, announcement, systemClock, this.#closing.signal).then(
       () => this.#announced(),

@@ -238,8 +238,31 @@ describe("readSettings", () => {
   });
 
   test("says which flags have no effect", () => {
-    const settings = read(["--enable-v2=true", "--experimental-initial-corrupt-check=true", "--logger=zap"]);
+    const settings = read(["--enable-v2=true", "--experimental-memory-mlock=true", "--logger=zap"]);
     expect(settings.notices).toHaveLength(3);
+  });
+
+  test.each([
+    [["--initial-corrupt-check"], true, []],
+    [["--experimental-initial-corrupt-check=true"], true, []],
+    [["--feature-gates=InitialCorruptCheck=true"], true, []],
+    [["--feature-gates=InitialCorruptCheck=false"], false, []],
+    [
+      ["--feature-gates=InitialCorruptCheck=true,LeaseCheckpoint=true"],
+      true,
+      ["--feature-gates: LeaseCheckpoint has no effect: there is no such gate here"],
+    ],
+  ])("takes %s as a comparison before the start, or not", (flags, initialCorruptCheck, notices) => {
+    const settings = read(flags);
+    const given = createAgentConfig(settings);
+    expect(given.initialCorruptCheck).toBe(initialCorruptCheck);
+    expect([...settings.notices, ...configNotices(given)]).toEqual(notices);
+  });
+
+  test("refuses a feature gate that says neither true nor false", () => {
+    expect(() => config(["--feature-gates=InitialCorruptCheck"])).toThrow(
+      '--feature-gates has "InitialCorruptCheck": expected NAME=true or NAME=false, for example InitialCorruptCheck=true',
+    );
   });
 
   test("takes everything from the configuration file and nothing else", () => {

@@ -3,6 +3,7 @@
 import { isSocketUrl, isTlsUrl } from "../../base/listen-place.ts";
 import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
+import { type FeatureGates, featureGateNotices, initialCorruptCheckGate, readFeatureGates } from "./feature-gates.ts";
 import { parseDurationMs } from "./flag-values.ts";
 import { type Settings, SettingsError } from "./read-settings.ts";
 import { SettingReader } from "./setting-reader.ts";
@@ -50,6 +51,9 @@ export type AgentConfig = {
   readonly warningApplyDurationMs: number;
   /** How often members compare what they hold. */
   readonly corruptCheckMs: number;
+  /** Compare before serving clients. */
+  readonly initialCorruptCheck: boolean;
+  readonly featureGates: FeatureGates;
   readonly strictReconfigCheck: boolean;
   readonly preVote: boolean;
   readonly maxLearners: number;
@@ -80,6 +84,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   const name = read.text("name");
   const dataDir = read.text("data-dir") || `${name}.etcd`;
   const advertisePeerUrls = readPeerUrls(read, "initial-advertise-peer-urls").map(urlText);
+  const featureGates = readFeatureGates(read.text("feature-gates"));
   const config: AgentConfig = {
     name,
     dataDir,
@@ -106,6 +111,8 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
     warningApplyDurationMs: read.number("warning-apply-duration"),
     corruptCheckMs: read.number("corrupt-check-time") || defaultCorruptCheckMs,
+    initialCorruptCheck: read.flag("initial-corrupt-check") || featureGates.get(initialCorruptCheckGate) === true,
+    featureGates,
     strictReconfigCheck: read.flag("strict-reconfig-check"),
     preVote: read.flag("pre-vote"),
     maxLearners: read.number("max-learners"),
@@ -212,12 +219,13 @@ export function configNotices(config: AgentConfig): string[] {
     [clientTls, listenClientUrls, "--listen-client-urls"],
     [peerTls, listenPeerUrls, "--listen-peer-urls"],
   ] as const;
-  return ports.flatMap(([tls, urls, flag]) => {
+  const plainPorts = ports.flatMap(([tls, urls, flag]) => {
     const plain = tls === null ? undefined : urls.find((url) => !isTlsUrl(url) && !isSocketUrl(url));
     return plain === undefined
       ? []
       : [`${flag} has ${plain.href}: it is served without TLS, though a certificate is given`];
   });
+  return [...plainPorts, ...featureGateNotices(config.featureGates)];
 }
 
 /** Members reach each other over addresses: a socket in the file system is for clients on the same machine. */

@@ -14,8 +14,8 @@ import type { LogIndex, MemberId } from "../raft/entry.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
-import { isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, type UnaryMethod, unary } from "./answer.ts";
+import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
+import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
 import { answerHash, transferLeadership } from "./maintenance-service.ts";
 import { askMember } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -36,16 +36,19 @@ export type CorruptionCheckOptions = {
 
 const HASH_PATH = "/haplan.Peer/HashKv";
 const EXPECT_PATH = "/haplan.Peer/ExpectState";
+/** Asked of the leader: compare now. Answered when what differed is repaired. */
+export const COMPARE_PATH = "/haplan.Peer/CompareMembers";
 /** A follower may be a little behind the revision that is compared. */
 const ATTEMPTS = 10;
 const RETRY_MS = 200;
 
 type Hashed = Omit<KeyspaceHash, "revision">;
 
-/** What the leader asks other members. */
+/** What the leader asks other members, and what they ask it. */
 export function createCorruptionPeerMethods(
   context: ServiceContext,
   replacement: StateReplacement | null,
+  check: CorruptionCheck,
 ): UnaryMethod[] {
   return [
     unary(
@@ -69,6 +72,19 @@ export function createCorruptionPeerMethods(
       },
       { learner: true },
     ),
+    unary(
+      context,
+      COMPARE_PATH,
+      (_request, call) => {
+        if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
+        else
+          check.check().then(
+            () => answerBytes(call, new Uint8Array(0)),
+            (error: unknown) => call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`),
+          );
+      },
+      { learner: true },
+    ),
   ];
 }
 
@@ -76,7 +92,7 @@ export class CorruptionCheck {
   readonly #context: ServiceContext;
   readonly #options: CorruptionCheckOptions;
   #nextMs: number;
-  #running = false;
+  #running: Promise<void> | null = null;
   /** The revision of the last comparison that found nothing. */
   #cleanRevision = 0;
 
@@ -91,20 +107,24 @@ export class CorruptionCheck {
     const { clock, consensus, machine } = this.#context;
     const nowMs = clock.monotonicMs();
     if (consensus.leader() !== consensus.memberId) this.#nextMs = nowMs + this.#options.intervalMs;
-    if (nowMs < this.#nextMs || this.#running) return;
+    if (nowMs < this.#nextMs || this.#running !== null) return;
     this.#nextMs = nowMs + this.#options.intervalMs;
     const isClean = machine.store.revision === this.#cleanRevision && !machine.alarms.corrupt;
     if (isClean || machine.membership.list().length < 2) return;
-    this.#running = true;
-    this.check()
-      .catch((error: unknown) => this.#options.onNotice("warn", `cannot compare the members: ${errorText(error)}`))
-      .finally(() => {
-        this.#running = false;
-      });
+    this.check().catch((error: unknown) =>
+      this.#options.onNotice("warn", `cannot compare the members: ${errorText(error)}`),
+    );
   }
 
-  /** Compares once, and repairs what differs. */
-  async check(): Promise<void> {
+  /** Compares once, and repairs what differs; while that goes on, nothing else is begun. */
+  check(): Promise<void> {
+    this.#running ??= this.#compare().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #compare(): Promise<void> {
     const { consensus, machine } = this.#context;
     const { revision } = machine.store;
     const own = await machine.store.hashKv(revision);
@@ -112,7 +132,7 @@ export class CorruptionCheck {
     const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
     await Promise.all(
       others.map(async ({ id }) => {
-        const theirs = await this.#hashOf(id, revision);
+        const theirs = await askHash(this.#context, id, revision, ATTEMPTS);
         if (theirs !== null && theirs.compactRevision === own.compactRevision) hashes.set(id, theirs.hash);
       }),
     );
@@ -165,7 +185,8 @@ export class CorruptionCheck {
     await this.#waitUntilApplied(Number(Buffer.from(answer.message).toString()));
     await replacement.send(member);
     const { store } = this.#context.machine;
-    const [own, theirs] = await Promise.all([store.hashKv(revision), this.#hashOf(member, revision)]);
+    const asked = askHash(this.#context, member, revision, ATTEMPTS);
+    const [own, theirs] = await Promise.all([store.hashKv(revision), asked]);
     if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
     await this.#alarm(member, AlarmAction.deactivate);
     onNotice("warn", `member ${member} was repaired from this leader's state and agrees again; CORRUPT is taken back`);
@@ -178,21 +199,6 @@ export class CorruptionCheck {
       if (attempt === ATTEMPTS) throw new Error(`entry ${index} is not applied here`);
       await clock.sleep(RETRY_MS);
     }
-  }
-
-  /** Null when the member cannot say. */
-  async #hashOf(member: MemberId, revision: number): Promise<Hashed | null> {
-    const request = toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const answer = await askMember(this.#context, member, HASH_PATH, request);
-      if (answer?.code === StatusCode.ok) {
-        const { hash, compactRevision } = fromBinary(HashKVResponseSchema, answer.message);
-        return { hash, compactRevision: Number(compactRevision) };
-      }
-      if (answer?.code !== StatusCode.outOfRange) return null;
-      await this.#context.clock.sleep(RETRY_MS);
-    }
-    return null;
   }
 
   #alarm(member: MemberId, action: number): Promise<void> {
@@ -214,18 +220,37 @@ export type Verdict = {
 
 /** Who differs. Without a majority everybody who differs from somebody is suspect. */
 export function judgeHashes(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): Verdict {
-  const byHash = groupByHash(hashes);
-  if (byHash.size < 2) return { damaged: [], majority: [] };
-  for (const [hash, members] of byHash) {
-    const agreeing = members.filter((id) => voters.includes(id));
-    if (agreeing.length * 2 <= voters.length) continue;
-    return { damaged: [...hashes.keys()].filter((id) => hashes.get(id) !== hash), majority: agreeing };
-  }
-  return { damaged: [...hashes.keys()], majority: [] };
+  if (new Set(hashes.values()).size < 2) return { damaged: [], majority: [] };
+  const right = majorityHash(hashes, voters);
+  return {
+    damaged: [...hashes.keys()].filter((id) => hashes.get(id) !== right),
+    majority: right === null ? [] : voters.filter((id) => hashes.get(id) === right),
+  };
 }
 
-function groupByHash(hashes: ReadonlyMap<MemberId, number>): Map<number, MemberId[]> {
-  const groups = new Map<number, MemberId[]>();
-  for (const [id, hash] of hashes) groups.set(hash, [...(groups.get(hash) ?? []), id]);
-  return groups;
+/** What more than half of the voters hold; null when there is no such hash. */
+export function majorityHash(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): number | null {
+  for (const hash of hashes.values()) {
+    if (voters.filter((id) => hashes.get(id) === hash).length * 2 > voters.length) return hash;
+  }
+  return null;
+}
+
+/** A member's hash at `revision`; null when it cannot say, or not within `attempts`, because it is behind. */
+export async function askHash(
+  context: ServiceContext,
+  member: MemberId,
+  revision: number,
+  attempts = 1,
+): Promise<Hashed | null> {
+  const request = toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
+  for (let attempt = 1; ; attempt++) {
+    const answer = await askMember(context, member, HASH_PATH, request);
+    if (answer?.code === StatusCode.ok) {
+      const { hash, compactRevision } = fromBinary(HashKVResponseSchema, answer.message);
+      return { hash, compactRevision: Number(compactRevision) };
+    }
+    if (answer?.code !== StatusCode.outOfRange || attempt >= attempts) return null;
+    await context.clock.sleep(RETRY_MS);
+  }
 }

@@ -84,7 +84,7 @@ export class MemberServices {
   readonly #peerMethods: PeerMethods;
   readonly #autoCompaction: AutoCompaction;
   readonly #leaderBound: LeaderBoundStreams;
-  readonly #corruptionCheck: CorruptionCheck | null;
+  readonly #corruptionCheck: CorruptionCheck;
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
   constructor(options: MemberServicesOptions) {
@@ -131,19 +131,19 @@ export class MemberServices {
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
     this.#leaderBound = new LeaderBoundStreams(this.context);
     const replacement = options.stateReplacement ?? null;
-    this.#corruptionCheck =
-      options.corruptionCheckMs === undefined
-        ? null
-        : new CorruptionCheck(this.context, {
-            intervalMs: options.corruptionCheckMs,
-            replacement,
-            onNotice: (level, text) => options.onNotice?.(level, text),
-          });
+    this.#corruptionCheck = new CorruptionCheck(this.context, {
+      intervalMs: options.corruptionCheckMs ?? Number.POSITIVE_INFINITY,
+      replacement,
+      onNotice: (level, text) => options.onNotice?.(level, text),
+    });
     const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
       method.kind === "stream" ? this.#leaderBound.bind(guardedStream(this.context, method)) : method,
     );
     this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
-    this.#peerMethods = createPeerMethods(this.context, this.methods, replacement);
+    this.#peerMethods = createPeerMethods(this.methods, [
+      ...createLeasePeerMethods(this.context),
+      ...createCorruptionPeerMethods(this.context, replacement, this.#corruptionCheck),
+    ]);
   }
 
   /** A committed `normal` entry. @throws HaplanError `command/unknown`: the member must stop. */
@@ -197,7 +197,7 @@ export class MemberServices {
     this.#leaderBound.tick();
     this.watchService.tick();
     this.#autoCompaction.tick();
-    this.#corruptionCheck?.tick();
+    this.#corruptionCheck.tick();
     tickLeases(this.context);
   }
 
@@ -236,15 +236,9 @@ function createRecipeMethods(context: ServiceContext, calls: LocalCalls): Method
   return [...createLockMethods(context, calls), ...createElectionMethods(context, calls)];
 }
 
-function createPeerMethods(
-  context: ServiceContext,
-  methods: readonly Method[],
-  replacement: StateReplacement | null,
-): PeerMethods {
-  const unaryMethods: UnaryMethod[] = [
-    ...createLeasePeerMethods(context),
-    ...createCorruptionPeerMethods(context, replacement),
-  ];
+/** Peers may call what clients may, and what is for them alone. */
+function createPeerMethods(methods: readonly Method[], own: readonly UnaryMethod[]): PeerMethods {
+  const unaryMethods = [...own];
   for (const method of methods) if (method.kind === "unary") unaryMethods.push(method);
   return new Map(unaryMethods.map((method) => [method.path, method]));
 }

@@ -1,0 +1,77 @@
+/**
+ * etcd's `--initial-corrupt-check`: a member that starts compares what its disk holds with the voters before it serves
+ * clients. An etcd that differs ends. Here it asks the leader to compare the members at once, which repairs it, and
+ * serves when it agrees with the majority; it takes part in consensus meanwhile. As with etcd, who finds nobody to
+ * compare with starts: the comparisons that follow are the leader's.
+ */
+import { errorText } from "../../base/haplan-error.ts";
+import { StatusCode } from "../grpc/call.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { askHash, COMPARE_PATH, type CorruptionCheckOptions, majorityHash } from "./corruption-check.ts";
+import { askLeader } from "./peer-requests.ts";
+import type { ServiceContext } from "./service-context.ts";
+
+type Finding = "agrees" | "differs" | "unknown";
+
+const RETRY_MS = 100;
+/** Between two attempts to be repaired, each of which is in the log. */
+const REPAIR_RETRY_MS = 1_000;
+/** A store that has never been written: what it will hold comes from the others. */
+const EMPTY_REVISION = 1;
+
+/** Resolves once the member may serve clients: for one that differs from a majority that is after its repair. */
+export async function checkBeforeServing(
+  context: ServiceContext,
+  onNotice: CorruptionCheckOptions["onNotice"],
+): Promise<void> {
+  const { machine, consensus, clock, proposer } = context;
+  const others = machine.membership.configuration.voters.filter((id) => id !== consensus.memberId);
+  if (others.length === 0 || machine.store.revision <= EMPTY_REVISION) return;
+  const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
+  let isDamaged = false;
+  for (;;) {
+    const finding = await compareWith(context, others).catch((error: unknown): Finding => {
+      onNotice("warn", `cannot compare this member's data with the others': ${errorText(error)}`);
+      return "unknown";
+    });
+    if (finding === "agrees") {
+      if (isDamaged) onNotice("warn", "this member's data was repaired and agrees with the majority: it serves now");
+      return;
+    }
+    if (finding === "differs") {
+      isDamaged = true;
+      onNotice(
+        "error",
+        "this member holds other data than the majority: it does not serve clients until it is repaired",
+      );
+      await requestRepair(context, onNotice);
+    } else if (!isDamaged && clock.monotonicMs() >= deadlineMs) {
+      onNotice("warn", "no majority was found to compare this member's data with: it serves without");
+      return;
+    }
+    await clock.sleep(finding === "differs" ? REPAIR_RETRY_MS : RETRY_MS);
+  }
+}
+
+async function compareWith(context: ServiceContext, others: readonly MemberId[]): Promise<Finding> {
+  const { machine, consensus } = context;
+  const { revision } = machine.store;
+  const theirs = await Promise.all(others.map(async (id) => [id, await askHash(context, id, revision)] as const));
+  // Hashing reads the whole store.
+  if (theirs.every(([, hashed]) => hashed === null)) return "unknown";
+  const own = await machine.store.hashKv(revision);
+  const hashes = new Map<MemberId, number>([[consensus.memberId, own.hash]]);
+  for (const [id, hashed] of theirs) if (hashed?.compactRevision === own.compactRevision) hashes.set(id, hashed.hash);
+  const right = majorityHash(hashes, machine.membership.configuration.voters);
+  if (right === null) return "unknown";
+  return right === own.hash ? "agrees" : "differs";
+}
+
+function requestRepair(context: ServiceContext, onNotice: CorruptionCheckOptions["onNotice"]): Promise<void> {
+  return new Promise((resolve) => {
+    askLeader(context, COMPARE_PATH, new Uint8Array(0), ({ code, text }) => {
+      if (code !== StatusCode.ok) onNotice("warn", `the leader could not repair this member: ${text}`);
+      resolve();
+    });
+  });
+}
