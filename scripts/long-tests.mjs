@@ -12,6 +12,7 @@ const tests = [
   "test/fuzz",
   "test/simulator/simulation.test.ts",
   "test/e2e/adopt-pair.test.ts",
+  "test/e2e/lost-members.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
 const longForms = {
