@@ -71,21 +71,12 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
     clusters.push(cluster);
     return cluster;
   };
+  const startBoth = (members: number): Promise<readonly [ClusterProcesses, ClusterProcesses]> =>
+    Promise.all([start("agent", members), start("etcd", members)]);
   let single: readonly [ClusterProcesses, ClusterProcesses];
-  let three: readonly [ClusterProcesses, ClusterProcesses];
   let gateway: readonly [ClusterProcesses, ClusterProcesses];
   beforeAll(async () => {
-    const started = await Promise.all([
-      start("agent", 1),
-      start("etcd", 1),
-      start("agent", 3),
-      start("etcd", 3),
-      start("agent", 1),
-      start("etcd", 1),
-    ]);
-    single = [started[0]!, started[1]!];
-    three = [started[2]!, started[3]!];
-    gateway = [started[4]!, started[5]!];
+    [single, gateway] = await Promise.all([startBoth(1), startBoth(1)]);
   });
   afterAll(() => Promise.all(clusters.map((cluster) => cluster.stop())));
 
@@ -108,7 +99,7 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
 
   const long = everything ? it : undefined;
   long?.("give the same replies to 400 requests as three members", { timeout: 60_000 }, async () => {
-    await compare([...SCRIPT, ...SEVERAL_MEMBERS_SCRIPT], three);
+    await compare([...SCRIPT, ...SEVERAL_MEMBERS_SCRIPT], await startBoth(3));
   });
 
   async function expectSameAnswers(requests: readonly HttpRequest[]): Promise<void> {
