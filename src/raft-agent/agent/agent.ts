@@ -177,11 +177,15 @@ class RunningAgent implements Agent {
     const { services, front } = this.#parts;
     this.#followMembers(services.machine.membership.list());
     for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url), isTlsUrl(url));
+    // Before time runs where it may: a port that is taken is noticed before this member has voted.
+    if (!config.initialCorruptCheck) await front.open();
     this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());
     this.#firstElection.consider();
-    if (config.initialCorruptCheck) await checkBeforeServing(services.context, (level, text) => logger[level](text));
-    await front.open();
+    if (config.initialCorruptCheck) {
+      await checkBeforeServing(services.context, (level, text) => logger[level](text));
+      await front.open();
+    }
     if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
     announceMember(services, announcement, systemClock, this.#closing.signal).then(
