@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
-import { decodeWatchResponse, encodeWatchRequest } from "../../src/raft-agent/api/watch.ts";
+import { decodeWatchResponse, encodeWatchRequest, watchCreateRequest } from "../../src/raft-agent/api/watch.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
 const HOST = "127.77.46.2";
@@ -25,16 +25,7 @@ const path = "/etcdserverpb.Watch/Watch";
 const watchFrom = (key: string, end: string): Uint8Array =>
   encodeWatchRequest({
     kind: "create",
-    request: {
-      key: Buffer.from(key),
-      rangeEnd: Buffer.from(end),
-      startRevision: 0,
-      progressNotify: false,
-      filters: [],
-      prevKv: false,
-      watchId: 0,
-      fragment: false,
-    },
+    request: watchCreateRequest(Buffer.from(key), { rangeEnd: Buffer.from(end) }),
   });
 
 const median = (values: readonly number[]): number =>

@@ -47,18 +47,22 @@ export function planMembership(
     drainedTo: null,
   };
   const planVotes = input.spec.controlPlane.engine === "etcd" ? planStepwiseVotes : planJointVotes;
-  return planVotes(input, desired, world, outlook, certificates, before, draft);
+  return planVotes({ input, desired, world, outlook, certificates, before, draft });
 }
 
-function planJointVotes(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
-  before: MembershipResult,
-  draft: PlanDraft,
-): MembershipResult {
+/** What both ways to change votes start from, and the draft that they add to. */
+type VoteChange = {
+  readonly input: PlannerInput;
+  readonly desired: readonly DesiredResource[];
+  readonly world: World;
+  readonly outlook: MastersOutlook;
+  readonly certificates: ReadonlyMap<string, string>;
+  readonly before: MembershipResult;
+  readonly draft: PlanDraft;
+};
+
+function planJointVotes(change: VoteChange): MembershipResult {
+  const { input, desired, world, outlook, certificates, before, draft } = change;
   const joins = outlook.joining.map((master) =>
     joinMember(input, desired, world, outlook, master, certificates, draft),
   );
@@ -90,15 +94,8 @@ function planJointVotes(
  * A real etcd moves one vote at a time and takes no new member while one is down: so the dead go first, then each
  * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
  */
-function planStepwiseVotes(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
-  before: MembershipResult,
-  draft: PlanDraft,
-): MembershipResult {
+function planStepwiseVotes(change: VoteChange): MembershipResult {
+  const { input, desired, world, outlook, certificates, before, draft } = change;
   let { voters } = before;
   const remove = (member: MemberFact): void => {
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
