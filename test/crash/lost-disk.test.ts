@@ -88,6 +88,8 @@ describe("a founder whose disk was wiped", () => {
   it("founds nothing and votes for nobody when it starts with the flags of its first start", async () => {
     const clusterId = agents[0]!.clusterId;
     const before = (await memberList(clients[0]!.grpc)).map(({ ID }) => ID);
+    // By its name, as in etcd, the others know that it has started; that comes through the log, after its first write perhaps.
+    await until("m3 is known", async () => (await memberList(clients[0]!.grpc)).every(({ name }) => name !== ""));
     await stop(2);
     renameSync(dataFolder(2), `${dataFolder(2)}.kept`);
     await writeThrough(0);
