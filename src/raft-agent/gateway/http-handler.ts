@@ -12,7 +12,7 @@ import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
-import { createJsonGateway, type JsonGateway, sendJson, sendText } from "./json-gateway.ts";
+import { createJsonGateway, type JsonGateway, sendJson, sendMethodNotAllowed, sendText } from "./json-gateway.ts";
 import { createProfiles, type Profiles } from "./profiles.ts";
 
 export type HttpHandlerOptions = {
@@ -100,8 +100,7 @@ async function serveOperations(
   const respond = operationOf(target, services, metrics);
   if (respond === null) return false;
   if (request.method !== "GET") {
-    response.setHeader("Allow", "GET");
-    sendText(response, 405, "Method Not Allowed\n");
+    sendMethodNotAllowed(response, "GET");
   } else await respond(response);
   return true;
 }

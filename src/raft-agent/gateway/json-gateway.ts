@@ -61,8 +61,7 @@ export function createJsonGateway({ methods, counters, handled }: JsonGatewayOpt
     const description = routes.get(path.replace(/^\/v3beta\//, "/v3/"));
     if (description === undefined) return false;
     if (request.method !== "POST") {
-      response.setHeader("Allow", "POST");
-      sendText(response, 405, "Method Not Allowed\n");
+      sendMethodNotAllowed(response, "POST");
       return true;
     }
     const timeout = request.headers["grpc-timeout"];
@@ -276,6 +275,12 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   const body = Buffer.from(JSON.stringify(value));
   response.writeHead(status, { "Content-Type": "application/json", "Content-Length": body.length });
   response.end(body);
+}
+
+/** `allowed` is the one method that the path knows. */
+export function sendMethodNotAllowed(response: ServerResponse, allowed: string): void {
+  response.setHeader("Allow", allowed);
+  sendText(response, 405, "Method Not Allowed\n");
 }
 
 export function sendText(response: ServerResponse, status: number, text: string): void {

@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Session } from "node:inspector";
 import { errorText } from "../../base/haplan-error.ts";
-import { sendText } from "./json-gateway.ts";
+import { sendMethodNotAllowed, sendText } from "./json-gateway.ts";
 
 const secondsDefault = 30;
 const secondsMax = 120;
@@ -39,8 +39,7 @@ export function createProfiles(): Profiles {
     if (kind === undefined) {
       sendText(response, 404, "There are /debug/pprof/profile?seconds=N and /debug/pprof/heap?seconds=N\n");
     } else if (request.method !== "GET") {
-      response.setHeader("Allow", "GET");
-      sendText(response, 405, "Method Not Allowed\n");
+      sendMethodNotAllowed(response, "GET");
     } else if (!(seconds > 0 && seconds <= secondsMax)) {
       sendText(response, 400, `seconds must be a number up to ${secondsMax}\n`);
     } else if (isBusy) {
