@@ -146,8 +146,7 @@ export class ConnectionControl {
       return;
     }
     const { options, sender, streamCount } = this.#connection;
-    const sent = sender.sentSincePing;
-    sender.sentSincePing = false;
+    const sent = sender.takeSent();
     if (!sent) this.spend("PING");
     if (!this.#strikes.allow(options.nowMs(), streamCount > 0, sent))
       throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");

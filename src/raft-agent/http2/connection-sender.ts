@@ -27,13 +27,12 @@ const noTrailers = Buffer.alloc(0);
 export class ConnectionSender {
   readonly encoder: HpackEncoder;
   readonly queue: SendQueue;
-  /** DATA or HEADERS went out since a ping last asked. */
-  sentSincePing = false;
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #peer: PeerSettings;
   readonly #output: Output;
   readonly #onLocalEnd: (stream: ServerStream) => void;
+  #headersSent = false;
   #flushNoted = false;
   #ended = false;
 
@@ -82,7 +81,6 @@ export class ConnectionSender {
   data(stream: ServerStream, prefix: Uint8Array, body: Uint8Array): boolean {
     if (stream.localClosed || this.#ended) return true;
     this.#noteFlush();
-    this.sentSincePing = true;
     // Whoever asks for ever more and reads nothing is cut off before it takes the memory.
     if (this.queue.queuedBytes > this.#options.limits.maxQueuedBytes) this.#socket.destroy();
     return this.queue.send(stream, prefix, body);
@@ -114,6 +112,14 @@ export class ConnectionSender {
     const buffer = this.#output.reserve(frameHeaderBytes + 4);
     this.#output.advance(writeWindowUpdate(buffer, this.#output.position, streamId, increment));
     this.#noteFlush();
+  }
+
+  /** Whether DATA or HEADERS frames were written since this was last asked, in whatever way they left. */
+  takeSent(): boolean {
+    const sent = this.#headersSent || this.queue.dataSent;
+    this.#headersSent = false;
+    this.queue.dataSent = false;
+    return sent;
   }
 
   /** A whole frame made elsewhere. */
@@ -174,7 +180,7 @@ export class ConnectionSender {
   }
 
   #afterHeaders(stream: ServerStream, endStream: boolean): void {
-    this.sentSincePing = true;
+    this.#headersSent = true;
     this.#noteFlush();
     if (endStream) this.#afterEnd(stream);
   }
@@ -183,6 +189,7 @@ export class ConnectionSender {
     const buffer = this.#output.reserve(frameHeaderBytes);
     const end = writeFrameHeader(buffer, this.#output.position, 0, FrameType.data, Flag.endStream, stream.id);
     this.#output.advance(end);
+    this.queue.dataSent = true;
     this.#noteFlush();
     this.#afterEnd(stream);
   }

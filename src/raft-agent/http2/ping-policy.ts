@@ -25,7 +25,10 @@ export const etcdKeepalive: KeepaliveOptions = {
 const strikesMax = 2;
 const withoutStreamMs = 7_200_000;
 
-/** Counts pings that come too soon; what we sent in between pardons them (a client measures bandwidth that way). */
+/**
+ * Counts pings that come too soon. DATA or HEADERS frames that were written since the last ping reset the count
+ * (resetPingStrikes in grpc-go): a client measures its bandwidth with a ping for each round trip in which data comes.
+ */
 export class PingStrikes {
   readonly #options: KeepaliveOptions;
   #strikes = 0;

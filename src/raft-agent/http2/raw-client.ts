@@ -1,6 +1,14 @@
 /** For tests: a client that sends whatever bytes it is told and records the frames that come back. */
 import { connect, type Socket } from "node:net";
-import { clientPreface, FrameType, frameHeaderBytes, readUint32, settingsFrame, writeFrameHeader } from "./frame.ts";
+import {
+  clientPreface,
+  Flag,
+  FrameType,
+  frameHeaderBytes,
+  readUint32,
+  settingsFrame,
+  writeFrameHeader,
+} from "./frame.ts";
 import { FrameParser } from "./frame-parser.ts";
 
 export type SeenFrame = {
@@ -30,6 +38,9 @@ export class RawClient {
   closed = false;
   readonly #socket: Socket;
   readonly #parser = new FrameParser(this, 0xff_ffff);
+  readonly #receivedBytes = new Map<number, number>();
+  readonly #ended = new Set<number>();
+  #pingAcks = 0;
   #onChange: () => void = () => undefined;
 
   private constructor(socket: Socket) {
@@ -54,6 +65,9 @@ export class RawClient {
 
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
     this.frames.push({ type, flags, streamId, payload: Buffer.from(bytes.subarray(start, end)) });
+    if (type === FrameType.data) this.#receivedBytes.set(streamId, this.receivedBytes(streamId) + end - start);
+    if (type === FrameType.ping && (flags & Flag.ack) !== 0) this.#pingAcks++;
+    if (type <= FrameType.headers && (flags & Flag.endStream) !== 0) this.#ended.add(streamId);
     return true;
   }
 
@@ -93,13 +107,35 @@ export class RawClient {
     return Buffer.concat(frames.map((frame) => frame.payload));
   }
 
+  /** DATA bytes of a stream so far. */
+  receivedBytes(streamId: number): number {
+    return this.#receivedBytes.get(streamId) ?? 0;
+  }
+
+  /** Answers to pings so far. */
+  get pingAcks(): number {
+    return this.#pingAcks;
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Whether the server has ended a stream. */
   ended(streamId: number): boolean {
-    return this.frames.some((seen) => seen.streamId === streamId && seen.type <= 1 && (seen.flags & 1) !== 0);
+    return this.#ended.has(streamId);
   }
 
   summary(): string {
-    return this.frames.map((seen) => `${seen.type}/${seen.flags}@${seen.streamId}+${seen.payload.length}`).join(" ");
+    return this.frames
+      .slice(-50)
+      .map((seen) => `${seen.type}/${seen.flags}@${seen.streamId}+${seen.payload.length}`)
+      .join(" ");
   }
 
   destroy(): void {

@@ -9,8 +9,12 @@ import type { ServerStream } from "./server-stream.ts";
 
 /** Frames up to this size are written in one reserved piece. */
 const reservedBytesMax = 4_096;
+/** The largest DATA frame, whatever the client takes: streams take turns frame by frame, and the output has a bound. */
+const frameBytesMax = 65_536;
 
 export class SendQueue {
+  /** DATA frames were written since this was last set to false. */
+  dataSent = false;
   readonly #output: Output;
   readonly #peer: PeerSettings;
   readonly #sendTrailers: (stream: ServerStream, block: Buffer) => void;
@@ -43,6 +47,7 @@ export class SendQueue {
     const length = prefix.length + body.length;
     if (
       stream.queue === undefined &&
+      length <= frameBytesMax &&
       length <= this.#peer.maxFrameBytes &&
       length <= stream.sendWindow &&
       length <= this.#window &&
@@ -64,6 +69,7 @@ export class SendQueue {
 
   #writeNow(stream: ServerStream, prefix: Uint8Array, body: Uint8Array, length: number): void {
     const output = this.#output;
+    this.dataSent = true;
     stream.sendWindow -= length;
     this.#window -= length;
     const whole = frameHeaderBytes + length;
@@ -123,8 +129,9 @@ export class SendQueue {
     const queue = stream.queue!;
     const head = queue[0]!;
     const left = head.length - stream.queueOffset;
-    const length = Math.min(left, stream.sendWindow, this.#window, this.#peer.maxFrameBytes);
+    const length = Math.min(left, stream.sendWindow, this.#window, this.#peer.maxFrameBytes, frameBytesMax);
     if (length <= 0) return;
+    this.dataSent = true;
     stream.sendWindow -= length;
     this.#window -= length;
     const buffer = this.#output.reserve(frameHeaderBytes);

@@ -365,6 +365,20 @@ describe("http2 server connection", () => {
     server.answerBytes = undefined;
   });
 
+  it("A1: serves a client that takes frames of 16 MiB (6.5.2) an answer of 12 MB", async () => {
+    await withClient(async (client) => {
+      server.answerBytes = 12_000_000;
+      const settingsOfClient = settingsFrame([
+        [4, 0x7fff_ffff],
+        [5, 0xff_ffff],
+      ]);
+      client.write(greeting, settingsOfClient, anyFrame(windowUpdate, 0, 0, uint32(0x7fff_0000)), open(1, both));
+      await client.until(() => client.ended(1));
+      expect(client.receivedBytes(1)).toBe(12_000_000);
+    });
+    server.answerBytes = undefined;
+  });
+
   it("shares the connection's window between streams that wait", async () => {
     await withClient(async (client) => {
       server.answerBytes = 200_000;
