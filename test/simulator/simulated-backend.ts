@@ -87,12 +87,12 @@ export class SimulatedBackend implements Backend {
   }
 
   /** As on the real disk, the rename at the end is the moment: before it the old content counts, after it the new. */
-  replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
+  replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     return this.#inTurn(() =>
       this.#content.replace(async (empty) => {
         await fill(empty);
         await this.#waitForDisk();
-      }),
+      }, onReplaced),
     );
   }
 

@@ -18,7 +18,7 @@ const termBytes = 8;
 export type SnapshotExchangeParts = {
   readonly files: SnapshotStore;
   readonly store: Store;
-  /** The store's content was replaced. */
+  /** Called in the turn in which the store's content is replaced: nobody reads it before. */
   readonly onInstalled: (index: LogIndex) => void;
   readonly onLog: (text: string) => void;
 };
@@ -80,12 +80,11 @@ export class SnapshotExchange {
     const { files, store, onInstalled, onLog } = this.#parts;
     const snapshot = await this.#openAt(index);
     try {
-      await store.importSnapshot(snapshot.chunks());
+      await store.importSnapshot(snapshot.chunks(), () => onInstalled(index));
       await store.flush();
     } finally {
       await snapshot.close();
     }
-    onInstalled(index);
     onLog(`installed the snapshot up to entry ${index}`);
     await files.removeUpTo(index);
   }

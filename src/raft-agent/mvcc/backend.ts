@@ -62,8 +62,11 @@ export type Backend = {
   size(): StoreSize;
   /** A view of everything written so far that later writes do not change. */
   snapshot(): Promise<ReadSnapshot>;
-  /** Replaces all content by what `fill` writes into the empty backend it is given, atomically. */
-  replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void>;
+  /**
+   * Replaces all content by what `fill` writes into the empty backend it is given, atomically. `onReplaced` runs in the turn
+   * in which reads find the new content, before any of them.
+   */
+  replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced?: () => void): Promise<void>;
   close(): Promise<void>;
 };
 

@@ -16,6 +16,7 @@ import { CommitTimer } from "./commit-timer.ts";
 import { buildIncoming, removeIncoming, takeIncoming } from "./incoming-tree.ts";
 import {
   bigEndian,
+  type EndableSnapshot,
   indexKey,
   metadataKey,
   openSnapshot,
@@ -67,6 +68,8 @@ class LmdbBackend implements Backend {
   /** What the tree takes up, until the next commit: asked for many times a second, also of an idle member. */
   private committedBytes: ReturnType<typeof treeBytes> | null = null;
   private readonly timer: CommitTimer;
+  /** Views that are open: none of them outlives the database under it. */
+  private readonly snapshots = new Set<EndableSnapshot>();
   private failure: HaplanError | null = null;
   private closed = false;
   private readonly slab = new ByteSlab();
@@ -188,28 +191,32 @@ class LmdbBackend implements Backend {
     this.chain = this.chain
       .then(() => this.commitPending())
       .then(() => {
-        snapshot = openSnapshot(this.tree);
+        const opened = openSnapshot(this.tree, (closed) => this.snapshots.delete(closed));
+        this.snapshots.add(opened);
+        snapshot = opened;
       });
     await this.chain;
     return snapshot!;
   }
 
-  async replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
+  async replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     await this.commit();
     // Within the chain, so that no commit meets a closed tree; a failure here leaves the old content in service.
-    const done = this.chain.then(() => this.replaceNow(fill));
+    const done = this.chain.then(() => this.replaceNow(fill, onReplaced));
     this.chain = done.catch(() => undefined);
     await done;
   }
 
-  private async replaceNow(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
+  private async replaceNow(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void): Promise<void> {
     await buildIncoming(this.path, this.options.mapBytes, fill);
+    for (const snapshot of this.snapshots) snapshot.end();
     await this.tree.close();
     takeIncoming(this.path);
     this.tree = openTree(this.path, this.options.mapBytes);
     this.committedBytes = null;
     this.pending = new PendingWrites();
     this.readIndexes();
+    onReplaced();
   }
 
   async close(): Promise<void> {

@@ -129,17 +129,30 @@ export function readPages(
   return true;
 }
 
-export function openSnapshot(tree: Tree): ReadSnapshot {
+/**
+ * A view that the replacing of the database ends: what reads it then gets an error instead of the end of the data.
+ * `onClose` is called once.
+ */
+export type EndableSnapshot = ReadSnapshot & { end(): void };
+
+export function openSnapshot(tree: Tree, onClose: (snapshot: EndableSnapshot) => void): EndableSnapshot {
   tree.resetReadTxn();
   const transaction = tree.useReadTransaction();
+  let isOpen = true;
+  let isReplaced = false;
+  const assertUsable = (): void => {
+    if (isReplaced) throw replacedError();
+  };
   const number = (key: string): number => readNumber(tree.get(metadataKey(key), { transaction }));
-  return {
+  const snapshot: EndableSnapshot = {
     consistentIndex: number(indexKey),
     consistentTerm: number(termKey),
     scan: (main, sub, visit) => {
+      assertUsable();
       scanTree(tree, new RevisionKeys().key(main, sub, false), visit, transaction);
     },
     metadata: () => {
+      assertUsable();
       const entries: [string, string, Uint8Array][] = [];
       const end = Uint8Array.of(revisionPrefix);
       for (const { key, value } of tree.getRange({ start: Uint8Array.of(metadataPrefix), end, transaction })) {
@@ -150,8 +163,25 @@ export function openSnapshot(tree: Tree): ReadSnapshot {
       }
       return entries;
     },
-    close: () => transaction.done(),
+    close: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      transaction.done();
+      onClose(snapshot);
+    },
+    end: () => {
+      isReplaced = true;
+      snapshot.close();
+    },
   };
+  return snapshot;
+}
+
+function replacedError(): HaplanError {
+  return new HaplanError(
+    "store/replaced",
+    "Cannot read the copy of the store to its end: the leader's snapshot has replaced the content meanwhile; ask again",
+  );
 }
 
 function indexPageKey(lastMain: number): Uint8Array {

@@ -165,7 +165,7 @@ export class MemoryBackend implements Backend {
     };
   }
 
-  async replace(fill: (empty: BackendFiller) => Promise<void>): Promise<void> {
+  async replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     const image = new Content();
     await fill({
       put: (main, sub, tombstone, value) => image.put(main, sub, tombstone, value),
@@ -179,6 +179,7 @@ export class MemoryBackend implements Backend {
     this.live = image;
     this.durable = image.copy();
     this.uncommitted = [];
+    onReplaced();
   }
 
   async close(): Promise<void> {

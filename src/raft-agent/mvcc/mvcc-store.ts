@@ -58,11 +58,6 @@ class MvccStore implements Store {
   private readonly compactor: Compactor;
   private writer: StoreWriter;
   private writing = false;
-  /**
-   * While a snapshot is imported: the index before. The backend changes a little earlier than the keys in memory, and who
-   * waits for an index must find its keys.
-   */
-  private indexDuringImport: LogIndex | null = null;
 
   constructor({ backend, observer }: MvccStoreOptions, yieldTurn: () => Promise<void>, state: IndexedStore) {
     this.observer = observer ?? {};
@@ -133,7 +128,7 @@ class MvccStore implements Store {
   }
 
   get consistentIndex(): LogIndex {
-    return this.indexDuringImport ?? this.backend.consistentIndex;
+    return this.backend.consistentIndex;
   }
 
   get consistentTerm(): Term {
@@ -156,9 +151,17 @@ class MvccStore implements Store {
 
   async hashKv(revision: number): Promise<KeyspaceHash> {
     const startMs = performance.now();
-    const hash = await hashKeyspace(this.state, this.backend, revision, this.yieldTurn);
-    this.observer.hashed?.(performance.now() - startMs);
-    return hash;
+    for (;;) {
+      const { state } = this;
+      try {
+        const hash = await hashKeyspace(state, this.backend, revision, this.yieldTurn);
+        this.observer.hashed?.(performance.now() - startMs);
+        // Replaced meanwhile: the hash may mix the index of one content with the values of the other.
+        if (state === this.state) return hash;
+      } catch (error) {
+        if (state === this.state) throw error;
+      }
+    }
   }
 
   size(): StoreSize {
@@ -197,21 +200,19 @@ class MvccStore implements Store {
     }
   }
 
-  async importSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  async importSnapshot(chunks: AsyncIterable<Uint8Array>, onReplaced: () => void = () => {}): Promise<void> {
     assert(!this.writing, "no write transaction is open while a snapshot is installed");
     await this.compactor.stop();
     const builder = new IndexBuilder();
-    this.indexDuringImport = this.backend.consistentIndex;
-    try {
-      await importStore(this.backend, chunks, (main, sub, tombstone, value) =>
-        builder.add(main, sub, tombstone, value),
-      );
-      this.state = builder.finish(this.backend);
-      this.writer = new StoreWriter(this.state, this.backend, this.listeners, this.counts);
-    } finally {
-      this.indexDuringImport = null;
-    }
-    this.compactor.resume(this.state);
+    await importStore(this.backend, chunks, {
+      onRevision: (main, sub, tombstone, value) => builder.add(main, sub, tombstone, value),
+      onReplaced: () => {
+        this.state = builder.finish(this.backend);
+        this.writer = new StoreWriter(this.state, this.backend, this.listeners, this.counts);
+        this.compactor.resume(this.state);
+        onReplaced();
+      },
+    });
   }
 
   flush(): Promise<void> {

@@ -8,7 +8,7 @@ import { rangeRequest } from "../api/range.ts";
 import { openLmdbBackend } from "./lmdb-backend.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
-import type { Store } from "./store.ts";
+import { RevisionError, type Store } from "./store.ts";
 
 const key = Buffer.from("key");
 const cleanups: (() => Promise<void>)[] = [];
@@ -93,23 +93,70 @@ describe("a store whose content is replaced", () => {
     expect(tell(follower)).toBe(`entry ${after + 2}: newer, ${after + 2} keys, new,new,new`);
   });
 
+  it.each([0, 11])(
+    "A16: hashes one content, the old or the new, when it is replaced meanwhile (revision %i)",
+    async (revision) => {
+      const leader = await openInFolder();
+      fill(leader, "new", 40);
+      await leader.compact(30);
+      const follower = await openInFolder();
+      fill(follower, "old", 10);
+      const before = await follower.hashKv(revision);
+      const imported = follower.importSnapshot(leader.exportSnapshot());
+      const asked: Promise<unknown>[] = [];
+      const ask = async (): Promise<void> => {
+        const startedAt = follower.revision;
+        const hash = await follower.hashKv(revision).catch((error: unknown) => error);
+        if (hash instanceof RevisionError) expect(hash).toMatchObject({ reason: "compacted", compactedRevision: 30 });
+        else if (startedAt === before.revision && follower.revision === before.revision) expect(hash).toEqual(before);
+        else expect([before, await leader.hashKv(0)]).toContainEqual(hash);
+      };
+      let isDone = false;
+      void imported.finally(() => (isDone = true));
+      while (!isDone) {
+        asked.push(ask());
+        asked.at(-1)!.catch(() => {});
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await Promise.all(asked);
+      expect(asked.length).toBeGreaterThan(2);
+    },
+  );
+
+  it("A16: ends a copy of the old content with an error, not as if it were complete", async () => {
+    const leader = await openInFolder();
+    fill(leader, "new", 50);
+    const follower = await openInFolder();
+    fill(follower, "old", 2_000);
+    const view = await follower.view();
+    const copy = follower.exportSnapshot()[Symbol.asyncIterator]();
+    await copy.next();
+    await follower.importSnapshot(leader.exportSnapshot());
+    await expect(copy.next()).rejects.toMatchObject({ code: "store/replaced" });
+    expect(() => view.scan(0, 0, () => true)).toThrow("has replaced the content");
+    view.close();
+    expect(tell(follower)).toContain("entry 51: new");
+  });
+
   // The simulator found reads that had waited for an entry of the snapshot and were answered from the keys before it.
   it("is at the entry of the new content no sooner than its keys are there", async () => {
     const leader = await openInFolder();
     fill(leader, "new", 9);
-    const seen: (readonly [backend: number, store: number, text?: string])[] = [];
+    const seen: (readonly [backend: number, store: number, text: string])[] = [];
     class Observed extends MemoryBackend {
       override async replace(...content: Parameters<MemoryBackend["replace"]>): Promise<void> {
         await super.replace(...content);
-        seen.push([this.consistentIndex, follower.consistentIndex]);
+        seen.push([this.consistentIndex, follower.consistentIndex, textOf(follower)]);
       }
     }
     const follower = await openStore({ backend: new Observed() });
     fill(follower, "old", 4);
-    await follower.importSnapshot(leader.exportSnapshot());
-    seen.push([10, follower.consistentIndex, textOf(follower)]);
+    const note = (): void => void seen.push([10, follower.consistentIndex, textOf(follower)]);
+    await follower.importSnapshot(leader.exportSnapshot(), note);
+    note();
     expect(seen).toEqual([
-      [10, 5],
+      [10, 10, "new"],
+      [10, 10, "new"],
       [10, 10, "new"],
     ]);
   });

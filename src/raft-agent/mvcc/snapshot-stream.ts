@@ -99,14 +99,21 @@ async function* exportRevisions(
   }
 }
 
+type ImportListener = {
+  /** Called with each revision on its way into the backend, in order. */
+  readonly onRevision: BackendFiller["put"];
+  /** @see Backend.replace */
+  readonly onReplaced: () => void;
+};
+
 /**
- * Calls `onRevision` with each revision on its way into the backend, in order.
+ * Replaces the backend's content by what `chunks` hold.
  * @throws HaplanError `store/bad-snapshot` with the old content untouched.
  */
 export async function importStore(
   backend: Backend,
   chunks: AsyncIterable<Uint8Array>,
-  onRevision: BackendFiller["put"],
+  { onRevision, onReplaced }: ImportListener,
 ): Promise<void> {
   await backend.replace(async (empty) => {
     const reader = new FrameReader(empty, onRevision);
@@ -115,7 +122,7 @@ export async function importStore(
       await empty.drain();
     }
     reader.finish();
-  });
+  }, onReplaced);
 }
 
 class FrameReader {

@@ -166,8 +166,12 @@ export type Store = ReadView & {
   view(): Promise<ReadSnapshot>;
   /** A consistent copy of everything (metadata and indexes included) as of the call, while writes go on. */
   exportSnapshot(): AsyncIterable<Uint8Array>;
-  /** Replaces everything; a crash in between leaves the old or the new. Nothing may write meanwhile. */
-  importSnapshot(chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * Replaces everything; a crash in between leaves the old or the new. Nothing may write meanwhile. `onReplaced` runs in the
+   * turn in which the store holds the new content, before anybody else reads it: what is derived from the content is
+   * replaced there, so that it never disagrees with the store.
+   */
+  importSnapshot(chunks: AsyncIterable<Uint8Array>, onReplaced?: () => void): Promise<void>;
   /** Resolves when everything written so far is flushed. */
   flush(): Promise<void>;
   close(): Promise<void>;
