@@ -125,6 +125,60 @@ describe("applyPlan", () => {
     expect(world.accidents).toEqual([]);
   });
 
+  it("R7: tells a newcomer the members as they are when it starts, not as they were when the plan was made", async () => {
+    const world = await settled(three);
+    expect((await apply(world, moved(three, 20))).kind).toBe("applied");
+    const told = [...world.facts.machines.values()].flatMap(({ identity, units }) => {
+      const flags = units.get("agent")?.definition.arguments ?? [];
+      const cluster = flags.find((flag) => flag.startsWith("--initial-cluster="));
+      return cluster === undefined
+        ? []
+        : [
+            [
+              identity.name,
+              cluster
+                .match(/127\.0\.1\.\d+/g)!
+                .sort()
+                .join(" "),
+            ],
+          ];
+    });
+    // m1 leads, and so is last.
+    expect(Object.fromEntries(told)).toEqual({
+      m1: "127.0.1.21 127.0.1.22 127.0.1.23",
+      m2: "127.0.1.1 127.0.1.22 127.0.1.3",
+      m3: "127.0.1.1 127.0.1.22 127.0.1.23",
+    });
+  });
+
+  it("R7: gives up a wait at once when the process that it waits for has ended, with the end of its log", async () => {
+    const world = await settled(three);
+    const plan = await planFor(world, five);
+    world.lagOf = (id) => {
+      const newcomer = [...world.facts.machines.values()].find((machine) => machine.data === id);
+      for (const unit of newcomer?.units.values() ?? []) unit.running = false;
+      return null;
+    };
+    const before = world.clock.monotonicMs();
+    const outcome = await applyPlan(plan, world.ports());
+    expect(outcome).toMatchObject({ kind: "failed", error: { code: "apply/learner-not-ready" } });
+    expect(outcome).toHaveProperty("error.message", expect.stringMatching(/its process has ended[\s\S]*log of m4/));
+    expect(world.clock.monotonicMs() - before).toBeLessThan(10_000);
+  });
+
+  it("R7: gives up waiting for a quorum when a member's process has ended", async () => {
+    const world = new FakeWorld();
+    const plan = await planFor(world, three);
+    world.beforeAct = (act) => {
+      if (!act.startsWith("journal intent awaitQuorum")) return;
+      for (const unit of world.facts.machines.get("m2")!.units.values()) unit.running = false;
+    };
+    const outcome = await applyPlan(plan, world.ports());
+    expect(outcome).toMatchObject({ kind: "failed", error: { code: "apply/agent-ended" } });
+    expect(outcome).toHaveProperty("error.message", expect.stringMatching(/m2: its process has ended[\s\S]*log of m2/));
+    expect(world.clock.monotonicMs()).toBeLessThan(10_000);
+  });
+
   it("does not begin a step that would lose the quorum by now", async () => {
     const world = await settled(three);
     const changed = { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } };
@@ -168,6 +222,15 @@ describe("applyPlan", () => {
   });
 });
 
+/** Every master's address, `by` further up. */
+function moved(spec: ClusterSpec, by: number): ClusterSpec {
+  const masters = spec.controlPlane.masters.map((master) => {
+    const [head, last] = [master.address.replace(/\d+$/, ""), Number(/\d+$/.exec(master.address)![0])];
+    return { ...master, address: `${head}${last + by}` };
+  });
+  return { ...spec, controlPlane: { ...spec.controlPlane, masters } };
+}
+
 type Scenario = {
   readonly name: string;
   readonly from: ClusterSpec | null;
@@ -194,6 +257,7 @@ const scenarios: readonly Scenario[] = [
     from: three,
     to: { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } },
   },
+  { name: "R7: a move of all masters to other addresses", from: three, to: moved(three, 20) },
   { name: "a destroy", from: three, to: three, more: { mode: "destroy" } },
 ];
 

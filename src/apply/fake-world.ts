@@ -218,6 +218,12 @@ export class FakeWorld {
       if (this.usedTwice(machine)) this.accidents.push(`${machine.identity.name} came back as a member that had data`);
       return;
     }
+    const told = flag("initial-cluster")
+      .split(",")
+      .map((entry) => entry.slice(entry.indexOf("=") + 1));
+    if (!members.some((member) => member.peerUrl !== own && told.includes(member.peerUrl) && this.isUp(member.id))) {
+      throw new HaplanError("provider/unit-exited", `no member of --initial-cluster answered (${told.join(" ")})`);
+    }
     const joining = members.find((member) => member.peerUrl === own && member.learner && member.name === "");
     if (joining === undefined) throw new HaplanError("provider/unit-exited", `${own} is no new member of the cluster`);
     joining.name = flag("name");

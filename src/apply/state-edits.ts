@@ -6,7 +6,7 @@ import { assertNever } from "../base/assert.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
 import { resourceAddress } from "../plan/resource.ts";
-import type { MemberRef, Step } from "../plan/step.ts";
+import { isJoinFacts, type JoinFacts, type MemberRef, type Step } from "../plan/step.ts";
 
 export type StateEdit =
   | {
@@ -35,7 +35,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "startAgent":
     case "updateAgent":
     case "restartAgent": {
-      const { clusterState, initialCluster } = action.join;
+      const { clusterState, initialCluster } = action.join ?? joinOf(facts);
       const members = initialCluster.map((member) => member.name).sort();
       const join: Attributes = { join: { clusterState, initialCluster } };
       const begun: Attributes = clusterState === "new" ? { initialMembers: members } : {};
@@ -69,6 +69,12 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     default:
       return assertNever(action);
   }
+}
+
+/** What a newcomer was told when it started; a journal of an earlier version does not say. */
+function joinOf({ join }: StepFacts): JoinFacts {
+  if (isJoinFacts(join)) return join;
+  return { clusterState: "existing", initialCluster: [] };
 }
 
 function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & { kind: "upsert" } {

@@ -50,8 +50,7 @@ function withFounders(model: QuorumModel, founders: readonly string[]): QuorumMo
 export function simulateStep(model: QuorumModel, action: StepAction): { during: QuorumModel; after: QuorumModel } {
   switch (action.kind) {
     case "startAgent": {
-      const { clusterState, initialCluster } = action.join;
-      const founders = clusterState === "new" ? initialCluster.map(({ name }) => name) : [];
+      const founders = action.join?.clusterState === "new" ? action.join.initialCluster.map(({ name }) => name) : [];
       return still(withFounders(model, founders));
     }
     case "restartAgent":

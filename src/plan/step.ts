@@ -2,7 +2,7 @@
  * Every change that haplan can make to the world, as one tagged union. A step is a value: it names what is to be done
  * and to what, and carries all that apply needs to do it, so that apply decides nothing.
  */
-import type { ResourceAddress } from "./resource.ts";
+import type { Json, ResourceAddress } from "./resource.ts";
 
 /** A member in a step. `memberId` is null for one that this plan adds: its id is known once it is added. */
 export type MemberRef = { readonly name: string; readonly memberId: string | null };
@@ -12,6 +12,11 @@ export type JoinFacts = {
   readonly clusterState: "new" | "existing";
   readonly initialCluster: readonly { readonly name: string; readonly peerUrl: string }[];
 };
+
+/** Whether a value that was read, from a state or a journal, is what an agent starts with. */
+export function isJoinFacts(value: Json | undefined): value is JoinFacts & Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
+}
 
 export type StepAction =
   | { readonly kind: "createAuthority" }
@@ -31,12 +36,15 @@ export type StepAction =
       readonly generation: number;
     }
   | { readonly kind: "destroyMachine"; readonly machine: string }
-  /** Put the agent there and start it. */
-  | { readonly kind: "startAgent"; readonly member: string; readonly join: JoinFacts }
+  /**
+   * Put the agent there and start it. `join` is null for one that joins a running cluster: it is told the members as they
+   * are at the moment it starts, since earlier steps of the same plan may have changed them.
+   */
+  | { readonly kind: "startAgent"; readonly member: string; readonly join: JoinFacts | null }
   /** The agent's configuration changed: put it there and restart, one member at a time. */
   | { readonly kind: "updateAgent"; readonly member: string; readonly join: JoinFacts }
   /** The agent is down but its data is there: start it as it was. */
-  | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts }
+  | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts | null }
   | { readonly kind: "stopAgent"; readonly member: string }
   /** Wait until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }

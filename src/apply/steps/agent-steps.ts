@@ -1,13 +1,14 @@
 /** Agents: put on their machines and started, restarted, stopped. Whether they are well is what the waiting steps ask. */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { resourceAddress } from "../../plan/resource.ts";
-import type { StepAction } from "../../plan/step.ts";
+import type { JoinFacts, StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
+import { peerUrl } from "../../units/addresses.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepFacts } from "../state-edits.ts";
-import type { StepContext } from "../step-context.ts";
+import { liveMembership, type StepContext } from "../step-context.ts";
 import { removeLearner } from "./await-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "restartAgent" };
@@ -17,10 +18,40 @@ const stopGraceMs = 5_000;
 
 export async function startAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
   const { plan, ports, keeper } = context;
-  const blueprint = agentBlueprint(plan.spec, action.member, { ...action.join, token: keeper.state.lineage });
+  const join = action.join ?? (await liveJoin(context, action.member));
+  const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.member, unit);
-  return { pid, definitionDigest: unitDigest(unit) };
+  const facts = { pid, definitionDigest: unitDigest(unit) };
+  return action.join === null ? { ...facts, join } : facts;
+}
+
+/**
+ * What a newcomer is told to join by: the members as they are now. A voter that it replaces is left out: it has the same
+ * name or URL, and does not answer.
+ */
+async function liveJoin(context: StepContext, name: string): Promise<JoinFacts> {
+  const { members } = await liveMembership(context);
+  const { spec } = context.plan;
+  const own = peerUrl(spec, spec.controlPlane.masters.find((master) => master.name === name)!);
+  const others = members.filter((member) => member.name !== name && !member.peerUrls.includes(own));
+  const initialCluster = others.map((member) => ({
+    name: member.name || nameOfMember(context, member.id),
+    peerUrl: member.peerUrls[0] ?? "",
+  }));
+  return { clusterState: "existing", initialCluster: [...initialCluster, { name, peerUrl: own }].sort(byName) };
+}
+
+/** A member that was added and has not started has no name of its own yet: the state knows which master it is to be. */
+function nameOfMember({ keeper }: StepContext, id: string): string {
+  const known = keeper.state.resources.find(
+    ({ type, attributes }) => type === "haplan_raft_member" && attributes["memberId"] === id,
+  );
+  return known?.name ?? `member-${id}`;
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
 
 /**
@@ -36,7 +67,7 @@ export async function startMember(
   } catch (error) {
     const member = context.keeper.find(resourceAddress("haplan_raft_member", action.member))?.attributes;
     const id = member?.["memberId"];
-    if (action.join.clusterState === "new" || member?.["role"] !== "learner" || typeof id !== "string") throw error;
+    if (action.join?.clusterState === "new" || member?.["role"] !== "learner" || typeof id !== "string") throw error;
     await removeLearner(context, action.member, id);
     throw new HaplanError(
       "apply/learner-not-started",

@@ -8,19 +8,21 @@ import type { StepFacts } from "../state-edits.ts";
 import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
 
 const logLines = 15;
+/** How often a wait looks whether there is still a process to wait for. */
+const processLookMs = 1_000;
 
 export async function awaitQuorum(
   context: StepContext,
   action: StepAction & { readonly kind: "awaitQuorum" },
 ): Promise<StepFacts> {
   let last: ObservedMembership | null = null;
-  const missing = await untilSteady(context, async () => {
+  const wait = await untilSteady(context, action.members, async () => {
     last = await (await context.connection.controlPlane()).observe();
     const unhealthy = unhealthyOf(context, last, action.members);
     context.detail(unhealthy.length === 0 ? null : `waiting for ${unhealthy.join(", ")}`);
     return unhealthy;
   });
-  if (missing.length > 0) throw await notHealthy(context, missing);
+  if (wait.missing.length > 0) throw await notHealthy(context, wait);
   const members = (last as ObservedMembership | null)?.members ?? [];
   return Object.fromEntries(
     members
@@ -46,32 +48,65 @@ function unhealthyOf(
   });
 }
 
-/** Asks until the answer is empty `healthSamples` times in a row; what was missing last when the time is over. */
-async function untilSteady(context: StepContext, ask: () => Promise<readonly string[]>): Promise<readonly string[]> {
+type Wait = {
+  /** What was missing last; empty when the wait was worth it. */
+  readonly missing: readonly string[];
+  /** Members whose process has ended meanwhile: waiting for them any longer is in vain. */
+  readonly ended: readonly string[];
+};
+
+/**
+ * Asks until the answer is empty `healthSamples` times in a row, the time is over, or the process of one of `members` has
+ * ended.
+ */
+async function untilSteady(
+  context: StepContext,
+  members: readonly string[],
+  ask: () => Promise<readonly string[]>,
+): Promise<Wait> {
   const { clock } = context.ports;
   const { healthSamples, joinTimeoutMs } = context.plan.spec.policy;
   const deadline = clock.monotonicMs() + joinTimeoutMs;
+  let nextLook = clock.monotonicMs();
   for (let good = 0; ; ) {
     const missing = await ask();
     good = missing.length === 0 ? good + 1 : 0;
-    if (good >= healthSamples) return [];
-    if (good === 0 && clock.monotonicMs() >= deadline) return missing;
+    if (good >= healthSamples) return { missing, ended: [] };
+    if (good === 0 && clock.monotonicMs() >= nextLook) {
+      const ended = await endedAgents(context, members);
+      if (ended.length > 0) return { missing: ended, ended };
+      nextLook = clock.monotonicMs() + processLookMs;
+    }
+    if (good === 0 && clock.monotonicMs() >= deadline) return { missing, ended: [] };
     await clock.sleep(pollIntervalMs, context.signal);
   }
 }
 
-async function notHealthy(context: StepContext, names: readonly string[]): Promise<HaplanError> {
+/** Of these members those that have a machine of haplan's and no process on it. */
+async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
+  const machines = await ports.provider.observe(null, names);
+  return machines
+    .filter(
+      ({ name, units }) => names.includes(name) && units.some((unit) => unit.name === agentUnitName && !unit.running),
+    )
+    .map(({ name }) => name)
+    .sort();
+}
+
+async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {
   const seconds = Math.round(context.plan.spec.policy.joinTimeoutMs / 1000);
   const logs = await Promise.all(
-    names.map(async (name) => {
+    missing.map(async (name) => {
       const log = await context.ports.provider.unitLog(name, agentUnitName, logLines).catch(() => "");
       return log === "" ? `${name}: no log` : `${name}:\n${log}`;
     }),
   );
-  return new HaplanError(
-    "apply/not-healthy",
-    `Not healthy after ${seconds} s: ${names.join(", ")}\nThe end of their logs:\n${logs.join("\n")}`,
-  );
+  const end = `The end of ${missing.length === 1 ? "its log" : "their logs"}:\n${logs.join("\n")}`;
+  if (ended.length > 0) {
+    const processes = ended.length === 1 ? "its process has" : "their processes have";
+    return new HaplanError("apply/agent-ended", `${ended.join(", ")}: ${processes} ended\n${end}`);
+  }
+  return new HaplanError("apply/not-healthy", `Not healthy after ${seconds} s: ${missing.join(", ")}\n${end}`);
 }
 
 /**
@@ -84,16 +119,17 @@ export async function awaitCatchUp(
 ): Promise<StepFacts> {
   const id = memberIdOf(context, { name: action.member, memberId: action.memberId });
   let lag: number | null = null;
-  const missing = await untilSteady(context, async () => {
+  const wait = await untilSteady(context, [action.member], async () => {
     lag = await (await context.connection.controlPlane()).learnerLag(id);
     context.detail(lag === null ? "it does not answer yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
   });
-  if (missing.length === 0) return { memberId: id };
+  if (wait.missing.length === 0) return { memberId: id };
+  // Said before the learner is removed: its log ends with the reason why it did not come.
+  const failure = await notHealthy(context, wait);
   await removeLearner(context, action.member, id);
-  const why =
-    lag === null ? "it never answered" : `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;
-  const failure = await notHealthy(context, missing);
+  const behind = `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;
+  const why = wait.ended.length > 0 ? "its process has ended" : lag === null ? "it never answered" : behind;
   throw new HaplanError(
     "apply/learner-not-ready",
     `${action.member} did not catch up: ${why}. It was removed again; the voters are as they were.\n${failure.message}`,

@@ -5,11 +5,11 @@ import { peerCertificateName } from "../../units/peer-certificate.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { type Json, resourceAddress } from "../resource.ts";
-import type { JoinFacts, MemberRef } from "../step.ts";
-import { generationOf, type MemberFact, type World } from "../world.ts";
+import { resourceAddress } from "../resource.ts";
+import { isJoinFacts, type JoinFacts, type MemberRef } from "../step.ts";
+import { generationOf, type World } from "../world.ts";
 import { createMachine, machineAddress } from "./machines.ts";
-import { agentRuns, type JoiningMaster, type MastersOutlook } from "./masters.ts";
+import { agentRuns, type JoiningMaster } from "./masters.ts";
 
 export type Join = {
   readonly ref: MemberRef;
@@ -21,12 +21,9 @@ export function joinMember(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
-  outlook: MastersOutlook,
   master: JoiningMaster,
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
-  /** Members that are removed before this one starts. */
-  gone: readonly MemberFact[] = [],
 ): Join {
   const { name } = master;
   const machine = prepareMachine(desired, world, master, draft);
@@ -40,13 +37,12 @@ export function joinMember(
     const url = String(resource.attributes["peerUrl"]);
     added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
   }
-  const join = joinFacts(input, outlook, name, gone);
   // One that an interrupted apply has started is started again all the same: that changes nothing, and records it.
   const stuck = master.learner !== null && agentRuns(world, name) && !master.learner.answers;
-  const kind = stuck ? "restartAgent" : "startAgent";
   const issued = [name, peerCertificateName(name)].map((each) => certificates.get(each) ?? null);
   const waits = [machine, added, ...issued];
-  const running = draft.add({ kind, member: name, join }, [agent], waits);
+  const kind = stuck ? "restartAgent" : "startAgent";
+  const running = draft.add({ kind, member: name, join: null }, [agent], waits);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;
   const ready = draft.add(
@@ -90,38 +86,6 @@ function prepareMachine(
   return draft.add(next, [address], [destroyed]);
 }
 
-/** The members it will find, itself included. A replaced voter is left out: it has the same name and will not answer. */
-function joinFacts(input: PlannerInput, outlook: MastersOutlook, name: string, gone: readonly MemberFact[]): JoinFacts {
-  const joined = outlook.joining.map((master) => master.name);
-  const before = joined.slice(0, joined.indexOf(name) + 1);
-  const spec = input.spec;
-  const url = (master: string): string =>
-    peerUrl(spec, spec.controlPlane.masters.find((candidate) => candidate.name === master)!);
-  return {
-    clusterState: "existing",
-    initialCluster: [
-      ...outlook.kept.map((master) => ({ name: master.name, peerUrl: master.voter.peerUrl || url(master.name) })),
-      ...outlook.leaving
-        .filter((member) => !gone.includes(member))
-        .map((member) => ({ name: member.name, peerUrl: member.peerUrl })),
-      ...before.map((master) => ({ name: master, peerUrl: url(master) })),
-    ].filter((member) => member.name !== ""),
-  };
-}
-
-/** The same once all who join or leave have done so: every master of the spec is a member. */
-export function joinedFacts(input: PlannerInput, outlook: MastersOutlook, name: string): JoinFacts {
-  const { spec } = input;
-  const known = new Map(outlook.kept.map((master) => [master.name, master.voter.peerUrl]));
-  return {
-    clusterState: "existing",
-    initialCluster: spec.controlPlane.masters.map((master) => ({
-      name: master.name,
-      peerUrl: (master.name !== name && known.get(master.name)) || peerUrl(spec, master),
-    })),
-  };
-}
-
 /** What an agent was started with, as the state remembers it, so that its unit stays the same; else the spec's masters. */
 export function knownJoin(input: PlannerInput, world: World, name: string): JoinFacts {
   const join = world.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
@@ -133,8 +97,4 @@ export function knownJoin(input: PlannerInput, world: World, name: string): Join
       peerUrl: peerUrl(input.spec, master),
     })),
   };
-}
-
-function isJoinFacts(value: Json | undefined): value is JoinFacts & Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
 }

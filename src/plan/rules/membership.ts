@@ -63,9 +63,7 @@ type VoteChange = {
 
 function planJointVotes(change: VoteChange): MembershipResult {
   const { input, desired, world, outlook, certificates, before, draft } = change;
-  const joins = outlook.joining.map((master) =>
-    joinMember(input, desired, world, outlook, master, certificates, draft),
-  );
+  const joins = outlook.joining.map((master) => joinMember(input, desired, world, master, certificates, draft));
   const from = before.voters;
   const to = sorted([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
   const going = [...outlook.leaving, ...replacedBy(outlook)];
@@ -104,7 +102,7 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
   const dead = [...replacedBy(outlook), ...outlook.leaving.filter((member) => !member.answers)];
   for (const member of dead) remove(member);
   for (const master of outlook.joining) {
-    const join = joinMember(input, desired, world, outlook, master, certificates, draft, dead);
+    const join = joinMember(input, desired, world, master, certificates, draft);
     const to = sorted([...voters, join.ref]);
     const address = resourceAddress("haplan_raft_member", master.name);
     draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);

@@ -10,7 +10,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
-import { joinedFacts, knownJoin } from "./join-member.ts";
+import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, planBackup, refOf } from "./membership.ts";
@@ -34,7 +34,7 @@ export function planRollingUpdates(
     if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
     if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, draft);
     if (master.kind === "rebuild") {
-      voters = rebuild(input, desired, world, outlook, master, voters, certificates, draft);
+      voters = rebuild(input, desired, world, master, voters, certificates, draft);
       continue;
     }
     draft.judge(resource.address, "update", reason);
@@ -68,7 +68,6 @@ function rebuild(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
-  outlook: MastersOutlook,
   master: KeptMaster,
   voters: readonly MemberRef[],
   certificates: ReadonlyMap<string, string>,
@@ -94,8 +93,7 @@ function rebuild(
   const machineResource = desired.find((candidate) => candidate.address === machine)!;
   draft.chain(createMachine(machineResource, world.machines.get(name)!.generation + 1), [machine]);
   draft.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
-  const join = joinedFacts(input, outlook, name);
-  draft.chain({ kind: "startAgent", member: name, join }, [agent], [certificates.get(name) ?? null]);
+  draft.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
   const to = voters.map((voter) => (voter.name === name ? { name, memberId: null } : voter));
