@@ -29,7 +29,7 @@ export async function askApproval(context: CliContext, mode: "apply" | "destroy"
         ]
       : ["Do you want to perform these actions?", "haplan will perform the actions described above."];
   terminal.print(`\n${bold(title)}\n  ${text} Only 'yes' will be accepted to approve.\n`);
-  const answer = await terminal.ask(`  ${bold("Enter a value:")} `);
+  const answer = await terminal.ask(`  ${bold("Enter a value:")} `, context.stop.signal);
   terminal.print("");
   if (answer?.trim() === "yes") return;
   throw refuse("cli/declined", mode === "destroy" ? "Destroy cancelled." : "Apply cancelled.", "Nothing was changed.");

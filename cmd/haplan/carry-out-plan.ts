@@ -43,14 +43,14 @@ export async function carryOutPlan(
       plan,
       { ...ports, emit: view.show },
       {
-        signal: context.stop,
+        signal: context.stop.signal,
         progressIntervalMs: context.terminal.live ? liveIntervalMs : plainIntervalMs,
       },
     );
   } finally {
     view.close();
   }
-  return conclude(session, plan, outcome);
+  return conclude(context, session, plan, outcome);
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
@@ -101,7 +101,7 @@ function createView(
   };
 }
 
-function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {
+function conclude({ stop }: CliContext, session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {
   // Indented lines are printed as they are, so that the command can be copied.
   const goOn = `    haplan ${plan.mode} ${session.specPath}`;
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are done and stay done.`;
@@ -112,7 +112,7 @@ function conclude(session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode
       throw new RefusalError(outcome.diagnostics);
     case "interrupted": {
       const detail = `${done(outcome.stepsDone)} To go on, run:\n${goOn}`;
-      throw refuse("apply/interrupted", "Stopped as you asked", detail);
+      throw refuse("apply/interrupted", stop.reason, detail);
     }
     case "failed": {
       const { step, error, stepsDone } = outcome;

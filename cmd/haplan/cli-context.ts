@@ -8,6 +8,7 @@ import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { Reporter } from "./reporter.ts";
+import type { StopRequests } from "./stop-requests.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
@@ -38,8 +39,8 @@ export type CliContext = {
   readonly variables: Environment;
   /** haplan's own version. */
   readonly version: string;
-  /** Aborted when the user wants to stop (Ctrl-C). */
-  readonly stop: AbortSignal;
+  /** What asks this run to stop. */
+  readonly stop: StopRequests;
 };
 
 /** 0 done, 1 failed, 2 done and there are changes (`plan -detailed-exitcode`), 3 not in form (`fmt -check`). */

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { ExitCode } from "./cli-context.ts";
 import { runHaplan } from "./run-haplan.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
+import { StopRequests } from "./stop-requests.ts";
 
 export const exampleSpec: string = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
 
@@ -25,10 +26,17 @@ export type CliFixture = {
   version: string;
   /** Environment variables of the runs to come. */
   readonly environment: Record<string, string>;
+  /** Standard input of the runs to come. */
+  input: string;
   /** Runs one command line; `answers` null stands for nobody there to be asked. */
   haplan(line: string, answers?: readonly string[] | null): Promise<CliRun>;
   remove(): void;
 };
+
+/** For runs that nothing stops. */
+export function unstoppable(): StopRequests {
+  return new StopRequests({ leave: () => {}, say: () => {}, monotonicMs: () => 0 });
+}
 
 /** Waits a fiftieth of what it is asked to: the world in memory is always ready. */
 const impatientClock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
@@ -45,9 +53,10 @@ export function createCliFixture(folder?: string): CliFixture {
     world,
     version: "9.9.9",
     environment,
+    input: "",
     remove: () => rmSync(cwd, { recursive: true, force: true }),
     haplan: async (line, answers = null) => {
-      const terminal = createScriptedTerminal(answers);
+      const terminal = createScriptedTerminal(answers, false, fixture.input);
       const { provider, authority, connect } = world.ports();
       const code = await runHaplan(line.split(" ").filter(Boolean), {
         cwd,
@@ -64,7 +73,7 @@ export function createCliFixture(folder?: string): CliFixture {
         }),
         environment,
         version: fixture.version,
-        stop: new AbortController().signal,
+        stop: unstoppable(),
       });
       return { code, out: terminal.output(), err: terminal.errors(), terminal };
     },

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
+import { unstoppable } from "./cli-fixture.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
 import { realRooms } from "./rooms.ts";
@@ -21,7 +22,7 @@ function program(): Command {
     environment: {},
     variables: {},
     version: "0.0.0-test",
-    stop: new AbortController().signal,
+    stop: unstoppable(),
   };
   return createProgram(context, () => {});
 }

@@ -1,16 +1,48 @@
 /** The lock of a cluster's state, as the flags ask for it: `-lock-timeout=30s`, `-lock=false`. */
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
-import { refuse } from "./cli-context.ts";
+import { type CliContext, type RefusalError, refuse } from "./cli-context.ts";
 import { parseDuration } from "./duration.ts";
 import type { Session } from "./session.ts";
+import type { StopRequests } from "./stop-requests.ts";
 
 export type LockFlags = { readonly lock: string; readonly lockTimeout: string };
 
-/** @throws HaplanError `lock/held`, which says who holds it */
-export async function lockState(session: Session, operation: string, flags: LockFlags): Promise<Lock> {
+/**
+ * Runs `work` under the cluster's lock; a request to stop lets it finish what it is at.
+ * @throws HaplanError `lock/held`, which says who holds it
+ */
+export function withLock<Result>(
+  context: CliContext,
+  session: Session,
+  operation: string,
+  flags: LockFlags,
+  work: (lock: Lock) => Promise<Result>,
+): Promise<Result> {
+  const { stop } = context;
+  return stop.hold(async () => {
+    const lock = await lockState(context, session, operation, flags);
+    try {
+      return await work(lock);
+    } finally {
+      await lock.release();
+    }
+  });
+}
+
+async function lockState({ stop }: CliContext, session: Session, operation: string, flags: LockFlags): Promise<Lock> {
   const timeoutMs = parseDuration("-lock-timeout", flags.lockTimeout);
   if (!parseSwitch("-lock", flags.lock)) return noLock;
-  return session.backend.acquireLock({ operation, timeoutMs });
+  try {
+    return await session.backend.acquireLock({ operation, timeoutMs, signal: stop.signal });
+  } catch (error) {
+    if (stop.signal.aborted) throw stoppedBeforeChange(stop);
+    throw error;
+  }
+}
+
+/** A stop that was requested before anything was done. */
+export function stoppedBeforeChange(stop: StopRequests): RefusalError {
+  return refuse("apply/interrupted", stop.reason, "Nothing was changed.");
 }
 
 /** `-lock=false`, `-refresh=true`. @throws RefusalError */

@@ -3,40 +3,42 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
 import { runHaplan } from "./run-haplan.ts";
+import { StopRequests } from "./stop-requests.ts";
 import { createTerminal } from "./terminal.ts";
 
 const argv = process.argv.slice(2);
-const stop = new AbortController();
-/** Only verbs that change something have anything to finish. */
-const changing = argv.some((word) => word === "apply" || word === "destroy");
 const terminal = createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) });
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    if (!changing) process.exit(1);
-    if (stop.signal.aborted) {
-      // The second one means it: the journal is valid at every moment.
-      terminal.printError("\nStopped at once. To go on from here, run the same command again.");
-      process.exit(1);
-    }
-    terminal.printError("\nStopping after what is under way; once more stops at once.");
-    stop.abort();
-  });
-}
-// A reader that has seen enough (`haplan plan | head`) is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+const stop = new StopRequests({
+  leave: (code) => process.exit(code),
+  say: terminal.printError,
+  monotonicMs: systemClock.monotonicMs,
 });
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.receive(signal));
 
-process.exitCode = await runHaplan(argv, {
+let resultsAreLost = false;
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  const first = !terminal.closed();
+  terminal.close();
+  stop.outputLost(error.code ?? error.message);
+  // A reader that has seen enough (`haplan plan | head`) is no error; a full disk is one.
+  if (error.code === "EPIPE" || !first) return;
+  resultsAreLost = true;
+  process.exitCode = 1;
+  terminal.printError(`Cannot write to standard output: ${error.message}`);
+});
+// Diagnostics that cannot be told change nothing.
+process.stderr.on("error", () => {});
+
+const code = await runHaplan(argv, {
   cwd: process.cwd(),
   terminal,
   clock: systemClock,
   openRooms: async () => (await import("./rooms.ts")).realRooms,
   environment: process.env,
   version: ownVersion(),
-  stop: stop.signal,
+  stop,
 });
+process.exitCode = resultsAreLost ? 1 : code;
 
 /** Beside the sources as beside the build: the nearest package.json above. */
 function ownVersion(): string {

@@ -66,7 +66,7 @@ export class Reporter {
     if (this.form !== "stream" && this.file === null) return;
     const text = renderUiLine(line, this.clock.now());
     if (this.form === "stream") this.terminal.print(text);
-    if (this.file !== null) writeSync(this.file.descriptor, `${text}\n`);
+    this.writeIntoFile(text);
   }
 
   /** A line that review tools show beside the change. */
@@ -90,13 +90,27 @@ export class Reporter {
   fail(diagnostics: readonly Diagnostic[]): void {
     for (const diagnostic of diagnostics) this.event(diagnosticLine(diagnostic));
     this.annotate(diagnostics);
-    if (this.form === "none") this.terminal.printError(renderDiagnostics(diagnostics, this.terminal.errorPaint));
+    // Where nobody reads standard output any more, standard error is the place left.
+    if (this.form === "none" || this.terminal.closed())
+      this.terminal.printError(renderDiagnostics(diagnostics, this.terminal.errorPaint));
     if (this.form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
   }
 
   close(): void {
     if (this.file !== null) closeSync(this.file.descriptor);
     this.file = null;
+  }
+
+  /** A change that is under way does not end because its record cannot be written. */
+  private writeIntoFile(text: string): void {
+    if (this.file === null) return;
+    try {
+      writeSync(this.file.descriptor, `${text}\n`);
+    } catch (error) {
+      const { path } = this.file;
+      this.close();
+      this.terminal.printError(`Cannot write ${path}, given with -json-into: ${errorText(error)}. It ends here.`);
+    }
   }
 
   private annotate(diagnostics: readonly Diagnostic[]): void {

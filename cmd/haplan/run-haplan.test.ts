@@ -158,6 +158,21 @@ describe("saved plans", () => {
     expect((await haplan("apply saved.plan")).code).toBe(0);
   });
 
+  test.each([
+    ["-target=haplan_machine.w1", "-target"],
+    ["-replace=haplan_machine.m2", "-replace"],
+    ["-refresh-only", "-refresh-only"],
+    ["-var COUNT=3", "-var"],
+    ["-refresh-only -target=haplan_machine.w1", "-target, -refresh-only"],
+  ])("R2 T14: are not changed by %s, which is refused", async (flags, named) => {
+    await haplan("plan three.yaml -out saved.plan");
+    const { code, err } = await haplan(`apply ${flags} saved.plan`);
+    expect(code).toBe(1);
+    expect(err).toContain(`${named} cannot change a saved plan`);
+    expect(world.acts).toBe(0);
+    expect((await haplan("apply -auto-approve saved.plan")).code).toBe(0);
+  });
+
   test("that are damaged are refused", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "saved.plan"), "utf8");

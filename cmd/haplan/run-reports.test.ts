@@ -40,6 +40,12 @@ describe("fmt", () => {
 });
 
 describe("-json-into", () => {
+  test("R1: a disk that is full ends the record, and not the change", async () => {
+    const { code, err, out } = await haplan("apply three.yaml -auto-approve -json-into=/dev/full");
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining("Apply complete!") });
+    expect(err.match(/Cannot write \/dev\/full, given with -json-into: ENOSPC/g)).toHaveLength(1);
+  });
+
   test("writes the stream beside the text, from the version to the summary", async () => {
     const { out, code } = await haplan("apply three.yaml -auto-approve -json-into=events.jsonl");
     expect(code).toBe(0);

@@ -144,6 +144,22 @@ describe("encryption", () => {
   });
 });
 
+describe("state push", () => {
+  test.each([
+    ["a file", "state push later.json", (text: string) => text],
+    ["R11: standard input", "state push -", (text: string) => text],
+    ["R11: a file that begins with a byte order mark", "state push later.json", (text: string) => `\uFEFF${text}`],
+    ["R11: standard input with a byte order mark", "state push -", (text: string) => `\uFEFF${text}`],
+  ])("takes %s", async (_, line, change) => {
+    await haplan("apply three.yaml -auto-approve");
+    const state = JSON.parse((await haplan("state pull")).out) as { serial: number };
+    const text = change(JSON.stringify({ ...state, serial: state.serial + 1 }));
+    cli.input = text;
+    writeFileSync(file("later.json"), text);
+    expect(await haplan(line)).toMatchObject({ code: 0, out: `The state of demo is now serial ${state.serial + 1}.` });
+  });
+});
+
 describe("variables", () => {
   beforeEach(() => editSpec("address: 127.0.1.100", "address: 127.0.1.${LB_HOST:-100}"));
 
@@ -179,6 +195,9 @@ describe("variables", () => {
     expect(await digest("")).not.toBe(await digest(" -var LB_HOST=104"));
     await haplan("plan three.yaml -out saved.plan");
     const refused = await haplan("apply saved.plan -var LB_HOST=104");
-    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("Variables cannot change a plan") });
+    expect(refused).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("The flag -var cannot change a saved plan"),
+    });
   });
 });

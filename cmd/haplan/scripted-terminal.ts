@@ -10,8 +10,8 @@ export type ScriptedTerminal = Terminal & {
   readonly statuses: readonly string[];
 };
 
-/** `answers`: null stands for nobody there to be asked. */
-export function createScriptedTerminal(answers: readonly string[] | null, live = false): ScriptedTerminal {
+/** `answers`: null stands for nobody there to be asked; `input` is all of standard input. */
+export function createScriptedTerminal(answers: readonly string[] | null, live = false, input = ""): ScriptedTerminal {
   const statuses: string[] = [];
   const printed: string[] = [];
   const errors: string[] = [];
@@ -26,6 +26,9 @@ export function createScriptedTerminal(answers: readonly string[] | null, live =
       questions.push(question);
       return answers?.[questions.length - 1] ?? null;
     },
+    readInput: async () => input,
+    close: () => {},
+    closed: () => false,
     interactive: answers !== null,
     paint,
     errorPaint: paint,

@@ -11,8 +11,13 @@ export type Terminal = {
   showStatus(lines: readonly string[]): void;
   /** Whether what was written can be painted over: somebody looks, and not at a log. */
   readonly live: boolean;
-  /** Asks on standard output; null when there is no answer any more. */
-  ask(question: string): Promise<string | null>;
+  /** Asks on standard output; null when there is no answer any more, or `stop` was aborted. */
+  ask(question: string, stop: AbortSignal): Promise<string | null>;
+  /** Nothing more is written to standard output. */
+  close(): void;
+  closed(): boolean;
+  /** All of standard input; waits until its writer is done. */
+  readInput(): Promise<string>;
   /** Whether somebody can be asked. */
   readonly interactive: boolean;
   readonly paint: Paint;
@@ -24,14 +29,15 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
   const colour = options.colour && !process.env["NO_COLOR"];
   const live = stdout.isTTY === true && process.env["TERM"] !== "dumb";
   let statusLines = 0;
+  let closed = false;
   const clearStatus = (): void => {
-    if (statusLines > 0) stdout.write(`\r\u001b[2K${"\u001b[1A\u001b[2K".repeat(statusLines - 1)}`);
+    if (statusLines > 0 && !closed) stdout.write(`\r\u001b[2K${"\u001b[1A\u001b[2K".repeat(statusLines - 1)}`);
     statusLines = 0;
   };
   return {
     print: (text) => {
       clearStatus();
-      stdout.write(`${text}\n`);
+      if (!closed) stdout.write(`${text}\n`);
     },
     printError: (text) => {
       clearStatus();
@@ -39,24 +45,35 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
     },
     live,
     showStatus: (lines) => {
-      if (!live) return;
+      if (!live || closed) return;
       clearStatus();
       // More lines than the screen has would scroll away and could not be taken back.
       const shown = lines.slice(-Math.max(1, (stdout.rows || 24) - 2));
       stdout.write(shown.map((line) => fitLine(line, (stdout.columns || 80) - 1)).join("\n"));
       statusLines = shown.length;
     },
-    ask: async (question) => {
+    ask: async (question, stop) => {
       clearStatus();
+      if (stop.aborted) return null;
       const lines = createInterface({ input: stdin, output: stdout });
       try {
         // At the end of input `question` never settles, but the interface closes.
-        const closed = new Promise<null>((resolve) => lines.once("close", () => resolve(null)));
-        return await Promise.race([lines.question(question), closed]);
+        const ended = new Promise<null>((resolve) => lines.once("close", () => resolve(null)));
+        const answer = lines.question(question, { signal: stop }).catch(() => null);
+        return await Promise.race([answer, ended]);
       } finally {
         lines.close();
       }
     },
+    readInput: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of stdin) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString("utf8");
+    },
+    close: () => {
+      closed = true;
+    },
+    closed: () => closed,
     interactive: stdin.isTTY === true && stdout.isTTY === true,
     paint: createPaint(colour && stdout.isTTY === true),
     errorPaint: createPaint(colour && stderr.isTTY === true),

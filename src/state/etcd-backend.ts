@@ -63,9 +63,7 @@ export function createEtcdBackend(options: EtcdBackendOptions): StateBackend {
         if (!succeeded) throw lockLost(keys.lock);
       }),
     acquireLock: (wish) =>
-      waitForLock({ timeoutMs: wish.timeoutMs, clock, pollMs }, () =>
-        withClient(session, (client) => tryTake(client, session, wish)),
-      ),
+      waitForLock({ ...wish, clock, pollMs }, () => withClient(session, (client) => tryTake(client, session, wish))),
     lockHolder: () => withClient(session, async (client) => (await readHolder(client, keys.lock))?.holder ?? null),
     forceUnlock: (lockId) => withClient(session, (client) => forceUnlock(client, keys.lock, lockId)),
   };

@@ -58,15 +58,16 @@ export function newHolder(operation: string, now: number): LockHolder {
  * @throws HaplanError `lock/held`
  */
 export async function waitForLock(
-  { timeoutMs, clock, pollMs }: Pick<LockWish, "timeoutMs"> & { readonly clock: Clock; readonly pollMs: number },
+  wish: Pick<LockWish, "timeoutMs" | "signal"> & { readonly clock: Clock; readonly pollMs: number },
   take: () => Promise<Lock | { readonly holder: LockHolder } | null>,
 ): Promise<Lock> {
+  const { timeoutMs, clock, pollMs, signal } = wish;
   const deadline = clock.monotonicMs() + timeoutMs;
   for (;;) {
     const outcome = await take();
     if (outcome !== null && !("holder" in outcome)) return outcome;
     if (outcome !== null && clock.monotonicMs() >= deadline) throw lockHeld(outcome.holder);
-    await clock.sleep(pollMs);
+    await clock.sleep(pollMs, signal);
   }
 }
 

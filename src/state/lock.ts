@@ -33,14 +33,16 @@ export type LockRequest = {
   readonly operation: string;
   /** How long to wait for another holder; 0 gives up at once. */
   readonly timeoutMs: number;
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
   readonly clock: Clock;
 };
 
 /** @throws HaplanError `lock/held`, which says who holds it */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
-  const { clock, folder, timeoutMs } = request;
+  const { clock, folder } = request;
   makeFolderDurably(folder);
-  return waitForLock({ timeoutMs, clock, pollMs }, async () => {
+  return waitForLock({ ...request, pollMs }, async () => {
     const current = currentLock(folder);
     if (current === null || isFree(current.holder, clock)) return tryTake(request, (current?.fencing ?? 0) + 1);
     return current.holder === null ? null : { holder: current.holder };

@@ -59,7 +59,7 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
       );
     },
     remove: () => bucket.remove(stateName),
-    acquireLock: (wish) => waitForLock({ timeoutMs: wish.timeoutMs, clock, pollMs }, () => tryTake(bucket, wish)),
+    acquireLock: (wish) => waitForLock({ ...wish, clock, pollMs }, () => tryTake(bucket, wish)),
     lockHolder: async () => {
       const current = await readLock(bucket);
       return current === null || isFree(current.holder, clock) ? null : current.holder;

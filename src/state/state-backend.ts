@@ -12,6 +12,8 @@ export type LockWish = {
   readonly operation: string;
   /** How long to wait for another holder; 0 gives up at once. */
   readonly timeoutMs: number;
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
 };
 
 export type TextWrite = {

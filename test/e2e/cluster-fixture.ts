@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { unstoppable } from "../../cmd/haplan/cli-fixture.ts";
 import { realRooms } from "../../cmd/haplan/rooms.ts";
 import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
 import { createScriptedTerminal } from "../../cmd/haplan/scripted-terminal.ts";
@@ -135,7 +136,7 @@ export class ClusterFixture {
       openRooms: async () => realRooms,
       environment: { ...process.env, ...env },
       version: "0.0.0-test",
-      stop: new AbortController().signal,
+      stop: unstoppable(),
     });
     const written = (text: string): string => (text === "" ? "" : `${text}\n`);
     return { code, signal: null, stdout: written(terminal.output()), stderr: written(terminal.errors()) };

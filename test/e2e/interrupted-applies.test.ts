@@ -1,5 +1,5 @@
 /** An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
@@ -77,27 +77,38 @@ describe("a cluster without TLS", () => {
   });
 });
 
-describe("destroy and apply interrupted with SIGINT", () => {
-  it("stop after what is under way, say so, and are gone on with", async () => {
+/** How many of the lock files say that the lock is held. */
+function heldLocks(): number {
+  const lock = join(cluster.folder, ".haplan/e2e/lock");
+  const held = readdirSync(lock).filter((name) => readFileSync(join(lock, name), "utf8").includes('"released":false'));
+  return held.length;
+}
+
+describe("destroy and apply that are asked to stop", () => {
+  it("R1 R8 T15: stop after what is under way, say so, give the lock back, and are gone on with", async () => {
     const destroy = cluster.start(["destroy", "-auto-approve"]);
     await until("destroy is under way", () => destroy.printed().includes("] stop "));
-    destroy.signal("SIGINT");
+    // As when an ssh session is lost: the kernel and the shell both tell of it.
+    destroy.signal("SIGHUP");
+    destroy.signal("SIGHUP");
     const destroyed = await destroy.end;
     expect(destroyed.stderr).toContain("Stopping after what is under way");
     // It may have been done with everything by then.
     if (destroyed.code !== 0) {
-      expect(destroyed.stderr).toContain("haplan destroy cluster.yaml");
+      expect(destroyed).toMatchObject({ code: 1, signal: null });
+      expect(destroyed.stderr).toMatch(/Stopped because the terminal was closed[\s\S]*haplan destroy cluster\.yaml/);
+      expect(heldLocks()).toBe(0);
       await cluster.mustRun("destroy", "-auto-approve");
     }
     expect(cluster.processes()).toEqual([]);
     expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
 
-    const apply = cluster.start(["apply", "-auto-approve"]);
-    await until("members are starting", () => apply.printed().includes("start agent m1 ..."));
-    apply.signal("SIGINT");
+    // The reader has seen enough, as head -1 has.
+    const apply = cluster.start(["apply", "-auto-approve"], { closeOutputAt: "start agent m1 ..." });
     const applied = await apply.end;
     expect(applied).toMatchObject({ code: 1, signal: null });
-    expect(applied.stderr).toMatch(/Stopped as you asked[\s\S]*haplan apply cluster\.yaml/);
+    expect(applied.stderr).toMatch(/Standard output cannot be written \(EPIPE\)[\s\S]*haplan apply cluster\.yaml/);
+    expect(heldLocks()).toBe(0);
     const state = JSON.parse(readFileSync(join(cluster.folder, ".haplan/e2e/state.json"), "utf8")) as object;
     expect(state).toHaveProperty("serial");
     await cluster.apply();

@@ -14,6 +14,8 @@ export type RunOptions = {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Nothing more of standard output is read once this was printed, and the program's next write to it fails. */
+  readonly closeOutputAt?: string;
   /** SIGKILL after this long. */
   readonly timeoutMs?: number;
 };
@@ -28,7 +30,7 @@ export type RunningProgram = {
 };
 
 export function startProgram(file: string, args: readonly string[], options: RunOptions = {}): RunningProgram {
-  const { cwd, env, input, timeoutMs = 60_000 } = options;
+  const { cwd, env, input, closeOutputAt, timeoutMs = 60_000 } = options;
   const subprocess = execa(file, [...args], {
     reject: false,
     timeout: timeoutMs,
@@ -40,7 +42,10 @@ export function startProgram(file: string, args: readonly string[], options: Run
     ...(input === undefined ? { stdin: "ignore" as const } : { input }),
   });
   let printed = "";
-  subprocess.stdout?.on("data", (chunk: Buffer | string) => (printed += String(chunk)));
+  subprocess.stdout?.on("data", (chunk: Buffer | string) => {
+    printed += String(chunk);
+    if (closeOutputAt !== undefined && printed.includes(closeOutputAt)) subprocess.stdout?.destroy();
+  });
   const end = (async (): Promise<ProgramRun> => {
     const result = await subprocess;
     const { exitCode, signal, stdout = "", stderr = "" } = result;

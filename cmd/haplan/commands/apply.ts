@@ -9,7 +9,7 @@ import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
-import { type LockFlags, lockState } from "../lock-state.ts";
+import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts";
 import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
 import { isPlanFile, readPlanFile } from "../saved-plan.ts";
@@ -36,8 +36,7 @@ export async function runApply(
   return locked(context, session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-    showPlan(context, plan, flags);
-    if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "apply");
+    await agreeOn(context, plan, flags);
     return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
   });
 }
@@ -46,11 +45,24 @@ function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags
   return { replace, target, refreshOnly };
 }
 
+/** A plan that is made is applied as it is: a flag that would change it was given in vain. @throws RefusalError */
+function refusePlanningFlags({ variables }: CliContext, path: string, flags: ApplyFlags): void {
+  const { target = [], replace = [], refreshOnly = false } = flags;
+  const given = [
+    ...(Object.keys(variables).length > 0 ? ["-var"] : []),
+    ...(target.length > 0 ? ["-target"] : []),
+    ...(replace.length > 0 ? ["-replace"] : []),
+    ...(refreshOnly ? ["-refresh-only"] : []),
+  ];
+  if (given.length === 0) return;
+  const names = given.join(", ");
+  const what = given.length === 1 ? `The flag ${names} cannot` : `The flags ${names} cannot`;
+  const detail = `${path} is a saved plan, and is applied as it is. Give ${names} to \`haplan plan -out=${path}\`, or leave out ${names} here.`;
+  throw refuse("cli/flags-with-plan", `${what} change a saved plan`, detail);
+}
+
 async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
-  if (Object.keys(context.variables).length > 0) {
-    const detail = "A saved plan is applied as it is. Plan again with these values, or leave -var out.";
-    throw refuse("cli/variables-with-plan", "Variables cannot change a plan that is made", detail);
-  }
+  refusePlanningFlags(context, path, flags);
   const { plan, specEdited } = readPlanFile(context, path);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
@@ -70,8 +82,7 @@ export async function runDestroy(
   const session = await openSession(context, chooseSpec(context, argument));
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
-    showPlan(context, plan, flags);
-    if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, "destroy");
+    await agreeOn(context, plan, flags);
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
     return tidyUp(context, session, plan, code);
   });
@@ -85,21 +96,25 @@ async function tidyUp(context: CliContext, session: Session, plan: Plan, code: E
 }
 
 /** Runs `work` under the cluster's lock. */
-async function locked(
+function locked(
   context: CliContext,
   session: Session,
   flags: ApplyFlags,
   operation: string,
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const lock = await lockState(session, operation, flags);
-  try {
+  return withLock(context, session, operation, flags, async (lock) => {
     // A journal that cannot be understood is told of before anybody reads a plan and says yes to it.
     await openJournal(context, session, lock).read();
-    return await work(lock);
-  } finally {
-    await lock.release();
-  }
+    return work(lock);
+  });
+}
+
+/** Shows the plan and asks. @throws RefusalError when the answer is no, or the run is to stop */
+async function agreeOn(context: CliContext, plan: Plan, flags: ApplyFlags): Promise<void> {
+  showPlan(context, plan, flags);
+  if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, plan.mode);
+  if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);
 }
 
 function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): void {

@@ -20,10 +20,10 @@ export async function runForceUnlock(context: CliContext, lockId: string, flags:
     terminal.print(
       `${bold("Do you really want to force-unlock?")}\n  Whoever holds the lock can no longer write the state, and its apply stops half-way.\n  Only 'yes' will be accepted to confirm.\n`,
     );
-    const answer = await terminal.ask(`  ${bold("Enter a value:")} `);
+    const answer = await terminal.ask(`  ${bold("Enter a value:")} `, context.stop.signal);
     if (answer?.trim() !== "yes") throw refuse("cli/declined", "force-unlock cancelled.", "Nothing was changed.");
   }
-  const { user, host, pid, operation } = await session.backend.forceUnlock(lockId);
+  const { user, host, pid, operation } = await context.stop.hold(() => session.backend.forceUnlock(lockId));
   terminal.print(`The state has been unlocked. It was held by ${user}@${host}, pid ${pid} (${operation}).`);
   return 0;
 }

@@ -3,7 +3,7 @@ import { importResource } from "../../../src/plan/import-resource.ts";
 import { newLineage } from "../../../src/state/local-backend.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
-import { type LockFlags, lockState } from "../lock-state.ts";
+import { type LockFlags, withLock } from "../lock-state.ts";
 import { plannerInput } from "../make-plan.ts";
 import { openSession, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
@@ -18,8 +18,7 @@ export async function runImport(
 ): Promise<ExitCode> {
   const { terminal, reporter } = context;
   const session = await openSession(context, chooseSpec(context, flags.spec));
-  const lock = await lockState(session, "import", flags);
-  try {
+  return withLock<ExitCode>(context, session, "import", flags, async (lock) => {
     const input = await plannerInput(context, session, { mode: "apply" });
     const result = importResource(input, { address, id: id ?? null }, newLineage);
     if (result.refusal !== undefined) throw new RefusalError(result.refusal);
@@ -30,8 +29,6 @@ export async function runImport(
     terminal.print(`\n${terminal.paint.bold(terminal.paint.green("Import successful!"))}\n`);
     terminal.print("The resource that was imported is shown above. It is in haplan's state now, and");
     terminal.print("haplan manages it from here on. Run haplan plan to see what is left to do.");
-  } finally {
-    await lock.release();
-  }
-  return 0;
+    return 0;
+  });
 }

@@ -1,6 +1,4 @@
 /** `haplan state list|show|mv|rm|pull|push`: looking into the state, and putting it right by hand. */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { State } from "../../../src/plan/state.ts";
 import { findResource, moveResource, removeResources, selectResources } from "../../../src/state/edit-resources.ts";
@@ -8,7 +6,8 @@ import { sealedContent, unseal } from "../../../src/state/sealed-text.ts";
 import { parseState, renderState as renderStateText } from "../../../src/state/state-document.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
-import { type LockFlags, lockState } from "../lock-state.ts";
+import { type LockFlags, withLock } from "../lock-state.ts";
+import { readText } from "../read-text.ts";
 import { openSession, type Session, sessionState, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 
@@ -61,7 +60,7 @@ export async function runStatePull(context: CliContext, flags: StateFlags): Prom
 /** Puts a file in the state's place; only a later serial of the same lineage, unless it is forced. */
 export async function runStatePush(context: CliContext, path: string, flags: StatePushFlags): Promise<ExitCode> {
   const session = await openSession(context, chooseSpec(context, flags.spec));
-  const state = readStateFile(context, path);
+  const state = await readStateFile(context, path);
   if (state.clusterName !== session.spec.name) {
     throw refuse(
       "state/other-cluster",
@@ -69,13 +68,10 @@ export async function runStatePush(context: CliContext, path: string, flags: Sta
       "Name the spec that belongs to it with -spec. Nothing was changed.",
     );
   }
-  const lock = await lockState(session, "state push", flags);
-  try {
+  await withLock(context, session, "state push", flags, (lock) => {
     const store = sessionStore(context, session, lock);
-    await (flags.force ? store.overwrite(state) : store.write(state));
-  } finally {
-    await lock.release();
-  }
+    return flags.force ? store.overwrite(state) : store.write(state);
+  });
   context.terminal.print(`The state of ${state.clusterName} is now serial ${state.serial}.`);
   return 0;
 }
@@ -92,17 +88,14 @@ async function editState(
     return 0;
   }
   const session = await openSession(context, chooseSpec(context, flags.spec));
-  const lock = await lockState(session, operation, flags);
-  try {
+  return withLock<ExitCode>(context, session, operation, flags, async (lock) => {
     const store = sessionStore(context, session, lock);
     const before = (await store.read()) ?? noState(session);
     const { after, told } = edit(before);
     await store.write({ ...after, serial: before.serial + 1, haplanVersion: context.version });
     terminal.print(told.join("\n"));
-  } finally {
-    await lock.release();
-  }
-  return 0;
+    return 0;
+  });
 }
 
 async function presentState(
@@ -121,10 +114,11 @@ function noState(session: Session): never {
   );
 }
 
-function readStateFile(context: CliContext, path: string): State {
+async function readStateFile(context: CliContext, path: string): Promise<State> {
   let text: string;
   try {
-    text = readFileSync(path === "-" ? 0 : resolve(context.cwd, path), "utf8");
+    // Windows PowerShell begins what it writes with a byte order mark.
+    text = (await readText(context, path)).replace(/^\uFEFF/, "");
   } catch (error) {
     throw refuse("state/unreadable", `Cannot read ${path}`, errorText(error));
   }
