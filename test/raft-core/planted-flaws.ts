@@ -10,6 +10,7 @@ export type PlantedFlaw =
   | "leaderCountsUnsyncedEntries"
   | "olderTermCommittedByCounting"
   | "conflictNotTruncated"
+  | "lostEntriesIgnored"
   | "jointDecidedByNewVotersOnly"
   | "jointDecidedByOldVotersOnly"
   | "learnerCounted"
@@ -26,6 +27,7 @@ export const plantedFlaws: Readonly<Record<PlantedFlaw, Partial<SafetyRules>>> =
   leaderCountsUnsyncedEntries: { ownMatchIndex: (_durableIndex, lastIndex) => lastIndex },
   olderTermCommittedByCounting: { mayCommitByCounting: () => true },
   conflictNotTruncated: { conflicts: () => false },
+  lostEntriesIgnored: { hasLostEntries: () => false },
   jointDecidedByNewVotersOnly: { electorateOf: ({ voters }) => [voters] },
   jointDecidedByOldVotersOnly: {
     electorateOf: ({ voters, votersOutgoing }) => [votersOutgoing.length > 0 ? votersOutgoing : voters],

@@ -4,7 +4,7 @@
  */
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
-import { errorText } from "../../base/haplan-error.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { isTlsUrl, listenAddress } from "../../base/listen-place.ts";
 import { createRandom } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
@@ -21,6 +21,7 @@ import { createTransport } from "./create-transport.ts";
 import { FirstElection } from "./first-election.ts";
 import { handOverLeadership } from "./hand-over-leadership.ts";
 import { LogRetention } from "./log-retention.ts";
+import { rememberLostEntries } from "./lost-entries.ts";
 import { raftOptions, seedOf, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
 import { type AgentParts, openParts } from "./open-parts.ts";
@@ -76,6 +77,8 @@ class RunningAgent implements Agent {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #closing = new AbortController();
   #closed: Promise<void> | null = null;
+  /** It has said why it cannot go on; the process ends soon. */
+  #hasStopped = false;
 
   static async create(options: AgentOptions): Promise<RunningAgent> {
     // What its parts tell before the agent is there has nobody to hear it.
@@ -113,6 +116,7 @@ class RunningAgent implements Agent {
       awaitedState: this.#awaitedState,
       step: (event) => this.#driver.step(event),
       peerConnected: () => this.#firstElection.consider(),
+      removed: () => this.#removedFromCluster(),
     });
     this.#driver = new ConsensusDriver(
       {
@@ -175,7 +179,10 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const { config, logger } = this.#options;
     const { services, front } = this.#parts;
-    this.#followMembers(services.machine.membership.list());
+    const { membership } = services.machine;
+    if (membership.isRemoved(this.memberId)) throw removedError(config.dataDir);
+    this.#followMembers(membership.list());
+    for (const id of membership.removedIds()) this.#transport.removePeer(id);
     for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url), isTlsUrl(url));
     // Before time runs where it may: a port that is taken is noticed before this member has voted.
     if (!config.initialCorruptCheck) await front.open();
@@ -201,7 +208,9 @@ class RunningAgent implements Agent {
 
   /** The member cannot be trusted any more: it says so and falls silent. */
   fail(error: unknown): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing.signal.aborted || this.#hasStopped) return;
+    this.#hasStopped = true;
+    rememberLostEntries(this.#options.config, error);
     this.#options.logger.fatal({ error: errorText(error) }, "this member stops");
     this.#options.onStopped(errorText(error));
   }
@@ -323,12 +332,23 @@ class RunningAgent implements Agent {
   }
 
   #removedFromCluster(): void {
-    if (this.#closing.signal.aborted) return;
-    this.#options.logger.error("this member was removed from the cluster and stops; its id is never used again");
-    this.#options.onStopped("the member was removed from the cluster");
+    if (this.#closing.signal.aborted || this.#hasStopped) return;
+    this.#hasStopped = true;
+    const { logger, onStopped, config } = this.#options;
+    logger.fatal({ error: removedError(config.dataDir).message }, "this member was removed from the cluster and stops");
+    onStopped("the member was removed from the cluster");
   }
 
   #every(intervalMs: number, run: () => void): void {
     this.#timers.push(setInterval(run, intervalMs));
   }
+}
+
+/** Its data is worth nothing to the cluster any more, and would answer serializable reads with what once was. */
+function removedError(dataDir: string): HaplanError {
+  return new HaplanError(
+    "agent/removed",
+    `Cannot go on with the data in "${dataDir}": this member was removed from the cluster, and its id is never used again; ` +
+      "to bring the machine back, clear the directory and add it as a new member",
+  );
 }

@@ -34,7 +34,7 @@ export type DriverListener = {
   applied(index: LogIndex, bytes: number): void;
   readConfirmed(context: number, index: LogIndex): void;
   readFailed(context: number): void;
-  /** The log or the state machine failed: nothing more is promised, the member must stop. */
+  /** The core, the log or the state machine failed: nothing more is promised, the member must stop. */
   failed(error: unknown): void;
 };
 
@@ -65,9 +65,8 @@ export class ConsensusDriver {
   }
 
   step(event: RaftEvent): void {
-    if (this.#stopped) return;
-    this.#ports.raft.step(event);
-    this.#wake();
+    this.#stepCore(event);
+    if (!this.#stopped) this.#wake();
   }
 
   /**
@@ -76,14 +75,23 @@ export class ConsensusDriver {
    */
   tick(count = 1): void {
     if (this.#stopped) return;
-    const { raft, wal } = this.#ports;
-    const pendingMs = wal.pendingSinceMs();
-    if (pendingMs !== null && pendingMs > this.#diskStallMs) raft.step({ kind: "diskStalled" });
+    const pendingMs = this.#ports.wal.pendingSinceMs();
+    if (pendingMs !== null && pendingMs > this.#diskStallMs) this.#stepCore({ kind: "diskStalled" });
     let left = count;
     do {
-      raft.step({ kind: "tick" });
+      this.#stepCore({ kind: "tick" });
       this.#drain();
     } while (--left > 0 && this.#knowsLeader);
+  }
+
+  /** A core that throws has found that it must not go on. */
+  #stepCore(event: RaftEvent): void {
+    if (this.#stopped) return;
+    try {
+      this.#ports.raft.step(event);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** The bytes now belong to the log. */

@@ -20,6 +20,8 @@ export type PeerTraffic = {
   readonly awaitedState: AwaitedState;
   step(event: RaftEvent): void;
   peerConnected(): void;
+  /** The cluster has removed this member. */
+  removed(): void;
 };
 
 export function createTransport(config: AgentConfig, random: Random, traffic: PeerTraffic): PeerTransport {
@@ -70,6 +72,7 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
       const message = { kind: "snapshotRequest", from: peer, to: self, term, snapshot: metadata } as const;
       traffic.step({ kind: "message", message });
     },
+    onRemoved: () => traffic.removed(),
     onLog: (level, text) => logger[level](text),
     onRoundTrip: (peer, milliseconds) => metrics.peerRoundTrip(peer, milliseconds / 1000),
   };

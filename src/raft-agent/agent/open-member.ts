@@ -27,6 +27,7 @@ import { isUnfinished } from "../wal/segment-store.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
+import { assertNoLostEntries, forgetLostEntries } from "./lost-entries.ts";
 import {
   assertFirstStart,
   decodeIdentity,
@@ -61,6 +62,8 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   const { config } = options;
   const snapFolder = snapshotFolder(config);
   assertNotEtcds(config);
+  if (config.forceNewCluster) forgetLostEntries(config);
+  else assertNoLostEntries(config);
   makeFolder("data-dir", snapFolder);
   makeFolder("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);

@@ -2,6 +2,7 @@
  * A follower: takes the leader's log over, votes, and starts an election when it hears nothing for too long. A
  * follower that knows no leader (after a start, or a lost connection) is the same role with `leader` null.
  */
+import { HaplanError } from "../../base/haplan-error.ts";
 import { isVoter } from "./configuration.ts";
 import { answerVoteRequest, campaign, mayStand } from "./election.ts";
 import type { Entry, LogIndex, MemberId } from "./entry.ts";
@@ -95,10 +96,24 @@ function takeEntries(state: RaftState, entries: readonly Entry[]): void {
   }
 }
 
+/**
+ * @throws HaplanError `raft/lost-entries` when this member has acknowledged more than its log holds: it was put back to an
+ * older copy, or its disk lost what it had synced.
+ */
 export function acceptHeartbeat(state: RaftState, message: MessageOf<"heartbeatRequest">): void {
   hearLeader(state, message);
+  const { lastIndex } = state.log;
+  if (state.settings.rules.hasLostEntries(message.commitIndex, lastIndex)) throw lostEntries(message, lastIndex);
   commitUpTo(state, Math.min(message.commitIndex, state.log.lastIndex));
   send(state, message.from, { kind: "heartbeatResponse", readRound: message.readRound });
+}
+
+function lostEntries({ from, commitIndex }: MessageOf<"heartbeatRequest">, lastIndex: LogIndex): HaplanError {
+  return new HaplanError(
+    "raft/lost-entries",
+    `This member has lost entries of its log: it had acknowledged everything up to entry ${commitIndex} to the leader ${from}, ` +
+      `and its log ends at entry ${lastIndex}. Its data was put back to an older copy, or its disk lost what it had synced`,
+  );
 }
 
 /** The driver holds the complete snapshot: puts it in the place of the log, unless the log has it all (Raft §7). */

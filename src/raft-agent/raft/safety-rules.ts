@@ -27,6 +27,11 @@ export type SafetyRules = {
   readonly mayCommitByCounting: (entryTerm: Term, currentTerm: Term) => boolean;
   /** An entry that disagrees with the leader's is removed together with all that follow it (Raft §5.3). */
   readonly conflicts: (ownTerm: Term, leaderTerm: Term) => boolean;
+  /**
+   * A leader tells each follower no commit index beyond what that follower has acknowledged to it. A log that ends before it
+   * has lost acknowledged entries, and the votes of that time with them (Raft figure 2: what persistent state is).
+   */
+  readonly hasLostEntries: (acknowledged: LogIndex, lastIndex: LogIndex) => boolean;
   /** Who decides: a majority of the voters, and in a joint configuration also one of the outgoing voters (Raft §6). */
   readonly electorateOf: (configuration: Configuration) => Electorate;
   /** A snapshot brings the configuration in force at its index (Raft §7). */
@@ -47,6 +52,7 @@ export const safetyRules: SafetyRules = {
   ownMatchIndex: (durableIndex) => durableIndex,
   mayCommitByCounting: (entryTerm, currentTerm) => entryTerm === currentTerm,
   conflicts: (ownTerm, leaderTerm) => ownTerm !== leaderTerm,
+  hasLostEntries: (acknowledged, lastIndex) => acknowledged > lastIndex,
   electorateOf: ({ voters, votersOutgoing }) => [voters, votersOutgoing].filter((group) => group.length > 0),
   configurationAfterInstall: (installed) => installed,
   mayServeReads: (commitIndex, termStartIndex) => commitIndex >= termStartIndex,

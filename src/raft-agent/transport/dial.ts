@@ -23,7 +23,8 @@ export type Dialed = {
 };
 
 /**
- * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side does not want it.
+ * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side does not
+ * want it, `transport/removed` when it says that this member was removed from the cluster.
  */
 export async function dialPeer(
   context: TransportContext,
@@ -41,14 +42,15 @@ export async function dialPeer(
     });
     if (reply.status !== HandshakeStatus.accepted) {
       const reason = explainRefusal(reply.status, { version: protocolVersion, clusterId, from: self, to: peer }, reply);
-      throw new HaplanError("transport/refused", `Cannot connect to member ${peer} at ${url}: ${reason}`);
+      const code = reply.status === HandshakeStatus.removed ? "transport/removed" : "transport/refused";
+      throw new HaplanError(code, `Cannot connect to member ${peer} at ${url}: ${reason}`);
     }
     socket.removeAllListeners("error");
     return { socket, rest };
   } catch (error) {
     socket.on("error", () => {}); // It is being given up: whatever else happens to it does not matter.
     socket.destroy();
-    if (error instanceof HaplanError && error.code === "transport/refused") throw error;
+    if (error instanceof HaplanError && /^transport\/(refused|removed)$/.test(error.code)) throw error;
     throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer} at ${url}: ${errorText(error)}`, {
       cause: error,
     });

@@ -108,8 +108,9 @@ export function judgeHello(
 ): HandshakeStatus {
   if (hello.version !== protocolVersion) return HandshakeStatus.wrongVersion;
   if (hello.clusterId !== own.clusterId) return HandshakeStatus.wrongCluster;
-  if (hello.to !== own.self) return HandshakeStatus.wrongMember;
+  // First: all members may have been replaced since, and others answer at the addresses that the caller knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;
+  if (hello.to !== own.self) return HandshakeStatus.wrongMember;
   return HandshakeStatus.accepted;
 }
 

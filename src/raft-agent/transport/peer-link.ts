@@ -120,6 +120,7 @@ export class PeerLink {
         if (context.now() - start > context.limits.retryMaxMs) this.attempts = 0;
       } catch (error) {
         this.logOnce(errorText(error));
+        if (error instanceof HaplanError && error.code === "transport/removed") context.options.handlers.onRemoved?.();
       }
       if (!this.stopped) await this.pause();
       this.attempts++;

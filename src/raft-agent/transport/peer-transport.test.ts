@@ -193,6 +193,18 @@ describe("the peer transport", () => {
     await until(() => one.transport.isConnected(b));
   });
 
+  test("R29: a removed member is told so, by whichever member answers at the address that it knows", async () => {
+    const one = await start(a);
+    one.transport.removePeer(b);
+    let told = 0;
+    const two = await start(b, { handlers: { onRemoved: () => told++ } });
+    two.transport.setPeer(c, [one.url]);
+    await until(() => told > 0);
+    expect(two.logs).toEqual([
+      `Cannot connect to member ${c} at ${one.url}: member ${b} has been removed from the cluster`,
+    ]);
+  });
+
   test("a peer that falls silent without closing is given up", async () => {
     const limits = { pingIntervalMs: 10, deadAfterMs: 60 };
     const two = await start(b, { limits });

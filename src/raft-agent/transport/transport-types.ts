@@ -42,6 +42,8 @@ export type TransportHandlers = {
    * what was written by then has to be thrown away.
    */
   onSnapshot?(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** A peer says that this member was removed from the cluster, which is final: ids are never used again. */
+  onRemoved?(): void;
   onLog?(level: "info" | "warn", text: string): void;
   /** The time a ping took there and back, in milliseconds. */
   onRoundTrip?(peer: MemberId, milliseconds: number): void;

@@ -1,0 +1,86 @@
+/** A member whose disk was put back to an older copy finds out, and has no part in consensus any more. */
+import { describe, expect, it } from "vitest";
+import { MemoryMember, memberId } from "../../../test/raft-core/memory-member.ts";
+import { createRandom } from "../../base/random.ts";
+import { foundingState } from "./bootstrap.ts";
+import type { RaftOptions } from "./options.ts";
+
+const ids = [1, 2, 3].map(memberId);
+const optionsOf = (n: number): RaftOptions => ({
+  id: memberId(n),
+  random: createRandom(n),
+  electionTimeoutTicks: 10,
+  heartbeatTicks: 3,
+});
+
+function cluster(): MemoryMember[] {
+  return [1, 2, 3].map((n) => new MemoryMember(optionsOf(n), foundingState(ids)));
+}
+
+/** Carries out everything until nothing is left; what is for members in `deaf` gets lost. */
+function settle(members: readonly MemoryMember[], deaf: readonly MemoryMember[] = []): void {
+  for (let isQuiet = false; !isQuiet; ) {
+    isQuiet = true;
+    for (const member of members) {
+      const messages = [...(member.takeReady()?.messages ?? [])];
+      while (member.unsynced.length > 0) messages.push(...member.persist());
+      for (const message of messages) {
+        isQuiet = false;
+        const to = members.find(({ id }) => id === message.to)!;
+        if (!deaf.includes(to)) to.step({ kind: "message", message });
+      }
+    }
+  }
+}
+
+function propose(leader: MemoryMember, count: number): void {
+  for (let i = 0; i < count; i++) leader.raft.propose([Buffer.from(`entry ${i}`)]);
+}
+
+function tick(member: MemoryMember, times: number): void {
+  for (let i = 0; i < times; i++) member.step({ kind: "tick" });
+}
+
+describe("a follower that was put back to an older copy", () => {
+  it.each([
+    ["at once", 0],
+    ["while more is written", 5],
+  ])("R20: stops when the leader shows what it had acknowledged (%s)", (_when, more) => {
+    const members = cluster();
+    const [leader, , follower] = members as [MemoryMember, MemoryMember, MemoryMember];
+    leader.step({ kind: "campaign" });
+    settle(members);
+    propose(leader, 30);
+    settle(members);
+    const old = { ...follower.disk, entries: [...follower.disk.entries] };
+    propose(leader, 200);
+    settle(members);
+    const restored = new MemoryMember(optionsOf(3), old);
+    const now = [leader, members[1]!, restored];
+    leader.step({ kind: "peerDisconnected", peer: restored.id });
+    propose(leader, more);
+    tick(leader, 3);
+    expect(() => settle(now)).toThrow(
+      expect.objectContaining({
+        code: "raft/lost-entries",
+        message: expect.stringMatching(/acknowledged everything up to entry \d+ .* its log ends at entry 32\./),
+      }),
+    );
+  });
+
+  it("R20: is told no such thing after a restart with everything that it had synced", () => {
+    const members = cluster();
+    const [leader, , follower] = members as [MemoryMember, MemoryMember, MemoryMember];
+    leader.step({ kind: "campaign" });
+    settle(members);
+    propose(leader, 30);
+    settle(members);
+    propose(leader, 5);
+    settle(members, [follower]);
+    follower.restart(optionsOf(3));
+    leader.step({ kind: "peerDisconnected", peer: follower.id });
+    tick(leader, 6);
+    settle(members);
+    expect(follower.raft.status().lastIndex).toBe(leader.raft.status().lastIndex);
+  });
+});
