@@ -64,6 +64,7 @@ async function settledState(specPath: string): Promise<string> {
     observed,
     mode: "apply",
     haplanVersion: "0.1.0",
+    nowMs: Date.now(),
   } as const;
   const { plan } = planChanges(made);
   if (plan === undefined) throw new Error("The bench's own spec is refused");

@@ -5,6 +5,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
+import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { Reporter } from "./reporter.ts";
@@ -15,7 +16,7 @@ import type { Terminal } from "./terminal.ts";
 export type Rooms = {
   /** `folder`: the cluster's, `.haplan/<cluster>`. */
   readonly createProvider: (folder: string) => LocalProvider;
-  readonly openAuthority: (folder: string) => Authority;
+  readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
   /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */

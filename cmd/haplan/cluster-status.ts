@@ -7,6 +7,7 @@ import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
+import { certificateStatus } from "./certificate-status.ts";
 import type { ClusterStatus, MemberRole, MemberStatus } from "./views/status-view.ts";
 
 export type StatusFacts = {
@@ -17,6 +18,8 @@ export type StatusFacts = {
   readonly loadBalancer: LoadBalancerStatus | null;
   /** Names of workers that report through the load balancer; null when that could not be asked. */
   readonly reporting: ReadonlySet<string> | null;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
 };
 
 export function clusterStatus(facts: StatusFacts): ClusterStatus {
@@ -35,6 +38,8 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
     faultTolerance: faultToleranceOf(voting.length),
     canLose: healthyVoters >= quorum && quorum > 0 ? healthyVoters - quorum : null,
     hasLeader: observed.membership?.hasLeader ?? false,
+    notAuthenticated: observed.problems.find((problem) => problem.notAuthenticated)?.message ?? null,
+    certificates: certificateStatus(facts),
     loadBalancer: loadBalancerOf(facts),
     workers: spec.workers.map(({ name, address }) => {
       const unit = unitOf(observed, name, workerUnitName);
@@ -72,12 +77,13 @@ function roleOf(member: ObservedMember): MemberRole {
 /** When nobody answers, the state still knows who should. */
 function rememberedMembers({ state, observed }: StatusFacts): readonly MemberStatus[] {
   const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  const unauthenticated = observed.problems.some((problem) => problem.notAuthenticated);
   return (state?.resources ?? [])
     .filter(({ type }) => type === "haplan_raft_member")
     .map(({ name, attributes }) => ({
       name,
       id: text(attributes["memberId"]),
-      role: "unreachable",
+      role: unauthenticated ? "unknown" : "unreachable",
       clientUrl: text(attributes["clientUrl"]),
       peerUrl: text(attributes["peerUrl"]),
       pid: unitOf(observed, name, agentUnitName)?.pid ?? null,

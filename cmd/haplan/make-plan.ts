@@ -37,6 +37,7 @@ export async function plannerInput(context: CliContext, session: Session, wishes
     observed,
     mode: wishes.mode,
     haplanVersion: context.version,
+    nowMs: context.clock.now(),
     replace: wishes.replace ?? [],
     target: wishes.target ?? [],
     refreshOnly: wishes.refreshOnly ?? false,

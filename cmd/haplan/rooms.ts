@@ -8,7 +8,7 @@ import type { Rooms } from "./cli-context.ts";
 
 export const realRooms: Rooms = {
   createProvider: (root) => createLocalProvider({ root }),
-  openAuthority: (folder) => openAuthority({ folder }),
+  openAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,
   readWorkerReports,

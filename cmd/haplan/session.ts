@@ -5,7 +5,7 @@
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
 import type { Authority, EtcdUser, TlsMaterial } from "../../src/apply/ports.ts";
-import { adminCertificateName, showsOwnCertificate } from "../../src/plan/desired-resources.ts";
+import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
@@ -69,12 +69,13 @@ function roomsFor(rooms: Rooms, user: EtcdUser | null): Rooms {
 }
 
 /** The members' own authority where they were adopted. */
-function openSpecAuthority({ cwd }: CliContext, spec: ClusterSpec, folder: string, rooms: Rooms): Authority {
+function openSpecAuthority({ cwd, clock }: CliContext, spec: ClusterSpec, folder: string, rooms: Rooms): Authority {
   const { adopted } = spec.controlPlane.tls;
   const own = authorityFolder(folder);
+  const now = (): number => clock.now();
   return adopted === undefined
-    ? rooms.openAuthority(own)
-    : rooms.openAdoptedAuthority({ folder: own, files: adopted, cwd });
+    ? rooms.openAuthority({ folder: own, now })
+    : rooms.openAdoptedAuthority({ folder: own, files: adopted, cwd, now });
 }
 
 export function sessionState(context: CliContext, session: Session): Promise<State | null> {
@@ -87,13 +88,13 @@ export function sessionStore(context: CliContext, session: Session, lock: Lock =
   return createStateStore({ backend: session.backend, encryption, environment: context.environment, lock });
 }
 
-/** What a client needs to be let in; null when TLS is off or the certificate has not been made yet. */
-export async function adminMaterial(session: Session): Promise<TlsMaterial | null> {
-  if (!session.spec.controlPlane.tls.enabled) return null;
-  const { certificates } = await session.authority.observe();
-  const issued = certificates.some(({ name }) => name === adminCertificateName);
-  if (showsOwnCertificate(session.spec) && !issued) return null;
-  return session.authority.material(adminCertificateName);
+/** What haplan shows the members; null when TLS is off, or it has nothing to show. */
+export async function clientMaterial({ spec, authority }: Session): Promise<TlsMaterial | null> {
+  if (!spec.controlPlane.tls.enabled) return null;
+  return authority.clientMaterial().catch((error: unknown) => {
+    if (error instanceof HaplanError && error.code === "pki/not-authenticated") return null;
+    throw error;
+  });
 }
 
 /** Looks at everything that belongs to the spec, and changes nothing. */

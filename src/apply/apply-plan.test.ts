@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fixtureSpec } from "../plan/cluster-fixture.ts";
+import { fixtureNowMs, fixtureSpec } from "../plan/cluster-fixture.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
@@ -21,6 +21,7 @@ async function planFor(world: FakeWorld, spec: ClusterSpec, more: Partial<Planne
     observed,
     mode: "apply",
     haplanVersion: "0.1.0",
+    nowMs: fixtureNowMs,
     ...more,
   });
   if (result.refusal !== undefined) throw new Error(result.refusal.map((each) => each.summary).join("\n"));

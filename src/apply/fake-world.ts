@@ -5,7 +5,12 @@
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
-import type { ObservedCertificate, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
+import type {
+  ObservedAuthority,
+  ObservedCertificate,
+  ObservedMachine,
+  ObservedMembership,
+} from "../plan/observed-cluster.ts";
 import { majority } from "../plan/quorum-model.ts";
 import type { State } from "../plan/state.ts";
 import type { MachineIdentity, Provider } from "../providers/provider.ts";
@@ -27,7 +32,7 @@ export type FakeFacts = {
   /** Counts changes of the membership. */
   configurationIndex: number;
   certificates: Map<string, ObservedCertificate>;
-  authority: ObservedCertificate | null;
+  authority: ObservedAuthority | null;
   state: State | null;
   journal: JournalRecord[];
   nextId: number;
@@ -321,20 +326,36 @@ export class FakeWorld {
 
   private authority(): Authority {
     const { facts } = this;
-    const made = (name: string, subjectAltNames: readonly string[]): ObservedCertificate => ({
-      name,
+    const dates = { notBefore: "2026-01-01T00:00:00Z", notAfter: "2030-01-01T00:00:00Z" };
+    const madeAuthority = (): ObservedAuthority => ({
       fingerprint: `fp-${facts.nextId++}`,
-      subjectAltNames,
-      notAfter: "2030-01-01T00:00:00Z",
+      ...dates,
+      signingKey: "present",
+      directory: "pki",
     });
     return {
       observe: async () => ({ authority: facts.authority, certificates: [...facts.certificates.values()] }),
-      createAuthority: async (name) => this.act("createAuthority", () => (facts.authority ??= made(name, []))),
-      issue: async ({ name, subjectAltNames }) =>
+      createAuthority: async () => this.act("createAuthority", () => (facts.authority ??= madeAuthority())),
+      renewAuthority: async (replaces) =>
+        this.act("renewAuthority", () => {
+          if (facts.authority?.fingerprint === replaces) facts.authority = madeAuthority();
+          return facts.authority ?? madeAuthority();
+        }),
+      issue: async ({ name, profile, subjectAltNames, replaces }) =>
         this.act(`issue ${name}`, () => {
           const there = facts.certificates.get(name);
-          if (there?.subjectAltNames.join() === subjectAltNames.join()) return there;
-          const certificate = made(name, subjectAltNames);
+          const answers = there?.subjectAltNames.join() === subjectAltNames.join();
+          if (there !== undefined && answers && there.fingerprint !== replaces) return there;
+          const fingerprint = `fp-${facts.nextId++}`;
+          const certificate = {
+            name,
+            fingerprint,
+            profile,
+            subjectAltNames,
+            ...dates,
+            trusted: true,
+            endsWithAuthority: false,
+          };
           facts.certificates.set(name, certificate);
           return certificate;
         }),
@@ -342,6 +363,10 @@ export class FakeWorld {
         const { fingerprint } = facts.certificates.get(name) ?? { fingerprint: "" };
         if (fingerprint === "") throw new HaplanError("pki/unknown-certificate", `no certificate ${name}`);
         return { caPem: "ca", certificatePem: fingerprint, keyPem: `SECRET-KEY-OF-${name}` };
+      },
+      clientMaterial: async () => {
+        if (facts.authority === null) throw new HaplanError("pki/not-authenticated", "cannot authenticate: no CA");
+        return { caPem: "ca", certificatePem: "admin", keyPem: "SECRET-KEY-OF-admin" };
       },
       removeCertificate: async (name) =>
         this.act(`removeCertificate ${name}`, () => void facts.certificates.delete(name)),

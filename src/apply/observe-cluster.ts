@@ -1,12 +1,17 @@
 /** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
-import { adminCertificateName, desiredResources, showsOwnCertificate } from "../plan/desired-resources.ts";
-import type { ObservedCluster, ObservedMachine, ObservedMembership } from "../plan/observed-cluster.ts";
+import { desiredResources } from "../plan/desired-resources.ts";
+import type {
+  ObservationProblem,
+  ObservedCluster,
+  ObservedMachine,
+  ObservedMembership,
+} from "../plan/observed-cluster.ts";
 import type { State } from "../plan/state.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import type { ApplyPorts } from "./ports.ts";
+import type { ApplyPorts, TlsMaterial } from "./ports.ts";
 
 export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect">;
 
@@ -16,21 +21,19 @@ const keptOut: ReadonlySet<string> = new Set([
   "control-plane/not-permitted",
 ]);
 
-type Problem = ObservedCluster["problems"][number];
-
 /** Changes nothing. What could not be looked at is in `problems`. */
 export async function observeCluster(
   ports: ObservePorts,
   { spec, state }: { readonly spec: ClusterSpec; readonly state: State | null },
 ): Promise<ObservedCluster> {
-  const problems: Problem[] = [];
+  const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
   const [machines, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names),
     ports.authority.observe(),
   ]);
-  const membership = await observeMembership(ports, spec, state, machines, pki.certificates, problems);
+  const membership = await observeMembership(ports, spec, state, machines, problems);
   return { machines, ...pki, membership, backends: knownBackends(state), problems };
 }
 
@@ -39,8 +42,7 @@ async function observeMembership(
   spec: ClusterSpec,
   state: State | null,
   machines: readonly ObservedMachine[],
-  certificates: ObservedCluster["certificates"],
-  problems: Problem[],
+  problems: ObservationProblem[],
 ): Promise<ObservedMembership | null> {
   const known = (state?.resources ?? [])
     .filter((resource) => resource.type === "haplan_raft_member")
@@ -50,14 +52,16 @@ async function observeMembership(
   const hasAgents = machines.some((machine) => machine.units.some((unit) => unit.name === agentUnitName));
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   if (known.length === 0 && !hasAgents && !adopting) return null;
-  const { tls } = spec.controlPlane;
-  const issued = certificates.some((certificate) => certificate.name === adminCertificateName);
-  if (showsOwnCertificate(spec) && !issued) return null;
+  let tls: TlsMaterial | null;
+  try {
+    tls = spec.controlPlane.tls.enabled ? await ports.authority.clientMaterial() : null;
+  } catch (error) {
+    if (!(error instanceof HaplanError) || error.code !== "pki/not-authenticated") throw error;
+    problems.push({ subject: "the membership", message: error.message, notAuthenticated: true });
+    return null;
+  }
   const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);
-  const controlPlane = ports.connect({
-    endpoints: [...urls].sort(),
-    tls: tls.enabled ? await ports.authority.material(adminCertificateName) : null,
-  });
+  const controlPlane = ports.connect({ endpoints: [...urls].sort(), tls });
   try {
     return await controlPlane.observe();
   } catch (error) {

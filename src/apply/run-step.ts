@@ -4,7 +4,13 @@ import type { StepAction } from "../plan/step.ts";
 import type { StepFacts } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
 import { restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
-import { createAuthority, issueCertificate, removeAuthority, removeCertificate } from "./steps/authority-steps.ts";
+import {
+  createAuthority,
+  issueCertificate,
+  removeAuthority,
+  removeCertificate,
+  renewAuthority,
+} from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
@@ -18,6 +24,8 @@ export async function runStep(context: StepContext, action: StepAction): Promise
   switch (action.kind) {
     case "createAuthority":
       return createAuthority(context);
+    case "renewAuthority":
+      return renewAuthority(context, action);
     case "issueCertificate":
       return issueCertificate(context, action);
     case "removeCertificate":

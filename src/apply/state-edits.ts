@@ -27,6 +27,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
   const all = (): readonly StateEdit[] => addresses.map((address) => upsert(address, facts));
   switch (action.kind) {
     case "createAuthority":
+    case "renewAuthority":
     case "issueCertificate":
     case "startWorker":
       return all();

@@ -1,6 +1,5 @@
 /** What every step gets: the plan it belongs to, the ports, the state so far, and ways to wait and to tell. */
 import { HaplanError } from "../base/haplan-error.ts";
-import { adminCertificateName } from "../plan/desired-resources.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import { resourceAddress } from "../plan/resource.ts";
@@ -49,7 +48,7 @@ export class Connection {
   }
 
   async tls(): Promise<TlsMaterial | null> {
-    return this.plan.spec.controlPlane.tls.enabled ? await this.ports.authority.material(adminCertificateName) : null;
+    return this.plan.spec.controlPlane.tls.enabled ? await this.ports.authority.clientMaterial() : null;
   }
 
   /** Earlier ones too: another step may have been talking through one until now. */

@@ -9,11 +9,13 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { Authority, TlsMaterial } from "../apply/ports.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { certificateValidity } from "../plan/certificate-validity.ts";
 import { adminCertificateName } from "../plan/desired-resources.ts";
+import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
 import { certificatePath, isIssuedBy, issuedNames, issueInto, keyPath, type Pair, readPair } from "./authority.ts";
-import { certificateValidity, observeCertificate } from "./certificate-facts.ts";
+import { fingerprintOf, observeCertificate, validityOf } from "./certificate-facts.ts";
 
 export type AdoptedAuthorityOptions = {
   /** Where haplan keeps what it issues. */
@@ -36,20 +38,31 @@ export function openAdoptedAuthority({ folder, files, cwd, now = Date.now }: Ado
       checkAll(reader, files);
       const certificates = issuedNames(folder).flatMap((name) => {
         const pair = readPair(folder, name);
-        if (pair === null || !isIssuedBy(pair, authorityFor(name))) return [];
-        return [observeCertificate(name, pair.certificatePem)];
+        const authority = authorityFor(name);
+        if (pair === null || !isIssuedBy(pair, authority)) return [];
+        return [observeCertificate(name, pair.certificatePem, authority.certificatePem)];
       });
-      return { authority: observeCertificate("ca", reader.text("caFile", files.caFile)), certificates };
+      return { authority: observeAuthority(reader, files), certificates };
     },
-    createAuthority: async () => observeCertificate("ca", reader.text("caFile", files.caFile)),
+    createAuthority: async () => observeAuthority(reader, files),
+    renewAuthority: async () => {
+      throw bad(`${files.caFile} was made by somebody else and is renewed by them`);
+    },
     issue: async (request) => issueInto(folder, authorityFor(request.name), request, now()),
     material: async (name) => material(folder, reader, files, name),
+    clientMaterial: async () => material(folder, reader, files, adminCertificateName),
     removeCertificate: async (name) => {
       rmSync(keyPath(folder, name), { force: true });
       rmSync(certificatePath(folder, name), { force: true });
     },
     removeAuthority: async () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+function observeAuthority(reader: PemReader, { caFile, caKeyFile }: AdoptedTls): ObservedAuthority {
+  const certificate = new X509Certificate(reader.text("caFile", caFile));
+  const signingKey = caKeyFile === null ? "missing" : "present";
+  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory: caFile };
 }
 
 /** Without the authority's key there is one client certificate for all who only connect. */
@@ -150,7 +163,7 @@ class PemReader {
     } catch (error) {
       throw bad(`${path} holds no certificate in PEM: ${errorText(error)}`);
     }
-    const { status } = certificateValidity(pem, this.now());
+    const { status } = certificateValidity(validityOf(certificate), this.now());
     if (status === "expired") throw bad(`${path} has expired on ${certificate.validTo}`);
     if (status === "notYetValid") throw bad(`${path} is valid only from ${certificate.validFrom}`);
     return certificate;

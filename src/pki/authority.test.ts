@@ -6,7 +6,6 @@ import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Authority } from "../apply/ports.ts";
 import { certificatePath, keyPath, openAuthority } from "./authority.ts";
-import { certificateValidity } from "./certificate-facts.ts";
 
 const hasOpenssl = execaSync("openssl", ["version"], { reject: false }).exitCode === 0;
 const day = 86_400_000;
@@ -100,19 +99,40 @@ describe("an issued certificate", () => {
     expect((await authority.observe()).certificates).toEqual([narrower]);
   });
 
-  it("is renewed once the last third of its year has begun", async () => {
+  it("T1: is replaced when its fingerprint is named, and a later one is kept when that is asked again", async () => {
+    await authority.createAuthority("demo authority");
+    const { fingerprint: replaces } = await authority.issue(client);
+    const renewed = await authority.issue({ ...client, replaces });
+    expect(renewed.fingerprint).not.toBe(replaces);
+    expect(await authority.issue({ ...client, replaces })).toEqual(renewed);
+  });
+
+  it("T1: never outlives its authority, which issues nothing once it has expired", async () => {
     let now = Date.parse("2026-06-01T00:00:00Z");
     const clocked = openAuthority({ folder, now: () => now });
-    await clocked.createAuthority("demo authority");
-    const first = await clocked.issue(client);
-    now += 200 * day;
-    expect((await clocked.issue(client)).fingerprint).toBe(first.fingerprint);
-    now += 60 * day;
-    const pem = (await clocked.material("client")).certificatePem;
-    expect(certificateValidity(pem, now)).toEqual({ status: "renewalDue", daysLeft: 105 });
-    expect(certificateValidity(pem, now + 200 * day).status).toBe("expired");
-    expect(certificateValidity(pem, now - 300 * day).status).toBe("notYetValid");
-    expect((await clocked.issue(client)).fingerprint).not.toBe(first.fingerprint);
+    const { notAfter, fingerprint } = await clocked.createAuthority("demo authority");
+    now = Date.parse(notAfter) - 100 * day;
+    expect((await clocked.issue(client)).notAfter).toBe(notAfter);
+    now = Date.parse(notAfter) + day;
+    const refused = { code: "pki/authority-expired", message: expect.stringContaining("expired on 2036-05-29") };
+    await expect(clocked.issue(member)).rejects.toMatchObject(refused);
+    expect((await clocked.renewAuthority(fingerprint)).notAfter).toBe("2046-05-28T00:00:00.000Z");
+    expect((await clocked.issue(member)).trusted).toBe(true);
+  });
+
+  it("T1: is good under the authority's certificate of before its renewal and of after it", async () => {
+    await authority.createAuthority("demo authority");
+    const [before, earlier] = [await authority.issue(client), await authority.material("client")];
+    const { fingerprint } = (await authority.observe()).authority ?? {};
+    const renewed = await authority.renewAuthority(fingerprint ?? "");
+    expect(await authority.renewAuthority(fingerprint ?? "")).toEqual(renewed);
+    expect(renewed.fingerprint).not.toBe(fingerprint);
+    expect((await authority.observe()).certificates).toEqual([before]);
+    await authority.issue(member);
+    const later = new X509Certificate((await authority.material("m1")).certificatePem);
+    for (const ca of [earlier.caPem, (await authority.material("m1")).caPem].map((pem) => new X509Certificate(pem))) {
+      expect(later.checkIssued(ca) && later.verify(ca.publicKey)).toBe(true);
+    }
   });
 
   it("counts as not issued when its key is another one's, as a crash between the two writes leaves it", async () => {
@@ -132,7 +152,67 @@ describe("an issued certificate", () => {
     for (const half of ["ca.crt", "ca.key"]) {
       writeFileSync(join(folder, half), readFileSync(join(parent, "other", half)));
     }
-    expect((await authority.observe()).certificates).toEqual([]);
+    const [found] = (await authority.observe()).certificates;
+    expect(found).toMatchObject({ name: "client", trusted: false });
+    expect((await authority.issue(client)).fingerprint).not.toBe(found?.fingerprint);
+  });
+});
+
+describe("what haplan shows the members", () => {
+  const admin = { name: "admin", profile: "client", commonName: "admin", subjectAltNames: ["admin"] } as const;
+  const lost = async (file: string): Promise<Awaited<ReturnType<Authority["observe"]>>> => {
+    rmSync(join(folder, file));
+    return authority.observe();
+  };
+
+  it("is its own certificate while that is good, and one for the occasion afterwards, which is written nowhere", async () => {
+    let now = Date.now();
+    const clocked = openAuthority({ folder, now: () => now });
+    await clocked.createAuthority("demo authority");
+    const { fingerprint } = await clocked.issue(admin);
+    const shown = async (): Promise<X509Certificate> =>
+      new X509Certificate((await clocked.clientMaterial()).certificatePem);
+    expect((await shown()).fingerprint256.replaceAll(":", "").toLowerCase()).toBe(fingerprint);
+    now += 366 * day;
+    const occasional = await shown();
+    expect(occasional.subject).toBe("CN=admin");
+    expect(Date.parse(occasional.validTo)).toBeGreaterThan(now);
+    expect((await clocked.observe()).certificates.map((each) => each.fingerprint)).toEqual([fingerprint]);
+  });
+
+  it("T4: names the file without which it cannot authenticate", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(admin);
+    expect((await lost("ca.key")).authority?.signingKey).toBe("missing");
+    await expect(authority.clientMaterial()).resolves.toHaveProperty("keyPem");
+    const sign = authority.issue(member);
+    await expect(sign).rejects.toMatchObject({ code: "pki/authority-key-missing", message: /ca\.key is missing in / });
+    await lost("admin.crt");
+    await expect(authority.clientMaterial()).rejects.toThrow(
+      /^cannot authenticate: admin\.crt or its key is missing, and ca\.key is missing in /,
+    );
+    expect((await lost("ca.crt")).authority).toBeNull();
+    await expect(authority.clientMaterial()).rejects.toThrow(/^cannot authenticate: ca\.crt is missing in "/);
+  });
+
+  it("R14: tells a key that is not the authority's", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(client);
+    writeFileSync(keyPath(folder, "ca"), readFileSync(keyPath(folder, "client")));
+    expect((await authority.observe()).authority?.signingKey).toBe("mismatched");
+    await expect(authority.issue(member)).rejects.toThrow(/ca\.key in ".*" is not the key of ca\.crt/);
+  });
+
+  it("T1: accepts servers' certificates of this cluster though they have expired, those just replaced included", async () => {
+    await authority.createAuthority("demo authority");
+    await authority.issue(admin);
+    const { fingerprint: replaces } = await authority.issue(member);
+    const { fingerprint } = await authority.issue({ ...member, replaces });
+    const { acceptedExpired } = await authority.clientMaterial();
+    expect(acceptedExpired).toEqual(expect.arrayContaining([replaces, fingerprint]));
+    expect((await authority.observe()).certificates.map(({ name }) => name)).toEqual(["admin", "m1"]);
+    await authority.removeCertificate("m1");
+    expect((await authority.clientMaterial()).acceptedExpired).toHaveLength(1);
   });
 });
 

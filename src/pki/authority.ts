@@ -3,15 +3,17 @@
  * it has issued to. The authority's key never leaves the folder. Every file is replaced atomically; a key whose
  * certificate did not make it to disk counts as not issued, and is issued anew.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority, CertificateRequest, TlsMaterial } from "../apply/ports.ts";
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
-import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
-import type { ObservedCertificate } from "../plan/observed-cluster.ts";
+import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
+import { adminCertificateName } from "../plan/desired-resources.ts";
+import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
 import { keyIdentifier, nameOf, signCertificate } from "./certificate.ts";
-import { certificateValidity, issuerNames, observeCertificate } from "./certificate-facts.ts";
+import { fingerprintOf, issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 
 export type AuthorityOptions = {
   /** Where the files are; made when the authority is. */
@@ -21,9 +23,10 @@ export type AuthorityOptions = {
 };
 
 const authorityName = "ca";
-const millisecondsPerDay = 86_400_000;
-const authorityLifetimeDays = 3650;
-const certificateLifetimeDays = 365;
+const authorityLifetimeMs = 3650 * msPerDay;
+const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
+/** Of a certificate that is made for one run of haplan. */
+const occasionalLifetimeMs = 3_600_000;
 /** Certificates start in the past by this much, for hosts whose clock is behind. */
 const backdatedMs = 3_600_000;
 
@@ -34,13 +37,11 @@ export function openAuthority(options: AuthorityOptions): Authority {
   return {
     observe: async () => observeFolder(folder),
     createAuthority: async (commonName) => createAuthority(folder, commonName, now()),
+    renewAuthority: async (replaces) => renewAuthority(folder, replaces, now()),
     issue: async (request) => issue(folder, request, now()),
     material: async (name) => material(folder, name),
-    removeCertificate: async (name) => {
-      assertCertificateName(name);
-      rmSync(keyPath(folder, name), { force: true });
-      rmSync(certificatePath(folder, name), { force: true });
-    },
+    clientMaterial: async () => clientMaterial(folder, now()),
+    removeCertificate: async (name) => removeIssued(folder, name),
     removeAuthority: async () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -58,25 +59,32 @@ export function keyPath(folder: string, name: string): string {
 /** A certificate and its key, in PEM. */
 export type Pair = { readonly certificatePem: string; readonly keyPem: string };
 
+/**
+ * The certificate that NAME.crt has replaced. A member may show it until it has taken up the new one, and haplan must
+ * know it then.
+ */
+function previousPath(folder: string, name: string): string {
+  return join(folder, `${name}${previousSuffix}`);
+}
+
+const previousSuffix = ".previous.crt";
+
 function observeFolder(folder: string): Awaited<ReturnType<Authority["observe"]>> {
-  const authority = readPair(folder, authorityName);
+  const authority = readAuthority(folder);
   const certificates: ObservedCertificate[] = [];
   for (const name of issuedNames(folder)) {
     const pair = readPair(folder, name);
-    if (pair !== null && authority !== null && isIssuedBy(pair, authority)) {
-      certificates.push(observeCertificate(name, pair.certificatePem));
-    }
+    if (pair === null) continue;
+    certificates.push(observeCertificate(name, pair.certificatePem, authority?.certificatePem ?? null));
   }
-  return {
-    authority: authority === null ? null : observeCertificate(authorityName, authority.certificatePem),
-    certificates,
-  };
+  return { authority: authority === null ? null : observedAuthority(folder, authority), certificates };
 }
 
+/** Names of the certificates in the directory, without the authority's own. */
 export function issuedNames(folder: string): string[] {
   try {
     return readdirSync(folder)
-      .filter((file) => file.endsWith(".crt"))
+      .filter((file) => file.endsWith(".crt") && !file.endsWith(previousSuffix))
       .map((file) => file.slice(0, -".crt".length))
       .filter((name) => name !== authorityName)
       .sort();
@@ -86,9 +94,51 @@ export function issuedNames(folder: string): string[] {
   }
 }
 
-function createAuthority(folder: string, commonName: string, now: number): ObservedCertificate {
-  const present = readPair(folder, authorityName);
-  if (present !== null) return observeCertificate(authorityName, present.certificatePem);
+type AuthorityFiles = {
+  readonly certificatePem: string;
+  /** Null unless it is the key of this certificate. */
+  readonly keyPem: string | null;
+  readonly signingKey: ObservedAuthority["signingKey"];
+};
+
+/** Null when its certificate is missing; its key may be kept elsewhere. */
+function readAuthority(folder: string): AuthorityFiles | null {
+  const certificatePem = readIfThere(certificatePath(folder, authorityName));
+  if (certificatePem === null) return null;
+  const keyPem = readIfThere(keyPath(folder, authorityName));
+  if (keyPem === null) return { certificatePem, keyPem, signingKey: "missing" };
+  const matches = isKeyOf(folder, authorityName, { certificatePem, keyPem });
+  return matches
+    ? { certificatePem, keyPem, signingKey: "present" }
+    : { certificatePem, keyPem: null, signingKey: "mismatched" };
+}
+
+function observedAuthority(folder: string, { certificatePem, signingKey }: AuthorityFiles): ObservedAuthority {
+  const certificate = new X509Certificate(certificatePem);
+  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory: folder };
+}
+
+/** @throws HaplanError `pki/no-authority`, `pki/authority-key-missing` */
+function signingAuthority(folder: string, purpose: string): Pair {
+  const authority = readAuthority(folder);
+  if (authority === null) {
+    throw new HaplanError("pki/no-authority", `Cannot ${purpose}: there is no authority in "${folder}"`);
+  }
+  const { certificatePem, keyPem } = authority;
+  if (keyPem !== null) return { certificatePem, keyPem };
+  throw new HaplanError("pki/authority-key-missing", `Cannot ${purpose}: ${keyFault(folder, authority)}`);
+}
+
+function keyFault(folder: string, { signingKey }: AuthorityFiles): string {
+  return signingKey === "missing"
+    ? `ca.key is missing in "${folder}"`
+    : `ca.key in "${folder}" is not the key of ca.crt`;
+}
+
+function createAuthority(folder: string, commonName: string, now: number): ObservedAuthority {
+  const present = readAuthority(folder);
+  // A certificate without its key was never used: the key is written first.
+  if (present !== null) return observedAuthority(folder, present);
   makeFolderDurably(folder);
   const keys = generateKeys();
   const certificatePem = signCertificate(
@@ -96,22 +146,41 @@ function createAuthority(folder: string, commonName: string, now: number): Obser
       profile: "authority",
       commonName,
       subjectAltNames: [],
-      ...lifetime(now, authorityLifetimeDays),
+      ...lifetime(now, authorityLifetimeMs),
       publicKey: keys.publicKey,
     },
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(keys.publicKey), privateKey: keys.privateKey },
   );
   writePair(folder, authorityName, certificatePem, keys.privateKey);
-  return observeCertificate(authorityName, certificatePem);
+  return observedAuthority(folder, { certificatePem, keyPem: "", signingKey: "present" });
+}
+
+/** The same name and key: what it has signed is good under both certificates, so that nothing has to change at once. */
+function renewAuthority(folder: string, replaces: string, now: number): ObservedAuthority {
+  const { certificatePem: present, keyPem } = signingAuthority(folder, "renew the authority's certificate");
+  const certificate = new X509Certificate(present);
+  if (fingerprintOf(certificate) !== replaces) {
+    return observedAuthority(folder, { certificatePem: present, keyPem, signingKey: "present" });
+  }
+  const privateKey = createPrivateKey(keyPem);
+  const certificatePem = signCertificate(
+    {
+      profile: "authority",
+      commonName: commonNameOf(present),
+      subjectAltNames: [],
+      ...lifetime(now, authorityLifetimeMs),
+      publicKey: certificate.publicKey,
+    },
+    { ...issuerNames(present), privateKey },
+  );
+  writeFileDurably(certificatePath(folder, authorityName), certificatePem, { mode: 0o644 });
+  syncFolder(folder);
+  return observedAuthority(folder, { certificatePem, keyPem, signingKey: "present" });
 }
 
 function issue(folder: string, request: CertificateRequest, now: number): ObservedCertificate {
   assertCertificateName(request.name);
-  const authority = readPair(folder, authorityName);
-  if (authority === null) {
-    throw new HaplanError("pki/no-authority", `Cannot issue certificate "${request.name}": there is no authority yet`);
-  }
-  return issueInto(folder, authority, request, now);
+  return issueInto(folder, signingAuthority(folder, `issue certificate "${request.name}"`), request, now);
 }
 
 /** Issues by `authority`, or returns the certificate that is there when it is from it and does what is asked. */
@@ -124,33 +193,55 @@ export function issueInto(
   assertCertificateName(request.name);
   const present = readPair(folder, request.name);
   if (present !== null && isIssuedBy(present, authority) && answers(present.certificatePem, request, now)) {
-    return observeCertificate(request.name, present.certificatePem);
+    return observeCertificate(request.name, present.certificatePem, authority.certificatePem);
   }
   makeFolderDurably(folder);
-  const keys = generateKeys();
-  const certificatePem = signCertificate(
-    { ...request, ...lifetime(now, certificateLifetimeDays), publicKey: keys.publicKey },
-    { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) },
-  );
-  writePair(folder, request.name, certificatePem, keys.privateKey);
-  return observeCertificate(request.name, certificatePem);
+  const { certificatePem, privateKey } = sign(authority, request, now, certificateLifetimeMs);
+  if (present !== null) writeFileDurably(previousPath(folder, request.name), present.certificatePem, { mode: 0o644 });
+  writePair(folder, request.name, certificatePem, privateKey);
+  return observeCertificate(request.name, certificatePem, authority.certificatePem);
 }
 
-/** Whether a certificate that is there already does what `request` asks for, and will for a while. */
+/** Signs for a new key. What is signed never outlives its authority. @throws HaplanError `pki/authority-expired` */
+function sign(
+  authority: Pair,
+  request: CertificateRequest,
+  now: number,
+  lifetimeMs: number,
+): { readonly certificatePem: string; readonly privateKey: KeyObject } {
+  const dates = validityOf(new X509Certificate(authority.certificatePem));
+  if (certificateValidity(dates, now).status === "expired") {
+    throw new HaplanError(
+      "pki/authority-expired",
+      `Cannot issue certificate "${request.name}": the authority expired on ${dayOf(dates.notAfter)}`,
+    );
+  }
+  const keys = generateKeys();
+  const wanted = lifetime(now, lifetimeMs);
+  const notAfter = new Date(Math.min(wanted.notAfter.getTime(), Date.parse(dates.notAfter)));
+  const certificatePem = signCertificate(
+    { ...request, notBefore: wanted.notBefore, notAfter, publicKey: keys.publicKey },
+    { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) },
+  );
+  return { certificatePem, privateKey: keys.privateKey };
+}
+
+/** Whether a certificate that is there already does what `request` asks for. */
 function answers(certificatePem: string, request: CertificateRequest, now: number): boolean {
   const names = (list: readonly string[]): string => [...list].sort().join(",");
-  const serverUse = new X509Certificate(certificatePem).keyUsage?.includes("1.3.6.1.5.5.7.3.1") ?? false;
+  const present = observeCertificate(request.name, certificatePem, null);
   return (
-    certificateValidity(certificatePem, now).status === "valid" &&
+    present.fingerprint !== request.replaces &&
+    certificateValidity(present, now).status === "valid" &&
     commonNameOf(certificatePem) === request.commonName &&
-    serverUse === (request.profile === "member") &&
-    names(observeCertificate(request.name, certificatePem).subjectAltNames) === names(request.subjectAltNames)
+    present.profile === request.profile &&
+    names(present.subjectAltNames) === names(request.subjectAltNames)
   );
 }
 
 function material(folder: string, name: string): TlsMaterial {
   assertCertificateName(name);
-  const authority = readPair(folder, authorityName);
+  const authority = readAuthority(folder);
   const pair = readPair(folder, name);
   if (authority === null || pair === null) {
     throw new HaplanError("pki/unknown-certificate", `There is no certificate "${name}" in "${folder}"`);
@@ -158,25 +249,94 @@ function material(folder: string, name: string): TlsMaterial {
   return { caPem: authority.certificatePem, ...pair };
 }
 
+function clientMaterial(folder: string, now: number): TlsMaterial {
+  const authority = readAuthority(folder);
+  if (authority === null) throw notAuthenticated(`ca.crt is missing in "${folder}"`);
+  const { certificatePem: caPem, keyPem } = authority;
+  const caDates = validityOf(new X509Certificate(caPem));
+  if (certificateValidity(caDates, now).status === "expired") {
+    throw notAuthenticated(`ca.crt in "${folder}" expired on ${dayOf(caDates.notAfter)}`);
+  }
+  const acceptedExpired = knownFingerprints(folder, authority);
+  const own = readPair(folder, adminCertificateName);
+  const fault = adminFault(own, authority, now);
+  if (own !== null && fault === null) return { caPem, ...own, acceptedExpired };
+  if (keyPem === null) {
+    throw notAuthenticated(
+      `${adminCertificateName}.crt ${fault}, and ${keyFault(folder, authority)}, so that no other can be made`,
+    );
+  }
+  const request = { name: adminCertificateName, profile: "client", commonName: adminCertificateName } as const;
+  const signed = sign(
+    { certificatePem: caPem, keyPem },
+    { ...request, subjectAltNames: [] },
+    now,
+    occasionalLifetimeMs,
+  );
+  const ownKey = signed.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { caPem, certificatePem: signed.certificatePem, keyPem: ownKey, acceptedExpired };
+}
+
+/** Why haplan's own certificate is no use; null when it is. */
+function adminFault(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
+  if (own === null) return "or its key is missing";
+  if (!isIssuedBy(own, authority)) return "was signed by another authority";
+  const dates = validityOf(new X509Certificate(own.certificatePem));
+  const { status } = certificateValidity(dates, now);
+  if (status === "expired") return `expired on ${dayOf(dates.notAfter)}`;
+  return status === "notYetValid" ? `is valid only from ${dayOf(dates.notBefore)}` : null;
+}
+
+function notAuthenticated(why: string): HaplanError {
+  return new HaplanError("pki/not-authenticated", `cannot authenticate: ${why}`);
+}
+
+/** Of all that the authority has signed and that is, or was a moment ago, in use. */
+function knownFingerprints(folder: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
+  return issuedNames(folder).flatMap((name) => {
+    const files = [certificatePath(folder, name), previousPath(folder, name)];
+    return files.flatMap((file) => {
+      const certificatePem = readIfThere(file);
+      if (certificatePem === null || !isIssuedBy({ certificatePem }, authority)) return [];
+      return [fingerprintOf(new X509Certificate(certificatePem))];
+    });
+  });
+}
+
+function removeIssued(folder: string, name: string): void {
+  assertCertificateName(name);
+  for (const file of [keyPath(folder, name), certificatePath(folder, name), previousPath(folder, name)]) {
+    rmSync(file, { force: true });
+  }
+}
+
 /** Null when either half is missing or the halves do not belong together, as after a crash between the two writes. */
 export function readPair(folder: string, name: string): Pair | null {
-  let pair: Pair;
+  const certificatePem = readIfThere(certificatePath(folder, name));
+  const keyPem = readIfThere(keyPath(folder, name));
+  if (certificatePem === null || keyPem === null) return null;
+  return isKeyOf(folder, name, { certificatePem, keyPem }) ? { certificatePem, keyPem } : null;
+}
+
+/** @throws HaplanError `pki/unreadable` */
+function isKeyOf(folder: string, name: string, { certificatePem, keyPem }: Pair): boolean {
   try {
-    pair = {
-      certificatePem: readFileSync(certificatePath(folder, name), "utf8"),
-      keyPem: readFileSync(keyPath(folder, name), "utf8"),
-    };
+    return new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem));
+  } catch (error) {
+    throw new HaplanError(
+      "pki/unreadable",
+      `Cannot read certificate "${name}" in "${folder}": its files are damaged (${errorText(error)})`,
+      { cause: error },
+    );
+  }
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return null;
     throw error;
-  }
-  try {
-    const matches = new X509Certificate(pair.certificatePem).checkPrivateKey(createPrivateKey(pair.keyPem));
-    return matches ? pair : null;
-  } catch (error) {
-    throw new HaplanError("pki/unreadable", `Cannot read certificate "${name}" in "${folder}": its files are damaged`, {
-      cause: error,
-    });
   }
 }
 
@@ -186,8 +346,11 @@ function writePair(folder: string, name: string, certificatePem: string, private
   syncFolder(folder);
 }
 
-export function isIssuedBy(pair: Pair, authority: Pick<Pair, "certificatePem">): boolean {
-  return new X509Certificate(pair.certificatePem).verify(createPublicKey(authority.certificatePem));
+export function isIssuedBy(
+  { certificatePem }: Pick<Pair, "certificatePem">,
+  authority: Pick<Pair, "certificatePem">,
+): boolean {
+  return new X509Certificate(certificatePem).verify(new X509Certificate(authority.certificatePem).publicKey);
 }
 
 function commonNameOf(certificatePem: string): string {
@@ -199,8 +362,8 @@ function generateKeys(): { readonly publicKey: KeyObject; readonly privateKey: K
   return generateKeyPairSync("ec", { namedCurve: "P-256" });
 }
 
-function lifetime(now: number, days: number): { readonly notBefore: Date; readonly notAfter: Date } {
-  return { notBefore: new Date(now - backdatedMs), notAfter: new Date(now + days * millisecondsPerDay) };
+function lifetime(now: number, durationMs: number): { readonly notBefore: Date; readonly notAfter: Date } {
+  return { notBefore: new Date(now - backdatedMs), notAfter: new Date(now + durationMs) };
 }
 
 /** Names become file names: they must not leave the folder nor overwrite the authority. */

@@ -4,13 +4,33 @@ import { isIPv6 } from "node:net";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
 import { type DerElement, derElements } from "./der-reader.ts";
 
-/** @throws when `pem` holds no certificate. */
-export function observeCertificate(name: string, pem: string): ObservedCertificate {
+const serverAuthOid = "1.3.6.1.5.5.7.3.1";
+
+/** `authorityPem` is the present authority's, if there is one. @throws when `pem` holds no certificate. */
+export function observeCertificate(name: string, pem: string, authorityPem: string | null): ObservedCertificate {
   const certificate = new X509Certificate(pem);
+  const authority = authorityPem === null ? null : new X509Certificate(authorityPem);
+  const trusted = authority !== null && certificate.verify(authority.publicKey);
   return {
     name,
-    fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    fingerprint: fingerprintOf(certificate),
+    profile: certificate.keyUsage?.includes(serverAuthOid) ? "member" : "client",
     subjectAltNames: subjectAltNames(certificate),
+    ...validityOf(certificate),
+    trusted,
+    endsWithAuthority: trusted && certificate.validTo === authority.validTo,
+  };
+}
+
+/** SHA-256 in lower-case hexadecimal, the id of a certificate everywhere in haplan. */
+export function fingerprintOf(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(":", "").toLowerCase();
+}
+
+/** The first and the last moment at which it is valid, in ISO 8601. */
+export function validityOf(certificate: X509Certificate): { readonly notBefore: string; readonly notAfter: string } {
+  return {
+    notBefore: new Date(certificate.validFrom).toISOString(),
     notAfter: new Date(certificate.validTo).toISOString(),
   };
 }
@@ -21,27 +41,6 @@ function subjectAltNames(certificate: X509Certificate): string[] {
     const value = entry.slice(entry.indexOf(":") + 1);
     return isIPv6(value) ? new URL(`http://[${value}]`).hostname.slice(1, -1) : value;
   });
-}
-
-export type CertificateValidity = {
-  readonly status: "valid" | "renewalDue" | "expired" | "notYetValid";
-  /** Whole days until it expires; negative afterwards. */
-  readonly daysLeft: number;
-};
-
-const millisecondsPerDay = 86_400_000;
-/** A certificate is due for renewal once this part of its life is left. */
-const renewalShare = 1 / 3;
-
-/** `now` in milliseconds since the epoch. */
-export function certificateValidity(pem: string, now: number): CertificateValidity {
-  const certificate = new X509Certificate(pem);
-  const notBefore = Date.parse(certificate.validFrom);
-  const notAfter = Date.parse(certificate.validTo);
-  const daysLeft = Math.floor((notAfter - now) / millisecondsPerDay);
-  if (now < notBefore) return { status: "notYetValid", daysLeft };
-  if (now > notAfter) return { status: "expired", daysLeft };
-  return { status: notAfter - now < (notAfter - notBefore) * renewalShare ? "renewalDue" : "valid", daysLeft };
 }
 
 const subjectKeyIdentifierOid = Buffer.from("551d0e", "hex");

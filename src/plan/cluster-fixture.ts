@@ -3,8 +3,14 @@ import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
-import { desiredResources } from "./desired-resources.ts";
-import type { ObservedCluster, ObservedMachine, ObservedMember } from "./observed-cluster.ts";
+import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+import type {
+  ObservedAuthority,
+  ObservedCertificate,
+  ObservedCluster,
+  ObservedMachine,
+  ObservedMember,
+} from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Attributes } from "./resource.ts";
 import type { State } from "./state.ts";
@@ -41,6 +47,7 @@ export function fixtureSpec(masters: readonly string[], options: FixtureOptions 
       joinTimeoutMs: 300_000,
       backupBeforeMembershipChange: false,
       allowEvenSteps: false,
+      renewBeforeDays: 90,
     },
   };
 }
@@ -80,6 +87,38 @@ export function fixtureMachine(
   };
 }
 
+/** When plans of the fixture are made: seven months before its certificates end. */
+export const fixtureNowMs: number = Date.parse("2026-06-01T00:00:00Z");
+
+export function fixtureAuthority(more: Partial<ObservedAuthority> = {}): ObservedAuthority {
+  return {
+    fingerprint: "fp-demo",
+    notBefore: "2026-01-01T00:00:00Z",
+    notAfter: "2036-01-01T00:00:00Z",
+    signingKey: "present",
+    directory: ".haplan/demo/pki",
+    ...more,
+  };
+}
+
+/** A certificate that is as `resource` wants it. */
+export function fixtureCertificate(
+  { name, attributes }: DesiredResource,
+  more: Partial<ObservedCertificate> = {},
+): ObservedCertificate {
+  return {
+    name,
+    fingerprint: `fp-${name}`,
+    profile: attributes["profile"] === "member" ? "member" : "client",
+    subjectAltNames: attributes["subjectAltNames"] as readonly string[],
+    notBefore: "2026-01-01T00:00:00Z",
+    notAfter: "2027-01-01T00:00:00Z",
+    trusted: true,
+    endsWithAuthority: false,
+    ...more,
+  };
+}
+
 export function settledObservation(spec: ClusterSpec): ObservedCluster {
   const masters = spec.controlPlane.masters;
   const desired = desiredResources(spec);
@@ -89,17 +128,10 @@ export function settledObservation(spec: ClusterSpec): ObservedCluster {
       fixtureMachine(loadBalancerName, spec.loadBalancer.address, loadBalancerUnitName),
       ...spec.workers.map((worker) => fixtureMachine(worker.name, worker.address, workerUnitName)),
     ],
-    authority: spec.controlPlane.tls.enabled
-      ? { name: spec.name, fingerprint: "fp-ca", subjectAltNames: [], notAfter: "2036-01-01T00:00:00Z" }
-      : null,
+    authority: spec.controlPlane.tls.enabled ? fixtureAuthority({ fingerprint: `fp-${spec.name}` }) : null,
     certificates: desired
       .filter((resource) => resource.type === "haplan_certificate")
-      .map((resource) => ({
-        name: resource.name,
-        fingerprint: `fp-${resource.name}`,
-        subjectAltNames: resource.attributes["subjectAltNames"] as readonly string[],
-        notAfter: "2027-01-01T00:00:00Z",
-      })),
+      .map((resource) => fixtureCertificate(resource)),
     membership: {
       clusterId: "c1",
       members: masters.map((master, index) => fixtureMember(spec, master.name, { leader: index === 0 })),
@@ -136,7 +168,10 @@ function known(type: string, name: string): Attributes {
   switch (type) {
     case "haplan_ca":
     case "haplan_certificate":
-      return { fingerprint: `fp-${name}`, notAfter: "2027-01-01T00:00:00Z" };
+      return {
+        fingerprint: `fp-${name}`,
+        notAfter: type === "haplan_ca" ? "2036-01-01T00:00:00Z" : "2027-01-01T00:00:00Z",
+      };
     case "haplan_raft_member":
       return { memberId: `id-${name}` };
     case "haplan_agent":
@@ -165,6 +200,7 @@ export function fixtureInput(spec: ClusterSpec, more: Partial<PlannerInput> = {}
     observed: more.observed ?? settledObservation(spec),
     mode: "apply",
     haplanVersion: "0.1.0",
+    nowMs: fixtureNowMs,
     ...more,
   };
 }

@@ -141,11 +141,6 @@ function issuedNames(spec: ClusterSpec, master: string): readonly string[] {
   return hasPeerCertificate(spec, master) ? [master, peerCertificateName(master)] : [master];
 }
 
-/** haplan's own client certificate is issued by its own authority only; else it is the user's. */
-export function showsOwnCertificate(spec: ClusterSpec): boolean {
-  return spec.controlPlane.tls.enabled && spec.controlPlane.tls.adopted === undefined;
-}
-
 /** Masters that haplan makes, with a machine and an agent of their own. */
 export function ownMasters(spec: ClusterSpec): readonly MasterSpec[] {
   return spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);

@@ -46,7 +46,9 @@ export function foundResource(
   }
 }
 
-function foundCertificate(certificate: ObservedCertificate | null | undefined): FoundResource | null {
+type Dated = Pick<ObservedCertificate, "fingerprint" | "notAfter">;
+
+function foundCertificate(certificate: Dated | null | undefined): FoundResource | null {
   if (certificate === null || certificate === undefined) return null;
   const { fingerprint, notAfter } = certificate;
   return { id: fingerprint, attributes: { fingerprint, notAfter }, generation: 1 };

@@ -38,8 +38,7 @@ const seen = desiredResources(three)
 
 describe("an import", () => {
   it("takes everything that can be seen back into a state that was lost, and nothing else is planned then", () => {
-    const authority = { name: "demo", fingerprint: "fp-demo", subjectAltNames: [], notAfter: "2027-01-01T00:00:00Z" };
-    const observed = { ...settledObservation(three), authority };
+    const observed = settledObservation(three);
     const members = seen.filter((address) => address.startsWith("haplan_raft_member."));
     let state: PlannerInput["state"] = null;
     for (const address of [...members, ...seen.filter((each) => !members.includes(each))]) {

@@ -25,11 +25,29 @@ export type ObservedMachine = {
   readonly units: readonly ObservedUnit[];
 };
 
+/** A certificate that is there with its key; whether it is still good is for the rules to say, with the time at hand. */
 export type ObservedCertificate = {
   readonly name: string;
   readonly fingerprint: string;
+  /** `member`: for servers and clients; `client`: for clients only. */
+  readonly profile: "member" | "client";
   readonly subjectAltNames: readonly string[];
+  readonly notBefore: string;
   readonly notAfter: string;
+  /** Signed by the authority that is in the directory now. */
+  readonly trusted: boolean;
+  /** It ends when its authority does: a new one would not live longer. */
+  readonly endsWithAuthority: boolean;
+};
+
+export type ObservedAuthority = {
+  readonly fingerprint: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+  /** `mismatched`: there is a key, and it is not the key of this certificate. */
+  readonly signingKey: "present" | "missing" | "mismatched";
+  /** Where its files are, as a user would look for them. */
+  readonly directory: string;
 };
 
 export type ObservedMember = {
@@ -68,13 +86,20 @@ export type ObservedMembership = {
   readonly strangers?: readonly { readonly endpoint: string; readonly clusterId: string }[];
 };
 
+export type ObservationProblem = {
+  readonly subject: string;
+  readonly message: string;
+  /** haplan has nothing to identify itself with: what the members would have said is not known, which is not silence. */
+  readonly notAuthenticated?: true;
+};
+
 export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
-  readonly authority: ObservedCertificate | null;
+  readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];
   /** null when no member answered at all. */
   readonly membership: ObservedMembership | null;
   /** Backends the load balancer serves, by master name. */
   readonly backends: readonly { readonly name: string; readonly attributes: Attributes }[];
-  readonly problems: readonly { readonly subject: string; readonly message: string }[];
+  readonly problems: readonly ObservationProblem[];
 };

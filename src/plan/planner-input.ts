@@ -12,6 +12,8 @@ export type PlannerInput = {
   readonly observed: ObservedCluster;
   readonly mode: "apply" | "destroy";
   readonly haplanVersion: string;
+  /** When the plan is made, in milliseconds since the epoch: certificates are good or not at a moment. */
+  readonly nowMs: number;
   /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) of masters to replace although nothing asks for it. */
   readonly replace?: readonly string[];
   /** Addresses: plan only these, and what they depend on. Nothing or an empty list plans everything. */

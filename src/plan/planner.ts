@@ -17,7 +17,7 @@ import { modelOf } from "./quorum-model.ts";
 import { type ResourceAddress, resourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
 import { hasAdopted, planAdoption } from "./rules/adoption.ts";
-import { planCertificates } from "./rules/authority.ts";
+import { planCertificates } from "./rules/certificates.ts";
 import { planDestroy } from "./rules/destroy.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planLeftovers } from "./rules/leftovers.ts";

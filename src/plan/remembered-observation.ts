@@ -4,8 +4,14 @@
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
-import type { ObservedCertificate, ObservedCluster, ObservedMachine, ObservedUnit } from "./observed-cluster.ts";
-import type { ResourceType } from "./resource.ts";
+import type {
+  ObservedAuthority,
+  ObservedCertificate,
+  ObservedCluster,
+  ObservedMachine,
+  ObservedUnit,
+} from "./observed-cluster.ts";
+import type { Attributes, ResourceType } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 export function rememberedObservation(spec: ClusterSpec, state: State | null): ObservedCluster {
@@ -15,7 +21,7 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
   const [authority] = of("haplan_ca");
   return {
     machines: of("haplan_machine").map((machine) => machineOf(machine, state)),
-    authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : certificateOf(authority),
+    authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : authorityOf(authority),
     certificates: of("haplan_certificate").map(certificateOf),
     membership:
       members.length === 0
@@ -69,12 +75,27 @@ function memberOf(
   };
 }
 
+function authorityOf({ attributes }: StateResource): ObservedAuthority {
+  return { ...datedOf(attributes), signingKey: "present", directory: "" };
+}
+
 function certificateOf({ name, attributes }: StateResource): ObservedCertificate {
   const names = attributes["subjectAltNames"];
   return {
     name,
-    fingerprint: text(attributes["fingerprint"]),
+    ...datedOf(attributes),
+    profile: attributes["profile"] === "member" ? "member" : "client",
     subjectAltNames: Array.isArray(names) ? names.map(String) : [],
+    trusted: true,
+    endsWithAuthority: false,
+  };
+}
+
+/** The state does not say since when a certificate is valid: it was when it was written down. */
+function datedOf(attributes: Attributes): Pick<ObservedCertificate, "fingerprint" | "notBefore" | "notAfter"> {
+  return {
+    fingerprint: text(attributes["fingerprint"]),
+    notBefore: new Date(0).toISOString(),
     notAfter: text(attributes["notAfter"]),
   };
 }

@@ -8,6 +8,7 @@ const names = (members: readonly MemberRef[]): string => members.map((member) =>
 export function stepId(action: StepAction): string {
   switch (action.kind) {
     case "createAuthority":
+    case "renewAuthority":
     case "removeAuthority":
     case "recordState":
     case "stopLoadBalancer":
@@ -57,6 +58,8 @@ export function stepTitle(action: StepAction): string {
   switch (action.kind) {
     case "createAuthority":
       return "create certificate authority";
+    case "renewAuthority":
+      return "renew the certificate of the certificate authority";
     case "removeAuthority":
       return "remove certificate authority and certificates";
     case "recordState":

@@ -20,6 +20,8 @@ export function isJoinFacts(value: Json | undefined): value is JoinFacts & Json 
 
 export type StepAction =
   | { readonly kind: "createAuthority" }
+  /** A new certificate for the authority's name and key; `replaces` is the fingerprint of the present one. */
+  | { readonly kind: "renewAuthority"; readonly replaces: string }
   /** Issue or reissue; `profile` says what the certificate may do. */
   | {
       readonly kind: "issueCertificate";
@@ -27,6 +29,8 @@ export type StepAction =
       readonly profile: "member" | "client";
       readonly commonName: string;
       readonly subjectAltNames: readonly string[];
+      /** Fingerprint of the certificate that it replaces; absent for a first one. */
+      readonly replaces?: string;
     }
   | {
       readonly kind: "createMachine";

@@ -147,6 +147,7 @@ const policy = mapping("how carefully changes are made", [], {
     description:
       "take a snapshot before each change of the membership, and change nothing when there is none to be had",
   },
+  renewBeforeDays: wholeNumber("days before its end from which on a certificate is renewed", 1, 300, 90),
   allowEvenSteps: {
     type: "boolean",
     default: false,

@@ -79,6 +79,8 @@ type PolicySpec = {
   readonly backupBeforeMembershipChange: boolean;
   /** A real etcd may pass an even number of voters on its way. */
   readonly allowEvenSteps: boolean;
+  /** A certificate with fewer days left is renewed. */
+  readonly renewBeforeDays: number;
 };
 
 type ProviderSpec = { readonly type: "local" };

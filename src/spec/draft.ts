@@ -67,6 +67,7 @@ export const specDefaults = {
   maxLearnerLagEntries: 1000,
   healthSamples: 3,
   joinTimeoutMs: 300_000,
+  renewBeforeDays: 90,
   etcdStatePrefix: "/haplan/state",
   s3StatePrefix: "haplan",
 } as const;

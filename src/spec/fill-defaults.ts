@@ -38,6 +38,7 @@ export type CheckedDocument = {
       readonly joinTimeoutMs?: number;
       readonly backupBeforeMembershipChange?: boolean;
       readonly allowEvenSteps?: boolean;
+      readonly renewBeforeDays?: number;
     };
   };
 };
@@ -103,6 +104,7 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
       joinTimeoutMs: policy?.joinTimeoutMs ?? specDefaults.joinTimeoutMs,
       backupBeforeMembershipChange: policy?.backupBeforeMembershipChange ?? false,
       allowEvenSteps: policy?.allowEvenSteps ?? false,
+      renewBeforeDays: policy?.renewBeforeDays ?? specDefaults.renewBeforeDays,
     },
   };
 }

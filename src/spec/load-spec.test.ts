@@ -73,6 +73,7 @@ describe("a good spec", () => {
         joinTimeoutMs: 300_000,
         backupBeforeMembershipChange: false,
         allowEvenSteps: false,
+        renewBeforeDays: 90,
       },
     });
   });

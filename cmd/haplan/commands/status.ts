@@ -6,7 +6,7 @@ import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterStatus, type StatusFacts } from "../cluster-status.ts";
-import { adminMaterial, observeSession, openSession, type Session, sessionState } from "../session.ts";
+import { clientMaterial, observeSession, openSession, type Session, sessionState } from "../session.ts";
 import { renderStatus, statusToJson } from "../views/status-view.ts";
 
 const questionTimeoutMs = 3000;
@@ -24,9 +24,17 @@ export async function runStatus(
     askLoadBalancer(context, session),
     askWorkers(session),
   ]);
-  const status = clusterStatus({ spec: session.spec, state, observed, loadBalancer, reporting });
+  const status = clusterStatus({
+    spec: session.spec,
+    state,
+    observed,
+    loadBalancer,
+    reporting,
+    nowMs: context.clock.now(),
+  });
   terminal.print(flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint));
-  for (const { subject, message } of observed.problems) terminal.printError(`Not known (${subject}): ${message}`);
+  const untold = observed.problems.filter((problem) => !problem.notAuthenticated);
+  for (const { subject, message } of untold) terminal.printError(`Not known (${subject}): ${message}`);
   return 0;
 }
 
@@ -39,7 +47,7 @@ async function askLoadBalancer(context: CliContext, session: Session): Promise<S
 async function askWorkers(session: Session): Promise<StatusFacts["reporting"]> {
   const { spec } = session;
   if (spec.workers.length === 0) return new Set();
-  const tls = await adminMaterial(session);
+  const tls = await clientMaterial(session);
   if (tls === null && spec.controlPlane.tls.enabled) return null;
   try {
     const request = { endpoints: [clusterEndpoint(spec)], tls };

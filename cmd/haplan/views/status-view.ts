@@ -1,7 +1,9 @@
 /** How a cluster is doing: every member, the quorum, the load balancer and the workers. */
+import type { CertificateStatus } from "../certificate-status.ts";
 import { type Paint, visibleLength } from "../paint.ts";
+import { certificateLines } from "./certificates-view.ts";
 
-export type MemberRole = "leader" | "follower" | "learner" | "unreachable";
+export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "unknown";
 
 export type MemberStatus = {
   readonly name: string;
@@ -28,6 +30,9 @@ export type ClusterStatus = {
   /** How many more may fail as things are; null while there is no quorum. */
   readonly canLose: number | null;
   readonly hasLeader: boolean;
+  /** Why haplan has no way to ask the members anything; null when it could ask. */
+  readonly notAuthenticated: string | null;
+  readonly certificates: readonly CertificateStatus[];
   /** Null when there is none. */
   readonly loadBalancer: {
     readonly type: string;
@@ -68,6 +73,7 @@ export function renderStatus(status: ClusterStatus, paint: Paint): string {
     ...table(["MEMBER", "ID", "ROLE", "CLIENT URL", "PID", "TERM", "INDEX", "DB"], rows, paint),
     "",
     quorumLine(status, paint),
+    ...certificateLines(status.certificates, paint),
     ...loadBalancerLines(status, paint),
     ...workerLines(status, paint),
   ].join("\n");
@@ -75,12 +81,14 @@ export function renderStatus(status: ClusterStatus, paint: Paint): string {
 
 function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {
   if (role === "unreachable") return paint.red(role);
+  if (role === "unknown") return paint.yellow(role);
   if (!healthy) return paint.yellow(`${role} (not healthy)`);
   return role === "leader" ? paint.green(role) : role;
 }
 
 function quorumLine(status: ClusterStatus, paint: Paint): string {
-  const { voters, healthyVoters, quorum, canLose, hasLeader } = status;
+  const { voters, healthyVoters, quorum, canLose, hasLeader, notAuthenticated } = status;
+  if (notAuthenticated !== null) return paint.red(`Quorum: not known. haplan ${notAuthenticated}`);
   const counts = `${healthyVoters} of ${voters} voters healthy, quorum ${quorum}`;
   if (canLose === null) return paint.red(`No quorum: ${counts}. Writes fail until more members are back.`);
   const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");

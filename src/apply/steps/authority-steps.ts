@@ -10,9 +10,13 @@ export async function createAuthority({ ports, plan }: StepContext): Promise<Ste
   return factsOf(await ports.authority.createAuthority(`${plan.spec.name} haplan CA`));
 }
 
+export async function renewAuthority({ ports }: StepContext, action: Of<"renewAuthority">): Promise<StepFacts> {
+  return factsOf(await ports.authority.renewAuthority(action.replaces));
+}
+
 export async function issueCertificate({ ports }: StepContext, action: Of<"issueCertificate">): Promise<StepFacts> {
-  const { name, profile, commonName, subjectAltNames } = action;
-  return factsOf(await ports.authority.issue({ name, profile, commonName, subjectAltNames }));
+  const { kind, ...request } = action;
+  return factsOf(await ports.authority.issue(request));
 }
 
 export async function removeCertificate({ ports }: StepContext, action: Of<"removeCertificate">): Promise<StepFacts> {
@@ -25,6 +29,6 @@ export async function removeAuthority({ ports }: StepContext): Promise<StepFacts
   return {};
 }
 
-function factsOf(certificate: ObservedCertificate): StepFacts {
+function factsOf(certificate: Pick<ObservedCertificate, "fingerprint" | "notAfter">): StepFacts {
   return { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter };
 }

@@ -6,6 +6,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { majority } from "../quorum-model.ts";
 import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
 import { checkAdoption } from "./adoption-checks.ts";
+import { checkAuthority, warnWithoutTls } from "./authority-checks.ts";
 import { checkFailureDomains } from "./failure-domains.ts";
 
 export function checkPreconditions(
@@ -19,11 +20,12 @@ export function checkPreconditions(
   if (input.mode === "destroy") return;
   checkUnchangeable(input.spec, world, draft);
   checkFirstStart(input.spec, world, draft);
-  checkAuthority(input, world, draft);
+  if (!draft.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(input, world, draft);
   checkRecoverable(world, draft);
   checkRoles(desired, world, draft);
   checkUnmanaged(world, draft);
   checkFailureDomains(input.spec, world, draft);
+  warnWithoutTls(input.spec, draft);
   for (const problem of input.observed.problems) {
     draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
   }
@@ -86,7 +88,7 @@ function checkUnchangeable(spec: ClusterSpec, world: World, draft: PlanDraft): v
     draft.refuse(
       "plan/tls-changed",
       `TLS cannot be turned ${enabled ? "off" : "on"} while the cluster runs`,
-      `Members with and without it cannot reach each other, so that the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }", or destroy the cluster and make it anew.`,
+      `Members with and without it cannot reach each other, so that the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }" for this cluster. To move its data, apply a spec with another name, other addresses and "tls: { enabled: ${!enabled} }" beside it, copy the keys with "etcdctl make-mirror", point clients at the new one, and destroy this one (docs/certificates.md).`,
     );
   }
 }
@@ -133,16 +135,6 @@ function checkFirstStart(spec: ClusterSpec, world: World, draft: PlanDraft): voi
     );
     return;
   }
-}
-
-function checkAuthority({ spec, observed }: PlannerInput, world: World, draft: PlanDraft): void {
-  if (world.phase !== "formed" || !spec.controlPlane.tls.enabled || observed.authority !== null) return;
-  draft.refuse(
-    "plan/authority-gone",
-    "The certificate authority of this cluster is gone",
-    "Its members trust only certificates that it signed. Put its folder back from a backup; a new one cannot join them.",
-    `haplan_ca.${spec.name}`,
-  );
 }
 
 /** Members that can only be replaced need a quorum of the others to replace them. */

@@ -1,0 +1,34 @@
+/** How long the authority and each certificate are still good, as `haplan status` tells it. */
+import { certificateValidity } from "../../src/plan/certificate-validity.ts";
+import type { ObservedCertificate, ObservedCluster } from "../../src/plan/observed-cluster.ts";
+import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
+
+export type CertificateStatus = {
+  /** `ca` for the authority's own. */
+  readonly name: string;
+  /** `untrusted`: another authority has signed it. */
+  readonly status: "valid" | "renewalDue" | "expired" | "notYetValid" | "untrusted";
+  readonly notAfter: string;
+  /** Whole days until it expires; negative once it has. */
+  readonly daysLeft: number;
+};
+
+/** The authority first, then by name. */
+export function certificateStatus({
+  spec,
+  observed,
+  nowMs,
+}: {
+  readonly spec: ClusterSpec;
+  readonly observed: Pick<ObservedCluster, "authority" | "certificates">;
+  readonly nowMs: number;
+}): readonly CertificateStatus[] {
+  type Dated = Pick<ObservedCertificate, "name" | "notBefore" | "notAfter" | "trusted">;
+  const statusOf = ({ name, notBefore, notAfter, trusted }: Dated): CertificateStatus => {
+    const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
+    const due = status === "valid" && daysLeft < spec.policy.renewBeforeDays;
+    return { name, status: !trusted ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };
+  };
+  const authority = observed.authority === null ? [] : [{ ...observed.authority, name: "ca", trusted: true }];
+  return [...authority, ...observed.certificates].map(statusOf);
+}

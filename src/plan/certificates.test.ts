@@ -1,0 +1,230 @@
+// Certificates as resources with a life: what is planned when they near their end, are past it, or are not haplan's.
+import { describe, expect, it } from "vitest";
+import { msPerDay } from "./certificate-validity.ts";
+import {
+  fixtureAuthority,
+  fixtureInput,
+  fixtureNowMs,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "./cluster-fixture.ts";
+import type { ObservedAuthority, ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
+import type { Plan } from "./plan.ts";
+import { planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+
+const three = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
+const settled = settledObservation(three);
+/** On this day the fixture's certificates have as many days left. */
+const daysBeforeEnd = (days: number): number => Date.parse("2027-01-01T00:00:00Z") - days * msPerDay;
+
+function withCertificate(name: string, more: Partial<ObservedCertificate> | null): ObservedCluster {
+  const certificates = settled.certificates.flatMap((each) =>
+    each.name !== name ? [each] : more === null ? [] : [{ ...each, ...more }],
+  );
+  return { ...settled, certificates };
+}
+
+const withAuthority = (more: Partial<ObservedAuthority>): ObservedCluster => ({
+  ...settled,
+  authority: fixtureAuthority(more),
+});
+
+function planned(more: Partial<PlannerInput>): Plan {
+  const { plan, refusal } = planChanges(fixtureInput(three, more));
+  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("; "));
+  return plan;
+}
+
+const refusals = (more: Partial<PlannerInput>, spec = three): readonly string[] =>
+  (planChanges(fixtureInput(spec, more)).refusal ?? []).map(({ summary, detail }) => `${summary}. ${detail}`);
+const titles = (plan: Plan): readonly string[] => plan.steps.map(({ title }) => title);
+const reasons = (plan: Plan, type = "haplan_certificate"): Readonly<Record<string, string | null>> =>
+  Object.fromEntries(
+    plan.changes
+      .filter((change) => change.type === type && change.action !== "noop")
+      .map(({ name, reason }) => [name, reason]),
+  );
+const codes = (plan: Plan): readonly string[] => plan.warnings.map(({ code }) => code);
+
+describe("a certificate that nears its end", () => {
+  it("T1: is left alone while it has renewBeforeDays left, and renewed from then on", () => {
+    expect(planned({ nowMs: daysBeforeEnd(90) }).steps).toEqual([]);
+    const plan = planned({ nowMs: daysBeforeEnd(65) });
+    const text = "it expires in 65 days, on 2027-01-01";
+    expect(reasons(plan)).toEqual(
+      Object.fromEntries(["m1", "m2", "m3", "load-balancer", "w1", "admin"].map((name) => [name, text])),
+    );
+    expect(codes(plan)).toEqual([]);
+    const few = { ...three, policy: { ...three.policy, renewBeforeDays: 30 } };
+    expect(planChanges(fixtureInput(few, { nowMs: daysBeforeEnd(65) })).plan?.steps).toEqual([]);
+    expect(planChanges(fixtureInput(few, { nowMs: daysBeforeEnd(29) })).plan?.steps).not.toEqual([]);
+  });
+
+  it("T1: is left alone where a new one would end on the same day, with its authority", () => {
+    const certificates = settled.certificates.map((each) => ({ ...each, endsWithAuthority: true }));
+    expect(planned({ observed: { ...settled, certificates }, nowMs: daysBeforeEnd(20) }).steps).toEqual([]);
+  });
+
+  it("T1: names the certificate that it replaces, so that the step can be done twice", () => {
+    const [step] = planned({ observed: withCertificate("w1", { notAfter: "2026-06-11T00:00:00Z" }) }).steps;
+    expect(step?.action).toMatchObject({ kind: "issueCertificate", name: "w1", replaces: "fp-w1" });
+  });
+
+  it("T1: is replaced when that is asked for", () => {
+    const plan = planned({ replace: ["haplan_certificate.m1"] });
+    expect(reasons(plan)).toEqual({ m1: "as requested" });
+    expect(titles(plan)[0]).toBe("issue certificate m1");
+  });
+
+  it("R4: that has expired is an update that says so, and a warning that names it", () => {
+    const plan = planned({ observed: withCertificate("m2", { notAfter: "2026-05-31T12:00:00Z" }) });
+    expect(reasons(plan)).toEqual({ m2: "it expired less than a day ago, on 2026-05-31" });
+    expect(plan.warnings.map(({ summary }) => summary)).toEqual(["A certificate has expired: m2"]);
+    const all = planned({ nowMs: daysBeforeEnd(-35) });
+    expect(Object.keys(reasons(all))).toHaveLength(6);
+    expect(reasons(all)["m1"]).toBe("it expired 34 days ago, on 2027-01-01");
+    expect(all.warnings[0]?.summary).toBe("6 certificates have expired: m1, m2, m3, load-balancer, w1, admin");
+  });
+
+  it("T1: that is not valid yet, cannot serve, or comes from a stranger is made anew", () => {
+    const reasonOf = (more: Partial<ObservedCertificate>): unknown =>
+      reasons(planned({ observed: withCertificate("m1", more) }))["m1"];
+    expect(reasonOf({ notBefore: "2026-07-01T00:00:00Z" })).toBe("it is valid only from 2026-07-01");
+    expect(reasonOf({ profile: "client" })).toBe("what it may be used for has changed");
+    expect(reasonOf({ trusted: false })).toBe("it was signed by another authority");
+  });
+});
+
+describe("a certificate that was changed outside of haplan", () => {
+  it("T1: is drift, and made anew when it is a stranger's", () => {
+    const plan = planned({ observed: withCertificate("m1", { fingerprint: "fp-other", trusted: false }) });
+    expect(plan.drift).toMatchObject([
+      {
+        address: "haplan_certificate.m1",
+        reason: "it was replaced by one of another authority",
+        before: { fingerprint: "fp-m1" },
+        after: { fingerprint: "fp-other" },
+      },
+    ]);
+    expect(titles(plan)[0]).toBe("issue certificate m1");
+  });
+
+  it("T1: is drift, and recorded when it is as good as the one before", () => {
+    const plan = planned({ observed: withCertificate("admin", { fingerprint: "fp-other" }) });
+    expect(plan.drift.map(({ reason }) => reason)).toEqual(["it was replaced outside of haplan"]);
+    expect(titles(plan)).toEqual(["record in the state what was found"]);
+    expect(plan.changes.find(({ address }) => address === "haplan_certificate.admin")?.after).toMatchObject({
+      fingerprint: "fp-other",
+    });
+  });
+});
+
+describe("the authority", () => {
+  it("T1: is renewed with its key while it would end before what it signs now, and everything it signed after it", () => {
+    const early = planned({ observed: withAuthority({ notAfter: "2027-06-01T00:00:00Z" }) });
+    expect(titles(early)).toEqual(["record in the state what was found"]);
+    const plan = planned({ observed: withAuthority({ notAfter: "2027-05-31T00:00:00Z" }) });
+    expect(reasons(plan, "haplan_ca")).toEqual({ demo: "it expires in 364 days, on 2027-05-31" });
+    expect(titles(plan).slice(0, 2)).toEqual([
+      "renew the certificate of the certificate authority",
+      "issue certificate m1",
+    ]);
+    expect(plan.steps[1]?.after).toEqual(["renewAuthority"]);
+    expect(new Set(Object.values(reasons(plan)))).toEqual(new Set(["the authority's certificate is renewed"]));
+    expect(codes(plan)).toEqual(["plan/authority-renewed"]);
+  });
+
+  it("T1: that has expired is renewed although no member can be asked", () => {
+    const problems = [
+      { subject: "the membership", message: "cannot authenticate: ca.crt expired", notAuthenticated: true },
+    ] as const;
+    const plan = planned({
+      nowMs: Date.parse("2036-01-02T12:00:00Z"),
+      observed: { ...settled, membership: null, problems },
+    });
+    expect(reasons(plan, "haplan_ca")).toEqual({ demo: "it expired 1 day ago, on 2036-01-01" });
+    expect(titles(plan)).toEqual(expect.arrayContaining(["restart agent m1", "wait until m1, m2, m3 are healthy"]));
+  });
+
+  it("T4: is gone: the file is named, and nothing is planned", () => {
+    const problems = [
+      { subject: "the membership", message: 'cannot authenticate: ca.crt is missing in "pki"', notAuthenticated: true },
+    ] as const;
+    expect(refusals({ observed: { ...settled, authority: null, membership: null, problems } })).toEqual([
+      expect.stringMatching(
+        /^The certificate authority of this cluster is gone\. haplan cannot authenticate: ca\.crt is missing in "pki"\. /,
+      ),
+    ]);
+  });
+
+  it("T4: cannot sign: what signs nothing goes on, what must be signed is refused by name, what can wait waits", () => {
+    const observed = withAuthority({ signingKey: "missing" });
+    const grown = fixtureSpec(["m1", "m2", "m3"], { workers: 2 });
+    expect(planned({ observed }).steps).toEqual([]);
+    expect(titles(planned({ observed, nowMs: daysBeforeEnd(20) }))).toEqual([]);
+    expect(planned({ observed, nowMs: daysBeforeEnd(20) }).warnings).toMatchObject([
+      {
+        code: "plan/renewal-without-key",
+        summary: /^6 certificates are due .* ca\.key is missing in \.haplan\/demo\/pki$/,
+      },
+    ]);
+    const input = { state: settledState(three), observed };
+    expect(refusals(input, grown)).toEqual([
+      expect.stringMatching(
+        /^A certificate has to be signed, and ca\.key is missing in \.haplan\/demo\/pki\. To be signed: w2\./,
+      ),
+    ]);
+    expect(refusals({ observed, nowMs: daysBeforeEnd(-1) })[0]).toMatch(/m1 \(it expired less than a day ago/);
+    const other = withAuthority({ signingKey: "mismatched" });
+    expect(refusals({ ...input, observed: other }, grown)[0]).toMatch(
+      /ca\.key in \.haplan\/demo\/pki is not the key of ca\.crt/,
+    );
+  });
+
+  it("R14: that was put in the place of this cluster's is refused", () => {
+    const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
+    const observed = { ...withAuthority({ fingerprint: "fp-stranger" }), certificates };
+    expect(refusals({ observed })).toEqual([
+      expect.stringMatching(
+        /^What the members trust is not this certificate authority\. .* Put the earlier ca\.crt and ca\.key back\.$/,
+      ),
+    ]);
+    expect(refusals({ observed: { ...observed, certificates: [] } })).toHaveLength(1);
+  });
+
+  it("R14: whose renewal did not reach the state is the same one", () => {
+    const plan = planned({ observed: withAuthority({ fingerprint: "fp-renewed" }) });
+    expect(titles(plan)).toEqual(["record in the state what was found"]);
+    expect(plan.changes.find(({ type }) => type === "haplan_ca")?.after).toMatchObject({ fingerprint: "fp-renewed" });
+  });
+});
+
+describe("members that haplan cannot ask", () => {
+  it("T4: are not taken for dead", () => {
+    const message =
+      'cannot authenticate: admin.crt or its key is missing, and ca.key is missing in "pki", so that no other can be made';
+    const problems = [{ subject: "the membership", message, notAuthenticated: true }] as const;
+    expect(refusals({ observed: { ...withAuthority({ signingKey: "missing" }), membership: null, problems } })).toEqual(
+      [expect.stringMatching(/^The members cannot be asked how they are\. haplan cannot authenticate: admin\.crt/)],
+    );
+  });
+});
+
+describe("TLS", () => {
+  const plain = fixtureSpec(["m1", "m2", "m3"], { tls: false, workers: 1 });
+
+  it("T7: that is turned on while the cluster runs is refused with the way, and no authority is missed", () => {
+    const said = refusals({ state: settledState(plain), observed: { ...settledObservation(plain), membership: null } });
+    expect(said).toEqual([expect.stringMatching(/^TLS cannot be turned on while the cluster runs\. /)]);
+    expect(said[0]).not.toMatch(/put it back|gone/i);
+    expect(said[0]).toContain("make-mirror");
+  });
+
+  it("T7: that is off is warned of", () => {
+    const { plan } = planChanges(fixtureInput(plain, { nowMs: fixtureNowMs }));
+    expect(plan?.warnings).toMatchObject([{ code: "plan/no-tls", summary: "The control plane has no TLS" }]);
+    expect(plan?.steps).toEqual([]);
+  });
+});

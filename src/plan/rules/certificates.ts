@@ -1,0 +1,212 @@
+/**
+ * Certificates as resources with a life: made when missing, renewed before they end, and made anew when they are not what
+ * the cluster trusts. Whether one is still good is a question of the moment at which the plan is made, never of a clock.
+ */
+import { canonicalJson } from "../../base/canonical-json.ts";
+import { certificateLifetimeDays, certificateValidity, dayOf, validityText } from "../certificate-validity.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import type { StateResource } from "../state.ts";
+import type { World } from "../world.ts";
+
+type Reason = {
+  readonly action: "create" | "update";
+  readonly text: string | null;
+  /** The present one still does its work: without the authority's key it can stay for now. */
+  readonly canWait: boolean;
+};
+
+type Due = {
+  readonly resource: DesiredResource;
+  readonly reason: Reason;
+  readonly found: ObservedCertificate | undefined;
+};
+
+/** Returns the id of the step that issues each certificate; names without a step have a valid one already. */
+export function planCertificates(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  draft: PlanDraft,
+): ReadonlyMap<string, string> {
+  const { authority, certificates } = input.observed;
+  const found = new Map(certificates.map((certificate) => [certificate.name, certificate]));
+  const renewal = authorityRenewal(input, desired);
+  const due: Due[] = [];
+  for (const resource of desired) {
+    if (resource.type !== "haplan_certificate") continue;
+    const present = found.get(resource.name);
+    const reason = whyIssue(resource, present, input, world) ?? renewal?.leaves ?? null;
+    const known = world.resources.get(resource.address);
+    if (present !== undefined) noteCertificateDrift(resource, present, known, reason, draft);
+    if (reason !== null) due.push({ resource, reason, found: present });
+  }
+  if (authority !== null && authority.signingKey !== "present" && input.spec.controlPlane.tls.adopted === undefined) {
+    return withoutKey(authority, due, draft);
+  }
+  warnExpired(due, input, draft);
+  warnOfAdoptedAuthority(input, draft);
+  const authorityStep = planAuthority(input, desired, renewal, draft);
+  return new Map(due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]));
+}
+
+function issue({ resource, reason, found }: Due, authorityStep: string | null, draft: PlanDraft): string {
+  draft.judge(resource.address, reason.action, reason.text);
+  return draft.add(
+    {
+      kind: "issueCertificate",
+      name: resource.name,
+      profile: resource.attributes["profile"] === "member" ? "member" : "client",
+      commonName: String(resource.attributes["commonName"]),
+      subjectAltNames: resource.attributes["subjectAltNames"] as readonly string[],
+      ...(found === undefined ? {} : { replaces: found.fingerprint }),
+    },
+    [resource.address],
+    [authorityStep],
+  );
+}
+
+function whyIssue(
+  resource: DesiredResource,
+  found: ObservedCertificate | undefined,
+  { nowMs, spec, replace = [] }: PlannerInput,
+  world: World,
+): Reason | null {
+  const update = (text: string, canWait = false): Reason => ({ action: "update", text, canWait });
+  if (found === undefined) {
+    const text = world.resources.has(resource.address) ? "its files are gone" : null;
+    return { action: "create", text, canWait: false };
+  }
+  if (!found.trusted) return update("it was signed by another authority");
+  const { status, daysLeft } = certificateValidity(found, nowMs);
+  if (status !== "valid") return update(`it ${validityText(found, nowMs)}`);
+  if (found.profile !== resource.attributes["profile"]) return update("what it may be used for has changed");
+  const wanted = [...(resource.attributes["subjectAltNames"] as readonly string[])].sort();
+  if (canonicalJson(wanted) !== canonicalJson([...found.subjectAltNames].sort())) {
+    return update("the names it is for have changed");
+  }
+  if (replace.includes(resource.address)) return update("as requested");
+  // Where the authority ends as early, a new one would gain nothing: it is the authority's turn first.
+  return daysLeft < spec.policy.renewBeforeDays && !found.endsWithAuthority
+    ? update(`it ${validityText(found, nowMs)}`, true)
+    : null;
+}
+
+/** What differs from the state although haplan has not changed it. */
+function noteCertificateDrift(
+  { address }: DesiredResource,
+  found: ObservedCertificate,
+  known: StateResource | undefined,
+  reason: Reason | null,
+  draft: PlanDraft,
+): void {
+  const before = known?.attributes["fingerprint"];
+  if (before === undefined || before === found.fingerprint) return;
+  const { fingerprint, notAfter } = found;
+  draft.drift.push({
+    address,
+    action: "update",
+    reason: found.trusted ? "it was replaced outside of haplan" : "it was replaced by one of another authority",
+    before: { fingerprint: before, notAfter: known?.attributes["notAfter"] ?? null },
+    after: { fingerprint, notAfter },
+  });
+  // One that is as good as the one before stays, and the state learns of it.
+  if (reason === null) draft.facts.set(address, { fingerprint, notAfter });
+}
+
+/** Nothing can be signed: what can wait does, and is named. */
+function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): ReadonlyMap<string, string> {
+  const { signingKey, directory } = authority;
+  const fault =
+    signingKey === "missing" ? `ca.key is missing in ${directory}` : `ca.key in ${directory} is not the key of ca.crt`;
+  const list = (some: readonly Due[]): string =>
+    some.map(({ resource, reason }) => `${resource.name}${reason.text === null ? "" : ` (${reason.text})`}`).join(", ");
+  const urgent = due.filter(({ reason }) => !reason.canWait);
+  if (urgent.length > 0) {
+    draft.refuse(
+      "plan/authority-key-missing",
+      `${urgent.length === 1 ? "A certificate has" : `${urgent.length} certificates have`} to be signed, and ${fault}`,
+      `To be signed: ${list(urgent)}. Put the authority's key back for as long as plan and apply take. Plans that sign nothing go on without it.`,
+    );
+  } else if (due.length > 0) {
+    draft.warn(
+      "plan/renewal-without-key",
+      `${due.length === 1 ? "A certificate is" : `${due.length} certificates are`} due for renewal, and ${fault}`,
+      `Left as they are: ${list(due)}. Put the authority's key back for as long as plan and apply take.`,
+    );
+  }
+  return new Map();
+}
+
+function warnExpired(due: readonly Due[], { nowMs }: PlannerInput, draft: PlanDraft): void {
+  const expired = due.filter(
+    ({ found }) => found !== undefined && certificateValidity(found, nowMs).status === "expired",
+  );
+  if (expired.length === 0) return;
+  const names = expired.map(({ resource }) => resource.name).join(", ");
+  draft.warn(
+    "plan/certificates-expired",
+    `${expired.length === 1 ? "A certificate has" : `${expired.length} certificates have`} expired: ${names}`,
+    "Members and clients that meet an expired certificate refuse new connections. Applying this plan issues new ones and hands them out.",
+  );
+}
+
+/** An authority that haplan has not made is renewed by those who made it. */
+function warnOfAdoptedAuthority({ spec, observed, nowMs }: PlannerInput, draft: PlanDraft): void {
+  const { authority } = observed;
+  if (spec.controlPlane.tls.adopted === undefined || authority === null) return;
+  if (certificateValidity(authority, nowMs).daysLeft >= spec.policy.renewBeforeDays) return;
+  draft.warn(
+    "plan/adopted-authority-ends",
+    `The members' certificate authority ${validityText(authority, nowMs)}`,
+    `haplan did not make ${authority.directory} and does not renew it. What it signs cannot live longer.`,
+  );
+}
+
+type AuthorityRenewal = { readonly text: string; readonly replaces: string; readonly leaves: Reason | null };
+
+/**
+ * The authority's own certificate is renewed while what it signs now would outlive it. Its key stays, so that
+ * certificates of before and after are good under both. One that has ended has taken all others with it.
+ */
+function authorityRenewal(
+  { observed, nowMs }: PlannerInput,
+  desired: readonly DesiredResource[],
+): AuthorityRenewal | null {
+  const { authority } = observed;
+  if (authority === null || !desired.some(({ type }) => type === "haplan_ca")) return null;
+  const { status, daysLeft } = certificateValidity(authority, nowMs);
+  if (status === "valid" && daysLeft >= certificateLifetimeDays) return null;
+  const leaves: Reason = { action: "update", text: "the authority's certificate is renewed", canWait: true };
+  return { text: `it ${validityText(authority, nowMs)}`, replaces: authority.fingerprint, leaves };
+}
+
+function planAuthority(
+  { observed, nowMs }: PlannerInput,
+  desired: readonly DesiredResource[],
+  renewal: AuthorityRenewal | null,
+  draft: PlanDraft,
+): string | null {
+  const resource = desired.find(({ type }) => type === "haplan_ca");
+  if (resource === undefined) return null;
+  if (observed.authority === null) {
+    draft.judge(resource.address, "create");
+    return draft.add({ kind: "createAuthority" }, [resource.address]);
+  }
+  if (renewal === null) {
+    const { fingerprint, notAfter } = observed.authority;
+    draft.facts.set(resource.address, { fingerprint, notAfter });
+    return null;
+  }
+  draft.judge(resource.address, "update", renewal.text);
+  const until = dayOf(observed.authority.notAfter);
+  const expired = certificateValidity(observed.authority, nowMs).status === "expired";
+  draft.warn(
+    "plan/authority-renewed",
+    `The certificate authority ${validityText(observed.authority, nowMs)}: its certificate is renewed`,
+    `Its name and key stay. Clients that keep a copy of ca.crt need the new one ${expired ? "now" : `before ${until}`}.`,
+  );
+  return draft.add({ kind: "renewAuthority", replaces: renewal.replaces }, [resource.address]);
+}
