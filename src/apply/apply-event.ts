@@ -61,7 +61,8 @@ export type ApplyEvent =
     }
   /** The step goes on, and not quite as one would wish. */
   | { readonly kind: "stepWarning"; readonly step: Step; readonly message: string }
-  | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability }
+  /** Null: it could not be measured. */
+  | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability | null }
   /** Last event of an apply that went through to its end. */
   | { readonly kind: "applied"; readonly summary: ApplySummary };
 
@@ -69,10 +70,12 @@ export type ApplyEvent =
 export type WriteAvailability = {
   readonly attempts: number;
   readonly failed: number;
-  /** The longest time between two writes that succeeded. */
+  /** The longest time without a write that succeeded, the run's beginning and end included. */
   readonly longestGapMs: number;
-  /** Sum of all times in which writes failed. */
+  /** Sum of all times without success in which writes failed. */
   readonly unavailableMs: number;
+  /** How long writes were tried. */
+  readonly measuredMs: number;
 };
 
 /** What apply made, in Terraform's sense of the words. */

@@ -12,7 +12,7 @@ import { runStep } from "./run-step.ts";
 import { stateEdits } from "./state-edits.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 import { Connection, type StepContext } from "./step-context.ts";
-import { openWriteProbe, type WriteProbe } from "./write-probe.ts";
+import { openWriteProbe } from "./write-probe.ts";
 
 export type PlanWalkOptions = {
   readonly plan: Plan;
@@ -39,7 +39,6 @@ export class PlanWalk {
   private readonly running = new Map<string, Promise<void>>();
   private failure: StepFailure | null = null;
   private fatal: unknown = null;
-  private probe: WriteProbe | null = null;
 
   constructor(options: PlanWalkOptions) {
     const { plan, ports, keeper } = options;
@@ -55,16 +54,33 @@ export class PlanWalk {
    */
   async run(): Promise<StepFailure | null> {
     try {
-      // The probe is a write: a cluster that is as it should be is left alone.
-      const idle = this.plan.steps.every((step) => this.options.done.has(step.id));
-      if (this.plan.binding.membership !== null && !idle) await this.startProbe();
-      await this.walk();
+      await this.walkMeasured();
     } finally {
-      await this.stopProbe();
       this.connection.close();
     }
     if (this.fatal !== null) throw this.fatal;
     return this.failure;
+  }
+
+  private async walkMeasured(): Promise<void> {
+    if (!this.isMeasured()) return await this.walk();
+    const probe = await openWriteProbe({ ...this.options, connection: this.connection });
+    try {
+      await this.walk();
+    } finally {
+      this.ports.emit({ kind: "writeAvailability", availability: (await probe?.stop()) ?? null });
+    }
+  }
+
+  /**
+   * The probe is a write: a cluster that is as it should be is left alone, and one that does not exist yet, or no more in
+   * the end, has no writers. One that did not answer when the plan was made is measured all the same.
+   */
+  private isMeasured(): boolean {
+    const { plan, done, keeper } = this.options;
+    if (plan.mode === "destroy" || plan.steps.every((step) => done.has(step.id))) return false;
+    const known = keeper.state.resources.some((resource) => resource.type === "haplan_raft_member");
+    return known || plan.binding.membership !== null;
   }
 
   private async walk(): Promise<void> {
@@ -135,7 +151,6 @@ export class PlanWalk {
   /** What follows a step without being part of it: nothing here can fail the apply. */
   private async afterwards(context: StepContext, step: Step): Promise<void> {
     if (needsQuorum(step.action)) await tellMembership(context, step).catch(() => undefined);
-    if (step.action.kind === "awaitQuorum") await this.startProbe();
   }
 
   private async fail(step: Step, thrown: unknown, elapsedMs: number): Promise<void> {
@@ -179,18 +194,6 @@ export class PlanWalk {
       }
       emit({ kind: "stepProgress", step, elapsedMs: clock.monotonicMs() - started, detail: detail() });
     }
-  }
-
-  private async startProbe(): Promise<void> {
-    if (this.probe !== null) return;
-    this.probe = await openWriteProbe({ ...this.options, connection: this.connection });
-  }
-
-  private async stopProbe(): Promise<void> {
-    const probe = this.probe;
-    this.probe = null;
-    const availability = await probe?.stop();
-    if (availability) this.ports.emit({ kind: "writeAvailability", availability });
   }
 }
 

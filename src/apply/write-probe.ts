@@ -5,20 +5,21 @@ import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { WriteAvailability } from "./apply-event.ts";
 import type { ControlPlane } from "./ports.ts";
 import type { StepContext } from "./step-context.ts";
+import { type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
-export const probeKey = "/haplan/probe";
-const probeIntervalMs = 200;
+const probeKey = "/haplan/probe";
+/** Fine enough to tell a gap of some hundred milliseconds within a fifth. */
+const probeIntervalMs = 50;
 const probeTimeoutMs = 2_000;
 
 /**
- * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Null where there
- * will be nothing to write to, and where nothing can be measured: that is no reason not to apply.
+ * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Null where
+ * nothing can be measured: that is no reason not to apply.
  */
 export async function openWriteProbe(
   context: Pick<StepContext, "plan" | "ports" | "keeper" | "connection">,
 ): Promise<WriteProbe | null> {
   const { plan, ports, keeper, connection } = context;
-  if (plan.mode === "destroy") return null;
   const { spec, steps } = plan;
   const kinds = new Set(steps.map((step) => step.action.kind));
   const steady = keeper.find(loadBalancerAddress) !== undefined;
@@ -38,17 +39,14 @@ export class WriteProbe {
   private readonly controlPlane: ControlPlane;
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
-  private attempts = 0;
-  private failed = 0;
-  private longestGapMs = 0;
-  private unavailableMs = 0;
-  private lastSuccess: number | null = null;
-  private failedSinceSuccess = false;
+  private readonly attempts: WriteAttempt[] = [];
+  private readonly startedMs: number;
 
   /** The connection becomes the probe's, which closes it in the end. */
   constructor(controlPlane: ControlPlane, clock: Clock) {
     this.controlPlane = controlPlane;
     this.clock = clock;
+    this.startedMs = clock.monotonicMs();
     this.running = this.run();
   }
 
@@ -57,43 +55,28 @@ export class WriteProbe {
     this.stopping.abort();
     await this.running;
     this.controlPlane.close();
-    const { attempts, failed, longestGapMs, unavailableMs } = this;
-    return attempts === 0 ? null : { attempts, failed, longestGapMs, unavailableMs };
+    if (this.attempts.length === 0) return null;
+    return writeAvailability(this.attempts, { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() });
   }
 
+  /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
   private async run(): Promise<void> {
-    while (!this.stopping.signal.aborted) {
-      const started = this.clock.monotonicMs();
-      const succeeded = await this.write();
-      this.account(succeeded, this.clock.monotonicMs());
-      const rest = Math.max(1, probeIntervalMs - (this.clock.monotonicMs() - started));
-      await this.clock.sleep(rest, this.stopping.signal).catch(() => undefined);
+    const pending = new Set<Promise<void>>();
+    for (let number = 1; !this.stopping.signal.aborted; number += 1) {
+      const write = this.write(number).finally(() => pending.delete(write));
+      pending.add(write);
+      await this.clock.sleep(probeIntervalMs, this.stopping.signal).catch(() => undefined);
     }
+    await Promise.all(pending);
   }
 
-  private async write(): Promise<boolean> {
-    try {
-      await this.controlPlane.put(probeKey, String(this.attempts + 1), probeTimeoutMs);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  /** A gap lasts from one success to the next; it counts as unavailable when an attempt failed within it. */
-  private account(succeeded: boolean, now: number): void {
-    this.attempts += 1;
-    if (!succeeded) {
-      this.failed += 1;
-      this.failedSinceSuccess = true;
-      return;
-    }
-    if (this.lastSuccess !== null) {
-      const gap = now - this.lastSuccess;
-      this.longestGapMs = Math.max(this.longestGapMs, gap);
-      if (this.failedSinceSuccess) this.unavailableMs += gap;
-    }
-    this.failedSinceSuccess = false;
-    this.lastSuccess = now;
+  private async write(number: number): Promise<void> {
+    const startedMs = this.clock.monotonicMs();
+    const put = this.controlPlane.put(probeKey, String(number), probeTimeoutMs);
+    const succeeded = await put.then(
+      () => true,
+      () => false,
+    );
+    this.attempts.push({ startedMs, endedMs: this.clock.monotonicMs(), succeeded });
   }
 }

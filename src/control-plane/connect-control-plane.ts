@@ -31,7 +31,11 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs) =>
-      pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs),
+      pool.firstAnswer(
+        (channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs),
+        timeoutMs,
+        isUnprocessed,
+      ),
     close: () => members.close(),
   };
 };
@@ -120,6 +124,11 @@ async function moveLeader(pool: MemberPool, memberId: string): Promise<void> {
     await systemClock.sleep(pollMs);
   }
   throw failed(`move the leader to member ${memberId}`, reason);
+}
+
+/** What etcd's own client repeats of a write: what certainly reached nobody. */
+function isUnprocessed(error: unknown): boolean {
+  return error instanceof GrpcError && error.notProcessed;
 }
 
 function failed(action: string, cause: unknown): HaplanError {

@@ -64,6 +64,8 @@ export class MemberPool {
   async firstAnswer<Answer>(
     request: (channel: MemberChannel, timeoutMs: number) => Promise<Answer>,
     timeoutMs: number,
+    /** Whether another member, or the same one a moment later, is asked after this error. */
+    mayRepeat: (error: unknown) => boolean = isNoAnswer,
   ): Promise<Answer> {
     const deadline = performance.now() + timeoutMs;
     let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to ask");
@@ -77,7 +79,7 @@ export class MemberPool {
           this.#preferred = endpoint;
           return answer;
         } catch (error) {
-          if (!isNoAnswer(error)) throw error;
+          if (!mayRepeat(error)) throw error;
           // "No leader" from one member tells more than that another one could not be reached.
           if (isFromMember(error) || !isFromMember(failure)) failure = error;
         }

@@ -28,9 +28,10 @@ afterAll(() => cluster?.teardown());
 const json = async (...args: string[]): Promise<unknown> => JSON.parse(await cluster.mustRun(...args));
 
 describe("haplan with the example", () => {
-  it("says what it made and how long writes were unavailable", () => {
+  it("says what it made", () => {
     expect(firstApply).toContain("Apply complete! Resources: 26 added, 0 changed, 0 destroyed.");
-    expect(firstApply).toMatch(/Writes were (available all the time|unavailable for)/);
+    // A cluster that is made has no writers yet.
+    expect(firstApply).not.toMatch(/Writes were/);
   });
 
   it("keeps keys and state to their owner", async () => {

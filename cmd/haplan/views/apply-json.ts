@@ -1,5 +1,5 @@
 /** Apply at work, for programs: one JSON object a line, in the form of Terraform's machine-readable UI (ui 1.2). */
-import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
+import type { ApplyEvent, WriteAvailability } from "../../../src/apply/apply-event.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { summarySentence, writesSentence } from "./apply-view.ts";
@@ -82,7 +82,11 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
     case "stepWarning":
       return { type: "step_warning", level: "warn", message: event.message, step: stepOf(event.step) };
     case "writeAvailability":
-      return { type: "write_availability", message: writesSentence(event.availability), ...event.availability };
+      return {
+        type: "write_availability",
+        message: writesSentence(event.availability),
+        ...availabilityFields(event.availability),
+      };
     case "applied": {
       const { imported, added, changed, destroyed, degraded } = event.summary;
       const message = summarySentence(mode, event.summary);
@@ -90,6 +94,20 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
       return { type: "change_summary", message, changes, degraded };
     }
   }
+}
+
+/** Whole milliseconds; only `measured` when it is false. */
+function availabilityFields(availability: WriteAvailability | null): object {
+  if (availability === null) return { measured: false };
+  const { attempts, failed, longestGapMs, unavailableMs, measuredMs } = availability;
+  return {
+    measured: true,
+    attempts,
+    failed,
+    longest_gap_ms: longestGapMs,
+    unavailable_ms: unavailableMs,
+    measured_ms: measuredMs,
+  };
 }
 
 function timed(event: { readonly step: Step; readonly elapsedMs: number }): object {

@@ -4,7 +4,7 @@ import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { createPaint, fitLine } from "../paint.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "../scripted-terminal.ts";
-import { createApplyView } from "./apply-view.ts";
+import { createApplyView, writesSentence } from "./apply-view.ts";
 import { liveStatus } from "./live-status.ts";
 
 function stepCalled(name: string): Step {
@@ -107,5 +107,26 @@ describe("apply in a log", () => {
       "[1/3] start worker w1: Still going... [10.0s elapsed], 12 entries behind",
       "[1/3] start worker w1: Still going... [20.0s elapsed], 12 entries behind",
     ]);
+  });
+});
+
+describe("the sentence on write availability", () => {
+  const measured = { attempts: 100, failed: 0, longestGapMs: 240, unavailableMs: 0, measuredMs: 95_000 };
+  test.each([
+    [null, "Write availability was not measured."],
+    [measured, "Writes were available all the time (100 probes, longest gap 240 ms)."],
+    [{ ...measured, attempts: 1 }, "Writes were available all the time (1 probe, longest gap 240 ms)."],
+    [
+      { ...measured, failed: 2, unavailableMs: 900, longestGapMs: 900 },
+      "Writes were unavailable for 900 ms (2 of 100 probes failed, longest gap 900 ms).",
+    ],
+    [{ ...measured, failed: 100 }, "No write succeeded in all of 1m35s (100 probes)."],
+  ])("R38, T10: says what was measured, and that nothing was: %#", (availability, sentence) => {
+    expect(writesSentence(availability)).toBe(sentence);
+  });
+
+  test("T10: is said of an apply that failed, too", () => {
+    const { output } = shown(false, [[0, { kind: "writeAvailability", availability: null }]]);
+    expect(output()).toContain("not measured");
   });
 });

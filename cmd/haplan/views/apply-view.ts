@@ -20,7 +20,8 @@ type Progress = {
   readonly running: Map<string, RunningStep>;
   /** Number of each step, by id, counted from 1. */
   numbers: ReadonlyMap<string, number>;
-  available: WriteAvailability | null;
+  /** Undefined until it is told, null when it could not be measured. */
+  available: WriteAvailability | null | undefined;
   done: number;
   readonly startedMs: number;
   quorum: LiveQuorum | null;
@@ -34,7 +35,7 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
     nowMs,
     running: new Map(),
     numbers: new Map(),
-    available: null,
+    available: undefined,
     done: 0,
     startedMs: nowMs(),
     quorum: null,
@@ -49,6 +50,7 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
     close: () => {
       clearInterval(timer);
       terminal.showStatus([]);
+      showAvailability(progress);
     },
   };
 }
@@ -137,7 +139,7 @@ function showProgress(progress: Progress, event: Extract<ApplyEvent, { kind: "st
   say(progress, event.step, `Still going... [${seconds(event.elapsedMs)} elapsed]${waiting}`);
 }
 
-function showSummary({ terminal, mode, available }: Progress, summary: ApplySummary): void {
+function showSummary({ terminal, mode }: Progress, summary: ApplySummary): void {
   const { paint } = terminal;
   const { degraded } = summary;
   terminal.print("");
@@ -145,7 +147,11 @@ function showSummary({ terminal, mode, available }: Progress, summary: ApplySumm
   if (degraded.length > 0) {
     terminal.print(paint.yellow(`Not as wanted yet: ${degraded.join(", ")}. Run haplan apply again.`));
   }
-  if (available !== null) terminal.print(writesSentence(available));
+}
+
+/** Also where apply ends before its summary. */
+function showAvailability({ terminal, available }: Progress): void {
+  if (available !== undefined) terminal.print(writesSentence(available));
 }
 
 function membership(event: Extract<ApplyEvent, { kind: "membershipChange" }>): string {
@@ -162,12 +168,14 @@ export function summarySentence(mode: Plan["mode"], { imported, added, changed, 
 }
 
 /** How writing fared meanwhile, in one sentence. */
-export function writesSentence({ attempts, failed, longestGapMs, unavailableMs }: WriteAvailability): string {
-  if (attempts === 0) return "Writes were not probed.";
-  if (failed === 0)
-    return `Writes were available all the time (${attempts} probes, longest gap ${milliseconds(longestGapMs)}).`;
-  const share = `${failed} of ${attempts} probes failed, longest gap ${milliseconds(longestGapMs)}`;
-  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${share}).`;
+export function writesSentence(availability: WriteAvailability | null): string {
+  if (availability === null) return "Write availability was not measured.";
+  const { attempts, failed, longestGapMs, unavailableMs, measuredMs } = availability;
+  const probes = `${attempts} ${attempts === 1 ? "probe" : "probes"}`;
+  if (failed === attempts) return `No write succeeded in all of ${milliseconds(measuredMs)} (${probes}).`;
+  const gap = `longest gap ${milliseconds(longestGapMs)}`;
+  if (failed === 0) return `Writes were available all the time (${probes}, ${gap}).`;
+  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${failed} of ${probes} failed, ${gap}).`;
 }
 
 function milliseconds(ms: number): string {
