@@ -58,6 +58,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     provider: session.provider,
     authority: session.authority,
     connect: session.rooms.connect,
+    askPresented: session.rooms.askPresented,
     stateStore: sessionStore(context, session, lock),
     journal: openJournal(context, session, lock),
     snapshots: createSnapshotFolder(snapshotFolder(session.folder)),

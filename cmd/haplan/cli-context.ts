@@ -1,6 +1,6 @@
 /** What every command is given, and how a command says no. */
 
-import type { Authority, ConnectControlPlane, MembersRequest } from "../../src/apply/ports.ts";
+import type { AskPresented, Authority, ConnectControlPlane, MembersRequest } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
@@ -19,6 +19,7 @@ export type Rooms = {
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
+  readonly askPresented: AskPresented;
   /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };

@@ -57,7 +57,7 @@ export function createCliFixture(folder?: string): CliFixture {
     remove: () => rmSync(cwd, { recursive: true, force: true }),
     haplan: async (line, answers = null) => {
       const terminal = createScriptedTerminal(answers, false, fixture.input);
-      const { provider, authority, connect } = world.ports();
+      const { provider, authority, connect, askPresented } = world.ports();
       const code = await runHaplan(line.split(" ").filter(Boolean), {
         cwd,
         terminal,
@@ -67,6 +67,7 @@ export function createCliFixture(folder?: string): CliFixture {
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,
+          askPresented,
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
           ],

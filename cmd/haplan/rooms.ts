@@ -1,5 +1,6 @@
 /** The real rooms: this machine's processes, the authority's files, the members over the network. */
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
+import { askPresented } from "../../src/control-plane/presented-certificate.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
 import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
@@ -11,5 +12,6 @@ export const realRooms: Rooms = {
   openAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,
+  askPresented,
   readWorkerReports,
 };

@@ -100,5 +100,8 @@ export async function clientMaterial({ spec, authority }: Session): Promise<TlsM
 /** Looks at everything that belongs to the spec, and changes nothing. */
 export function observeSession(session: Session, state: State | null): Promise<ObservedCluster> {
   const { provider, authority, rooms, spec } = session;
-  return observeCluster({ provider, authority, connect: rooms.connect }, { spec, state });
+  return observeCluster(
+    { provider, authority, connect: rooms.connect, askPresented: rooms.askPresented },
+    { spec, state },
+  );
 }

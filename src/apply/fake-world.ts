@@ -14,8 +14,8 @@ import type {
 import { majority } from "../plan/quorum-model.ts";
 import type { State } from "../plan/state.ts";
 import type { MachineIdentity, Provider } from "../providers/provider.ts";
-import { unitDigest } from "../providers/unit-digest.ts";
-import { agentUnitName, type UnitDefinition } from "../units/unit-definition.ts";
+import { unitDigest, unitRestartDigest } from "../providers/unit-digest.ts";
+import { agentUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
 import type { ApplyEvent } from "./apply-event.ts";
 import type { ApplyPorts, Authority, ControlPlane } from "./ports.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -83,6 +83,7 @@ export class FakeWorld {
       provider: this.provider(),
       authority: this.authority(),
       connect: () => this.controlPlane(),
+      askPresented: async (url) => this.presented(new URL(url).hostname),
       stateStore: {
         read: async () => this.facts.state,
         write: async (state) => this.act("writeState", () => void (this.facts.state = state)),
@@ -186,11 +187,27 @@ export class FakeWorld {
     };
   }
 
+  /** A running agent shows what is in its files. */
+  private presented(address: string): { fingerprint: string; notAfter: string } | null {
+    const machine = [...this.facts.machines.values()].find((each) => each.identity.address === address);
+    const agent = machine?.units.get(agentUnitName);
+    const file = agent?.definition.files.find(({ path }) => path === tlsPaths.certificate);
+    if (agent?.running !== true || file === undefined) return null;
+    return { fingerprint: String(file.content), notAfter: "2030-01-01T00:00:00Z" };
+  }
+
   private startUnit(machineName: string, definition: UnitDefinition): { pid: number } {
     const machine = this.facts.machines.get(machineName);
     if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
     const there = machine.units.get(definition.name);
     if (there?.running === true && unitDigest(there.definition) === unitDigest(definition)) return { pid: there.pid };
+    const reloads = there !== undefined && unitRestartDigest(there.definition) === unitRestartDigest(definition);
+    if (there?.running === true && definition.reload !== undefined && reloads) {
+      return this.act(`startUnit ${machineName}: reload`, () => {
+        there.definition = definition;
+        return { pid: there.pid };
+      });
+    }
     if (there?.running === true) this.act(`startUnit ${machineName}: stop`, () => void (there.running = false));
     return this.act(`startUnit ${machineName}`, () => {
       const pid = this.facts.nextId++;

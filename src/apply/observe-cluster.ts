@@ -1,19 +1,21 @@
 /** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
-import { desiredResources } from "../plan/desired-resources.ts";
+import { desiredResources, ownMasters } from "../plan/desired-resources.ts";
 import type {
   ObservationProblem,
   ObservedCluster,
   ObservedMachine,
   ObservedMembership,
+  ObservedPresentation,
 } from "../plan/observed-cluster.ts";
 import type { State } from "../plan/state.ts";
+import { unitOf } from "../plan/world.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl } from "../units/addresses.ts";
+import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import type { ApplyPorts, TlsMaterial } from "./ports.ts";
 
-export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect">;
+export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect" | "askPresented">;
 
 const keptOut: ReadonlySet<string> = new Set([
   "control-plane/user-needed",
@@ -33,8 +35,36 @@ export async function observeCluster(
     ports.provider.observe(state?.lineage ?? null, names),
     ports.authority.observe(),
   ]);
-  const membership = await observeMembership(ports, spec, state, machines, problems);
-  return { machines, ...pki, membership, backends: knownBackends(state), problems };
+  const [membership, presented] = await Promise.all([
+    observeMembership(ports, spec, state, machines, problems),
+    observePresented(ports, spec, machines),
+  ]);
+  return { machines, ...pki, presented, membership, backends: knownBackends(state), problems };
+}
+
+/** Asks the ports of haplan's own masters that run, all at once. */
+async function observePresented(
+  { authority, askPresented }: ObservePorts,
+  spec: ClusterSpec,
+  machines: readonly ObservedMachine[],
+): Promise<readonly ObservedPresentation[]> {
+  const running = ownMasters(spec).filter(({ name }) =>
+    machines.some((machine) => machine.name === name && unitOf(machine, agentUnitName)?.running),
+  );
+  if (!spec.controlPlane.tls.enabled || running.length === 0) return [];
+  // Without anything to show, a port may still show what it has.
+  const tls = await authority.clientMaterial().catch(() => null);
+  const asked = running.flatMap((master) => [
+    { master: master.name, port: "client" as const, url: clientUrl(spec, master) },
+    { master: master.name, port: "peer" as const, url: peerUrl(spec, master) },
+  ]);
+  const found = await Promise.all(
+    asked.map(async ({ url, ...where }) => {
+      const shown = await askPresented(url, tls);
+      return shown === null ? null : { ...where, ...shown };
+    }),
+  );
+  return found.filter((each) => each !== null);
 }
 
 async function observeMembership(

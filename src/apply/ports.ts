@@ -96,6 +96,12 @@ export type ControlPlane = {
   close(): void;
 };
 
+/** What a port shows in a TLS handshake. */
+export type PresentedCertificate = Pick<ObservedCertificate, "fingerprint" | "notAfter">;
+
+/** Null when there is no handshake to be had at `url`. `tls` is shown to a port that asks for a certificate. */
+export type AskPresented = (url: string, tls: TlsMaterial | null) => Promise<PresentedCertificate | null>;
+
 export type EtcdUser = { readonly name: string; readonly password: string };
 
 /** `endpoints` are client URLs; `tls` is null when TLS is off; `user` is for clusters that have users. */
@@ -139,6 +145,7 @@ export type ApplyPorts = {
   readonly provider: Provider;
   readonly authority: Authority;
   readonly connect: ConnectControlPlane;
+  readonly askPresented: AskPresented;
   readonly stateStore: StateStore;
   readonly journal: Journal;
   readonly snapshots: SnapshotFolder;

@@ -3,7 +3,7 @@ import { assertNever } from "../base/assert.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { StepFacts } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
-import { restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
+import { reloadAgent, restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
 import {
   createAuthority,
   issueCertificate,
@@ -40,6 +40,8 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return startMember(context, action);
     case "updateAgent":
       return startAgent(context, action);
+    case "reloadAgent":
+      return reloadAgent(context, action);
     case "restartAgent":
       return restartAgent(context, action);
     case "checkMembers":

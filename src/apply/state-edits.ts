@@ -35,6 +35,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
       return addresses.map((address) => ({ ...upsert(address, {}), generation: action.generation }));
     case "startAgent":
     case "updateAgent":
+    case "reloadAgent":
     case "restartAgent": {
       const { clusterState, initialCluster } = action.join ?? joinOf(facts);
       const members = initialCluster.map((member) => member.name).sort();

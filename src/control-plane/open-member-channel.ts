@@ -1,5 +1,6 @@
 /** A channel to one endpoint over haplan's own gRPC client; it connects when the first call is made. */
 import type { TlsMaterial } from "../apply/ports.ts";
+import type { ClientTls } from "../etcd-client/endpoint.ts";
 import { snapshot } from "../etcd-client/etcd-cluster.ts";
 import { connect, type GrpcClient } from "../etcd-client/grpc-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
@@ -10,8 +11,12 @@ const connectTimeoutMs = 2000;
 /** Longer than any call: by then all calls on a connection that was given up have ended. */
 const retirementMs = 35_000;
 
+function clientTls({ caPem, certificatePem, keyPem, acceptedExpired = [] }: TlsMaterial): ClientTls {
+  return { ca: caPem, cert: certificatePem, key: keyPem, acceptedExpired };
+}
+
 export function openMemberChannel(endpoint: string, tls: TlsMaterial | null): MemberChannel {
-  const identity = tls === null ? {} : { tls: { ca: tls.caPem, cert: tls.certificatePem, key: tls.keyPem } };
+  const identity = tls === null ? {} : { tls: clientTls(tls) };
   const open = (): GrpcClient => connect({ endpoints: [endpoint], ...identity, connectTimeoutMs });
   const retired = new Set<GrpcClient>();
   let client = open();

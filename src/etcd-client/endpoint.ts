@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect, type SecureClientSessionOptions } from "node:http2";
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { TLSSocket } from "node:tls";
 import { errorText } from "../base/haplan-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { GrpcError } from "./grpc-error.ts";
@@ -14,6 +15,8 @@ export type ClientTls = {
   readonly key?: string | Buffer;
   /** The name to look for in the server's certificate, when it is not the endpoint's host. */
   readonly serverName?: string;
+  /** SHA-256 fingerprints (lower-case hexadecimal) of server certificates that are accepted though they have expired. */
+  readonly acceptedExpired?: readonly string[];
 };
 
 export type EndpointOptions = {
@@ -85,7 +88,7 @@ export class Endpoint {
     const { signal } = abort;
     try {
       await Promise.race([
-        once(session, "connect", { signal }),
+        once(session, "connect", { signal }).then(() => this.#checkServer(session)),
         sleep(this.#options.connectTimeoutMs, undefined, { signal, ref: false }).then(() => {
           throw new Error(`no connection within ${this.#options.connectTimeoutMs} ms`);
         }),
@@ -101,6 +104,24 @@ export class Endpoint {
     return session;
   }
 
+  /**
+   * Node has judged the certificate and would have refused it. It is accepted if nothing but its date is wrong and it is
+   * one of those named: a fingerprint says more than a name.
+   */
+  #checkServer(session: ClientHttp2Session): void {
+    if (!this.#acceptsExpired()) return;
+    const socket = session.socket as TLSSocket;
+    if (socket.authorized) return;
+    const reason: Error | string = socket.authorizationError;
+    const fingerprint = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "";
+    const accepted = String(reason) === "CERT_HAS_EXPIRED" && this.#options.tls?.acceptedExpired?.includes(fingerprint);
+    if (!accepted) throw new Error(`the server's certificate is refused: ${reasonText(reason)}`);
+  }
+
+  #acceptsExpired(): boolean {
+    return this.url.protocol === "https:" && (this.#options.tls?.acceptedExpired?.length ?? 0) > 0;
+  }
+
   #tlsOptions(): SecureClientSessionOptions {
     const { tls } = this.#options;
     if (this.url.protocol === "http:") return {};
@@ -111,8 +132,15 @@ export class Endpoint {
       ...(tls?.key === undefined ? {} : { key: tls.key }),
       // Server name indication is for names, not addresses (RFC 6066 §3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
+      // Judged after the handshake, before anything is sent: see #checkServer.
+      ...(this.#acceptsExpired() ? { rejectUnauthorized: false } : {}),
     };
   }
+}
+
+function reasonText(reason: Error | string): string {
+  if (String(reason) === "CERT_HAS_EXPIRED") return "certificate has expired";
+  return reason instanceof Error ? reason.message : reason;
 }
 
 function keepAlive(session: ClientHttp2Session, everyMs: number): void {

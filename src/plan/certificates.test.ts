@@ -228,3 +228,70 @@ describe("TLS", () => {
     expect(plan?.steps).toEqual([]);
   });
 });
+
+describe("members that run", () => {
+  const carrying = (fingerprints: Readonly<Record<string, string>>): PlannerInput["state"] => {
+    const state = settledState(three);
+    const resources = state.resources.map((resource) => {
+      const certificate = fingerprints[resource.name];
+      const carries = ["haplan_agent", "haplan_worker", "haplan_load_balancer"].includes(resource.type);
+      return carries && certificate !== undefined
+        ? { ...resource, attributes: { ...resource.attributes, certificate } }
+        : resource;
+    });
+    return { ...state, resources };
+  };
+  const presenting = (master: string, port: "client" | "peer", fingerprint: string): ObservedCluster => ({
+    ...settled,
+    presented: [{ master, port, fingerprint, notAfter: "2026-06-03T00:00:00Z" }],
+  });
+
+  it("T1: get their new certificates one after the other, without a restart and without moving the leader", () => {
+    const plan = planned({ nowMs: daysBeforeEnd(65) });
+    const inTurn = titles(plan).filter((title) => /agent|wait/.test(title));
+    expect(inTurn).toEqual(
+      ["m2", "m3", "m1"].flatMap((name) => [`hand agent ${name} its new certificate`, `wait until ${name} is healthy`]),
+    );
+    expect(plan.timeline.map(({ canLose }) => canLose)).toEqual([1, 1, 1, 1]);
+    expect(titles(plan)).toEqual(expect.arrayContaining(["update load balancer: m1, m2, m3", "start worker w1"]));
+  });
+
+  it("T1: that an apply did not get to before it ended are handed what is there", () => {
+    const plan = planned({
+      state: carrying({ m1: "fp-before", m2: "fp-m2", w1: "fp-before", "load-balancer": "fp-before" }),
+    });
+    expect(titles(plan)).toEqual([
+      "hand agent m1 its new certificate",
+      "wait until m1 is healthy",
+      "update load balancer: m1, m2, m3",
+      "start worker w1",
+    ]);
+  });
+
+  it("T1: that show another certificate than they were given are drift, and restarted in their turn", () => {
+    for (const port of ["client", "peer"] as const) {
+      const plan = planned({ observed: presenting("m1", port, "fp-other") });
+      expect(plan.drift.map(({ address, reason }) => `${address}: ${reason}`)).toEqual([
+        `haplan_agent.m1: its ${port} port shows another certificate, which ends on 2026-06-03`,
+      ]);
+      expect(titles(plan)).toEqual([
+        "move leader from m1 to m2",
+        "stop agent m1",
+        "restart agent m1",
+        "wait until m1 is healthy",
+      ]);
+    }
+    expect(planned({ observed: presenting("m1", "peer", "fp-m1") }).steps).toEqual([]);
+  });
+
+  it("R4: that wait for others with an expired certificate get a new one before they are waited for", () => {
+    const members = settled.membership!.members.map((member) => ({ ...member, healthy: false, leader: false }));
+    const membership = { ...settled.membership!, members, hasLeader: false };
+    const plan = planned({ observed: { ...settled, membership }, nowMs: daysBeforeEnd(-35) });
+    const order = titles(plan).filter((title) => /agent|wait/.test(title));
+    expect(order).toEqual([
+      ...["m1", "m2", "m3"].map((name) => `hand agent ${name} its new certificate`),
+      "wait until m1, m2, m3 are healthy",
+    ]);
+  });
+});

@@ -52,7 +52,7 @@ export function desiredResources(spec: ClusterSpec): readonly DesiredResource[] 
         worker.name,
         { endpoint: clusterEndpoint(spec), configDigest: workerConfigDigest(spec, worker.name) },
         {
-          unknown: ["pid", "definitionDigest"],
+          unknown: unitFacts(issuesForClients(spec)),
           dependsOn: [resourceAddress("haplan_machine", worker.name), loadBalancerAddress],
         },
       ),
@@ -61,6 +61,17 @@ export function desiredResources(spec: ClusterSpec): readonly DesiredResource[] 
 }
 
 export const loadBalancerAddress: ResourceAddress = resourceAddress("haplan_load_balancer", loadBalancerName);
+
+/** What only the start of a unit tells; `certificate` is the fingerprint of the one that haplan issued for it. */
+function unitFacts(issued: boolean): readonly string[] {
+  return ["pid", "definitionDigest", ...(issued ? ["certificate"] : [])];
+}
+
+/** Whether workers and the load balancer carry certificates of haplan's own making. */
+function issuesForClients({ controlPlane }: ClusterSpec): boolean {
+  const { enabled, adopted } = controlPlane.tls;
+  return enabled && adopted?.caKeyFile !== null;
+}
 
 /** Of a cluster that was adopted, the authority is somebody else's: it issues if its key is there, and is no resource. */
 function certificates(spec: ClusterSpec): readonly DesiredResource[] {
@@ -121,7 +132,7 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
       name,
       { engine: spec.controlPlane.engine, ...urls, configDigest: agentConfigDigest(spec, name) },
       {
-        unknown: ["pid", "definitionDigest"],
+        unknown: unitFacts(issued.length > 0),
         dependsOn: [resourceAddress("haplan_machine", name), ...issued],
       },
     ),
@@ -167,7 +178,7 @@ function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
         configDigest: loadBalancerConfigDigest(spec, masters),
       },
       {
-        unknown: ["pid", "definitionDigest"],
+        unknown: unitFacts(issuesForClients(spec)),
         dependsOn: [resourceAddress("haplan_machine", loadBalancerName)],
       },
     ),

@@ -14,6 +14,7 @@ import { stepId, stepTitle } from "./step-name.ts";
 const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
   "startAgent",
   "updateAgent",
+  "reloadAgent",
   "restartAgent",
   "stopAgent",
   "awaitQuorum",

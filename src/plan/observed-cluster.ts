@@ -40,6 +40,14 @@ export type ObservedCertificate = {
   readonly endsWithAuthority: boolean;
 };
 
+export type ObservedPresentation = {
+  /** The master's name. */
+  readonly master: string;
+  readonly port: "client" | "peer";
+  readonly fingerprint: string;
+  readonly notAfter: string;
+};
+
 export type ObservedAuthority = {
   readonly fingerprint: string;
   readonly notBefore: string;
@@ -97,6 +105,8 @@ export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
   readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];
+  /** What the ports of the masters show, which is not always what is in their files; absent when nobody was asked. */
+  readonly presented?: readonly ObservedPresentation[];
   /** null when no member answered at all. */
   readonly membership: ObservedMembership | null;
   /** Backends the load balancer serves, by master name. */

@@ -68,7 +68,7 @@ function remadeByUpdate(type: ResourceType): readonly string[] {
     case "haplan_agent":
     case "haplan_load_balancer":
     case "haplan_worker":
-      return ["pid", "definitionDigest"];
+      return ["pid", "definitionDigest", "certificate"];
     default:
       return [];
   }

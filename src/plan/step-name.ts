@@ -25,6 +25,7 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.machine}`;
     case "startAgent":
     case "updateAgent":
+    case "reloadAgent":
     case "restartAgent":
     case "stopAgent":
     case "addLearner":
@@ -76,6 +77,8 @@ export function stepTitle(action: StepAction): string {
       return `start agent ${action.member}`;
     case "updateAgent":
       return `update agent ${action.member}`;
+    case "reloadAgent":
+      return `hand agent ${action.member} its new certificate`;
     case "restartAgent":
       return `restart agent ${action.member}`;
     case "stopAgent":

@@ -47,6 +47,8 @@ export type StepAction =
   | { readonly kind: "startAgent"; readonly member: string; readonly join: JoinFacts | null }
   /** The agent's configuration changed: put it there and restart, one member at a time. */
   | { readonly kind: "updateAgent"; readonly member: string; readonly join: JoinFacts }
+  /** The agent's certificate changed: put it there; the agent takes it up without a restart. */
+  | { readonly kind: "reloadAgent"; readonly member: string; readonly join: JoinFacts }
   /** The agent is down but its data is there: start it as it was. */
   | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts | null }
   | { readonly kind: "stopAgent"; readonly member: string }

@@ -73,10 +73,18 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
       environment: {},
       files: [],
       listens: [clientListen, peerListen],
+      ...(tls.enabled ? { reload: { signal: null, files: reloadedFiles(engine) } } : {}),
     },
     templates: [],
     certificate: tls.enabled ? master.name : null,
   };
+}
+
+/** Our agent takes up all of its files when they change; etcd reads its certificates for every connection, but not the CA. */
+function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly string[] {
+  const sets = [tlsPaths, peerTlsPaths];
+  const certificates = sets.flatMap(({ certificate, key }) => [certificate, key]);
+  return [...certificates, tlsPaths.bundle, ...(engine === "agent" ? sets.map(({ authority }) => authority) : [])];
 }
 
 function tlsArguments(peersApart: boolean): string[] {

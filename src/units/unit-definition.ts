@@ -25,10 +25,10 @@ export type UnitDefinition = {
   /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
   readonly listens: readonly string[];
   /**
-   * Files (by path) that the running program takes up on a signal: when nothing else changed it is signalled instead of
-   * restarted, so that its connections live on. Absent: every change restarts it.
+   * Files (by path) that the running program takes up on a signal, or by itself when `signal` is null: when nothing else
+   * changed it is not restarted, so that its connections live on. Absent: every change restarts it.
    */
-  readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2"; readonly files: readonly string[] };
+  readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2" | null; readonly files: readonly string[] };
 };
 
 /** Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */

@@ -127,12 +127,17 @@ export class ClusterFixture {
   }
 
   /** The same command line within this process, which does not have to load it for every verb. */
-  async haplan(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Promise<ProgramRun> {
+  async haplan(
+    args: readonly string[],
+    { env = {}, nowMs }: Pick<RunOptions, "env"> & { readonly nowMs?: number } = {},
+  ): Promise<ProgramRun> {
+    // Its clock is as far from the right one as `nowMs` is now.
+    const shiftMs = nowMs === undefined ? 0 : nowMs - Date.now();
     const terminal = createScriptedTerminal(null);
     const code = await runHaplan(args, {
       cwd: this.folder,
       terminal,
-      clock: systemClock,
+      clock: { ...systemClock, now: () => Date.now() + shiftMs },
       openRooms: async () => realRooms,
       environment: { ...process.env, ...env },
       version: "0.0.0-test",
@@ -151,6 +156,12 @@ export class ClusterFixture {
 
   apply(): Promise<string> {
     return this.mustRun("apply", "-auto-approve");
+  }
+
+  /** Applies by a clock that shows `nowMs`: certificates are as old as that makes them. */
+  async applyAt(nowMs: number): Promise<void> {
+    const run = await this.haplan(["apply", "-auto-approve"], { nowMs });
+    if (run.code !== 0) throw new Error(`haplan apply ended with ${run.code}:\n${run.stdout}\n${run.stderr}`);
   }
 
   async status(): Promise<ClusterStatus> {

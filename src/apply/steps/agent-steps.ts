@@ -6,12 +6,14 @@ import { unitDigest } from "../../providers/unit-digest.ts";
 import { peerUrl } from "../../units/addresses.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepFacts } from "../state-edits.ts";
 import { liveMembership, type StepContext } from "../step-context.ts";
+import { awaitPresented } from "./await-presented.ts";
 import { removeLearner } from "./await-steps.ts";
 
-type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "restartAgent" };
+type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
 
 /** A leader that is asked to stop hands over first, which takes it a moment. */
 const stopGraceMs = 5_000;
@@ -22,7 +24,7 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
   const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.member, unit);
-  const facts = { pid, definitionDigest: unitDigest(unit) };
+  const facts = { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
   return action.join === null ? { ...facts, join } : facts;
 }
 
@@ -75,6 +77,16 @@ export async function startMember(
       { cause: error },
     );
   }
+}
+
+/** @throws HaplanError `apply/certificate-not-taken` when the agent goes on showing another one */
+export async function reloadAgent(
+  context: StepContext,
+  action: StepAction & { readonly kind: "reloadAgent" },
+): Promise<StepFacts> {
+  const facts = await startAgent(context, action);
+  await awaitPresented(context, action.member);
+  return facts;
 }
 
 /** Also for a process that is there and says nothing: only a stop makes room for a start. */

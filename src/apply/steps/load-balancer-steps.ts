@@ -3,6 +3,7 @@ import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { loadBalancerBlueprint, loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepFacts } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
@@ -11,12 +12,13 @@ const stopGraceMs = 2_000;
 
 /** Starting and updating are one act: the unit runs with exactly this definition when it returns. */
 export async function startLoadBalancer(
-  { plan, ports }: StepContext,
+  { plan, ports, keeper }: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
 ): Promise<StepFacts> {
-  const unit = await materializeUnit(loadBalancerBlueprint(plan.spec, action.backends), ports.authority);
+  const blueprint = loadBalancerBlueprint(plan.spec, action.backends);
+  const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(loadBalancerName, unit);
-  return { pid, definitionDigest: unitDigest(unit) };
+  return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
 }
 
 export async function stopLoadBalancer({ ports }: StepContext): Promise<StepFacts> {

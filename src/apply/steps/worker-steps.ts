@@ -3,6 +3,7 @@ import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { workerUnitName } from "../../units/unit-definition.ts";
 import { workerBlueprint } from "../../units/worker-unit.ts";
+import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepFacts } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
@@ -10,12 +11,13 @@ import type { StepContext } from "../step-context.ts";
 const stopGraceMs = 2_000;
 
 export async function startWorker(
-  { plan, ports }: StepContext,
+  { plan, ports, keeper }: StepContext,
   action: StepAction & { readonly kind: "startWorker" },
 ): Promise<StepFacts> {
-  const unit = await materializeUnit(workerBlueprint(plan.spec, action.worker), ports.authority);
+  const blueprint = workerBlueprint(plan.spec, action.worker);
+  const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.worker, unit);
-  return { pid, definitionDigest: unitDigest(unit) };
+  return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
 }
 
 export async function stopWorker(

@@ -24,7 +24,10 @@ type Due = {
   readonly found: ObservedCertificate | undefined;
 };
 
-/** Returns the id of the step that issues each certificate; names without a step have a valid one already. */
+/**
+ * Returns the certificates that are to be handed to whom they are for, by name, each with the id of the step that issues
+ * it; names that are not in it are carried already.
+ */
 export function planCertificates(
   input: PlannerInput,
   desired: readonly DesiredResource[],
@@ -44,12 +47,28 @@ export function planCertificates(
     if (reason !== null) due.push({ resource, reason, found: present });
   }
   if (authority !== null && authority.signingKey !== "present" && input.spec.controlPlane.tls.adopted === undefined) {
-    return withoutKey(authority, due, draft);
+    withoutKey(authority, due, draft);
+    return new Map(behind(found, world).map((name) => [name, issuedEarlier]));
   }
   warnExpired(due, input, draft);
   warnOfAdoptedAuthority(input, draft);
   const authorityStep = planAuthority(input, desired, renewal, draft);
-  return new Map(due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]));
+  const issued = new Map(due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]));
+  for (const name of behind(found, world)) if (!issued.has(name)) issued.set(name, issuedEarlier);
+  return issued;
+}
+
+/** Stands for a step that is done already; no step has this id, so that nothing waits for it. */
+const issuedEarlier = "issued earlier";
+
+/** What units carry other certificates than those that are there now, as an apply leaves them that ended in between. */
+function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): readonly string[] {
+  return [...world.resources.values()].flatMap(({ type, name, attributes }) => {
+    const carries = type === "haplan_agent" || type === "haplan_worker" || type === "haplan_load_balancer";
+    const present = found.get(name)?.fingerprint;
+    const carried = attributes["certificate"];
+    return carries && present !== undefined && carried !== undefined && carried !== present ? [name] : [];
+  });
 }
 
 function issue({ resource, reason, found }: Due, authorityStep: string | null, draft: PlanDraft): string {
@@ -117,7 +136,7 @@ function noteCertificateDrift(
 }
 
 /** Nothing can be signed: what can wait does, and is named. */
-function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): ReadonlyMap<string, string> {
+function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): void {
   const { signingKey, directory } = authority;
   const fault =
     signingKey === "missing" ? `ca.key is missing in ${directory}` : `ca.key in ${directory} is not the key of ca.crt`;
@@ -137,7 +156,6 @@ function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: Pl
       `Left as they are: ${list(due)}. Put the authority's key back for as long as plan and apply take.`,
     );
   }
-  return new Map();
 }
 
 function warnExpired(due: readonly Due[], { nowMs }: PlannerInput, draft: PlanDraft): void {

@@ -11,6 +11,7 @@ import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import type { MemberFact, World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
+import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
 import { joinMember, knownJoin } from "./join-member.ts";
 import type { KeptMaster, MastersOutlook } from "./masters.ts";
 
@@ -147,15 +148,23 @@ function bringBack(
   const ids: string[] = [];
   for (const { name, condition } of outlook.kept) {
     if (condition === "waiting") waited.push(name);
-    if (condition !== "stopped" && condition !== "silent") continue;
     const address = resourceAddress("haplan_agent", name);
+    // It may be its certificate for which it waits: it gets the new one before it is waited for.
+    if (condition === "waiting" && isHandedCertificate(name, certificates) && takesUpCertificates(input.spec, draft)) {
+      draft.judge(address, "update", "its certificate is issued anew");
+      const action = { kind: "reloadAgent", member: name, join: knownJoin(input, world, name) } as const;
+      ids.push(draft.add(action, [address], certificateSteps(name, certificates)));
+      started.add(name);
+      continue;
+    }
+    if (condition !== "stopped" && condition !== "silent") continue;
     draft.judge(
       address,
       "update",
       condition === "stopped" ? "dead: its process is gone" : "its process does not answer",
     );
     const join = knownJoin(input, world, name);
-    ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], [certificates.get(name) ?? null]));
+    ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], certificateSteps(name, certificates)));
     started.add(name);
     waited.push(name);
   }

@@ -2,7 +2,6 @@
  * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
  * address by rebuilding the member. Each has to be healthy again before the next one's turn.
  */
-import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -10,6 +9,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
+import { certificateSteps, isHandedCertificate, notePresented, takesUpCertificates } from "./agent-certificates.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
@@ -30,29 +30,48 @@ export function planRollingUpdates(
   const own = outlook.kept.filter((master) => !master.voter.adopted);
   for (const master of own.sort((a, b) => turn(a) - turn(b))) {
     const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
-    const reason = whyUpdate(resource, world, certificates);
+    const change = plannedChange(input, resource, world, certificates, draft);
+    const reason = change?.reason ?? null;
     if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
-    if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, draft);
+    const stops = master.kind === "rebuild" || change?.kind !== "reload";
+    if (stops && master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, draft);
     if (master.kind === "rebuild") {
       voters = rebuild(input, desired, world, master, voters, certificates, draft);
       continue;
     }
     draft.judge(resource.address, "update", reason);
-    draft.chain(
-      { kind: "updateAgent", member: master.name, join: knownJoin(input, world, master.name) },
-      [resource.address],
-      [certificates.get(master.name) ?? null, certificates.get(peerCertificateName(master.name)) ?? null],
-    );
+    const act = { member: master.name, join: knownJoin(input, world, master.name) };
+    if (change?.kind === "restart") draft.chain({ kind: "stopAgent", member: master.name }, [resource.address]);
+    const kind =
+      change?.kind === "reload" ? "reloadAgent" : change?.kind === "restart" ? "restartAgent" : "updateAgent";
+    draft.chain({ kind, ...act }, [resource.address], certificateSteps(master.name, certificates));
     draft.chain({ kind: "awaitQuorum", members: [master.name] }, []);
   }
 }
 
-function whyUpdate(resource: DesiredResource, world: World, certificates: ReadonlyMap<string, string>): string | null {
-  if (certificates.has(resource.name) || certificates.has(peerCertificateName(resource.name)))
-    return "its certificate is issued anew";
+/**
+ * `update`: the unit is put there anew and restarted if need be; `reload`: only its certificate changes, which it takes up
+ * while it runs; `restart`: it has the right files and does not use them.
+ */
+type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: string };
+
+function plannedChange(
+  input: PlannerInput,
+  resource: DesiredResource,
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): AgentChange | null {
   const known = world.resources.get(resource.address)?.attributes;
   const found = unitOf(world.machines.get(resource.name), agentUnitName);
-  return known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
+  const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
+  if (isHandedCertificate(resource.name, certificates)) {
+    const restarts = differs !== null || !takesUpCertificates(input.spec, draft);
+    return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued anew" };
+  }
+  if (differs !== null) return { kind: "update", reason: differs };
+  const shown = notePresented(input, resource, draft);
+  return shown === null ? null : { kind: "restart", reason: shown };
 }
 
 function handOver(outlook: MastersOutlook, master: KeptMaster, leader: MemberRef, draft: PlanDraft): MemberRef | null {

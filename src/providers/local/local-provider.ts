@@ -112,7 +112,7 @@ async function startUnit(
     if (observedDigest(paths, record) === unitDigest(unit)) return { pid: running.pid };
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
       writeUnitFiles(paths, unit, fillIn);
-      signalProcess(running, unit.reload.signal);
+      if (unit.reload.signal !== null) signalProcess(running, unit.reload.signal);
       return { pid: running.pid };
     }
   }

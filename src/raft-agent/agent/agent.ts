@@ -31,7 +31,7 @@ import type { SnapshotLink } from "./snapshot-exchange.ts";
 import { settledTicks, TickTimer } from "./tick-timer.ts";
 
 const housekeepingMs = 100;
-const certificateCheckMs = 5_000;
+const certificateCheckMs = 1_000;
 /** Log payload that may gather in memory before it is compacted early. */
 const retainedBytesMax = 128 * 1024 * 1024;
 

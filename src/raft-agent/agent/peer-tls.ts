@@ -1,5 +1,5 @@
 /** The peer port's certificates as the transport wants them: read again whenever a file has changed. */
-import { rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates } from "node:tls";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
 import { judgeCallerAddress } from "./caller-address.ts";
@@ -23,18 +23,35 @@ export function createPeerTls(files: TlsFiles): PeerTls {
   };
 }
 
-/** A new object exactly when a file has changed: the transport takes that as the sign to use it. */
-function renewed<Material>(files: TlsFiles, read: () => Material): () => Material {
+/**
+ * A new object exactly when a file has changed: the transport takes that as the sign to use it. While a certificate and
+ * its key are being replaced, one after the other, they do not fit: until they do, what was read before is used.
+ */
+function renewed<Material extends TlsMaterial>(files: TlsFiles, read: () => Material): () => Material {
   let material = read();
   let version = tlsFilesVersion(files);
   return () => {
     const now = tlsFilesVersion(files);
     if (now !== version) {
-      material = read();
-      version = now;
+      const next = readUsable(read);
+      if (next !== null) {
+        material = next;
+        version = now;
+      }
     }
     return material;
   };
+}
+
+/** Null when a file is missing or they do not fit each other. */
+function readUsable<Material extends TlsMaterial>(read: () => Material): Material | null {
+  try {
+    const material = read();
+    createSecureContext(material);
+    return material;
+  } catch {
+    return null;
+  }
 }
 
 function servingMaterial(files: TlsFiles): TlsMaterial {

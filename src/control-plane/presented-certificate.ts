@@ -1,0 +1,28 @@
+/** Which certificate a port shows, learned from a TLS handshake that asks for nothing else. */
+import { connect } from "node:tls";
+import type { AskPresented } from "../apply/ports.ts";
+import { fingerprintOf, validityOf } from "../pki/certificate-facts.ts";
+
+const timeoutMs = 2000;
+
+/** Nothing is believed of the certificate but that it is shown, and nothing is sent: so nothing is verified. */
+export const askPresented: AskPresented = (url, tls) => {
+  const { hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return new Promise((resolve) => {
+    const identity = tls === null ? {} : { cert: tls.certificatePem, key: tls.keyPem };
+    const socket = connect({ host, port: Number(port), ...identity, rejectUnauthorized: false, timeout: timeoutMs });
+    const finish = (found: Awaited<ReturnType<AskPresented>>): void => {
+      resolve(found);
+      socket.destroy();
+    };
+    socket.once("secureConnect", () => {
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined) return finish(null);
+      finish({ fingerprint: fingerprintOf(certificate), notAfter: validityOf(certificate).notAfter });
+    });
+    socket.once("timeout", () => finish(null));
+    socket.on("error", () => finish(null));
+    socket.once("close", () => finish(null));
+  });
+};

@@ -1,0 +1,48 @@
+/** How a master that runs comes to its new certificate, and what is told of one that shows another than it was given. */
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { peerCertificateName } from "../../units/peer-certificate.ts";
+import { dayOf } from "../certificate-validity.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+
+export function isHandedCertificate(master: string, certificates: ReadonlyMap<string, string>): boolean {
+  return certificates.has(master) || certificates.has(peerCertificateName(master));
+}
+
+/** Ids of the steps that issue a master's certificates. */
+export function certificateSteps(
+  master: string,
+  certificates: ReadonlyMap<string, string>,
+): readonly (string | null)[] {
+  return [certificates.get(master) ?? null, certificates.get(peerCertificateName(master)) ?? null];
+}
+
+/** A real etcd reads its certificates for every connection, and whom it trusts only when it starts. */
+export function takesUpCertificates({ controlPlane }: ClusterSpec, draft: PlanDraft): boolean {
+  return controlPlane.engine === "agent" || !draft.steps.some(({ action }) => action.kind === "renewAuthority");
+}
+
+/** Why a master whose files are right has to start again; null while its ports show what is in them. */
+export function notePresented(
+  { observed }: PlannerInput,
+  { name, address }: DesiredResource,
+  draft: PlanDraft,
+): string | null {
+  const fingerprintOf = (certificate: string): string | undefined =>
+    observed.certificates.find((each) => each.name === certificate)?.fingerprint;
+  const own = fingerprintOf(name);
+  const wanted = { client: own, peer: fingerprintOf(peerCertificateName(name)) ?? own };
+  const other = observed.presented?.find(
+    ({ master, port, fingerprint }) => master === name && wanted[port] !== undefined && fingerprint !== wanted[port],
+  );
+  if (other === undefined) return null;
+  draft.drift.push({
+    address,
+    action: "update",
+    reason: `its ${other.port} port shows another certificate, which ends on ${dayOf(other.notAfter)}`,
+    before: { certificate: wanted[other.port] ?? null },
+    after: { certificate: other.fingerprint },
+  });
+  return "it shows another certificate than it was given";
+}
