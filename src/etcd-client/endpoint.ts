@@ -105,8 +105,8 @@ export class Endpoint {
   }
 
   /**
-   * Node has judged the certificate and would have refused it. It is accepted if nothing but its date is wrong and it is
-   * one of those named: a fingerprint says more than a name.
+   * Node has judged the certificate and would have refused it. One that is named is known for what it is: its fingerprint
+   * says more than its names and its signature, of which no more is asked then.
    */
   #checkServer(session: ClientHttp2Session): void {
     if (!this.#acceptsExpired()) return;
