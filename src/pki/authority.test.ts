@@ -120,6 +120,14 @@ describe("an issued certificate", () => {
     expect((await clocked.issue(member)).trusted).toBe(true);
   });
 
+  it("T1: is good from its authority's beginning on, so that hosts whose clock is behind take a renewed one", async () => {
+    const ahead = openAuthority({ folder, now: () => Date.now() + 300 * day });
+    const { notBefore } = await authority.createAuthority("demo authority");
+    expect(await ahead.issue(client)).toMatchObject({ notBefore });
+    const { fingerprint } = (await ahead.observe()).authority ?? {};
+    expect(await ahead.renewAuthority(fingerprint ?? "")).toMatchObject({ notBefore });
+  });
+
   it("T1: is good under the authority's certificate of before its renewal and of after it", async () => {
     await authority.createAuthority("demo authority");
     const [before, earlier] = [await authority.issue(client), await authority.material("client")];

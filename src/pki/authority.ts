@@ -27,7 +27,10 @@ const authorityLifetimeMs = 3650 * msPerDay;
 const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
 /** Of a certificate that is made for one run of haplan. */
 const occasionalLifetimeMs = 3_600_000;
-/** Certificates start in the past by this much, for hosts whose clock is behind. */
+/**
+ * An authority starts in the past by this much, for hosts whose clock is behind, and what it signs starts when it does:
+ * however far clocks are apart, a renewed certificate is good wherever the one before it was.
+ */
 const backdatedMs = 3_600_000;
 
 /** Opens the authority kept in `folder`; nothing is read or written before a method is called. */
@@ -146,7 +149,8 @@ function createAuthority(folder: string, commonName: string, now: number): Obser
       profile: "authority",
       commonName,
       subjectAltNames: [],
-      ...lifetime(now, authorityLifetimeMs),
+      notBefore: new Date(now - backdatedMs),
+      notAfter: new Date(now + authorityLifetimeMs),
       publicKey: keys.publicKey,
     },
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(keys.publicKey), privateKey: keys.privateKey },
@@ -168,7 +172,8 @@ function renewAuthority(folder: string, replaces: string, now: number): Observed
       profile: "authority",
       commonName: commonNameOf(present),
       subjectAltNames: [],
-      ...lifetime(now, authorityLifetimeMs),
+      notBefore: new Date(certificate.validFrom),
+      notAfter: new Date(now + authorityLifetimeMs),
       publicKey: certificate.publicKey,
     },
     { ...issuerNames(present), privateKey },
@@ -217,12 +222,14 @@ function sign(
     );
   }
   const keys = generateKeys();
-  const wanted = lifetime(now, lifetimeMs);
-  const notAfter = new Date(Math.min(wanted.notAfter.getTime(), Date.parse(dates.notAfter)));
-  const certificatePem = signCertificate(
-    { ...request, notBefore: wanted.notBefore, notAfter, publicKey: keys.publicKey },
-    { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) },
-  );
+  const content = {
+    ...request,
+    notBefore: new Date(dates.notBefore),
+    notAfter: new Date(Math.min(now + lifetimeMs, Date.parse(dates.notAfter))),
+    publicKey: keys.publicKey,
+  };
+  const issuer = { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) };
+  const certificatePem = signCertificate(content, issuer);
   return { certificatePem, privateKey: keys.privateKey };
 }
 
@@ -254,13 +261,13 @@ function clientMaterial(folder: string, now: number): TlsMaterial {
   if (authority === null) throw notAuthenticated(`ca.crt is missing in "${folder}"`);
   const { certificatePem: caPem, keyPem } = authority;
   const caDates = validityOf(new X509Certificate(caPem));
-  if (certificateValidity(caDates, now).status === "expired") {
-    throw notAuthenticated(`ca.crt in "${folder}" expired on ${dayOf(caDates.notAfter)}`);
-  }
+  const ended = certificateValidity(caDates, now).status === "expired";
   const acceptedExpired = knownFingerprints(folder, authority);
   const own = readPair(folder, adminCertificateName);
   const fault = adminFault(own, authority, now);
-  if (own !== null && fault === null) return { caPem, ...own, acceptedExpired };
+  // Under an authority that has ended no other is any better, and the members' clocks may think otherwise.
+  if (own !== null && (fault === null || ended)) return { caPem, ...own, acceptedExpired };
+  if (ended) throw notAuthenticated(`ca.crt in "${folder}" expired on ${dayOf(caDates.notAfter)}`);
   if (keyPem === null) {
     throw notAuthenticated(
       `${adminCertificateName}.crt ${fault}, and ${keyFault(folder, authority)}, so that no other can be made`,
@@ -360,10 +367,6 @@ function commonNameOf(certificatePem: string): string {
 
 function generateKeys(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject } {
   return generateKeyPairSync("ec", { namedCurve: "P-256" });
-}
-
-function lifetime(now: number, durationMs: number): { readonly notBefore: Date; readonly notAfter: Date } {
-  return { notBefore: new Date(now - backdatedMs), notAfter: new Date(now + durationMs) };
 }
 
 /** Names become file names: they must not leave the folder nor overwrite the authority. */
