@@ -33,10 +33,17 @@ export function tickLeases(context: ServiceContext): void {
   }
 }
 
-/** Tells the leases' clock who leads; to be called whenever the role or the term changes. */
+/**
+ * Tells the leases' clock whether this member leads; to be called whenever the role or the term changes, and as entries are
+ * applied. A new leader keeps no times before it has applied an entry of its own term: until then the renewals and
+ * checkpoints of its predecessors are in its log and not in its table.
+ */
 export function followLeadership(context: ServiceContext): void {
-  const { leaseExpiry, consensus } = context;
-  const leads = consensus.status().role === "leader";
-  if (leads && !leaseExpiry.primary) leaseExpiry.promote(consensus.electionTimeoutMs);
-  else if (!leads && leaseExpiry.primary) leaseExpiry.demote();
+  const { leaseExpiry, consensus, machine } = context;
+  const leads = consensus.leader() === consensus.memberId;
+  if (!leads) {
+    if (leaseExpiry.primary) leaseExpiry.demote();
+  } else if (!leaseExpiry.primary && machine.store.consistentTerm === consensus.term()) {
+    leaseExpiry.promote(consensus.electionTimeoutMs);
+  }
 }

@@ -138,30 +138,41 @@ function renew(context: ServiceContext, id: bigint): Promise<Renewed> {
       ask();
       return;
     }
-    renewAsPrimary(context, id, (ttl) => {
-      if (ttl === null) ask();
-      else resolve({ ttl });
+    renewAsPrimary(context, id, (renewed) => {
+      if (renewed === null) ask();
+      else resolve(renewed);
     });
   });
 }
 
 /** `done` gets null when this member turns out not to lead. */
-function renewAsPrimary(context: ServiceContext, id: bigint, done: (ttl: number | null) => void): void {
+function renewAsPrimary(context: ServiceContext, id: bigint, done: (renewed: Renewed | null) => void): void {
   context.reads.request((error) => {
-    const { leaseExpiry, proposer, consensus } = context;
-    if (error !== null || !leaseExpiry.primary) {
-      done(null);
-      return;
+    if (error === null) renewOnceCleared(context, id, done);
+    else done(null);
+  });
+}
+
+/** Promises nothing that a new leader would not keep: an answer waits until the log holds no shorter time any more. */
+function renewOnceCleared(context: ServiceContext, id: bigint, done: (renewed: Renewed | null) => void): void {
+  const { leaseExpiry, proposer, consensus } = context;
+  if (!leaseExpiry.primary) {
+    done(null);
+    return;
+  }
+  const outcome = leaseExpiry.renew(id);
+  if (outcome?.kind !== "clearFirst") {
+    done({ ttl: outcome?.ttlSeconds ?? 0 });
+    return;
+  }
+  const body = encodeLeaseCheckpoint({ checkpoints: [{ id, remainingSeconds: 0 }], leaderTerm: consensus.term() });
+  proposer.propose(CommandKind.leaseCheckpoint, body, (result) => {
+    if (!leaseExpiry.primary) done(null);
+    else if (isEtcdError(result)) done({ ttl: null, code: result.code, text: result.text });
+    else {
+      leaseExpiry.cleared(id, outcome.checkpoints);
+      renewOnceCleared(context, id, done);
     }
-    const renewed = leaseExpiry.renew(id);
-    if (renewed?.clearCheckpoint) {
-      const body = encodeLeaseCheckpoint({
-        checkpoints: [{ id, remainingSeconds: 0 }],
-        leaderTerm: consensus.term(),
-      });
-      proposer.propose(CommandKind.leaseCheckpoint, body, () => {});
-    }
-    done(renewed?.ttlSeconds ?? 0);
   });
 }
 
@@ -171,9 +182,10 @@ function renewHere(context: ServiceContext, bytes: Uint8Array, call: ServerCall)
     fail(call, EtcdErrors.notLeader);
     return;
   }
-  renewAsPrimary(context, id, (ttl) => {
-    if (ttl === null) fail(call, EtcdErrors.notLeader);
-    else answer(context, call, writeLeaseKeepAliveResponse, { header: undefined, id, ttl });
+  renewAsPrimary(context, id, (renewed) => {
+    if (renewed === null) fail(call, EtcdErrors.notLeader);
+    else if (renewed.ttl === null) call.finish(renewed.code, renewed.text);
+    else answer(context, call, writeLeaseKeepAliveResponse, { header: undefined, id, ttl: renewed.ttl });
   });
 }
 

@@ -147,6 +147,73 @@ describe("lease service", () => {
     expect(decodeLeaseKeepAliveResponse((await asked[1]).messages[0]!).ttl).toBe(10);
   });
 
+  it.each([
+    ["under way", 12_000, 0],
+    ["applied", 12_000, 3],
+    ["applied, and another one under way", 15_000, 0],
+  ])(
+    "A4: a renewal is answered once the entry that clears the checkpoint is applied (%s)",
+    async (_what, atMs, turns) => {
+      const world = await createWorld();
+      await grant(world, 24n, 7n);
+      world.clock.nowMs += 12_000;
+      if (atMs > 12_000) {
+        world.services.tick();
+        await turn();
+        world.clock.nowMs += atMs - 12_000;
+      }
+      world.services.tick();
+      for (let i = 0; i < turns; i++) await turn();
+      const { call, handler } = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
+      handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
+      while (call.messages.length === 0) await null;
+      expect(decodeLeaseKeepAliveResponse(call.messages[0]!).ttl).toBe(24);
+      expect(world.services.machine.leases.get(7n)?.remainingSeconds).toBe(0);
+      world.consensus.leader = OTHER;
+      world.services.leadershipChanged();
+      world.consensus.leader = SELF;
+      world.services.leadershipChanged();
+      expect(world.services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
+    },
+  );
+
+  it("A4: nothing is promised while the clearing entry is not applied, neither by KeepAlive nor by TimeToLive", async () => {
+    const world = await createWorld();
+    await grant(world, 24n, 7n);
+    world.clock.nowMs += 12_000;
+    world.services.tick();
+    await turn();
+    world.consensus.swallowProposals = true;
+    const { call, handler } = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
+    handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
+    for (let i = 0; i < 5; i++) await turn();
+    expect([call.messages.length, call.status]).toEqual([0, null]);
+    expect(ttlOf(await timeToLive(world, 7n))).toEqual([12n, 24n]);
+    world.clock.nowMs += world.services.context.proposer.limits.requestTimeoutMs;
+    world.services.tick();
+    for (let i = 0; i < 5; i++) await turn();
+    expect([call.messages.length, call.status]).toEqual([0, statusOf(EtcdErrors.timeout)]);
+  });
+
+  it("A4: a new leader counts from what its predecessors' entries say, once it has applied them", async () => {
+    const world = await createWorld();
+    await grant(world, 24n, 7n);
+    world.clock.nowMs += 12_000;
+    world.services.tick();
+    await turn();
+    const { consensus, services } = world;
+    consensus.leader = OTHER;
+    services.leadershipChanged();
+    // Leads, and has yet to apply the clearing entry of the old term.
+    consensus.leader = SELF;
+    consensus.term = 3;
+    services.leadershipChanged();
+    expect(services.context.leaseExpiry.primary).toBe(false);
+    services.machine.leases.checkpoint(7n, 0);
+    await grant(world, 24n, 8n);
+    expect(services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
+  });
+
   it("gives up on a leader that cannot be reached when the request's time is over", async () => {
     const world = await createWorld();
     world.consensus.leader = OTHER;

@@ -158,6 +158,7 @@ export class MemberServices {
   /** Everything up to `index` is applied, and `ConsensusPort.appliedIndex` says so: waiting reads may run. */
   applied(index: LogIndex): void {
     this.context.access.applied(index);
+    followLeadership(this.context);
     this.context.reads.applied(index);
     this.context.memberChanges.tick();
   }
@@ -167,7 +168,6 @@ export class MemberServices {
     this.machine.load();
     this.context.access.snapshotInstalled();
     this.watchHub.storeReplaced();
-    followLeadership(this.context);
     this.applied(this.context.consensus.appliedIndex());
   }
 

@@ -105,6 +105,8 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
   });
   const founder = { id: SELF, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
   world.services.machine.seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+  // As if the entry that opens the leader's term were applied.
+  store.setConsistentIndex(consensus.index, consensus.term);
   world.services.leadershipChanged();
   const methods = new Map<string, Method>(world.services.methods.map((method) => [method.path, method]));
   return {

@@ -54,7 +54,7 @@ describe("lease expiry", () => {
     expiry.granted(table.grant(1n, 2));
     expiry.granted(table.grant(2n, 2));
     clock.nowMs += 1_500;
-    expect(expiry.renew(2n)).toEqual({ ttlSeconds: 2, clearCheckpoint: false });
+    expect(expiry.renew(2n)).toEqual({ kind: "renewed", ttlSeconds: 2 });
     clock.nowMs += 500;
     expect(expiry.takeExpired()).toEqual([1n]);
     expect(expiry.renew(1n)).toBeNull();
@@ -109,7 +109,7 @@ describe("lease expiry", () => {
     expiry.promote(1_000);
     expect(expiry.remainingMs(1n)).toBe(601_000);
     expect(expiry.remainingMs(2n)).toBe(101_000);
-    expect(expiry.renew(2n)).toEqual({ ttlSeconds: 600, clearCheckpoint: true });
+    expect(expiry.renew(2n)).toEqual({ kind: "clearFirst", checkpoints: 0 });
   });
 
   it("spreads leases that would end in the same second after a change of leader", () => {
@@ -150,13 +150,31 @@ describe("lease expiry", () => {
     ]);
   });
 
+  it("A4: counts a checkpoint that is under way, and one proposed while another was cleared", () => {
+    const { table, expiry, clock } = leaseWorld();
+    expiry.promote(0);
+    expiry.granted(table.grant(1n, 24));
+    clock.nowMs += 12_000;
+    expect(expiry.takeCheckpoints()).toHaveLength(1);
+    // Not applied, nor known to be.
+    expect(expiry.renew(1n)).toEqual({ kind: "clearFirst", checkpoints: 1 });
+    expect(expiry.remainingMs(1n)).toBe(12_000);
+    clock.nowMs += 12_000;
+    expect(expiry.takeCheckpoints()).toHaveLength(1);
+    expiry.cleared(1n, 1);
+    expect(expiry.renew(1n)).toEqual({ kind: "clearFirst", checkpoints: 2 });
+    expiry.cleared(1n, 2);
+    expect(expiry.renew(1n)).toEqual({ kind: "renewed", ttlSeconds: 24 });
+    expect(expiry.remainingMs(1n)).toBe(24_000);
+  });
+
   it("does not checkpoint leases that are renewed after a third of their time", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 60));
     for (let second = 1; second <= 300; second++) {
       clock.nowMs += 1_000;
-      if (second % 20 === 0) expect(expiry.renew(1n)).toEqual({ ttlSeconds: 60, clearCheckpoint: false });
+      if (second % 20 === 0) expect(expiry.renew(1n)).toEqual({ kind: "renewed", ttlSeconds: 60 });
       expect(expiry.takeCheckpoints()).toEqual([]);
     }
   });

@@ -29,6 +29,11 @@ const CHECKPOINT_SCAN_MAX_MS = 10_000;
 
 type Timing = {
   endsAtMs: number;
+  /** The end that any leader would keep to: what is told. Behind `endsAtMs` while a checkpoint waits to be cleared. */
+  promisedEndMs: number;
+  /** Checkpoints that this leader has proposed, and how many of them a later entry is known to have cleared. */
+  checkpoints: number;
+  clearedCheckpoints: number;
   /** Its one valid place in the queue; entries with another time are left over from an earlier life of the id. */
   queuedAtMs: number;
   checkpointAtMs: number;
@@ -37,11 +42,14 @@ type Due = { readonly id: LeaseId; readonly atMs: number };
 
 export type Checkpoint = { readonly id: LeaseId; readonly remainingSeconds: number };
 
-export type RenewResult = {
-  readonly ttlSeconds: number;
-  /** The lease has a replicated remaining time, which has to be cleared by a checkpoint of 0. */
-  readonly clearCheckpoint: boolean;
-};
+export type RenewResult =
+  /** Every leader to come counts the whole time from now on. */
+  | { readonly kind: "renewed"; readonly ttlSeconds: number }
+  /**
+   * The log holds a remaining time, or may come to hold one that is under way: a new leader would count from that. It has to
+   * be cleared by a checkpoint of 0; once that is applied, report `cleared` and renew again before anything is promised.
+   */
+  | { readonly kind: "clearFirst"; readonly checkpoints: number };
 
 export class LeaseExpiry {
   /** Since the member started; for the metrics page. */
@@ -63,7 +71,7 @@ export class LeaseExpiry {
     return this.#primary;
   }
 
-  /** This member leads now. */
+  /** This member leads now, and has applied every entry of the terms before: what they say of leases counts. */
   promote(extendMs: number): void {
     this.demote();
     this.#primary = true;
@@ -111,14 +119,24 @@ export class LeaseExpiry {
     if (lease === undefined || timing === undefined || timing.endsAtMs <= nowMs) return null;
     timing.endsAtMs = nowMs + lease.ttlSeconds * 1_000;
     timing.checkpointAtMs = nowMs + firstCheckpointMs(lease);
+    if (lease.remainingSeconds > 0 || timing.checkpoints > timing.clearedCheckpoints) {
+      return { kind: "clearFirst", checkpoints: timing.checkpoints };
+    }
+    timing.promisedEndMs = timing.endsAtMs;
     this.renewedTotal++;
-    return { ttlSeconds: lease.ttlSeconds, clearCheckpoint: lease.remainingSeconds > 0 };
+    return { kind: "renewed", ttlSeconds: lease.ttlSeconds };
   }
 
-  /** Milliseconds until the lease ends, never negative; null when this member does not keep its time. */
+  /** A clearing entry is applied that was proposed when `checkpoints` had been. */
+  cleared(id: LeaseId, checkpoints: number): void {
+    const timing = this.#timings.get(id);
+    if (timing !== undefined) timing.clearedCheckpoints = Math.max(timing.clearedCheckpoints, checkpoints);
+  }
+
+  /** Milliseconds that the lease still has for certain, never negative; null when this member does not keep its time. */
   remainingMs(id: LeaseId): number | null {
     const timing = this.#timings.get(id);
-    return timing === undefined ? null : Math.max(0, timing.endsAtMs - this.#clock.monotonicMs());
+    return timing === undefined ? null : Math.max(0, timing.promisedEndMs - this.#clock.monotonicMs());
   }
 
   /**
@@ -152,6 +170,7 @@ export class LeaseExpiry {
       if (timing.endsAtMs <= nowMs) continue;
       if (timing.checkpointAtMs <= nowMs) {
         if (checkpoints.length >= CHECKPOINT_BATCH_MAX) return checkpoints;
+        timing.checkpoints++;
         timing.checkpointAtMs = nowMs + nextCheckpointMs(this.#table.get(id)!);
         checkpoints.push({ id, remainingSeconds: Math.ceil((timing.endsAtMs - nowMs) / 1_000) });
       }
@@ -163,7 +182,14 @@ export class LeaseExpiry {
 
   #schedule(lease: Lease, endsAtMs: number, nowMs: number): void {
     const checkpointAtMs = nowMs + (lease.remainingSeconds > 0 ? nextCheckpointMs(lease) : firstCheckpointMs(lease));
-    this.#timings.set(lease.id, { endsAtMs, queuedAtMs: endsAtMs, checkpointAtMs });
+    this.#timings.set(lease.id, {
+      endsAtMs,
+      promisedEndMs: endsAtMs,
+      checkpoints: 0,
+      clearedCheckpoints: 0,
+      queuedAtMs: endsAtMs,
+      checkpointAtMs,
+    });
     this.#nextCheckpointScanMs = Math.min(this.#nextCheckpointScanMs, checkpointAtMs);
     this.#queue.push({ id: lease.id, atMs: endsAtMs });
   }
