@@ -5,8 +5,9 @@
  */
 import { readFileSync } from "node:fs";
 import { errorText } from "../../src/base/haplan-error.ts";
+import { logUncaughtErrors, type ProgramLog } from "../../src/base/program-log.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
-import { type AgentLog, createAgentLog } from "../../src/raft-agent/agent/agent-log.ts";
+import { createAgentLog } from "../../src/raft-agent/agent/agent-log.ts";
 import { spokenVersion } from "../../src/raft-agent/agent/member-parts.ts";
 import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
@@ -31,13 +32,14 @@ async function main(argv: readonly string[]): Promise<void> {
 
 async function run(argv: readonly string[]): Promise<void> {
   const { config, notices, log } = readConfig(argv);
+  logUncaughtErrors(log);
   for (const notice of notices) log.logger.warn(notice);
   let agent: Agent | null = null;
   const stop = (code: number): void => {
-    setTimeout(() => end(log, code), endWithinMs).unref();
+    setTimeout(() => log.end(code), endWithinMs).unref();
     Promise.resolve(agent?.close()).then(
-      () => end(log, code),
-      () => end(log, 1),
+      () => log.end(code),
+      () => log.end(1),
     );
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -47,15 +49,16 @@ async function run(argv: readonly string[]): Promise<void> {
     });
   }
   try {
-    agent = await startAgent({ config, logger: log.logger, onStopped: () => stop(1) });
+    const { logger, droppedLines } = log;
+    agent = await startAgent({ config, logger, droppedLogLines: droppedLines, onStopped: () => stop(1) });
   } catch (error) {
     log.logger.fatal({ error: errorText(error) }, "cannot start");
-    end(log, 1);
+    await log.end(1);
   }
 }
 
 /** Ends the process at once when a flag is wrong: nothing has been touched yet. */
-function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[]; log: AgentLog } {
+function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[]; log: ProgramLog } {
   try {
     const settings = readSettings(argv, process.env, (path) => readFileSync(path, "utf8"));
     const config = createAgentConfig(settings);
@@ -69,11 +72,6 @@ function readConfig(argv: readonly string[]): { config: AgentConfig; notices: re
     process.stderr.write(`haplan-agent: ${error.message}\n`);
     process.exit(1);
   }
-}
-
-function end(log: AgentLog, code: number): never {
-  log.flush();
-  process.exit(code);
 }
 
 await main(process.argv.slice(2));

@@ -2,8 +2,8 @@
 /** The embedded load balancer: `haplan-load-balancer --config FILE`. Logs JSON lines to stdout. */
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { pino } from "pino";
 import { errorText } from "../../src/base/haplan-error.ts";
+import { createProgramLog, logUncaughtErrors } from "../../src/base/program-log.ts";
 import { runLoadBalancer } from "../../src/load-balancer/run-load-balancer.ts";
 
 const { config } = new Command("haplan-load-balancer")
@@ -12,7 +12,10 @@ const { config } = new Command("haplan-load-balancer")
   .parse()
   .opts<{ config: string }>();
 
-const logger = pino({ name: "haplan-load-balancer" });
+const standardOutput = 1;
+const log = createProgramLog([standardOutput], { name: "haplan-load-balancer" });
+logUncaughtErrors(log);
+const { logger } = log;
 try {
   const balancer = await runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));
   process.on("SIGHUP", () => void balancer.reload());
@@ -20,10 +23,10 @@ try {
     process.once(signal, async () => {
       logger.info({ signal }, "stopping");
       await balancer[Symbol.asyncDispose]();
-      process.exit(0);
+      await log.end(0);
     });
   }
 } catch (error) {
   logger.fatal(errorText(error));
-  process.exit(1);
+  await log.end(1);
 }

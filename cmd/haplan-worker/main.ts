@@ -2,8 +2,8 @@
 /** A process that stands for a worker host: `haplan-worker --config FILE`. Logs JSON lines to stdout. */
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { pino } from "pino";
 import { errorText } from "../../src/base/haplan-error.ts";
+import { createProgramLog, logUncaughtErrors } from "../../src/base/program-log.ts";
 import { openMemberChannel } from "../../src/control-plane/open-member-channel.ts";
 import { runWorker } from "../../src/worker/worker.ts";
 import { loadWorkerConfig } from "../../src/worker/worker-config.ts";
@@ -14,14 +14,18 @@ const { config: path } = new Command("haplan-worker")
   .parse()
   .opts<{ config: string }>();
 
-const logger = pino({ name: "haplan-worker" });
+const standardOutput = 1;
+const log = createProgramLog([standardOutput], { name: "haplan-worker" });
+logUncaughtErrors(log);
+const { logger } = log;
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
 try {
   const { config, tls } = loadWorkerConfig(resolve(path));
   const channel = openMemberChannel(config.endpoint, tls);
   await runWorker(config, channel, (event, facts) => logger.info(facts, event), stop.signal);
+  await log.end(0);
 } catch (error) {
   logger.fatal(errorText(error));
-  process.exitCode = 1;
+  await log.end(1);
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,15 +7,17 @@ import { SettingsError } from "../config/read-settings.ts";
 import { createAgentLog } from "./agent-log.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "haplan-log-"));
+const namedPipe = join(folder, "pipe");
+spawnSync("mkfifo", [namedPipe]);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it("a log goes on behind what its file holds, in a folder that it makes", () => {
+it("a log goes on behind what its file holds, in a folder that it makes", async () => {
   const output = join(folder, "logs/agent.log");
   for (const text of ["first", "second"]) {
-    const { logger, flush } = createAgentLog({ level: "info", outputs: [output] });
+    const { logger, written } = createAgentLog({ level: "info", outputs: [output] });
     logger.info(text);
     logger.debug("not wanted");
-    flush();
+    await written();
   }
   const lines = readFileSync(output, "utf8").trim().split("\n");
   expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(["first", "second"]);
@@ -24,6 +27,7 @@ it.each([
   ["a folder", () => folder],
   ["below a file", () => join(folder, "file/agent.log")],
   ["below /proc", () => "/proc/haplan/agent.log"],
+  ["a named pipe without a reader", () => namedPipe],
 ])("an output that is %s is refused by name", (_, output) => {
   writeFileSync(join(folder, "file"), "");
   const open = (): unknown => createAgentLog({ level: "info", outputs: ["stderr", output()] });

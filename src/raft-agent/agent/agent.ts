@@ -45,6 +45,8 @@ export type Agent = {
 export type AgentOptions = {
   readonly config: AgentConfig;
   readonly logger: Logger;
+  /** How many lines of the log were lost, for the metrics. */
+  readonly droppedLogLines?: () => number;
   /** The member cannot go on (its disk failed, or it was removed): the process has to end. */
   readonly onStopped: (reason: string) => void;
 };

@@ -2,9 +2,7 @@
  * What a member is made of before it talks to anybody: its disk opened, its services and its front made. They tell the
  * running agent, which comes last, through a listener.
  */
-import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
-import type { AgentConfig } from "../config/agent-config.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
@@ -15,6 +13,7 @@ import type { MemberServices } from "../services/member-services.ts";
 import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
+import type { AgentOptions } from "./agent.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { createGrpcServer, createServices, spokenVersion } from "./member-parts.ts";
 import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
@@ -44,7 +43,7 @@ export type PartsListener = {
 
 /** @throws HaplanError: the data cannot be used, or a certificate is missing. */
 export async function openParts(
-  { config, logger }: { readonly config: AgentConfig; readonly logger: Logger },
+  { config, logger, droppedLogLines }: Pick<AgentOptions, "config" | "logger" | "droppedLogLines">,
   listener: PartsListener,
 ): Promise<AgentParts> {
   for (const files of [config.clientTls, config.peerTls]) if (files !== null) makeSelfSigned(files);
@@ -84,7 +83,7 @@ export async function openParts(
   const metrics = createMetrics({
     version: spokenVersion,
     memberId: identity.memberId,
-    values: () => memberValues(services),
+    values: () => memberValues(services, droppedLogLines?.()),
     clusterVersion: () => services.machine.membership.clusterVersion,
     grpcMethods: () => grpc.counters,
     promotionsRefused: services.context.counts.promotionsRefused,

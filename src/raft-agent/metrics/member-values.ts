@@ -2,12 +2,13 @@
 import type { MemberServices } from "../services/member-services.ts";
 import type { SourcedValues } from "./sourced-metrics.ts";
 
-export function memberValues(services: MemberServices): SourcedValues {
+export function memberValues(services: MemberServices, droppedLogLines = 0): SourcedValues {
   const { context, machine, watchHub, watchService } = services;
   const { consensus, proposer } = context;
   const { totalBytes, inUseBytes } = machine.store.size();
   const leader = consensus.leader();
   return {
+    droppedLogLines,
     hasLeader: leader === null ? 0 : 1,
     isLeader: leader === consensus.memberId ? 1 : 0,
     isLearner: machine.membership.isShownAsLearner(consensus.memberId) ? 1 : 0,

@@ -37,6 +37,7 @@ export const SOURCED_METRICS = {
   watchEvents: ["counter", "etcd_debugging_mvcc_events_total", "Total number of events sent by this member."],
   leasesRenewed: ["counter", "etcd_debugging_lease_renewed_total", "The number of renewals seen by the leader."],
   defragmentations: ["gauge", "etcd_disk_defrag_inflight", "Whether a defragmentation is under way: never, here."],
+  droppedLogLines: ["counter", "haplan_log_lines_dropped_total", "Lines of the log that could not be written."],
 } as const;
 
 /** Deprecated since etcd 3.4, and still asked for by dashboards: the same values under their first names. */

@@ -1,0 +1,62 @@
+/** The log of a program that serves: one JSON object a line, to places that may fail without harm to the program. */
+import { type Logger, type LoggerOptions, pino } from "pino";
+import { errorText } from "./haplan-error.ts";
+import { LogSink } from "./log-sink.ts";
+
+/** What the end of a process waits for its log, at most. */
+const endWithinMs = 1_000;
+
+export type ProgramLog = {
+  readonly logger: Logger;
+  /** How many lines could not be written, for all outputs together. */
+  droppedLines(): number;
+  /** Resolves once the lines so far are written or dropped, or after a second. */
+  written(): Promise<void>;
+  /** Ends the process once the log is written, or after a second. */
+  end(code: number): Promise<never>;
+  /** Logs a line and ends the process, a second later at most, without giving other code a turn. */
+  endNow(code: number, say: (logger: Logger) => void): never;
+};
+
+export function createProgramLog(descriptors: readonly number[], options: LoggerOptions): ProgramLog {
+  const onRecovered = (lines: number, reason: string): void =>
+    logger.warn({ dropped: lines, error: reason }, "log lines were dropped");
+  const sinks = descriptors.map((descriptor) => new LogSink(descriptor, { onRecovered }));
+  const logger = pino(options, { write: (line) => sinks.forEach((sink) => void sink.write(line)) });
+  const exit = (code: number): never => {
+    // The exit would wait for the thread, which may hang on a disk that is gone.
+    if (sinks.some((sink) => sink.isInThread)) process.kill(process.pid, "SIGKILL");
+    process.exit(code);
+  };
+  const written = async (): Promise<void> => {
+    await Promise.all(sinks.map((sink) => sink.drain(endWithinMs)));
+  };
+  return {
+    logger,
+    written,
+    droppedLines: () => sinks.reduce((sum, sink) => sum + sink.droppedTotal, 0),
+    end: async (code) => {
+      await written();
+      return exit(code);
+    },
+    endNow: (code, say) => {
+      for (const sink of sinks) sink.writeDirectly();
+      say(logger);
+      for (const sink of sinks) sink.drainSync(endWithinMs);
+      process.exit(code);
+    },
+  };
+}
+
+/**
+ * An error that no code expected ends the process, with its stack in the log; warnings of Node.js go there, too. By
+ * itself Node.js writes both to standard error, and hangs for as long as its reader does not read.
+ */
+export function logUncaughtErrors({ logger, endNow }: ProgramLog): void {
+  process.on("uncaughtException", (error) => {
+    const facts = { error: errorText(error), stacktrace: error?.stack };
+    endNow(1, (log) => log.fatal(facts, "an unexpected error ends this process"));
+  });
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => logger.warn({ error: warning.message }, warning.name));
+}
