@@ -82,7 +82,7 @@ describe("the peer port", () => {
       clusterId: "c1c1c1c1c1c1c1c1",
       advertisedUrls: [],
       random: createRandom(1),
-      tls: createPeerTls(peerTls!),
+      tls: createPeerTls(peerTls!, () => []),
       handlers: { onMessage: () => {}, onLog: (_, text) => logs.push(text) },
     });
     open.push(transport);

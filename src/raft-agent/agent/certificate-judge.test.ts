@@ -113,6 +113,6 @@ it("a certificate that signs itself is made once, private to the member", () => 
   makeSelfSigned(selfSigned);
   expect(new X509Certificate(readFileSync(certFile)).serialNumber).toBe(made.serialNumber);
   // Nobody can check such a certificate: callers do not try.
-  expect(createPeerTls(selfSigned).callingMaterial!().rejectUnauthorized).toBe(false);
-  expect(createPeerTls(files("m1")).callingMaterial!().rejectUnauthorized).toBe(true);
+  expect(createPeerTls(selfSigned, () => []).callingMaterial!().rejectUnauthorized).toBe(false);
+  expect(createPeerTls(files("m1"), () => []).callingMaterial!().rejectUnauthorized).toBe(true);
 });

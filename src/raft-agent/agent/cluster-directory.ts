@@ -13,6 +13,8 @@ import type { RunningCluster } from "./member-identity.ts";
 const clusterIdHeader = "x-etcd-cluster-id";
 const answerBytesMax = 1024 * 1024;
 const requestTimeoutMs = 3_000;
+/** Less than a caller waits for the answer to its greeting. */
+const searchTimeoutMs = 1_500;
 
 type MemberJson = {
   readonly id: string;
@@ -62,11 +64,26 @@ export async function askForCluster(
   );
 }
 
-function askMember(url: URL, tls: ConnectionOptions | null): Promise<RunningCluster> {
+/** Asks all given peers at the same time for one member of the cluster; null when none of them knows it. */
+export async function findMember(
+  cluster: { readonly clusterId: string; readonly peerUrls: readonly string[] },
+  member: MemberId,
+  tls: ConnectionOptions | null,
+): Promise<Member | null> {
+  const answers = cluster.peerUrls.map(async (peerUrl) => {
+    const { clusterId, members } = await askMember(new URL("/members", peerUrl), tls, searchTimeoutMs);
+    const found = clusterId === cluster.clusterId ? members.find(({ id }) => id === member) : undefined;
+    if (found === undefined) throw new Error("it does not know the member");
+    return found;
+  });
+  return Promise.any(answers).catch(() => null);
+}
+
+function askMember(url: URL, tls: ConnectionOptions | null, timeoutMs = requestTimeoutMs): Promise<RunningCluster> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: requestTimeoutMs, ...(tls ?? {}) };
+    const options = { timeout: timeoutMs, ...(tls ?? {}) };
     const request = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);
-    request.once("timeout", () => request.destroy(new Error(`no answer within ${requestTimeoutMs} ms`)));
+    request.once("timeout", () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     request.once("error", reject);
     request.once("response", (response) => readCluster(response).then(resolve, reject));
     request.end();

@@ -1,17 +1,20 @@
 /** How a member and its peers reach each other, and who hears what comes from them. */
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
+import type { MemberId } from "../raft/entry.ts";
 import type { RaftEvent } from "../raft/event.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AwaitedState } from "./awaited-state.ts";
-import { createDirectoryHandler } from "./cluster-directory.ts";
+import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
 import { createHandedServer } from "./handed-server.ts";
+import { describeOpenRules, memberCertificateRules } from "./member-certificate.ts";
 import { spokenVersion } from "./member-parts.ts";
 import type { AgentParts } from "./open-parts.ts";
-import { createPeerTls } from "./peer-tls.ts";
+import { createPeerTls, type MemberTls } from "./peer-tls.ts";
 
 /** What peers' traffic is for, beside the parts. */
 export type PeerTraffic = {
@@ -32,7 +35,9 @@ export function createTransport(config: AgentConfig, random: Random, traffic: Pe
     version: spokenVersion,
     members: () => services.machine.membership.list(),
   });
-  const tls = config.peerTls === null ? null : createPeerTls(config.peerTls);
+  const tls = openPeerTls(config, traffic);
+  // One that joins knows no member yet but those that it was told of.
+  const initialUrls = config.initialCluster.filter(({ name }) => name !== config.name).flatMap((each) => each.peerUrls);
   return new PeerTransport({
     self: identity.memberId,
     clusterId: identity.clusterId,
@@ -41,16 +46,46 @@ export function createTransport(config: AgentConfig, random: Random, traffic: Pe
     httpServer: createHandedServer(directory),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),
+    findMember: async (peer, knownUrls) => {
+      const cluster = {
+        clusterId: identity.clusterId,
+        peerUrls: knownUrls.length === 0 ? initialUrls : knownUrls,
+      };
+      return (await findMember(cluster, peer, tls?.callingMaterial() ?? null))?.peerUrls ?? null;
+    },
     handlers: handlersFor(traffic),
   });
+}
+
+function openPeerTls({ peerTls: files, advertisePeerUrls }: AgentConfig, traffic: PeerTraffic): MemberTls | null {
+  if (files === null) return null;
+  const { services, opened } = traffic.parts;
+  const ownPeerUrls = (): readonly string[] => {
+    const self = services.machine.membership.get(opened.identity.memberId);
+    return [...advertisePeerUrls, ...(self?.peerUrls ?? [])];
+  };
+  const tls = createPeerTls(files, ownPeerUrls);
+  const openness = describeOpenRules(files, memberCertificateRules(files, tls.callingMaterial().cert, ownPeerUrls()));
+  if (openness !== null) traffic.logger.warn(`the peer port trusts more than members: ${openness}`);
+  return tls;
 }
 
 function handlersFor(traffic: PeerTraffic): TransportHandlers {
   const { parts, logger, awaitedState } = traffic;
   const { link, services, snapshots, metrics } = parts;
   const self = parts.opened.identity.memberId;
+  /** Also those whose configuration is in the log and not applied yet. */
+  const isMember = (id: MemberId): boolean => {
+    if (services.machine.membership.get(id) !== undefined) return true;
+    const { voters, votersOutgoing, learners } = link.status().configuration;
+    return [voters, votersOutgoing, learners].some((ids) => ids.includes(id));
+  };
   return {
-    onMessage: (message) => traffic.step({ kind: "message", message }),
+    onMessage: (message) => {
+      // What clients ask through another member is done in the name of the user that it gives.
+      if (message.kind === "forwardedProposals" && !isMember(message.from)) return;
+      traffic.step({ kind: "message", message });
+    },
     onPeerConnected: (peer) => {
       link.peerConnected(peer);
       traffic.peerConnected();
@@ -60,7 +95,11 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
       metrics.peerDisconnected(peer);
       traffic.step({ kind: "peerDisconnected", peer });
     },
-    onRequest: (peer, _kind, body) => new Promise((resolve) => services.answerPeer(peer, body, resolve)),
+    onRequest: (peer, _kind, body) =>
+      new Promise((resolve, reject) => {
+        if (isMember(peer)) services.answerPeer(peer, body, resolve);
+        else reject(new HaplanError("agent/no-member", `member ${peer} is not known to member ${self}`));
+      }),
     onSnapshot: async (peer, metadata, chunks) => {
       const startMs = systemClock.monotonicMs();
       const term = await snapshots.receive(metadata, chunks);

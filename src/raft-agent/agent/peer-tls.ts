@@ -4,21 +4,37 @@ import type { TlsFiles } from "../config/tls-settings.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
 import { judgeCallerAddress } from "./caller-address.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
+import {
+  type MemberCertificateRules,
+  memberCertificateRules,
+  refuseAtUrls,
+  refuseNonMember,
+} from "./member-certificate.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
 export type CallingMaterial = TlsMaterial & { readonly rejectUnauthorized: boolean };
 
-/** @throws HaplanError `agent/certificate` naming a file that cannot be used. */
-export function createPeerTls(files: TlsFiles): PeerTls {
+/** Its own certificate tells which others are members'. */
+export type MemberTls = PeerTls & { readonly callingMaterial: () => CallingMaterial };
+
+/**
+ * `ownPeerUrls`: where this member is, as far as it knows.
+ * @throws HaplanError `agent/certificate` naming a file that cannot be used.
+ */
+export function createPeerTls(files: TlsFiles, ownPeerUrls: () => readonly string[]): MemberTls {
   const judge = createCertificateJudge(files);
+  const calling = renewed(files, () => callingMaterial(files));
+  const rules = (): MemberCertificateRules => memberCertificateRules(files, calling().cert, ownPeerUrls());
   return {
     requireClientCertificate: files.requireClientCertificate,
     material: renewed(files, () => servingMaterial(files)),
-    callingMaterial: renewed(files, () => callingMaterial(files)),
+    callingMaterial: calling,
+    identifiesMembers: () => rules().isForPeerUrls,
+    refuseAt: (socket, peerUrls) => refuseAtUrls(rules(), socket, peerUrls),
     refuse: async (socket) => {
       const certificate = files.checkCallerAddress ? socket.getPeerX509Certificate() : undefined;
       const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress);
-      return judge(socket) ?? (await address);
+      return judge(socket) ?? refuseNonMember(rules(), socket) ?? (await address);
     },
   };
 }

@@ -25,7 +25,17 @@ export type Hello = {
   readonly urls: readonly string[];
 };
 
-export const HandshakeStatus = { accepted: 0, wrongVersion: 1, wrongCluster: 2, wrongMember: 3, removed: 4 } as const;
+export const HandshakeStatus = {
+  accepted: 0,
+  wrongVersion: 1,
+  wrongCluster: 2,
+  wrongMember: 3,
+  removed: 4,
+  /** The caller's certificate is not that of the member that it says it is. */
+  notPermitted: 5,
+  /** The caller has the answering member's own id. */
+  sameMember: 6,
+} as const;
 export type HandshakeStatus = (typeof HandshakeStatus)[keyof typeof HandshakeStatus];
 
 /** The answer; it names the answering side, so that the caller's log can say what is wrong. */
@@ -111,6 +121,7 @@ export function judgeHello(
   // First: all members may have been replaced since, and others answer at the addresses that the caller knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;
   if (hello.to !== own.self) return HandshakeStatus.wrongMember;
+  if (hello.from === own.self) return HandshakeStatus.sameMember;
   return HandshakeStatus.accepted;
 }
 
@@ -129,6 +140,10 @@ export function explainRefusal(
       return `wrong member: member ${caller.from} wants member ${caller.to}, but member ${answerer.member} answers at this address`;
     case HandshakeStatus.removed:
       return `member ${caller.from} has been removed from the cluster`;
+    case HandshakeStatus.notPermitted:
+      return `member ${answerer.member} does not take the caller's certificate for that of member ${caller.from}; its log says why`;
+    case HandshakeStatus.sameMember:
+      return `two members have the id ${caller.from}: give each a data directory of its own, never a copy`;
     default:
       return `refused with unknown status ${status}`;
   }

@@ -18,12 +18,14 @@ import {
   judgeHello,
   protocolVersion,
 } from "./handshake.ts";
+import type { Admission, PeerAdmission } from "./peer-admission.ts";
 import type { PeerTls, TlsMaterial, TransportContext } from "./transport-types.ts";
 
 export type ListenerParts = {
   readonly context: TransportContext;
   readonly isRemoved: (id: string) => boolean;
-  /** A greeted connection. `rest` are bytes that came behind the greeting. */
+  readonly admission: PeerAdmission;
+  /** A greeted connection of a member, whose `urls` are its own. `rest` are bytes that came behind the greeting. */
   readonly onPeer: (socket: Socket, hello: Hello, rest: Uint8Array) => void;
 };
 
@@ -155,7 +157,7 @@ export class PeerListener {
       stop();
       socket.pause();
       if (opening.kind === "http") this.handToHttp(socket, received);
-      else this.answer(socket, opening.hello, received.subarray(opening.length));
+      else void this.answer(socket, opening.hello, received.subarray(opening.length));
     };
     const timer = setTimeout(
       () => refuse(`it did not greet within ${limits.handshakeTimeoutMs} ms`),
@@ -185,24 +187,55 @@ export class PeerListener {
   }
 
   private handToHttp(socket: Socket, received: Uint8Array): void {
+    const refusal = this.parts.admission.refuseHttp(socket);
+    if (refusal !== null) {
+      this.parts.context.log("warn", `refused a request over HTTP from ${socket.remoteAddress}: ${refusal}`);
+      socket.destroy();
+      return;
+    }
     socket.unshift(received);
     this.parts.context.options.httpServer!.emit("connection", socket);
     process.nextTick(() => socket.resume());
   }
 
-  private answer(socket: Socket, hello: Hello, rest: Uint8Array): void {
-    const { options, log } = this.parts.context;
-    const { self, clusterId } = options;
+  private async answer(socket: Socket, hello: Hello, rest: Uint8Array): Promise<void> {
+    const { self, clusterId } = this.parts.context.options;
     const status = judgeHello(hello, { self, clusterId, isRemoved: this.parts.isRemoved });
-    const reply = encodeReply({ status, clusterId, member: self });
-    if (status === HandshakeStatus.accepted) {
-      socket.write(reply);
-      this.parts.onPeer(socket, hello, rest);
+    if (status !== HandshakeStatus.accepted) {
+      this.turnAway(
+        socket,
+        status,
+        explainRefusal(status, hello, { version: protocolVersion, clusterId, member: self }),
+      );
       return;
     }
-    const reason = explainRefusal(status, hello, { version: protocolVersion, clusterId, member: self });
+    const admission = await this.admitted(socket, hello);
+    if (socket.destroyed) return;
+    // The member may have been removed while it was asked for.
+    if (admission.refusal !== null || this.parts.isRemoved(hello.from)) {
+      this.turnAway(socket, HandshakeStatus.notPermitted, admission.refusal ?? "it has been removed from the cluster");
+      return;
+    }
+    socket.write(encodeReply({ status, clusterId, member: self }));
+    this.parts.onPeer(socket, { ...hello, urls: admission.urls }, rest);
+  }
+
+  /** While other members are asked, the caller counts among the connections that have not greeted. */
+  private async admitted(socket: Socket, hello: Hello): Promise<Admission> {
+    this.strangers++;
+    try {
+      return await this.parts.admission.admit(socket, hello);
+    } catch (error) {
+      return { refusal: errorText(error) };
+    } finally {
+      this.strangers--;
+    }
+  }
+
+  private turnAway(socket: Socket, status: HandshakeStatus, reason: string): void {
+    const { options, log } = this.parts.context;
     log("warn", `refused a connection from ${socket.remoteAddress}: ${reason}`);
-    socket.end(reply);
+    socket.end(encodeReply({ status, clusterId: options.clusterId, member: options.self }));
     socket.resume();
     setTimeout(() => socket.destroy(), 1_000).unref();
   }

@@ -13,6 +13,8 @@ import { dialPeer } from "./dial.ts";
 import type { FramedSocket } from "./framed-socket.ts";
 import { type Hello, Purpose } from "./handshake.ts";
 import { PeerListener } from "./listener.ts";
+import { PeerAddresses } from "./peer-addresses.ts";
+import { PeerAdmission } from "./peer-admission.ts";
 import { closeIfDead, PeerLink } from "./peer-link.ts";
 import { servePeer } from "./serve-peer.ts";
 import { receiveSnapshot, sendSnapshotOver } from "./snapshot-stream.ts";
@@ -34,6 +36,7 @@ export class PeerTransport {
   /** Those that only their own greeting has made known: forgotten when they hang up. */
   private readonly strangers = new Set<MemberId>();
   private readonly statisticsOf = new Map<MemberId, PeerStatistics>();
+  private readonly addresses = new PeerAddresses();
   private readonly listener: PeerListener;
   private readonly checks: NodeJS.Timeout;
   private lastCheckMs: number;
@@ -46,6 +49,7 @@ export class PeerTransport {
     this.context = { options, limits, now: monotonicMs, log: (level, text) => options.handlers.onLog?.(level, text) };
     this.listener = new PeerListener({
       context: this.context,
+      admission: new PeerAdmission(this.context, this.addresses),
       isRemoved: (id) => this.removed.has(id),
       onPeer: (socket, hello, rest) => this.acceptPeer(socket, hello, rest),
     });
@@ -65,6 +69,11 @@ export class PeerTransport {
     if (peer === this.context.options.self || this.closing) return;
     this.removed.delete(peer);
     this.strangers.delete(peer);
+    this.addresses.set(peer, urls);
+    this.call(peer, urls);
+  }
+
+  private call(peer: MemberId, urls: readonly string[]): void {
     const known = this.links.get(peer);
     if (known === undefined) this.links.set(peer, this.makeLink(peer, urls));
     else known.urls = urls;
@@ -73,6 +82,7 @@ export class PeerTransport {
   /** Forgets a peer for good: its connections are closed and its calls refused. */
   removePeer(peer: MemberId): void {
     this.removed.add(peer);
+    this.addresses.remove(peer);
     const reason = "the member has been removed from the cluster";
     this.links.get(peer)?.stop(reason);
     this.links.delete(peer);
@@ -188,7 +198,7 @@ export class PeerTransport {
     const link = this.links.get(from);
     if (link !== undefined) link.callNow();
     else if (urls.length > 0) {
-      this.setPeer(from, urls);
+      this.call(from, urls);
       this.strangers.add(from);
     }
   }

@@ -23,6 +23,10 @@ export type PeerTls = {
   readonly requireClientCertificate: boolean;
   /** Why a caller with this certificate must not come in; null when it may. */
   readonly refuse?: (socket: TLSSocket) => Promise<string | null>;
+  /** Whether certificates tell which member a caller is. If not, a caller may say that it is any member. */
+  readonly identifiesMembers?: () => boolean;
+  /** Why the caller's certificate is not that of a member with these peer URLs; null when it is. */
+  readonly refuseAt?: (socket: TLSSocket, peerUrls: readonly string[]) => string | null;
 };
 
 export type TransportHandlers = {
@@ -91,6 +95,11 @@ export type TransportOptions = {
   readonly random: Random;
   readonly clock?: Clock;
   readonly tls?: PeerTls;
+  /**
+   * The peer URLs of a member that is not known here, from those that are known at `knownUrls`; null when none of them
+   * knows it. Asked only where certificates say who a caller is.
+   */
+  readonly findMember?: (peer: MemberId, knownUrls: readonly string[]) => Promise<readonly string[] | null>;
   /** Gets every connection on the peer port that speaks HTTP/1.1. */
   readonly httpServer?: HttpServer;
   readonly limits?: Partial<TransportLimits>;
