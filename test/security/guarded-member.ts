@@ -128,7 +128,7 @@ export class GuardedMember {
       // A caller without a certificate has neither of the two that the type asks for.
       tls: {
         requireClientCertificate: false,
-        material: () => this.#pem("m1"),
+        material: () => this.pem("m1"),
         callingMaterial: () => shown as TransportMaterial,
       },
       handlers: { onMessage: () => {}, onLog: (_, text) => tell(text.startsWith("connected to") ? null : text) },
@@ -167,11 +167,12 @@ export class GuardedMember {
   }
 
   #shownBy(holder: Holder): { readonly ca: string; readonly cert?: string; readonly key?: string } {
-    if (holder === "none") return { ca: this.#pem("m1").ca };
-    return this.#pem(holder);
+    if (holder === "none") return { ca: this.pem("m1").ca };
+    return this.pem(holder);
   }
 
-  #pem(holder: Holder): { readonly ca: string; readonly cert: string; readonly key: string } {
+  /** PEM of a holder's certificate. */
+  pem(holder: Holder): { readonly ca: string; readonly cert: string; readonly key: string } {
     const { caPem, certificatePem, keyPem } = this.#material.get(holder)!;
     return { ca: caPem, cert: certificatePem, key: keyPem };
   }

@@ -7,6 +7,7 @@ import { createServer as createHttpsServer, Server as HttpsServer } from "node:h
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
+import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
@@ -154,5 +155,5 @@ function createHttps(files: TlsFiles, handler: RequestListener): HttpServer {
 
 function httpTls(files: TlsFiles): SecureContextOptions {
   const { cert, key, ca } = readTlsMaterial(files);
-  return { cert, key, ...(ca === null ? {} : { ca }), ...tlsProtocol(files) };
+  return { cert, key, ...(ca === null ? {} : { ca, ...fullHandshakesOnly }), ...tlsProtocol(files) };
 }

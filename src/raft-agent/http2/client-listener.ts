@@ -12,6 +12,7 @@ import {
   type Server as TlsServer,
 } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
+import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type ListenPlace, listenAt } from "../../base/listen-place.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
@@ -129,7 +130,7 @@ function verifiedCommonName(socket: TLSSocket): string | undefined {
 function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: ListenerTls): SecureContextOptions {
   const context = { minVersion: "TLSv1.2" as const, ...tls };
   if (ca === undefined) return context;
-  return { ...context, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
+  return { ...context, ...fullHandshakesOnly, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
 }
 
 function replaceTls(server: Server, tls: ListenerTls): void {

@@ -204,9 +204,33 @@ describe("permissions", () => {
     const looked = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
     expect(looked.status).toEqual(denied);
     expect((await ask(world, "Lease/LeaseLeases", rpc.LeaseLeasesRequestSchema, {}, ann)).status).toEqual(denied);
+    // A7: what is left of a lease is no secret, as in etcd.
+    const left = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, ann);
+    expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, left)).toMatchObject({ grantedTTL: 100n, keys: [] });
     expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, root)).status?.code).toBe(
       0,
     );
+  });
+
+  it("A2: hashes of the keyspace are for root, and too many at once for nobody", async () => {
+    const { world, root, ann } = await guardedWorld();
+    const facts = (request: unknown, headers: Headers): Promise<RecordedCall> =>
+      world.unary("/haplan.v1.Haplan/Facts", text(JSON.stringify(request)), headers);
+    expect((await facts({ hash: true }, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await facts({}, ann)).status?.code).toBe(0);
+    const hashKv = (): Promise<RecordedCall> => ask(world, "Maintenance/HashKV", rpc.HashKVRequestSchema, {}, root);
+    const scans = await Promise.all([1, 2, 3].flatMap(() => [facts({ hash: true }, root), hashKv()]));
+    const tooMany = pick(EtcdErrors.tooManyRequests);
+    expect(scans.map(({ status }) => status?.code)).toEqual([0, 0, 0, 0, tooMany.code, tooMany.code]);
+    expect(scans.at(-1)?.status).toEqual(tooMany);
+    expect((await hashKv()).status?.code).toBe(0);
+    expect((await facts({ hash: true, revision: 1_000 }, root)).status).toMatchObject({ code: StatusCode.outOfRange });
+  });
+
+  it.each(["null", "[]", "7", "{"])("message %s to haplan's service is refused as malformed", async (body) => {
+    const { world, root } = await guardedWorld();
+    const { status } = await world.unary("/haplan.v1.Haplan/Facts", text(body), root);
+    expect(status).toMatchObject({ code: StatusCode.internal, text: expect.stringContaining("is not JSON") });
   });
 
   it("watch is refused with the reason as grpc-go prints it", async () => {
@@ -403,7 +427,7 @@ describe("logins", () => {
     follower.world.consensus.peers.set("00000000000000aa", world.services);
     follower.world.services.leadershipChanged();
     const timeToLive = (headers: Headers): Promise<RecordedCall> =>
-      ask(follower.world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, headers);
+      ask(follower.world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n, keys: true }, headers);
     await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
     await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
     expect((await timeToLive({})).status).toEqual(pick(EtcdErrors.userEmpty));

@@ -56,7 +56,7 @@ export function createCorruptionPeerMethods(
       HASH_PATH,
       (request, call) => {
         const { revision } = fromBinary(HashKVRequestSchema, request);
-        answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
+        void answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
           const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
           return toBinary(HashKVResponseSchema, message);
         });

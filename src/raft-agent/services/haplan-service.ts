@@ -11,7 +11,7 @@ import { etcdError } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
 import type { AddedMember, Member } from "../state-machine/membership.ts";
 import { answerBytes, fail, type UnaryHandler, unary } from "./answer.ts";
-import { transferLeadership } from "./maintenance-service.ts";
+import { hashForClient, transferLeadership } from "./maintenance-service.ts";
 import { forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -147,12 +147,13 @@ function facts(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
     answerJson(call, collectFacts(context, null));
     return;
   }
-  context.machine.store.hashKv(request.revision ?? 0).then(
-    (hash) => {
-      if (call.open) answerJson(call, collectFacts(context, hash));
-    },
-    (error: unknown) => call.finish(StatusCode.outOfRange, `haplan-agent: cannot hash the keyspace: ${String(error)}`),
-  );
+  // Hashes at two revisions tell what was written between them, to those who may not read it as well.
+  const denied = context.access.fault(call, "root");
+  if (denied !== null) {
+    fail(call, denied);
+    return;
+  }
+  hashForClient(context, call, request.revision ?? 0, (hash) => encodeJson(collectFacts(context, hash)));
 }
 
 function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts {
@@ -219,12 +220,21 @@ function chooseSuccessor(context: ServiceContext): MemberId | null {
 function parseJson<Message>(bytes: Uint8Array): Message {
   if (bytes.length === 0) return {} as Message;
   try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8")) as Message;
+    return asObject(JSON.parse(Buffer.from(bytes).toString("utf8"))) as Message;
   } catch (error) {
     throw new WireError(`the message is not JSON: ${String(error)}`);
   }
 }
 
+function asObject(value: unknown): object {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new TypeError("expected an object");
+}
+
 function answerJson(call: ServerCall, message: ChangeMembersResponse | Facts | DrainResponse): void {
-  answerBytes(call, Buffer.from(JSON.stringify(message)));
+  answerBytes(call, encodeJson(message));
+}
+
+function encodeJson(message: object): Buffer {
+  return Buffer.from(JSON.stringify(message));
 }

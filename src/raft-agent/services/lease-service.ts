@@ -203,7 +203,8 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
     }
     const { machine, leaseExpiry } = context;
     const lease = machine.leases.get(ID);
-    const denied = lease === undefined ? null : leaseReadFault(context, call, [lease]);
+    // Only the keys are secret, as in etcd: without them any user may ask.
+    const denied = lease === undefined || !keys ? null : leaseReadFault(context, call, [lease]);
     if (denied !== null) {
       fail(call, denied);
       return;

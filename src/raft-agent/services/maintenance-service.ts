@@ -29,6 +29,9 @@ import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./ser
 const TRANSFER_POLL_MS = 10;
 const ALARM_MESSAGES = [AlarmMessage.NONE, AlarmMessage.NOSPACE, AlarmMessage.CORRUPT] as const;
 
+/** Of clients, at the same time. */
+const HASH_SCANS_MAX = 4;
+
 export function createMaintenanceMethods(context: ServiceContext): Method[] {
   const path = (name: string): string => `/etcdserverpb.Maintenance/${name}`;
   return [
@@ -102,7 +105,7 @@ function defragment(call: ServerCall): void {
 
 /** etcd hashes its whole database file here; ours is another format, so the keyspace is what members can compare. */
 function hash(context: ServiceContext, call: ServerCall): void {
-  answerHash(context, call, 0, (hashed) => {
+  hashForClient(context, call, 0, (hashed) => {
     const message = create(HashResponseSchema, {
       header: generatedHeader(context, context.machine.store.revision),
       hash: hashed.hash,
@@ -113,7 +116,7 @@ function hash(context: ServiceContext, call: ServerCall): void {
 
 function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { revision } = fromBinary(HashKVRequestSchema, bytes);
-  answerHash(context, call, Number(revision), (hashed) => {
+  hashForClient(context, call, Number(revision), (hashed) => {
     const message = create(HashKVResponseSchema, {
       header: generatedHeader(context, context.machine.store.revision),
       hash: hashed.hash,
@@ -124,14 +127,32 @@ function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
   });
 }
 
-/** `revision` 0 is the latest one. */
-export function answerHash(
+/** As `answerHash`, while not too many other clients' scans are under way: each reads the whole keyspace. */
+export function hashForClient(
   context: ServiceContext,
   call: ServerCall,
   revision: number,
   encode: (hashed: KeyspaceHash) => Uint8Array,
 ): void {
-  context.machine.store.hashKv(revision).then(
+  const { counts } = context;
+  if (counts.hashScans >= HASH_SCANS_MAX) {
+    fail(call, EtcdErrors.tooManyRequests);
+    return;
+  }
+  counts.hashScans++;
+  void answerHash(context, call, revision, encode).finally(() => {
+    counts.hashScans--;
+  });
+}
+
+/** `revision` 0 is the latest one. Resolves once the call is answered. */
+export function answerHash(
+  context: ServiceContext,
+  call: ServerCall,
+  revision: number,
+  encode: (hashed: KeyspaceHash) => Uint8Array,
+): Promise<void> {
+  return context.machine.store.hashKv(revision).then(
     (hashed) => {
       if (call.open) answerBytes(call, encode(hashed));
     },

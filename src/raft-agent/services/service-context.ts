@@ -51,6 +51,8 @@ export type ServiceContext = {
   /** Since the member started; for the metrics page. */
   readonly counts: {
     watchEvents: number;
+    /** Scans of the keyspace for clients that are under way. */
+    hashScans: number;
     /** By the reason, while this member leads. */
     readonly promotionsRefused: Map<string, number>;
   };
@@ -67,7 +69,7 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
     ...options,
     identity,
     writer: new WireWriter(4096),
-    counts: { watchEvents: 0, promotionsRefused: new Map() },
+    counts: { watchEvents: 0, hashScans: 0, promotionsRefused: new Map() },
   };
 }
 

@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
+import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import type { ListenAddress } from "../../base/listen-place.ts";
 import {
@@ -75,6 +76,7 @@ export class PeerListener {
     this.material = tls.material();
     const server = createTlsServer({
       ...this.material,
+      ...fullHandshakesOnly,
       requestCert: tls.requireClientCertificate,
       rejectUnauthorized: tls.requireClientCertificate,
       handshakeTimeout: limits.handshakeTimeoutMs,
@@ -124,7 +126,7 @@ export class PeerListener {
     }
     const material = this.parts.context.options.tls!.material();
     if (material !== this.material) {
-      this.tlsServer.setSecureContext(material);
+      this.tlsServer.setSecureContext({ ...material, ...fullHandshakesOnly });
       this.material = material;
     }
     this.tlsServer.emit("connection", socket);
