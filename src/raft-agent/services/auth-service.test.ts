@@ -212,6 +212,30 @@ describe("permissions", () => {
     );
   });
 
+  it("A7: lease is renewed by those who may write its keys, at a follower as at the leader", async () => {
+    const { world, root, ann } = await guardedWorld();
+    const follower = await guardedWorld();
+    follower.world.consensus.leader = "00000000000000aa";
+    follower.world.consensus.peers.set("00000000000000aa", world.services);
+    follower.world.services.leadershipChanged();
+    const renew = async (at: World, headers: Headers): Promise<RecordedCall> => {
+      const { call, handler } = at.stream("/etcdserverpb.Lease/LeaseKeepAlive", headers);
+      handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
+      while (call.messages.length === 0 && call.status === null) await new Promise((resolve) => setImmediate(resolve));
+      return call;
+    };
+    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    expect((await renew(world, ann)).messages).toHaveLength(1);
+    await world.unary(`${KV}Put`, putBytes("rw", { lease: 7n }), ann);
+    expect((await renew(world, ann)).messages).toHaveLength(1);
+    expect((await renew(follower.world, follower.ann)).messages).toHaveLength(1);
+    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    expect((await renew(world, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await renew(follower.world, follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await renew(world, root)).messages).toHaveLength(1);
+    expect((await renew(follower.world, follower.root)).messages).toHaveLength(1);
+  });
+
   it("A2: hashes of the keyspace are for root, and too many at once for nobody", async () => {
     const { world, root, ann } = await guardedWorld();
     const facts = (request: unknown, headers: Headers): Promise<RecordedCall> =>

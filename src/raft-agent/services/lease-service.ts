@@ -29,7 +29,7 @@ import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-e
 import { LEASE_TTL_MAX_SECONDS, type Lease } from "../state-machine/lease-table.ts";
 import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, type UnaryMethod, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
-import { askLeader, forwardToLeader } from "./peer-requests.ts";
+import { askLeader, forwardToLeader, type LeaderAnswer } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { LEASE_BYTES } from "./space-quota.ts";
@@ -108,7 +108,7 @@ function openKeepAlive(context: ServiceContext, call: ServerCall): StreamHandler
       guarded(call, () => {
         const { id } = decodeLeaseKeepAliveRequest(message);
         const header = responseHeader(context, context.machine.store.revision);
-        const renewed = renew(context, id);
+        const renewed = renew(context, call, id);
         last = last.then(async () => {
           const outcome = await renewed;
           if (!call.open) return;
@@ -126,19 +126,22 @@ function openKeepAlive(context: ServiceContext, call: ServerCall): StreamHandler
 type Renewed = { readonly ttl: number } | { readonly ttl: null; readonly code: StatusCode; readonly text: string };
 
 /** `ttl` 0: there is no such lease. */
-function renew(context: ServiceContext, id: bigint): Promise<Renewed> {
+function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<Renewed> {
+  const caller = context.access.callerOf(call);
+  if (isEtcdError(caller)) return Promise.resolve({ ttl: null, ...caller });
   return new Promise((resolve) => {
     const ask = (): void => {
-      askLeader(context, RENEW_PATH, encodeLeaseKeepAliveRequest({ id }), ({ code, text, message }) => {
+      const answered = ({ code, text, message }: LeaderAnswer): void => {
         if (code === StatusCode.ok) resolve({ ttl: decodeLeaseKeepAliveResponse(message).ttl });
         else resolve({ ttl: null, code, text });
-      });
+      };
+      askLeader(context, RENEW_PATH, encodeLeaseKeepAliveRequest({ id }), answered, caller ?? undefined);
     };
     if (!context.leaseExpiry.primary) {
       ask();
       return;
     }
-    renewAsPrimary(context, id, (renewed) => {
+    renewAsPrimary(context, call, id, (renewed) => {
       if (renewed === null) ask();
       else resolve(renewed);
     });
@@ -146,11 +149,33 @@ function renew(context: ServiceContext, id: bigint): Promise<Renewed> {
 }
 
 /** `done` gets null when this member turns out not to lead. */
-function renewAsPrimary(context: ServiceContext, id: bigint, done: (renewed: Renewed | null) => void): void {
+function renewAsPrimary(
+  context: ServiceContext,
+  call: ServerCall,
+  id: bigint,
+  done: (renewed: Renewed | null) => void,
+): void {
   context.reads.request((error) => {
-    if (error === null) renewOnceCleared(context, id, done);
-    else done(null);
+    const denied = error === null ? renewalFault(context, call, id) : null;
+    if (error !== null) done(null);
+    else if (denied !== null) done({ ttl: null, code: denied.code, text: denied.text });
+    else renewOnceCleared(context, id, done);
   });
+}
+
+/** A lease is renewed by users that may write the keys that hang on it, as with etcd 3.6. */
+function renewalFault({ access, machine }: ServiceContext, call: ServerCall, id: bigint): EtcdError | null {
+  if (!access.enabled) return null;
+  const caller = access.callerOf(call);
+  if (isEtcdError(caller)) return caller;
+  // A member of an older version forwards renewals without the user, which it has let in itself.
+  if (caller === null) return call.path === RENEW_PATH ? null : EtcdErrors.userEmpty;
+  if (machine.auth.adminFault(caller) === null) return null;
+  for (const key of machine.store.keysOfLease(id)) {
+    const fault = machine.auth.keyFault(caller, "write", key, emptyBytes);
+    if (fault !== null) return fault;
+  }
+  return null;
 }
 
 /** Promises nothing that a new leader would not keep: an answer waits until the log holds no shorter time any more. */
@@ -182,7 +207,7 @@ function renewHere(context: ServiceContext, bytes: Uint8Array, call: ServerCall)
     fail(call, EtcdErrors.notLeader);
     return;
   }
-  renewAsPrimary(context, id, (renewed) => {
+  renewAsPrimary(context, call, id, (renewed) => {
     if (renewed === null) fail(call, EtcdErrors.notLeader);
     else if (renewed.ttl === null) call.finish(renewed.code, renewed.text);
     else answer(context, call, writeLeaseKeepAliveResponse, { header: undefined, id, ttl: renewed.ttl });
