@@ -8,6 +8,7 @@ import { lineagesFound, type MemberFact, memberCondition, recoverable, type Worl
 import { checkAdoption } from "./adoption-checks.ts";
 import { checkAuthority, warnWithoutTls } from "./authority-checks.ts";
 import { checkFailureDomains } from "./failure-domains.ts";
+import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 
 export function checkPreconditions(
   input: PlannerInput,
@@ -23,6 +24,7 @@ export function checkPreconditions(
   if (!draft.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(input, world, draft);
   checkRecoverable(world, draft);
   checkRoles(desired, world, draft);
+  checkOccupiedAddresses(desired, world, draft);
   checkUnmanaged(world, draft);
   checkFailureDomains(input.spec, world, draft);
   warnWithoutTls(input.spec, draft);
