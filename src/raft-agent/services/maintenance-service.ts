@@ -105,9 +105,9 @@ function defragment(call: ServerCall): void {
 
 /** etcd hashes its whole database file here; ours is another format, so the keyspace is what members can compare. */
 function hash(context: ServiceContext, call: ServerCall): void {
-  hashForClient(context, call, 0, (hashed) => {
+  hashForClient(context, call, 0, (hashed, current) => {
     const message = create(HashResponseSchema, {
-      header: generatedHeader(context, context.machine.store.revision),
+      header: generatedHeader(context, current),
       hash: hashed.hash,
     });
     return toBinary(HashResponseSchema, message);
@@ -116,9 +116,9 @@ function hash(context: ServiceContext, call: ServerCall): void {
 
 function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { revision } = fromBinary(HashKVRequestSchema, bytes);
-  hashForClient(context, call, Number(revision), (hashed) => {
+  hashForClient(context, call, Number(revision), (hashed, current) => {
     const message = create(HashKVResponseSchema, {
-      header: generatedHeader(context, context.machine.store.revision),
+      header: generatedHeader(context, current),
       hash: hashed.hash,
       compactRevision: BigInt(hashed.compactRevision),
       hashRevision: BigInt(hashed.revision),
@@ -127,13 +127,11 @@ function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
   });
 }
 
+/** `current`: the latest revision when the hash began, which the answer's header tells. */
+type HashEncoder = (hashed: KeyspaceHash, current: number) => Uint8Array;
+
 /** As `answerHash`, while not too many other clients' scans are under way: each reads the whole keyspace. */
-export function hashForClient(
-  context: ServiceContext,
-  call: ServerCall,
-  revision: number,
-  encode: (hashed: KeyspaceHash) => Uint8Array,
-): void {
+export function hashForClient(context: ServiceContext, call: ServerCall, revision: number, encode: HashEncoder): void {
   const { counts } = context;
   if (counts.hashScans >= HASH_SCANS_MAX) {
     fail(call, EtcdErrors.tooManyRequests);
@@ -150,11 +148,12 @@ export function answerHash(
   context: ServiceContext,
   call: ServerCall,
   revision: number,
-  encode: (hashed: KeyspaceHash) => Uint8Array,
+  encode: HashEncoder,
 ): Promise<void> {
+  const current = context.machine.store.revision;
   return context.machine.store.hashKv(revision).then(
     (hashed) => {
-      if (call.open) answerBytes(call, encode(hashed));
+      if (call.open) answerBytes(call, encode(hashed, current));
     },
     (error: unknown) => {
       if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);

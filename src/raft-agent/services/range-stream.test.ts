@@ -8,12 +8,14 @@ import {
   type RangeResponse,
   rangeRequest,
   SortOrder,
+  SortTarget,
 } from "../api/range.ts";
 import { WireReader } from "../api/wire.ts";
 import { StatusCode } from "../grpc/call.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const ALL: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
+const emptyValue = new Uint8Array(0);
 const keyAt = (at: number): Buffer => Buffer.from(`k/${String(at).padStart(4, "0")}`);
 
 async function filled(count: number, valueBytes = 10): Promise<World> {
@@ -68,7 +70,7 @@ describe("RangeStream", () => {
     for (const { kvs } of parts.slice(1)) expect(kvs.length * 200_000).toBeLessThan(2 * 1_572_864);
   });
 
-  it("stays at the revision at which it began while others write", async () => {
+  it("A17: stays at the revision at which it began while others write, and its header tells that one", async () => {
     const world = await filled(50);
     const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
@@ -80,14 +82,68 @@ describe("RangeStream", () => {
     handler.onDrain();
     for (let turn = 0; turn < 100 && call.status === null; turn++) await new Promise((next) => setImmediate(next));
     expect(pieces(call).flatMap(({ kvs }) => kvs).length).toBe(50);
-    expect(pieces(call).at(-1)).toMatchObject({ count: 50, header: { revision: 52 } });
+    expect(pieces(call).at(-1)).toMatchObject({ count: 50, header: { revision: 51 } });
+  });
+
+  it("A17: has a header as old as its data for every piece at which others write", async () => {
+    const world = await filled(60);
+    const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
+    const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
+    call.accepting = false;
+    handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...ALL, serializable: true })));
+    for (let piece = 0; piece < 20 && call.status === null; piece++) {
+      await world.unary(
+        "/etcdserverpb.KV/Put",
+        encodePutRequest({ key: keyAt(piece), value: emptyValue, lease: 0n, ...flags }),
+      );
+      handler.onDrain();
+    }
+    const parts = pieces(call);
+    expect(parts.length).toBeGreaterThan(2);
+    const newest = Math.max(...parts.flatMap(({ kvs }) => kvs.map((kv) => decodeKeyValue(kv).modRevision)));
+    expect([newest, parts.at(-1)?.header?.revision]).toEqual([61, 61]);
+  });
+
+  it("A17: has the latest revision in the header of a read of the past, as it was at the first piece", async () => {
+    const world = await filled(30);
+    const parts = pieces(await ask(world, { ...ALL, revision: 21 }));
+    expect(parts.flatMap(({ kvs }) => kvs).length).toBe(20);
+    expect(parts.at(-1)?.header?.revision).toBe(31);
+  });
+
+  const orders = [
+    [SortTarget.value, SortOrder.none],
+    [SortTarget.mod, SortOrder.none],
+    [SortTarget.create, SortOrder.none],
+    [SortTarget.version, SortOrder.none],
+    [SortTarget.key, SortOrder.ascend],
+  ] as const;
+  it.each(orders)("A14: streams each key once for sort target %i with order %i", async (sortTarget, sortOrder) => {
+    const world = await filled(45);
+    const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
+    // The newest value is that of the first key: an order by revision is not the order of the keys.
+    for (let at = 44; at >= 0; at--)
+      await world.unary(
+        "/etcdserverpb.KV/Put",
+        encodePutRequest({ key: keyAt(at), value: keyAt(99 - at), lease: 0n, ...flags }),
+      );
+    const call = await ask(world, { ...ALL, sortTarget, sortOrder });
+    expect(call.status).toEqual({ code: StatusCode.ok, text: "" });
+    const keys = pieces(call).flatMap(({ kvs }) => kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key)));
+    expect(keys).toEqual(Array.from({ length: 45 }, (_, at) => keyAt(at)));
   });
 
   it("answers a count in one message, and refuses what it cannot cut", async () => {
     const world = await filled(12);
     expect(pieces(await ask(world, { ...ALL, countOnly: true }))).toMatchObject([{ kvs: [], count: 12, more: false }]);
-    expect((await ask(world, { ...ALL, sortOrder: SortOrder.descend })).status?.code).toBe(StatusCode.unimplemented);
-    expect((await ask(world, { ...ALL, minModRevision: 3 })).status?.code).toBe(StatusCode.unimplemented);
+    expect((await ask(world, { ...ALL, sortOrder: SortOrder.descend })).status).toEqual({
+      code: StatusCode.unimplemented,
+      text: "RangeStream does not support custom sort orders",
+    });
+    expect((await ask(world, { ...ALL, minModRevision: 3 })).status).toEqual({
+      code: StatusCode.unimplemented,
+      text: "RangeStream does not support revision filters",
+    });
     expect((await ask(world, { ...ALL, revision: 999 })).status?.code).toBe(StatusCode.outOfRange);
   });
 });

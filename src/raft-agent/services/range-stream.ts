@@ -39,11 +39,10 @@ function begin(context: ServiceContext, call: ServerCall, message: Uint8Array): 
   const stream = new RangeStream(context, call, request);
   const fault = checkRange(request) ?? (request.serializable ? null : learnerFault(context));
   if (fault !== null) fail(call, fault);
-  else if (!isStreamable(request)) {
-    call.finish(
-      StatusCode.unimplemented,
-      "etcdserver: RangeStream is only for unsorted ranges without revision filters",
-    );
+  else if (!isDefaultOrder(request)) {
+    call.finish(StatusCode.unimplemented, "RangeStream does not support custom sort orders");
+  } else if (isFiltered(request)) {
+    call.finish(StatusCode.unimplemented, "RangeStream does not support revision filters");
   } else if (request.serializable) stream.start();
   else {
     context.reads.request((error) => {
@@ -55,15 +54,14 @@ function begin(context: ServiceContext, call: ServerCall, message: Uint8Array): 
   return stream;
 }
 
-function isStreamable(request: RangeRequest): boolean {
-  const filters = [
-    request.minModRevision,
-    request.maxModRevision,
-    request.minCreateRevision,
-    request.maxCreateRevision,
-  ];
-  const unsorted = request.sortOrder === SortOrder.none && request.sortTarget === SortTarget.key;
-  return unsorted && filters.every((filter) => filter === 0);
+/** As in etcd 3.7: without an order the target does not matter, and ascending keys are the order of the store. */
+function isDefaultOrder({ sortOrder, sortTarget }: RangeRequest): boolean {
+  return sortOrder === SortOrder.none || (sortOrder === SortOrder.ascend && sortTarget === SortTarget.key);
+}
+
+function isFiltered(request: RangeRequest): boolean {
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  return [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].some((filter) => filter !== 0);
 }
 
 class RangeStream {
@@ -72,7 +70,10 @@ class RangeStream {
   readonly #request: RangeRequest;
   readonly #pieceBytesMax: number;
   #key: Uint8Array;
+  /** Every piece is read at this revision. */
   #revision = 0;
+  /** The latest revision when the answer began, which its header tells: the client goes on from there. */
+  #headerRevision = 0;
   /** Of the whole range, once it is known. */
   #count = -1;
   #left = 0;
@@ -96,8 +97,9 @@ class RangeStream {
         fail(this.#call, denied);
         return;
       }
-      this.#revision = request.revision > 0 ? request.revision : store.revision;
-      this.#count = store.range({ ...request, countOnly: true, limit: 0 }).count;
+      this.#headerRevision = store.revision;
+      this.#revision = request.revision > 0 ? request.revision : this.#headerRevision;
+      this.#count = store.range({ ...request, revision: this.#revision, countOnly: true, limit: 0 }).count;
       this.#left = request.limit > 0 ? Math.min(request.limit, this.#count) : this.#count;
       if (request.countOnly) this.#finish([]);
       else this.#send();
@@ -111,9 +113,7 @@ class RangeStream {
   }
 
   #send(): void {
-    const { store } = this.#context.machine;
-    const limit = Math.min(this.#pieceKeys, this.#left);
-    const { kvs } = store.range({ ...this.#request, key: this.#key, revision: this.#revision, limit });
+    const kvs = this.#readPiece();
     const last = kvs.at(-1);
     if (kvs.length >= this.#left || last === undefined) {
       this.#finish(kvs);
@@ -124,6 +124,13 @@ class RangeStream {
     this.#fit(kvs);
     const taken = this.#call.send(encodePiece(encodeRangeResponse({ header: undefined, kvs, more: false, count: 0 })));
     if (taken) this.#sendLater();
+  }
+
+  /** In the order of the keys, whatever the target: where a piece ends is where the next one begins. */
+  #readPiece(): readonly EncodedKeyValue[] {
+    const limit = Math.min(this.#pieceKeys, this.#left);
+    const piece = { key: this.#key, revision: this.#revision, limit, sortTarget: SortTarget.key };
+    return this.#context.machine.store.range({ ...this.#request, ...piece }).kvs;
   }
 
   /** Other calls get their turn between two pieces. */
@@ -143,7 +150,7 @@ class RangeStream {
 
   #finish(kvs: readonly EncodedKeyValue[]): void {
     const { limit, countOnly } = this.#request;
-    const header = responseHeader(this.#context, this.#context.machine.store.revision);
+    const header = responseHeader(this.#context, this.#headerRevision);
     const more = !countOnly && limit > 0 && this.#count > limit;
     this.#call.send(encodePiece(encodeRangeResponse({ header, kvs, more, count: this.#count })));
     this.#call.finish();
