@@ -46,6 +46,14 @@ describe("JSON web tokens", () => {
     }
   });
 
+  it.each(["!", " ", "=", "+", "\n"])("with %j within their signature are refused", (junk) => {
+    const keys = keysFor("HS256");
+    const token = signToken(keys, claims);
+    expect(verifyToken(keys, token, 0)).toEqual(claims);
+    const at = token.length - 8;
+    expect(verifyToken(keys, `${token.slice(0, at)}${junk}${token.slice(at)}`, 0)).toBeNull();
+  });
+
   it("are not taken with another algorithm than the configured one", () => {
     const keys = keysFor("RS256");
     const publicPem = rsa.publicKey.export({ type: "spki", format: "pem" });

@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
+import { FairQueue, type Share } from "./fair-queue.ts";
 
 /** Passwords that wait for the worker; more are refused, since each would wait for longer than its caller does. */
 const WAITING_MAX = 256;
@@ -17,7 +18,7 @@ type Job =
   | { readonly kind: "hash"; readonly password: string; readonly cost: number }
   | { readonly kind: "compare"; readonly password: string; readonly hash: string };
 type Answer = { readonly value: string | boolean } | { readonly error: string };
-type Waiter = { resolve(value: string | boolean): void; reject(error: Error): void };
+type Waiter = { readonly job: Job; resolve(value: string | boolean): void; reject(error: Error): void };
 
 /** Plain text rather than a file: it runs the same from the sources and from a build. */
 const WORKER_TEXT = `
@@ -38,19 +39,21 @@ export class PasswordHasherBusyError extends Error {
 }
 
 export class PasswordHasher {
-  readonly #waiting: Waiter[] = [];
+  readonly #waiting = new FairQueue<Waiter>(WAITING_MAX);
+  /** What the worker is at. */
+  #current: Waiter | null = null;
   #worker: Worker | null = null;
   #idleTimer: NodeJS.Timeout | undefined = undefined;
   #stopped = false;
 
   /** The hash in bcrypt's own form, `$2b$10$...`. @throws PasswordHasherBusyError */
-  async hash(password: string, cost: number): Promise<string> {
-    return String(await this.#run({ kind: "hash", password, cost }));
+  async hash(password: string, cost: number, share: Share): Promise<string> {
+    return String(await this.#run({ kind: "hash", password, cost }, share));
   }
 
   /** False as well for a hash that is none. @throws PasswordHasherBusyError */
-  async matches(password: string, hash: string): Promise<boolean> {
-    return (await this.#run({ kind: "compare", password, hash })) === true;
+  async matches(password: string, hash: string, share: Share): Promise<boolean> {
+    return (await this.#run({ kind: "compare", password, hash }, share)) === true;
   }
 
   stop(): void {
@@ -58,16 +61,26 @@ export class PasswordHasher {
     this.#endWorker(new PasswordHasherBusyError("the member stops"));
   }
 
-  #run(job: Job): Promise<string | boolean> {
-    if (this.#stopped || this.#waiting.length >= WAITING_MAX) {
-      return Promise.reject(new PasswordHasherBusyError("too many passwords wait to be checked"));
-    }
+  #run(job: Job, share: Share): Promise<string | boolean> {
+    if (this.#stopped) return Promise.reject(new PasswordHasherBusyError("the member stops"));
     clearTimeout(this.#idleTimer);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#worker ??= this.#startWorker();
-      this.#worker.postMessage(job);
+      const dropped = this.#waiting.push(share, { job, resolve, reject });
+      dropped?.reject(new PasswordHasherBusyError("too many passwords wait to be checked"));
+      if (this.#current === null) this.#next();
     });
+  }
+
+  /** One job at a time goes to the worker, so that turns are taken until the last moment. */
+  #next(): void {
+    this.#current = this.#waiting.shift() ?? null;
+    if (this.#current === null) {
+      this.#idleTimer = setTimeout(() => this.#endWorker(new Error("nothing to do")), IDLE_MS);
+      this.#idleTimer.unref();
+      return;
+    }
+    this.#worker ??= this.#startWorker();
+    this.#worker.postMessage(this.#current.job);
   }
 
   #startWorker(): Worker {
@@ -80,21 +93,20 @@ export class PasswordHasher {
     return worker;
   }
 
-  /** Answers come in the order of the jobs. */
   #answered(answer: Answer): void {
-    const waiter = this.#waiting.shift();
+    const waiter = this.#current;
+    this.#next();
     if ("error" in answer) waiter?.reject(new Error(answer.error));
     else waiter?.resolve(answer.value);
-    if (this.#waiting.length > 0) return;
-    this.#idleTimer = setTimeout(() => this.#endWorker(new Error("nothing to do")), IDLE_MS);
-    this.#idleTimer.unref();
   }
 
   #endWorker(reason: Error): void {
     clearTimeout(this.#idleTimer);
-    const worker = this.#worker;
+    const [worker, current] = [this.#worker, this.#current];
     this.#worker = null;
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(reason);
+    this.#current = null;
+    current?.reject(reason);
+    for (const waiter of this.#waiting.takeAll()) waiter.reject(reason);
     void worker?.terminate();
   }
 }

@@ -100,6 +100,7 @@ describe("client listener", () => {
     issue("server", "first");
     issue("renewed", "second");
     issue("client", "alice");
+    issue("twice", "alice/CN=root");
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -140,6 +141,9 @@ describe("client listener", () => {
     const trust = { ca, checkServerIdentity: () => undefined };
     expect(await h2Status(url, { ...trust, ...files("client") })).toBe(200);
     expect(server.seenCommonNames).toEqual(["alice"]);
+    // Which of two names is the user differs from program to program: neither is.
+    expect(await h2Status(url, { ...trust, ...files("twice") })).toBe(200);
+    expect(server.seenCommonNames).toEqual(["alice", undefined]);
     expect(await textOf(httpsGet(url, { ...trust, ...files("client"), agent: false }))).toBe("secure");
     await expect(h2Status(url, trust)).rejects.toThrow();
     http.close();

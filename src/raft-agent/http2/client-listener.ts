@@ -124,7 +124,8 @@ function verifiedCommonName(socket: TLSSocket): string | undefined {
   if (!socket.authorized) return undefined;
   const subject: { CN?: string | string[] } | undefined = socket.getPeerCertificate().subject;
   const name = subject?.CN;
-  return Array.isArray(name) ? name[0] : name;
+  // Of several names none is taken for a user: which one counts differs from program to program.
+  return typeof name === "string" ? name : undefined;
 }
 
 function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: ListenerTls): SecureContextOptions {

@@ -159,8 +159,8 @@ export class Access {
     const claims = verifyToken(settings.tokens.keys, token, clock.now());
     if (claims === null) return null;
     const { username, revision } = claims as { username?: unknown; revision?: unknown };
-    if (typeof username !== "string" || typeof revision !== "number" || revision < 0) return null;
-    return { user: username, authRevision: revision };
+    if (typeof username !== "string" || !Number.isSafeInteger(revision) || Number(revision) < 0) return null;
+    return { user: username, authRevision: Number(revision) };
   }
 
   #release(isDue: (early: Early) => boolean): void {

@@ -212,6 +212,20 @@ describe("permissions", () => {
     );
   });
 
+  it("A11: root logs in at once while 270 wrong passwords of another user wait", async () => {
+    const { world } = await guardedWorld();
+    let waiting = 270;
+    const wrong = Array.from({ length: waiting }, () =>
+      ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name: "ann", password: "wrong" }).finally(() => {
+        waiting--;
+      }),
+    );
+    expect((await login(world, "root"))["token"]).not.toBe("");
+    expect(waiting).toBeGreaterThan(200);
+    const codes = (await Promise.all(wrong)).map(({ status }) => status?.code);
+    expect(codes.filter((code) => code === EtcdErrors.authFailed.code).length).toBeGreaterThan(200);
+  });
+
   it("A7: lease is renewed by those who may write its keys, at a follower as at the leader", async () => {
     const { world, root, ann } = await guardedWorld();
     const follower = await guardedWorld();

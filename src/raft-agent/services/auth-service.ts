@@ -120,8 +120,10 @@ function hashForAdmin(
   call: ServerCall,
   then: (hashedPassword: string) => void,
 ): void {
+  // New passwords have a turn of their own among the users' logins.
+  const share = { user: "", connection: call.remoteAddress };
   const hash = (): void => {
-    hasher.hash(password, context.access.settings.bcryptCost).then(
+    hasher.hash(password, context.access.settings.bcryptCost, share).then(
       (hashed) => {
         if (call.open) guarded(call, () => then(Buffer.from(hashed).toString("base64")));
       },
@@ -183,7 +185,8 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     return;
   }
   const checkedRevision = auth.revision;
-  hasher.matches(given.password, Buffer.from(user.password).toString("latin1")).then(
+  const share = { user: given.name, connection: call.remoteAddress };
+  hasher.matches(given.password, Buffer.from(user.password).toString("latin1"), share).then(
     (matches) => {
       if (!call.open) return;
       if (matches) login(context, hasher, given, checkedRevision, call);
