@@ -6,9 +6,13 @@ import { goClientBuild } from "./go-client.ts";
 const buildMs = 900_000;
 
 describe("programs of others", () => {
-  it.each([goClientBuild])("are built from Go modules: $program", { timeout: buildMs }, async (what) => {
+  it.for([goClientBuild])("are built from Go modules: $program", { timeout: buildMs }, async (what, { skip }) => {
     const built = await goProgram(what, true);
-    if ("missing" in built) return expect(built.missing).toMatch(/not installed|failed/);
+    if ("missing" in built) {
+      // A place in a source file: the compiler's error. Everything else is a machine without Go or without its modules.
+      expect(built.missing).not.toMatch(/\.go:\d+:/);
+      return skip(built.missing);
+    }
     expect(built.path).toContain(what.program);
     // Once built, it is there for runs that do not build.
     expect(await goProgram(what, false)).toEqual(built);
