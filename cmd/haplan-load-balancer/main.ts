@@ -16,17 +16,24 @@ const standardOutput = 1;
 const log = createProgramLog([standardOutput], { name: "haplan-load-balancer" });
 logUncaughtErrors(log);
 const { logger } = log;
-try {
-  const balancer = await runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));
-  process.on("SIGHUP", () => void balancer.reload());
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, async () => {
-      logger.info({ signal }, "stopping");
+const starting = runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));
+// Before it listens: a signal that comes at once is not lost, nor does it end the process in its own way.
+process.on("SIGHUP", () => void starting.then((balancer) => balancer.reload(), failsBelow));
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    logger.info({ signal }, "stopping");
+    void starting.then(async (balancer) => {
       await balancer[Symbol.asyncDispose]();
       await log.end(0);
-    });
-  }
+    }, failsBelow);
+  });
+}
+try {
+  await starting;
 } catch (error) {
   logger.fatal(errorText(error));
   await log.end(1);
 }
+
+/** Why it did not start is said, and the process ended, where it is waited for. */
+function failsBelow(): void {}
