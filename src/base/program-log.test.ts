@@ -1,11 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
+import { openFullPipe } from "../../test/crash/full-pipe.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "haplan-program-log-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,21 +35,9 @@ async function exitCode(child: ChildProcess): Promise<unknown> {
   return code;
 }
 
-/** A pipe that is full, with a reader that does not read. */
-function fullPipe(): number {
-  const path = join(mkdtempSync(join(folder, "full-")), "pipe");
-  spawnSync("mkfifo", [path]);
-  openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-  expect(() => {
-    for (;;) writeSync(writer, Buffer.alloc(4096));
-  }).toThrow("EAGAIN");
-  return openSync(path, "w");
-}
-
 describe.each([
   ["a full disk", () => openSync("/dev/full", "w")],
-  ["a pipe that is full", fullPipe],
+  ["a pipe that is full", () => openFullPipe(join(mkdtempSync(join(folder, "full-")), "pipe"))],
 ])("R18, R19: a log on %s", (_, open) => {
   it.concurrent.each([
     ["an error that is not caught", `setTimeout(() => { throw new Error("oops"); }, 10);`, 1],

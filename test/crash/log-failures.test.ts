@@ -4,24 +4,14 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  appendFileSync,
-  constants,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { agentMain, freePorts } from "../compatibility/member-processes.ts";
+import { openFullPipe } from "./full-pipe.ts";
 
 const host = "127.77.46.19";
 const pageBytes = 4096;
@@ -43,18 +33,6 @@ afterEach(async () => {
   spawnSync("umount", [join(folder, "logs")]);
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** A pipe that is full. Its reader, which is this process, does not read. */
-function fullPipe(): number {
-  const path = join(folder, "pipe");
-  spawnSync("mkfifo", [path]);
-  openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-  expect(() => {
-    for (;;) writeSync(writer, Buffer.alloc(4096));
-  }).toThrow("EAGAIN");
-  return openSync(path, "w");
-}
 
 async function startMember(stderr: number | "ignore", ...logOutputs: string[]): Promise<string> {
   const [client, peer] = (await freePorts(host, 2)).map((port) => `http://${host}:${port}`);
@@ -98,7 +76,7 @@ async function stop(): Promise<unknown> {
 }
 
 it("R18, R19: a member serves and stops, with one log on a full disk and another in a pipe whose reader has stopped", async () => {
-  const url = await startMember(fullPipe(), "/dev/full", "stderr");
+  const url = await startMember(openFullPipe(join(folder, "pipe")), "/dev/full", "stderr");
   expect(await put(url, "a")).toBe(200);
   expect(await droppedLines(url)).toBeGreaterThan(0);
   expect(await stop()).toBe(0);
@@ -111,7 +89,9 @@ it("R18, R19: a load balancer carries connections and stops, with its log in a p
   const backends = [{ name: "m1", address: host, port: 1 }];
   writeFileSync(config, JSON.stringify({ listens: [`${host}:${port}`], backends, healthCheck, tls: null }));
   const main = fileURLToPath(new URL("../../dist/cmd/haplan-load-balancer/main.js", import.meta.url));
-  child = spawn(process.execPath, [main, "--config", config], { stdio: ["ignore", fullPipe(), "ignore"] });
+  child = spawn(process.execPath, [main, "--config", config], {
+    stdio: ["ignore", openFullPipe(join(folder, "pipe")), "ignore"],
+  });
   const isListening = (): Promise<boolean> =>
     new Promise((resolve) => {
       const socket = connect(port!, host, () => resolve(true)).once("error", () => resolve(false));

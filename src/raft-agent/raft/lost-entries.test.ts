@@ -41,17 +41,23 @@ function tick(member: MemoryMember, times: number): void {
   for (let i = 0; i < times; i++) member.step({ kind: "tick" });
 }
 
+/** The first member leads, and all have 30 entries of clients. */
+function clusterWithEntries(): [MemoryMember, MemoryMember, MemoryMember] {
+  const members = cluster() as [MemoryMember, MemoryMember, MemoryMember];
+  members[0].step({ kind: "campaign" });
+  settle(members);
+  propose(members[0], 30);
+  settle(members);
+  return members;
+}
+
 describe("a follower that was put back to an older copy", () => {
   it.each([
     ["at once", 0],
     ["while more is written", 5],
   ])("R20: stops when the leader shows what it had acknowledged (%s)", (_when, more) => {
-    const members = cluster();
-    const [leader, , follower] = members as [MemoryMember, MemoryMember, MemoryMember];
-    leader.step({ kind: "campaign" });
-    settle(members);
-    propose(leader, 30);
-    settle(members);
+    const members = clusterWithEntries();
+    const [leader, , follower] = members;
     const old = { ...follower.disk, entries: [...follower.disk.entries] };
     propose(leader, 200);
     settle(members);
@@ -69,12 +75,8 @@ describe("a follower that was put back to an older copy", () => {
   });
 
   it("R20: is told no such thing after a restart with everything that it had synced", () => {
-    const members = cluster();
-    const [leader, , follower] = members as [MemoryMember, MemoryMember, MemoryMember];
-    leader.step({ kind: "campaign" });
-    settle(members);
-    propose(leader, 30);
-    settle(members);
+    const members = clusterWithEntries();
+    const [leader, , follower] = members;
     propose(leader, 5);
     settle(members, [follower]);
     follower.restart(optionsOf(3));
