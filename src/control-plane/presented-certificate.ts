@@ -1,17 +1,18 @@
 /** Which certificate a port shows, learned from a TLS handshake that asks for nothing else. */
 import { connect } from "node:tls";
 import type { AskPresented } from "../apply/ports.ts";
-import { fingerprintOf, validityOf } from "../pki/certificate-facts.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
+import { listenAddress } from "../base/listen-place.ts";
+import { validityOf } from "../pki/certificate-facts.ts";
 
 const timeoutMs = 2000;
 
 /** Nothing is believed of the certificate but that it is shown, and nothing is sent: so nothing is verified. */
 export const askPresented: AskPresented = (url, tls) => {
-  const { hostname, port } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const address = listenAddress(new URL(url));
   return new Promise((resolve) => {
     const identity = tls === null ? {} : { cert: tls.certificatePem, key: tls.keyPem };
-    const socket = connect({ host, port: Number(port), ...identity, rejectUnauthorized: false, timeout: timeoutMs });
+    const socket = connect({ ...address, ...identity, rejectUnauthorized: false, timeout: timeoutMs });
     const finish = (found: Awaited<ReturnType<AskPresented>>): void => {
       resolve(found);
       socket.destroy();

@@ -4,6 +4,7 @@ import { type ClientHttp2Session, connect, type SecureClientSessionOptions } fro
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { GrpcError } from "./grpc-error.ts";
@@ -113,8 +114,10 @@ export class Endpoint {
     const socket = session.socket as TLSSocket;
     if (socket.authorized) return;
     const reason: Error | string = socket.authorizationError;
-    const fingerprint = socket.getPeerX509Certificate()?.fingerprint256.replaceAll(":", "").toLowerCase() ?? "";
-    const accepted = String(reason) === "CERT_HAS_EXPIRED" && this.#options.tls?.acceptedExpired?.includes(fingerprint);
+    const certificate = socket.getPeerX509Certificate();
+    const isNamed =
+      certificate !== undefined && this.#options.tls?.acceptedExpired?.includes(fingerprintOf(certificate));
+    const accepted = String(reason) === "CERT_HAS_EXPIRED" && isNamed;
     if (!accepted) throw new Error(`the server's certificate is refused: ${reasonText(reason)}`);
   }
 

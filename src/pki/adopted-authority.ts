@@ -8,6 +8,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import type { Authority, TlsMaterial } from "../apply/ports.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { certificateValidity } from "../plan/certificate-validity.ts";
 import { adminCertificateName } from "../plan/desired-resources.ts";
@@ -15,7 +16,7 @@ import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
 import { certificatePath, isIssuedBy, issuedNames, issueInto, keyPath, type Pair, readPair } from "./authority.ts";
-import { fingerprintOf, observeCertificate, validityOf } from "./certificate-facts.ts";
+import { observeCertificate, validityOf } from "./certificate-facts.ts";
 
 export type AdoptedAuthorityOptions = {
   /** Where haplan keeps what it issues. */

@@ -8,12 +8,13 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Authority, CertificateRequest, TlsMaterial } from "../apply/ports.ts";
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
 import { adminCertificateName } from "../plan/desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
 import { keyIdentifier, nameOf, signCertificate } from "./certificate.ts";
-import { fingerprintOf, issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
+import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 
 export type AuthorityOptions = {
   /** Where the files are; made when the authority is. */

@@ -1,6 +1,7 @@
 /** What can be told about a certificate by looking at it: the facts a plan compares and a status shows. */
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
 import { type DerElement, derElements } from "./der-reader.ts";
 
@@ -20,11 +21,6 @@ export function observeCertificate(name: string, pem: string, authorityPem: stri
     trusted,
     endsWithAuthority: trusted && certificate.validTo === authority.validTo,
   };
-}
-
-/** SHA-256 in lower-case hexadecimal, the id of a certificate everywhere in haplan. */
-export function fingerprintOf(certificate: X509Certificate): string {
-  return certificate.fingerprint256.replaceAll(":", "").toLowerCase();
 }
 
 /** The first and the last moment at which it is valid, in ISO 8601. */

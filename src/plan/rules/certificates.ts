@@ -183,7 +183,7 @@ function warnOfAdoptedAuthority({ spec, observed, nowMs }: PlannerInput, draft: 
   );
 }
 
-type AuthorityRenewal = { readonly text: string; readonly replaces: string; readonly leaves: Reason | null };
+type AuthorityRenewal = { readonly text: string; readonly replaces: string; readonly leaves: Reason };
 
 /**
  * The authority's own certificate is renewed while what it signs now would outlive it. Its key stays, so that

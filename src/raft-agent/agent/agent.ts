@@ -2,12 +2,10 @@
  * One member, put together: disk, consensus, services, front. Only here do the rooms meet; each is told what it needs
  * and knows nothing of the others.
  */
-import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { isTlsUrl, listenAddress } from "../../base/listen-place.ts";
 import { createRandom } from "../../base/random.ts";
-import type { AgentConfig } from "../config/agent-config.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { Raft } from "../raft/raft.ts";
 import type { SoftState } from "../raft/ready.ts";
@@ -24,7 +22,7 @@ import { LogRetention } from "./log-retention.ts";
 import { rememberLostEntries } from "./lost-entries.ts";
 import { raftOptions, seedOf, tickMs } from "./member-parts.ts";
 import { notifySystemd } from "./notify-systemd.ts";
-import { type AgentParts, openParts } from "./open-parts.ts";
+import { type AgentParts, openParts, type PartsOptions } from "./open-parts.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { watchApplying } from "./slow-apply.ts";
 import type { SnapshotLink } from "./snapshot-exchange.ts";
@@ -42,11 +40,7 @@ export type Agent = {
   close(): Promise<void>;
 };
 
-export type AgentOptions = {
-  readonly config: AgentConfig;
-  readonly logger: Logger;
-  /** How many lines of the log were lost, for the metrics. */
-  readonly droppedLogLines?: () => number;
+export type AgentOptions = PartsOptions & {
   /** The member cannot go on (its disk failed, or it was removed): the process has to end. */
   readonly onStopped: (reason: string) => void;
 };

@@ -5,6 +5,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { checkServerIdentity, type PeerCertificate, type TLSSocket } from "node:tls";
+import { listenAddress } from "../../base/listen-place.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 
 const serverAuth = "1.3.6.1.5.5.7.3.1";
@@ -25,9 +26,8 @@ export function memberCertificateRules(
 ): MemberCertificateRules {
   if (!files.requireClientCertificate) return { serves: false, isForPeerUrls: false };
   const certificate = new X509Certificate(own).toLegacyObject();
-  const namesPeers = files.allowedCommonNames.length > 0 || files.allowedHostnames.length > 0;
   return {
-    serves: !namesPeers && mayServe(certificate),
+    serves: !namesMembers(files) && mayServe(certificate),
     isForPeerUrls: files.checkCallerAddress && isForOneOf(certificate, ownPeerUrls),
   };
 }
@@ -35,9 +35,8 @@ export function memberCertificateRules(
 /** Why these rules let clients in; null when they do not. For the log. */
 export function describeOpenRules(files: TlsFiles, rules: MemberCertificateRules): string | null {
   if (!files.requireClientCertificate) return null;
-  const { callingCertFile, allowedCommonNames, allowedHostnames } = files;
-  const namesPeers = allowedCommonNames.length > 0 || allowedHostnames.length > 0;
-  if (!rules.serves && !namesPeers) {
+  const { callingCertFile } = files;
+  if (!rules.serves && !namesMembers(files)) {
     return (
       `any certificate of ${files.trustedCaFile} is taken for a member's, since this member's own, ${callingCertFile}, is a ` +
       "client's too: name the members with --peer-cert-allowed-cn or --peer-cert-allowed-hostname, or give them an authority of their own"
@@ -69,6 +68,11 @@ export function refuseAtUrls(
   return `its certificate is for ${names}, and not for ${[...new Set(peerUrls.map(hostOf))].join(" or ")}`;
 }
 
+/** Whether the flags name the members' certificates, so that no other rule is needed to tell them from clients'. */
+function namesMembers({ allowedCommonNames, allowedHostnames }: TlsFiles): boolean {
+  return allowedCommonNames.length > 0 || allowedHostnames.length > 0;
+}
+
 function mayServe({ ext_key_usage: usages }: Pick<PeerCertificate, "ext_key_usage">): boolean {
   return usages === undefined || usages.includes(serverAuth) || usages.includes(anyExtendedKeyUsage);
 }
@@ -78,7 +82,7 @@ function isForOneOf(certificate: PeerCertificate, peerUrls: readonly string[]): 
 }
 
 function hostOf(peerUrl: string): string {
-  return URL.canParse(peerUrl) ? new URL(peerUrl).hostname.replace(/^\[|\]$/g, "") : peerUrl;
+  return URL.canParse(peerUrl) ? listenAddress(new URL(peerUrl)).host : peerUrl;
 }
 
 function subjectOf({ subject }: PeerCertificate): string {

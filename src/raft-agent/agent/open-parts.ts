@@ -2,7 +2,9 @@
  * What a member is made of before it talks to anybody: its disk opened, its services and its front made. They tell the
  * running agent, which comes last, through a listener.
  */
+import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
@@ -13,7 +15,6 @@ import type { MemberServices } from "../services/member-services.ts";
 import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
-import type { AgentOptions } from "./agent.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { createGrpcServer, createServices, spokenVersion } from "./member-parts.ts";
 import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
@@ -41,9 +42,16 @@ export type PartsListener = {
   readonly stateReplacement: StateReplacement;
 };
 
+export type PartsOptions = {
+  readonly config: AgentConfig;
+  readonly logger: Logger;
+  /** How many lines of the log were lost, for the metrics. */
+  readonly droppedLogLines?: () => number;
+};
+
 /** @throws HaplanError: the data cannot be used, or a certificate is missing. */
 export async function openParts(
-  { config, logger, droppedLogLines }: Pick<AgentOptions, "config" | "logger" | "droppedLogLines">,
+  { config, logger, droppedLogLines }: PartsOptions,
   listener: PartsListener,
 ): Promise<AgentParts> {
   for (const files of [config.clientTls, config.peerTls]) if (files !== null) makeSelfSigned(files);

@@ -2,6 +2,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { listenAddress } from "../../base/listen-place.ts";
 import type { MemberId } from "../raft/entry.ts";
 import {
   decodeReply,
@@ -65,8 +66,7 @@ function openSocket(peer: MemberId, url: string, tls: PeerTls | undefined): { so
       `Cannot connect to member ${peer}: "${url}" is no peer URL; write http://HOST:PORT or https://HOST:PORT`,
     );
   }
-  const host = parsed.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(parsed.port);
+  const { host, port } = listenAddress(parsed);
   if (parsed.protocol === "http:") return { socket: connectTcp({ host, port }), readyEvent: "connect" };
   if (tls === undefined) {
     throw new HaplanError(
