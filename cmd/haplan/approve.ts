@@ -9,11 +9,12 @@ export function requireApprover(
 ): void {
   // Who reads a stream of JSON does not read questions.
   if (flags.autoApprove || (context.terminal.interactive && !flags.json)) return;
-  const instead = command === "apply" ? " or apply a saved plan (`haplan plan -out FILE`, `haplan apply FILE`)" : "";
+  const saved =
+    command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
   throw refuse(
     "cli/nobody-to-ask",
     `haplan ${command} asks before it changes anything, and there is nobody to ask here`,
-    `Write \`haplan ${command} -auto-approve\`${instead}. Nothing was planned or changed.`,
+    `Nothing was planned or changed.${saved} To go on without being asked, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
 }
 

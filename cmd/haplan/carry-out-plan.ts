@@ -3,9 +3,11 @@
 import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
+import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { presentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
+import type { Step } from "../../src/plan/step.ts";
 import { createJournalFile, type JournalFile } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
@@ -50,7 +52,7 @@ export async function carryOutPlan(
   } finally {
     view.close();
   }
-  return conclude(context, session, plan, outcome);
+  return conclude(context, plan, outcome);
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
@@ -102,9 +104,10 @@ function createView(
   };
 }
 
-function conclude({ stop }: CliContext, session: Session, plan: Plan, outcome: ApplyOutcome): ExitCode {
+function conclude({ stop, invocation }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
   // Indented lines are printed as they are, so that the command can be copied.
-  const goOn = `    haplan ${plan.mode} ${session.specPath}`;
+  const goOn = (remaining: readonly Step[]): string =>
+    `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are done and stay done.`;
   switch (outcome.kind) {
     case "applied":
@@ -112,12 +115,12 @@ function conclude({ stop }: CliContext, session: Session, plan: Plan, outcome: A
     case "refused":
       throw new RefusalError(outcome.diagnostics);
     case "interrupted": {
-      const detail = `${done(outcome.stepsDone)} To go on, run:\n${goOn}`;
+      const detail = `${done(outcome.stepsDone)} To go on, run:\n${goOn(outcome.remaining)}`;
       throw refuse("apply/interrupted", stop.reason, detail);
     }
     case "failed": {
-      const { step, error, stepsDone } = outcome;
-      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then go on from here:\n${goOn}`;
+      const { step, error, stepsDone, remaining } = outcome;
+      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then go on from here:\n${goOn(remaining)}`;
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }

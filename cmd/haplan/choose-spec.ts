@@ -21,6 +21,8 @@ type NewestPlan = { readonly spec: string; readonly planId: string };
 export function chooseSpec(context: CliContext, argument: string | undefined): string {
   const { cwd, terminal } = context;
   const say = (path: string, why: string): string => {
+    // Without a name, the next run finds the same cluster.yaml, but perhaps another plan that is newer.
+    if (argument !== undefined || why !== "") context.invocation.about({ spec: path });
     terminal.printError(terminal.errorPaint.dim(`Spec: ${path}${why}`));
     return path;
   };

@@ -2,12 +2,14 @@
 
 import type { AskPresented, Authority, ConnectControlPlane, MembersRequest } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
+import type { CommandWords } from "../../src/base/command-words.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
+import type { Invocation } from "./invocation.ts";
 import type { Reporter } from "./reporter.ts";
 import type { StopRequests } from "./stop-requests.ts";
 import type { Terminal } from "./terminal.ts";
@@ -25,12 +27,14 @@ export type Rooms = {
 };
 
 /** Where haplan runs; `run-haplan.ts` makes a context of it. */
-export type Surroundings = Omit<CliContext, "reporter" | "variables">;
+export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables">;
 
 export type CliContext = {
   /** Where haplan was started: state lives below it, and relative paths are relative to it. */
   readonly cwd: string;
   readonly terminal: Terminal;
+  /** How haplan was called, and the lines that it prints to be run. */
+  readonly invocation: Invocation;
   readonly reporter: Reporter;
   readonly clock: Clock;
   /** Loads the rooms: only commands that look at a cluster wait for them. */
@@ -60,6 +64,11 @@ export class RefusalError extends Error {
 }
 
 /** A refusal for one reason. */
-export function refuse(code: string, summary: string, detail: string): RefusalError {
-  return new RefusalError([{ severity: "error", code, summary, detail }]);
+export function refuse(
+  code: string,
+  summary: string,
+  detail: string,
+  commands: readonly CommandWords[] = [],
+): RefusalError {
+  return new RefusalError([{ severity: "error", code, summary, detail, commands }]);
 }

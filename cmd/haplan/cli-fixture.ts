@@ -28,8 +28,8 @@ export type CliFixture = {
   readonly environment: Record<string, string>;
   /** Standard input of the runs to come. */
   input: string;
-  /** Runs one command line; `answers` null stands for nobody there to be asked. */
-  haplan(line: string, answers?: readonly string[] | null): Promise<CliRun>;
+  /** Runs one command line, split at spaces unless it is split already; `answers` null: there is nobody to be asked. */
+  haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
   remove(): void;
 };
 
@@ -58,7 +58,7 @@ export function createCliFixture(folder?: string): CliFixture {
     haplan: async (line, answers = null) => {
       const terminal = createScriptedTerminal(answers, false, fixture.input);
       const { provider, authority, connect, askPresented } = world.ports();
-      const code = await runHaplan(line.split(" ").filter(Boolean), {
+      const code = await runHaplan(typeof line === "string" ? line.split(" ").filter(Boolean) : line, {
         cwd,
         terminal,
         clock: impatientClock,

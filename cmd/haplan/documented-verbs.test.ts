@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { unstoppable } from "./cli-fixture.ts";
+import { Invocation } from "./invocation.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
 import { realRooms } from "./rooms.ts";
@@ -13,10 +14,12 @@ const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8")
 
 function program(): Command {
   const terminal = createScriptedTerminal(null);
+  const invocation = new Invocation([]);
   const context = {
     cwd: "/",
     terminal,
-    reporter: new Reporter(terminal, systemClock),
+    invocation,
+    reporter: new Reporter(terminal, systemClock, invocation),
     clock: systemClock,
     openRooms: async () => realRooms,
     environment: {},

@@ -42,6 +42,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
     .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
   program.hook("preAction", (_, action) => {
     const form = action.opts<JsonFlag>().json ? (streaming.has(action.name()) ? "stream" : "document") : "none";
+    context.invocation.about({ variables: program.opts<{ readonly var: readonly string[] }>().var });
     context.reporter.configure(form, program.opts<ReporterFlags>(), context);
   });
   const lazily: Lazily =

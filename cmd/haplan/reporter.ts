@@ -8,6 +8,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { refuse } from "./cli-context.ts";
+import type { Invocation } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
 import { githubAnnotation } from "./views/annotation-view.ts";
 import { diagnosticsToJson, renderCompactWarnings, renderDiagnostics } from "./views/diagnostics-view.ts";
@@ -25,13 +26,15 @@ export type ReporterFlags = {
 export class Reporter {
   private readonly terminal: Terminal;
   private readonly clock: Clock;
+  private readonly invocation: Invocation;
   private form: JsonForm = "none";
   private flags: ReporterFlags = {};
   private file: { readonly path: string; readonly descriptor: number } | null = null;
 
-  constructor(terminal: Terminal, clock: Clock) {
+  constructor(terminal: Terminal, clock: Clock, invocation: Invocation) {
     this.terminal = terminal;
     this.clock = clock;
+    this.invocation = invocation;
   }
 
   /** Before anything is done: a file that cannot be written is better known now. @throws RefusalError */
@@ -75,7 +78,8 @@ export class Reporter {
     this.terminal.printError(githubAnnotation({ severity: "notice", summary: title, detail: message }));
   }
 
-  warn(warnings: readonly Diagnostic[]): void {
+  warn(plain: readonly Diagnostic[]): void {
+    const warnings = plain.map((warning) => this.invocation.spellOut(warning));
     for (const warning of warnings) this.event(diagnosticLine(warning));
     this.annotate(warnings);
     // In a document they are part of what it says.
@@ -87,7 +91,8 @@ export class Reporter {
     this.terminal.printError(text);
   }
 
-  fail(diagnostics: readonly Diagnostic[]): void {
+  fail(plain: readonly Diagnostic[]): void {
+    const diagnostics = plain.map((diagnostic) => this.invocation.spellOut(diagnostic));
     for (const diagnostic of diagnostics) this.event(diagnosticLine(diagnostic));
     this.annotate(diagnostics);
     // Where nobody reads standard output any more, standard error is the place left.

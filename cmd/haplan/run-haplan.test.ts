@@ -74,7 +74,7 @@ describe("apply", () => {
   test.each([["apply"], ["destroy"]])("%s refuses before it plans when nobody can be asked", async (verb) => {
     const { code, out, err } = await haplan(`${verb} three.yaml`);
     expect(code).toBe(1);
-    expect(err).toContain(`haplan ${verb} -auto-approve`);
+    expect(err).toContain(`haplan ${verb} three.yaml -auto-approve`);
     expect(out).toBe("");
     expect(existsSync(join(cwd, ".haplan"))).toBe(false);
   });
@@ -109,7 +109,7 @@ describe("apply", () => {
     expect(failed.code).toBe(1);
     expect(failed.err).toContain("Step failed: start agent m3");
     expect(failed.err).toContain("the port is taken");
-    expect(failed.err).toContain("haplan apply three.yaml");
+    expect(failed.err).toContain("    haplan apply three.yaml -auto-approve");
     world.failing = () => null;
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     expect(world.voters()).toHaveLength(3);
@@ -135,7 +135,7 @@ describe("apply", () => {
 
 describe("saved plans", () => {
   test("are applied without asking, once", async () => {
-    expect((await haplan("plan three.yaml -out saved.plan")).out).toContain('haplan apply "saved.plan"');
+    expect((await haplan("plan three.yaml -out saved.plan")).out).toContain("    haplan apply saved.plan");
     expect(statSync(join(cwd, "saved.plan")).mode & 0o777).toBe(0o600);
     expect((await haplan("show saved.plan")).out).toContain("Plan:");
     const applied = await haplan("apply saved.plan");

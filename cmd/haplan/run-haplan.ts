@@ -2,19 +2,21 @@
 import { CommanderError } from "commander";
 import { normaliseFlags } from "./argv.ts";
 import { type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
+import { Invocation } from "./invocation.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
 import { diagnosticForError } from "./views/error-view.ts";
 
 export async function runHaplan(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
   const words = normaliseFlags(argv);
-  const reporter = new Reporter(surroundings.terminal, surroundings.clock);
+  const invocation = new Invocation(argv);
+  const reporter = new Reporter(surroundings.terminal, surroundings.clock, invocation);
   let code: ExitCode = 0;
   const finish = (outcome: ExitCode): void => {
     code = outcome;
   };
   try {
-    const program = createProgram({ ...surroundings, reporter, variables: {} }, finish);
+    const program = createProgram({ ...surroundings, invocation, reporter, variables: {} }, finish);
     await program.parseAsync([...words], { from: "user" });
     return code;
   } catch (error) {

@@ -46,7 +46,9 @@ describe("haplan import", () => {
   test("begins with a member when the whole state is lost", async () => {
     const { lineage } = state();
     lose();
-    expect((await haplan("import haplan_machine.m1")).err).toContain("haplan import haplan_raft_member.m1");
+    expect((await haplan("import haplan_machine.m1")).err).toContain(
+      "haplan import -spec=three.yaml haplan_raft_member.m1",
+    );
     expect((await haplan("import haplan_raft_member.m1")).code).toBe(0);
     expect(state()).toMatchObject({ lineage, serial: 1, resources: [{ address: "haplan_raft_member.m1" }] });
     expect((await haplan("plan three.yaml")).out).toMatch(/Plan: \d+ to import, 3 to add, /);

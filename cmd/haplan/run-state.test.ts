@@ -99,14 +99,14 @@ describe("locks", () => {
     const held = await haplan("apply three.yaml -auto-approve");
     expect(held.code).toBe(1);
     const id = /Lock ID: +(\S+)/.exec(held.err)?.[1] ?? "";
-    expect(held.err).toContain(`haplan force-unlock ${id}`);
+    expect(held.err).toContain(`    haplan force-unlock -spec=three.yaml ${id}`);
     expect((await haplan("apply three.yaml -auto-approve -lock-timeout=300ms")).code).toBe(1);
     expect((await haplan("apply three.yaml -auto-approve -lock=maybe")).err).toContain(
       "Write -lock=true or -lock=false",
     );
     expect((await haplan("apply three.yaml -auto-approve -lock=false")).code).toBe(0);
 
-    expect((await haplan(`force-unlock ${id}`)).err).toContain(`haplan force-unlock -force ${id}`);
+    expect((await haplan(`force-unlock ${id}`)).err).toContain(`haplan force-unlock ${id} -force`);
     expect((await haplan(`force-unlock ${id}`, ["no"])).err).toContain("force-unlock cancelled");
     expect((await haplan("force-unlock 123 -force")).err).toContain("The lock has another ID");
     expect((await haplan(`force-unlock ${id}`, ["yes"])).out).toContain(`pid ${process.pid} (apply)`);

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { decodePlanFile, encodePlanFile, looksLikePlanFile, type PlanSource } from "../../src/plan/plan-file.ts";
+import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "../../src/plan/plan-file.ts";
 import { readSource } from "../../src/spec/read-source.ts";
 import { Sealer, sealedContent, unseal } from "../../src/state/sealed-text.ts";
 import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
@@ -28,7 +28,9 @@ export function isPlanFile(context: CliContext, path: string): boolean {
 
 export type SavedPlan = {
   readonly plan: Plan;
-  /** The spec's file is there and is another than when the plan was made. */
+  /** The spec's file, as it was given when the plan was made; null when it is not there, as where only the plan was handed on. */
+  readonly specPath: string | null;
+  /** That file is another than when the plan was made. */
   readonly specEdited: boolean;
 };
 
@@ -61,11 +63,7 @@ export function readPlanFile(context: CliContext, path: string): SavedPlan {
   const opened = sealedContent(text) === "plan" ? unseal(text, `the plan ${path}`, context.environment) : text;
   const { plan, source, problem } = decodePlanFile(opened);
   if (problem !== undefined) throw new RefusalError([{ ...problem, address: path }]);
-  return { plan, specEdited: source !== null && wasEdited(context, source) };
-}
-
-/** A spec that is no longer there, as where only the plan was handed on, says nothing. */
-function wasEdited(context: CliContext, { path, digest }: PlanSource): boolean {
-  const now = readSource(resolve(context.cwd, path));
-  return now.ok && now.digest !== digest;
+  const now = source === null ? null : readSource(resolve(context.cwd, source.path));
+  const specPath = source !== null && now?.ok ? source.path : null;
+  return { plan, specPath, specEdited: now?.ok === true && now.digest !== source?.digest };
 }

@@ -27,9 +27,11 @@ export type ApplyOutcome =
   | { readonly kind: "applied"; readonly summary: ApplySummary }
   /** Nothing was touched. */
   | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[] }
-  | { readonly kind: "failed"; readonly step: Step; readonly error: HaplanError; readonly stepsDone: number }
+  | ({ readonly kind: "failed"; readonly step: Step; readonly error: HaplanError } & Progress)
   /** Stopped because the signal said so; state and journal are on disk. Applying again goes on from here. */
-  | { readonly kind: "interrupted"; readonly stepsDone: number };
+  | ({ readonly kind: "interrupted" } & Progress);
+
+type Progress = { readonly stepsDone: number; readonly remaining: readonly Step[] };
 
 /**
  * Carries out `plan`, which must be fresh (`plan/staleness.ts`) or have been begun by an earlier call that was cut off.
@@ -59,9 +61,10 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const { parallelism = 10, progressIntervalMs = 10_000, signal = new AbortController().signal } = options;
   const walk = new PlanWalk({ plan, ports, keeper, done, begun, parallelism, progressIntervalMs, signal });
   const failure = await walk.run();
-  const stepsDone = done.size;
-  if (failure !== null && !signal.aborted) return { kind: "failed", ...failure, stepsDone };
-  if (stepsDone < plan.steps.length) return { kind: "interrupted", stepsDone };
+  const remaining = plan.steps.filter(({ id }) => !done.has(id));
+  const progress: Progress = { stepsDone: done.size, remaining };
+  if (failure !== null && !signal.aborted) return { kind: "failed", ...failure, ...progress };
+  if (remaining.length > 0) return { kind: "interrupted", ...progress };
   return { kind: "applied", summary: await conclude(plan, ports, keeper.state) };
 }
 

@@ -2,6 +2,8 @@
  * Diagnostics: what a person has to know about their own input. They are collected and reported together, never
  * thrown one by one. The shape follows Terraform's, so that tools that read its JSON can read ours.
  */
+import type { CommandWords } from "./command-words.ts";
+
 export type Severity = "error" | "warning";
 
 /** A place in a text file. Lines and columns count from 1, `byte` from 0. */
@@ -23,6 +25,8 @@ export type Diagnostic = {
   readonly snippet?: string;
   /** The plan object or flag it is about, when it is not about a place in a file. */
   readonly address?: string;
+  /** Command lines that help; printed below the detail. */
+  readonly commands?: readonly CommandWords[];
 };
 
 /** True when at least one diagnostic is an error. */

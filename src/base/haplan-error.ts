@@ -1,3 +1,5 @@
+import type { CommandWords } from "./command-words.ts";
+
 /**
  * An operating error: something outside the program did not go as needed. `code` is stable and may be matched by
  * scripts; `message` names the action that failed and why; `cause` keeps the error underneath.
@@ -5,10 +7,13 @@
 export class HaplanError extends Error {
   override readonly name = "HaplanError";
   readonly code: string;
+  /** Command lines that help; printed below the message. */
+  readonly commands: readonly CommandWords[];
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: string, message: string, options: { cause?: unknown; commands?: readonly CommandWords[] } = {}) {
     super(message, options);
     this.code = code;
+    this.commands = options.commands ?? [];
   }
 }
 

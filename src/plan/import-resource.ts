@@ -59,8 +59,9 @@ function checkImportable(input: PlannerInput, wanted: DesiredResource, world: Wo
     draft.refuse(
       "import/managed",
       `${address} is managed already`,
-      `The state knows it. To bind the address to something else, forget it first:\n    haplan state rm ${address}`,
+      `The state knows it. To bind the address to something else, forget it first:`,
       address,
+      [["state", "rm", address]],
     );
   } else if (type === "haplan_lb_backend") {
     draft.refuse(
@@ -74,8 +75,9 @@ function checkImportable(input: PlannerInput, wanted: DesiredResource, world: Wo
     draft.refuse(
       "import/members-first",
       `There is no state, and ${address} is no member`,
-      `A state without a member is that of a cluster which has never started, and the next plan would start it. Begin with a member, or take over all that is there at once:\n    haplan import ${first}\n    haplan apply -refresh-only`,
+      `A state without a member is that of a cluster which has never started, and the next plan would start it. Begin with a member, or take over all that is there at once:`,
       address,
+      [...(first === undefined ? [] : [["import", first]]), ["apply", "-refresh-only"]],
     );
   } else if (wanted.attributes["adopted"] === true) {
     checkAdoption(input, world, draft);
@@ -114,8 +116,9 @@ function refuseMissing(
     draft.refuse(
       "import/not-found",
       `There is nothing to import as ${address}`,
-      `${whereLooked(type, name)}${takeOver} Nothing was changed; haplan plan shows what would make it.`,
+      `${whereLooked(type, name)}${takeOver} Nothing was changed. What would make it is shown by:`,
       address,
+      [["plan"]],
     );
     return;
   }

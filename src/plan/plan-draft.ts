@@ -2,6 +2,7 @@
  * What rules write into while a plan is made: steps with what they wait for, verdicts on resources, drift, refusals.
  * Membership steps form one serial chain, whatever the parallelism: `chain` appends to it.
  */
+import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
@@ -71,8 +72,16 @@ export class PlanDraft {
     this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
   }
 
-  refuse(code: string, summary: string, detail: string, address?: string): void {
-    this.refusals.push({ severity: "error", code, summary, detail, ...(address === undefined ? {} : { address }) });
+  refuse(
+    code: string,
+    summary: string,
+    detail: string,
+    address?: string | null,
+    commands: readonly CommandWords[] = [],
+  ): void {
+    const about = address === undefined || address === null ? {} : { address };
+    const help = commands.length === 0 ? {} : { commands };
+    this.refusals.push({ severity: "error", code, summary, detail, ...about, ...help });
   }
 
   warn(code: string, summary: string, detail: string): void {

@@ -1,4 +1,5 @@
 /** What people do to a state by hand, as functions from state to state. Serial and lineage are the caller's business. */
+import type { CommandWords } from "../base/command-words.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
@@ -28,13 +29,13 @@ export function moveResource(state: State, from: string, to: string): State {
   const moved = findResource(state, from);
   const [type, ...rest] = to.split(".");
   const name = rest.join(".");
-  const badMove = (reason: string, detail: string): HaplanError =>
-    new HaplanError("state/bad-move", `Cannot move ${from} to ${to}: ${reason}\n${detail}`);
+  const badMove = (reason: string, detail: string, commands: readonly CommandWords[] = []): HaplanError =>
+    new HaplanError("state/bad-move", `Cannot move ${from} to ${to}: ${reason}\n${detail}`, { commands });
   if (type !== moved.type || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
     throw badMove("a resource keeps its type", `Write an address such as ${moved.type}.NAME.`);
   }
   if (state.resources.some(({ address }) => address === to)) {
-    throw badMove("there is one already", `Remove it first, if it is wrong: haplan state rm ${to}`);
+    throw badMove("there is one already", "Remove it first, if it is wrong:", [["state", "rm", to]]);
   }
   const target = resourceAddress(type as ResourceType, name);
   return {
@@ -65,8 +66,7 @@ function noResource(state: State, address: string): HaplanError {
     state.resources.map((resource) => resource.address),
   );
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
-  return new HaplanError(
-    "state/no-resource",
-    `The state has no resource "${address}"\n${hint}\`haplan state list\` lists them.`,
-  );
+  return new HaplanError("state/no-resource", `The state has no resource "${address}"\n${hint}To list them:`, {
+    commands: [["state", "list"]],
+  });
 }

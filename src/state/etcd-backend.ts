@@ -50,7 +50,7 @@ export function createEtcdBackend(options: EtcdBackendOptions): StateBackend {
   const session: EtcdSession = { ...options, keys, place: `${backend.endpoints.join(",")}${keys.state}` };
   return {
     place: session.place,
-    advice: `etcd keeps earlier revisions of ${keys.state} until it is compacted`,
+    advice: { text: `etcd keeps earlier revisions of ${keys.state} until it is compacted.` },
     read: () => withClient(session, (client) => readText(client, keys.state)),
     write: (write) => withClient(session, (client) => writeText(client, session, write)),
     remove: (fencing) =>

@@ -121,8 +121,8 @@ function parseJournal(path: string, bytes: Buffer): { records: readonly JournalR
 }
 
 function damaged(path: string, line: number): HaplanError {
-  const message = `The journal is damaged at line ${line}\n${path}\nIt tells what an interrupted apply may have done. Nothing was done now. If no apply was interrupted, or once haplan status shows the cluster to be well, move it away: the next plan is made of the state and of what it finds.`;
-  return new HaplanError("journal/damaged", message);
+  const message = `The journal is damaged at line ${line}\n${path}\nIt tells what an interrupted apply may have done. Nothing was done now. If no apply was interrupted, or once its status shows the cluster to be well, move the file away: the next plan is made of the state and of what it finds.`;
+  return new HaplanError("journal/damaged", message, { commands: [["status"]] });
 }
 
 function renderLine(record: JournalRecord): string {

@@ -38,7 +38,10 @@ export function createLocalBackend({
   const locks = lockFolder(folder);
   return {
     place: path,
-    advice: `If the one before it is whole, put it back:\n    haplan state push -force ${backupPath}`,
+    advice: {
+      text: "If the one before it is whole, put it back:",
+      commands: [["state", "push", "-force", backupPath]],
+    },
     read: async () => {
       const text = readIfThere(path);
       return text === null ? null : { text, version: versionOf(text) };

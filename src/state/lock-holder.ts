@@ -79,9 +79,8 @@ export function lockHeld(holder: LockHolder): HaplanError {
     `  Since:     ${new Date(holder.createdAt).toISOString()}`,
     `  Lock ID:   ${holder.id}`,
     `Wait for it to end, or give -lock-timeout=60s to wait here. A run that died gives the lock back by itself after ${lockLeaseMs / 1000} s. If it hangs:`,
-    `    haplan force-unlock ${holder.id}`,
   ];
-  return new HaplanError("lock/held", lines.join("\n"));
+  return new HaplanError("lock/held", lines.join("\n"), { commands: [["force-unlock", holder.id]] });
 }
 
 export function lockLost(place: string): HaplanError {

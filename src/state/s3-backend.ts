@@ -49,7 +49,7 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
   const place = `${bucket.place}${stateName}`;
   return {
     place,
-    advice: "If the bucket keeps versions, the one before it is there",
+    advice: { text: "If the bucket keeps versions, the one before it is there." },
     read: () => bucket.get(stateName),
     write: async ({ text, expected }) => {
       if ((await bucket.put(stateName, text, expected)) !== null) return;

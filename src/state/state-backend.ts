@@ -2,6 +2,7 @@
  * Where a state may be kept, as a port. A backend knows texts and their versions, not what is in them: it replaces a
  * text only while it is the one that was read (compare and swap), and it has the lock that belongs to it.
  */
+import type { CommandWords } from "../base/command-words.ts";
 import type { Lock, LockHolder } from "./lock-holder.ts";
 
 /** `version` is opaque: it changes with every write. */
@@ -26,11 +27,14 @@ export type TextWrite = {
   readonly fencing: number | null;
 };
 
+/** A sentence, and command lines that help. */
+export type StateAdvice = { readonly text: string; readonly commands?: readonly CommandWords[] };
+
 export type StateBackend = {
   /** For messages: a path, a URL. */
   readonly place: string;
   /** What to do when the text there is damaged. */
-  readonly advice: string;
+  readonly advice: StateAdvice;
   /** @throws HaplanError `state/unreadable`, `state/unreachable` */
   read(): Promise<StoredText | null>;
   /** Durable when it returns. @throws HaplanError `state/conflict`, `lock/lost`, `state/unreachable` */

@@ -3,6 +3,7 @@ import type { ValidateFunction } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { State } from "../plan/state.ts";
+import type { StateAdvice } from "./state-backend.ts";
 
 const stateVersion = 1;
 
@@ -14,9 +15,11 @@ export function renderState(state: State): string {
  * `place` says where the text came from, `advice` what to do when it is damaged.
  * @throws HaplanError `state/corrupted`, `state/newer-version`
  */
-export function parseState(text: string, place: string, advice: string): State {
-  const corrupted = (reason: string): HaplanError =>
-    new HaplanError("state/corrupted", `The state is damaged\n${place}: ${reason}\nIt was left as it is. ${advice}`);
+export function parseState(text: string, place: string, advice: StateAdvice): State {
+  const corrupted = (reason: string): HaplanError => {
+    const message = `The state is damaged\n${place}: ${reason}\nIt was left as it is. ${advice.text}`;
+    return new HaplanError("state/corrupted", message, { commands: advice.commands ?? [] });
+  };
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -12,7 +12,7 @@ import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts";
 import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
-import { isPlanFile, readPlanFile } from "../saved-plan.ts";
+import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
@@ -46,7 +46,7 @@ function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags
 }
 
 /** A plan that is made is applied as it is: a flag that would change it was given in vain. @throws RefusalError */
-function refusePlanningFlags({ variables }: CliContext, path: string, flags: ApplyFlags): void {
+function refusePlanningFlags({ variables }: CliContext, path: string, { plan }: SavedPlan, flags: ApplyFlags): void {
   const { target = [], replace = [], refreshOnly = false } = flags;
   const given = [
     ...(Object.keys(variables).length > 0 ? ["-var"] : []),
@@ -57,13 +57,23 @@ function refusePlanningFlags({ variables }: CliContext, path: string, flags: App
   if (given.length === 0) return;
   const names = given.join(", ");
   const what = given.length === 1 ? `The flag ${names} cannot` : `The flags ${names} cannot`;
-  const detail = `${path} is a saved plan, and is applied as it is. Give ${names} to \`haplan plan -out=${path}\`, or leave out ${names} here.`;
-  throw refuse("cli/flags-with-plan", `${what} change a saved plan`, detail);
+  const words = [
+    "plan",
+    ...(plan.mode === "destroy" ? ["-destroy"] : []),
+    ...(refreshOnly ? ["-refresh-only"] : []),
+    ...replace.map((address) => `-replace=${address}`),
+    ...target.map((address) => `-target=${address}`),
+    `-out=${path}`,
+  ];
+  const detail = `${path} is a saved plan, and is applied as it is. Leave out ${names} here, or make the plan anew:`;
+  throw refuse("cli/flags-with-plan", `${what} change a saved plan`, detail, [words]);
 }
 
 async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
-  refusePlanningFlags(context, path, flags);
-  const { plan, specEdited } = readPlanFile(context, path);
+  const saved = readPlanFile(context, path);
+  const { plan, specEdited } = saved;
+  context.invocation.about({ spec: saved.specPath });
+  refusePlanningFlags(context, path, saved, flags);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
   const session = await sessionFor(context, { spec: plan.spec, specPath: path, specDigest });

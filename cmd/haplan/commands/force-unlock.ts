@@ -12,7 +12,7 @@ export async function runForceUnlock(context: CliContext, lockId: string, flags:
     throw refuse(
       "cli/nobody-to-ask",
       "haplan force-unlock asks before it takes a lock away, and there is nobody to ask here",
-      `Write \`haplan force-unlock -force ${lockId}\`.`,
+      `To take it away without being asked, run:\n    ${context.invocation.again({ flags: ["-force"] })}`,
     );
   }
   const session = await openSession(context, chooseSpec(context, flags.spec));

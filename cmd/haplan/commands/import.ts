@@ -28,7 +28,8 @@ export async function runImport(
     terminal.print(renderState([result.resource], terminal.paint));
     terminal.print(`\n${terminal.paint.bold(terminal.paint.green("Import successful!"))}\n`);
     terminal.print("The resource that was imported is shown above. It is in haplan's state now, and");
-    terminal.print("haplan manages it from here on. Run haplan plan to see what is left to do.");
+    terminal.print("haplan manages it from here on. To see what is left to do, run:");
+    terminal.print(`    ${context.invocation.line(["plan"])}`);
     return 0;
   });
 }

@@ -18,11 +18,9 @@ export async function runOutput(
 ): Promise<ExitCode> {
   const session = await openSession(context, chooseSpec(context, specArgument));
   if ((await sessionState(context, session)) === null) {
-    throw refuse(
-      "cli/not-applied",
-      "Nothing has been applied yet, so there are no outputs",
-      `Run \`haplan apply ${session.specPath}\` first.`,
-    );
+    throw refuse("cli/not-applied", "Nothing has been applied yet, so there are no outputs", "Apply the spec first:", [
+      ["apply"],
+    ]);
   }
   const outputs = outputsOf(session, context.cwd);
   if (flags.raw !== undefined) {

@@ -1,7 +1,9 @@
 /** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
+import type { CommandWords } from "../../../src/base/command-words.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import { chooseSpec, rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { pathWord, shellLine } from "../invocation.ts";
 import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { writePlanFile } from "../saved-plan.ts";
@@ -43,7 +45,7 @@ export async function runPlan(
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
-  if (!flags.json && planHasChanges(plan)) terminal.print(`\n${terminal.paint.dim(note(flags.out, session.specPath))}`);
+  if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, flags)}`);
   return flags.detailedExitcode && planHasChanges(plan) ? 2 : 0;
 }
 
@@ -55,10 +57,18 @@ function blindPlan(): Error {
   );
 }
 
-function note(out: string | undefined, specPath: string): string {
-  const rule = "─".repeat(77);
-  if (out === undefined) {
-    return `${rule}\n\nNote: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions if you run "haplan apply ${specPath}" now.`;
-  }
-  return `${rule}\n\nSaved the plan to: ${out}\n\nTo perform exactly these actions, run the following command to apply:\n    haplan apply ${JSON.stringify(out)}`;
+function note({ terminal, invocation }: CliContext, flags: PlanFlags): string {
+  const text =
+    flags.out === undefined
+      ? `Note: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions if you run this command now:\n    ${invocation.line(applyWords(flags))}`
+      : `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${shellLine(["apply", pathWord(flags.out)])}`;
+  return terminal.paint.dim(`${"─".repeat(77)}\n\n${text}`);
+}
+
+/** The command that carries out what these flags plan. */
+function applyWords({ destroy, replace = [], target = [], refreshOnly }: PlanFlags): CommandWords {
+  const targets = target.map((address) => `-target=${address}`);
+  if (destroy) return ["destroy", ...targets];
+  const replacements = replace.map((address) => `-replace=${address}`);
+  return ["apply", ...(refreshOnly ? ["-refresh-only"] : []), ...replacements, ...targets];
 }

@@ -110,7 +110,8 @@ function noState(session: Session): never {
   throw refuse(
     "state/none",
     `There is no state of "${session.spec.name}" yet`,
-    `It was looked for at ${session.backend.place}. \`haplan apply\` makes it.`,
+    `It was looked for at ${session.backend.place}. It is made by:`,
+    [["apply"]],
   );
 }
 
@@ -123,5 +124,5 @@ async function readStateFile(context: CliContext, path: string): Promise<State> 
     throw refuse("state/unreadable", `Cannot read ${path}`, errorText(error));
   }
   const opened = sealedContent(text) === null ? text : unseal(text, path, context.environment);
-  return parseState(opened, path, "Nothing was changed");
+  return parseState(opened, path, { text: "Nothing was changed." });
 }

@@ -32,7 +32,10 @@ export async function runStatus(
     reporting,
     nowMs: context.clock.now(),
   });
-  terminal.print(flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint));
+  const applyLine = context.invocation.line(["apply"]);
+  terminal.print(
+    flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint, applyLine),
+  );
   const untold = observed.problems.filter((problem) => !problem.notAuthenticated);
   for (const { subject, message } of untold) terminal.printError(`Not known (${subject}): ${message}`);
   return 0;

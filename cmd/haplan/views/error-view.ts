@@ -5,7 +5,8 @@ import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 export function diagnosticForError(thrown: unknown): Diagnostic {
   if (thrown instanceof HaplanError) {
     const [summary, ...detail] = thrown.message.split("\n");
-    return { severity: "error", code: thrown.code, summary: summary ?? "", detail: detail.join("\n") };
+    const { code, commands } = thrown;
+    return { severity: "error", code, summary: summary ?? "", detail: detail.join("\n"), commands };
   }
   const stack = thrown instanceof Error ? thrown.stack : undefined;
   return {

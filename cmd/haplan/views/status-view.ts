@@ -55,8 +55,9 @@ export function statusToJson(status: ClusterStatus): object {
   return { format_version: "1.0", ...status };
 }
 
-export function renderStatus(status: ClusterStatus, paint: Paint): string {
-  if (status.members.length === 0) return `There is no cluster "${status.cluster}". \`haplan apply\` makes it.`;
+/** `applyLine` is the command line that makes the cluster. */
+export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: string): string {
+  if (status.members.length === 0) return `There is no cluster "${status.cluster}". It is made by:\n    ${applyLine}`;
   const rows = status.members.map((member) => [
     member.name,
     member.id ?? "-",

@@ -133,7 +133,9 @@ function checkFirstStart(spec: ClusterSpec, world: World, draft: PlanDraft): voi
     draft.refuse(
       "plan/first-start-changed",
       "The cluster is half-way through its first start, with other masters",
-      `It was begun with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or run haplan destroy.`,
+      `It was begun with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or begin anew, after:`,
+      null,
+      [["destroy"]],
     );
     return;
   }

@@ -1,0 +1,93 @@
+/**
+ * The command line as it was called, and the command lines that haplan prints for its user to run: each can be pasted
+ * into a shell as it stands, and works on the same spec with the same variables.
+ */
+import type { CommandWords } from "../../src/base/command-words.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
+
+/** What names the cluster that a line is about. */
+type Subject = {
+  /** As it was given, or as it was found; null when the line finds the same spec by itself. */
+  readonly spec: string | null;
+  /** The value of each `-var`. */
+  readonly variables: readonly string[];
+};
+
+export class Invocation {
+  /** The words after `haplan`. */
+  readonly words: readonly string[];
+  private subject: Subject = { spec: null, variables: [] };
+
+  constructor(words: readonly string[]) {
+    this.words = words;
+  }
+
+  /** What the lines to come are about. */
+  about(subject: Partial<Subject>): void {
+    this.subject = { ...this.subject, ...subject };
+  }
+
+  /** The line that was called, with `flags` added, and without each `-replace` of an address in `replaced`. */
+  again(change: { readonly flags?: readonly string[]; readonly replaced?: ReadonlySet<string> } = {}): string {
+    const kept = withoutReplace(this.words, change.replaced ?? new Set());
+    const end = kept.indexOf("--");
+    return shellLine([
+      ...(end === -1 ? kept : kept.slice(0, end)),
+      ...(change.flags ?? []),
+      ...(end === -1 ? [] : kept.slice(end)),
+    ]);
+  }
+
+  /** Another line: `command` with what names the spec, in the way that its verb takes it. */
+  line(command: CommandWords): string {
+    const length = command[0] === "state" ? 2 : 1;
+    const { spec, variables } = this.subject;
+    const takesArgument = specArgumentVerbs.has(command[0] ?? "");
+    return shellLine([
+      ...command.slice(0, length),
+      ...variables.map((variable) => `-var=${variable}`),
+      ...(spec === null || takesArgument ? [] : [`-spec=${spec}`]),
+      ...command.slice(length),
+      ...(spec !== null && takesArgument ? [pathWord(spec)] : []),
+    ]);
+  }
+
+  /** The diagnostic with its commands spelled out at the end of its detail, each on an indented line of its own. */
+  spellOut(diagnostic: Diagnostic): Diagnostic {
+    const { commands = [], ...rest } = diagnostic;
+    if (commands.length === 0) return rest;
+    const lines = commands.map((command) => `    ${this.line(command)}`);
+    return { ...rest, detail: [...(rest.detail ? [rest.detail] : []), ...lines].join("\n") };
+  }
+}
+
+/** Verbs that take the spec as an argument; all others take `-spec`. */
+const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destroy", "status", "output", "validate"]);
+
+/** A path that begins with a dash would be read as a flag. */
+export function pathWord(path: string): string {
+  return path.startsWith("-") ? `./${path}` : path;
+}
+
+/** `haplan` and these words, quoted where a POSIX shell would read them otherwise. */
+export function shellLine(words: readonly string[]): string {
+  return ["haplan", ...words].map(shellWord).join(" ");
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `-replace=ADDRESS` and `-replace ADDRESS`, with one dash or two. */
+function withoutReplace(words: readonly string[], replaced: ReadonlySet<string>): readonly string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? "";
+    if (word === "--") return [...kept, ...words.slice(index)];
+    const [, value] = /^--?replace(?:=(.*))?$/s.exec(word) ?? [word, null];
+    const address = value === undefined ? words[index + 1] : value;
+    if (address === null || address === undefined || !replaced.has(address)) kept.push(word);
+    else if (value === undefined) index += 1;
+  }
+  return kept;
+}
