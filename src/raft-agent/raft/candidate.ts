@@ -4,6 +4,7 @@
  */
 import { answerVoteRequest, askForPreVotes, campaign, takeVote } from "./election.ts";
 import { acceptAppend, acceptHeartbeat, acceptSnapshot } from "./follower.ts";
+import { takeForwardedProposals } from "./proposals.ts";
 import { ignore, type Reactions } from "./reactions.ts";
 import { becomeFollower } from "./role-change.ts";
 import type { RaftState } from "./state.ts";
@@ -17,7 +18,7 @@ export const candidateReactions: Reactions = {
   heartbeatResponse: ignore,
   snapshotRequest: acceptSnapshot,
   timeoutNowRequest: ignore,
-  forwardedProposals: ignore,
+  forwardedProposals: takeForwardedProposals,
   readIndexRequest: ignore,
   readIndexResponse: ignore,
 };

@@ -1,11 +1,13 @@
 /** Turning what has collected into a `Ready`: what to send, persist, apply and answer. */
 import type { Entry, HardState, LogIndex } from "./entry.ts";
+import { releaseHeldProposals } from "./proposals.ts";
 import type { Ready, SoftState } from "./ready.ts";
 import { replicateToAll, startReadRound } from "./replication.ts";
 import type { RaftState } from "./state.ts";
 
 /** Returns null when there is nothing to do. `reported` is the soft state that the driver knows. */
 export function collectReady(state: RaftState, reported: SoftState): Ready | null {
+  releaseHeldProposals(state);
   if (state.leadership !== null) {
     replicateToAll(state, state.leadership);
     startReadRound(state, state.leadership);

@@ -8,6 +8,7 @@ import { answerVoteRequest, campaign, mayStand } from "./election.ts";
 import type { Entry, LogIndex, MemberId } from "./entry.ts";
 import { appendEntry, commitUpTo, replaceLog, truncateLog } from "./log-changes.ts";
 import type { Message, MessageOf } from "./message.ts";
+import { takeForwardedProposals } from "./proposals.ts";
 import { ignore, type Reactions } from "./reactions.ts";
 import { becomeFollower, setLeader } from "./role-change.ts";
 import { acknowledge, send } from "./sending.ts";
@@ -22,7 +23,7 @@ export const followerReactions: Reactions = {
   heartbeatResponse: ignore,
   snapshotRequest: acceptSnapshot,
   timeoutNowRequest: (state) => campaign(state, { leadershipTransfer: true }),
-  forwardedProposals: ignore,
+  forwardedProposals: takeForwardedProposals,
   readIndexRequest: ignore,
   readIndexResponse: acceptReadIndex,
 };

@@ -6,7 +6,7 @@ import { answerVoteRequest } from "./election.ts";
 import type { MemberId } from "./entry.ts";
 import type { Message, MessageOf } from "./message.ts";
 import type { Progress } from "./progress.ts";
-import { propose } from "./proposals.ts";
+import { takeForwardedProposals } from "./proposals.ts";
 import { tallyVotes } from "./quorum.ts";
 import { ignore, type Reactions } from "./reactions.ts";
 import { takeForwardedRead } from "./reads.ts";
@@ -24,11 +24,7 @@ export const leaderReactions: Reactions = {
   heartbeatResponse: fromPeer(takeHeartbeatResponse),
   snapshotRequest: refuseSecondLeader,
   timeoutNowRequest: ignore,
-  // One by one, since they only happen to travel together. What does not fit is dropped: the proposer has to be ready
-  // for a lost proposal anyway.
-  forwardedProposals: (state, message) => {
-    for (const proposal of message.proposals) propose(state, [proposal]);
-  },
+  forwardedProposals: takeForwardedProposals,
   readIndexRequest: (state, message) => {
     if (state.leadership !== null) takeForwardedRead(state, state.leadership, message);
   },

@@ -17,7 +17,7 @@ import { assertCheapInvariants, assertInvariants } from "./invariants.ts";
 import { endSnapshot, leaderReactions, losePeer, tickLeader } from "./leader.ts";
 import type { Message, MessageOf } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
-import { propose } from "./proposals.ts";
+import { expireHeldProposals, propose, takeForwardedProposals } from "./proposals.ts";
 import type { Reactions } from "./reactions.ts";
 import { expireForwardedReads, requestRead } from "./reads.ts";
 import type { Ready, Role, SoftState } from "./ready.ts";
@@ -135,6 +135,7 @@ function handleEvent(state: RaftState, event: RaftEvent): void {
 function tick(state: RaftState): void {
   state.ticks += 1;
   expireForwardedReads(state);
+  expireHeldProposals(state);
   if (state.leadership !== null) tickLeader(state, state.leadership);
   else if (state.role === "follower") tickFollower(state);
   else tickCandidate(state);
@@ -162,7 +163,9 @@ function handlePersisted(state: RaftState, ticket: number): void {
 /** The rules about terms that come before any role's (Raft §5.1). */
 function handleMessage(state: RaftState, message: Message): void {
   if (state.settings.rules.isStale(message.term, state.term)) {
-    answerStale(state, message);
+    // A proposal belongs to no term: who sent it had not heard yet that leadership has moved.
+    if (message.kind === "forwardedProposals") takeForwardedProposals(state, message);
+    else answerStale(state, message);
     return;
   }
   if (message.kind === "voteRequest" && isLoyal(state, message)) return;

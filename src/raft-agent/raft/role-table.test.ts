@@ -114,7 +114,7 @@ const sameTerm: Readonly<Record<Role, Readonly<Record<MessageKind, Reaction>>>> 
     heartbeatResponse: "follower",
     snapshotRequest: "follower, acknowledges 7",
     timeoutNowRequest: "candidate +1, asks for votes",
-    forwardedProposals: "follower",
+    forwardedProposals: "follower, forwardedProposals",
     readIndexRequest: "follower",
     readIndexResponse: "follower",
   },
@@ -183,8 +183,11 @@ const laterTerm: Readonly<Record<MessageKind, Readonly<Record<"loyal" | "leaderl
   readIndexResponse: { loyal: "follower +1", leaderless: "follower +1" },
 };
 
-/** An earlier term has no say in any role; those who believe they lead or stand are told. */
-const earlierTerm: Readonly<Record<MessageKind, string>> = {
+/**
+ * An earlier term has no say in any role; those who believe they lead or stand are told. Proposals belong to no term: a
+ * follower sends them on.
+ */
+const earlierTerm: Readonly<Record<MessageKind, string | Partial<Record<Role, string>>>> = {
   voteRequest: ", refuses",
   voteResponse: "",
   appendRequest: ", rejects",
@@ -193,7 +196,7 @@ const earlierTerm: Readonly<Record<MessageKind, string>> = {
   heartbeatResponse: "",
   snapshotRequest: ", rejects",
   timeoutNowRequest: "",
-  forwardedProposals: "",
+  forwardedProposals: { follower: ", forwardedProposals" },
   readIndexRequest: "",
   readIndexResponse: "",
 };
@@ -223,7 +226,9 @@ describe("role table", () => {
     });
 
     it.each(kinds)(`${role} gives a %s of an earlier term no say`, (kind) => {
-      expect(reactionOf(role, kind, -1)).toBe(`${role}${earlierTerm[kind]}`);
+      const expected = earlierTerm[kind];
+      const answer = typeof expected === "string" ? expected : (expected[role] ?? "");
+      expect(reactionOf(role, kind, -1)).toBe(`${role}${answer}`);
     });
   }
 });

@@ -10,6 +10,7 @@ import { ConfigurationHistory } from "./configuration-history.ts";
 import { Durability } from "./durability.ts";
 import { type Entry, EntryKind, type HardState, type LogIndex, type MemberId, type Term } from "./entry.ts";
 import { ForwardedReads } from "./forwarded-reads.ts";
+import { HeldProposals } from "./held-proposals.ts";
 import { type RaftOptions, type RaftSettings, raftSettings } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { Progress } from "./progress.ts";
@@ -60,6 +61,7 @@ export type RaftState = {
   readonly durability: Durability;
   readonly outbox: Outbox;
   readonly forwardedReads: ForwardedReads;
+  readonly heldProposals: HeldProposals;
   term: Term;
   votedFor: MemberId | null;
   role: Role;
@@ -109,6 +111,7 @@ export function createState(options: RaftOptions, restored: RestoredState): Raft
     durability: new Durability(log.lastIndex, hardState),
     outbox: new Outbox(),
     forwardedReads: new ForwardedReads(options.random),
+    heldProposals: new HeldProposals(),
     term: hardState.term,
     votedFor: hardState.votedFor,
     role: "follower",
