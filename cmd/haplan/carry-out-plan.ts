@@ -12,6 +12,7 @@ import { createJournalFile, type JournalFile } from "../../src/state/journal.ts"
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
+import { hasAppliedSpec, keepAppliedSpec } from "./applied-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
 import { journalFile, snapshotFolder } from "./cluster-files.ts";
 import { plannerInput } from "./make-plan.ts";
@@ -28,6 +29,7 @@ export type CarryOutOptions = {
   readonly json: boolean;
   /** The plan was made by an earlier run: it must still fit. */
   readonly saved?: boolean;
+  readonly refreshOnly?: boolean;
 };
 
 export async function carryOutPlan(
@@ -39,11 +41,18 @@ export async function carryOutPlan(
   const ports = applyPorts(context, session, options.lock);
   if (options.saved) await checkSavedPlan(context, session, plan, ports);
   const view = createView(context, plan.mode, options.json);
+  const emit = (event: ApplyEvent): void => {
+    // Nothing was made yet, and the checks before the first step let the plan through.
+    if (event.kind === "planned" && isApplied(session, plan, options)) {
+      keepAppliedSpec(session.folder, { spec: plan.spec, path: session.specPath });
+    }
+    view.show(event);
+  };
   let outcome: ApplyOutcome;
   try {
     outcome = await applyPlan(
       plan,
-      { ...ports, emit: view.show },
+      { ...ports, emit },
       {
         signal: context.stop.signal,
         progressIntervalMs: context.terminal.live ? liveIntervalMs : plainIntervalMs,
@@ -53,6 +62,14 @@ export async function carryOutPlan(
     view.close();
   }
   return conclude(context, plan, outcome);
+}
+
+/** What is only recorded in the state is not what the spec asks for. */
+function isApplied({ folder }: Session, { mode, steps }: Plan, { refreshOnly }: CarryOutOptions): boolean {
+  if (mode === "destroy") return false;
+  const recordsOnly =
+    refreshOnly === true || (steps.length > 0 && steps.every(({ action }) => action.kind === "recordState"));
+  return !recordsOnly || !hasAppliedSpec(folder);
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {

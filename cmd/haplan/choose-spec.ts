@@ -38,7 +38,11 @@ export function chooseSpec(context: CliContext, argument: string | undefined): s
 }
 
 /** Leaves the note that `chooseSpec` looks for; a plan is good without it, so failing to write it is only said. */
-export function rememberSpec(context: CliContext, note: { clusterName: string; spec: string; planId: string }): void {
+export function rememberSpec(
+  context: CliContext,
+  note: { clusterName: string; spec: string | null; planId: string },
+): void {
+  if (note.spec === null) return;
   const folder = stateFolder(context.cwd, note.clusterName);
   const absolute = isAbsolute(note.spec) ? note.spec : resolve(context.cwd, note.spec);
   const newest: NewestPlan = { spec: relative(context.cwd, absolute), planId: note.planId };

@@ -9,6 +9,8 @@ import type { Diagnostic } from "../../src/base/diagnostic.ts";
 type Subject = {
   /** As it was given, or as it was found; null when the line finds the same spec by itself. */
   readonly spec: string | null;
+  /** The name given with `-state-only`, for verbs that have the flag. */
+  readonly stateOnly: string | null;
   /** The value of each `-var`. */
   readonly variables: readonly string[];
 };
@@ -16,7 +18,7 @@ type Subject = {
 export class Invocation {
   /** The words after `haplan`. */
   readonly words: readonly string[];
-  private subject: Subject = { spec: null, variables: [] };
+  private subject: Subject = { spec: null, stateOnly: null, variables: [] };
 
   constructor(words: readonly string[]) {
     this.words = words;
@@ -41,8 +43,13 @@ export class Invocation {
   /** Another line: `command` with what names the spec, in the way that its verb takes it. */
   line(command: CommandWords): string {
     const length = command[0] === "state" ? 2 : 1;
-    const { spec, variables } = this.subject;
-    const takesArgument = specArgumentVerbs.has(command[0] ?? "");
+    const { spec, stateOnly, variables } = this.subject;
+    const verb = command[0] ?? "";
+    if (command.some((word) => word.startsWith("-state-only="))) return shellLine(command);
+    if (stateOnly !== null && !specVerbs.has(verb)) {
+      return shellLine([...command.slice(0, length), `-state-only=${stateOnly}`, ...command.slice(length)]);
+    }
+    const takesArgument = specArgumentVerbs.has(verb);
     return shellLine([
       ...command.slice(0, length),
       ...variables.map((variable) => `-var=${variable}`),
@@ -63,6 +70,9 @@ export class Invocation {
 
 /** Verbs that take the spec as an argument; all others take `-spec`. */
 const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destroy", "status", "output", "validate"]);
+
+/** Verbs that need more than what was applied. */
+const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate"]);
 
 /** A path that begins with a dash would be read as a flag. */
 export function pathWord(path: string): string {

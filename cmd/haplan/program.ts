@@ -81,6 +81,7 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--target <address>", targetHelp, collect, [])
     .option("--refresh-only", refreshOnlyHelp)
     .option("--refresh <true|false>", "false does not look at the cluster and takes the state's word", "true")
+    .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/plan.ts")).runPlan));
   verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
     .option("--auto-approve", "do not ask")
@@ -95,6 +96,7 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object a line")
     .option("--target <address>", destroyTargetHelp, collect, [])
+    .option("--state-only <cluster>", stateOnlyHelp)
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/apply.ts")).runDestroy));
@@ -102,6 +104,7 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--json", json)
     .option("--markdown", "as a comment for a pull request")
     .option("--spec <file>", specHelp)
+    .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/show.ts")).runShow));
   verb("import <address> [id]", "take something that is there and that the spec asks for into the state")
     .option("--spec <file>", specHelp)
@@ -120,10 +123,12 @@ function addLookingVerbs(verb: AddVerb, lazily: Lazily): void {
     .action(lazily(async () => (await import("./commands/fmt.ts")).runFmt));
   verb("status [spec]", "show members, leader, quorum, load balancer and workers")
     .option("--json", json)
+    .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of one output only")
+    .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/output.ts")).runOutput));
   verb("quorum [n]", "table of instances, quorum and fault tolerance; for N also what partitions do")
     .option("--json", json)
@@ -143,7 +148,11 @@ function addLookingVerbs(verb: AddVerb, lazily: Lazily): void {
 function addStateVerbs(program: Command, lazily: Lazily): void {
   const state = program.command("state").description("look into the state, and put it right by hand");
   const verb = (usage: string, description: string): Command =>
-    state.command(usage).description(description).option("--spec <file>", specHelp);
+    state
+      .command(usage)
+      .description(description)
+      .option("--spec <file>", specHelp)
+      .option("--state-only <cluster>", stateOnlyHelp);
   const edit = (usage: string, description: string): Command =>
     verb(usage, description).addOption(lockOption()).addOption(lockTimeoutOption());
   const dryRun = "say what would be done, and change nothing";
@@ -167,6 +176,7 @@ function addStateVerbs(program: Command, lazily: Lazily): void {
     .command("force-unlock <lock-id>")
     .description("take the lock away from a run that hangs")
     .option("--spec <file>", specHelp)
+    .option("--state-only <cluster>", stateOnlyHelp)
     .option("--force", "do not ask")
     .action(lazily(async () => (await import("./commands/force-unlock.ts")).runForceUnlock));
 }
@@ -175,6 +185,7 @@ const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)
 const targetHelp = "only this resource and what it depends on, such as haplan_worker.w1 (repeatable)";
 const destroyTargetHelp = "only this resource and what depends on it; the only way to an adopted member (repeatable)";
 const refreshOnlyHelp = "change nothing but the state";
+const stateOnlyHelp = "no spec: this cluster, as it was last applied in this folder";
 const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 
 function lockOption(): Option {

@@ -35,10 +35,10 @@ export type SavedPlan = {
 };
 
 /** Saves a plan, private to the user, and sealed when the spec asks for it. @throws RefusalError */
-export function writePlanFile(context: CliContext, path: string, plan: Plan, specPath: string): void {
+export function writePlanFile(context: CliContext, path: string, plan: Plan, specPath: string | null): void {
   const { encryption } = plan.spec.state;
-  const source = readSource(resolve(context.cwd, specPath));
-  const text = encodePlanFile(plan, source.ok ? { path: specPath, digest: source.digest } : null);
+  const source = specPath === null ? null : readSource(resolve(context.cwd, specPath));
+  const text = encodePlanFile(plan, specPath !== null && source?.ok ? { path: specPath, digest: source.digest } : null);
   const sealed =
     encryption === null ? text : new Sealer(encryption.passphraseEnv, context.environment).seal("plan", text);
   try {

@@ -22,8 +22,8 @@ import { readEtcdUser } from "./etcd-user.ts";
 
 export type Session = {
   readonly spec: ClusterSpec;
-  /** As it was given. */
-  readonly specPath: string;
+  /** As it was given; null without a spec's file. */
+  readonly specPath: string | null;
   readonly specDigest: string;
   /** `.haplan/<cluster>` below the folder that haplan was started in. */
   readonly folder: string;

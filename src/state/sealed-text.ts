@@ -84,6 +84,11 @@ export function sealedContent(text: string): SealedContent | null {
   return match === null ? null : (match[1] as SealedContent);
 }
 
+/** The environment variable whose passphrase a sealed text was sealed with; null for any other text. */
+export function sealedUnder(text: string): string | null {
+  return sealedContent(text) === null ? null : parseSealed(text, "the text").passphraseEnv;
+}
+
 /**
  * Opens a sealed text with the passphrase that its header names. `place` is for messages.
  * @throws HaplanError `state/no-passphrase`, `state/wrong-passphrase`, `state/sealed-damaged`, `state/newer-version`

@@ -115,6 +115,16 @@ describe("destroy and apply that are asked to stop", () => {
     await expectWholeCluster();
   }, 60_000);
 
+  it("T17 R6: destroy works from the state alone when the spec is broken", async () => {
+    cluster.writeSpec("kind: Cluster\nmetadata:\n  name: e2e\n\tspec: {}\n");
+    const refused = await cluster.haplan(["destroy", "-auto-approve"]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("    haplan destroy -state-only=e2e\n") });
+    await cluster.mustRun("destroy", "-state-only=e2e", "-auto-approve");
+    expect(cluster.processes()).toEqual([]);
+    expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
+    cluster.writeSpec({ network, workers: 1, tls: false });
+  });
+
   it("leave nothing behind once destroyed", async () => {
     const { destroy, left } = await cluster.teardown();
     expect({ code: destroy.code, left }).toEqual({ code: 0, left: [] });

@@ -7,13 +7,14 @@ import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
-import { chooseSpec, rememberSpec } from "../choose-spec.ts";
+import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts";
 import { makePlan, type PlanWishes } from "../make-plan.ts";
+import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
-import { openSession, type Session, sessionFor, sessionState } from "../session.ts";
+import { type Session, sessionFor, sessionState } from "../session.ts";
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
@@ -23,6 +24,8 @@ type ApplyFlags = LockFlags & {
   readonly replace?: readonly string[];
   readonly target?: readonly string[];
   readonly refreshOnly?: boolean;
+  /** `destroy` only. */
+  readonly stateOnly?: string;
 };
 
 export async function runApply(
@@ -32,12 +35,13 @@ export async function runApply(
 ): Promise<ExitCode> {
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
-  const session = await openSession(context, chooseSpec(context, argument));
+  const session = await openCluster(context, { spec: argument });
   return locked(context, session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     await agreeOn(context, plan, flags);
-    return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
+    const { json = false, refreshOnly = false } = flags;
+    return carryOutPlan(context, session, plan, { lock, json, refreshOnly });
   });
 }
 
@@ -76,7 +80,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   refusePlanningFlags(context, path, saved, flags);
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
-  const session = await sessionFor(context, { spec: plan.spec, specPath: path, specDigest });
+  const session = await sessionFor(context, { spec: plan.spec, specPath: saved.specPath, specDigest });
   return locked(context, session, flags, plan.mode, async (lock) => {
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     return tidyUp(context, session, plan, code);
@@ -89,9 +93,10 @@ export async function runDestroy(
   flags: ApplyFlags,
 ): Promise<ExitCode> {
   requireApprover(context, flags, "destroy");
-  const session = await openSession(context, chooseSpec(context, argument));
+  const session = await openClusterToDestroy(context, { spec: argument, stateOnly: flags.stateOnly });
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
+    if (!planHasChanges(plan)) warnOfOtherClusters(context, session);
     await agreeOn(context, plan, flags);
     const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
     return tidyUp(context, session, plan, code);

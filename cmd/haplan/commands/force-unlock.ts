@@ -1,9 +1,8 @@
 /** `haplan force-unlock LOCK_ID`: takes the lock away from a run that hangs. One that died gives it back by itself. */
-import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
-import { openSession } from "../session.ts";
+import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 
-type ForceUnlockFlags = { readonly spec?: string; readonly force?: boolean };
+type ForceUnlockFlags = ClusterChoice & { readonly force?: boolean };
 
 export async function runForceUnlock(context: CliContext, lockId: string, flags: ForceUnlockFlags): Promise<ExitCode> {
   const { terminal } = context;
@@ -15,7 +14,7 @@ export async function runForceUnlock(context: CliContext, lockId: string, flags:
       `To take it away without being asked, run:\n    ${context.invocation.again({ flags: ["-force"] })}`,
     );
   }
-  const session = await openSession(context, chooseSpec(context, flags.spec));
+  const session = await openCluster(context, flags);
   if (!flags.force) {
     terminal.print(
       `${bold("Do you really want to force-unlock?")}\n  Whoever holds the lock can no longer write the state, and its apply stops half-way.\n  Only 'yes' will be accepted to confirm.\n`,

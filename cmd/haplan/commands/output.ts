@@ -4,19 +4,19 @@ import { certificatePath, keyPath } from "../../../src/pki/authority.ts";
 import { adminCertificateName } from "../../../src/plan/desired-resources.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { clientUrl, clusterEndpoint } from "../../../src/units/addresses.ts";
-import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { authorityFolder } from "../cluster-files.ts";
-import { openSession, type Session, sessionState } from "../session.ts";
+import { openCluster } from "../open-cluster.ts";
+import { type Session, sessionState } from "../session.ts";
 
-type OutputFlags = { readonly json?: boolean; readonly raw?: string };
+type OutputFlags = { readonly json?: boolean; readonly raw?: string; readonly stateOnly?: string };
 
 export async function runOutput(
   context: CliContext,
   specArgument: string | undefined,
   flags: OutputFlags,
 ): Promise<ExitCode> {
-  const session = await openSession(context, chooseSpec(context, specArgument));
+  const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   if ((await sessionState(context, session)) === null) {
     throw refuse("cli/not-applied", "Nothing has been applied yet, so there are no outputs", "Apply the spec first:", [
       ["apply"],

@@ -1,13 +1,13 @@
 /** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import { chooseSpec, rememberSpec } from "../choose-spec.ts";
+import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { pathWord, shellLine } from "../invocation.ts";
 import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
+import { openCluster, openClusterToDestroy } from "../open-cluster.ts";
 import { writePlanFile } from "../saved-plan.ts";
-import { openSession } from "../session.ts";
 import { planLines } from "../views/apply-json.ts";
 import { planToJson } from "../views/plan-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
@@ -21,6 +21,7 @@ type PlanFlags = {
   readonly target?: readonly string[];
   readonly refreshOnly?: boolean;
   readonly refresh: string;
+  readonly stateOnly?: string;
 };
 
 export async function runPlan(
@@ -29,7 +30,9 @@ export async function runPlan(
   flags: PlanFlags,
 ): Promise<ExitCode> {
   const { terminal, reporter } = context;
-  const session = await openSession(context, chooseSpec(context, specArgument));
+  const choice = { spec: specArgument, stateOnly: flags.stateOnly };
+  if (flags.stateOnly !== undefined && !flags.destroy) throw stateOnlyPlan(flags.stateOnly);
+  const session = flags.destroy ? await openClusterToDestroy(context, choice) : await openCluster(context, choice);
   const wishes = {
     mode: flags.destroy ? "destroy" : "apply",
     replace: flags.replace ?? [],
@@ -47,6 +50,15 @@ export async function runPlan(
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
   if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, flags)}`);
   return flags.detailedExitcode && planHasChanges(plan) ? 2 : 0;
+}
+
+function stateOnlyPlan(name: string): Error {
+  return refuse(
+    "cli/state-only-plan",
+    "A plan of what there should be needs the spec",
+    `Name the spec; or leave it out and plan the end of ${name}:`,
+    [["plan", "-destroy", `-state-only=${name}`]],
+  );
 }
 
 function blindPlan(): Error {

@@ -1,14 +1,14 @@
 /** `haplan show [PLANFILE]`: a saved plan, or without one the state; for people, for programs, for a pull request. */
-import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 import { readPlanFile } from "../saved-plan.ts";
-import { openSession, sessionState } from "../session.ts";
+import { sessionState } from "../session.ts";
 import { planToJson } from "../views/plan-json.ts";
 import { renderPlanMarkdown } from "../views/plan-markdown.ts";
 import { renderPlan } from "../views/plan-view.ts";
 import { renderState, stateToJson } from "../views/state-view.ts";
 
-type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean; readonly spec?: string };
+type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean } & ClusterChoice;
 
 export async function runShow(context: CliContext, path: string | undefined, flags: ShowFlags): Promise<ExitCode> {
   if (path === undefined) return showState(context, flags);
@@ -25,7 +25,7 @@ async function showState(context: CliContext, flags: ShowFlags): Promise<ExitCod
   if (flags.markdown) {
     throw refuse("cli/no-plan-file", "No plan was named", "Write `haplan show -markdown FILE`, with a saved plan.");
   }
-  const session = await openSession(context, chooseSpec(context, flags.spec));
+  const session = await openCluster(context, flags);
   const state = await sessionState(context, session);
   if (flags.json) terminal.print(JSON.stringify(stateToJson(state), null, 2));
   else if (state === null) terminal.print(`Nothing was applied yet: there is no state at ${session.backend.place}.`);

@@ -4,14 +4,14 @@ import type { State } from "../../../src/plan/state.ts";
 import { findResource, moveResource, removeResources, selectResources } from "../../../src/state/edit-resources.ts";
 import { sealedContent, unseal } from "../../../src/state/sealed-text.ts";
 import { parseState, renderState as renderStateText } from "../../../src/state/state-document.ts";
-import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
+import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 import { readText } from "../read-text.ts";
-import { openSession, type Session, sessionState, sessionStore } from "../session.ts";
+import { type Session, sessionState, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 
-type StateFlags = { readonly spec?: string };
+type StateFlags = ClusterChoice;
 type StateEditFlags = StateFlags & LockFlags & { readonly dryRun?: boolean };
 type StatePushFlags = StateFlags & LockFlags & { readonly force?: boolean };
 
@@ -59,7 +59,7 @@ export async function runStatePull(context: CliContext, flags: StateFlags): Prom
 
 /** Puts a file in the state's place; only a later serial of the same lineage, unless it is forced. */
 export async function runStatePush(context: CliContext, path: string, flags: StatePushFlags): Promise<ExitCode> {
-  const session = await openSession(context, chooseSpec(context, flags.spec));
+  const session = await openCluster(context, flags);
   const state = await readStateFile(context, path);
   if (state.clusterName !== session.spec.name) {
     throw refuse(
@@ -87,7 +87,7 @@ async function editState(
     terminal.print(edit((await presentState(context, flags)).state).told.join("\n"));
     return 0;
   }
-  const session = await openSession(context, chooseSpec(context, flags.spec));
+  const session = await openCluster(context, flags);
   return withLock<ExitCode>(context, session, operation, flags, async (lock) => {
     const store = sessionStore(context, session, lock);
     const before = (await store.read()) ?? noState(session);
@@ -102,7 +102,7 @@ async function presentState(
   context: CliContext,
   flags: StateFlags,
 ): Promise<{ readonly session: Session; readonly state: State }> {
-  const session = await openSession(context, chooseSpec(context, flags.spec));
+  const session = await openCluster(context, flags);
   return { session, state: (await sessionState(context, session)) ?? noState(session) };
 }
 

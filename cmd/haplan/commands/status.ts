@@ -3,10 +3,10 @@ import { parseStatus, statusFileName } from "../../../src/load-balancer/load-bal
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
 import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
-import { chooseSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterStatus, type StatusFacts } from "../cluster-status.ts";
-import { clientMaterial, observeSession, openSession, type Session, sessionState } from "../session.ts";
+import { openCluster } from "../open-cluster.ts";
+import { clientMaterial, observeSession, type Session, sessionState } from "../session.ts";
 import { renderStatus, statusToJson } from "../views/status-view.ts";
 
 const questionTimeoutMs = 3000;
@@ -14,10 +14,10 @@ const questionTimeoutMs = 3000;
 export async function runStatus(
   context: CliContext,
   specArgument: string | undefined,
-  flags: { readonly json?: boolean },
+  flags: { readonly json?: boolean; readonly stateOnly?: string },
 ): Promise<ExitCode> {
   const { terminal } = context;
-  const session = await openSession(context, chooseSpec(context, specArgument));
+  const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
     observeSession(session, state),

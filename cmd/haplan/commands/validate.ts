@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { type Diagnostic, hasErrors } from "../../../src/base/diagnostic.ts";
 import { loadSpec } from "../../../src/spec/load-spec.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
+import { readSource } from "../../../src/spec/read-source.ts";
+import { readYaml, type YamlValue } from "../../../src/spec/yaml-document.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
 import { diagnosticsToJson } from "../views/diagnostics-view.ts";
@@ -34,6 +36,20 @@ export function loadNamedSpec(context: CliContext, path: string): ReturnType<typ
   if (unused.length === 0 || loaded.sourceDigest === null) return loaded;
   const diagnostics = unused.map((name) => unusedVariable(name, path, [...loaded.variables.keys()]));
   return { ...loaded, spec: null, diagnostics: [...loaded.diagnostics, ...diagnostics] };
+}
+
+/** The name of the cluster in a spec that may be wrong in everything else; null when even that cannot be read. */
+export function nameInSpec({ cwd, environment, variables }: CliContext, path: string): string | null {
+  const source = readSource(resolve(cwd, path));
+  if (!source.ok) return null;
+  const { value } = readYaml(source.text, { ...environment, ...variables });
+  const metadata = isMapping(value) ? value["metadata"] : undefined;
+  const name = isMapping(metadata) ? metadata["name"] : undefined;
+  return typeof name === "string" ? name : null;
+}
+
+function isMapping(value: YamlValue | undefined): value is { readonly [key: string]: YamlValue } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function unusedVariable(name: string, path: string, known: readonly string[]): Diagnostic {

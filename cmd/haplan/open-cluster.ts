@@ -1,0 +1,80 @@
+/** Which cluster a command works on: that of a spec, or with `-state-only` one that was applied in this folder. */
+
+import { stateFolder } from "../../src/state/local-backend.ts";
+import { appliedClusters, hasAppliedSpec, readAppliedSpec } from "./applied-spec.ts";
+import { chooseSpec } from "./choose-spec.ts";
+import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
+import { nameInSpec } from "./commands/validate.ts";
+import { openSession, type Session, sessionFor } from "./session.ts";
+
+export type ClusterChoice = {
+  /** The path that was given. */
+  readonly spec?: string | undefined;
+  /** The name of a cluster. */
+  readonly stateOnly?: string | undefined;
+};
+
+/** @throws RefusalError when there is no such cluster, or its spec is wrong */
+export async function openCluster(context: CliContext, choice: ClusterChoice): Promise<Session> {
+  const { spec, stateOnly } = choice;
+  if (stateOnly === undefined) return openSession(context, chooseSpec(context, spec));
+  refuseSpecFlags(context, spec);
+  const applied = await readAppliedSpec(context, stateOnly);
+  context.invocation.about({ spec: applied.path, stateOnly });
+  context.terminal.printError(context.terminal.errorPaint.dim(`Cluster: ${stateOnly}, as it was last applied here`));
+  return sessionFor(context, { spec: applied.spec, specPath: null, specDigest: "" });
+}
+
+/** The same for what ends a cluster: when its spec is of no use, the error names the way without one. */
+export async function openClusterToDestroy(context: CliContext, choice: ClusterChoice): Promise<Session> {
+  try {
+    return await openCluster(context, choice);
+  } catch (error) {
+    if (!(error instanceof RefusalError) || choice.stateOnly !== undefined) throw error;
+    throw new RefusalError(withWayOut(context, choice.spec, error));
+  }
+}
+
+function withWayOut(
+  context: CliContext,
+  spec: string | undefined,
+  { diagnostics }: RefusalError,
+): RefusalError["diagnostics"] {
+  const known = appliedClusters(context.cwd);
+  const named = spec === undefined ? null : nameInSpec(context, spec);
+  const clusters = named !== null && known.includes(named) ? [named] : known;
+  const last = diagnostics.at(-1);
+  if (last === undefined || clusters.length === 0) return diagnostics;
+  const way = "What was applied in this folder can be destroyed without the spec:";
+  const detail = last.detail ? `${last.detail}\n\n${way}` : way;
+  const commands = clusters.map((name) => ["destroy", `-state-only=${name}`]);
+  return [...diagnostics.slice(0, -1), { ...last, detail, commands }];
+}
+
+/** A spec that was given another name, or another place for its state, has nothing to destroy. */
+export function warnOfOtherClusters(context: CliContext, { spec }: Session): void {
+  const others = appliedClusters(context.cwd);
+  if (others.length === 0 || hasAppliedSpec(stateFolder(context.cwd, spec.name))) return;
+  context.reporter.warn([
+    {
+      severity: "warning",
+      code: "cli/nothing-applied",
+      summary: `There is nothing to destroy of "${spec.name}"`,
+      detail: "Other clusters were applied in this folder. To destroy one of them:",
+      commands: others.map((name) => ["destroy", `-state-only=${name}`]),
+    },
+  ]);
+}
+
+function refuseSpecFlags({ variables }: CliContext, spec: string | undefined): void {
+  const given = [
+    ...(spec === undefined ? [] : [`the spec ${spec}`]),
+    ...(Object.keys(variables).length === 0 ? [] : ["-var"]),
+  ];
+  if (given.length === 0) return;
+  throw refuse(
+    "cli/spec-with-state-only",
+    `-state-only reads no spec, and ${given.join(" and ")} was given`,
+    "Leave out the one or the other.",
+  );
+}

@@ -1,0 +1,53 @@
+/** The spec that a state was made from, as far as the state tells: names, addresses, ports, TLS; all else is a default. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { fillDefaults } from "../spec/fill-defaults.ts";
+import { workerUnitName } from "../units/unit-definition.ts";
+import type { Json, ResourceType } from "./resource.ts";
+import type { State, StateResource } from "./state.ts";
+
+type Host = { readonly name: string; readonly zone?: string; readonly address: string };
+
+/**
+ * Null when the state does not tell enough: members that were adopted are reached with certificates that only the spec
+ * names.
+ */
+export function specFromState(state: State): ClusterSpec | null {
+  const of = (type: ResourceType): readonly StateResource[] => state.resources.filter((each) => each.type === type);
+  if (of("haplan_raft_member").some(({ attributes }) => attributes["adopted"] === true)) return null;
+  const hosts = (role: string): readonly Host[] => of("haplan_machine").flatMap((machine) => hostOf(machine, role));
+  const agent = of("haplan_agent")[0] ?? of("haplan_raft_member")[0];
+  const [loadBalancer] = hosts("loadBalancer");
+  const ports = of("haplan_load_balancer")[0]?.attributes["ports"];
+  const type = of("haplan_load_balancer")[0]?.attributes["type"];
+  return fillDefaults({
+    metadata: { name: state.clusterName },
+    spec: {
+      controlPlane: {
+        masters: hosts("master"),
+        tls: { enabled: of("haplan_ca").length + of("haplan_certificate").length > 0 },
+        ...portOf("clientPort", agent?.attributes["clientUrl"]),
+        ...portOf("peerPort", agent?.attributes["peerUrl"]),
+      },
+      workers: hosts(workerUnitName),
+      loadBalancer: {
+        ...(loadBalancer === undefined ? {} : { address: loadBalancer.address }),
+        ...(isPorts(ports) ? { ports } : {}),
+        ...(type === "haproxy" ? { type } : {}),
+      },
+    },
+  });
+}
+
+function hostOf({ name, attributes }: StateResource, role: string): readonly Host[] {
+  const { address, zone } = attributes;
+  if (attributes["role"] !== role || typeof address !== "string") return [];
+  return [{ name, address, ...(typeof zone === "string" ? { zone } : {}) }];
+}
+
+function portOf(name: "clientPort" | "peerPort", url: Json | undefined): { readonly [key: string]: number } {
+  return typeof url === "string" ? { [name]: Number(new URL(url).port) } : {};
+}
+
+function isPorts(value: Json | undefined): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((port) => typeof port === "number");
+}
