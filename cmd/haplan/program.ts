@@ -181,7 +181,7 @@ function addStateVerbs(program: Command, lazily: Lazily): void {
     .action(lazily(async () => (await import("./commands/force-unlock.ts")).runForceUnlock));
 }
 
-const replaceHelp = "replace this master, such as haplan_machine.m2 (repeatable)";
+const replaceHelp = "make this anew: a machine, a certificate; restart a process (repeatable)";
 const targetHelp = "only this resource and what it depends on, such as haplan_worker.w1 (repeatable)";
 const destroyTargetHelp = "only this resource and what depends on it; the only way to an adopted member (repeatable)";
 const refreshOnlyHelp = "change nothing but the state";

@@ -3,24 +3,17 @@
  * for another one.
  */
 import type { Plan } from "./plan.ts";
-import type { ResourceAddress, ResourceType } from "./resource.ts";
+import type { ResourceAddress } from "./resource.ts";
+import { asRequested, replacedThing } from "./rules/requested-replacements.ts";
 import type { Step, StepAction } from "./step.ts";
 
 /** What comes after the new object is in its place, and is planned again without being asked for. */
 const afterwards: ReadonlySet<StepAction["kind"]> = new Set(["removeMember", "recordState", "reloadAgent"]);
 
-/** A master is one thing under three addresses. */
-const ofMaster: ReadonlySet<ResourceType> = new Set(["haplan_machine", "haplan_agent", "haplan_raft_member"]);
-
 /** Addresses of what was replaced as requested; `remaining` are the steps that are not done. */
 export function finishedReplacements(plan: Plan, remaining: readonly Step[]): ReadonlySet<ResourceAddress> {
   const making = remaining.filter(({ action }) => !afterwards.has(action.kind));
   const unfinished = new Set(making.flatMap(({ addresses }) => addresses).map(replacedThing));
-  const asked = plan.changes.filter(({ reason }) => reason === "as requested").map(({ address }) => address);
+  const asked = plan.changes.filter(({ reason }) => reason === asRequested).map(({ address }) => address);
   return new Set(asked.filter((address) => !unfinished.has(replacedThing(address))));
-}
-
-function replacedThing(address: ResourceAddress): string {
-  const [type, name] = address.split(/\.(.*)/s);
-  return ofMaster.has(type as ResourceType) ? `master ${name}` : address;
 }

@@ -41,10 +41,11 @@ export function narrowSteps(
       "This plan brings the state up to date and changes nothing else",
       "What differs from the spec stays as it is. Plan without -refresh-only to see what would put it right.",
     );
-    return recordOnly(draft.steps, imports);
+    checkTargets(target, known, draft);
+    return recordOnly(draft.steps, imports, target);
   }
   if (target.length === 0) return draft.steps;
-  for (const address of target) if (!known.includes(address)) refuseTarget(address, known, draft);
+  checkTargets(target, known, draft);
   draft.warn(
     "plan/targeted",
     "Resource targeting is in effect",
@@ -54,9 +55,14 @@ export function narrowSteps(
 }
 
 /** What other steps would have recorded on their way is recorded by this one. */
-function recordOnly(steps: readonly Step[], imports: readonly ResourceAddress[]): readonly Step[] {
+function recordOnly(
+  steps: readonly Step[],
+  imports: readonly ResourceAddress[],
+  target: readonly string[],
+): readonly Step[] {
   const planned = steps.filter(({ action }) => action.kind === "recordState").flatMap(({ addresses }) => addresses);
-  const addresses = [...new Set([...planned, ...imports])];
+  const found = [...new Set([...planned, ...imports])];
+  const addresses = target.length === 0 ? found : found.filter((address) => target.includes(address));
   if (addresses.length === 0) return [];
   const action = { kind: "recordState" } as const;
   return [{ id: stepId(action), title: stepTitle(action), action, addresses, after: [] }];
@@ -99,6 +105,10 @@ export function narrowChanges(
 function importOnly(change: ResourceChange, refreshOnly: boolean): ResourceChange {
   if (!refreshOnly || change.action === "noop") return change;
   return { ...change, action: "noop", reason: null, unknownAfter: [], forcesReplacement: [] };
+}
+
+function checkTargets(target: readonly string[], known: readonly string[], draft: PlanDraft): void {
+  for (const address of target) if (!known.includes(address)) refuseTarget(address, known, draft);
 }
 
 function refuseTarget(address: string, known: readonly string[], draft: PlanDraft): void {

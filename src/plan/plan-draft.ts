@@ -72,6 +72,11 @@ export class PlanDraft {
     this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
   }
 
+  /** Why the resource changes, as judged so far. */
+  reasonFor(address: ResourceAddress): string | null {
+    return this.verdicts.get(address)?.reason ?? null;
+  }
+
   refuse(
     code: string,
     summary: string,

@@ -25,6 +25,7 @@ import { planLoadBalancer } from "./rules/load-balancer.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
+import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { planRollingUpdates } from "./rules/rolling-update.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
@@ -49,6 +50,7 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   const world = readWorld(input.spec, input.state, input.observed);
   const draft = new PlanDraft();
   checkPreconditions(input, desired, world, draft);
+  checkRequests(input, desired, draft);
   if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
 
   if (input.mode === "destroy") planDestroy(input, world, draft);
@@ -57,6 +59,7 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
   const imports = input.refreshOnly === true ? importable(input, desired, world) : [];
   const steps = orderSteps(narrowSteps(input, known, imports, draft));
+  checkFulfilled(input, steps, draft);
   const adopting = hasAdopted(input.spec);
   const guard = guardQuorum(modelOf(world), steps, {
     // What was adopted lives on, and so must its quorum.
@@ -114,7 +117,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     planRollingUpdates(input, desired, world, outlook, certificates, membership, draft);
   }
   const loadBalancer = planLoadBalancer(input, desired, world, certificates, drainedTo, draft);
-  planWorkers(desired, world, certificates, loadBalancer, draft);
+  planWorkers(input, desired, world, certificates, loadBalancer, draft);
   planLeftovers(input, desired, world, draft);
 }
 

@@ -115,6 +115,24 @@ describe("destroy and apply that are asked to stop", () => {
     await expectWholeCluster();
   }, 60_000);
 
+  it("T5: -replace restarts a worker, the load balancer and an agent on purpose, and refuses what is not there", async () => {
+    const before = await cluster.status();
+    const unknown = await cluster.haplan(["apply", "-auto-approve", "-replace=haplan_worker.w9"]);
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("  haplan_worker.w1\n") });
+    const wanted = ["haplan_worker.w1", "haplan_load_balancer.load-balancer", "haplan_agent.m2"];
+    await cluster.mustRun("apply", "-auto-approve", ...wanted.map((address) => `-replace=${address}`));
+    const after = await cluster.status();
+    const pids = ({ members, workers, loadBalancer }: typeof before): readonly (number | null | undefined)[] => [
+      workers[0]?.pid,
+      loadBalancer?.pid,
+      ...members.map(({ pid }) => pid),
+    ];
+    const restarted = pids(after).map((pid, index) => pid !== pids(before)[index]);
+    expect(restarted).toEqual([true, true, ...before.members.map(({ name }) => name === "m2")]);
+    expect(after.members.map(({ id }) => id)).toEqual(before.members.map(({ id }) => id));
+    await expectWholeCluster();
+  }, 60_000);
+
   it("T17 R6: destroy works from the state alone when the spec is broken", async () => {
     cluster.writeSpec("kind: Cluster\nmetadata:\n  name: e2e\n\tspec: {}\n");
     const refused = await cluster.haplan(["destroy", "-auto-approve"]);

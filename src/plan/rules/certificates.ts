@@ -10,6 +10,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 
 type Reason = {
   readonly action: "create" | "update";
@@ -90,9 +91,10 @@ function issue({ resource, reason, found }: Due, authorityStep: string | null, d
 function whyIssue(
   resource: DesiredResource,
   found: ObservedCertificate | undefined,
-  { nowMs, spec, replace = [] }: PlannerInput,
+  input: PlannerInput,
   world: World,
 ): Reason | null {
+  const { nowMs, spec } = input;
   const update = (text: string, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
     const text = world.resources.has(resource.address) ? "its files are gone" : null;
@@ -106,7 +108,7 @@ function whyIssue(
   if (canonicalJson(wanted) !== canonicalJson([...found.subjectAltNames].sort())) {
     return update("the names it is for have changed");
   }
-  if (replace.includes(resource.address)) return update("as requested");
+  if (isRequested(input, resource.address)) return update(asRequested);
   // Where the authority ends as early, a new one would gain nothing: it is the authority's turn first.
   return daysLeft < spec.policy.renewBeforeDays && !found.endsWithAuthority
     ? update(`it ${validityText(found, nowMs)}`, true)

@@ -9,12 +9,13 @@ import { unitOf, type World } from "../world.ts";
 import { planMachine } from "./machines.ts";
 
 export function planFirstStart(
-  { spec }: PlannerInput,
+  input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
 ): void {
+  const { spec } = input;
   const members = desired.filter((resource) => resource.type === "haplan_raft_member");
   const join: JoinFacts = {
     clusterState: "new",
@@ -23,9 +24,10 @@ export function planFirstStart(
   const machines = new Map<string, string | null>();
   for (const resource of desired) {
     if (resource.type !== "haplan_machine" || resource.attributes["role"] !== "master") continue;
+    // A founder's data may be part of the quorum already: nothing is replaced before that is known.
     machines.set(
       resource.name,
-      planMachine(resource, world, draft, () => null),
+      planMachine({ ...input, replace: [] }, resource, world, draft, () => null),
     );
   }
   const started = members.map(({ name }) => {

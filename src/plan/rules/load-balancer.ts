@@ -8,29 +8,37 @@ import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
 export function planLoadBalancer(
-  { spec, observed }: PlannerInput,
+  input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   certificates: ReadonlyMap<string, string>,
   drainedTo: readonly string[] | null,
   draft: PlanDraft,
 ): string | null {
+  const { spec, observed } = input;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
   const stop = (): string => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
-  const made = planMachine(machine, world, draft, stop);
+  const made = planMachine(input, machine, world, draft, stop);
   const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
   const known = world.resources.get(loadBalancerAddress)?.attributes;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
   const after = [made, certificates.get(loadBalancerName) ?? null, draft.chainEnd];
 
   if (unit === undefined || made !== null) {
-    judgeStart(unit !== undefined, backends, known !== undefined, world, draft);
+    judgeStart(
+      unit === undefined ? null : draft.reasonFor(machine.address),
+      backends,
+      known !== undefined,
+      world,
+      draft,
+    );
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), after);
   }
   const changed = judgeBackends(
@@ -45,6 +53,12 @@ export function planLoadBalancer(
     noteDeadUnit(loadBalancerAddress, "stopped", draft);
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
+  if (isRequested(input, loadBalancerAddress)) {
+    draft.judge(loadBalancerAddress, "update", asRequested);
+    const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
+    const restart = { kind: "startLoadBalancer", backends: wanted } as const;
+    return draft.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
+  }
   // Draining those who leave has put the wanted configuration there already.
   if (drainedTo?.join() === wanted.join()) return draft.chainEnd;
   if (reason === null && changed.length === 0 && drainedTo === null) return null;
@@ -52,17 +66,18 @@ export function planLoadBalancer(
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
 }
 
+/** `replaced`: why the machine that it runs on is another one; null when it ran on none. */
 function judgeStart(
-  replaced: boolean,
+  replaced: string | null,
   backends: readonly DesiredResource[],
   known: boolean,
   world: World,
   draft: PlanDraft,
 ): void {
-  const reason = replaced ? "its address has changed" : known ? "it is gone" : null;
-  draft.judge(loadBalancerAddress, replaced ? "deleteThenCreate" : "create", reason);
+  const reason = replaced ?? (known ? "it is gone" : null);
+  draft.judge(loadBalancerAddress, replaced !== null ? "deleteThenCreate" : "create", reason);
   for (const { address } of backends) {
-    draft.judge(address, replaced && world.resources.has(address) ? "deleteThenCreate" : "create", reason);
+    draft.judge(address, replaced !== null && world.resources.has(address) ? "deleteThenCreate" : "create", reason);
   }
 }
 

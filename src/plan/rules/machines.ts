@@ -1,15 +1,18 @@
 /** Machines of the load balancer and of workers, which hold nothing that a quorum depends on. Masters' are in masters.ts. */
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { generationOf, type World } from "../world.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 
 export function machineAddress(name: string): ResourceAddress {
   return resourceAddress("haplan_machine", name);
 }
 
-/** Makes sure that the machine is there, replacing it when its address has changed. Returns the step to wait for, if any. */
+/** Makes sure that the machine is there, replacing it when its address has changed or it is asked for. Returns the step to wait for, if any. */
 export function planMachine(
+  input: PlannerInput,
   resource: DesiredResource,
   world: World,
   draft: PlanDraft,
@@ -21,8 +24,10 @@ export function planMachine(
     draft.judge(resource.address, "create", world.resources.has(resource.address) ? "it is gone" : null);
     return draft.add(createMachine(resource, generationOf(world, resource.name) + 1), [resource.address]);
   }
-  if (found.address === address) return null;
-  draft.judge(resource.address, "deleteThenCreate", "its address has changed", ["address"]);
+  const moves = found.address !== address;
+  if (!moves && !isRequested(input, resource.address)) return null;
+  if (moves) draft.judge(resource.address, "deleteThenCreate", "its address has changed", ["address"]);
+  else draft.judge(resource.address, "deleteThenCreate", asRequested);
   const destroyed = draft.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);
   return draft.add(createMachine(resource, found.generation + 1), [resource.address], [destroyed]);
 }

@@ -8,6 +8,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import { type MemberCondition, type MemberFact, memberCondition, recoverable, unitOf, type World } from "../world.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
 
 export type KeptMaster = {
@@ -88,9 +89,9 @@ export function whyRebuild(
 ): string | null {
   if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
-  const asked = input.replace?.some((address) => (addresses as readonly string[]).includes(address)) ?? false;
+  const asked = addresses.some((address) => isRequested(input, address));
   // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
-  if (asked) return "as requested";
+  if (asked) return asRequested;
   if (voter.peerUrl !== "" && voter.peerUrl !== resource.attributes["peerUrl"]) return "its peer URL has changed";
   const wanted = input.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const found = world.machines.get(resource.name)?.address;

@@ -14,6 +14,7 @@ import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, planBackup, refOf } from "./membership.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
 export function planRollingUpdates(
@@ -62,6 +63,18 @@ function plannedChange(
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
 ): AgentChange | null {
+  const needed = neededChange(input, resource, world, certificates, draft);
+  // A restart takes up everything else that is new.
+  return isRequested(input, resource.address) ? { kind: "restart", reason: asRequested } : needed;
+}
+
+function neededChange(
+  input: PlannerInput,
+  resource: DesiredResource,
+  world: World,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): AgentChange | null {
   const known = world.resources.get(resource.address)?.attributes;
   const found = unitOf(world.machines.get(resource.name), agentUnitName);
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
@@ -100,7 +113,7 @@ function rebuild(
   ];
   const resource = desired.find((candidate) => candidate.address === member)!;
   const reason = whyRebuild(input, resource, master.voter, world);
-  const forces = reason === "as requested" ? undefined : ["address"];
+  const forces = reason === asRequested ? undefined : ["address"];
   for (const address of [machine, agent, member]) draft.judge(address, "deleteThenCreate", reason, forces);
   const stepwise = input.spec.controlPlane.engine === "etcd";
   planBackup(input, draft);

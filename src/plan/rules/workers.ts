@@ -2,12 +2,15 @@
 import { workerUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
+import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 export function planWorkers(
+  input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   certificates: ReadonlyMap<string, string>,
@@ -17,12 +20,21 @@ export function planWorkers(
   const byAddress = new Map(desired.map((resource) => [resource.address, resource]));
   for (const resource of desired) {
     if (resource.type !== "haplan_worker") continue;
-    planWorker(resource, byAddress.get(machineAddress(resource.name))!, world, certificates, loadBalancer, draft);
+    planWorker(
+      input,
+      resource,
+      byAddress.get(machineAddress(resource.name))!,
+      world,
+      certificates,
+      loadBalancer,
+      draft,
+    );
   }
   removeWorkers(desired, world, draft);
 }
 
 function planWorker(
+  input: PlannerInput,
   resource: DesiredResource,
   machine: DesiredResource,
   world: World,
@@ -32,7 +44,7 @@ function planWorker(
 ): void {
   const { name, address } = resource;
   const stop = (): string => draft.add({ kind: "stopWorker", worker: name }, [address]);
-  const made = planMachine(machine, world, draft, stop);
+  const made = planMachine(input, machine, world, draft, stop);
   const unit = unitOf(world.machines.get(name), workerUnitName);
   const known = world.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, loadBalancer];
@@ -40,9 +52,15 @@ function planWorker(
     draft.judge(
       address,
       unit === undefined ? "create" : "deleteThenCreate",
-      unit !== undefined ? "its address has changed" : known === undefined ? null : "it is gone",
+      unit !== undefined ? draft.reasonFor(machine.address) : known === undefined ? null : "it is gone",
     );
     draft.add({ kind: "startWorker", worker: name }, [address], after);
+    return;
+  }
+  if (unit.running && isRequested(input, address)) {
+    draft.judge(address, "update", asRequested);
+    const stopped = draft.add({ kind: "stopWorker", worker: name }, [address], after);
+    draft.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
     return;
   }
   const reason = unit.running

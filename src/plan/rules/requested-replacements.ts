@@ -1,0 +1,85 @@
+/**
+ * What is to be replaced although nothing asks for it (`-replace`): a machine or a member is made anew, a process is
+ * started anew with its data, a certificate is issued anew. A request that would change nothing is refused: a plan that
+ * drops it in silence would look as if it had been carried out.
+ */
+import { nearestName } from "../../spec/nearest-name.ts";
+import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import type { Step } from "../step.ts";
+
+/** The reason of a change that was requested; plans in Terraform's form tell it by this. */
+export const asRequested = "as requested";
+const candidatesMax = 12;
+
+export function isRequested({ replace = [] }: PlannerInput, address: string): boolean {
+  return replace.includes(address);
+}
+
+/** Before anything is planned: requests that no plan could fulfil. */
+export function checkRequests(input: PlannerInput, desired: readonly DesiredResource[], draft: PlanDraft): void {
+  const { replace = [], mode, refreshOnly = false } = input;
+  if (replace.length === 0) return;
+  if (mode === "destroy" || refreshOnly) {
+    const [flag, what] = mode === "destroy" ? ["-destroy", "removes everything"] : ["-refresh-only", "changes nothing"];
+    draft.refuse(
+      "plan/replace-excluded",
+      `-replace and ${flag} exclude each other`,
+      `A plan with ${flag} ${what}. Leave out the one or the other.`,
+    );
+    return;
+  }
+  const known = desired.map(({ address }): string => address);
+  for (const address of replace) {
+    if (!known.includes(address)) refuseUnknown(address, known.filter(isReplaceable), draft);
+    else if (!isReplaceable(address)) refuseKind(address, draft);
+  }
+}
+
+/** After planning: a request that none of the steps fulfils. */
+export function checkFulfilled(input: PlannerInput, steps: readonly Step[], draft: PlanDraft): void {
+  const { replace = [], target = [] } = input;
+  const touched = new Set(steps.flatMap(({ addresses }) => addresses).map(replacedThing));
+  for (const address of replace) {
+    if (touched.has(replacedThing(address))) continue;
+    const detail =
+      target.length > 0
+        ? `It is not among what -target chooses: ${target.join(", ")}. Write -target=${address} as well, or plan without -target.`
+        : "The first start of the cluster is not done. Apply without -replace first.";
+    draft.refuse("plan/not-replaced", `${address} would not be replaced by this plan`, detail, address);
+  }
+}
+
+/** A master is one thing under three addresses, of which those that are done already are in no step any more. */
+export function replacedThing(address: string): string {
+  const [type, name] = address.split(/\.(.*)/s);
+  return ofMaster.has(type ?? "") ? `master ${name}` : address;
+}
+
+const ofMaster: ReadonlySet<string> = new Set(["haplan_machine", "haplan_agent", "haplan_raft_member"]);
+
+function isReplaceable(address: string): boolean {
+  return !address.startsWith("haplan_ca.") && !address.startsWith("haplan_lb_backend.");
+}
+
+function refuseUnknown(address: string, candidates: readonly string[], draft: PlanDraft): void {
+  const [type = "", name = ""] = address.split(/\.(.*)/s);
+  const near = nearestName(address, candidates);
+  const alike = candidates.filter((each) => each.startsWith(`${type}.`) || each.endsWith(`.${name}`));
+  const shown = (alike.length === 0 ? candidates : alike).slice(0, candidatesMax);
+  const more = (alike.length === 0 ? candidates : alike).length - shown.length;
+  const hint = near === null ? "" : `Did you mean "${near}"? `;
+  draft.refuse(
+    "plan/unknown-replace",
+    `The spec asks for no resource "${address}" to replace`,
+    `${hint}These can be replaced:\n${shown.map((each) => `  ${each}`).join("\n")}${more === 0 ? "" : `\n  ... and ${more} more`}`,
+  );
+}
+
+function refuseKind(address: string, draft: PlanDraft): void {
+  const detail = address.startsWith("haplan_ca.")
+    ? "Another authority would be trusted by none of the members. Its certificate is renewed before it ends; a certificate that it has signed is replaced by its own address."
+    : `It is a line in the load balancer's configuration. To start the load balancer anew, write -replace=${loadBalancerAddress}.`;
+  draft.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
+}
