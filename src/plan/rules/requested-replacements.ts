@@ -8,6 +8,7 @@ import { type DesiredResource, loadBalancerAddress } from "../desired-resources.
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { Step } from "../step.ts";
+import type { World } from "../world.ts";
 
 /** The reason of a change that was requested; plans in Terraform's form tell it by this. */
 export const asRequested = "as requested";
@@ -37,6 +38,23 @@ export function checkRequests(input: PlannerInput, desired: readonly DesiredReso
   }
 }
 
+/**
+ * Before the first start is done, a master that was made already is not made anew: its data may be part of the quorum,
+ * which nobody has confirmed yet.
+ */
+export function checkFirstStart(input: PlannerInput, world: World, draft: PlanDraft): void {
+  for (const address of input.replace ?? []) {
+    const [type = "", name = ""] = address.split(/\.(.*)/s);
+    if (!ofMaster.has(type) || !world.founders.includes(name) || !world.machines.has(name)) continue;
+    draft.refuse(
+      "plan/not-replaced",
+      `${address} cannot be replaced while the cluster is half-way through its first start`,
+      "Apply without -replace first.",
+      address,
+    );
+  }
+}
+
 /** After planning: a request that none of the steps fulfils. */
 export function checkFulfilled(input: PlannerInput, steps: readonly Step[], draft: PlanDraft): void {
   const { replace = [], target = [] } = input;
@@ -46,7 +64,7 @@ export function checkFulfilled(input: PlannerInput, steps: readonly Step[], draf
     const detail =
       target.length > 0
         ? `It is not among what -target chooses: ${target.join(", ")}. Write -target=${address} as well, or plan without -target.`
-        : "The first start of the cluster is not done. Apply without -replace first.";
+        : "Other changes come first. Apply without -replace, and then with it.";
     draft.refuse("plan/not-replaced", `${address} would not be replaced by this plan`, detail, address);
   }
 }
