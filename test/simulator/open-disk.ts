@@ -70,8 +70,14 @@ export function createServices(
     version: "3.6.1",
     quotaBytes: -1,
     proposerLimits: { requestTimeoutMs: world.profile.clientTimeoutMs },
+    // 32 hex digits, as the agent's, and the same ones for the same seed.
+    createChangeId: () => [1, 2, 3, 4].map(() => hexWord(world.random.below(2 ** 32))).join(""),
     onMembershipChanged,
   });
+}
+
+function hexWord(value: number): string {
+  return value.toString(16).padStart(8, "0");
 }
 
 /** What the agent does when a founder starts for the first time. */

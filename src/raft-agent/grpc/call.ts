@@ -35,6 +35,8 @@ export type ServerCall = {
   readonly clientCommonName: string | undefined;
   /** Who asks, when another member forwards the call and has made sure of the user. */
   readonly forwardedCaller?: { readonly user: string; readonly authRevision: number };
+  /** The id under which another member forwards a change, so that it is carried out once. */
+  readonly changeId?: string;
   /** Address of the client, for logs. */
   readonly remoteAddress: string;
   /** False once the client has cancelled, the deadline has passed or the call is finished: sending is then a no-op. */

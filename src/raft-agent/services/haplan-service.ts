@@ -10,9 +10,9 @@ import type { LogIndex, MemberId } from "../raft/entry.ts";
 import { etcdError } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
 import type { AddedMember, Member } from "../state-machine/membership.ts";
-import { answerBytes, fail, type UnaryHandler, unary } from "./answer.ts";
+import { answerBytes, fail, unary } from "./answer.ts";
+import { type Change, changeOnLeader } from "./change-requests.ts";
 import { hashForClient, transferLeadership } from "./maintenance-service.ts";
-import { forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 const HAPLAN_SERVICE = "/haplan.v1.Haplan";
@@ -68,49 +68,37 @@ export type Facts = {
 type DrainResponse = { readonly leader: MemberId | null };
 
 export function createHaplanMethods(context: ServiceContext): Method[] {
-  const changeHere: UnaryHandler = (request, call) => {
-    if (context.consensus.leader() === context.consensus.memberId) changeMembers(context, request, call);
-    else forwardToLeader(context, request.slice(), call, { header: false });
-  };
   return [
-    unary(context, `${HAPLAN_SERVICE}/ChangeMembers`, changeHere, { learner: true }),
+    unary(context, `${HAPLAN_SERVICE}/ChangeMembers`, changeOnLeader(context, changeMembers, { header: false }), {
+      learner: true,
+    }),
     unary(context, `${HAPLAN_SERVICE}/Facts`, (request, call) => facts(context, request, call), { learner: true }),
     unary(context, `${HAPLAN_SERVICE}/Drain`, (_request, call) => drain(context, call), { learner: true }),
   ];
 }
 
-function changeMembers(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+function changeMembers(context: ServiceContext, bytes: Uint8Array): Change {
   const request = parseJson<ChangeMembersRequest>(bytes);
-  const fault = changeFault(context, request);
-  if (fault !== null) {
-    fail(call, etcdError(StatusCode.failedPrecondition, fault));
-    return;
-  }
-  const added = (request.add ?? []).map(({ peerUrls }): AddedMember => {
-    const sorted = [...peerUrls].sort();
-    return { id: computeMemberId(sorted, context.clusterToken, context.clock.now()), peerUrls: sorted, learner: true };
-  });
-  const target = {
-    voters: [...request.voters].sort(),
-    learners: [...request.learners, ...added.map(({ id }) => id)].sort(),
-  };
-  context.memberChanges.change(
-    () => target,
-    added,
-    (error) => {
-      if (!call.open) return;
-      if (error !== null) {
-        fail(call, error);
-        return;
-      }
+  return {
+    decide: () => {
+      const fault = changeFault(context, request);
+      if (fault !== null) return etcdError(StatusCode.failedPrecondition, fault);
+      const added = (request.add ?? []).map(({ peerUrls }): AddedMember => {
+        const sorted = [...peerUrls].sort();
+        const id = computeMemberId(sorted, context.clusterToken, context.clock.now());
+        return { id, peerUrls: sorted, learner: true };
+      });
+      const learners = [...request.learners, ...added.map(({ id }) => id)].sort();
+      return { kind: "configuration", target: { voters: [...request.voters].sort(), learners }, added };
+    },
+    answer: () => {
       const { membership } = context.machine;
-      const response: ChangeMembersResponse = {
+      return encodeJson({
         configuration: membership.configuration,
         members: membership.list(),
-      };
-      answerJson(call, response);
+      } satisfies ChangeMembersResponse);
     },
-  );
+  };
 }
 
 /** What is wrong with a wanted configuration, in words, or null. */

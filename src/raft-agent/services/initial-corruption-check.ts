@@ -69,7 +69,7 @@ async function compareWith(context: ServiceContext, others: readonly MemberId[])
 
 function requestRepair(context: ServiceContext, onNotice: CorruptionCheckOptions["onNotice"]): Promise<void> {
   return new Promise((resolve) => {
-    askLeader(context, COMPARE_PATH, new Uint8Array(0), ({ code, text }) => {
+    askLeader(context, { path: COMPARE_PATH, message: new Uint8Array(0) }, ({ code, text }) => {
       if (code !== StatusCode.ok) onNotice("warn", `the leader could not repair this member: ${text}`);
       resolve();
     });

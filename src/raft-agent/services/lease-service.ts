@@ -135,7 +135,8 @@ function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<R
         if (code === StatusCode.ok) resolve({ ttl: decodeLeaseKeepAliveResponse(message).ttl });
         else resolve({ ttl: null, code, text });
       };
-      askLeader(context, RENEW_PATH, encodeLeaseKeepAliveRequest({ id }), answered, caller ?? undefined);
+      const message = encodeLeaseKeepAliveRequest({ id });
+      askLeader(context, { path: RENEW_PATH, message, ...(caller === null ? {} : { caller }) }, answered);
     };
     if (!context.leaseExpiry.primary) {
       ask();

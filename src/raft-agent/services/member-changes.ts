@@ -1,33 +1,60 @@
 /**
- * Carries out changes of the configuration on the leader, one at a time, and tells the caller when the change is
- * complete: applied here, and not joint any more.
+ * Carries out changes of the members on the leader, one at a time: decides each when it gets its turn, on the members
+ * as they are then, and tells the caller when it is complete (applied here, and not joint any more).
+ *
+ * A change carries the id that the member gave it which its client had asked (`change-requests.ts`). It is carried out
+ * once, whichever member leads: an id that is under way here is waited for, and one that is complete is answered from
+ * the replicated data. A new leader knows both only when it has applied all that its predecessors may have committed,
+ * so that nothing is decided before an entry of its own term is applied.
  */
 import type { Configuration } from "../raft/configuration.ts";
-import type { LogIndex, MemberId } from "../raft/entry.ts";
+import type { MemberId, Term } from "../raft/entry.ts";
 import type { ConfigurationRefusal } from "../raft/event.ts";
-import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { ApplyResult } from "../state-machine/apply-result.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { encodeJson, type MemberUpdateBody } from "../state-machine/command-body.ts";
+import type { ChangeId, CompletedChange } from "../state-machine/completed-changes.ts";
+import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { type AddedMember, encodeMembershipContext } from "../state-machine/membership.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
 import { type MemberFacts, votersToAdmit } from "./member-rules.ts";
+import type { Proposer } from "./proposer.ts";
 
-/** Derives the wanted configuration from the one in force when the change gets its turn. */
-export type ChangeDecision = (configuration: Configuration) => Pick<Configuration, "voters" | "learners">;
+/** What is to be done: another configuration, or other fields of one member. */
+export type PlannedChange =
+  | {
+      readonly kind: "configuration";
+      readonly target: Pick<Configuration, "voters" | "learners">;
+      readonly added: readonly AddedMember[];
+    }
+  | { readonly kind: "member"; readonly update: MemberUpdateBody };
+
+/** Decides on the members as they are when the change gets its turn; asked again while the turn has to wait. */
+export type ChangeDecision = (facts: MemberFacts) => PlannedChange | EtcdError;
+
+export type ChangeDone = (result: EtcdError | CompletedChange) => void;
 
 type Waiting = {
+  readonly id: ChangeId;
   readonly decide: ChangeDecision;
-  readonly added: readonly AddedMember[];
   readonly deadlineMs: number;
-  readonly done: (error: EtcdError | null) => void;
-  /** Null until consensus has taken the change. */
-  index: LogIndex | null;
+  /** More than one when the change was asked again meanwhile. */
+  readonly done: ChangeDone[];
+  /** The term in which it was proposed, 0 before; `result` is what applying a change of a member's fields said. */
+  step: { readonly term: Term; result: ApplyResult | null };
 };
 
 export type MemberChangesOptions = {
   readonly consensus: ConsensusPort;
   readonly membership: MembershipStore;
+  readonly proposer: Pick<Proposer, "propose">;
+  /** The term of the last entry that was applied. */
+  readonly appliedTerm: () => Term;
   readonly clock: { monotonicMs(): number };
   readonly requestTimeoutMs: number;
+  /** Never gives the same id twice, on whatever member. */
+  readonly createChangeId: () => ChangeId;
 };
 
 /** Changes that wait for their turn; more are refused. */
@@ -53,13 +80,18 @@ export class MemberChanges {
   }
 
   /** `done` is called exactly once. Only the leader gets further than `notLeader`. */
-  change(decide: ChangeDecision, added: readonly AddedMember[], done: (error: EtcdError | null) => void): void {
+  change(id: ChangeId, decide: ChangeDecision, done: ChangeDone): void {
+    const same = this.#waiting.find((waiting) => waiting.id === id);
+    if (same !== undefined) {
+      same.done.push(done);
+      return;
+    }
     if (this.#waiting.length >= WAITING_MAX) {
       done(EtcdErrors.tooManyRequests);
       return;
     }
     const deadlineMs = this.#options.clock.monotonicMs() + this.#options.requestTimeoutMs;
-    this.#waiting.push({ decide, added, deadlineMs, done, index: null });
+    this.#waiting.push({ id, decide, deadlineMs, done: [done], step: { term: 0, result: null } });
     this.tick();
   }
 
@@ -67,10 +99,10 @@ export class MemberChanges {
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const outcome = first.deadlineMs <= nowMs ? EtcdErrors.timeout : this.#advance(first);
-      if (outcome === "waits") break;
+      const outcome = this.#advance(first);
+      if (outcome === "waits" && nowMs < first.deadlineMs) break;
       this.#waiting.shift();
-      first.done(outcome);
+      for (const done of first.done) done(outcome === "waits" ? EtcdErrors.timeout : outcome);
     }
   }
 
@@ -82,25 +114,53 @@ export class MemberChanges {
     if (this.#waiting.length > 0 || waitingVoters.length === 0 || configuration.votersOutgoing.length > 0) return;
     if (consensus.leader() !== consensus.memberId) return;
     const admitted = votersToAdmit(this.facts(), configuration.voters.length, waitingVoters);
-    if (admitted.length > 0)
-      this.change(
-        (current) => withVoters(current, admitted),
-        [],
-        () => {},
-      );
+    if (admitted.length === 0) return;
+    const target = withVoters(configuration, admitted);
+    this.change(
+      this.#options.createChangeId(),
+      () => ({ kind: "configuration", target, added: [] }),
+      () => {},
+    );
   }
 
-  #advance(change: Waiting): EtcdError | null | "waits" {
+  #advance(change: Waiting): EtcdError | CompletedChange | "waits" {
     const { consensus, membership } = this.#options;
-    if (change.index !== null) {
-      const complete = consensus.appliedIndex() >= change.index && membership.configuration.votersOutgoing.length === 0;
-      return complete ? null : "waits";
+    const completed = membership.completed.get(change.id);
+    if (completed !== undefined && membership.configuration.votersOutgoing.length === 0) return completed;
+    // Whether the entry survives is for the next leader to tell, to which the change is taken.
+    if (consensus.leader() !== consensus.memberId) return EtcdErrors.notLeader;
+    if (completed !== undefined || !this.#isUpToDate()) return "waits";
+    const { step } = change;
+    // In a later term, an entry that is not applied by now never will be.
+    if (step.term !== consensus.term()) return this.#begin(change);
+    return isEtcdError(step.result) ? step.result : "waits";
+  }
+
+  /** All that earlier leaders may have committed is applied here, and the last change of the configuration. */
+  #isUpToDate(): boolean {
+    const { consensus, membership, appliedTerm } = this.#options;
+    if (appliedTerm() !== consensus.term()) return false;
+    return isSame(consensus.status().configuration, membership.configuration);
+  }
+
+  #begin(change: Waiting): EtcdError | "waits" {
+    const { consensus, proposer } = this.#options;
+    const planned = change.decide(this.facts());
+    if (isEtcdError(planned)) return planned;
+    if (planned.kind === "configuration") {
+      const context = encodeMembershipContext({ added: planned.added, changeId: change.id });
+      const answer = consensus.changeConfiguration({ target: planned.target, context });
+      if (!answer.accepted) return errorOfRefusal(answer.reason);
+      change.step = { term: consensus.term(), result: null };
+    } else {
+      const step: Waiting["step"] = { term: consensus.term(), result: null };
+      change.step = step;
+      const body = encodeJson({ ...planned.update, changeId: change.id });
+      proposer.propose(CommandKind.memberUpdate, body, (result) => {
+        step.result = result;
+      });
     }
-    const context = change.added.length === 0 ? new Uint8Array(0) : encodeMembershipContext({ added: change.added });
-    const result = consensus.changeConfiguration({ target: change.decide(membership.configuration), context });
-    if (!result.accepted) return errorOfRefusal(result.reason);
-    change.index = result.index;
-    return this.#advance(change);
+    return "waits";
   }
 }
 
@@ -113,6 +173,12 @@ export function withVoters(
     voters: [...new Set([...configuration.voters, ...admitted])].sort(),
     learners: configuration.learners.filter((id) => !admitted.includes(id)),
   };
+}
+
+function isSame(one: Configuration, other: Configuration): boolean {
+  const lists = ({ voters, votersOutgoing, learners }: Configuration): string =>
+    [voters, votersOutgoing, learners].map((list) => list.join()).join(";");
+  return lists(one) === lists(other);
 }
 
 function errorOfRefusal(reason: ConfigurationRefusal): EtcdError | "waits" {

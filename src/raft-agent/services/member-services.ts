@@ -2,6 +2,7 @@
  * One member's services put together: what `agent.ts` makes once and then tells what consensus did. The calls below
  * are the whole traffic from consensus to services; the way back is `ConsensusPort`.
  */
+import { randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { PasswordHasher } from "../auth/password-hasher.ts";
 import type { Method } from "../grpc/call.ts";
@@ -10,6 +11,7 @@ import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Alarm } from "../state-machine/apply-result.ts";
+import type { ChangeId } from "../state-machine/completed-changes.ts";
 import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";
@@ -66,6 +68,8 @@ export type MemberServicesOptions = {
   readonly onNotice?: (level: "warn" | "error", text: string) => void;
   readonly limits?: Partial<ServiceLimits>;
   readonly proposerLimits?: Partial<ProposerLimits>;
+  /** 32 random hex digits, by default. */
+  readonly createChangeId?: () => ChangeId;
   /** How users log in, once authentication is switched on. */
   readonly auth?: Partial<AuthSettings>;
   /** Members came, changed or left: the transport follows. */
@@ -91,6 +95,7 @@ export class MemberServices {
     const { consensus, store, clock } = options;
     const proposerLimits = { ...defaultProposerLimits(consensus.electionTimeoutMs), ...options.proposerLimits };
     const { requestTimeoutMs } = proposerLimits;
+    const createChangeId = options.createChangeId ?? ((): ChangeId => randomBytes(16).toString("hex"));
     const proposer = new Proposer(consensus, clock, proposerLimits);
     this.machine = new StateMachine({
       self: consensus.memberId,
@@ -118,7 +123,16 @@ export class MemberServices {
       machine: this.machine,
       leaseExpiry,
       quota: new SpaceQuota({ member: consensus.memberId, store, alarms, proposer, quotaBytes: options.quotaBytes }),
-      memberChanges: new MemberChanges({ consensus, membership, clock, requestTimeoutMs }),
+      memberChanges: new MemberChanges({
+        consensus,
+        membership,
+        proposer,
+        appliedTerm: () => store.consistentTerm,
+        clock,
+        requestTimeoutMs,
+        createChangeId,
+      }),
+      createChangeId,
       access,
       clock,
       limits: { ...defaultServiceLimits, ...options.limits },

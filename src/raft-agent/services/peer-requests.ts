@@ -5,6 +5,7 @@
  *
  * ```
  * request:  | path length u16 | path | caller (`encodeCaller`; empty user = none) | message ... |
+ * change:   | path length u16 | "/haplan.Peer/Change" | caller | id (16 bytes) | path length u16 | path | message ... |
  * answer:   | status code u8 | message or, when the code is not 0, status text |
  * ```
  */
@@ -12,6 +13,7 @@ import { writeHeaderField } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
 import { type ServerCall, StatusCode } from "../grpc/call.ts";
 import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
+import type { ChangeId } from "../state-machine/completed-changes.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import type { UnaryMethod } from "./answer.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
@@ -19,6 +21,8 @@ import { responseHeader, type ServiceContext } from "./service-context.ts";
 export type LeaderAnswer = { readonly code: StatusCode; readonly text: string; readonly message: Uint8Array };
 
 const RETRY_MS = 100;
+const CHANGE_PATH = "/haplan.Peer/Change";
+const CHANGE_ID_BYTES = 16;
 const NO_BYTES = new Uint8Array(0);
 const NOBODY: Caller = { user: "", authRevision: 0 };
 
@@ -29,21 +33,20 @@ export type PeerMethods = ReadonlyMap<string, UnaryMethod>;
 export function answerPeerRequest(
   methods: PeerMethods,
   from: string,
-  request: Uint8Array,
+  bytes: Uint8Array,
   done: (answer: Uint8Array) => void,
 ): void {
-  const pathLength = request.length < 2 ? 0 : (request[0]! << 8) | request[1]!;
-  const path = Buffer.from(request.subarray(2, 2 + pathLength)).toString("latin1");
-  const method = methods.get(path);
-  const caller = decodeCaller(request, 2 + pathLength);
-  if (method === undefined || caller === null) {
-    done(encodeAnswer(StatusCode.unimplemented, `unknown peer request ${path}`, NO_BYTES));
+  const request = decodeRequest(bytes);
+  const method = methods.get(request?.path ?? "");
+  if (request === null || method === undefined) {
+    done(encodeAnswer(StatusCode.unimplemented, `unknown peer request ${request?.path ?? ""}`, NO_BYTES));
     return;
   }
-  method.handle(request.subarray(caller.end), createPeerCall(path, from, caller.caller, done));
+  method.handle(request.message, createPeerCall(request, from, done));
 }
 
-function createPeerCall(path: string, from: string, caller: Caller, done: (answer: Uint8Array) => void): ServerCall {
+function createPeerCall(request: PeerRequest, from: string, done: (answer: Uint8Array) => void): ServerCall {
+  const { path, caller, changeId } = request;
   let message: Uint8Array = NO_BYTES;
   let open = true;
   return {
@@ -51,6 +54,7 @@ function createPeerCall(path: string, from: string, caller: Caller, done: (answe
     header: () => undefined,
     clientCommonName: undefined,
     ...(caller.user === "" ? {} : { forwardedCaller: caller }),
+    ...(changeId === null ? {} : { changeId }),
     remoteAddress: from,
     get open() {
       return open;
@@ -67,32 +71,43 @@ function createPeerCall(path: string, from: string, caller: Caller, done: (answe
   };
 }
 
+export type LeaderRequest = {
+  readonly path: string;
+  readonly message: Uint8Array;
+  readonly caller?: Caller;
+  /** For changes: the leader carries the change out once, however often it is asked (`MemberChanges`). */
+  readonly changeId?: ChangeId;
+};
+
 /**
- * Asks the leader, again when it moves, until the request's time is over: also this member, when it has become the leader
- * meanwhile. `done` is called exactly once.
+ * Asks the leader, again when it moves or its answer is lost, until the request's time is over: also this member, when it
+ * has become the leader meanwhile. `done` is called exactly once.
  */
-export function askLeader(
-  context: ServiceContext,
-  path: string,
-  message: Uint8Array,
-  done: (answer: LeaderAnswer) => void,
-  caller: Caller = NOBODY,
-): void {
-  const request = encodeRequest(path, caller, message);
+export function askLeader(context: ServiceContext, request: LeaderRequest, done: (answer: LeaderAnswer) => void): void {
   const { consensus, clock, proposer } = context;
+  const { path, message, caller = NOBODY, changeId = null } = request;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
+  const answered = (bytes: Uint8Array | null): void => {
+    const answer = bytes === null ? null : decodeAnswer(bytes);
+    if (answer === null || isRepeatable(answer, changeId)) retry();
+    else done(answer);
+  };
   const attempt = (isFirst: boolean): void => {
     const leader = consensus.leader();
-    // Who asks saw that it does not lead; it may have learned of it, or have become the leader, a moment later.
-    if (leader === null || (isFirst && leader === consensus.memberId)) {
+    // For what is no change, the caller saw that it does not lead; it may have become the leader a moment later.
+    if (leader === null || (isFirst && changeId === null && leader === consensus.memberId)) {
       retry();
       return;
     }
-    consensus.askPeer(leader, request, (bytes) => {
-      const answer = bytes === null ? null : decodeAnswer(bytes);
-      if (answer === null || answer.text === EtcdErrors.notLeader.text) retry();
-      else done(answer);
-    });
+    const plain = encodeRequest({ path, caller, message, changeId: null });
+    if (changeId === null) consensus.askPeer(leader, plain, answered);
+    else {
+      consensus.askPeer(leader, encodeRequest({ path, caller, message, changeId }), (bytes) => {
+        // A leader of an older version knows no ids of changes.
+        if (bytes?.[0] === StatusCode.unimplemented) consensus.askPeer(leader, plain, answered);
+        else answered(bytes);
+      });
+    }
   };
   const retry = (): void => {
     if (clock.monotonicMs() + RETRY_MS < deadlineMs) {
@@ -105,6 +120,12 @@ export function askLeader(
   attempt(true);
 }
 
+/** Answers that the next leader may give otherwise; with an id, also those that leave open what became of the change. */
+function isRepeatable({ text }: LeaderAnswer, changeId: ChangeId | null): boolean {
+  if (text === EtcdErrors.notLeader.text) return true;
+  return changeId !== null && (text === EtcdErrors.stopped.text || text === EtcdErrors.timeoutLeaderFailure.text);
+}
+
 /** Asks one member once; null when it cannot be reached. */
 export function askMember(
   context: ServiceContext,
@@ -113,7 +134,8 @@ export function askMember(
   message: Uint8Array,
 ): Promise<LeaderAnswer | null> {
   return new Promise((resolve) => {
-    context.consensus.askPeer(member, encodeRequest(path, NOBODY, message), (bytes) => {
+    const request = encodeRequest({ path, caller: NOBODY, message, changeId: null });
+    context.consensus.askPeer(member, request, (bytes) => {
       resolve(bytes === null ? null : decodeAnswer(bytes));
     });
   });
@@ -122,6 +144,8 @@ export function askMember(
 export type ForwardOptions = {
   /** False for messages that do not begin with etcd's response header. */
   readonly header?: boolean;
+  /** Given for changes: see `LeaderRequest`. */
+  readonly changeId?: ChangeId;
 };
 
 /** Forwards a client's unary call and answers it. */
@@ -145,7 +169,12 @@ export function forwardToLeader(
     call.send(options.header === false ? answer.message : withOwnHeader(context, answer.message));
     call.finish();
   };
-  askLeader(context, call.path, request, answered, caller);
+  const { changeId } = options;
+  askLeader(
+    context,
+    { path: call.path, message: request, caller, ...(changeId === undefined ? {} : { changeId }) },
+    answered,
+  );
 }
 
 /** In protobuf a later field 1 overrides an earlier one, so that the leader's answer needs no decoding. */
@@ -156,11 +185,43 @@ function withOwnHeader(context: ServiceContext, message: Uint8Array): Uint8Array
   return writer.copy();
 }
 
-function encodeRequest(path: string, caller: Caller, message: Uint8Array): Uint8Array {
-  const head = Buffer.alloc(2 + path.length);
-  head.writeUInt16BE(path.length, 0);
-  head.write(path, 2, "latin1");
-  return Buffer.concat([head, encodeCaller(caller), message]);
+type PeerRequest = {
+  readonly path: string;
+  readonly caller: Caller;
+  readonly message: Uint8Array;
+  readonly changeId: ChangeId | null;
+};
+
+function encodeRequest({ path, caller, message, changeId }: PeerRequest): Uint8Array {
+  if (changeId === null) return Buffer.concat([encodePath(path), encodeCaller(caller), message]);
+  const id = Buffer.from(changeId, "hex");
+  return Buffer.concat([encodePath(CHANGE_PATH), encodeCaller(caller), id, encodePath(path), message]);
+}
+
+/** Null when the bytes are cut short. */
+function decodeRequest(bytes: Uint8Array): PeerRequest | null {
+  const outer = decodePath(bytes, 0);
+  const caller = outer === null ? null : decodeCaller(bytes, outer.end);
+  if (outer === null || caller === null) return null;
+  const message = bytes.subarray(caller.end);
+  if (outer.path !== CHANGE_PATH) return { path: outer.path, caller: caller.caller, message, changeId: null };
+  const inner = decodePath(message, CHANGE_ID_BYTES);
+  if (inner === null) return null;
+  const changeId = Buffer.from(message.subarray(0, CHANGE_ID_BYTES)).toString("hex");
+  return { path: inner.path, caller: caller.caller, message: message.subarray(inner.end), changeId };
+}
+
+function encodePath(path: string): Uint8Array {
+  const bytes = Buffer.alloc(2 + path.length);
+  bytes.writeUInt16BE(path.length, 0);
+  bytes.write(path, 2, "latin1");
+  return bytes;
+}
+
+function decodePath(bytes: Uint8Array, start: number): { readonly path: string; readonly end: number } | null {
+  if (bytes.length < start + 2) return null;
+  const end = start + 2 + ((bytes[start]! << 8) | bytes[start + 1]!);
+  return bytes.length < end ? null : { path: Buffer.from(bytes.subarray(start + 2, end)).toString("latin1"), end };
 }
 
 function encodeAnswer(code: StatusCode, text: string, message: Uint8Array): Uint8Array {

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
 import type { MemberId } from "../raft/entry.ts";
+import type { ChangeId } from "../state-machine/completed-changes.ts";
 import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { Access } from "./access.ts";
@@ -37,6 +38,7 @@ export type ServiceContext = {
   readonly leaseExpiry: LeaseExpiry;
   readonly quota: SpaceQuota;
   readonly memberChanges: MemberChanges;
+  readonly createChangeId: () => ChangeId;
   readonly access: Access;
   readonly clock: Clock;
   readonly limits: ServiceLimits;

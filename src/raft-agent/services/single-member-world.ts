@@ -34,7 +34,7 @@ export type World = {
     swallowReads: boolean;
     progress: PeerProgress[];
     connectedMs: Map<MemberId, number>;
-    peers: Map<MemberId, MemberServices>;
+    peers: Map<MemberId, Pick<MemberServices, "answerPeer">>;
   };
   unary(path: string, request: Uint8Array, headers?: Record<string, string>): Promise<RecordedCall>;
   stream(path: string, headers?: Record<string, string>): { call: RecordedCall; handler: StreamHandler };
@@ -166,6 +166,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     changeConfiguration: ({ target, context }) => {
       if (state.leader !== SELF) return { accepted: false, reason: "notLeader", lagging: [] };
       const index = state.index + 1;
+      if (state.swallowProposals) return { accepted: true, index };
       queueMicrotask(() => {
         state.index = index;
         services().applyConfiguration(index, state.term, { ...target, votersOutgoing: [] }, context);

@@ -5,6 +5,7 @@
 import { WireReader, WireWriter } from "../api/wire.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
+import type { ChangeId } from "./completed-changes.ts";
 import type { Checkpoint } from "./lease-expiry.ts";
 import type { LeaseId } from "./lease-table.ts";
 
@@ -29,6 +30,8 @@ export type MemberAttributesBody = {
 /** `learner: false` = the member shall vote as soon as it can. */
 export type MemberUpdateBody = {
   readonly id: MemberId;
+  /** Remembered once the change is carried out. Older members do not write it. */
+  readonly changeId?: ChangeId;
   readonly peerUrls?: readonly string[];
   readonly learner?: boolean;
 };

@@ -2,6 +2,7 @@
 import type { Metadata } from "../mvcc/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
+import { type ChangeId, CompletedChanges } from "./completed-changes.ts";
 import {
   decodeMembershipContext,
   type Member,
@@ -17,6 +18,8 @@ const META = "meta";
 const CLUSTER = "cluster";
 
 export class MembershipStore extends Membership {
+  /** Changes that were asked for with an id. */
+  readonly completed: CompletedChanges;
   readonly #metadata: Metadata;
   #clusterVersion = "";
   #configurationIndex: LogIndex = 0;
@@ -25,6 +28,7 @@ export class MembershipStore extends Membership {
   constructor(metadata: Metadata) {
     super();
     this.#metadata = metadata;
+    this.completed = new CompletedChanges(metadata);
   }
 
   /** The lowest version among the members, agreed through the log; empty until the first leader has set it. */
@@ -53,6 +57,7 @@ export class MembershipStore extends Membership {
   }
 
   load(): void {
+    this.completed.load();
     const members = this.#metadata.entries(MEMBERS).map(([, bytes]) => parse<Member>(bytes));
     const removed = this.#metadata.entries(REMOVED).map(([id]) => id);
     const configuration = this.#metadata.get(META, "confState");
@@ -77,9 +82,19 @@ export class MembershipStore extends Membership {
   applyConfiguration(index: LogIndex, configuration: Configuration, context: Uint8Array): MembershipChange {
     this.#configurationIndex = index;
     this.#metadata.put(META, "confIndex", json(index));
-    const change = this.change(configuration, decodeMembershipContext(context));
+    const { added, changeId } = decodeMembershipContext(context);
+    const change = this.change(configuration, { added });
     this.#keep(change);
+    if (changeId !== undefined) this.completed.add(index, { id: changeId, added });
     return change;
+  }
+
+  /** Changes a member as a client has asked, once: an entry that repeats the change is without effect. */
+  updateOnce(index: LogIndex, changeId: ChangeId | undefined, id: MemberId, fields: MemberFields): Member | null {
+    if (changeId !== undefined && this.completed.get(changeId) !== undefined) return this.get(id) ?? null;
+    const member = this.update(id, fields);
+    if (member !== null && changeId !== undefined) this.completed.add(index, { id: changeId, added: [] });
+    return member;
   }
 
   override update(id: MemberId, fields: MemberFields): Member | null {

@@ -8,6 +8,7 @@
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
+import type { ChangeId } from "./completed-changes.ts";
 
 export type Member = {
   readonly id: MemberId;
@@ -24,10 +25,15 @@ export type Member = {
 
 /** What a configuration change says of members that it brings in. */
 export type AddedMember = Pick<Member, "id" | "peerUrls" | "learner">;
-export type MembershipContext = { readonly added: readonly AddedMember[] };
+export type MembershipContext = {
+  readonly added: readonly AddedMember[];
+  /** Remembered once the change is carried out (`CompletedChanges`). Older members ignore it and do not write it. */
+  readonly changeId?: ChangeId;
+};
 
 /** For `ConfigurationChange.context`. */
 export function encodeMembershipContext(context: MembershipContext): Uint8Array {
+  if (context.added.length === 0 && context.changeId === undefined) return new Uint8Array(0);
   return Buffer.from(JSON.stringify(context));
 }
 

@@ -33,7 +33,7 @@ import {
 } from "./command-body.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
-import type { Member, MemberFields, MembershipChange } from "./membership.ts";
+import type { Member, MembershipChange } from "./membership.ts";
 import { MembershipStore } from "./membership-store.ts";
 import { executeDeleteRange, executePut, executeTxn, mayPut, planTxn, putProblem, revisionError } from "./txn.ts";
 
@@ -161,11 +161,11 @@ export class StateMachine {
         return this.#alarm(command.body);
       case CommandKind.memberAttributes: {
         const { id, name, clientUrls } = decodeJson<MemberAttributesBody>(command.body);
-        return this.#updateMember(id, { name, clientUrls });
+        return this.#memberChanged(this.membership.update(id, { name, clientUrls }));
       }
       case CommandKind.memberUpdate: {
-        const { id, ...fields } = decodeJson<MemberUpdateBody>(command.body);
-        return this.#updateMember(id, fields);
+        const { id, changeId, ...fields } = decodeJson<MemberUpdateBody>(command.body);
+        return this.#memberChanged(this.membership.updateOnce(index, changeId, id, fields));
       }
       case CommandKind.clusterVersion:
         this.membership.setClusterVersion(Buffer.from(command.body).toString("utf8"));
@@ -287,8 +287,7 @@ export class StateMachine {
     return this.#done();
   }
 
-  #updateMember(id: MemberId, fields: MemberFields): ApplyResult {
-    const member = this.membership.update(id, fields);
+  #memberChanged(member: Member | null): ApplyResult {
     if (member === null) return EtcdErrors.memberNotFound;
     this.#listener.membershipChanged?.({ changed: [member], removed: [] }, this.membership.configuration);
     return this.#done();

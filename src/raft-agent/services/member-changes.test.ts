@@ -1,0 +1,207 @@
+/** Changes whose answer is lost, at every kind of member that may be asked then. */
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { describe, expect, it } from "vitest";
+import {
+  MemberAddRequestSchema,
+  MemberAddResponseSchema,
+  MemberPromoteRequestSchema,
+  MemberRemoveRequestSchema,
+  MemberUpdateRequestSchema,
+} from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../grpc/call.ts";
+import type { MemberId } from "../raft/entry.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";
+
+const LEADER: MemberId = "1111111111111111";
+const NEXT_LEADER: MemberId = "2222222222222222";
+const LEARNER: MemberId = "3333333333333333";
+
+type Request = { readonly path: string; readonly bytes: Uint8Array };
+
+// biome-ignore lint/suspicious/noExplicitAny: any message of etcd's
+function request<Schema extends GenMessage<any>>(
+  name: string,
+  schema: Schema,
+  fields: MessageInitShape<Schema>,
+): Request {
+  return { path: `/etcdserverpb.Cluster/${name}`, bytes: toBinary(schema, create(schema, fields)) };
+}
+
+const learnerId = BigInt(`0x${LEARNER}`);
+const add = request("MemberAdd", MemberAddRequestSchema, { peerURLs: ["http://127.0.82.4:2380"], isLearner: true });
+const requests: readonly Request[] = [
+  add,
+  request("MemberRemove", MemberRemoveRequestSchema, { ID: learnerId }),
+  request("MemberUpdate", MemberUpdateRequestSchema, { ID: learnerId, peerURLs: ["http://127.0.82.5:2380"] }),
+  request("MemberPromote", MemberPromoteRequestSchema, { ID: learnerId }),
+  {
+    path: "/haplan.v1.Haplan/ChangeMembers",
+    bytes: Buffer.from(
+      JSON.stringify({ voters: [SELF], learners: [LEARNER], add: [{ peerUrls: ["http://127.0.82.4:2380"] }] }),
+    ),
+  },
+];
+
+type Trio = {
+  /** The one that clients ask, and two that it knows as leader, one after the other. */
+  readonly asked: World;
+  readonly leader: World;
+  readonly next: World;
+  /** Entries of the leader, in its log and its successor's. */
+  readonly entries: number[];
+  /** How the leader's answers come back: all of them, or none while the change is carried out. */
+  answers: "come" | "are lost" | "are lost and another leads";
+  /** What the successor has in its log and not applied; null when it applies at once. */
+  unapplied: (() => void)[] | null;
+};
+
+/** What one leader applies, the next one has in its log and applies with it. */
+async function createTrio(): Promise<Trio> {
+  const [asked, leader, next] = [await createWorld(), await createWorld(), await createWorld()];
+  const trio: Trio = { asked, leader, next, entries: [], answers: "come", unapplied: null };
+  for (const world of [leader, next]) bringLearner(world);
+  const { services } = leader;
+  const follow = (index: number, apply: () => void): void => {
+    const run = (): void => {
+      apply();
+      next.consensus.index = index;
+    };
+    if (trio.unapplied === null) run();
+    else trio.unapplied.push(run);
+  };
+  const { applyEntry, applyConfiguration } = services;
+  services.applyEntry = (index, term, payload) => {
+    trio.entries.push(index);
+    applyEntry.call(services, index, term, payload);
+    follow(index, () => next.services.applyEntry(index, term, payload));
+  };
+  services.applyConfiguration = (index, term, ...change) => {
+    trio.entries.push(index);
+    applyConfiguration.call(services, index, term, ...change);
+    follow(index, () => next.services.applyConfiguration(index, term, ...change));
+  };
+  asked.consensus.leader = LEADER;
+  asked.consensus.peers.set(NEXT_LEADER, next.services);
+  asked.consensus.peers.set(LEADER, {
+    answerPeer: (from, bytes, done) => {
+      const { answers } = trio;
+      trio.answers = "come";
+      services.answerPeer(from, bytes, (answer) => {
+        if (answers === "are lost and another leads") asked.consensus.leader = NEXT_LEADER;
+        (done as (answer: Uint8Array | null) => void)(answers === "come" ? answer : null);
+      });
+    },
+  });
+  return trio;
+}
+
+function bringLearner(world: World): void {
+  const { membership } = world.services.machine;
+  const added = [{ id: LEARNER, peerUrls: ["http://127.0.82.3:2380"], learner: true }];
+  membership.change({ voters: [SELF], votersOutgoing: [], learners: [LEARNER] }, { added });
+  world.consensus.progress.push({ member: LEARNER, matchIndex: 1_000, active: true });
+  // @ts-expect-error a limit of the test alone
+  world.services.context.limits.learnersMax = 9;
+}
+
+const statusOf = ({ code, text }: { code: StatusCode; text: string }) => ({ code, text });
+const ok = { code: StatusCode.ok, text: "" };
+const urlsOf = (world: World): string[] => world.services.machine.membership.list().flatMap(({ peerUrls }) => peerUrls);
+const addedTo = (call: RecordedCall): bigint | undefined =>
+  fromBinary(MemberAddResponseSchema, call.messages[0]!).member?.ID;
+
+describe("a change of the members", () => {
+  for (const { path, bytes } of requests) {
+    const name = path.split("/").at(-1);
+    it(`A12: ${name} is carried out once and answered when its answer was lost`, async () => {
+      const trio = await createTrio();
+      trio.answers = "are lost";
+      expect((await trio.asked.unary(path, bytes)).status).toEqual(ok);
+      expect(trio.entries.length).toBe(1);
+    });
+
+    it(`A12: ${name} is answered by the next leader when the old one's answer was lost`, async () => {
+      const trio = await createTrio();
+      trio.answers = "are lost and another leads";
+      const before = urlsOf(trio.next);
+      expect((await trio.asked.unary(path, bytes)).status).toEqual(ok);
+      expect(trio.entries.length).toBe(1);
+      expect(urlsOf(trio.next)).toEqual(urlsOf(trio.leader));
+      if (name !== "MemberPromote") expect(urlsOf(trio.next)).not.toEqual(before);
+    });
+  }
+
+  it("A12: a repeated MemberAdd tells the id that the member was given at first", async () => {
+    const trio = await createTrio();
+    trio.answers = "are lost and another leads";
+    const call = await trio.asked.unary(add.path, add.bytes);
+    const ids = trio.next.services.machine.membership.list().map(({ id }) => BigInt(`0x${id}`));
+    expect(ids).toContain(addedTo(call));
+    expect(ids.length).toBe(3);
+  });
+
+  it("A12: a new leader decides nothing before all that its predecessors committed is applied", async () => {
+    const trio = await createTrio();
+    const { next } = trio;
+    trio.answers = "are lost and another leads";
+    trio.unapplied = [];
+    next.consensus.term = 3;
+    let answered = false;
+    const call = trio.asked.unary(add.path, add.bytes).then((done) => {
+      answered = true;
+      return done;
+    });
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(answered).toBe(false);
+    for (const run of trio.unapplied) run();
+    next.services.applyEntry(++next.consensus.index, 3, new Uint8Array(0));
+    next.services.applied(next.consensus.index);
+    expect((await call).status).toEqual(ok);
+    expect(urlsOf(next)).toEqual(urlsOf(trio.leader));
+  });
+
+  it("A12: a deposed leader does not take another leader's entry for its change", async () => {
+    const { leader, services } = await createTrio().then((trio) => ({ ...trio, services: trio.leader.services }));
+    leader.consensus.swallowProposals = true;
+    const results: unknown[] = [];
+    const { context } = services;
+    const target = { voters: [SELF], learners: [] };
+    context.memberChanges.change(
+      "c1",
+      () => ({ kind: "configuration", target, added: [] }),
+      (result) => results.push(result),
+    );
+    expect(results).toEqual([]);
+    leader.consensus.leader = LEADER;
+    leader.consensus.term = 3;
+    leader.consensus.index++;
+    services.leadershipChanged();
+    services.applyEntry(leader.consensus.index, 3, new Uint8Array(0));
+    services.applied(leader.consensus.index);
+    expect(results).toEqual([EtcdErrors.notLeader]);
+  });
+
+  it("A12: two that want the same peer URL at the same time get it once", async () => {
+    const { leader } = await createTrio();
+    const both = await Promise.all([leader.unary(add.path, add.bytes), leader.unary(add.path, add.bytes)]);
+    expect(both.map(({ status }) => status)).toEqual([ok, statusOf(EtcdErrors.peerUrlExists)]);
+  });
+
+  it("A12: an older leader is asked without an id", async () => {
+    const { asked, leader } = await createTrio();
+    const paths: string[] = [];
+    asked.consensus.peers.set(LEADER, {
+      answerPeer: (from, bytes, done) => {
+        const path = Buffer.from(bytes.subarray(2, 2 + bytes[1]!)).toString();
+        paths.push(path);
+        if (path === "/haplan.Peer/Change") done(Buffer.from(`${"\x0c"}unknown peer request ${path}`));
+        else leader.services.answerPeer(from, bytes, done);
+      },
+    });
+    expect((await asked.unary(add.path, add.bytes)).status).toEqual(ok);
+    expect(paths).toEqual(["/haplan.Peer/Change", add.path]);
+    expect(urlsOf(leader).length).toBe(3);
+  });
+});

@@ -1,0 +1,32 @@
+/** The leader is removed through a follower: it carries the change out, and is gone before it can answer. */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
+import {
+  MemberRemoveRequestSchema,
+  MemberRemoveResponseSchema,
+} from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { AgentsInProcess } from "./agents-in-process.ts";
+
+let members: AgentsInProcess;
+
+beforeAll(async () => {
+  members = await AgentsInProcess.start("127.77.25.205", ["--strict-reconfig-check=false"]);
+});
+
+afterAll(() => members.remove());
+
+it("A12: a follower that was asked to remove the leader tells that it was removed", async () => {
+  const { leader } = await memberStatus(members.clients[0]!.grpc);
+  const ids = members.agents.map((agent) => BigInt(`0x${agent!.memberId}`));
+  const follower = ids.findIndex((id) => id !== leader);
+  const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: leader }));
+  const bytes = await members.clients[follower]!.grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, {
+    timeoutMs: 10_000,
+  });
+  const answer = fromBinary(MemberRemoveResponseSchema, bytes);
+  expect(answer.members.map(({ ID }) => ID)).toEqual(
+    ids.filter((id) => id !== leader).sort((a, b) => (a < b ? -1 : 1)),
+  );
+  expect(answer.header?.memberId).toBe(ids[follower]);
+});
