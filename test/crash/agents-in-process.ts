@@ -40,9 +40,14 @@ export class AgentsInProcess {
     );
   }
 
-  /** Starts all members on free ports of `host` and resolves once each takes writes. `flags` are for every member. */
+  /** Members on free ports of `host`, none of which runs yet. `flags` are for every member. */
+  static async prepare(host: string, flags: readonly string[] = []): Promise<AgentsInProcess> {
+    return new AgentsInProcess(host, await freePorts(host, 2 * all.length), flags);
+  }
+
+  /** Starts all members and resolves once each takes writes. */
   static async start(host: string, flags: readonly string[] = []): Promise<AgentsInProcess> {
-    const agents = new AgentsInProcess(host, await freePorts(host, 2 * all.length), flags);
+    const agents = await AgentsInProcess.prepare(host, flags);
     await Promise.all(all.map((at) => agents.start(at)));
     for (const at of all) await agents.writeThrough(at);
     return agents;

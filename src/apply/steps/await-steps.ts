@@ -121,7 +121,7 @@ export async function awaitCatchUp(
   let lag: number | null = null;
   const wait = await untilSteady(context, [action.member], async () => {
     lag = await (await context.connection.controlPlane()).learnerLag(id);
-    context.detail(lag === null ? "it does not answer yet" : `${lag} entries behind`);
+    context.detail(lag === null ? "it does not answer clients yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
   });
   if (wait.missing.length === 0) return { memberId: id };
@@ -129,7 +129,12 @@ export async function awaitCatchUp(
   const failure = await notHealthy(context, wait);
   await removeLearner(context, action.member, id);
   const behind = `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;
-  const why = wait.ended.length > 0 ? "its process has ended" : lag === null ? "it never answered" : behind;
+  const why =
+    wait.ended.length > 0
+      ? "its process has ended"
+      : lag === null
+        ? "it never answered clients, which a new member does once it has caught up"
+        : behind;
   throw new HaplanError(
     "apply/learner-not-ready",
     `${action.member} did not catch up: ${why}. It was removed again; the voters are as they were.\n${failure.message}`,

@@ -180,21 +180,28 @@ class RunningAgent implements Agent {
     this.#followMembers(membership.list());
     for (const id of membership.removedIds()) this.#transport.removePeer(id);
     for (const url of config.listenPeerUrls) await this.#transport.listen(listenAddress(url), isTlsUrl(url));
-    // Before time runs where it may: a port that is taken is noticed before this member has voted.
-    if (!config.initialCorruptCheck) await front.open();
+    // Before time runs: a port that is taken is noticed before this member has voted.
+    await front.listen();
     this.#ticks.start();
     this.#every(housekeepingMs, () => this.#housekeep());
     this.#firstElection.consider();
-    if (config.initialCorruptCheck) {
-      await checkBeforeServing(services.context, (level, text) => logger[level](text));
-      await front.open();
-    }
+    if (config.initialCorruptCheck) await checkBeforeServing(services.context, (level, text) => logger[level](text));
     if (config.clientTls !== null) this.#every(certificateCheckMs, () => this.#reloadCertificates());
+    if (this.#hasEverAnnounced()) front.serve();
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
     announceMember(services, announcement, systemClock, this.#closing.signal).then(
       () => this.#announced(),
       (error) => this.fail(error),
     );
+  }
+
+  /**
+   * Then its store holds all that the cluster had when this member came. One that joins, or founds later than the others,
+   * would answer from an empty store what needs no majority.
+   */
+  #hasEverAnnounced(): boolean {
+    const self = this.#parts.services.machine.membership.get(this.memberId);
+    return self !== undefined && self.name !== "";
   }
 
   close(): Promise<void> {
@@ -211,10 +218,11 @@ class RunningAgent implements Agent {
     this.#options.onStopped(errorText(error));
   }
 
-  /** The cluster knows this member and has a leader: that is when etcd, too, says that it serves. */
+  /** The cluster knows this member and has a leader: that is when etcd, too, serves and says so. */
   #announced(): void {
     const { logger } = this.#options;
     if (this.#closing.signal.aborted) return;
+    this.#parts.front.serve();
     logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
     notifySystemd(process.env, (text) => logger.warn(text));
   }

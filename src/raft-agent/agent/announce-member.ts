@@ -8,8 +8,8 @@ import { CommandKind } from "../state-machine/command.ts";
 import { encodeJson, type MemberAttributesBody } from "../state-machine/command-body.ts";
 import { isEtcdError } from "../state-machine/etcd-error.ts";
 
-/** Looks often while a leader is being elected, and less often while the log carries what was proposed. */
-const pauseMs = { withoutLeader: 25, afterProposal: 50 };
+/** Looks often while a leader is being elected: a new member serves only once it is announced. */
+const pauseMs = { withoutLeader: 10, afterRefusal: 50 };
 
 export type Announcement = { readonly name: string; readonly clientUrls: readonly string[] };
 
@@ -25,9 +25,9 @@ export async function announceMember(
   while (!signal.aborted) {
     const known = machine.membership.get(body.id);
     if (known !== undefined && isSame(known, announcement)) return;
-    const hasLeader = context.consensus.leader() !== null;
-    if (hasLeader && known !== undefined) await propose(services, CommandKind.memberAttributes, encodeJson(body));
-    await clock.sleep(hasLeader ? pauseMs.afterProposal : pauseMs.withoutLeader, signal).catch(() => {});
+    const canPropose = known !== undefined && context.consensus.leader() !== null;
+    if (canPropose && (await propose(services, CommandKind.memberAttributes, encodeJson(body)))) continue;
+    await clock.sleep(canPropose ? pauseMs.afterRefusal : pauseMs.withoutLeader, signal).catch(() => {});
   }
 }
 

@@ -39,6 +39,7 @@ beforeAll(async () => {
   scraper = { old: await issue(old, "scraper", "client"), fresh: await issue(fresh, "scraper", "client") };
   put(serving.old);
   front = await openFront();
+  front.serve();
 });
 afterAll(async () => {
   await front.close();
@@ -79,7 +80,7 @@ async function openFront(): Promise<ClientFront> {
     metrics,
     grpc,
   });
-  await opened.open();
+  await opened.listen();
   return opened;
 }
 

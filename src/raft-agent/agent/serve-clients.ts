@@ -19,6 +19,7 @@ import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { createHandedServer } from "./handed-server.ts";
+import { ServingGate } from "./serving-gate.ts";
 import { endStalledPipelines } from "./stalled-pipelines.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
@@ -45,6 +46,7 @@ export class ClientFront {
   readonly #withoutUpgrades: HttpServer;
   readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
+  readonly #gate: ServingGate = new ServingGate();
   readonly #listeners: ClientListener[] = [];
   /** Ports for HTTP alone. */
   readonly #httpServers: HttpServer[] = [];
@@ -55,20 +57,29 @@ export class ClientFront {
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
-    this.#clientHandler = createHttpHandler({ ...shared, gateway: true, profiling: config.enablePprof });
+    const clientHandler = createHttpHandler({ ...shared, gateway: true, profiling: config.enablePprof });
+    this.#clientHandler = (request, response) => this.#gate.hold(response, () => clientHandler(request, response));
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     this.#withoutUpgrades = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     this.#serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
 
-  /** @throws HaplanError `listen-failed` naming the address; what was opened before stays for `close`. */
-  async open(): Promise<void> {
+  /**
+   * Opens the ports. Clients are kept waiting until `serve`; metrics are there at once.
+   * @throws HaplanError `listen-failed` naming the address; what was opened before stays for `close`.
+   */
+  async listen(): Promise<void> {
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
     for (const url of listenClientUrls) this.#listeners.push(await this.#listen(url));
     for (const url of listenClientHttpUrls) this.#serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
     for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
+  }
+
+  /** Answers clients from now on, those first that wait. */
+  serve(): void {
+    this.#gate.open();
   }
 
   /** Serves a connection on which HTTP/1.1 is spoken: a client's, or that of a request that came over HTTP/2. */
@@ -95,6 +106,7 @@ export class ClientFront {
 
   async close(): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close());
+    this.#gate.close();
     for (const server of [this.#http, this.#withoutUpgrades, ...this.#httpServers]) {
       server.close();
       server.closeAllConnections();
@@ -112,7 +124,7 @@ export class ClientFront {
     return listenForClients({
       ...listenPlace(url),
       ...(isTlsUrl(url) && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
-      onHttp2: (socket, commonName) => this.#grpc.accept(socket, commonName),
+      onHttp2: (socket, commonName) => this.#gate.hold(socket, () => this.#grpc.accept(socket, commonName)),
       ...(listenClientHttpUrls.length > 0 ? {} : { onHttp1: (socket: Duplex) => this.serveHttp1(socket) }),
     });
   }

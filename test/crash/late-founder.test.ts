@@ -1,0 +1,34 @@
+/** A founder that starts after the others have written: until it has caught up its own store is empty. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
+import { AgentsInProcess } from "./agents-in-process.ts";
+
+let members: AgentsInProcess;
+
+beforeAll(async () => {
+  members = await AgentsInProcess.prepare("127.77.25.202");
+});
+
+afterAll(() => members.remove());
+
+it("A20: answers no serializable read and no Status before it has what the others had written", async () => {
+  await Promise.all([0, 1].map((at) => members.start(at)));
+  await members.writeThrough(0);
+  for (const at of [0, 1]) await members.stop(at);
+
+  await members.start(2);
+  const [, , late] = members.clients;
+  const [read, status] = [late!.range("written", { serializable: true }), memberStatus(late!.grpc)];
+  const tooEarly = await Promise.race([
+    Promise.any([read, status]).then(
+      () => "an answer",
+      () => "an error",
+    ),
+    new Promise((resolve) => setTimeout(() => resolve("none"), 300)),
+  ]);
+  expect(tooEarly).toBe("none");
+
+  await Promise.all([0, 1].map((at) => members.start(at)));
+  expect((await read).count).toBe(1);
+  expect((await status).header?.revision).toBeGreaterThanOrEqual(2n);
+});
