@@ -36,7 +36,10 @@ const retainedBytesMax = 128 * 1024 * 1024;
 export type Agent = {
   readonly memberId: MemberId;
   readonly clusterId: string;
-  /** Hands leadership over if it is here, ends all calls, and writes everything down. */
+  /**
+   * Hands leadership over if it is here, asks clients to go elsewhere, finishes the calls under way, and writes everything
+   * down. Takes at most about 8 s.
+   */
   close(): Promise<void>;
 };
 
@@ -259,7 +262,13 @@ class RunningAgent implements Agent {
 
   async #close(): Promise<void> {
     const { opened, services, front } = this.#parts;
+    services.announceShutdown();
     await handOverLeadership(this.#driver, this.#transport);
+    // A member that cannot go on finishes nothing.
+    if (!this.#hasStopped) {
+      services.endLastingStreams();
+      await front.drain();
+    }
     this.#closing.abort();
     this.#ticks.stop();
     for (const timer of this.#timers) clearInterval(timer);

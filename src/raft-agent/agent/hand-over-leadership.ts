@@ -1,6 +1,7 @@
-/** A leader that leaves lets another one take over first, so that nobody waits for an election. */
+/** A leader that stops lets another one take over first, so that no write waits for an election. */
 import { systemClock } from "../../base/clock.ts";
 import type { MemberId } from "../raft/entry.ts";
+import type { RaftStatus } from "../raft/status.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
 import { tickMs } from "./member-parts.ts";
 
@@ -19,5 +20,8 @@ export async function handOverLeadership(
   if (successor === undefined) return;
   driver.step({ kind: "transferLeadership", to: successor[0] });
   const deadlineMs = systemClock.monotonicMs() + withinMs;
-  while (driver.status().role === "leader" && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(tickMs);
+  // Proposals that came meanwhile are sent on to the successor once it is known.
+  const isUnderWay = ({ role, leader }: Pick<RaftStatus, "role" | "leader">): boolean =>
+    role === "leader" || leader === null;
+  while (isUnderWay(driver.status()) && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(tickMs);
 }

@@ -6,6 +6,7 @@ import { createServer as createHttpServer, type Server as HttpServer, type Reque
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
+import { systemClock } from "../../base/clock.ts";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
@@ -15,16 +16,23 @@ import { createHttpHandler } from "../gateway/http-handler.ts";
 import { serveWebSockets } from "../gateway/websocket.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
+import { stopListening } from "../http2/stop-listening.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { createHandedServer } from "./handed-server.ts";
+import { HttpClients } from "./http-clients.ts";
 import { ServingGate } from "./serving-gate.ts";
 import { endStalledPipelines } from "./stalled-pipelines.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
-/** How long calls under way may go on once the member is told to stop. */
+/** How long calls may go on that could not be finished before the front is closed. */
 const shutdownGraceMs = 1_000;
+/** How long a client may take to leave once it is asked to, as long as it has no call under way. */
+const leaveMs = 1_000;
+/** How long calls under way may take while the member waits to stop. */
+const callsMs = 5_000;
+const pollMs = 5;
 /**
  * A watch through the gateway is a request that lasts; slow headers are still cut off. Clients that come again every ten
  * seconds or every minute find their connection open, as with etcd: Node would close it after five seconds, perhaps
@@ -44,6 +52,7 @@ export class ClientFront {
   readonly #grpc: GrpcServer;
   readonly #http: HttpServer;
   readonly #withoutUpgrades: HttpServer;
+  readonly #httpClients: HttpClients = new HttpClients();
   readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
   readonly #gate: ServingGate = new ServingGate();
@@ -61,6 +70,7 @@ export class ClientFront {
     this.#clientHandler = (request, response) => this.#gate.hold(response, () => clientHandler(request, response));
     this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
     this.#withoutUpgrades = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
+    for (const server of [this.#http, this.#withoutUpgrades]) this.#httpClients.watch(server);
     this.#serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
   }
@@ -104,6 +114,38 @@ export class ClientFront {
     return true;
   }
 
+  /**
+   * Leads the clients away before `close`: asks them to go elsewhere, answers what they ask meanwhile, and listens until
+   * they have gone, so that a load balancer does not take the member for a dead one. Ends after a while in any case.
+   */
+  async drain(): Promise<void> {
+    const startedMs = systemClock.monotonicMs();
+    const until = async (hasGone: () => boolean, patienceMs: number): Promise<void> => {
+      const fromMs = systemClock.monotonicMs();
+      for (;;) {
+        const nowMs = systemClock.monotonicMs();
+        if (hasGone() || nowMs - startedMs > callsMs) return;
+        if (nowMs - fromMs > patienceMs && this.#callsUnderWay === 0) return;
+        await systemClock.sleep(pollMs);
+      }
+    };
+    this.#httpClients.closeConnections();
+    this.#grpc.sendClientsAway();
+    await until(() => this.#grpc.leavingCount === 0 && !this.#httpClients.areLeaving, leaveMs);
+    const stopping = this.#listeners.map((listener) => listener.stop());
+    await Promise.all([...stopping, ...this.#httpServers.map((server) => stopListening(server))]);
+    this.#grpc.drain();
+    await until(() => this.#grpc.connectionCount + this.#undecidedCount === 0 && !this.#httpClients.areActive, leaveMs);
+  }
+
+  get #callsUnderWay(): number {
+    return Math.max(0, this.#grpc.callsUnderWay) + this.#httpClients.requestsUnderWay;
+  }
+
+  get #undecidedCount(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.undecidedCount, 0);
+  }
+
   async close(): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close());
     this.#gate.close();
@@ -134,6 +176,7 @@ export class ClientFront {
     const server =
       isTlsUrl(url) && clientTls !== null ? createHttps(clientTls, handler) : createHttpServer(HTTP_OPTIONS, handler);
     endStalledPipelines(server);
+    this.#httpClients.watch(server);
     await listenAt(server, listenPlace(url));
     this.#httpServers.push(server);
     return server;

@@ -20,6 +20,7 @@ const SICK = (reason: string): Health => ({ health: "false", reason });
 
 export async function checkHealth(services: MemberServices, options: HealthOptions): Promise<Health> {
   const { machine, context } = services;
+  if (context.shutdown.begun) return SICK("SHUTTING DOWN");
   for (const { type } of machine.alarms.list(AlarmType.none)) {
     const name = type === AlarmType.noSpace ? "NOSPACE" : "CORRUPT";
     if (!options.exclude.includes(name)) return SICK(`ALARM ${name}`);
@@ -29,7 +30,7 @@ export async function checkHealth(services: MemberServices, options: HealthOptio
   return error === null ? { health: "true", reason: "" } : SICK(`RANGE ERROR:${error.text}`);
 }
 
-export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner";
+export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner" | "shutdown";
 
 /** In the order in which they are listed. */
 export const LIVEZ_CHECKS: readonly CheckName[] = ["serializable_read"];
@@ -39,6 +40,9 @@ export const READYZ_CHECKS: readonly CheckName[] = [
   "linearizable_read",
   "non_learner",
 ];
+
+/** Only while it fails, so that the list is etcd's otherwise. */
+export const SHUTDOWN_CHECK: CheckName = "shutdown";
 
 /** Null when all is well, else the words after `failed: `. */
 export async function runCheck(services: MemberServices, name: CheckName): Promise<string | null> {
@@ -50,6 +54,8 @@ export async function runCheck(services: MemberServices, name: CheckName): Promi
       return readHere(services)?.text ?? null;
     case "linearizable_read":
       return (await readAtLeader(services))?.text ?? null;
+    case "shutdown":
+      return context.shutdown.begun ? "this member is about to stop" : null;
     case "non_learner":
       return machine.membership.isShownAsLearner(context.consensus.memberId) ? "not supported for learner" : null;
   }

@@ -49,6 +49,19 @@ const post = async ({ url }: Site, path: string, body: unknown): Promise<[number
 };
 
 describe("health over HTTP", () => {
+  it("T11: says that a member that is about to stop is alive and not ready", async () => {
+    const site = await openSite();
+    site.world.services.announceShutdown();
+    const lines =
+      "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\n" +
+      "[-]shutdown failed: this member is about to stop\n";
+    expect(await get(site, "/readyz")).toEqual([503, lines]);
+    expect(await get(site, "/readyz?stopping=404")).toEqual([404, lines]);
+    expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
+    expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"SHUTTING DOWN"}']);
+    expect((await post(site, "/v3/kv/put", { key: "YQ==", value: "YQ==" }))[0]).toBe(200);
+  });
+
   it("says that a working member is healthy, live and ready", async () => {
     const site = await openSite();
     expect(await get(site, "/health")).toEqual([200, '{"health":"true","reason":""}']);

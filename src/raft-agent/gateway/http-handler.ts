@@ -11,7 +11,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
-import { checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck } from "./health.ts";
+import { checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck, SHUTDOWN_CHECK } from "./health.ts";
 import { createJsonGateway, type JsonGateway, sendJson, sendMethodNotAllowed, sendText } from "./json-gateway.ts";
 import { createProfiles, type Profiles } from "./profiles.ts";
 
@@ -140,7 +140,9 @@ function checksResponse(
   type: "livez" | "readyz",
   name: string | undefined,
 ): Respond | null {
-  const checks = type === "livez" ? LIVEZ_CHECKS : READYZ_CHECKS;
+  const isStopping = type === "readyz" && services.context.shutdown.begun;
+  const regular = type === "livez" ? LIVEZ_CHECKS : READYZ_CHECKS;
+  const checks = isStopping ? [...regular, SHUTDOWN_CHECK] : regular;
   const excluded = target.query.getAll("exclude");
   const chosen = checks.filter((check) => (name === undefined ? !excluded.includes(check) : check === name));
   if (name !== undefined && chosen.length === 0) return null;
@@ -153,9 +155,17 @@ function checksResponse(
       lines.push(fault === null ? `[+]${check} ok\n` : `[-]${check} failed: ${fault}\n`);
       failed ||= fault !== null;
     }
-    if (failed) sendText(response, 503, lines.join(""));
+    if (failed) sendText(response, isStopping ? stoppingStatus(target) : 503, lines.join(""));
     else sendText(response, 200, target.query.has("verbose") ? `${lines.join("")}ok\n` : "ok\n");
   };
+}
+
+/**
+ * `?stopping=404` is for HAProxy's `disable-on-404`: no new connections for a member that is about to stop, and those that
+ * it has are left alone.
+ */
+function stoppingStatus(target: Target): number {
+  return target.query.get("stopping") === "404" ? 404 : 503;
 }
 
 function versionOf({ context, machine }: MemberServices): Record<string, string> {

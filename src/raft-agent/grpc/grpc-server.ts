@@ -35,6 +35,8 @@ export type GrpcServerOptions = {
 
 const defaultMaxReceiveBytes = 1_572_864 + 524_288;
 const defaultMaxBufferedBytes = 64 * 1_048_576;
+/** How long a client stays that connects while clients are asked to go elsewhere. */
+const lateDrainMs = 250;
 
 export class GrpcServer {
   /** Counters of every method, in the order of the table. */
@@ -46,7 +48,9 @@ export class GrpcServer {
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
   readonly #connectionOptions: ConnectionOptions;
-  #state: "serving" | "draining" | "down" = "serving";
+  #state: "serving" | "leaving" | "draining" | "down" = "serving";
+  /** Connections that were there when the clients were asked to go elsewhere. */
+  readonly #leaving = new Set<ServerConnection>();
   #onEmpty: (() => void) | undefined = undefined;
 
   constructor(options: GrpcServerOptions) {
@@ -79,6 +83,16 @@ export class GrpcServer {
     return this.#connections.size;
   }
 
+  /** Connections that were asked to go elsewhere and have not gone yet. */
+  get leavingCount(): number {
+    return this.#leaving.size;
+  }
+
+  get callsUnderWay(): number {
+    const handled = (counters: MethodCounters): number => counters.handled.reduce((sum, count) => sum + count, 0);
+    return this.counters.reduce((sum, counters) => sum + counters.started - handled(counters), 0);
+  }
+
   /** Serves a socket that speaks HTTP/2. */
   accept(socket: Socket, clientCommonName?: string): void {
     if (this.#state === "down") {
@@ -88,6 +102,7 @@ export class GrpcServer {
     const connection = new ServerConnection(socket, this.#connectionOptions, clientCommonName);
     this.#connections.add(connection);
     if (this.#state === "draining") connection.drain();
+    if (this.#state === "leaving") setTimeout(() => connection.drain(), lateDrainMs).unref();
   }
 
   /** Writes out every answer given so far, instead of at the end of the turn. */
@@ -96,12 +111,29 @@ export class GrpcServer {
   }
 
   /**
+   * Asks clients to go elsewhere (GOAWAY), those of later connections after a moment: a client that comes back at once is
+   * not sent round in a circle. Calls are answered as before.
+   */
+  sendClientsAway(): void {
+    this.#state = "leaving";
+    for (const connection of this.#connections) {
+      this.#leaving.add(connection);
+      connection.drain();
+    }
+  }
+
+  /** No client can come any more: asks all that are left to go. */
+  drain(): void {
+    this.#state = "draining";
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  /**
    * Asks clients to go elsewhere (GOAWAY), waits for calls under way up to `graceMs`, then closes what is left.
    * Resolves when no connection remains; sockets that come later are closed.
    */
   async shutdown(graceMs: number): Promise<void> {
-    this.#state = "draining";
-    for (const connection of this.#connections) connection.drain();
+    this.drain();
     if (this.#connections.size > 0) {
       const timer = setTimeout(() => this.#destroyAll(), graceMs);
       await new Promise<void>((resolve) => {
@@ -120,6 +152,7 @@ export class GrpcServer {
 
   #onClosed(connection: ServerConnection): void {
     this.#connections.delete(connection);
+    this.#leaving.delete(connection);
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 

@@ -9,13 +9,14 @@ import {
   createServer as createTlsServer,
   type SecureContextOptions,
   type TLSSocket,
-  type Server as TlsServer,
+  Server as TlsServer,
 } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type ListenPlace, listenAt } from "../../base/listen-place.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
+import { stopListening } from "./stop-listening.ts";
 
 export type ListenerTls = {
   /** PEM. */
@@ -45,6 +46,10 @@ export type ClientListener = {
   readonly port: number;
   /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
   replaceTls(tls: ListenerTls): void;
+  /** Connections that are in their TLS handshake, or have said nothing yet. */
+  readonly undecidedCount: number;
+  /** Stops listening, and lets the connections that have said nothing yet do so. */
+  stop(): Promise<void>;
   /** Stops listening; connections that were handed on live on, those that have said nothing yet are closed. */
   close(): Promise<void>;
 };
@@ -63,10 +68,15 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     options.tls === undefined
       ? createPlain(timeoutMs, undecided, dispatch)
       : createTls(options.tls, timeoutMs, undecided, dispatch);
+  const handshakeCount = server instanceof TlsServer ? countHandshakes(server) : () => 0;
   await listenAt(server, options);
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
+    get undecidedCount() {
+      return undecided.size + handshakeCount();
+    },
+    stop: () => stopListening(server),
     replaceTls: (tls) => replaceTls(server, tls),
     close: async () => {
       // The callback of `close` would wait for connections, which may outlive the port.
@@ -118,6 +128,20 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
   // A failed handshake is the client's matter: the socket is already being torn down.
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
+}
+
+/** Returns a function that tells how many handshakes are under way. */
+function countHandshakes(server: TlsServer): () => number {
+  let count = 0;
+  const ended = (): void => {
+    count -= 1;
+  };
+  server.on("connection", () => {
+    count += 1;
+  });
+  server.on("secureConnection", ended);
+  server.on("tlsClientError", ended);
+  return () => count;
 }
 
 function verifiedCommonName(socket: TLSSocket): string | undefined {

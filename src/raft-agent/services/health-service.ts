@@ -7,37 +7,43 @@ import {
 } from "../api/gen/health/health_pb.ts";
 import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { answerBytes, guarded } from "./answer.ts";
+import type { ServiceContext } from "./service-context.ts";
 
 const SERVING = toBinary(
   HealthCheckResponseSchema,
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVING }),
+);
+const NOT_SERVING = toBinary(
+  HealthCheckResponseSchema,
+  create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.NOT_SERVING }),
 );
 const SERVICE_UNKNOWN = toBinary(
   HealthCheckResponseSchema,
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVICE_UNKNOWN }),
 );
 
-/** The server serves from its first accepted call to its last: the process is gone before its state would change. */
-export function createHealthMethods(): Method[] {
+/** A member that is about to stop does not serve any more; the streams of those who watch for it end then. */
+export function createHealthMethods(context: ServiceContext): Method[] {
+  const status = (): Uint8Array => (context.shutdown.begun ? NOT_SERVING : SERVING);
   return [
-    { kind: "unary", path: "/grpc.health.v1.Health/Check", handle: (request, call) => check(request, call) },
-    { kind: "stream", path: "/grpc.health.v1.Health/Watch", open: (call) => watch(call) },
+    { kind: "unary", path: "/grpc.health.v1.Health/Check", handle: (request, call) => check(status(), request, call) },
+    { kind: "stream", path: "/grpc.health.v1.Health/Watch", open: (call) => watch(status, call) },
   ];
 }
 
-function check(request: Uint8Array, call: ServerCall): void {
+function check(status: Uint8Array, request: Uint8Array, call: ServerCall): void {
   guarded(call, () => {
-    if (isWholeServer(request)) answerBytes(call, SERVING);
+    if (isWholeServer(request)) answerBytes(call, status);
     else call.finish(StatusCode.notFound, "unknown service");
   });
 }
 
 /** The stream stays open; the protocol asks for one message at once and one for each change. */
-function watch(call: ServerCall): StreamHandler {
+function watch(status: () => Uint8Array, call: ServerCall): StreamHandler {
   return {
     onMessage: (request) => {
       guarded(call, () => {
-        call.send(isWholeServer(request) ? SERVING : SERVICE_UNKNOWN);
+        call.send(isWholeServer(request) ? status() : SERVICE_UNKNOWN);
       });
     },
     onHalfClose: () => {},

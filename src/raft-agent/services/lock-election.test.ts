@@ -143,14 +143,16 @@ describe("Lock", () => {
     expect(await failure(waiting)).toBe("mutex: session is expired");
   });
 
-  it("ends everybody's waiting when the member stops", async () => {
+  it("T11: ends the waiting as unavailable when the member is about to stop", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n);
     await lock(world, "l", 1n);
     const waiting = lock(world, "l", 2n);
     await turns();
-    world.services.stop();
-    expect(await failure(waiting)).toBe("etcdserver: server stopped");
+    world.services.endLastingStreams();
+    expect((await waiting).status).toEqual({ code: StatusCode.unavailable, text: "etcdserver: server stopped" });
+    // The key of the waiting client went with its call.
+    expect((await lock(world, "l", 1n)).status?.code).toBe(StatusCode.ok);
   });
 });
 

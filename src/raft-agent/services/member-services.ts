@@ -28,6 +28,7 @@ import { guardedStream } from "./guarded-stream.ts";
 import { createHaplanMethods } from "./haplan-service.ts";
 import { createHealthMethods } from "./health-service.ts";
 import { createKvMethods } from "./kv-service.ts";
+import { LastingStreams } from "./lasting-streams.ts";
 import { LeaderBoundStreams } from "./leader-bound-streams.ts";
 import { followLeadership, tickLeases } from "./lease-keeper.ts";
 import { createLeaseMethods, createLeasePeerMethods } from "./lease-service.ts";
@@ -88,6 +89,7 @@ export class MemberServices {
   readonly #peerMethods: PeerMethods;
   readonly #autoCompaction: AutoCompaction;
   readonly #leaderBound: LeaderBoundStreams;
+  readonly #lasting: LastingStreams = new LastingStreams();
   readonly #corruptionCheck: CorruptionCheck;
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
@@ -151,7 +153,9 @@ export class MemberServices {
       onNotice: (level, text) => options.onNotice?.(level, text),
     });
     const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
-      method.kind === "stream" ? this.#leaderBound.bind(guardedStream(this.context, method)) : method,
+      method.kind === "stream"
+        ? this.#lasting.bind(this.#leaderBound.bind(guardedStream(this.context, method)))
+        : method,
     );
     this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
     this.#peerMethods = createPeerMethods(this.methods, [
@@ -220,6 +224,16 @@ export class MemberServices {
     answerPeerRequest(this.#peerMethods, from, request, done);
   }
 
+  /** The member is going to stop: its health checks say so from now on, and everything is still answered. */
+  announceShutdown(): void {
+    this.context.shutdown.begun = true;
+  }
+
+  /** Ends the streams that have no end of their own; the other calls are answered as before. */
+  endLastingStreams(): void {
+    this.#lasting.end();
+  }
+
   /** Everybody who waits gets `server stopped`. */
   stop(): void {
     this.#hasher.stop();
@@ -240,7 +254,7 @@ function createMethods(context: ServiceContext, hasher: PasswordHasher): Method[
     ...createMaintenanceMethods(context),
     createDowngradeMethod(context),
     ...createAuthMethods(context, hasher),
-    ...createHealthMethods(),
+    ...createHealthMethods(context),
     ...createHaplanMethods(context),
   ];
 }

@@ -31,7 +31,10 @@ export function recipeMethod(context: ServiceContext, path: string, recipe: Reci
 
 /** etcd's steps fail with the texts of its client library, whose code is lost on the way: `unknown`. */
 export function failRecipe(call: ServerCall, error: unknown): void {
-  if (error instanceof LocalCallError || error instanceof RecipeError) call.finish(StatusCode.unknown, error.message);
+  // A member that stops ends the watch by which it waits: the client may ask another one.
+  if (error instanceof LocalCallError && error.message === EtcdErrors.stopped.text) fail(call, EtcdErrors.stopped);
+  else if (error instanceof LocalCallError || error instanceof RecipeError)
+    call.finish(StatusCode.unknown, error.message);
   else if (error instanceof LocalCallAbortedError) fail(call, EtcdErrors.stopped);
   else call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`);
 }

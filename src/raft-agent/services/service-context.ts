@@ -47,6 +47,8 @@ export type ServiceContext = {
   readonly clusterToken: string;
   /** The etcd version that this member speaks like, for example `3.6.1`. */
   readonly version: string;
+  /** The member is going to stop: it answers, and asks its clients to go elsewhere. */
+  readonly shutdown: { begun: boolean };
   readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
   /** For answers that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;
@@ -60,7 +62,7 @@ export type ServiceContext = {
   };
 };
 
-export type ServiceContextOptions = Omit<ServiceContext, "identity" | "writer" | "counts">;
+export type ServiceContextOptions = Omit<ServiceContext, "shutdown" | "identity" | "writer" | "counts">;
 
 export function createServiceContext(options: ServiceContextOptions): ServiceContext {
   const identity = {
@@ -69,6 +71,7 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
   };
   return {
     ...options,
+    shutdown: { begun: false },
     identity,
     writer: new WireWriter(4096),
     counts: { watchEvents: 0, hashScans: 0, promotionsRefused: new Map() },

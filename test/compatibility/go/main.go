@@ -21,7 +21,8 @@ import (
 type scenario func(ctx context.Context, run *run) (any, error)
 
 var scenarios = map[string]scenario{
-	"kv": keyValues,
+	"kv":           keyValues,
+	"steadyWrites": steadyWrites,
 }
 
 const scenarioLimit = 5 * time.Minute

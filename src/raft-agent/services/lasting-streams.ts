@@ -1,0 +1,48 @@
+/**
+ * Streams that last as long as the client wants. A member that stops ends them as unavailable: clients open them again at
+ * another member and continue where they were.
+ */
+import type { ServerCall } from "../grpc/call.ts";
+import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { fail } from "./answer.ts";
+import type { StreamMethod } from "./guarded-stream.ts";
+
+/** Locks, campaigns and observed elections wait by a watch of their own, and end with it. */
+const LASTING_PATHS: ReadonlySet<string> = new Set([
+  "/etcdserverpb.Watch/Watch",
+  "/etcdserverpb.Lease/LeaseKeepAlive",
+  "/grpc.health.v1.Health/Watch",
+]);
+
+export class LastingStreams {
+  readonly #calls = new Set<ServerCall>();
+  #ended = false;
+
+  /** The same method, with its calls known here while they are open. */
+  bind(method: StreamMethod): StreamMethod {
+    if (!LASTING_PATHS.has(method.path)) return method;
+    return {
+      ...method,
+      open: (call) => {
+        const handler = method.open(call);
+        this.#calls.add(call);
+        if (this.#ended) fail(call, EtcdErrors.stopped);
+        return {
+          onMessage: (message) => handler.onMessage(message),
+          onHalfClose: () => handler.onHalfClose(),
+          onDrain: () => handler.onDrain(),
+          onClose: () => {
+            this.#calls.delete(call);
+            handler.onClose();
+          },
+        };
+      },
+    };
+  }
+
+  /** Ends those that are open, and those that are opened later. */
+  end(): void {
+    this.#ended = true;
+    for (const call of this.#calls) fail(call, EtcdErrors.stopped);
+  }
+}
