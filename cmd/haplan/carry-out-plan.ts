@@ -43,7 +43,7 @@ export async function carryOutPlan(
   const view = createView(context, plan.mode, options.json);
   const emit = (event: ApplyEvent): void => {
     // Nothing was made yet, and the checks before the first step let the plan through.
-    if (event.kind === "planned" && isApplied(session, plan, options)) {
+    if (event.kind === "planned" && isApplied(session, plan)) {
       keepAppliedSpec(session.folder, { spec: plan.spec, path: session.specPath });
     }
     view.show(event);
@@ -65,11 +65,8 @@ export async function carryOutPlan(
 }
 
 /** What is only recorded in the state is not what the spec asks for. */
-function isApplied({ folder }: Session, { mode, steps }: Plan, { refreshOnly }: CarryOutOptions): boolean {
-  if (mode === "destroy") return false;
-  const recordsOnly =
-    refreshOnly === true || (steps.length > 0 && steps.every(({ action }) => action.kind === "recordState"));
-  return !recordsOnly || !hasAppliedSpec(folder);
+function isApplied({ folder }: Session, { mode, refreshOnly }: Plan): boolean {
+  return mode === "apply" && (refreshOnly !== true || !hasAppliedSpec(folder));
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {

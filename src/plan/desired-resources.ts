@@ -21,6 +21,12 @@ export type DesiredResource = {
   readonly dependsOn: readonly ResourceAddress[];
 };
 
+/**
+ * Types that no rule compares with what was found in every attribute: that the state has another value than the spec
+ * tells of a change that is still to be made, and not of a state that is behind.
+ */
+export const toldByTheSpec: ReadonlySet<ResourceType> = new Set(["haplan_machine", "haplan_raft_member"]);
+
 /** The certificate that `haplan` itself and its users' clients carry. */
 export const adminCertificateName = "admin";
 

@@ -61,6 +61,8 @@ export type Plan = {
   /** SHA-256 over all that follows. */
   readonly id: string;
   readonly mode: "apply" | "destroy";
+  /** The plan changes nothing but the state. */
+  readonly refreshOnly?: true;
   readonly spec: ClusterSpec;
   readonly binding: PlanBinding;
   readonly changes: readonly ResourceChange[];

@@ -87,9 +87,10 @@ export function planChanges(input: PlannerInput): PlanResult {
   const plan: Omit<Plan, "id"> = {
     formatVersion: 1,
     mode: input.mode,
+    ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
     spec: input.spec,
     binding: bindingOf(input, world),
-    changes: narrowChanges(input, resourceChanges(desired, input.observed, world, draft), steps),
+    changes: narrowChanges(input, resourceChanges(input, desired, world, draft), steps),
     drift: driftChanges(draft.drift),
     steps,
     timeline,
@@ -151,7 +152,12 @@ export function presentBinding(input: PlannerInput): PlanBinding {
   return bindingOf(input, readWorld(input.spec, input.state, input.observed));
 }
 
-/** True when applying the plan would do anything; what `-detailed-exitcode` tells. */
+/** True when applying the plan would do anything. */
 export function planHasChanges(plan: Plan): boolean {
   return plan.steps.length > 0;
+}
+
+/** True when there is anything to tell of: something to do, or a change made outside. What `-detailed-exitcode` tells. */
+export function planTellsChanges(plan: Plan): boolean {
+  return planHasChanges(plan) || plan.drift.length > 0;
 }

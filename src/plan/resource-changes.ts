@@ -1,25 +1,25 @@
 /** Verdicts, spec and state put side by side: the list of changes that a plan shows and a program reads. */
 import { sameJson } from "../base/canonical-json.ts";
-import type { DesiredResource } from "./desired-resources.ts";
+import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
-import type { ObservedCluster } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
+import type { PlannerInput } from "./planner-input.ts";
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
 import type { StateResource } from "./state.ts";
 import type { World } from "./world.ts";
 
 export function resourceChanges(
+  input: PlannerInput,
   desired: readonly DesiredResource[],
-  observed: ObservedCluster,
   world: World,
   draft: PlanDraft,
 ): readonly ResourceChange[] {
   const wanted = new Set(desired.map((resource) => resource.address));
   const changes = desired.map((resource) => {
     const known = world.resources.get(resource.address);
-    const found = known === undefined ? foundResource(resource, observed, world) : null;
-    return change(resource, known, draft.verdicts.get(resource.address), draft, found);
+    const found = known === undefined ? foundResource(resource, input.observed, world) : null;
+    return change(input, resource, known, draft, found);
   });
   const leaving = [...draft.verdicts.entries()]
     .filter(([address]) => !wanted.has(address))
@@ -28,12 +28,13 @@ export function resourceChanges(
 }
 
 function change(
+  { refreshOnly = false }: PlannerInput,
   resource: DesiredResource,
   known: StateResource | undefined,
-  verdict: Verdict = { action: "noop", reason: null },
   draft: PlanDraft,
   found: FoundResource | null,
 ): ResourceChange {
+  const verdict: Verdict = draft.verdicts.get(resource.address) ?? { action: "noop", reason: null };
   const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
   const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
   const before = known === undefined ? null : visible(known);
@@ -42,7 +43,10 @@ function change(
   // What is changed in place keeps what was known of it, except what changing it makes new.
   const remade = new Set(verdict.action === "update" ? remadeByUpdate(resource.type) : []);
   const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
-  const after = { ...kept, ...(replaced || verdict.action === "create" ? {} : facts), ...resource.attributes };
+  // What the spec says of a resource that is known is not yet so: it is no news for the state.
+  const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
+  const wanted = notYet ? {} : resource.attributes;
+  const after: Attributes = { ...kept, ...(replaced || verdict.action === "create" ? {} : facts), ...wanted };
   return {
     address: resource.address,
     type: resource.type,
@@ -51,10 +55,7 @@ function change(
     reason: verdict.reason,
     before,
     after,
-    unknownAfter:
-      verdict.action === "noop"
-        ? []
-        : resource.unknown.filter((name) => after[name as keyof typeof after] === undefined),
+    unknownAfter: verdict.action === "noop" ? [] : resource.unknown.filter((name) => after[name] === undefined),
     sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
     forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
     ...(imported === null ? {} : { importing: { id: imported.id } }),

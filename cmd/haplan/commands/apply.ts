@@ -40,8 +40,7 @@ export async function runApply(
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     await agreeOn(context, plan, flags);
-    const { json = false, refreshOnly = false } = flags;
-    return carryOutPlan(context, session, plan, { lock, json, refreshOnly });
+    return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
   });
 }
 

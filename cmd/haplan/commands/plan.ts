@@ -1,6 +1,6 @@
 /** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
 import type { CommandWords } from "../../../src/base/command-words.ts";
-import { planHasChanges } from "../../../src/plan/planner.ts";
+import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
 import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { pathWord, shellLine } from "../invocation.ts";
@@ -49,7 +49,7 @@ export async function runPlan(
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
   if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, flags)}`);
-  return flags.detailedExitcode && planHasChanges(plan) ? 2 : 0;
+  return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
 }
 
 function stateOnlyPlan(name: string): Error {

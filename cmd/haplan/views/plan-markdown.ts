@@ -6,15 +6,14 @@ import type { ChangeAction, Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import { quorumOf } from "../../../src/spec/quorum-table.ts";
 import { createPaint } from "../paint.ts";
-import { planSentence, renderPlan } from "./plan-view.ts";
+import { nothingToDo, planSentence, renderPlan } from "./plan-view.ts";
 
 /** GitHub refuses comments of more than 65536 characters, GitLab of more than a million. */
 const detailsLengthMax = 60_000;
 
 export function renderPlanMarkdown(plan: Plan): string {
-  const title = planHasChanges(plan)
-    ? `**${planSentence(plan)}**`
-    : "**No changes.** Your infrastructure matches the configuration.";
+  const [first, second] = nothingToDo(plan);
+  const title = planHasChanges(plan) ? `**${planSentence(plan)}**` : `**${first}** ${second}`;
   return [
     `### haplan: ${plan.mode === "destroy" ? "destroy " : ""}\`${plan.spec.name}\``,
     "",

@@ -42,8 +42,20 @@ export function planCounts(plan: Plan): PlanCounts {
 
 /** The plan in one sentence, which tools that read Terraform's output look for. */
 export function planSentence(plan: Plan): string {
-  if (!planHasChanges(plan)) return "No changes. Your infrastructure matches the configuration.";
-  return planCountsSentence(plan);
+  return planHasChanges(plan) ? planCountsSentence(plan) : nothingToDo(plan).join(" ");
+}
+
+/** What a plan without steps says, in two parts: the first is what counts. */
+export function nothingToDo({ mode, drift, refreshOnly }: Plan): readonly [string, string] {
+  if (drift.length > 0 && refreshOnly) {
+    return ["Changes outside of haplan, and nothing to record.", "A refresh-only plan takes no actions to undo them."];
+  }
+  if (drift.length > 0 && mode === "apply") {
+    return ["Changes outside of haplan, and nothing to do.", "haplan has no action that would undo them."];
+  }
+  if (mode === "destroy") return ["No changes.", "No objects need to be destroyed."];
+  if (refreshOnly) return ["No changes.", "The state matches what was found."];
+  return ["No changes.", "Your infrastructure matches the configuration."];
 }
 
 /** The same, whether there is anything to do or not. */
@@ -79,16 +91,12 @@ export function renderPlan(plan: Plan, paint: Paint): string {
 }
 
 function renderNoChanges(plan: Plan, paint: Paint): string {
-  const { controlPlane } = plan.spec;
-  const lines =
-    plan.mode === "destroy"
-      ? [`${paint.bold(paint.green("No changes."))} No objects need to be destroyed.`]
-      : [
-          `${paint.bold(paint.green("No changes."))} Your infrastructure matches the configuration.`,
-          "",
-          `haplan compared the ${controlPlane.members} masters that run with the spec and found nothing to do.`,
-        ];
-  return lines.join("\n");
+  const [first, second] = nothingToDo(plan);
+  const told = plan.drift.length > 0 && plan.mode === "apply";
+  const line = `${paint.bold(told ? paint.yellow(first) : paint.green(first))} ${second}`;
+  if (plan.mode === "destroy" || plan.refreshOnly || told) return line;
+  const { members } = plan.spec.controlPlane;
+  return `${line}\n\nhaplan compared the ${members} masters that run with the spec and found nothing to do.`;
 }
 
 function legend(changes: readonly ResourceChange[], paint: Paint): readonly string[] {

@@ -7,7 +7,7 @@ import { resourceAddress } from "../resource.ts";
 import type { JoinFacts } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
 import { planMachine } from "./machines.ts";
-import { checkFirstStart } from "./requested-replacements.ts";
+import { refuseFounders } from "./requested-replacements.ts";
 
 export function planFirstStart(
   input: PlannerInput,
@@ -17,7 +17,7 @@ export function planFirstStart(
   draft: PlanDraft,
 ): void {
   const { spec } = input;
-  checkFirstStart(input, world, draft);
+  refuseFounders(input, world, draft);
   const members = desired.filter((resource) => resource.type === "haplan_raft_member");
   const join: JoinFacts = {
     clusterState: "new",

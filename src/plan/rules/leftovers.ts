@@ -3,15 +3,16 @@
  * there but not in the state (adopted), and entries of the state whose object is gone (forgotten).
  */
 import { sameJson } from "../../base/canonical-json.ts";
-import type { DesiredResource } from "../desired-resources.ts";
+import { type DesiredResource, toldByTheSpec } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
 import { machineAddress } from "./machines.ts";
 
 export function planLeftovers(
-  { observed }: PlannerInput,
+  input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   draft: PlanDraft,
@@ -27,7 +28,7 @@ export function planLeftovers(
       draft.chainEnd,
     ]);
   }
-  for (const certificate of observed.certificates) {
+  for (const certificate of input.observed.certificates) {
     const address = resourceAddress("haplan_certificate", certificate.name);
     if (wanted.has(address)) continue;
     draft.judge(address, "delete", "nobody carries it any more");
@@ -38,16 +39,19 @@ export function planLeftovers(
       users.map((step) => step.id),
     );
   }
-  recordState(desired, world, wanted, draft);
+  recordState(input, desired, world, wanted, draft);
 }
 
 function recordState(
+  { refreshOnly = false }: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
   wanted: ReadonlySet<ResourceAddress>,
   draft: PlanDraft,
 ): void {
   const recorded: ResourceAddress[] = [];
+  /** With the steps that make them so. */
+  const changing = new Map<ResourceAddress, readonly string[]>();
   for (const resource of desired) {
     if (draft.verdicts.has(resource.address)) continue;
     const known = world.resources.get(resource.address);
@@ -56,16 +60,47 @@ function recordState(
       recorded.push(resource.address);
       continue;
     }
-    const attributes = { ...resource.attributes, ...draft.facts.get(resource.address) };
-    const moved = Object.entries(attributes).filter(([name, value]) => !sameJson(known.attributes[name], value));
-    if (moved.length === 0) continue;
-    draft.judge(resource.address, "update", "only the state is behind");
-    recorded.push(resource.address);
+    const facts = draft.facts.get(resource.address) ?? {};
+    const told = toldByTheSpec.has(resource.type);
+    const found = differing(known, told ? facts : { ...resource.attributes, ...facts });
+    if (found.length > 0) {
+      draft.judge(resource.address, "update", "only the state is behind");
+      recorded.push(resource.address);
+    }
+    const wished = told ? differing(known, resource.attributes).filter((name) => !(name in facts)) : [];
+    if (wished.length === 0 || refreshOnly) continue;
+    draft.judge(
+      resource.address,
+      "update",
+      `its ${wished.join(" and ").replaceAll("Url", " URL")} in the spec has changed`,
+    );
+    changing.set(resource.address, stepsOfAgent(resource.name, draft));
   }
   for (const address of world.resources.keys()) {
     if (wanted.has(address) || draft.verdicts.has(address)) continue;
     draft.judge(address, "delete", "it is gone: forgotten");
     recorded.push(address);
   }
-  if (recorded.length > 0) draft.add({ kind: "recordState" }, recorded);
+  const atOnce = [...changing].filter(([, after]) => after.length === 0).map(([address]) => address);
+  const now = [...new Set([...recorded, ...atOnce])].filter((address) => !changing.get(address)?.length);
+  const later = [...changing].filter(([, after]) => after.length > 0);
+  if (now.length > 0) draft.add({ kind: "recordState" }, now);
+  if (later.length > 0) {
+    const steps = later.flatMap(([, after]) => after);
+    draft.add(
+      { kind: "recordState" },
+      later.map(([address]) => address),
+      steps,
+    );
+  }
+}
+
+function differing(known: StateResource, attributes: Attributes): readonly string[] {
+  return Object.entries(attributes).flatMap(([name, value]) => (sameJson(known.attributes[name], value) ? [] : [name]));
+}
+
+/** A member is at another URL once its agent was started there. */
+function stepsOfAgent(name: string, { steps }: PlanDraft): readonly string[] {
+  const agent = resourceAddress("haplan_agent", name);
+  return steps.filter(({ addresses }) => addresses.includes(agent)).map(({ id }) => id);
 }

@@ -42,7 +42,7 @@ export function checkRequests(input: PlannerInput, desired: readonly DesiredReso
  * Before the first start is done, a master that was made already is not made anew: its data may be part of the quorum,
  * which nobody has confirmed yet.
  */
-export function checkFirstStart(input: PlannerInput, world: World, draft: PlanDraft): void {
+export function refuseFounders(input: PlannerInput, world: World, draft: PlanDraft): void {
   for (const address of input.replace ?? []) {
     const [type = "", name = ""] = address.split(/\.(.*)/s);
     if (!ofMaster.has(type) || !world.founders.includes(name) || !world.machines.has(name)) continue;
