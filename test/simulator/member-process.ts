@@ -2,7 +2,7 @@
  * One life of a member, put together as the agent does it: the real core, run loop, log, state machine, store, services
  * and snapshot exchange, over simulated time, network and disk.
  */
-import { createRandom } from "../../src/base/random.ts";
+import { createRandom, type Random } from "../../src/base/random.ts";
 import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/announce-member.ts";
 import { ConsensusDriver } from "../../src/raft-agent/agent/consensus-driver.ts";
 import { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
@@ -157,7 +157,9 @@ export class MemberProcess implements Endpoint {
   }
 
   answer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
-    this.services.answerPeer(from, request, done);
+    const { plants, random } = this.#world;
+    const asked = plants.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
+    this.services.answerPeer(from, asked, done);
   }
 
   async takeSnapshot(from: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -294,4 +296,13 @@ export class MemberProcess implements Endpoint {
     const { trace, time } = this.#world;
     trace.note(time.nowMs, [textNumber(this.#host.id), ...numbers], () => `${this.#host.id.slice(0, 4)} ${text()}`);
   }
+}
+
+/** The id stands behind the path and an empty caller (services/peer-requests.ts). */
+function withAnotherChangeId(request: Uint8Array, random: Random): Uint8Array {
+  const path = "/haplan.Peer/Change";
+  if (Buffer.from(request.subarray(2, 2 + path.length)).toString() !== path) return request;
+  const changed = request.slice();
+  changed[2 + path.length + 10] = random.below(256);
+  return changed;
 }

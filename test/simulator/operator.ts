@@ -9,6 +9,7 @@ import type { ConsensusStatus } from "../../src/raft-agent/services/consensus-po
 import { ClientCall } from "./client-call.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Host } from "./host.ts";
+import { Violation } from "./violation.ts";
 
 /** As the planning tool asks (services/haplan-service.ts). */
 type ChangeMembersRequest = {
@@ -108,12 +109,27 @@ export class Operator {
     };
     this.onChange(request.voters);
     this.#cluster.note([], `the operator asks for ${describe(request)}`);
-    const call = new ClientCall(changeMembersPath, ({ code }) => over(code === StatusCode.ok));
+    const call = new ClientCall(changeMembersPath, ({ code, text }) => {
+      // No machine is asked for twice: the change was made, and its answer lost.
+      if (text.includes("already belongs to a member")) time.after(0, () => fail(text));
+      over(code === StatusCode.ok);
+    });
     time.after(answerTimeoutMs, () => over(false));
-    const process = leader.process!;
+    const process = this.#askedMember(leader).process!;
     if (this.#cluster.plants.addsVotersOneByOne === true && request.voters.length % 2 === 0) {
       process.driver.changeConfiguration({ target: request, context: new Uint8Array(0) });
     } else process.call(Buffer.from(JSON.stringify(request)), call);
+  }
+
+  /** Any member that runs: one that does not lead asks the leader. */
+  #askedMember(leader: Host): Host {
+    const { hosts, plants, random } = this.#cluster;
+    if (plants.addsVotersOneByOne === true) return leader;
+    const { membership } = leader.process!.services.machine;
+    const running = [...hosts.values()].filter(
+      ({ id, process }) => process !== null && membership.get(id) !== undefined,
+    );
+    return running[random.below(running.length)] ?? leader;
   }
 
   /** Machines whose members are gone and do not learn of it are switched off after a while; until then they may disturb. */
@@ -139,4 +155,9 @@ export class Operator {
 function describe({ voters, learners, add = [] }: ChangeMembersRequest): string {
   const short = (ids: readonly MemberId[]): string => ids.map((id) => id.slice(0, 4)).join(" ");
   return `voters ${short(voters)}, learners ${short(learners)}, ${add.length} new ones`;
+}
+
+/** From the run's own loop: answers come in promises, which would swallow it. */
+function fail(text: string): never {
+  throw new Violation("changes made once", text);
 }

@@ -116,6 +116,13 @@ const newMachines: Partial<Profile> = {
   weights: only({ resize: 3, replace: 3, wipe: 2, partition: 3, isolateLeader: 3, kill: 3 }),
 };
 
+/** The same, and the leader changes while it answers. */
+const lostAnswers: Partial<Profile> = {
+  ...newMachines,
+  network: { ...slowNetwork, lossChance: 0.3 },
+  weights: only({ replace: 4, resize: 4, isolateLeader: 6, kill: 3 }),
+};
+
 /** Everybody reads one key through everybody, while leadership moves about. */
 const busyReads: Partial<Profile> = {
   ...busy,
@@ -205,5 +212,6 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   "store-forgets-its-index": { plants: { storeForgetsIndex: true }, bias: powerCuts },
   "read-answered-before-applied": { plants: { readsBeforeApplied: true }, bias: busyReads },
   "request-numbers-reused-after-restart": { plants: { reusesRequestNumbers: true }, bias: powerCuts },
+  "change-made-twice": { plants: { forgetsChanges: true }, bias: lostAnswers },
   "voters-added-one-by-one": { plants: { addsVotersOneByOne: true }, bias: changingVoters },
 };

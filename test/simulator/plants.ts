@@ -20,6 +20,8 @@ export type Plants = {
   readonly readsBeforeApplied?: boolean;
   /** Requests are numbered from the same number in each process. */
   readonly reusesRequestNumbers?: boolean;
+  /** A change that is asked again is taken for another one. */
+  readonly forgetsChanges?: boolean;
   /** New members vote one by one. */
   readonly addsVotersOneByOne?: boolean;
 };
