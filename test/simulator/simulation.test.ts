@@ -21,7 +21,6 @@ const quickToFind = [
   "log-compacted-before-store-flushed",
   "store-forgets-its-index",
   "read-answered-before-applied",
-  "change-made-twice",
   "voters-added-one-by-one",
 ];
 
