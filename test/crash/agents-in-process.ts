@@ -57,8 +57,11 @@ export class AgentsInProcess {
     return join(this.#directory, this.places[at]!.name);
   }
 
-  /** With the flags of the first start, whatever has become of the member. */
-  async start(at: number): Promise<void> {
+  /**
+   * With the flags of the first start, whatever has become of the member. `listenPeer`: another URL to listen at than the
+   * one that the others are told.
+   */
+  async start(at: number, listenPeer?: string): Promise<void> {
     const { name, client, peer } = this.places[at]!;
     const settings = readSettings(
       [
@@ -66,7 +69,7 @@ export class AgentsInProcess {
         `--data-dir=${this.dataDirectory(at)}`,
         `--listen-client-urls=${client}`,
         `--advertise-client-urls=${client}`,
-        `--listen-peer-urls=${peer}`,
+        `--listen-peer-urls=${listenPeer ?? peer}`,
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=${this.places.map((place) => `${place.name}=${place.peer}`).join()}`,
         "--initial-cluster-state=new",

@@ -44,7 +44,9 @@ function directoryRequest(random: Random): Conversation {
 function hello(random: Random, { clusterId, memberId }: PeerPlace, purpose: Purpose): Buffer {
   const from = randomBytes(random, 2).toString("hex").padStart(16, "f");
   const urls = pick(random, [[], ["http://127.0.0.1:1"], ["nonsense"], ["https://[::1]:1", "unix://x"]]);
-  const bytes = Buffer.from(encodeHello({ purpose, clusterId, from, to: memberId, urls }));
+  const bytes = Buffer.from(
+    encodeHello({ purpose, takesMessages: chance(random, 2), clusterId, from, to: memberId, urls }),
+  );
   return chance(random, 6) ? mutateBytes(random, bytes) : bytes;
 }
 

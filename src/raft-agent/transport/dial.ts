@@ -9,7 +9,7 @@ import {
   encodeHello,
   explainRefusal,
   HandshakeStatus,
-  type Purpose,
+  Purpose,
   protocolVersion,
   type Reply,
   replyBytes,
@@ -38,7 +38,8 @@ export async function dialPeer(
   try {
     const { reply, rest } = await withTimeout(socket, context.limits.handshakeTimeoutMs, async () => {
       await once(socket, readyEvent);
-      socket.write(encodeHello({ purpose, clusterId, from: self, to: peer, urls: advertisedUrls }));
+      const takesMessages = purpose === Purpose.messages;
+      socket.write(encodeHello({ purpose, takesMessages, clusterId, from: self, to: peer, urls: advertisedUrls }));
       return readReply(socket);
     });
     if (reply.status !== HandshakeStatus.accepted) {

@@ -15,6 +15,7 @@ export const frameType = {
   snapshotChunk: 7,
   snapshotEnd: 8,
   snapshotResult: 9,
+  snapshotOffer: 10,
 } as const;
 
 /** Length (of type and body) and type. */

@@ -8,16 +8,21 @@ export const protocolVersion = 1;
 const magic = Buffer.from([0xf5, ...Buffer.from("haplan\n")]);
 export const firstHandshakeByte: number = magic[0]!;
 
+/** In the hello's flags. An agent that does not know it sends 0 and does not look at the flags. */
+const takesMessagesFlag = 1;
 const helloFixedBytes = 38;
 const urlsBytesMax = 2048;
 export const replyBytes = 28;
 
-export const Purpose = { messages: 0, snapshot: 1 } as const;
+/** `fetchSnapshot`: the caller was told of a snapshot, and takes it on this connection. */
+export const Purpose = { messages: 0, snapshot: 1, fetchSnapshot: 2 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 export type Hello = {
   readonly version: number;
   readonly purpose: Purpose;
+  /** The answering side may send messages, requests and pings of its own on this connection. */
+  readonly takesMessages: boolean;
   readonly clusterId: string;
   readonly from: MemberId;
   readonly to: MemberId;
@@ -51,7 +56,7 @@ export function encodeHello(hello: Omit<Hello, "version">): Uint8Array {
   writer.raw(magic);
   writer.uint16(protocolVersion);
   writer.uint8(hello.purpose);
-  writer.uint8(0);
+  writer.uint8(hello.takesMessages ? takesMessagesFlag : 0);
   for (const id of [hello.clusterId, hello.from, hello.to]) writer.memberId(id);
   const urls = Buffer.from(hello.urls.join(","));
   if (urls.length > urlsBytesMax)
@@ -71,17 +76,18 @@ export function decodeHello(bytes: Uint8Array): { readonly hello: Hello; readonl
   const reader = new ByteReader(bytes, magic.length);
   const version = reader.uint16();
   const purpose = reader.uint8();
-  reader.uint8();
+  const takesMessages = (reader.uint8() & takesMessagesFlag) !== 0;
   const [clusterId, from, to] = [reader.memberId(), reader.memberId(), reader.memberId()];
   const urlsBytes = reader.uint16();
-  if (version === protocolVersion && purpose !== Purpose.messages && purpose !== Purpose.snapshot) {
+  if (version === protocolVersion && !Object.values<number>(Purpose).includes(purpose)) {
     throw badHandshake(`unknown purpose ${purpose}`);
   }
   if (urlsBytes > urlsBytesMax) throw badHandshake(`peer URLs of ${urlsBytes} bytes`);
   if (reader.remaining < urlsBytes) return null;
   const text = Buffer.from(reader.raw(urlsBytes)).toString();
   const urls = text === "" ? [] : text.split(",");
-  return { hello: { version, purpose: purpose as Purpose, clusterId, from, to, urls }, length: reader.at };
+  const hello = { version, purpose: purpose as Purpose, takesMessages, clusterId, from, to, urls };
+  return { hello, length: reader.at };
 }
 
 export function encodeReply(reply: Omit<Reply, "version">): Uint8Array {
@@ -128,7 +134,7 @@ export function judgeHello(
 /** Why a connection was refused, in words that are right on both sides; `caller` and `answerer` say who is who. */
 export function explainRefusal(
   status: number,
-  caller: Omit<Hello, "urls" | "purpose">,
+  caller: Omit<Hello, "urls" | "purpose" | "takesMessages">,
   answerer: Omit<Reply, "status">,
 ): string {
   switch (status) {

@@ -1,17 +1,11 @@
 /**
- * The connection to one peer that this member keeps up: called again and again until it stands, tested while it
- * stands. It carries this member's messages, requests and pings; the peer's answers come back on it.
+ * The connection to one peer that this member keeps up: called again and again until it stands, and anew when it breaks off.
  */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
-import type { Message } from "../raft/message.ts";
-import { getUint64 } from "../wal/byte-codec.ts";
 import { type Dialed, dialPeer } from "./dial.ts";
-import { frameHeaderBytes, frameType } from "./frame.ts";
-import { FramedSocket } from "./framed-socket.ts";
 import { Purpose } from "./handshake.ts";
-import { encodeMessage } from "./message-codec.ts";
-import { RequestTable } from "./request-table.ts";
+import { PeerChannel } from "./peer-channel.ts";
 import type { PeerStatistics, TransportContext } from "./transport-types.ts";
 
 export type PeerLinkParts = {
@@ -19,6 +13,7 @@ export type PeerLinkParts = {
   readonly peer: MemberId;
   readonly urls: readonly string[];
   readonly statistics: PeerStatistics;
+  readonly onSnapshotOffer: () => void;
   readonly onUp: () => void;
   readonly onDown: () => void;
 };
@@ -26,8 +21,8 @@ export type PeerLinkParts = {
 export class PeerLink {
   urls: readonly string[];
   private readonly parts: PeerLinkParts;
-  private socket: FramedSocket | null = null;
-  private readonly requests = new RequestTable();
+  /** The connection that stands. */
+  channel: PeerChannel | null = null;
   private stopped = false;
   private attempts = 0;
   private lastLogged = "";
@@ -40,60 +35,6 @@ export class PeerLink {
     void this.keepUp();
   }
 
-  /** Sends the message, or drops it when there is no connection or too much is waiting (Raft repeats what matters). */
-  send(message: Message): void {
-    const { socket } = this;
-    const { frameBytesMax, queueBytesMax } = this.parts.context.limits;
-    if (socket === null || socket.queuedBytes > queueBytesMax) {
-      this.parts.statistics.sentFailures++;
-      return;
-    }
-    const writer = socket.beginFrame(frameType.message);
-    const start = writer.length;
-    encodeMessage(writer, message);
-    if (writer.length - start < frameBytesMax) {
-      socket.endFrame();
-      return;
-    }
-    writer.length = start - frameHeaderBytes;
-    this.parts.statistics.sentFailures++;
-    this.parts.context.log(
-      "warn",
-      `dropped a message to member ${this.parts.peer}: it is larger than ${frameBytesMax} bytes`,
-    );
-  }
-
-  /** @throws HaplanError `transport/unavailable`, `transport/timeout`, or what the peer's handler threw. */
-  request(kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const { socket } = this;
-    const { requestsMax, frameBytesMax } = this.parts.context.limits;
-    if (socket === null) return Promise.reject(this.unavailable("there is no connection"));
-    if (this.requests.size >= requestsMax)
-      return Promise.reject(this.unavailable(`${requestsMax} requests are waiting already`));
-    if (body.length > frameBytesMax - 16)
-      return Promise.reject(this.unavailable(`${body.length} bytes are too many for a frame`));
-    return this.requests.add(timeoutMs, (number) => {
-      const writer = socket.beginFrame(frameType.request);
-      writer.uint32(number);
-      writer.uint16(kind);
-      writer.raw(body);
-      socket.endFrame();
-    });
-  }
-
-  /** Sends what the current turn has written so far. */
-  flush(): void {
-    this.socket?.flush();
-  }
-
-  /** To be called every `pingIntervalMs`: closes a connection that is dead, pings one that is not. */
-  check(): void {
-    const { socket } = this;
-    if (socket === null || closeIfDead(socket, this.parts.context)) return;
-    socket.beginFrame(frameType.ping).uint64(Math.round(this.parts.context.now() * 1000));
-    socket.endFrame();
-  }
-
   /** The peer has just been heard of: it is worth calling it now. */
   callNow(): void {
     this.attempts = 0;
@@ -104,7 +45,7 @@ export class PeerLink {
   stop(reason: string): void {
     this.stopped = true;
     this.wakeUp();
-    this.socket?.close(reason);
+    this.channel?.close(reason);
   }
 
   private async keepUp(): Promise<void> {
@@ -128,45 +69,29 @@ export class PeerLink {
   }
 
   /** Resolves when the connection is gone. */
-  private use({ socket: raw, rest }: Dialed, url: string): Promise<void> {
-    const { context, peer, statistics, onUp, onDown } = this.parts;
+  private use({ socket, rest }: Dialed, url: string): Promise<void> {
+    const { context, peer, statistics, onUp, onDown, onSnapshotOffer } = this.parts;
     return new Promise((resolve) => {
-      const socket = new FramedSocket(raw, {
-        frameBytesMax: context.limits.frameBytesMax,
-        now: context.now,
-        onFrame: (type, bytes, start, end) => this.receive(type, bytes, start, end),
+      const channel = new PeerChannel(socket, {
+        context,
+        peer,
+        statistics,
+        onSnapshotOffer,
         onClose: (reason) => {
-          this.socket = null;
-          statistics.sentBytes += socket.bytesSent;
-          statistics.receivedBytes += socket.bytesReceived;
-          this.requests.failAll(`the connection to member ${peer} broke off (${reason})`);
+          this.channel = null;
           if (!this.stopped) context.log("warn", `lost the connection to member ${peer}: ${reason}`);
           onDown();
           resolve();
         },
       });
-      if (this.stopped) return socket.close("it is not wanted any more");
-      this.socket = socket;
+      if (this.stopped) return channel.close("it is not wanted any more");
+      this.channel = channel;
       this.lastLogged = "";
       context.log("info", `connected to member ${peer} at ${url}`);
       onUp();
-      this.check();
-      socket.receive(rest);
+      channel.ping();
+      channel.receive(rest);
     });
-  }
-
-  /** Bytes of the connection that stands, which the statistics do not have yet. */
-  get openBytes(): { readonly sent: number; readonly received: number } {
-    return { sent: this.socket?.bytesSent ?? 0, received: this.socket?.bytesReceived ?? 0 };
-  }
-
-  private receive(type: number, bytes: Uint8Array, start: number, end: number): void {
-    const { context, peer } = this.parts;
-    if (type === frameType.response) this.requests.answer(bytes, start, end);
-    else if (type === frameType.pong && end - start === 8) {
-      context.options.handlers.onRoundTrip?.(peer, Math.max(0, context.now() - getUint64(bytes, start) / 1000));
-    } else
-      throw new HaplanError("transport/bad-frame", `a frame of type ${type}, which does not belong on this connection`);
   }
 
   private pause(): Promise<void> {
@@ -187,16 +112,4 @@ export class PeerLink {
     this.lastLogged = text;
     this.parts.context.log("warn", text);
   }
-
-  private unavailable(why: string): HaplanError {
-    return new HaplanError("transport/unavailable", `Cannot ask member ${this.parts.peer}: ${why}; try again`);
-  }
-}
-
-/** Half-open connections: the other end is gone and nobody told us. */
-export function closeIfDead(socket: FramedSocket, context: TransportContext): boolean {
-  const silentMs = context.now() - socket.lastReceivedMs;
-  if (silentMs <= context.limits.deadAfterMs) return false;
-  socket.close(`nothing arrived for ${Math.round(silentMs)} ms`);
-  return true;
 }

@@ -153,7 +153,7 @@ describe("the peer transport", () => {
     const two = await start(b);
     const urls = ["http://127.77.12.1:1"];
     const socket = connect(two.port, host);
-    socket.write(encodeHello({ purpose: Purpose.messages, clusterId, from: c, to: b, urls }));
+    socket.write(encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: c, to: b, urls }));
     await until(() => two.events.includes("+cc"));
     socket.destroy();
     await until(() => two.events.includes("-cc"));
@@ -177,7 +177,9 @@ describe("the peer transport", () => {
 
   test("a call in another version of the protocol is refused", async () => {
     const two = await start(b);
-    const hello = Buffer.from(encodeHello({ purpose: Purpose.messages, clusterId, from: a, to: b, urls: [] }));
+    const hello = Buffer.from(
+      encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: a, to: b, urls: [] }),
+    );
     hello[8] = 99;
     const reply = await sendRaw(two.port, hello);
     expect(reply[10]).toBe(1);
@@ -209,7 +211,9 @@ describe("the peer transport", () => {
     const limits = { pingIntervalMs: 10, deadAfterMs: 60 };
     const two = await start(b, { limits });
     const socket = connect({ host, port: two.port }, () =>
-      socket.write(encodeHello({ purpose: Purpose.messages, clusterId, from: a, to: b, urls: [] })),
+      socket.write(
+        encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: a, to: b, urls: [] }),
+      ),
     );
     sockets.push(socket);
     await until(() => two.events.length === 2);
@@ -261,6 +265,80 @@ describe("the peer transport", () => {
     } finally {
       for (const listener of listeners) process.on("uncaughtException", listener);
     }
+  });
+});
+
+describe("a member that the others cannot call, but that calls them", () => {
+  const metadata: SnapshotMetadata = {
+    index: 10,
+    term: 2,
+    configuration: { voters: [a, b], votersOutgoing: [], learners: [] },
+  };
+
+  /** `two` calls `one`; whoever calls `two` finds nobody. */
+  async function oneWay(left: Parameters<typeof start>[1] = {}, right: Parameters<typeof start>[1] = {}) {
+    const [one, two] = await Promise.all([start(a, left), start(b, right)]);
+    one.transport.setPeer(b, [`http://${host}:1`]);
+    two.transport.setPeer(a, [one.url]);
+    await until(() => one.events.includes("+bb") && bytesFlow(two, a));
+    return [one, two] as const;
+  }
+
+  test("A19: gets messages in order, asks and is asked, on the connection that it made", async () => {
+    const onRequest = async (_: string, kind: number, body: Uint8Array): Promise<Uint8Array> =>
+      Buffer.of(kind, ...body);
+    const trips: string[] = [];
+    const onRoundTrip = (peer: string): void => void trips.push(peer);
+    const [one, two] = await oneWay(
+      { limits: { pingIntervalMs: 20 }, handlers: { onRequest, onRoundTrip } },
+      { handlers: { onRequest } },
+    );
+    for (let round = 0; round < 500; round++) {
+      one.transport.send(heartbeat(a, b, round));
+      two.transport.send(heartbeat(b, a, round));
+    }
+    await until(() => one.messages.length === 500 && two.messages.length === 500);
+    expect(two.messages).toEqual(Array.from({ length: 500 }, (_, round) => heartbeat(a, b, round)));
+    expect([...(await one.transport.request(b, 7, Buffer.of(1), 1_000))]).toEqual([7, 1]);
+    expect([...(await two.transport.request(a, 8, Buffer.of(2), 1_000))]).toEqual([8, 2]);
+    expect(one.transport.statisticsFor(b).sentFailures).toBe(0);
+    // What the connection is worth is measured from here as well.
+    await until(() => trips.includes(b));
+  });
+
+  test("A19: fetches the snapshot that it is offered, and the sender hears of it when it is durable", async () => {
+    const received: unknown[] = [];
+    const [one] = await oneWay(
+      {},
+      {
+        handlers: {
+          onSnapshot: async (peer, got, chunks) => {
+            let bytes = 0;
+            for await (const chunk of chunks) bytes += chunk.length;
+            received.push(peer, got, bytes);
+          },
+        },
+      },
+    );
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < 8; at++) yield Buffer.alloc(500_000, at);
+    }
+    await one.transport.sendSnapshot(b, metadata, chunks());
+    expect(received).toEqual([a, metadata, 4_000_000]);
+  });
+
+  test("A19: a peer of before, which sends no flag, gets nothing that it would not know on its connection", async () => {
+    const one = await start(a);
+    one.transport.setPeer(b, [`http://${host}:1`]);
+    const hello = { purpose: Purpose.messages, takesMessages: false, clusterId, from: b, to: a, urls: [] };
+    const socket = connect({ host, port: one.port }, () => socket.write(encodeHello(hello)));
+    sockets.push(socket);
+    await until(() => one.events.includes("+bb"));
+    one.transport.send(heartbeat(a, b, 1));
+    expect(one.transport.statisticsFor(b).sentFailures).toBe(1);
+    await expect(one.transport.request(b, 1, Buffer.of(), 1_000)).rejects.toThrow("there is no connection");
+    async function* chunks(): AsyncGenerator<Uint8Array> {}
+    await expect(one.transport.sendSnapshot(b, metadata, chunks())).rejects.toThrow("ECONNREFUSED");
   });
 });
 
@@ -402,8 +480,12 @@ describe("the peer port", () => {
   test("garbage closes the connection with a line in the log, and the port goes on", async () => {
     const one = await start(a, { limits: { handshakeTimeoutMs: 100, frameBytesMax: 1000 } });
     const random = createRandom(99);
-    const hello = Buffer.from(encodeHello({ purpose: Purpose.messages, clusterId, from: b, to: a, urls: [] }));
-    const snapshotHello = Buffer.from(encodeHello({ purpose: Purpose.snapshot, clusterId, from: b, to: a, urls: [] }));
+    const hello = Buffer.from(
+      encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: b, to: a, urls: [] }),
+    );
+    const snapshotHello = Buffer.from(
+      encodeHello({ purpose: Purpose.snapshot, takesMessages: false, clusterId, from: b, to: a, urls: [] }),
+    );
     const inputs = Array.from({ length: 120 }, (_, at) => {
       const noise = Buffer.from(Array.from({ length: 1 + random.below(60) }, () => random.below(256)));
       // A frame of a small length whose content makes no sense, behind a greeting of either kind.

@@ -1,22 +1,23 @@
 /**
- * All connections with the other members of the cluster. Every member calls every other one; each connection carries
- * its caller's messages. See README.md for the bytes and for what is promised.
+ * All connections with the other members of the cluster. Every member calls every other one and sends on the connection
+ * that it made, or, while it cannot call the peer, on the one that the peer made. See README.md for the bytes and for what
+ * is promised.
  */
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
-import { HaplanError } from "../../base/haplan-error.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ListenAddress } from "../../base/listen-place.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
 import { dialPeer } from "./dial.ts";
-import type { FramedSocket } from "./framed-socket.ts";
 import { type Hello, Purpose } from "./handshake.ts";
 import { PeerListener } from "./listener.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
 import { PeerAdmission } from "./peer-admission.ts";
-import { closeIfDead, PeerLink } from "./peer-link.ts";
-import { servePeer } from "./serve-peer.ts";
+import { PeerChannel, unavailable } from "./peer-channel.ts";
+import { PeerLink } from "./peer-link.ts";
+import { SnapshotOffers } from "./snapshot-offers.ts";
 import { receiveSnapshot, sendSnapshotOver } from "./snapshot-stream.ts";
 import {
   defaultTransportLimits,
@@ -25,11 +26,21 @@ import {
   type TransportOptions,
 } from "./transport-types.ts";
 
+/** Snapshots that may be on their way here at the same time, where this member has to call for them. */
+const fetchesMax = 4;
+
+type Inbound = { readonly channel: PeerChannel; readonly takesMessages: boolean };
+
 export class PeerTransport {
   private readonly context: TransportContext;
   private readonly links = new Map<MemberId, PeerLink>();
   /** The connections that peers have made to us. */
-  private readonly inbound = new Map<MemberId, FramedSocket>();
+  private readonly inbound = new Map<MemberId, Inbound>();
+  private readonly offers = new SnapshotOffers();
+  /** Connections on which this member fetches a snapshot that it was offered. */
+  private readonly fetching = new Set<Socket>();
+  /** Those and the calls for more. */
+  private fetches = 0;
   private readonly linksUp = new Set<MemberId>();
   private readonly connected = new Set<MemberId>();
   private readonly removed = new Set<MemberId>();
@@ -86,23 +97,36 @@ export class PeerTransport {
     const reason = "the member has been removed from the cluster";
     this.links.get(peer)?.stop(reason);
     this.links.delete(peer);
-    this.inbound.get(peer)?.close(reason);
+    this.inbound.get(peer)?.channel.close(reason);
   }
 
   /** Sends to `message.to`, without a promise that it arrives. Everything sent in one turn goes out in one write. */
   send(message: Message): void {
-    const link = this.links.get(message.to);
-    if (link !== undefined) {
-      link.send(message);
+    const channel = this.channelTo(message.to);
+    if (channel !== null) {
+      channel.send(message);
       return;
     }
     const counted = this.statisticsOf.get(message.to);
     if (counted !== undefined) counted.sentFailures++;
   }
 
+  /** Its own connection comes first: it is the one that is kept up from here. */
+  private channelTo(peer: MemberId): PeerChannel | null {
+    const link = this.links.get(peer);
+    if (link === undefined) return null;
+    return link.channel ?? this.inboundTo(peer);
+  }
+
+  private inboundTo(peer: MemberId): PeerChannel | null {
+    const inbound = this.inbound.get(peer);
+    return inbound?.takesMessages ? inbound.channel : null;
+  }
+
   /** Sends what the current turn of the event loop has written so far, without waiting for the turn to end. */
   flush(): void {
-    for (const link of this.links.values()) link.flush();
+    for (const { channel } of this.links.values()) channel?.flush();
+    for (const { channel } of this.inbound.values()) channel.flush();
   }
 
   /**
@@ -111,13 +135,14 @@ export class PeerTransport {
    * again, though whether the first attempt was carried out is not known; `transport/timeout`; or what the handler threw.
    */
   request(peer: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const link = this.links.get(peer);
-    if (link !== undefined) return link.request(kind, body, timeoutMs);
-    return Promise.reject(new HaplanError("transport/unavailable", `Cannot ask member ${peer}: it is not known here`));
+    const channel = this.channelTo(peer);
+    if (channel !== null) return channel.request(kind, body, timeoutMs);
+    const isKnown = this.links.has(peer);
+    return Promise.reject(unavailable(peer, isKnown ? "there is no connection" : "it is not known here"));
   }
 
   /**
-   * Sends a snapshot on a connection of its own; resolves when the peer has made it durable.
+   * Sends a snapshot on a connection of its own, which the peer makes when it cannot be called; resolves when the peer has made it durable.
    * @throws HaplanError `transport/unreachable`, `transport/refused`, `transport/snapshot-failed`, or the receiver's error.
    */
   async sendSnapshot(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -131,10 +156,14 @@ export class PeerTransport {
         return await sendSnapshotOver(this.context, dialed, metadata, chunks);
       } catch (error) {
         failure = error;
-        if (!(error instanceof HaplanError) || error.code !== "transport/unreachable") break;
+        if (!(error instanceof HaplanError) || error.code !== "transport/unreachable") throw error;
       }
     }
-    throw failure;
+    const channel = this.links.has(peer) ? this.inboundTo(peer) : null;
+    if (channel === null) throw failure;
+    // Connecting and greeting, at the peer's side.
+    const fetched = await this.offers.make(peer, channel, 2 * this.context.limits.handshakeTimeoutMs);
+    return sendSnapshotOver(this.context, fetched, metadata, chunks);
   }
 
   isConnected(peer: MemberId): boolean {
@@ -144,12 +173,12 @@ export class PeerTransport {
   /** Counters for metrics; those of open connections are up to date. */
   statisticsFor(peer: MemberId): PeerStatistics {
     const total = this.statistics(peer);
-    const outbound = this.links.get(peer)?.openBytes ?? { sent: 0, received: 0 };
-    const inbound = this.inbound.get(peer);
+    const open = [this.links.get(peer)?.channel, this.inbound.get(peer)?.channel].map((channel) => channel?.openBytes);
+    const sum = (of: "sent" | "received"): number => open.reduce((bytes, each) => bytes + (each?.[of] ?? 0), 0);
     return {
       ...total,
-      sentBytes: total.sentBytes + outbound.sent + (inbound?.bytesSent ?? 0),
-      receivedBytes: total.receivedBytes + outbound.received + (inbound?.bytesReceived ?? 0),
+      sentBytes: total.sentBytes + sum("sent"),
+      receivedBytes: total.receivedBytes + sum("received"),
     };
   }
 
@@ -158,7 +187,8 @@ export class PeerTransport {
     this.closing = true;
     clearInterval(this.checks);
     for (const link of this.links.values()) link.stop("this member stops");
-    for (const socket of this.inbound.values()) socket.close("this member stops");
+    for (const { channel } of this.inbound.values()) channel.close("this member stops");
+    for (const socket of this.fetching) socket.destroy();
     await this.listener.close();
   }
 
@@ -174,6 +204,7 @@ export class PeerTransport {
       peer,
       urls,
       statistics,
+      onSnapshotOffer: () => void this.fetchSnapshot(peer),
       onUp: () => mark(true),
       onDown: () => mark(false),
     });
@@ -183,14 +214,48 @@ export class PeerTransport {
     const peer = hello.from;
     if (this.closing) return void raw.destroy();
     if (hello.purpose === Purpose.snapshot) return void receiveSnapshot(this.context, peer, raw, rest);
+    if (hello.purpose === Purpose.fetchSnapshot) {
+      if (!this.offers.accept(peer, { socket: raw, rest })) raw.destroy();
+      return;
+    }
     const previous = this.inbound.get(peer);
-    const socket = servePeer(this.context, peer, raw, (closed, reason) => this.inboundClosed(peer, closed, reason));
-    this.inbound.set(peer, socket);
+    const channel: PeerChannel = new PeerChannel(raw, {
+      context: this.context,
+      peer,
+      statistics: this.statistics(peer),
+      onSnapshotOffer: () => void this.fetchSnapshot(peer),
+      onClose: (reason) => this.inboundClosed(peer, channel, reason),
+    });
+    this.inbound.set(peer, { channel, takesMessages: hello.takesMessages });
     // A peer calls again only when it has lost the connection before: that one is dead even if it looks open.
-    previous?.close("the member has connected anew");
+    previous?.channel.close("the member has connected anew");
     this.learnPeer(hello);
     this.reportConnection(peer);
-    socket.receive(rest);
+    channel.receive(rest);
+  }
+
+  /** Peers may have more than one at a time, and no peer may have this member open any number of connections. */
+  private async fetchSnapshot(peer: MemberId): Promise<void> {
+    let failure = this.fetches < fetchesMax ? "it has no peer URL" : `${fetchesMax} are being fetched already`;
+    const urls = this.fetches < fetchesMax ? (this.links.get(peer)?.urls ?? []) : [];
+    this.fetches++;
+    for (const url of urls) {
+      try {
+        const { socket, rest } = await dialPeer(this.context, peer, url, Purpose.fetchSnapshot);
+        if (this.closing) return void socket.destroy();
+        this.fetching.add(socket);
+        socket.once("close", () => {
+          this.fetching.delete(socket);
+          this.fetches--;
+        });
+        receiveSnapshot(this.context, peer, socket, rest);
+        return;
+      } catch (error) {
+        failure = errorText(error);
+      }
+    }
+    this.fetches--;
+    this.context.log("warn", `could not fetch the snapshot that member ${peer} offers: ${failure}`);
   }
 
   /** A member that is not in our configuration yet may be our new leader: answer it where it says it can be reached. */
@@ -212,14 +277,11 @@ export class PeerTransport {
     if (!this.links.has(peer)) this.statisticsOf.delete(peer);
   }
 
-  private inboundClosed(peer: MemberId, socket: FramedSocket, reason: string): void {
-    const statistics = this.statistics(peer);
-    statistics.sentBytes += socket.bytesSent;
-    statistics.receivedBytes += socket.bytesReceived;
-    if (this.inbound.get(peer) !== socket) return;
+  private inboundClosed(peer: MemberId, channel: PeerChannel, reason: string): void {
+    if (this.inbound.get(peer)?.channel !== channel) return;
     this.inbound.delete(peer);
     if (!this.closing) {
-      statistics.receivedFailures++;
+      this.statistics(peer).receivedFailures++;
       this.context.log("warn", `lost the connection from member ${peer}: ${reason}`);
     }
     this.forgetStranger(peer, reason);
@@ -245,8 +307,11 @@ export class PeerTransport {
     this.lastCheckMs = now;
     // After a pause of our own (a stopped process, a sleeping machine) the silence is ours: read first, judge next time.
     if (late) return;
-    for (const link of this.links.values()) link.check();
-    for (const socket of this.inbound.values()) closeIfDead(socket, this.context);
+    for (const { channel } of this.links.values()) if (channel?.closeIfDead() === false) channel.ping();
+    for (const [peer, { channel }] of this.inbound) {
+      // Where this is the connection that messages take: what it is worth is not measured on another.
+      if (!channel.closeIfDead() && this.channelTo(peer) === channel) channel.ping();
+    }
   }
 
   private statistics(peer: MemberId): PeerStatistics {

@@ -1,0 +1,48 @@
+/**
+ * Snapshots for peers that this member cannot call: each is offered on the connection that the peer has made, and the peer
+ * calls once more to fetch it.
+ */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { Dialed } from "./dial.ts";
+import type { PeerChannel } from "./peer-channel.ts";
+
+type Offer = { readonly peer: MemberId; readonly accept: (connection: Dialed) => void };
+
+export class SnapshotOffers {
+  private readonly offers: Offer[] = [];
+
+  /**
+   * Resolves with the connection on which the peer takes the snapshot.
+   * @throws HaplanError `transport/unreachable` when the peer does not call in time
+   */
+  make(peer: MemberId, channel: PeerChannel, timeoutMs: number): Promise<Dialed> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.offers.splice(this.offers.indexOf(offer), 1);
+      };
+      const timer = setTimeout(() => {
+        end();
+        const text = `Cannot send a snapshot to member ${peer}: it cannot be called, and did not call for it within ${timeoutMs} ms`;
+        reject(new HaplanError("transport/unreachable", text));
+      }, timeoutMs);
+      const offer: Offer = {
+        peer,
+        accept: (connection) => {
+          end();
+          resolve(connection);
+        },
+      };
+      this.offers.push(offer);
+      channel.offerSnapshot();
+    });
+  }
+
+  /** The peer calls for what it was offered. False when there is nothing for it (any more). */
+  accept(peer: MemberId, connection: Dialed): boolean {
+    const offer = this.offers.find((each) => each.peer === peer);
+    offer?.accept(connection);
+    return offer !== undefined;
+  }
+}
