@@ -7,7 +7,6 @@
  *
  * Needs GNU time; without terraform only haplan's rows are there.
  */
-import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,20 +19,10 @@ import { loadSpec } from "../src/spec/load-spec.ts";
 import { renderState } from "../src/state/state-document.ts";
 import { buildFolder } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
+import { type Cost, median, timeProgram } from "./timed-program.ts";
 
 const workers = 1000;
 const masters = 7;
-
-type Cost = { readonly wallS: number; readonly userS: number; readonly residentMb: number };
-
-/** Runs it with GNU time. @throws Error when it fails */
-function measure(cwd: string, command: readonly string[]): Cost {
-  const line = ["-f", "%e %U %M", ...command];
-  const { status, stdout, stderr } = spawnSync("/usr/bin/time", line, { cwd, encoding: "utf8", maxBuffer: 1 << 28 });
-  const [wallS = 0, userS = 0, kib = 0] = (stderr.trimEnd().split("\n").at(-1) ?? "").split(" ").map(Number);
-  if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}:\n${stdout}${stderr}`);
-  return { wallS, userS, residentMb: kib / 1024 };
-}
 
 function haplanSpec(): string {
   const machine = (letter: string, network: number) => (_: unknown, index: number) =>
@@ -104,17 +93,13 @@ async function casesIn(root: string): Promise<readonly Case[]> {
 
   const terraform = (name: string, cwd: string, ...flags: string[]): Case => {
     writeFileSync(join(cwd, "main.tf"), terraformFiles);
-    measure(cwd, ["terraform", "init", "-no-color"]);
+    timeProgram(cwd, ["terraform", "init", "-no-color"]);
     return { name, cwd, command: ["terraform", "plan", "-no-color", "-input=false", ...flags], costs: [] };
   };
   const freshTerraform = terraform("terraform, from nothing", folder("terraform-fresh"));
   const settledTerraform = terraform("terraform, nothing to do", folder("terraform-settled"), "-refresh=false");
-  measure(settledTerraform.cwd, ["terraform", "apply", "-no-color", "-auto-approve"]);
+  timeProgram(settledTerraform.cwd, ["terraform", "apply", "-no-color", "-auto-approve"]);
   return [fresh, freshTerraform, settled, settledTerraform];
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "5" } } });
@@ -122,7 +107,7 @@ const root = mkdtempSync(join(tmpdir(), "haplan-bench-plan-"));
 try {
   const cases = await casesIn(root);
   for (let round = 0; round < Number(values.rounds); round++)
-    for (const { cwd, command, costs } of cases) costs.push(measure(cwd, command));
+    for (const { cwd, command, costs } of cases) costs.push(timeProgram(cwd, command));
   console.log("| plan | wall s | user CPU s | resident MB |\n| --- | ---: | ---: | ---: |");
   for (const { name, costs } of cases) {
     const of = (pick: (cost: Cost) => number, digits: number): string => median(costs.map(pick)).toFixed(digits);

@@ -1,7 +1,9 @@
-// Compiles the sources to dist/ from scratch, so that a file removed from the sources never lingers in a build.
+// Compiles the sources to dist/ from scratch, so that a file removed from the sources never lingers in a build. The
+// programs are bundled then: an agent that reads some 600 modules burns most of a second of CPU before it serves.
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { bundlePrograms } from "./bundle-programs.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 rmSync(`${root}/dist`, { recursive: true, force: true });
@@ -9,4 +11,4 @@ execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, "-p",
   cwd: root,
   stdio: "inherit",
 });
-for (const command of readdirSync(`${root}/dist/cmd`)) chmodSync(`${root}/dist/cmd/${command}/main.js`, 0o755);
+await bundlePrograms({ root, programs: readdirSync(`${root}/cmd`), into: `${root}/dist/cmd` });

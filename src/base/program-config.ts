@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import type { ValidateFunction } from "ajv";
 import { errorText, HaplanError } from "./haplan-error.ts";
+import { parseJson } from "./json-text.ts";
 
 export type CertificateFiles = { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
 
@@ -41,9 +42,9 @@ export function loadProgramConfig<Config extends { readonly tls: CertificateFile
   const text = read(path);
   let config: unknown;
   try {
-    config = JSON.parse(text);
+    config = parseJson(text);
   } catch (error) {
-    return refuse(`"${path}" is not JSON: ${errorText(error)}`, error);
+    return refuse(`Cannot read "${path}": ${errorText(error)}`, error);
   }
   if (!validate(config)) {
     const mistakes = validate.errors?.map((error) => `${error.instancePath || "the whole"} ${error.message}`) ?? [];

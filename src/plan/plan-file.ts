@@ -4,6 +4,8 @@
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { errorText } from "../base/haplan-error.ts";
+import { parseJson } from "../base/json-text.ts";
 import type { Plan } from "./plan.ts";
 
 const kind = "haplan.plan";
@@ -29,13 +31,13 @@ export function looksLikePlanFile(text: string): boolean {
 export function decodePlanFile(text: string): DecodedPlanFile {
   let file: unknown;
   try {
-    file = JSON.parse(text);
-  } catch {
+    file = parseJson(text);
+  } catch (error) {
     return {
       problem: problem(
         "plan-file/unreadable",
         "This is not a plan file",
-        "It is no JSON. It may be cut off: make the plan again with haplan plan -out FILE.",
+        `It cannot be read: ${errorText(error)}. Make the plan again with haplan plan -out FILE.`,
       ),
     };
   }

@@ -6,7 +6,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { canonicalJson } from "../base/canonical-json.ts";
-import { HaplanError } from "../base/haplan-error.ts";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { parseJson } from "../base/json-text.ts";
 
 const kind = "haplan.sealed";
 export const passphraseLengthMin = 16;
@@ -117,9 +118,9 @@ export function unseal(text: string, place: string, environment: Environment): s
 function parseSealed(text: string, place: string): SealedFile {
   let file: Record<string, unknown>;
   try {
-    file = JSON.parse(text) as Record<string, unknown>;
+    file = parseJson(text) as Record<string, unknown>;
   } catch (error) {
-    throw damaged(place, "it is cut off or no JSON", error);
+    throw damaged(place, errorText(error), error);
   }
   if (file["version"] !== 1) {
     const message = `${place} is sealed with version ${String(file["version"])}; this haplan knows version 1. Use the newer haplan that wrote it`;

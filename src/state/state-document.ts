@@ -2,6 +2,7 @@
 import type { ValidateFunction } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { parseJson } from "../base/json-text.ts";
 import type { State } from "../plan/state.ts";
 import type { StateAdvice } from "./state-backend.ts";
 
@@ -17,12 +18,12 @@ export function renderState(state: State): string {
  */
 export function parseState(text: string, place: string, advice: StateAdvice): State {
   const corrupted = (reason: string): HaplanError => {
-    const message = `The state is damaged\n${place}: ${reason}\nIt was left as it is. ${advice.text}`;
+    const message = `The state is damaged\n${place}: ${reason}.\nIt was left as it is. ${advice.text}`;
     return new HaplanError("state/corrupted", message, { commands: advice.commands ?? [] });
   };
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw corrupted(errorText(error));
   }

@@ -76,7 +76,7 @@ describe("a message as JSON", () => {
     ["one field in both spellings", `{"range_end":"YQ==","rangeEnd":"Yg=="}`, "set multiple times"],
     ["half a character", `{"key":"\\ud800"}`, "field key takes bytes as base64"],
     ["another value than an object", "[]", "Array(0)"],
-    ["half an object", `{"key":`, "Unexpected end of JSON input"],
+    ["half an object", `{"key":`, "it is cut off: the JSON ends at line 1, column 8"],
   ])("refuses %s", (_, text, reason) => {
     const refusal = read(RangeRequestSchema, text);
     expect(refusal).toMatch(/^the request is no etcdserverpb\.RangeRequest: /);

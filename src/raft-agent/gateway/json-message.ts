@@ -14,6 +14,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
+import { parseJson } from "../../base/json-text.ts";
 
 /** The message's bytes, or in words why the text is no such message. `null` is the empty message. */
 export function encodeJson(description: DescMessage, text: string): Uint8Array | string {
@@ -34,7 +35,7 @@ export function decodeJson(description: DescMessage, bytes: Uint8Array): JsonVal
 const LONG = /^\0-?\d{16,}$/;
 
 function parseExactly(text: string): JsonValue {
-  const value = JSON.parse(text) as JsonValue;
+  const value = parseJson(text) as JsonValue;
   if (!/\d{16}/.test(text)) return value;
   const tokens = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
   return JSON.parse(text.replace(tokens, (token) => (token.startsWith('"') ? token : `"\\u0000${token}"`)));

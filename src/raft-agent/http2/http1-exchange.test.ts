@@ -237,7 +237,7 @@ describe("HTTP/1.1 exchange", () => {
     await until(() => [...connections].every((connection) => connection.streamCount === 0));
   });
 
-  it("refuses what HTTP/1.1 cannot carry", async () => {
+  it("A21: refuses what HTTP/1.1 cannot carry, with every Node.js", async () => {
     const { listener, http } = await open((_, response) => response.end());
     let requests = 0;
     http.on("request", () => requests++);

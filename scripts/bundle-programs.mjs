@@ -1,0 +1,49 @@
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rolldown } from "rolldown";
+
+/** Stays outside: native code, a file that a worker thread loads by its name, and an SDK that few users ever load. */
+const external = ["lmdb", "bcryptjs", /^@aws-sdk\//];
+
+/**
+ * What runs first. Compiled code is kept beside the build where Node.js can (22.8 on) and may (the folder is writable).
+ * An agent runs for months and may end by SIGKILL, so that it cannot wait for the end to write its code down.
+ */
+const launcher = `#!/usr/bin/env node
+import nodeModule from "node:module";
+
+process.setSourceMapsEnabled(true);
+if (nodeModule.enableCompileCache !== undefined) {
+  nodeModule.enableCompileCache(new URL("../../compile-cache", import.meta.url).pathname);
+  setTimeout(() => nodeModule.flushCompileCache?.(), 10_000).unref();
+}
+await import("./program.js");
+`;
+
+/**
+ * Bundles each program of cmd/ into `<into>/<program>/program.js` with chunks that they share, beside the `main.js`
+ * that starts it. Source maps name the sources in stack traces.
+ */
+export async function bundlePrograms({ root, programs, into }) {
+  rmSync(into, { recursive: true, force: true });
+  const bundle = await rolldown({
+    cwd: root,
+    input: Object.fromEntries(programs.map((program) => [`${program}/program`, `cmd/${program}/main.ts`])),
+    platform: "node",
+    // The oldest Node.js that haplan runs on: `using` is lowered for it.
+    transform: { target: "node20.19" },
+    external,
+  });
+  await bundle.write({
+    dir: into,
+    format: "esm",
+    sourcemap: true,
+    entryFileNames: "[name].js",
+    chunkFileNames: "chunks/[name]-[hash].js",
+  });
+  await bundle.close();
+  for (const program of programs) {
+    mkdirSync(`${into}/${program}`, { recursive: true });
+    writeFileSync(`${into}/${program}/main.js`, launcher);
+    chmodSync(`${into}/${program}/main.js`, 0o755);
+  }
+}
