@@ -232,6 +232,10 @@ function moved(spec: ClusterSpec, by: number): ClusterSpec {
   return { ...spec, controlPlane: { ...spec.controlPlane, masters } };
 }
 
+function withClientPort(spec: ClusterSpec, clientPort: number): ClusterSpec {
+  return { ...spec, controlPlane: { ...spec.controlPlane, clientPort } };
+}
+
 type Scenario = {
   readonly name: string;
   readonly from: ClusterSpec | null;
@@ -259,6 +263,8 @@ const scenarios: readonly Scenario[] = [
     to: { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } },
   },
   { name: "R7: a move of all masters to other addresses", from: three, to: moved(three, 20) },
+  { name: "T3: a move of all masters to another client port", from: three, to: withClientPort(three, 2479) },
+  { name: "T3: new masters in place of all", from: three, to: fixtureSpec(["m4", "m5", "m6"]) },
   { name: "a destroy", from: three, to: three, more: { mode: "destroy" } },
 ];
 

@@ -1,7 +1,8 @@
 /**
  * A whole world in memory for tests of the engine: machines, members that follow the rules of joint consensus, a CA, a
  * state and a journal that survive, and a process that can be killed before any of its acts. It keeps watch: a quorum
- * that is lost while nobody asked for it is written down.
+ * that is lost although nothing asked for it, a load balancer without a target that serves while there is a quorum, and
+ * two members at one address and port are written down.
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
@@ -15,7 +16,8 @@ import { majority } from "../plan/quorum-model.ts";
 import type { State } from "../plan/state.ts";
 import type { MachineIdentity, Provider } from "../providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../providers/unit-digest.ts";
-import { agentUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
+import { type LoadBalancerConfig, loadBalancerName } from "../units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
 import type { ApplyEvent } from "./apply-event.ts";
 import type { ApplyPorts, Authority, ControlPlane } from "./ports.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -121,8 +123,13 @@ export class FakeWorld {
     const failure = this.failing(name);
     if (failure !== null) throw new HaplanError("fake/failure", failure);
     const had = this.hasQuorum();
+    const served = this.servingTargets() > 0;
     const result = effect();
     if (had && !this.destroying && !this.hasQuorum()) this.accidents.push(`${name} lost the quorum`);
+    if (served && !this.destroying && this.hasQuorum() && this.balancerRuns() && this.servingTargets() === 0) {
+      this.accidents.push(`${name} left the load balancer without a target`);
+    }
+    for (const place of this.placesTakenTwice()) this.accidents.push(`${name}: two members listen at ${place}`);
     this.elect();
     return result;
   }
@@ -140,6 +147,34 @@ export class FakeWorld {
   hasQuorum(): boolean {
     const voters = this.voters();
     return voters.length > 0 && voters.filter((voter) => this.isUp(voter.id)).length >= majority(voters.length);
+  }
+
+  private balancerRuns(): boolean {
+    return this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName)?.running === true;
+  }
+
+  /** Machines whose agent runs, with the addresses at which it listens. */
+  private listening(): readonly { readonly machine: FakeMachine; readonly places: readonly string[] }[] {
+    return [...this.facts.machines.values()].flatMap((machine) => {
+      const agent = machine.units.get(agentUnitName);
+      return agent?.running === true ? [{ machine, places: agent.definition.listens }] : [];
+    });
+  }
+
+  private placesTakenTwice(): readonly string[] {
+    const places = this.listening().flatMap((each) => each.places);
+    return places.filter((place, index) => places.indexOf(place) !== index);
+  }
+
+  /** Targets of the load balancer at which a voter answers clients. */
+  servingTargets(): number {
+    const unit = this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName);
+    const file = unit?.definition.files.find(({ path }) => path === "load-balancer.json");
+    if (unit?.running !== true || file === undefined) return 0;
+    const { backends } = JSON.parse(String(file.content)) as LoadBalancerConfig;
+    const serving = this.listening().filter(({ machine }) => this.voters().some(({ id }) => id === machine.data));
+    const places = new Set(serving.flatMap((each) => each.places.slice(0, 1)));
+    return backends.filter(({ address, port }) => places.has(`${address}:${port}`)).length;
   }
 
   private elect(): void {

@@ -29,7 +29,7 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Unit
     case "startAgent":
       return [agentBlueprint(plan.spec, action.member, { ...(action.join ?? joining), token: lineage }).definition];
     case "startLoadBalancer":
-      return [loadBalancerBlueprint(plan.spec, action.backends).definition];
+      return [loadBalancerBlueprint(plan.spec, action).definition];
     case "startWorker":
       return [workerBlueprint(plan.spec, action.worker).definition];
     default:

@@ -6,7 +6,8 @@ import { assertNever } from "../base/assert.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
 import { resourceAddress } from "../plan/resource.ts";
-import { isJoinFacts, type JoinFacts, type MemberRef, type Step } from "../plan/step.ts";
+import { isJoinFacts, type JoinFacts, type LoadBalancerTargets, type MemberRef, type Step } from "../plan/step.ts";
+import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
 export type StateEdit =
   | {
@@ -52,7 +53,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
       return votersEdits(action.from, action.to, addresses);
     case "startLoadBalancer":
     case "updateLoadBalancer":
-      return addresses.map((address) => loadBalancerEdit(address, action.backends, facts));
+      return addresses.map((address) => loadBalancerEdit(plan, action, address, facts));
     case "removeMember":
     case "stopAgent":
     case "stopWorker":
@@ -115,8 +116,18 @@ function votersEdits(
     .map((address) => upsert(address, { role: votes.has(address) ? "voter" : "learner" }));
 }
 
-function loadBalancerEdit(address: ResourceAddress, backends: readonly string[], facts: StepFacts): StateEdit {
-  if (!address.startsWith("haplan_lb_backend.")) return upsert(address, facts);
-  const served = backends.some((name) => resourceAddress("haplan_lb_backend", name) === address);
-  return served ? upsert(address, {}) : { kind: "remove", address };
+/** On the way through a plan the load balancer has other targets than in the end: the state says which. */
+function loadBalancerEdit(
+  plan: Plan,
+  targets: LoadBalancerTargets,
+  address: ResourceAddress,
+  facts: StepFacts,
+): StateEdit {
+  if (!address.startsWith("haplan_lb_backend.")) {
+    return upsert(address, { ...facts, configDigest: loadBalancerConfigDigest(plan.spec, targets) });
+  }
+  const name = targets.backends.find((backend) => resourceAddress("haplan_lb_backend", backend) === address);
+  if (name === undefined) return { kind: "remove", address };
+  const former = targets.formerTargets?.[name];
+  return upsert(address, former === undefined ? {} : { target: former });
 }

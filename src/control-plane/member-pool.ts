@@ -100,10 +100,13 @@ export class MemberPool {
   }
 }
 
-/** Nobody there, or nobody who could: another member, or the same one a moment later, may do better. */
+/** A member that has lost its vote, or has none yet, serves next to nothing: voters do. */
+const ofLearner = "etcdserver: rpc not supported for learner";
+
+/** Unreachable, or not able to serve it: another member, or the same one a moment later, may do better. */
 function isNoAnswer(error: unknown): boolean {
   const codes: readonly number[] = [StatusCode.unavailable, StatusCode.deadlineExceeded, StatusCode.cancelled];
-  return error instanceof GrpcError && codes.includes(error.code);
+  return error instanceof GrpcError && (codes.includes(error.code) || error.message === ofLearner);
 }
 
 /** All that etcd says itself starts like this. */

@@ -181,7 +181,7 @@ function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
         address,
         ports,
         endpoint: clusterEndpoint(spec),
-        configDigest: loadBalancerConfigDigest(spec, masters),
+        configDigest: loadBalancerConfigDigest(spec, { backends: masters }),
       },
       {
         unknown: unitFacts(issuesForClients(spec)),

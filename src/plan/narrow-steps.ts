@@ -25,6 +25,7 @@ const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
   "changeVoters",
   "removeMember",
   "moveLeader",
+  "updateLoadBalancer",
 ]);
 
 /** `known` are all addresses that a target may name, `imports` those that are there and not in the state. */

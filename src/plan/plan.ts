@@ -38,6 +38,11 @@ export type QuorumRow = {
   readonly quorum: number;
   /** How many more voters may fail before writes stop; null while there is no working quorum. */
   readonly canLose: number | null;
+  /**
+   * Of the load balancer's targets those that serve: each is a voter that is up and answers clients there. Absent while
+   * no load balancer runs.
+   */
+  readonly endpoint?: { readonly targets: number; readonly serving: number };
 };
 
 /** What a saved plan is bound to: if any of it has moved, the plan is stale. */

@@ -129,7 +129,7 @@ function transcript(result: PlanResult): string {
     "",
     ...timeline.map(
       (row) =>
-        `${row.title}: ${row.healthyVoters} of ${row.votersOutgoing > 0 ? `${row.votersOutgoing}>` : ""}${row.voters} voters, ${row.learners} learners, can lose ${row.canLose ?? "none: no quorum"}`,
+        `${row.title}: ${row.healthyVoters} of ${row.votersOutgoing > 0 ? `${row.votersOutgoing}>` : ""}${row.voters} voters, ${row.learners} learners, can lose ${row.canLose ?? "none: no quorum"}${row.endpoint === undefined ? "" : `, endpoint ${row.endpoint.serving}/${row.endpoint.targets}`}`,
     ),
   ];
   return `${lines.join("\n").trim()}\n`;

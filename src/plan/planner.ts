@@ -5,6 +5,7 @@
 
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
 import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
@@ -19,6 +20,7 @@ import { driftChanges, resourceChanges } from "./resource-changes.ts";
 import { hasAdopted, planAdoption } from "./rules/adoption.ts";
 import { planCertificates } from "./rules/certificates.ts";
 import { planDestroy } from "./rules/destroy.ts";
+import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
@@ -61,7 +63,7 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   const steps = orderSteps(narrowSteps(input, known, imports, draft));
   checkFulfilled(input, steps, draft);
   const adopting = hasAdopted(input.spec);
-  const guard = guardQuorum(modelOf(world), steps, {
+  const guard = guardQuorum(modelOf(world, endpointModel(input, world)), steps, {
     // What was adopted lives on, and so must its quorum.
     destroying: input.mode === "destroy" && !adopting,
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
@@ -101,7 +103,7 @@ export function planChanges(input: PlannerInput): PlanResult {
 
 function planApply(input: PlannerInput, desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
   const certificates = planCertificates(input, desired, world, draft);
-  let drainedTo: readonly string[] | null = null;
+  const endpoint = new Endpoint(input, world, certificates.get(loadBalancerName) ?? null, draft);
   if (world.phase !== "formed") {
     planFirstStart(input, desired, world, certificates, draft);
   } else {
@@ -113,11 +115,11 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     const outlook = mastersOutlook(input, desired, world);
     noteDrift(outlook, world, draft);
     planAdoption(input, world, outlook, draft);
-    const membership = planMembership(input, desired, world, outlook, certificates, draft);
-    drainedTo = membership.drainedTo;
-    planRollingUpdates(input, desired, world, outlook, certificates, membership, draft);
+    endpoint.offerThoseInPlace(outlook.kept);
+    const membership = planMembership(input, desired, world, outlook, certificates, endpoint, draft);
+    planRollingUpdates(input, desired, world, outlook, certificates, membership, endpoint, draft);
   }
-  const loadBalancer = planLoadBalancer(input, desired, world, certificates, drainedTo, draft);
+  const loadBalancer = planLoadBalancer(input, desired, world, certificates, endpoint, draft);
   planWorkers(input, desired, world, certificates, loadBalancer, draft);
   planLeftovers(input, desired, world, draft);
 }

@@ -44,8 +44,8 @@ export function guardQuorum(
   return { timeline, refusal: null };
 }
 
-/** Steps that change who votes or who is up; only these are shown in the timeline and gated during apply. */
-export function touchesQuorum(action: StepAction): boolean {
+/** Steps that change who votes, who is up or whom clients reach: only these are shown in the timeline. */
+function touchesQuorum(action: StepAction): boolean {
   switch (action.kind) {
     case "startAgent":
     case "updateAgent":
@@ -57,6 +57,9 @@ export function touchesQuorum(action: StepAction): boolean {
     case "changeVoters":
     case "removeMember":
     case "moveLeader":
+    case "startLoadBalancer":
+    case "updateLoadBalancer":
+    case "stopLoadBalancer":
       return true;
     default:
       return false;

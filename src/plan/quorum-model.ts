@@ -5,16 +5,32 @@
  */
 
 import type { QuorumRow } from "./plan.ts";
-import type { MemberRef, StepAction } from "./step.ts";
+import type { LoadBalancerTargets, MemberRef, StepAction } from "./step.ts";
 import type { World } from "./world.ts";
 
-export type ModelMember = { readonly key: string; readonly name: string; readonly up: boolean };
+export type ModelMember = {
+  readonly key: string;
+  readonly name: string;
+  readonly up: boolean;
+  /** `host:port` of its clients; absent where that is not known. */
+  readonly place?: string;
+};
+
+/** The load balancer's side of the model. */
+export type EndpointModel = {
+  /** What it serves: `host:port` by name; null while it does not run. */
+  readonly targets: ReadonlyMap<string, string> | null;
+  /** Where the spec has each master answer its clients: there it is once a step has started it. */
+  readonly wanted: ReadonlyMap<string, string>;
+};
 
 export type QuorumModel = {
   readonly members: readonly ModelMember[];
   readonly voters: readonly string[];
   /** Empty unless joint. */
   readonly votersOutgoing: readonly string[];
+  /** Absent where only the quorum is looked at. */
+  readonly endpoint?: EndpointModel;
 };
 
 /** Id of a known member; members that the plan adds are keyed by name. */
@@ -22,8 +38,9 @@ export function memberKey(member: MemberRef): string {
   return member.memberId === null || member.memberId === "" ? `new:${member.name}` : member.memberId;
 }
 
-export function modelOf(world: World): QuorumModel {
-  if (world.phase !== "formed") return withFounders(noMembers, world.founders);
+export function modelOf(world: World, endpoint?: EndpointModel): QuorumModel {
+  const served = endpoint === undefined ? {} : { endpoint };
+  if (world.phase !== "formed") return withFounders({ ...noMembers, ...served }, world.founders);
   const facts = world.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
@@ -32,9 +49,11 @@ export function modelOf(world: World): QuorumModel {
       key: key(fact),
       name: fact.name,
       up: world.hasLeader ? fact.healthy : fact.answers,
+      ...(fact.clientPlace === null ? {} : { place: fact.clientPlace }),
     })),
     voters: facts.filter((fact) => fact.voter).map(key),
     votersOutgoing: world.votersOutgoing,
+    ...served,
   };
 }
 
@@ -51,11 +70,11 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
   switch (action.kind) {
     case "startAgent": {
       const founders = action.join?.clusterState === "new" ? action.join.initialCluster.map(({ name }) => name) : [];
-      return still(withFounders(model, founders));
+      return still(withPlace(withFounders(model, founders), action.member));
     }
     case "restartAgent":
     case "updateAgent":
-      return still(setUp(model, [action.member], false));
+      return still(withPlace(setUp(model, [action.member], false), action.member));
     case "stopAgent":
       return still(setUp(model, [action.member], false));
     case "destroyMachine":
@@ -80,9 +99,38 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
         members: model.members.filter((member) => member.key !== action.memberId),
         voters: model.voters.filter((key) => key !== action.memberId),
       });
+    case "startLoadBalancer":
+    case "updateLoadBalancer":
+      return still(withTargets(model, (wanted) => targetsOf(action, wanted)));
+    case "stopLoadBalancer":
+      return still(withTargets(model, () => null));
     default:
       return still(model);
   }
+}
+
+function targetsOf(
+  { backends, formerTargets = {} }: LoadBalancerTargets,
+  wanted: EndpointModel["wanted"],
+): ReadonlyMap<string, string> {
+  return new Map(backends.map((name) => [name, formerTargets[name] ?? wanted.get(name) ?? ""]));
+}
+
+function withTargets(
+  model: QuorumModel,
+  targets: (wanted: EndpointModel["wanted"]) => EndpointModel["targets"],
+): QuorumModel {
+  const { endpoint } = model;
+  return endpoint === undefined ? model : { ...model, endpoint: { ...endpoint, targets: targets(endpoint.wanted) } };
+}
+
+/** It answers where the spec has it from now on. Of two with one name it is the newcomer that was started. */
+function withPlace(model: QuorumModel, name: string): QuorumModel {
+  const place = model.endpoint?.wanted.get(name);
+  if (place === undefined) return model;
+  const named = model.members.filter((member) => member.name === name);
+  const newcomer = named.find(nonVoter(model)) ?? named[0];
+  return { ...model, members: model.members.map((member) => (member === newcomer ? { ...member, place } : member)) };
 }
 
 function still(model: QuorumModel): { during: QuorumModel; after: QuorumModel } {
@@ -132,6 +180,15 @@ export function canLose(model: QuorumModel): number | null {
   return least < 0 ? null : least;
 }
 
+/** Of the load balancer's targets those behind which a voter is up. */
+function endpointRow({ endpoint, members, voters }: QuorumModel): Pick<QuorumRow, "endpoint"> {
+  const targets = endpoint?.targets ?? null;
+  if (targets === null) return {};
+  const serves = ([name, place]: readonly [string, string]): boolean =>
+    members.some((each) => each.name === name && each.place === place && each.up && voters.includes(each.key));
+  return { endpoint: { targets: targets.size, serving: [...targets].filter(serves).length } };
+}
+
 export function quorumRow(model: QuorumModel, afterStep: number | null, title: string): QuorumRow {
   const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
   const voting = new Set([...model.voters, ...model.votersOutgoing]);
@@ -144,5 +201,6 @@ export function quorumRow(model: QuorumModel, afterStep: number | null, title: s
     healthyVoters: model.voters.filter((key) => up.has(key)).length,
     quorum: majority(model.voters.length),
     canLose: canLose(model),
+    ...endpointRow(model),
   };
 }

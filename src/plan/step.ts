@@ -18,6 +18,13 @@ export function isJoinFacts(value: Json | undefined): value is JoinFacts & Json 
   return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
 }
 
+export type LoadBalancerTargets = {
+  /** Names of masters, sorted. */
+  readonly backends: readonly string[];
+  /** `host:port` of those that are not where the spec has them: masters that have yet to move, or that leave. */
+  readonly formerTargets?: { readonly [name: string]: string };
+};
+
 export type StepAction =
   | { readonly kind: "createAuthority" }
   /** A new certificate for the authority's name and key; `replaces` is the fingerprint of the present one. */
@@ -89,8 +96,8 @@ export type StepAction =
   /** Forget a member. With a real etcd also one that votes: its vote goes with it. */
   | { readonly kind: "removeMember"; readonly member: string; readonly memberId: string }
   | { readonly kind: "moveLeader"; readonly from: MemberRef; readonly to: MemberRef }
-  | { readonly kind: "startLoadBalancer"; readonly backends: readonly string[] }
-  | { readonly kind: "updateLoadBalancer"; readonly backends: readonly string[] }
+  | ({ readonly kind: "startLoadBalancer" } & LoadBalancerTargets)
+  | ({ readonly kind: "updateLoadBalancer" } & LoadBalancerTargets)
   | { readonly kind: "stopLoadBalancer" }
   | { readonly kind: "startWorker"; readonly worker: string }
   | { readonly kind: "stopWorker"; readonly worker: string }

@@ -3,7 +3,7 @@
  * use. The world is the truth; the state only lends it identity (generations, ids) where nobody answers.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl, peerUrl } from "../units/addresses.ts";
+import { clientHostPort, clientUrl, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import type { ObservedCluster, ObservedMachine, ObservedMember, ObservedUnit } from "./observed-cluster.ts";
 import type { ResourceAddress } from "./resource.ts";
@@ -13,6 +13,8 @@ export type MemberFact = {
   readonly id: string;
   readonly name: string;
   readonly peerUrl: string;
+  /** `host:port` at which it answers clients; null where that is not known. */
+  readonly clientPlace: string | null;
   readonly voter: boolean;
   readonly healthy: boolean;
   /** Said anything at all, even without a quorum behind it. */
@@ -91,21 +93,41 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
   const own = spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
   const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
   const adoptedName = adoptedNames(spec, state);
-  return (observed.membership?.members ?? []).map((member) => ({
-    id: member.id,
+  return (observed.membership?.members ?? []).map((member) => {
     // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
-    name:
+    const name =
       adoptedName(member) ??
       formerName(state, member) ??
-      (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? "")),
-    adopted: adoptedName(member) !== null,
-    peerUrl: member.peerUrls[0] ?? "",
-    voter: !member.learner,
-    healthy: member.healthy,
-    answers: member.healthy || member.raftIndex !== null,
-    leader: member.leader,
-    started: member.name !== "",
-  }));
+      (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""));
+    const adopted = adoptedName(member) !== null;
+    return {
+      id: member.id,
+      name,
+      adopted,
+      peerUrl: member.peerUrls[0] ?? "",
+      clientPlace: clientPlace(spec, state, name, member),
+      voter: !member.learner,
+      healthy: member.healthy,
+      answers: member.healthy || member.raftIndex !== null,
+      leader: member.leader,
+      started: member.name !== "",
+    };
+  });
+}
+
+/** As haplan spells it where haplan has put it; what a member advertises may be spelled otherwise. */
+function clientPlace(
+  spec: ClusterSpec,
+  state: State | null,
+  name: string,
+  found: ObservedMember | null,
+): string | null {
+  const master = spec.controlPlane.masters.find((each) => each.name === name);
+  if (master?.adoptedAt !== undefined) return clientHostPort(spec, master);
+  const known = state?.resources.find((resource) => resource.address === `haplan_raft_member.${name}`)?.attributes;
+  const recorded = known?.["memberId"] === found?.id || found === null ? known?.["clientUrl"] : undefined;
+  const url = typeof recorded === "string" ? recorded : found?.clientUrls[0];
+  return url === undefined ? null : url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 }
 
 /** An adopted member has whatever name it was started with; to haplan it is the master at whose endpoint it answers. */
@@ -139,6 +161,7 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
       id: "",
       name: master.name,
       peerUrl: peerUrl(spec, master),
+      clientPlace: null,
       voter: true,
       ...silent,
     }));
@@ -149,6 +172,7 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
       id: String(resource.attributes["memberId"] ?? ""),
       name: resource.name,
       peerUrl: String(resource.attributes["peerUrl"] ?? ""),
+      clientPlace: clientPlace(spec, state, resource.name, null),
       voter: resource.attributes["role"] !== "learner",
       ...silent,
       adopted: resource.attributes["adopted"] === true,

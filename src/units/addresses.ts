@@ -8,6 +8,12 @@ export function hostPort(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** The two parts of a `host:port`, IPv6 addresses without their brackets. */
+export function splitHostPort(text: string): { readonly address: string; readonly port: number } {
+  const colon = text.lastIndexOf(":");
+  return { address: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
+}
+
 /** Listeners need an IP address; a host name is reached on whatever address it has. */
 export function bindAddress(host: string): string {
   return dottedQuad.test(host) || host.includes(":") ? host : "0.0.0.0";

@@ -5,8 +5,9 @@
  */
 import { assert } from "../base/assert.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
+import type { LoadBalancerTargets } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { bindAddress, clientPortOf, hostPort } from "./addresses.ts";
+import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { loadBalancerUnitName, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
 
@@ -23,8 +24,8 @@ export type LoadBalancerConfig = {
   readonly tls: CertificateFiles | null;
 };
 
-export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly string[]): UnitBlueprint {
-  const config = loadBalancerConfig(spec, backends);
+export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTargets): UnitBlueprint {
+  const config = loadBalancerConfig(spec, targets);
   const shared = { name: loadBalancerUnitName, environment: {}, listens: config.listens };
   const certificate = spec.controlPlane.tls.enabled ? loadBalancerName : null;
   if (spec.loadBalancer.type === "embedded") {
@@ -54,20 +55,16 @@ export function loadBalancerBlueprint(spec: ClusterSpec, backends: readonly stri
   };
 }
 
-/** Digest over the load balancer's configuration with `backends` behind it. */
-export function loadBalancerConfigDigest(spec: ClusterSpec, backends: readonly string[]): string {
-  return blueprintDigest(loadBalancerBlueprint(spec, backends));
+/** Digest over the load balancer's configuration with these targets behind it. */
+export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalancerTargets): string {
+  return blueprintDigest(loadBalancerBlueprint(spec, targets));
 }
 
-function loadBalancerConfig(spec: ClusterSpec, backends: readonly string[]): LoadBalancerConfig {
+function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
   const { address, ports } = spec.loadBalancer;
   return {
     listens: ports.map((port) => hostPort(bindAddress(address), port)),
-    backends: [...backends].sort().map((name) => {
-      const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
-      assert(master !== undefined, `backend ${name} is a master of the spec`);
-      return { name, address: master.address, port: clientPortOf(spec, master) };
-    }),
+    backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),
     // etcd has had `/readyz` since 3.4.29 only; `/health` of every version answers 503 without a leader.
     healthCheck: {
       path: spec.controlPlane.engine === "agent" ? "/readyz" : "/health",
@@ -82,4 +79,16 @@ function loadBalancerConfig(spec: ClusterSpec, backends: readonly string[]): Loa
         }
       : null,
   };
+}
+
+function placeOfTarget(
+  spec: ClusterSpec,
+  { formerTargets = {} }: LoadBalancerTargets,
+  name: string,
+): { readonly address: string; readonly port: number } {
+  const former = formerTargets[name];
+  if (former !== undefined) return splitHostPort(former);
+  const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
+  assert(master !== undefined, `backend ${name} is a master of the spec`);
+  return { address: master.address, port: clientPortOf(spec, master) };
 }

@@ -76,8 +76,8 @@ describe("Configuration digests", () => {
     const faster = { ...secure, controlPlane: { ...secure.controlPlane, heartbeatIntervalMs: 50 } };
     expect(agentConfigDigest(faster, "m1")).not.toBe(agentConfigDigest(secure, "m1"));
     const backends = ["m1", "m2", "m3"];
-    const digests = [secure, plain, withHaproxy(secure)].map((spec) => loadBalancerConfigDigest(spec, backends));
-    expect(new Set([...digests, loadBalancerConfigDigest(secure, ["m1"])]).size).toBe(4);
+    const digests = [secure, plain, withHaproxy(secure)].map((spec) => loadBalancerConfigDigest(spec, { backends }));
+    expect(new Set([...digests, loadBalancerConfigDigest(secure, { backends: ["m1"] })]).size).toBe(4);
   });
 });
 
@@ -109,7 +109,7 @@ describe("loadBalancerBlueprint", () => {
     } catch {
       context.skip();
     }
-    const blueprint = loadBalancerBlueprint(withHaproxy(plain), ["m1", "m2", "m3"]);
+    const blueprint = loadBalancerBlueprint(withHaproxy(plain), { backends: ["m1", "m2", "m3"] });
     const [template] = blueprint.templates;
     const folder = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
     try {

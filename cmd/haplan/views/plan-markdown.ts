@@ -7,6 +7,7 @@ import { planHasChanges } from "../../../src/plan/planner.ts";
 import { quorumOf } from "../../../src/spec/quorum-table.ts";
 import { createPaint } from "../paint.ts";
 import { nothingToDo, planSentence, renderPlan } from "./plan-view.ts";
+import { endpointText } from "./timeline-view.ts";
 
 /** GitHub refuses comments of more than 65536 characters, GitLab of more than a million. */
 const detailsLengthMax = 60_000;
@@ -66,9 +67,14 @@ function timeline(plan: Plan): readonly string[] {
         ? "-"
         : String(row.quorum);
     const lose = row.canLose === null ? (row.voters === 0 ? "-" : "**no quorum**") : String(row.canLose);
-    return `| ${cell(row.title)} | ${voters} | ${row.learners} | ${quorum} | ${lose} |`;
+    return `| ${cell(row.title)} | ${voters} | ${row.learners} | ${quorum} | ${lose} | ${endpointText(row)} |`;
   });
-  return ["", "| after the step | voters | learners | quorum | can lose |", "|---|--:|--:|--:|--:|", ...rows];
+  return [
+    "",
+    "| after the step | voters | learners | quorum | can lose | endpoint |",
+    "|---|--:|--:|--:|--:|--:|",
+    ...rows,
+  ];
 }
 
 function details(plan: Plan): readonly string[] {

@@ -107,7 +107,17 @@ const plan: Plan = {
       quorum: 2,
       canLose: null,
     },
-    { afterStep: 1, title: "done", voters: 3, votersOutgoing: 0, learners: 0, healthyVoters: 3, quorum: 2, canLose: 1 },
+    {
+      afterStep: 1,
+      title: "done",
+      voters: 3,
+      votersOutgoing: 0,
+      learners: 0,
+      healthyVoters: 3,
+      quorum: 2,
+      canLose: 1,
+      endpoint: { targets: 3, serving: 2 },
+    },
   ],
   warnings: [],
 };
@@ -177,10 +187,11 @@ describe("plan view", () => {
          1 issue certificate m3
 
       Quorum timeline (each row is after the step):
-        step                                        voters  learners  quorum  can lose
-        now                                              3         0       2         0
-         2 change voters from m1, m2, m4 to m1, ...    3+3         1     2+2 no quorum
-         2 done                                          3         0       2         1
+        step                                 voters learners quorum  can lose endpoint
+        now                                       3        0      2         0        -
+         2 change voters from m1, m2, m4 ...    3+3        1    2+2 no quorum        -
+         2 done                                   3        0      2         1      2/3
+        endpoint: targets of the load balancer that serve, of all it has
 
       Plan: 2 to add, 1 to change, 2 to destroy."
     `);

@@ -1,18 +1,20 @@
-/** The quorum after each step: how many vote, how many must, how many may be lost. */
+/** The quorum and the endpoint after each step: how many vote, must agree and may be lost; how many targets serve. */
 import type { Plan, QuorumRow } from "../../../src/plan/plan.ts";
 import { quorumOf } from "../../../src/spec/quorum-table.ts";
 import type { Paint } from "../paint.ts";
 
-const titleWidth = 44;
+const titleWidth = 37;
+const endpointNote = "  endpoint: targets of the load balancer that serve, of all it has";
 
 /** Empty when the plan has no timeline. */
 export function renderTimeline(plan: Plan, paint: Paint): readonly string[] {
   if (plan.timeline.length === 0) return [];
-  const head = `  ${"step".padEnd(titleWidth)}${columns("voters", "learners", "quorum", "can lose")}`;
+  const head = `  ${"step".padEnd(titleWidth)}${columns("voters", "learners", "quorum", "can lose", "endpoint")}`;
   return [
     `${paint.bold("Quorum timeline")} (each row is after the step):`,
     paint.bold(head),
     ...plan.timeline.map((row) => renderRow(row, paint)),
+    ...(plan.timeline.some(({ endpoint }) => endpoint !== undefined) ? [paint.dim(endpointNote)] : []),
   ];
 }
 
@@ -26,10 +28,16 @@ function renderRow(row: QuorumRow, paint: Paint): string {
   const quorum = joint ? `${quorumOf(row.votersOutgoing)}+${row.quorum}` : single;
   const none = row.voters === 0 ? "-" : "no quorum";
   const tolerance = row.canLose === null ? none : String(row.canLose);
-  const text = `  ${title.padEnd(titleWidth)}${columns(voters, String(row.learners), quorum, tolerance)}`;
+  const text = `  ${title.padEnd(titleWidth)}${columns(voters, String(row.learners), quorum, tolerance, endpointText(row))}`;
   return row.canLose === null && row.voters > 0 ? paint.red(text) : row.canLose === 0 ? paint.yellow(text) : text;
 }
 
-function columns(voters: string, learners: string, quorum: string, canLose: string): string {
-  return `${voters.padStart(6)}${learners.padStart(10)}${quorum.padStart(8)}${canLose.padStart(10)}`;
+/** Targets that serve, of all that the load balancer has; `-` while it does not run. */
+export function endpointText({ endpoint }: QuorumRow): string {
+  return endpoint === undefined ? "-" : `${endpoint.serving}/${endpoint.targets}`;
+}
+
+function columns(voters: string, learners: string, quorum: string, canLose: string, endpoint: string): string {
+  const tolerance = canLose.padStart(10);
+  return `${voters.padStart(6)}${learners.padStart(9)}${quorum.padStart(7)}${tolerance}${endpoint.padStart(9)}`;
 }

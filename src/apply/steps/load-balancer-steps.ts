@@ -15,7 +15,7 @@ export async function startLoadBalancer(
   { plan, ports, keeper }: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
 ): Promise<StepFacts> {
-  const blueprint = loadBalancerBlueprint(plan.spec, action.backends);
+  const blueprint = loadBalancerBlueprint(plan.spec, action);
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(loadBalancerName, unit);
   return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };

@@ -11,6 +11,7 @@ import { majority } from "../quorum-model.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { type MemberFact, unitOf, type World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
+import { backendsOf, toldTargets, wantedTargets } from "./endpoint.ts";
 import { machineAddress } from "./machines.ts";
 import { refOf } from "./membership.ts";
 
@@ -79,19 +80,15 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
   return [memberAddress(name), resourceAddress("haplan_agent", name), machineAddress(name)];
 }
 
-function takeFromLoadBalancer(
-  { observed }: PlannerInput,
-  named: ReadonlySet<string>,
-  world: World,
-  draft: PlanDraft,
-): void {
-  const served = observed.backends.map((backend) => backend.name);
+function takeFromLoadBalancer(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): void {
+  const served = input.observed.backends.map((backend) => backend.name);
   const gone = served.filter((name) => named.has(name)).map((name) => resourceAddress("haplan_lb_backend", name));
   if (gone.length === 0 || unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName) === undefined) return;
   for (const address of gone) draft.judge(address, "delete");
   draft.judge(loadBalancerAddress, "update", "masters leave");
-  const backends = served.filter((name) => !named.has(name)).sort();
-  draft.chain({ kind: "updateLoadBalancer", backends }, [loadBalancerAddress, ...gone]);
+  const staying = new Map([...toldTargets(input, world)].filter(([name]) => !named.has(name)));
+  const backends = backendsOf(staying, wantedTargets(input.spec));
+  draft.chain({ kind: "updateLoadBalancer", ...backends }, [loadBalancerAddress, ...gone]);
 }
 
 function passLeadership(

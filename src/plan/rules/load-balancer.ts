@@ -7,6 +7,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
@@ -17,7 +18,7 @@ export function planLoadBalancer(
   desired: readonly DesiredResource[],
   world: World,
   certificates: ReadonlyMap<string, string>,
-  drainedTo: readonly string[] | null,
+  endpoint: Endpoint,
   draft: PlanDraft,
 ): string | null {
   const { spec, observed } = input;
@@ -59,10 +60,11 @@ export function planLoadBalancer(
     const restart = { kind: "startLoadBalancer", backends: wanted } as const;
     return draft.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
   }
-  // Draining those who leave has put the wanted configuration there already.
-  if (drainedTo?.join() === wanted.join()) return draft.chainEnd;
-  if (reason === null && changed.length === 0 && drainedTo === null) return null;
+  const settled = endpoint.settledBy;
+  if (reason === null && changed.length === 0 && settled === null) return null;
   draft.judge(loadBalancerAddress, "update", reason ?? "its masters have changed");
+  // The last step along the membership chain has put the wanted configuration there already.
+  if (settled !== null) return settled;
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
 }
 

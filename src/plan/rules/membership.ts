@@ -3,16 +3,16 @@
  * up; one joint change moves the votes from one set to another (Raft dissertation §4.3), after the leader has handed
  * over if it is to go; then who left is forgotten, stopped and destroyed, in this order.
  */
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { resourceAddress } from "../resource.ts";
+import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import type { MemberFact, World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
-import { joinMember, knownJoin } from "./join-member.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Join, joinMember, knownJoin } from "./join-member.ts";
 import type { KeptMaster, MastersOutlook } from "./masters.ts";
 
 export type MembershipResult = {
@@ -22,8 +22,6 @@ export type MembershipResult = {
   readonly leader: MemberRef | null;
   /** Masters that this plan starts anyway, and so with their new configuration. */
   readonly started: ReadonlySet<string>;
-  /** Backends that the load balancer has after draining those who leave; null when it was not touched. */
-  readonly drainedTo: readonly string[] | null;
 };
 
 export const refOf = (member: MemberFact): MemberRef => ({ name: member.name, memberId: member.id });
@@ -34,6 +32,7 @@ export function planMembership(
   world: World,
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
+  endpoint: Endpoint,
   draft: PlanDraft,
 ): MembershipResult {
   const started = bringBack(input, world, outlook, certificates, draft);
@@ -45,10 +44,9 @@ export function planMembership(
     voters: sorted(world.members.filter((member) => member.voter).map(refOf)),
     leader: leader === undefined ? null : refOf(leader),
     started,
-    drainedTo: null,
   };
   const planVotes = input.spec.controlPlane.engine === "etcd" ? planStepwiseVotes : planJointVotes;
-  return planVotes({ input, desired, world, outlook, certificates, before, draft });
+  return planVotes({ input, desired, world, outlook, certificates, before, endpoint, draft });
 }
 
 /** What both ways to change votes start from, and the draft that they add to. */
@@ -59,6 +57,7 @@ type VoteChange = {
   readonly outlook: MastersOutlook;
   readonly certificates: ReadonlyMap<string, string>;
   readonly before: MembershipResult;
+  readonly endpoint: Endpoint;
   readonly draft: PlanDraft;
 };
 
@@ -70,23 +69,44 @@ function planJointVotes(change: VoteChange): MembershipResult {
   const going = [...outlook.leaving, ...replacedBy(outlook)];
   if (joins.length === 0 && going.length === 0) return { ...before, voters: to };
 
-  const drainedTo = drain(input, outlook, draft);
-  const leader = handOver(outlook, before.leader, draft);
-  const changed = [
-    ...outlook.joining.map((master) => resourceAddress("haplan_raft_member", master.name)),
-    ...outlook.leaving.map((member) => resourceAddress("haplan_raft_member", member.name)),
-  ];
-  draft.chain(
-    { kind: "changeVoters", manner: "joint", from, to },
-    [...new Set(changed)],
-    joins.map((join) => join.ready),
-  );
+  const leader = moveVotes(change, joins, from, to);
   for (const member of going) {
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
   }
   for (const member of outlook.leaving) tearDown(member, world, draft);
   if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
-  return { ...before, voters: to, leader, drainedTo };
+  return { ...before, voters: to, leader };
+}
+
+/** Clients are led away from members before these lose their votes, and to newcomers that have theirs. Returns who leads. */
+function moveVotes(
+  { outlook, before, endpoint, draft }: VoteChange,
+  joins: readonly Join[],
+  from: readonly MemberRef[],
+  to: readonly MemberRef[],
+): MemberRef | null {
+  const last = lastToServe(outlook, before.leader, endpoint);
+  endpoint.withdraw(outlook.leaving.filter((member) => member !== last).map(({ name }) => name));
+  let leader = handOver(outlook, last, before.leader, draft);
+  const vote = (start: readonly MemberRef[], end: readonly MemberRef[]): void => {
+    const ready = joins.filter(({ ref }) => end.includes(ref)).map((join) => join.ready);
+    draft.chain({ kind: "changeVoters", manner: "joint", from: start, to: end }, votersChanged(outlook), ready);
+    for (const { ref } of joins) if (end.includes(ref)) endpoint.offer(ref.name);
+  };
+  let start = from;
+  if (last !== null) {
+    const [first] = joins;
+    start = sorted([...to.filter((ref) => ref !== joins.at(-1)?.ref), refOf(last)]);
+    vote(from, start);
+    endpoint.withdraw([last.name]);
+    if (leader?.memberId === last.id && first !== undefined) {
+      draft.chain({ kind: "moveLeader", from: leader, to: first.ref }, []);
+      leader = first.ref;
+    }
+  }
+  vote(start, to);
+  endpoint.flush();
+  return leader;
 }
 
 /**
@@ -94,7 +114,7 @@ function planJointVotes(change: VoteChange): MembershipResult {
  * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
  */
 function planStepwiseVotes(change: VoteChange): MembershipResult {
-  const { input, desired, world, outlook, certificates, before, draft } = change;
+  const { input, desired, world, outlook, certificates, before, endpoint, draft } = change;
   let { voters } = before;
   const remove = (member: MemberFact): void => {
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
@@ -109,14 +129,32 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
     draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
     draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
     voters = to;
+    endpoint.offer(master.name);
   }
-  const drainedTo = outlook.leaving.length > 0 ? drain(input, outlook, draft) : null;
-  const leader = handOver(outlook, before.leader, draft);
+  endpoint.withdraw(outlook.leaving.map(({ name }) => name));
+  const leader = handOver(outlook, null, before.leader, draft);
   for (const member of outlook.leaving) {
     if (!dead.includes(member)) remove(member);
     tearDown(member, world, draft);
   }
-  return { ...before, voters, leader, drainedTo };
+  return { ...before, voters, leader };
+}
+
+function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
+  const names = [...outlook.joining, ...outlook.leaving].map(({ name }) => name);
+  return [...new Set(names.map((name) => resourceAddress("haplan_raft_member", name)))];
+}
+
+/**
+ * Where no master stays that clients reach, one of those that leave goes on voting, and serving, until others have their
+ * votes: a member that does not vote serves no writes. Null where it takes no such care.
+ */
+function lastToServe(outlook: MastersOutlook, leader: MemberRef | null, endpoint: Endpoint): MemberFact | null {
+  const stays = outlook.kept.some(({ name, condition }) => condition === "healthy" && endpoint.serves(name));
+  // Alone it would be the very vote that the only newcomer is to have.
+  if (stays || outlook.joining.length < 2) return null;
+  const serving = outlook.leaving.filter(({ name, healthy }) => healthy && endpoint.serves(name));
+  return serving.find((member) => member.id === leader?.memberId) ?? serving[0] ?? null;
 }
 
 /** Members in whose place others join. */
@@ -174,28 +212,19 @@ function bringBack(
   return started;
 }
 
-/** Clients are led away from masters that will go before they go. */
-function drain(input: PlannerInput, outlook: MastersOutlook, draft: PlanDraft): readonly string[] | null {
-  const masters = new Set(input.spec.controlPlane.masters.map((master) => master.name));
-  const gone = new Set(outlook.leaving.map((member) => member.name));
-  const served = input.observed.backends.map((backend) => backend.name);
-  const staying = served.filter((name) => masters.has(name) && !gone.has(name)).sort();
-  if (staying.length === 0 || !served.some((name) => gone.has(name))) return null;
-  draft.judge(resourceAddress("haplan_load_balancer", loadBalancerName), "update", "masters leave");
-  draft.chain({ kind: "updateLoadBalancer", backends: staying }, [
-    resourceAddress("haplan_load_balancer", loadBalancerName),
-    ...served.filter((name) => gone.has(name)).map((name) => resourceAddress("haplan_lb_backend", name)),
-  ]);
-  return staying;
-}
-
 /** The leader hands over before it goes, if a voter that stays can take over. */
-function handOver(outlook: MastersOutlook, leader: MemberRef | null, draft: PlanDraft): MemberRef | null {
-  if (leader === null || !outlook.leaving.some((member) => member.id === leader.memberId)) return leader;
-  const successor = bestSuccessor(outlook.kept);
+function handOver(
+  outlook: MastersOutlook,
+  last: MemberFact | null,
+  leader: MemberRef | null,
+  draft: PlanDraft,
+): MemberRef | null {
+  const leaves = outlook.leaving.some((member) => member.id === leader?.memberId);
+  if (leader === null || !leaves || leader.memberId === last?.id) return leader;
+  const successor = bestSuccessor(outlook.kept)?.voter ?? last;
   if (successor === null) return null;
-  draft.chain({ kind: "moveLeader", from: leader, to: refOf(successor.voter) }, []);
-  return refOf(successor.voter);
+  draft.chain({ kind: "moveLeader", from: leader, to: refOf(successor) }, []);
+  return refOf(successor);
 }
 
 export function bestSuccessor(kept: readonly KeptMaster[]): KeptMaster | null {

@@ -6,14 +6,15 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { resourceAddress } from "../resource.ts";
+import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
 import { certificateSteps, isHandedCertificate, notePresented, takesUpCertificates } from "./agent-certificates.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
-import { bestSuccessor, type MembershipResult, planBackup, refOf } from "./membership.ts";
+import { bestSuccessor, type MembershipResult, planBackup } from "./membership.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
@@ -24,6 +25,7 @@ export function planRollingUpdates(
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
   membership: MembershipResult,
+  endpoint: Endpoint,
   draft: PlanDraft,
 ): void {
   let { leader, voters } = membership;
@@ -35,9 +37,15 @@ export function planRollingUpdates(
     const reason = change?.reason ?? null;
     if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
     const stops = master.kind === "rebuild" || change?.kind !== "reload";
-    if (stops && master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, draft);
+    if (stops) {
+      // A member that comes back elsewhere leaves the clients before it stops; a short restart is seen by the load balancer.
+      if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.name]);
+      else endpoint.flush();
+      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, voters, draft);
+    }
     if (master.kind === "rebuild") {
       voters = rebuild(input, desired, world, master, voters, certificates, draft);
+      endpoint.offer(master.name);
       continue;
     }
     draft.judge(resource.address, "update", reason);
@@ -46,8 +54,26 @@ export function planRollingUpdates(
     const kind =
       change?.kind === "reload" ? "reloadAgent" : change?.kind === "restart" ? "restartAgent" : "updateAgent";
     draft.chain({ kind, ...act }, [resource.address], certificateSteps(master.name, certificates));
-    draft.chain({ kind: "awaitQuorum", members: [master.name] }, []);
+    draft.chain({ kind: "awaitQuorum", members: [master.name] }, movedMember(desired, world, master.name, draft));
+    endpoint.offer(master.name);
   }
+  for (const master of outlook.kept) endpoint.offer(master.name);
+  endpoint.flush();
+}
+
+/** The member as a resource, where restarting its agent changes what is known of it. */
+function movedMember(
+  desired: readonly DesiredResource[],
+  world: World,
+  name: string,
+  draft: PlanDraft,
+): readonly ResourceAddress[] {
+  const address = resourceAddress("haplan_raft_member", name);
+  const resource = desired.find((candidate) => candidate.address === address)!;
+  const known = world.resources.get(address)?.attributes["clientUrl"];
+  if (known === undefined || known === resource.attributes["clientUrl"]) return [];
+  draft.judge(address, "update", "its client URL has changed");
+  return [address];
 }
 
 /**
@@ -87,12 +113,20 @@ function neededChange(
   return shown === null ? null : { kind: "restart", reason: shown };
 }
 
-function handOver(outlook: MastersOutlook, master: KeptMaster, leader: MemberRef, draft: PlanDraft): MemberRef | null {
+/** To one that stays as it is if there is one; the others have been rebuilt by now, the leader being the last. */
+function handOver(
+  outlook: MastersOutlook,
+  master: KeptMaster,
+  leader: MemberRef,
+  voters: readonly MemberRef[],
+  draft: PlanDraft,
+): MemberRef | null {
   const others = outlook.kept.filter((candidate) => candidate !== master);
-  const successor = bestSuccessor(others.filter((candidate) => candidate.kind === "keep"));
-  if (successor === null) return null;
-  draft.chain({ kind: "moveLeader", from: leader, to: refOf(successor.voter) }, []);
-  return refOf(successor.voter);
+  const successor = bestSuccessor(others.filter(({ kind }) => kind === "keep")) ?? bestSuccessor(others);
+  const to = voters.find(({ name }) => name === successor?.name) ?? voters.find(({ name }) => name !== master.name);
+  if (to === undefined) return null;
+  draft.chain({ kind: "moveLeader", from: leader, to }, []);
+  return to;
 }
 
 /** The same name in another place: the old member stops first, since a machine's name is its own only once. */

@@ -1,0 +1,134 @@
+/**
+ * The load balancer's targets along the membership chain: a target leaves before its member stops, and comes back once
+ * the member serves where it is then. Targets to add wait for the next step that changes the targets anyway.
+ */
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { clientHostPort } from "../../units/addresses.ts";
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { loadBalancerAddress } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import type { EndpointModel } from "../quorum-model.ts";
+import { resourceAddress } from "../resource.ts";
+import type { LoadBalancerTargets } from "../step.ts";
+import { unitOf, type World } from "../world.ts";
+import type { KeptMaster } from "./masters.ts";
+
+type Targets = ReadonlyMap<string, string>;
+
+/** Where the spec has each master answer its clients: `host:port` by name. */
+export function wantedTargets(spec: ClusterSpec): Targets {
+  return new Map(spec.controlPlane.masters.map((master) => [master.name, clientHostPort(spec, master)]));
+}
+
+/** What the load balancer was last told to serve, whether it runs or not. */
+export function toldTargets({ spec, observed }: PlannerInput, world: World): Targets {
+  const wanted = wantedTargets(spec);
+  const found = (name: string): string | undefined =>
+    world.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
+  const voters = world.members.filter((member) => member.voter && member.name !== "");
+  // Without a state nobody remembers: a load balancer that runs serves the voters.
+  const names = observed.backends.length > 0 ? observed.backends : world.resources.size === 0 ? voters : [];
+  const attributes = new Map(observed.backends.map((backend) => [backend.name, backend.attributes]));
+  return new Map(
+    names.flatMap(({ name }): readonly (readonly [string, string])[] => {
+      const told = attributes.get(name)?.["target"];
+      const target = typeof told === "string" ? told : found(name);
+      return target === undefined ? [] : [[name, target]];
+    }),
+  );
+}
+
+/** The load balancer's part of the quorum model, as it is before the plan. */
+export function endpointModel(input: PlannerInput, world: World): EndpointModel {
+  const runs = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName)?.running === true;
+  return { targets: runs ? toldTargets(input, world) : null, wanted: wantedTargets(input.spec) };
+}
+
+/** Backends for a step: names, and where those are that are not where the spec has them. */
+export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTargets {
+  const backends = [...targets.keys()].sort();
+  const former = backends.filter((name) => targets.get(name) !== wanted.get(name));
+  if (former.length === 0) return { backends };
+  return { backends, formerTargets: Object.fromEntries(former.map((name) => [name, targets.get(name)!])) };
+}
+
+export class Endpoint {
+  private readonly draft: PlanDraft;
+  private readonly wanted: Targets;
+  /** Steps wait for the certificate of the load balancer, which they put there with its configuration. */
+  private readonly certificate: string | null;
+  /** Clients reach members through it while the plan is carried out. */
+  private readonly active: boolean;
+  /** What is known to be there: nothing while there is no state to remember it. */
+  private told: Targets;
+  /** What is to be there after the next one. */
+  private next: Map<string, string>;
+  /** The last step that changed the targets. */
+  private lastStep: string | null = null;
+
+  constructor(input: PlannerInput, world: World, certificate: string | null, draft: PlanDraft) {
+    const machine = world.machines.get(loadBalancerName);
+    this.draft = draft;
+    this.wanted = wantedTargets(input.spec);
+    this.certificate = certificate;
+    this.active =
+      unitOf(machine, loadBalancerUnitName)?.running === true && machine?.address === input.spec.loadBalancer.address;
+    this.next = new Map(toldTargets(input, world));
+    this.told = input.observed.backends.length > 0 ? new Map(this.next) : new Map();
+  }
+
+  /** Whether it serves this master where it is now, and that is not where the spec has it. */
+  isElsewhere(name: string): boolean {
+    const target = this.next.get(name);
+    return target !== undefined && target !== this.wanted.get(name);
+  }
+
+  /** Whether clients reach this master by it. */
+  serves(name: string): boolean {
+    return this.active && this.next.has(name);
+  }
+
+  /** The members stop: their targets leave now, unless there would be none left. */
+  withdraw(names: readonly string[]): void {
+    for (const name of names) this.next.delete(name);
+    this.flush();
+  }
+
+  /** The member serves where the spec has it. */
+  offer(name: string): void {
+    const target = this.wanted.get(name);
+    if (target !== undefined) this.next.set(name, target);
+  }
+
+  /** Members that serve where the spec has them and that it was never told of. */
+  offerThoseInPlace(kept: readonly KeptMaster[]): void {
+    for (const { name, voter, condition } of kept) {
+      if (condition === "healthy" && voter.clientPlace === this.wanted.get(name)) this.offer(name);
+    }
+  }
+
+  /** What was offered is told now. */
+  flush(): void {
+    if (!this.active || this.next.size === 0 || same(this.told, this.next)) return;
+    const changed = [...new Set([...this.told.keys(), ...this.next.keys()])]
+      .filter((name) => this.told.get(name) !== this.next.get(name))
+      .sort();
+    this.told = new Map(this.next);
+    this.lastStep = this.draft.chain(
+      { kind: "updateLoadBalancer", ...backendsOf(this.told, this.wanted) },
+      [loadBalancerAddress, ...changed.map((name) => resourceAddress("haplan_lb_backend", name))],
+      [this.certificate],
+    );
+  }
+
+  /** The step that has put the configuration of the spec there; null when none has. */
+  get settledBy(): string | null {
+    return same(this.told, this.wanted) ? this.lastStep : null;
+  }
+}
+
+function same(one: Targets, other: Targets): boolean {
+  return one.size === other.size && [...one].every(([name, target]) => other.get(name) === target);
+}
