@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Backend, type BackendState, chooseBackend, createBackend, mustShed, recordOutcome } from "./backend.ts";
 
 const ready = { kind: "ready" } as const;
+const stopping = { kind: "stopping", reason: "/readyz answered 404" } as const;
 const alive = { kind: "alive", reason: "/readyz answered 503" } as const;
 const silent = { kind: "dead", certain: false, reason: "did not answer in time" } as const;
 const refused = { kind: "dead", certain: true, reason: "connection refused" } as const;
@@ -28,6 +29,10 @@ describe("a backend", () => {
     ["dead", [alive], "alive"],
     ["alive", [ready, ready], "ready"],
     ["alive", [refused], "dead"],
+    ["ready", [stopping], "stopping"],
+    ["stopping", [refused], "dead"],
+    ["stopping", [ready], "stopping"],
+    ["stopping", [ready, ready], "ready"],
   ] as const)("that is %s and then answers %j is %s", (before, outcomes, after) => {
     const one = backend("m1", before);
     for (const outcome of outcomes) recordOutcome(one, outcome, [one]);
@@ -44,6 +49,16 @@ describe("a backend", () => {
     recordOutcome(one, alive, pool);
     expect(mustShed(one)).toBe(false);
     recordOutcome(one, alive, pool);
+    expect(mustShed(one)).toBe(true);
+  });
+
+  it("T11: that is stopping finishes its calls, also when nothing listens there any more", () => {
+    const one = backend("m1");
+    const two = backend("m2");
+    for (let i = 0; i < 5; i++) recordOutcome(one, stopping, [one, two]);
+    for (let i = 0; i < 5; i++) recordOutcome(one, refused, [one, two]);
+    expect([one.state, mustShed(one)]).toEqual(["dead", false]);
+    for (let i = 0; i < 20; i++) recordOutcome(one, refused, [one, two]);
     expect(mustShed(one)).toBe(true);
   });
 
@@ -76,5 +91,7 @@ describe("choosing", () => {
     expect(names([backend("m1", "dead"), backend("m2", "unchecked")], [], null)).toBe("m2");
     expect(names([backend("m1", "dead")], [], null)).toBeUndefined();
     expect(names([], [], null)).toBeUndefined();
+    expect(names([backend("m1", "stopping"), backend("m2", "alive", 3)], [], null)).toBe("m2");
+    expect(names([backend("m1", "stopping"), backend("m2", "dead")], [], null)).toBe("m1");
   });
 });

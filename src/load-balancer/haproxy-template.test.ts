@@ -16,6 +16,8 @@ import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 
 const haproxy = "haproxy";
 const hasHaproxy = execaSync(haproxy, ["-v"], { reject: false }).exitCode === 0;
+/** Longer than a member that is not ready keeps its connections. */
+const slowMs = 2_000;
 const listen = "127.77.18.104:28480";
 
 let folder: string;
@@ -42,7 +44,7 @@ function config(backends: LoadBalancerConfig["backends"], tls: boolean): LoadBal
   return {
     listens: [listen],
     backends,
-    healthCheck: { path: "/readyz", intervalMs: 200, timeoutMs: 500 },
+    healthCheck: { path: "/readyz?stopping=404", intervalMs: 200, timeoutMs: 500 },
     tls: tls ? { caFile: "@UNIT@/tls/ca.crt", certFile: "@UNIT@/tls/tls.crt", keyFile: "@UNIT@/tls/tls.key" } : null,
   };
 }
@@ -62,7 +64,8 @@ async function master(name: string, address: string): Promise<{ server: Server; 
   const health = [200];
   const tls = { ca: identity.caPem, cert: identity.certificatePem, key: identity.keyPem };
   const server = createServer({ ...tls, requestCert: true, rejectUnauthorized: true }, (request, response) => {
-    if (request.url === "/readyz") response.writeHead(health[0]!).end("ok");
+    if (request.url?.startsWith("/readyz")) response.writeHead(health[0]!).end("ok");
+    else if (request.url === "/slow") void systemClock.sleep(slowMs).then(() => response.end(name));
     else response.end(name);
   });
   server.listen(0, address);
@@ -81,7 +84,7 @@ async function startHaproxy(path: string): Promise<ChildProcess> {
 }
 
 /** Who answers through the load balancer; an error code when nobody does. */
-function ask(): Promise<string> {
+function ask(path = "/name"): Promise<string> {
   return new Promise((resolve) => {
     const [host = "", port] = listen.split(":");
     const socket = connect({
@@ -92,8 +95,8 @@ function ask(): Promise<string> {
       key: identity.keyPem,
     });
     let answer = "";
-    socket.setTimeout(2000, () => socket.destroy(new Error("timeout")));
-    socket.write("GET /name HTTP/1.0\r\n\r\n");
+    socket.setTimeout(slowMs + 2000, () => socket.destroy(new Error("timeout")));
+    socket.write(`GET ${path} HTTP/1.0\r\n\r\n`);
     socket.on("data", (chunk) => (answer += String(chunk)));
     socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     socket.on("close", () => resolve(answer.split("\r\n\r\n")[1] ?? "nothing"));
@@ -119,6 +122,8 @@ describe("the configuration of HAProxy", () => {
   it("lists what to listen on and the backends twice, those that are ready and those that are alive", () => {
     const text = renderHaproxyConfig(config(two, false));
     expect(text).toContain(`    bind ${listen}\n`);
+    expect(text).not.toContain("hard-stop-after");
+    expect(text).toContain("http-check send meth GET uri /readyz?stopping=404 ver HTTP/1.1");
     expect(text.match(/^ {4}server m1 127\.77\.18\.51:2379 check$/gm)).toHaveLength(2);
     expect(text).not.toContain("check-ssl");
   });
@@ -152,6 +157,23 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
     m2.health[0] = 200;
     writeConfig(config([second], true));
     running.kill("SIGUSR2");
+    await answersSettleAt(["m2"]);
+  });
+
+  it("T11: leaves a master that is about to stop its connections, and those of all masters over a reload", async () => {
+    const m1 = await master("m1", "127.77.18.51");
+    const m2 = await master("m2", "127.77.18.52");
+    const first = { name: "m1", address: "127.77.18.51", port: m1.port };
+    const second = { name: "m2", address: "127.77.18.52", port: m2.port };
+    const running = await startHaproxy(writeConfig(config([first, second], true)));
+    await answersSettleAt(["m1", "m2"]);
+    const before = [ask("/slow"), ask("/slow")];
+    await systemClock.sleep(200);
+    m1.health[0] = 404;
+    await answersSettleAt(["m2"]);
+    writeConfig(config([second], true));
+    running.kill("SIGUSR2");
+    expect((await Promise.all(before)).sort()).toEqual(["m1", "m2"]);
     await answersSettleAt(["m2"]);
   });
 });

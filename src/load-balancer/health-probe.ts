@@ -45,7 +45,10 @@ export async function probe(target: { address: string; port: number }, check: He
 }
 
 function judge(status: number, path: string): ProbeOutcome {
-  return status === 200 ? { kind: "ready" } : { kind: "alive", reason: `${path} answered ${status}` };
+  if (status === 200) return { kind: "ready" };
+  // What the path asks a member to answer that is about to stop: `?stopping=404`.
+  const stopping = new URL(path, "http://member").searchParams.get("stopping");
+  return { kind: stopping === String(status) ? "stopping" : "alive", reason: `${path} answered ${status}` };
 }
 
 function dead(error: unknown, certain: boolean): ProbeOutcome {

@@ -182,6 +182,23 @@ describe("the load balancer", () => {
     expect((await hold(balancer)).name).toBe("m2");
   });
 
+  it("T11: sends no new client to a member that is about to stop, and leaves it those that it has", async () => {
+    const pool = await members("m1", "m2");
+    const { config, tls } = configFor(pool);
+    const healthCheck = { ...config.healthCheck, path: "/readyz?stopping=404" };
+    const balancer = await LoadBalancer.start({ config: { ...config, healthCheck }, tls }, () => undefined);
+    cleanup.push(balancer);
+    await until(balancer, { m1: "ready", m2: "ready" });
+    const held = [await hold(balancer), await hold(balancer)];
+    const onFirst = held.find((one) => one.name === "m1")!;
+    pool[0]!.readyStatus = 404;
+    await until(balancer, { m1: "stopping", m2: "ready" });
+    for (let i = 0; i < 3; i++) expect((await hold(balancer)).name).toBe("m2");
+    await systemClock.sleep(300);
+    onFirst.socket.write("still here");
+    expect(String((await once(onFirst.socket, "data"))[0])).toBe("still here");
+  });
+
   it("sends clients to members that are alive when none is ready, and keeps their connections", async () => {
     const pool = await members("m1", "m2");
     const balancer = await start(pool);
@@ -231,11 +248,14 @@ describe("the load balancer", () => {
     const onSecond = held.find((one) => one.name === "m2")!;
     const closed = once(onFirst.socket, "close");
     await balancer.reconfigure(configFor(pool.slice(1)));
-    await closed;
     await until(balancer, { m2: "ready", m3: "ready" });
+    // A member that leaves finishes its calls.
+    onFirst.socket.write("going");
+    expect(String((await once(onFirst.socket, "data"))[0])).toBe("going");
     onSecond.socket.write("still here");
     expect(String((await once(onSecond.socket, "data"))[0])).toBe("still here");
     expect((await hold(balancer)).name).toBe("m3");
+    await closed;
     await balancer.reconfigure(configFor(pool.slice(1), ["127.77.18.101:0"]));
     expect(balancer.addresses().map((bound) => bound.address)).toEqual(["127.77.18.101"]);
   });

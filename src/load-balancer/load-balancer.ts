@@ -14,6 +14,8 @@ import { Session, type SessionHost } from "./session.ts";
 export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
 
 const connectionsMax = 10_000;
+/** How many probe intervals long a backend that was removed keeps its connections. With the usual interval: 10 s. */
+const removedGraceIntervals = 20;
 
 type Watched = { readonly backend: Backend; readonly stop: AbortController; wake: AbortController };
 
@@ -21,6 +23,7 @@ export class LoadBalancer implements AsyncDisposable {
   readonly #log: LoadBalancerLog;
   readonly #listeners = new Map<string, Server>();
   readonly #sessions = new Set<Session>();
+  readonly #closing = new AbortController();
   #watched: readonly Watched[] = [];
   #check: HealthCheck;
   #intervalMs: number;
@@ -46,7 +49,10 @@ export class LoadBalancer implements AsyncDisposable {
     return balancer;
   }
 
-  /** Addresses that appear or vanish are opened or closed; backends that vanish lose their connections at once. */
+  /**
+   * Addresses that appear or vanish are opened or closed. Backends that vanish get no new connection; those that they have
+   * are left to them for a while, since their members finish what they have accepted and send their clients elsewhere.
+   */
   async reconfigure(loaded: LoadedLoadBalancerConfig): Promise<void> {
     const { listens, backends, healthCheck } = loaded.config;
     const listening = [...this.#listeners.keys()];
@@ -64,7 +70,7 @@ export class LoadBalancer implements AsyncDisposable {
     for (const watched of kept.values()) {
       if (this.#watched.includes(watched)) continue;
       watched.stop.abort();
-      this.#shed(watched.backend, "removed");
+      this.#shedLater(watched.backend);
     }
     for (const watched of this.#watched) if (!kept.has(placeOf(watched.backend))) void this.#watch(watched);
     this.#log("configured", { listens, backends: backends.map((backend) => backend.name) });
@@ -89,6 +95,7 @@ export class LoadBalancer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     for (const watched of this.#watched) watched.stop.abort();
     this.#watched = [];
     const closing = [...this.#listeners.values()].map(
@@ -177,6 +184,13 @@ export class LoadBalancer implements AsyncDisposable {
       this.#log("backendChanged", { backend: name, before, state, reason, connections });
     }
     if (mustShed(backend)) this.#shed(backend, backend.reason);
+  }
+
+  #shedLater(backend: Backend): void {
+    systemClock.sleep(removedGraceIntervals * this.#intervalMs, this.#closing.signal).then(
+      () => this.#shed(backend, "removed"),
+      () => undefined,
+    );
   }
 
   #shed(backend: Backend, reason: string): void {

@@ -67,7 +67,7 @@ function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): Lo
     backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),
     // etcd has had `/readyz` since 3.4.29 only; `/health` of every version answers 503 without a leader.
     healthCheck: {
-      path: spec.controlPlane.engine === "agent" ? "/readyz" : "/health",
+      path: spec.controlPlane.engine === "agent" ? "/readyz?stopping=404" : "/health",
       intervalMs: 500,
       timeoutMs: 1000,
     },

@@ -15,8 +15,8 @@ import { removeLearner } from "./await-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
 
-/** A leader that is asked to stop hands over first, which takes it a moment. */
-const stopGraceMs = 5_000;
+/** A member that is asked to stop hands leadership over and finishes the calls that it has: at most about 8 s. */
+const stopGraceMs = 10_000;
 
 export async function startAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
   const { plan, ports, keeper } = context;
