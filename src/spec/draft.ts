@@ -80,6 +80,7 @@ export const reservedNames: Readonly<Record<string, string>> = {
   [loadBalancerName]: "the load balancer",
   admin: "the certificate that haplan's users carry",
   ca: "the certificate authority",
+  root: "the user of etcd that may do everything, which its certificate would log in",
 };
 
 /** Names and addresses of masters that a local spec leaves out. */

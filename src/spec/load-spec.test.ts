@@ -188,12 +188,14 @@ describe("mistakes", () => {
     - { name: w1, address: 127.0.1.13 }
     - { name: w1, address: 127.0.1.14 }
     - { name: admin, address: 127.0.1.15 }
+    - { name: root, address: 127.0.1.16 }
 `;
     expect(places(text)).toEqual([
       "spec/duplicate-name 8:15",
       "spec/duplicate-name 9:15",
       "spec/duplicate-name 11:15",
       "spec/duplicate-name 12:15",
+      "spec/duplicate-name 13:15",
     ]);
   });
 

@@ -1,6 +1,6 @@
 /**
  * One member with the certificates that haplan makes for a cluster, and callers with any of these certificates. Beside
- * the member that runs there are `m2`, which was added and never started, and `m4`, which was added and removed again.
+ * the member that runs there are `m2` and `m3`, which were added and never started, and `m4`, which was added and removed again.
  * The name server takes every name for the caller's address, as one does that somebody else has in hand.
  */
 import { promises as dns } from "node:dns";
@@ -25,6 +25,7 @@ import { freePorts } from "../compatibility/member-processes.ts";
 const certificates = {
   m1: { profile: "member", names: ["127.77.61.1", "m1", "localhost", "127.0.0.1"] },
   m2: { profile: "member", names: ["127.77.61.2", "m2", "localhost", "127.0.0.1"] },
+  m3: { profile: "member", names: ["127.77.61.3", "m3", "localhost", "127.0.0.1"] },
   m4: { profile: "member", names: ["127.77.61.4", "m4", "localhost", "127.0.0.1"] },
   worker: { profile: "client", names: ["worker-1"] },
   balancer: { profile: "client", names: ["load-balancer"] },
@@ -40,7 +41,7 @@ export type PeerCaller = {
 };
 
 const host = "127.77.61.1";
-const neverStarted = "https://127.77.61.2:2380";
+const neverStarted = ["https://127.77.61.2:2380", "https://127.77.61.3:2380"] as const;
 const removed = "https://127.77.61.4:2380";
 
 export class GuardedMember {
@@ -53,7 +54,7 @@ export class GuardedMember {
   readonly #material: ReadonlyMap<Holder, TlsMaterial>;
   readonly #closing: (() => Promise<void>)[] = [];
   /** By member: its id. */
-  readonly ids: { readonly m1: string; readonly m2: string; readonly m4: string };
+  readonly ids: { readonly m1: string; readonly m2: string; readonly m3: string; readonly m4: string };
 
   /** `flags` come beside those that say where the member is and what its certificates are. */
   static async start(flags: readonly string[] = []): Promise<GuardedMember> {
@@ -97,7 +98,7 @@ export class GuardedMember {
     this.clientUrl = parts.clientUrl;
     this.peerUrl = parts.peerUrl;
     this.logs = parts.logs;
-    this.ids = { m1: parts.agent.memberId, m2: "", m4: "" };
+    this.ids = { m1: parts.agent.memberId, m2: "", m3: "", m4: "" };
   }
 
   async stop(): Promise<void> {
@@ -160,10 +161,10 @@ export class GuardedMember {
       const bytes = Buffer.from(JSON.stringify({ voters: [this.ids.m1], learners: [], ...request }));
       return JSON.parse((await client.unary("/haplan.v1.Haplan/ChangeMembers", bytes)).toString()) as Configured;
     };
-    const { members } = await change({ add: [{ peerUrls: [neverStarted] }, { peerUrls: [removed] }] });
+    const { members } = await change({ add: [...neverStarted, removed].map((url) => ({ peerUrls: [url] })) });
     const idAt = (url: string): string => members.find(({ peerUrls }) => peerUrls.includes(url))!.id;
-    Object.assign(this.ids, { m2: idAt(neverStarted), m4: idAt(removed) });
-    await change({ learners: [this.ids.m2] });
+    Object.assign(this.ids, { m2: idAt(neverStarted[0]), m3: idAt(neverStarted[1]), m4: idAt(removed) });
+    await change({ learners: [this.ids.m2, this.ids.m3] });
   }
 
   #shownBy(holder: Holder): { readonly ca: string; readonly cert?: string; readonly key?: string } {

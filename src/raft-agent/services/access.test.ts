@@ -6,6 +6,7 @@ import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import type { TokenKeys } from "../auth/json-web-token.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import { accessLevel, accessLevels } from "./access-rules.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const secret = createSecretKey(Buffer.from("secret"));
@@ -82,5 +83,19 @@ describe("access by certificate", () => {
   it("is not looked at without --client-cert-auth", async () => {
     const world = await worldWithRoot({});
     expect(world.services.context.access.callerOf(callOf("root"))).toBeNull();
+  });
+});
+
+describe("access rules", () => {
+  it("list every method that clients can call, and none that is not served", async () => {
+    const served = (await createWorld()).services.methods.map(({ path }) => path);
+    const listed = [...accessLevels].filter(([, level]) => level !== "member").map(([path]) => path);
+    expect(listed.toSorted()).toEqual(served.toSorted());
+  });
+
+  it("let no method be served that they do not name", () => {
+    expect(() => accessLevel("/etcdserverpb.KV/Peek")).toThrow(
+      "no access rule says who may call /etcdserverpb.KV/Peek",
+    );
   });
 });

@@ -78,7 +78,7 @@ export class Access {
 
   /** What stands against the call as a whole. */
   fault(call: ServerCall, level: AccessLevel): EtcdError | null {
-    if (!this.enabled || level === "own") return null;
+    if (!this.enabled || level === "own" || level === "member") return null;
     const caller = this.callerOf(call);
     if (isEtcdError(caller)) return caller;
     if (level === "root") return this.#options.auth.adminFault(caller);

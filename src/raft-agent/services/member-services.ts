@@ -158,7 +158,7 @@ export class MemberServices {
         : method,
     );
     this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
-    this.#peerMethods = createPeerMethods(this.methods, [
+    this.#peerMethods = createPeerMethods(basic, [
       ...createLeasePeerMethods(this.context),
       ...createCorruptionPeerMethods(this.context, replacement, this.#corruptionCheck),
     ]);

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
+import { accessLevels } from "../../src/raft-agent/services/access-rules.ts";
+import { type AccessRow, columns, type Outcome, readAccessTable } from "./access-tables.ts";
+import { AccessTrial, pathOf } from "./access-trial.ts";
+import { GuardedMember, type Holder, resolveEveryName } from "./guarded-member.ts";
+
+const clientRows = readAccessTable("The private service on the client port");
+const peerRows = readAccessTable("The peer port");
+
+/** What stands in the columns, and what happens. */
+async function outcomes(
+  row: AccessRow,
+  attempt: (holder: Holder, row: AccessRow) => Promise<Outcome>,
+): Promise<string> {
+  const found: string[] = [];
+  for (const [title, holder] of columns) found.push(`${title}: ${await attempt(holder, row)}`);
+  return found.join("; ");
+}
+const documented = (row: AccessRow): string => columns.map(([title], at) => `${title}: ${row.outcomes[at]}`).join("; ");
+const titled = (rows: readonly AccessRow[]): [string, AccessRow][] =>
+  rows.map((row) => [`${row.what} ${row.user}`, row]);
+
+describe("acceptance 5: docs/security.md, where every name resolves,", () => {
+  let restoreNames = (): void => {};
+  let trial: AccessTrial;
+  let member: GuardedMember;
+  beforeAll(async () => {
+    restoreNames = resolveEveryName();
+    member = await GuardedMember.start();
+    trial = new AccessTrial(member);
+  });
+  afterAll(async () => {
+    restoreNames();
+    await member.stop();
+  });
+
+  describe("before there are users", () => {
+    it.each(titled(clientRows.filter(({ user }) => user === "off")))("tells who may call %s", async (_, row) => {
+      expect(await outcomes(row, (holder) => trial.overClientPort(holder, row))).toBe(documented(row));
+    });
+  });
+
+  describe("with users", () => {
+    beforeAll(() => trial.enableUsers());
+
+    it.each(titled(clientRows.filter(({ user }) => user !== "off")))("tells who may call %s", async (_, row) => {
+      expect(await outcomes(row, (holder) => trial.overClientPort(holder, row))).toBe(documented(row));
+    });
+
+    it.each(titled(peerRows))("tells who may send %s to the peer port", async (_, row) => {
+      expect(await outcomes(row, (holder) => trial.overPeerPort(holder, row))).toBe(documented(row));
+    });
+
+    it("leaves no method out that the peer port answers", async () => {
+      const named = new Set(peerRows.flatMap(({ methods }) => methods.map(pathOf)));
+      const others = [...accessLevels.keys()].filter((path) => !named.has(path));
+      const answered: string[] = [];
+      for (const path of others) {
+        const { code } = await trial.askAsPeer("m2", path.slice(path.lastIndexOf(".") + 1), "root", new Uint8Array(0));
+        if (code !== StatusCode.unimplemented) answered.push(path);
+      }
+      expect(answered).toEqual([]);
+    });
+  });
+
+  it("leaves no method of the private service out, and no user", () => {
+    const served = [...accessLevels.keys()].filter((path) => path.startsWith("/haplan.v1."));
+    const users = ["off", "none", "plain", "root"];
+    const rows = new Set(clientRows.map(({ methods, user }) => `${pathOf(`Haplan/${methods[0]}`)} ${user}`));
+    expect([...rows].toSorted()).toEqual(served.flatMap((path) => users.map((user) => `${path} ${user}`)).toSorted());
+  });
+
+  it("tells for each method on the peer port what a plain user and root may do", () => {
+    const users = new Map<string, string[]>();
+    for (const { what, user } of peerRows) users.set(what, [...(users.get(what) ?? []), user]);
+    for (const [what, named] of users)
+      expect([what, named.join()]).toEqual([what, named.length === 1 ? "" : "plain,root"]);
+  });
+});
