@@ -221,6 +221,13 @@ describe("T16 R5: a line that an error offers", () => {
       more: ["-auto-approve"],
     },
     {
+      title: "a cluster that runs without its directory",
+      arrange: [() => void (cli.world.orphans = [{ machine: "m1", unit: "agent", pid: 811 }])],
+      called: ["apply", "-auto-approve", "-var=HOST=100", "var.yaml"],
+      printed: [/^haplan destroy -var=HOST=100 var.yaml$/],
+      more: ["-auto-approve"],
+    },
+    {
       title: "no outputs",
       arrange: [],
       called: ["output", "-var=HOST=100", "var.yaml"],

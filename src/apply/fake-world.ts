@@ -11,6 +11,7 @@ import type {
   ObservedCertificate,
   ObservedMachine,
   ObservedMembership,
+  ObservedOrphan,
 } from "../plan/observed-cluster.ts";
 import { majority } from "../plan/quorum-model.ts";
 import type { State } from "../plan/state.ts";
@@ -73,6 +74,7 @@ export class FakeWorld {
   /** Called before each act, for tests that want to do something in the middle. */
   beforeAct: (act: string) => void = () => undefined;
   readonly snapshots: string[] = [];
+  orphans: readonly ObservedOrphan[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
 
@@ -191,6 +193,7 @@ export class FakeWorld {
         [...this.facts.machines.values()]
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
           .map(observedMachine),
+      observeOrphans: async () => this.orphans,
       preflight: async () => {
         const failure = this.failing("preflight");
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
@@ -208,7 +211,10 @@ export class FakeWorld {
         this.act(`destroyMachine ${name}: stop`, () => {
           for (const unit of this.facts.machines.get(name)?.units.values() ?? []) unit.running = false;
         });
-        this.act(`destroyMachine ${name}: remove`, () => this.facts.machines.delete(name));
+        this.act(`destroyMachine ${name}: remove`, () => {
+          this.facts.machines.delete(name);
+          this.orphans = this.orphans.filter(({ machine }) => machine !== name);
+        });
       },
       startUnit: async (machine, unit) => this.startUnit(machine, unit),
       stopUnit: async (machine, unit) =>

@@ -31,15 +31,16 @@ export async function observeCluster(
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
-  const [machines, pki] = await Promise.all([
+  const [machines, orphans, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names),
+    ports.provider.observeOrphans(),
     ports.authority.observe(),
   ]);
   const [membership, presented] = await Promise.all([
     observeMembership(ports, spec, state, machines, problems),
     observePresented(ports, spec, machines),
   ]);
-  return { machines, ...pki, presented, membership, backends: knownBackends(state), problems };
+  return { machines, orphans, ...pki, presented, membership, backends: knownBackends(state), problems };
 }
 
 /** Asks the ports of haplan's own masters that run, all at once. */

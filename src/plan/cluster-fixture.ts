@@ -140,6 +140,7 @@ export function settledObservation(spec: ClusterSpec): ObservedCluster {
       hasLeader: true,
     },
     backends: masters.map((master) => ({ name: master.name, attributes: {} })),
+    orphans: [],
     problems: [],
   };
 }
@@ -189,6 +190,7 @@ export const emptyObservation: ObservedCluster = {
   certificates: [],
   membership: null,
   backends: [],
+  orphans: [],
   problems: [],
 };
 

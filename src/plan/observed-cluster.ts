@@ -25,6 +25,9 @@ export type ObservedMachine = {
   readonly units: readonly ObservedUnit[];
 };
 
+/** A process that was started for a unit of this cluster, and runs although its machine is not there any more. */
+export type ObservedOrphan = { readonly machine: string; readonly unit: string; readonly pid: number };
+
 /** A certificate that is there with its key; whether it is still good is for the rules to say, with the time at hand. */
 export type ObservedCertificate = {
   readonly name: string;
@@ -103,6 +106,7 @@ export type ObservationProblem = {
 
 export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
+  readonly orphans: readonly ObservedOrphan[];
   readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];
   /** What the ports of the masters show, which is not always what is in their files; absent when nobody was asked. */

@@ -33,6 +33,7 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
             members: members.map((member, index) => memberOf(member, index === 0)),
           },
     backends: of("haplan_lb_backend").map(({ name, attributes }) => ({ name, attributes })),
+    orphans: [],
     problems: [],
   };
 }

@@ -4,7 +4,7 @@
  * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
-import type { ObservedMachine } from "../plan/observed-cluster.ts";
+import type { ObservedMachine, ObservedOrphan } from "../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 
 export type MachineIdentity = {
@@ -19,13 +19,15 @@ export type MachineIdentity = {
 export type Provider = {
   /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. */
   observe(lineage: string | null, names: readonly string[]): Promise<readonly ObservedMachine[]>;
+  /** Finds what still runs of machines of this cluster that are not there any more. */
+  observeOrphans(): Promise<readonly ObservedOrphan[]>;
   /** Says before anything is changed what would go wrong: ports taken, folders that cannot be written, programs missing. */
   preflight(request: {
     readonly machines: readonly MachineIdentity[];
     readonly units: readonly UnitDefinition[];
   }): Promise<readonly Diagnostic[]>;
   createMachine(machine: MachineIdentity): Promise<void>;
-  /** Stops its units and removes everything on it, data included. */
+  /** Stops its units, also orphaned ones, and removes everything on it, data included. */
   destroyMachine(name: string): Promise<void>;
   /**
    * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads it

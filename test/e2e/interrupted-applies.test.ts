@@ -1,5 +1,5 @@
 /** An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
@@ -133,7 +133,30 @@ describe("destroy and apply that are asked to stop", () => {
     await expectWholeCluster();
   }, 60_000);
 
-  it("T17 R6: destroy works from the state alone when the spec is broken", async () => {
+  it("T9: a cluster whose directory is gone is not made anew, and one of another directory is named", async () => {
+    const before = cluster.processes();
+    const folder = join(cluster.folder, ".haplan/e2e");
+    renameSync(folder, `${cluster.folder}/aside`);
+    const refused = await cluster.haplan(["apply", "-auto-approve"]);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('The cluster "e2e" runs, and its state'),
+    });
+    expect(refused.stderr).toMatch(/ m1: agent \(pid \d+\)[\s\S]*\n│ {5}haplan destroy\n/);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(`${cluster.folder}/aside`, folder);
+
+    const elsewhere = new ClusterFixture({ network, workers: 1, tls: false });
+    const taken = await elsewhere.haplan(["apply", "-auto-approve"]);
+    expect(taken.stderr).toContain(`:2379 is taken by the agent of "m1" in the cluster "e2e", pid `);
+    expect(taken.stderr.replace(/\n│ /g, " ")).toContain(`haplan applied that cluster in ${cluster.folder}.`);
+    await elsewhere.teardown();
+    expect(cluster.processes()).toEqual(before);
+    await expectWholeCluster();
+  });
+
+  it("T17 R6 T9: destroy works from the state alone when the spec is broken, and stops what has lost its directory", async () => {
+    rmSync(join(cluster.folder, ".haplan/e2e/machines/m2"), { recursive: true });
     cluster.writeSpec("kind: Cluster\nmetadata:\n  name: e2e\n\tspec: {}\n");
     const refused = await cluster.haplan(["destroy", "-auto-approve"]);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("    haplan destroy -state-only=e2e\n") });

@@ -8,6 +8,7 @@ import { hasAdopted } from "./adoption.ts";
 import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./destroy-adopted.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
+import { destroyOrphans } from "./orphans.ts";
 
 /** Members that are named leave a cluster that goes on; otherwise it is the end of all, of which targets choose a part. */
 export function planDestroy(input: PlannerInput, world: World, draft: PlanDraft): void {
@@ -43,9 +44,12 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
     const addresses = drop([resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name)]);
     stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, [...clients, draft.chainEnd]));
   }
-  const destroyed = machines.map(({ name }) =>
-    draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
-  );
+  const destroyed = [
+    ...machines.map(({ name }) =>
+      draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
+    ),
+    ...destroyOrphans(input, world, draft),
+  ];
   const certificates = [
     ...observed.certificates.map((certificate) => resourceAddress("haplan_certificate", certificate.name)),
     ...of("haplan_ca", "haplan_certificate"),

@@ -4,6 +4,7 @@
  */
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
@@ -94,8 +95,17 @@ export function whyRebuild(
   if (asked) return asRequested;
   if (voter.peerUrl !== "" && voter.peerUrl !== resource.attributes["peerUrl"]) return "its peer URL has changed";
   const wanted = input.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
-  const found = world.machines.get(resource.name)?.address;
-  return found !== undefined && found !== wanted ? "its address has changed" : null;
+  const machine = world.machines.get(resource.name);
+  if (machine === undefined) return null;
+  if (machine.address !== wanted) return "its address has changed";
+  return losesItsData(machine) ? dataGoneUnderIt : null;
+}
+
+const dataGoneUnderIt = "its data directory is gone while it runs";
+
+/** It goes on from memory and from files that nothing names any more, until it needs another one. */
+function losesItsData(machine: ObservedMachine): boolean {
+  return !machine.hasData && unitOf(machine, agentUnitName)?.running === true;
 }
 
 /** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
@@ -110,6 +120,9 @@ function usableLearner(own: readonly MemberFact[], world: World, name: string): 
 /** What has moved outside of haplan since the state was written. */
 export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraft): void {
   for (const { name, voter, condition } of outlook.kept) {
+    const machine = world.machines.get(name);
+    if (condition === "healthy" && machine !== undefined && losesItsData(machine))
+      noteDataGone(name, dataGoneUnderIt, draft);
     if (condition === "away") noteAway(name, voter, draft);
     if (condition === "stopped" || condition === "silent") {
       noteDeadUnit(resourceAddress("haplan_agent", name), condition, draft);
@@ -119,12 +132,16 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
     if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;
     if (recoverable(memberCondition(world, replaces))) continue;
     const machineGone = !world.machines.has(name);
+    if (!machineGone) {
+      noteDataGone(name, reason ?? "it is gone", draft);
+      continue;
+    }
     draft.drift.push({
-      address: resourceAddress(machineGone ? "haplan_machine" : "haplan_agent", name),
-      action: machineGone ? "delete" : "update",
+      address: resourceAddress("haplan_machine", name),
+      action: "delete",
       reason: reason ?? "it is gone",
-      before: machineGone ? { status: "ready" } : { data: "present" },
-      after: machineGone ? null : { data: "gone" },
+      before: { status: "ready" },
+      after: null,
     });
   }
   for (const member of outlook.leaving) {
@@ -135,6 +152,16 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
       "It was added outside of haplan and is not in the spec: this plan leads it out.",
     );
   }
+}
+
+function noteDataGone(name: string, reason: string, draft: PlanDraft): void {
+  draft.drift.push({
+    address: resourceAddress("haplan_agent", name),
+    action: "update",
+    reason,
+    before: { data: "present" },
+    after: { data: "gone" },
+  });
 }
 
 function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {

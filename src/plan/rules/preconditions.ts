@@ -9,6 +9,7 @@ import { checkAdoption } from "./adoption-checks.ts";
 import { checkAuthority, warnWithoutTls } from "./authority-checks.ts";
 import { checkFailureDomains } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
+import { checkOrphans } from "./orphans.ts";
 
 export function checkPreconditions(
   input: PlannerInput,
@@ -17,6 +18,7 @@ export function checkPreconditions(
   draft: PlanDraft,
 ): void {
   checkIdentity(input, world, draft);
+  checkOrphans(input, world, draft);
   checkAdoption(input, world, draft);
   if (input.mode === "destroy") return;
   checkUnchangeable(input.spec, world, draft);

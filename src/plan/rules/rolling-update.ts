@@ -147,7 +147,9 @@ function rebuild(
   ];
   const resource = desired.find((candidate) => candidate.address === member)!;
   const reason = whyRebuild(input, resource, master.voter, world);
-  const forces = reason === asRequested ? undefined : ["address"];
+  const moves =
+    world.machines.get(name)?.address !== desired.find(({ address }) => address === machine)?.attributes["address"];
+  const forces = moves ? ["address"] : undefined;
   for (const address of [machine, agent, member]) draft.judge(address, "deleteThenCreate", reason, forces);
   const stepwise = input.spec.controlPlane.engine === "etcd";
   planBackup(input, draft);

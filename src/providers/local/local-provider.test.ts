@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -227,6 +227,23 @@ describe("a unit", () => {
   });
 });
 
+describe("a process whose machine's directory was removed", () => {
+  it("T9: is found by its marker, and stopped when the machine is destroyed", async () => {
+    await provider.createMachine(m1);
+    const { pid } = await provider.startUnit("m1", unit());
+    expect(await provider.observeOrphans()).toEqual([]);
+    rmSync(root, { recursive: true, force: true });
+    expect(await provider.observe("lineage-a", ["m1"])).toEqual([]);
+    expect(await provider.observeOrphans()).toEqual([{ machine: "m1", unit: "agent", pid }]);
+    const other = createLocalProvider({ root: `${root}2`, programsFolder: join(parent, "cmd") });
+    expect(await other.observeOrphans()).toEqual([]);
+    await provider.destroyMachine("m1");
+    expect(await provider.observeOrphans()).toEqual([]);
+    expect(identifyProcess(pid!)).toBeNull();
+    expect(existsSync(root)).toBe(false);
+  });
+});
+
 describe("the preflight", () => {
   const summaries = async (units: UnitDefinition[], machines = [m1]): Promise<string[]> =>
     (await provider.preflight({ machines, units })).map((diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`);
@@ -243,7 +260,23 @@ describe("the preflight", () => {
     expect(await summaries([definition])).toEqual([]);
     const stranger = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
     const [taken] = await stranger.preflight({ machines: [], units: [definition] });
-    expect(taken?.summary).toMatch(new RegExp(`127.77.18.8:29380 is taken by pid ${pid} \\(.*probe/main.js`));
+    // T9: a cluster of haplan's is named, and where it is worked on.
+    expect(taken?.summary).toBe(`127.77.18.8:29380 is taken by the agent of "m1" in the cluster "demo", pid ${pid}`);
+    expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
+    expect(taken?.detail).toContain("haplan destroy -state-only=demo");
+  });
+
+  it("names a process of nobody's by its command line", async () => {
+    const listener = spawn(process.execPath, [join(parent, "cmd/probe/main.js"), "listen", "127.77.18.8:29381"]);
+    try {
+      const taken = async (): Promise<string | undefined> =>
+        (await summaries([unit({ listens: ["127.77.18.8:29381"] })]))[0];
+      await expect
+        .poll(taken, { timeout: 10_000 })
+        .toMatch(new RegExp(`127.77.18.8:29381 is taken by pid ${listener.pid} \\(.*probe/main.js`));
+    } finally {
+      listener.kill("SIGKILL");
+    }
   });
 
   it("says all that is wrong at once", async () => {

@@ -6,7 +6,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { ObservedMachine, ObservedUnit } from "../../plan/observed-cluster.ts";
+import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
@@ -15,11 +15,13 @@ import {
   listFolder,
   machineNames,
   machinePaths,
+  placeOfUnit,
   readLabel,
   removeMachineFolder,
   unitPaths,
 } from "./machine-folder.ts";
 import { preflightLocal } from "./preflight.ts";
+import { markedProcesses } from "./process-table.ts";
 import { builtProgramsFolder, findExecutable } from "./programs.ts";
 import { createFillIn, observedDigest, readUnitRecord, writeUnitFiles } from "./unit-files.ts";
 import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } from "./unit-process.ts";
@@ -44,6 +46,7 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
   const programsFolder = options.programsFolder ?? builtProgramsFolder();
   return {
     observe: async (lineage, names) => observeMachines(root, lineage, names),
+    observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsFolder, request),
     createMachine: async (machine) => createMachineFolder(root, machine),
     destroyMachine: (name) => destroyMachine(root, name),
@@ -61,6 +64,14 @@ function observeMachines(root: string, lineage: string | null, names: readonly s
     .filter((label) => label !== null)
     .filter((label) => label.lineage === lineage || names.includes(label.name))
     .map((label) => observeMachine(root, label));
+}
+
+function observeOrphans(root: string): readonly ObservedOrphan[] {
+  return markedProcesses().flatMap(({ pid, unitFolder }) => {
+    const unit = placeOfUnit(unitFolder);
+    if (unit === null || unit.root !== root || readLabel(root, unit.machine) !== null) return [];
+    return [{ machine: unit.machine, unit: unit.unit, pid }];
+  });
 }
 
 function observeMachine(root: string, label: MachineIdentity): ObservedMachine {
@@ -137,7 +148,8 @@ async function removeUnit(root: string, machine: string, unit: string): Promise<
 }
 
 async function destroyMachine(root: string, name: string): Promise<void> {
-  const units = listFolder(machinePaths(root, name).units);
+  const orphaned = observeOrphans(root).filter(({ machine }) => machine === name);
+  const units = [...new Set([...listFolder(machinePaths(root, name).units), ...orphaned.map(({ unit }) => unit)])];
   await Promise.all(units.map((unit) => stopProcess(unitPaths(root, name, unit), restartGraceMs)));
   removeMachineFolder(root, name);
 }

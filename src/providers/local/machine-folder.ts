@@ -47,6 +47,14 @@ export function unitPaths(root: string, machine: string, unit: string): UnitPath
   };
 }
 
+/** Whose a unit's folder is: the cluster's folder, the names of machine and unit; null for any other path. */
+export function placeOfUnit(
+  unitFolder: string,
+): { readonly root: string; readonly machine: string; readonly unit: string } | null {
+  const [, root, machine, unit] = /^(.+)\/machines\/([^/]+)\/units\/([^/]+)$/.exec(unitFolder) ?? [];
+  return root === undefined || machine === undefined || unit === undefined ? null : { root, machine, unit };
+}
+
 /** Names become folders: they must not lead out of their parent. */
 function assertFolderName(what: string, name: string): void {
   if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(name)) return;

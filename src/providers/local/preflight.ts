@@ -1,13 +1,13 @@
 /** What would go wrong, said before anything is changed: folders, names, programs, addresses. */
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity } from "../provider.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
-import { machinePaths, readLabel } from "./machine-folder.ts";
+import { machinePaths, placeOfUnit, readLabel } from "./machine-folder.ts";
 import { describeProcess, ownerOfSocket, unitFolderOf } from "./process-table.ts";
 import { findExecutable } from "./programs.ts";
 
@@ -110,11 +110,24 @@ async function checkListen(root: string, listen: string): Promise<Diagnostic | n
   const owner = socket === undefined ? null : ownerOfSocket(socket.inode);
   // What already runs for this cluster is for the plan to keep, restart or stop.
   if (owner !== null && unitFolderOf(owner)?.startsWith(join(root, "machines"))) return null;
+  const place = owner === null ? null : placeOfUnit(unitFolderOf(owner) ?? "");
+  if (owner !== null && place !== null) return takenByCluster(listen, owner, place);
   const holder = owner === null ? "another process, which the system does not name" : describeProcess(owner);
   return problem(
     "address-taken",
     `${listen} is taken by ${holder}`,
     "Stop that process, or choose another address or port in the spec",
+  );
+}
+
+/** Another cluster of haplan's, or this one as it was applied in another directory. */
+function takenByCluster(listen: string, pid: number, place: NonNullable<ReturnType<typeof placeOfUnit>>): Diagnostic {
+  const name = basename(place.root);
+  const directory = dirname(dirname(place.root));
+  return problem(
+    "address-taken",
+    `${listen} is taken by the ${place.unit} of "${place.machine}" in the cluster "${name}", pid ${pid}`,
+    `haplan applied that cluster in ${directory}. Run haplan there to work on it (haplan destroy -state-only=${name} ends it), or choose another address or port in this spec`,
   );
 }
 

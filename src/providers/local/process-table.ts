@@ -63,7 +63,8 @@ export function unitFolderOf(pid: number): string | null {
   );
 }
 
-function markedProcesses(): { readonly pid: number; readonly unitFolder: string }[] {
+/** All processes of units of any cluster that this user may look at. */
+export function markedProcesses(): { readonly pid: number; readonly unitFolder: string }[] {
   return allProcessIds().flatMap((pid) => {
     const unitFolder = unitFolderOf(pid);
     return unitFolder === null ? [] : [{ pid, unitFolder }];
