@@ -1,20 +1,30 @@
 /** Builds the programs of others that further tests run. A machine that cannot have one skips it and says why. */
 import { describe, expect, it } from "vitest";
-import { goProgram } from "./go-build.ts";
+import { type EtcdProgram, etcdBuild, etcdVersions } from "./etcd-programs.ts";
+import { type GoBuild, goProgram } from "./go-build.ts";
 import { goClientBuild } from "./go-client.ts";
 
 const buildMs = 900_000;
+const etcdPrograms: readonly EtcdProgram[] = ["etcd", "etcdctl", "etcdutl"];
+const builds: readonly { readonly version: string; readonly what: GoBuild }[] = [
+  { version: "ours", what: goClientBuild },
+  ...etcdVersions.flatMap((version) => etcdPrograms.map((program) => ({ version, what: etcdBuild(version, program) }))),
+];
 
 describe("programs of others", () => {
-  it.for([goClientBuild])("are built from Go modules: $program", { timeout: buildMs }, async (what, { skip }) => {
-    const built = await goProgram(what, true);
-    if ("missing" in built) {
-      // A place in a source file: the compiler's error. Everything else is a machine without Go or without its modules.
-      expect(built.missing).not.toMatch(/\.go:\d+:/);
-      return skip(built.missing);
-    }
-    expect(built.path).toContain(what.program);
-    // Once built, it is there for runs that do not build.
-    expect(await goProgram(what, false)).toEqual(built);
-  });
+  it.for(builds)(
+    "are built from Go modules: $what.program $version",
+    { timeout: buildMs },
+    async ({ what }, { skip }) => {
+      const built = await goProgram(what, true);
+      if ("missing" in built) {
+        // A place in a source file: the compiler's error. Everything else is a machine without Go or without its modules.
+        expect(built.missing).not.toMatch(/\.go:\d+:/);
+        return skip(built.missing);
+      }
+      expect(built.path).toContain(what.program);
+      // Once built, it is there for runs that do not build.
+      expect(await goProgram(what, false)).toEqual(built);
+    },
+  );
 });

@@ -41,6 +41,8 @@ export type ClusterOptions = {
   readonly members: number;
   /** Beside those that say who and where the members are. */
   readonly flags?: readonly string[];
+  /** In the place of the `etcd` that is installed. */
+  readonly etcdProgram?: string;
 };
 
 /** Another build than `dist` may be tested by naming its main file. */
@@ -74,25 +76,27 @@ class RunningCluster implements ClusterProcesses {
   readonly #host: string;
   readonly #members: MemberPlace[];
   readonly #flags: readonly string[];
+  readonly #etcdProgram: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
   readonly #founders: readonly number[];
 
-  static async create(engine: Engine, host: string, { members, flags }: ClusterOptions): Promise<RunningCluster> {
-    const ports = await freePorts(host, members * 2);
-    const places = Array.from({ length: members }, (_, at) => ({
+  static async create(engine: Engine, host: string, options: ClusterOptions): Promise<RunningCluster> {
+    const ports = await freePorts(host, options.members * 2);
+    const places = Array.from({ length: options.members }, (_, at) => ({
       name: `haplan-member-${at + 1}`,
       clientUrl: `http://${host}:${ports[2 * at]}`,
       peerUrl: `http://${host}:${ports[2 * at + 1]}`,
     }));
-    return new RunningCluster(engine, host, places, flags ?? []);
+    return new RunningCluster(engine, host, places, options);
   }
 
-  constructor(engine: Engine, host: string, members: MemberPlace[], flags: readonly string[]) {
+  constructor(engine: Engine, host: string, members: MemberPlace[], { flags, etcdProgram }: ClusterOptions) {
     this.engine = engine;
     this.#host = host;
     this.#members = members;
-    this.#flags = flags;
+    this.#flags = flags ?? [];
+    this.#etcdProgram = etcdProgram ?? "etcd";
     this.urls = members.map(({ clientUrl }) => clientUrl);
     this.#founders = [...members.keys()];
   }
@@ -176,7 +180,7 @@ class RunningCluster implements ClusterProcesses {
     const env = { PATH: process.env["PATH"] };
     const child =
       this.engine === "etcd"
-        ? spawn("etcd", flags, { stdio: ["ignore", "ignore", "pipe"], env })
+        ? spawn(this.#etcdProgram, flags, { stdio: ["ignore", "ignore", "pipe"], env })
         : spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"], env });
     // Nobody has to read it.
     child.stderr!.resume();
