@@ -31,23 +31,13 @@ func keyValues(ctx context.Context, run *run) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := map[string]any{}
-	parts := []struct {
-		name string
-		act  func() (any, error)
-	}{
+	return inParts([]part{
 		{"many", func() (any, error) { return manyKeys(ctx, client, keys) }},
 		{"large", func() (any, error) { return largeValues(ctx, client, values, size) }},
 		{"single", func() (any, error) { return singleKey(ctx, client) }},
 		{"transaction", func() (any, error) { return transaction(ctx, client) }},
 		{"refused", func() (any, error) { return refusedRequests(ctx, client) }},
-	}
-	for _, part := range parts {
-		if result[part.name], err = part.act(); err != nil {
-			return nil, fmt.Errorf("%s: %w", part.name, err)
-		}
-	}
-	return result, nil
+	})
 }
 
 // manyKeys reads what it wrote in pages, as kube-apiserver lists, with all pages at the revision of the first one.

@@ -21,8 +21,18 @@ import (
 type scenario func(ctx context.Context, run *run) (any, error)
 
 var scenarios = map[string]scenario{
+	"auth":         users,
+	"failover":     failover,
 	"kv":           keyValues,
+	"lease":        leases,
+	"maintenance":  maintenance,
+	"move-leader":  moveLeader,
+	"range-stream": rangeStreams,
+	"recipes":      recipes,
+	"snapshot":     saveSnapshot,
 	"steadyWrites": steadyWrites,
+	"watch":        watches,
+	"wrappers":     wrappers,
 }
 
 const scenarioLimit = 5 * time.Minute

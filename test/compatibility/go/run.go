@@ -50,14 +50,33 @@ func newRun(arguments []string) (*run, error) {
 
 // client connects to all endpoints, or to those given. It is closed when the scenario is over.
 func (r *run) client(endpoints ...string) (*clientv3.Client, error) {
-	name, password, _ := strings.Cut(r.user, ":")
+	name, password := r.credentials()
 	return r.clientAs(name, password, endpoints...)
+}
+
+func (r *run) credentials() (name, password string) {
+	name, password, _ = strings.Cut(r.user, ":")
+	return name, password
 }
 
 func (r *run) clientAs(name, password string, endpoints ...string) (*clientv3.Client, error) {
 	if len(endpoints) == 0 {
 		endpoints = r.endpoints
 	}
+	config, err := r.config(name, password, endpoints)
+	if err != nil {
+		return nil, err
+	}
+	client, err := clientv3.New(config)
+	if err != nil {
+		return nil, err
+	}
+	r.clients = append(r.clients, client)
+	return client, nil
+}
+
+// config is that of client, for those who make their own.
+func (r *run) config(name, password string, endpoints []string) (clientv3.Config, error) {
 	config := clientv3.Config{
 		Endpoints:   endpoints,
 		Username:    name,
@@ -68,16 +87,11 @@ func (r *run) clientAs(name, password string, endpoints ...string) (*clientv3.Cl
 	if !r.tls.Empty() {
 		tls, err := r.tls.ClientConfig()
 		if err != nil {
-			return nil, err
+			return config, err
 		}
 		config.TLS = tls
 	}
-	client, err := clientv3.New(config)
-	if err != nil {
-		return nil, err
-	}
-	r.clients = append(r.clients, client)
-	return client, nil
+	return config, nil
 }
 
 // number reads a parameter that has a default.
@@ -98,4 +112,22 @@ func (r *run) close() {
 	for _, client := range r.clients {
 		_ = client.Close()
 	}
+}
+
+// part is a piece of a scenario; its results stand under its name.
+type part struct {
+	name string
+	act  func() (any, error)
+}
+
+func inParts(parts []part) (any, error) {
+	results := map[string]any{}
+	for _, part := range parts {
+		result, err := part.act()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
+		results[part.name] = result
+	}
+	return results, nil
 }

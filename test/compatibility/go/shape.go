@@ -12,13 +12,19 @@ type keyShape struct {
 	Age int64 `json:"age"`
 }
 
+func shapeOf(kv *mvccpb.KeyValue) keyShape {
+	shape := keyShape{Key: string(kv.Key), Value: string(kv.Value), Version: kv.Version, Leased: kv.Lease != 0}
+	// A deletion has no creation.
+	if kv.CreateRevision != 0 {
+		shape.Age = kv.ModRevision - kv.CreateRevision
+	}
+	return shape
+}
+
 func shapes(kvs []*mvccpb.KeyValue) []keyShape {
 	shaped := []keyShape{}
 	for _, kv := range kvs {
-		shaped = append(shaped, keyShape{
-			Key: string(kv.Key), Value: string(kv.Value), Version: kv.Version, Leased: kv.Lease != 0,
-			Age: kv.ModRevision - kv.CreateRevision,
-		})
+		shaped = append(shaped, shapeOf(kv))
 	}
 	return shaped
 }
