@@ -14,6 +14,9 @@ const objects = new Map<string, string>();
 let requests: string[] = [];
 /** Number of answers that get lost after the store has done what was asked. */
 let lostAnswers = 0;
+let knowsConditionalDeletes = true;
+/** What happens in the store just before it deletes. */
+let beforeDelete = (): void => {};
 let ahead = 0;
 const clock: Clock = {
   now: () => systemClock.now() + ahead,
@@ -46,9 +49,14 @@ beforeAll(() => {
       return answer;
     })
     .delete(/.*/)
-    .reply((uri) => {
-      objects.delete(keyOf(uri));
-      return [204, ""];
+    .reply(function (uri) {
+      const answer = deleteObject(keyOf(uri), String(this.req.headers["if-match"] ?? ""));
+      requests.push(`DELETE ${keyOf(uri)} ${answer[0]}`);
+      if (answer[0] === 204 && lostAnswers > 0) {
+        lostAnswers--;
+        return [500, errorBody("InternalError")];
+      }
+      return answer;
     });
 });
 afterAll(() => {
@@ -62,6 +70,8 @@ beforeEach(() => {
   objects.clear();
   requests = [];
   lostAnswers = 0;
+  knowsConditionalDeletes = true;
+  beforeDelete = () => {};
   ahead = 0;
 });
 
@@ -82,21 +92,32 @@ function putObject(key: string, text: string, headers: Readonly<Record<string, u
   return [200, "", { etag: etagOf(text) }];
 }
 
+function deleteObject(key: string, match: string): [number, string] {
+  const present = objects.get(key);
+  beforeDelete();
+  if (match !== "" && !knowsConditionalDeletes) return [501, errorBody("NotImplemented")];
+  if (match !== "" && present === undefined) return [404, errorBody("NoSuchKey")];
+  if (match !== "" && match !== etagOf(objects.get(key) ?? "")) return [412, errorBody("PreconditionFailed")];
+  objects.delete(key);
+  return [204, ""];
+}
+
 const keyOf = (uri: string): string => decodeURIComponent(uri.split("?")[0] ?? "");
 const etagOf = (text: string): string => `"${createHash("md5").update(text).digest("hex")}"`;
 const errorBody = (code: string): string => `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`;
 const textOf = (body: unknown): string => (typeof body === "string" ? body : JSON.stringify(body));
 
+const spec = {
+  type: "s3",
+  bucket: "states",
+  prefix: "haplan",
+  region: "eu-central-1",
+  endpoint,
+  forcePathStyle: true,
+} as const;
+
 function open(): StateBackend {
-  const backend = {
-    type: "s3",
-    bucket: "states",
-    prefix: "haplan",
-    region: "eu-central-1",
-    endpoint,
-    forcePathStyle: true,
-  } as const;
-  return createS3Backend({ backend, clusterName: "demo", clock });
+  return createS3Backend({ backend: spec, clusterName: "demo", clock });
 }
 const store = (backend: StateBackend, more: object = {}): StateStore =>
   createStateStore({ backend, encryption: null, environment: {}, ...more });
@@ -118,12 +139,74 @@ describe("state in a bucket", () => {
     const backend = open();
     const first = { text: '{"n":1}', expected: null, backup: null, fencing: null };
     await backend.write(first);
-    await expect(backend.write(first)).rejects.toMatchObject({ code: "state/conflict" });
+    await expect(backend.write({ ...first, text: '{"n":9}' })).rejects.toMatchObject({ code: "state/conflict" });
     const { version } = (await backend.read())!;
     await backend.write({ ...first, text: '{"n":2}', expected: version });
     await expect(backend.write({ ...first, expected: version })).rejects.toMatchObject({ code: "state/conflict" });
     await backend.remove(null);
     await expect(backend.write({ ...first, expected: version })).rejects.toMatchObject({ code: "state/conflict" });
+  });
+
+  test.each([1, 5])("T18: is written when the store kept it and %i answers were lost", async (lost) => {
+    const backend = open();
+    lostAnswers = lost;
+    const first = { text: '{"n":1}', expected: null, backup: null, fencing: null };
+    await backend.write(first);
+    const { version } = (await backend.read())!;
+    lostAnswers = lost;
+    await backend.write({ ...first, text: '{"n":2}', expected: version });
+    lostAnswers = 0;
+    expect((await backend.read())?.text).toBe('{"n":2}');
+    expect(requests[1]).toBe("PUT /states/haplan/demo/state.json 412");
+    await expect(backend.write({ ...first, text: '{"n":3}', expected: version })).rejects.toMatchObject({
+      code: "state/conflict",
+    });
+  });
+
+  test("T18: a failure stays a failure when the text is not there", async () => {
+    const backend = createS3Backend({
+      backend: { ...spec, endpoint: "http://127.77.23.22:9000" },
+      clusterName: "demo",
+      clock,
+    });
+    nock("http://127.77.23.22:9000")
+      .persist()
+      .put(/.*/)
+      .reply(500, errorBody("InternalError"))
+      .get(/.*/)
+      .reply(404, errorBody("NoSuchKey"));
+    const write = backend.write({ text: "{}", expected: null, backup: null, fencing: null });
+    await expect(write).rejects.toMatchObject({ code: "state/unreachable" });
+  });
+
+  test.each<readonly [string, () => void]>([
+    ["on the condition that it is the one that was looked at", () => {}],
+    ["when the answer was lost", () => void (lostAnswers = 1)],
+    ["when the store knows no condition for it", () => void (knowsConditionalDeletes = false)],
+  ])("T18: is removed under the lock, %s", async (_, arrange) => {
+    const backend = open();
+    const lock = await backend.acquireLock({ operation: "destroy", timeoutMs: 0 });
+    await store(backend, { lock }).write(stateWith(1));
+    arrange();
+    await store(backend, { lock }).remove();
+    expect(objects.has("/states/haplan/demo/state.json")).toBe(false);
+    await store(backend, { lock }).remove();
+    await lock.release();
+  });
+
+  test("T18: is not removed by who has lost the lock, nor when it was written just before", async () => {
+    const backend = open();
+    const slept = await backend.acquireLock({ operation: "destroy", timeoutMs: 0 });
+    await store(backend, { lock: slept }).write(stateWith(1));
+    const { id } = (await backend.lockHolder())!;
+    await backend.forceUnlock(id);
+    await expect(backend.remove(slept.fencing)).rejects.toMatchObject({ code: "lock/lost" });
+    const next = await open().acquireLock({ operation: "apply", timeoutMs: 0 });
+    await expect(backend.remove(slept.fencing)).rejects.toMatchObject({ code: "lock/lost" });
+    beforeDelete = () => void objects.set("/states/haplan/demo/state.json", "another's");
+    await expect(backend.remove(next.fencing)).rejects.toMatchObject({ code: "state/conflict" });
+    expect(objects.get("/states/haplan/demo/state.json")).toBe("another's");
+    await next.release();
   });
 
   test("a sealed state tells the bucket nothing", async () => {

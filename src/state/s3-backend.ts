@@ -37,7 +37,8 @@ type Bucket = {
   readonly get: (name: string) => Promise<StoredText | null>;
   /** Null when the condition did not hold. */
   readonly put: (name: string, text: string, expected: string | null) => Promise<string | null>;
-  readonly remove: (name: string) => Promise<void>;
+  /** False when the condition did not hold. */
+  readonly remove: (name: string, expected: string) => Promise<boolean>;
 };
 
 const stateName = "state.json";
@@ -52,13 +53,9 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
     advice: { text: "If the bucket keeps versions, the one before it is there." },
     read: () => bucket.get(stateName),
     write: async ({ text, expected }) => {
-      if ((await bucket.put(stateName, text, expected)) !== null) return;
-      throw new HaplanError(
-        "state/conflict",
-        `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
-      );
+      if ((await putOurs(bucket, stateName, text, expected)) === null) throw moved(place);
     },
-    remove: () => bucket.remove(stateName),
+    remove: (fencing) => removeState(bucket, place, fencing),
     acquireLock: (wish) => waitForLock({ ...wish, clock, pollMs }, () => tryTake(bucket, wish)),
     lockHolder: async () => {
       const current = await readLock(bucket);
@@ -129,13 +126,51 @@ async function readLock(bucket: Bucket): Promise<(LockObject & { readonly versio
   }
 }
 
-/** An answer that was lost is asked for again: the lock is ours when it says so. */
 async function putLock(bucket: Bucket, object: LockObject, expected: string | null): Promise<string | null> {
-  const text = JSON.stringify(object);
-  const version = await bucket.put(lockName, text, expected);
-  if (version !== null) return version;
-  const stored = await bucket.get(lockName);
-  return stored?.text === text ? stored.version : null;
+  return putOurs(bucket, lockName, JSON.stringify(object), expected);
+}
+
+/**
+ * Writes and returns the version, or null when the condition did not hold. A store may keep an object and fail to say so:
+ * the SDK asks once more, and meets the condition that its own write has broken. What is there tells.
+ */
+async function putOurs(bucket: Bucket, name: string, text: string, expected: string | null): Promise<string | null> {
+  let failure: unknown;
+  try {
+    const version = await bucket.put(name, text, expected);
+    if (version !== null) return version;
+  } catch (error) {
+    failure = error;
+  }
+  const stored = await bucket.get(name).catch((error: unknown) => {
+    throw failure ?? error;
+  });
+  if (stored?.text === text) return stored.version;
+  if (failure !== undefined) throw failure;
+  return null;
+}
+
+/**
+ * Removes the state that is there, if the lock is still the one with this number: whoever takes the lock after that look
+ * and writes the state changes its version, and then it stays.
+ */
+async function removeState(bucket: Bucket, place: string, fencing: number | null): Promise<void> {
+  const stored = await bucket.get(stateName);
+  if (stored === null) return;
+  if (fencing !== null) {
+    const lock = await readLock(bucket);
+    if (lock?.fencing !== fencing || lock.holder.released) throw lockLost(`${bucket.place}${lockName}`);
+  }
+  const removed = await bucket.remove(stateName, stored.version);
+  // It is gone as well when the answer to a first try was lost.
+  if (!removed && (await bucket.get(stateName)) !== null) throw moved(place);
+}
+
+function moved(place: string): HaplanError {
+  return new HaplanError(
+    "state/conflict",
+    `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
+  );
 }
 
 function isFree(holder: LockHolder, clock: Clock): boolean {
@@ -191,11 +226,18 @@ function openBucket(options: S3BackendOptions): Bucket {
           throw error;
         }
       }),
-    remove: (name) =>
-      ask(
-        "write",
-        async ({ client, DeleteObjectCommand }) => void (await client.send(new DeleteObjectCommand(at(name)))),
-      ),
+    remove: (name, expected) =>
+      ask("remove", async ({ client, DeleteObjectCommand }) => {
+        try {
+          await client.send(new DeleteObjectCommand({ ...at(name), IfMatch: expected }));
+        } catch (error) {
+          if (conditionFailed.has(errorName(error))) return false;
+          if (errorName(error) !== "NotImplemented") throw error;
+          // Not every store knows conditions for this: the version was looked at just now.
+          await client.send(new DeleteObjectCommand(at(name)));
+        }
+        return true;
+      }),
   };
 }
 
