@@ -3,7 +3,8 @@
  * and from then on stand in the log's metadata: a restarted member is who it was, whatever its flags say.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
-import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { assertInitialCluster } from "../config/initial-cluster.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { computeClusterId, computeMemberId } from "../state-machine/member-id.ts";
 import type { Member } from "../state-machine/membership.ts";

@@ -1,5 +1,5 @@
 /** What a start makes of a disk on which an earlier one was cut off. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
@@ -92,5 +92,35 @@ describe("a member whose folders cannot be made", () => {
       new RegExp(`Cannot make the folder "${path}.*let ${flag} name a place where this user may make folders`),
     );
     expect(existsSync(config.walDir)).toBe(false);
+  });
+});
+
+describe("a member whose log is in another folder", () => {
+  const fast = join(folder, "fast");
+  const moved = createAgentConfig(readSettings([...flags, `--wal-dir=${fast}`], {}, () => ""));
+
+  it("R21: is told where its log lies, and nothing is made in the new folder", async () => {
+    await beginLog([]);
+    await open(() => undefined);
+    await expect(open(() => undefined, moved)).rejects.toThrow(
+      `--wal-dir names "${fast}", which holds no log, but a log lies in "${config.walDir}"; move its files to the new folder`,
+    );
+    expect(existsSync(fast)).toBe(false);
+    renameSync(config.walDir, fast);
+    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
+  });
+
+  it("R21: without the flag again it is asked for the folder, and told what to do when the log is lost", async () => {
+    await open(({ store }) => store.setConsistentIndex(7, 2), moved);
+    await expect(open(() => undefined)).rejects.toThrow(
+      /holds data up to entry 7, but there is no log in .*; if the log lies in another folder, name it with --wal-dir; if it is lost, remove/,
+    );
+    expect(existsSync(config.walDir)).toBe(false);
+  });
+
+  it("R21: the new folder may be the root of a file system", async () => {
+    mkdirSync(join(fast, "lost+found"), { recursive: true });
+    expect(await open(({ founders }) => founders, moved)).toEqual(founding.members);
+    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
   });
 });

@@ -8,10 +8,12 @@
  * ```
  */
 import { existsSync, readdirSync } from "node:fs";
+import { resolve } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import { isFolder, makeFolderDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import { type AgentConfig, assertInitialCluster } from "../config/agent-config.ts";
+import { type AgentConfig, defaultWalDir } from "../config/agent-config.ts";
+import { assertInitialCluster } from "../config/initial-cluster.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Store, StoreObserver } from "../mvcc/store.ts";
@@ -23,7 +25,6 @@ import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
 import type { RecoveredLog } from "../wal/replay.ts";
-import { isUnfinished } from "../wal/segment-store.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
@@ -64,10 +65,11 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   assertNotEtcds(config);
   if (config.forceNewCluster) forgetLostEntries(config);
   else assertNoLostEntries(config);
+  const hasLog = holdsLog(config.walDir);
+  if (!hasLog) await assertNoOtherData(config);
   makeFolder("data-dir", snapFolder);
   makeFolder("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
-  const hasLog = (await fileSystem.list(".")).some((name) => name !== "lock" && !isUnfinished(name));
   const newIdentity = hasLog ? null : await decideIdentity(options);
   const { wal, recovered } = await openWal({
     fileSystem,
@@ -85,7 +87,6 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
       }),
       observer: options.storeObserver,
     });
-    if (!hasLog && store.consistentIndex > 0) throw lostLogError(config, store.consistentIndex);
     const hasBegun = recovered.snapshot !== null;
     const isUnfounded = !hasBegun || lacksFounders(recovered.snapshot.index, store.consistentIndex);
     const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
@@ -164,13 +165,42 @@ function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): v
   );
 }
 
-/** A member that forgot its log forgot its votes: it may not come back under its old id. */
-function lostLogError({ walDir, dataDir }: AgentConfig, consistentIndex: number): HaplanError {
-  return new HaplanError(
+/** A folder of one's own may be the root of a file system, with the folders that such a root has. */
+function holdsLog(folder: string): boolean {
+  return isFolder(folder) && readdirSync(folder).some((name) => /^\d+\.(log|spare)$/.test(name));
+}
+
+/**
+ * A member that forgot its log forgot its votes: it may not come back under its old id. Asked before anything is made, so
+ * that a refused start leaves no log behind which a later one would take for its own.
+ */
+async function assertNoOtherData(config: AgentConfig): Promise<void> {
+  const { walDir, dataDir } = config;
+  const usual = defaultWalDir(dataDir);
+  if (resolve(usual) !== resolve(walDir) && holdsLog(usual)) {
+    throw new HaplanError(
+      "agent/log-elsewhere",
+      `Cannot start: --wal-dir names "${walDir}", which holds no log, but a log lies in "${usual}"; ` +
+        "move its files to the new folder while the member is stopped, or take the flag out",
+    );
+  }
+  const index = await storedIndex(snapshotFolder(config));
+  if (index === 0) return;
+  throw new HaplanError(
     "agent/log-lost",
-    `Cannot start: the store in "${dataDir}" holds data up to entry ${consistentIndex}, but the log in "${walDir}" is gone; ` +
-      "remove the member from the cluster, clear its folders and add it as a new one",
+    `Cannot start: the store in "${dataDir}" holds data up to entry ${index}, but there is no log in "${walDir}"; ` +
+      "if the log lies in another folder, name it with --wal-dir; if it is lost, remove the member from the cluster, clear its folders and add it as a new one",
   );
+}
+
+async function storedIndex(folder: string): Promise<LogIndex> {
+  if (!existsSync(`${folder}/store.mdb`)) return 0;
+  const backend = openLmdbBackend({ folder, onFailure: () => {} });
+  try {
+    return backend.consistentIndex;
+  } finally {
+    await backend.close();
+  }
 }
 
 /** etcd would found an empty cluster here: with a folder that is spelled wrongly, all would seem lost. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { assertInitialCluster, configNotices, createAgentConfig } from "./agent-config.ts";
+import { configNotices, createAgentConfig } from "./agent-config.ts";
 import { parseDurationMs } from "./flag-values.ts";
 import { type FlagKind, flagDefinitions } from "./flags.ts";
 import { readSettings, SettingsError } from "./read-settings.ts";
@@ -47,14 +47,6 @@ describe("createAgentConfig", () => {
       "--pre-vote=false",
     ]);
     expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
-  });
-
-  test("gathers the URLs of a name that stands twice in --initial-cluster", () => {
-    const given = config([
-      "--initial-cluster=default=http://b:2380,default=http://a:2380",
-      "--initial-advertise-peer-urls=http://a:2380,http://b:2380",
-    ]);
-    expect(given.initialCluster).toEqual([{ name: "default", peerUrls: ["http://a:2380", "http://b:2380"] }]);
   });
 
   test("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
@@ -133,7 +125,6 @@ describe("createAgentConfig", () => {
     [["--listen-peer-urls="], "--listen-peer-urls is empty: expected http://HOST:PORT"],
     [["--listen-peer-urls=unix:///p.sock"], "--listen-peer-urls has unix:///p.sock, which is for clients"],
     [["--initial-advertise-peer-urls=unix://p.sock"], "--initial-advertise-peer-urls has unix://p.sock"],
-    [["--initial-cluster=default=unix://p.sock"], '"default=unix://p.sock": expected name=url'],
     [["--auto-compaction-retention=soon"], "expected hours or a duration"],
     [["--snapshot-count=0"], "--snapshot-count=0 is wrong: expected a whole number from 1 on"],
     [["--max-txn-ops=0"], "--max-txn-ops=0 is wrong"],
@@ -191,7 +182,9 @@ describe("every flag", () => {
     expect(() => config([`--${name}=${text}`])).toThrow(`--${name}="${text}" is wrong: expected `);
   });
 
-  const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "refused" && name !== "listen-client-urls");
+  // The client URLs want those that are advertised with them, and an initial cluster that is given must name a member.
+  const derived = ["listen-client-urls", "initial-cluster"];
+  const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "refused" && !derived.includes(name));
   test.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))(
     "--%s takes its default, %j",
     (name, text) => {
@@ -201,17 +194,6 @@ describe("every flag", () => {
       expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
     },
   );
-});
-
-describe("assertInitialCluster", () => {
-  test.each([
-    [["--initial-cluster=other=http://localhost:2380"], 'does not name this member "default"'],
-    [["--initial-cluster=default=http://elsewhere:2380"], "make them equal"],
-  ])("refuses %j", (argv, message) => {
-    const given = config(argv);
-    expect(() => assertInitialCluster(given)).toThrow(SettingsError);
-    expect(() => assertInitialCluster(given)).toThrow(message);
-  });
 });
 
 describe("readSettings", () => {
@@ -225,6 +207,51 @@ describe("readSettings", () => {
     const settings = read(["--name=a"], { ETCD_NAME: "", ETCD_SNAPSHOT_COUNT: "", ETCD_UNKNOWN: "" });
     expect([...settings.values.keys()]).toEqual(["name"]);
     expect(settings.notices).toEqual([]);
+  });
+
+  test.each<readonly [string[], Record<string, string>, string]>([
+    [
+      ["--corrupt-check-time=1m", "--experimental-corrupt-check-time=1m"],
+      {},
+      "cannot set --experimental-corrupt-check-time and --corrupt-check-time at the same time, please use --corrupt-check-time only",
+    ],
+    [["--memory-mlock", "--experimental-memory-mlock"], {}, "please use --memory-mlock only"],
+    [
+      ["--max-learners=2"],
+      { ETCD_EXPERIMENTAL_MAX_LEARNERS: "2" },
+      "cannot set ETCD_EXPERIMENTAL_MAX_LEARNERS and --max-learners at the same time",
+    ],
+    [[], { ETCD_EXPERIMENTAL_MAX_LEARNERS: "2", ETCD_MAX_LEARNERS: "2" }, "please use ETCD_MAX_LEARNERS only"],
+    [
+      ["--experimental-initial-corrupt-check", "--feature-gates=InitialCorruptCheck=true"],
+      {},
+      "please use --feature-gates=InitialCorruptCheck only",
+    ],
+    [
+      ["--experimental-enable-lease-checkpoint=false", "--feature-gates=A=true,LeaseCheckpoint=false"],
+      {},
+      "--experimental-enable-lease-checkpoint and --feature-gates=LeaseCheckpoint",
+    ],
+  ])("A15: refuses %j with %j: a flag under both of its names", (argv, environment, message) => {
+    expect(() => read(argv, environment)).toThrow(SettingsError);
+    expect(() => read(argv, environment)).toThrow(message);
+  });
+
+  test("A15: takes the older name of a switch without a value", () => {
+    const argv = ["--experimental-initial-corrupt-check", "--experimental-enable-lease-checkpoint", "--name=a"];
+    expect([...read(argv, {}).values]).toEqual([
+      ["initial-corrupt-check", true],
+      ["name", "a"],
+    ]);
+  });
+
+  test("A15: refuses both names of a flag in the file as well, and takes one of them beside other gates", () => {
+    const both = "max-learners: 1\nexperimental-max-learners: 1\n";
+    expect(() => config(["--config-file=/e.yaml"], {}, both)).toThrow(
+      "cannot set /e.yaml: experimental-max-learners and /e.yaml: max-learners at the same time",
+    );
+    const one = ["--experimental-initial-corrupt-check", "--feature-gates=CompactHashCheck=true"];
+    expect(config(one).initialCorruptCheck).toBe(true);
   });
 
   test("reads variables of what was an experiment in older versions", () => {

@@ -4,12 +4,11 @@ import { isSocketUrl, isTlsUrl } from "../../base/listen-place.ts";
 import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
 import { type FeatureGates, featureGateNotices, initialCorruptCheckGate, readFeatureGates } from "./feature-gates.ts";
-import { parseDurationMs } from "./flag-values.ts";
+import { parseDurationMs, urlText } from "./flag-values.ts";
+import { type InitialMember, readInitialCluster } from "./initial-cluster.ts";
 import { type Settings, SettingsError } from "./read-settings.ts";
 import { SettingReader } from "./setting-reader.ts";
 import { readTls, type TlsFiles } from "./tls-settings.ts";
-
-export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
 
 export type AutoCompaction =
   | { readonly mode: "off" }
@@ -88,14 +87,16 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   const config: AgentConfig = {
     name,
     dataDir,
-    walDir: read.text("wal-dir") || `${dataDir}/member/wal`,
+    walDir: read.text("wal-dir") || defaultWalDir(dataDir),
     listenClientUrls: read.urls("listen-client-urls"),
     listenClientHttpUrls: read.urls("listen-client-http-urls"),
     listenPeerUrls: readPeerUrls(read, "listen-peer-urls"),
     listenMetricsUrls: read.urls("listen-metrics-urls"),
     advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
     advertisePeerUrls,
-    initialCluster: readInitialCluster(read.text("initial-cluster"), name, advertisePeerUrls),
+    initialCluster: values.has("initial-cluster")
+      ? readInitialCluster(read.text("initial-cluster"))
+      : [{ name, peerUrls: advertisePeerUrls }],
     initialClusterState: read.oneOf("initial-cluster-state", ["new", "existing"]),
     initialClusterToken: read.text("initial-cluster-token"),
     forceNewCluster: read.flag("force-new-cluster"),
@@ -131,26 +132,9 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   return config;
 }
 
-/** `name=url,name=url`; a name that stands twice has two URLs. */
-function readInitialCluster(text: string, name: string, advertisePeerUrls: readonly string[]): InitialMember[] {
-  if (text === "") return [{ name, peerUrls: advertisePeerUrls }];
-  const members = new Map<string, string[]>();
-  for (const piece of text.split(",").map((part) => part.trim())) {
-    const equals = piece.indexOf("=");
-    const url = piece.slice(equals + 1);
-    if (equals < 1 || !/^https?:/.test(url) || !URL.canParse(url)) {
-      throw new SettingsError(
-        `--initial-cluster has "${piece}": expected name=url, for example m1=https://10.0.0.1:2380`,
-      );
-    }
-    const memberName = piece.slice(0, equals);
-    members.set(memberName, [...(members.get(memberName) ?? []), urlText(new URL(url))]);
-  }
-  return [...members].map(([memberName, peerUrls]) => ({ name: memberName, peerUrls: peerUrls.sort() }));
-}
-
-function urlText(url: URL): string {
-  return url.href.replace(/\/$/, "");
+/** Where the log is without --wal-dir. */
+export function defaultWalDir(dataDir: string): string {
+  return `${dataDir}/member/wal`;
 }
 
 /** For `periodic` a bare number counts hours, for `revision` it counts revisions. */
@@ -190,26 +174,6 @@ function readAuth(read: SettingReader): AuthOptions {
     throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${BCRYPT_COST_MIN} and ${BCRYPT_COST_MAX}`);
   }
   return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
-}
-
-/**
- * To be asked where these flags count: at the first start. Later they may say anything, as with etcd, since they are
- * seldom kept up when members come, go and move.
- * @throws SettingsError
- */
-export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "advertisePeerUrls">): void {
-  const self = config.initialCluster.find((member) => member.name === config.name);
-  if (self === undefined) {
-    throw new SettingsError(
-      `--initial-cluster does not name this member "${config.name}"; add ${config.name}=URL to it`,
-    );
-  }
-  const same = [...self.peerUrls].sort().join() === [...config.advertisePeerUrls].sort().join();
-  if (!same) {
-    throw new SettingsError(
-      `--initial-cluster says "${config.name}" is at ${self.peerUrls.join()}, --initial-advertise-peer-urls says ${config.advertisePeerUrls.join()}; make them equal`,
-    );
-  }
 }
 
 /** Sentences for the log about what was probably not meant, as etcd warns of it. */

@@ -44,9 +44,15 @@ function parseUrls(text: string): ParsedFlag {
   return { value: urls };
 }
 
-function addressFault(url: URL, text: string): string | null {
-  if (!/:\d+\/?$/.test(text)) return "it has no port";
-  return url.pathname !== "/" && url.pathname !== "" ? "it must not have a path" : null;
+/** As members tell each other their URLs. */
+export function urlText(url: URL): string {
+  return url.href.replace(/\/$/, "");
+}
+
+/** Null, or why a URL is not one of a host and a port. `text` is the URL as it was given. */
+export function addressFault(url: URL, text: string): string | null {
+  if (url.pathname !== "/" && url.pathname !== "") return "it must not have a path";
+  return /:\d+\/?$/.test(text) ? null : "it has no port";
 }
 
 function socketFault(url: URL): string | null {

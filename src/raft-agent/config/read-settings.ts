@@ -3,7 +3,8 @@
  * file alone. Knows where each value came from, so that a wrong one can be refused by name.
  */
 import { parseDocument } from "yaml";
-import { type FlagValue, parseFlagValue } from "./flag-values.ts";
+import { gateOfFlag } from "./experiment-gates.ts";
+import { type FlagValue, parseFlagValue, splitList } from "./flag-values.ts";
 import { flagsByName } from "./flags.ts";
 
 export type Settings = {
@@ -64,7 +65,7 @@ function readArguments(argv: readonly string[]): Map<string, Raw> {
     const name = match[1] ?? "";
     let text = match[2];
     if (text === undefined) {
-      const isBoolean = flagsByName.get(name)?.kind === "boolean";
+      const isBoolean = gateOfFlag.has(name) || flagsByName.get(withoutExperiment(name))?.kind === "boolean";
       if (isBoolean) text = "true";
       else if (at + 1 < argv.length) text = argv[++at] ?? "";
       else throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
@@ -84,7 +85,7 @@ function readEnvironment(
     // As in etcd, an empty variable is none: environment files list what is not set.
     if (text === undefined || text === "") continue;
     const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
-    const isKnown = flagsByName.has(name.replace(/^experimental-/, ""));
+    const isKnown = flagsByName.has(withoutExperiment(name));
     if (isKnown) found.set(name, { text, source: variable });
     else notices.push(`unrecognized environment variable ${variable}`);
   }
@@ -104,7 +105,7 @@ function readConfigFile(path: string, readFile: (path: string) => string, notice
         if (innerValue === null) continue;
         found.set(securityFlag(prefix, inner), { text: String(innerValue), source: `${path}: ${key}.${inner}` });
       }
-    } else if (!flagsByName.has(key.replace(/^experimental-/, ""))) {
+    } else if (!flagsByName.has(withoutExperiment(key))) {
       notices.push(`${path}: ${key} has no effect: there is no such setting${suggestion(key)}`);
     } else if (value !== null) {
       found.set(key, { text: configText(key, value), source: `${path}: ${key}` });
@@ -143,9 +144,10 @@ function configText(key: string, value: unknown): string {
 }
 
 function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings {
+  refuseTwins(raws);
   const values = new Map<string, FlagValue>();
   for (const [name, { text, source }] of raws) {
-    const flag = name.replace(/^experimental-/, "");
+    const flag = withoutExperiment(name);
     const definition = flagsByName.get(flag);
     if (definition === undefined) {
       if (name !== flag) {
@@ -164,6 +166,30 @@ function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings
     values.set(flag, parsed.value);
   }
   return { values, notices };
+}
+
+/** The flag of today: etcd has made many of its experiments ordinary flags. */
+function withoutExperiment(name: string): string {
+  return name.replace(/^experimental-/, "");
+}
+
+/** A flag has one name: what was an experiment in older versions of etcd may be called so, but not by both (etcd's texts). */
+function refuseTwins(raws: ReadonlyMap<string, Raw>): void {
+  for (const [name, older] of raws) {
+    const plain = withoutExperiment(name);
+    const newer = raws.get(plain);
+    if (newer !== undefined && plain !== name) {
+      const [both, one] = [`${older.source} and ${newer.source}`, newer.source];
+      throw new SettingsError(`cannot set ${both} at the same time, please use ${one} only`);
+    }
+    const gate = gateOfFlag.get(name);
+    const gates = raws.get("feature-gates");
+    if (gate === undefined || gates === undefined || !splitList(gates.text).some((one) => one.startsWith(`${gate}=`))) {
+      continue;
+    }
+    const both = `${older.source} and ${gates.source}=${gate}`;
+    throw new SettingsError(`cannot set ${both} at the same time, please use ${gates.source}=${gate} only`);
+  }
 }
 
 function suggestion(unknown: string): string {

@@ -1,0 +1,74 @@
+/** `--initial-cluster`: the members that found a cluster together, or those by which a new member joins. */
+import type { AgentConfig } from "./agent-config.ts";
+import { addressFault, urlText } from "./flag-values.ts";
+import { SettingsError } from "./read-settings.ts";
+
+export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
+
+/**
+ * `name=url,name=url`; a name that stands twice has two URLs. As in etcd, a comma too many does no harm: such lists are
+ * built by shell loops.
+ * @throws SettingsError naming the piece that is not one
+ */
+export function readInitialCluster(text: string): InitialMember[] {
+  const members = new Map<string, string[]>();
+  for (const piece of text.split(",").filter((one) => one !== "")) {
+    const { name, url } = readPiece(piece.trim());
+    members.set(name, [...(members.get(name) ?? []), url]);
+  }
+  return [...members].map(([name, peerUrls]) => ({ name, peerUrls: peerUrls.sort() }));
+}
+
+function readPiece(piece: string): { readonly name: string; readonly url: string } {
+  const equals = piece.indexOf("=");
+  const text = piece.slice(equals + 1).trim();
+  const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : null;
+  const expected = "expected name=url, for example m1=https://10.0.0.1:2380";
+  if (equals < 1 || url === null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}`);
+  const fault = addressFault(url, text);
+  if (fault !== null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}; ${fault}`);
+  return { name: piece.slice(0, equals), url: urlText(url) };
+}
+
+/**
+ * To be asked where these flags count: at the first start. Later they may say anything, as with etcd, since they are
+ * seldom kept up when members come, go and move. The texts begin with etcd's.
+ * @throws SettingsError
+ */
+export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "advertisePeerUrls">): void {
+  const { name, initialCluster, advertisePeerUrls } = config;
+  const self = initialCluster.find((member) => member.name === name);
+  if (self === undefined) {
+    const found = initialCluster.length === 0 ? "is empty" : `does not name this member "${name}"`;
+    throw new SettingsError(
+      `couldn't find local name "${name}" in the initial cluster configuration: --initial-cluster ${found}; add ${name}=URL to it`,
+    );
+  }
+  assertUrlsOnce(initialCluster);
+  const same = [...self.peerUrls].sort().join() === [...advertisePeerUrls].sort().join();
+  if (!same) {
+    throw new SettingsError(
+      `--initial-cluster says "${name}" is at ${self.peerUrls.join()}, --initial-advertise-peer-urls says ${advertisePeerUrls.join()}; make them equal`,
+    );
+  }
+}
+
+/** Two members at one URL are one member with two names, and the cluster has a voter less than its list. */
+function assertUrlsOnce(members: readonly InitialMember[]): void {
+  const nameOf = new Map<string, string>();
+  for (const { name, peerUrls } of members) {
+    for (const url of peerUrls) {
+      const other = nameOf.get(url);
+      nameOf.set(url, name);
+      if (other === undefined) continue;
+      const whose = other === name ? `to "${name}" twice` : `to "${other}" and to "${name}"`;
+      throw new SettingsError(
+        `initial cluster ${listOf(members)} has duplicate url: --initial-cluster gives ${url} ${whose}; give each member URLs of its own`,
+      );
+    }
+  }
+}
+
+function listOf(members: readonly InitialMember[]): string {
+  return members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join();
+}
