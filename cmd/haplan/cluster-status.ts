@@ -1,5 +1,6 @@
 /** What `haplan status` tells, put together from what was observed. Pure but for the questions it is given answers to. */
 import type { LoadBalancerStatus } from "../../src/load-balancer/load-balancer-status.ts";
+import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import type { ObservedCluster, ObservedMember, ObservedUnit } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
@@ -94,13 +95,13 @@ function rememberedMembers({ state, observed }: StatusFacts): readonly MemberSta
     }));
 }
 
-function loadBalancerOf({ spec, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {
+function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {
   const unit = unitOf(observed, loadBalancerName, loadBalancerUnitName);
   if (unit === undefined) return null;
   const told = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
   return {
     type: spec.loadBalancer.type,
-    endpoint: clusterEndpoint(spec),
+    endpoint: appliedEndpoint(state) ?? clusterEndpoint(spec),
     running: unit.running,
     pid: unit.pid,
     backends: told ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),

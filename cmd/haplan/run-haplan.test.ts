@@ -271,6 +271,43 @@ describe("status and output", () => {
   });
 });
 
+describe("T6: output and status of a spec that was edited", () => {
+  const edits: readonly (readonly [string, string])[] = [
+    ["127.0.1.100", "127.0.1.101"],
+    ["ports: [2379]", "ports: [2479]"],
+    ["clientPort: 2379", "clientPort: 2479"],
+    ["127.0.1.3", "127.0.1.33"],
+    ["enabled: true", "enabled: false"],
+  ];
+
+  test.each(edits)("tell of the cluster as it was applied, %s being %s by now", async (from, to) => {
+    await haplan("apply three.yaml -auto-approve");
+    const told = async (): Promise<readonly string[]> => [
+      (await haplan("output -json three.yaml")).out,
+      (await haplan("output -raw env three.yaml")).out,
+      (JSON.parse((await haplan("status -json three.yaml")).out) as { loadBalancer: { endpoint: string } }).loadBalancer
+        .endpoint,
+    ];
+    const before = await told();
+    const text = readFileSync(join(cwd, "three.yaml"), "utf8");
+    writeFileSync(join(cwd, "three.yaml"), text.replace(from, to));
+    expect(await told()).toEqual(before);
+    // What can be applied is told once it is.
+    if (from === "enabled: true") return;
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect(await told()).not.toEqual(before);
+  });
+
+  test("have no endpoint before there is one", async () => {
+    world.failing = (act) => (act.startsWith("startUnit load-balancer") ? "it broke" : null);
+    await haplan("apply three.yaml -auto-approve");
+    expect(await haplan("output three.yaml")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("has not been applied"),
+    });
+  });
+});
+
 describe("mistakes", () => {
   test.each([
     ["plna", "(Did you mean plan?)"],

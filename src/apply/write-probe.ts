@@ -22,7 +22,7 @@ export async function openWriteProbe(
   const { plan, ports, keeper, connection } = context;
   const { spec, steps } = plan;
   const kinds = new Set(steps.map((step) => step.action.kind));
-  const steady = keeper.find(loadBalancerAddress) !== undefined;
+  const steady = keeper.find(loadBalancerAddress)?.attributes["endpoint"] === clusterEndpoint(spec);
   const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
   const endpoints = balanced
     ? [clusterEndpoint(spec)]

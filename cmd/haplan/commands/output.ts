@@ -1,9 +1,10 @@
 /** `haplan output [SPEC]`: what users of the cluster need to know, for people and for scripts. */
 import { resolve } from "node:path";
 import { certificatePath, keyPath } from "../../../src/pki/authority.ts";
+import { appliedClientUrls, appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { adminCertificateName } from "../../../src/plan/desired-resources.ts";
+import type { State } from "../../../src/plan/state.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
-import { clientUrl, clusterEndpoint } from "../../../src/units/addresses.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { authorityFolder } from "../cluster-files.ts";
 import { openCluster } from "../open-cluster.ts";
@@ -17,12 +18,11 @@ export async function runOutput(
   flags: OutputFlags,
 ): Promise<ExitCode> {
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
-  if ((await sessionState(context, session)) === null) {
-    throw refuse("cli/not-applied", "Nothing has been applied yet, so there are no outputs", "Apply the spec first:", [
-      ["apply"],
-    ]);
+  const outputs = outputsOf(session, await sessionState(context, session), context.cwd);
+  if (outputs === null) {
+    const summary = "The cluster has not been applied yet, so there are no outputs";
+    throw refuse("cli/not-applied", summary, "Apply the spec first:", [["apply"]]);
   }
-  const outputs = outputsOf(session, context.cwd);
   if (flags.raw !== undefined) {
     const value = outputs[flags.raw];
     if (value === undefined) throw unknownOutput(flags.raw, Object.keys(outputs));
@@ -35,21 +35,19 @@ export async function runOutput(
 
 type Outputs = { readonly [name: string]: string | readonly string[] };
 
-function outputsOf(session: Session, cwd: string): Outputs {
-  const { spec } = session;
-  return {
-    endpoint: clusterEndpoint(spec),
-    endpoints: spec.controlPlane.masters.map((master) => clientUrl(spec, master)),
-    env: renderEnvironment(session, cwd),
-  };
+/** Of the cluster as it was applied, whatever the spec says by now; null while it has no endpoint. */
+function outputsOf(session: Session, state: State | null, cwd: string): Outputs | null {
+  const endpoint = appliedEndpoint(state);
+  if (endpoint === null) return null;
+  return { endpoint, endpoints: appliedClientUrls(state), env: renderEnvironment(session, endpoint, cwd) };
 }
 
 /** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
-function renderEnvironment({ spec, folder }: Session, cwd: string): string {
+function renderEnvironment({ spec, folder }: Session, endpoint: string, cwd: string): string {
   const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
-  const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(clusterEndpoint(spec))}`];
+  const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(endpoint)}`];
   // What an earlier cluster has left in the shell would make etcdctl speak TLS.
-  if (!spec.controlPlane.tls.enabled) return [...lines, `unset ${names.join(" ")}`].join("\n");
+  if (!endpoint.startsWith("https:")) return [...lines, `unset ${names.join(" ")}`].join("\n");
   const pki = resolve(authorityFolder(folder));
   const { adopted } = spec.controlPlane.tls;
   const paths =

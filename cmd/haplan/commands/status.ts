@@ -1,5 +1,6 @@
 /** `haplan status [SPEC]`: how the cluster is doing right now. */
 import { parseStatus, statusFileName } from "../../../src/load-balancer/load-balancer-status.ts";
+import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
 import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
@@ -22,7 +23,7 @@ export async function runStatus(
   const [observed, loadBalancer, reporting] = await Promise.all([
     observeSession(session, state),
     askLoadBalancer(context, session),
-    askWorkers(session),
+    askWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
   const status = clusterStatus({
     spec: session.spec,
@@ -47,13 +48,13 @@ async function askLoadBalancer(context: CliContext, session: Session): Promise<S
 }
 
 /** Which workers hold a live lease, asked the way a worker would ask: through the load balancer. */
-async function askWorkers(session: Session): Promise<StatusFacts["reporting"]> {
+async function askWorkers(session: Session, endpoint: string): Promise<StatusFacts["reporting"]> {
   const { spec } = session;
   if (spec.workers.length === 0) return new Set();
   const tls = await clientMaterial(session);
   if (tls === null && spec.controlPlane.tls.enabled) return null;
   try {
-    const request = { endpoints: [clusterEndpoint(spec)], tls };
+    const request = { endpoints: [endpoint], tls };
     const reports = await session.rooms.readWorkerReports(request, questionTimeoutMs);
     return new Set(reports.map(({ name }) => name));
   } catch {
