@@ -232,8 +232,11 @@ function moved(spec: ClusterSpec, by: number): ClusterSpec {
   return { ...spec, controlPlane: { ...spec.controlPlane, masters } };
 }
 
-function withClientPort(spec: ClusterSpec, clientPort: number): ClusterSpec {
-  return { ...spec, controlPlane: { ...spec.controlPlane, clientPort } };
+function withPorts(
+  spec: ClusterSpec,
+  ports: { readonly clientPort?: number; readonly peerPort?: number },
+): ClusterSpec {
+  return { ...spec, controlPlane: { ...spec.controlPlane, ...ports } };
 }
 
 type Scenario = {
@@ -263,7 +266,16 @@ const scenarios: readonly Scenario[] = [
     to: { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } },
   },
   { name: "R7: a move of all masters to other addresses", from: three, to: moved(three, 20) },
-  { name: "T3: a move of all masters to another client port", from: three, to: withClientPort(three, 2479) },
+  { name: "T3: a move of all masters to another client port", from: three, to: withPorts(three, { clientPort: 2479 }) },
+  { name: "T12: a change of the peer port", from: three, to: withPorts(three, { peerPort: 2480 }) },
+  {
+    name: "T12: a change of both ports with a member down",
+    from: three,
+    to: withPorts(three, { clientPort: 2479, peerPort: 2480 }),
+    harm: (world) => {
+      for (const unit of world.facts.machines.get("m2")?.units.values() ?? []) unit.running = false;
+    },
+  },
   { name: "T3: new masters in place of all", from: three, to: fixtureSpec(["m4", "m5", "m6"]) },
   { name: "a destroy", from: three, to: three, more: { mode: "destroy" } },
 ];

@@ -136,9 +136,11 @@ export class FakeWorld {
     return result;
   }
 
+  /** Its agent runs, and listens where its peers look for it. */
   isUp(memberId: string): boolean {
-    return [...this.facts.machines.values()].some(
-      (machine) => machine.data === memberId && machine.units.get(agentUnitName)?.running === true,
+    const peerUrl = this.facts.members.find((member) => member.id === memberId)?.peerUrl ?? "";
+    return this.listening().some(
+      ({ machine, places }) => machine.data === memberId && peerUrl.endsWith(`//${places[1]}`),
     );
   }
 
@@ -328,6 +330,12 @@ export class FakeWorld {
           const member = facts.members.find((candidate) => candidate.id === id);
           if (member?.learner === false) throw new HaplanError("control-plane/votes", `${id} votes`);
           facts.members = facts.members.filter((candidate) => candidate.id !== id);
+          facts.configurationIndex += 1;
+        }),
+      updateMember: async ({ memberId, peerUrl }) =>
+        this.act("updateMember", () => {
+          needQuorum();
+          for (const member of facts.members) if (member.id === memberId) member.peerUrl = peerUrl;
           facts.configurationIndex += 1;
         }),
       moveLeader: async (id) =>

@@ -84,6 +84,8 @@ export type ControlPlane = {
   changeVoters(request: { readonly from: readonly string[]; readonly to: readonly string[] }): Promise<void>;
   /** Forgets a member that does not vote; no error when it is gone already. */
   removeMember(memberId: string): Promise<void>;
+  /** The member's peers reach it at `peerUrl` from then on, and nowhere else. Does nothing when they do already. */
+  updateMember(request: { readonly memberId: string; readonly peerUrl: string }): Promise<void>;
   /** Returns once `memberId` leads. */
   moveLeader(memberId: string): Promise<void>;
   /**

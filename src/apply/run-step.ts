@@ -15,7 +15,7 @@ import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine } from "./steps/machine-steps.ts";
-import { addLearner, changeVoters, moveLeader, removeMember } from "./steps/membership-steps.ts";
+import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
 
@@ -60,6 +60,8 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return changeVoters(context, action);
     case "removeMember":
       return removeMember(context, action);
+    case "updateMember":
+      return updateMember(context, action);
     case "moveLeader":
       return moveLeader(context, action);
     case "startLoadBalancer":

@@ -66,6 +66,8 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
       return addresses.map((address) => recorded(plan, address));
     case "checkMembers":
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
+    // Its new URLs are its own, in the state as well, once it has restarted with them.
+    case "updateMember":
     case "takeSnapshot":
     case "moveLeader":
       return [];

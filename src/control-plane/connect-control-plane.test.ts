@@ -128,6 +128,23 @@ describe.skipIf(!hasEtcd).sequential("the door to the control plane", () => {
     controlPlane.close();
   });
 
+  it("T12: tells the members of a peer URL once, and again without an error", async () => {
+    const controlPlane = connectTo("m1", "m2", "m3");
+    const before = await observedAs(controlPlane, allHealthy);
+    const m2 = before.members.find(({ name }) => name === "m2")!;
+    const elsewhere = peerUrl("m2").replace(/\d+$/, "23899");
+    for (const url of [elsewhere, elsewhere, peerUrl("m2")]) {
+      await controlPlane.updateMember({ memberId: m2.id, peerUrl: url });
+      await observedAs(controlPlane, ({ members }) =>
+        members.some(({ id, peerUrls }) => id === m2.id && peerUrls.join() === url),
+      );
+    }
+    const unknown = controlPlane.updateMember({ memberId: "00000000000000aa", peerUrl: elsewhere });
+    await expect(unknown).rejects.toThrow(/Cannot give member 00000000000000aa the peer URL .*member not found/);
+    await observedAs(controlPlane, allHealthy);
+    controlPlane.close();
+  });
+
   it("moves the leader where it is told", async () => {
     const controlPlane = connectTo("m1", "m2", "m3");
     const before = await observedAs(controlPlane, allHealthy);

@@ -7,7 +7,14 @@ import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { StatusCode } from "../raft-agent/grpc/call.ts";
 import { changeVoters } from "./change-voters.ts";
 import { type Refusal, refusedFor, requireAccess } from "./login.ts";
-import { addLearnerMember, memberStatus, moveLeaderTo, putKey, removeMember } from "./member-calls.ts";
+import {
+  addLearnerMember,
+  memberStatus,
+  moveLeaderTo,
+  putKey,
+  removeMember,
+  updateMemberPeers,
+} from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 import { type OpenedMembers, openMembers } from "./open-members.ts";
@@ -28,6 +35,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     learnerLag: (memberId) => learnerLag(pool, memberId),
     changeVoters: ({ from, to }) => changeVoters(pool, from, to),
     removeMember: (memberId) => removeFromCluster(pool, memberId),
+    updateMember: ({ memberId, peerUrl }) => updatePeerUrl(pool, memberId, peerUrl),
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs) =>
@@ -94,6 +102,20 @@ async function removeFromCluster(pool: MemberPool, memberId: string): Promise<vo
     const membership = membershipFrom(await pool.probeAll());
     const gone = membership?.members.every((member) => member.id !== memberId);
     if (gone !== true) throw failed(`remove member ${memberId}`, error);
+  }
+}
+
+async function updatePeerUrl(pool: MemberPool, memberId: string, peerUrl: string): Promise<void> {
+  const isThere = async (): Promise<boolean> => {
+    const members = membershipFrom(await pool.probeAll())?.members ?? [];
+    return members.some(({ id, peerUrls }) => id === memberId && peerUrls.join() === peerUrl);
+  };
+  if (await isThere()) return;
+  try {
+    const update = updateMemberPeers;
+    await pool.firstAnswer((channel, leftMs) => update(channel, memberId, peerUrl, leftMs), changeTimeoutMs);
+  } catch (error) {
+    if (!(await isThere())) throw failed(`give member ${memberId} the peer URL ${peerUrl}`, error);
   }
 }
 

@@ -26,6 +26,8 @@ import {
   MemberPromoteResponseSchema,
   MemberRemoveRequestSchema,
   MemberRemoveResponseSchema,
+  MemberUpdateRequestSchema,
+  MemberUpdateResponseSchema,
   MoveLeaderRequestSchema,
   MoveLeaderResponseSchema,
   StatusRequestSchema,
@@ -116,6 +118,16 @@ export async function addLearnerMember(channel: MemberChannel, peerUrl: string, 
 export async function removeMember(channel: MemberChannel, memberId: string, timeoutMs: number): Promise<void> {
   const wanted = { ID: numericId(memberId) };
   await call(channel, "Cluster/MemberRemove", MemberRemoveRequestSchema, MemberRemoveResponseSchema, wanted, timeoutMs);
+}
+
+export async function updateMemberPeers(
+  channel: MemberChannel,
+  memberId: string,
+  peerUrl: string,
+  timeoutMs: number,
+): Promise<void> {
+  const wanted = { ID: numericId(memberId), peerURLs: [peerUrl] };
+  await call(channel, "Cluster/MemberUpdate", MemberUpdateRequestSchema, MemberUpdateResponseSchema, wanted, timeoutMs);
 }
 
 export async function promoteMember(channel: MemberChannel, memberId: string, timeoutMs: number): Promise<void> {

@@ -24,6 +24,7 @@ const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
   "awaitCatchUp",
   "changeVoters",
   "removeMember",
+  "updateMember",
   "moveLeader",
   "updateLoadBalancer",
 ]);

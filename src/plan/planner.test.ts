@@ -105,6 +105,7 @@ const plans: readonly (readonly [string, PlannerInput])[] = [
   ["rolling-update", fixtureInput(faster, before3)],
   ["load-balancer-moves", fixtureInput(moved, before3)],
   ["master-changes-address", fixtureInput(readdressed, before3)],
+  ["peer-port-changes", fixtureInput({ ...three, controlPlane: { ...three.controlPlane, peerPort: 2480 } }, before3)],
   ["replace-as-requested", fixtureInput(three, { replace: ["haplan_raft_member.m1"] })],
   ["state-lost", fixtureInput(three, { state: null })],
   ["destroy", fixtureInput(three, { mode: "destroy" })],
@@ -148,6 +149,23 @@ describe("planChanges", () => {
     }
     const changed = new Set(plan!.changes.map((change) => change.address));
     for (const address of named) expect(changed).toContain(address);
+  });
+
+  it("T12: restarts a member that is down where its peers look for it from now on, and needs a quorum to tell them", () => {
+    const elsewhere = { ...three, controlPlane: { ...three.controlPlane, peerPort: 2480 } };
+    const { plan } = planChanges(
+      fixtureInput(elsewhere, { state: settledState(three), observed: harmed(three, "m2", stopped("m2")) }),
+    );
+    const [update, restart] = plan!.steps;
+    expect([update!.title, restart!.title]).toEqual([
+      "update member m2: peer URL https://127.0.1.2:2480",
+      "restart agent m2",
+    ]);
+    expect(restart!.after).toEqual([update!.id]);
+    const { refusal } = planChanges(
+      fixtureInput(elsewhere, { state: settledState(three), observed: allStopped(three) }),
+    );
+    expect(refusal?.map(({ code }) => code)).toEqual(["plan/no-quorum"]);
   });
 
   it("makes equal plans from equal input, and another id from another", () => {

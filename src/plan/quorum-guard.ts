@@ -56,6 +56,7 @@ function touchesQuorum(action: StepAction): boolean {
     case "addLearner":
     case "changeVoters":
     case "removeMember":
+    case "updateMember":
     case "moveLeader":
     case "startLoadBalancer":
     case "updateLoadBalancer":
@@ -72,6 +73,7 @@ export function needsQuorum(action: StepAction): boolean {
     action.kind === "addLearner" ||
     action.kind === "changeVoters" ||
     action.kind === "removeMember" ||
+    action.kind === "updateMember" ||
     action.kind === "moveLeader"
   );
 }

@@ -76,6 +76,8 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "updateAgent":
       return still(withPlace(setUp(model, [action.member], false), action.member));
     case "stopAgent":
+    // Its peers look for it where it is to listen, which it does once it has restarted.
+    case "updateMember":
       return still(setUp(model, [action.member], false));
     case "destroyMachine":
       return still(setUp(model, [action.machine], false));

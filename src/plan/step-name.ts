@@ -31,6 +31,7 @@ export function stepId(action: StepAction): string {
     case "addLearner":
     case "awaitCatchUp":
       return `${action.kind}:${action.member}`;
+    case "updateMember":
     case "removeMember":
       return `${action.kind}:${action.member}/${action.memberId}`;
     case "awaitQuorum":
@@ -98,6 +99,8 @@ export function stepTitle(action: StepAction): string {
       return `change voters: ${votersTitle(action.from, action.to)}`;
     case "removeMember":
       return `remove member ${action.member}`;
+    case "updateMember":
+      return `update member ${action.member}: peer URL ${action.peerUrl}`;
     case "moveLeader":
       return `move leader from ${action.from.name} to ${action.to.name}`;
     case "startLoadBalancer":

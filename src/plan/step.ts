@@ -95,6 +95,8 @@ export type StepAction =
     }
   /** Forget a member. With a real etcd also one that votes: its vote goes with it. */
   | { readonly kind: "removeMember"; readonly member: string; readonly memberId: string }
+  /** The members reach this one by another peer URL from now on: its own configuration follows at once. */
+  | { readonly kind: "updateMember"; readonly member: string; readonly memberId: string; readonly peerUrl: string }
   | { readonly kind: "moveLeader"; readonly from: MemberRef; readonly to: MemberRef }
   | ({ readonly kind: "startLoadBalancer" } & LoadBalancerTargets)
   | ({ readonly kind: "updateLoadBalancer" } & LoadBalancerTargets)

@@ -23,6 +23,12 @@ export async function removeMember(context: StepContext, action: Of<"removeMembe
   return {};
 }
 
+export async function updateMember(context: StepContext, action: Of<"updateMember">): Promise<StepFacts> {
+  const { memberId, peerUrl } = action;
+  await (await context.connection.controlPlane()).updateMember({ memberId, peerUrl });
+  return {};
+}
+
 export async function moveLeader(context: StepContext, action: Of<"moveLeader">): Promise<StepFacts> {
   await (await context.connection.controlPlane()).moveLeader(memberIdOf(context, action.to));
   return {};

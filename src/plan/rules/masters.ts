@@ -65,7 +65,7 @@ function masterOutcome(input: PlannerInput, resource: DesiredResource, world: Wo
   const { name } = resource;
   const own = world.members.filter((member) => member.name === name);
   const voter = own.find((member) => member.voter) ?? null;
-  const learner = usableLearner(own, world, name);
+  const learner = usableLearner(own, world, resource);
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(world, voter);
   if (!recoverable(condition)) {
@@ -93,12 +93,17 @@ export function whyRebuild(
   const asked = addresses.some((address) => isRequested(input, address));
   // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
   if (asked) return asRequested;
-  if (voter.peerUrl !== "" && voter.peerUrl !== resource.attributes["peerUrl"]) return "its peer URL has changed";
   const wanted = input.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const machine = world.machines.get(resource.name);
-  if (machine === undefined) return null;
+  // On the machine that it has, a member is told another peer URL and restarts with it.
+  if (machine === undefined) return movesPeerUrl(resource, voter) ? "its peer URL has changed" : null;
   if (machine.address !== wanted) return "its address has changed";
   return losesItsData(machine) ? dataGoneUnderIt : null;
+}
+
+/** Whether its peers reach it elsewhere than the spec has it. */
+export function movesPeerUrl(resource: DesiredResource, { peerUrl, adopted }: MemberFact): boolean {
+  return !adopted && peerUrl !== "" && peerUrl !== resource.attributes["peerUrl"];
 }
 
 const dataGoneUnderIt = "its data directory is gone while it runs";
@@ -109,10 +114,10 @@ function losesItsData(machine: ObservedMachine): boolean {
 }
 
 /** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
-function usableLearner(own: readonly MemberFact[], world: World, name: string): MemberFact | null {
+function usableLearner(own: readonly MemberFact[], world: World, resource: DesiredResource): MemberFact | null {
   const learner = own.find((member) => !member.voter) ?? null;
-  if (learner === null) return null;
-  const machine = world.machines.get(name);
+  if (learner === null || movesPeerUrl(resource, learner)) return null;
+  const machine = world.machines.get(resource.name);
   if (machine === undefined) return null;
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
 }

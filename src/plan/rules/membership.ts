@@ -7,13 +7,13 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import type { MemberRef } from "../step.ts";
+import type { MemberRef, StepAction } from "../step.ts";
 import type { MemberFact, World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Join, joinMember, knownJoin } from "./join-member.ts";
-import type { KeptMaster, MastersOutlook } from "./masters.ts";
+import { type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
 
 export type MembershipResult = {
   /** Who votes in the end. */
@@ -35,7 +35,7 @@ export function planMembership(
   endpoint: Endpoint,
   draft: PlanDraft,
 ): MembershipResult {
-  const started = bringBack(input, world, outlook, certificates, draft);
+  const started = bringBack(input, desired, world, outlook, certificates, draft);
   for (const learner of outlook.strayLearners) forget(learner, desired, draft);
   if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
   for (const master of outlook.joining) started.add(master.name);
@@ -76,6 +76,18 @@ function planJointVotes(change: VoteChange): MembershipResult {
   for (const member of outlook.leaving) tearDown(member, world, draft);
   if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...before, voters: to, leader };
+}
+
+/** Tells the members where this one will listen for them; null where they know. */
+export function memberUpdate(
+  desired: readonly DesiredResource[],
+  voter: MemberFact,
+): Extract<StepAction, { readonly kind: "updateMember" }> | null {
+  const { id, name } = voter;
+  const address = resourceAddress("haplan_raft_member", name);
+  const resource = desired.find((candidate) => candidate.address === address);
+  if (resource === undefined || id === "" || !movesPeerUrl(resource, voter)) return null;
+  return { kind: "updateMember", member: name, memberId: id, peerUrl: String(resource.attributes["peerUrl"]) };
 }
 
 /** Clients are led away from members before these lose their votes, and to newcomers that have theirs. Returns who leads. */
@@ -176,6 +188,7 @@ function sorted(members: readonly MemberRef[]): readonly MemberRef[] {
 /** Members that are down with their data in place are started where they are; a voter is never destroyed for being down. */
 function bringBack(
   input: PlannerInput,
+  desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
@@ -184,7 +197,7 @@ function bringBack(
   const started = new Set<string>();
   const waited: string[] = [];
   const ids: string[] = [];
-  for (const { name, condition } of outlook.kept) {
+  for (const { name, voter, condition } of outlook.kept) {
     if (condition === "waiting") waited.push(name);
     const address = resourceAddress("haplan_agent", name);
     // It may be its certificate for which it waits: it gets the new one before it is waited for.
@@ -202,7 +215,10 @@ function bringBack(
       condition === "stopped" ? "dead: its process is gone" : "its process does not answer",
     );
     const join = knownJoin(input, world, name);
-    ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], certificateSteps(name, certificates)));
+    const update = memberUpdate(desired, voter);
+    const told = update === null ? null : draft.chain(update, []);
+    const waits = [told, ...certificateSteps(name, certificates)];
+    ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], waits));
     started.add(name);
     waited.push(name);
   }

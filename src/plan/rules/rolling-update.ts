@@ -13,8 +13,8 @@ import { certificateSteps, isHandedCertificate, notePresented, takesUpCertificat
 import type { Endpoint } from "./endpoint.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
-import { type KeptMaster, type MastersOutlook, whyRebuild } from "./masters.ts";
-import { bestSuccessor, type MembershipResult, planBackup } from "./membership.ts";
+import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
+import { bestSuccessor, type MembershipResult, memberUpdate, planBackup } from "./membership.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
@@ -29,14 +29,16 @@ export function planRollingUpdates(
   draft: PlanDraft,
 ): void {
   let { leader, voters } = membership;
-  const turn = (master: KeptMaster): number => (master.voter.id === leader?.memberId ? 1 : 0);
+  // One that is not healthy takes no tolerance away; the leader is last.
+  const turn = ({ voter, condition }: KeptMaster): number =>
+    voter.id === leader?.memberId ? 2 : condition === "healthy" ? 1 : 0;
   const own = outlook.kept.filter((master) => !master.voter.adopted);
   for (const master of own.sort((a, b) => turn(a) - turn(b))) {
     const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
     const change = plannedChange(input, resource, world, certificates, draft);
-    const reason = change?.reason ?? null;
-    if (master.kind === "keep" && (reason === null || membership.started.has(master.name))) continue;
-    const stops = master.kind === "rebuild" || change?.kind !== "reload";
+    const moves = memberUpdate(desired, master.voter) !== null;
+    if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
+    const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
     if (stops) {
       // A member that comes back elsewhere leaves the clients before it stops; a short restart is seen by the load balancer.
       if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.name]);
@@ -48,32 +50,52 @@ export function planRollingUpdates(
       endpoint.offer(master.name);
       continue;
     }
-    draft.judge(resource.address, "update", reason);
-    const act = { member: master.name, join: knownJoin(input, world, master.name) };
-    if (change?.kind === "restart") draft.chain({ kind: "stopAgent", member: master.name }, [resource.address]);
-    const kind =
-      change?.kind === "reload" ? "reloadAgent" : change?.kind === "restart" ? "restartAgent" : "updateAgent";
-    draft.chain({ kind, ...act }, [resource.address], certificateSteps(master.name, certificates));
-    draft.chain({ kind: "awaitQuorum", members: [master.name] }, movedMember(desired, world, master.name, draft));
+    updateInPlace(input, desired, world, master, change, certificates, draft);
     endpoint.offer(master.name);
   }
   for (const master of outlook.kept) endpoint.offer(master.name);
   endpoint.flush();
 }
 
+/** The member's peers are told first where it will listen; it listens there once it has restarted. */
+function updateInPlace(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  master: KeptMaster,
+  change: AgentChange | null,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): void {
+  const { name } = master;
+  const update = memberUpdate(desired, master.voter);
+  if (update !== null) draft.chain(update, []);
+  if (change !== null) {
+    const agent = resourceAddress("haplan_agent", name);
+    draft.judge(agent, "update", change.reason);
+    if (change.kind === "restart") draft.chain({ kind: "stopAgent", member: name }, [agent]);
+    const kind = change.kind === "reload" ? "reloadAgent" : change.kind === "restart" ? "restartAgent" : "updateAgent";
+    const act = { kind, member: name, join: knownJoin(input, world, name) } as const;
+    draft.chain(act, [agent], certificateSteps(name, certificates));
+  }
+  draft.chain({ kind: "awaitQuorum", members: [name] }, movedMember(desired, world, master, draft));
+}
+
 /** The member as a resource, where restarting its agent changes what is known of it. */
 function movedMember(
   desired: readonly DesiredResource[],
   world: World,
-  name: string,
+  { name, voter }: KeptMaster,
   draft: PlanDraft,
 ): readonly ResourceAddress[] {
   const address = resourceAddress("haplan_raft_member", name);
   const resource = desired.find((candidate) => candidate.address === address)!;
-  const known = world.resources.get(address)?.attributes["clientUrl"];
-  if (known === undefined || known === resource.attributes["clientUrl"]) return [];
-  draft.judge(address, "update", "its client URL has changed");
-  return [address];
+  const known = world.resources.get(resource.address)?.attributes;
+  const differs = (url: string): boolean => known !== undefined && known[url] !== resource.attributes[url];
+  const peers = movesPeerUrl(resource, voter) || differs("peerUrl");
+  if (!peers && !differs("clientUrl")) return [];
+  draft.judge(resource.address, "update", `its ${peers ? "peer" : "client"} URL has changed`);
+  return [resource.address];
 }
 
 /**
