@@ -1,47 +1,30 @@
 /**
- * A bounded queue that is shared fairly: users take turns, and a user's connections take turns, so that those who wait
- * with many requests wait for each other. When it is full, the longest share gives up its newest request for one of a
- * shorter share.
+ * A bounded queue that is shared fairly. An item belongs to a share, a share to a larger one, and so on: for example a
+ * connection, its host, its user. At each level the shares take turns, so that those who wait with many items wait for
+ * each other. A share that has had no turn yet comes before those that have, the latest first: in a crowd, those who have
+ * waited longest are the first to give up. When the queue is full, the largest share gives up an item.
  */
-export type Share = { readonly user: string; readonly connection: string };
-
 export class FairQueue<Item> {
   readonly #sizeMax: number;
-  /** By user and connection, each in the order in which it has its turn. Nothing in it is empty. */
-  readonly #waiting = new Map<string, Map<string, Item[]>>();
-  #size = 0;
+  readonly #root: Share<Item> = new Share();
 
   constructor(sizeMax: number) {
     this.#sizeMax = sizeMax;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#root.size;
   }
 
-  /** Returns the item that has no place: another one, `item` itself, or null when there is room for all. */
-  push({ user, connection }: Share, item: Item): Item | null {
-    const connections = this.#waiting.get(user) ?? new Map<string, Item[]>();
-    const items = connections.get(connection) ?? [];
-    this.#waiting.set(user, connections);
-    connections.set(connection, items);
-    items.push(item);
-    this.#size++;
-    return this.#size > this.#sizeMax ? this.#dropNewest() : null;
+  /** `path`: the item's shares, the largest first. Returns the item that has no place, perhaps `item`; null if all have. */
+  push(path: readonly string[], item: Item): Item | null {
+    this.#root.push(path, item);
+    return this.size > this.#sizeMax ? this.#root.drop() : null;
   }
 
-  /** The one whose turn it is; undefined when none waits. */
+  /** The item whose turn it is; undefined when none waits. */
   shift(): Item | undefined {
-    const [user, connections] = firstOf(this.#waiting) ?? [];
-    if (user === undefined || connections === undefined) return undefined;
-    const [connection, items] = firstOf(connections)!;
-    const item = items.shift();
-    connections.delete(connection);
-    if (items.length > 0) connections.set(connection, items);
-    this.#waiting.delete(user);
-    if (connections.size > 0) this.#waiting.set(user, connections);
-    this.#size--;
-    return item;
+    return this.size === 0 ? undefined : this.#root.shift();
   }
 
   /** Empties it. */
@@ -50,28 +33,54 @@ export class FairQueue<Item> {
     for (let item = this.shift(); item !== undefined; item = this.shift()) all.push(item);
     return all;
   }
+}
 
-  /** Of the user with the most, of its connection with the most; the latest among equals. */
-  #dropNewest(): Item {
-    const [user, connections] = longestOf(this.#waiting, (shares) =>
-      [...shares.values()].reduce((sum, items) => sum + items.length, 0),
-    );
-    const [connection, items] = longestOf(connections, ({ length }) => length);
-    const dropped = items.pop()!;
-    if (items.length === 0) connections.delete(connection);
-    if (connections.size === 0) this.#waiting.delete(user);
-    this.#size--;
-    return dropped;
+/** Holds either items or smaller shares. No share within it is empty. */
+class Share<Item> {
+  size = 0;
+  readonly #items: Item[] = [];
+  /** That had a turn, in the order in which the next one comes. */
+  readonly #served = new Map<string, Share<Item>>();
+  /** That had none, in the order in which they came. */
+  readonly #arrived = new Map<string, Share<Item>>();
+
+  push([name, ...rest]: readonly string[], item: Item): void {
+    this.size++;
+    if (name === undefined) this.#items.push(item);
+    else this.#share(name).push(rest, item);
   }
-}
 
-function firstOf<Value>(map: ReadonlyMap<string, Value>): readonly [string, Value] | undefined {
-  return map.entries().next().value;
-}
+  /** To be called when it is not empty. */
+  shift(): Item {
+    this.size--;
+    if (this.#items.length > 0) return this.#items.shift()!;
+    const [name, share] = [...this.#arrived].at(-1) ?? [...this.#served][0]!;
+    const item = share.shift();
+    this.#arrived.delete(name);
+    this.#served.delete(name);
+    if (share.size > 0) this.#served.set(name, share);
+    return item;
+  }
 
-function longestOf<Value>(
-  map: ReadonlyMap<string, Value>,
-  lengthOf: (value: Value) => number,
-): readonly [string, Value] {
-  return [...map.entries()].reduce((longest, each) => (lengthOf(each[1]) >= lengthOf(longest[1]) ? each : longest));
+  /** The newest item of the largest share; of equal ones, of the one that would wait longest. */
+  drop(): Item {
+    this.size--;
+    if (this.#items.length > 0) return this.#items.pop()!;
+    const shares = [...[...this.#served].toReversed(), ...this.#arrived];
+    const [name, share] = shares.reduce((largest, each) => (each[1].size > largest[1].size ? each : largest));
+    const item = share.drop();
+    if (share.size === 0) {
+      this.#arrived.delete(name);
+      this.#served.delete(name);
+    }
+    return item;
+  }
+
+  #share(name: string): Share<Item> {
+    const known = this.#served.get(name) ?? this.#arrived.get(name);
+    if (known !== undefined) return known;
+    const share = new Share<Item>();
+    this.#arrived.set(name, share);
+    return share;
+  }
 }

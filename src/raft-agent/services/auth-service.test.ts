@@ -212,11 +212,17 @@ describe("permissions", () => {
     );
   });
 
-  it("A11: root logs in at once while 270 wrong passwords of another user wait", async () => {
+  it.each<[string, "root" | "ann", (at: number) => string]>([
+    ["another user, on one connection", "ann", () => "127.77.15.9:1"],
+    ["root, on root's own connection", "root", () => "127.77.15.1:1"],
+    ["root, on as many connections", "root", (at) => `127.77.15.1:${2 + at}`],
+  ])("A11: root logs in at once while 270 wrong passwords wait, of %s", async (_, name, addressOf) => {
     const { world } = await guardedWorld();
+    const request = create(rpc.AuthenticateRequestSchema, { name, password: "wrong" });
+    const bytes = toBinary(rpc.AuthenticateRequestSchema, request);
     let waiting = 270;
-    const wrong = Array.from({ length: waiting }, () =>
-      ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name: "ann", password: "wrong" }).finally(() => {
+    const wrong = Array.from({ length: waiting }, (_each, at) =>
+      world.unary("/etcdserverpb.Auth/Authenticate", bytes, {}, addressOf(at)).finally(() => {
         waiting--;
       }),
     );

@@ -29,7 +29,7 @@ import {
   AuthUserRevokeRoleRequestSchema,
   type ResponseHeader,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
+import { type PasswordAsker, type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
 import { randomTokenPrefix } from "../auth/simple-tokens.ts";
 import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
@@ -120,10 +120,9 @@ function hashForAdmin(
   call: ServerCall,
   then: (hashedPassword: string) => void,
 ): void {
-  // New passwords have a turn of their own among the users' logins.
-  const share = { user: "", connection: call.remoteAddress };
   const hash = (): void => {
-    hasher.hash(password, context.access.settings.bcryptCost, share).then(
+    // New passwords have a turn of their own among the users' logins.
+    hasher.hash(password, context.access.settings.bcryptCost, asker("", call)).then(
       (hashed) => {
         if (call.open) guarded(call, () => then(Buffer.from(hashed).toString("base64")));
       },
@@ -185,8 +184,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     return;
   }
   const checkedRevision = auth.revision;
-  const share = { user: given.name, connection: call.remoteAddress };
-  hasher.matches(given.password, Buffer.from(user.password).toString("latin1"), share).then(
+  hasher.matches(given.password, Buffer.from(user.password).toString("latin1"), asker(given.name, call)).then(
     (matches) => {
       if (!call.open) return;
       if (matches) login(context, hasher, given, checkedRevision, call);
@@ -194,6 +192,16 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     },
     (error: unknown) => failHashing(call, error),
   );
+}
+
+function asker(user: string, call: ServerCall): PasswordAsker {
+  return {
+    user,
+    remoteAddress: call.remoteAddress,
+    get open() {
+      return call.open;
+    },
+  };
 }
 
 /** The password may have been changed while it was checked: then it is checked again. */

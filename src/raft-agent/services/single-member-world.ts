@@ -36,11 +36,21 @@ export type World = {
     connectedMs: Map<MemberId, number>;
     peers: Map<MemberId, Pick<MemberServices, "answerPeer">>;
   };
-  unary(path: string, request: Uint8Array, headers?: Record<string, string>): Promise<RecordedCall>;
+  unary(
+    path: string,
+    request: Uint8Array,
+    headers?: Record<string, string>,
+    remoteAddress?: string,
+  ): Promise<RecordedCall>;
   stream(path: string, headers?: Record<string, string>): { call: RecordedCall; handler: StreamHandler };
 };
 
-function recordedCall(path: string, headers: Record<string, string> = {}, done?: () => void): RecordedCall {
+function recordedCall(
+  path: string,
+  headers: Record<string, string> = {},
+  done?: () => void,
+  remoteAddress = "127.77.15.1:1",
+): RecordedCall {
   let open = true;
   const call: RecordedCall = {
     path,
@@ -49,7 +59,7 @@ function recordedCall(path: string, headers: Record<string, string> = {}, done?:
     accepting: true,
     header: (name) => headers[name],
     clientCommonName: undefined,
-    remoteAddress: "127.77.15.1:1",
+    remoteAddress,
     get open() {
       return open;
     },
@@ -113,11 +123,11 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
     services: world.services,
     clock,
     consensus,
-    unary: (path, request, headers) =>
+    unary: (path, request, headers, remoteAddress) =>
       new Promise((resolve, reject) => {
         const method = methods.get(path);
         if (method?.kind !== "unary") return reject(new Error(`no unary method ${path}`));
-        const call = recordedCall(path, headers, () => resolve(call));
+        const call = recordedCall(path, headers, () => resolve(call), remoteAddress);
         method.handle(request, call);
       }),
     stream: (path, headers) => {
