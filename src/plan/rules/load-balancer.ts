@@ -61,7 +61,8 @@ export function planLoadBalancer(
     return draft.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
   }
   const settled = endpoint.settledBy;
-  if (reason === null && changed.length === 0 && settled === null) return null;
+  // Targets that leave for a while and come back leave it as it was.
+  if (reason === null && changed.length === 0) return settled;
   draft.judge(loadBalancerAddress, "update", reason ?? "its masters have changed");
   // The last step along the membership chain has put the wanted configuration there already.
   if (settled !== null) return settled;
