@@ -44,8 +44,9 @@ export class Reporter {
     { cwd, version }: { readonly cwd: string; readonly version: string },
   ): void {
     this.form = form;
-    this.flags = flags;
     const { annotations, jsonInto } = flags;
+    // A system that is not known gets nothing in another one's form, not even this.
+    this.flags = annotations === "github" ? flags : { compactWarnings: flags.compactWarnings ?? false };
     if (annotations !== undefined && annotations !== "github") {
       throw refuse("cli/bad-annotations", `-annotations=${annotations} is not known`, "Write -annotations=github.");
     }

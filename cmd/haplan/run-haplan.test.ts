@@ -311,6 +311,10 @@ describe("T6: output and status of a spec that was edited", () => {
 describe("mistakes", () => {
   test.each([
     ["plna", "(Did you mean plan?)"],
+    ["plna -h", "(Did you mean plan?)"],
+    ["--help plna", "(Did you mean plan?)"],
+    ["-var plan=1 plna -h", "(Did you mean plan?)"],
+    ["state lst -h", "(Did you mean list?)"],
     ["plan --jsno", "(Did you mean --json?)"],
     ["plan a b", "too many arguments"],
     ["plan -out", "argument missing"],
@@ -377,5 +381,8 @@ describe("small verbs", () => {
     expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, faultTolerance: 2 });
     expect(await haplan("help")).toMatchObject({ code: 0 });
     expect((await haplan("plan -h")).out).toContain("--detailed-exitcode");
+    for (const line of ["-h", "help plan", "state -h", "state list -h", "-var A=1 plan -h", "help"]) {
+      expect({ line, code: (await haplan(line)).code }).toEqual({ line, code: 0 });
+    }
   });
 });

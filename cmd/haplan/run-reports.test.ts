@@ -32,6 +32,14 @@ describe("fmt", () => {
     expect(statSync(file("three.yaml")).mode).toBe(mode);
   });
 
+  test("12: keeps merge keys and x- keys, and takes a byte order mark away", async () => {
+    writeFileSync(join(cli.cwd, "marked.yaml"), "\uFEFFx-a: &a { b: 1 }\nc: { <<: *a }\n");
+    expect(await haplan("fmt -check marked.yaml")).toMatchObject({ code: 3 });
+    expect(await haplan("fmt marked.yaml")).toMatchObject({ code: 0, out: "marked.yaml" });
+    expect(readFileSync(join(cli.cwd, "marked.yaml"), "utf8")).toBe("x-a: &a { b: 1 }\nc: { <<: *a }\n");
+    expect(await haplan("fmt -check marked.yaml")).toMatchObject({ code: 0 });
+  });
+
   test("a file that is no YAML is refused and left alone", async () => {
     writeFileSync(file("bad.yaml"), "a: [");
     expect(await haplan("fmt bad.yaml")).toMatchObject({ code: 1, err: expect.stringContaining("bad.yaml:1") });
@@ -82,7 +90,9 @@ describe("-annotations=github", () => {
     expect(err.split("\n").find((line) => line.startsWith("::error"))).toContain("%0A");
     const planned = await haplan("plan three.yaml -annotations=github");
     expect(planned.err).toMatch(/^::notice title=haplan plan%3A demo::Plan: \d+ to add, 0 to change, 0 to destroy\.$/m);
-    expect((await haplan("validate three.yaml -annotations=gitlab")).err).toContain("Write -annotations=github");
+    const other = await haplan("validate three.yaml -annotations=gitlab");
+    expect(other).toMatchObject({ code: 1, err: expect.stringContaining("Write -annotations=github") });
+    expect(other.err).not.toContain("::error");
     const json = await haplan("validate bad.yaml -annotations=github -json");
     expect(JSON.parse(json.out)).toMatchObject({ valid: false });
   });

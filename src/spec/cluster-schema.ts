@@ -30,7 +30,9 @@ const zone: JsonSchema = {
 const port: JsonSchema = { type: "integer", minimum: 1, maximum: 65_535, description: "a TCP port, 1 to 65535" };
 
 function mapping(description: string, required: readonly string[], properties: Record<string, JsonSchema>): JsonSchema {
-  return { type: "object", description, additionalProperties: false, required, properties };
+  // What begins with x- is for its writer: a place for anchors, notes of other tools.
+  const patternProperties = { "^x-": true };
+  return { type: "object", description, additionalProperties: false, patternProperties, required, properties };
 }
 
 function wholeNumber(description: string, minimum: number, maximum: number, fallback: number): JsonSchema {

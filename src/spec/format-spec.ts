@@ -8,13 +8,13 @@ import { readYaml } from "./yaml-document.ts";
 
 /** Null for a text that is not a YAML document; `validate` says why. */
 export function formatSpec(text: string): string | null {
-  const before = readYaml(text, everyVariable);
+  const before = readYaml(text, everyVariable, { keepExtensions: true });
   if (before.value === undefined || before.value === null) return null;
   const document = parseDocument(text, { uniqueKeys: false, strict: true, keepSourceTokens: true });
   markCommentsBehindKeys(document);
   const printed = document.toString({ indent: 2, lineWidth: 0, flowCollectionPadding: true, indentSeq: true });
   const formatted = tightenLists(printed.replaceAll(behindKey, " #"));
-  const after = readYaml(formatted, everyVariable);
+  const after = readYaml(formatted, everyVariable, { keepExtensions: true });
   // Rather leave a text as it is than change what it means.
   if (canonicalJson(after.value ?? null) !== canonicalJson(before.value)) return text;
   return formatted;

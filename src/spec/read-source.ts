@@ -8,7 +8,13 @@ import { errorText, systemErrorCode } from "../base/haplan-error.ts";
 export const specBytesMax: number = 1024 * 1024;
 
 export type ReadSource =
-  | { readonly ok: true; readonly text: string; readonly digest: string }
+  | {
+      readonly ok: true;
+      /** Without a byte order mark. */
+      readonly text: string;
+      readonly hasByteOrderMark: boolean;
+      readonly digest: string;
+    }
   | { readonly ok: false; readonly diagnostic: Diagnostic };
 
 /** Reads `path`, called `shownAs` in diagnostics. `digest` is the SHA-256 of its bytes, in hexadecimal. */
@@ -31,7 +37,8 @@ export function readSource(path: string, shownAs: string = path): ReadSource {
   if (bytes.length > specBytesMax) return tooLarge(shownAs, "it goes on after that");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return { ok: true, text, digest: createHash("sha256").update(bytes).digest("hex") };
+    const hasByteOrderMark = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+    return { ok: true, text, hasByteOrderMark, digest: createHash("sha256").update(bytes).digest("hex") };
   } catch {
     return failure(shownAs, "spec/not-utf8", `${shownAs} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");
   }

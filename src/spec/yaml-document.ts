@@ -40,7 +40,12 @@ export type YamlDocument = {
 const nodesMax = 20_000;
 const depthMax = 32;
 
-export function readYaml(text: string, variables: Variables = {}): YamlDocument {
+export type YamlOptions = {
+  /** Keys that begin with `x-` are part of the value; they are left out otherwise. */
+  readonly keepExtensions?: boolean;
+};
+
+export function readYaml(text: string, variables: Variables = {}, options: YamlOptions = {}): YamlDocument {
   let document: ReturnType<typeof parseDocument>;
   try {
     document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, strict: true, merge: false });
@@ -52,6 +57,7 @@ export function readYaml(text: string, variables: Variables = {}): YamlDocument 
   const walk: Walk = {
     text,
     variables,
+    keepExtensions: options.keepExtensions ?? false,
     used: new Map(),
     unresolved: new Set(),
     places: new Map(),
@@ -72,6 +78,7 @@ function notRead(findings: readonly SpecFinding[]): YamlDocument {
 type Walk = {
   readonly text: string;
   readonly variables: Variables;
+  readonly keepExtensions: boolean;
   readonly used: Map<string, string>;
   readonly unresolved: Set<string>;
   readonly places: Map<string, YamlPlace>;
@@ -158,20 +165,70 @@ function readMapping(
   aliasSpan: Span | null,
   depth: number,
 ): YamlValue {
+  // What the mapping says itself counts, wherever the merge key stands: so that is read first.
+  const merged = mergedEntries(walk, pairs, pointer, aliasSpan, depth);
   const entries = new Map<string, YamlValue>();
   for (const pair of pairs) {
+    if (walk.stopped) break;
+    if (isMergeKey(pair.key)) continue;
     const keySpan = aliasSpan ?? spanOf(pair.key) ?? { start: 0, end: 0 };
     if (!isScalar(pair.key) || typeof pair.key.value === "object") {
       walk.findings.push(badKey(keySpan));
       continue;
     }
     const name = String(pair.key.value);
-    const value = readNode(walk, pair.value, pointerInto(pointer, name), keySpan, aliasSpan, depth + 1);
+    const within = pointerInto(pointer, name);
+    if (name.startsWith("x-") && !walk.keepExtensions) {
+      readExtension(walk, pair.value, within, keySpan, depth);
+      continue;
+    }
+    const value = readNode(walk, pair.value, within, keySpan, aliasSpan, depth + 1);
     if (walk.stopped) break;
     if (entries.has(name)) walk.findings.push(duplicateKey(keySpan, name));
     else entries.set(name, value);
   }
-  return Object.fromEntries(entries);
+  return Object.fromEntries([...merged, ...entries]);
+}
+
+/** `<<`, unless it is in quotes. */
+function isMergeKey(key: Node): key is Scalar<string> {
+  return isScalar(key) && key.value === "<<" && key.type === "PLAIN";
+}
+
+/**
+ * The entries that `<<: *NAME` and `<<: [*A, *B]` bring (https://yaml.org/type/merge.html); of a list, the first counts.
+ * Each is shown where the merge stands.
+ */
+function mergedEntries(
+  walk: Walk,
+  pairs: readonly Pair<Node, Node | null>[],
+  pointer: string,
+  aliasSpan: Span | null,
+  depth: number,
+): ReadonlyMap<string, YamlValue> {
+  const entries = new Map<string, YamlValue>();
+  const [merge, ...more] = pairs.filter(({ key }) => isMergeKey(key));
+  if (merge === undefined) return entries;
+  for (const { key } of more) walk.findings.push(duplicateKey(aliasSpan ?? spanOf(key) ?? { start: 0, end: 0 }, "<<"));
+  const own = walk.places.get(pointer);
+  const sources = isSeq(merge.value) ? (merge.value.items as (Node | null)[]) : [merge.value];
+  for (const source of sources.toReversed()) {
+    const span = aliasSpan ?? spanOf(source) ?? spanOf(merge.key) ?? { start: 0, end: 0 };
+    const value = readNode(walk, source, pointer, null, isAlias(source) ? null : span, depth + 1);
+    if (walk.stopped) break;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) walk.findings.push(badMerge(span));
+    else for (const [name, entry] of Object.entries(value)) entries.set(name, entry);
+  }
+  if (own !== undefined) walk.places.set(pointer, own);
+  return entries;
+}
+
+/** What begins with `x-` is for its writer; only its anchors count, and its variables where these are used. */
+function readExtension(walk: Walk, node: Node | null, pointer: string, keySpan: Span, depth: number): void {
+  const found = walk.findings.length;
+  readNode(walk, node, pointer, keySpan, null, depth + 1);
+  const own = walk.findings.splice(found);
+  walk.findings.push(...own.filter(({ code }) => code !== "spec/unset-variable" && code !== "spec/bad-variable"));
 }
 
 function spanOf(node: Node | null | undefined): Span | null {
@@ -220,6 +277,11 @@ function badKey(place: Span): SpecFinding {
     summary: "A key must be plain text",
     detail: "Write a name followed by a colon.",
   };
+}
+
+function badMerge(place: Span): SpecFinding {
+  const detail = "Write `<<: *NAME`, where `&NAME` stands before a mapping further up, or a list: `<<: [*A, *B]`.";
+  return { place, code: "spec/bad-merge", summary: "Only mappings can be merged", detail };
 }
 
 function duplicateKey(place: Span, name: string): SpecFinding {

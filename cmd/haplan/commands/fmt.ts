@@ -19,7 +19,7 @@ export function runFmt(context: CliContext, specArgument: string | undefined, fl
   if (!source.ok) throw new RefusalError([source.diagnostic]);
   const formatted = formatSpec(source.text);
   if (formatted === null) throw new RefusalError(parseSpec(shownAs, source.text).diagnostics);
-  if (formatted === source.text) return 0;
+  if (formatted === source.text && !source.hasByteOrderMark) return 0;
   context.terminal.print(shownAs);
   if (flags.check) return 3;
   try {

@@ -1,0 +1,97 @@
+/** Reports no. 12: merge keys, and keys that are for the writer of a spec and not for haplan. */
+import { describe, expect, test } from "vitest";
+import { formatSpec } from "./format-spec.ts";
+import { parseSpec } from "./load-spec.ts";
+import { readYaml } from "./yaml-document.ts";
+
+const spec = `apiVersion: haplan.dev/v1
+kind: Cluster
+x-note: costs $5 a month, \${NOBODY} knows why
+x-host: &host { zone: a, address: 127.0.1.9 }
+metadata: { name: demo, x-team: { name: platform } }
+spec:
+  x-ports: &ports { clientPort: 4001, peerPort: 4002 }
+  controlPlane:
+    <<: *ports
+    clientPort: 5001
+    masters:
+      - { <<: *host, name: m1, address: 127.0.1.1 }
+      - { name: m2, address: 127.0.1.2, <<: *host }
+      - <<: [{ zone: b }, *host]
+        name: m3
+        address: 127.0.1.3
+`;
+
+describe("12: a spec with merge keys and x- keys", () => {
+  test("is what it unfolds to; what a mapping says itself counts, wherever the merge stands", () => {
+    const { spec: read, diagnostics } = parseSpec("f.yaml", spec);
+    expect(diagnostics).toEqual([]);
+    expect(read?.controlPlane).toMatchObject({ clientPort: 5001, peerPort: 4002 });
+    expect(read?.controlPlane.masters).toEqual([
+      { name: "m1", zone: "a", address: "127.0.1.1" },
+      { name: "m2", zone: "a", address: "127.0.1.2" },
+      { name: "m3", zone: "b", address: "127.0.1.3" },
+    ]);
+  });
+
+  test("stays what it is in form, with all of its keys", () => {
+    const formatted = formatSpec(spec.replaceAll(": ", ":   "));
+    expect(formatted).toBe(spec);
+    expect(formatSpec(formatted ?? "")).toBe(formatted);
+    expect(parseSpec("f.yaml", formatted ?? "").spec).toEqual(parseSpec("f.yaml", spec).spec);
+  });
+
+  test("of merges within merges, the nearest counts", () => {
+    const text = "a: &a { one: 1, two: 1 }\nb: &b { <<: *a, two: 2, three: 2 }\nc: { <<: *b, three: 3 }\n";
+    expect(readYaml(text).value).toMatchObject({ c: { one: 1, two: 2, three: 3 } });
+    const list = "a: &a { one: 1 }\nb: &b { one: 2, two: 2 }\nc: { <<: [*a, *b] }\n";
+    expect(readYaml(list).value).toMatchObject({ c: { one: 1, two: 2 } });
+  });
+
+  test("a variable counts where what uses it is merged", () => {
+    const text = `x-a: &a { one: "\${ONE}", two: "\${TWO}" }\nb: { <<: *a }\n`;
+    const { value, findings } = readYaml(text, { ONE: "1" });
+    expect(value).toEqual({ b: { one: "1", two: expect.anything() } });
+    expect(findings.map(({ summary }) => summary)).toEqual(["The variable TWO is not set"]);
+  });
+
+  test.each<readonly [string, string, string]>([
+    ["a text", "a: { <<: text }", "spec/bad-merge"],
+    ["nothing", "a:\n  <<:\n", "spec/bad-merge"],
+    ["a list of texts", "a: { <<: [text] }", "spec/bad-merge"],
+    ["an alias of a list", "b: &b [1]\na: { <<: *b }", "spec/bad-merge"],
+    ["an unknown alias", "a: { <<: *nobody }", "spec/unknown-anchor"],
+    ["an alias of itself", "a: &a { <<: *a }", "spec/unknown-anchor"],
+    ["two merges", "b: &b { one: 1 }\na: { <<: *b, <<: *b }", "spec/duplicate-key"],
+  ])("a merge of %s is refused by name", (_, text, code) => {
+    expect(readYaml(text).findings.map((finding) => finding.code)).toContain(code);
+  });
+
+  test("a bomb of merges is refused before it unfolds", () => {
+    const levels = Array.from({ length: 20 }, (_, level) => {
+      const merges =
+        level === 0
+          ? ""
+          : `<<: [${Array(9)
+              .fill(`*a${level - 1}`)
+              .join(", ")}], `;
+      return `x-a${level}: &a${level} { ${merges}k${level}: 1 }`;
+    });
+    expect(readYaml(levels.join("\n")).findings).toMatchObject([{ code: "spec/too-many-values" }]);
+  });
+
+  test("what is wrong with a merged value is shown where it is merged", () => {
+    const { diagnostics } = parseSpec("f.yaml", spec.replace("zone: a,", "zone: 7,"));
+    const places = diagnostics.map(({ range, address }) => `${range?.start.line}:${range?.start.column} ${address}`);
+    expect(places).toContain("12:15 spec.controlPlane.masters[0].zone");
+  });
+
+  test("a merge key in quotes, and x- without a dash, are keys that nobody knows", () => {
+    const codes = (text: string): readonly string[] =>
+      parseSpec("f.yaml", text).diagnostics.map(({ code, summary }) => `${code} ${summary}`);
+    expect(codes(spec.replace("<<: *ports", '"<<": *ports'))).toEqual([
+      'spec/unknown-key There is no key "<<" in spec.controlPlane',
+    ]);
+    expect(codes(spec.replace("x-team", "xteam"))).toContainEqual(expect.stringContaining('"xteam"'));
+  });
+});
