@@ -4,7 +4,7 @@
  */
 import { rangeRequest } from "../api/range.ts";
 import type { MemberServices } from "../services/member-services.ts";
-import { AlarmType } from "../state-machine/apply-result.ts";
+import { AlarmType, alarmName } from "../state-machine/apply-result.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 
 export type Health = { readonly health: "true" | "false"; readonly reason: string };
@@ -22,8 +22,8 @@ export async function checkHealth(services: MemberServices, options: HealthOptio
   const { machine, context } = services;
   if (context.shutdown.begun) return SICK("SHUTTING DOWN");
   for (const { type } of machine.alarms.list(AlarmType.none)) {
-    const name = type === AlarmType.noSpace ? "NOSPACE" : "CORRUPT";
-    if (!options.exclude.includes(name)) return SICK(`ALARM ${name}`);
+    if (options.exclude.includes(alarmName(type))) continue;
+    return SICK(`ALARM ${type === AlarmType.noSpace || type === AlarmType.corrupt ? alarmName(type) : "UNKNOWN"}`);
   }
   if (!options.serializable && context.consensus.leader() === null) return SICK("RAFT NO LEADER");
   const error = options.serializable ? readHere(services) : await readAtLeader(services);

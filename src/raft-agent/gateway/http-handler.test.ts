@@ -129,6 +129,14 @@ describe("health over HTTP", () => {
     expect(lines).toContain("etcd_server_health_failures 1");
   });
 
+  it("A10: reports an alarm of a type that has no name as unknown, and excludes it by its number", async () => {
+    const site = await openSite();
+    site.world.services.machine.alarms.activate({ member: SELF, type: 5 as AlarmType });
+    expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM UNKNOWN"}']);
+    expect((await get(site, "/health?exclude=CORRUPT"))[0]).toBe(503);
+    expect((await get(site, "/health?exclude=5"))[0]).toBe(200);
+  });
+
   it("reports alarms unless they are excluded", async () => {
     const site = await openSite();
     const { alarms } = site.world.services.machine;

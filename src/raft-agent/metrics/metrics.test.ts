@@ -51,6 +51,7 @@ describe("metrics", () => {
     metrics.peerSendFailed("a");
     metrics.peerRoundTrip("a", 0.001);
     metrics.appliedSlowly();
+    metrics.peersSeen(new Map([["a", false]]));
     metrics.handled(put, 0.02);
     await metrics.render();
     const page = await metrics.render();
@@ -69,6 +70,13 @@ describe("metrics", () => {
     expect(lines).toContain(`grpc_server_started_total{${labels}} 3`);
     expect(lines).toContain("etcd_network_client_grpc_received_bytes_total 30");
     expect(lines).toContain("etcd_server_slow_apply_total 1");
+    // A15: the member itself is known, as in etcd 3.6, and has no connection.
+    const known = lines.filter((line) => /^etcd_network_(known|active)_peers\{/.test(line));
+    expect(known.sort()).toEqual([
+      'etcd_network_active_peers{Local="8e9e05c52164694d",Remote="a"} 0',
+      'etcd_network_known_peers{Local="8e9e05c52164694d",Remote="8e9e05c52164694d"} 1',
+      'etcd_network_known_peers{Local="8e9e05c52164694d",Remote="a"} 1',
+    ]);
     expect(lines).toContain('etcd_server_learner_promote_failures{Reason="etcdserver: member not found"} 2');
     expect(lines).toContain('etcd_cluster_version{cluster_version="3.6"} 1');
     expect(lines).toContain(`grpc_server_handling_seconds_bucket{le="0.025",${labels}} 1`);

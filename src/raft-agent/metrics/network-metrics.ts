@@ -47,6 +47,8 @@ export function addNetwork(registry: Registry, Local: string): NetworkMetrics {
     peerRoundTrip: (peer, seconds) => roundTrip.observe({ To: peer }, seconds),
     peersSeen: (connected) => {
       for (const gauge of [active, known]) gauge.reset();
+      // etcd counts the member itself among those that it knows.
+      known.set({ Local, Remote: Local }, 1);
       for (const [Remote, isConnected] of connected) {
         active.set({ Local, Remote }, isConnected ? 1 : 0);
         known.set({ Local, Remote }, 1);

@@ -122,6 +122,8 @@ export class Compactor {
     if (indexPages !== undefined && !this.stopping) {
       await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.yieldTurn);
     }
+    // Their pages are free, and counted so, once the drops are committed.
+    if (!(await this.commits())) return;
     this.observer.compacted?.(performance.now() - startMs, removed + dropped);
   }
 }

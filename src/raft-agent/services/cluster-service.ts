@@ -68,7 +68,7 @@ function addMember(context: ServiceContext, bytes: Uint8Array): Change {
   return {
     decide: (facts) => {
       let fault: EtcdError | null = urlListFault(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
-      if (strictReconfigCheck && !request.isLearner) fault ??= strictAddFault(facts);
+      if (strictReconfigCheck) fault ??= strictAddFault(facts, request.isLearner);
       fault ??= addFault(facts, peerUrls, request.isLearner);
       const learners = facts.members.filter((member) => member.learner).length;
       if (request.isLearner && learners >= learnersMax) fault ??= EtcdErrors.tooManyLearners;

@@ -7,6 +7,7 @@ import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
+import { alarmName } from "../state-machine/apply-result.ts";
 import { etcdError } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
 import type { AddedMember, Member } from "../state-machine/membership.ts";
@@ -61,7 +62,7 @@ export type Facts = {
   readonly revision: number;
   readonly dbSizeBytes: number;
   readonly dbSizeInUseBytes: number;
-  readonly alarms: readonly { readonly member: MemberId; readonly type: "NOSPACE" | "CORRUPT" }[];
+  readonly alarms: readonly { readonly member: MemberId; readonly type: string }[];
   readonly hash: KeyspaceHash | null;
 };
 
@@ -168,7 +169,7 @@ function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts
     revision: machine.store.revision,
     dbSizeBytes: size.totalBytes,
     dbSizeInUseBytes: size.inUseBytes,
-    alarms: machine.alarms.list(0).map(({ member, type }) => ({ member, type: type === 1 ? "NOSPACE" : "CORRUPT" })),
+    alarms: machine.alarms.list(0).map(({ member, type }) => ({ member, type: alarmName(type) })),
     hash,
   };
 }

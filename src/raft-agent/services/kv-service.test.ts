@@ -346,6 +346,34 @@ describe("KV service", () => {
     expect(world.services.machine.alarms.list(0)).toEqual([{ member: SELF, type: AlarmType.noSpace }]);
   });
 
+  for (const [name, makeRoom] of [
+    ["a physical compaction", (world: World) => send.compact(world, 3, true)],
+    ["a defragmentation", (world: World) => world.unary("/etcdserverpb.Maintenance/Defragment", new Uint8Array(0))],
+  ] as const) {
+    it(`A8: takes a put right after ${name} that has made room, without waiting for the next measurement`, async () => {
+      const world = await createWorld({ quotaBytes: 1_000 });
+      await send.put(world, put("a", "v".repeat(500)));
+      expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
+      await send.delete(world, "a");
+      if (!name.includes("compaction")) await send.compact(world, 3);
+      expect((await makeRoom(world)).status).toEqual({ code: StatusCode.ok, text: "" });
+      expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
+      expect(world.services.machine.alarms.list(0)).toEqual([]);
+    });
+  }
+
+  it("A8: takes a put right after the alarm is disarmed when there is room", async () => {
+    const world = await createWorld({ quotaBytes: 1_000 });
+    await send.put(world, put("a", "v".repeat(500)));
+    await send.put(world, put("b", "v".repeat(500)));
+    await send.delete(world, "a");
+    await send.compact(world, 3);
+    await new Promise(setImmediate);
+    const alarm = { member: SELF, type: AlarmType.noSpace };
+    await world.unary("/etcdserverpb.Maintenance/Alarm", encodeAlarm({ action: AlarmAction.deactivate, alarm }));
+    expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
+  });
+
   it("refuses everything that touches data under a CORRUPT alarm", async () => {
     const world = await createWorld();
     const alarm = { member: SELF, type: AlarmType.corrupt };

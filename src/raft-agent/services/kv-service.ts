@@ -142,8 +142,14 @@ function compact(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
     const reply = (): void => {
       answer(context, call, writeCompactionResponse, { header: responseHeader(context, applied.revision) });
     };
-    if (physical) void applied.scrubbed.then(reply);
-    else reply();
+    if (!physical) {
+      reply();
+      return;
+    }
+    void applied.scrubbed.then(() => {
+      context.quota.tick();
+      reply();
+    });
   });
 }
 

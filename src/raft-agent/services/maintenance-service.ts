@@ -4,6 +4,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import {
   AlarmMemberSchema,
   AlarmType as AlarmMessage,
+  AlarmRequest_AlarmAction,
   AlarmRequestSchema,
   AlarmResponseSchema,
   DefragmentResponseSchema,
@@ -17,7 +18,7 @@ import {
 import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import { type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
-import { AlarmType } from "../state-machine/apply-result.ts";
+import { type Alarm, AlarmType, alarmName } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
@@ -27,8 +28,6 @@ import { createSnapshotMethod } from "./send-snapshot.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 
 const TRANSFER_POLL_MS = 10;
-const ALARM_MESSAGES = [AlarmMessage.NONE, AlarmMessage.NOSPACE, AlarmMessage.CORRUPT] as const;
-
 /** Of clients, at the same time. */
 const HASH_SCANS_MAX = 4;
 
@@ -37,7 +36,7 @@ export function createMaintenanceMethods(context: ServiceContext): Method[] {
   return [
     unary(context, path("Status"), (_request, call) => status(context, call), { learner: true }),
     unary(context, path("Alarm"), (request, call) => alarm(context, request, call)),
-    unary(context, path("Defragment"), (_request, call) => defragment(call)),
+    unary(context, path("Defragment"), (_request, call) => defragment(context, call)),
     unary(context, path("Hash"), (_request, call) => hash(context, call)),
     unary(context, path("HashKV"), (request, call) => hashKv(context, request, call)),
     unary(context, path("MoveLeader"), (request, call) => moveLeader(context, request, call)),
@@ -72,35 +71,47 @@ function status(context: ServiceContext, call: ServerCall): void {
 function statusErrors(context: ServiceContext): string[] {
   const errors = context.consensus.leader() === null ? [EtcdErrors.noLeader.text] : [];
   for (const { member, type } of context.machine.alarms.list(AlarmType.none)) {
-    errors.push(`memberID:${memberIdToBigInt(member)} alarm:${type === AlarmType.noSpace ? "NOSPACE" : "CORRUPT"} `);
+    errors.push(`memberID:${memberIdToBigInt(member)} alarm:${alarmName(type)} `);
   }
   return errors;
 }
 
 function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
-  const denied = fromBinary(AlarmRequestSchema, bytes).action === 0 ? null : context.access.fault(call, "root");
+  const { action, alarm: type } = fromBinary(AlarmRequestSchema, bytes);
+  const denied = action === AlarmRequest_AlarmAction.GET ? null : context.access.fault(call, "root");
   if (denied !== null) {
     fail(call, denied);
     return;
   }
+  // There is no such alarm, and as in etcd none comes on.
+  if (action === AlarmRequest_AlarmAction.ACTIVATE && type === AlarmMessage.NONE) {
+    answerAlarms(context, call, context.machine.store.revision, []);
+    return;
+  }
   context.proposer.propose(CommandKind.alarm, bytes, (result) => {
     if (!call.open) return;
-    if (isEtcdError(result)) {
-      fail(call, result);
-      return;
-    }
-    const on = result.kind === "alarm" ? result.alarms : [];
-    const alarms = on.map(({ member, type }) =>
-      create(AlarmMemberSchema, { memberID: memberIdToBigInt(member), alarm: ALARM_MESSAGES[type] }),
-    );
-    const message = create(AlarmResponseSchema, { header: generatedHeader(context, result.revision), alarms });
-    answerBytes(call, toBinary(AlarmResponseSchema, message));
+    if (isEtcdError(result)) fail(call, result);
+    else answerAlarms(context, call, result.revision, result.kind === "alarm" ? result.alarms : []);
   });
 }
 
-/** The backend uses freed pages again by itself: there is nothing to stop the member for. */
-function defragment(call: ServerCall): void {
-  answerBytes(call, toBinary(DefragmentResponseSchema, create(DefragmentResponseSchema)));
+function answerAlarms(context: ServiceContext, call: ServerCall, revision: number, on: readonly Alarm[]): void {
+  const alarms = on.map(({ member, type }) =>
+    // Enumerations of protobuf are open: a type without a name is told as it was set.
+    create(AlarmMemberSchema, { memberID: memberIdToBigInt(member), alarm: type as number as AlarmMessage }),
+  );
+  const message = create(AlarmResponseSchema, { header: generatedHeader(context, revision), alarms });
+  answerBytes(call, toBinary(AlarmResponseSchema, message));
+}
+
+/** The backend uses freed pages again by itself: there is nothing to stop the member for, only what is free to be counted. */
+function defragment(context: ServiceContext, call: ServerCall): void {
+  const reply = (): void => {
+    context.quota.tick();
+    answerBytes(call, toBinary(DefragmentResponseSchema, create(DefragmentResponseSchema)));
+  };
+  // A store that cannot be written has told the member so, which ends.
+  context.machine.store.flush().then(reply, () => fail(call, EtcdErrors.stopped));
 }
 
 /** etcd hashes its whole database file here; ours is another format, so the keyspace is what members can compare. */

@@ -43,13 +43,16 @@ export function addFault(facts: MemberFacts, peerUrls: readonly string[], asLear
   return taken ? EtcdErrors.peerUrlExists : null;
 }
 
-/** The strict checks before a member gets in that shall vote. */
-export function strictAddFault(facts: MemberFacts): EtcdError | null {
+/**
+ * The strict checks before a member gets in. etcd counts the new member among those that are down; here it has no vote
+ * before it has caught up, so that a majority of the present ones is enough, also for a member that shall vote.
+ */
+export function strictAddFault(facts: MemberFacts, asLearner = false): EtcdError | null {
   const voting = votingMembers(facts.members);
   const started = voting.filter(isStarted).length;
   const total = voting.length + 1;
   const firstGrowth = started === 1 && total === 2;
-  if (!firstGrowth && started < majority(total)) return EtcdErrors.notEnoughStarted;
+  if (!asLearner && !firstGrowth && started < majority(total)) return EtcdErrors.notEnoughStarted;
   return connectedCount(facts, voting) < majority(voting.length) ? EtcdErrors.unhealthy : null;
 }
 

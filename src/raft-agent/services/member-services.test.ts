@@ -361,6 +361,20 @@ describe("maintenance service", () => {
     expect([status.version, status.leader, status.raftTerm]).toEqual(["3.6.1", 0n, 2n]);
   });
 
+  it("A10: raises no alarm of type NONE, and tells one of an unknown type as it was raised", async () => {
+    const world = await createWorld();
+    const memberID = BigInt(`0x${SELF}`);
+    const raise = async (alarm: number): Promise<number[]> => {
+      const action = AlarmRequest_AlarmAction.ACTIVATE;
+      const request = create(AlarmRequestSchema, { action, memberID, alarm: alarm as AlarmType });
+      const call = await world.unary("/etcdserverpb.Maintenance/Alarm", toBinary(AlarmRequestSchema, request));
+      return fromBinary(AlarmResponseSchema, call.messages[0]!).alarms.map((one) => one.alarm);
+    };
+    expect([await raise(0), await raise(5)]).toEqual([[], [5]]);
+    const call = await world.unary("/etcdserverpb.Maintenance/Status", new Uint8Array(0));
+    expect(fromBinary(StatusResponseSchema, call.messages[0]!).errors).toEqual([`memberID:${memberID} alarm:5 `]);
+  });
+
   it("hashes readable revisions only", async () => {
     const world = await createWorld();
     const hash = (revision: bigint): Promise<RecordedCall> =>

@@ -45,7 +45,8 @@ export class SpaceQuota {
   /** Takes `bytes`, or returns false and sees to it that the whole cluster learns of the full disk. */
   take(bytes: number): boolean {
     if (this.quotaBytes < 0) return true;
-    if (this.#inUseBytes + this.#takenBytes + bytes < this.quotaBytes) {
+    if (!this.#hasRoom(bytes)) this.#measure();
+    if (this.#hasRoom(bytes)) {
       this.#takenBytes += bytes;
       return true;
     }
@@ -53,15 +54,23 @@ export class SpaceQuota {
     return false;
   }
 
-  /** To be called a few times a second: measures again, and takes the own alarm back when there is space. */
+  /** To be called a few times a second, and when a client has made room: measures again, and takes the own alarm back when there is space. */
   tick(): void {
     if (this.quotaBytes < 0) return;
-    this.#inUseBytes = this.#options.store.size().inUseBytes;
-    this.#takenBytes = 0;
+    this.#measure();
     const { alarms, member } = this.#options;
     if (this.#inUseBytes < this.quotaBytes * CLEAR_BELOW && alarms.has(member, AlarmType.noSpace)) {
       this.#propose(AlarmAction.deactivate);
     }
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#inUseBytes + this.#takenBytes + bytes < this.quotaBytes;
+  }
+
+  #measure(): void {
+    this.#inUseBytes = this.#options.store.size().inUseBytes;
+    this.#takenBytes = 0;
   }
 
   #propose(action: number): void {

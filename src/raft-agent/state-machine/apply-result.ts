@@ -12,6 +12,13 @@ import type { LeaseId } from "./lease-table.ts";
 export const AlarmType = { none: 0, noSpace: 1, corrupt: 2 } as const;
 export type AlarmType = (typeof AlarmType)[keyof typeof AlarmType];
 
+const alarmNames: readonly string[] = ["NONE", "NOSPACE", "CORRUPT"];
+
+/** As protobuf's text format has it: a type without a name is its number. */
+export function alarmName(type: AlarmType): string {
+  return alarmNames[type] ?? String(type);
+}
+
 export type Alarm = { readonly member: MemberId; readonly type: AlarmType };
 
 /** `revision` is the store's, right after the entry. */
