@@ -5,12 +5,13 @@
 
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
-import { changeMembers, promoteMember, removeMember } from "./member-calls.ts";
+import { changeMembers, drainMember, promoteMember, removeMember } from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 import type { MemberAnswer } from "./member-probe.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 
 const changeTimeoutMs = 30_000;
+const drainTimeoutMs = 3_000;
 const pollMs = 200;
 
 /**
@@ -29,6 +30,7 @@ export async function changeVoters(pool: MemberPool, from: readonly string[], to
       if (sameMembers(voters, to)) return;
       const stepwise = leader.configuration === null;
       assertOnTheWay(voters, from, to, stepwise);
+      if (!stepwise) await drainLeaving(pool, answers, voters, to);
       failure = await (stepwise ? oneStep(pool, leader, voters, to) : jointChange(pool, leader, to)).then(
         () => null,
         (error: unknown) => error,
@@ -55,6 +57,18 @@ function assertOnTheWay(
     "control-plane/voters-moved",
     `Cannot move the votes: the voters are ${voters.join(", ")}, and not ${from.join(", ")} as planned`,
   );
+}
+
+/** A member that does not vote any more answers its clients no writes: they go elsewhere before. */
+async function drainLeaving(
+  pool: MemberPool,
+  answers: readonly MemberAnswer[],
+  voters: readonly string[],
+  to: readonly string[],
+): Promise<void> {
+  const leaving = answers.filter(({ status }) => voters.includes(status.memberId) && !to.includes(status.memberId));
+  // A member of an older version, or one that has just died, is no reason not to go on.
+  await Promise.allSettled(leaving.map(({ endpoint }) => drainMember(pool.channel(endpoint), drainTimeoutMs)));
 }
 
 async function jointChange(pool: MemberPool, leader: MemberAnswer, to: readonly string[]): Promise<void> {

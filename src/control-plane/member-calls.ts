@@ -238,6 +238,11 @@ export async function agentConfiguration(
   return { ...configuration, index: configurationIndex };
 }
 
+/** Asks the member to hand leadership over, and its clients to go elsewhere: it is to leave. */
+export async function drainMember(channel: MemberChannel, timeoutMs: number): Promise<void> {
+  await haplanCall(channel, "Drain", { clients: true }, timeoutMs);
+}
+
 /** Moves all votes in one joint change; members in neither list leave for good. */
 export async function changeMembers(
   channel: MemberChannel,

@@ -9,12 +9,18 @@ import { systemClock } from "../../base/clock.ts";
  * say that a connection will be closed but in an answer, and a request that crosses the end of its connection fails.
  */
 const nextRequestMs = 1_000;
+/** Load balancers that have asked for the member's health within this time before are expected to ask again. */
+const probingMs = 2_000;
+const healthPath = /^\/(readyz|health)\b/;
 
 export class HttpClients {
   readonly #responses = new Set<ServerResponse>();
   /** When each open connection was opened, or was last answered on. */
   readonly #activeMs = new Map<Duplex, number>();
+  /** When each address last got an answer to its question for the member's health. */
+  readonly #probedMs = new Map<string, number>();
   #leaving: readonly Duplex[] = [];
+  #closingSinceMs = 0;
   #closing = false;
 
   get requestsUnderWay(): number {
@@ -27,10 +33,12 @@ export class HttpClients {
       this.#activeMs.set(socket, systemClock.monotonicMs());
       socket.once("close", () => this.#activeMs.delete(socket));
     });
-    const onRequest: RequestListener = ({ socket }, response) => {
+    const onRequest: RequestListener = ({ socket, url }, response) => {
+      const prober = healthPath.test(url ?? "") ? socket.remoteAddress : undefined;
       this.#responses.add(response);
       response.once("close", () => {
         this.#responses.delete(response);
+        if (prober !== undefined) this.#probed(prober);
         if (this.#activeMs.has(socket)) this.#activeMs.set(socket, systemClock.monotonicMs());
       });
       if (this.#closing) askToClose(response);
@@ -41,8 +49,13 @@ export class HttpClients {
   /** From now on every answer tells its client that it is the last one on the connection. */
   closeConnections(): void {
     this.#closing = true;
+    this.#closingSinceMs = systemClock.monotonicMs();
     this.#leaving = [...this.#activeMs.keys()];
     for (const response of this.#responses) askToClose(response);
+  }
+
+  welcomeClients(): void {
+    this.#closing = false;
   }
 
   /** Whether the clients that were there at `closeConnections` are asking, or are likely to ask once more. */
@@ -53,6 +66,19 @@ export class HttpClients {
   /** Whether any client is asking, or is likely to. */
   get areActive(): boolean {
     return this.#responses.size > 0 || [...this.#activeMs.keys()].some((socket) => this.#isActive(socket));
+  }
+
+  /** Whether a load balancer is likely to ask that has not been told yet that this member is about to stop. */
+  get areBalancersUnaware(): boolean {
+    const sinceMs = this.#closingSinceMs;
+    return [...this.#probedMs.values()].some((probedMs) => probedMs <= sinceMs && probedMs > sinceMs - probingMs);
+  }
+
+  #probed(address: string): void {
+    const nowMs = systemClock.monotonicMs();
+    this.#probedMs.set(address, nowMs);
+    // Not one entry more than there are load balancers that ask.
+    for (const [known, probedMs] of this.#probedMs) if (probedMs < nowMs - probingMs) this.#probedMs.delete(known);
   }
 
   #isActive(socket: Duplex): boolean {

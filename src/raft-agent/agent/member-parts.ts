@@ -26,7 +26,10 @@ export function createServices(
   config: AgentConfig,
   { identity, store, founders, restored }: OpenedMember,
   link: ConsensusLink,
-  callbacks: Pick<MemberServicesOptions, "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted">,
+  callbacks: Pick<
+    MemberServicesOptions,
+    "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "sendClientsAway"
+  >,
 ): MemberServices {
   const services = new MemberServices({
     consensus: link,

@@ -33,6 +33,8 @@ const leaveMs = 1_000;
 /** How long calls under way may take while the member waits to stop. */
 const callsMs = 5_000;
 const pollMs = 5;
+/** How long clients are sent away that were asked to go, when the member is not stopped after all. */
+const welcomeAfterMs = 30_000;
 /**
  * A watch through the gateway is a request that lasts; slow headers are still cut off. Clients that come again every ten
  * seconds or every minute find their connection open, as with etcd: Node would close it after five seconds, perhaps
@@ -49,6 +51,7 @@ export type ClientFrontOptions = {
 
 export class ClientFront {
   readonly #config: AgentConfig;
+  readonly #services: MemberServices;
   readonly #grpc: GrpcServer;
   readonly #http: HttpServer;
   readonly #withoutUpgrades: HttpServer;
@@ -60,9 +63,11 @@ export class ClientFront {
   /** Ports for HTTP alone. */
   readonly #httpServers: HttpServer[] = [];
   #tlsVersion = "";
+  #welcome: NodeJS.Timeout | undefined = undefined;
 
   constructor({ config, services, metrics, grpc }: ClientFrontOptions) {
     this.#config = config;
+    this.#services = services;
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
@@ -116,7 +121,8 @@ export class ClientFront {
 
   /**
    * Leads the clients away before `close`: asks them to go elsewhere, answers what they ask meanwhile, and listens until
-   * they have gone, so that a load balancer does not take the member for a dead one. Ends after a while in any case.
+   * they have gone and load balancers know: to them a member that refuses connections is a dead one, and what it still
+   * answers is cut off. Ends after a while in any case.
    */
   async drain(): Promise<void> {
     const startedMs = systemClock.monotonicMs();
@@ -129,13 +135,38 @@ export class ClientFront {
         await systemClock.sleep(pollMs);
       }
     };
+    clearTimeout(this.#welcome);
     this.#httpClients.closeConnections();
     this.#grpc.sendClientsAway();
-    await until(() => this.#grpc.leavingCount === 0 && !this.#httpClients.areLeaving, leaveMs);
+    const haveLeft = (): boolean => this.#grpc.leavingCount === 0 && !this.#httpClients.areLeaving;
+    await until(() => haveLeft() && !this.#httpClients.areBalancersUnaware, leaveMs);
     const stopping = this.#listeners.map((listener) => listener.stop());
     await Promise.all([...stopping, ...this.#httpServers.map((server) => stopListening(server))]);
     this.#grpc.drain();
     await until(() => this.#grpc.connectionCount + this.#undecidedCount === 0 && !this.#httpClients.areActive, leaveMs);
+  }
+
+  /**
+   * Asks the clients to go elsewhere, and returns once they know and their calls are answered, or after a while. The member
+   * goes on, and its health checks say that it is about to stop; if it is not stopped, clients are welcome again later.
+   */
+  async sendClientsAway(): Promise<void> {
+    const untilMs = systemClock.monotonicMs() + leaveMs;
+    clearTimeout(this.#welcome);
+    this.#welcome = setTimeout(() => this.#welcomeClients(), welcomeAfterMs).unref();
+    this.#services.announceShutdown();
+    this.#httpClients.closeConnections();
+    this.#grpc.sendClientsAway();
+    // The call that asks for this is one of them.
+    const isDone = (): boolean =>
+      this.#grpc.unawareCount === 0 && this.#grpc.unaryCallsUnderWay <= 1 && !this.#httpClients.areBalancersUnaware;
+    while (!isDone() && systemClock.monotonicMs() < untilMs) await systemClock.sleep(pollMs);
+  }
+
+  #welcomeClients(): void {
+    this.#services.revokeShutdown();
+    this.#grpc.welcomeClients();
+    this.#httpClients.welcomeClients();
   }
 
   get #callsUnderWay(): number {

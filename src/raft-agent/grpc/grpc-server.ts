@@ -88,9 +88,17 @@ export class GrpcServer {
     return this.#leaving.size;
   }
 
+  /** Those of them that have not been heard to know of it. */
+  get unawareCount(): number {
+    return [...this.#leaving].filter((connection) => !connection.hasSeenDrain).length;
+  }
+
   get callsUnderWay(): number {
-    const handled = (counters: MethodCounters): number => counters.handled.reduce((sum, count) => sum + count, 0);
-    return this.counters.reduce((sum, counters) => sum + counters.started - handled(counters), 0);
+    return underWay(this.counters);
+  }
+
+  get unaryCallsUnderWay(): number {
+    return underWay(this.counters.filter(({ kind }) => kind === "unary"));
   }
 
   /** Serves a socket that speaks HTTP/2. */
@@ -102,7 +110,11 @@ export class GrpcServer {
     const connection = new ServerConnection(socket, this.#connectionOptions, clientCommonName);
     this.#connections.add(connection);
     if (this.#state === "draining") connection.drain();
-    if (this.#state === "leaving") setTimeout(() => connection.drain(), lateDrainMs).unref();
+    if (this.#state !== "leaving") return;
+    const timer = setTimeout(() => {
+      if (this.#state === "leaving") connection.drain();
+    }, lateDrainMs);
+    timer.unref();
   }
 
   /** Writes out every answer given so far, instead of at the end of the turn. */
@@ -120,6 +132,11 @@ export class GrpcServer {
       this.#leaving.add(connection);
       connection.drain();
     }
+  }
+
+  /** Connections that come from now on may stay. Those that were asked to leave go all the same. */
+  welcomeClients(): void {
+    if (this.#state === "leaving") this.#state = "serving";
   }
 
   /** No client can come any more: asks all that are left to go. */
@@ -182,6 +199,11 @@ class RefusedCall extends ServerStream {
   override onData(): void {}
   override onDrain(): void {}
   override onAbort(): void {}
+}
+
+function underWay(counters: readonly MethodCounters[]): number {
+  const handled = (method: MethodCounters): number => method.handled.reduce((sum, count) => sum + count, 0);
+  return counters.reduce((sum, method) => sum + method.started - handled(method), 0);
 }
 
 function methodTable(methods: readonly Method[]): MethodTable {

@@ -90,6 +90,11 @@ export class ServerConnection {
     if (!stream.remoteClosed && !stream.localClosed) this.#creditStream(stream);
   }
 
+  /** The client knows that it is to go elsewhere: its next calls will not come here. */
+  get hasSeenDrain(): boolean {
+    return this.#drainSeen;
+  }
+
   // ---- ending ---------------------------------------------------------------------------------------------------
 
   /**

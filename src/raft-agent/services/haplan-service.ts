@@ -66,6 +66,10 @@ export type Facts = {
   readonly hash: KeyspaceHash | null;
 };
 
+type DrainRequest = {
+  /** Also ask the clients to go elsewhere: the member is to leave. */
+  readonly clients?: boolean;
+};
 type DrainResponse = { readonly leader: MemberId | null };
 
 export function createHaplanMethods(context: ServiceContext): Method[] {
@@ -74,7 +78,7 @@ export function createHaplanMethods(context: ServiceContext): Method[] {
       learner: true,
     }),
     unary(context, `${HAPLAN_SERVICE}/Facts`, (request, call) => facts(context, request, call), { learner: true }),
-    unary(context, `${HAPLAN_SERVICE}/Drain`, (_request, call) => drain(context, call), { learner: true }),
+    unary(context, `${HAPLAN_SERVICE}/Drain`, (request, call) => drain(context, request, call), { learner: true }),
   ];
 }
 
@@ -174,10 +178,15 @@ function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts
   };
 }
 
-/** Hands leadership to the voter that is furthest; does nothing on a member that does not lead. */
-function drain(context: ServiceContext, call: ServerCall): void {
+/** Hands leadership to the voter that is furthest; does not on a member that does not lead. Then sends the clients away. */
+function drain(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { consensus } = context;
-  const reply = (): void => answerJson(call, { leader: consensus.leader() } satisfies DrainResponse);
+  const { clients = false } = parseJson<DrainRequest>(bytes);
+  const reply = (): void => {
+    const answer = (): void => answerJson(call, { leader: consensus.leader() } satisfies DrainResponse);
+    if (clients) void context.sendClientsAway().then(answer);
+    else answer();
+  };
   const successor = chooseSuccessor(context);
   if (consensus.leader() !== consensus.memberId) {
     reply();

@@ -449,6 +449,18 @@ describe("haplan service", () => {
     const call = await ask(world, "Drain", {});
     expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: "2222222222222222" });
   });
+
+  it("T11: a drain sends the clients away when it is asked to", async () => {
+    let asked = 0;
+    const sendClientsAway = async (): Promise<void> => void (asked += 1);
+    const world = await createWorld({ sendClientsAway });
+    world.consensus.leader = OTHER;
+    await ask(world, "Drain", {});
+    expect(asked).toBe(0);
+    const call = await ask(world, "Drain", { clients: true });
+    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: OTHER });
+    expect(asked).toBe(1);
+  });
 });
 
 describe("health service", () => {

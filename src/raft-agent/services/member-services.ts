@@ -75,6 +75,8 @@ export type MemberServicesOptions = {
   readonly auth?: Partial<AuthSettings>;
   /** Members came, changed or left: the transport follows. */
   readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
+  /** Asks the clients of this member to go elsewhere; resolves once they know, or after a while. */
+  readonly sendClientsAway?: () => Promise<void>;
   readonly onLeaseGranted?: (ttlSeconds: number) => void;
   readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
 };
@@ -141,6 +143,7 @@ export class MemberServices {
       clusterId: options.clusterId,
       clusterToken: options.clusterToken,
       version: options.version,
+      sendClientsAway: options.sendClientsAway ?? (() => Promise.resolve()),
     });
     this.watchHub = createWatchHub({ store });
     this.watchService = createWatchService(this.context, this.watchHub);
@@ -227,6 +230,11 @@ export class MemberServices {
   /** The member is going to stop: its health checks say so from now on, and everything is still answered. */
   announceShutdown(): void {
     this.context.shutdown.begun = true;
+  }
+
+  /** It is not stopped after all. */
+  revokeShutdown(): void {
+    this.context.shutdown.begun = false;
   }
 
   /** Ends the streams that have no end of their own; the other calls are answered as before. */

@@ -1,0 +1,182 @@
+/**
+ * Every planned change of the masters under a loop of writes (`etcdctl put`) and under etcd's Go client, whose connections
+ * last: no write fails, the longest gap is at most a second, and what haplan says of it agrees with what the loop saw.
+ */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findGoClient, type RunningScenario } from "../compatibility/go-client.ts";
+import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
+import { isInstalled } from "./run-program.ts";
+import { type LoopReport, WriteLoop } from "./write-loop.ts";
+
+const goClient = await findGoClient();
+const hasEtcdctl = isInstalled("etcdctl", "version");
+const skipped = hasEtcdctl ? "" : " (skipped: etcdctl is not installed)";
+/** A write of etcdctl costs a process: a gap that is shorter than this is one slow write, and not the cluster's. */
+const noiseMs = 250;
+const longestGapMaxMs = 1_000;
+
+type Balancer = "embedded" | "haproxy";
+type Shape = {
+  readonly masters: readonly (readonly [name: string, host: number])[];
+  readonly controlPlane?: string;
+};
+
+const three: Shape["masters"] = [
+  ["m1", 1],
+  ["m2", 2],
+  ["m3", 3],
+];
+
+function specOf(network: number, balancer: Balancer, { masters, controlPlane = "" }: Shape): string {
+  const lines = masters.map(([name, host]) => `      - { name: ${name}, address: ${addressOf(network, host)} }\n`);
+  return `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata:
+  name: e2e
+spec:
+  provider: { type: local }
+  controlPlane:
+    members: ${masters.length}
+${controlPlane}    masters:
+${lines.join("")}  workers: []
+  loadBalancer: { type: ${balancer}, address: ${addressOf(network, 100)}, ports: [2379] }
+`;
+}
+
+type Change = { readonly name: string; readonly shape: Shape; readonly flags?: readonly string[] };
+
+/** In this order, on one cluster: each begins where the one before ended. */
+const changes: readonly Change[] = [
+  {
+    name: "T11: a restart for new settings",
+    shape: { masters: three, controlPlane: "    heartbeatIntervalMs: 110\n" },
+  },
+  { name: "T11: a replaced agent", shape: { masters: three }, flags: ["-replace=haplan_agent.m2"] },
+  {
+    name: "T11: two masters more",
+    shape: { masters: [...three, ["m4", 4], ["m5", 5]] },
+  },
+  {
+    name: "T11: two masters less, the first ones",
+    shape: {
+      masters: [
+        ["m3", 3],
+        ["m4", 4],
+        ["m5", 5],
+      ],
+    },
+  },
+  {
+    name: "T3: another client port",
+    shape: {
+      masters: three.map(([, host]) => [`m${host + 2}`, host + 2] as const),
+      controlPlane: "    clientPort: 2479\n",
+    },
+  },
+  {
+    name: "T3: another address of every master",
+    shape: {
+      masters: [
+        ["m3", 13],
+        ["m4", 14],
+        ["m5", 15],
+      ],
+      controlPlane: "    clientPort: 2479\n",
+    },
+  },
+  {
+    name: "T12: another peer port",
+    shape: {
+      masters: [
+        ["m3", 13],
+        ["m4", 14],
+        ["m5", 15],
+      ],
+      controlPlane: "    clientPort: 2479\n    peerPort: 2480\n",
+    },
+  },
+];
+
+type Availability = {
+  readonly measured: boolean;
+  readonly failed: number;
+  readonly longest_gap_ms: number;
+  readonly unavailable_ms: number;
+};
+
+/** What haplan said of the writes while it applied. */
+function availabilityOf(output: string): Availability {
+  const lines = output.split("\n").filter((line) => line.startsWith("{"));
+  const events = lines.map((line) => JSON.parse(line) as { readonly type: string });
+  return events.find(({ type }) => type === "write_availability") as unknown as Availability;
+}
+
+describe.skipIf(!hasEtcdctl).each([
+  ["embedded", 41],
+  ["haproxy", 42],
+] as const)(`planned changes behind the load balancer of type %s${skipped}`, (balancer, network) => {
+  const isMissing = balancer === "haproxy" && !isInstalled("haproxy", "-v");
+  let cluster: ClusterFixture;
+  let loop: WriteLoop;
+  let steady: RunningScenario | undefined;
+  let steadyResult: Promise<unknown> | undefined;
+
+  beforeAll(async () => {
+    if (isMissing) return;
+    cluster = new ClusterFixture(specOf(network, balancer, { masters: three }));
+    await cluster.apply();
+    loop = new WriteLoop(cluster);
+    await until("the loop writes", () => loop.written > 5);
+    if ("missing" in goClient) return;
+    const pki = (file: string): string => join(cluster.folder, ".haplan", cluster.name, "pki", file);
+    steadyResult = goClient.run("steadyWrites", {
+      endpoints: [await cluster.output("endpoint")],
+      tls: { caFile: pki("ca.crt"), certFile: pki("admin.crt"), keyFile: pki("admin.key") },
+      parameters: { writers: 4 },
+      onEvent: (_event, scenario) => {
+        steady = scenario;
+      },
+    });
+  }, 60_000);
+
+  afterAll(async () => {
+    await loop?.stop();
+    steady?.finish();
+    await steadyResult?.catch(() => undefined);
+    await cluster?.teardown();
+  }, 60_000);
+
+  it.skipIf(isMissing).each(changes)(
+    "$name",
+    async ({ shape, flags = [] }) => {
+      cluster.writeSpec(specOf(network, balancer, shape));
+      const fromMs = performance.now();
+      const run = await cluster.start(["apply", "-auto-approve", "-json", ...flags], { timeoutMs: 170_000 }).end;
+      const untilMs = performance.now();
+      expect(run.code, run.stdout + run.stderr).toBe(0);
+      const seen: LoopReport = loop.report(fromMs, untilMs);
+      const said = availabilityOf(run.stdout);
+      console.log(balancer, JSON.stringify(seen), JSON.stringify(said));
+      expect(seen.failures).toEqual([]);
+      expect(seen.written).toBeGreaterThan(10);
+      expect(seen.longestGapMs).toBeLessThanOrEqual(longestGapMaxMs);
+      expect(said).toMatchObject({ measured: true, failed: 0, unavailable_ms: 0 });
+      // Below the noise there is nothing that the two could disagree about.
+      const [a, b] = [seen.longestGapMs - seen.medianMs, said.longest_gap_ms];
+      if (Math.max(a, b) > noiseMs) expect(Math.abs(a - b)).toBeLessThanOrEqual(Math.max(0.2 * b, noiseMs));
+    },
+    180_000,
+  );
+
+  it.skipIf(isMissing || "missing" in goClient)(
+    "T11: clients whose connections last have lost no write, no watch event and no lease",
+    async () => {
+      steady?.finish();
+      const result = await steadyResult;
+      console.log(balancer, JSON.stringify(result));
+      expect(result).toMatchObject({ failures: null, leaseHeld: true });
+    },
+    60_000,
+  );
+});
