@@ -252,6 +252,8 @@ type Sdk = Pick<
 };
 
 async function loadSdk({ region, endpoint, forcePathStyle }: S3BackendOptions["backend"]): Promise<Sdk> {
+  // Which Node.js a later SDK wants is no news for a user: the version that haplan is built with is pinned.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const sdk = await import("@aws-sdk/client-s3");
   const client = new sdk.S3Client({
     forcePathStyle,
