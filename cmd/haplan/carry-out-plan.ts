@@ -84,7 +84,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
 }
 
 export function openJournal(context: CliContext, session: Session, lock: Lock): JournalFile {
-  const beforeWrite = (): void => lock.assertHeld();
+  const beforeWrite = (): Promise<void> => lock.assertHeld();
   return createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite });
 }
 

@@ -55,6 +55,8 @@ function keep(title: string, line: string, err: string): void {
     // How long a plan is changes with each attribute that plans show.
     .replace(/(the JSON ends at line) \d+, column \d+/g, "$1 N, column N")
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID")
+    // Where a file is cut off depends on how long it is.
+    .replace(/ends at line \d+, column \d+/, "ends at line N, column N")
     .replace(/Plan: saved.plan \([0-9a-f]{12}\)/, "Plan: saved.plan (DIGEST)");
   texts.set(title, `# ${title}\n$ haplan ${line}\n${steady}\n`);
 }

@@ -110,7 +110,7 @@ describe("locks", () => {
     expect((await haplan(`force-unlock ${id}`, ["no"])).err).toContain("force-unlock cancelled");
     expect((await haplan("force-unlock 123 -force")).err).toContain("The lock has another ID");
     expect((await haplan(`force-unlock ${id}`, ["yes"])).out).toContain(`pid ${process.pid} (apply)`);
-    expect(() => lock.assertHeld()).toThrow("forced it open");
+    await expect(lock.assertHeld()).rejects.toThrow("forced it open");
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     lock.release();
   });
@@ -143,6 +143,18 @@ describe("encryption", () => {
     expect((await haplan("plan three.yaml")).err).toContain("DEMO_PASS is not set");
   });
 });
+
+test.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
+  "R11: a state that was saved with a byte order mark is read, encrypted or not (%j)",
+  async (state) => {
+    cli.environment["DEMO_PASS"] = "a passphrase of some length";
+    editSpec("spec:\n", `spec:\n${state}`);
+    await haplan("apply three.yaml -auto-approve");
+    writeFileSync(file(".haplan/demo/state.json"), `\uFEFF${readText(".haplan/demo/state.json")}`);
+    expect(await haplan("plan three.yaml -detailed-exitcode")).toMatchObject({ code: 0 });
+    expect((await haplan("state list haplan_ca")).out).toBe("haplan_ca.demo");
+  },
+);
 
 describe("state push", () => {
   test.each([

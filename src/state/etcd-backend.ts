@@ -182,8 +182,12 @@ function heldLock(
   heartbeat.unref();
   return {
     fencing,
-    assertHeld: () => {
-      if (released || clock.monotonicMs() >= heldUntil) throw lockLost(keys.lock);
+    assertHeld: async () => {
+      if (!released && clock.monotonicMs() < heldUntil) return;
+      // etcd may have the lease for longer than we have counted it, and the key with it.
+      const held = released ? null : await withClient(session, (client) => readKey(client, keys.lock));
+      if (held?.createRevision === fencing) await renew();
+      if (held?.createRevision !== fencing || clock.monotonicMs() >= heldUntil) throw lockLost(keys.lock);
     },
     release: async () => {
       clearInterval(heartbeat);

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const clock = { ...systemClock, now: () => Date.UTC(2026, 0, 2) };
-const open = (): JournalFile => createJournalFile({ path, clock, beforeWrite: () => {} });
+const open = (): JournalFile => createJournalFile({ path, clock, beforeWrite: async () => {} });
 
 async function fill(count: number): Promise<void> {
   const journal = open();

@@ -29,14 +29,14 @@ export type JournalFile = {
 export function createJournalFile(options: {
   readonly path: string;
   readonly clock: Clock;
-  readonly beforeWrite: () => void;
+  readonly beforeWrite: () => Promise<void>;
 }): JournalFile {
   const { path, clock, beforeWrite } = options;
   let lastSequence: number | null = null;
   return {
     read: async () => parseJournal(path, readBytes(path)).records,
     append: async (record) => {
-      beforeWrite();
+      await beforeWrite();
       lastSequence ??= repair(path);
       const numbered = { sequence: lastSequence + 1, at: new Date(clock.now()).toISOString(), ...record };
       try {
@@ -49,7 +49,7 @@ export function createJournalFile(options: {
       lastSequence = numbered.sequence;
     },
     clear: async () => {
-      beforeWrite();
+      await beforeWrite();
       lastSequence = null;
       if (readBytes(path).length === 0) return;
       renameSync(path, `${path}.previous`);

@@ -26,15 +26,18 @@ export type LockHolder = {
 };
 
 export type Lock = {
-  /** Grows with every holder; null when nothing is locked. */
+  /** Grows with every holder, and when a lease that has run out is renewed; null when nothing is locked. */
   readonly fencing: number | null;
-  /** To be called before each write that the lock protects. @throws HaplanError `lock/lost` */
-  assertHeld(): void;
+  /**
+   * To be called before each write that the lock protects. A lease that has run out, as on a computer under heavy load,
+   * is renewed as long as nobody has taken the lock. @throws HaplanError `lock/lost`
+   */
+  assertHeld(): Promise<void>;
   release(): void | Promise<void>;
 };
 
 /** For `-lock=false`: whoever asks for it has made sure of being alone. */
-export const noLock: Lock = { fencing: null, assertHeld: () => {}, release: () => {} };
+export const noLock: Lock = { fencing: null, assertHeld: async () => {}, release: () => {} };
 
 /** This process as a holder, from now on. */
 export function newHolder(operation: string, now: number): LockHolder {
@@ -86,7 +89,7 @@ export function lockHeld(holder: LockHolder): HaplanError {
 export function lockLost(place: string): HaplanError {
   return new HaplanError(
     "lock/lost",
-    `The lock was lost\n${place}: this process did not renew it for ${lockLeaseMs / 1000} s, or somebody forced it open. Nothing more was written. Run the same command again.`,
+    `The lock was lost\n${place}: this process did not renew it for ${lockLeaseMs / 1000} s and another run has taken it, or somebody forced it open. Nothing more was written. Run the same command again.`,
   );
 }
 

@@ -104,15 +104,52 @@ describe("lock", () => {
     expect((await take(60_000)).fencing).toBe(2);
   });
 
-  test("a holder that overslept its lease may no longer write", async () => {
+  test("R small: a holder that overslept its lease goes on with the next number, if nobody has taken it", async () => {
     const sleeper = await take();
-    sleeper.assertHeld();
-    now += lockLeaseMs;
-    expect(() => sleeper.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
-    const next = await take();
-    expect(() => sleeper.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
+    expect(sleeper.fencing).toBe(1);
+    now += 10 * lockLeaseMs;
+    await sleeper.assertHeld();
+    expect(sleeper.fencing).toBe(2);
+    expect(lockHolder(folder, clock)).toMatchObject({ expiresAt: now + lockLeaseMs, released: false });
+    await expect(take()).rejects.toMatchObject({ code: "lock/held" });
+    now += lockLeaseMs - 1;
+    await sleeper.assertHeld();
+    expect(sleeper.fencing).toBe(2);
     sleeper.release();
-    next.assertHeld();
+    expect(lockHolder(folder, clock)).toBeNull();
+    await expect(sleeper.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
+    expect((await take()).fencing).toBe(3);
+  });
+
+  test("R small: of a holder that overslept and many that wait for it exactly one has the lock", async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const sleeper = await take();
+      now += lockLeaseMs;
+      const contenders = Array.from({ length: 4 }, () => take());
+      contenders.splice(
+        round % 5,
+        0,
+        sleeper.assertHeld().then(() => sleeper),
+      );
+      const won = (await Promise.allSettled(contenders)).flatMap((each) =>
+        each.status === "fulfilled" ? [each.value] : [],
+      );
+      expect(won).toHaveLength(1);
+      await won[0]?.assertHeld();
+      for (const lock of held) if (lock !== won[0]) await expect(lock.assertHeld()).rejects.toThrow("lost");
+      await won[0]?.release();
+      held = [];
+    }
+  });
+
+  test("a holder that overslept its lease may no longer write once another one was there", async () => {
+    const sleeper = await take();
+    await sleeper.assertHeld();
+    now += lockLeaseMs;
+    const next = await take();
+    await expect(sleeper.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
+    sleeper.release();
+    await next.assertHeld();
     expect(lockHolder(folder, clock)).not.toBeNull();
   });
 
@@ -121,13 +158,13 @@ describe("lock", () => {
     const id = lockHolder(folder, clock)?.id ?? "";
     expect(() => forceUnlock(folder, "another", clock)).toThrow(expect.objectContaining({ code: "lock/not-held" }));
     expect(forceUnlock(folder, id, clock)).toMatchObject({ pid: process.pid });
-    expect(() => hung.assertHeld()).toThrow(expect.objectContaining({ code: "lock/lost" }));
+    await expect(hung.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
     expect(lockHolder(folder, clock)).toBeNull();
     expect(() => forceUnlock(folder, id, clock)).toThrow("not locked");
     const next = await take();
     expect(next.fencing).toBe(3);
     hung.release();
-    next.assertHeld();
+    await next.assertHeld();
   });
 
   test("a lock file that a crash has emptied holds nobody back", async () => {

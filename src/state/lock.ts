@@ -5,7 +5,7 @@
  * creating the file with the next number, which the file system lets only one do (link(2) fails when the name is
  * there). So there is no moment at which a stale lock has been removed and the new one is not there yet, and a holder
  * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
- * locking", 2016). A released lock stays as a file, so that numbers never repeat.
+ * locking", 2016), or takes the next number itself if nobody has. A released lock stays as a file, so that numbers never repeat.
  */
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
@@ -70,15 +70,19 @@ export function forceUnlock(folder: string, lockId: string, clock: Clock): LockH
 
 /** Null when somebody else was faster. */
 function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lock | null {
+  const holder = newHolder(operation, clock.now());
+  return placeNumber(folder, fencing, holder) ? heldLock(folder, clock, { fencing, holder }) : null;
+}
+
+/** Makes the file with this number, which only one can do; false when somebody else was faster. */
+function placeNumber(folder: string, fencing: number, holder: LockHolder): boolean {
   const path = pathOf(folder, fencing);
-  const now = clock.now();
-  let holder = newHolder(operation, now);
   const aside = join(folder, `${holder.id}.tmp`);
   writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
   try {
     linkSync(aside, path);
   } catch (error) {
-    if (systemErrorCode(error) === "EEXIST") return null;
+    if (systemErrorCode(error) === "EEXIST") return false;
     throw error;
   } finally {
     rmSync(aside, { force: true });
@@ -86,35 +90,58 @@ function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lo
   // A contender that dozed between looking and linking may have taken a number that is long past.
   if (highestNumber(folder) !== fencing) {
     rmSync(path, { force: true });
-    return null;
+    return false;
   }
   removeOlder(folder, fencing);
+  return true;
+}
 
+function heldLock(
+  folder: string,
+  clock: Clock,
+  taken: { readonly fencing: number; readonly holder: LockHolder },
+): Lock {
+  let { fencing, holder } = taken;
   const write = (changes: Partial<LockHolder>): void => {
     const next = { ...holder, ...changes };
+    const aside = join(folder, `${holder.id}.tmp`);
     try {
       writeFileSync(aside, JSON.stringify(next), { mode: 0o600 });
-      renameSync(aside, path);
+      renameSync(aside, pathOf(folder, fencing));
       holder = next;
     } catch (error) {
       rmSync(aside, { force: true });
       throw error;
     }
   };
-  const isOurs = (): boolean => highestNumber(folder) === fencing && clock.now() < holder.expiresAt;
+  /**
+   * Whether the lock is ours for a while longer. Once the lease has run out, anybody may take the next number: then it is
+   * ours again only if we are the one who gets that.
+   */
+  const renew = (): boolean => {
+    if (holder.released || highestNumber(folder) !== fencing) return false;
+    const next = { ...holder, expiresAt: clock.now() + lockLeaseMs };
+    if (clock.now() < holder.expiresAt) write(next);
+    else if (placeNumber(folder, fencing + 1, next)) [fencing, holder] = [fencing + 1, next];
+    else return false;
+    return true;
+  };
   const heartbeat = setInterval(() => {
     try {
-      if (isOurs()) write({ expiresAt: clock.now() + lockLeaseMs });
+      renew();
     } catch {
       // As on a full disk: the next one tries again, and if all fail, the time runs out.
     }
   }, lockHeartbeatMs);
   heartbeat.unref();
   return {
-    fencing,
-    assertHeld: () => {
-      if (isOurs()) return;
-      throw lockLost(path);
+    get fencing() {
+      return fencing;
+    },
+    assertHeld: async () => {
+      const inTime = !holder.released && clock.now() < holder.expiresAt;
+      if (inTime && highestNumber(folder) === fencing) return;
+      if (!renewed(renew)) throw lockLost(pathOf(folder, fencing));
     },
     release: () => {
       clearInterval(heartbeat);
@@ -123,10 +150,19 @@ function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lo
         write({ released: true });
       } catch {
         // An empty lock holds nobody back, and needs no room on a full disk.
-        truncateSync(path);
+        truncateSync(pathOf(folder, fencing));
       }
     },
   };
+}
+
+/** What cannot be renewed, as on a full disk, is not held any longer. */
+function renewed(renew: () => boolean): boolean {
+  try {
+    return renew();
+  } catch {
+    return false;
+  }
 }
 
 type CurrentLock = { readonly fencing: number; readonly holder: LockHolder | null };

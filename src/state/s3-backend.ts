@@ -101,8 +101,12 @@ function heldLock(bucket: Bucket, taken: LockObject, takenVersion: string): Lock
   heartbeat.unref();
   return {
     fencing: taken.fencing,
-    assertHeld: () => {
-      if (version === null || clock.now() >= object.holder.expiresAt) throw lockLost(`${bucket.place}${lockName}`);
+    assertHeld: async () => {
+      // Nobody has taken a lock whose lease has run out as long as it can be written over.
+      if (version !== null && clock.now() >= object.holder.expiresAt) {
+        await rewrite({ expiresAt: clock.now() + lockLeaseMs });
+      }
+      if (version === null) throw lockLost(`${bucket.place}${lockName}`);
     },
     release: async () => {
       clearInterval(heartbeat);

@@ -118,7 +118,7 @@ export function unseal(text: string, place: string, environment: Environment): s
 function parseSealed(text: string, place: string): SealedFile {
   let file: Record<string, unknown>;
   try {
-    file = parseJson(text) as Record<string, unknown>;
+    file = parseJson(text.replace(/^\uFEFF/, "")) as Record<string, unknown>;
   } catch (error) {
     throw damaged(place, errorText(error), error);
   }

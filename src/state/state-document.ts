@@ -23,7 +23,8 @@ export function parseState(text: string, place: string, advice: StateAdvice): St
   };
   let value: unknown;
   try {
-    value = parseJson(text);
+    // Some editors save a byte order mark, which JSON does not have.
+    value = parseJson(text.replace(/^\uFEFF/, ""));
   } catch (error) {
     throw corrupted(errorText(error));
   }

@@ -88,7 +88,7 @@ describe("state on disk", () => {
 
   test("a store forgets all of it, and writes only when it may", async () => {
     let allowed = true;
-    const assertHeld = (): void => {
+    const assertHeld = async (): Promise<void> => {
       if (!allowed) throw new Error("lock lost");
     };
     const store = open({ lock: { ...noLock, assertHeld } });

@@ -44,7 +44,7 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
   const parsed = (text: string): State => parseState(text, backend.place, backend.advice);
 
   const replace = async (state: State, check: (before: string) => void): Promise<void> => {
-    lock.assertHeld();
+    await lock.assertHeld();
     const text = renderState(state);
     const stored = await backend.read();
     const before = stored === null ? null : opened(stored);
@@ -64,7 +64,7 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
     write: (state) => replace(state, (before) => assertFollows(parsed(before), state, backend.place)),
     overwrite: (state) => replace(state, () => {}),
     remove: async () => {
-      lock.assertHeld();
+      await lock.assertHeld();
       await backend.remove(lock.fencing);
     },
   };
