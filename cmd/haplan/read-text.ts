@@ -1,9 +1,10 @@
-/** A file that is named on the command line; `-` is standard input. */
-import { readFileSync } from "node:fs";
+/** A state that is named on the command line; `-` is standard input. */
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
+import { readStateStream } from "../../src/state/state-size.ts";
 import type { CliContext } from "./cli-context.ts";
 
-/** @throws the system's error */
+/** @throws the system's error, or HaplanError `state/unreadable` for more than a state can be */
 export async function readText({ cwd, terminal }: CliContext, path: string): Promise<string> {
-  return path === "-" ? terminal.readInput() : readFileSync(resolve(cwd, path), "utf8");
+  return path === "-" ? terminal.readInput() : readStateStream(createReadStream(resolve(cwd, path)), path);
 }

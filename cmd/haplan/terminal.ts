@@ -1,5 +1,6 @@
 /** Where the command line reads and writes; a port, so that commands can be tested as functions. */
 import { createInterface } from "node:readline/promises";
+import { readStateStream } from "../../src/state/state-size.ts";
 import { createPaint, fitLine, type Paint } from "./paint.ts";
 
 export type Terminal = {
@@ -65,11 +66,7 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
         lines.close();
       }
     },
-    readInput: async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of stdin) chunks.push(chunk as Buffer);
-      return Buffer.concat(chunks).toString("utf8");
-    },
+    readInput: () => readStateStream(stdin, "standard input"),
     close: () => {
       closed = true;
     },

@@ -1,4 +1,5 @@
 /** The state in a real etcd, where one is installed; a haplan cluster speaks the same (see test/compatibility). */
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
@@ -8,6 +9,7 @@ import { createEtcdBackend } from "./etcd-backend.ts";
 import { lockLeaseMs } from "./lock-holder.ts";
 import type { StateBackend } from "./state-backend.ts";
 import { stateWith } from "./state-fixture.ts";
+import { stateBytesMax } from "./state-size.ts";
 import { createStateStore, type StateStore } from "./state-store.ts";
 
 describe.skipIf(!etcdInstalled)("state in etcd", () => {
@@ -60,6 +62,14 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     }));
     await store(backend).write({ ...stateWith(1), resources });
     expect((await store(backend).read())?.resources).toHaveLength(8_000);
+  });
+
+  test("what another client has put there is not unpacked into all memory", async () => {
+    const { backend, clusterName } = open();
+    await using grpc = connect({ endpoints: [etcd.url] });
+    const bomb = gzipSync(Buffer.alloc(stateBytesMax + 1));
+    await new EtcdClient(grpc).put(`/haplan/state/${clusterName}/state`, bomb);
+    await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
   test("the lock is held by one at a time, says by whom, and is free when released", async () => {

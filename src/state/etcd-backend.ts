@@ -7,7 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import type { Clock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
@@ -30,6 +30,7 @@ import {
   waitForLock,
 } from "./lock-holder.ts";
 import type { LockWish, StateBackend, StoredText, TextWrite } from "./state-backend.ts";
+import { unpackState } from "./state-size.ts";
 
 export type EtcdBackendOptions = {
   readonly backend: Extract<BackendSpec, { readonly type: "etcd" }>;
@@ -51,7 +52,7 @@ export function createEtcdBackend(options: EtcdBackendOptions): StateBackend {
   return {
     place: session.place,
     advice: { text: `etcd keeps earlier revisions of ${keys.state} until it is compacted.` },
-    read: () => withClient(session, (client) => readText(client, keys.state)),
+    read: () => withClient(session, (client) => readText(client, session)),
     write: (write) => withClient(session, (client) => writeText(client, session, write)),
     remove: (fencing) =>
       withClient(session, async (client) => {
@@ -111,9 +112,9 @@ async function readKey(client: EtcdClient, key: string): Promise<KeyValue | null
   return found === undefined ? null : decodeKeyValue(found);
 }
 
-async function readText(client: EtcdClient, key: string): Promise<StoredText | null> {
-  const found = await readKey(client, key);
-  return found === null ? null : { text: unpack(found.value), version: String(found.modRevision) };
+async function readText(client: EtcdClient, { keys, place }: EtcdSession): Promise<StoredText | null> {
+  const found = await readKey(client, keys.state);
+  return found === null ? null : { text: unpack(found.value, place), version: String(found.modRevision) };
 }
 
 async function writeText(client: EtcdClient, session: EtcdSession, write: TextWrite): Promise<void> {
@@ -129,7 +130,7 @@ async function writeText(client: EtcdClient, session: EtcdSession, write: TextWr
     });
   } catch (error) {
     // The answer was lost; the write may not have been.
-    const stored = error instanceof GrpcError ? await readText(client, keys.state).catch(() => null) : null;
+    const stored = error instanceof GrpcError ? await readText(client, session).catch(() => null) : null;
     if (stored?.text === write.text) return;
     throw error;
   }
@@ -259,7 +260,7 @@ function pack(text: string): Uint8Array {
 }
 
 /** A text of ours never begins with gzip's magic number (RFC 1952 §2.3.1). */
-function unpack(value: Uint8Array): string {
+function unpack(value: Uint8Array, place: string): string {
   const packed = value[0] === 0x1f && value[1] === 0x8b;
-  return (packed ? gunzipSync(value) : Buffer.from(value)).toString("utf8");
+  return packed ? unpackState(value, place) : Buffer.from(value).toString("utf8");
 }

@@ -7,6 +7,7 @@ import { lockLeaseMs } from "./lock-holder.ts";
 import { createS3Backend } from "./s3-backend.ts";
 import type { StateBackend } from "./state-backend.ts";
 import { stateWith } from "./state-fixture.ts";
+import { stateBytesMax } from "./state-size.ts";
 import { createStateStore, type StateStore } from "./state-store.ts";
 
 const endpoint = "http://127.77.23.20:9000";
@@ -133,6 +134,12 @@ describe("state in a bucket", () => {
     expect(backend.place).toBe("s3://states/haplan/demo/state.json");
     await store(backend).remove();
     expect(await store(backend).read()).toBeNull();
+  });
+
+  test("what another client has put there is not read into all memory", async () => {
+    const backend = open();
+    objects.set("/states/haplan/demo/state.json", " ".repeat(stateBytesMax + 1));
+    await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
   test("what somebody else has written meanwhile is not written over", async () => {

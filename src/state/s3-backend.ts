@@ -5,6 +5,7 @@
  * whoever took over has changed the state's ETag, or fails itself because the sleeper was first: nothing is lost
  * silently in either case.
  */
+import type { Readable } from "node:stream";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
@@ -20,6 +21,7 @@ import {
   waitForLock,
 } from "./lock-holder.ts";
 import type { LockWish, StateBackend, StoredText } from "./state-backend.ts";
+import { readStateStream } from "./state-size.ts";
 
 export type S3BackendOptions = {
   readonly backend: Extract<BackendSpec, { readonly type: "s3" }>;
@@ -202,6 +204,7 @@ function openBucket(options: S3BackendOptions): Bucket {
     try {
       return await work(await loading);
     } catch (error) {
+      if (error instanceof HaplanError) throw error;
       const message = `Cannot ${what} the state in S3\n${place}: ${errorText(error)}\nNothing was changed by this. Check spec.state.s3, the credentials and the region.`;
       throw new HaplanError("state/unreachable", message, { cause: error });
     }
@@ -213,7 +216,8 @@ function openBucket(options: S3BackendOptions): Bucket {
       ask("read", async ({ client, GetObjectCommand }) => {
         try {
           const { Body, ETag } = await client.send(new GetObjectCommand(at(name)));
-          return { text: (await Body?.transformToString()) ?? "", version: ETag ?? "" };
+          const text = Body === undefined ? "" : await readStateStream(Body as Readable, `${place}${name}`);
+          return { text, version: ETag ?? "" };
         } catch (error) {
           if (errorName(error) === "NoSuchKey") return null;
           throw error;

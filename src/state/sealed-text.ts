@@ -8,6 +8,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { canonicalJson } from "../base/canonical-json.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { parseJson } from "../base/json-text.ts";
+import { stateBytesMax } from "./state-size.ts";
 
 const kind = "haplan.sealed";
 export const passphraseLengthMin = 16;
@@ -15,7 +16,6 @@ export const passphraseLengthMin = 16;
 const scryptCost = { N: 32_768, r: 8, p: 1 } as const;
 /** A header may not ask for more than this: it is read before anything is known to be genuine. */
 const scryptMemoryMax = 512 * 1024 * 1024;
-const unsealedBytesMax = 64 * 1024 * 1024;
 
 type SealedHeader = {
   readonly kind: typeof kind;
@@ -109,7 +109,7 @@ export function unseal(text: string, place: string, environment: Environment): s
     decipher.setAAD(Buffer.from(canonicalJson(header)));
     decipher.setAuthTag(Buffer.from(tag, "base64"));
     const packed = Buffer.concat([decipher.update(Buffer.from(data, "base64")), decipher.final()]);
-    return gunzipSync(packed, { maxOutputLength: unsealedBytesMax }).toString("utf8");
+    return gunzipSync(packed, { maxOutputLength: stateBytesMax }).toString("utf8");
   } catch (error) {
     throw damaged(place, "what it holds is not what was sealed", error);
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, truncateSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -16,6 +16,24 @@ it("a store whose file was cut off is refused in words, before reading it ends t
       expect.objectContaining({ code: "store/cut-off", message: expect.stringContaining("so it was cut off") }),
     );
   } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+it("files of the store are for their owner alone, also those that an earlier version made", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "haplan-modes-"));
+  const modes = (): string[] =>
+    readdirSync(folder).map((name) => `${name} ${(statSync(join(folder, name)).mode & 0o777).toString(8)}`);
+  const maskBefore = process.umask(0o022);
+  try {
+    const expected = ["store.mdb 600", "store.mdb-lock 600"];
+    await openLmdbBackend({ folder }).close();
+    expect(modes()).toEqual(expected);
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o664);
+    await openLmdbBackend({ folder }).close();
+    expect(modes()).toEqual(expected);
+  } finally {
+    process.umask(maskBefore);
     rmSync(folder, { recursive: true, force: true });
   }
 });

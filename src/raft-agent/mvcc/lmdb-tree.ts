@@ -2,7 +2,7 @@
  * What lies where in the store's one LMDB tree, and how it is opened, read, written: metadata first, then revisions in
  * order, then the pages of the key index.
  */
-import { statSync } from "node:fs";
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ReadSnapshot, RevisionVisitor } from "./backend.ts";
@@ -88,6 +88,8 @@ export function openTree(path: string, mapSize: number): Tree {
 
 function openDatabase(path: string, mapSize: number): Tree {
   try {
+    keepPrivate(path);
+    keepPrivate(`${path}-lock`);
     return open<Buffer, Uint8Array>({
       path,
       noSubdir: true,
@@ -100,6 +102,12 @@ function openDatabase(path: string, mapSize: number): Tree {
   } catch (error) {
     throw new HaplanError("store/open-failed", `Cannot open the store ${path}: ${errorText(error)}`, { cause: error });
   }
+}
+
+/** LMDB makes its files readable to all: it finds them made, and takes an empty one for a new one. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
+  if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
 }
 
 /** False when `visit` asked to stop. */

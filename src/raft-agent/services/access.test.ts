@@ -3,7 +3,7 @@ import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary }
 import { describe, expect, it } from "vitest";
 import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
-import type { TokenKeys } from "../auth/json-web-token.ts";
+import { signToken, type TokenKeys } from "../auth/json-web-token.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { accessLevel, accessLevels } from "./access-rules.ts";
@@ -50,6 +50,15 @@ describe("access by JSON web tokens", () => {
     expect(await read(world, { token: again.token })).toBe("");
     world.clock.nowMs += 60_000;
     expect(await read(world, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
+  });
+
+  it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("are no tokens with the revision %s", async (revision) => {
+    const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
+    const exp = Math.floor(world.clock.nowMs / 1_000) + 60;
+    const token = signToken(signing, { username: "root", revision, exp } as never);
+    expect(await read(world, { token })).toBe(EtcdErrors.invalidAuthToken.text);
+    const added = await ask(world, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, { token });
+    expect(added.status).toEqual({ code: EtcdErrors.invalidAuthToken.code, text: EtcdErrors.invalidAuthToken.text });
   });
 
   it("says that a member without a private key cannot log anybody in", async () => {
