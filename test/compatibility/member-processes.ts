@@ -32,6 +32,8 @@ export type ClusterProcesses = {
    * for it to be healthy.
    */
   join(name: string, peerUrl: string, present?: readonly number[]): Promise<string>;
+  /** The process of a member that runs. */
+  processId(member: number): number;
   /** Where a member keeps its data. */
   dataFolder(member: number): string;
   stop(): Promise<void>;
@@ -146,6 +148,12 @@ class RunningCluster implements ClusterProcesses {
     const own = this.#members.length - 1;
     this.#spawn(own, "existing", [...present, own]);
     return clientUrl;
+  }
+
+  processId(member: number): number {
+    const pid = this.#processes.get(member)?.pid;
+    if (pid === undefined) throw new Error(`member ${member} does not run`);
+    return pid;
   }
 
   dataFolder(member: number): string {

@@ -14,6 +14,7 @@ import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
+import { answerMemoryBytes } from "./answer-memory-bytes.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { OpenedMember } from "./open-member.ts";
 
@@ -92,6 +93,9 @@ export function createGrpcServer(
     limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
     keepalive: config.keepalive,
     ...(config.extensiveMetrics ? { onHandled } : {}),
+    maxAnswerBytes: answerMemoryBytes(),
+    onCutOff: (remoteAddress, heldBytes) =>
+      logger.warn({ remoteAddress, heldBytes }, "ended a client's connection: it does not read its answers"),
     onHandlerError: (error, path) =>
       logger.error({ path, error: errorText(error) }, "a request failed by a bug of ours"),
   });

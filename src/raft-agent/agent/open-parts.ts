@@ -92,7 +92,13 @@ export async function openParts(
   const metrics = createMetrics({
     version: spokenVersion,
     memberId: identity.memberId,
-    values: () => memberValues(services, droppedLogLines?.()),
+    values: () =>
+      memberValues(services, {
+        answerBytes: grpc.memory.usedBytes,
+        answerBytesMax: grpc.memory.maxBytes,
+        connectionsCutOff: grpc.cutOffTotal,
+        droppedLogLines: droppedLogLines?.() ?? 0,
+      }),
     clusterVersion: () => services.machine.membership.clusterVersion,
     grpcMethods: () => grpc.counters,
     promotionsRefused: services.context.counts.promotionsRefused,

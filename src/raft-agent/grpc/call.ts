@@ -25,6 +25,29 @@ export const StatusCode = {
 } as const;
 export type StatusCode = (typeof StatusCode)[keyof typeof StatusCode];
 
+/** A message that is made part by part, since it may be large. */
+export type MessageSource = {
+  /** About how long the message will be. */
+  expectedBytes(): number;
+  /**
+   * The next part, which belongs to the caller and is not empty; null at the end. "again": the parts so far are void, and
+   * the message begins anew. A source that cannot go on ends its call.
+   */
+  next(): Uint8Array | "again" | null;
+};
+
+/** How calls of one connection share memory and the event loop when their answers are large. */
+export type AnswerPacing = {
+  /** A small answer may be made at once: few wait for the client, and this turn has time. */
+  readonly hasRoom: boolean;
+  /** So may a large one: the client has taken most of the answers before. */
+  readonly hasRoomForLarge: boolean;
+  /** Runs `task` when there is room for a large answer, unless the call ends before. It holds `requestBytes` until then. */
+  whenRoom(requestBytes: number, task: () => void): void;
+  /** Sends the one message of a unary call and finishes the call. */
+  sendFrom(source: MessageSource): void;
+};
+
 /** One request in flight, seen from the server. */
 export type ServerCall = {
   /** For example `/etcdserverpb.KV/Put`. */
@@ -39,6 +62,8 @@ export type ServerCall = {
   readonly changeId?: string;
   /** Address of the client, for logs. */
   readonly remoteAddress: string;
+  /** Absent where the answer stays within the process. */
+  readonly pacing?: AnswerPacing;
   /** False once the client has cancelled, the deadline has passed or the call is finished: sending is then a no-op. */
   readonly open: boolean;
   /**

@@ -10,7 +10,8 @@ import type { RequestHead } from "../http2/request-head.ts";
 import type { ServerConnection } from "../http2/server-connection.ts";
 import { ServerStream } from "../http2/server-stream.ts";
 import type { TurnEnd } from "../http2/turn-end.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
+import type { AnswerTurns, PacedCall } from "./answer-turns.ts";
+import { type AnswerPacing, type MessageSource, type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
 import { type CallRoute, type MethodEntry, trailersBlock, trailersOnlyBlock } from "./call-route.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { MethodCounters } from "./method-counters.ts";
@@ -22,6 +23,7 @@ export type CallContext = {
   readonly maxBufferedBytes: number;
   readonly deadlines: DeadlineQueue;
   readonly turnEnd: TurnEnd;
+  readonly turns: AnswerTurns;
   readonly nowMs: () => number;
   onHandlerError(error: unknown, path: string): void;
   readonly onHandled: ((method: MethodCounters, seconds: number) => void) | undefined;
@@ -40,7 +42,7 @@ const compressedFlag = 1;
 /** The prefix of the message being sent: it is copied before `send` returns. */
 const prefix = new Uint8Array(messagePrefixBytes);
 
-export class GrpcCall extends ServerStream implements ServerCall, Expiring {
+export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, PacedCall, Expiring {
   open = true;
   deadlineMs = 0;
   deadlineSlot = -1;
@@ -63,7 +65,7 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
     head: RequestHead,
     route: CallRoute & { kind: "call" },
   ) {
-    super(connection, id, head);
+    super(connection, id, head, route.entry.method.kind === "stream");
     this.#context = context;
     this.#entry = route.entry;
     this.#gzip = route.gzip;
@@ -86,13 +88,37 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
     return this.head.field(name);
   }
 
+  get pacing(): AnswerPacing {
+    return this;
+  }
+
+  get hasRoom(): boolean {
+    return this.#context.turns.hasRoom(this.connection);
+  }
+
+  get hasRoomForLarge(): boolean {
+    return this.#context.turns.hasRoomForLarge(this.connection);
+  }
+
+  whenRoom(requestBytes: number, task: () => void): void {
+    if (this.open) this.#context.turns.wait(this, requestBytes, task);
+  }
+
+  sendFrom(source: MessageSource): void {
+    if (this.open) this.#context.turns.make(this, source);
+  }
+
+  sendParts(parts: Uint8Array[], bytes: number): void {
+    if (!this.open) return;
+    this.#beginMessage(bytes);
+    this.connection.sender.parts(this, [prefix.slice(), ...parts], messagePrefixBytes + bytes);
+    this.finish();
+  }
+
   send(message: Uint8Array): boolean {
     if (!this.open) return true;
-    const { counters } = this.#entry;
-    counters.messagesSent++;
-    counters.bytesSent += message.length;
-    if (!this.#headersSent) this.#sendHeaders();
-    writeUint32(prefix, 1, message.length);
+    this.#beginMessage(message.length);
+    this.#context.turns.sent(message.length);
     return this.connection.sender.data(this, prefix, message);
   }
 
@@ -176,6 +202,14 @@ export class GrpcCall extends ServerStream implements ServerCall, Expiring {
     } catch (error) {
       this.#context.onHandlerError(error, this.path);
     }
+  }
+
+  #beginMessage(bytes: number): void {
+    const { counters } = this.#entry;
+    counters.messagesSent++;
+    counters.bytesSent += bytes;
+    if (!this.#headersSent) this.#sendHeaders();
+    writeUint32(prefix, 1, bytes);
   }
 
   #sendHeaders(): void {

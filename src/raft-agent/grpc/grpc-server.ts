@@ -3,6 +3,7 @@
  * speak HTTP/2 (see http2/client-listener.ts).
  */
 import type { Socket } from "node:net";
+import { AnswerMemory } from "../http2/answer-memory.ts";
 import { type ConnectionOptions, connectionOptions, type Http2Limits } from "../http2/connection-options.ts";
 import { Http1Exchange } from "../http2/http1-exchange.ts";
 import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
@@ -11,6 +12,7 @@ import type { RequestHead } from "../http2/request-head.ts";
 import { ServerConnection } from "../http2/server-connection.ts";
 import { ServerStream } from "../http2/server-stream.ts";
 import { TurnEnd } from "../http2/turn-end.ts";
+import { AnswerTurns } from "./answer-turns.ts";
 import type { Method } from "./call.ts";
 import { type CallRoute, type MethodEntry, type MethodTable, routeCall } from "./call-route.ts";
 import { DeadlineQueue } from "./deadline-queue.ts";
@@ -24,11 +26,15 @@ export type GrpcServerOptions = {
   /** Memory for messages that have begun and not ended, per connection. */
   readonly maxBufferedBytes?: number;
   readonly limits?: Partial<Http2Limits>;
+  /** What answers may take on their way to all clients together. */
+  readonly maxAnswerBytes?: number;
   readonly keepalive?: Partial<KeepaliveOptions>;
   /** Gets an HTTP/1.1 socket for every request that is not gRPC. Without it such requests are answered 415. */
   readonly onHttp1?: AcceptHttp1;
   /** A service threw: a bug. Without it the error is thrown again outside any call, which ends the process. */
   readonly onHandlerError?: (error: unknown, path: string) => void;
+  /** A connection was ended since its client did not read `heldBytes` of answers. */
+  readonly onCutOff?: (remoteAddress: string, heldBytes: number) => void;
   /** A call is over; measured only when somebody listens. */
   readonly onHandled?: (method: MethodCounters, seconds: number) => void;
 };
@@ -41,10 +47,14 @@ const lateDrainMs = 250;
 export class GrpcServer {
   /** Counters of every method, in the order of the table. */
   readonly counters: readonly MethodCounters[];
+  readonly memory: AnswerMemory;
+  /** Connections that were ended since their clients did not read. */
+  cutOffTotal = 0;
   readonly #connections = new Set<ServerConnection>();
   readonly #table: MethodTable;
   readonly #onHttp1: AcceptHttp1 | undefined;
   readonly #turnEnd = new TurnEnd();
+  readonly #turns: AnswerTurns;
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
   readonly #connectionOptions: ConnectionOptions;
@@ -59,11 +69,21 @@ export class GrpcServer {
     this.#onHttp1 = options.onHttp1;
     this.counters = [...this.#table.entries.values()].map((entry) => entry.counters);
     this.#deadlines = new DeadlineQueue(nowMs);
+    this.memory = new AnswerMemory(options.maxAnswerBytes);
+    const maxBufferedBytes = options.maxBufferedBytes ?? defaultMaxBufferedBytes;
+    this.#turns = new AnswerTurns({
+      memory: this.memory,
+      turnEnd: this.#turnEnd,
+      nowMs,
+      maxBufferedBytes,
+      relieve: (bytes) => this.#relieve(bytes),
+    });
     this.#context = {
       maxReceiveBytes: options.maxReceiveBytes ?? defaultMaxReceiveBytes,
-      maxBufferedBytes: options.maxBufferedBytes ?? defaultMaxBufferedBytes,
+      maxBufferedBytes,
       deadlines: this.#deadlines,
       turnEnd: this.#turnEnd,
+      turns: this.#turns,
       nowMs,
       onHandlerError: options.onHandlerError ?? throwLater,
       onHandled: options.onHandled,
@@ -72,9 +92,15 @@ export class GrpcServer {
       keepalive: { ...etcdKeepalive, ...options.keepalive },
       hotFields: responseFields,
       turnEnd: this.#turnEnd,
+      memory: this.memory,
       nowMs,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       createStream: (connection, id, head) => this.#createStream(connection, id, head),
+      relieve: (bytes) => this.#relieve(bytes),
+      onCutOff: ({ remoteAddress }, heldBytes) => {
+        this.cutOffTotal++;
+        options.onCutOff?.(remoteAddress, heldBytes);
+      },
       onClosed: (connection) => this.#onClosed(connection),
     });
   }
@@ -170,7 +196,17 @@ export class GrpcServer {
   #onClosed(connection: ServerConnection): void {
     this.#connections.delete(connection);
     this.#leaving.delete(connection);
+    this.#turns.forget(connection);
     if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  /** Ends the connections whose clients would take longest to read what waits for them, until `bytes` more fit. */
+  #relieve(bytes: number): void {
+    while (!this.memory.hasRoomFor(bytes)) {
+      const slowest = slowestReader(this.#connections);
+      if (slowest === null) return;
+      slowest.cutOff();
+    }
   }
 
   #createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream {
@@ -204,6 +240,20 @@ class RefusedCall extends ServerStream {
 function underWay(counters: readonly MethodCounters[]): number {
   const handled = (method: MethodCounters): number => method.handled.reduce((sum, count) => sum + count, 0);
   return counters.reduce((sum, method) => sum + method.started - handled(method), 0);
+}
+
+/** Of those that are equally slow, the one that holds most; null when none holds anything. */
+function slowestReader(connections: Iterable<ServerConnection>): ServerConnection | null {
+  let slowest: ServerConnection | null = null;
+  let most = { seconds: 0, bytes: 0 };
+  for (const connection of connections) {
+    const { secondsToRead: seconds } = connection.sender.queue;
+    const bytes = connection.heldBytes;
+    if (bytes === 0 || seconds < most.seconds || (seconds === most.seconds && bytes <= most.bytes)) continue;
+    slowest = connection;
+    most = { seconds, bytes };
+  }
+  return slowest;
 }
 
 function methodTable(methods: readonly Method[]): MethodTable {

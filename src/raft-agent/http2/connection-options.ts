@@ -1,11 +1,11 @@
 /** What a server connection is configured with, and what it needs from the server that owns it. */
+import { AnswerMemory } from "./answer-memory.ts";
 import { defaultFloodLimits, type FloodLimits } from "./flood-guard.ts";
 import type { HotField } from "./hpack-encoder.ts";
 import { etcdKeepalive, type KeepaliveOptions } from "./ping-policy.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import type { ServerStream } from "./server-stream.ts";
-import { SlabPool } from "./slab-pool.ts";
 import type { TurnEnd } from "./turn-end.ts";
 
 export type Http2Limits = {
@@ -18,7 +18,7 @@ export type Http2Limits = {
   /** What a client may send on one stream, and on the connection, before we have read it; at least 65,535. */
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
-  /** Answers that wait for a client to take them; one that lets more pile up is cut off. */
+  /** Answers that wait on one connection; a client that lets more pile up is cut off. */
   readonly maxQueuedBytes: number;
   /** How long a client may take for its preface and first SETTINGS. */
   readonly prefaceTimeoutMs: number;
@@ -43,11 +43,15 @@ export type ConnectionOptions = {
   /** The response fields worth a place in the peer's table; see `hotFields`. */
   readonly hotFields: readonly HotField[];
   readonly turnEnd: TurnEnd;
-  readonly slabs: SlabPool;
+  readonly memory: AnswerMemory;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   /** Makes the object for a new request; the connection calls its `onOpen` next. */
   createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream;
+  /** `bytes` more do not fit into `memory`: ends the connections that hold it. */
+  relieve(bytes: number): void;
+  /** A connection is ended since its client does not read what it asked for; `heldBytes` of answers are dropped. */
+  onCutOff(connection: ServerConnection, heldBytes: number): void;
   /** The connection is gone and all its streams have been told. */
   onClosed(connection: ServerConnection): void;
 };
@@ -65,7 +69,9 @@ export function connectionOptions(
   return {
     keepalive: etcdKeepalive,
     hotFields: [],
-    slabs: new SlabPool(),
+    memory: new AnswerMemory(),
+    relieve: () => undefined,
+    onCutOff: () => undefined,
     nowMs: () => performance.now(),
     ...chosen,
     limits,

@@ -32,24 +32,30 @@ export class ConnectionSender {
   readonly #peer: PeerSettings;
   readonly #output: Output;
   readonly #onLocalEnd: (stream: ServerStream) => void;
+  readonly #onOverload: () => void;
   #headersSent = false;
   #flushNoted = false;
   #ended = false;
 
-  /** `onLocalEnd` hears of every stream whose END_STREAM went into the output. */
+  /**
+   * `onLocalEnd` hears of every stream whose END_STREAM went into the output, `onOverload` that more waits for the client
+   * than may: it ends the connection.
+   */
   constructor(
     socket: Socket,
     options: ConnectionOptions,
     peer: PeerSettings,
     onLocalEnd: (stream: ServerStream) => void,
+    onOverload: () => void,
   ) {
     this.#socket = socket;
     this.#options = options;
     this.#peer = peer;
     this.#onLocalEnd = onLocalEnd;
+    this.#onOverload = onOverload;
     this.encoder = new HpackEncoder(options.hotFields);
-    this.#output = new Output(socket, options.slabs, this.#onWritten);
-    this.queue = new SendQueue(this.#output, peer, defaultWindowBytes, this.#sendQueuedTrailers);
+    this.#output = new Output(socket, options.memory.slabs, this.#onWritten);
+    this.queue = new SendQueue(this.#output, peer, defaultWindowBytes, options, this.#sendQueuedTrailers);
   }
 
   /** Sends a block of hot fields at once; with `endStream` the stream is over. */
@@ -80,10 +86,16 @@ export class ConnectionSender {
   /** Sends a body piece; false when part of it waits for the peer or the socket: `onDrain` follows. */
   data(stream: ServerStream, prefix: Uint8Array, body: Uint8Array): boolean {
     if (stream.localClosed || this.#ended) return true;
+    if (!this.#makeRoom(prefix.length + body.length)) return true;
     this.#noteFlush();
-    // Whoever asks for ever more and reads nothing is cut off before it takes the memory.
-    if (this.queue.queuedBytes > this.#options.limits.maxQueuedBytes) this.#socket.destroy();
     return this.queue.send(stream, prefix, body);
+  }
+
+  /** Sends one body piece given in parts, which belong to the stream from now on. `bytes` is their length. */
+  parts(stream: ServerStream, parts: Uint8Array[], bytes: number): void {
+    if (stream.localClosed || this.#ended || !this.#makeRoom(bytes)) return;
+    this.#noteFlush();
+    this.queue.sendParts(stream, parts, bytes);
   }
 
   /** Ends the stream once its queue has gone out: with hot fields when there is no queue, else with `stateless`. */
@@ -129,6 +141,11 @@ export class ConnectionSender {
     this.#noteFlush();
   }
 
+  /** What answers to this client take in memory. */
+  get heldBytes(): number {
+    return this.queue.waitingBytes + this.#output.heldBytes;
+  }
+
   /** Lets queued streams go on after a window has grown. */
   pump(): void {
     this.queue.pump();
@@ -152,6 +169,14 @@ export class ConnectionSender {
   discard(): void {
     this.#ended = true;
     this.#output.discard();
+  }
+
+  /** A client that asks for ever more and reads nothing is cut off before it takes the memory. False when this one was. */
+  #makeRoom(bytes: number): boolean {
+    const { limits, memory } = this.#options;
+    if (this.queue.waitingBytes > limits.maxQueuedBytes) this.#onOverload();
+    else if (!memory.hasRoomFor(bytes)) this.#options.relieve(bytes);
+    return !this.#ended;
   }
 
   #finishHeaders(

@@ -1,4 +1,5 @@
 /** For tests: an HTTP/2 server that sends every body back, behind the same listener as the real one. */
+import type { AnswerMemory } from "./answer-memory.ts";
 import { type ClientListenerOptions, listenForClients } from "./client-listener.ts";
 import { connectionOptions, type Http2Limits } from "./connection-options.ts";
 import { hotFields } from "./hpack-encoder.ts";
@@ -20,6 +21,10 @@ export type EchoServer = {
   aborted: number;
   /** Makes `send` answer this much for each request instead of echoing, when set. */
   answerBytes: number | undefined;
+  /** Called before each such answer. */
+  onAnswer: () => void;
+  /** Connections that were ended since their clients did not read. */
+  cutOff: number;
   readonly seenCommonNames: (string | undefined)[];
   close(): Promise<void>;
 };
@@ -29,6 +34,7 @@ export async function startEchoServer(
   limits: Partial<Http2Limits> = {},
   keepalive?: KeepaliveOptions,
   listener: Partial<ClientListenerOptions> = {},
+  more: { readonly memory?: AnswerMemory } = {},
 ): Promise<EchoServer> {
   const connections = new Set<ServerConnection>();
   const options = connectionOptions({
@@ -37,6 +43,12 @@ export async function startEchoServer(
     turnEnd: new TurnEnd(),
     createStream: (connection, id, head) => new EchoStream(server, connection, id, head),
     onClosed: (connection) => connections.delete(connection),
+    onCutOff: () => server.cutOff++,
+    relieve: () => {
+      const most = [...connections].sort((a, b) => b.heldBytes - a.heldBytes)[0];
+      most?.cutOff();
+    },
+    ...more,
     ...(keepalive === undefined ? {} : { keepalive }),
   });
   const server: EchoServer = {
@@ -46,6 +58,8 @@ export async function startEchoServer(
     connections,
     aborted: 0,
     answerBytes: undefined,
+    onAnswer: () => {},
+    cutOff: 0,
     seenCommonNames: [],
     close: async () => {
       for (const connection of connections) connection.destroy();
@@ -91,6 +105,7 @@ class EchoStream extends ServerStream {
 
   #end(): void {
     const { answerBytes } = this.#server;
+    this.#server.onAnswer();
     if (answerBytes !== undefined) this.connection.sender.data(this, nothing, Buffer.alloc(answerBytes, 7));
     this.connection.sender.trailers(this, fields.slice(1), Buffer.from("\0\x05x-end\x03yes", "latin1"));
   }

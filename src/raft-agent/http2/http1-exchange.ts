@@ -27,7 +27,7 @@ export class Http1Exchange extends ServerStream {
   #over = false;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, acceptHttp1: AcceptHttp1) {
-    super(connection, id, head);
+    super(connection, id, head, true);
     this.#acceptHttp1 = acceptHttp1;
   }
 

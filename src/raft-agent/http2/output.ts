@@ -31,6 +31,13 @@ export class Output {
     return this.#fullBytes + this.#used;
   }
 
+  /** Bytes that the socket has not taken yet, gathered or handed to it. */
+  get heldBytes(): number {
+    let bytes = this.pendingBytes;
+    for (const slab of this.#writing) bytes += slab.length;
+    return bytes;
+  }
+
   get writing(): boolean {
     return this.#writing.length > 0;
   }
@@ -116,7 +123,10 @@ export class Output {
 
   readonly #afterWrite = (error?: Error | null): void => {
     // After an error libuv may still hold the buffers; they are left to the garbage collector.
-    if (!error) for (const slab of this.#writing) this.#pool.giveBack(slab);
+    for (const slab of this.#writing) {
+      if (error) this.#pool.abandon(slab);
+      else this.#pool.giveBack(slab);
+    }
     this.#writing = [];
     if (!error) this.#onWritten();
   };

@@ -2,6 +2,7 @@
  * The sending half of flow control (RFC 9113 §5.2, §6.9): DATA goes straight into the output while both windows and
  * the socket allow; what they do not allow is copied and waits in its stream, and streams take turns frame by frame.
  */
+import type { ConnectionOptions } from "./connection-options.ts";
 import { FrameType, frameHeaderBytes, maxWindowBytes, writeFrameHeader } from "./frame.ts";
 import { type Output, outputHighWaterBytes } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
@@ -11,6 +12,10 @@ import type { ServerStream } from "./server-stream.ts";
 const reservedBytesMax = 4_096;
 /** The largest DATA frame, whatever the client takes: streams take turns frame by frame, and the output has a bound. */
 const frameBytesMax = 65_536;
+/** An unread answer is not judged by its speed before that time has passed. */
+const judgedAfterMs = 1_000;
+/** A client that stands still is taken for one that reads this much a second: a little that waits is no burden. */
+const leastBytesPerSecond = 65_536;
 
 export class SendQueue {
   /** DATA frames were written since this was last set to false. */
@@ -22,24 +27,58 @@ export class SendQueue {
   /** Streams with queued bytes and an open window, in turn order. */
   #ready: ServerStream[] = [];
   #pumping = false;
-  #queuedBytes = 0;
+  readonly #options: Pick<ConnectionOptions, "memory" | "nowMs">;
+  #waitingBytes = 0;
+  #unpacedBytes = 0;
+  #largeBytes = 0;
+  /** When bytes began to wait, and how many have left since. */
+  #waitingSinceMs = 0;
+  #leftBytes = 0;
+  #roomBytes = 0;
+  #onRoom: (() => void) | undefined = undefined;
 
   /** `sendTrailers` ends a stream whose queue has run empty. */
   constructor(
     output: Output,
     peer: PeerSettings,
     window: number,
+    options: Pick<ConnectionOptions, "memory" | "nowMs">,
     sendTrailers: (stream: ServerStream, block: Buffer) => void,
   ) {
     this.#output = output;
     this.#peer = peer;
     this.#window = window;
+    this.#options = options;
     this.#sendTrailers = sendTrailers;
   }
 
-  /** Bytes that wait in streams. */
-  get queuedBytes(): number {
-    return this.#queuedBytes;
+  /** Bytes held for streams until windows and socket let them go. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Those of streams that are not `paced`. */
+  get unpacedBytes(): number {
+    return this.#unpacedBytes;
+  }
+
+  /** The same without large answers. */
+  get smallBytes(): number {
+    return this.#unpacedBytes - this.#largeBytes;
+  }
+
+  /** Calls `task` once when at most `roomBytes` of streams that are not paced wait; within `pump`, so it only notes. */
+  whenRoom(roomBytes: number, task: () => void): void {
+    this.#roomBytes = roomBytes;
+    this.#onRoom = task;
+  }
+
+  /** How long the client takes for what waits, at its speed since that began to wait; 0 while it is too early to say. */
+  get secondsToRead(): number {
+    const waitingMs = this.#options.nowMs() - this.#waitingSinceMs;
+    if (this.#waitingBytes === 0 || waitingMs < judgedAfterMs) return 0;
+    const bytesPerSecond = (this.#leftBytes / waitingMs) * 1_000;
+    return this.#waitingBytes / Math.max(bytesPerSecond, leastBytesPerSecond);
   }
 
   /** Sends or queues `prefix` and `body` as one piece. False when something had to be queued. */
@@ -59,12 +98,37 @@ export class SendQueue {
     const copy = Buffer.allocUnsafe(length);
     copy.set(prefix);
     copy.set(body, prefix.length);
-    this.#queuedBytes += length;
+    this.#hold(stream, length);
     if (stream.queue === undefined) stream.queue = [copy];
     else stream.queue.push(copy);
     this.list(stream);
     this.pump();
     return stream.queue === undefined;
+  }
+
+  /** Queues one piece given in parts, without copying them. */
+  sendParts(stream: ServerStream, parts: Uint8Array[], bytes: number): void {
+    stream.large = true;
+    this.#hold(stream, bytes);
+    if (stream.queue === undefined) stream.queue = parts;
+    else stream.queue.push(...parts);
+    this.list(stream);
+    this.pump();
+  }
+
+  #hold(stream: ServerStream, bytes: number): void {
+    if (this.#waitingBytes === 0) {
+      this.#waitingSinceMs = this.#options.nowMs();
+      this.#leftBytes = 0;
+    }
+    this.#count(stream, bytes);
+  }
+
+  #count(stream: ServerStream, bytes: number): void {
+    this.#waitingBytes += bytes;
+    this.#options.memory.waitingBytes += bytes;
+    if (!stream.paced) this.#unpacedBytes += bytes;
+    if (stream.large) this.#largeBytes += bytes;
   }
 
   #writeNow(stream: ServerStream, prefix: Uint8Array, body: Uint8Array, length: number): void {
@@ -88,10 +152,10 @@ export class SendQueue {
   /** Forgets what a stream has queued. */
   drop(stream: ServerStream): void {
     if (stream.queue === undefined) return;
-    for (const piece of stream.queue) this.#queuedBytes -= piece.length;
-    this.#queuedBytes += stream.queueOffset;
+    for (const piece of stream.queue) this.#count(stream, -piece.length);
     stream.queue = undefined;
     stream.queueOffset = 0;
+    this.#noteRoom();
   }
 
   /** Notes that a stream may be able to send queued bytes. */
@@ -123,6 +187,14 @@ export class SendQueue {
     }
     if (turn > 0) this.#ready.splice(0, turn);
     this.#pumping = false;
+    this.#noteRoom();
+  }
+
+  #noteRoom(): void {
+    const task = this.#onRoom;
+    if (task === undefined || this.#unpacedBytes > this.#roomBytes) return;
+    this.#onRoom = undefined;
+    task();
   }
 
   #writeFrame(stream: ServerStream): void {
@@ -138,8 +210,10 @@ export class SendQueue {
     this.#output.advance(writeFrameHeader(buffer, this.#output.position, length, FrameType.data, 0, stream.id));
     this.#output.append(head, stream.queueOffset, stream.queueOffset + length);
     stream.queueOffset += length;
-    this.#queuedBytes -= length;
+    this.#leftBytes += length;
     if (length < left) return;
+    // A piece is held as long as any of it is.
+    this.#count(stream, -head.length);
     stream.queueOffset = 0;
     queue.shift();
     if (queue.length === 0) stream.queue = undefined;

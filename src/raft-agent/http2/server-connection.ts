@@ -57,7 +57,7 @@ export class ServerConnection {
     this.clientCommonName = clientCommonName;
     this.streamWindowBytes = limits.streamWindowBytes;
     this.#receiveWindow = limits.connectionWindowBytes;
-    this.sender = new ConnectionSender(socket, options, this.peerSettings, this.#onLocalEnd);
+    this.sender = new ConnectionSender(socket, options, this.peerSettings, this.#onLocalEnd, () => this.cutOff());
     this.#headers = new HeaderReader(limits.headerTableBytes, limits.maxHeaderListBytes);
     this.#parser = new FrameParser(this, defaultMaxFrameBytes);
     this.#resets = new TokenBucket(limits.flood.resets, options.nowMs);
@@ -73,6 +73,11 @@ export class ServerConnection {
 
   get streamCount(): number {
     return this.#streams.size;
+  }
+
+  /** What answers to this client take in memory, which `cutOff` frees: nothing once the connection is ending anyway. */
+  get heldBytes(): number {
+    return this.#ended ? 0 : this.sender.heldBytes;
   }
 
   /** Ends a stream with RST_STREAM (§6.4), for a reason of the server's own. The stream's `onAbort` is not called. */
@@ -109,6 +114,16 @@ export class ServerConnection {
   destroy(): void {
     this.#ended = true;
     this.socket.destroy();
+  }
+
+  /** Ends a connection whose client does not read. What waits for it is given up in this turn, not when the socket closes. */
+  cutOff(): void {
+    if (this.#closedReported) return;
+    const { heldBytes } = this.sender;
+    this.destroy();
+    this.sender.discard();
+    this.#abortStreams();
+    this.options.onCutOff(this, heldBytes);
   }
 
   #fail(code: ErrorCode, message: string): void {

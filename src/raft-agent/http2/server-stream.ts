@@ -18,8 +18,12 @@ export abstract class ServerStream {
   receivedBytes = 0;
   /** The client gets no more room on this stream until `ServerConnection.resumeReading`: what it sent is not read yet. */
   readingPaused = false;
+  /** The layer above sends no more until `onDrain` once a piece had to wait: a client that does not read it costs little. */
+  readonly paced: boolean;
+  /** What waits is a large answer, of which a connection has one at a time. */
+  large = false;
   /** Bytes that wait for a window or for the socket, oldest first; undefined in the usual case of none. */
-  queue: Buffer[] | undefined = undefined;
+  queue: Uint8Array[] | undefined = undefined;
   /** How much of `queue[0]` has gone. */
   queueOffset = 0;
   /** Header block that ends the stream once the queue is empty. */
@@ -27,10 +31,11 @@ export abstract class ServerStream {
   /** In the connection's list of streams that may send. */
   listed = false;
 
-  constructor(connection: ServerConnection, id: number, head: RequestHead) {
+  constructor(connection: ServerConnection, id: number, head: RequestHead, paced = false) {
     this.connection = connection;
     this.id = id;
     this.head = head;
+    this.paced = paced;
     this.sendWindow = connection.peerSettings.initialWindowBytes;
     this.receiveWindow = connection.streamWindowBytes;
   }

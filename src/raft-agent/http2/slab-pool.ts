@@ -10,6 +10,8 @@ export class SlabPool {
   readonly #large: Buffer[] = [];
   readonly #keptMaxBytes: number;
   #keptBytes = 0;
+  /** What connections have taken and not given back. */
+  inUseBytes = 0;
 
   /** `keptMaxBytes` bounds what lies idle; what is in use is bounded by the connections' own limits. */
   constructor(keptMaxBytes: number = 8 * 1_048_576) {
@@ -17,15 +19,23 @@ export class SlabPool {
   }
 
   take(large: boolean): Buffer {
+    const bytes = large ? largeSlabBytes : smallSlabBytes;
+    this.inUseBytes += bytes;
     const kept = (large ? this.#large : this.#small).pop();
-    if (kept === undefined) return Buffer.allocUnsafeSlow(large ? largeSlabBytes : smallSlabBytes);
+    if (kept === undefined) return Buffer.allocUnsafeSlow(bytes);
     this.#keptBytes -= kept.length;
     return kept;
   }
 
   giveBack(slab: Buffer): void {
+    this.inUseBytes -= slab.length;
     if (this.#keptBytes + slab.length > this.#keptMaxBytes) return;
     this.#keptBytes += slab.length;
     (slab.length === largeSlabBytes ? this.#large : this.#small).push(slab);
+  }
+
+  /** A slab that something else may still read goes to the garbage collector. */
+  abandon(slab: Buffer): void {
+    this.inUseBytes -= slab.length;
   }
 }

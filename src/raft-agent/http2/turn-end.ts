@@ -6,6 +6,8 @@
 export type TurnEndTask = { atTurnEnd(): void };
 
 export class TurnEnd {
+  /** Changes with every turn that had work for its end. */
+  turn = 0;
   #callbacks: TurnEndTask[] = [];
   #flushes: TurnEndTask[] = [];
   #scheduled = false;
@@ -23,6 +25,7 @@ export class TurnEnd {
 
   /** Runs everything noted, now: for a caller that knows that it has answered all it can in this turn. */
   run(): void {
+    this.turn++;
     // Callbacks may answer, and so add flushes; a flush may free room and so add callbacks.
     while (this.#callbacks.length > 0 || this.#flushes.length > 0) {
       const tasks = this.#callbacks.length > 0 ? this.#callbacks : this.#flushes;

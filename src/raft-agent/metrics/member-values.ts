@@ -2,13 +2,21 @@
 import type { MemberServices } from "../services/member-services.ts";
 import type { SourcedValues } from "./sourced-metrics.ts";
 
-export function memberValues(services: MemberServices, droppedLogLines = 0): SourcedValues {
+/** Counted outside of the services. */
+export type FrontValues = Pick<
+  SourcedValues,
+  "answerBytes" | "answerBytesMax" | "connectionsCutOff" | "droppedLogLines"
+>;
+
+const NO_FRONT: FrontValues = { answerBytes: 0, answerBytesMax: 0, connectionsCutOff: 0, droppedLogLines: 0 };
+
+export function memberValues(services: MemberServices, front: FrontValues = NO_FRONT): SourcedValues {
   const { context, machine, watchHub, watchService } = services;
   const { consensus, proposer } = context;
   const { totalBytes, inUseBytes } = machine.store.size();
   const leader = consensus.leader();
   return {
-    droppedLogLines,
+    ...front,
     hasLeader: leader === null ? 0 : 1,
     isLeader: leader === consensus.memberId ? 1 : 0,
     isLearner: machine.membership.isShownAsLearner(consensus.memberId) ? 1 : 0,

@@ -37,6 +37,13 @@ export const SOURCED_METRICS = {
   watchEvents: ["counter", "etcd_debugging_mvcc_events_total", "Total number of events sent by this member."],
   leasesRenewed: ["counter", "etcd_debugging_lease_renewed_total", "The number of renewals seen by the leader."],
   defragmentations: ["gauge", "etcd_disk_defrag_inflight", "Whether a defragmentation is under way: never, here."],
+  answerBytes: ["gauge", "haplan_answer_memory_bytes", "Memory of answers that are made, or wait for clients to read."],
+  answerBytesMax: ["gauge", "haplan_answer_memory_max_bytes", "What answers may take before slow readers are ended."],
+  connectionsCutOff: [
+    "counter",
+    "haplan_client_connections_cut_off_total",
+    "Connections ended since their clients did not read.",
+  ],
   droppedLogLines: ["counter", "haplan_log_lines_dropped_total", "Lines of the log that could not be written."],
 } as const;
 

@@ -9,11 +9,12 @@ import type { Backend, Metadata, ReadSnapshot } from "./backend.ts";
 import { Compactor } from "./compaction.ts";
 import { hashKeyspace } from "./keyspace-hash.ts";
 import { IndexBuilder, type IndexedStore, openIndex } from "./open-index.ts";
-import { rangeAt } from "./range-query.ts";
+import { openRange, rangeAt } from "./range-query.ts";
 import { exportStore, importStore } from "./snapshot-stream.ts";
 import {
   type KeyDescription,
   type KeyspaceHash,
+  type RangeCursor,
   type RangeQuery,
   type RangeResult,
   RevisionError,
@@ -85,6 +86,11 @@ class MvccStore implements Store {
   range(query: RangeQuery): RangeResult {
     this.counts.ranges++;
     return rangeAt(this.state, this.backend, query, this.state.revision);
+  }
+
+  openRange(query: RangeQuery): RangeCursor {
+    this.counts.ranges++;
+    return openRange(() => this.state, this.backend, query);
   }
 
   get(key: Uint8Array): EncodedKeyValue | undefined {

@@ -9,29 +9,92 @@ import { emptyBytes } from "../api/wire.ts";
 import type { Backend } from "./backend.ts";
 import { compareBytes } from "./key-range.ts";
 import type { IndexedStore } from "./open-index.ts";
-import { type RangeQuery, type RangeResult, RevisionError } from "./store.ts";
+import { type RangeCursor, type RangeQuery, type RangeResult, RevisionError } from "./store.ts";
 
 /** A key-value that lives at the revision asked for. */
 type Hit = { readonly slot: number; readonly record: number };
 
+/** What a range found, before its key-values are read. */
+type Found = { readonly hits: readonly Hit[]; readonly count: number; readonly more: boolean };
+
 /** @throws RevisionError when the revision cannot be read. `current` is the latest one the asking view sees. */
 export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery, current: number): RangeResult {
+  const { hits, count, more } = find(store, backend, query, readableRevision(store, query, current));
+  return { kvs: read(store, backend, hits, query.keysOnly), count, more };
+}
+
+/** As `rangeAt`, with the key-values to be read little by little. @throws RevisionError */
+export function openRange(current: () => IndexedStore, backend: Backend, query: RangeQuery): RangeCursor {
+  const store = current();
+  const revision = readableRevision(store, query, store.revision);
+  return new Cursor(current, backend, query.keysOnly, revision, find(store, backend, query, revision));
+}
+
+/** What reading a key-value takes beside its bytes: many small ones take as long as a few large ones. */
+const overheadBytes = 100;
+
+class Cursor implements RangeCursor {
+  readonly count: number;
+  readonly more: boolean;
+  /** The store's content may be replaced. */
+  readonly #current: () => IndexedStore;
+  readonly #store: IndexedStore;
+  readonly #backend: Backend;
+  readonly #keysOnly: boolean;
+  readonly #revision: number;
+  readonly #hits: readonly Hit[];
+  #next = 0;
+
+  constructor(current: () => IndexedStore, backend: Backend, keysOnly: boolean, revision: number, found: Found) {
+    this.#current = current;
+    this.#store = current();
+    this.#backend = backend;
+    this.#keysOnly = keysOnly;
+    this.#revision = revision;
+    this.#hits = found.hits;
+    this.count = found.count;
+    this.more = found.more;
+  }
+
+  get keysLeft(): number {
+    return this.#hits.length - this.#next;
+  }
+
+  get readable(): boolean {
+    return this.#current() === this.#store && this.#store.compactedRevision <= this.#revision;
+  }
+
+  read(bytesMax: number): EncodedKeyValue[] {
+    const readHit = this.#keysOnly ? readWithoutValue : readOne;
+    const kvs: EncodedKeyValue[] = [];
+    for (let bytes = 0; bytes < bytesMax && this.#next < this.#hits.length; this.#next++) {
+      const kv = readHit(this.#store, this.#backend, this.#hits[this.#next]!);
+      bytes += kv.length + overheadBytes;
+      kvs.push(kv);
+    }
+    return kvs;
+  }
+}
+
+function readableRevision(store: IndexedStore, query: RangeQuery, current: number): number {
   const revision = query.revision > 0 ? query.revision : current;
   const problem = store.revisionProblem(revision, current);
   if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
+  return revision;
+}
+
+function find(store: IndexedStore, backend: Backend, query: RangeQuery, revision: number): Found {
   const limit = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
   const count = store.index.countLive(query.key, query.rangeEnd, revision);
-  if (query.countOnly || count === 0) return { kvs: [], count, more: false };
+  if (query.countOnly || count === 0) return { hits: [], count, more: false };
   if (!isFiltered(query) && !isSorted(query)) {
-    const found = collect(store, query, revision, limit);
-    return { kvs: read(store, backend, found, query.keysOnly), count, more: count > limit };
+    return { hits: collect(store, query, revision, limit), count, more: count > limit };
   }
   // Without an order etcd sorts by its target only what the limit has left, and the one behind it.
   const whole = isFiltered(query) || query.sortOrder !== SortOrder.none;
   const found = collect(store, query, revision, whole ? Number.POSITIVE_INFINITY : limit + 1);
   const hits = sort(store, backend, filter(store, found, query), query);
-  const answered = hits.length > limit ? hits.slice(0, limit) : hits;
-  return { kvs: read(store, backend, answered, query.keysOnly), count, more: hits.length > limit };
+  return { hits: hits.length > limit ? hits.slice(0, limit) : hits, count, more: hits.length > limit };
 }
 
 function isFiltered(query: RangeQuery): boolean {

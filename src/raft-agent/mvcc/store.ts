@@ -19,6 +19,19 @@ export type RangeResult = {
   readonly more: boolean;
 };
 
+/** A range whose key-values are read little by little, over several turns of the event loop. */
+export type RangeCursor = {
+  /** As in `RangeResult`. */
+  readonly count: number;
+  readonly more: boolean;
+  /** Key-values that are not read yet. */
+  readonly keysLeft: number;
+  /** False once what was found may be compacted away or replaced: the range has to be opened again. */
+  readonly readable: boolean;
+  /** The next key-values, in order, until they are about `bytesMax` bytes: at least one, unless none is left. */
+  read(bytesMax: number): EncodedKeyValue[];
+};
+
 /** What the index knows of a live key, without touching its value. */
 export type KeyDescription = {
   readonly createRevision: number;
@@ -131,6 +144,8 @@ export type Store = ReadView & {
   readonly keyCount: number;
   readonly counts: StoreCounts;
   beginWrite(): WriteTransaction;
+  /** As `range`. @throws RevisionError */
+  openRange(query: RangeQuery): RangeCursor;
   /** Live keys attached to a lease, in key order. */
   keysOfLease(lease: bigint): Uint8Array[];
   /** The key-value as it was at `revision`, or undefined (also when that is compacted). */

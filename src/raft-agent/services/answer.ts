@@ -2,7 +2,7 @@
 
 import { errorText } from "../../base/haplan-error.ts";
 import { WireError, type WireWriter } from "../api/wire.ts";
-import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { type MessageSource, type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
@@ -32,6 +32,31 @@ export function answer<Message>(
   call.send(writer.view());
   writer.shrink(WRITER_BYTES_MAX);
   call.finish();
+}
+
+/** Handles a request now, or once the client has taken most of what it asked for before. */
+export function whenRoom(request: Uint8Array, call: ServerCall, handle: UnaryHandler): void {
+  const { pacing } = call;
+  if (pacing === undefined || pacing.hasRoom) {
+    handle(request, call);
+    return;
+  }
+  const kept = request.slice();
+  pacing.whenRoom(kept.length, () => guarded(call, handle, kept, call));
+}
+
+/** Sends the one answer of a unary call part by part, as memory and the event loop allow. */
+export function answerFrom(call: ServerCall, source: MessageSource): void {
+  if (call.pacing !== undefined) {
+    call.pacing.sendFrom(source);
+    return;
+  }
+  let parts: Uint8Array[] = [];
+  for (let part = source.next(); part !== null; part = source.next()) {
+    if (part === "again") parts = [];
+    else parts.push(part);
+  }
+  answerBytes(call, Buffer.concat(parts));
 }
 
 /** Sends an answer that is encoded already. */

@@ -11,19 +11,33 @@ import { CommandKind } from "../state-machine/command.ts";
 import { txnFault } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
-import { answer, fail, guarded, learnerFault, unary } from "./answer.ts";
+import { answer, answerFrom, fail, guarded, learnerFault, type UnaryHandler, unary, whenRoom } from "./answer.ts";
+import { LargeRange, type OpenedRange } from "./large-range.ts";
 import { propose } from "./propose-for-call.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { PUT_OVERHEAD_BYTES } from "./space-quota.ts";
 
+/** A range up to about this size is answered in the turn in which it is read, before larger ones that wait. */
+const SMALL_BYTES = 64 << 10;
+
 export function createKvMethods(context: ServiceContext): Method[] {
   return [
     unary(context, "/etcdserverpb.KV/Range", (request, call) => range(context, request, call), { learner: true }),
-    unary(context, "/etcdserverpb.KV/Put", (request, call) => put(context, request, call)),
-    unary(context, "/etcdserverpb.KV/DeleteRange", (request, call) => deleteRange(context, request, call)),
-    unary(context, "/etcdserverpb.KV/Txn", (request, call) => txn(context, request, call)),
+    writing(context, "/etcdserverpb.KV/Put", put),
+    writing(context, "/etcdserverpb.KV/DeleteRange", deleteRange),
+    writing(context, "/etcdserverpb.KV/Txn", txn),
     unary(context, "/etcdserverpb.KV/Compact", (request, call) => compact(context, request, call)),
   ];
+}
+
+/** A client that does not read its answers has its writes wait, too: they may ask for what was there before. */
+function writing(
+  context: ServiceContext,
+  path: string,
+  handle: (context: ServiceContext, request: Uint8Array, call: ServerCall) => void,
+): Method {
+  const handleInRoom: UnaryHandler = (request, call) => handle(context, request, call);
+  return unary(context, path, (request, call) => whenRoom(request, call, handleInRoom));
 }
 
 function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
@@ -38,8 +52,7 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
     return;
   }
   // The request's bytes are gone by the time the read index is confirmed.
-  const rangeEnd = asked.rangeEnd.length === 0 ? emptyBytes : asked.rangeEnd.slice();
-  const request = { ...asked, key: asked.key.slice(), rangeEnd };
+  const request = keptRange(asked);
   context.reads.request((error) => {
     if (!call.open) return;
     if (error !== null) fail(call, error);
@@ -47,17 +60,57 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   });
 }
 
+function keptRange(request: RangeRequest): RangeRequest {
+  const rangeEnd = request.rangeEnd.length === 0 ? emptyBytes : request.rangeEnd.slice();
+  return { ...request, key: request.key.slice(), rangeEnd };
+}
+
+/** At once when the answer is small, or when it is the turn of a large one. */
 function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
-  const { store } = context.machine;
+  const { pacing } = call;
+  if (pacing === undefined || pacing.hasRoom) {
+    const opened = openRange(context, request, call, SMALL_BYTES);
+    if (opened === null) return;
+    if (opened.cursor.keysLeft === 0 || pacing === undefined || pacing.hasRoomForLarge) {
+      sendRange(context, request, call, opened);
+      return;
+    }
+  }
+  const kept = keptRange(request);
+  const make = (): void => {
+    const opened = openRange(context, kept, call, SMALL_BYTES);
+    if (opened !== null) sendRange(context, kept, call, opened);
+  };
+  pacing.whenRoom(kept.key.length + kept.rangeEnd.length, () => guarded(call, make));
+}
+
+/** Null when the caller may not read it, and has been told so. */
+function openRange(
+  context: ServiceContext,
+  request: RangeRequest,
+  call: ServerCall,
+  bytes: number,
+): OpenedRange | null {
   if (context.access.enabled) {
     const denied = context.access.keyFault(call, request.key, request.rangeEnd);
     if (denied !== null) {
       fail(call, denied);
-      return;
+      return null;
     }
   }
-  const { kvs, more, count } = store.range(request);
-  answer(context, call, writeRangeResponse, { header: responseHeader(context, store.revision), kvs, more, count });
+  const cursor = context.machine.store.openRange(request);
+  return { cursor, first: cursor.read(bytes) };
+}
+
+function sendRange(context: ServiceContext, request: RangeRequest, call: ServerCall, opened: OpenedRange): void {
+  const { cursor, first: kvs } = opened;
+  if (cursor.keysLeft > 0) {
+    answerFrom(call, new LargeRange(context, call, keptRange(request), opened));
+    return;
+  }
+  const { more, count } = cursor;
+  const header = responseHeader(context, context.machine.store.revision);
+  answer(context, call, writeRangeResponse, { header, kvs, more, count });
 }
 
 function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
@@ -113,15 +166,25 @@ function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
 }
 
 function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8Array, call: ServerCall): void {
-  if (isSerializable(request)) {
+  const { pacing } = call;
+  if (isSerializable(request) && pacing?.hasRoomForLarge !== false) {
     answerReadTxn(context, request, call);
     return;
   }
   const copy = bytes.slice();
+  const make = (): void => guarded(call, () => answerReadTxn(context, decodeTxnRequest(copy), call));
+  const makeInTurn = (): void => {
+    if (pacing?.hasRoomForLarge !== false) make();
+    else pacing.whenRoom(copy.length, make);
+  };
+  if (isSerializable(request)) {
+    makeInTurn();
+    return;
+  }
   context.reads.request((error) => {
     if (!call.open) return;
     if (error !== null) fail(call, error);
-    else guarded(call, () => answerReadTxn(context, decodeTxnRequest(copy), call));
+    else makeInTurn();
   });
 }
 

@@ -1,0 +1,256 @@
+/**
+ * Large answers take turns. Each connection has a lane: its next large answer begins once the client has taken most of
+ * the one before, and all lanes share the event loop in short slices. So a client that asks for much and does not read
+ * holds one large answer in memory, and others wait for no more than a slice. Small answers do not wait for large ones.
+ */
+import type { AnswerMemory } from "../http2/answer-memory.ts";
+import type { ServerConnection } from "../http2/server-connection.ts";
+import type { TurnEnd } from "../http2/turn-end.ts";
+import { type MessageSource, StatusCode } from "./call.ts";
+
+/** A connection with more unread answers than this begins no further large one. */
+const roomBytes = 1 << 20;
+/** A connection with more unread small answers than this has none made either. */
+const smallBytesMax = 32 << 20;
+/** Answers made in one turn of the event loop before later ones wait for the next. */
+const turnBytesMax = 4 << 20;
+/** About what is read of an answer to find out that it is large. */
+const firstPartBytes = 1 << 20;
+/** How long lanes work before the event loop sees to everything else. */
+const sliceMs = 10;
+/** How long an answer waits for memory before slow readers lose their connections for it. */
+const patienceMs = 1_000;
+const retryMs = 100;
+/** What a waiting call takes beside its request. */
+const taskOverheadBytes = 1_024;
+
+/** A call that has its answer made here. */
+export type PacedCall = {
+  readonly open: boolean;
+  readonly connection: ServerConnection;
+  finish(code: StatusCode, message: string): void;
+  /** Sends a whole message, whose parts the call keeps, and ends the call. */
+  sendParts(parts: Uint8Array[], bytes: number): void;
+};
+
+type Waiting = { readonly kind: "waiting"; readonly call: PacedCall; readonly heldBytes: number; run(): void };
+type Making = {
+  readonly kind: "making";
+  readonly call: PacedCall;
+  readonly source: MessageSource;
+  parts: Uint8Array[];
+  bytes: number;
+  reservedBytes: number;
+  /** Memory is set aside for it. */
+  admitted: boolean;
+};
+type Lane = { readonly connection: ServerConnection; readonly tasks: (Waiting | Making)[]; starvedSinceMs: number };
+type Progress = "more" | "full" | "starved" | "empty";
+
+export type AnswerTurnsOptions = {
+  readonly memory: AnswerMemory;
+  readonly turnEnd: TurnEnd;
+  readonly nowMs: () => number;
+  /** Request bytes that a connection may hold back, waiting calls included. */
+  readonly maxBufferedBytes: number;
+  /** Ends connections that read slowly until `bytes` more fit into memory, if they can. */
+  relieve(bytes: number): void;
+};
+
+export class AnswerTurns {
+  readonly #options: AnswerTurnsOptions;
+  readonly #lanes = new Map<ServerConnection, Lane>();
+  /** Lanes that can work, in turn order. */
+  #ready: Lane[] = [];
+  /** Lanes whose next answer does not fit into memory. */
+  readonly #starved = new Set<Lane>();
+  #scheduled = false;
+  #retryTimer: NodeJS.Timeout | undefined = undefined;
+  #turn = 0;
+  #turnBytes = 0;
+
+  constructor(options: AnswerTurnsOptions) {
+    this.#options = options;
+  }
+
+  /** An answer of so many bytes is sent in this turn. */
+  sent(bytes: number): void {
+    const { turn } = this.#options.turnEnd;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#turnBytes = 0;
+    }
+    this.#turnBytes += bytes;
+  }
+
+  /** Whether a small answer can be made at once: it may overtake large ones. */
+  hasRoom(connection: ServerConnection): boolean {
+    if (connection.sender.queue.smallBytes > smallBytesMax) return false;
+    return this.#turnBytes <= turnBytesMax || this.#options.turnEnd.turn !== this.#turn;
+  }
+
+  /** Whether a large answer can be begun at once. */
+  hasRoomForLarge(connection: ServerConnection): boolean {
+    return (
+      !this.#lanes.has(connection) && connection.sender.queue.unpacedBytes <= roomBytes && this.hasRoom(connection)
+    );
+  }
+
+  /** Runs `task` once the connection has room and its turn has come. `requestBytes` are held until then. */
+  wait(call: PacedCall, requestBytes: number, run: () => void): void {
+    const { connection } = call;
+    const heldBytes = requestBytes + taskOverheadBytes;
+    if (connection.bufferedRequestBytes + heldBytes > this.#options.maxBufferedBytes) {
+      call.finish(StatusCode.resourceExhausted, "too many unfinished requests on this connection");
+      return;
+    }
+    connection.bufferedRequestBytes += heldBytes;
+    this.#laneOf(connection).tasks.push({ kind: "waiting", call, heldBytes, run });
+  }
+
+  /** Makes an answer in slices and sends it. */
+  make(call: PacedCall, source: MessageSource): void {
+    const task: Making = { kind: "making", call, source, parts: [], bytes: 0, reservedBytes: 0, admitted: false };
+    // Its first part was read in this turn.
+    this.sent(Math.min(source.expectedBytes(), firstPartBytes));
+    // Before calls that wait: it has begun.
+    this.#laneOf(call.connection).tasks.unshift(task);
+  }
+
+  /** The connection is gone. */
+  forget(connection: ServerConnection): void {
+    const lane = this.#lanes.get(connection);
+    if (lane === undefined) return;
+    for (const task of lane.tasks.splice(0)) this.#release(task);
+    this.#lanes.delete(connection);
+    this.#starved.delete(lane);
+  }
+
+  #laneOf(connection: ServerConnection): Lane {
+    let lane = this.#lanes.get(connection);
+    if (lane === undefined) {
+      lane = { connection, tasks: [], starvedSinceMs: 0 };
+      this.#lanes.set(connection, lane);
+      this.#makeReady(lane);
+    }
+    return lane;
+  }
+
+  #makeReady(lane: Lane): void {
+    this.#ready.push(lane);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#work);
+  }
+
+  readonly #work = (): void => {
+    this.#scheduled = false;
+    const endMs = this.#options.nowMs() + sliceMs;
+    do {
+      const lane = this.#ready.shift();
+      if (lane === undefined) return;
+      this.#follow(lane, this.#advance(lane));
+    } while (this.#options.nowMs() < endMs);
+    if (this.#ready.length === 0 || this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#work);
+  };
+
+  #follow(lane: Lane, progress: Progress): void {
+    // The work may have ended the connection.
+    if (this.#lanes.get(lane.connection) !== lane) return;
+    if (progress === "more") this.#makeReady(lane);
+    else if (progress === "full") lane.connection.sender.queue.whenRoom(roomBytes, () => this.#makeReady(lane));
+    else if (progress === "starved") this.#starve(lane);
+    else this.#lanes.delete(lane.connection);
+  }
+
+  /** Does one piece of a lane's work. */
+  #advance(lane: Lane): Progress {
+    const task = lane.tasks[0];
+    if (task === undefined) return "empty";
+    if (!task.call.open) {
+      lane.tasks.shift();
+      this.#release(task);
+      return "more";
+    }
+    if (task.kind === "making") return this.#makePart(lane, task);
+    if (lane.connection.sender.queue.unpacedBytes > roomBytes) return "full";
+    lane.tasks.shift();
+    this.#release(task);
+    task.run();
+    return "more";
+  }
+
+  #makePart(lane: Lane, task: Making): Progress {
+    if (!task.admitted && !this.#admit(task)) return "starved";
+    if (!task.call.open) return "more";
+    const part = task.source.next();
+    if (!task.call.open) return "more";
+    if (part === "again") {
+      task.parts = [];
+      task.bytes = 0;
+    } else if (part !== null) {
+      task.parts.push(part);
+      task.bytes += part.length;
+      this.#setReserved(task, Math.max(task.reservedBytes, task.bytes));
+    } else {
+      lane.tasks.shift();
+      this.#release(task);
+      task.call.sendParts(task.parts, task.bytes);
+    }
+    return "more";
+  }
+
+  /** False while the answer does not fit into memory beside the others. */
+  #admit(task: Making): boolean {
+    const { memory } = this.#options;
+    const expectedBytes = task.source.expectedBytes();
+    if (expectedBytes > memory.maxBytes) {
+      const text = `haplan-agent: the answer takes about ${expectedBytes} bytes, and all answers together may take ${memory.maxBytes} bytes of memory: ask for less at a time, with a limit`;
+      task.call.finish(StatusCode.resourceExhausted, text);
+      return true;
+    }
+    if (!memory.hasRoomFor(expectedBytes - task.reservedBytes)) return false;
+    this.#setReserved(task, expectedBytes);
+    task.admitted = true;
+    return true;
+  }
+
+  #setReserved(task: Making, bytes: number): void {
+    this.#options.memory.reservedBytes += bytes - task.reservedBytes;
+    task.reservedBytes = bytes;
+  }
+
+  #release(task: Waiting | Making): void {
+    if (task.kind === "making") this.#setReserved(task, 0);
+    else task.call.connection.bufferedRequestBytes -= task.heldBytes;
+  }
+
+  #starve(lane: Lane): void {
+    lane.starvedSinceMs = this.#options.nowMs();
+    this.#starved.add(lane);
+    this.#retryTimer ??= setTimeout(this.#retry, retryMs).unref();
+  }
+
+  readonly #retry = (): void => {
+    this.#retryTimer = undefined;
+    const patientSinceMs = this.#options.nowMs() - patienceMs;
+    for (const lane of [...this.#starved]) {
+      // What an earlier one of them was given may have cost it its connection.
+      if (this.#starved.has(lane) && this.#retryLane(lane, patientSinceMs)) {
+        this.#starved.delete(lane);
+        this.#makeReady(lane);
+      }
+    }
+    if (this.#starved.size > 0) this.#retryTimer = setTimeout(this.#retry, retryMs).unref();
+  };
+
+  /** Only sets memory aside: the answers are made in slices, like all others. */
+  #retryLane(lane: Lane, patientSinceMs: number): boolean {
+    const task = lane.tasks[0];
+    if (task?.kind !== "making" || !task.call.open) return true;
+    if (lane.starvedSinceMs <= patientSinceMs) this.#options.relieve(task.source.expectedBytes());
+    return !task.call.open || this.#admit(task);
+  }
+}

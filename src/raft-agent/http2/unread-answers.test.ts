@@ -1,0 +1,89 @@
+/** A client that asks and does not read: what waits for it is bounded within one turn, and counted to the byte. */
+import { afterEach, describe, expect, it } from "vitest";
+import { AnswerMemory } from "./answer-memory.ts";
+import { type EchoServer, startEchoServer } from "./echo-server.ts";
+import { FrameType, settingsFrame } from "./frame.ts";
+import { encodeStateless } from "./hpack-encoder.ts";
+import { anyFrame, greeting, RawClient } from "./raw-client.ts";
+
+const host = "127.77.13.10";
+const MIB = 1 << 20;
+const open = (streamId: number): Buffer =>
+  anyFrame(
+    FrameType.headers,
+    5,
+    streamId,
+    encodeStateless([
+      [":method", "POST"],
+      [":scheme", "http"],
+      [":path", "/x"],
+      [":authority", "a"],
+    ]),
+  );
+
+describe("answers that are not read", () => {
+  let server: EchoServer | undefined;
+  const clients: RawClient[] = [];
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy();
+    await server?.close();
+  });
+  async function ask(client: RawClient, count: number): Promise<void> {
+    client.write(...Array.from({ length: count }, (_, at) => open(2 * at + 1)));
+    await client.until(() => true);
+  }
+  async function connected(port: number): Promise<RawClient> {
+    const client = await RawClient.connect(host, port);
+    clients.push(client);
+    client.write(greeting);
+    await client.until(() => client.frames.length > 0);
+    return client;
+  }
+
+  it("A6: end the connection within the turn in which they reach its bound, and leave nothing behind", async () => {
+    const memory = new AnswerMemory();
+    server = await startEchoServer(host, { maxQueuedBytes: 4 * MIB }, undefined, {}, { memory });
+    server.answerBytes = MIB;
+    let mostBytes = 0;
+    server.onAnswer = () => (mostBytes = Math.max(mostBytes, memory.usedBytes));
+    const client = await connected(server.port);
+    await ask(client, 300);
+    await client.until(() => client.closed);
+    // One answer above the bound, and what the output takes.
+    expect(mostBytes).toBeLessThanOrEqual(6.5 * MIB);
+    await expect.poll(() => [memory.usedBytes, server!.cutOff]).toEqual([0, 1]);
+  });
+
+  it("A6: of all connections end the one that holds most, when together they reach the server's bound", async () => {
+    const memory = new AnswerMemory(16 * MIB);
+    server = await startEchoServer(host, {}, undefined, {}, { memory });
+    const patient = await connected(server.port);
+    server.answerBytes = 2 * MIB;
+    await ask(patient, 1);
+    await expect.poll(() => memory.waitingBytes).toBe(2 * MIB);
+    server.answerBytes = MIB;
+    const greedy = await connected(server.port);
+    await ask(greedy, 300);
+    await greedy.until(() => greedy.closed);
+    expect([patient.closed, server.cutOff, memory.waitingBytes]).toEqual([false, 1, 2 * MIB]);
+  });
+
+  it("A6: are counted down to nothing by reading, by resets, by new windows and by the end of the connection", async () => {
+    const memory = new AnswerMemory();
+    server = await startEchoServer(host, {}, undefined, {}, { memory });
+    server.answerBytes = 300_000;
+    for (let round = 0; round < 4; round++) {
+      const client = await connected(server.port);
+      await ask(client, 10);
+      await expect.poll(() => memory.waitingBytes).toBeGreaterThan(2_000_000);
+      if (round === 1) client.write(...[1, 5, 9].map((id) => anyFrame(FrameType.rstStream, 0, id, Buffer.alloc(4))));
+      if (round === 2) client.write(settingsFrame([[4, 1_000_000]]), anyFrame(FrameType.windowUpdate, 0, 0, credit));
+      if (round === 3) client.write(anyFrame(FrameType.windowUpdate, 0, 0, Buffer.alloc(4)));
+      if (round === 2) await client.until(() => client.ended(19));
+      client.destroy();
+      await expect.poll(() => memory.usedBytes).toBe(0);
+    }
+  });
+});
+
+const credit = Buffer.from([0x0f, 0, 0, 0]);

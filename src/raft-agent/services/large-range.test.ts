@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest";
+import { encodeCompactionRequest } from "../api/compaction.ts";
+import { decodeKeyValue } from "../api/key-value.ts";
+import { encodePutRequest } from "../api/put.ts";
+import {
+  decodeRangeResponse,
+  encodeRangeRequest,
+  type RangeRequest,
+  rangeRequest,
+  SortOrder,
+  SortTarget,
+} from "../api/range.ts";
+import type { ServerCall } from "../grpc/call.ts";
+import { LargeRange } from "./large-range.ts";
+import { createWorld, type World } from "./single-member-world.ts";
+
+const ALL: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
+const keys = 400;
+
+async function put(world: World, key: string, bytes: number): Promise<void> {
+  const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  await world.unary(
+    "/etcdserverpb.KV/Put",
+    encodePutRequest({ key: Buffer.from(key), value: Buffer.alloc(bytes), ...flags }),
+  );
+}
+
+/** 400 keys of 1 to 4 kB. */
+async function filled(): Promise<World> {
+  const world = await createWorld();
+  for (let at = 0; at < keys; at++) await put(world, `k/${String(at).padStart(4, "0")}`, 1_000 * (1 + (at % 4)));
+  return world;
+}
+
+/** The source as it is after the first keys were read, and what became of its call. */
+function begin(world: World, options: Partial<RangeRequest>): { source: LargeRange; call: ServerCall; text(): string } {
+  const request = rangeRequest(Buffer.from("k/"), options);
+  const cursor = world.services.machine.store.openRange(request);
+  let text = "";
+  const call: ServerCall = {
+    path: "/etcdserverpb.KV/Range",
+    header: () => undefined,
+    clientCommonName: undefined,
+    remoteAddress: "127.77.15.1:1",
+    open: true,
+    send: () => true,
+    finish: (_code, reason = "") => {
+      text = reason;
+    },
+  };
+  const opened = { cursor, first: cursor.read(10_000) };
+  return { source: new LargeRange(world.services.context, call, request, opened), call, text: () => text };
+}
+
+function rest(source: LargeRange): Buffer {
+  let parts: Uint8Array[] = [];
+  for (let part = source.next(); part !== null; part = source.next()) {
+    if (part === "again") parts = [];
+    else parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+describe("a large range", () => {
+  const requests: readonly (readonly [string, Partial<RangeRequest>])[] = [
+    ["whole", ALL],
+    ["with a limit", { ...ALL, limit: 300 }],
+    ["without values", { ...ALL, keysOnly: true }],
+    ["in descending order of versions", { ...ALL, sortOrder: SortOrder.descend, sortTarget: SortTarget.mod }],
+    ["at a revision of the past", { ...ALL, revision: 350 }],
+  ];
+  it.each(requests)("A6: is the same answer in parts as at once: %s", async (_title, options) => {
+    const world = await filled();
+    const { source } = begin(world, options);
+    const expectedBytes = source.expectedBytes();
+    const call = await world.unary(
+      "/etcdserverpb.KV/Range",
+      encodeRangeRequest(rangeRequest(Buffer.from("k/"), options)),
+    );
+    // Not `toEqual`: it would print a megabyte.
+    expect(rest(source).equals(call.messages[0]!)).toBe(true);
+    // Judged by the first keys alone.
+    expect(expectedBytes / call.messages[0]!.length).toBeGreaterThan(0.5);
+    expect(expectedBytes / call.messages[0]!.length).toBeLessThan(2);
+  });
+
+  it("A6: stays at its revision while others write, and its header tells that one", async () => {
+    const world = await filled();
+    const { source } = begin(world, ALL);
+    const parts = [source.next() as Uint8Array];
+    await put(world, "k/0399", 9_000);
+    await put(world, "k/9999", 9_000);
+    for (let part = source.next(); part !== null; part = source.next()) parts.push(part as Uint8Array);
+    const { header, kvs, count } = decodeRangeResponse(Buffer.concat(parts));
+    expect([header?.revision, kvs.length, count]).toEqual([keys + 1, keys, keys]);
+    expect(decodeKeyValue(kvs.at(-1)!).value.length).toBe(4_000);
+    expect(parts.length).toBeGreaterThan(2);
+  });
+
+  it("A6: begins anew, at the latest revision, when what it has not read yet is compacted", async () => {
+    const world = await filled();
+    const { source } = begin(world, ALL);
+    source.next();
+    await put(world, "k/0399", 9_000);
+    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys + 2, physical: true }));
+    expect(source.next()).toBe("again");
+    const { header, kvs } = decodeRangeResponse(rest(source));
+    expect([header?.revision, kvs.length]).toEqual([keys + 2, keys]);
+    expect(decodeKeyValue(kvs.at(-1)!).value.length).toBe(9_000);
+  });
+
+  it("A6: ends as compacted when the revision that was asked for is", async () => {
+    const world = await filled();
+    const { source, text } = begin(world, { ...ALL, revision: 300 });
+    source.next();
+    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
+    expect([source.next(), text()]).toEqual([null, "etcdserver: mvcc: required revision has been compacted"]);
+  });
+
+  it("A6: goes on over a compaction that leaves its revision readable", async () => {
+    const world = await filled();
+    const { source } = begin(world, ALL);
+    source.next();
+    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
+    expect(source.next()).toBeInstanceOf(Uint8Array);
+  });
+});
