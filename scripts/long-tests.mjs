@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tests = [
   ".long.test.ts",
+  "src/apply/apply-plan.test.ts",
   "test/compatibility/differential.test.ts",
   "test/compatibility/go-client.test.ts",
   "test/compatibility/random-sessions.test.ts",

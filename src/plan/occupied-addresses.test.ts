@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
+import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 
 const now = fixtureSpec(["m1", "m2", "m3"]);
@@ -15,6 +16,21 @@ function withMasters(masters: readonly (readonly [name: string, address: string]
 function refusals(spec: ClusterSpec, observed: ObservedCluster = settledObservation(now)): readonly string[] {
   const { refusal = [] } = planChanges(fixtureInput(spec, { state: settledState(now), observed }));
   return refusal.map(({ code, summary, detail }) => `${code}: ${summary}. ${detail ?? ""}`);
+}
+
+function planned(spec: ClusterSpec): Plan {
+  const { plan, refusal } = planChanges(
+    fixtureInput(spec, { state: settledState(now), observed: settledObservation(now) }),
+  );
+  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
+  return plan;
+}
+
+/** Agents that stop and machines that are made, in their order. */
+function turns(spec: ClusterSpec): readonly string[] {
+  return planned(spec)
+    .steps.map(({ title }) => title)
+    .filter((title) => /^(stop agent|create machine)/.test(title));
 }
 
 const [a, b, c] = ["127.0.1.1", "127.0.1.2", "127.0.1.3"];
@@ -35,31 +51,97 @@ describe("planChanges, of masters that move to where another one runs", () => {
     );
   });
 
-  it("T2: refuses another name at the same address", () => {
-    expect(
-      refusals(
-        withMasters([
-          ["m1", a],
-          ["m2", b],
-          ["m8", c],
-        ]),
-      ),
-    ).toEqual([
-      expect.stringMatching(/m8 is to stand at 127.0.1.3, where m3 still runs.*Keep the name m3, or give m8 a free/),
+  it("T2: plans another name at the same address as a replacement in place, the leader moved first", () => {
+    const renamed = withMasters([
+      ["m8", a],
+      ["m2", b],
+      ["m3", c],
+    ]);
+    const plan = planned(renamed);
+    expect(plan.steps.map(({ title }) => title)).toEqual([
+      "issue certificate m8",
+      "update load balancer: m2, m3",
+      "move leader from m1 to m2",
+      "stop agent m1",
+      "destroy machine m1",
+      "create machine m8",
+      "add m8 as learner",
+      "start agent m8",
+      "wait for m8 to catch up (lag <= 1000)",
+      "change voters: -m1 +m8",
+      "remove member m1",
+      "update load balancer: m2, m3, m8",
+      "remove certificate m1",
+    ]);
+    const changes = plan.changes.filter(({ type }) => type === "haplan_raft_member");
+    expect(changes.map(({ name, action, reason }) => [name, action, reason])).toEqual([
+      ["m8", "create", "it takes the place of m1"],
+      ["m2", "noop", null],
+      ["m3", "noop", null],
+      ["m1", "delete", "m8 takes its place"],
     ]);
   });
 
-  it("T2: refuses a master that follows another one to its place, and names the order", () => {
+  it("T2: plans new names for all at their addresses, one after the other", () => {
+    const renamed = withMasters([
+      ["m7", a],
+      ["m8", b],
+      ["m9", c],
+    ]);
+    expect(turns(renamed)).toEqual([
+      "stop agent m2",
+      "create machine m8",
+      "stop agent m3",
+      "create machine m9",
+      "stop agent m1",
+      "create machine m7",
+    ]);
+    expect(planned(renamed).timeline.every(({ canLose, endpoint }) => canLose !== null && endpoint!.serving > 1)).toBe(
+      true,
+    );
+  });
+
+  it("T2: lets a master follow another one to its place, the leader too", () => {
+    const chain = withMasters([
+      ["m1", "127.0.1.22"],
+      ["m2", c],
+      ["m3", a],
+    ]);
+    expect(turns(chain)).toEqual([
+      "stop agent m1",
+      "create machine m1 (generation 2)",
+      "stop agent m3",
+      "create machine m3 (generation 2)",
+      "stop agent m2",
+      "create machine m2 (generation 2)",
+    ]);
+  });
+
+  it("T2: lets a master move to the place of one that leaves", () => {
+    const moving = withMasters([
+      ["m1", c],
+      ["m2", b],
+      ["m4", "127.0.1.4"],
+    ]);
+    expect(turns(moving)).toEqual([
+      "create machine m4",
+      "stop agent m3",
+      "stop agent m1",
+      "create machine m1 (generation 2)",
+    ]);
+  });
+
+  it("T2: refuses a newcomer at the place that another one leaves for elsewhere", () => {
     expect(
       refusals(
         withMasters([
-          ["m1", b],
-          ["m2", "127.0.1.22"],
-          ["m3", c],
+          ["m1", "127.0.1.22"],
+          ["m2", b],
+          ["m4", a],
         ]),
       ),
     ).toEqual([
-      expect.stringMatching(/m1 is to stand at 127.0.1.2, where m2 still runs.*Move m2 first and apply, then move m1/),
+      expect.stringMatching(/m4 is to stand at 127.0.1.1.*Move m1 first and apply, then put m4 in its place/),
     ]);
   });
 

@@ -26,6 +26,7 @@ import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
+import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { planRollingUpdates } from "./rules/rolling-update.ts";
@@ -115,6 +116,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     const outlook = mastersOutlook(input, desired, world);
     noteDrift(outlook, world, draft);
     planAdoption(input, world, outlook, draft);
+    clearAddresses(desired, world, draft);
     endpoint.offerThoseInPlace(outlook.kept);
     const membership = planMembership(input, desired, world, outlook, certificates, endpoint, draft);
     planRollingUpdates(input, desired, world, outlook, certificates, membership, endpoint, draft);

@@ -105,7 +105,8 @@ export class Endpoint {
   /** Members that serve where the spec has them and that it was never told of. */
   offerThoseInPlace(kept: readonly KeptMaster[]): void {
     for (const { name, voter, condition } of kept) {
-      if (condition === "healthy" && voter.clientPlace === this.wanted.get(name)) this.offer(name);
+      if (condition === "healthy" && voter.name === name && voter.clientPlace === this.wanted.get(name))
+        this.offer(name);
     }
   }
 

@@ -15,6 +15,7 @@ import { noteDeadUnit } from "./unit-condition.ts";
 export type KeptMaster = {
   readonly kind: "keep" | "rebuild";
   readonly name: string;
+  /** It has another name than the master where one is renamed: the newcomer is rebuilt in its place. */
   readonly voter: MemberFact;
   readonly condition: MemberCondition;
 };
@@ -42,7 +43,7 @@ export function mastersOutlook(input: PlannerInput, desired: readonly DesiredRes
   const used = new Set<MemberFact>();
   for (const resource of desired) {
     if (resource.type !== "haplan_raft_member") continue;
-    const outcome = masterOutcome(input, resource, world);
+    const outcome = renamed(input, resource, world) ?? masterOutcome(input, resource, world);
     if (outcome.kind === "join") {
       joining.push(outcome);
       if (outcome.replaces !== null) used.add(outcome.replaces);
@@ -59,6 +60,21 @@ export function mastersOutlook(input: PlannerInput, desired: readonly DesiredRes
     leaving: others.filter((member) => member.voter),
     strayLearners: others.filter((member) => !member.voter),
   };
+}
+
+/** A new name where a voter runs that the spec no longer lists: one place, so the one leaves before the other comes. */
+function renamed({ spec }: PlannerInput, { name }: DesiredResource, world: World): KeptMaster | null {
+  if (world.machines.has(name) || world.members.some((member) => member.name === name)) return null;
+  const { masters } = spec.controlPlane;
+  const address = masters.find((master) => master.name === name)?.address;
+  const voter = world.members.find(
+    (member) =>
+      member.voter &&
+      memberCondition(world, member) === "healthy" &&
+      world.machines.get(member.name)?.address === address &&
+      masters.every((master) => master.name !== member.name),
+  );
+  return voter === undefined ? null : { kind: "rebuild", name, voter, condition: "healthy" };
 }
 
 function masterOutcome(input: PlannerInput, resource: DesiredResource, world: World): KeptMaster | JoiningMaster {

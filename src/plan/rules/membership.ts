@@ -36,12 +36,12 @@ export function planMembership(
   draft: PlanDraft,
 ): MembershipResult {
   const started = bringBack(input, desired, world, outlook, certificates, draft);
-  for (const learner of outlook.strayLearners) forget(learner, desired, draft);
+  for (const learner of outlook.strayLearners) forget(learner, desired, world, draft);
   if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
   for (const master of outlook.joining) started.add(master.name);
   const leader = world.members.find((member) => member.leader);
   const before: MembershipResult = {
-    voters: sorted(world.members.filter((member) => member.voter).map(refOf)),
+    voters: sortedByName(world.members.filter((member) => member.voter).map(refOf)),
     leader: leader === undefined ? null : refOf(leader),
     started,
   };
@@ -65,7 +65,7 @@ function planJointVotes(change: VoteChange): MembershipResult {
   const { input, desired, world, outlook, certificates, before, draft } = change;
   const joins = outlook.joining.map((master) => joinMember(input, desired, world, master, certificates, draft));
   const from = before.voters;
-  const to = sorted([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
+  const to = sortedByName([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
   const going = [...outlook.leaving, ...replacedBy(outlook)];
   if (joins.length === 0 && going.length === 0) return { ...before, voters: to };
 
@@ -108,7 +108,7 @@ function moveVotes(
   let start = from;
   if (last !== null) {
     const [first] = joins;
-    start = sorted([...to.filter((ref) => ref !== joins.at(-1)?.ref), refOf(last)]);
+    start = sortedByName([...to.filter((ref) => ref !== joins.at(-1)?.ref), refOf(last)]);
     vote(from, start);
     endpoint.withdraw([last.name]);
     if (leader?.memberId === last.id && first !== undefined) {
@@ -136,7 +136,7 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
   for (const member of dead) remove(member);
   for (const master of outlook.joining) {
     const join = joinMember(input, desired, world, master, certificates, draft);
-    const to = sorted([...voters, join.ref]);
+    const to = sortedByName([...voters, join.ref]);
     const address = resourceAddress("haplan_raft_member", master.name);
     draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
     draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
@@ -162,7 +162,7 @@ function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
  * votes: a member that does not vote serves no writes. Null where it takes no such care.
  */
 function lastToServe(outlook: MastersOutlook, leader: MemberRef | null, endpoint: Endpoint): MemberFact | null {
-  const stays = outlook.kept.some(({ name, condition }) => condition === "healthy" && endpoint.serves(name));
+  const stays = outlook.kept.some(({ voter, condition }) => condition === "healthy" && endpoint.serves(voter.name));
   // Alone it would be the very vote that the only newcomer is to have.
   if (stays || outlook.joining.length < 2) return null;
   const serving = outlook.leaving.filter(({ name, healthy }) => healthy && endpoint.serves(name));
@@ -181,7 +181,7 @@ export function planBackup(input: PlannerInput, draft: PlanDraft): void {
   draft.chain({ kind: "takeSnapshot", required: true }, []);
 }
 
-function sorted(members: readonly MemberRef[]): readonly MemberRef[] {
+export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[] {
   return [...members].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
@@ -255,21 +255,26 @@ function leavingAddress(member: MemberFact, outlook: MastersOutlook): readonly R
 }
 
 /** The one that was replaced may still be there, under the name that its successor has now. */
-function forget(learner: MemberFact, desired: readonly DesiredResource[], draft: PlanDraft): void {
+function forget(learner: MemberFact, desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
   if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
   draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? [] : [address]);
+  if (!replaced && learner.name !== "") stopAndDestroy(learner.name, world, draft);
 }
 
 function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {
-  const agent = resourceAddress("haplan_agent", member.name);
   draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", "it is not in the spec");
-  if (!world.machines.has(member.name)) return;
+  stopAndDestroy(member.name, world, draft);
+}
+
+function stopAndDestroy(name: string, world: World, draft: PlanDraft): void {
+  if (!world.machines.has(name)) return;
+  const agent = resourceAddress("haplan_agent", name);
   draft.judge(agent, "delete", "it is not in the spec");
-  const stopped = draft.chain({ kind: "stopAgent", member: member.name }, [agent]);
-  const machine = resourceAddress("haplan_machine", member.name);
+  const stopped = draft.chain({ kind: "stopAgent", member: name }, [agent]);
+  const machine = resourceAddress("haplan_machine", name);
   draft.judge(machine, "delete", "it is not in the spec");
-  draft.add({ kind: "destroyMachine", machine: member.name }, [machine], [stopped]);
+  draft.add({ kind: "destroyMachine", machine: name }, [machine], [stopped]);
 }

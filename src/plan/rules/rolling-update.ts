@@ -8,13 +8,13 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
-import { unitOf, type World } from "../world.ts";
+import { generationOf, unitOf, type World } from "../world.ts";
 import { certificateSteps, isHandedCertificate, notePresented, takesUpCertificates } from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
-import { bestSuccessor, type MembershipResult, memberUpdate, planBackup } from "./membership.ts";
+import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
@@ -32,8 +32,9 @@ export function planRollingUpdates(
   // One that is not healthy takes no tolerance away; the leader is last.
   const turn = ({ voter, condition }: KeptMaster): number =>
     voter.id === leader?.memberId ? 2 : condition === "healthy" ? 1 : 0;
-  const own = outlook.kept.filter((master) => !master.voter.adopted);
-  for (const master of own.sort((a, b) => turn(a) - turn(b))) {
+  const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
+  const done = new Set<string>();
+  for (const master of inOrderOfPlaces(input, own, world)) {
     const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
     const change = plannedChange(input, resource, world, certificates, draft);
     const moves = memberUpdate(desired, master.voter) !== null;
@@ -41,13 +42,14 @@ export function planRollingUpdates(
     const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
     if (stops) {
       // A member that comes back elsewhere leaves the clients before it stops; a short restart is seen by the load balancer.
-      if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.name]);
+      if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.voter.name]);
       else endpoint.flush();
-      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, leader, voters, draft);
+      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, done, leader, voters, draft);
     }
     if (master.kind === "rebuild") {
       voters = rebuild(input, desired, world, master, voters, certificates, draft);
       endpoint.offer(master.name);
+      done.add(master.name);
       continue;
     }
     updateInPlace(input, desired, world, master, change, certificates, draft);
@@ -135,23 +137,48 @@ function neededChange(
   return shown === null ? null : { kind: "restart", reason: shown };
 }
 
-/** To one that stays as it is if there is one; the others have been rebuilt by now, the leader being the last. */
+/** Who moves to a place where another one still stands waits until that one has moved. */
+function inOrderOfPlaces(input: PlannerInput, masters: readonly KeptMaster[], world: World): readonly KeptMaster[] {
+  const { masters: wanted } = input.spec.controlPlane;
+  const waiting = [...masters];
+  const ordered: KeptMaster[] = [];
+  while (waiting.length > 0) {
+    const free = waiting.findIndex(({ kind, name, voter }) => {
+      const address = wanted.find((master) => master.name === name)?.address;
+      const holds = (other: KeptMaster): boolean =>
+        other.voter !== voter && world.machines.get(other.voter.name)?.address === address;
+      return kind === "keep" || !waiting.some(holds);
+    });
+    // Those that wait for each other in a circle have been refused before.
+    ordered.push(...waiting.splice(Math.max(free, 0), 1));
+  }
+  return ordered;
+}
+
+/** To one that stays as it is if there is one, or that has been rebuilt by now. */
 function handOver(
   outlook: MastersOutlook,
   master: KeptMaster,
+  done: ReadonlySet<string>,
   leader: MemberRef,
   voters: readonly MemberRef[],
   draft: PlanDraft,
 ): MemberRef | null {
   const others = outlook.kept.filter((candidate) => candidate !== master);
-  const successor = bestSuccessor(others.filter(({ kind }) => kind === "keep")) ?? bestSuccessor(others);
-  const to = voters.find(({ name }) => name === successor?.name) ?? voters.find(({ name }) => name !== master.name);
+  const settled = others.filter(({ kind, name }) => kind === "keep" || done.has(name));
+  const successor = bestSuccessor(settled) ?? bestSuccessor(others);
+  const names = successor === null ? [] : [successor.name, successor.voter.name];
+  const to =
+    voters.find(({ name }) => names.includes(name)) ?? voters.find(({ memberId }) => memberId !== leader.memberId);
   if (to === undefined) return null;
   draft.chain({ kind: "moveLeader", from: leader, to }, []);
   return to;
 }
 
-/** The same name in another place: the old member stops first, since a machine's name is its own only once. */
+/**
+ * The same name in another place, or another name in the same place: the old member stops first, since a machine has its
+ * name alone, and a member its place.
+ */
 function rebuild(
   input: PlannerInput,
   desired: readonly DesiredResource[],
@@ -161,34 +188,51 @@ function rebuild(
   certificates: ReadonlyMap<string, string>,
   draft: PlanDraft,
 ): readonly MemberRef[] {
-  const { name } = master;
-  const [member, agent, machine] = [
-    resourceAddress("haplan_raft_member", name),
-    resourceAddress("haplan_agent", name),
-    machineAddress(name),
-  ];
+  const { name, voter } = master;
+  const [member, agent, machine] = addressesOf(name);
+  const [oldMember, oldAgent, oldMachine] = addressesOf(voter.name);
   const resource = desired.find((candidate) => candidate.address === member)!;
-  const reason = whyRebuild(input, resource, master.voter, world);
-  const moves =
-    world.machines.get(name)?.address !== desired.find(({ address }) => address === machine)?.attributes["address"];
-  const forces = moves ? ["address"] : undefined;
-  for (const address of [machine, agent, member]) draft.judge(address, "deleteThenCreate", reason, forces);
+  judgeRebuild(input, resource, world, master, draft);
   const stepwise = input.spec.controlPlane.engine === "etcd";
   planBackup(input, draft);
   // A real etcd takes no new member while one is down: the old one leaves before it stops.
-  const remove = { kind: "removeMember", member: name, memberId: master.voter.id } as const;
-  if (stepwise) draft.chain(remove, []);
-  draft.chain({ kind: "stopAgent", member: name }, [agent]);
-  draft.chain({ kind: "destroyMachine", machine: name }, [machine]);
+  const remove = { kind: "removeMember", member: voter.name, memberId: voter.id } as const;
+  const removed = voter.name === name ? [] : [oldMember];
+  if (stepwise) draft.chain(remove, removed);
+  draft.chain({ kind: "stopAgent", member: voter.name }, [oldAgent]);
+  draft.chain({ kind: "destroyMachine", machine: voter.name }, [oldMachine]);
   const machineResource = desired.find((candidate) => candidate.address === machine)!;
-  draft.chain(createMachine(machineResource, world.machines.get(name)!.generation + 1), [machine]);
+  draft.chain(createMachine(machineResource, generationOf(world, name) + 1), [machine]);
   draft.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
   draft.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
-  const to = voters.map((voter) => (voter.name === name ? { name, memberId: null } : voter));
-  const from = stepwise ? voters.filter((voter) => voter.name !== name) : voters;
+  const others = voters.filter((each) => each.memberId !== voter.id);
+  const to = sortedByName([...others, { name, memberId: null }]);
+  const from = stepwise ? others : voters;
   draft.chain({ kind: "changeVoters", manner: stepwise ? "direct" : "joint", from, to }, [member]);
-  if (!stepwise) draft.chain(remove, []);
+  if (!stepwise) draft.chain(remove, removed);
   return to;
+}
+
+function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, ResourceAddress] {
+  return [resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name), machineAddress(name)];
+}
+
+function judgeRebuild(
+  input: PlannerInput,
+  resource: DesiredResource,
+  world: World,
+  { name, voter }: KeptMaster,
+  draft: PlanDraft,
+): void {
+  if (voter.name !== name) {
+    for (const address of addressesOf(name)) draft.judge(address, "create", `it takes the place of ${voter.name}`);
+    for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} takes its place`);
+    return;
+  }
+  const reason = whyRebuild(input, resource, voter, world);
+  const wanted = input.spec.controlPlane.masters.find((master) => master.name === name)?.address;
+  const forces = world.machines.get(name)?.address === wanted ? undefined : ["address"];
+  for (const address of [...addressesOf(name)].reverse()) draft.judge(address, "deleteThenCreate", reason, forces);
 }
