@@ -30,4 +30,15 @@ describe("writeAvailability", () => {
     expect(counted).toMatchObject({ attempts: attempts.length, measuredMs: 1000, ...expected });
     expect(Object.values(counted).every(Number.isInteger)).toBe(true);
   });
+
+  it("T10: does not take its own standing still for the cluster's", () => {
+    const attempts = [ok(0, 10), ok(50, 460), ok(460, 470), lost(500, 900), ok(950, 960)];
+    const stalls = [
+      { fromMs: 60, untilMs: 455 },
+      { fromMs: 990, untilMs: 1000 },
+    ];
+    const counted = writeAvailability(attempts, { startedMs: 0, endedMs: 1000 }, stalls);
+    expect(counted).toMatchObject({ longestGapMs: 490, unavailableMs: 490 });
+    expect(writeAvailability(attempts.slice(0, 3), { startedMs: 0, endedMs: 470 }, stalls).longestGapMs).toBe(55);
+  });
 });

@@ -7,11 +7,16 @@ import type { WriteAvailability } from "./apply-event.ts";
 /** On a monotonic clock. */
 export type WriteAttempt = { readonly startedMs: number; readonly endedMs: number; readonly succeeded: boolean };
 
+/** Time in which haplan itself stood still: answers that came meanwhile are seen only at its end. */
+export type Stall = { readonly fromMs: number; readonly untilMs: number };
+
 /** A gap counts as unavailable when a write that failed was under way during it. Times are whole milliseconds. */
 export function writeAvailability(
   attempts: readonly WriteAttempt[],
   run: { readonly startedMs: number; readonly endedMs: number },
+  stalls: readonly Stall[] = [],
 ): WriteAvailability {
+  const lengthOf = (gap: Gap): number => Math.max(0, gap.until - gap.from - stalledMs(gap, stalls));
   const failed = attempts.filter((attempt) => !attempt.succeeded);
   const successes = attempts.filter((attempt) => attempt.succeeded).map((attempt) => attempt.endedMs);
   const marks = [run.startedMs, ...successes.sort((a, b) => a - b), run.endedMs];
@@ -28,6 +33,11 @@ export function writeAvailability(
   };
 }
 
-function lengthOf({ from, until }: { readonly from: number; readonly until: number }): number {
-  return Math.max(0, until - from);
+type Gap = { readonly from: number; readonly until: number };
+
+function stalledMs({ from, until }: Gap, stalls: readonly Stall[]): number {
+  return stalls.reduce(
+    (sum, { fromMs, untilMs }) => sum + Math.max(0, Math.min(until, untilMs) - Math.max(from, fromMs)),
+    0,
+  );
 }

@@ -5,11 +5,13 @@ import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { WriteAvailability } from "./apply-event.ts";
 import type { ControlPlane } from "./ports.ts";
 import type { StepContext } from "./step-context.ts";
-import { type WriteAttempt, writeAvailability } from "./write-availability.ts";
+import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
 /** Fine enough to tell a gap of some hundred milliseconds within a fifth. */
 const probeIntervalMs = 50;
+/** A timer may be late by less than this on any machine. */
+const stallMs = 20;
 const probeTimeoutMs = 2_000;
 
 /**
@@ -40,6 +42,7 @@ export class WriteProbe {
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
   private readonly attempts: WriteAttempt[] = [];
+  private readonly stalls: Stall[] = [];
   private readonly startedMs: number;
 
   /** The connection becomes the probe's, which closes it in the end. */
@@ -56,7 +59,8 @@ export class WriteProbe {
     await this.running;
     this.controlPlane.close();
     if (this.attempts.length === 0) return null;
-    return writeAvailability(this.attempts, { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() });
+    const run = { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() };
+    return writeAvailability(this.attempts, run, this.stalls);
   }
 
   /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
@@ -65,9 +69,17 @@ export class WriteProbe {
     for (let number = 1; !this.stopping.signal.aborted; number += 1) {
       const write = this.write(number).finally(() => pending.delete(write));
       pending.add(write);
-      await this.clock.sleep(probeIntervalMs, this.stopping.signal).catch(() => undefined);
+      await this.sleep();
     }
     await Promise.all(pending);
+  }
+
+  /** A pause that takes much longer than asked for shows that this process was busy, or was not run at all. */
+  private async sleep(): Promise<void> {
+    const dueMs = this.clock.monotonicMs() + probeIntervalMs;
+    await this.clock.sleep(probeIntervalMs, this.stopping.signal).catch(() => undefined);
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - dueMs > stallMs) this.stalls.push({ fromMs: dueMs, untilMs: nowMs });
   }
 
   private async write(number: number): Promise<void> {
