@@ -43,7 +43,7 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const lineage = found?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   if (records.length === 0) {
     if ((found?.serial ?? 0) !== plan.binding.stateSerial) return { kind: "refused", diagnostics: [movedState(plan)] };
-    const problems = await preflightPlan(plan, lineage, ports.provider);
+    const problems = await preflightPlan(plan, lineage, ports);
     if (problems.some((problem) => problem.severity === "error")) return { kind: "refused", diagnostics: problems };
   } else if (found === null && plan.mode === "apply") {
     // The state is written before the first intent: without it, this journal is another life's.

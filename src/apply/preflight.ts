@@ -2,13 +2,26 @@
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { JoinFacts, StepAction } from "../plan/step.ts";
-import type { MachineIdentity, Provider } from "../providers/provider.ts";
+import type { MachineIdentity } from "../providers/provider.ts";
+import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
+import type { ApplyPorts } from "./ports.ts";
 
-export async function preflightPlan(plan: Plan, lineage: string, provider: Provider): Promise<readonly Diagnostic[]> {
+/**
+ * A new member's log, with a segment ahead, and an empty store. What follows with its use is not for a preflight to foresee.
+ */
+const memberBytes = 128 * 2 ** 20;
+/** A newcomer receives the data, and keeps the log that gathers meanwhile. */
+const copyFactor = 1.5;
+
+export async function preflightPlan(
+  plan: Plan,
+  lineage: string,
+  { provider, connect, authority }: Pick<ApplyPorts, "provider" | "connect" | "authority">,
+): Promise<readonly Diagnostic[]> {
   if (plan.mode === "destroy") return [];
   const actions = plan.steps.map((step) => step.action);
   const machines = actions.flatMap((action): readonly MachineIdentity[] =>
@@ -17,7 +30,32 @@ export async function preflightPlan(plan: Plan, lineage: string, provider: Provi
       : [],
   );
   const units = actions.flatMap((action) => unitsOf(plan, lineage, action));
-  return machines.length === 0 && units.length === 0 ? [] : provider.preflight({ machines, units });
+  if (machines.length === 0 && units.length === 0) return [];
+  const joins = actions.some((action) => action.kind === "addLearner");
+  const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
+  const space = actions.flatMap((action) =>
+    action.kind === "startAgent"
+      ? [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }]
+      : [],
+  );
+  return provider.preflight({ machines, units, space });
+}
+
+/** As far as the members tell; where none does, the steps that need them will say so. */
+async function largestData(
+  { spec }: Plan,
+  { connect, authority }: Pick<ApplyPorts, "connect" | "authority">,
+): Promise<number> {
+  const tls = spec.controlPlane.tls.enabled ? await authority.clientMaterial().catch(() => undefined) : null;
+  if (tls === undefined) return 0;
+  const endpoints = spec.controlPlane.masters.map((master) => clientUrl(spec, master));
+  const controlPlane = connect({ endpoints, tls });
+  try {
+    const membership = await controlPlane.observe().catch(() => null);
+    return Math.max(0, ...(membership?.members ?? []).map(({ dbSizeBytes }) => dbSizeBytes ?? 0));
+  } finally {
+    controlPlane.close();
+  }
 }
 
 /** Whom it will find is read when it starts; no preflight needs it. */

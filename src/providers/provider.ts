@@ -16,15 +16,22 @@ export type MachineIdentity = {
   readonly generation: number;
 };
 
+/** What will be put on a machine's disk. */
+export type MachineSpace = { readonly machine: string; readonly bytes: number };
+
 export type Provider = {
   /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. */
   observe(lineage: string | null, names: readonly string[]): Promise<readonly ObservedMachine[]>;
   /** Finds what still runs of machines of this cluster that are not there any more. */
   observeOrphans(): Promise<readonly ObservedOrphan[]>;
-  /** Says before anything is changed what would go wrong: ports taken, folders that cannot be written, programs missing. */
+  /**
+   * Says before anything is changed what would go wrong: ports taken, folders that cannot be written, programs missing, disks
+   * without room.
+   */
   preflight(request: {
     readonly machines: readonly MachineIdentity[];
     readonly units: readonly UnitDefinition[];
+    readonly space: readonly MachineSpace[];
   }): Promise<readonly Diagnostic[]>;
   createMachine(machine: MachineIdentity): Promise<void>;
   /** Stops its units, also orphaned ones, and removes everything on it, data included. */

@@ -246,7 +246,9 @@ describe("a process whose machine's directory was removed", () => {
 
 describe("the preflight", () => {
   const summaries = async (units: UnitDefinition[], machines = [m1]): Promise<string[]> =>
-    (await provider.preflight({ machines, units })).map((diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`);
+    (await provider.preflight({ machines, units, space: [] })).map(
+      (diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`,
+    );
 
   it("finds nothing wrong with a free address and changes nothing", async () => {
     expect(await summaries([unit({ listens: ["127.77.18.9:29379"] })])).toEqual([]);
@@ -259,7 +261,7 @@ describe("the preflight", () => {
     const { pid } = await provider.startUnit("m1", definition);
     expect(await summaries([definition])).toEqual([]);
     const stranger = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
-    const [taken] = await stranger.preflight({ machines: [], units: [definition] });
+    const [taken] = await stranger.preflight({ machines: [], units: [definition], space: [] });
     // T9: a cluster of haplan's is named, and where it is worked on.
     expect(taken?.summary).toBe(`127.77.18.8:29380 is taken by the agent of "m1" in the cluster "demo", pid ${pid}`);
     expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
@@ -300,7 +302,7 @@ describe("the preflight", () => {
     writeFileSync(join(parent, ".haplan"), "");
     expect(await summaries([])).toEqual([`preflight/not-a-folder: "${join(parent, ".haplan")}" is not a folder`]);
     const sealed = createLocalProvider({ root: "/proc/haplan", programsFolder: join(parent, "cmd") });
-    expect((await sealed.preflight({ machines: [], units: [] })).map((found) => found.code)).toEqual([
+    expect((await sealed.preflight({ machines: [], units: [], space: [] })).map((found) => found.code)).toEqual([
       "preflight/unwritable-folder",
     ]);
   });

@@ -5,7 +5,8 @@ import { basename, dirname, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity } from "../provider.ts";
+import type { MachineIdentity, MachineSpace } from "../provider.ts";
+import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
 import { machinePaths, placeOfUnit, readLabel } from "./machine-folder.ts";
 import { describeProcess, ownerOfSocket, unitFolderOf } from "./process-table.ts";
@@ -14,6 +15,7 @@ import { findExecutable } from "./programs.ts";
 export type PreflightRequest = {
   readonly machines: readonly MachineIdentity[];
   readonly units: readonly UnitDefinition[];
+  readonly space: readonly MachineSpace[];
 };
 
 export async function preflightLocal(
@@ -25,6 +27,7 @@ export async function preflightLocal(
   const addresses = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
   return [
     ...(folderProblem === null ? [] : [folderProblem]),
+    ...(folderProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
     ...checkPrograms(programsFolder, request.units),
     ...checkListenedTwice(request.units),

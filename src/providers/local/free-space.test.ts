@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { checkFreeSpace } from "./free-space.ts";
+
+const MiB = 2 ** 20;
+const space = ["m1", "m2", "m3"].map((machine) => ({ machine, bytes: 100 * MiB }));
+
+describe("free space", () => {
+  it("T8: of a disk is shared by the machines on it; the disk, what it has and what is needed are named", () => {
+    const diskOf = (folder: string): { mountPoint: string; freeBytes: number } =>
+      folder.includes("/m3/")
+        ? { mountPoint: "/three", freeBytes: 100 * MiB }
+        : { mountPoint: "/", freeBytes: 199 * MiB };
+    const problems = checkFreeSpace("/work/.haplan/demo", space, diskOf);
+    expect(problems).toEqual([
+      {
+        severity: "error",
+        code: "preflight/disk-full",
+        summary: 'The disk at "/" has 199 MiB free, and 200 MiB are needed',
+        detail: expect.stringContaining(
+          'The data of m1 100 MiB, m2 100 MiB would be below "/work/.haplan/demo/machines"',
+        ),
+      },
+    ]);
+  });
+
+  it("T8: is asked of the disk that a folder would be on", () => {
+    const folder = mkdtempSync(join(tmpdir(), "haplan-space-"));
+    try {
+      expect(checkFreeSpace(join(folder, "not", "yet"), space)).toEqual([]);
+      const [problem] = checkFreeSpace(join(folder, "not", "yet"), [{ machine: "m1", bytes: 2 ** 60 }]);
+      expect(problem?.summary).toMatch(/^The disk at "\/.*" has \d+ MiB free, and 1099511627776 MiB are needed$/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,68 @@
+/** Whether the disks have room for what is to be put on them: machines that share a disk need their room together. */
+import { existsSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import type { MachineSpace } from "../provider.ts";
+import { machinePaths } from "./machine-folder.ts";
+
+type Disk = { readonly mountPoint: string; readonly freeBytes: number };
+
+/** `diskOf` tells of the file system that a folder is on, or would be. */
+export function checkFreeSpace(
+  root: string,
+  spaces: readonly MachineSpace[],
+  diskOf: (folder: string) => Disk = findDisk,
+): Diagnostic[] {
+  const byDisk = new Map<string, (MachineSpace & { readonly disk: Disk })[]>();
+  for (const space of spaces) {
+    const disk = diskOf(machinePaths(root, space.machine).data);
+    const sharing = byDisk.get(disk.mountPoint) ?? [];
+    byDisk.set(disk.mountPoint, [...sharing, { ...space, disk }]);
+  }
+  return [...byDisk.values()].flatMap((sharing) => {
+    const needed = sharing.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { mountPoint, freeBytes } = sharing[0]!.disk;
+    return freeBytes >= needed ? [] : [tooSmall(root, mountPoint, freeBytes, needed, sharing)];
+  });
+}
+
+function tooSmall(
+  root: string,
+  mountPoint: string,
+  freeBytes: number,
+  neededBytes: number,
+  sharing: readonly MachineSpace[],
+): Diagnostic {
+  const shares = sharing.map(({ machine, bytes }) => `${machine} ${mebibytes(bytes, "up")}`).join(", ");
+  return {
+    severity: "error",
+    code: "preflight/disk-full",
+    summary: `The disk at "${mountPoint}" has ${mebibytes(freeBytes, "down")} free, and ${mebibytes(neededBytes, "up")} are needed`,
+    detail: `The data of ${shares} would be below "${join(root, "machines")}". Make room there, or run haplan in a folder on another disk`,
+  };
+}
+
+function findDisk(folder: string): Disk {
+  const there = nearestExisting(folder);
+  const { bavail, bsize } = statfsSync(there);
+  return { mountPoint: mountPointOf(there), freeBytes: bavail * bsize };
+}
+
+function nearestExisting(folder: string): string {
+  let nearest = folder;
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  return nearest;
+}
+
+/** The highest folder above that is on the same device. */
+function mountPointOf(folder: string): string {
+  const { dev } = statSync(folder);
+  let highest = folder;
+  while (dirname(highest) !== highest && statSync(dirname(highest)).dev === dev) highest = dirname(highest);
+  return highest;
+}
+
+function mebibytes(bytes: number, rounded: "up" | "down"): string {
+  const count = bytes / 2 ** 20;
+  return `${rounded === "up" ? Math.ceil(count) : Math.floor(count)} MiB`;
+}
