@@ -121,7 +121,16 @@ describe("apply", () => {
     expect(code).toBe(1);
     expect(err).toContain("127.0.1.1:2379 is taken");
     expect(world.facts.machines.size).toBe(0);
-    expect(existsSync(stateFile())).toBe(false);
+    expect(readdirSync(cwd)).toEqual(["three.yaml"]);
+    // What was there before stays.
+    await haplan("plan three.yaml");
+    expect((await haplan("apply -auto-approve")).code).toBe(1);
+    expect(readdirSync(join(cwd, ".haplan/demo"))).toContain("newest-plan.json");
+  });
+
+  test("an apply that is declined leaves nothing behind", async () => {
+    expect((await haplan("apply three.yaml", ["no"])).code).toBe(1);
+    expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
   test("a folder that cannot be written is named before anything is done", async () => {

@@ -101,6 +101,6 @@ describe("a state that was lost", () => {
     lose();
     const { out } = await haplan("apply three.yaml -auto-approve");
     expect(out).toMatch(/Plan: (\d+) to import, [^\n]*[\s\S]*Apply complete! Resources: \1 imported, /);
-    expect(out).toMatch(/# haplan_worker.w1 will be updated in-place\n.*\n +# \(imported from "w1"\)/);
+    expect(out).toMatch(/# haplan_worker.w1 will be imported\n.*id w1\)/);
   });
 });

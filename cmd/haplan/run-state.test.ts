@@ -156,6 +156,19 @@ test.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
   },
 );
 
+test("Low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
+  await haplan("apply three.yaml -auto-approve");
+  const pids = (): readonly unknown[] =>
+    [...cli.world.facts.machines.values()].map(({ units }) => [...units.values()].map(({ pid }) => pid));
+  const before = pids();
+  await haplan("state rm haplan_worker.w1 haplan_load_balancer.load-balancer haplan_agent.m1");
+  const { out } = await haplan("plan three.yaml");
+  expect(out).toContain("Plan: 3 to import, 0 to add, 0 to change, 0 to destroy.");
+  expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+  expect(pids()).toEqual(before);
+  expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
+});
+
 describe("state push", () => {
   test.each([
     ["a file", "state push later.json", (text: string) => text],

@@ -7,7 +7,16 @@
  * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
  * locking", 2016), or takes the next number itself if nobody has. A released lock stays as a file, so that numbers never repeat.
  */
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -41,8 +50,9 @@ export type LockRequest = {
 /** @throws HaplanError `lock/held`, which says who holds it */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
   const { clock, folder } = request;
-  makeFolderDurably(folder);
   return waitForLock({ ...request, pollMs }, async () => {
+    // A run that ended may have taken the whole folder of the cluster away.
+    if (!existsSync(folder)) makeFolderDurably(folder);
     const current = currentLock(folder);
     if (current === null || isFree(current.holder, clock)) return tryTake(request, (current?.fencing ?? 0) + 1);
     return current.holder === null ? null : { holder: current.holder };

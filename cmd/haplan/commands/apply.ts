@@ -2,13 +2,14 @@
  * `haplan apply [SPEC | PLANFILE]` and `haplan destroy [SPEC]`: lock, look, plan, ask, do. A saved plan was looked at
  * when it was made, so it is not asked about; it is refused when the world has moved since.
  */
+import { existsSync } from "node:fs";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
 import { rememberSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
 import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts";
 import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
@@ -36,7 +37,7 @@ export async function runApply(
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
   const session = await openCluster(context, { spec: argument });
-  return locked(context, session, flags, "apply", async (lock) => {
+  return lockedFromNothing(context, session, flags, async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
     rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     await agreeOn(context, plan, flags);
@@ -107,6 +108,26 @@ async function tidyUp(context: CliContext, session: Session, plan: Plan, code: E
   const ended = code === 0 && plan.mode === "destroy" && (await sessionState(context, session)) === null;
   if (ended) removeClusterFolder(session.folder);
   return code;
+}
+
+/** Like `locked`; where nothing was there before and the work was refused, nothing is left behind. */
+function lockedFromNothing(
+  context: CliContext,
+  session: Session,
+  flags: ApplyFlags,
+  work: (lock: Lock) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const wasThere = existsSync(session.folder);
+  return locked(context, session, flags, "apply", async (lock) => {
+    try {
+      return await work(lock);
+    } catch (error) {
+      const untouched = error instanceof RefusalError && (await sessionState(context, session)) === null;
+      // Under the lock nobody else has put anything there.
+      if (!wasThere && untouched && lock.fencing !== null) removeClusterFolder(session.folder);
+      throw error;
+    }
+  });
 }
 
 /** Runs `work` under the cluster's lock. */

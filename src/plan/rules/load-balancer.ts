@@ -10,7 +10,7 @@ import { unitOf, type World } from "../world.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
-import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
 export function planLoadBalancer(
@@ -63,7 +63,7 @@ export function planLoadBalancer(
   const settled = endpoint.settledBy;
   // Targets that leave for a while and come back leave it as it was.
   if (reason === null && changed.length === 0) return settled;
-  draft.judge(loadBalancerAddress, "update", reason ?? "its masters have changed");
+  judgeRunningUnit(loadBalancerAddress, reason ?? "its masters have changed", draft);
   // The last step along the membership chain has put the wanted configuration there already.
   if (settled !== null) return settled;
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);

@@ -15,6 +15,17 @@ export function whyUnitDiffers(
   return differs ? "its files were changed outside of haplan" : null;
 }
 
+/**
+ * Found running, of unknown making: it is imported, and the step that starts it changes nothing when it is as it should
+ * be.
+ */
+const foundInTheWorld = "found in the world: recorded in the state";
+
+/** Judges a running unit that is made as `reason` says. */
+export function judgeRunningUnit(address: ResourceAddress, reason: string, draft: PlanDraft): void {
+  draft.judge(address, reason === foundInTheWorld ? "noop" : "update", reason);
+}
+
 /** Of a unit that keeps nothing and may be started again at any time; `issued`: its certificate is issued anew. */
 export function whyUnitStartsAgain(
   resource: DesiredResource,
@@ -23,8 +34,7 @@ export function whyUnitStartsAgain(
   issued: boolean,
 ): string | null {
   if (issued) return "its certificate is issued anew";
-  // Found running, of unknown making: started again, which changes nothing when it is as it should be.
-  if (recorded === undefined) return "found in the world: recorded in the state";
+  if (recorded === undefined) return foundInTheWorld;
   return whyUnitDiffers(resource, recorded, unit.definitionDigest);
 }
 

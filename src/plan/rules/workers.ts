@@ -7,7 +7,7 @@ import { resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
-import { noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 export function planWorkers(
   input: PlannerInput,
@@ -68,7 +68,7 @@ function planWorker(
     : "dead: its process is gone";
   if (reason === null) return;
   if (!unit.running) noteDeadUnit(address, "stopped", draft);
-  draft.judge(address, "update", reason);
+  judgeRunningUnit(address, reason, draft);
   draft.add({ kind: "startWorker", worker: name }, [address], after);
 }
 
