@@ -1,19 +1,21 @@
 /** Asking before anything is changed: only `yes` counts as yes. */
 import { type CliContext, refuse } from "./cli-context.ts";
+import { parseSwitch } from "./lock-state.ts";
 
 /** Called before planning: where nobody can be asked, it is better to say so at once than after a minute's work. */
 export function requireApprover(
   context: CliContext,
-  flags: { readonly autoApprove?: boolean; readonly json?: boolean },
+  flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
   command: "apply" | "destroy",
 ): void {
   // Who reads a stream of JSON does not read questions.
-  if (flags.autoApprove || (context.terminal.interactive && !flags.json)) return;
+  const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
+  if (flags.autoApprove || (context.terminal.interactive && !flags.json && mayAsk)) return;
   const saved =
     command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
   throw refuse(
     "cli/nobody-to-ask",
-    `haplan ${command} asks before it changes anything, and there is nobody to ask here`,
+    `haplan ${command} asks before it changes anything, and ${mayAsk ? "there is nobody to ask here" : "-input=false keeps it from asking"}`,
     `Nothing was planned or changed.${saved} To go on without being asked, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
 }

@@ -13,12 +13,22 @@ type Subject = {
   readonly stateOnly: string | null;
   /** The value of each `-var`. */
   readonly variables: readonly string[];
+  /** The value of each `-var-file`. */
+  readonly variableFiles: readonly string[];
+  /** The value of `-chdir`. */
+  readonly chdir: string | null;
 };
 
 export class Invocation {
   /** The words after `haplan`. */
   readonly words: readonly string[];
-  private subject: Subject = { spec: null, stateOnly: null, variables: [] };
+  private subject: Subject = {
+    spec: null,
+    stateOnly: null,
+    variables: [],
+    variableFiles: [],
+    chdir: null,
+  };
 
   constructor(words: readonly string[]) {
     this.words = words;
@@ -42,21 +52,27 @@ export class Invocation {
 
   /** Another line: `command` with what names the spec, in the way that its verb takes it. */
   line(command: CommandWords): string {
+    const { chdir } = this.subject;
+    return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), ...this.wordsOf(command)]);
+  }
+
+  private wordsOf(command: CommandWords): readonly string[] {
     const length = command[0] === "state" ? 2 : 1;
-    const { spec, stateOnly, variables } = this.subject;
+    const { spec, stateOnly, variables, variableFiles } = this.subject;
     const verb = command[0] ?? "";
-    if (command.some((word) => word.startsWith("-state-only="))) return shellLine(command);
+    if (command.some((word) => word.startsWith("-state-only="))) return command;
     if (stateOnly !== null && !specVerbs.has(verb)) {
-      return shellLine([...command.slice(0, length), `-state-only=${stateOnly}`, ...command.slice(length)]);
+      return [...command.slice(0, length), `-state-only=${stateOnly}`, ...command.slice(length)];
     }
     const takesArgument = specArgumentVerbs.has(verb);
-    return shellLine([
+    return [
       ...command.slice(0, length),
+      ...variableFiles.map((file) => `-var-file=${file}`),
       ...variables.map((variable) => `-var=${variable}`),
       ...(spec === null || takesArgument ? [] : [`-spec=${spec}`]),
       ...command.slice(length),
       ...(spec !== null && takesArgument ? [pathWord(spec)] : []),
-    ]);
+    ];
   }
 
   /** The diagnostic with its commands spelled out at the end of its detail, each on an indented line of its own. */

@@ -2,12 +2,21 @@
  * The verbs and their flags. What a verb runs is loaded once it is asked for: what one verb needs is not to be waited for
  * by the others.
  */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { parseVariables } from "./argv.ts";
-import type { CliContext, ExitCode } from "./cli-context.ts";
-import type { ReporterFlags } from "./reporter.ts";
+import { type CliContext, type ExitCode, refuse } from "./cli-context.ts";
+import type { JsonForm, ReporterFlags } from "./reporter.ts";
+import { readVariableFiles } from "./variable-files.ts";
 
 type JsonFlag = { readonly json?: boolean };
+
+type GlobalFlags = ReporterFlags & {
+  readonly var: readonly string[];
+  readonly varFile: readonly string[];
+  readonly chdir?: string;
+};
 
 /** A command as its module exports it: words and flags come in the order in which the verb's usage names them. */
 type CommandFunction = (context: CliContext, ...words: never[]) => ExitCode | Promise<ExitCode>;
@@ -15,11 +24,15 @@ type Lazily = (load: () => Promise<CommandFunction>) => (...words: unknown[]) =>
 
 /** `finish` gets the exit code of the command that ran. */
 export function createProgram(surroundings: CliContext, finish: (code: ExitCode) => void): Command {
-  // Variables are known once the words are read, which is before any action looks at the context.
+  // Flags are known once the words are read, which is before any action looks at the context.
   const context: CliContext = {
     ...surroundings,
+    get cwd() {
+      return resolve(surroundings.cwd, program.opts<GlobalFlags>().chdir ?? ".");
+    },
     get variables() {
-      return parseVariables(program.opts<{ readonly var: readonly string[] }>().var);
+      const flags = program.opts<GlobalFlags>();
+      return { ...readVariableFiles(context.cwd, flags.varFile), ...parseVariables(flags.var) };
     },
   };
   const program = new Command("haplan")
@@ -35,15 +48,19 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
       collect,
       [],
     )
+    .option("--var-file <file>", "variables from a file, YAML or JSON (repeatable; -var counts more)", collect, [])
+    .option("--chdir <folder>", "work in this folder, as if haplan was started there")
     .option("--json-into <file>", "stream events into this file too, one JSON object a line")
     .option("--annotations <system>", "also print diagnostics as annotations: github")
     .option("--compact-warnings", "show warnings without their explanations")
     .option("--no-color", "no colours; NO_COLOR=1 says the same")
     .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
   program.hook("preAction", (_, action) => {
-    const form = action.opts<JsonFlag>().json ? (streaming.has(action.name()) ? "stream" : "document") : "none";
-    context.invocation.about({ variables: program.opts<{ readonly var: readonly string[] }>().var });
-    context.reporter.configure(form, program.opts<ReporterFlags>(), context);
+    const flags = program.opts<GlobalFlags>();
+    context.invocation.about({ variables: flags.var, variableFiles: flags.varFile, chdir: flags.chdir ?? null });
+    context.reporter.configure(jsonForm(action.name(), action.opts<JsonFlag>().json === true), flags, context);
+    if (!existsSync(context.cwd))
+      throw refuse("cli/no-folder", `There is no folder ${flags.chdir}`, "It was given with -chdir.");
   });
   const lazily: Lazily =
     (load) =>
@@ -68,6 +85,11 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
 /** Verbs whose -json is a stream of events. */
 const streaming = new Set(["apply", "destroy"]);
 
+export function jsonForm(verb: string, json: boolean): JsonForm {
+  if (!json) return "none";
+  return streaming.has(verb) ? "stream" : "document";
+}
+
 type AddVerb = (usage: string, description: string) => Command;
 
 function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
@@ -82,6 +104,10 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--refresh-only", refreshOnlyHelp)
     .option("--refresh <true|false>", "false does not look at the cluster and takes the state's word", "true")
     .option("--state-only <cluster>", stateOnlyHelp)
+    .addOption(inputOption())
+    .addOption(parallelismOption())
+    .addOption(lockOption("for Terraform's scripts: a plan takes no lock"))
+    .addOption(lockTimeoutOption("for Terraform's scripts: a plan takes no lock"))
     .action(lazily(async () => (await import("./commands/plan.ts")).runPlan));
   verb("apply [spec-or-plan]", "do it: from a spec after asking, or from a saved plan")
     .option("--auto-approve", "do not ask")
@@ -89,6 +115,9 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--replace <address>", replaceHelp, collect, [])
     .option("--target <address>", targetHelp, collect, [])
     .option("--refresh-only", refreshOnlyHelp)
+    .option("--destroy", "as the verb destroy")
+    .addOption(inputOption())
+    .addOption(parallelismOption())
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/apply.ts")).runApply));
@@ -97,6 +126,8 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--json", "stream events, one JSON object a line")
     .option("--target <address>", destroyTargetHelp, collect, [])
     .option("--state-only <cluster>", stateOnlyHelp)
+    .addOption(inputOption())
+    .addOption(parallelismOption())
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/apply.ts")).runDestroy));
@@ -118,7 +149,8 @@ function addLookingVerbs(verb: AddVerb, lazily: Lazily): void {
   verb("validate [spec]", "check a spec without looking at anything else")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/validate.ts")).runValidate));
-  verb("fmt [spec]", "put a spec into its one form")
+  verb("fmt [spec]", "put a spec into its one form; - is standard input, and standard output then")
+    .option("--diff", "print what changes, as a unified diff")
     .option("--check", "change nothing; exit with 3 when it is not in form")
     .action(lazily(async () => (await import("./commands/fmt.ts")).runFmt));
   verb("status [spec]", "show members, leader, quorum, load balancer and workers")
@@ -188,14 +220,25 @@ const refreshOnlyHelp = "change nothing but the state";
 const stateOnlyHelp = "no spec: this cluster, as it was last applied in this folder";
 const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 
-function lockOption(): Option {
-  return new Option("--lock <true|false>", "lock the state; false only where nobody else can be at work").default(
-    "true",
-  );
+function lockOption(help = "lock the state; false only where nothing else can be at work"): Option {
+  return new Option("--lock <true|false>", help).default("true");
 }
 
-function lockTimeoutOption(): Option {
-  return new Option("--lock-timeout <duration>", "wait this long for another run to end, such as 30s").default("0");
+function lockTimeoutOption(help = "wait this long for another run to end, such as 30s"): Option {
+  return new Option("--lock-timeout <duration>", help).default("0");
+}
+
+function inputOption(): Option {
+  return new Option("--input <true|false>", "false never asks: what would have to be asked is refused").default("true");
+}
+
+function parallelismOption(): Option {
+  return new Option("--parallelism <n>", "for Terraform's scripts: haplan takes one step at a time").argParser(
+    (text: string) => {
+      if (/^[1-9]\d*$/.test(text)) return text;
+      throw refuse("cli/bad-parallelism", `-parallelism=${text} is no number from 1 on`, "Leave it out, or write 10.");
+    },
+  );
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

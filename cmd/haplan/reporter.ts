@@ -102,6 +102,12 @@ export class Reporter {
     if (this.form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
   }
 
+  /** For a mistake on the command line, which was said to people already: the form asked for is told all the same. */
+  failUnread(form: JsonForm, diagnostic: Diagnostic): void {
+    if (form === "stream") this.terminal.print(renderUiLine(diagnosticLine(diagnostic), this.clock.now()));
+    else if (form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson([diagnostic]), null, 2));
+  }
+
   close(): void {
     if (this.file !== null) closeSync(this.file.descriptor);
     this.file = null;

@@ -1,9 +1,10 @@
 /** One run of the command line as a function: arguments in, exit code out. All errors end here. */
 import { type Command, CommanderError } from "commander";
-import { normaliseFlags } from "./argv.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import { normaliseFlags, settleSwitches, withEnvironmentFlags } from "./argv.ts";
 import { type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
 import { Invocation } from "./invocation.ts";
-import { createProgram } from "./program.ts";
+import { createProgram, jsonForm } from "./program.ts";
 import { Reporter } from "./reporter.ts";
 import { diagnosticForError } from "./views/error-view.ts";
 
@@ -22,8 +23,17 @@ function withoutVainHelp(program: Command, words: readonly string[]): readonly s
   return words;
 }
 
+function verbOf(words: readonly string[]): string {
+  return words.find((word) => !word.startsWith("-")) ?? "";
+}
+
+function usageMistake({ message }: CommanderError): Diagnostic {
+  const [summary = "", ...detail] = message.replace(/^error: /, "").split("\n");
+  return { severity: "error", code: "cli/usage", summary, detail: detail.join("\n") };
+}
+
 export async function runHaplan(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
-  const words = normaliseFlags(argv);
+  const typed = normaliseFlags(argv);
   const invocation = new Invocation(argv);
   const reporter = new Reporter(surroundings.terminal, surroundings.clock, invocation);
   let code: ExitCode = 0;
@@ -32,11 +42,16 @@ export async function runHaplan(argv: readonly string[], surroundings: Surroundi
   };
   try {
     const program = createProgram({ ...surroundings, invocation, reporter, variables: {} }, finish);
+    const words = settleSwitches(program, withEnvironmentFlags(program, typed, surroundings.environment));
     await program.parseAsync([...withoutVainHelp(program, words)], { from: "user" });
     return code;
   } catch (error) {
-    // Commander has said what it had to say, and help is not a failure.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
+    if (error instanceof CommanderError) {
+      // Commander has said it to people, and help is not a failure.
+      if (error.exitCode === 0) return 0;
+      if (typed.includes("--json")) reporter.failUnread(jsonForm(verbOf(typed), true), usageMistake(error));
+      return 1;
+    }
     reporter.fail(error instanceof RefusalError ? error.diagnostics : [diagnosticForError(error)]);
     return 1;
   } finally {

@@ -34,10 +34,15 @@ export function readSource(path: string, shownAs: string = path): ReadSource {
   } catch (error) {
     return unreadable(shownAs, error);
   }
+  return decodeSource(bytes, shownAs);
+}
+
+/** The same for bytes that are at hand, such as standard input. */
+export function decodeSource(bytes: Uint8Array, shownAs: string): ReadSource {
   if (bytes.length > specBytesMax) return tooLarge(shownAs, "it goes on after that");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    const hasByteOrderMark = bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+    const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     return { ok: true, text, hasByteOrderMark, digest: createHash("sha256").update(bytes).digest("hex") };
   } catch {
     return failure(shownAs, "spec/not-utf8", `${shownAs} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");

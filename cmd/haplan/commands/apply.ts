@@ -25,6 +25,9 @@ type ApplyFlags = LockFlags & {
   readonly replace?: readonly string[];
   readonly target?: readonly string[];
   readonly refreshOnly?: boolean;
+  /** `apply` only. */
+  readonly destroy?: boolean;
+  readonly input?: string;
   /** `destroy` only. */
   readonly stateOnly?: string;
 };
@@ -34,6 +37,7 @@ export async function runApply(
   argument: string | undefined,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
+  if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   requireApprover(context, flags, "apply");
   const session = await openCluster(context, { spec: argument });
@@ -43,6 +47,14 @@ export async function runApply(
     await agreeOn(context, plan, flags);
     return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
   });
+}
+
+/** `apply -destroy` is `destroy`, which has less to wish for. @throws RefusalError */
+function refuseBesideDestroy(flags: ApplyFlags): ApplyFlags {
+  const { replace = [], refreshOnly = false } = flags;
+  if (replace.length === 0 && !refreshOnly) return flags;
+  const other = refreshOnly ? "-refresh-only" : "-replace";
+  throw refuse("cli/flags-with-destroy", `-destroy and ${other} do not go together`, `Leave out one of them.`);
 }
 
 function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanWishes, "mode"> {

@@ -1,31 +1,63 @@
-/** `haplan fmt [SPEC]`: puts a spec into its one form; `-check` only says whether it is. */
+/** `haplan fmt [SPEC | -]`: puts a spec into its one form; `-check` only says whether it is, `-diff` what changes. */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { writeFileDurably } from "../../../src/base/durable-file.ts";
 import { errorText } from "../../../src/base/haplan-error.ts";
 import { formatSpec } from "../../../src/spec/format-spec.ts";
 import { parseSpec } from "../../../src/spec/load-spec.ts";
-import { readSource } from "../../../src/spec/read-source.ts";
+import { decodeSource, type ReadSource, readSource } from "../../../src/spec/read-source.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
 
-type FmtFlags = { readonly check?: boolean };
+type FmtFlags = { readonly check?: boolean; readonly diff?: boolean };
 
 /** Prints the name of a file that is not, or was not, in form; 3 with `-check` when it is not. */
-export function runFmt(context: CliContext, specArgument: string | undefined, flags: FmtFlags): ExitCode {
+export async function runFmt(
+  context: CliContext,
+  specArgument: string | undefined,
+  flags: FmtFlags,
+): Promise<ExitCode> {
+  if (specArgument === "-") return formatInput(context, flags);
   const shownAs = chooseSpec(context, specArgument);
   const path = resolve(context.cwd, shownAs);
-  const source = readSource(path, shownAs);
-  if (!source.ok) throw new RefusalError([source.diagnostic]);
-  const formatted = formatSpec(source.text);
-  if (formatted === null) throw new RefusalError(parseSpec(shownAs, source.text).diagnostics);
-  if (formatted === source.text && !source.hasByteOrderMark) return 0;
+  const form = formOf(readSource(path, shownAs), shownAs);
+  if (form.settled) return 0;
   context.terminal.print(shownAs);
+  if (flags.diff) context.terminal.print(await unifiedDiff(shownAs, form));
   if (flags.check) return 3;
   try {
-    writeFileDurably(path, formatted, { mode: statSync(path).mode & 0o777 });
+    writeFileDurably(path, form.formatted, { mode: statSync(path).mode & 0o777 });
   } catch (error) {
     throw refuse("cli/cannot-write-spec", `Cannot write ${shownAs}`, errorText(error));
   }
   return 0;
+}
+
+/** From standard input to standard output, as editors call it. */
+async function formatInput({ terminal }: CliContext, { check, diff }: FmtFlags): Promise<ExitCode> {
+  const shownAs = "standard input";
+  const form = formOf(decodeSource(Buffer.from(await terminal.readInput()), shownAs), shownAs);
+  if (diff && !form.settled) terminal.print(await unifiedDiff("-", form));
+  if (!diff && !check) terminal.print(form.formatted.replace(/\n$/, ""));
+  return check && !form.settled ? 3 : 0;
+}
+
+type Form = { readonly text: string; readonly formatted: string; readonly settled: boolean };
+
+/** @throws RefusalError when it is no YAML */
+function formOf(source: ReadSource, shownAs: string): Form {
+  if (!source.ok) throw new RefusalError([source.diagnostic]);
+  const { text, hasByteOrderMark } = source;
+  const formatted = formatSpec(text);
+  if (formatted === null) throw new RefusalError(parseSpec(shownAs, text).diagnostics);
+  return { text, formatted, settled: formatted === text && !hasByteOrderMark };
+}
+
+async function unifiedDiff(shownAs: string, { text, formatted }: Form): Promise<string> {
+  const { createTwoFilesPatch } = await import("diff");
+  const patch = createTwoFilesPatch(`old/${shownAs}`, `new/${shownAs}`, text, formatted, undefined, undefined, {
+    context: 3,
+  });
+  // The library begins with a line of its own.
+  return patch.replace(/^=+\n/, "").trimEnd();
 }

@@ -1,0 +1,36 @@
+/** Files given with `-var-file`: YAML or JSON, one value for each name. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parse, YAMLParseError } from "yaml";
+import { errorText } from "../../src/base/haplan-error.ts";
+import type { Environment } from "../../src/state/sealed-text.ts";
+import { refuse } from "./cli-context.ts";
+
+/** A later file counts more than an earlier one. @throws RefusalError */
+export function readVariableFiles(cwd: string, paths: readonly string[]): Environment {
+  return Object.assign({}, ...paths.map((path) => readVariableFile(cwd, path)));
+}
+
+function readVariableFile(cwd: string, path: string): Environment {
+  let content: unknown;
+  try {
+    content = parse(readFileSync(resolve(cwd, path), "utf8"));
+  } catch (error) {
+    // The parser's message ends in a picture of the place.
+    const [reason] = errorText(error).split("\n");
+    throw badFile(path, error instanceof YAMLParseError ? `It is no YAML: ${reason}` : `Cannot read it: ${reason}`);
+  }
+  if (content === null) return {};
+  if (typeof content !== "object" || Array.isArray(content)) throw badFile(path, "Write one NAME: VALUE on a line.");
+  return Object.fromEntries(
+    Object.entries(content).map(([name, value]) => {
+      if (!/^[A-Za-z_]\w*$/.test(name)) throw badFile(path, `"${name}" is no name of a variable.`);
+      if (typeof value === "object") throw badFile(path, `${name} is neither a text nor a number nor true or false.`);
+      return [name, String(value)];
+    }),
+  );
+}
+
+function badFile(path: string, detail: string): Error {
+  return refuse("cli/bad-variable-file", `${path}, given with -var-file, holds no variables`, detail);
+}
