@@ -83,7 +83,11 @@ describe("the peer port", () => {
       advertisedUrls: [],
       random: createRandom(1),
       tls: createPeerTls(peerTls!, () => []),
-      handlers: { onMessage: () => {}, onLog: (_, text) => logs.push(text) },
+      handlers: {
+        onMessage: () => {},
+        onLog: (_, text) => logs.push(text),
+        onRejected: ({ remoteAddress, error }) => logs.push(`rejected ${remoteAddress}: ${error}`),
+      },
     });
     open.push(transport);
     return transport;
@@ -93,7 +97,7 @@ describe("the peer port", () => {
   it.each([
     [[HOST, "127.0.0.1"], [], /^connected/],
     [[HOST, "localhost"], [], /^connected/],
-    [[HOST], [], /^refused a connection from 127.0.0.1: its certificate is for IP Address:127.77.42.3, and not/],
+    [[HOST], [], /^rejected 127.0.0.1:\d+: its certificate is for IP Address:127.77.42.3, and not/],
     [[HOST], ["--peer-skip-client-san-verification"], /^connected/],
     [[HOST], ["--experimental-peer-skip-client-san-verification=true"], /^connected/],
   ])("meets a caller from 127.0.0.1 whose certificate is for %j, with %j", async (names, flags, outcome) => {

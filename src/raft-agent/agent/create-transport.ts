@@ -15,6 +15,7 @@ import { describeOpenRules, memberCertificateRules } from "./member-certificate.
 import { spokenVersion } from "./member-parts.ts";
 import type { AgentParts } from "./open-parts.ts";
 import { createPeerTls, type MemberTls } from "./peer-tls.ts";
+import { RejectionLog } from "./rejection-log.ts";
 
 /** What peers' traffic is for, beside the parts. */
 export type PeerTraffic = {
@@ -74,6 +75,7 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
   const { parts, logger, awaitedState } = traffic;
   const { link, services, snapshots, metrics } = parts;
   const self = parts.opened.identity.memberId;
+  const rejections = new RejectionLog("peer", logger, () => systemClock.monotonicMs());
   /** Also those whose configuration is in the log and not applied yet. */
   const isMember = (id: MemberId): boolean => {
     if (services.machine.membership.get(id) !== undefined) return true;
@@ -112,6 +114,7 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
       traffic.step({ kind: "message", message });
     },
     onRemoved: () => traffic.removed(),
+    onRejected: (rejection) => rejections.add(rejection),
     onLog: (level, text) => logger[level](text),
     onRoundTrip: (peer, milliseconds) => metrics.peerRoundTrip(peer, milliseconds / 1000),
   };

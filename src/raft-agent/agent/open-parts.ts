@@ -105,7 +105,7 @@ export async function openParts(
     extensive: config.extensiveMetrics,
   });
   late.metrics = metrics;
-  const front = new ClientFront({ config, services, metrics, grpc });
+  const front = new ClientFront({ config, services, metrics, grpc, logger });
   late.front = front;
   const snapshots = new SnapshotExchange({
     files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotFolder(config)), folder: "." }),

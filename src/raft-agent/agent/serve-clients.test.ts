@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openAuthority } from "../../pki/authority.ts";
 import { createAgentConfig } from "../config/agent-config.ts";
@@ -79,6 +80,7 @@ async function openFront(): Promise<ClientFront> {
     services,
     metrics,
     grpc,
+    logger: pino({ level: "silent" }),
   });
   await opened.listen();
   return opened;

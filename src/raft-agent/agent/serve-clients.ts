@@ -6,10 +6,12 @@ import { createServer as createHttpServer, type Server as HttpServer, type Reque
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
+import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
+import { rejectConnections } from "../../base/rejected-connection.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
@@ -22,6 +24,7 @@ import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { createHandedServer } from "./handed-server.ts";
 import { HttpClients } from "./http-clients.ts";
+import { RejectionLog } from "./rejection-log.ts";
 import { ServingGate } from "./serving-gate.ts";
 import { endStalledPipelines } from "./stalled-pipelines.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
@@ -47,6 +50,7 @@ export type ClientFrontOptions = {
   readonly services: MemberServices;
   readonly metrics: Metrics;
   readonly grpc: GrpcServer;
+  readonly logger: Pick<Logger, "warn" | "debug">;
 };
 
 export class ClientFront {
@@ -58,6 +62,7 @@ export class ClientFront {
   readonly #httpClients: HttpClients = new HttpClients();
   readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
+  readonly #rejections: RejectionLog;
   readonly #gate: ServingGate = new ServingGate();
   readonly #listeners: ClientListener[] = [];
   /** Ports for HTTP alone. */
@@ -65,9 +70,10 @@ export class ClientFront {
   #tlsVersion = "";
   #welcome: NodeJS.Timeout | undefined = undefined;
 
-  constructor({ config, services, metrics, grpc }: ClientFrontOptions) {
+  constructor({ config, services, metrics, grpc, logger }: ClientFrontOptions) {
     this.#config = config;
     this.#services = services;
+    this.#rejections = new RejectionLog("client", logger, () => systemClock.monotonicMs());
     this.#grpc = grpc;
     const { corsOrigins, hostWhitelist } = config;
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
@@ -197,6 +203,7 @@ export class ClientFront {
     return listenForClients({
       ...listenPlace(url),
       ...(isTlsUrl(url) && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
+      onRejected: (rejection) => this.#rejections.add(rejection),
       onHttp2: (socket, commonName) => this.#gate.hold(socket, () => this.#grpc.accept(socket, commonName)),
       ...(listenClientHttpUrls.length > 0 ? {} : { onHttp1: (socket: Duplex) => this.serveHttp1(socket) }),
     });
@@ -205,7 +212,9 @@ export class ClientFront {
   async #listenForHttp(url: URL, handler: RequestListener): Promise<HttpServer> {
     const { clientTls } = this.#config;
     const server =
-      isTlsUrl(url) && clientTls !== null ? createHttps(clientTls, handler) : createHttpServer(HTTP_OPTIONS, handler);
+      isTlsUrl(url) && clientTls !== null
+        ? createHttps(clientTls, handler, this.#rejections)
+        : createHttpServer(HTTP_OPTIONS, handler);
     endStalledPipelines(server);
     this.#httpClients.watch(server);
     await listenAt(server, listenPlace(url));
@@ -223,18 +232,20 @@ function listenerTls(files: TlsFiles): ListenerTls {
     ...(ca === null ? {} : { ca }),
     ...tlsProtocol(files),
     requireClientCertificate: files.requireClientCertificate,
-    refuse: (socket) => judge(socket) !== null,
+    refuse: judge,
   };
 }
 
-function createHttps(files: TlsFiles, handler: RequestListener): HttpServer {
+function createHttps(files: TlsFiles, handler: RequestListener, rejections: RejectionLog): HttpServer {
   const { requireClientCertificate: requestCert } = files;
   const tls = { ...httpTls(files), requestCert, rejectUnauthorized: requestCert };
   const server = createHttpsServer({ ...HTTP_OPTIONS, ...tls }, handler);
-  const judge = createCertificateJudge(files);
   server.prependListener("secureConnection", (socket) => {
-    if (judge(socket) !== null) socket.destroy();
-    else closeOnceGone(socket);
+    if (!socket.destroyed) closeOnceGone(socket);
+  });
+  rejectConnections(server, {
+    refuse: createCertificateJudge(files),
+    onRejected: (rejection) => rejections.add(rejection),
   });
   return server;
 }

@@ -1,6 +1,7 @@
 /** The client ports of a member that listens and does not serve yet. */
 import { get } from "node:http";
 import { connect } from "node:net";
+import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../etcd-client/grpc-client.ts";
@@ -36,7 +37,7 @@ async function listen(listenHttp: boolean): Promise<void> {
     promotionsRefused: new Map(),
   });
   const config = createAgentConfig(readSettings(flags, {}, () => ""));
-  front = new ClientFront({ config, services, metrics, grpc });
+  front = new ClientFront({ config, services, metrics, grpc, logger: pino({ level: "silent" }) });
   await front.listen();
 }
 

@@ -15,6 +15,7 @@ import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type ListenPlace, listenAt } from "../../base/listen-place.ts";
+import { type RejectedConnection, rejectConnections } from "../../base/rejected-connection.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 import { stopListening } from "./stop-listening.ts";
 
@@ -26,8 +27,8 @@ export type ListenerTls = {
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
   /** Refuse clients without a certificate from `ca`. */
   readonly requireClientCertificate?: boolean;
-  /** True for a client whose certificate is not welcome although `ca` has signed it. */
-  readonly refuse?: (socket: TLSSocket) => boolean;
+  /** Why a client's certificate is refused although `ca` has signed it; null when it is not. */
+  readonly refuse?: (socket: TLSSocket) => string | null;
 } & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
 /** Port 0 stands for any free one. */
@@ -37,6 +38,8 @@ export type ClientListenerOptions = ListenPlace & {
   onHttp2(socket: Socket, clientCommonName: string | undefined): void;
   /** Gets every HTTP/1.1 socket with nothing read from it. Without it such sockets are closed. */
   onHttp1?(socket: Socket, clientCommonName: string | undefined): void;
+  /** A client was refused before it could ask for anything. */
+  onRejected?(rejection: RejectedConnection): void;
   /** How long a client may take for its TLS handshake, and then to say something. */
   readonly handshakeTimeoutMs?: number;
 };
@@ -68,6 +71,8 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     options.tls === undefined
       ? createPlain(timeoutMs, undecided, dispatch)
       : createTls(options.tls, timeoutMs, undecided, dispatch);
+  if (server instanceof TlsServer)
+    rejectConnections(server, { refuse: options.tls?.refuse, onRejected: options.onRejected });
   const handshakeCount = server instanceof TlsServer ? countHandshakes(server) : () => 0;
   await listenAt(server, options);
   const address = server.address();
@@ -119,14 +124,12 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
     noDelay: true,
   });
   server.on("secureConnection", (socket) => {
-    if (tls.refuse?.(socket)) return void socket.destroy();
+    if (socket.destroyed) return;
     closeOnceGone(socket);
     const commonName = verifiedCommonName(socket);
     if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
     else sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, commonName));
   });
-  // A failed handshake is the client's matter: the socket is already being torn down.
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
 }
 

@@ -12,6 +12,9 @@ export const firstHandshakeByte: number = magic[0]!;
 const takesMessagesFlag = 1;
 const helloFixedBytes = 38;
 const urlsBytesMax = 2048;
+/** In the reply's flags: a text follows. An agent that does not know it does not look at the flags, nor at the text. */
+const hasReasonFlag = 1;
+const reasonBytesMax = 1024;
 export const replyBytes = 28;
 
 /** `fetchSnapshot`: the caller was told of a snapshot, and takes it on this connection. */
@@ -49,6 +52,8 @@ export type Reply = {
   readonly status: number;
   readonly clusterId: string;
   readonly member: MemberId;
+  /** Why the caller is refused, beyond what `status` says; empty from older members. */
+  readonly reason: string;
 };
 
 export function encodeHello(hello: Omit<Hello, "version">): Uint8Array {
@@ -90,14 +95,19 @@ export function decodeHello(bytes: Uint8Array): { readonly hello: Hello; readonl
   return { hello, length: reader.at };
 }
 
-export function encodeReply(reply: Omit<Reply, "version">): Uint8Array {
+export function encodeReply(reply: Omit<Reply, "version" | "reason"> & { readonly reason?: string }): Uint8Array {
   const writer = new ByteWriter(replyBytes);
   writer.raw(magic);
   writer.uint16(protocolVersion);
+  const reason = Buffer.from(reply.reason ?? "").subarray(0, reasonBytesMax);
   writer.uint8(reply.status);
-  writer.uint8(0);
+  writer.uint8(reason.length > 0 ? hasReasonFlag : 0);
   writer.memberId(reply.clusterId);
   writer.memberId(reply.member);
+  if (reason.length > 0) {
+    writer.uint16(reason.length);
+    writer.raw(reason);
+  }
   return writer.written();
 }
 
@@ -108,8 +118,13 @@ export function decodeReply(bytes: Uint8Array): Reply | null {
   const reader = new ByteReader(bytes, magic.length);
   const version = reader.uint16();
   const status = reader.uint8();
-  reader.uint8();
-  return { version, status, clusterId: reader.memberId(), member: reader.memberId() };
+  const hasReason = (reader.uint8() & hasReasonFlag) !== 0;
+  const reply = { version, status, clusterId: reader.memberId(), member: reader.memberId() };
+  if (!hasReason) return { ...reply, reason: "" };
+  if (reader.remaining < 2) return null;
+  const reasonBytes = reader.uint16();
+  if (reader.remaining < reasonBytes) return null;
+  return { ...reply, reason: Buffer.from(reader.raw(reasonBytes)).toString() };
 }
 
 function checkMagic(bytes: Uint8Array): void {
@@ -135,7 +150,7 @@ export function judgeHello(
 export function explainRefusal(
   status: number,
   caller: Omit<Hello, "urls" | "purpose" | "takesMessages">,
-  answerer: Omit<Reply, "status">,
+  answerer: Omit<Reply, "status" | "reason"> & { readonly reason?: string },
 ): string {
   switch (status) {
     case HandshakeStatus.wrongVersion:
@@ -147,7 +162,9 @@ export function explainRefusal(
     case HandshakeStatus.removed:
       return `member ${caller.from} has been removed from the cluster`;
     case HandshakeStatus.notPermitted:
-      return `member ${answerer.member} does not take the caller's certificate for that of member ${caller.from}; its log says why`;
+      return answerer.reason
+        ? `member ${answerer.member} refuses the connection: ${answerer.reason}`
+        : `member ${answerer.member} does not take the caller's certificate for that of member ${caller.from}; its log says why`;
     case HandshakeStatus.sameMember:
       return `two members have the id ${caller.from}: give each a data directory of its own, never a copy`;
     default:

@@ -9,6 +9,13 @@ import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import type { ListenAddress } from "../../base/listen-place.ts";
 import {
+  certificateFault,
+  failedHandshake,
+  type RejectedConnection,
+  rejectedClient,
+  rememberAddresses,
+} from "../../base/rejected-connection.ts";
+import {
   decodeHello,
   describeFirstBytes,
   encodeReply,
@@ -29,6 +36,9 @@ export type ListenerParts = {
   /** A greeted connection of a member, whose `urls` are its own. `rest` are bytes that came behind the greeting. */
   readonly onPeer: (socket: Socket, hello: Hello, rest: Uint8Array) => void;
 };
+
+/** How long a caller that is refused has to take the answer. */
+const refusedLingerMs = 1_000;
 
 type Opening =
   | { readonly kind: "incomplete" }
@@ -71,19 +81,21 @@ export class PeerListener {
   }
 
   private makeTlsServer(): TlsServer {
-    const { options, limits, log } = this.parts.context;
+    const { options, limits } = this.parts.context;
     const tls = options.tls!;
     this.material = tls.material();
     const server = createTlsServer({
       ...this.material,
       ...fullHandshakesOnly,
       requestCert: tls.requireClientCertificate,
-      rejectUnauthorized: tls.requireClientCertificate,
+      // Certificates are judged below, so that a caller can be told what is wrong with its own.
+      rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeTimeoutMs,
     });
+    const remoteAddress = rememberAddresses(server);
     server.on("secureConnection", (socket) => void this.admit(socket));
     server.on("tlsClientError", (error, socket: TLSSocket) => {
-      log("warn", `refused a connection from ${socket.remoteAddress}: ${errorText(error)}`);
+      this.tellRejected(failedHandshake(socket, error, remoteAddress(socket)));
       socket.destroy();
     });
     return server;
@@ -91,28 +103,51 @@ export class PeerListener {
 
   /** Judging a certificate may take questions to a name server: until then the caller is a stranger. */
   private async admit(socket: TLSSocket): Promise<void> {
-    const { options, limits, log } = this.parts.context;
-    const refuse = (why: string): void => {
-      log("warn", `refused a connection from ${socket.remoteAddress}: ${why}`);
-      socket.destroy();
-    };
+    const { options, limits } = this.parts.context;
+    const tls = options.tls!;
     const { handshakeTimeoutMs } = limits;
-    const timer = setTimeout(
-      () => refuse(`its certificate could not be judged within ${handshakeTimeoutMs} ms`),
-      handshakeTimeoutMs,
-    );
+    const timer = setTimeout(() => {
+      this.tellRejected(rejectedClient(socket, `its certificate could not be judged within ${handshakeTimeoutMs} ms`));
+      socket.destroy();
+    }, handshakeTimeoutMs);
     socket.on("error", () => {}); // Its close follows and is what counts.
     this.strangers++;
-    const refusal = await judge(socket, options.tls!);
+    const isUnauthorized = tls.requireClientCertificate && !socket.authorized;
+    const refusal = isUnauthorized ? certificateFault(socket) : await judge(socket, tls);
     this.strangers--;
     clearTimeout(timer);
     if (socket.destroyed) return;
     if (refusal !== null) {
-      refuse(refusal);
+      this.refuseUnheard(socket, refusal);
       return;
     }
     closeOnceGone(socket);
     this.sniff(socket);
+  }
+
+  /** Takes nothing of what the caller says, but tells a member why it is refused. */
+  private refuseUnheard(socket: TLSSocket, reason: string): void {
+    this.tellRejected(rejectedClient(socket, reason));
+    this.strangers++;
+    const timer = setTimeout(() => socket.destroy(), refusedLingerMs);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      this.strangers--;
+    });
+    socket.once("data", (bytes: Buffer) => {
+      if (bytes[0] !== firstHandshakeByte) socket.destroy();
+      else socket.end(this.refusalReply(HandshakeStatus.notPermitted, reason));
+    });
+    socket.on("data", () => {}); // Unread bytes would make the close a reset, which may overtake the reply.
+  }
+
+  private refusalReply(status: HandshakeStatus, reason: string): Uint8Array {
+    const { self: member, clusterId } = this.parts.context.options;
+    return encodeReply({ status, clusterId, member, reason });
+  }
+
+  private tellRejected(rejection: RejectedConnection): void {
+    this.parts.context.options.handlers.onRejected?.(rejection);
   }
 
   private accept(socket: Socket, withTls: boolean): void {
@@ -134,8 +169,7 @@ export class PeerListener {
 
   /** Collects the first bytes until they say what the connection is for. */
   private sniff(socket: Socket): void {
-    const { log, limits } = this.parts.context;
-    const address = socket.remoteAddress ?? "an unknown address";
+    const { limits } = this.parts.context;
     let received: Buffer = Buffer.alloc(0);
     this.strangers++;
     const stop = (): void => {
@@ -145,7 +179,7 @@ export class PeerListener {
     };
     const refuse = (why: string): void => {
       stop();
-      log("warn", `closed a connection from ${address}: ${why}`);
+      this.tellRejected(rejectedClient(socket, why));
       socket.destroy();
     };
     const onData = (bytes: Buffer): void => {
@@ -191,7 +225,7 @@ export class PeerListener {
   private handToHttp(socket: Socket, received: Uint8Array): void {
     const refusal = this.parts.admission.refuseHttp(socket);
     if (refusal !== null) {
-      this.parts.context.log("warn", `refused a request over HTTP from ${socket.remoteAddress}: ${refusal}`);
+      this.tellRejected(rejectedClient(socket, `refused a request over HTTP: ${refusal}`));
       socket.destroy();
       return;
     }
@@ -235,11 +269,10 @@ export class PeerListener {
   }
 
   private turnAway(socket: Socket, status: HandshakeStatus, reason: string): void {
-    const { options, log } = this.parts.context;
-    log("warn", `refused a connection from ${socket.remoteAddress}: ${reason}`);
-    socket.end(encodeReply({ status, clusterId: options.clusterId, member: options.self }));
+    this.tellRejected(rejectedClient(socket, reason));
+    socket.end(this.refusalReply(status, reason));
     socket.resume();
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    setTimeout(() => socket.destroy(), refusedLingerMs).unref();
   }
 }
 

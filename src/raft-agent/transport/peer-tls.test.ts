@@ -21,9 +21,11 @@ const material: Record<string, TlsMaterial> = {};
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "haplan-peer-tls-"));
   for (const authorityName of ["ours", "other"]) {
-    const authority = openAuthority({ folder: join(folder, authorityName) });
-    await authority.createAuthority(authorityName);
-    for (const name of ["m1", "m2", "renewed"]) {
+    const longAgo = (): number => Date.now() - 400 * 86_400_000;
+    const before = openAuthority({ folder: join(folder, authorityName), now: longAgo });
+    await before.createAuthority(authorityName);
+    for (const name of ["m1", "m2", "renewed", "expired"]) {
+      const authority = name === "expired" ? before : openAuthority({ folder: join(folder, authorityName) });
       await authority.issue({ name, profile: "member", commonName: name, subjectAltNames: [host] });
       const { caPem, certificatePem, keyPem } = await authority.material(name);
       material[`${authorityName}/${name}`] = { ca: caPem, cert: certificatePem, key: keyPem };
@@ -49,7 +51,11 @@ async function start(
     advertisedUrls: [],
     random: createRandom(1),
     tls: { requireClientCertificate: true, ...tls },
-    handlers: { onMessage: (message) => messages.push(message), onLog: (_, text) => logs.push(text) },
+    handlers: {
+      onMessage: (message) => messages.push(message),
+      onLog: (_, text) => logs.push(text),
+      onRejected: ({ remoteAddress, error }) => logs.push(`rejected ${remoteAddress}: ${error}`),
+    },
     ...options,
   });
   open.push(transport);
@@ -73,17 +79,35 @@ test("members with certificates of one authority talk to each other", async () =
   expect(two.messages).toEqual([vote]);
 });
 
-test.each([
-  ["of another authority", "other/m1", {}],
-  ["whose certificate is not welcome", "ours/m1", { refuse: async () => "no" }],
-  ["whose certificate cannot be judged", "ours/m1", { refuse: () => Promise.reject(new Error("no list")) }],
-])("a caller %s is turned away", async (_, name, tls) => {
+test.each<readonly [string, string | null, object, string]>([
+  [
+    "of another authority",
+    "other/m1",
+    {},
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+  ],
+  [
+    "whose certificate has expired",
+    "ours/expired",
+    {},
+    "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+  ],
+  ["without a certificate", null, {}, "tls: client didn't provide a certificate"],
+  ["whose certificate is not welcome", "ours/m1", { refuse: async () => "it is revoked" }, "it is revoked"],
+  ["whose certificate cannot be judged", "ours/m1", { refuse: () => Promise.reject(new Error("no list")) }, "no list"],
+])("A15: a caller %s is turned away, and can tell why", async (_, name, tls, reason) => {
   // The caller trusts the server, so that it is the server's decision that is tested.
-  const caller = { ...material[name]!, ca: material["ours/m2"]!.ca };
+  const { ca } = material["ours/m2"]!;
+  const caller = name === null ? ({ ca } as TlsMaterial) : { ...material[name]!, ca };
   const two = await start(b, { material: () => material["ours/m2"]!, ...tls });
-  const one = await start(a, { material: () => caller });
+  const one = await start(a, { material: () => material["ours/m1"]!, callingMaterial: () => caller });
   one.transport.setPeer(b, [two.url]);
-  await until(() => two.logs.some((text) => text.startsWith("refused a connection from")));
+  await until(() => two.logs.length > 0 && one.logs.length > 0);
+  expect(two.logs[0]).toMatch(/^rejected 127\.\d+\.\d+\.\d+:\d+: /);
+  expect(two.logs[0]).toContain(reason);
+  expect(one.logs).toEqual([
+    `Cannot connect to member ${b} at ${two.url}: member ${b} refuses the connection: ${reason}`,
+  ]);
   expect(one.transport.isConnected(b)).toBe(false);
 });
 

@@ -45,6 +45,7 @@ async function start(
       onPeerConnected: (peer) => events.push(`+${peer.slice(-2)}`),
       onPeerDisconnected: (peer) => events.push(`-${peer.slice(-2)}`),
       onLog: (_, text) => logs.push(text),
+      onRejected: ({ error }) => logs.push(error),
       ...options.handlers,
     },
   });

@@ -3,6 +3,7 @@ import type { Server as HttpServer } from "node:http";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import type { RejectedConnection } from "../../base/rejected-connection.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
@@ -48,6 +49,8 @@ export type TransportHandlers = {
   onSnapshot?(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** A peer says that this member was removed from the cluster, which is final: ids are never used again. */
   onRemoved?(): void;
+  /** Somebody was refused on the peer port. */
+  onRejected?(rejection: RejectedConnection): void;
   onLog?(level: "info" | "warn", text: string): void;
   /** The time a ping took there and back, in milliseconds. */
   onRoundTrip?(peer: MemberId, milliseconds: number): void;
