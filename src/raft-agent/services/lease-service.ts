@@ -220,7 +220,8 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
     forwardToLeader(context, bytes.slice(), call);
     return;
   }
-  const { ID, keys } = fromBinary(LeaseTimeToLiveRequestSchema, bytes);
+  const request = bytes.slice();
+  const { ID, keys } = fromBinary(LeaseTimeToLiveRequestSchema, request);
   context.reads.request((error) => {
     if (!call.open) return;
     if (error !== null) {
@@ -228,6 +229,11 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
       return;
     }
     const { machine, leaseExpiry } = context;
+    // It led when it was asked. Now it knows no times, which must not pass for a lease that is gone.
+    if (!leaseExpiry.primary) {
+      timeToLive(context, request, call);
+      return;
+    }
     const lease = machine.leases.get(ID);
     // Only the keys are secret, as in etcd: without them any user may ask.
     const denied = lease === undefined || !keys ? null : leaseReadFault(context, call, [lease]);

@@ -164,6 +164,8 @@ describe("lease service", () => {
       }
       world.services.tick();
       for (let i = 0; i < turns; i++) await turn();
+      // An answer that waits for nothing comes long before.
+      world.consensus.turnsToApply = 50;
       const { call, handler } = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
       handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
       while (call.messages.length === 0) await null;
@@ -212,6 +214,15 @@ describe("lease service", () => {
     services.machine.leases.checkpoint(7n, 0);
     await grant(world, 24n, 8n);
     expect(services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
+  });
+
+  it("A4: a member that loses its leadership while it is asked does not say that the lease is gone", async () => {
+    const world = await createWorld();
+    await grant(world, 24n, 7n);
+    const answer = timeToLive(world, 7n);
+    world.consensus.leader = OTHER;
+    world.services.leadershipChanged();
+    expect((await answer).status).toEqual(statusOf(EtcdErrors.timeout));
   });
 
   it("gives up on a leader that cannot be reached when the request's time is over", async () => {

@@ -31,6 +31,8 @@ export type World = {
     index: number;
     lag: number;
     swallowProposals: boolean;
+    /** How many turns of the microtask queue pass between a proposal and its application. */
+    turnsToApply: number;
     swallowReads: boolean;
     progress: PeerProgress[];
     connectedMs: Map<MemberId, number>;
@@ -89,6 +91,7 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
     index: 0,
     lag: 0,
     swallowProposals: false,
+    turnsToApply: 1,
     swallowReads: false,
     progress: [],
     connectedMs: new Map(),
@@ -139,6 +142,10 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
   };
 }
 
+function afterTurns(turns: number, run: () => void): void {
+  queueMicrotask(turns <= 1 ? run : () => afterTurns(turns - 1, run));
+}
+
 function createPort(state: World["consensus"], services: () => MemberServices): ConsensusPort {
   const configuration = (): Configuration => services().machine.membership.configuration;
   return {
@@ -161,7 +168,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     propose: (payload) => {
       if (state.leader === null) return { accepted: false, reason: "noLeader" };
       if (state.swallowProposals) return { accepted: true };
-      queueMicrotask(() => {
+      afterTurns(state.turnsToApply, () => {
         state.index++;
         services().applyEntry(state.index, state.term, payload);
         services().applied(state.index);
