@@ -1,5 +1,6 @@
 /** A client: puts, gets and compares-and-sets through members drawn by lot, one operation at a time, and writes down what it sees. */
 import { CompareResult, CompareTarget } from "../../src/raft-agent/api/compare.ts";
+import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../src/raft-agent/api/delete-range.ts";
 import { decodeKeyValue, type EncodedKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { decodePutResponse, encodePutRequest, type PutRequest } from "../../src/raft-agent/api/put.ts";
 import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../../src/raft-agent/api/range.ts";
@@ -48,7 +49,8 @@ export class Client {
     const key = `key-${random.below(profile.keys)}`;
     const lot = random.below(10);
     const kind = lot < 4 ? "put" : lot < 7 ? "get" : "cas";
-    const value = kind === "get" ? null : this.#newValue();
+    const isDelete = kind === "put" && random.below(5) === 0;
+    const value = kind === "get" || isDelete ? null : this.#newValue();
     const expected = kind === "cas" ? (this.#seen.get(key) ?? null) : null;
     return history.begin({ client: this.#number, key, kind, value, expected });
   }
@@ -71,6 +73,7 @@ export class Client {
       next();
     };
     const call = new ClientCall(pathOf(operation), (outcome) => {
+      if (random.next() < this.#cluster.network.answerLossChance) return;
       time.after(random.next(), () => over(() => this.#take(operation, outcome)));
     });
     time.after(random.next(), () => {
@@ -108,13 +111,18 @@ export class Client {
   }
 }
 
-function pathOf({ kind }: Operation): string {
+function pathOf(operation: Operation): string {
+  const { kind } = operation;
+  if (isDelete(operation)) return "/etcdserverpb.KV/DeleteRange";
   return `/etcdserverpb.KV/${kind === "put" ? "Put" : kind === "get" ? "Range" : "Txn"}`;
 }
 
 function requestOf(operation: Operation): Uint8Array {
   const key = Buffer.from(operation.key);
   if (operation.kind === "get") return encodeRangeRequest(rangeRequest(key));
+  if (isDelete(operation)) {
+    return encodeDeleteRangeRequest({ key, rangeEnd: new Uint8Array(0), prevKv: false });
+  }
   const put: PutRequest = {
     key,
     value: Buffer.from(operation.value ?? ""),
@@ -141,8 +149,15 @@ function requestOf(operation: Operation): Uint8Array {
   return encodeTxnRequest({ compare: [compare], success, failure });
 }
 
+function isDelete({ kind, value }: Operation): boolean {
+  return kind === "put" && value === null;
+}
+
 function takeAnswer(operation: Operation, message: Uint8Array): void {
-  if (operation.kind === "put") operation.revision = decodePutResponse(message).header?.revision ?? 0;
+  if (isDelete(operation)) {
+    const { header, deleted } = decodeDeleteRangeResponse(message);
+    operation.revision = deleted > 0 ? (header?.revision ?? 0) : 0;
+  } else if (operation.kind === "put") operation.revision = decodePutResponse(message).header?.revision ?? 0;
   else if (operation.kind === "get") operation.found = valueIn(decodeRangeResponse(message).kvs[0]);
   else {
     const { header, succeeded, responses } = decodeTxnResponse(message);

@@ -23,7 +23,7 @@ export class Cluster implements World {
   readonly trace: Trace = new Trace();
   readonly statistics: Statistics = emptyStatistics();
   readonly history: History = new History();
-  readonly observer: Checkers = new Checkers();
+  readonly observer: Checkers = new Checkers(() => this.time.nowMs);
   readonly random: Random;
   readonly profile: Profile;
   readonly plants: Plants;
@@ -38,6 +38,7 @@ export class Cluster implements World {
     this.profile = profile;
     this.plants = plants;
     this.network = new Network(this.time, random, this.trace, profile.network);
+    this.network.answerLossChance = profile.answerLossChance;
     const founders = Array.from({ length: profile.members }, (_, at) =>
       computeMemberId([`http://founder-${at}:2380`], clusterToken),
     ).sort();
@@ -74,7 +75,7 @@ export class Cluster implements World {
   start(host: Host): void {
     if (host.state !== "down") return;
     host.state = "up";
-    const life = new Life(this.time);
+    const life = new Life(this.time, () => host.clockOffsetMs);
     host.life = life;
     this.#note(host, "starts");
     MemberProcess.start(this, host, life).then(

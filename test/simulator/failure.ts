@@ -10,6 +10,7 @@ const damageCodes = new Set(["wal/damaged", "snapshot/damaged", "agent/snapshot-
 export function failureOf(error: unknown, host: Host): Failure {
   if (isDiskError(error)) return "disk";
   if (host.wasFlipped && error instanceof HaplanError && damageCodes.has(error.code)) return "damaged";
+  if (host.wasRolledBack && error instanceof HaplanError && error.code === "raft/lost-entries") return "damaged";
   return "bug";
 }
 

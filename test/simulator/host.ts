@@ -13,11 +13,13 @@ import type { Life, SimulatedTime } from "./simulated-time.ts";
  */
 export type HostState = "up" | "down" | "lost" | "retired";
 
+export type DiskCopy = { readonly disk: MemoryFileSystem; readonly content: MemoryBackend };
+
 export class Host {
   readonly id: MemberId;
   /** Founders of the cluster; null for a host whose member was added later. */
   readonly founders: readonly MemberId[] | null;
-  readonly disk: MemoryFileSystem = new MemoryFileSystem();
+  disk: MemoryFileSystem = new MemoryFileSystem();
   content: MemoryBackend = new MemoryBackend();
   process: MemberProcess | null = null;
   /** Of the process, also while it starts. */
@@ -25,8 +27,12 @@ export class Host {
   state: HostState = "down";
   /** The operator wants another machine in its place. */
   isLeaving = false;
+  /** How far its wall clock is off. */
+  clockOffsetMs = 0;
   /** A bit of its log was flipped: it may refuse to start. */
   wasFlipped = false;
+  /** Its disk was put back to an older copy: it may find that entries are gone which it had acknowledged. */
+  wasRolledBack = false;
   readonly #time: SimulatedTime;
   readonly #random: Random;
   readonly #profile: DiskProfile;
@@ -45,6 +51,23 @@ export class Host {
     this.#time = parts.time;
     this.#random = parts.random;
     this.#profile = parts.profile;
+    this.#watchDisk();
+  }
+
+  /** What is on the disk now, for `rollBack`. */
+  copyDisk(): DiskCopy {
+    return { disk: this.disk.clone(), content: this.content.afterCrash() };
+  }
+
+  /** An older copy takes the place of what is on the disk of a machine that is off. */
+  rollBack({ disk, content }: DiskCopy): void {
+    this.disk = disk;
+    this.content = content;
+    this.wasRolledBack = true;
+    this.#watchDisk();
+  }
+
+  #watchDisk(): void {
     this.disk.faults.before = (operation) => this.#before(operation);
   }
 

@@ -117,6 +117,10 @@ function printSummary(ran: number, failed: number, sum: Statistics, wallMs: numb
     ["client operations", sum.clientOperations],
     ["acknowledged writes", sum.acknowledgedWrites],
     ["unknown outcomes", sum.unknownOutcomes],
+    ["watch events", sum.watchEvents],
+    ["leases granted", sum.leasesGranted],
+    ["leases renewed or asked for", sum.leasesRenewed],
+    ["compactions of keys", sum.keyCompactions],
     ["undecided histories", sum.undecidedHistories],
   ];
   for (const [name, value] of lines) console.log(`${name.padEnd(32)} ${String(value).padStart(12)}`);

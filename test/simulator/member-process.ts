@@ -9,7 +9,7 @@ import { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
 import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
 import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
-import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";
+import type { ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { awaitsSnapshot } from "../../src/raft-agent/raft/bootstrap.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
@@ -33,6 +33,8 @@ import type { World } from "./world.ts";
 
 const tickMs = 10;
 const housekeepingMs = 100;
+/** How late it is with the planted bug. */
+const toldLateMs = 20;
 
 /** The core, told to somebody who watches. */
 class ObservedRaft extends Raft {
@@ -72,7 +74,11 @@ export class MemberProcess implements Endpoint {
     const snapshots = new SnapshotExchange({
       files: await openSnapshotStore({ fileSystem: host.disk.mount(), folder: "snap", clock: life.clock }),
       store: opened.store,
-      onInstalled: (index) => late.process?.snapshotInstalled(index),
+      onInstalled: (index) => {
+        const tell = (): void => late.process?.snapshotInstalled(index);
+        if (world.plants.tellsLateOfReplacement === true) life.after(toldLateMs, tell);
+        else tell();
+      },
       onLog: () => {},
     });
     if (awaitsSnapshot(opened.restored.snapshot.index, opened.store.consistentIndex)) {
@@ -141,6 +147,12 @@ export class MemberProcess implements Endpoint {
     if (method?.kind === "unary") method.handle(request, call);
   }
 
+  /** A client opens a stream. */
+  openStream(call: ServerCall): StreamHandler | null {
+    const method = this.services.methods.find(({ path }) => path === call.path);
+    return method?.kind === "stream" ? method.open(call) : null;
+  }
+
   // What the network tells.
 
   receive(message: Message): void {
@@ -181,7 +193,7 @@ export class MemberProcess implements Endpoint {
     this.#retention.restartedAt(index);
     this.#world.statistics.snapshotsInstalled++;
     this.#note([index], () => `installed the snapshot up to ${index}`);
-    this.#world.observer.applied?.(this.#host.id, this.store.consistentIndex, this.store.revision);
+    this.#world.observer.applied?.(this.#host.id, this.store.consistentIndex, this.store);
     if (this.services.machine.membership.isRemoved(this.#host.id)) this.#world.removed(this.#host);
   }
 
@@ -238,7 +250,7 @@ export class MemberProcess implements Endpoint {
 
   #observedMachine(machine: StateMachine): Pick<StateMachine, "apply" | "applyConfiguration" | "appliedIndex"> {
     const { observer } = this.#world;
-    const tell = (index: LogIndex): void => observer.applied?.(this.#host.id, index, this.store.revision);
+    const tell = (index: LogIndex): void => observer.applied?.(this.#host.id, index, this.store);
     return {
       get appliedIndex() {
         return machine.appliedIndex;

@@ -1,9 +1,14 @@
 /** Does to a cluster what happens to clusters, at times and in combinations drawn by lot. */
+
+import { encodeCompactionRequest } from "../../src/raft-agent/api/compaction.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
+import { ClientCall } from "./client-call.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Host } from "./host.ts";
 import type { Operator } from "./operator.ts";
 import { type FaultKind, faultKinds } from "./profile.ts";
+
+const yearMs = 365 * 86_400_000;
 
 export class Nemesis {
   readonly #cluster: Cluster;
@@ -35,6 +40,9 @@ export class Nemesis {
       transfer: () => this.#transfer(),
       resize: () => this.#resize(),
       replace: () => this.#replace(),
+      compact: () => this.#compact(),
+      rollBack: () => this.#rollBack(),
+      clockJump: () => this.#onHost((host) => this.#moveClock(host)),
     };
     operator.onChange = (coming) => this.#cutAtChange(coming);
     this.#schedule();
@@ -197,6 +205,20 @@ export class Nemesis {
     if (host !== null && !this.#isSomebodyMissing()) this.#cluster.lose(host);
   }
 
+  /** The machine is put back to a copy of a while ago. */
+  #rollBack(): void {
+    const host = this.#pickHost();
+    if (host === null || this.#isSomebodyMissing()) return;
+    const copy = host.copyDisk();
+    this.#cluster.time.after(100 + this.#upTo(2_000), () => {
+      if (host.state !== "up" || this.#isSomebodyMissing() || this.#isStopped) return;
+      this.#cluster.losePower(host);
+      host.rollBack(copy);
+      this.#cluster.note([], `the disk of ${host.id.slice(0, 4)} is put back to an older copy`);
+      this.#cluster.startLater(host, 20 + this.#upTo(500));
+    });
+  }
+
   #pause(): void {
     this.#onHost((host) => {
       this.#cluster.note([], `${host.id.slice(0, 4)} is paused`);
@@ -226,6 +248,25 @@ export class Nemesis {
     this.#cluster.note([], `${host.id.slice(0, 4)} shall be replaced`);
   }
 
+  /** Years ahead, or behind, or right again. */
+  #moveClock(host: Host): void {
+    const { random } = this.#cluster;
+    host.clockOffsetMs = random.below(3) === 0 ? 0 : Math.floor((random.next() - 0.4) * 10 * yearMs);
+    this.#cluster.note([host.clockOffsetMs], `the clock of ${host.id.slice(0, 4)} is ${host.clockOffsetMs} ms off`);
+  }
+
+  /** Of the keys' history, up to a little before now. */
+  #compact(): void {
+    const process = this.#pickHost()?.process;
+    if (process === null || process === undefined) return;
+    const revision = process.store.revision - this.#cluster.random.below(60);
+    if (revision <= process.store.compactedRevision) return;
+    this.#cluster.statistics.keyCompactions++;
+    this.#cluster.note([revision], `history up to ${revision} shall be compacted`);
+    const request = encodeCompactionRequest({ revision, physical: false });
+    process.life.after(0, () => process.call(request, new ClientCall("/etcdserverpb.KV/Compact", () => {})));
+  }
+
   #onDisk(what: string, harm: (host: Host) => void): void {
     this.#onHost((host) => {
       this.#cluster.statistics.diskFaults++;
@@ -252,7 +293,8 @@ export class Nemesis {
   #isSomebodyMissing(): boolean {
     const hosts = [...this.#cluster.hosts.values()];
     return hosts.some(
-      ({ state, isLeaving, wasFlipped }) => state !== "retired" && (state === "lost" || isLeaving || wasFlipped),
+      ({ state, isLeaving, wasFlipped, wasRolledBack }) =>
+        state !== "retired" && (state === "lost" || isLeaving || wasFlipped || wasRolledBack),
     );
   }
 

@@ -45,6 +45,8 @@ export class Network {
   #cutNumber = 0;
   /** Added to the profile's losses. */
   extraLoss = 0;
+  /** How often an answer to what was done gets lost. */
+  answerLossChance = 0;
 
   constructor(time: SimulatedTime, random: Random, trace: Trace, profile: NetworkProfile) {
     this.#time = time;
@@ -112,6 +114,7 @@ export class Network {
     this.#slowMs.clear();
     this.#brokenUntilMs.clear();
     this.extraLoss = 0;
+    this.answerLossChance = 0;
   }
 
   send(message: Message): void {
@@ -155,6 +158,7 @@ export class Network {
         const endpoint = this.#endpoints.get(to);
         endpoint?.answer(from, body, (answer) => {
           const copy = copyBytes(answer);
+          if (this.#random.next() < this.answerLossChance) return;
           this.#pass(to, from, () => asker?.life.after(0, () => resolve(copy)));
         });
       });

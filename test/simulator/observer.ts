@@ -1,4 +1,6 @@
 /** What the checkers are told while a cluster runs. */
+
+import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
 import type { Entry, LogIndex, MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { Ready } from "../../src/raft-agent/raft/ready.ts";
@@ -8,6 +10,6 @@ export type Observer = {
   started?(member: MemberId, snapshot: SnapshotMetadata, entries: readonly Entry[]): void;
   /** Before the run loop carries it out. */
   ready?(member: MemberId, ready: Ready, term: number): void;
-  /** Its state machine has applied the entry at `index`; `revision` is the store's afterwards. */
-  applied?(member: MemberId, index: LogIndex, revision: number): void;
+  /** Its state machine has applied the entry at `index`; `store` is as it is afterwards. */
+  applied?(member: MemberId, index: LogIndex, store: Store): void;
 };

@@ -1,4 +1,5 @@
 /** What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts). */
+import type { Clock } from "../../src/base/clock.ts";
 import type { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
@@ -11,6 +12,7 @@ import type { Member, MembershipChange } from "../../src/raft-agent/state-machin
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
+import type { Plants } from "./plants.ts";
 import { SimulatedBackend } from "./simulated-backend.ts";
 import type { Life } from "./simulated-time.ts";
 import type { World } from "./world.ts";
@@ -38,7 +40,7 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
     random,
   });
   const recovered = plants.recovered?.(found, random) ?? found;
-  const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), plants.storeForgetsIndex === true);
+  const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), plants);
   const store = await openStore({ backend, yieldTurn: () => Promise.resolve() });
   const founds = host.founders !== null && recovered.snapshot === null;
   const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
@@ -60,11 +62,10 @@ export function createServices(
   onMembershipChanged: (change: MembershipChange) => void,
 ): MemberServices {
   const { clock } = life;
-  const fixedStart = { ...clock, now: () => 1 };
-  return new MemberServices({
+  const services = new MemberServices({
     consensus: link,
     store,
-    clock: world.plants.reusesRequestNumbers === true ? fixedStart : clock,
+    clock: clockWithPlants(world.plants, clock),
     clusterId,
     clusterToken,
     version: "3.6.1",
@@ -72,8 +73,27 @@ export function createServices(
     proposerLimits: { requestTimeoutMs: world.profile.clientTimeoutMs },
     // 32 hex digits, as the agent's, and the same ones for the same seed.
     createChangeId: () => [1, 2, 3, 4].map(() => hexWord(world.random.below(2 ** 32))).join(""),
+    random: () => world.random.next(),
+    nextTurn: (task) => life.after(0, task),
+    limits: { watchProgressIntervalMs: 300 },
     onMembershipChanged,
   });
+  if (world.plants.promisesUncleared === true) promiseUncleared(services);
+  return services;
+}
+
+function clockWithPlants(plants: Plants, clock: Clock): Clock {
+  if (plants.reusesRequestNumbers === true) return { ...clock, now: () => 1 };
+  return plants.countsOnWallClock === true ? { ...clock, monotonicMs: () => clock.now() } : clock;
+}
+
+function promiseUncleared({ context: { leaseExpiry, machine } }: MemberServices): void {
+  const renew = leaseExpiry.renew.bind(leaseExpiry);
+  leaseExpiry.renew = (id) => {
+    const outcome = renew(id);
+    if (outcome?.kind !== "clearFirst") return outcome;
+    return { kind: "renewed", ttlSeconds: machine.leases.get(id)!.ttlSeconds };
+  };
 }
 
 function hexWord(value: number): string {

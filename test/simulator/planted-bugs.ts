@@ -5,6 +5,7 @@
 import { type PlantedFlaw, plantedFlaws } from "../raft-core/planted-flaws.ts";
 import type { Plants } from "./plants.ts";
 import { type FaultKind, faultKinds, type Profile } from "./profile.ts";
+import { watchFlaws } from "./watch-flaws.ts";
 
 export type PlantedBug = {
   readonly plants: Plants;
@@ -31,8 +32,11 @@ const slowNetwork: Profile["network"] = { ...quickNetwork, delayMs: 10, jitterMs
 
 const quickDisk: Profile["disk"] = { syncMs: 0.5, syncJitterMs: 2, segmentBytes: 16_384, storeCommitMs: 100 };
 
+/** What these bugs have nothing to do with. */
+const plain: Partial<Profile> = { watchers: 0, leaseHolders: 0, answerLossChance: 0 };
+
 /** Clients hardly pause, and faults come and go as quickly. */
-const restless: Partial<Profile> = { thinkMs: 5, faultEveryMs: 150, restartMsMax: 300, cutMsMax: 500 };
+const restless: Partial<Profile> = { ...plain, thinkMs: 5, faultEveryMs: 150, restartMsMax: 300, cutMsMax: 500 };
 
 /** A busy small cluster. */
 const busy: Partial<Profile> = {
@@ -89,6 +93,7 @@ const forgottenVotes: Partial<Profile> = {
 
 /** The cluster grows and shrinks while the network is cut between old and new. */
 const changingVoters: Partial<Profile> = {
+  ...plain,
   faultEveryMs: 500,
   cutAtChangeChance: 1,
   weights: only({ resize: 6, partition: 2, isolateLeader: 1, kill: 1 }),
@@ -140,6 +145,49 @@ const deposedLeaders: Partial<Profile> = {
   weights: only({ isolateLeader: 6, partition: 3, transfer: 1 }),
 };
 
+/** Nothing else happens: see `rollBack` in profile.ts. No snapshot comes to the help of a member that lacks entries. */
+const rolledBack: Partial<Profile> = {
+  ...busy,
+  durationMs: 15_000,
+  thinkMs: 30,
+  retention: { snapshotCount: 100_000, catchupEntries: 50_000, bytesMax: 1_000_000_000 },
+  weights: only({ rollBack: 1 }),
+};
+
+/** Watchers of a cluster whose members come and go. */
+const watched: Partial<Profile> = {
+  ...busy,
+  durationMs: 5_000,
+  watchers: 1,
+  weights: only({ kill: 2, transfer: 1 }),
+};
+
+/** Followers fall so far behind that they need a snapshot, while somebody watches there. */
+const watchedSnapshots: Partial<Profile> = {
+  ...busy,
+  watchers: 2,
+  disk: { ...quickDisk, syncMs: 3, syncJitterMs: 100 },
+  retention: { snapshotCount: 10, catchupEntries: 2, bytesMax: 20_000 },
+  weights: only({ pause: 6, partition: 6, pairCut: 6 }),
+};
+
+/** Leases of clients that renew at half the time, while leadership moves about. */
+const heldLeases: Partial<Profile> = {
+  ...busy,
+  durationMs: 40_000,
+  clients: 1,
+  thinkMs: 100,
+  watchers: 0,
+  leaseHolders: 12,
+  faultEveryMs: 1_500,
+  weights: only({ transfer: 3, kill: 1, clockJump: 1 }),
+};
+
+const watchFlaw = (name: keyof typeof watchFlaws): PlantedBug => ({
+  plants: { watched: watchFlaws[name] },
+  bias: watched,
+});
+
 const flaw = (name: PlantedFlaw, bias: Partial<Profile>): PlantedBug => ({
   plants: { rules: plantedFlaws[name] },
   bias,
@@ -154,6 +202,7 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   "leader-counts-unsynced-entries": flaw("leaderCountsUnsyncedEntries", powerCuts),
   "older-term-committed-by-counting": flaw("olderTermCommittedByCounting", changingLeaders),
   "conflict-not-truncated": flaw("conflictNotTruncated", changingLeaders),
+  "lost-entries-ignored": flaw("lostEntriesIgnored", rolledBack),
   "joint-decided-by-new-voters-only": flaw("jointDecidedByNewVotersOnly", changingVoters),
   "joint-decided-by-old-voters-only": flaw("jointDecidedByOldVotersOnly", slowlyChangingVoters),
   "learner-counted": flaw("learnerCounted", newMachines),
@@ -213,5 +262,15 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   "read-answered-before-applied": { plants: { readsBeforeApplied: true }, bias: busyReads },
   "request-numbers-reused-after-restart": { plants: { reusesRequestNumbers: true }, bias: powerCuts },
   "change-made-twice": { plants: { forgetsChanges: true }, bias: lostAnswers },
+  "watch-event-twice": watchFlaw("eventTwice"),
+  "watch-event-lost": watchFlaw("eventLost"),
+  "watch-revision-split": watchFlaw("revisionSplit"),
+  "watch-events-out-of-order": watchFlaw("outOfOrder"),
+  "watch-progress-ahead": watchFlaw("progressAhead"),
+  "watch-previous-value-missing": watchFlaw("previousMissing"),
+  "watch-key-created-anew": watchFlaw("createdAnew"),
+  "watchers-told-late-of-a-snapshot": { plants: { tellsLateOfReplacement: true }, bias: watchedSnapshots },
+  "lease-promised-before-cleared": { plants: { promisesUncleared: true }, bias: heldLeases },
+  "leases-counted-on-wall-clock": { plants: { countsOnWallClock: true }, bias: heldLeases },
   "voters-added-one-by-one": { plants: { addsVotersOneByOne: true }, bias: changingVoters },
 };

@@ -1,5 +1,7 @@
 /** The places where a bug can be planted, beside the core's safety rules. Nothing but tests of the simulator sets them. */
+
 import type { Random } from "../../src/base/random.ts";
+import type { WatchResponse } from "../../src/raft-agent/api/watch.ts";
 import type { Ready } from "../../src/raft-agent/raft/ready.ts";
 import type { SafetyRules } from "../../src/raft-agent/raft/safety-rules.ts";
 import type { RecoveredWal } from "../../src/raft-agent/wal/open-wal.ts";
@@ -22,6 +24,14 @@ export type Plants = {
   readonly reusesRequestNumbers?: boolean;
   /** A change that is asked again is taken for another one. */
   readonly forgetsChanges?: boolean;
+  /** Changes what a watcher is told. */
+  readonly watched?: (response: WatchResponse) => readonly WatchResponse[];
+  /** Watchers hear a while after the store's content was replaced that it was. */
+  readonly tellsLateOfReplacement?: boolean;
+  /** A renewal is answered although the log holds a shorter time. */
+  readonly promisesUncleared?: boolean;
+  /** Times are counted on the wall clock. */
+  readonly countsOnWallClock?: boolean;
   /** New members vote one by one. */
   readonly addsVotersOneByOne?: boolean;
 };

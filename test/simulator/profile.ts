@@ -42,6 +42,9 @@ export const faultKinds = [
   "transfer",
   "resize",
   "replace",
+  "compact",
+  "clockJump",
+  "rollBack",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -58,6 +61,11 @@ export type Profile = {
   readonly disk: DiskProfile;
   readonly raft: Partial<RaftSettings> & Pick<RaftSettings, "electionTimeoutTicks" | "heartbeatTicks">;
   readonly retention: { readonly snapshotCount: number; readonly catchupEntries: number; readonly bytesMax: number };
+  /** Each with several interests on one stream. */
+  readonly watchers: number;
+  readonly leaseHolders: number;
+  /** How often a client, or a member that has asked another, gets no answer to what was done. */
+  readonly answerLossChance: number;
   readonly faultEveryMs: number;
   /** A crashed member is back within this time. */
   readonly restartMsMax: number;
@@ -90,6 +98,10 @@ const commonWeights: Readonly<Record<FaultKind, number>> = {
   transfer: 4,
   resize: 3,
   replace: 2,
+  compact: 4,
+  clockJump: 2,
+  // A member that has forgotten what it acknowledged is beyond consensus when others fail as well before it is noticed.
+  rollBack: 0,
 };
 
 export function drawProfile(random: Random, bias: Partial<Profile> = {}): Profile {
@@ -136,6 +148,9 @@ export function drawProfile(random: Random, bias: Partial<Profile> = {}): Profil
     cutMsMax: pick([500, 6_000]),
     cutAtChangeChance: pick([0, 0.3]),
     weights: drawWeights(random),
+    watchers: pick([0, 1, 2]),
+    leaseHolders: pick([0, 2, 4]),
+    answerLossChance: pick([0, 0, 0.05, 0.2]),
   };
   return { ...profile, ...bias };
 }

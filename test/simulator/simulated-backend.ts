@@ -13,20 +13,20 @@ import type {
 import type { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
 import type { StoreSize } from "../../src/raft-agent/mvcc/store.ts";
 import type { LogIndex, Term } from "../../src/raft-agent/raft/entry.ts";
+import type { Plants } from "./plants.ts";
 
 export class SimulatedBackend implements Backend {
   readonly metadata: Metadata;
   readonly #content: MemoryBackend;
   readonly #waitForDisk: () => Promise<void>;
-  /** A planted bug: content is committed without the index that goes with it. */
-  readonly #forgetsIndex: boolean;
+  readonly #plants: Plants;
   /** Commits and replacements run one after the other. */
   #chain: Promise<void> = Promise.resolve();
 
   /** `waitForDisk` takes as long as a sync; it never resolves, or rejects, when the process has ended meanwhile. */
-  constructor(content: MemoryBackend, waitForDisk: () => Promise<void>, forgetsIndex: boolean) {
+  constructor(content: MemoryBackend, waitForDisk: () => Promise<void>, plants: Plants) {
     this.#content = content;
-    this.#forgetsIndex = forgetsIndex;
+    this.#plants = plants;
     this.#waitForDisk = waitForDisk;
     this.metadata = content.metadata;
   }
@@ -66,7 +66,7 @@ export class SimulatedBackend implements Backend {
   commit(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#waitForDisk();
-      if (this.#forgetsIndex) await this.#commitWithOldIndex();
+      if (this.#plants.storeForgetsIndex === true) await this.#commitWithOldIndex();
       else await this.#content.commit();
     });
   }

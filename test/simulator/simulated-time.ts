@@ -58,10 +58,11 @@ export class Life {
   readonly #time: SimulatedTime;
   #pausedUntilMs = 0;
 
-  constructor(time: SimulatedTime) {
+  /** `offsetMs`: how far the machine's wall clock is off. */
+  constructor(time: SimulatedTime, offsetMs: () => number = () => 0) {
     this.#time = time;
     this.clock = {
-      now: () => time.wallClockMs(),
+      now: () => time.wallClockMs() + offsetMs(),
       monotonicMs: () => time.nowMs,
       sleep: (ms) => new Promise((resolve) => this.after(ms, resolve)),
     };

@@ -21,15 +21,21 @@ const quickToFind = [
   "log-compacted-before-store-flushed",
   "store-forgets-its-index",
   "read-answered-before-applied",
+  "watch-event-lost",
+  "watch-revision-split",
+  "watch-progress-ahead",
+  "lease-promised-before-cleared",
+  "leases-counted-on-wall-clock",
   "voters-added-one-by-one",
 ];
 
 describe("simulation", () => {
   it("runs the same way, bit for bit, for the same seed, and another way for another", async () => {
+    const bias = { durationMs: 8_000, watchers: 1, leaseHolders: 2 };
     const [first, again, other] = [
-      await runSeed({ seed: 13 }),
-      await runSeed({ seed: 13 }),
-      await runSeed({ seed: 15 }),
+      await runSeed({ seed: 13, bias }),
+      await runSeed({ seed: 13, bias }),
+      await runSeed({ seed: 15, bias }),
     ];
     expect(again.digest).toBe(first.digest);
     expect(again.statistics).toEqual(first.statistics);
@@ -41,6 +47,22 @@ describe("simulation", () => {
     expect(violation?.text ?? null).toBeNull();
     expect(statistics.acknowledgedWrites).toBeGreaterThan(0);
     expect(statistics.elections).toBeGreaterThan(0);
+  });
+
+  it("R20: ends a member whose disk was put back to an older copy, and finds nothing else wrong", async () => {
+    const bias = { ...plantedBugs["lost-entries-ignored"]!.bias, durationMs: 5_000 };
+    const { violation, statistics } = await runSeed({ seed: 1, bias });
+    expect(violation?.text ?? null).toBeNull();
+    expect(statistics.lostMembers).toBeGreaterThan(0);
+  });
+
+  it("A4, A16: watchers and holders of leases are told what they are promised", async () => {
+    const bias = { watchers: 2, leaseHolders: 4, durationMs: 8_000, faultEveryMs: 150 };
+    const { violation, statistics } = await runSeed({ seed: 14, bias });
+    expect(violation?.text ?? null).toBeNull();
+    expect(statistics.watchEvents).toBeGreaterThan(100);
+    expect(statistics.leasesRenewed).toBeGreaterThan(0);
+    expect(statistics.keyCompactions).toBeGreaterThan(0);
   });
 
   it.each(everything ? Object.keys(plantedBugs) : quickToFind)(

@@ -6,16 +6,21 @@
 import { errorText } from "../../src/base/haplan-error.ts";
 import { createRandom } from "../../src/base/random.ts";
 import { checkDurability } from "./checkers/durability.ts";
+import { checkLeasePromises } from "./checkers/lease-promises.ts";
 import { byKey, decideLinearizability } from "./checkers/linearizability.ts";
 import { isAtRest, storesOf, whyNotAtRest } from "./checkers/progress.ts";
+import { checkWatchPromises } from "./checkers/watch-promises.ts";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
+import { LeaseHolder } from "./lease-holder.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
+import { PairWriter } from "./pair-writer.ts";
 import type { Plants } from "./plants.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import type { Statistics } from "./statistics.ts";
 import { Violation } from "./violation.ts";
+import { Watcher } from "./watcher.ts";
 
 /** After the faults a cluster has this long to come to rest. */
 const restWithinMs = 90_000;
@@ -57,15 +62,20 @@ async function live(cluster: Cluster): Promise<void> {
   const operator = new Operator(cluster);
   const nemesis = new Nemesis(cluster, operator);
   for (let client = 1; client <= profile.clients; client++) new Client(cluster, client);
+  const watchers = Array.from({ length: profile.watchers }, () => new Watcher(cluster));
+  if (watchers.length > 0) new PairWriter(cluster);
+  const holders = Array.from({ length: profile.leaseHolders }, (_, at) => new LeaseHolder(cluster, at + 1));
   await cluster.run(profile.durationMs);
   cluster.throwViolation();
   nemesis.stop();
   cluster.note([], "the faults end");
   endFaults(cluster, operator);
-  await comeToRest(cluster, operator, time.nowMs + restWithinMs);
+  await comeToRest(cluster, operator, watchers, time.nowMs + restWithinMs);
   cluster.throwViolation();
   checkDurability(cluster.history.operations, storesOf(cluster));
   checkHistory(cluster);
+  for (const { leases } of holders) checkLeasePromises(cluster.observer.written, leases);
+  for (const { journals } of watchers) checkWatchPromises(cluster.observer.written, journals);
 }
 
 function endFaults(cluster: Cluster, operator: Operator): void {
@@ -78,19 +88,32 @@ function endFaults(cluster: Cluster, operator: Operator): void {
 }
 
 /** Clients go on until the cluster has settled, so that writes are seen to succeed; then they stop, and all has to be equal. */
-async function comeToRest(cluster: Cluster, operator: Operator, deadlineMs: number): Promise<void> {
+async function comeToRest(
+  cluster: Cluster,
+  operator: Operator,
+  watchers: readonly Watcher[],
+  deadlineMs: number,
+): Promise<void> {
   const { time, statistics } = cluster;
   const writesBefore = statistics.acknowledgedWrites;
   while (cluster.violation === null && time.nowMs < deadlineMs) {
     await cluster.run(time.nowMs + restCheckMs);
     if (!operator.isSettled() || statistics.acknowledgedWrites === writesBefore) continue;
     cluster.areClientsStopped = true;
-    if (isAtRest(cluster)) return;
+    if (isAtRest(cluster) && whatWatchersMiss(cluster, watchers) === null) return;
   }
   if (cluster.violation !== null) return;
-  const why = operator.isSettled() ? whyNotAtRest(cluster) : "the membership is not what it should be";
+  const why = operator.isSettled()
+    ? (whyNotAtRest(cluster) ?? whatWatchersMiss(cluster, watchers))
+    : "the membership is not what it should be";
   const wrote = statistics.acknowledgedWrites > writesBefore ? "" : ", and no write was acknowledged";
   throw new Violation("progress", `${restWithinMs / 1000} s after the faults ended ${why}${wrote}`);
+}
+
+/** Null when every watcher knows all that was written. */
+function whatWatchersMiss(cluster: Cluster, watchers: readonly Watcher[]): string | null {
+  const revision = cluster.leaderHost()?.process?.store.revision ?? 0;
+  return watchers.every((watcher) => watcher.knows(revision)) ? null : `a watcher does not know all up to ${revision}`;
 }
 
 function checkHistory({ history, statistics }: Cluster): void {

@@ -15,6 +15,10 @@ const zero = {
   clientOperations: 0,
   acknowledgedWrites: 0,
   unknownOutcomes: 0,
+  watchEvents: 0,
+  leasesGranted: 0,
+  leasesRenewed: 0,
+  keyCompactions: 0,
   /** Histories of a key that were too hard to decide. */
   undecidedHistories: 0,
 };

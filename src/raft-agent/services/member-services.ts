@@ -71,6 +71,10 @@ export type MemberServicesOptions = {
   readonly proposerLimits?: Partial<ProposerLimits>;
   /** 32 random hex digits, by default. */
   readonly createChangeId?: () => ChangeId;
+  /** Numbers from 0 to 1; `Math.random` by default. */
+  readonly random?: () => number;
+  /** Runs a task in a later turn; `setImmediate` by default. */
+  readonly nextTurn?: (task: () => void) => void;
   /** How users log in, once authentication is switched on. */
   readonly auth?: Partial<AuthSettings>;
   /** Members came, changed or left: the transport follows. */
@@ -139,13 +143,14 @@ export class MemberServices {
       createChangeId,
       access,
       clock,
+      random: options.random ?? Math.random,
       limits: { ...defaultServiceLimits, ...options.limits },
       clusterId: options.clusterId,
       clusterToken: options.clusterToken,
       version: options.version,
       sendClientsAway: options.sendClientsAway ?? (() => Promise.resolve()),
     });
-    this.watchHub = createWatchHub({ store });
+    this.watchHub = createWatchHub({ store, ...(options.nextTurn && { nextTurn: options.nextTurn }) });
     this.watchService = createWatchService(this.context, this.watchHub);
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
     this.#leaderBound = new LeaderBoundStreams(this.context);

@@ -41,6 +41,8 @@ export type ServiceContext = {
   readonly createChangeId: () => ChangeId;
   readonly access: Access;
   readonly clock: Clock;
+  /** Numbers from 0 to 1. */
+  readonly random: () => number;
   readonly limits: ServiceLimits;
   /** 16 hex digits. */
   readonly clusterId: string;

@@ -168,8 +168,8 @@ class WatchCall {
 
   /** The interval with up to a tenth of jitter, so that many watchers are not notified in one turn. */
   #scheduleProgress(watcher: Watcher): void {
-    const { clock, limits } = this.#context;
-    watcher.progressAtMs = clock.monotonicMs() + limits.watchProgressIntervalMs * (1 + Math.random() / 10);
+    const { clock, limits, random } = this.#context;
+    watcher.progressAtMs = clock.monotonicMs() + limits.watchProgressIntervalMs * (1 + random() / 10);
   }
 
   #offer(delivery: WatchDelivery): boolean {

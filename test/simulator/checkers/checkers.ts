@@ -1,4 +1,6 @@
 /** All checkers that watch a cluster while it runs. */
+
+import type { Store } from "../../../src/raft-agent/mvcc/store.ts";
 import type { SnapshotMetadata } from "../../../src/raft-agent/raft/configuration.ts";
 import type { Entry, LogIndex, MemberId } from "../../../src/raft-agent/raft/entry.ts";
 import type { Ready } from "../../../src/raft-agent/raft/ready.ts";
@@ -8,6 +10,7 @@ import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LogBook } from "./log-book.ts";
 import { OddConfigurations } from "./odd-configurations.ts";
 import { StateMachines } from "./state-machines.ts";
+import { WrittenHistory } from "./written-history.ts";
 
 export class Checkers implements Observer {
   readonly #configurations = new OddConfigurations();
@@ -15,6 +18,11 @@ export class Checkers implements Observer {
   readonly #elections = new ElectionSafety();
   readonly #completeness = new LeaderCompleteness(this.#book);
   readonly #machines = new StateMachines();
+  readonly written: WrittenHistory;
+
+  constructor(now: () => number) {
+    this.written = new WrittenHistory(now);
+  }
 
   started(member: MemberId, snapshot: SnapshotMetadata, entries: readonly Entry[]): void {
     this.#configurations.started(member, snapshot.configuration);
@@ -31,7 +39,8 @@ export class Checkers implements Observer {
     this.#completeness.committed(member, term, ready.committed);
   }
 
-  applied(member: MemberId, index: LogIndex, revision: number): void {
-    this.#machines.applied(member, index, revision);
+  applied(member: MemberId, index: LogIndex, store: Store): void {
+    this.#machines.applied(member, index, store.revision);
+    this.written.take(store);
   }
 }

@@ -40,9 +40,10 @@ export function storesOf(cluster: Cluster): ReadonlyMap<MemberId, Store> {
 
 function contentDigest(store: Store): string {
   let crc = 0;
-  store.history(0, store.revision, ({ kv, revision }) => {
+  // What is compacted goes little by little, not everywhere at the same time.
+  store.history(store.compactedRevision + 1, store.revision, ({ kv, revision }) => {
     crc = crc32c(kv, 0, kv.length, (crc ^ revision) >>> 0);
     return true;
   });
-  return `${store.revision}/${crc}`;
+  return `${store.revision}/${store.compactedRevision}/${store.keyCount}/${crc}`;
 }
