@@ -49,8 +49,11 @@ export type CliContext = {
   readonly stop: StopRequests;
 };
 
-/** 0 done, 1 failed, 2 done and there are changes (`plan -detailed-exitcode`), 3 not in form (`fmt -check`). */
-export type ExitCode = 0 | 1 | 2 | 3;
+/**
+ * 0 done, 1 failed, 2 done and there is something to see (`-detailed-exitcode`), 3 not in form (`fmt -check`), 4 no quorum
+ * (`status`).
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4;
 
 /** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
 export class RefusalError extends Error {

@@ -27,24 +27,27 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
   const { spec, observed } = facts;
   const found = observed.membership?.members ?? [];
   const members = found.length > 0 ? found.map((member) => foundMember(facts, member)) : rememberedMembers(facts);
-  const voting = members.filter(({ role }, index) => found[index]?.learner !== true && role !== "learner");
+  const learners = new Set(found.filter(({ learner }) => learner).map(({ id }) => id));
+  const voting = members.filter(({ id }) => id === null || !learners.has(id));
   const healthyVoters = voting.filter(({ healthy }) => healthy).length;
   const quorum = quorumOf(voting.length);
+  const canLose = healthyVoters >= quorum && quorum > 0 ? healthyVoters - quorum : null;
   return {
     cluster: spec.name,
-    members,
+    members: members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
     voters: voting.length,
     healthyVoters,
     quorum,
     faultTolerance: faultToleranceOf(voting.length),
-    canLose: healthyVoters >= quorum && quorum > 0 ? healthyVoters - quorum : null,
+    canLose,
     hasLeader: observed.membership?.hasLeader ?? false,
     notAuthenticated: observed.problems.find((problem) => problem.notAuthenticated)?.message ?? null,
     certificates: certificateStatus(facts),
     loadBalancer: loadBalancerOf(facts),
     workers: spec.workers.map(({ name, address }) => {
       const unit = unitOf(observed, name, workerUnitName);
-      const reporting = facts.reporting === null ? null : facts.reporting.has(name);
+      // Without a quorum no lease expires: reports that are there tell nothing.
+      const reporting = facts.reporting === null || canLose === null ? null : facts.reporting.has(name);
       return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
     }),
   };
@@ -58,6 +61,10 @@ function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): M
   const reachable = member.healthy || member.raftIndex !== null;
   return {
     name,
+    zone: zoneOf(spec, name),
+    version: member.version ?? null,
+    lag: lagOf(observed, member),
+    alarms: member.alarms ?? [],
     id: member.id,
     role: reachable ? roleOf(member) : "unreachable",
     clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
@@ -70,19 +77,33 @@ function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): M
   };
 }
 
+function zoneOf({ controlPlane }: ClusterSpec, name: string): string | null {
+  return controlPlane.masters.find((master) => master.name === name)?.zone ?? null;
+}
+
+/** Log entries behind the leader; null where one of the two indexes is not known. */
+function lagOf({ membership }: ObservedCluster, { raftIndex }: ObservedMember): number | null {
+  const leaderIndex = membership?.members.find(({ leader }) => leader)?.raftIndex ?? null;
+  return leaderIndex === null || raftIndex === null ? null : Math.max(0, leaderIndex - raftIndex);
+}
+
 function roleOf(member: ObservedMember): MemberRole {
   if (member.learner) return "learner";
   return member.leader ? "leader" : "follower";
 }
 
 /** When nobody answers, the state still knows who should. */
-function rememberedMembers({ state, observed }: StatusFacts): readonly MemberStatus[] {
+function rememberedMembers({ spec, state, observed }: StatusFacts): readonly MemberStatus[] {
   const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
   const unauthenticated = observed.problems.some((problem) => problem.notAuthenticated);
   return (state?.resources ?? [])
     .filter(({ type }) => type === "haplan_raft_member")
     .map(({ name, attributes }) => ({
       name,
+      zone: zoneOf(spec, name),
+      version: null,
+      lag: null,
+      alarms: [],
       id: text(attributes["memberId"]),
       role: unauthenticated ? "unknown" : "unreachable",
       clientUrl: text(attributes["clientUrl"]),
@@ -93,6 +114,12 @@ function rememberedMembers({ state, observed }: StatusFacts): readonly MemberSta
       dbSizeBytes: null,
       healthy: false,
     }));
+}
+
+/** What a probe is told: 4 when writes cannot go through or that is not known, 2 when a voter is missing. */
+export function statusExitCode({ members, canLose, healthyVoters, voters, hasLeader }: ClusterStatus): 0 | 2 | 4 {
+  if (members.length === 0 || canLose === null || !hasLeader) return 4;
+  return healthyVoters < voters ? 2 : 0;
 }
 
 function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {

@@ -153,8 +153,9 @@ function addLookingVerbs(verb: AddVerb, lazily: Lazily): void {
     .option("--diff", "print what changes, as a unified diff")
     .option("--check", "change nothing; exit with 3 when it is not in form")
     .action(lazily(async () => (await import("./commands/fmt.ts")).runFmt));
-  verb("status [spec]", "show members, leader, quorum, load balancer and workers")
+  verb("status [spec]", "show members, leader, quorum, load balancer and workers; exit with 4 without a quorum")
     .option("--json", json)
+    .option("--detailed-exitcode", "exit with 2 when a voter is missing and there is a quorum")
     .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")

@@ -236,7 +236,7 @@ describe("status and output", () => {
       canLose: 1,
     });
     expect(Object.keys(status.members[0] ?? {})).toEqual(
-      "name id role clientUrl peerUrl pid raftTerm raftIndex dbSizeBytes healthy".split(" "),
+      "name zone version lag alarms id role clientUrl peerUrl pid raftTerm raftIndex dbSizeBytes healthy".split(" "),
     );
     expect(status.members.map((member) => (member as { role: string }).role).toSorted()).toEqual([
       "follower",
@@ -253,7 +253,7 @@ describe("status and output", () => {
 
   test("status says so when there is no cluster", async () => {
     const { out, code } = await haplan("status three.yaml");
-    expect(code).toBe(0);
+    expect(code).toBe(4);
     expect(out).toContain('There is no cluster "demo"');
   });
 

@@ -66,6 +66,7 @@ export type MemberStatus = {
   readonly raftAppliedIndex: number;
   readonly raftTerm: number;
   readonly dbSizeBytes: number;
+  readonly version: string;
   /** Alarms and errors, such as `memberID:1 alarm:NOSPACE `. */
   readonly errors: readonly string[];
 };
@@ -98,6 +99,7 @@ export async function memberStatus(channel: MemberChannel, timeoutMs: number): P
     raftAppliedIndex: Number(status.raftAppliedIndex),
     raftTerm: Number(status.raftTerm),
     dbSizeBytes: Number(status.dbSize),
+    version: status.version,
     errors: status.errors,
   };
 }

@@ -10,7 +10,16 @@ function listed(id: string, changes: Partial<ListedMember> = {}): ListedMember {
 function answer(id: string, leader: string | null, changes: Partial<MemberAnswer> = {}): MemberAnswer {
   return {
     endpoint: `http://${id}`,
-    status: { memberId: id, leader, raftIndex: 10, raftAppliedIndex: 10, raftTerm: 2, dbSizeBytes: 4096, errors: [] },
+    status: {
+      memberId: id,
+      leader,
+      raftIndex: 10,
+      raftAppliedIndex: 10,
+      raftTerm: 2,
+      dbSizeBytes: 4096,
+      version: "3.6.0",
+      errors: [],
+    },
     listing: { clusterId: "c", members: [listed("a"), listed("b"), listed("c")] },
     configuration: null,
     serializableRead: true,

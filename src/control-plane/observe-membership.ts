@@ -55,7 +55,9 @@ function observed(member: ListedMember, answer: MemberAnswer | undefined, leader
     raftIndex: answer?.status.raftIndex ?? null,
     raftTerm: answer?.status.raftTerm ?? null,
     dbSizeBytes: answer?.status.dbSizeBytes ?? null,
-    ...(answer === undefined ? {} : { answeredAt: answer.endpoint, alarms: alarmsOf(answer) }),
+    ...(answer === undefined
+      ? {}
+      : { answeredAt: answer.endpoint, version: answer.status.version, alarms: alarmsOf(answer) }),
   };
 }
 

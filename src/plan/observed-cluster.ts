@@ -77,6 +77,8 @@ export type ObservedMember = {
   readonly dbSizeBytes: number | null;
   /** The endpoint that was asked and where it answered; absent when it was not. */
   readonly answeredAt?: string;
+  /** The version that it answers with; an agent tells the etcd version that it speaks. */
+  readonly version?: string;
   /** Alarms and errors that it tells of itself, such as `alarm:NOSPACE`. */
   readonly alarms?: readonly string[];
 };

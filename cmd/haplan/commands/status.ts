@@ -5,7 +5,7 @@ import { clusterEndpoint } from "../../../src/units/addresses.ts";
 import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { clusterStatus, type StatusFacts } from "../cluster-status.ts";
+import { clusterStatus, type StatusFacts, statusExitCode } from "../cluster-status.ts";
 import { openCluster } from "../open-cluster.ts";
 import { clientMaterial, observeSession, type Session, sessionState } from "../session.ts";
 import { renderStatus, statusToJson } from "../views/status-view.ts";
@@ -15,7 +15,7 @@ const questionTimeoutMs = 3000;
 export async function runStatus(
   context: CliContext,
   specArgument: string | undefined,
-  flags: { readonly json?: boolean; readonly stateOnly?: string },
+  flags: { readonly json?: boolean; readonly detailedExitcode?: boolean; readonly stateOnly?: string },
 ): Promise<ExitCode> {
   const { terminal } = context;
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
@@ -39,7 +39,8 @@ export async function runStatus(
   );
   const untold = observed.problems.filter((problem) => !problem.notAuthenticated);
   for (const { subject, message } of untold) terminal.printError(`Not known (${subject}): ${message}`);
-  return 0;
+  const code = statusExitCode(status);
+  return code === 2 && !flags.detailedExitcode ? 0 : code;
 }
 
 async function askLoadBalancer(context: CliContext, session: Session): Promise<StatusFacts["loadBalancer"]> {

@@ -7,6 +7,13 @@ export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "un
 
 export type MemberStatus = {
   readonly name: string;
+  readonly zone: string | null;
+  /** Null when it did not answer. */
+  readonly version: string | null;
+  /** Log entries behind the leader; null when that is not known. */
+  readonly lag: number | null;
+  /** Alarms and errors that it tells of itself. */
+  readonly alarms: readonly string[];
   /** Member id in hexadecimal, as etcdctl shows it; null when it is not known. */
   readonly id: string | null;
   readonly role: MemberRole;
@@ -61,19 +68,27 @@ export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: str
   const rows = status.members.map((member) => [
     member.name,
     member.id ?? "-",
+    member.zone ?? "-",
     paintRole(member, paint),
     member.clientUrl ?? "-",
     member.pid === null ? "-" : String(member.pid),
     member.raftTerm === null ? "-" : String(member.raftTerm),
     member.raftIndex === null ? "-" : String(member.raftIndex),
+    member.lag === null ? "-" : String(member.lag),
     member.dbSizeBytes === null ? "-" : size(member.dbSizeBytes),
+    member.version ?? "-",
   ]);
   return [
     paint.bold(`Cluster ${status.cluster}`),
     "",
-    ...table(["MEMBER", "ID", "ROLE", "CLIENT URL", "PID", "TERM", "INDEX", "DB"], rows, paint),
+    ...table(
+      ["MEMBER", "ID", "ZONE", "ROLE", "CLIENT URL", "PID", "TERM", "INDEX", "LAG", "DB", "VERSION"],
+      rows,
+      paint,
+    ),
     "",
     quorumLine(status, paint),
+    ...status.members.flatMap(({ name, alarms }) => alarms.map((alarm) => paint.red(`Alarm at ${name}: ${alarm}`))),
     ...certificateLines(status.certificates, paint),
     ...loadBalancerLines(status, paint),
     ...workerLines(status, paint),

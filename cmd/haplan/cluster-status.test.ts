@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../src/plan/cluster-fixture.ts";
+import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
+import { clusterStatus, statusExitCode } from "./cluster-status.ts";
+import { createPaint } from "./paint.ts";
+import { type ClusterStatus, renderStatus } from "./views/status-view.ts";
+
+const plain = fixtureSpec(["m1", "m2", "m10"], { workers: 1 });
+const zoned = plain.controlPlane.masters.map((master, index) => ({ ...master, zone: "abc"[index] ?? null }));
+const spec = { ...plain, controlPlane: { ...plain.controlPlane, masters: zoned } };
+
+/** The status where `more` is true of the members with these names. */
+function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): ClusterStatus {
+  const settled = settledObservation(spec);
+  const names = ["m10", "m2", "m1", ...Object.keys(more).filter((name) => !/^m(1|2|10)$/.test(name))];
+  const members = names.map((name) =>
+    fixtureMember(spec, name, { leader: name === "m2", version: "3.6.0", ...more[name] }),
+  );
+  const membership = { ...settled.membership!, members, hasLeader: members.some(({ leader }) => leader) };
+  const observed: ObservedCluster = { ...settled, membership };
+  const reporting = new Set(["w1"]);
+  return clusterStatus({ spec, state: null, observed, loadBalancer: null, reporting, nowMs: fixtureNowMs });
+}
+
+const silent = { healthy: false, leader: false, raftIndex: null } as const;
+
+describe("status", () => {
+  it("lists members by name, with zone, distance from the leader and version", () => {
+    const { members } = statusWhere({ m10: { raftIndex: 80 } });
+    expect(members.map(({ name, zone, lag, version }) => [name, zone, lag, version])).toEqual([
+      ["m1", "a", 0, "3.6.0"],
+      ["m2", "b", 0, "3.6.0"],
+      ["m10", "c", 20, "3.6.0"],
+    ]);
+  });
+
+  it("counts a learner that does not answer as no voter", () => {
+    expect(statusWhere({ m4: { ...silent, learner: true } })).toMatchObject({ voters: 3, healthyVoters: 3 });
+  });
+
+  it("shows alarms with the member that has them", () => {
+    const text = renderStatus(statusWhere({ m1: { alarms: ["alarm:NOSPACE"] } }), createPaint(false), "haplan apply");
+    expect(text).toContain("Alarm at m1: alarm:NOSPACE");
+  });
+
+  it("does not say that workers report where no lease expires", () => {
+    expect(statusWhere({}).workers).toMatchObject([{ reporting: true }]);
+    expect(statusWhere({ m1: silent, m2: silent }).workers).toMatchObject([{ reporting: null }]);
+  });
+
+  it.each([
+    ["all voters are healthy", {}, 0],
+    ["one of three is missing", { m1: silent }, 2],
+    ["two of three are missing", { m1: silent, m2: silent }, 4],
+    ["there is no leader", { m2: { leader: false } }, 4],
+  ] as const)("tells a probe when %s", (_, more, code) => {
+    expect(statusExitCode(statusWhere(more))).toBe(code);
+  });
+});
