@@ -28,6 +28,18 @@ export function listenAddress(url: URL): ListenAddress {
   return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
+/** The same place under several URLs (`http` and `https` on one port, or one URL twice) is listened at once. */
+export function urlsByPlace(urls: readonly URL[]): readonly (readonly [URL, ...URL[]])[] {
+  const found = new Map<string, [URL, ...URL[]]>();
+  for (const url of urls) {
+    const place = placeText(listenPlace(url));
+    const same = found.get(place);
+    if (same === undefined) found.set(place, [url]);
+    else same.push(url);
+  }
+  return [...found.values()];
+}
+
 function placeText(place: ListenPlace): string {
   return "path" in place ? place.path : `${place.host}:${place.port}`;
 }

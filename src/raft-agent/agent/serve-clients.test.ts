@@ -56,7 +56,7 @@ function put({ cert, key, ca }: Material): void {
 
 async function openFront(): Promise<ClientFront> {
   const flags = [
-    `--listen-client-urls=https://${HOST}:${ports[0]}`,
+    `--listen-client-urls=https://${HOST}:${ports[0]},http://${HOST}:${ports[0]}`,
     `--listen-client-http-urls=https://${HOST}:${ports[1]}`,
     `--listen-metrics-urls=https://${HOST}:${ports[2]}`,
     `--advertise-client-urls=https://${HOST}:${ports[0]}`,

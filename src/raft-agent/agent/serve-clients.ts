@@ -10,7 +10,7 @@ import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
-import { isTlsUrl, listenAt, listenPlace } from "../../base/listen-place.ts";
+import { isTlsUrl, listenAt, listenPlace, urlsByPlace } from "../../base/listen-place.ts";
 import { rejectConnections } from "../../base/rejected-connection.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
@@ -93,7 +93,7 @@ export class ClientFront {
   async listen(): Promise<void> {
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
-    for (const url of listenClientUrls) this.#listeners.push(await this.#listen(url));
+    for (const urls of urlsByPlace(listenClientUrls)) this.#listeners.push(await this.#listen(urls));
     for (const url of listenClientHttpUrls) this.#serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
     for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
   }
@@ -115,9 +115,7 @@ export class ClientFront {
     const version = tlsFilesVersion(clientTls);
     if (version === this.#tlsVersion) return false;
     const tls = listenerTls(clientTls);
-    for (const [at, listener] of this.#listeners.entries()) {
-      if (isTlsUrl(this.#config.listenClientUrls[at]!)) listener.replaceTls(tls);
-    }
+    for (const listener of this.#listeners) if (listener.hasTls) listener.replaceTls(tls);
     for (const server of this.#httpServers) {
       if (server instanceof HttpsServer) server.setSecureContext(httpTls(clientTls));
     }
@@ -198,11 +196,13 @@ export class ClientFront {
     serveWebSockets(server, (socket) => this.#withoutUpgrades.emit("connection", socket));
   }
 
-  #listen(url: URL): Promise<ClientListener> {
+  /** `urls` are one place, with TLS, without or with both: the first byte of a client tells. */
+  #listen(urls: readonly [URL, ...URL[]]): Promise<ClientListener> {
     const { clientTls, listenClientHttpUrls } = this.#config;
     return listenForClients({
-      ...listenPlace(url),
-      ...(isTlsUrl(url) && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
+      ...listenPlace(urls[0]),
+      ...(urls.some(isTlsUrl) && clientTls !== null ? { tls: listenerTls(clientTls) } : {}),
+      plain: !urls.every(isTlsUrl),
       onRejected: (rejection) => this.#rejections.add(rejection),
       onHttp2: (socket, commonName) => this.#gate.hold(socket, () => this.#grpc.accept(socket, commonName)),
       ...(listenClientHttpUrls.length > 0 ? {} : { onHttp1: (socket: Duplex) => this.serveHttp1(socket) }),

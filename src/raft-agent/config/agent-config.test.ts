@@ -49,6 +49,16 @@ describe("createAgentConfig", () => {
     expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
   });
 
+  test("A9: takes a URL that is given twice once", () => {
+    const twice = config([
+      "--listen-client-urls=http://a:1,http://a:1/,http://b:1",
+      "--advertise-client-urls=http://a:1",
+      "--listen-peer-urls=http://c:1,http://c:1",
+    ]);
+    expect(twice.listenClientUrls.map(String)).toEqual(["http://a:1/", "http://b:1/"]);
+    expect(twice.listenPeerUrls.map(String)).toEqual(["http://c:1/"]);
+  });
+
   test("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
     const named = config([...certificate, "--trusted-ca-file=/ca"]);
     expect(named.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: false });
@@ -112,6 +122,14 @@ describe("createAgentConfig", () => {
     [["--listen-client-urls=localhost:2379"], "expected a comma-separated list of URLs"],
     [["--listen-client-urls=http://localhost"], "it has no port"],
     [["--listen-client-urls=http://10.0.0.1:2379"], "--advertise-client-urls is required"],
+    [
+      [
+        "--listen-client-urls=http://a:1",
+        "--advertise-client-urls=http://a:1",
+        "--listen-client-http-urls=http://b:1,https://a:1",
+      ],
+      "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url https://a:1; give HTTP a port",
+    ],
     [["--initial-cluster-state=old"], "expected new or existing"],
     [["--heartbeat-interval=500"], "must be at least five times --heartbeat-interval=500"],
     [["--election-timeout=60000"], "at most 50000 ms"],

@@ -1,6 +1,6 @@
 /** What the agent is told to be: settings with defaults filled in, checked against each other. */
 
-import { isSocketUrl, isTlsUrl } from "../../base/listen-place.ts";
+import { isSocketUrl, isTlsUrl, urlsByPlace } from "../../base/listen-place.ts";
 import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
 import { type FeatureGates, featureGateNotices, initialCorruptCheckGate, readFeatureGates } from "./feature-gates.ts";
@@ -88,10 +88,10 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     name,
     dataDir,
     walDir: read.text("wal-dir") || defaultWalDir(dataDir),
-    listenClientUrls: read.urls("listen-client-urls"),
-    listenClientHttpUrls: read.urls("listen-client-http-urls"),
-    listenPeerUrls: readPeerUrls(read, "listen-peer-urls"),
-    listenMetricsUrls: read.urls("listen-metrics-urls"),
+    listenClientUrls: once(read.urls("listen-client-urls")),
+    listenClientHttpUrls: once(read.urls("listen-client-http-urls")),
+    listenPeerUrls: once(readPeerUrls(read, "listen-peer-urls")),
+    listenMetricsUrls: once(read.urls("listen-metrics-urls")),
     advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
     advertisePeerUrls,
     initialCluster: values.has("initial-cluster")
@@ -201,6 +201,22 @@ function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
   throw new SettingsError(`--${flag} ${found}: expected http://HOST:PORT or https://HOST:PORT`);
 }
 
+/** A URL that is given twice, as etcd takes it. */
+function once(urls: readonly URL[]): readonly URL[] {
+  return urls.filter(({ href }, at) => urls.findIndex((url) => url.href === href) === at);
+}
+
+/** gRPC and HTTP share a place by themselves, and are asked to have one each (etcd's text). */
+function assertHttpApart({ listenClientUrls, listenClientHttpUrls }: AgentConfig): void {
+  const isTaken = (url: URL): boolean => urlsByPlace([...listenClientUrls, url]).length === listenedPlaces;
+  const listenedPlaces = urlsByPlace(listenClientUrls).length;
+  const same = listenClientHttpUrls.find(isTaken);
+  if (same === undefined) return;
+  throw new SettingsError(
+    `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${urlText(same)}; give HTTP a port of its own, or leave --listen-client-http-urls out`,
+  );
+}
+
 function checkTogether(config: AgentConfig): void {
   const { heartbeatIntervalMs, electionTimeoutMs } = config;
   if (config.name === "") throw new SettingsError("--name must not be empty");
@@ -212,6 +228,7 @@ function checkTogether(config: AgentConfig): void {
   }
   if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
   if (config.listenClientUrls.length === 0) throw new SettingsError("--listen-client-urls must not be empty");
+  assertHttpApart(config);
   if (config.advertiseClientUrls.length === 0) throw new SettingsError("--advertise-client-urls must not be empty");
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],

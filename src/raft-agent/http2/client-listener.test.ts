@@ -122,6 +122,37 @@ describe("client listener", () => {
     await server.close();
   });
 
+  it("A9: serves clients with and without TLS on one port, HTTP/1.1 and HTTP/2 both", async () => {
+    const http = createServer((_, response) => response.end("http1"));
+    const tls = { ...files("server"), ca: files("ca").cert };
+    const server = await startEchoServer(host, {}, undefined, {
+      tls,
+      plain: true,
+      onHttp1: (socket) => http.emit("connection", socket),
+    });
+    const { port } = server;
+    const trust = { ca: files("ca").cert, servername: "localhost", rejectUnauthorized: false };
+    for (let round = 0; round < 2; round++) {
+      expect(await textOf(httpGet({ host, port, agent: false }))).toBe("http1");
+      expect(await textOf(httpsGet({ host, port, agent: false, ...trust }))).toBe("http1");
+      expect(await h2Status(`http://${host}:${port}`)).toBe(200);
+      expect(await h2Status(`https://${host}:${port}`, trust)).toBe(200);
+    }
+    http.close();
+    await server.close();
+  });
+
+  it("A9: drops a client of a port with and without TLS that says nothing, or nothing more, in time", async () => {
+    const tls = { ...files("server"), ca: files("ca").cert };
+    const server = await startEchoServer(host, {}, undefined, { tls, plain: true, handshakeTimeoutMs: 20 });
+    for (const bytes of [Buffer.alloc(0), Buffer.from([0x16]), Buffer.from([0x16, 3, 1])]) {
+      const socket = connectTcp(server.port, host);
+      socket.write(bytes);
+      await new Promise((resolve) => socket.once("close", resolve));
+    }
+    await server.close();
+  });
+
   it("drops a client that says nothing in time", async () => {
     const server = await startEchoServer(host, {}, undefined, { handshakeTimeoutMs: 20 });
     const socket = connectTcp(server.port, host);

@@ -9,7 +9,7 @@ import {
   createServer as createTlsServer,
   type SecureContextOptions,
   type TLSSocket,
-  Server as TlsServer,
+  type Server as TlsServer,
 } from "node:tls";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
@@ -34,6 +34,8 @@ export type ListenerTls = {
 /** Port 0 stands for any free one. */
 export type ClientListenerOptions = ListenPlace & {
   readonly tls?: ListenerTls;
+  /** With `tls`: serves clients without TLS on the same port as well. */
+  readonly plain?: boolean;
   /** Gets every HTTP/2 socket; `clientCommonName` is that of the verified certificate. */
   onHttp2(socket: Socket, clientCommonName: string | undefined): void;
   /** Gets every HTTP/1.1 socket with nothing read from it. Without it such sockets are closed. */
@@ -47,6 +49,7 @@ export type ClientListenerOptions = ListenPlace & {
 export type ClientListener = {
   /** 0 for a socket in the file system. */
   readonly port: number;
+  readonly hasTls: boolean;
   /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
   replaceTls(tls: ListenerTls): void;
   /** Connections that are in their TLS handshake, or have said nothing yet. */
@@ -67,13 +70,13 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     else if (onHttp1 === undefined) socket.destroy();
     else onHttp1(socket, commonName);
   };
-  const server =
-    options.tls === undefined
-      ? createPlain(timeoutMs, undecided, dispatch)
-      : createTls(options.tls, timeoutMs, undecided, dispatch);
-  if (server instanceof TlsServer)
-    rejectConnections(server, { refuse: options.tls?.refuse, onRejected: options.onRejected });
-  const handshakeCount = server instanceof TlsServer ? countHandshakes(server) : () => 0;
+  const tlsServer = options.tls === undefined ? null : createTls(options.tls, timeoutMs, undecided, dispatch);
+  if (tlsServer !== null) {
+    rejectConnections(tlsServer, { refuse: options.tls?.refuse, onRejected: options.onRejected });
+  }
+  const handshakeCount = tlsServer === null ? () => 0 : countHandshakes(tlsServer);
+  const isTlsAlone = tlsServer !== null && options.plain !== true;
+  const server = isTlsAlone ? tlsServer : createPlain(timeoutMs, undecided, dispatch, tlsServer);
   await listenAt(server, options);
   const address = server.address();
   return {
@@ -82,7 +85,8 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
       return undecided.size + handshakeCount();
     },
     stop: () => stopListening(server),
-    replaceTls: (tls) => replaceTls(server, tls),
+    hasTls: tlsServer !== null,
+    replaceTls: (tls) => replaceTls(tlsServer, tls),
     close: async () => {
       // The callback of `close` would wait for connections, which may outlive the port.
       server.close();
@@ -96,9 +100,13 @@ type Dispatch = (socket: Socket, protocol: string, commonName: string | undefine
 /** Sockets that nobody has taken yet. */
 type Undecided = Set<Socket>;
 
-function createPlain(timeoutMs: number, undecided: Undecided, dispatch: Dispatch): Server {
+/** Hands clients that begin with TLS to `tlsServer`, if there is one. */
+function createPlain(timeoutMs: number, undecided: Undecided, dispatch: Dispatch, tlsServer: TlsServer | null): Server {
   return createServer({ noDelay: true }, (socket) => {
-    sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, undefined));
+    sniff(socket, timeoutMs, undecided, (protocol) => {
+      if (protocol === "tls" && tlsServer !== null) tlsServer.emit("connection", socket);
+      else dispatch(socket, protocol, undefined);
+    });
   });
 }
 
@@ -161,13 +169,12 @@ function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: Listen
   return { ...context, ...fullHandshakesOnly, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };
 }
 
-function replaceTls(server: Server, tls: ListenerTls): void {
-  if (!("setSecureContext" in server))
-    throw new HaplanError("listen-failed", "Cannot load certificates: the port has no TLS");
+function replaceTls(server: TlsServer | null, tls: ListenerTls): void {
+  if (server === null) throw new HaplanError("listen-failed", "Cannot load certificates: the port has no TLS");
   try {
     // A throw-away context first: it refuses a key that does not fit before the running one is touched.
     createSecureContext(contextOptions(tls));
-    (server as TlsServer).setSecureContext(contextOptions(tls));
+    server.setSecureContext(contextOptions(tls));
   } catch (error) {
     throw new HaplanError("listen-failed", `Cannot load certificates: ${String(error)}`, { cause: error });
   }

@@ -1,15 +1,19 @@
 /**
- * Tells HTTP/2 with prior knowledge (RFC 9113 §3.3) from HTTP/1.1 by the first bytes: no HTTP/1.1 request begins with
- * the client preface, and a difference shows within 24 bytes.
+ * Tells HTTP/2 with prior knowledge (RFC 9113 §3.3) from HTTP/1.1 and TLS by the first bytes: no HTTP/1.1 request begins
+ * with the client preface, and a difference shows within 24 bytes. TLS begins with a handshake record (RFC 8446 §5.1).
  */
 import type { Socket } from "node:net";
 import { clientPreface } from "./frame.ts";
+
+export type Protocol = "h2" | "http/1.1" | "tls";
+
+const handshakeRecord = 0x16;
 
 /**
  * Waits for the first bytes, puts them back and says what they are. A socket that says nothing in time, or closes, is
  * dropped without a word.
  */
-export function sniffProtocol(socket: Socket, timeoutMs: number, found: (protocol: "h2" | "http/1.1") => void): void {
+export function sniffProtocol(socket: Socket, timeoutMs: number, found: (protocol: Protocol) => void): void {
   const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();
   let seen: Buffer = Buffer.alloc(0);
   const stop = (): void => {
@@ -32,7 +36,8 @@ export function sniffProtocol(socket: Socket, timeoutMs: number, found: (protoco
     if (isPreface && compared < clientPreface.length) return;
     stop();
     socket.unshift(seen);
-    found(isPreface ? "h2" : "http/1.1");
+    if (isPreface) found("h2");
+    else found(seen[0] === handshakeRecord ? "tls" : "http/1.1");
   };
   socket.on("readable", onReadable);
   socket.on("end", onGone);
