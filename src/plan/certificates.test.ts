@@ -294,4 +294,36 @@ describe("members that run", () => {
       "wait until m1, m2, m3 are healthy",
     ]);
   });
+
+  it("acceptance 4: that have expired are renewed where members run, before one that is down is waited for", () => {
+    const [agent] = settled.machines.find(({ name }) => name === "m2")!.units;
+    const down = { ...agent!, running: false, pid: null };
+    const machines = settled.machines.map((each) => (each.name === "m2" ? { ...each, units: [down] } : each));
+    const members = settled.membership!.members.map((each) => ({ ...each, healthy: each.name !== "m2" }));
+    const observed = { ...settled, machines, membership: { ...settled.membership!, members } };
+    const order = (days: number): readonly string[] =>
+      titles(planned({ observed, nowMs: daysBeforeEnd(days) })).filter((title) => /agent|healthy/.test(title));
+    const leader = members.find((each) => each.leader)!.name;
+    const other = leader === "m1" ? "m3" : "m1";
+    const handed = [other, leader].flatMap((name) => [
+      `hand agent ${name} its new certificate`,
+      `wait until ${name} is healthy`,
+    ]);
+    const restarted = order(-35).filter((title) => title !== "restart agent m2");
+    expect(restarted).toEqual([...handed, "wait until m2 is healthy"]);
+    // They are good for some time yet: the member that is down comes first.
+    expect(order(65)).toEqual(["restart agent m2", "wait until m2 is healthy", ...handed]);
+  });
+
+  it("acceptance 4: that have expired are renewed before a member joins", () => {
+    const grown = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
+    const input = fixtureInput(grown, { state: settledState(three), observed: settled, nowMs: daysBeforeEnd(-35) });
+    const steps = (planChanges(input).plan?.steps ?? []).map(({ title }) => title);
+    const lastHanded = Math.max(
+      ...["m1", "m2", "m3"].map((name) => steps.indexOf(`hand agent ${name} its new certificate`)),
+    );
+    const firstJoin = steps.findIndex((title) => /add .*learner|start agent m4/.test(title));
+    expect(lastHanded).toBeGreaterThan(0);
+    expect(firstJoin).toBeGreaterThan(lastHanded);
+  });
 });

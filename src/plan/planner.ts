@@ -29,7 +29,7 @@ import { planMembership } from "./rules/membership.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
-import { planRollingUpdates } from "./rules/rolling-update.ts";
+import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
 import { readWorld, type World } from "./world.ts";
@@ -118,8 +118,10 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     planAdoption(input, world, outlook, draft);
     clearAddresses(desired, world, draft);
     endpoint.offerThoseInPlace(outlook.kept);
+    const renewed = planUrgentRenewals(input, desired, world, outlook, certificates, draft);
     const membership = planMembership(input, desired, world, outlook, certificates, endpoint, draft);
-    planRollingUpdates(input, desired, world, outlook, certificates, membership, endpoint, draft);
+    const started = new Set([...membership.started, ...renewed]);
+    planRollingUpdates(input, desired, world, outlook, certificates, { ...membership, started }, endpoint, draft);
   }
   const loadBalancer = planLoadBalancer(input, desired, world, certificates, endpoint, draft);
   planWorkers(input, desired, world, certificates, loadBalancer, draft);

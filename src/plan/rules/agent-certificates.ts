@@ -1,7 +1,7 @@
 /** How a master that runs comes to its new certificate, and what is told of one that shows another than it was given. */
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
-import { dayOf } from "../certificate-validity.ts";
+import { certificateValidity, dayOf } from "../certificate-validity.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -16,6 +16,14 @@ export function certificateSteps(
   certificates: ReadonlyMap<string, string>,
 ): readonly (string | null)[] {
   return [certificates.get(master) ?? null, certificates.get(peerCertificateName(master)) ?? null];
+}
+
+/** Whether others refuse the master for its certificate: it has expired, or is not valid yet. */
+export function isRefusedByOthers({ observed, nowMs }: PlannerInput, master: string): boolean {
+  const names = [master, peerCertificateName(master)];
+  return observed.certificates.some(
+    (certificate) => names.includes(certificate.name) && certificateValidity(certificate, nowMs).status !== "valid",
+  );
 }
 
 /** A real etcd reads its certificates for every connection, and whom it trusts only when it starts. */

@@ -20,7 +20,7 @@ export type MembershipResult = {
   readonly voters: readonly MemberRef[];
   /** Who leads, as far as it can be foreseen. */
   readonly leader: MemberRef | null;
-  /** Masters that this plan starts anyway, and so with their new configuration. */
+  /** Masters that need nothing more: this plan starts them anyway, and so with their new configuration. */
   readonly started: ReadonlySet<string>;
 };
 

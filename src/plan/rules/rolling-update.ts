@@ -9,7 +9,13 @@ import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { generationOf, unitOf, type World } from "../world.ts";
-import { certificateSteps, isHandedCertificate, notePresented, takesUpCertificates } from "./agent-certificates.ts";
+import {
+  certificateSteps,
+  isHandedCertificate,
+  isRefusedByOthers,
+  notePresented,
+  takesUpCertificates,
+} from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
@@ -17,6 +23,32 @@ import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
+
+/**
+ * Masters that run with certificates that others refuse get new ones before everything else: no member that starts, comes
+ * back or joins could connect to them. The leader is last. Returns their names.
+ */
+export function planUrgentRenewals(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  outlook: MastersOutlook,
+  certificates: ReadonlyMap<string, string>,
+  draft: PlanDraft,
+): ReadonlySet<string> {
+  const urgent = outlook.kept.filter(
+    ({ kind, condition, name, voter }) =>
+      kind === "keep" && condition === "healthy" && !voter.adopted && isRefusedByOthers(input, name),
+  );
+  const renewed = new Set<string>();
+  for (const master of urgent.sort((a, b) => Number(a.voter.leader) - Number(b.voter.leader))) {
+    const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
+    if (change?.kind !== "reload" || memberUpdate(desired, master.voter) !== null) continue;
+    updateInPlace(input, desired, world, master, change, certificates, draft);
+    renewed.add(master.name);
+  }
+  return renewed;
+}
 
 export function planRollingUpdates(
   input: PlannerInput,
@@ -35,8 +67,7 @@ export function planRollingUpdates(
   const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
   const done = new Set<string>();
   for (const master of inOrderOfPlaces(input, own, world)) {
-    const resource = desired.find((candidate) => candidate.address === resourceAddress("haplan_agent", master.name))!;
-    const change = plannedChange(input, resource, world, certificates, draft);
+    const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
     const moves = memberUpdate(desired, master.voter) !== null;
     if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
     const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
@@ -57,6 +88,10 @@ export function planRollingUpdates(
   }
   for (const master of outlook.kept) endpoint.offer(master.name);
   endpoint.flush();
+}
+
+function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): DesiredResource {
+  return desired.find(({ address }) => address === resourceAddress("haplan_agent", name))!;
 }
 
 /** The member's peers are told first where it will listen; it listens there once it has restarted. */
