@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type EtcdProgram, etcdBuild, etcdVersions } from "./etcd-programs.ts";
 import { type GoBuild, goProgram } from "./go-build.ts";
 import { goClientBuild } from "./go-client.ts";
+import { findPythonClient } from "./python-client.ts";
 
 const buildMs = 900_000;
 const etcdPrograms: readonly EtcdProgram[] = ["etcd", "etcdctl", "etcdutl"];
@@ -27,4 +28,10 @@ describe("programs of others", () => {
       expect(await goProgram(what, false)).toEqual(built);
     },
   );
+
+  it("have a Python with a client of etcd", { timeout: buildMs }, async ({ skip }) => {
+    const client = await findPythonClient(true);
+    if ("missing" in client) return skip(client.missing);
+    expect(await findPythonClient(false)).toMatchObject({ run: expect.any(Function) });
+  });
 });

@@ -20,7 +20,11 @@ export type GoBuild = {
 };
 
 const buildMs = 600_000;
-const cacheDirectory = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "haplan-compatibility");
+/** Where programs of others are kept once they are built. */
+export const cacheDirectory: string = join(
+  process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+  "haplan-compatibility",
+);
 
 /**
  * The cached program; builds it where it is not there yet and `build` is true. A build takes a minute on an empty Go
