@@ -16,7 +16,7 @@ import { AgentsInProcess } from "./agents-in-process.ts";
 let members: AgentsInProcess;
 
 beforeAll(async () => {
-  members = await AgentsInProcess.start("127.77.25.201");
+  members = await AgentsInProcess.start("127.77.25.201", ["--strict-reconfig-check=false"]);
 });
 
 afterAll(() => members.remove());
@@ -85,5 +85,14 @@ describe("a member that was removed while it was down", () => {
     expect(members.logged.some((line) => line.startsWith("m3") && line.includes("its id is never used again"))).toBe(
       true,
     );
+  });
+
+  it("R29: does not start again with data that says that it was removed", async () => {
+    await makeLeader(0);
+    const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: idOf(1) }));
+    await members.clients[0]!.grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, { timeoutMs: 5_000 });
+    expect(await stoppedBy(1)).toBe("m2: the member was removed from the cluster");
+    await expect(members.start(1)).rejects.toThrow(/its id is never used again.*clear the directory/);
+    await members.clients[0]!.put("still", "alone");
   });
 });

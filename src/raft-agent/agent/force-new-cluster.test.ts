@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { HaplanError } from "../../base/haplan-error.ts";
 import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
 import { foundingState, joiningState } from "../raft/bootstrap.ts";
@@ -14,6 +15,7 @@ import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
 import type { WalBatch } from "../wal/wal.ts";
 import { createDirectoryHandler } from "./cluster-directory.ts";
+import { forgetLostEntries, rememberLostEntries } from "./lost-entries.ts";
 import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
 import { openMember } from "./open-member.ts";
 
@@ -129,15 +131,32 @@ describe("--force-new-cluster", () => {
     expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
   });
 
+  it("R20: takes data that has lost entries, and only where it is obeyed", async () => {
+    await beginSurvivor();
+    const lost = new HaplanError("raft/lost-entries", "Its log ends before what it had acknowledged");
+    rememberLostEntries(config, lost);
+    await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
+    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+    expect(votersOf((await start()).restored)).toEqual([self]);
+    // The flag has stayed in the unit, and the member's data was put back once more.
+    await start(FORCE);
+    rememberLostEntries(config, lost);
+    await expect(start(FORCE)).rejects.toThrow(/lost entries that it had acknowledged/);
+  });
+
   it("is refused while a majority is there with this member", async () => {
     await beginSurvivor();
+    rememberLostEntries(config, new HaplanError("raft/lost-entries", "Its log ends too early"));
     const { clusterId } = founding.identity;
     const second = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
     await new Promise<void>((resolve) => second.listen(4202, HOST, resolve));
     await expect(start(FORCE)).rejects.toThrow(
       /with it there is a majority, since [0-9a-f]{16} at http:.*:4202 still answers; start it without the flag/,
     );
+    // R20: what the flag would have taken is no better for having been refused.
+    await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
     await new Promise((resolve) => second.close(resolve));
+    forgetLostEntries(config);
     expect((await start()).restored.entries).toHaveLength(3);
   });
 

@@ -19,6 +19,7 @@ import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
 import type { Wal } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
+import { assertNoLostEntries, forgetLostEntries } from "./lost-entries.ts";
 import type { MemberIdentity } from "./member-identity.ts";
 
 export type Survivor = {
@@ -35,7 +36,8 @@ export type ForcedStart = { readonly restored: RestoredState; readonly notices: 
 /**
  * Obeys the flag once: it is likely to stay in the unit, and would throw the new members away at a later start. It
  * counts again after a start without it.
- * @throws HaplanError `agent/force-new-cluster` when the cluster lives, or when this member has nothing to go on with
+ * @throws HaplanError `agent/force-new-cluster` when the cluster lives, or when this member has nothing to go on with;
+ * `agent/lost-entries` when the flag has no effect any more, and the data has lost entries since
  */
 export async function forceNewCluster(config: AgentConfig, survivor: Survivor): Promise<ForcedStart> {
   const { restored, identity, wal } = survivor;
@@ -45,6 +47,7 @@ export async function forceNewCluster(config: AgentConfig, survivor: Survivor): 
     return { restored, notices: [] };
   }
   if (existsSync(done)) {
+    assertNoLostEntries(config);
     const notice = "--force-new-cluster has no effect any more: this member has become a cluster of its own already";
     return { restored, notices: [`${notice}; take the flag out (after a start without it, it counts again)`] };
   }
@@ -57,6 +60,7 @@ export async function forceNewCluster(config: AgentConfig, survivor: Survivor): 
   await assertLost(configuration, survivor);
   const alone = standAlone(restored, identity.memberId);
   await wal.append({ hardState: alone.hardState, entries: alone.entries.slice(-1), snapshot: null });
+  forgetLostEntries(config);
   writeFileDurably(done, "--force-new-cluster was obeyed; it counts again after a start without it.\n");
   const others = membersOf(configuration).filter((id) => id !== identity.memberId);
   return { restored: alone, notices: [describe(identity, others)] };

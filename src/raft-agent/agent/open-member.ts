@@ -28,7 +28,7 @@ import type { RecoveredLog } from "../wal/replay.ts";
 import type { Wal, WalObserver } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
-import { assertNoLostEntries, forgetLostEntries } from "./lost-entries.ts";
+import { assertNoLostEntries } from "./lost-entries.ts";
 import {
   assertFirstStart,
   decodeIdentity,
@@ -63,8 +63,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   const { config } = options;
   const snapFolder = snapshotFolder(config);
   assertNotEtcds(config);
-  if (config.forceNewCluster) forgetLostEntries(config);
-  else assertNoLostEntries(config);
+  if (!config.forceNewCluster) assertNoLostEntries(config);
   const hasLog = holdsLog(config.walDir);
   if (!hasLog) await assertNoOtherData(config);
   makeFolder("data-dir", snapFolder);

@@ -5,7 +5,7 @@ import { get } from "node:https";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import { openAuthority } from "../../pki/authority.ts";
@@ -109,6 +109,33 @@ test.each<readonly [string, string | null, object, string]>([
     `Cannot connect to member ${b} at ${two.url}: member ${b} refuses the connection: ${reason}`,
   ]);
   expect(one.transport.isConnected(b)).toBe(false);
+});
+
+test("A3: a member that moves is let in at its former address until it has come from the new one", async () => {
+  const nameOf = (socket: TLSSocket): string => String(socket.getPeerCertificate().subject.CN);
+  const two = await start(b, {
+    material: () => material["ours/m2"]!,
+    identifiesMembers: () => true,
+    refuseAt: (socket, urls) =>
+      urls.some((url) => new URL(url).hostname === nameOf(socket)) ? null : `its certificate is for ${nameOf(socket)}`,
+  });
+  /** Member a calls with the certificate of that name; whether it is let in. */
+  const callAs = async (name: string): Promise<boolean> => {
+    const one = await start(a, { material: () => material[`ours/${name}`]! });
+    one.transport.setPeer(b, [two.url]);
+    await until(() => one.logs.length > 0);
+    await one.transport.close();
+    return one.logs[0]!.startsWith(`connected to member ${b}`);
+  };
+  two.transport.setPeer(a, ["https://m1:1"]);
+  expect([await callAs("m1"), await callAs("renewed")]).toEqual([true, false]);
+  two.transport.setPeer(a, ["https://renewed:1"]);
+  expect(await callAs("m1")).toBe(true);
+  expect([await callAs("renewed"), await callAs("m1")]).toEqual([true, false]);
+  // Moved twice before it has come: both former addresses count. One that is given again is no former one.
+  two.transport.setPeer(a, ["https://m1:1"]);
+  two.transport.setPeer(a, ["https://other:1"]);
+  expect([await callAs("renewed"), await callAs("m1")]).toEqual([true, true]);
 });
 
 test("an address may do without TLS beside one that has it", async () => {
