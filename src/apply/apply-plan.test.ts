@@ -7,6 +7,8 @@ import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
 import { FakeWorld } from "./fake-world.ts";
 import { observeCluster } from "./observe-cluster.ts";
+import type { StepContext } from "./step-context.ts";
+import { awaitPresented } from "./steps/await-presented.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
@@ -181,6 +183,18 @@ describe("applyPlan", () => {
     expect(outcome).toMatchObject({ kind: "failed", error: { code: "apply/agent-ended" } });
     expect(outcome).toHaveProperty("error.message", expect.stringMatching(/m2: its process has ended[\s\S]*log of m2/));
     expect(world.clock.monotonicMs()).toBeLessThan(10_000);
+  });
+
+  it("R7: gives up waiting for a certificate when the agent that is to show it has ended", async () => {
+    const world = await settled(three);
+    const plan = await planFor(world, three);
+    for (const unit of world.facts.machines.get("m2")!.units.values()) unit.running = false;
+    const before = world.clock.monotonicMs();
+    const context = { plan, ports: world.ports(), detail: () => undefined, signal: new AbortController().signal };
+    await expect(awaitPresented(context as unknown as StepContext, "m2")).rejects.toThrow(
+      /m2: its process has ended[\s\S]*log of m2/,
+    );
+    expect(world.clock.monotonicMs() - before).toBeLessThan(2_000);
   });
 
   it("does not begin a step that would lose the quorum by now", async () => {

@@ -3,6 +3,7 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import { clientUrl, peerUrl } from "../../units/addresses.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
+import { endedAgents, notHealthy } from "./await-steps.ts";
 
 /** The agent looks at its files every second; a busy machine may take longer. */
 const uptakeMs = 30_000;
@@ -25,6 +26,8 @@ export async function awaitPresented(context: StepContext, name: string): Promis
     for (;;) {
       const shown = await ports.askPresented(url, tls);
       if (shown?.fingerprint === wanted) break;
+      const ended = shown === null ? await endedAgents(context, [name]) : [];
+      if (ended.length > 0) throw await notHealthy(context, { missing: ended, ended });
       const what = shown === null ? "shows no certificate" : `shows the certificate that ends ${shown.notAfter}`;
       if (ports.clock.monotonicMs() >= deadline) throw notTaken(name, url, what);
       context.detail(`${url} still ${what}`);

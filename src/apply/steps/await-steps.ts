@@ -83,7 +83,7 @@ async function untilSteady(
 }
 
 /** Of these members those that have a machine of haplan's and no process on it. */
-async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
+export async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
   const machines = await ports.provider.observe(null, names);
   return machines
     .filter(
@@ -93,7 +93,7 @@ async function endedAgents({ ports }: StepContext, names: readonly string[]): Pr
     .sort();
 }
 
-async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {
+export async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {
   const seconds = Math.round(context.plan.spec.policy.joinTimeoutMs / 1000);
   const logs = await Promise.all(
     missing.map(async (name) => {

@@ -9,16 +9,18 @@ import { systemClock } from "../../base/clock.ts";
  * say that a connection will be closed but in an answer, and a request that crosses the end of its connection fails.
  */
 const nextRequestMs = 1_000;
-/** Load balancers that have asked for the member's health within this time before are expected to ask again. */
-const probingMs = 2_000;
+/** Load balancers ask for the member's health at an interval; longer ones than this are not waited for. */
+const probeIntervalMaxMs = 2_000;
+/** How much later than usual a load balancer may ask. */
+const probeLatenessMs = 250;
 const healthPath = /^\/(readyz|health)\b/;
 
 export class HttpClients {
   readonly #responses = new Set<ServerResponse>();
   /** When each open connection was opened, or was last answered on. */
   readonly #activeMs = new Map<Duplex, number>();
-  /** When each address last got an answer to its question for the member's health. */
-  readonly #probedMs = new Map<string, number>();
+  /** When each address last got an answer to its question for the member's health, and how long after the one before. */
+  readonly #probes = new Map<string, { readonly atMs: number; readonly intervalMs: number }>();
   #leaving: readonly Duplex[] = [];
   #closingSinceMs = 0;
   #closing = false;
@@ -70,15 +72,19 @@ export class HttpClients {
 
   /** Whether a load balancer is likely to ask that has not been told yet that this member is about to stop. */
   get areBalancersUnaware(): boolean {
-    const sinceMs = this.#closingSinceMs;
-    return [...this.#probedMs.values()].some((probedMs) => probedMs <= sinceMs && probedMs > sinceMs - probingMs);
+    const nowMs = systemClock.monotonicMs();
+    return [...this.#probes.values()].some(
+      ({ atMs, intervalMs }) => atMs <= this.#closingSinceMs && nowMs < atMs + intervalMs + probeLatenessMs,
+    );
   }
 
   #probed(address: string): void {
     const nowMs = systemClock.monotonicMs();
-    this.#probedMs.set(address, nowMs);
-    // Not one entry more than there are load balancers that ask.
-    for (const [known, probedMs] of this.#probedMs) if (probedMs < nowMs - probingMs) this.#probedMs.delete(known);
+    const before = this.#probes.get(address);
+    // No entry is kept of those that do not ask again.
+    for (const [known, { atMs }] of this.#probes) if (atMs < nowMs - probeIntervalMaxMs) this.#probes.delete(known);
+    const gapMs = before === undefined ? Number.POSITIVE_INFINITY : nowMs - before.atMs;
+    this.#probes.set(address, { atMs: nowMs, intervalMs: gapMs > probeIntervalMaxMs ? -probeLatenessMs : gapMs });
   }
 
   #isActive(socket: Duplex): boolean {
