@@ -43,6 +43,8 @@ export type ClusterOptions = {
   readonly members: number;
   /** Beside those that say who and where the members are. */
   readonly flags?: readonly string[];
+  /** Further client URLs, one for each member: with https, beside the flags that name the certificates. */
+  readonly moreClientUrls?: readonly string[];
   /** In the place of the `etcd` that is installed. */
   readonly etcdProgram?: string;
 };
@@ -78,6 +80,7 @@ class RunningCluster implements ClusterProcesses {
   readonly #host: string;
   readonly #members: MemberPlace[];
   readonly #flags: readonly string[];
+  readonly #moreClientUrls: readonly string[];
   readonly #etcdProgram: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
@@ -93,12 +96,13 @@ class RunningCluster implements ClusterProcesses {
     return new RunningCluster(engine, host, places, options);
   }
 
-  constructor(engine: Engine, host: string, members: MemberPlace[], { flags, etcdProgram }: ClusterOptions) {
+  constructor(engine: Engine, host: string, members: MemberPlace[], options: ClusterOptions) {
     this.engine = engine;
     this.#host = host;
     this.#members = members;
-    this.#flags = flags ?? [];
-    this.#etcdProgram = etcdProgram ?? "etcd";
+    this.#flags = options.flags ?? [];
+    this.#moreClientUrls = options.moreClientUrls ?? [];
+    this.#etcdProgram = options.etcdProgram ?? "etcd";
     this.urls = members.map(({ clientUrl }) => clientUrl);
     this.#founders = [...members.keys()];
   }
@@ -175,7 +179,7 @@ class RunningCluster implements ClusterProcesses {
     const settings = {
       name,
       "data-dir": join(this.#folder, name),
-      "listen-client-urls": clientUrl,
+      "listen-client-urls": [clientUrl, ...this.#moreClientUrls.slice(at, at + 1)].join(),
       "advertise-client-urls": clientUrl,
       "listen-peer-urls": peerUrl,
       "initial-advertise-peer-urls": peerUrl,

@@ -24,6 +24,7 @@ var scenarios = map[string]scenario{
 	"auth":         users,
 	"failover":     failover,
 	"kv":           keyValues,
+	"largeReads":   largeReads,
 	"lease":        leases,
 	"maintenance":  maintenance,
 	"move-leader":  moveLeader,

@@ -1,0 +1,53 @@
+/** What the Go client's `largeReads` tells, and clusters for it that have TLS beside plain ports. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { certificatePath, keyPath, openAuthority } from "../../src/pki/authority.ts";
+import type { GoScenario } from "./go-client.ts";
+import { type ClusterProcesses, freePorts, startCluster } from "./member-processes.ts";
+
+/** Of one read, by its title. */
+export type LargeRead = {
+  readonly bytes: number;
+  /** How often the client had to connect: once, unless its connection was ended. */
+  readonly connections: number;
+  readonly readMs: number;
+  /** Beside it, by another client. */
+  readonly writes: number;
+  readonly writeP99Ms: number;
+  readonly writeMaxMs: number;
+};
+
+export type SecureCluster = {
+  readonly cluster: ClusterProcesses;
+  readonly secureUrls: readonly string[];
+  readonly tls: NonNullable<GoScenario["tls"]>;
+  stop(): Promise<void>;
+};
+
+/** Members whose clients may come with TLS or without. */
+export async function startSecureCluster(host: string, members: number): Promise<SecureCluster> {
+  const folder = mkdtempSync(join(tmpdir(), "haplan-large-reads-"));
+  const authority = openAuthority({ folder });
+  await authority.createAuthority("large reads CA");
+  await authority.issue({ name: "member", profile: "member", commonName: "member", subjectAltNames: [host] });
+  await authority.issue({ name: "reader", profile: "client", commonName: "reader", subjectAltNames: ["reader"] });
+  const secureUrls = (await freePorts(host, members)).map((port) => `https://${host}:${port}`);
+  const caFile = certificatePath(folder, "ca");
+  const flags = [
+    `--cert-file=${certificatePath(folder, "member")}`,
+    `--key-file=${keyPath(folder, "member")}`,
+    `--trusted-ca-file=${caFile}`,
+    "--client-cert-auth=true",
+  ];
+  const cluster = await startCluster("agent", host, { members, flags, moreClientUrls: secureUrls });
+  return {
+    cluster,
+    secureUrls,
+    tls: { caFile, certFile: certificatePath(folder, "reader"), keyFile: keyPath(folder, "reader") },
+    stop: async () => {
+      await cluster.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
