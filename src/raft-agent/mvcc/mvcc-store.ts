@@ -17,6 +17,7 @@ import {
   type RangeCursor,
   type RangeQuery,
   type RangeResult,
+  type ReadBudget,
   RevisionError,
   type Store,
   type StoreCounts,
@@ -83,9 +84,9 @@ class MvccStore implements Store {
     return this.state.index.countLive(FIRST_KEY, OPEN_END, this.state.revision);
   }
 
-  range(query: RangeQuery): RangeResult {
+  range(query: RangeQuery, budget?: ReadBudget): RangeResult {
     this.counts.ranges++;
-    return rangeAt(this.state, this.backend, query, this.state.revision);
+    return rangeAt(this.state, this.backend, query, { current: this.state.revision, budget });
   }
 
   openRange(query: RangeQuery): RangeCursor {

@@ -9,7 +9,7 @@ import { emptyBytes } from "../api/wire.ts";
 import type { Backend } from "./backend.ts";
 import { compareBytes } from "./key-range.ts";
 import type { IndexedStore } from "./open-index.ts";
-import { type RangeCursor, type RangeQuery, type RangeResult, RevisionError } from "./store.ts";
+import { type RangeCursor, type RangeQuery, type RangeResult, type ReadBudget, RevisionError } from "./store.ts";
 
 /** A key-value that lives at the revision asked for. */
 type Hit = { readonly slot: number; readonly record: number };
@@ -17,10 +17,26 @@ type Hit = { readonly slot: number; readonly record: number };
 /** What a range found, before its key-values are read. */
 type Found = { readonly hits: readonly Hit[]; readonly count: number; readonly more: boolean };
 
-/** @throws RevisionError when the revision cannot be read. `current` is the latest one the asking view sees. */
-export function rangeAt(store: IndexedStore, backend: Backend, query: RangeQuery, current: number): RangeResult {
+/** `current` is the latest revision that the asking view sees. */
+export type ReadLimits = { readonly current: number; readonly budget: ReadBudget | undefined };
+
+/** @throws RevisionError when the revision cannot be read. */
+export function rangeAt(
+  store: IndexedStore,
+  backend: Backend,
+  query: RangeQuery,
+  { current, budget }: ReadLimits,
+): RangeResult {
   const { hits, count, more } = find(store, backend, query, readableRevision(store, query, current));
-  return { kvs: read(store, backend, hits, query.keysOnly), count, more };
+  const readHit = query.keysOnly ? readWithoutValue : readOne;
+  if (budget === undefined) return { kvs: hits.map((hit) => readHit(store, backend, hit)), count, more };
+  const kvs: EncodedKeyValue[] = [];
+  for (let at = 0; at < hits.length && budget.leftBytes >= 0; at++) {
+    const kv = readHit(store, backend, hits[at]!);
+    budget.leftBytes -= kv.length;
+    kvs.push(kv);
+  }
+  return { kvs, count, more };
 }
 
 /** As `rangeAt`, with the key-values to be read little by little. @throws RevisionError */
@@ -155,12 +171,6 @@ function sortNumber(store: IndexedStore, target: number): (record: number) => nu
 function sortByValue(store: IndexedStore, backend: Backend, hits: readonly Hit[], sign: number): Hit[] {
   const valued = hits.map((hit) => ({ hit, value: decodeKeyValue(readOne(store, backend, hit)).value }));
   return valued.sort((a, b) => sign * compareBytes(a.value, b.value)).map(({ hit }) => hit);
-}
-
-function read(store: IndexedStore, backend: Backend, hits: readonly Hit[], keysOnly: boolean): EncodedKeyValue[] {
-  return keysOnly
-    ? hits.map((hit) => readWithoutValue(store, backend, hit))
-    : hits.map((hit) => readOne(store, backend, hit));
 }
 
 function readOne(store: IndexedStore, backend: Backend, { record }: Hit): EncodedKeyValue {

@@ -10,6 +10,7 @@ import type {
   KeyDescription,
   RangeQuery,
   RangeResult,
+  ReadBudget,
   StoreCounts,
   StoreEvent,
   WriteListener,
@@ -50,10 +51,10 @@ export class StoreWriter implements WriteTransaction {
     return this.changes === 0 ? this.state.revision : this.state.revision + 1;
   }
 
-  range(query: RangeQuery): RangeResult {
+  range(query: RangeQuery, budget?: ReadBudget): RangeResult {
     this.counts.ranges++;
     this.operations++;
-    return rangeAt(this.state, this.backend, query, this.revision);
+    return rangeAt(this.state, this.backend, query, { current: this.revision, budget });
   }
 
   get(key: Uint8Array): EncodedKeyValue | undefined {

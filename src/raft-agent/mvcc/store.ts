@@ -19,6 +19,9 @@ export type RangeResult = {
   readonly more: boolean;
 };
 
+/** How much ranges may still read, all together: below zero once that was not enough, and what they read is cut. */
+export type ReadBudget = { leftBytes: number };
+
 /** A range whose key-values are read little by little, over several turns of the event loop. */
 export type RangeCursor = {
   /** As in `RangeResult`. */
@@ -62,7 +65,7 @@ export type ReadView = {
   /** The latest revision this view sees. */
   readonly revision: number;
   /** @throws RevisionError */
-  range(query: RangeQuery): RangeResult;
+  range(query: RangeQuery, budget?: ReadBudget): RangeResult;
   /** The latest key-value, or undefined. The bytes stay valid and must not be changed. */
   get(key: Uint8Array): EncodedKeyValue | undefined;
   describe(key: Uint8Array): KeyDescription | undefined;

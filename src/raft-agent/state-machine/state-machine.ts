@@ -35,7 +35,17 @@ import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
 import type { Member, MembershipChange } from "./membership.ts";
 import { MembershipStore } from "./membership-store.ts";
-import { executeDeleteRange, executePut, executeTxn, mayPut, planTxn, putProblem, revisionError } from "./txn.ts";
+import {
+  answerBudget,
+  executeDeleteRange,
+  executePut,
+  executeTxn,
+  mayPut,
+  planTxn,
+  putProblem,
+  revisionError,
+  writtenWithoutAnswer,
+} from "./txn.ts";
 
 /** Told in the turn in which an entry is applied; none of them may change the store. */
 export type StateMachineListener = {
@@ -196,8 +206,11 @@ export class StateMachine {
   #deleteRange(body: Uint8Array): ApplyResult {
     const request = decodeDeleteRangeRequest(body);
     const txn = this.store.beginWrite();
-    const { deleted, prevKvs } = executeDeleteRange(txn, request);
-    return { kind: "deleteRange", revision: txn.end(), deleted, prevKvs };
+    const budget = answerBudget();
+    const { deleted, prevKvs } = executeDeleteRange(txn, request, budget);
+    const revision = txn.end();
+    if (budget.leftBytes < 0) return writtenWithoutAnswer;
+    return { kind: "deleteRange", revision, deleted, prevKvs };
   }
 
   #txn(body: Uint8Array): ApplyResult {
@@ -206,8 +219,11 @@ export class StateMachine {
     const path = planTxn(this.store, this.leases, request);
     if (isEtcdError(path)) return path;
     const txn = this.store.beginWrite();
-    const outcome = executeTxn(txn, path);
-    return { kind: "txn", revision: txn.end(), ...outcome };
+    const budget = answerBudget();
+    const outcome = executeTxn(txn, path, budget);
+    const revision = txn.end();
+    if (budget.leftBytes < 0) return writtenWithoutAnswer;
+    return { kind: "txn", revision, ...outcome };
   }
 
   #leaseGrant(body: Uint8Array): ApplyResult {

@@ -9,11 +9,30 @@ import type { PutRequest } from "../api/put.ts";
 import { type RangeRequest, rangeRequest } from "../api/range.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import type { RequestOp, ResponseOp, TxnRequest } from "../api/txn.ts";
+import { StatusCode } from "../grpc/call.ts";
 import { compareBytes, isOpenEnd } from "../mvcc/key-range.ts";
-import type { ReadView, WriteTransaction } from "../mvcc/store.ts";
+import type { ReadBudget, ReadView, WriteTransaction } from "../mvcc/store.ts";
 import { chooseTxnPath, type TxnPath } from "./compare.ts";
-import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
+import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
 import type { LeaseTable } from "./lease-table.ts";
+
+/** What the ranges and previous key-values of one request may bring: its answer is made in one piece, and on every member. */
+const ANSWER_BYTES_MAX = 256 << 20;
+
+/** Of a transaction that only reads. */
+export const answerTooLarge: EtcdError = etcdError(
+  StatusCode.resourceExhausted,
+  "the answer of the transaction is larger than 256 MiB: ask for less at a time",
+);
+/** Of a request that writes. */
+export const writtenWithoutAnswer: EtcdError = etcdError(
+  StatusCode.resourceExhausted,
+  "the request is carried out, but its answer is larger than 256 MiB",
+);
+
+export function answerBudget(): ReadBudget {
+  return { leftBytes: ANSWER_BYTES_MAX };
+}
 
 /** Answers inside a transaction carry only a revision, nested transactions not even that. */
 function innerHeader(revision: number): ResponseHeader {
@@ -49,9 +68,9 @@ export function executePut(txn: WriteTransaction, request: PutRequest): EncodedK
 
 export type Deleted = { readonly deleted: number; readonly prevKvs: readonly EncodedKeyValue[] };
 
-export function executeDeleteRange(txn: WriteTransaction, request: DeleteRangeRequest): Deleted {
+export function executeDeleteRange(txn: WriteTransaction, request: DeleteRangeRequest, budget: ReadBudget): Deleted {
   const { key, rangeEnd } = request;
-  const prevKvs = request.prevKv ? txn.range(rangeRequest(key, { rangeEnd })).kvs : [];
+  const prevKvs = request.prevKv ? txn.range(rangeRequest(key, { rangeEnd }), budget).kvs : [];
   return { deleted: txn.deleteRange(key, rangeEnd), prevKvs };
 }
 
@@ -75,14 +94,19 @@ export function mayPut(request: TxnRequest): boolean {
 export type TxnOutcome = { readonly succeeded: boolean; readonly responses: readonly ResponseOp[] };
 
 /** A read-only transaction on the current state. */
-export function readTxn(view: ReadView, request: TxnRequest): TxnOutcome | EtcdError {
+export function readTxn(
+  view: ReadView,
+  request: TxnRequest,
+  budget: ReadBudget = answerBudget(),
+): TxnOutcome | EtcdError {
   const path = chooseTxnPath(view, request);
   const problem = rangeProblem(view, path);
   if (problem !== null) return problem;
   const responses = path.ops.map((op) => {
     if (op.kind !== "range") throw new Error("a read-only transaction holds a write");
-    return rangeResponse(view, op.request);
+    return rangeResponse(view, op.request, budget);
   });
+  if (budget.leftBytes < 0) return answerTooLarge;
   return { succeeded: path.succeeded, responses };
 }
 
@@ -92,35 +116,37 @@ export function planTxn(view: ReadView, leases: LeaseTable, request: TxnRequest)
   return writeProblem(view, leases, path, []) ?? rangeProblem(view, path) ?? path;
 }
 
-export function executeTxn(txn: WriteTransaction, path: TxnPath): TxnOutcome {
+/** What the budget does not cover is missing in the answer; the writes are made in any case. */
+export function executeTxn(txn: WriteTransaction, path: TxnPath, budget: ReadBudget): TxnOutcome {
   const nested = path.nested.values();
   return {
     succeeded: path.succeeded,
-    responses: path.ops.map((op) => executeOp(txn, op, () => nested.next().value!)),
+    responses: path.ops.map((op) => executeOp(txn, op, budget, () => nested.next().value!)),
   };
 }
 
-function executeOp(txn: WriteTransaction, op: RequestOp, nextNested: () => TxnPath): ResponseOp {
+function executeOp(txn: WriteTransaction, op: RequestOp, budget: ReadBudget, nextNested: () => TxnPath): ResponseOp {
   switch (op.kind) {
     case "range":
-      return rangeResponse(txn, op.request);
+      return rangeResponse(txn, op.request, budget);
     case "put": {
       const prevKv = executePut(txn, op.request);
+      budget.leftBytes -= prevKv?.length ?? 0;
       return { kind: "put", response: { header: innerHeader(txn.revision), prevKv } };
     }
     case "deleteRange": {
-      const outcome = executeDeleteRange(txn, op.request);
+      const outcome = executeDeleteRange(txn, op.request, budget);
       return { kind: "deleteRange", response: { header: innerHeader(txn.revision), ...outcome } };
     }
     case "txn":
-      return { kind: "txn", response: { header: innerHeader(0), ...executeTxn(txn, nextNested()) } };
+      return { kind: "txn", response: { header: innerHeader(0), ...executeTxn(txn, nextNested(), budget) } };
     case "none":
       return { kind: "none" };
   }
 }
 
-function rangeResponse(view: ReadView, request: RangeRequest): ResponseOp {
-  const { kvs, more, count } = view.range(request);
+function rangeResponse(view: ReadView, request: RangeRequest, budget: ReadBudget): ResponseOp {
+  const { kvs, more, count } = view.range(request, budget);
   return { kind: "range", response: { header: innerHeader(view.revision), kvs, more, count } };
 }
 
