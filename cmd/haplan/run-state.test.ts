@@ -34,7 +34,7 @@ describe("state verbs", () => {
     );
     const shown = await haplan("state show haplan_certificate.m1");
     expect(shown.out).toContain('resource "haplan_certificate" "m1" {');
-    expect(shown.out).toMatch(/privateKey +\S* *= \(sensitive value\)/);
+    expect(shown.out).toMatch(/private_key +\S* *= \(sensitive value\)/);
     expect(await haplan("state show haplan_agent.m4")).toMatchObject({
       code: 1,
       err: expect.stringContaining('Did you mean "haplan_agent.m1"?'),

@@ -1,28 +1,42 @@
 /**
  * The attributes of one change, written as Terraform writes them: a symbol for what becomes of each value, names padded
- * to one width, what stays as it was only counted. Digests are cut short; the JSON form has them whole.
+ * to one width, what stays as it was only counted. Digests and process ids are only shown where nothing else changes, and
+ * digests are cut short; the JSON form has them whole.
  */
 import type { ResourceChange } from "../../../src/plan/plan.ts";
 import type { Json } from "../../../src/plan/resource.ts";
 import type { Paint } from "../paint.ts";
+import { isOpaque, shownChange } from "./attribute-names.ts";
 
 const widthMax = 80;
 
 /** Lines of the block's body, indented, without the braces. */
-export function attributeLines(change: ResourceChange, paint: Paint): readonly string[] {
+export function attributeLines(planned: ResourceChange, paint: Paint): readonly string[] {
+  const change = shownChange(planned);
   const before = change.before ?? {};
   const after = change.after ?? {};
   const unknown = new Set(change.after === null ? [] : change.unknownAfter);
   const names = [...new Set([...Object.keys(before), ...Object.keys(after), ...unknown])].toSorted();
-  const entries = names.map((name) =>
-    describe(change, name, before[name] ?? null, after[name] ?? null, unknown.has(name)),
-  );
-  const shown = entries.filter((entry) => entry !== null && entry.symbol !== " ");
-  const width = Math.max(0, ...shown.map((entry) => entry?.name.length ?? 0));
-  const hidden = entries.filter((entry) => entry?.symbol === " ").length;
-  const lines = shown.flatMap((entry) => (entry === null ? [] : entryLines(entry, width, paint)));
-  if (hidden === 0) return lines;
-  return [...lines, paint.dim(`        # (${hidden} unchanged ${hidden === 1 ? "attribute" : "attributes"} hidden)`)];
+  const entries = names
+    .map((name) => describe(change, name, before[name] ?? null, after[name] ?? null, unknown.has(name)))
+    .filter((entry) => entry !== null);
+  const changed = entries.filter(({ symbol }) => symbol !== " ");
+  const telling = changed.filter((entry) => !isOpaque(entry.name));
+  const shown = telling.length === 0 ? changed : telling;
+  const width = Math.max(0, ...shown.map((entry) => entry.name.length));
+  const unchanged = entries.filter(({ symbol }) => symbol === " ").length;
+  return [
+    ...shown.flatMap((entry) => entryLines(entry, width, paint)),
+    ...hiddenLine(changed.length - shown.length, unchanged, paint),
+  ];
+}
+
+function hiddenLine(opaque: number, unchanged: number, paint: Paint): readonly string[] {
+  const parts = [
+    ...(unchanged === 0 ? [] : [`${unchanged} unchanged ${unchanged === 1 ? "attribute" : "attributes"}`]),
+    ...(opaque === 0 ? [] : [`${opaque} ${opaque === 1 ? "digest or process id" : "digests and process ids"}`]),
+  ];
+  return parts.length === 0 ? [] : [paint.dim(`        # (${parts.join(" and ")} hidden)`)];
 }
 
 type ChangeSymbol = "+" | "-" | "~" | " ";

@@ -116,7 +116,7 @@ describe("plan JSON", () => {
     for (const mode of ["apply", "destroy"] as const) {
       const text = JSON.stringify(planToJson(planned(fixtureInput(three, { state: { ...state, resources }, mode }))));
       expect(text).not.toContain("the secret");
-      expect(text).toContain('"privateKey":true');
+      expect(text).toContain('"private_key":true');
     }
   });
 });

@@ -7,6 +7,7 @@ import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
+import { shownAttributes, shownChange } from "./attribute-names.ts";
 
 export const providerName = "registry.haplan.dev/haplan/haplan";
 
@@ -23,7 +24,7 @@ const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
 };
 
 export function planToJson(plan: Plan): object {
-  const changes = plan.changes.map(afterImport);
+  const changes = plan.changes.map(afterImport).map(shownChange);
   const prior = changes.filter(({ action, before }) => before !== null && action !== "create");
   return {
     format_version: "1.2",
@@ -34,7 +35,7 @@ export function planToJson(plan: Plan): object {
       },
     },
     resource_changes: changes.map(changeToJson),
-    resource_drift: plan.drift.map(changeToJson),
+    resource_drift: plan.drift.map(shownChange).map(changeToJson),
     output_changes: {},
     prior_state: {
       format_version: "1.0",
@@ -120,7 +121,7 @@ function configurationOf(plan: Plan): object {
     provider_config_key: "haplan",
     schema_version: 0,
     expressions: Object.fromEntries(
-      Object.entries(attributes).map(([attribute, value]) => [attribute, { constant_value: value }]),
+      Object.entries(shownAttributes(attributes)).map(([attribute, value]) => [attribute, { constant_value: value }]),
     ),
     ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
   }));

@@ -151,10 +151,10 @@ describe("plan view", () => {
 
         # haplan_certificate.m3 will be created
         + resource "haplan_certificate" "m3" {
-            + commonName      = "m3"
-            + fingerprint     = (known after apply)
-            + privateKey      = (sensitive value)
-            + subjectAltNames = [
+            + common_name       = "m3"
+            + fingerprint       = (known after apply)
+            + private_key       = (sensitive value)
+            + subject_alt_names = [
                 + "127.0.1.3",
                 + "m3",
               ]
@@ -162,13 +162,12 @@ describe("plan view", () => {
 
         # haplan_load_balancer.load-balancer will be updated in-place
         ~ resource "haplan_load_balancer" "load-balancer" {
-            ~ backends     = [
+            ~ backends = [
                 - "m2",
                 + "m3",
                   # (1 unchanged element hidden)
               ]
-            ~ configDigest = "bbbbbbbbbbbb..." -> "cccccccccccc..."
-              # (2 unchanged attributes hidden)
+              # (2 unchanged attributes and 1 digest or process id hidden)
           }
 
         # haplan_machine.m2 must be replaced
@@ -214,10 +213,10 @@ describe("plan view", () => {
         "",
         "[1m  # haplan_certificate.m3 will be created[22m",
         "  [32m+[39m resource "haplan_certificate" "m3" {",
-        "      [32m+[39m commonName      = "m3"",
-        "      [32m+[39m fingerprint     = (known after apply)",
-        "      [32m+[39m privateKey      = (sensitive value)",
-        "      [32m+[39m subjectAltNames = [",
+        "      [32m+[39m common_name       = "m3"",
+        "      [32m+[39m fingerprint       = (known after apply)",
+        "      [32m+[39m private_key       = (sensitive value)",
+        "      [32m+[39m subject_alt_names = [",
         "          [32m+[39m "127.0.1.3",",
         "          [32m+[39m "m3",",
         "        ]",
@@ -225,13 +224,12 @@ describe("plan view", () => {
         "",
         "[1m  # haplan_load_balancer.load-balancer will be updated in-place[22m",
         "  [33m~[39m resource "haplan_load_balancer" "load-balancer" {",
-        "      [33m~[39m backends     = [",
+        "      [33m~[39m backends = [",
         "          [31m-[39m "m2",",
         "          [32m+[39m "m3",",
         "            # (1 unchanged element hidden)",
         "        ]",
-        "      [33m~[39m configDigest = "bbbbbbbbbbbb..." -> "cccccccccccc..."",
-        "[2m        # (2 unchanged attributes hidden)[22m",
+        "[2m        # (2 unchanged attributes and 1 digest or process id hidden)[22m",
         "    }",
         "",
         "[1m  # haplan_machine.m2 must be replaced[22m",
@@ -250,6 +248,7 @@ describe("plan view", () => {
         "   1 issue certificate m3",
         "",
         "[1mQuorum timeline[22m (each row is after the step):",
+        "[1m  step                                 voters learners quorum  can lose endpoint[22m",
       ]
     `);
   });
@@ -290,8 +289,8 @@ describe("plan JSON", () => {
       mode: "managed",
       change: {
         before: null,
-        after_unknown: { fingerprint: true, privateKey: true },
-        after_sensitive: { privateKey: true },
+        after_unknown: { fingerprint: true, private_key: true },
+        after_sensitive: { private_key: true },
       },
     });
     expect(json.resource_changes[2]).toMatchObject({

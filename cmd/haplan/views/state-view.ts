@@ -2,6 +2,7 @@
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
 import type { State, StateResource } from "../../../src/plan/state.ts";
 import type { Paint } from "../paint.ts";
+import { shownAttributes, shownName } from "./attribute-names.ts";
 import { providerName, terraformVersion } from "./plan-json.ts";
 
 export function renderState(resources: readonly StateResource[], paint: Paint): string {
@@ -10,15 +11,15 @@ export function renderState(resources: readonly StateResource[], paint: Paint): 
 
 function renderResource(resource: StateResource, paint: Paint): string {
   const { address, type, name, attributes, sensitive, status, generation } = resource;
-  const secret = sensitive
-    .filter((attribute) => !(attribute in attributes))
+  const shown = shownAttributes(attributes);
+  const secrets = new Set(sensitive.map(shownName));
+  const absent = [...secrets]
+    .filter((attribute) => !(attribute in shown))
     .map((attribute) => [attribute, null] as const);
-  const entries = [...Object.entries({ ...attributes, generation }), ...secret].toSorted(([a], [b]) =>
-    a < b ? -1 : 1,
-  );
+  const entries = [...Object.entries({ ...shown, generation }), ...absent].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const width = Math.max(0, ...entries.map(([attribute]) => attribute.length));
   const lines = entries.map(([attribute, value]) => {
-    const text = sensitive.includes(attribute) ? "(sensitive value)" : valueText(value);
+    const text = secrets.has(attribute) ? "(sensitive value)" : valueText(value);
     return `    ${attribute.padEnd(width)} = ${text}`;
   });
   const remark = status === "ready" ? "" : paint.yellow(` (${status})`);
@@ -49,8 +50,8 @@ function resourceValue({ address, type, name, attributes, sensitive, dependsOn }
     name,
     provider_name: providerName,
     schema_version: 0,
-    values: withoutSecrets(attributes, sensitive),
-    sensitive_values: Object.fromEntries(sensitive.map((attribute) => [attribute, true])),
+    values: shownAttributes(withoutSecrets(attributes, sensitive)),
+    sensitive_values: Object.fromEntries(sensitive.map((attribute) => [shownName(attribute), true])),
     ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
   };
 }
