@@ -7,7 +7,8 @@ import { execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ControlPlane, TlsMaterial } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
-import { certificatePath, keyPath, openAuthority } from "../pki/authority.ts";
+import { openAuthority } from "../pki/authority.ts";
+import { certificatePath, keyPath } from "../pki/certificate-directory.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { connectControlPlane } from "./connect-control-plane.ts";
 

@@ -15,8 +15,9 @@ import { adminCertificateName } from "../plan/desired-resources.ts";
 import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
-import { certificatePath, isIssuedBy, issuedNames, issueInto, keyPath, type Pair, readPair } from "./authority.ts";
+import { certificatePath, issuedNames, keyPath, type Pair, readPair } from "./certificate-directory.ts";
 import { observeCertificate, validityOf } from "./certificate-facts.ts";
+import { isIssuedBy, issueInto } from "./issue-certificate.ts";
 
 export type AdoptedAuthorityOptions = {
   /** Where haplan keeps what it issues. */

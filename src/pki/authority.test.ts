@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Authority } from "../apply/ports.ts";
-import { certificatePath, keyPath, openAuthority } from "./authority.ts";
+import { openAuthority } from "./authority.ts";
+import { certificatePath, keyPath } from "./certificate-directory.ts";
 
 const hasOpenssl = execaSync("openssl", ["version"], { reject: false }).exitCode === 0;
 const day = 86_400_000;

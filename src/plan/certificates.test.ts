@@ -167,19 +167,19 @@ describe("the authority", () => {
     expect(planned({ observed, nowMs: daysBeforeEnd(20) }).warnings).toMatchObject([
       {
         code: "plan/renewal-without-key",
-        summary: /^6 certificates are due .* ca\.key is missing in \.haplan\/demo\/pki$/,
+        summary: /^6 certificates are due .* ca\.key is missing in "\.haplan\/demo\/pki"$/,
       },
     ]);
     const input = { state: settledState(three), observed };
     expect(refusals(input, grown)).toEqual([
       expect.stringMatching(
-        /^A certificate has to be signed, and ca\.key is missing in \.haplan\/demo\/pki\. To be signed: w2\./,
+        /^A certificate has to be signed, and ca\.key is missing in "\.haplan\/demo\/pki"\. To be signed: w2\./,
       ),
     ]);
     expect(refusals({ observed, nowMs: daysBeforeEnd(-1) })[0]).toMatch(/m1 \(it expired less than a day ago/);
     const other = withAuthority({ signingKey: "mismatched" });
     expect(refusals({ ...input, observed: other }, grown)[0]).toMatch(
-      /ca\.key in \.haplan\/demo\/pki is not the key of ca\.crt/,
+      /ca\.key in "\.haplan\/demo\/pki" is not the key of ca\.crt/,
     );
   });
 

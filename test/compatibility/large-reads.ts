@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { certificatePath, keyPath, openAuthority } from "../../src/pki/authority.ts";
+import { openAuthority } from "../../src/pki/authority.ts";
+import { certificatePath, keyPath } from "../../src/pki/certificate-directory.ts";
 import type { GoScenario } from "./go-client.ts";
 import { type ClusterProcesses, freePorts, startCluster } from "./member-processes.ts";
 

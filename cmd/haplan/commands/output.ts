@@ -1,6 +1,6 @@
 /** `haplan output [SPEC]`: what users of the cluster need to know, for people and for scripts. */
 import { resolve } from "node:path";
-import { certificatePath, keyPath } from "../../../src/pki/authority.ts";
+import { certificatePath, keyPath } from "../../../src/pki/certificate-directory.ts";
 import { appliedClientUrls, appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { adminCertificateName } from "../../../src/plan/desired-resources.ts";
 import type { State } from "../../../src/plan/state.ts";

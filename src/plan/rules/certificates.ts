@@ -8,6 +8,7 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
+import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
@@ -139,9 +140,7 @@ function noteCertificateDrift(
 
 /** Nothing can be signed: what can wait does, and is named. */
 function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): void {
-  const { signingKey, directory } = authority;
-  const fault =
-    signingKey === "missing" ? `ca.key is missing in ${directory}` : `ca.key in ${directory} is not the key of ca.crt`;
+  const fault = signingKeyFault(authority);
   const list = (some: readonly Due[]): string =>
     some.map(({ resource, reason }) => `${resource.name}${reason.text === null ? "" : ` (${reason.text})`}`).join(", ");
   const urgent = due.filter(({ reason }) => !reason.canWait);

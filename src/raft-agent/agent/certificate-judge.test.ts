@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { certificatePath, keyPath, openAuthority } from "../../pki/authority.ts";
+import { openAuthority } from "../../pki/authority.ts";
+import { certificatePath, keyPath } from "../../pki/certificate-directory.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
 import { createPeerTls } from "./peer-tls.ts";
@@ -115,4 +116,16 @@ it("a certificate that signs itself is made once, private to the member", () => 
   // Nobody can check such a certificate: callers do not try.
   expect(createPeerTls(selfSigned, () => []).callingMaterial!().rejectUnauthorized).toBe(false);
   expect(createPeerTls(files("m1"), () => []).callingMaterial!().rejectUnauthorized).toBe(true);
+});
+
+it("rules for members' certificates follow the member's own, which is replaced while it runs", async () => {
+  const authority = openAuthority({ folder });
+  const own = { name: "own", subjectAltNames: [host] } as const;
+  const { fingerprint } = await authority.issue({ ...own, profile: "member", commonName: "own" });
+  const tls = createPeerTls(files("own", { checkCallerAddress: true }), () => [`https://${host}:2380`]);
+  expect(tls.memberRules()).toEqual({ serves: true, isForPeerUrls: true });
+  expect(tls.memberRules()).toEqual({ serves: true, isForPeerUrls: true });
+  const elsewhere = { name: "own", subjectAltNames: ["m3.example"] } as const;
+  await authority.issue({ ...elsewhere, profile: "client", commonName: "own", replaces: fingerprint });
+  expect(tls.memberRules()).toEqual({ serves: false, isForPeerUrls: false });
 });

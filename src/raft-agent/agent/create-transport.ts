@@ -11,7 +11,7 @@ import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AwaitedState } from "./awaited-state.ts";
 import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
 import { createHandedServer } from "./handed-server.ts";
-import { describeOpenRules, memberCertificateRules } from "./member-certificate.ts";
+import { describeOpenRules } from "./member-certificate.ts";
 import { spokenVersion } from "./member-parts.ts";
 import type { AgentParts } from "./open-parts.ts";
 import { createPeerTls, type MemberTls } from "./peer-tls.ts";
@@ -66,7 +66,7 @@ function openPeerTls({ peerTls: files, advertisePeerUrls }: AgentConfig, traffic
     return [...advertisePeerUrls, ...(self?.peerUrls ?? [])];
   };
   const tls = createPeerTls(files, ownPeerUrls);
-  const openness = describeOpenRules(files, memberCertificateRules(files, tls.callingMaterial().cert, ownPeerUrls()));
+  const openness = describeOpenRules(files, tls.memberRules());
   if (openness !== null) traffic.logger.warn(`the peer port trusts more than members: ${openness}`);
   return tls;
 }

@@ -3,7 +3,6 @@
  * its signature is not enough. The rules come from what this member shows itself when it calls a peer, since members are
  * set up alike: a certificate that may also serve, as no client's does, and that is for the member's own peer URLs.
  */
-import { X509Certificate } from "node:crypto";
 import { checkServerIdentity, type PeerCertificate, type TLSSocket } from "node:tls";
 import { listenAddress } from "../../base/listen-place.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
@@ -18,17 +17,16 @@ export type MemberCertificateRules = {
   readonly isForPeerUrls: boolean;
 };
 
-/** `own`: the certificate with which this member calls its peers, in PEM. */
+/** `own`: the certificate with which this member calls its peers. */
 export function memberCertificateRules(
   files: TlsFiles,
-  own: string | Buffer,
+  own: PeerCertificate,
   ownPeerUrls: readonly string[],
 ): MemberCertificateRules {
   if (!files.requireClientCertificate) return { serves: false, isForPeerUrls: false };
-  const certificate = new X509Certificate(own).toLegacyObject();
   return {
-    serves: !namesMembers(files) && mayServe(certificate),
-    isForPeerUrls: files.checkCallerAddress && isForOneOf(certificate, ownPeerUrls),
+    serves: !namesMembers(files) && mayServe(own),
+    isForPeerUrls: files.checkCallerAddress && isForOneOf(own, ownPeerUrls),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The peer port's certificates as the transport wants them: read again whenever a file has changed. */
-import { createSecureContext, rootCertificates } from "node:tls";
+import { X509Certificate } from "node:crypto";
+import { createSecureContext, type PeerCertificate, rootCertificates } from "node:tls";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import type { PeerTls, TlsMaterial } from "../transport/transport-types.ts";
 import { judgeCallerAddress } from "./caller-address.ts";
@@ -15,7 +16,10 @@ import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts
 export type CallingMaterial = TlsMaterial & { readonly rejectUnauthorized: boolean };
 
 /** Its own certificate tells which others are members'. */
-export type MemberTls = PeerTls & { readonly callingMaterial: () => CallingMaterial };
+export type MemberTls = PeerTls & {
+  readonly callingMaterial: () => CallingMaterial;
+  readonly memberRules: () => MemberCertificateRules;
+};
 
 /**
  * `ownPeerUrls`: where this member is, as far as it knows.
@@ -24,8 +28,10 @@ export type MemberTls = PeerTls & { readonly callingMaterial: () => CallingMater
 export function createPeerTls(files: TlsFiles, ownPeerUrls: () => readonly string[]): MemberTls {
   const judge = createCertificateJudge(files);
   const calling = renewed(files, () => callingMaterial(files));
-  const rules = (): MemberCertificateRules => memberCertificateRules(files, calling().cert, ownPeerUrls());
+  const own = parsedOnce(() => calling().cert);
+  const rules = (): MemberCertificateRules => memberCertificateRules(files, own(), ownPeerUrls());
   return {
+    memberRules: rules,
     requireClientCertificate: files.requireClientCertificate,
     material: renewed(files, () => servingMaterial(files)),
     callingMaterial: calling,
@@ -36,6 +42,20 @@ export function createPeerTls(files: TlsFiles, ownPeerUrls: () => readonly strin
       const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress);
       return judge(socket) ?? refuseNonMember(rules(), socket) ?? (await address);
     },
+  };
+}
+
+/** The certificate of a PEM text, which is the same object until it is read again. */
+function parsedOnce(read: () => string | Buffer): () => PeerCertificate {
+  let pem: string | Buffer | null = null;
+  let certificate: PeerCertificate;
+  return () => {
+    const now = read();
+    if (now !== pem) {
+      certificate = new X509Certificate(now).toLegacyObject();
+      pem = now;
+    }
+    return certificate;
   };
 }
 

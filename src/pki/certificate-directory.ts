@@ -1,0 +1,120 @@
+/**
+ * The directory of an authority: its certificate and key, and a certificate and key for each name that it has issued to.
+ * Every file is replaced atomically; a key whose certificate did not make it to disk counts as not issued.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import type { ObservedAuthority } from "../plan/observed-cluster.ts";
+
+/** The authority's own name among those of the certificates. */
+export const authorityName = "ca";
+const previousSuffix = ".previous.crt";
+
+/** A certificate and its key, in PEM. */
+export type Pair = { readonly certificatePem: string; readonly keyPem: string };
+
+export type AuthorityFiles = {
+  readonly certificatePem: string;
+  /** Null unless it is the key of this certificate. */
+  readonly keyPem: string | null;
+  readonly signingKey: ObservedAuthority["signingKey"];
+};
+
+/** Where `name`'s certificate is, in PEM; `ca` names the authority itself. For programs that take paths. */
+export function certificatePath(folder: string, name: string): string {
+  return join(folder, `${name}.crt`);
+}
+
+/** Where `name`'s private key is, in PKCS #8 PEM, mode 0600. */
+export function keyPath(folder: string, name: string): string {
+  return join(folder, `${name}.key`);
+}
+
+/**
+ * The certificate that NAME.crt has replaced. A member may show it until it has taken up the new one, and haplan must
+ * know it then.
+ */
+export function previousPath(folder: string, name: string): string {
+  return join(folder, `${name}${previousSuffix}`);
+}
+
+/** Names of the certificates in the directory, without the authority's own. */
+export function issuedNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((file) => file.endsWith(".crt") && !file.endsWith(previousSuffix))
+      .map((file) => file.slice(0, -".crt".length))
+      .filter((name) => name !== authorityName)
+      .sort();
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Null when its certificate is missing; its key may be kept elsewhere. */
+export function readAuthority(folder: string): AuthorityFiles | null {
+  const certificatePem = readIfThere(certificatePath(folder, authorityName));
+  if (certificatePem === null) return null;
+  const keyPem = readIfThere(keyPath(folder, authorityName));
+  if (keyPem === null) return { certificatePem, keyPem, signingKey: "missing" };
+  const matches = isKeyOf(folder, authorityName, { certificatePem, keyPem });
+  return matches
+    ? { certificatePem, keyPem, signingKey: "present" }
+    : { certificatePem, keyPem: null, signingKey: "mismatched" };
+}
+
+/** Null when either half is missing or the halves do not belong together, as after a crash between the two writes. */
+export function readPair(folder: string, name: string): Pair | null {
+  const certificatePem = readIfThere(certificatePath(folder, name));
+  const keyPem = readIfThere(keyPath(folder, name));
+  if (certificatePem === null || keyPem === null) return null;
+  return isKeyOf(folder, name, { certificatePem, keyPem }) ? { certificatePem, keyPem } : null;
+}
+
+export function writePair(folder: string, name: string, certificatePem: string, privateKey: KeyObject): void {
+  writeFileDurably(keyPath(folder, name), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  writeFileDurably(certificatePath(folder, name), certificatePem, { mode: 0o644 });
+  syncFolder(folder);
+}
+
+export function removeIssued(folder: string, name: string): void {
+  assertCertificateName(name);
+  for (const file of [keyPath(folder, name), certificatePath(folder, name), previousPath(folder, name)]) {
+    rmSync(file, { force: true });
+  }
+}
+
+export function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** @throws HaplanError `pki/unreadable` */
+function isKeyOf(folder: string, name: string, { certificatePem, keyPem }: Pair): boolean {
+  try {
+    return new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem));
+  } catch (error) {
+    throw new HaplanError(
+      "pki/unreadable",
+      `Cannot read certificate "${name}" in "${folder}": its files are damaged (${errorText(error)})`,
+      { cause: error },
+    );
+  }
+}
+
+/** Names become file names: they must not leave the folder nor overwrite the authority. */
+export function assertCertificateName(name: string): void {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && name !== authorityName) return;
+  throw new HaplanError(
+    "pki/bad-name",
+    `Cannot use "${name}" as a certificate's name: use letters, digits, "-", "_" and "."; "ca" is taken`,
+  );
+}

@@ -1,0 +1,81 @@
+/** What haplan itself shows to members, and which of their certificates it accepts although they have expired. */
+import { X509Certificate } from "node:crypto";
+import type { TlsMaterial } from "../apply/ports.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import { certificateValidity, dayOf } from "../plan/certificate-validity.ts";
+import { adminCertificateName } from "../plan/desired-resources.ts";
+import { signingKeyFault } from "../plan/signing-key.ts";
+import {
+  type AuthorityFiles,
+  certificatePath,
+  issuedNames,
+  type Pair,
+  previousPath,
+  readAuthority,
+  readIfThere,
+  readPair,
+} from "./certificate-directory.ts";
+import { validityOf } from "./certificate-facts.ts";
+import { isIssuedBy, sign } from "./issue-certificate.ts";
+
+/** Of a certificate that is made for one run of haplan. */
+const occasionalLifetimeMs = 3_600_000;
+
+/**
+ * The certificate of `admin`; one for an hour, made in memory, when that one is of no use and the authority can sign.
+ * @throws HaplanError `pki/not-authenticated` naming the file that is missing or has expired
+ */
+export function clientMaterial(folder: string, now: number): TlsMaterial {
+  const authority = readAuthority(folder);
+  if (authority === null) throw notAuthenticated(`ca.crt is missing in "${folder}"`);
+  const { certificatePem: caPem, keyPem } = authority;
+  const caDates = validityOf(new X509Certificate(caPem));
+  const ended = certificateValidity(caDates, now).status === "expired";
+  const acceptedExpired = knownFingerprints(folder, authority);
+  const own = readPair(folder, adminCertificateName);
+  const fault = adminFault(own, authority, now);
+  // Under an authority that has ended no other is any better, and the members' clocks may think otherwise.
+  if (own !== null && (fault === null || ended)) return { caPem, ...own, acceptedExpired };
+  if (ended) throw notAuthenticated(`ca.crt in "${folder}" expired on ${dayOf(caDates.notAfter)}`);
+  if (keyPem === null) {
+    throw notAuthenticated(
+      `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory: folder })}, so that no other can be made`,
+    );
+  }
+  const request = { name: adminCertificateName, profile: "client", commonName: adminCertificateName } as const;
+  const signed = sign(
+    { certificatePem: caPem, keyPem },
+    { ...request, subjectAltNames: [] },
+    now,
+    occasionalLifetimeMs,
+  );
+  const ownKey = signed.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { caPem, certificatePem: signed.certificatePem, keyPem: ownKey, acceptedExpired };
+}
+
+/** Why haplan's own certificate is no use; null when it is. */
+function adminFault(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
+  if (own === null) return "or its key is missing";
+  if (!isIssuedBy(own, authority)) return "was signed by another authority";
+  const dates = validityOf(new X509Certificate(own.certificatePem));
+  const { status } = certificateValidity(dates, now);
+  if (status === "expired") return `expired on ${dayOf(dates.notAfter)}`;
+  return status === "notYetValid" ? `is valid only from ${dayOf(dates.notBefore)}` : null;
+}
+
+/** Of all that the authority has signed and that is, or was a moment ago, in use. */
+function knownFingerprints(folder: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
+  return issuedNames(folder).flatMap((name) => {
+    const files = [certificatePath(folder, name), previousPath(folder, name)];
+    return files.flatMap((file) => {
+      const certificatePem = readIfThere(file);
+      if (certificatePem === null || !isIssuedBy({ certificatePem }, authority)) return [];
+      return [fingerprintOf(new X509Certificate(certificatePem))];
+    });
+  });
+}
+
+function notAuthenticated(why: string): HaplanError {
+  return new HaplanError("pki/not-authenticated", `cannot authenticate: ${why}`);
+}

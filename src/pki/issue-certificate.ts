@@ -1,0 +1,86 @@
+/** Signs certificates, and puts them into the directory of the authority. */
+import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
+import type { CertificateRequest } from "../apply/ports.ts";
+import { makeFolderDurably, writeFileDurably } from "../base/durable-file.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
+import type { ObservedCertificate } from "../plan/observed-cluster.ts";
+import { signCertificate } from "./certificate.ts";
+import { assertCertificateName, type Pair, previousPath, readPair, writePair } from "./certificate-directory.ts";
+import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
+
+const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
+
+/** Issues by `authority`, or returns the certificate that is there when it is from it and does what is asked. */
+export function issueInto(
+  folder: string,
+  authority: Pair,
+  request: CertificateRequest,
+  now: number,
+): ObservedCertificate {
+  assertCertificateName(request.name);
+  const present = readPair(folder, request.name);
+  if (present !== null && isIssuedBy(present, authority) && answers(present.certificatePem, request, now)) {
+    return observeCertificate(request.name, present.certificatePem, authority.certificatePem);
+  }
+  makeFolderDurably(folder);
+  const { certificatePem, privateKey } = sign(authority, request, now, certificateLifetimeMs);
+  if (present !== null) writeFileDurably(previousPath(folder, request.name), present.certificatePem, { mode: 0o644 });
+  writePair(folder, request.name, certificatePem, privateKey);
+  return observeCertificate(request.name, certificatePem, authority.certificatePem);
+}
+
+/** Signs for a new key. What is signed never outlives its authority. @throws HaplanError `pki/authority-expired` */
+export function sign(
+  authority: Pair,
+  request: CertificateRequest,
+  now: number,
+  lifetimeMs: number,
+): { readonly certificatePem: string; readonly privateKey: KeyObject } {
+  const dates = validityOf(new X509Certificate(authority.certificatePem));
+  if (certificateValidity(dates, now).status === "expired") {
+    throw new HaplanError(
+      "pki/authority-expired",
+      `Cannot issue certificate "${request.name}": the authority expired on ${dayOf(dates.notAfter)}`,
+    );
+  }
+  const keys = generateKeys();
+  const content = {
+    ...request,
+    notBefore: new Date(dates.notBefore),
+    notAfter: new Date(Math.min(now + lifetimeMs, Date.parse(dates.notAfter))),
+    publicKey: keys.publicKey,
+  };
+  const issuer = { ...issuerNames(authority.certificatePem), privateKey: createPrivateKey(authority.keyPem) };
+  const certificatePem = signCertificate(content, issuer);
+  return { certificatePem, privateKey: keys.privateKey };
+}
+
+/** Whether a certificate that is there already does what `request` asks for. */
+function answers(certificatePem: string, request: CertificateRequest, now: number): boolean {
+  const names = (list: readonly string[]): string => [...list].sort().join(",");
+  const present = observeCertificate(request.name, certificatePem, null);
+  return (
+    present.fingerprint !== request.replaces &&
+    certificateValidity(present, now).status === "valid" &&
+    commonNameOf(certificatePem) === request.commonName &&
+    present.profile === request.profile &&
+    names(present.subjectAltNames) === names(request.subjectAltNames)
+  );
+}
+
+export function isIssuedBy(
+  { certificatePem }: Pick<Pair, "certificatePem">,
+  authority: Pick<Pair, "certificatePem">,
+): boolean {
+  return new X509Certificate(certificatePem).verify(new X509Certificate(authority.certificatePem).publicKey);
+}
+
+export function commonNameOf(certificatePem: string): string {
+  // One relative name per line; ours have a single one.
+  return new X509Certificate(certificatePem).subject.replace(/^CN=/, "");
+}
+
+export function generateKeys(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject } {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" });
+}
