@@ -1,5 +1,5 @@
 /** An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well. */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
@@ -143,7 +143,9 @@ describe("destroy and apply that are asked to stop", () => {
       stderr: expect.stringContaining('The cluster "e2e" runs, and its state'),
     });
     expect(refused.stderr).toMatch(/ m1: agent \(pid \d+\)[\s\S]*\n│ {5}haplan destroy\n/);
-    rmSync(folder, { recursive: true, force: true });
+    // The refused apply has left nothing behind.
+    expect(readdirSync(cluster.folder).toSorted()).toEqual(["aside", "cluster.yaml"]);
+    mkdirSync(join(cluster.folder, ".haplan"), { mode: 0o700 });
     renameSync(`${cluster.folder}/aside`, folder);
 
     const elsewhere = new ClusterFixture({ network, workers: 1, tls: false });
