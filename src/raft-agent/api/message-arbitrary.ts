@@ -25,7 +25,9 @@ function fieldArbitrary(field: DescField, depth: number, present = false): fc.Ar
       if (field.listKind === "message") {
         return depth === 0 ? fc.constant([]) : fc.array(messageArbitrary(field.message, depth - 1), { maxLength: 3 });
       }
-      return fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 3 });
+      const item =
+        field.listKind === "scalar" ? scalarArbitrary(field.scalar, field.name) : fc.integer({ min: 0, max: 5 });
+      return fc.array(item, { maxLength: 3 });
     }
     case "message": {
       if (depth === 0) return fc.constant(undefined);
@@ -50,6 +52,10 @@ function scalarArbitrary(type: ScalarType, name: string): fc.Arbitrary<unknown> 
       return fc.string({ unit: "grapheme", maxLength: 20 });
     case ScalarType.BYTES:
       return fc.oneof(fc.uint8Array({ maxLength: 8 }), fc.uint8Array({ minLength: 100, maxLength: 300 }));
+    case ScalarType.INT32:
+      return fc.integer();
+    case ScalarType.UINT32:
+      return fc.nat();
     case ScalarType.INT64:
       return identityFields.has(name)
         ? fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })

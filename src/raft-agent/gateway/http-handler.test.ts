@@ -48,6 +48,44 @@ const post = async ({ url }: Site, path: string, body: unknown): Promise<[number
   return [response.status, await response.json()];
 };
 
+describe("large answers over HTTP", () => {
+  /** So many MiB in values of 4 MiB. */
+  async function filledSite(mib: number): Promise<Site> {
+    const site = await openSite();
+    const writing = site.world.services.machine.store.beginWrite();
+    for (let at = 0; at < mib / 4; at++) writing.put(Buffer.from(`k${at}`), Buffer.alloc(4 << 20), 0n);
+    writing.end();
+    return site;
+  }
+  const all = { key: "aw==", range_end: "bA==" };
+  const status = async ({ url }: Site, path: string, body: unknown): Promise<number> => {
+    const response = await fetch(url + path, { method: "POST", body: JSON.stringify(body) });
+    await response.body?.cancel();
+    return response.status;
+  };
+
+  it("A6: are sent up to 32 MiB, and refused beyond with what to do instead", async () => {
+    const site = await filledSite(80);
+    expect(await status(site, "/v3/kv/range", { ...all, limit: 6 })).toBe(200);
+    const [code, body] = await post(site, "/v3/kv/range", all);
+    expect([code, body]).toMatchObject([429, { code: 8, message: expect.stringContaining("with a limit") }]);
+    expect(await status(site, "/v3/kv/range", { ...all, limit: 9 })).toBe(429);
+    const success = Array.from({ length: 9 }, () => ({ requestRange: { key: "azE=" } }));
+    expect(await status(site, "/v3/kv/txn", { success })).toBe(429);
+  });
+
+  it("A6: are refused while too much of earlier ones is not read, and sent again afterwards", async () => {
+    const site = await filledSite(28);
+    const unread = await Promise.all(
+      Array.from({ length: 4 }, () => fetch(`${site.url}/v3/kv/range`, { method: "POST", body: JSON.stringify(all) })),
+    );
+    expect(unread.map((response) => response.status).sort()).toEqual([200, 200, 200, 429]);
+    expect(await status(site, "/v3/kv/range", { ...all, limit: 1, keys_only: true })).toBe(200);
+    await Promise.all(unread.map((response) => response.body?.cancel()));
+    await expect.poll(() => status(site, "/v3/kv/range", all)).toBe(200);
+  });
+});
+
 describe("health over HTTP", () => {
   it("T11: says that a member that is about to stop is alive and not ready", async () => {
     const site = await openSite();

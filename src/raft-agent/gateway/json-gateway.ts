@@ -4,14 +4,31 @@
  */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import {
+  type AnswerPacing,
+  type Method,
+  type ServerCall,
+  StatusCode,
+  type StreamHandler,
+  wholeMessage,
+} from "../grpc/call.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { parseTimeout } from "../grpc/timeout.ts";
-import { decodeJson, encodeJson } from "./json-message.ts";
+import { encodeJson } from "./json-message.ts";
 import { createJsonRoutes } from "./json-routes.ts";
+import { messageJson } from "./message-json.ts";
 import { readObjects } from "./read-objects.ts";
+import { messageBytesMax, UnreadAnswers } from "./unread-answers.ts";
 
 const TOO_LARGE = "etcdserver: request is too large";
+const ANSWER_TOO_LARGE = {
+  code: StatusCode.resourceExhausted,
+  text: "haplan-agent: the answer is larger than 32 MiB: ask for less at a time, with a limit, or by gRPC",
+};
+const TOO_MUCH_UNREAD = {
+  code: StatusCode.resourceExhausted,
+  text: "haplan-agent: too much of earlier answers is not read yet",
+};
 
 /** grpc-gateway's translation (`runtime.HTTPStatusFromCode`). */
 const HTTP_STATUS: Record<StatusCode, number> = {
@@ -50,11 +67,13 @@ type Served<M extends Method = Method> = {
   readonly method: M;
   readonly description: DescMethod;
   readonly counters: MethodCounters;
+  readonly unread: UnreadAnswers;
   handled(method: MethodCounters, seconds: number): void;
 };
 
 export function createJsonGateway({ methods, counters, handled }: JsonGatewayOptions): JsonGateway {
   const routes = createJsonRoutes();
+  const unread = new UnreadAnswers();
   const served = new Map<string, Method>(methods.map((method) => [method.path, method]));
   const counted = new Map<string, MethodCounters>(counters.map((one) => [one.path, one]));
   return (path, request, response) => {
@@ -75,9 +94,9 @@ export function createJsonGateway({ methods, counters, handled }: JsonGatewayOpt
     if (method === undefined || own === undefined) {
       sendError(response, { code: StatusCode.unimplemented, text: `unknown method ${description.name}` });
     } else if (method.kind === "unary") {
-      serveUnary({ method, description, counters: own, handled }, request, response);
+      serveUnary({ method, description, counters: own, unread, handled }, request, response);
     } else {
-      serveStream({ method, description, counters: own, handled }, request, response);
+      serveStream({ method, description, counters: own, unread, handled }, request, response);
     }
     return true;
   };
@@ -88,7 +107,7 @@ function serveUnary(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { method, description, counters } = served;
+  const { method, counters, description } = served;
   let isAsked = false;
   const ask = (json: string): void => {
     isAsked = true;
@@ -108,8 +127,7 @@ function serveUnary(
           sendError(response, status);
           return;
         }
-        response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
-        sendJson(response, 200, decodeJson(description.output, sent));
+        sendAnswer(served, response, sent);
       },
     });
     response.on("close", () => method.onClose?.(call));
@@ -128,6 +146,38 @@ function serveUnary(
   });
 }
 
+/** Turns the message of a call that went well into JSON, unless that would take too much memory. */
+function sendAnswer({ description, unread }: Served, response: ServerResponse, message: Uint8Array): void {
+  if (message.length > messageBytesMax) {
+    sendError(response, ANSWER_TOO_LARGE);
+    return;
+  }
+  // Bytes are a third longer in base64.
+  if (!unread.take(response, Math.ceil((message.length * 4) / 3))) {
+    sendError(response, TOO_MUCH_UNREAD);
+    return;
+  }
+  response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
+  sendJson(response, 200, messageJson(description.output, message));
+}
+
+/** A range that is too large is refused before it is read. */
+function pacingOf(call: Pick<ServerCall, "send" | "finish">): AnswerPacing {
+  return {
+    hasRoom: true,
+    hasRoomForLarge: true,
+    whenRoom: (_requestBytes, task) => task(),
+    sendFrom: (source) => {
+      if (source.expectedBytes() > 2 * messageBytesMax) {
+        call.finish(ANSWER_TOO_LARGE.code, ANSWER_TOO_LARGE.text);
+        return;
+      }
+      call.send(wholeMessage(source));
+      call.finish();
+    },
+  };
+}
+
 function serveStream(
   served: Served<Extract<Method, { kind: "stream" }>>,
   request: IncomingMessage,
@@ -138,7 +188,7 @@ function serveStream(
   const call = createCall(served, request, response, {
     send: (bytes) => {
       beginStream(response);
-      return response.write(`${JSON.stringify({ result: decodeJson(description.output, bytes) })}\n`);
+      return response.write(`${JSON.stringify({ result: messageJson(description.output, bytes) })}\n`);
     },
     finish: (status) => {
       if (status.code === StatusCode.ok) beginStream(response);
@@ -220,6 +270,9 @@ function createCall(
     // Logging in by certificate is not possible here: the client behind the gateway may be somebody else (etcd).
     clientCommonName: undefined,
     remoteAddress: `${request.socket.remoteAddress}:${request.socket.remotePort}`,
+    get pacing() {
+      return pacingOf(call);
+    },
     get open() {
       return !finished;
     },

@@ -5,13 +5,11 @@
 import {
   type DescField,
   type DescMessage,
-  fromBinary,
   fromJson,
   type JsonObject,
   type JsonValue,
   ScalarType,
   toBinary,
-  toJson,
 } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
 import { parseJson } from "../../base/json-text.ts";
@@ -24,11 +22,6 @@ export function encodeJson(description: DescMessage, text: string): Uint8Array |
   } catch (error) {
     return `the request is no ${description.typeName}: ${errorText(error)}`;
   }
-}
-
-/** Field names as in the proto, 64-bit integers as strings, zero values left out. */
-export function decodeJson(description: DescMessage, bytes: Uint8Array): JsonValue {
-  return toJson(description, fromBinary(description, bytes), { useProtoFieldName: true });
 }
 
 /** An integer that a double may not hold, as `parseExactly` hands it on; no text that anybody means looks like it. */

@@ -36,6 +36,16 @@ export type MessageSource = {
   next(): Uint8Array | "again" | null;
 };
 
+/** All parts of a message at once. */
+export function wholeMessage(source: MessageSource): Uint8Array {
+  let parts: Uint8Array[] = [];
+  for (let part = source.next(); part !== null; part = source.next()) {
+    if (part === "again") parts = [];
+    else parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
 /** How calls of one connection share memory and the event loop when their answers are large. */
 export type AnswerPacing = {
   /** A small answer may be made at once: few wait for the client, and this turn has time. */

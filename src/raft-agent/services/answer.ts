@@ -2,7 +2,7 @@
 
 import { errorText } from "../../base/haplan-error.ts";
 import { WireError, type WireWriter } from "../api/wire.ts";
-import { type MessageSource, type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { type MessageSource, type Method, type ServerCall, StatusCode, wholeMessage } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
@@ -51,12 +51,7 @@ export function answerFrom(call: ServerCall, source: MessageSource): void {
     call.pacing.sendFrom(source);
     return;
   }
-  let parts: Uint8Array[] = [];
-  for (let part = source.next(); part !== null; part = source.next()) {
-    if (part === "again") parts = [];
-    else parts.push(part);
-  }
-  answerBytes(call, Buffer.concat(parts));
+  answerBytes(call, wholeMessage(source));
 }
 
 /** Sends an answer that is encoded already. */
