@@ -111,6 +111,24 @@ test.each<readonly [string, string | null, object, string]>([
   expect(one.transport.isConnected(b)).toBe(false);
 });
 
+test("A19: a member that cannot be called gets messages on the connection that it made, with TLS as without", async () => {
+  const one = await start(a, { material: () => material["ours/m1"]! });
+  const two = await start(b, { material: () => material["ours/m2"]! });
+  one.transport.setPeer(b, [`https://${host}:1`]);
+  two.transport.setPeer(a, [one.url]);
+  await until(() => one.transport.isConnected(b) && two.logs.some((text) => text.startsWith("connected")));
+  one.transport.send(vote);
+  await until(() => two.messages.length === 1);
+  expect(two.messages).toEqual([vote]);
+  // An impostor does not get what is meant for the member.
+  const other = await start(b, { material: () => ({ ...material["other/m2"]!, ca: material["ours/m1"]!.ca }) });
+  await two.transport.close();
+  other.transport.setPeer(a, [one.url]);
+  await until(() => other.logs.length > 0 && !one.transport.isConnected(b));
+  one.transport.send(vote);
+  expect(one.transport.statisticsFor(b).sentFailures).toBe(1);
+});
+
 test("A3: a member that moves is let in at its former address until it has come from the new one", async () => {
   const nameOf = (socket: TLSSocket): string => String(socket.getPeerCertificate().subject.CN);
   const two = await start(b, {
