@@ -15,10 +15,12 @@ import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
 import { hasAppliedSpec, keepAppliedSpec } from "./applied-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
 import { journalFile, snapshotFolder } from "./cluster-files.ts";
+import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
 import { plannerInput } from "./make-plan.ts";
-import { type Session, sessionStore } from "./session.ts";
-import { applyEventLine } from "./views/apply-json.ts";
+import { type Session, sessionState, sessionStore } from "./session.ts";
+import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
+import { ResourceEvents } from "./views/resource-events.ts";
 
 /** What is painted over may be renewed often; in a log, a line now and then shows that something goes on. */
 const liveIntervalMs = 500;
@@ -40,7 +42,7 @@ export async function carryOutPlan(
 ): Promise<ExitCode> {
   const ports = applyPorts(context, session, options.lock);
   if (options.saved) await checkSavedPlan(context, session, plan, ports);
-  const view = createView(context, plan.mode, options.json);
+  const view = createView(context, plan, options.json);
   const emit = (event: ApplyEvent): void => {
     // Nothing was made yet, and the checks before the first step let the plan through.
     if (event.kind === "planned" && isApplied(session, plan)) {
@@ -61,7 +63,13 @@ export async function carryOutPlan(
   } finally {
     view.close();
   }
+  if (outcome.kind === "applied" && plan.mode === "apply") await tellOutputs(context, session);
   return conclude(context, plan, outcome);
+}
+
+async function tellOutputs(context: CliContext, session: Session): Promise<void> {
+  const outputs = outputsOf(session, await sessionState(context, session), context.cwd);
+  if (outputs !== null) context.reporter.event(outputsLine(outputsAsTerraform(outputs)));
 }
 
 /** What is only recorded in the state is not what the spec asks for. */
@@ -102,16 +110,16 @@ async function checkSavedPlan(
   if (stale !== null) throw new RefusalError([stale]);
 }
 
-function createView(
-  context: CliContext,
-  mode: Plan["mode"],
-  json: boolean,
-): { show(event: ApplyEvent): void; close(): void } {
+function createView(context: CliContext, plan: Plan, json: boolean): { show(event: ApplyEvent): void; close(): void } {
   const { terminal, clock, reporter } = context;
-  const view = json ? null : createApplyView(terminal, mode, clock.monotonicMs);
+  const view = json ? null : createApplyView(terminal, plan.mode, clock.monotonicMs);
+  const resources = new ResourceEvents(plan, clock.monotonicMs);
   return {
     show: (event) => {
-      reporter.event(applyEventLine(event, mode));
+      const lines = resources.linesFor(event);
+      // A change begins before its first step does, and ends after its last one.
+      const own = applyEventLine(event, plan.mode);
+      for (const line of event.kind === "stepStarted" ? [...lines, own] : [own, ...lines]) reporter.event(line);
       view?.show(event);
     },
     close: () => view?.close(),

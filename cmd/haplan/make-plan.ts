@@ -1,10 +1,13 @@
 /** Looks, then plans: the first half of `plan`, `apply` and `destroy`. */
+import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
 import { rememberedObservation } from "../../src/plan/remembered-observation.ts";
+import type { State } from "../../src/plan/state.ts";
 import { type CliContext, RefusalError } from "./cli-context.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
+import { refreshLines } from "./views/apply-json.ts";
 
 export type PlanWishes = {
   readonly mode: Plan["mode"];
@@ -25,11 +28,19 @@ export async function makePlan(context: CliContext, session: Session, wishes: Pl
   return result.plan;
 }
 
+async function refresh({ reporter }: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
+  const resources = state?.resources ?? [];
+  for (const line of refreshLines("refresh_start", resources)) reporter.event(line);
+  const observed = await observeSession(session, state);
+  for (const line of refreshLines("refresh_complete", resources)) reporter.event(line);
+  return observed;
+}
+
 /** Everything a plan depends on, as it is now. */
 export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
   const state = await sessionState(context, session);
   const observed =
-    wishes.refresh === false ? rememberedObservation(session.spec, state) : await observeSession(session, state);
+    wishes.refresh === false ? rememberedObservation(session.spec, state) : await refresh(context, session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,

@@ -100,7 +100,7 @@ describe("apply", () => {
     for (const type of ["planned_change", "change_summary", "steps", "step_start", "step_complete"]) {
       expect(types).toContain(type);
     }
-    expect(lines.at(-1)).toMatchObject({ type: "change_summary", changes: { operation: "apply", remove: 0 } });
+    expect(lines.at(-2)).toMatchObject({ type: "change_summary", changes: { operation: "apply", remove: 0 } });
   });
 
   test("says which step failed and how to go on, and goes on", async () => {

@@ -6,6 +6,8 @@ import { summarySentence, writesSentence } from "./apply-view.ts";
 import { planCounts, planCountsSentence } from "./plan-view.ts";
 import type { UiLine } from "./ui-line.ts";
 
+type Resource = Pick<ResourceChange, "address" | "type" | "name">;
+
 /** What is known before the first step: every change, the drift, the summary. */
 export function planLines(plan: Plan): readonly UiLine[] {
   const { import: imports, add, change, destroy } = planCounts(plan);
@@ -32,9 +34,26 @@ export function planLines(plan: Plan): readonly UiLine[] {
 }
 
 /** What is only imported has no other action; what is imported and changed is told by its change. */
-function actionWord({ action, importing }: ResourceChange): string {
+export function actionWord({ action, importing }: ResourceChange): string {
   if (action === "createThenDelete" || action === "deleteThenCreate") return "replace";
   return action === "noop" && importing !== undefined ? "import" : action;
+}
+
+/** Looking at what the state holds, before and after. */
+export function refreshLines(
+  type: "refresh_start" | "refresh_complete",
+  resources: readonly Resource[],
+): readonly UiLine[] {
+  const word = type === "refresh_start" ? "Refreshing state..." : "Refresh complete";
+  return resources.map((resource) => ({
+    type,
+    message: `${resource.address}: ${word}`,
+    hook: { resource: resourceOf(resource), id_key: "id", id_value: resource.name },
+  }));
+}
+
+export function outputsLine(outputs: object): UiLine {
+  return { type: "outputs", message: `Outputs: ${Object.keys(outputs).length}`, outputs };
 }
 
 /** `step_*`, `quorum_gate` and `membership_change` are ours; the rest are Terraform's. */
@@ -118,7 +137,7 @@ function stepOf(step: Step): object {
   return { id: step.id, title: step.title, action: step.action.kind, resources: step.addresses };
 }
 
-function resourceOf({ address, type, name }: ResourceChange): object {
+export function resourceOf({ address, type, name }: Resource): object {
   return {
     addr: address,
     module: "",

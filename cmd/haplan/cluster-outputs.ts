@@ -1,0 +1,45 @@
+/** What users of a cluster need to know: its endpoints, and an environment for etcdctl. */
+import { resolve } from "node:path";
+import { certificatePath, keyPath } from "../../src/pki/certificate-directory.ts";
+import { appliedClientUrls, appliedEndpoint } from "../../src/plan/applied-addresses.ts";
+import { adminCertificateName } from "../../src/plan/desired-resources.ts";
+import type { State } from "../../src/plan/state.ts";
+import { authorityFolder } from "./cluster-files.ts";
+import type { Session } from "./session.ts";
+
+export type Outputs = { readonly [name: string]: string | readonly string[] };
+
+/** Of the cluster as it was applied, whatever the spec says by now; null while it has no endpoint. */
+export function outputsOf(session: Session, state: State | null, cwd: string): Outputs | null {
+  const endpoint = appliedEndpoint(state);
+  if (endpoint === null) return null;
+  return { endpoint, endpoints: appliedClientUrls(state), env: renderEnvironment(session, endpoint, cwd) };
+}
+
+/** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
+function renderEnvironment({ spec, folder }: Session, endpoint: string, cwd: string): string {
+  const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
+  const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(endpoint)}`];
+  // What an earlier cluster has left in the shell would make etcdctl speak TLS.
+  if (!endpoint.startsWith("https:")) return [...lines, `unset ${names.join(" ")}`].join("\n");
+  const pki = resolve(authorityFolder(folder));
+  const { adopted } = spec.controlPlane.tls;
+  const paths =
+    adopted === undefined
+      ? [certificatePath(pki, "ca"), certificatePath(pki, adminCertificateName), keyPath(pki, adminCertificateName)]
+      : [adopted.caFile, adopted.certFile, adopted.keyFile].map((path) => resolve(cwd, path));
+  return [...lines, ...names.map((name, index) => `export ${name}=${quote(paths[index] ?? "")}`)].join("\n");
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The form of `terraform output -json`. */
+export function outputsAsTerraform(outputs: Outputs): object {
+  const entries = Object.entries(outputs).map(([name, value]) => {
+    const type = typeof value === "string" ? "string" : ["list", "string"];
+    return [name, { sensitive: false, type, value }] as const;
+  });
+  return Object.fromEntries(entries);
+}
