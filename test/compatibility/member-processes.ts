@@ -215,10 +215,9 @@ class RunningCluster implements ClusterProcesses {
 export async function leadingMember({ urls }: ClusterProcesses): Promise<number> {
   const pages = await Promise.all(
     urls.map((url) =>
-      fetch(`${url}/metrics`, { signal: AbortSignal.timeout(500) }).then(
-        (answer) => answer.text(),
-        () => "",
-      ),
+      fetch(`${url}/metrics`, { signal: AbortSignal.timeout(3_000) })
+        .then((answer) => answer.text())
+        .catch(() => ""),
     ),
   );
   return Math.max(
