@@ -211,7 +211,7 @@ const unlike: readonly (readonly [RegExp, string])[] = [
   [/\b\d+%/g, "PART"],
   [/(true|false), \d+, \d+, \d+,/g, "$1, TERM, INDEX, INDEX,"],
   [/(PART|SIZE|TERM|VERSION|ID|ADDRESS|URL) +(?=[|│])/g, "$1 "],
-  [/ +(?=PART|SIZE|VERSION)/g, " "],
+  [/ +(?=PART|SIZE|VERSION|ID\b)/g, " "],
   [/([|│]) +\d+ ([|│]) +\d+ ([|│]) +\d+ (?=[|│])/g, "$1 TERM $2 INDEX $3 INDEX "],
   [/\/tmp\/[^ "\n]*\//g, "FOLDER/"],
 ];
