@@ -54,6 +54,17 @@ describe("large answers", () => {
     path: "/t.Service/Small",
     handle: (request, call) => answerSmall(request.slice(), call),
   };
+  /** As a watch: one piece, and the next one once the client has taken it. */
+  const stream: Method = {
+    kind: "stream",
+    path: "/t.Service/Stream",
+    open: (call) => ({
+      onMessage: () => call.send(new Uint8Array(MIB)),
+      onHalfClose: () => {},
+      onClose: () => {},
+      onDrain: () => {},
+    }),
+  };
   function answerSmall(message: Uint8Array, call: ServerCall): void {
     const answer = (): void => {
       call.send(message);
@@ -69,7 +80,7 @@ describe("large answers", () => {
   async function start(options: Partial<GrpcServerOptions> = {}): Promise<void> {
     seen.begun = 0;
     seen.mostBytes = 0;
-    server = new GrpcServer({ methods: [large, small], ...options });
+    server = new GrpcServer({ methods: [large, small, stream], ...options });
     listener = await listenForClients({ host, port: 0, onHttp2: (socket) => server.accept(socket) });
   }
   afterEach(async () => {
@@ -140,6 +151,19 @@ describe("large answers", () => {
     await new Promise((resolve) => slow.once("response", resolve));
     expect((await read(call(client, small, framed(1)))).status).toBe("0");
     expect(slow.closed).toBe(false);
+  });
+
+  it("A6: do not wait for streams that stand still, which count all the same", async () => {
+    await start();
+    const { client } = unread(1, 0);
+    await new Promise((resolve) => client.once("remoteSettings", resolve));
+    client.setLocalWindowSize(0x7fff_ffff);
+    const streams = Array.from({ length: 6 }, () => call(client, stream, framed(1)));
+    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
+    expect((await read(call(client, large, framed(8)))).bytes).toBe(8 * MIB + 5);
+    expect(server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
+    for (const one of streams) one.close(constants.NGHTTP2_CANCEL);
+    await expect.poll(() => server.memory.waitingBytes).toBe(0);
   });
 
   it("A6: of many silent connections stay below the bound of all, which costs the slowest their connections", async () => {
