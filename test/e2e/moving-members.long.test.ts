@@ -7,32 +7,41 @@ import { PacedWriter } from "./paced-writer.ts";
 const network = 61;
 const writesPerSecond = 20;
 
-type Move = readonly [name: string, masters: number, edit: (spec: string) => string];
+type Move = readonly [name: string, masters: number, edit: (spec: string) => string, behind: "embedded" | "haproxy"];
 
 const place = (host: number): string => `address: ${addressOf(network, host)} }`;
 const toOtherAddresses = (spec: string): string =>
   [1, 2, 3, 4, 5].reduce((text, host) => text.replace(place(host), place(host + 20)), spec);
 
 const moves: readonly Move[] = [
-  ["T3: all masters to other addresses", 3, toOtherAddresses],
-  ["T3: five masters to other addresses", 5, toOtherAddresses],
+  ["T3: all masters to other addresses", 3, toOtherAddresses, "embedded"],
+  ["T3: five masters to other addresses", 5, toOtherAddresses, "embedded"],
   [
     "T3: all masters to another client port",
     3,
     (spec) => spec.replace("    masters:", "    clientPort: 2479\n    masters:"),
+    "embedded",
   ],
+  ["T3: all masters to other addresses behind HAProxy", 3, toOtherAddresses, "haproxy"],
   [
     "T12: all masters to another peer port",
     3,
     (spec) => spec.replace("    masters:", "    peerPort: 2480\n    masters:"),
+    "embedded",
   ],
-  ["T2: all masters to other names", 3, (spec) => spec.replace(/name: m(?=\d)/g, "name: n")],
+  ["T2: all masters to other names", 3, (spec) => spec.replace(/name: m(?=\d)/g, "name: n"), "embedded"],
   [
     "T2: masters that follow each other",
     3,
     (spec) => spec.replace(place(1), place(22)).replace(place(2), place(1)).replace(place(3), place(2)),
+    "embedded",
   ],
-  ["T3: other masters in place of all", 3, (spec) => toOtherAddresses(spec).replace(/name: m(?=\d)/g, "name: n")],
+  [
+    "T3: other masters in place of all",
+    3,
+    (spec) => toOtherAddresses(spec).replace(/name: m(?=\d)/g, "name: n"),
+    "embedded",
+  ],
 ];
 
 describe("members that move under writes", () => {
@@ -43,8 +52,8 @@ describe("members that move under writes", () => {
 
   it.each(moves)(
     "%s, without a failed or lost write",
-    async (_, masters, edit) => {
-      const spec = specText({ network, masters });
+    async (_, masters, edit, loadBalancer) => {
+      const spec = specText({ network, masters, loadBalancer });
       cluster = new ClusterFixture(spec);
       await cluster.apply();
       const endpoint = `https://${addressOf(network, 100)}:2379`;
