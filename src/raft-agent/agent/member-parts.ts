@@ -17,6 +17,7 @@ import { MemberServices, type MemberServicesOptions } from "../services/member-s
 import { answerMemoryBytes } from "./answer-memory-bytes.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { OpenedMember } from "./open-member.ts";
+import { RequestStats } from "./request-stats.ts";
 
 /** The etcd version that clients are told: what our API speaks like. */
 export const spokenVersion = "3.6.1";
@@ -93,6 +94,7 @@ export function createGrpcServer(
     limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
     keepalive: config.keepalive,
     ...(config.extensiveMetrics ? { onHandled } : {}),
+    slow: new RequestStats(config.warningUnaryRequestDurationMs, logger),
     maxAnswerBytes: answerMemoryBytes(),
     onCutOff: (remoteAddress, heldBytes) =>
       logger.warn({ remoteAddress, heldBytes }, "ended a client's connection: it does not read its answers"),

@@ -48,6 +48,7 @@ export type AgentConfig = {
   readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
   readonly watchProgressNotifyIntervalMs: number;
   readonly warningApplyDurationMs: number;
+  readonly warningUnaryRequestDurationMs: number;
   /** How often members compare what they hold. */
   readonly corruptCheckMs: number;
   /** Compare before serving clients. */
@@ -111,6 +112,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     keepalive: readKeepalive(read),
     watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
     warningApplyDurationMs: read.number("warning-apply-duration"),
+    warningUnaryRequestDurationMs: read.number("warning-unary-request-duration"),
     corruptCheckMs: read.number("corrupt-check-time") || defaultCorruptCheckMs,
     initialCorruptCheck: read.flag("initial-corrupt-check") || featureGates.get(initialCorruptCheckGate) === true,
     featureGates,

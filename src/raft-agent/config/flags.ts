@@ -52,6 +52,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ],
     ["feature-gates", "string", "", "InitialCorruptCheck=true is --initial-corrupt-check; other gates have no effect."],
     ["warning-apply-duration", "duration", "100ms", "Applying for longer than this is logged."],
+    ["warning-unary-request-duration", "duration", "300ms", "A unary request that takes longer than this is logged."],
   ],
   Clustering: [
     [
@@ -154,7 +155,6 @@ const ignored: readonly Row[] = [
   ["bootstrap-defrag-threshold-megabytes", "count", "0", "Freed space is reused."],
   ["downgrade-check-time", "duration", "5s", "No downgrades."],
   ["compact-hash-check-time", "duration", "1m", "See --corrupt-check-time."],
-  ["warning-unary-request-duration", "duration", "300ms", "See --warning-apply-duration."],
   ["enable-distributed-tracing", "boolean", "false", "No tracing."],
   ["distributed-tracing-address", "string", "", "No tracing."],
   ["distributed-tracing-service-name", "string", "", "No tracing."],

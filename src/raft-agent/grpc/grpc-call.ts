@@ -16,6 +16,7 @@ import { type CallRoute, type MethodEntry, trailersBlock, trailersOnlyBlock } fr
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { MethodCounters } from "./method-counters.ts";
 import { messagePrefixBytes, PartialMessage } from "./partial-message.ts";
+import type { RecentRequests, SlowRequestOptions } from "./slow-requests.ts";
 
 /** What calls need from their server. */
 export type CallContext = {
@@ -27,6 +28,8 @@ export type CallContext = {
   readonly nowMs: () => number;
   onHandlerError(error: unknown, path: string): void;
   readonly onHandled: ((method: MethodCounters, seconds: number) => void) | undefined;
+  readonly slow: SlowRequestOptions | undefined;
+  readonly recent: RecentRequests;
 };
 
 /** The fields of every good answer; the server's connections keep them in their header tables. */
@@ -54,6 +57,13 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
   /** A unary request that is whole while the client has not yet said that nothing follows. */
   #request: Uint8Array | undefined = undefined;
   #startedMs = 0;
+  /** Of a unary call: where its request is kept, and how long it and its answer are. */
+  #keptAt = -1;
+  #requestBytes = 0;
+  #answerBytes = 0;
+  /** 0 while it has none, or one that is made piece by piece. */
+  #answeredMs = 0;
+  #answerCount: number | null = null;
   #headersSent = false;
   #closeDue = false;
   #drainDue = false;
@@ -117,6 +127,7 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
 
   send(message: Uint8Array): boolean {
     if (!this.open) return true;
+    if (this.#requestBytes > 0) this.#answered(message);
     this.#beginMessage(message.length);
     this.#context.turns.sent(message.length);
     return this.connection.sender.data(this, prefix, message);
@@ -135,7 +146,7 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
 
   override onOpen(endStream: boolean): void {
     this.#entry.counters.started++;
-    if (this.#context.onHandled !== undefined) this.#startedMs = this.#context.nowMs();
+    if (this.#isTimed) this.#startedMs = this.#context.nowMs();
     if (this.deadlineMs > 0) this.#context.deadlines.add(this);
     const { method } = this.#entry;
     if (method.kind === "stream") {
@@ -208,6 +219,7 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     const { counters } = this.#entry;
     counters.messagesSent++;
     counters.bytesSent += bytes;
+    this.#answerBytes += bytes;
     if (!this.#headersSent) this.#sendHeaders();
     writeUint32(prefix, 1, bytes);
   }
@@ -221,13 +233,41 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     this.open = false;
     const { counters, method } = this.#entry;
     counters.handled[code]!++;
-    this.#context.onHandled?.(counters, (this.#context.nowMs() - this.#startedMs) / 1000);
+    if (this.#isTimed) this.#timed(counters);
     this.#context.deadlines.remove(this);
     this.#dropPartial();
     this.#request = undefined;
     if (this.#handler === undefined && (method.kind === "stream" || method.onClose === undefined)) return;
     this.#closeDue = true;
     this.#context.turnEnd.addCallback(this);
+  }
+
+  get #isTimed(): boolean {
+    return this.#context.onHandled !== undefined || this.#context.slow !== undefined;
+  }
+
+  /** The one answer of a unary call: looked at while its bytes are there, in case that the call is logged. */
+  #answered(message: Uint8Array): void {
+    const { slow, nowMs } = this.#context;
+    this.#answeredMs = nowMs();
+    if (slow === undefined || this.#answeredMs - this.#startedMs <= slow.thresholdMs) return;
+    this.#answerCount = slow.countAnswer(this.path, message);
+  }
+
+  #timed(counters: MethodCounters): void {
+    const { onHandled, slow, recent } = this.#context;
+    const tookMs = (this.#answeredMs || this.#context.nowMs()) - this.#startedMs;
+    onHandled?.(counters, tookMs / 1000);
+    if (slow === undefined || tookMs <= slow.thresholdMs || this.#entry.method.kind !== "unary") return;
+    slow.onSlow({
+      path: this.path,
+      remoteAddress: this.remoteAddress,
+      tookMs,
+      request: recent.read(this.#keptAt, this.#requestBytes),
+      requestBytes: this.#requestBytes,
+      answerBytes: this.#answerBytes,
+      answerCount: this.#answerCount,
+    });
   }
 
   #dropPartial(): void {
@@ -316,6 +356,10 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
       else {
         const request = this.#request;
         this.#request = undefined;
+        if (this.#context.slow !== undefined) {
+          this.#requestBytes = request.length;
+          this.#keptAt = this.#context.recent.keep(request);
+        }
         method.handle(request, this);
       }
     } catch (error) {

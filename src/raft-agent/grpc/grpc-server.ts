@@ -18,6 +18,7 @@ import { type CallRoute, type MethodEntry, type MethodTable, routeCall } from ".
 import { DeadlineQueue } from "./deadline-queue.ts";
 import { type CallContext, GrpcCall, responseFields } from "./grpc-call.ts";
 import { type MethodCounters, methodCounters } from "./method-counters.ts";
+import { RecentRequests, type SlowRequestOptions } from "./slow-requests.ts";
 
 export type GrpcServerOptions = {
   readonly methods: readonly Method[];
@@ -37,6 +38,8 @@ export type GrpcServerOptions = {
   readonly onCutOff?: (remoteAddress: string, heldBytes: number) => void;
   /** A call is over; measured only when somebody listens. */
   readonly onHandled?: (method: MethodCounters, seconds: number) => void;
+  /** Tells of unary requests that take long. */
+  readonly slow?: SlowRequestOptions;
 };
 
 const defaultMaxReceiveBytes = 1_572_864 + 524_288;
@@ -87,6 +90,8 @@ export class GrpcServer {
       nowMs,
       onHandlerError: options.onHandlerError ?? throwLater,
       onHandled: options.onHandled,
+      slow: options.slow,
+      recent: new RecentRequests(),
     };
     this.#connectionOptions = connectionOptions({
       keepalive: { ...etcdKeepalive, ...options.keepalive },
