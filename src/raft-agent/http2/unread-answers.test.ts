@@ -68,6 +68,24 @@ describe("answers that are not read", () => {
     expect([patient.closed, server.cutOff, memory.waitingBytes]).toEqual([false, 1, 2 * MIB]);
   });
 
+  it("A6: are judged by the speed of the client: bytes that trickle are slower than much that is read", async () => {
+    server = await startEchoServer(host);
+    const windows = { trickling: 1, steady: 400_000 };
+    const seconds: number[] = [];
+    for (const [bytes, increment] of [[2 * MIB, windows.trickling] as const, [64 * MIB, windows.steady] as const]) {
+      server.answerBytes = bytes;
+      const client = await connected(server.port);
+      await ask(client, 1);
+      const reading = setInterval(() => client.write(moreWindow(0, increment), moreWindow(1, increment)), 50);
+      const [connection] = [...server.connections].slice(-1);
+      await expect.poll(() => connection!.sender.queue.secondsToRead, { timeout: 5_000 }).toBeGreaterThan(0);
+      clearInterval(reading);
+      seconds.push(connection!.sender.queue.secondsToRead);
+      expect(connection!.sender.queue.waitingBytes).toBeGreaterThan(MIB);
+    }
+    expect(seconds[0]).toBeGreaterThan(seconds[1]!);
+  });
+
   it("A6: are counted down to nothing by reading, by resets, by new windows and by the end of the connection", async () => {
     const memory = new AnswerMemory();
     server = await startEchoServer(host, {}, undefined, {}, { memory });
@@ -85,5 +103,11 @@ describe("answers that are not read", () => {
     }
   });
 });
+
+function moreWindow(streamId: number, increment: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(increment);
+  return anyFrame(FrameType.windowUpdate, 0, streamId, bytes);
+}
 
 const credit = Buffer.from([0x0f, 0, 0, 0]);
