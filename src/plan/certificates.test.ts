@@ -326,4 +326,27 @@ describe("members that run", () => {
     expect(lastHanded).toBeGreaterThan(0);
     expect(firstJoin).toBeGreaterThan(lastHanded);
   });
+
+  it("acceptance 4: that have expired are not renewed by restarts, one of which would wait for the others", () => {
+    const faster = { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } };
+    const more = { state: settledState(three), observed: settled };
+    expect(refusals({ ...more, nowMs: daysBeforeEnd(-35) }, faster)).toEqual([
+      expect.stringMatching(
+        /^The certificates of m1, m2, m3 have to be renewed before .* Renew first: apply the spec of/,
+      ),
+    ]);
+    expect(refusals({ ...more, nowMs: daysBeforeEnd(65) }, faster)).toEqual([]);
+    const down = settled.machines.map((each) => {
+      const units = each.units.map((unit) => (unit.name === "agent" ? { ...unit, running: false, pid: null } : unit));
+      return { ...each, units };
+    });
+    const ended = { ...settled, machines: down, membership: null };
+    const steps = planChanges(fixtureInput(faster, { ...more, observed: ended, nowMs: daysBeforeEnd(-35) })).plan
+      ?.steps;
+    const order = (steps ?? []).map(({ title }) => title).filter((title) => /agent|healthy/.test(title));
+    expect(order).toEqual([
+      ...["m1", "m2", "m3"].map((name) => `restart agent ${name}`),
+      "wait until m1, m2, m3 are healthy",
+    ]);
+  });
 });

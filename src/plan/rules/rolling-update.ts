@@ -41,13 +41,27 @@ export function planUrgentRenewals(
       kind === "keep" && condition === "healthy" && !voter.adopted && isRefusedByOthers(input, name),
   );
   const renewed = new Set<string>();
+  const restarting: string[] = [];
   for (const master of urgent.sort((a, b) => Number(a.voter.leader) - Number(b.voter.leader))) {
     const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
-    if (change?.kind !== "reload" || memberUpdate(desired, master.voter) !== null) continue;
+    if (change?.kind !== "reload" || memberUpdate(desired, master.voter) !== null) {
+      restarting.push(master.name);
+      continue;
+    }
     updateInPlace(input, desired, world, master, change, certificates, draft);
     renewed.add(master.name);
   }
+  if (restarting.length > 1) refuseRestarts(restarting.sort(), draft);
   return renewed;
+}
+
+/** The first of them to restart could not connect to the others, and the plan would wait for it without end. */
+function refuseRestarts(names: readonly string[], draft: PlanDraft): void {
+  draft.refuse(
+    "plan/expired-and-changed",
+    `The certificates of ${names.join(", ")} have to be renewed before these masters can restart`,
+    "Others refuse their certificates, so that a master that restarts could not connect to the rest; and their configuration or files change as well, which takes a restart. Renew first: apply the spec of the last apply, with the version of haplan that applied it. Then apply this one. If that is not possible, end the agents' processes: apply then starts all of them at once, with an outage of some seconds.",
+  );
 }
 
 export function planRollingUpdates(
