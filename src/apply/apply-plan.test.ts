@@ -339,6 +339,45 @@ describe("An apply that is killed", () => {
   );
 });
 
+describe("An apply of another spec that is killed", () => {
+  it.each<Scenario>([
+    { name: "5 masters", from: three, to: five },
+    {
+      name: "another peer port, with a member to replace",
+      from: three,
+      to: withPorts(five, { peerPort: 2480 }),
+      harm: wipe("m3"),
+    },
+  ])("ends at the former spec when that is applied again: $name", async ({ from, to, harm }) => {
+    const start = await settled(from!);
+    harm?.(start);
+    for (let killAt = 1; ; killAt += killStride) {
+      const world = copyOf(start);
+      world.killAt = killAt;
+      const plan = await planFor(world, to);
+      const first = await applyPlan(plan, world.ports()).catch(() => null);
+      world.killAt = Number.POSITIVE_INFINITY;
+      // Once votes have moved, members have to leave: that is a change of its own.
+      const voters = world.voters().map(({ name }) => name);
+      if (
+        first !== null ||
+        voters.join() !==
+          start
+            .voters()
+            .map(({ name }) => name)
+            .join()
+      ) {
+        expect(killAt).toBeGreaterThan(20);
+        break;
+      }
+      const again = await apply(world, from!);
+      expect(again, `killed before act ${killAt}`).toMatchObject({ kind: "applied" });
+      expect(world.accidents, `killed before act ${killAt}`).toEqual([]);
+      await expectTarget(world, { name: "", from, to: from! });
+    }
+  });
+});
+
 async function expectTarget(world: FakeWorld, scenario: Scenario): Promise<void> {
   const { facts } = world;
   if (scenario.more?.mode === "destroy") {

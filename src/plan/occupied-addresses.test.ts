@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
-import type { ObservedCluster } from "./observed-cluster.ts";
+import { agentUnitName } from "../units/unit-definition.ts";
+import {
+  fixtureInput,
+  fixtureMachine,
+  fixtureMember,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "./cluster-fixture.ts";
+import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 
@@ -129,6 +137,43 @@ describe("planChanges, of masters that move to where another one runs", () => {
       "stop agent m1",
       "create machine m1 (generation 2)",
     ]);
+  });
+
+  it("ends the learner that an apply of another spec left at the address of a master that is down, before that starts", () => {
+    const settled = settledObservation(now);
+    const left = withMasters([["m8", a]]);
+    const stopped = (machine: ObservedMachine): ObservedMachine =>
+      machine.name === "m1"
+        ? { ...machine, units: machine.units.map((unit) => ({ ...unit, running: false })) }
+        : machine;
+    const members = settled.membership!.members.map((member) =>
+      member.name === "m1" ? { ...member, healthy: false, leader: false, raftIndex: null } : member,
+    );
+    const { plan } = planChanges(
+      fixtureInput(now, {
+        state: settledState(now),
+        observed: {
+          ...settled,
+          machines: [...settled.machines.map(stopped), fixtureMachine("m8", a, agentUnitName)],
+          membership: {
+            ...settled.membership!,
+            members: [
+              ...members.map((member) => (member.name === "m2" ? { ...member, leader: true } : member)),
+              fixtureMember(left, "m8", { learner: true }),
+            ],
+          },
+        },
+      }),
+    );
+    expect(plan?.steps.map(({ title }) => title)).toEqual([
+      "stop agent m8",
+      "destroy machine m8",
+      "restart agent m1",
+      "wait until m1 is healthy",
+      "remove member m8",
+    ]);
+    const restart = plan?.steps.find(({ id }) => id.startsWith("restartAgent"));
+    expect(restart?.after).toEqual(["destroyMachine:m8"]);
   });
 
   it("T2: refuses a newcomer at the place that another one leaves for elsewhere", () => {

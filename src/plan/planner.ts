@@ -116,10 +116,10 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     const outlook = mastersOutlook(input, desired, world);
     noteDrift(outlook, world, draft);
     planAdoption(input, world, outlook, draft);
-    clearAddresses(desired, world, draft);
+    const cleared = clearAddresses(desired, outlook.strayLearners, world, draft);
     endpoint.offerThoseInPlace(outlook.kept);
     const renewed = planUrgentRenewals(input, desired, world, outlook, certificates, draft);
-    const membership = planMembership(input, desired, world, outlook, certificates, endpoint, draft);
+    const membership = planMembership(input, desired, world, outlook, certificates, cleared, endpoint, draft);
     const started = new Set([...membership.started, ...renewed]);
     planRollingUpdates(input, desired, world, outlook, certificates, { ...membership, started }, endpoint, draft);
   }

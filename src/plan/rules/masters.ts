@@ -88,8 +88,10 @@ function masterOutcome(input: PlannerInput, resource: DesiredResource, world: Wo
     const reason = condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
     return { kind: "join", name, replaces: voter, learner, reason };
   }
-  // A learner of the same name means that replacing this voter was begun: its machine is the learner's by now.
-  if (learner !== null && condition !== "healthy") {
+  // A learner of the same name means that replacing this voter was begun: its machine is the learner's by now, even if
+  // the learner cannot be used any more and is joined anew.
+  const begun = learner !== null || own.some((member) => !member.voter && member.started);
+  if (begun && condition !== "healthy") {
     return { kind: "join", name, replaces: voter, learner, reason: "its replacement was begun" };
   }
   const why = whyRebuild(input, resource, voter, world);

@@ -32,11 +32,14 @@ export function planMembership(
   world: World,
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
+  cleared: ReadonlySet<string>,
   endpoint: Endpoint,
   draft: PlanDraft,
 ): MembershipResult {
-  const started = bringBack(input, desired, world, outlook, certificates, draft);
-  for (const learner of outlook.strayLearners) forget(learner, desired, world, draft);
+  const started = bringBack(input, desired, world, outlook, certificates, cleared, draft);
+  for (const learner of outlook.strayLearners) {
+    if (forget(learner, desired, draft) && !cleared.has(learner.name)) stopAndDestroy(learner.name, world, draft);
+  }
   if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
   for (const master of outlook.joining) started.add(master.name);
   const leader = world.members.find((member) => member.leader);
@@ -192,8 +195,11 @@ function bringBack(
   world: World,
   outlook: MastersOutlook,
   certificates: ReadonlyMap<string, string>,
+  cleared: ReadonlySet<string>,
   draft: PlanDraft,
 ): Set<string> {
+  // Its own place may have been one of those.
+  const vacated = cleared.size > 0 ? draft.chainEnd : null;
   const started = new Set<string>();
   const waited: string[] = [];
   const ids: string[] = [];
@@ -217,7 +223,7 @@ function bringBack(
     const join = knownJoin(input, world, name);
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : draft.chain(update, []);
-    const waits = [told, ...certificateSteps(name, certificates)];
+    const waits = [vacated, told, ...certificateSteps(name, certificates)];
     ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], waits));
     started.add(name);
     waited.push(name);
@@ -254,14 +260,17 @@ function leavingAddress(member: MemberFact, outlook: MastersOutlook): readonly R
     : [resourceAddress("haplan_raft_member", member.name)];
 }
 
-/** The one that was replaced may still be there, under the name that its successor has now. */
-function forget(learner: MemberFact, desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+/**
+ * The one that was replaced may still be there, under the name that its successor has now. Returns whether the machine
+ * of that name is its own.
+ */
+function forget(learner: MemberFact, desired: readonly DesiredResource[], draft: PlanDraft): boolean {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
   if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
   draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? [] : [address]);
-  if (!replaced && learner.name !== "") stopAndDestroy(learner.name, world, draft);
+  return !replaced && learner.name !== "";
 }
 
 function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {

@@ -8,7 +8,7 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
+import { type MemberFact, unitOf, type World } from "../world.ts";
 
 export function checkOccupiedAddresses(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
   if (world.phase !== "formed") return;
@@ -61,20 +61,34 @@ function isNoMember(machine: ObservedMachine, wanted: ReadonlyMap<string, string
   return unitOf(machine, agentUnitName) !== undefined && !world.members.some(({ name }) => name === machine.name);
 }
 
-/** Machines of former members at addresses where masters are to stand. */
-export function clearAddresses(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+/**
+ * Machines of former members, and of learners that the spec no longer asks for, at addresses where masters are to stand:
+ * a master that is down is started there before such a learner is forgotten. Returns their names.
+ */
+export function clearAddresses(
+  desired: readonly DesiredResource[],
+  strayLearners: readonly MemberFact[],
+  world: World,
+  draft: PlanDraft,
+): ReadonlySet<string> {
   const wanted = addressesOf(desired);
   const places = new Set(wanted.values());
+  const cleared = new Set<string>();
   for (const machine of world.machines.values()) {
-    if (!places.has(machine.address) || !isNoMember(machine, wanted, world)) continue;
+    if (!places.has(machine.address)) continue;
+    const stray = !wanted.has(machine.name) && strayLearners.some(({ name }) => name === machine.name);
+    if (!stray && !isNoMember(machine, wanted, world)) continue;
     const [agent, own] = [
       resourceAddress("haplan_agent", machine.name),
       resourceAddress("haplan_machine", machine.name),
     ];
-    for (const address of [agent, own]) draft.judge(address, "delete", "it is no member any more");
+    const reason = stray ? "it is not in the spec" : "it is no member any more";
+    for (const address of [agent, own]) draft.judge(address, "delete", reason);
     draft.chain({ kind: "stopAgent", member: machine.name }, [agent]);
     draft.chain({ kind: "destroyMachine", machine: machine.name }, [own]);
+    cleared.add(machine.name);
   }
+  return cleared;
 }
 
 /** Where the machines of the spec are to be, by name. */
