@@ -10,10 +10,11 @@ const external = ["lmdb", "bcryptjs", /^@aws-sdk\//];
  */
 const launcher = `#!/usr/bin/env node
 import nodeModule from "node:module";
+import { fileURLToPath } from "node:url";
 
 process.setSourceMapsEnabled(true);
 if (nodeModule.enableCompileCache !== undefined) {
-  nodeModule.enableCompileCache(new URL("../../compile-cache", import.meta.url).pathname);
+  nodeModule.enableCompileCache(fileURLToPath(new URL("../../compile-cache", import.meta.url)));
   setTimeout(() => nodeModule.flushCompileCache?.(), 10_000).unref();
 }
 await import("./program.js");

@@ -56,6 +56,12 @@ export class Invocation {
     return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), ...this.wordsOf(command)]);
   }
 
+  /** The line that applies a saved plan: that knows its spec and its variables. */
+  applySaved(path: string): string {
+    const { chdir } = this.subject;
+    return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), "apply", pathWord(path)]);
+  }
+
   private wordsOf(command: CommandWords): readonly string[] {
     const length = command[0] === "state" ? 2 : 1;
     const { spec, stateOnly, variables, variableFiles } = this.subject;

@@ -70,6 +70,15 @@ describe("flags", () => {
     const { code, out } = await haplan("-chdir=sub plan there.yaml");
     expect(code).toBe(0);
     expect(out).toContain("    haplan -chdir=sub apply there.yaml");
+    const saved = await haplan("-chdir=sub plan there.yaml -out=saved.plan");
+    expect(saved.out).toContain("    haplan -chdir=sub apply saved.plan");
+    expect((await haplan("-chdir=sub show saved.plan")).code).toBe(0);
+  });
+
+  it("plan -destroy -refresh-only is refused: what it lists would not be what is destroyed", async () => {
+    const { code, out, err } = await haplan("plan -destroy -refresh-only three.yaml");
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).toContain("-destroy and -refresh-only do not go together");
   });
 });
 

@@ -10,6 +10,7 @@ import { askApproval, requireApprover } from "../approve.ts";
 import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
 import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
+import { besideDestroy } from "../flags-beside-destroy.ts";
 import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts";
 import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
@@ -53,8 +54,7 @@ export async function runApply(
 function refuseBesideDestroy(flags: ApplyFlags): ApplyFlags {
   const { replace = [], refreshOnly = false } = flags;
   if (replace.length === 0 && !refreshOnly) return flags;
-  const other = refreshOnly ? "-refresh-only" : "-replace";
-  throw refuse("cli/flags-with-destroy", `-destroy and ${other} do not go together`, `Leave out one of them.`);
+  throw besideDestroy(refreshOnly ? "-refresh-only" : "-replace");
 }
 
 function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanWishes, "mode"> {

@@ -3,7 +3,7 @@ import type { CommandWords } from "../../../src/base/command-words.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
 import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
-import { pathWord, shellLine } from "../invocation.ts";
+import { besideDestroy } from "../flags-beside-destroy.ts";
 import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy } from "../open-cluster.ts";
@@ -32,6 +32,7 @@ export async function runPlan(
   const { terminal, reporter } = context;
   const choice = { spec: specArgument, stateOnly: flags.stateOnly };
   if (flags.stateOnly !== undefined && !flags.destroy) throw stateOnlyPlan(flags.stateOnly);
+  if (flags.destroy && flags.refreshOnly) throw besideDestroy("-refresh-only");
   const session = flags.destroy ? await openClusterToDestroy(context, choice) : await openCluster(context, choice);
   const wishes = {
     mode: flags.destroy ? "destroy" : "apply",
@@ -73,7 +74,7 @@ function note({ terminal, invocation }: CliContext, flags: PlanFlags): string {
   const text =
     flags.out === undefined
       ? `Note: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions if you run this command now:\n    ${invocation.line(applyWords(flags))}`
-      : `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${shellLine(["apply", pathWord(flags.out)])}`;
+      : `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${invocation.applySaved(flags.out)}`;
   return terminal.paint.dim(`${"─".repeat(77)}\n\n${text}`);
 }
 
