@@ -15,7 +15,7 @@ export function requireApprover(
     command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
   throw refuse(
     "cli/nobody-to-ask",
-    `haplan ${command} asks before it changes anything, and ${mayAsk ? "there is nobody to ask here" : "-input=false keeps it from asking"}`,
+    `haplan ${command} asks before it changes anything, and ${mayAsk ? "standard input is not a terminal" : "-input=false keeps it from asking"}`,
     `Nothing was planned or changed.${saved} To go on without being asked, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
 }

@@ -69,12 +69,12 @@ export function warnOfOtherClusters(context: CliContext, { spec }: Session): voi
 function refuseSpecFlags({ variables }: CliContext, spec: string | undefined): void {
   const given = [
     ...(spec === undefined ? [] : [`the spec ${spec}`]),
-    ...(Object.keys(variables).length === 0 ? [] : ["-var"]),
+    ...(Object.keys(variables).length === 0 ? [] : ["a variable"]),
   ];
   if (given.length === 0) return;
   throw refuse(
     "cli/spec-with-state-only",
     `-state-only reads no spec, and ${given.join(" and ")} was given`,
-    "Leave out the one or the other.",
+    "Leave out the one or the other. Variables come from -var and -var-file, also in HAPLAN_CLI_ARGS.",
   );
 }

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command, Help, Option } from "commander";
 import { parseVariables } from "./argv.ts";
 import { type CliContext, type ExitCode, refuse } from "./cli-context.ts";
 import type { JsonForm, ReporterFlags } from "./reporter.ts";
@@ -38,6 +38,11 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
   const program = new Command("haplan")
     .description("Plan and apply highly available control planes. Flags take one dash or two.")
     .exitOverride()
+    .configureHelp({
+      showGlobalOptions: true,
+      // An empty list is what a repeatable flag begins with, and no default to tell.
+      optionDescription: (option) => new Help().optionDescription(option).replace(" (default: [])", ""),
+    })
     .configureOutput({
       writeOut: (text) => context.terminal.print(text.trimEnd()),
       writeErr: (text) => context.terminal.printError(text.trimEnd()),
@@ -237,7 +242,11 @@ function parallelismOption(): Option {
   return new Option("--parallelism <n>", "for Terraform's scripts: haplan takes one step at a time").argParser(
     (text: string) => {
       if (/^[1-9]\d*$/.test(text)) return text;
-      throw refuse("cli/bad-parallelism", `-parallelism=${text} is no number from 1 on`, "Leave it out, or write 10.");
+      throw refuse(
+        "cli/bad-parallelism",
+        `-parallelism=${text} is not a whole number of at least 1`,
+        "Leave it out, or write 10.",
+      );
     },
   );
 }

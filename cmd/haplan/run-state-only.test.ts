@@ -124,7 +124,7 @@ describe("T17 R6: -state-only", () => {
     ["destroy -state-only=dmeo -auto-approve", 'Did you mean "demo"?'],
     ["destroy -state-only=.. -auto-approve", "These were: demo."],
     ["destroy -state-only=demo three.yaml -auto-approve", "the spec three.yaml was given"],
-    ["destroy -state-only=demo -var A=1 -auto-approve", "-var was given"],
+    ["destroy -state-only=demo -var A=1 -auto-approve", "a variable was given"],
     ["state list -state-only=demo -spec=three.yaml", "the spec three.yaml was given"],
     ["plan -state-only=demo", "haplan plan -destroy -state-only=demo"],
   ])("%s is refused", async (line, help) => {

@@ -43,10 +43,10 @@ describe("flags", () => {
   });
 
   it.each([
-    ["-parallelism=0", "-parallelism=0 is no number from 1 on"],
+    ["-parallelism=0", "-parallelism=0 is not a whole number of at least 1"],
     ["-input=maybe", "-input=maybe is neither true nor false"],
     ["-chdir=nowhere", "There is no folder nowhere"],
-    ["-var-file=nowhere.yaml", "nowhere.yaml, given with -var-file, holds no variables"],
+    ["-var-file=nowhere.yaml", "Cannot read nowhere.yaml, given with -var-file"],
   ])("apply three.yaml %s is refused with what is wrong", async (flag, message) => {
     const { code, err } = await haplan(`apply three.yaml -auto-approve ${flag}`);
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(message) });
@@ -98,10 +98,10 @@ describe("variables", () => {
   });
 
   it.each([
-    ["- LB\n", "Write one NAME: VALUE on a line."],
+    ["- LB\n", "Write one NAME: VALUE on a line, as YAML"],
     ["LB: [1]\n", "LB is neither a text nor a number nor true or false."],
     ["a b: 1\n", '"a b" is no name of a variable.'],
-    ["a: b: c\n", "It is no YAML"],
+    ["a: b: c\n", "It is not YAML"],
   ])("a file %j is refused", async (text, message) => {
     writeFileSync(join(cli.cwd, "bad-variables.yaml"), text);
     const { code, err } = await haplan("plan three.yaml -var-file=bad-variables.yaml");

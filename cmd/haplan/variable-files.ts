@@ -18,10 +18,12 @@ function readVariableFile(cwd: string, path: string): Environment {
   } catch (error) {
     // The parser's message ends in a picture of the place.
     const [reason] = errorText(error).split("\n");
-    throw badFile(path, error instanceof YAMLParseError ? `It is no YAML: ${reason}` : `Cannot read it: ${reason}`);
+    if (error instanceof YAMLParseError) throw badFile(path, `It is not YAML: ${reason}`);
+    throw refuse("cli/bad-variable-file", `Cannot read ${path}, given with -var-file`, `${reason}.`);
   }
   if (content === null) return {};
-  if (typeof content !== "object" || Array.isArray(content)) throw badFile(path, "Write one NAME: VALUE on a line.");
+  if (typeof content !== "object" || Array.isArray(content))
+    throw badFile(path, "Write one NAME: VALUE on a line, as YAML; NAME = VALUE is not read.");
   return Object.fromEntries(
     Object.entries(content).map(([name, value]) => {
       if (!/^[A-Za-z_]\w*$/.test(name)) throw badFile(path, `"${name}" is no name of a variable.`);

@@ -28,8 +28,17 @@ export function looksLikePlanFile(text: string): boolean {
   return /^\s*\{\s*"kind"\s*:\s*"haplan\.plan"/.test(text);
 }
 
+function notAPlan(): Diagnostic {
+  return problem(
+    "plan-file/unreadable",
+    "This is not a plan file",
+    "Plan files are made by haplan plan -out FILE. To apply a spec, name the YAML file; to see its state, write haplan show -spec FILE.",
+  );
+}
+
 export function decodePlanFile(text: string): DecodedPlanFile {
   let file: unknown;
+  if (!looksLikePlanFile(text)) return { problem: notAPlan() };
   try {
     file = parseJson(text);
   } catch (error) {
@@ -42,13 +51,7 @@ export function decodePlanFile(text: string): DecodedPlanFile {
     };
   }
   if (!isRecord(file) || file["kind"] !== kind) {
-    return {
-      problem: problem(
-        "plan-file/unreadable",
-        "This is not a plan file",
-        "Plan files are made by haplan plan -out FILE; to apply a spec, name the YAML file.",
-      ),
-    };
+    return { problem: notAPlan() };
   }
   if (file["version"] !== planFileVersion) {
     return {

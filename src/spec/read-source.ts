@@ -67,7 +67,7 @@ function tooLarge(path: string, found: string): ReadSource {
 
 function unreadable(path: string, error: unknown): ReadSource {
   if (systemErrorCode(error) === "ENOENT") {
-    const detail = "Give the path of a spec: `haplan plan SPEC`. examples/ha-3-masters.yaml is one to start from.";
+    const detail = "Give the path of a spec. examples/ha-3-masters.yaml is one to start from.";
     return failure(path, "spec/missing-file", `There is no file ${path}`, detail);
   }
   return failure(path, "spec/unreadable", `Cannot read ${path}`, errorText(error));

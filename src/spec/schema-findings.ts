@@ -76,12 +76,19 @@ function missingKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
 function wrongType(error: ErrorObject, subject: string, expected: string, found: string): SpecFinding {
   const wanted = wordsForType[String(error.params["type"])] ?? String(error.params["type"]);
   const quoted = typeof error.data === "string" && /^\d+$/.test(error.data);
-  const detail = quoted ? `Write ${error.data} without quotes.` : `Write ${wanted}: ${expected}.`;
+  const detail = quoted ? unquoted(error) : `Write ${wanted}: ${expected}.`;
   return findingAt(error.instancePath, {
     code: "spec/wrong-type",
     summary: `${subject} must be ${wanted}, but is ${found}`,
     detail: error.data === null ? `${detail} Or leave the line out, if it is not needed.` : detail,
   });
+}
+
+/** YAML takes no unquoted variable between brackets. */
+function unquoted({ data, instancePath }: ErrorObject): string {
+  const isItem = /\/\d+$/.test(instancePath);
+  const variable = " In a list, write a variable without quotes on a line of its own, after `- `.";
+  return `Write ${data} without quotes.${isItem ? variable : ""}`;
 }
 
 const wordsForType: Readonly<Record<string, string>> = {

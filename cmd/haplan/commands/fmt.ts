@@ -55,7 +55,8 @@ function formOf(source: ReadSource, shownAs: string): Form {
 
 async function unifiedDiff(shownAs: string, { text, formatted }: Form): Promise<string> {
   const { createTwoFilesPatch } = await import("diff");
-  const patch = createTwoFilesPatch(`old/${shownAs}`, `new/${shownAs}`, text, formatted, undefined, undefined, {
+  const path = shownAs.replace(/^\/+/, "");
+  const patch = createTwoFilesPatch(`old/${path}`, `new/${path}`, text, formatted, undefined, undefined, {
     context: 3,
   });
   // The library begins with a line of its own.

@@ -10,7 +10,7 @@ export async function runForceUnlock(context: CliContext, lockId: string, flags:
   if (!flags.force && !terminal.interactive) {
     throw refuse(
       "cli/nobody-to-ask",
-      "haplan force-unlock asks before it takes a lock away, and there is nobody to ask here",
+      "haplan force-unlock asks before it takes a lock away, and standard input is not a terminal",
       `To take it away without being asked, run:\n    ${context.invocation.again({ flags: ["-force"] })}`,
     );
   }

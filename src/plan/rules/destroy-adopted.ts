@@ -121,6 +121,6 @@ export function leaveAdopted({ spec }: PlannerInput, world: World, after: readon
   draft.warn(
     "plan/adopted-left",
     `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
-    `haplan did not start them. They go on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
+    `haplan started none of it. What is left alone goes on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
   );
 }

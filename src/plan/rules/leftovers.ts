@@ -31,7 +31,7 @@ export function planLeftovers(
   for (const certificate of input.observed.certificates) {
     const address = resourceAddress("haplan_certificate", certificate.name);
     if (wanted.has(address)) continue;
-    draft.judge(address, "delete", "nobody carries it any more");
+    draft.judge(address, "delete", "nothing uses it any more");
     const users = draft.steps.filter((step) => step.addresses.includes(machineAddress(certificate.name)));
     draft.add(
       { kind: "removeCertificate", name: certificate.name },
@@ -56,7 +56,7 @@ function recordState(
     if (draft.verdicts.has(resource.address)) continue;
     const known = world.resources.get(resource.address);
     if (known === undefined) {
-      draft.judge(resource.address, "noop", "found in the world: recorded in the state");
+      draft.judge(resource.address, "noop", "it exists already: recorded in the state");
       recorded.push(resource.address);
       continue;
     }

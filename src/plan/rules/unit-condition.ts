@@ -19,7 +19,7 @@ export function whyUnitDiffers(
  * Found running, of unknown making: it is imported, and the step that starts it changes nothing when it is as it should
  * be.
  */
-const foundInTheWorld = "found in the world: recorded in the state";
+const foundInTheWorld = "it exists already: recorded in the state";
 
 /** Judges a running unit that is made as `reason` says. */
 export function judgeRunningUnit(address: ResourceAddress, reason: string, draft: PlanDraft): void {

@@ -119,7 +119,7 @@ async function checkListen(root: string, listen: string): Promise<Diagnostic | n
   return problem(
     "address-taken",
     `${listen} is taken by ${holder}`,
-    "Stop that process, or choose another address or port in the spec",
+    "Stop that process, or choose another address or port in the spec.",
   );
 }
 
@@ -130,7 +130,7 @@ function takenByCluster(listen: string, pid: number, place: NonNullable<ReturnTy
   return problem(
     "address-taken",
     `${listen} is taken by the ${place.unit} of "${place.machine}" in the cluster "${name}", pid ${pid}`,
-    `haplan applied that cluster in ${directory}. Run haplan there to work on it (haplan destroy -state-only=${name} ends it), or choose another address or port in this spec`,
+    `haplan applied that cluster in ${directory}. Run haplan there to work on it (haplan destroy -state-only=${name} ends it), or choose another address or port in this spec.`,
   );
 }
 

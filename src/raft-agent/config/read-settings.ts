@@ -68,7 +68,9 @@ function readArguments(argv: readonly string[]): Map<string, Raw> {
       const isBoolean = gateOfFlag.has(name) || flagsByName.get(withoutExperiment(name))?.kind === "boolean";
       if (isBoolean) text = "true";
       else if (at + 1 < argv.length) text = argv[++at] ?? "";
-      else throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
+      else if (flagsByName.has(withoutExperiment(name)))
+        throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
+      else throw new SettingsError(`--${name} is not a known flag${suggestion(name)}`);
     }
     found.set(name, { text, source: `--${name}` });
   }
