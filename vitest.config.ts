@@ -3,12 +3,18 @@ import { configDefaults, defineConfig } from "vitest/config";
 const inCi = process.env["CI"] === "true";
 /** `npm run test:long` sets it; with it any of the long tests can be run alone. */
 const withLongTests = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+/** `npm run test:soak` sets it: measured on a quiet machine, and too long for CI. */
+const withSoaks = process.env["HAPLAN_TEST_SOAK"] !== undefined;
 const outputFile = process.env["HAPLAN_TEST_RESULTS"] ?? "test-results.json";
 
 export default defineConfig({
   test: {
     include: ["{src,cmd,test}/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ...(withLongTests ? [] : ["**/*.long.test.ts"])],
+    exclude: [
+      ...configDefaults.exclude,
+      ...(withLongTests ? [] : ["**/*.long.test.ts"]),
+      ...(withSoaks ? [] : ["**/*.soak.test.ts"]),
+    ],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: "forks",

@@ -1,5 +1,6 @@
 /** The whole matrix of large reads: what they cost the member that is read, and what another client's writes feel of it. */
 import { describe, expect, it } from "vitest";
+import { limitMs } from "../time-limits.ts";
 import { findGoClient } from "./go-client.ts";
 import { type LargeRead, startSecureCluster } from "./large-reads.ts";
 import { leadingMember } from "./member-processes.ts";
@@ -12,6 +13,8 @@ const boundBytes = 1024 * MIB;
 const ownBytes = 512 * MIB;
 const client = await findGoClient();
 const reason = "missing" in client ? ` (skipped: ${client.missing})` : "";
+/** In CI without the two largest, which take five of seven minutes. */
+const megabytes = process.env["CI"] === "true" ? "1,2,8" : "1,2,8,64,200";
 const places = [
   { from: "the leader", secure: false },
   { from: "the leader", secure: true },
@@ -30,13 +33,13 @@ describe.skipIf("missing" in client)(`large reads of etcd's Go client${reason}`,
       const reads = (await client.run("largeReads", {
         endpoints: [urls[read]!, urls[leader]!],
         ...(secure ? { tls } : {}),
-        parameters: { megabytes: "1,2,8,64,200", slowSeconds: 2 },
+        parameters: { megabytes, slowSeconds: 2 },
       })) as Record<string, LargeRead>;
       const { peakBytes } = residentMemory(cluster.processId(read));
-      expect(Object.keys(reads).length).toBe(30);
+      expect(Object.keys(reads).length).toBe(6 * megabytes.split(",").length);
       for (const [title, { bytes, connections, writeP99Ms }] of Object.entries(reads)) {
-        const megabytes = Number(/of (\d+) MB/.exec(title)?.[1]);
-        const found = [connections, bytes >= megabytes * 1_000_000, writeP99Ms < 250];
+        const leastBytes = Number(/of (\d+) MB/.exec(title)?.[1]) * 1_000_000;
+        const found = [connections, bytes >= leastBytes, writeP99Ms < limitMs(250)];
         expect
           .soft(found, `${title}: connections, all bytes, p99 of writes below 250 ms (${writeP99Ms})`)
           .toEqual([1, true, true]);
