@@ -6,7 +6,14 @@ import { assertNever } from "../base/assert.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
 import { resourceAddress } from "../plan/resource.ts";
-import { isJoinFacts, type JoinFacts, type LoadBalancerTargets, type MemberRef, type Step } from "../plan/step.ts";
+import {
+  formerTargetOf,
+  isJoinFacts,
+  type JoinFacts,
+  type LoadBalancerTargets,
+  type MemberRef,
+  type Step,
+} from "../plan/step.ts";
 import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
 export type StateEdit =
@@ -130,6 +137,6 @@ function loadBalancerEdit(
   }
   const name = targets.backends.find((backend) => resourceAddress("haplan_lb_backend", backend) === address);
   if (name === undefined) return { kind: "remove", address };
-  const former = targets.formerTargets?.[name];
+  const former = formerTargetOf(targets, name);
   return upsert(address, former === undefined ? {} : { target: former });
 }

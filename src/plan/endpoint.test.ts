@@ -4,7 +4,7 @@ import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
-import type { Step } from "./step.ts";
+import { formerTargetOf, type Step } from "./step.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
@@ -33,8 +33,10 @@ function planFrom(before: ClusterSpec, after: ClusterSpec): Plan {
 function targets({ steps }: Plan): readonly string[] {
   return steps.flatMap(({ action }) => {
     if (action.kind !== "updateLoadBalancer") return [];
-    const { backends, formerTargets = {} } = action;
-    return [backends.map((name) => `${name}${name in formerTargets ? ` at ${formerTargets[name]}` : ""}`).join(", ")];
+    const former = (name: string): string | undefined => formerTargetOf(action, name);
+    return [
+      action.backends.map((name) => (former(name) === undefined ? name : `${name} at ${former(name)}`)).join(", "),
+    ];
   });
 }
 
@@ -69,6 +71,18 @@ const changes: readonly (readonly [string, ClusterSpec, ClusterSpec, readonly st
 ];
 
 describe("the load balancer's targets", () => {
+  it("serves masters that are named as what every object inherits", () => {
+    const masters = three.controlPlane.masters.map((master, index) =>
+      index === 0 ? { ...master, name: "constructor" } : master,
+    );
+    const named = { ...three, controlPlane: { ...three.controlPlane, masters } };
+    const { plan } = planChanges(
+      fixtureInput(named, { state: settledState(three), observed: settledObservation(three) }),
+    );
+    expect(targets(plan!).at(-1)).toBe("constructor, m2, m3");
+    expect(plan!.timeline.at(-1)?.endpoint).toMatchObject({ serving: 3 });
+  });
+
   it.each(changes)("T3: follow a change of %s, each as soon as its member serves", (_, before, after, expected) => {
     expect(targets(planFrom(before, after))).toEqual(expected);
   });

@@ -5,7 +5,7 @@
  */
 
 import type { QuorumRow } from "./plan.ts";
-import type { LoadBalancerTargets, MemberRef, StepAction } from "./step.ts";
+import { formerTargetOf, type LoadBalancerTargets, type MemberRef, type StepAction } from "./step.ts";
 import type { World } from "./world.ts";
 
 export type ModelMember = {
@@ -111,11 +111,8 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
   }
 }
 
-function targetsOf(
-  { backends, formerTargets = {} }: LoadBalancerTargets,
-  wanted: EndpointModel["wanted"],
-): ReadonlyMap<string, string> {
-  return new Map(backends.map((name) => [name, formerTargets[name] ?? wanted.get(name) ?? ""]));
+function targetsOf(targets: LoadBalancerTargets, wanted: EndpointModel["wanted"]): ReadonlyMap<string, string> {
+  return new Map(targets.backends.map((name) => [name, formerTargetOf(targets, name) ?? wanted.get(name) ?? ""]));
 }
 
 function withTargets(

@@ -25,6 +25,11 @@ export type LoadBalancerTargets = {
   readonly formerTargets?: { readonly [name: string]: string };
 };
 
+/** `host:port`; undefined where it is the spec's. Masters may be named as what every object inherits: `constructor`. */
+export function formerTargetOf({ formerTargets = {} }: LoadBalancerTargets, name: string): string | undefined {
+  return Object.hasOwn(formerTargets, name) ? formerTargets[name] : undefined;
+}
+
 export type StepAction =
   | { readonly kind: "createAuthority" }
   /** A new certificate for the authority's name and key; `replaces` is the fingerprint of the present one. */

@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/assert.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
-import type { LoadBalancerTargets } from "../plan/step.ts";
+import { formerTargetOf, type LoadBalancerTargets } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
@@ -83,10 +83,10 @@ function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): Lo
 
 function placeOfTarget(
   spec: ClusterSpec,
-  { formerTargets = {} }: LoadBalancerTargets,
+  targets: LoadBalancerTargets,
   name: string,
 ): { readonly address: string; readonly port: number } {
-  const former = formerTargets[name];
+  const former = formerTargetOf(targets, name);
   if (former !== undefined) return splitHostPort(former);
   const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
   assert(master !== undefined, `backend ${name} is a master of the spec`);
