@@ -185,13 +185,88 @@ describe("configNotices", () => {
   });
 });
 
+describe("numbers, durations and URLs as etcd reads them", () => {
+  test.each([
+    ["0x10", 16],
+    ["0X1F", 31],
+    ["0b11", 3],
+    ["0o17", 15],
+    ["010", 8],
+    ["1_000", 1000],
+    ["0_7", 7],
+    ["18446744073709551615", Number.MAX_SAFE_INTEGER],
+  ])("--snapshot-count=%s is %d", (text, count) => {
+    expect(config([`--snapshot-count=${text}`]).snapshotCount).toBe(count);
+  });
+
+  test("a quota may be as large as etcd's numbers are, and have a sign", () => {
+    expect(config(["--quota-backend-bytes=9223372036854775807"]).quotaBackendBytes).toBe(Number.MAX_SAFE_INTEGER);
+    expect(config(["--quota-backend-bytes=+4096"]).quotaBackendBytes).toBe(4096);
+    expect(config(["--quota-backend-bytes=-0x10"]).quotaBackendBytes).toBe(-16);
+  });
+
+  test.each(["http://10.0.0.1:80", "https://10.0.0.1:443", "http://10.0.0.1:2379", "https://[::1]:443"])(
+    "%s is told to clients and members with its port",
+    (url) => {
+      const tls = [...certificate, ...peerCertificate];
+      const given = config([...tls, `--advertise-client-urls=${url}`, `--initial-advertise-peer-urls=${url}`]);
+      expect([given.advertiseClientUrls, given.advertisePeerUrls]).toEqual([[url], [url]]);
+      expect(given.initialCluster).toEqual([{ name: "default", peerUrls: [url] }]);
+      expect(config([`--initial-cluster=m=${url}`]).initialCluster).toEqual([{ name: "m", peerUrls: [url] }]);
+    },
+  );
+
+  test.each([
+    ["http://a:1?x", "it must not have a query or a fragment"],
+    ["http://127.1:1", "write the address as 127.0.0.1"],
+    ["http://%61:1", "its host must not have escapes"],
+  ])("%s is refused with the reason", (url, reason) => {
+    expect(() => config([`--listen-metrics-urls=${url}`])).toThrow(reason);
+  });
+
+  test("URLs are told once each, in etcd's order", () => {
+    const given = config([
+      "--advertise-client-urls=http://b:1,http://a:1,http://b:1",
+      "--initial-advertise-peer-urls=http://c:1,http://c:1",
+    ]);
+    expect(given.advertiseClientUrls).toEqual(["http://a:1", "http://b:1"]);
+    expect(given.initialCluster).toEqual([{ name: "default", peerUrls: ["http://c:1"] }]);
+  });
+
+  test.each([
+    ["INFO", "info"],
+    ["Debug", "debug"],
+    ["dpanic", "panic"],
+    ["warning", "warn"],
+    ["", "info"],
+  ])("--log-level=%s is %s", (text, level) => {
+    expect(config([`--log-level=${text}`]).logLevel).toBe(level);
+  });
+
+  test("an empty --auto-compaction-retention or --auth-token is the default", () => {
+    expect(config(["--auto-compaction-retention=", "--auth-token="])).toEqual(config([]));
+  });
+
+  test("feature gates may have spaces around names and values", () => {
+    expect(config(["--feature-gates= InitialCorruptCheck = true "]).initialCorruptCheck).toBe(true);
+  });
+
+  test("clients may not be granted more streams than HTTP/2 can say", () => {
+    expect(config(["--max-concurrent-streams=4294967295"]).maxConcurrentStreams).toBe(4_294_967_295);
+    expect(() => config(["--max-concurrent-streams=4294967296"])).toThrow("at most 4294967295");
+  });
+});
+
 describe("every flag", () => {
   const wrong: Readonly<Record<FlagKind, readonly string[]>> = {
-    count: ["x", "-1", "1.5", "", "1e3", "9007199254740992"],
-    integer: ["x", "1.5", ""],
-    duration: ["x", "-1s", "5", ""],
+    count: ["x", "-1", "+1", "1.5", "", "1e3", "08", "0x", "1__0", "1_", "\u0663", "18446744073709551616"],
+    integer: ["x", "1.5", "", "--1", "9223372036854775808"],
+    duration: ["x", "-1s", "5", "", "1d", "+", "1h-30m", "99999999h"],
     boolean: ["x", "yes", ""],
-    urls: ["x", "ftp://a:1", "http://a", "http://a:99999", "http://a:1/p", "http://:2379"],
+    urls: [
+      ...["x", "ftp://a:1", "http://a", "http://a:99999", "http://a:1/p", "http://:2379", "http:/a:1", "http:a:1"],
+      ...["http:\\\\a:1", "http://a\n:1", "http://127.1:1", "http://0x7f.1:1", "http://127.0.0.01:1", "http://%61:1"],
+    ],
     list: [],
     string: [],
   };

@@ -83,7 +83,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   const read = new SettingReader(settings.values);
   const name = read.text("name");
   const dataDir = read.text("data-dir") || `${name}.etcd`;
-  const advertisePeerUrls = readPeerUrls(read, "initial-advertise-peer-urls").map(urlText);
+  const advertisePeerUrls = toldUrls(readPeerUrls(read, "initial-advertise-peer-urls"));
   const featureGates = readFeatureGates(read.text("feature-gates"));
   const config: AgentConfig = {
     name,
@@ -93,7 +93,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     listenClientHttpUrls: once(read.urls("listen-client-http-urls")),
     listenPeerUrls: once(readPeerUrls(read, "listen-peer-urls")),
     listenMetricsUrls: once(read.urls("listen-metrics-urls")),
-    advertiseClientUrls: read.urls("advertise-client-urls").map(urlText),
+    advertiseClientUrls: toldUrls(read.urls("advertise-client-urls")),
     advertisePeerUrls,
     initialCluster: values.has("initial-cluster")
       ? readInitialCluster(read.text("initial-cluster"))
@@ -108,7 +108,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     quotaBackendBytes: read.number("quota-backend-bytes") || 2 * gibibyte,
     maxTxnOps: read.atLeastOne("max-txn-ops"),
     maxRequestBytes: read.atLeastOne("max-request-bytes"),
-    maxConcurrentStreams: read.atLeastOne("max-concurrent-streams"),
+    maxConcurrentStreams: read.within("max-concurrent-streams", 2 ** 32 - 1),
     keepalive: readKeepalive(read),
     watchProgressNotifyIntervalMs: read.number("watch-progress-notify-interval"),
     warningApplyDurationMs: read.number("warning-apply-duration"),
@@ -125,7 +125,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     auth: readAuth(read),
     corsOrigins: read.list("cors"),
     hostWhitelist: read.list("host-whitelist"),
-    logLevel: read.oneOf("log-level", ["debug", "info", "warn", "error", "panic", "fatal"]),
+    logLevel: readLogLevel(read),
     logOutputs: read.list("log-outputs"),
     extensiveMetrics: read.oneOf("metrics", ["basic", "extensive"]) === "extensive",
     enablePprof: read.flag("enable-pprof"),
@@ -139,10 +139,21 @@ export function defaultWalDir(dataDir: string): string {
   return `${dataDir}/member/wal`;
 }
 
+/** In any case of letters; `dpanic` is a panic that only builds for development have. */
+function readLogLevel(read: SettingReader): string {
+  const level = read.oneOf(
+    "log-level",
+    ["debug", "info", "warn", "warning", "error", "dpanic", "panic", "fatal"],
+    "any-case",
+  );
+  if (level === "warning") return "warn";
+  return level === "dpanic" ? "panic" : level;
+}
+
 /** For `periodic` a bare number counts hours, for `revision` it counts revisions. */
 function readAutoCompaction(read: SettingReader): AutoCompaction {
   const mode = read.oneOf("auto-compaction-mode", ["periodic", "revision"]);
-  const retention = read.text("auto-compaction-retention");
+  const retention = read.text("auto-compaction-retention") || "0";
   const bare = /^\d+$/.test(retention) ? Number(retention) : null;
   if (bare === 0) return { mode: "off" };
   if (mode === "revision") {
@@ -167,7 +178,7 @@ function readKeepalive(read: SettingReader): AgentConfig["keepalive"] {
 }
 
 function readAuth(read: SettingReader): AuthOptions {
-  const text = read.text("auth-token");
+  const text = read.text("auth-token") || "simple";
   const tokens = parseTokenOptions(text, parseDurationMs);
   if ("problem" in tokens) throw new SettingsError(`--auth-token="${text}" is wrong: ${tokens.problem}`);
   const ttlSeconds = read.atLeastOne("auth-token-ttl");
@@ -206,6 +217,11 @@ function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
 /** A URL that is given twice, as etcd takes it. */
 function once(urls: readonly URL[]): readonly URL[] {
   return urls.filter(({ href }, at) => urls.findIndex((url) => url.href === href) === at);
+}
+
+/** In etcd's order, each once. */
+function toldUrls(urls: readonly URL[]): readonly string[] {
+  return [...new Set(urls.map(urlText))].sort();
 }
 
 /** gRPC and HTTP share a place by themselves, and are asked to have one each (etcd's text). */

@@ -11,9 +11,9 @@ export const initialCorruptCheckGate = "InitialCorruptCheck";
 export function readFeatureGates(text: string): FeatureGates {
   const gates = new Map<string, boolean>();
   for (const piece of splitList(text)) {
-    const [name, ...rest] = piece.split("=");
+    const [name = "", ...rest] = piece.split("=").map((part) => part.trim());
     const parsed = parseFlagValue("boolean", rest.join("="));
-    if (!name || "expected" in parsed) {
+    if (name === "" || "expected" in parsed) {
       throw new SettingsError(
         `--feature-gates has "${piece}": expected NAME=true or NAME=false, for example ${initialCorruptCheckGate}=true`,
       );

@@ -1,6 +1,6 @@
 /** Turns the text of one flag into its value, or into a sentence that says what was expected. */
 
-import { isSocketUrl, listenPlace } from "../../base/listen-place.ts";
+import { isSocketUrl, listenAddress, listenPlace } from "../../base/listen-place.ts";
 import type { FlagKind } from "./flags.ts";
 
 export type FlagValue = string | boolean | number | readonly string[] | readonly URL[];
@@ -9,34 +9,38 @@ export type ParsedFlag = { readonly value: FlagValue } | { readonly expected: st
 /** What the address of a Unix socket can hold. */
 const socketPathBytesMax = 107;
 
-const millisecondsPerUnit: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
+const nanosecondsPerUnit: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  // The micro sign and the Greek letter.
+  "\u00b5s": 1e3,
+  "\u03bcs": 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3_600e9,
 };
+const nanosecondsMax = 2 ** 63;
 
 /** Go's duration syntax (`1h30m`, `100ms`, `0`) in milliseconds; null when it is not one. */
 export function parseDurationMs(text: string): number | null {
-  if (text === "0") return 0;
-  const pieces = /^(-?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.exec(text);
+  const pieces = /^([+-]?)(0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$/.exec(text);
   if (pieces === null) return null;
-  let totalMs = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {
-    totalMs += Number(amount) * (millisecondsPerUnit[unit ?? ""] ?? 0);
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
+    total += Number(amount) * (nanosecondsPerUnit[unit ?? ""] ?? 0);
   }
-  return pieces[1] === "-" ? -totalMs : totalMs;
+  // Numbers are doubles: the longest duration that Go knows is not told from the next longer one.
+  if (total > nanosecondsMax) return null;
+  return total === 0 ? 0 : (pieces[1] === "-" ? -total : total) / 1e6;
 }
 
 function parseUrls(text: string): ParsedFlag {
   const urls: URL[] = [];
   for (const piece of splitList(text)) {
     const expected = `a comma-separated list of URLs such as "https://10.0.0.1:2379"; "${piece}" is not one`;
-    const url = URL.canParse(piece) ? new URL(piece) : null;
-    if (url === null || !["http:", "https:", "unix:", "unixs:"].includes(url.protocol)) return { expected };
+    const url = parseUrl(piece);
+    if (url === null) return { expected };
     const fault = isSocketUrl(url) ? socketFault(url) : addressFault(url, piece);
     if (fault !== null) return { expected: `${expected}: ${fault}` };
     urls.push(url);
@@ -44,15 +48,40 @@ function parseUrls(text: string): ParsedFlag {
   return { value: urls };
 }
 
-/** As members tell each other their URLs. */
+/**
+ * Null when the text is not a URL that members use. The URL parser is a browser's: it mends `http:/HOST` and backslashes, and
+ * drops tabs and line ends, where etcd refuses.
+ */
+export function parseUrl(text: string): URL | null {
+  const isWhole = /^(https?|unixs?):\/\/[^\s\\]*$/i.test(text);
+  return isWhole && URL.canParse(text) ? new URL(text) : null;
+}
+
+/**
+ * As members tell each other their URLs: with the port, also where it is the usual one of the scheme, since clients of etcd do
+ * not guess it.
+ */
 export function urlText(url: URL): string {
-  return url.href.replace(/\/$/, "");
+  const text = url.href.replace(/\/$/, "");
+  return isSocketUrl(url) || url.port !== "" ? text : `${text}:${listenAddress(url).port}`;
 }
 
 /** Null, or why a URL is not one of a host and a port. `text` is the URL as it was given. */
 export function addressFault(url: URL, text: string): string | null {
   if (url.pathname !== "/" && url.pathname !== "") return "it must not have a path";
+  if (/[?#]/.test(text)) return "it must not have a query or a fragment";
+  const host = hostInText(text);
+  // A browser takes 127.1 and 0x7f000001 for 127.0.0.1, and decodes %61; nothing else that reads the URL does.
+  const isRewritten = /^[\d.]+$/.test(url.hostname) && url.hostname !== host;
+  if (isRewritten) return `write the address as ${url.hostname}`;
+  if (host.includes("%")) return "its host must not have escapes";
   return /:\d+\/?$/.test(text) ? null : "it has no port";
+}
+
+/** The host as it was written. */
+function hostInText(text: string): string {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(text)?.[1] ?? "";
+  return authority.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "");
 }
 
 function socketFault(url: URL): string | null {
@@ -75,13 +104,23 @@ function parseBoolean(text: string): ParsedFlag {
   return { expected: "true or false" };
 }
 
-function parseInteger(text: string): ParsedFlag {
-  const value = Number(text);
-  return /^-?\d+$/.test(text) && Number.isSafeInteger(value) ? { value } : { expected: "a whole number" };
-}
+const int64Max = 2n ** 63n - 1n;
+const uint64Max = 2n ** 64n - 1n;
 
-function parseCount(text: string): ParsedFlag {
-  return /^\d+$/.test(text) ? parseInteger(text) : { expected: "a whole number from 0 on" };
+/**
+ * Go's integers: `0x`, `0o`, `0b`, a leading zero for octal, and single underscores between digits. What JavaScript's numbers
+ * do not hold exactly counts as the largest that they do: all of these mean "without a limit".
+ */
+function parseInteger(text: string, min: bigint, max: bigint, expected: string): ParsedFlag {
+  const [, sign = "", digits = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  const isInteger = /^(0x(_?[\da-f])+|0b(_?[01])+|0o?(_?[0-7])+|0|[1-9](_?\d)*)$/i.test(digits);
+  if (!isInteger || (sign !== "" && min === 0n)) return { expected };
+  const plain = digits.replaceAll("_", "");
+  const magnitude = BigInt(/^0\d/.test(plain) ? `0o${plain.slice(1)}` : plain.toLowerCase());
+  const value = sign === "-" ? -magnitude : magnitude;
+  if (value < min || value > max) return { expected };
+  const safe = BigInt(Number.MAX_SAFE_INTEGER);
+  return { value: Number(value > safe ? safe : value < -safe ? -safe : value) };
 }
 
 function parseDuration(text: string): ParsedFlag {
@@ -96,9 +135,9 @@ export function parseFlagValue(kind: FlagKind, text: string): ParsedFlag {
     case "boolean":
       return parseBoolean(text);
     case "count":
-      return parseCount(text);
+      return parseInteger(text, 0n, uint64Max, "a whole number from 0 on");
     case "integer":
-      return parseInteger(text);
+      return parseInteger(text, -int64Max - 1n, int64Max, "a whole number");
     case "duration":
       return parseDuration(text);
     case "urls":

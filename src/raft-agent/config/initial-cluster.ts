@@ -1,6 +1,7 @@
 /** `--initial-cluster`: the members that found a cluster together, or those by which a new member joins. */
+import { isSocketUrl } from "../../base/listen-place.ts";
 import type { AgentConfig } from "./agent-config.ts";
-import { addressFault, urlText } from "./flag-values.ts";
+import { addressFault, parseUrl, urlText } from "./flag-values.ts";
 import { SettingsError } from "./read-settings.ts";
 
 export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
@@ -22,9 +23,10 @@ export function readInitialCluster(text: string): InitialMember[] {
 function readPiece(piece: string): { readonly name: string; readonly url: string } {
   const equals = piece.indexOf("=");
   const text = piece.slice(equals + 1).trim();
-  const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : null;
+  const url = parseUrl(text);
   const expected = "expected name=url, for example m1=https://10.0.0.1:2380";
-  if (equals < 1 || url === null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}`);
+  if (equals < 1 || url === null || isSocketUrl(url))
+    throw new SettingsError(`--initial-cluster has "${piece}": ${expected}`);
   const fault = addressFault(url, text);
   if (fault !== null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}; ${fault}`);
   return { name: piece.slice(0, equals), url: urlText(url) };

@@ -2,7 +2,7 @@
  * Gathers settings as etcd does: from flags, from `ETCD_*` variables, or, when --config-file is given, from that YAML
  * file alone. Knows where each value came from, so that a wrong one can be refused by name.
  */
-import { parseDocument } from "yaml";
+import { type FileEntry, mapEntries, parseConfigFile, textInFile } from "./config-file.ts";
 import { gateOfFlag } from "./experiment-gates.ts";
 import { type FlagValue, parseFlagValue, splitList } from "./flag-values.ts";
 import { flagsByName } from "./flags.ts";
@@ -100,20 +100,31 @@ function readEnvironment(
  */
 function readConfigFile(path: string, readFile: (path: string) => string, notices: string[]): Map<string, Raw> {
   const found = new Map<string, Raw>();
-  for (const [key, value] of Object.entries(parseYamlObject(path, readFile))) {
+  for (const { key, value } of fileEntries(path, readFile)) {
     if (key === "client-transport-security" || key === "peer-transport-security") {
       const prefix = key.startsWith("peer") ? "peer-" : "";
-      for (const [inner, innerValue] of Object.entries((value ?? {}) as object)) {
-        if (innerValue === null) continue;
-        found.set(securityFlag(prefix, inner), { text: String(innerValue), source: `${path}: ${key}.${inner}` });
+      for (const inner of blockEntries(path, key, value)) {
+        const name = securityFlag(prefix, inner.key);
+        readEntry(found, name, inner.value, `${path}: ${key}.${inner.key}`);
       }
     } else if (!flagsByName.has(withoutExperiment(key))) {
       notices.push(`${path}: ${key} has no effect: there is no such setting${suggestion(key)}`);
-    } else if (value !== null) {
-      found.set(key, { text: configText(key, value), source: `${path}: ${key}` });
-    }
+    } else readEntry(found, key, value, `${path}: ${key}`);
   }
   return found;
+}
+
+function blockEntries(path: string, key: string, value: FileEntry["value"]): readonly FileEntry[] {
+  const entries = mapEntries(value);
+  if (entries === null) throw new SettingsError(`${path}: ${key}: expected keys such as "cert-file:" below it`);
+  return entries;
+}
+
+function readEntry(found: Map<string, Raw>, name: string, value: FileEntry["value"], source: string): void {
+  const text = textInFile(flagsByName.get(withoutExperiment(name))?.kind ?? "string", value);
+  if (text === null) return;
+  if (typeof text !== "string") throw new SettingsError(`${source} is wrong: expected ${text.expected}`);
+  found.set(name, { text, source });
 }
 
 /** Most keys are the flag without its prefix; those of the names that are allowed are not (etcd's securityConfig). */
@@ -122,27 +133,16 @@ function securityFlag(prefix: "" | "peer-", key: string): string {
   return isAllowed ? `${prefix === "" ? "client-" : prefix}cert-${key}` : `${prefix}${key}`;
 }
 
-function parseYamlObject(path: string, readFile: (path: string) => string): Readonly<Record<string, unknown>> {
+function fileEntries(path: string, readFile: (path: string) => string): readonly FileEntry[] {
   let text: string;
   try {
     text = readFile(path);
   } catch (error) {
     throw new SettingsError(`Cannot read the configuration file "${path}"`, { cause: error });
   }
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw new SettingsError(`${path}: ${problem.message}`);
-  const content: unknown = document.toJS({ maxAliasCount: 100 });
-  if (typeof content !== "object" || content === null || Array.isArray(content)) {
-    throw new SettingsError(`${path}: expected keys such as "name:" and "data-dir:"`);
-  }
-  return content as Readonly<Record<string, unknown>>;
-}
-
-/** In etcd's file a duration may be a whole number of nanoseconds. */
-function configText(key: string, value: unknown): string {
-  const isDuration = flagsByName.get(key)?.kind === "duration";
-  return isDuration && typeof value === "number" ? `${value}ns` : String(value);
+  const entries = parseConfigFile(text);
+  if ("problem" in entries) throw new SettingsError(`${path}: ${entries.problem}`);
+  return entries;
 }
 
 function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings {

@@ -24,6 +24,13 @@ export class SettingReader {
     return value;
   }
 
+  /** Where more cannot be said to the other side. */
+  within(name: string, max: number): number {
+    const value = this.atLeastOne(name);
+    if (value > max) throw new SettingsError(`--${name}=${value} is wrong: expected at most ${max}`);
+    return value;
+  }
+
   flag(name: string): boolean {
     return this.#read(name) as boolean;
   }
@@ -37,9 +44,10 @@ export class SettingReader {
   }
 
   /** Empty stands for the default, as in a file that lists what is not set. */
-  oneOf<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
+  oneOf<Choice extends string>(name: string, choices: readonly Choice[], letters?: "any-case"): Choice {
     const text = this.text(name) || flagsByName.get(name)?.defaultValue;
-    const choice = choices.find((candidate) => candidate === text);
+    const wanted = letters === undefined ? text : text?.toLowerCase();
+    const choice = choices.find((candidate) => candidate === wanted);
     if (choice === undefined) throw new SettingsError(`--${name}="${text}" is wrong: expected ${choices.join(" or ")}`);
     return choice;
   }

@@ -2,8 +2,10 @@
  * The JSON gateway: the same methods as gRPC, asked by POST. A request is turned into the method's bytes and handed to
  * the same table that gRPC calls go to; answers are turned back. Streams are one JSON object a line.
  */
+
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
+import { longestTimerMs } from "../../base/longest-timer.ts";
 import {
   type AnswerPacing,
   type Method,
@@ -296,14 +298,11 @@ function createCall(
   return call;
 }
 
-/** The longest that a timer of Node's can be set to. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 function startDeadline(timeout: string | string[] | undefined, call: ServerCall): NodeJS.Timeout | undefined {
   const timeoutMs = timeout === undefined ? undefined : parseTimeout(String(timeout));
   if (timeoutMs === undefined) return undefined;
   const expire = (): void => call.finish(StatusCode.deadlineExceeded, "context deadline exceeded");
-  return setTimeout(expire, Math.min(timeoutMs, TIMER_MS_MAX));
+  return setTimeout(expire, Math.min(timeoutMs, longestTimerMs));
 }
 
 /** Both the old body (`error`) and the new one (`details`): clients of either find their field. */

@@ -4,6 +4,8 @@
  * gives the client 20 s to show that it lives.
  */
 
+import { longestTimerMs } from "../../base/longest-timer.ts";
+
 export type KeepaliveOptions = {
   /** A client that pings more often than this collects strikes. */
   readonly minTimeMs: number;
@@ -80,7 +82,7 @@ export class IdlePing {
 
   #arm(ms: number): void {
     if (this.#options.intervalMs <= 0) return;
-    this.#timer = setTimeout(this.#onTimer, ms).unref();
+    this.#timer = setTimeout(this.#onTimer, Math.min(ms, longestTimerMs)).unref();
   }
 
   readonly #onTimer = (): void => {

@@ -1,0 +1,41 @@
+/**
+ * Starts at the edges of what flags, variables and the configuration file take come to the same with our agent as with an etcd:
+ * taken or refused, with the same settings, members and addresses, but for what docs/etcd-differences.md lists. All of them are a
+ * long test; by default a few are compared.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { type EtcdVersion, findEtcdProgram } from "./etcd-programs.ts";
+import { differenceOf, FLAG_DIFFERENCES } from "./flag-differences.ts";
+import { allStarts } from "./flag-edges.ts";
+import { compareStarts } from "./start-comparison.ts";
+
+const isLong = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+const versions: readonly EtcdVersion[] = isLong ? ["3.6", "3.7"] : ["3.6"];
+const networks: Readonly<Record<EtcdVersion, string>> = { "3.5": "127.75", "3.6": "127.78", "3.7": "127.79" };
+/** What has been read otherwise before. */
+const few =
+  /^--(snapshot-count=(0x10|010)|quota-backend-bytes=9223372036854775807|listen-metrics-urls=http:\/HOST:2381|advertise-client-urls=https:\/\/HOST:443|log-level=INFO)$|^pre-vote: off$|^snapshot-count: 010$/;
+const startMs = 5_000;
+
+describe.each(versions)("starts beside an etcd %s", (version) => {
+  const starts = allStarts().filter(({ title }) => isLong || few.test(title));
+  it("come to the same, but for what is listed", { timeout: startMs * starts.length }, async ({ skip }) => {
+    const etcd = await findEtcdProgram(version, "etcd");
+    if ("missing" in etcd) return skip(etcd.missing);
+    const found = (await compareStarts(starts, etcd.path, { network: networks[version], atOnce: 4 })).filter(
+      ({ is }) => is !== "alike",
+    );
+    const unlisted = found.filter(({ title, is }) => differenceOf(title, is, version) === undefined);
+    expect(unlisted).toEqual([]);
+    const used = new Set(found.map(({ title, is }) => differenceOf(title, is, version)));
+    const expected = FLAG_DIFFERENCES.filter((one) => one.versions?.includes(version) ?? true);
+    if (isLong) expect(expected.filter((one) => !used.has(one))).toEqual([]);
+  });
+});
+
+it("starts differ only where the documentation says so", () => {
+  const documented = readFileSync(new URL("../../docs/etcd-differences.md", import.meta.url), "utf8");
+  const listed = new Set([...documented.matchAll(/^\| `(flag-[a-z-]+)`/gm)].map(([, id]) => id));
+  expect([...listed].sort()).toEqual([...new Set(FLAG_DIFFERENCES.map(({ id }) => id))].sort());
+});

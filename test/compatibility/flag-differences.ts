@@ -1,0 +1,90 @@
+/**
+ * Where a start comes to something else than with an etcd. Each is described in docs/etcd-differences.md under its id, with the
+ * versions that it holds for.
+ */
+import type { EtcdVersion } from "./etcd-programs.ts";
+import type { Comparison } from "./start-comparison.ts";
+
+export type FlagDifference = {
+  readonly id: string;
+  /** What becomes of the start: ours takes it and etcd does not, the other way round, or both take it otherwise. */
+  readonly is: Exclude<Comparison["is"], "alike">;
+  readonly titles: RegExp;
+  /** All that are compared, unless these. */
+  readonly versions?: readonly EtcdVersion[];
+};
+
+const urls = "--[a-z-]+-urls=";
+/** The first that fits counts. */
+export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
+  {
+    id: "flag-of-other-version",
+    is: "taken",
+    titles: /^--(initial-corrupt-check|enable-v2|debug|log-package-levels|proxy|proxy-[a-z-]+|experimental-[a-z-]+)=/,
+  },
+  {
+    id: "flag-of-other-version",
+    is: "otherwise",
+    titles: /^(experimental-max-learners: |--feature-gates= ?InitialCorruptCheck)/,
+  },
+  { id: "flag-name-default", is: "taken", titles: /^(--name=default|name: (null|~)?)$/ },
+  { id: "flag-name-in-list", is: "taken", titles: /^(--name=m[=,]1|name: a,b|--initial-cluster= m=)/ },
+  { id: "flag-of-other-version", is: "taken", titles: /^--log-level=warning$/, versions: ["3.6"] },
+  { id: "flag-empty", is: "refused", titles: /^--(listen-peer|initial-advertise-peer|advertise-client)-urls=$/ },
+  { id: "flag-name-in-list", is: "refused", titles: /^--initial-cluster=.*(,n=http:\/\/HOST:02380|,=http.*)$/ },
+  { id: "flag-name-in-list", is: "otherwise", titles: /^--initial-cluster=.*, n=/ },
+  { id: "flag-half-certificate", is: "taken", titles: /^--peer-trusted-ca-file=nowhere$/ },
+  { id: "flag-file-merge", is: "refused", titles: /: 0o10$/ },
+  { id: "flag-url-list", is: "taken", titles: new RegExp(`^${urls}( $|,|.*(,$|,,|/$))|^--initial-cluster=.*/$`) },
+  {
+    id: "flag-url-query",
+    is: "refused",
+    titles: new RegExp(
+      `^${urls}.*([?#]|HOST:$|:65536$|:0$|%25lo|/(127\\.1|2130706433|0x7f\\.1|127\\.0\\.0\\.01|256\\.0\\.0\\.1):)`,
+    ),
+  },
+  { id: "flag-url-spelling", is: "otherwise", titles: new RegExp(`^${urls}.*(:0\\d+|LocalHost|0:0:0:|bücher)`) },
+  { id: "flag-url-socket", is: "refused", titles: new RegExp(`^${urls}unix:`) },
+  { id: "flag-wal-dir-in-data", is: "taken", titles: /^--wal-dir=data$/ },
+  {
+    id: "flag-no-sense",
+    is: "refused",
+    titles:
+      /^(--|ETCD_)(snapshot-count|SNAPSHOT_COUNT|heartbeat-interval|max-txn-ops|max-request-bytes|max-concurrent-streams|auth-token-ttl|bcrypt-cost)=/,
+  },
+  { id: "flag-no-sense", is: "refused", titles: /^--heartbeat-interval=9 |^(snapshot-count|max-concurrent-streams): / },
+  { id: "flag-no-sense", is: "refused", titles: /^(--|ETCD_)[a-zA-Z_-]+=-(1s|1)$|^[a-z-]+: -1$/ },
+  { id: "flag-no-sense", is: "refused", titles: /^--(metrics|auth-token)=|--auto-compaction-retention=1h$/ },
+  {
+    id: "flag-extremes",
+    is: "taken",
+    titles: /(9007199254740991|9007199254740993|922337203685477580[78]|\.854775808s)$/,
+  },
+  { id: "flag-extremes", is: "otherwise", titles: /auto-compaction-retention(=|: )[\d"']+/ },
+  { id: "flag-empty", is: "taken", titles: /^(--[a-z-]+=,?|ETCD_NAME=|[a-z-]+: "")$/ },
+  { id: "flag-list", is: "taken", titles: /^--(cors|cipher-suites|log-outputs|host-whitelist|auth-token)=/ },
+  { id: "flag-list", is: "otherwise", titles: /^--(cors|cipher-suites|log-outputs|host-whitelist)=/ },
+  { id: "flag-half-certificate", is: "refused", titles: /(^--|\{)(peer-)?(cert|key)-file/i },
+  {
+    id: "flag-ignored",
+    is: "taken",
+    titles:
+      /^--(logger|log-format|enable-log-rotation|compact-hash-check-time|v2-deprecation|discovery-[a-z-]+|feature-gates|backend-batch-limit|compaction-batch-limit|log-rotation-config-json)=/,
+  },
+  { id: "flag-ignored", is: "refused", titles: /^--(backend-batch-limit|compaction-batch-limit|discovery)=/ },
+  { id: "flag-double-dash", is: "refused", titles: /^--( --x)?$/ },
+  { id: "flag-file-quotes", is: "taken", titles: /^[a-z-]+: |client-cert-auth: 'true'|-security: (\[\]|\{allowed-cn)/ },
+  { id: "flag-file-quotes", is: "otherwise", titles: /^[a-z-]+: / },
+  {
+    id: "flag-file-block",
+    is: "refused",
+    titles: /-security: \{(no-such-key|allowed-hostnames)|^snapshot-count: 7 \/ ---/,
+  },
+  { id: "flag-file-merge", is: "otherwise", titles: /<<: / },
+];
+
+export function differenceOf(title: string, is: Comparison["is"], version: EtcdVersion): FlagDifference | undefined {
+  return FLAG_DIFFERENCES.find(
+    (one) => one.is === is && one.titles.test(title) && (one.versions ?? [version]).includes(version),
+  );
+}

@@ -1,0 +1,53 @@
+/** Compares what one start comes to with our agent and with an etcd. */
+import type { Start } from "./flag-edges.ts";
+import { type Outcome, readStart, runStart } from "./member-start.ts";
+
+export type Comparison = {
+  readonly title: string;
+  readonly is: "alike" | "taken" | "refused" | "otherwise";
+  readonly ours: unknown;
+  readonly theirs: unknown;
+};
+
+/** Each start has an address of its own. */
+export async function compareStarts(
+  starts: readonly Start[],
+  etcd: string,
+  { network, atOnce }: { readonly network: string; readonly atOnce: number },
+): Promise<Comparison[]> {
+  const found: Comparison[] = [];
+  const queue = starts.entries();
+  const worker = async (): Promise<void> => {
+    for (const [at, start] of queue) {
+      found.push(await compareStart(start, etcd, `${network}.${at >> 7}.${(at & 127) + 1}`));
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  return found;
+}
+
+async function compareStart(start: Start, etcd: string, host: string): Promise<Comparison> {
+  const read = readStart(start, host);
+  const isRun = start.isServed && "settings" in read;
+  const [ran, theirs] = [isRun ? await runStart("agent", start, host) : read, await runStart(etcd, start, host)];
+  const ours = "settings" in ran && "settings" in read ? { ...ran, settings: read.settings } : ran;
+  return { title: start.title, ...difference(ours, theirs) };
+}
+
+function difference(ours: Outcome, theirs: Outcome): Omit<Comparison, "title"> {
+  const oursStarts = !("refused" in ours);
+  const theirsStarts = !("refused" in theirs);
+  if (oursStarts !== theirsStarts) return { is: oursStarts ? "taken" : "refused", ours, theirs };
+  if (!("settings" in ours) || !("settings" in theirs)) return { is: "alike", ours, theirs };
+  const names = Object.keys(theirs.settings).filter(
+    (name) => JSON.stringify(ours.settings[name]) !== JSON.stringify(theirs.settings[name]),
+  );
+  const pick = ({ settings }: typeof ours) => Object.fromEntries(names.map((name) => [name, settings[name]]));
+  const areServedAlike = JSON.stringify(ours.served) === JSON.stringify(theirs.served);
+  if (names.length === 0 && areServedAlike) return { is: "alike", ours, theirs };
+  return {
+    is: "otherwise",
+    ours: { ...pick(ours), served: ours.served },
+    theirs: { ...pick(theirs), served: theirs.served },
+  };
+}
