@@ -26,8 +26,10 @@ export function certificateStatus({
   type Dated = Pick<ObservedCertificate, "name" | "notBefore" | "notAfter" | "trusted">;
   const statusOf = ({ name, notBefore, notAfter, trusted }: Dated): CertificateStatus => {
     const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
+    // Without the authority's certificate there is nothing to judge a signature by.
+    const foreign = !trusted && observed.authority !== null;
     const due = status === "valid" && daysLeft < spec.policy.renewBeforeDays;
-    return { name, status: !trusted ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };
+    return { name, status: foreign ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };
   };
   const authority = observed.authority === null ? [] : [{ ...observed.authority, name: "ca", trusted: true }];
   return [...authority, ...observed.certificates].map(statusOf);

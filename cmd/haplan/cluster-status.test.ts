@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../src/plan/cluster-fixture.ts";
 import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
+import { certificateStatus } from "./certificate-status.ts";
 import { clusterStatus, statusExitCode } from "./cluster-status.ts";
 import { createPaint } from "./paint.ts";
 import { type ClusterStatus, renderStatus } from "./views/status-view.ts";
@@ -46,6 +47,17 @@ describe("status", () => {
   it("does not say that workers report where no lease expires", () => {
     expect(statusWhere({}).workers).toMatchObject([{ reporting: true }]);
     expect(statusWhere({ m1: silent, m2: silent }).workers).toMatchObject([{ reporting: null }]);
+  });
+
+  it("T4: calls no certificate foreign where the authority's own is missing", () => {
+    const settled = settledObservation(spec);
+    const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
+    const states = (authority: ObservedCluster["authority"]): readonly string[] =>
+      certificateStatus({ spec, observed: { authority, certificates }, nowMs: fixtureNowMs }).map(
+        ({ status }) => status,
+      );
+    expect(new Set(states(null))).toEqual(new Set(["valid"]));
+    expect(states(settled.authority)).toContain("untrusted");
   });
 
   it.each([
