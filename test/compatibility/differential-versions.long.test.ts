@@ -1,0 +1,63 @@
+/** The conversation of differential.test.ts with an etcd 3.6 and 3.7: equal but for what docs/etcd-differences.md lists for them. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { type Step, speak } from "./conversation.ts";
+import { findEtcdProgram } from "./etcd-programs.ts";
+import { HOLD_LATER, LATER_ALONE, laterDifference } from "./later-differences.ts";
+import { startCluster } from "./member-processes.ts";
+import { meet, type Pair, part, Turns } from "./pair.ts";
+import { APISERVER_SCRIPT } from "./script-apiserver.ts";
+import { AUTH_SCRIPT } from "./script-auth.ts";
+import { KV_SCRIPT } from "./script-kv.ts";
+import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
+import { LOCK_SCRIPT } from "./script-lock-election.ts";
+import { MEMBERS_SCRIPT, SINGLE_MEMBER_SCRIPT } from "./script-members.ts";
+
+const versions = ["3.6", "3.7"] as const;
+const HOST = "127.77.67.1";
+const SCRIPT: readonly Step[] = [
+  ...[...KV_SCRIPT, ...LEASE_SCRIPT, ...WATCH_SCRIPT, ...MEMBERS_SCRIPT, ...LOCK_SCRIPT, ...APISERVER_SCRIPT],
+  ...[...AUTH_SCRIPT, ...SINGLE_MEMBER_SCRIPT],
+];
+
+/** The ids of the differences that showed. */
+async function converse(pair: Pair, version: (typeof versions)[number]): Promise<Set<string>> {
+  const shown = new Set<string>();
+  const turns = new Turns(pair);
+  for (const [at, step] of SCRIPT.entries()) {
+    const member = await turns.take(step.member ?? at);
+    const [own, real] = await Promise.all([speak(step, member, pair.ours), speak(step, member, pair.theirs)]);
+    const difference = laterDifference(step, version);
+    const reconcile = difference?.reconcile ?? ((reply: typeof own) => reply);
+    expect.soft(reconcile(own), `${at}. ${JSON.stringify(step).slice(0, 300)}`).toEqual(reconcile(real));
+    if (difference !== undefined && JSON.stringify(own) !== JSON.stringify(real)) shown.add(difference.id);
+  }
+  return shown;
+}
+
+describe.each(versions)("the agent and an etcd %s", (version) => {
+  it("give the same replies but for what is listed, all of which shows", { timeout: 300_000 }, async ({ skip }) => {
+    const etcd = await findEtcdProgram(version, "etcd");
+    if ("missing" in etcd) return skip(etcd.missing);
+    const options = { members: 1, flags: ["--bcrypt-cost=4"] };
+    const ours = await startCluster("agent", HOST, options);
+    const theirs = await startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path });
+    try {
+      const pair = await meet(ours, theirs);
+      const shown = await converse(pair, version);
+      await part(pair);
+      expect([...shown].sort()).toEqual([...HOLD_LATER, ...LATER_ALONE[version]].sort());
+    } finally {
+      await Promise.all([ours.stop(), theirs.stop()]);
+    }
+  });
+
+  it("differ where the documentation says so for this version", () => {
+    const text = readFileSync(new URL("../../docs/etcd-differences.md", import.meta.url), "utf8");
+    const section = /## With etcd 3\.6 and 3\.7\n([\s\S]*?)\n## /.exec(text)?.[1] ?? "";
+    const rows = [...section.matchAll(/^\| `([a-z-]+)` \| ([0-9., ]+) \|/gm)].filter(([, , held]) =>
+      held?.includes(version),
+    );
+    expect(rows.map(([, id]) => id).sort()).toEqual([...HOLD_LATER, ...LATER_ALONE[version]].sort());
+  });
+});
