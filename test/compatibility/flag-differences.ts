@@ -44,6 +44,7 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
     ),
   },
   { id: "flag-url-spelling", is: "otherwise", titles: new RegExp(`^${urls}.*(:0\\d+|LocalHost|0:0:0:|bücher)`) },
+  { id: "flag-url-name", is: "taken", titles: /^--listen-[a-z-]+-urls=http:\/\/(localhost\.|[a-zü_-]+\.invalid):/ },
   { id: "flag-url-socket", is: "refused", titles: new RegExp(`^${urls}unix:`) },
   { id: "flag-wal-dir-in-data", is: "taken", titles: /^--wal-dir=data$/ },
   {
