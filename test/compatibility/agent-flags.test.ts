@@ -1,7 +1,7 @@
 /**
  * Starts at the edges of what flags, variables and the configuration file take come to the same with our agent as with an etcd:
- * taken or refused, with the same settings, members and addresses, but for what docs/etcd-differences.md lists. All of them are a
- * long test; by default a few are compared.
+ * taken or refused, with the same settings, members and addresses, but for what docs/etcd-differences.md lists. All of them
+ * are for `npm run test:soak`; by default a few are compared.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -10,7 +10,7 @@ import { differenceOf, FLAG_DIFFERENCES } from "./flag-differences.ts";
 import { allStarts } from "./flag-edges.ts";
 import { compareStarts } from "./start-comparison.ts";
 
-const isLong = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+const isLong = process.env["HAPLAN_TEST_SOAK"] !== undefined;
 const versions: readonly EtcdVersion[] = isLong ? ["3.6", "3.7"] : ["3.6"];
 const networks: Readonly<Record<EtcdVersion, string>> = { "3.5": "127.75", "3.6": "127.78", "3.7": "127.79" };
 /** What has been read otherwise before. */
