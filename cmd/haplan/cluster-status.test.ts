@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../src/plan/cluster-fixture.ts";
 import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
+import { type ResourceType, resourceAddress } from "../../src/plan/resource.ts";
+import type { State, StateResource } from "../../src/plan/state.ts";
 import { certificateStatus } from "./certificate-status.ts";
 import { clusterStatus, statusExitCode } from "./cluster-status.ts";
 import { createPaint } from "./paint.ts";
@@ -58,6 +60,28 @@ describe("status", () => {
       );
     expect(new Set(states(null))).toEqual(new Set(["valid"]));
     expect(states(settled.authority)).toContain("untrusted");
+  });
+
+  it("R14: takes members for no dead ones that refuse another authority's certificates", () => {
+    const settled = settledObservation(spec);
+    const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
+    const resource = (type: ResourceType, name: string, fingerprint: string): StateResource => ({
+      address: resourceAddress(type, name),
+      type,
+      name,
+      attributes: { fingerprint },
+      sensitive: [],
+      dependsOn: [],
+      status: "ready",
+      generation: 1,
+    });
+    const resources = [resource("haplan_ca", spec.name, "the former one"), resource("haplan_raft_member", "m1", "")];
+    const state = { version: 1, lineage: "l", serial: 1, clusterName: spec.name, resources } as unknown as State;
+    const observed = { ...settled, certificates, membership: null };
+    const status = clusterStatus({ spec, state, observed, loadBalancer: null, reporting: null, nowMs: fixtureNowMs });
+    expect(status.notAuthenticated).toMatch(/^cannot authenticate: ca.crt in .* is not the authority/);
+    expect(status.members).toMatchObject([{ name: "m1", role: "unknown" }]);
+    expect(statusExitCode(status)).toBe(4);
   });
 
   it.each([

@@ -41,7 +41,7 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
     faultTolerance: faultToleranceOf(voting.length),
     canLose,
     hasLeader: observed.membership?.hasLeader ?? false,
-    notAuthenticated: observed.problems.find((problem) => problem.notAuthenticated)?.message ?? null,
+    notAuthenticated: whyNotAuthenticated(facts),
     certificates: certificateStatus(facts),
     loadBalancer: loadBalancerOf(facts),
     workers: spec.workers.map(({ name, address }) => {
@@ -51,6 +51,18 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
       return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
     }),
   };
+}
+
+/** Members that refuse what haplan shows them are not down. */
+function whyNotAuthenticated({ state, observed }: StatusFacts): string | null {
+  const told = observed.problems.find((problem) => problem.notAuthenticated)?.message;
+  if (told !== undefined) return told;
+  const { authority, membership, certificates } = observed;
+  const known = state?.resources.find(({ type }) => type === "haplan_ca")?.attributes["fingerprint"];
+  if (membership !== null || authority === null || typeof known !== "string" || known === authority.fingerprint)
+    return null;
+  if (certificates.some(({ trusted }) => trusted)) return null;
+  return `cannot authenticate: ca.crt in ${authority.directory} is not the authority that the members trust`;
 }
 
 function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): MemberStatus {
@@ -93,9 +105,10 @@ function roleOf(member: ObservedMember): MemberRole {
 }
 
 /** When nobody answers, the state still knows who should. */
-function rememberedMembers({ spec, state, observed }: StatusFacts): readonly MemberStatus[] {
+function rememberedMembers(facts: StatusFacts): readonly MemberStatus[] {
   const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
-  const unauthenticated = observed.problems.some((problem) => problem.notAuthenticated);
+  const { spec, state, observed } = facts;
+  const unauthenticated = whyNotAuthenticated(facts) !== null;
   return (state?.resources ?? [])
     .filter(({ type }) => type === "haplan_raft_member")
     .map(({ name, attributes }) => ({

@@ -13,14 +13,14 @@ describe("free space", () => {
       folder.includes("/m3/")
         ? { mountPoint: "/three", freeBytes: 100 * MiB }
         : { mountPoint: "/", freeBytes: 199 * MiB };
-    const problems = checkFreeSpace("/work/.haplan/demo", space, diskOf);
+    const problems = checkFreeSpace("/srv/.haplan/demo", space, diskOf);
     expect(problems).toEqual([
       {
         severity: "error",
         code: "preflight/disk-full",
         summary: 'The disk at "/" has 199 MiB free, and 200 MiB are needed',
         detail: expect.stringContaining(
-          'The data of m1 100 MiB, m2 100 MiB would be below "/work/.haplan/demo/machines"',
+          'The data of m1 100 MiB, m2 100 MiB would be below "/srv/.haplan/demo/machines"',
         ),
       },
     ]);
