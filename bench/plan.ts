@@ -19,7 +19,8 @@ import { loadSpec } from "../src/spec/load-spec.ts";
 import { renderState } from "../src/state/state-document.ts";
 import { buildFolder } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
-import { type Cost, median, timeProgram } from "./timed-program.ts";
+import { median } from "./report.ts";
+import { type Cost, timeProgram } from "./timed-program.ts";
 
 const workers = 1000;
 const masters = 7;

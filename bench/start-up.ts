@@ -17,7 +17,8 @@ import { parseArgs } from "node:util";
 import { memberStatus } from "../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../src/etcd-client/grpc-client.ts";
 import { cpuMicros } from "./process-usage.ts";
-import { median, timeProgram } from "./timed-program.ts";
+import { median } from "./report.ts";
+import { timeProgram } from "./timed-program.ts";
 
 const thisBuild = fileURLToPath(new URL("..", import.meta.url));
 const example = join(thisBuild, "../examples/ha-3-masters.yaml");

@@ -17,10 +17,6 @@ export function timeProgram(cwd: string, command: readonly string[]): Cost {
   return { wallS, userS, systemS, residentMb: kib / 1024 };
 }
 
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-}
-
 function lastLine(text: string): string {
   return text.trimEnd().split("\n").at(-1) ?? "";
 }

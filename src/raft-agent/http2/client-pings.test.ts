@@ -6,23 +6,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EchoServer, startEchoServer } from "./echo-server.ts";
 import { ErrorCode, FrameType, pingFrame, settingsFrame, writeUint32 } from "./frame.ts";
-import { encodeStateless } from "./hpack-encoder.ts";
-import { anyFrame, greeting, RawClient } from "./raw-client.ts";
+import { anyFrame, greeting, openPost, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.9";
 const pingsOfAFlood = 4;
-const open = (streamId: number): Buffer =>
-  anyFrame(
-    FrameType.headers,
-    5,
-    streamId,
-    encodeStateless([
-      [":method", "POST"],
-      [":scheme", "http"],
-      [":path", "/x"],
-      [":authority", "a"],
-    ]),
-  );
 const credit = (streamId: number, increment: number): Buffer => {
   const bytes = Buffer.alloc(4);
   writeUint32(bytes, 0, increment);
@@ -78,7 +65,7 @@ describe("pings of clients", () => {
   it.each(ways)("A1: are welcome while data leaves %s", async (_way, bytes, opening, onRound) => {
     await withClient(async (client) => {
       server.answerBytes = bytes;
-      client.write(greeting, opening, open(1));
+      client.write(greeting, opening, openPost(1));
       await readWithPings(client, 1, onRound);
       expect(client.goawayCode).toBeUndefined();
       expect(client.receivedBytes(1)).toBe(bytes);
@@ -89,7 +76,7 @@ describe("pings of clients", () => {
     await withClient(async (client) => {
       server.answerBytes = 60_000;
       let window = 5_000;
-      client.write(greeting, initialWindow(window), open(1));
+      client.write(greeting, initialWindow(window), openPost(1));
       const pings = await readWithPings(client, 1, () => [initialWindow((window += 5_000))]);
       expect([client.goawayCode, pings > pingsOfAFlood]).toEqual([undefined, true]);
     });
@@ -98,7 +85,7 @@ describe("pings of clients", () => {
   it("A1: are answered while the client reads nothing, in the order in which they came", async () => {
     await withClient(async (client) => {
       server.answerBytes = 30_000_000;
-      client.write(greeting, largeWindows, open(1));
+      client.write(greeting, largeWindows, openPost(1));
       await client.until(() => client.receivedBytes(1) > 0);
       client.pause();
       client.write(pingFrame(Buffer.from("first   "), false));
@@ -113,7 +100,7 @@ describe("pings of clients", () => {
 
   const offences: readonly (readonly [title: string, before: Buffer])[] = [
     ["without a stream", Buffer.alloc(0)],
-    ["with a stream whose answer waits for a window", Buffer.concat([initialWindow(0), open(1)])],
+    ["with a stream whose answer waits for a window", Buffer.concat([initialWindow(0), openPost(1)])],
   ];
   it.each(offences)("A1: end the connection when nothing was sent between them, %s", async (_title, before) => {
     await withClient(async (client) => {
@@ -128,7 +115,7 @@ describe("pings of clients", () => {
   it("A1: end the connection when the data that was queued never left", async () => {
     await withClient(async (client) => {
       server.answerBytes = 1_000_000;
-      client.write(greeting, open(1));
+      client.write(greeting, openPost(1));
       // All that the windows let go has come; what is queued behind it is no excuse.
       await client.until(() => client.receivedBytes(1) === 65_535);
       for (let ping = 0; ping <= pingsOfAFlood; ping++) client.write(pingFrame(Buffer.alloc(8), false));

@@ -10,6 +10,7 @@ import {
   writeFrameHeader,
 } from "./frame.ts";
 import { FrameParser } from "./frame-parser.ts";
+import { encodeStateless } from "./hpack-encoder.ts";
 
 export type SeenFrame = {
   readonly type: number;
@@ -28,6 +29,17 @@ export function anyFrame(
   const bytes = Buffer.alloc(frameHeaderBytes + payload.length);
   bytes.set(payload, writeFrameHeader(bytes, 0, payload.length, type, flags, streamId));
   return bytes;
+}
+
+/** The headers of a request that has no body. */
+export function openPost(streamId: number): Buffer {
+  const fields: readonly (readonly [string, string])[] = [
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":path", "/x"],
+    [":authority", "a"],
+  ];
+  return anyFrame(FrameType.headers, Flag.endStream | Flag.endHeaders, streamId, encodeStateless(fields));
 }
 
 /** What a well-behaved client says first. */

@@ -3,23 +3,10 @@ import { afterEach, describe, expect, it } from "vitest";
 import { AnswerMemory } from "./answer-memory.ts";
 import { type EchoServer, startEchoServer } from "./echo-server.ts";
 import { FrameType, settingsFrame } from "./frame.ts";
-import { encodeStateless } from "./hpack-encoder.ts";
-import { anyFrame, greeting, RawClient } from "./raw-client.ts";
+import { anyFrame, greeting, openPost, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.10";
 const MIB = 1 << 20;
-const open = (streamId: number): Buffer =>
-  anyFrame(
-    FrameType.headers,
-    5,
-    streamId,
-    encodeStateless([
-      [":method", "POST"],
-      [":scheme", "http"],
-      [":path", "/x"],
-      [":authority", "a"],
-    ]),
-  );
 
 describe("answers that are not read", () => {
   let server: EchoServer | undefined;
@@ -29,7 +16,7 @@ describe("answers that are not read", () => {
     await server?.close();
   });
   async function ask(client: RawClient, count: number): Promise<void> {
-    client.write(...Array.from({ length: count }, (_, at) => open(2 * at + 1)));
+    client.write(...Array.from({ length: count }, (_, at) => openPost(2 * at + 1)));
     await client.until(() => true);
   }
   async function connected(port: number): Promise<RawClient> {

@@ -2,10 +2,10 @@
  * Streams that last as long as the client wants. A member that stops ends them as unavailable: clients open them again at
  * another member and continue where they were.
  */
-import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail } from "./answer.ts";
 import type { StreamMethod } from "./guarded-stream.ts";
+import { OpenCalls } from "./open-calls.ts";
 
 /** Locks, campaigns and observed elections wait by a watch of their own, and end with it. */
 const LASTING_PATHS: ReadonlySet<string> = new Set([
@@ -15,7 +15,7 @@ const LASTING_PATHS: ReadonlySet<string> = new Set([
 ]);
 
 export class LastingStreams {
-  readonly #calls = new Set<ServerCall>();
+  readonly #calls = new OpenCalls();
   #ended = false;
 
   /** The same method, with its calls known here while they are open. */
@@ -24,18 +24,9 @@ export class LastingStreams {
     return {
       ...method,
       open: (call) => {
-        const handler = method.open(call);
-        this.#calls.add(call);
+        const handler = this.#calls.add(call, method.open(call));
         if (this.#ended) fail(call, EtcdErrors.stopped);
-        return {
-          onMessage: (message) => handler.onMessage(message),
-          onHalfClose: () => handler.onHalfClose(),
-          onDrain: () => handler.onDrain(),
-          onClose: () => {
-            this.#calls.delete(call);
-            handler.onClose();
-          },
-        };
+        return handler;
       },
     };
   }
@@ -43,6 +34,6 @@ export class LastingStreams {
   /** Ends those that are open, and those that are opened later. */
   end(): void {
     this.#ended = true;
-    for (const call of this.#calls) fail(call, EtcdErrors.stopped);
+    this.#calls.failAll(EtcdErrors.stopped);
   }
 }

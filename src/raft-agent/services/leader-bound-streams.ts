@@ -2,10 +2,9 @@
  * Streams whose client asked for a leader (metadata `hasleader: true`) are ended when the cluster has had none for a
  * while, so that the client goes to a member that has one (etcd server/etcdserver/api/v3rpc/interceptor.go).
  */
-import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail } from "./answer.ts";
 import type { StreamMethod } from "./guarded-stream.ts";
+import { OpenCalls } from "./open-calls.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd's: election timeouts without a leader after which such a stream is ended. */
@@ -13,7 +12,7 @@ const LEADERLESS_TIMEOUTS = 3;
 
 export class LeaderBoundStreams {
   readonly #context: ServiceContext;
-  readonly #calls = new Set<ServerCall>();
+  readonly #calls = new OpenCalls();
   #leaderlessSinceMs: number | null = null;
 
   constructor(context: ServiceContext) {
@@ -26,17 +25,7 @@ export class LeaderBoundStreams {
       ...method,
       open: (call) => {
         const handler = method.open(call);
-        if (call.header("hasleader") !== "true") return handler;
-        this.#calls.add(call);
-        return {
-          onMessage: (message) => handler.onMessage(message),
-          onHalfClose: () => handler.onHalfClose(),
-          onDrain: () => handler.onDrain(),
-          onClose: () => {
-            this.#calls.delete(call);
-            handler.onClose();
-          },
-        };
+        return call.header("hasleader") === "true" ? this.#calls.add(call, handler) : handler;
       },
     };
   }
@@ -48,6 +37,6 @@ export class LeaderBoundStreams {
     this.#leaderlessSinceMs = consensus.leader() === null ? (this.#leaderlessSinceMs ?? nowMs) : null;
     if (this.#leaderlessSinceMs === null) return;
     if (nowMs - this.#leaderlessSinceMs < LEADERLESS_TIMEOUTS * consensus.electionTimeoutMs) return;
-    for (const call of this.#calls) fail(call, EtcdErrors.noLeader);
+    this.#calls.failAll(EtcdErrors.noLeader);
   }
 }
