@@ -5,16 +5,10 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openAuthority } from "../../pki/authority.ts";
-import { createAgentConfig } from "../config/agent-config.ts";
-import { readSettings } from "../config/read-settings.ts";
-import { GrpcServer } from "../grpc/grpc-server.ts";
-import { memberValues } from "../metrics/member-values.ts";
-import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, SELF } from "../services/single-member-world.ts";
-import { ClientFront } from "./serve-clients.ts";
+import { listeningFront } from "./listening-front.ts";
+import type { ClientFront } from "./serve-clients.ts";
 
 const HOST = "127.77.42.4";
 const ports = [2379, 2378, 2381] as const;
@@ -64,26 +58,7 @@ async function openFront(): Promise<ClientFront> {
     `--key-file=${file("server.key")}`,
     `--trusted-ca-file=${file("ca.crt")}`,
   ];
-  const { services } = await createWorld();
-  const grpc = new GrpcServer({ methods: services.methods });
-  const metrics = createMetrics({
-    version: "3.6.1",
-    memberId: SELF,
-    values: () => memberValues(services),
-    grpcMethods: () => grpc.counters,
-    clusterVersion: () => "3.6.0",
-    extensive: false,
-    promotionsRefused: new Map(),
-  });
-  const opened = new ClientFront({
-    config: createAgentConfig(readSettings(flags, {}, () => "")),
-    services,
-    metrics,
-    grpc,
-    logger: pino({ level: "silent" }),
-  });
-  await opened.listen();
-  return opened;
+  return listeningFront(flags);
 }
 
 /** The name in the certificate that a port shows. */

@@ -1,17 +1,11 @@
 /** The client ports of a member that listens and does not serve yet. */
 import { get } from "node:http";
 import { connect } from "node:net";
-import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../etcd-client/grpc-client.ts";
-import { createAgentConfig } from "../config/agent-config.ts";
-import { readSettings } from "../config/read-settings.ts";
-import { GrpcServer } from "../grpc/grpc-server.ts";
-import { memberValues } from "../metrics/member-values.ts";
-import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, SELF } from "../services/single-member-world.ts";
-import { ClientFront } from "./serve-clients.ts";
+import { listeningFront } from "./listening-front.ts";
+import type { ClientFront } from "./serve-clients.ts";
 
 const HOST = "127.77.42.5";
 const [both, http, metricsAlone] = [2379, 2378, 2381];
@@ -25,20 +19,7 @@ async function listen(listenHttp: boolean): Promise<void> {
     `--listen-metrics-urls=http://${HOST}:${metricsAlone}`,
     `--advertise-client-urls=http://${HOST}:${both}`,
   ];
-  const { services } = await createWorld();
-  const grpc = new GrpcServer({ methods: services.methods });
-  const metrics = createMetrics({
-    version: "3.6.1",
-    memberId: SELF,
-    values: () => memberValues(services),
-    grpcMethods: () => grpc.counters,
-    clusterVersion: () => "3.6.0",
-    extensive: false,
-    promotionsRefused: new Map(),
-  });
-  const config = createAgentConfig(readSettings(flags, {}, () => ""));
-  front = new ClientFront({ config, services, metrics, grpc, logger: pino({ level: "silent" }) });
-  await front.listen();
+  front = await listeningFront(flags);
 }
 
 afterEach(() => front.close());
