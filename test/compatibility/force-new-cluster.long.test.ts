@@ -51,7 +51,10 @@ async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ c
   child.stderr.on("data", (text) => {
     log += text;
   });
-  return { code: await new Promise((resolve) => child.once("close", resolve)), log };
+  const late = setTimeout(() => child.kill("SIGKILL"), withinMs);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  clearTimeout(late);
+  return { code, log };
 }
 
 const open: ClusterProcesses[] = [];

@@ -26,7 +26,7 @@ import type { StateMachine } from "../../src/raft-agent/state-machine/state-mach
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint } from "./network.ts";
-import { createServices, type Opened, openDisk, seedFounders } from "./open-disk.ts";
+import { createServices, type Opened, openDisk } from "./open-disk.ts";
 import type { Life } from "./simulated-time.ts";
 import { textNumber } from "./trace.ts";
 import type { World } from "./world.ts";
@@ -70,7 +70,6 @@ export class MemberProcess implements Endpoint {
       clock: life.clock,
     });
     const services = createServices(world, opened, link, life, (change) => late.process?.followMembership(change));
-    if (opened.isFirst) seedFounders(services, host.founders!, opened);
     const snapshots = new SnapshotExchange({
       files: await openSnapshotStore({ fileSystem: host.disk.mount(), folder: "snap", clock: life.clock }),
       store: opened.store,

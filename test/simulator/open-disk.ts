@@ -2,6 +2,7 @@
 import type { Clock } from "../../src/base/clock.ts";
 import type { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
+import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { lacksFounders } from "../../src/raft-agent/raft/bootstrap.ts";
@@ -24,8 +25,6 @@ export type Opened = {
   readonly wal: Wal;
   readonly store: Store;
   readonly restored: RestoredState;
-  /** A founder whose store holds nothing yet. */
-  readonly isFirst: boolean;
 };
 
 /** @throws HaplanError: the disk cannot be used. */
@@ -45,13 +44,11 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   const founds = host.founders !== null && recovered.snapshot === null;
   const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
   if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
+  if (host.founders !== null && lacksFounders(restored.snapshot.index, store.consistentIndex)) {
+    await seedFounders(store, host.founders.map(foundingMember), restored.snapshot);
+  }
   life.every(profile.disk.storeCommitMs, () => void store.flush());
-  return {
-    wal,
-    store,
-    restored,
-    isFirst: host.founders !== null && lacksFounders(restored.snapshot.index, store.consistentIndex),
-  };
+  return { wal, store, restored };
 }
 
 export function createServices(
@@ -100,15 +97,6 @@ function hexWord(value: number): string {
   return value.toString(16).padStart(8, "0");
 }
 
-/** What the agent does when a founder starts for the first time. */
-export function seedFounders(
-  services: MemberServices,
-  founders: readonly MemberId[],
-  { store, restored }: Opened,
-): void {
-  const members = founders.map(
-    (id): Member => ({ id, name: "", peerUrls: [`http://${id}:2380`], clientUrls: [], learner: false }),
-  );
-  services.machine.seed(members, restored.snapshot.configuration);
-  store.setConsistentIndex(restored.snapshot.index, restored.snapshot.term);
+function foundingMember(id: MemberId): Member {
+  return { id, name: "", peerUrls: [`http://${id}:2380`], clientUrls: [], learner: false };
 }

@@ -11,6 +11,9 @@ import { foundingState, joiningState } from "../raft/bootstrap.ts";
 import { decodeConfigurationEntry, encodeConfigurationEntry } from "../raft/configuration-codec.ts";
 import { type Entry, EntryKind, type MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
+import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
+import { encodeJson, type MemberUpdateBody } from "../state-machine/command-body.ts";
+import { type AddedMember, encodeMembershipContext } from "../state-machine/membership.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
 import type { WalBatch } from "../wal/wal.ts";
@@ -78,15 +81,34 @@ const entry = (index: number, text: string): Entry => ({
   kind: EntryKind.normal,
   data: Buffer.from(text),
 });
-const configuration = (index: number, voters: MemberId[]): Entry => ({
+const configuration = (index: number, voters: MemberId[], added: AddedMember[]): Entry => ({
   term: 4,
   index,
   kind: EntryKind.configuration,
   data: encodeConfigurationEntry({
     configuration: { voters, votersOutgoing: [], learners: [] },
-    context: new Uint8Array(0),
+    context: encodeMembershipContext({ added }),
   }),
 });
+const newcomer = (id: MemberId, port: number): AddedMember => ({
+  id,
+  peerUrls: [`http://${HOST}:${port}`],
+  learner: false,
+});
+const memberUpdate = (index: number, body: MemberUpdateBody): Entry => ({
+  term: 4,
+  index,
+  kind: EntryKind.normal,
+  data: createCommandCodec(others[0]!).encode(CommandKind.memberUpdate, 1, encodeJson(body)),
+});
+
+/** Answers on a peer port as a member of the cluster does. */
+async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
+  const { clusterId } = founding.identity;
+  const server = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
+  await new Promise<void>((resolve) => server.listen(port, HOST, resolve));
+  return { close: () => new Promise((resolve) => server.close(resolve)) };
+}
 
 /** A follower of three: of its three entries it knows of the first that it is committed. */
 async function beginSurvivor(): Promise<void> {
@@ -97,6 +119,7 @@ async function beginSurvivor(): Promise<void> {
     { hardState: founded.hardState, entries: [], snapshot: founded.snapshot },
     { hardState, entries, snapshot: null },
   );
+  await start();
 }
 
 describe("--force-new-cluster", () => {
@@ -117,11 +140,11 @@ describe("--force-new-cluster", () => {
   it("is obeyed once, and again after a start without it", async () => {
     await beginSurvivor();
     await start(FORCE);
-    const newcomers = ["00000000000000aa", "00000000000000bb"];
-    const grown = [self, ...newcomers].sort();
+    const newcomers = [newcomer("00000000000000aa", 4204), newcomer("00000000000000bb", 4205)];
+    const grown = [self, ...newcomers.map(({ id }) => id)].sort();
     await write({
       hardState: { term: 4, votedFor: self, commitIndex: 6 },
-      entries: [configuration(6, grown)],
+      entries: [configuration(6, grown, newcomers)],
       snapshot: null,
     });
     const left = await start(FORCE);
@@ -147,17 +170,42 @@ describe("--force-new-cluster", () => {
   it("is refused while a majority is there with this member", async () => {
     await beginSurvivor();
     rememberLostEntries(config, new HaplanError("raft/lost-entries", "Its log ends too early"));
-    const { clusterId } = founding.identity;
-    const second = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
-    await new Promise<void>((resolve) => second.listen(4202, HOST, resolve));
+    const second = await answerAt(4202);
     await expect(start(FORCE)).rejects.toThrow(
       /with it there is a majority, since [0-9a-f]{16} at http:.*:4202 still answers; start it without the flag/,
     );
     // R20: what the flag would have taken is no better for having been refused.
     await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
-    await new Promise((resolve) => second.close(resolve));
+    await second.close();
     forgetLostEntries(config);
     expect((await start()).restored.entries).toHaveLength(3);
+  });
+
+  it("asks the members that only the log names, and at the addresses that only the log names", async () => {
+    await beginSurvivor();
+    const aa = newcomer("00000000000000aa", 4204);
+    const hardState = { term: 4, votedFor: null, commitIndex: 5 };
+    const grown = [self, others[0]!, aa.id].sort();
+    await write({ hardState, entries: [configuration(5, grown, [aa])], snapshot: null });
+    const added = await answerAt(4204);
+    await expect(start(FORCE)).rejects.toThrow(/since 00000000000000aa at http:.*:4204 still answers/);
+    await added.close();
+    const moved = memberUpdate(6, { id: aa.id, peerUrls: [`http://${HOST}:4206`] });
+    await write({ hardState, entries: [moved], snapshot: null });
+    const there = await answerAt(4206);
+    await expect(start(FORCE)).rejects.toThrow(/since 00000000000000aa at .*:4206 still answers/);
+    await there.close();
+    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+  });
+
+  it("is refused while a voter has no address that it could be asked at", async () => {
+    await beginSurvivor();
+    const grown = [self, "00000000000000aa", "00000000000000bb"].sort();
+    const hardState = { term: 4, votedFor: null, commitIndex: 5 };
+    await write({ hardState, entries: [configuration(5, grown, [])], snapshot: null });
+    await expect(start(FORCE)).rejects.toThrow(
+      "whether 00000000000000aa and 00000000000000bb are lost cannot be asked",
+    );
   });
 
   it("is refused where there is nothing to go on with", async () => {

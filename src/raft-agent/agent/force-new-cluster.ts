@@ -19,6 +19,7 @@ import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
 import type { Wal } from "../wal/wal.ts";
 import { askForCluster } from "./cluster-directory.ts";
+import { peerUrlsByMember } from "./logged-members.ts";
 import { assertNoLostEntries, forgetLostEntries } from "./lost-entries.ts";
 import type { MemberIdentity } from "./member-identity.ts";
 
@@ -26,8 +27,8 @@ export type Survivor = {
   readonly identity: MemberIdentity;
   readonly restored: RestoredState;
   readonly wal: Wal;
-  /** Everyone it knows, to be asked whether they are really gone. */
-  readonly members: readonly Member[];
+  /** Those that the store knows; the log may name more. */
+  readonly storedMembers: readonly Member[];
   readonly callingTls: ConnectionOptions | null;
 };
 
@@ -86,10 +87,14 @@ function lastConfiguration({ snapshot, entries }: RestoredState): Configuration 
 }
 
 /** While a majority is there, with this member or without it, a second cluster beside it would be the disaster. */
-async function assertLost(configuration: Configuration, { identity, members, callingTls }: Survivor): Promise<void> {
-  const { memberId: self, clusterId } = identity;
-  const others = members.filter(({ id }) => id !== self);
-  const answers = await Promise.allSettled(others.map(({ peerUrls }) => askForCluster(peerUrls, callingTls)));
+async function assertLost(configuration: Configuration, survivor: Survivor): Promise<void> {
+  const { memberId: self, clusterId } = survivor.identity;
+  const urls = peerUrlsByMember(survivor.storedMembers, survivor.restored, self);
+  const others = membersOf(configuration)
+    .filter((id) => id !== self)
+    .map((id) => ({ id, peerUrls: urls.get(id) ?? [] }));
+  assertReachable(others);
+  const answers = await Promise.allSettled(others.map(({ peerUrls }) => askForCluster(peerUrls, survivor.callingTls)));
   const present = others.filter((_, at) => {
     const answer = answers[at];
     return answer?.status === "fulfilled" && answer.value.clusterId === clusterId;
@@ -98,6 +103,17 @@ async function assertLost(configuration: Configuration, { identity, members, cal
   if (present.length === 0 || tallyVotes(safetyRules.electorateOf(configuration), isPresent) !== "won") return;
   const answering = present.map(({ id, peerUrls }) => `${id} at ${peerUrls.join()}`).join(" and ");
   throw refusal(`with it there is a majority, since ${answering} still answers; start it without the flag`);
+}
+
+/** A member without an address cannot be asked, and silence for want of a question is no sign of a loss. */
+function assertReachable(others: readonly Pick<Member, "id" | "peerUrls">[]): void {
+  const unknown = others.filter(({ peerUrls }) => peerUrls.length === 0).map(({ id }) => id);
+  if (unknown.length === 0) return;
+  const are = unknown.length === 1 ? "is" : "are";
+  throw refusal(
+    `whether ${unknown.join(" and ")} ${are} lost cannot be asked, since the store does not hold the peer URLs yet; ` +
+      "start it once without the flag, and with the flag again once it serves reads",
+  );
 }
 
 function describe({ memberId, clusterId }: MemberIdentity, others: readonly MemberId[]): string {

@@ -26,14 +26,14 @@ export const tickMs = 10;
 
 export function createServices(
   config: AgentConfig,
-  { identity, store, founders, restored }: OpenedMember,
+  { identity, store }: OpenedMember,
   link: ConsensusLink,
   callbacks: Pick<
     MemberServicesOptions,
     "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "sendClientsAway"
   >,
 ): MemberServices {
-  const services = new MemberServices({
+  return new MemberServices({
     consensus: link,
     store,
     clock: systemClock,
@@ -53,11 +53,6 @@ export function createServices(
     corruptionCheckMs: config.corruptCheckMs,
     ...callbacks,
   });
-  if (founders !== null) {
-    services.machine.seed(founders, restored.snapshot.configuration);
-    store.setConsistentIndex(restored.snapshot.index, restored.snapshot.term);
-  }
-  return services;
 }
 
 /** @throws HaplanError `agent/auth-token` naming a key file that cannot be used. */

@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { makeFolderDurably } from "../../base/durable-file.ts";
-import { createAgentConfig } from "../config/agent-config.ts";
+import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
 import { awaitsSnapshot, foundingState } from "../raft/bootstrap.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { Member } from "../state-machine/membership.ts";
+import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
 import { encodeIdentity, foundCluster } from "./member-identity.ts";
@@ -17,7 +19,9 @@ const folder = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const flags = ["--name=m1", `--data-dir=${folder}`, "--initial-cluster=m1=http://localhost:2380"];
-const config = createAgentConfig(readSettings(flags, {}, () => ""));
+const configWith = (...more: string[]): AgentConfig =>
+  createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
+const config = configWith();
 const founding = foundCluster(config);
 const founded = foundingState(founding.members.map(({ id }) => id));
 
@@ -53,26 +57,49 @@ async function open<Result>(look: (opened: OpenedMember) => Result, member = con
   }
 }
 
+function membersIn({ metadata }: OpenedMember["store"]): readonly Member[] {
+  const membership = new MembershipStore(metadata);
+  membership.load();
+  return membership.list();
+}
+
 describe("a founder whose store is still empty", () => {
   it("is told again who founded the cluster", async () => {
     await beginLog([]);
-    expect(await open(({ founders }) => founders)).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
   });
 
   it("starts for the first time when its process ended before its log was made", async () => {
     mkdirSync(config.walDir, { recursive: true });
     writeFileSync(join(config.walDir, "000000000001.log.making"), "");
-    expect(await open(({ founders }) => founders)).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+  });
+
+  it("knows the founders from its first start on, whatever --initial-cluster says later", async () => {
+    await beginLog([]);
+    await open(() => undefined);
+    const elsewhere = configWith("--initial-cluster=m2=http://localhost:2381", "--name=m2");
+    expect(await open(({ store }) => membersIn(store), elsewhere)).toEqual(founding.members);
+  });
+
+  it("is not founded with other members than those that its log was begun with", async () => {
+    await beginLog([]);
+    const elsewhere = configWith(
+      "--initial-cluster=m1=http://localhost:2381",
+      "--initial-advertise-peer-urls=http://localhost:2381",
+    );
+    await expect(open(() => undefined, elsewhere)).rejects.toThrow(/give the flags of the first start/);
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
   });
 
   // Found by the simulator: it was taken for one that has the snapshot, with nothing of it in its store.
   it("takes in the snapshot that it has received, and is not told of founders", async () => {
     await beginLog([{ ...founded.snapshot, index: 15, term: 8 }]);
-    const { founders, awaits } = await open(({ founders, restored, store }) => ({
-      founders,
+    const { members, awaits } = await open(({ restored, store }) => ({
+      members: membersIn(store),
       awaits: awaitsSnapshot(restored.snapshot.index, store.consistentIndex),
     }));
-    expect(founders).toBeNull();
+    expect(members).toEqual([]);
     expect(awaits).toBe(true);
   });
 });
@@ -87,7 +114,7 @@ describe("a member whose folders cannot be made", () => {
   ])("names %s for %s, and the way out", async (flag, path) => {
     makeFolderDurably(folder);
     writeFileSync(file, "");
-    const member = createAgentConfig(readSettings([...flags, `${flag}=${path}`], {}, () => ""));
+    const member = configWith(`${flag}=${path}`);
     await expect(open(() => undefined, member)).rejects.toThrow(
       new RegExp(`Cannot make the folder "${path}.*let ${flag} name a place where this user may make folders`),
     );
@@ -97,7 +124,7 @@ describe("a member whose folders cannot be made", () => {
 
 describe("a member whose log is in another folder", () => {
   const fast = join(folder, "fast");
-  const moved = createAgentConfig(readSettings([...flags, `--wal-dir=${fast}`], {}, () => ""));
+  const moved = configWith(`--wal-dir=${fast}`);
 
   it("R21: is told where its log lies, and nothing is made in the new folder", async () => {
     await beginLog([]);
@@ -120,7 +147,7 @@ describe("a member whose log is in another folder", () => {
 
   it("R21: the new folder may be the root of a file system", async () => {
     mkdirSync(join(fast, "lost+found"), { recursive: true });
-    expect(await open(({ founders }) => founders, moved)).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store), moved)).toEqual(founding.members);
     expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
   });
 });

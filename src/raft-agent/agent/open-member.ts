@@ -37,14 +37,13 @@ import {
   joinCluster,
   type MemberIdentity,
 } from "./member-identity.ts";
+import { seedFounders } from "./seed-founders.ts";
 
 export type OpenedMember = {
   readonly identity: MemberIdentity;
   readonly wal: Wal;
   readonly store: Store;
   readonly restored: RestoredState;
-  /** To be written into the state machine of a founder whose store does not know them yet; else null. */
-  readonly founders: readonly Member[] | null;
   /** Sentences for the log: what recovery found. */
   readonly notices: readonly string[];
 };
@@ -89,16 +88,18 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
     const hasBegun = recovered.snapshot !== null;
     const isUnfounded = !hasBegun || lacksFounders(recovered.snapshot.index, store.consistentIndex);
     const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
-    if (founding !== null && !hasBegun) assertSameIdentity(identity, founding.identity);
+    if (founding !== null) assertSameIdentity(identity, founding.identity);
     const founderIds = hasBegun ? null : (founding?.members.map(({ id }) => id) ?? null);
     const restored = restoreState(recovered, founderIds, store.consistentIndex);
     if (founderIds !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
-    const members = founding?.members ?? knownMembers(store);
-    const forced = await forceNewCluster(config, { identity, wal, restored, members, callingTls: options.callingTls });
+    if (founding !== null) await seedFounders(store, founding.members, restored.snapshot);
+    const { callingTls } = options;
+    const storedMembers = knownMembers(store);
+    const forced = await forceNewCluster(config, { identity, wal, restored, storedMembers, callingTls });
     const notices = [...describeRepairs(recovered), ...forced.notices];
-    return { identity, wal, store, restored: forced.restored, founders: founding?.members ?? null, notices };
+    return { identity, wal, store, restored: forced.restored, notices };
   } catch (error) {
     await wal.close();
     throw error;

@@ -8,6 +8,7 @@ import { MemoryBackend } from "../mvcc/memory-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
+import { MembershipStore } from "../state-machine/membership-store.ts";
 import type { ConsensusPort, PeerProgress } from "./consensus-port.ts";
 import { MemberServices, type MemberServicesOptions } from "./member-services.ts";
 
@@ -83,7 +84,9 @@ function recordedCall(
 }
 
 export async function createWorld(overrides: Partial<MemberServicesOptions> = {}): Promise<World> {
-  const store = await openStore({ backend: new MemoryBackend() });
+  const store = overrides.store ?? (await openStore({ backend: new MemoryBackend() }));
+  const founder = { id: SELF, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
+  new MembershipStore(store.metadata).seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
   const clock = { nowMs: 1_700_000_000_000 };
   const consensus: World["consensus"] = {
     leader: SELF,
@@ -101,7 +104,6 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
   const services = (): MemberServices => world.services!;
   world.services = new MemberServices({
     consensus: createPort(consensus, services),
-    store,
     clock: {
       now: () => clock.nowMs,
       monotonicMs: () => clock.nowMs,
@@ -115,9 +117,8 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
     version: "3.6.1",
     quotaBytes: 0,
     ...overrides,
+    store,
   });
-  const founder = { id: SELF, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
-  world.services.machine.seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
   // As if the entry that opens the leader's term were applied.
   store.setConsistentIndex(consensus.index, consensus.term);
   world.services.leadershipChanged();

@@ -74,6 +74,7 @@ export class MembershipStore extends Membership {
     );
   }
 
+  /** Writes the founding members of a new cluster, the same on each of them, before the first entry. */
   seed(members: readonly Member[], configuration: Configuration): void {
     this.replace(members, [], configuration);
     this.#keep({ changed: members, removed: [] });

@@ -10,6 +10,7 @@ import type { ApplyResult } from "./apply-result.ts";
 import { CommandKind, createCommandCodec } from "./command.ts";
 import { encodeJson, encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "./command-body.ts";
 import { EtcdErrors } from "./etcd-error.ts";
+import { MembershipStore } from "./membership-store.ts";
 import { StateMachine } from "./state-machine.ts";
 
 const SELF = "8e9e05c52164694d";
@@ -164,9 +165,9 @@ describe("state machine", () => {
   it("keeps members across a restart and refuses attributes of strangers", async () => {
     const store = await openStore({ backend: new MemoryBackend() });
     const listener = { completed: () => {} };
-    const machine = new StateMachine({ self: SELF, store, listener });
     const founder = { id: SELF, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
-    machine.seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+    new MembershipStore(store.metadata).seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+    const machine = new StateMachine({ self: SELF, store, listener });
     const codec = createCommandCodec(OTHER);
     const attributes = encodeJson({ id: SELF, name: "m1", clientUrls: ["http://127.77.15.1:2"] });
     machine.apply(1, 1, codec.encode(CommandKind.memberAttributes, 1, attributes));

@@ -3,7 +3,6 @@
  * clock, a random number or this member's own settings; what differs between members (who waits for an answer, who
  * keeps the leases' time) hangs on callbacks that cannot change the data.
  */
-import { assert } from "../../base/assert.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { decodeCompactionRequest } from "../api/compaction.ts";
 import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -126,12 +125,6 @@ export class StateMachine {
     }
     this.store.setConsistentIndex(index, term);
     this.#listener.membershipChanged?.(change, configuration);
-  }
-
-  /** Writes the founding members of a new cluster, the same on each of them, before the first entry. */
-  seed(members: readonly Member[], configuration: Configuration): void {
-    assert(this.store.consistentIndex === 0, "founding members are written before the first entry");
-    this.membership.seed(members, configuration);
   }
 
   #execute(command: Command, index: LogIndex, term: Term): ApplyResult {
