@@ -1,23 +1,32 @@
 /** Asking before anything is changed: only `yes` counts as yes. */
 import { type CliContext, refuse } from "./cli-context.ts";
 import { parseSwitch } from "./lock-state.ts";
+import { standardInput } from "./spec-source.ts";
 
 /** Called before planning: where nobody can be asked, it is better to say so at once than after a minute's work. */
 export function requireApprover(
   context: CliContext,
+  spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
   command: "apply" | "destroy",
 ): void {
-  // Who reads a stream of JSON does not read questions.
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
-  if (flags.autoApprove || (context.terminal.interactive && !flags.json && mayAsk)) return;
+  if (flags.autoApprove) return;
+  // A reader of a stream of JSON reads no questions.
+  if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
+  const reason = mayAsk ? whyNoAnswer(spec) : "-input=false keeps it from asking";
   const saved =
     command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
   throw refuse(
     "cli/nobody-to-ask",
-    `haplan ${command} asks before it changes anything, and ${mayAsk ? "standard input is not a terminal" : "-input=false keeps it from asking"}`,
+    `haplan ${command} asks before it changes anything, and ${reason}`,
     `Nothing was planned or changed.${saved} To go on without being asked, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
+}
+
+/** Why a question would have no answer. */
+export function whyNoAnswer(spec: string | undefined): string {
+  return spec === standardInput ? "standard input holds the spec" : "standard input is not a terminal";
 }
 
 /** @throws RefusalError unless the answer is exactly `yes` */

@@ -27,6 +27,13 @@ function switchesOf(command: Command): string[] {
   return [...own, ...command.commands.flatMap(switchesOf)];
 }
 
+/** Words of the environment, and where in `words` they were put. */
+export type ExpandedWords = {
+  readonly words: readonly string[];
+  /** By name of the variable: the words that it added. */
+  readonly added: ReadonlyMap<string, readonly string[]>;
+};
+
 /**
  * The words with those of HAPLAN_CLI_ARGS and HAPLAN_CLI_ARGS_<verb> behind the verb, as Terraform takes TF_CLI_ARGS:
  * what is typed comes after them and counts more.
@@ -35,20 +42,42 @@ export function withEnvironmentFlags(
   program: Command,
   words: readonly string[],
   environment: Environment,
-): readonly string[] {
+): ExpandedWords {
   const verbs = new Map(program.commands.map((command) => [command.name(), command]));
-  const at = words.findIndex((word) => verbs.has(word));
+  const at = verbIndex(program, words, verbs);
   const verb = words[at];
-  if (verb === undefined) return words;
+  if (verb === undefined) return { words, added: new Map() };
   const nested = verbs.get(verb)?.commands.some((command) => command.name() === words[at + 1]) ? 2 : 1;
   const name = words
     .slice(at, at + nested)
     .join("_")
     .replaceAll("-", "_");
-  const added = ["HAPLAN_CLI_ARGS", `HAPLAN_CLI_ARGS_${name}`].flatMap((variable) =>
-    splitWords(variable, environment[variable] ?? ""),
+  const added = new Map(
+    ["HAPLAN_CLI_ARGS", `HAPLAN_CLI_ARGS_${name}`].map((variable) => [
+      variable,
+      normaliseFlags(splitWords(variable, environment[variable] ?? "")),
+    ]),
   );
-  return [...words.slice(0, at + nested), ...normaliseFlags(added), ...words.slice(at + nested)];
+  return { words: [...words.slice(0, at + nested), ...[...added.values()].flat(), ...words.slice(at + nested)], added };
+}
+
+/** The first word that is a verb, and not the value of a flag before it (`-chdir plan`); -1 without one. */
+function verbIndex(program: Command, words: readonly string[], verbs: ReadonlyMap<string, Command>): number {
+  const valued = new Set(program.options.filter(({ required }) => required).map(({ long }) => long));
+  return words.findIndex((word, index) => verbs.has(word) && !valued.has(words[index - 1]));
+}
+
+/** The variable that `message`, which names a flag or a word, is about; null where it was typed. */
+export function variableAtFault(
+  message: string,
+  typed: readonly string[],
+  added: ExpandedWords["added"],
+): string | null {
+  const named = [...message.matchAll(/'([^']*)'/g)].map((match) => match[1]?.split(/[ ,]/)[0] ?? "");
+  const holds = (words: readonly string[]): boolean =>
+    words.some((word) => named.some((name) => name !== "" && (word === name || word.startsWith(`${name}=`))));
+  if (holds(typed)) return null;
+  return [...added].find(([, words]) => holds(words))?.[0] ?? null;
 }
 
 /** Split at blanks; quotes of either kind hold blanks together. @throws RefusalError */

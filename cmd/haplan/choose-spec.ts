@@ -8,6 +8,7 @@ import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file
 import { errorText } from "../../src/base/haplan-error.ts";
 import { stateFolder } from "../../src/state/local-backend.ts";
 import { type CliContext, refuse } from "./cli-context.ts";
+import { specLabel } from "./spec-source.ts";
 
 export const newestPlanFile = "newest-plan.json";
 
@@ -23,7 +24,7 @@ export function chooseSpec(context: CliContext, argument: string | undefined): s
   const say = (path: string, why: string): string => {
     // Without a name, the next run finds the same cluster.yaml, but perhaps another plan that is newer.
     if (argument !== undefined || why !== "") context.invocation.about({ spec: path });
-    terminal.printError(terminal.errorPaint.dim(`Spec: ${path}${why}`));
+    terminal.printError(terminal.errorPaint.dim(`Spec: ${specLabel(path)}${why}`));
     return path;
   };
   if (argument !== undefined) return say(argument, "");

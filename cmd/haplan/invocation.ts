@@ -96,9 +96,9 @@ const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destro
 /** Verbs that need more than what was applied. */
 const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate"]);
 
-/** A path that begins with a dash would be read as a flag. */
+/** A path that begins with a dash would be read as a flag; a dash alone is standard input. */
 export function pathWord(path: string): string {
-  return path.startsWith("-") ? `./${path}` : path;
+  return path.startsWith("-") && path !== "-" ? `./${path}` : path;
 }
 
 /** `haplan` and these words, quoted where a POSIX shell would read them otherwise. */

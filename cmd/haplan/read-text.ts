@@ -1,4 +1,4 @@
-/** A state that is named on the command line; `-` is standard input. */
+/** A state or a saved plan that is named on the command line; `-` is standard input. */
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { readStateStream } from "../../src/state/state-size.ts";

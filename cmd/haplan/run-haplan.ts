@@ -1,7 +1,7 @@
 /** One run of the command line as a function: arguments in, exit code out. All errors end here. */
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
-import { normaliseFlags, settleSwitches, withEnvironmentFlags } from "./argv.ts";
+import { type ExpandedWords, normaliseFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
 import { type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram, jsonForm } from "./program.ts";
@@ -27,9 +27,10 @@ function verbOf(words: readonly string[]): string {
   return words.find((word) => !word.startsWith("-")) ?? "";
 }
 
-function usageMistake({ message }: CommanderError): Diagnostic {
+function usageMistake({ message }: CommanderError, origin: string | null): Diagnostic {
   const [summary = "", ...detail] = message.replace(/^error: /, "").split("\n");
-  return { severity: "error", code: "cli/usage", summary, detail: detail.join("\n") };
+  const details = origin === null ? detail : [...detail, origin];
+  return { severity: "error", code: "cli/usage", summary, detail: details.join("\n") };
 }
 
 export async function runHaplan(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
@@ -37,19 +38,25 @@ export async function runHaplan(argv: readonly string[], surroundings: Surroundi
   const invocation = new Invocation(argv);
   const reporter = new Reporter(surroundings.terminal, surroundings.clock, invocation);
   let code: ExitCode = 0;
+  let added: ExpandedWords["added"] = new Map();
   const finish = (outcome: ExitCode): void => {
     code = outcome;
   };
   try {
     const program = createProgram({ ...surroundings, invocation, reporter, variables: {} }, finish);
-    const words = settleSwitches(program, withEnvironmentFlags(program, typed, surroundings.environment));
+    const expanded = withEnvironmentFlags(program, typed, surroundings.environment);
+    added = expanded.added;
+    const words = settleSwitches(program, expanded.words);
     await program.parseAsync([...withoutVainHelp(program, words)], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has said it to people, and help is not a failure.
       if (error.exitCode === 0) return 0;
-      if (typed.includes("--json")) reporter.failUnread(jsonForm(verbOf(typed), true), usageMistake(error));
+      const variable = variableAtFault(error.message, typed, added);
+      const origin = variable === null ? null : `It comes from the environment variable ${variable}.`;
+      if (origin !== null) surroundings.terminal.printError(origin);
+      if (typed.includes("--json")) reporter.failUnread(jsonForm(verbOf(typed), true), usageMistake(error, origin));
       return 1;
     }
     reporter.fail(error instanceof RefusalError ? error.diagnostics : [diagnosticForError(error)]);

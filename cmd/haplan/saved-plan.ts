@@ -1,5 +1,5 @@
 /** Saved plans: told from specs, read and written. */
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -8,6 +8,7 @@ import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "../../src/pla
 import { readSource } from "../../src/spec/read-source.ts";
 import { Sealer, sealedContent, unseal } from "../../src/state/sealed-text.ts";
 import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
+import { readText } from "./read-text.ts";
 
 /** Whether `path` names a saved plan. False for what cannot be read: the reader of specs says why. */
 export function isPlanFile(context: CliContext, path: string): boolean {
@@ -53,13 +54,10 @@ export function writePlanFile(context: CliContext, path: string, plan: Plan, spe
 }
 
 /** @throws RefusalError when it is no plan, or a damaged one */
-export function readPlanFile(context: CliContext, path: string): SavedPlan {
-  let text: string;
-  try {
-    text = readFileSync(resolve(context.cwd, path), "utf8");
-  } catch (error) {
+export async function readPlanFile(context: CliContext, path: string): Promise<SavedPlan> {
+  const text = await readText(context, path).catch((error: unknown) => {
     throw refuse("cli/cannot-read-plan", `Cannot read the plan ${path}`, errorText(error));
-  }
+  });
   const opened = sealedContent(text) === "plan" ? unseal(text, `the plan ${path}`, context.environment) : text;
   const { plan, source, problem } = decodePlanFile(opened);
   if (problem !== undefined) throw new RefusalError([{ ...problem, address: path }]);

@@ -19,6 +19,7 @@ import { type CliContext, RefusalError, type Rooms } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
 import { readEtcdUser } from "./etcd-user.ts";
+import { standardInput } from "./spec-source.ts";
 
 export type Session = {
   readonly spec: ClusterSpec;
@@ -36,9 +37,10 @@ export type Session = {
 
 /** Opens a session on the spec at `specPath`. @throws RefusalError with everything that is wrong with the spec */
 export async function openSession(context: CliContext, specPath: string): Promise<Session> {
-  const { spec, diagnostics, sourceDigest } = loadNamedSpec(context, specPath);
+  const { spec, diagnostics, sourceDigest } = await loadNamedSpec(context, specPath);
   if (spec === null) throw new RefusalError(diagnostics);
-  return sessionFor(context, { spec, specPath, specDigest: sourceDigest ?? "" });
+  const file = specPath === standardInput ? null : specPath;
+  return sessionFor(context, { spec, specPath: file, specDigest: sourceDigest ?? "" });
 }
 
 /** Opens a session on a spec that is at hand already, such as that of a saved plan. */

@@ -1,5 +1,6 @@
 /** Where the command line reads and writes; a port, so that commands can be tested as functions. */
 import { createInterface } from "node:readline/promises";
+import { HaplanError } from "../../src/base/haplan-error.ts";
 import { readStateStream } from "../../src/state/state-size.ts";
 import { createPaint, fitLine, type Paint } from "./paint.ts";
 
@@ -25,12 +26,16 @@ export type Terminal = {
   readonly errorPaint: Paint;
 };
 
+const inputReadTwice =
+  "Standard input was named twice\nIt can be read once. Write `-` in one place, and name a file in the other.";
+
 export function createTerminal(options: { readonly colour: boolean }): Terminal {
   const { stdin, stdout, stderr } = process;
   const colour = options.colour && !process.env["NO_COLOR"];
   const live = stdout.isTTY === true && process.env["TERM"] !== "dumb";
   let statusLines = 0;
   let closed = false;
+  let inputRead = false;
   const clearStatus = (): void => {
     if (statusLines > 0 && !closed) stdout.write(`\r\u001b[2K${"\u001b[1A\u001b[2K".repeat(statusLines - 1)}`);
     statusLines = 0;
@@ -66,7 +71,12 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
         lines.close();
       }
     },
-    readInput: () => readStateStream(stdin, "standard input"),
+    readInput: async () => {
+      // It has one content, and what reads it twice would get nothing the second time.
+      if (inputRead) throw new HaplanError("cli/input-read-twice", inputReadTwice);
+      inputRead = true;
+      return readStateStream(stdin, "standard input");
+    },
     close: () => {
       closed = true;
     },

@@ -118,12 +118,116 @@ describe("HAPLAN_CLI_ARGS", () => {
     expect((await haplan("validate three.yaml")).code).toBe(0);
   });
 
+  it.each([
+    ["HAPLAN_CLI_ARGS", "-out=p", "validate three.yaml", "unknown option '--out=p'"],
+    ["HAPLAN_CLI_ARGS_plan", "-jsno", "plan three.yaml", "unknown option '--jsno'"],
+    ["HAPLAN_CLI_ARGS_plan", "-replace", "plan", "option '--replace <address>' argument missing"],
+  ])("BR7: an error in %s=%s names the variable", async (variable, value, line, message) => {
+    cli.environment[variable] = value;
+    const { code, err } = await haplan(line);
+    expect(code).toBe(1);
+    expect(err).toContain(message);
+    expect(err).toContain(`It comes from the environment variable ${variable}.`);
+  });
+
+  it("BR7: with -json it is part of what is printed", async () => {
+    cli.environment["HAPLAN_CLI_ARGS"] = "-out=p";
+    const { out } = await haplan("validate three.yaml -json");
+    expect(JSON.parse(out).diagnostics[0].detail).toContain("the environment variable HAPLAN_CLI_ARGS.");
+  });
+
+  it("BR7: an error in what was typed names no variable", async () => {
+    cli.environment["HAPLAN_CLI_ARGS_plan"] = "-jsno";
+    expect((await haplan("plan -jsno three.yaml")).err).not.toContain("environment variable");
+  });
+
+  it("BR7: flags are put behind the verb, and not behind a directory that is called like one", async () => {
+    mkdirSync(join(cli.cwd, "plan"), { recursive: true });
+    writeFileSync(join(cli.cwd, "plan/there.yaml"), readFileSync(join(cli.cwd, "three.yaml")));
+    cli.environment["HAPLAN_CLI_ARGS"] = "-json";
+    const { code, out } = await haplan("-chdir plan validate there.yaml");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ valid: true });
+  });
+
   it("is refused when a quote has no end", async () => {
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-var 'LB=1";
     expect(await haplan("plan three.yaml")).toMatchObject({
       code: 1,
       err: expect.stringContaining("A quote in HAPLAN_CLI_ARGS_plan has no end"),
     });
+  });
+});
+
+describe("T low: - stands for standard input where a spec is named", () => {
+  const spec = (): string => readFileSync(join(cli.cwd, "three.yaml"), "utf8");
+
+  it.each([
+    "validate -",
+    "plan -",
+    "graph -",
+    "status -",
+    "show -spec=-",
+    "apply -auto-approve -",
+    "state list -spec=-",
+  ])("%s", async (line) => {
+    cli.input = spec();
+    const { err } = await haplan(line);
+    expect(err).toContain("Spec: standard input");
+    expect(err).not.toContain("Error");
+  });
+
+  it("a mistake in it is told with its place", async () => {
+    cli.input = spec().replace("members: 3", "members: 4");
+    expect((await haplan("validate -")).err).toContain("on standard input:18:14");
+  });
+
+  it.each([
+    ["apply -", "standard input holds the spec"],
+    ["destroy -", "standard input holds the spec"],
+    ["force-unlock abc -spec=-", "standard input holds the spec"],
+  ])("%s is refused where it would have to ask", async (line, message) => {
+    cli.input = spec();
+    const { code, err, terminal } = await haplan(line, ["yes"]);
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(message) });
+    expect(terminal.questions).toEqual([]);
+  });
+
+  it("a plan of it can be saved, shown from standard input and applied", async () => {
+    cli.input = spec().replace("name: demo", "name: piped");
+    expect((await haplan("plan -")).out).toContain("save the plan with -out=FILE, and apply FILE.");
+    const saved = await haplan("plan - -out=piped.plan");
+    expect(saved.out).toContain("    haplan apply piped.plan");
+    cli.input = readFileSync(join(cli.cwd, "piped.plan"), "utf8");
+    expect((await haplan("show -")).out).toContain("haplan_raft_member.m1");
+    expect((await haplan("apply piped.plan")).code).toBe(0);
+  });
+});
+
+describe("validate", () => {
+  const risky = (): string => readFileSync(join(cli.cwd, "three.yaml"), "utf8").replace("zone: b", "zone: a");
+
+  it("T low: gives the warnings of the spec that plan gives, with their place", async () => {
+    const fresh = createCliFixture();
+    fresh.input = risky().replace("enabled: true", "enabled: false");
+    const validated = await fresh.haplan("validate -");
+    const planned = await fresh.haplan("plan -");
+    const asJson = await fresh.haplan("validate - -json");
+    fresh.remove();
+    for (const warning of ["The loss of zone a takes the quorum", "The control plane has no TLS"]) {
+      expect(validated.err).toContain(warning);
+      expect(planned.err).toContain(warning);
+    }
+    expect(validated.code).toBe(0);
+    expect(validated.err).toContain("on standard input:26:15, in spec.controlPlane.masters[0].zone");
+    expect(JSON.parse(asJson.out)).toMatchObject({ valid: true, warning_count: 2 });
+  });
+
+  it("T low: a spec that is no YAML is one error, also where variables are given", async () => {
+    cli.input = risky().replace("  provider:", "   provider:");
+    const { err } = await haplan("validate - -var CP=1");
+    expect(err.match(/Error:/g)).toHaveLength(1);
+    expect(err).toContain("Indent it by 2 spaces, like line 17.");
   });
 });
 

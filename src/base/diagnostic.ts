@@ -28,8 +28,3 @@ export type Diagnostic = {
   /** Command lines that help; printed below the detail. */
   readonly commands?: readonly CommandWords[];
 };
-
-/** True when at least one diagnostic is an error. */
-export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
-  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
-}

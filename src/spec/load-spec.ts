@@ -3,13 +3,13 @@
  * what it finds: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
-import type { Diagnostic } from "../base/diagnostic.ts";
+import type { Diagnostic, Severity } from "../base/diagnostic.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { draftSpec } from "./draft.ts";
 import { type CheckedDocument, fillDefaults } from "./fill-defaults.ts";
 import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts";
 import type { Variables } from "./interpolate.ts";
-import { readSource } from "./read-source.ts";
+import { type ReadSource, readSource } from "./read-source.ts";
 import { checkAddresses } from "./rules/addresses.ts";
 import { checkAdoption } from "./rules/adoption.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
@@ -20,16 +20,20 @@ import { checkTimeouts } from "./rules/timeouts.ts";
 import { checkUniqueNames } from "./rules/unique-names.ts";
 import { checkShape } from "./schema-findings.ts";
 import { createSourceText, lineAt, rangeBetween, type SourceText } from "./source-text.ts";
+import { specWarnings } from "./spec-warnings.ts";
 import { readYaml, type YamlPlace } from "./yaml-document.ts";
 
 export type LoadedSpec = {
   /** Null when there are errors. */
   readonly spec: ClusterSpec | null;
+  /** What is wrong. */
   readonly diagnostics: readonly Diagnostic[];
+  /** What a spec without errors risks. */
+  readonly warnings: readonly Diagnostic[];
   /** SHA-256 of the file's bytes and of the variables that it uses, in hexadecimal; null when it could not be read. */
   readonly sourceDigest: string | null;
-  /** Variables that the file refers to, with what they stood for. */
-  readonly variables: ReadonlyMap<string, string>;
+  /** Variables that the file refers to, with what they stood for; null when it could not be read or is not YAML. */
+  readonly variables: ReadonlyMap<string, string> | null;
 };
 
 const rules: readonly SpecRule[] = [
@@ -45,11 +49,15 @@ const diagnosticsMax = 50;
 
 /** Reads and checks the spec at `path`, called `shownAs` in diagnostics; never throws for what a file may hold. */
 export function loadSpec(path: string, shownAs: string = path, variables: Variables = {}): LoadedSpec {
-  const source = readSource(path, shownAs);
-  if (!source.ok) return { spec: null, diagnostics: [source.diagnostic], sourceDigest: null, variables: new Map() };
+  return loadSource(readSource(path, shownAs), shownAs, variables);
+}
+
+/** Checks a spec that was read. */
+export function loadSource(source: ReadSource, shownAs: string, variables: Variables = {}): LoadedSpec {
+  if (!source.ok) return { ...refused([source.diagnostic], null), sourceDigest: null };
   const parsed = parseSpec(shownAs, source.text, variables);
-  const used = Object.fromEntries(parsed.variables);
-  const sourceDigest = parsed.variables.size === 0 ? source.digest : canonicalDigest([source.digest, used]);
+  const used = Object.fromEntries(parsed.variables ?? []);
+  const sourceDigest = Object.keys(used).length === 0 ? source.digest : canonicalDigest([source.digest, used]);
   return { ...parsed, sourceDigest };
 }
 
@@ -58,17 +66,32 @@ export function parseSpec(filename: string, text: string, variables: Variables =
   const source = createSourceText(filename, text);
   const { value, places, findings, variables: used, unresolved } = readYaml(text, variables);
   const all = [...findings];
-  if (value === null && all.length === 0) return { spec: null, diagnostics: [emptyFile(source)], variables: used };
-  if (value !== undefined) {
-    const draft = draftSpec(value);
-    const found = [...checkShape(value), ...rules.flatMap((rule) => rule(draft))];
-    all.push(...found.filter(({ place }) => !("pointer" in place && unresolved.has(place.pointer))));
-  }
-  if (all.length > 0) return { spec: null, diagnostics: diagnosticsFrom(source, places, all), variables: used };
-  return { spec: fillDefaults(value as unknown as CheckedDocument), diagnostics: [], variables: used };
+  if (value === undefined) return refused(diagnosticsFrom("error", source, places, all), null);
+  if (value === null && all.length === 0) return refused([emptyFile(source)], used);
+  const draft = draftSpec(value);
+  const found = [...checkShape(value), ...rules.flatMap((rule) => rule(draft))];
+  all.push(...found.filter(({ place }) => !("pointer" in place && isWithin(unresolved, place.pointer))));
+  if (all.length > 0) return refused(diagnosticsFrom("error", source, places, all), used);
+  const spec = fillDefaults(value as unknown as CheckedDocument);
+  const warnings = diagnosticsFrom("warning", source, places, specWarnings(spec));
+  return { spec, diagnostics: [], warnings, variables: used };
+}
+
+function refused(
+  diagnostics: readonly Diagnostic[],
+  variables: LoadedSpec["variables"],
+): Omit<LoadedSpec, "sourceDigest"> {
+  return { spec: null, diagnostics, warnings: [], variables };
+}
+
+/** Whether the value at `pointer`, or one that holds it, is among `pointers`. */
+function isWithin(pointers: ReadonlySet<string>, pointer: string): boolean {
+  for (let at = pointer; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) if (pointers.has(at)) return true;
+  return false;
 }
 
 function diagnosticsFrom(
+  severity: Severity,
   source: SourceText,
   places: ReadonlyMap<string, YamlPlace>,
   findings: readonly SpecFinding[],
@@ -80,7 +103,7 @@ function diagnosticsFrom(
     const { code, summary, detail, place } = finding;
     const range = rangeBetween(source, start, end);
     const address = "pointer" in place && place.pointer !== "" ? { address: pointerForPeople(place.pointer) } : {};
-    return { severity: "error", code, summary, detail, range, snippet: lineAt(source, start), ...address };
+    return { severity, code, summary, detail, range, snippet: lineAt(source, start), ...address };
   });
   return placed.length <= diagnosticsMax ? diagnostics : [...diagnostics, andMore(placed.length - diagnosticsMax)];
 }

@@ -22,6 +22,11 @@ export function rangeBetween(source: SourceText, start: number, end: number): So
   };
 }
 
+/** The number of the line that `offset` is on; counts from 1. */
+export function lineNumberAt(source: SourceText, offset: number): number {
+  return lineIndexAt(source, offset) + 1;
+}
+
 /** The line that `offset` is on, without its line end, cut at 500 characters. */
 export function lineAt(source: SourceText, offset: number): string {
   const start = source.lineStarts[lineIndexAt(source, offset)] ?? 0;

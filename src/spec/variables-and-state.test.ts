@@ -44,7 +44,7 @@ describe("variables", () => {
     const { spec, diagnostics, variables } = parseSpec("f", text, { COUNT: "5" });
     expect(diagnostics).toEqual([]);
     expect(spec?.controlPlane).toMatchObject({ members: 5, tls: { enabled: false } });
-    expect(Object.fromEntries(variables)).toEqual({ COUNT: "5", TLS: "false" });
+    expect(Object.fromEntries(variables ?? [])).toEqual({ COUNT: "5", TLS: "false" });
     const quoted = parseSpec("f", text.replace("${COUNT}", '"${COUNT}"'), { COUNT: "5" });
     expect(quoted.diagnostics).toMatchObject([{ code: "spec/wrong-type" }]);
   });

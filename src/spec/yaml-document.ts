@@ -4,19 +4,11 @@
  * that a few lines which unfold to millions of values are refused before they are unfolded. Duplicate keys are found
  * with a set per mapping; the library's own check compares every key with every other.
  */
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  parseDocument,
-  type Scalar,
-  type YAMLError,
-} from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type Scalar } from "yaml";
 import { pointerInto, type SpecFinding } from "./finding.ts";
 import { type Interpolation, interpolate, resolvePlainScalar, type Variables } from "./interpolate.ts";
+import { createSourceText, lineNumberAt, type SourceText } from "./source-text.ts";
+import { syntaxFinding } from "./syntax-finding.ts";
 
 /** What YAML can say in terms of JSON. */
 export type YamlValue = null | boolean | number | string | readonly YamlValue[] | { readonly [key: string]: YamlValue };
@@ -33,7 +25,7 @@ export type YamlDocument = {
   readonly findings: readonly SpecFinding[];
   /** Variables that the text refers to, with what they stood for. */
   readonly variables: ReadonlyMap<string, string>;
-  /** Pointers of values that are not known because a variable is not: nothing else can be said about them. */
+  /** Pointers of values that are not known, because a variable is not or a key is there twice: nothing else can be said about them. */
   readonly unresolved: ReadonlySet<string>;
 };
 
@@ -53,9 +45,10 @@ export function readYaml(text: string, variables: Variables = {}, options: YamlO
     if (!(error instanceof RangeError)) throw error;
     return notRead([tooDeep({ start: 0, end: 0 })]);
   }
-  if (document.errors.length > 0) return notRead(syntaxFindings(document.errors));
+  if (document.errors.length > 0) return notRead([syntaxFinding(text, document.errors)]);
   const walk: Walk = {
     text,
+    source: createSourceText("", text),
     variables,
     keepExtensions: options.keepExtensions ?? false,
     used: new Map(),
@@ -77,6 +70,7 @@ function notRead(findings: readonly SpecFinding[]): YamlDocument {
 
 type Walk = {
   readonly text: string;
+  readonly source: SourceText;
   readonly variables: Variables;
   readonly keepExtensions: boolean;
   readonly used: Map<string, string>;
@@ -168,6 +162,7 @@ function readMapping(
   // What the mapping says itself counts, wherever the merge key stands: so that is read first.
   const merged = mergedEntries(walk, pairs, pointer, aliasSpan, depth);
   const entries = new Map<string, YamlValue>();
+  const firsts = new Map<string, number>();
   for (const pair of pairs) {
     if (walk.stopped) break;
     if (isMergeKey(pair.key)) continue;
@@ -184,8 +179,14 @@ function readMapping(
     }
     const value = readNode(walk, pair.value, within, keySpan, aliasSpan, depth + 1);
     if (walk.stopped) break;
-    if (entries.has(name)) walk.findings.push(duplicateKey(keySpan, name));
-    else entries.set(name, value);
+    if (entries.has(name)) {
+      walk.findings.push(duplicateKey(keySpan, name, lineNumberAt(walk.source, firsts.get(name) ?? 0)));
+      // Which of the two counts is not known, so neither can be found wrong in itself.
+      walk.unresolved.add(within);
+    } else {
+      entries.set(name, value);
+      firsts.set(name, keySpan.start);
+    }
   }
   return Object.fromEntries([...merged, ...entries]);
 }
@@ -209,7 +210,10 @@ function mergedEntries(
   const entries = new Map<string, YamlValue>();
   const [merge, ...more] = pairs.filter(({ key }) => isMergeKey(key));
   if (merge === undefined) return entries;
-  for (const { key } of more) walk.findings.push(duplicateKey(aliasSpan ?? spanOf(key) ?? { start: 0, end: 0 }, "<<"));
+  const firstLine = lineNumberAt(walk.source, spanOf(merge.key)?.start ?? 0);
+  for (const { key } of more) {
+    walk.findings.push(duplicateKey(aliasSpan ?? spanOf(key) ?? { start: 0, end: 0 }, "<<", firstLine));
+  }
   const own = walk.places.get(pointer);
   const sources = isSeq(merge.value) ? (merge.value.items as (Node | null)[]) : [merge.value];
   for (const source of sources.toReversed()) {
@@ -234,25 +238,6 @@ function readExtension(walk: Walk, node: Node | null, pointer: string, keySpan: 
 function spanOf(node: Node | null | undefined): Span | null {
   const range = node?.range;
   return range === null || range === undefined ? null : { start: range[0], end: range[1] };
-}
-
-function syntaxFindings(errors: readonly YAMLError[]): readonly SpecFinding[] {
-  const tabs = errors.filter((error) => error.code === "TAB_AS_INDENT");
-  // One tab makes the parser stumble over all that follows; naming the tab is enough.
-  return (tabs.length > 0 ? tabs : errors).map((error) => {
-    const place = { start: error.pos[0], end: error.pos[1] };
-    if (error.code === "TAB_AS_INDENT") {
-      const detail = "YAML allows spaces only for indentation. Replace the tab by two spaces.";
-      return { place, code: "spec/tab", summary: "A tab is used for indentation", detail };
-    }
-    if (error.code === "MULTIPLE_DOCS") {
-      const detail =
-        "One file describes one cluster. Remove the `---` line and what follows, or put it into a file of its own.";
-      return { place, code: "spec/several-documents", summary: "The file holds more than one document", detail };
-    }
-    const detail = "The text is not valid YAML here, so the rest of the file was not checked.";
-    return { place, code: "spec/yaml", summary: `YAML: ${error.message.split("\n")[0]}`, detail };
-  });
 }
 
 function tooManyValues(place: Span): SpecFinding {
@@ -284,7 +269,7 @@ function badMerge(place: Span): SpecFinding {
   return { place, code: "spec/bad-merge", summary: "Only mappings can be merged", detail };
 }
 
-function duplicateKey(place: Span, name: string): SpecFinding {
-  const detail = "It is not clear which of the two counts. Remove one of them.";
+function duplicateKey(place: Span, name: string, firstLine: number): SpecFinding {
+  const detail = `The first one is on line ${firstLine}. It is not clear which of the two counts. Remove one of them.`;
   return { place, code: "spec/duplicate-key", summary: `The key "${name}" appears twice`, detail };
 }

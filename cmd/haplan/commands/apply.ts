@@ -40,7 +40,7 @@ export async function runApply(
 ): Promise<ExitCode> {
   if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
-  requireApprover(context, flags, "apply");
+  requireApprover(context, argument, flags, "apply");
   const session = await openCluster(context, { spec: argument });
   return lockedFromNothing(context, session, flags, async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
@@ -86,7 +86,7 @@ function refusePlanningFlags({ variables }: CliContext, path: string, { plan }: 
 }
 
 async function applySavedPlan(context: CliContext, path: string, flags: ApplyFlags): Promise<ExitCode> {
-  const saved = readPlanFile(context, path);
+  const saved = await readPlanFile(context, path);
   const { plan, specEdited } = saved;
   context.invocation.about({ spec: saved.specPath });
   refusePlanningFlags(context, path, saved, flags);
@@ -104,7 +104,7 @@ export async function runDestroy(
   argument: string | undefined,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
-  requireApprover(context, flags, "destroy");
+  requireApprover(context, argument, flags, "destroy");
   const session = await openClusterToDestroy(context, { spec: argument, stateOnly: flags.stateOnly });
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });

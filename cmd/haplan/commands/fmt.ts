@@ -5,9 +5,10 @@ import { writeFileDurably } from "../../../src/base/durable-file.ts";
 import { errorText } from "../../../src/base/haplan-error.ts";
 import { formatSpec } from "../../../src/spec/format-spec.ts";
 import { parseSpec } from "../../../src/spec/load-spec.ts";
-import { decodeSource, type ReadSource, readSource } from "../../../src/spec/read-source.ts";
+import { type ReadSource, readSource } from "../../../src/spec/read-source.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
+import { readSpecSource, specLabel, standardInput } from "../spec-source.ts";
 
 type FmtFlags = { readonly check?: boolean; readonly diff?: boolean };
 
@@ -17,7 +18,7 @@ export async function runFmt(
   specArgument: string | undefined,
   flags: FmtFlags,
 ): Promise<ExitCode> {
-  if (specArgument === "-") return formatInput(context, flags);
+  if (specArgument === standardInput) return formatInput(context, flags);
   const shownAs = chooseSpec(context, specArgument);
   const path = resolve(context.cwd, shownAs);
   const form = formOf(readSource(path, shownAs), shownAs);
@@ -34,9 +35,9 @@ export async function runFmt(
 }
 
 /** From standard input to standard output, as editors call it. */
-async function formatInput({ terminal }: CliContext, { check, diff }: FmtFlags): Promise<ExitCode> {
-  const shownAs = "standard input";
-  const form = formOf(decodeSource(Buffer.from(await terminal.readInput()), shownAs), shownAs);
+async function formatInput(context: CliContext, { check, diff }: FmtFlags): Promise<ExitCode> {
+  const { terminal } = context;
+  const form = formOf(await readSpecSource(context, standardInput), specLabel(standardInput));
   if (diff && !form.settled) terminal.print(await unifiedDiff("-", form));
   if (!diff && !check) terminal.print(form.formatted.replace(/\n$/, ""));
   return check && !form.settled ? 3 : 0;

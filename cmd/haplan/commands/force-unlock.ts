@@ -1,16 +1,18 @@
 /** `haplan force-unlock LOCK_ID`: takes the lock away from a run that hangs. One that died gives it back by itself. */
+import { whyNoAnswer } from "../approve.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { type ClusterChoice, openCluster } from "../open-cluster.ts";
+import { standardInput } from "../spec-source.ts";
 
 type ForceUnlockFlags = ClusterChoice & { readonly force?: boolean };
 
 export async function runForceUnlock(context: CliContext, lockId: string, flags: ForceUnlockFlags): Promise<ExitCode> {
   const { terminal } = context;
   const { bold } = terminal.paint;
-  if (!flags.force && !terminal.interactive) {
+  if (!flags.force && (!terminal.interactive || flags.spec === standardInput)) {
     throw refuse(
       "cli/nobody-to-ask",
-      "haplan force-unlock asks before it takes a lock away, and standard input is not a terminal",
+      `haplan force-unlock asks before it takes a lock away, and ${whyNoAnswer(flags.spec)}`,
       `To take it away without being asked, run:\n    ${context.invocation.again({ flags: ["-force"] })}`,
     );
   }

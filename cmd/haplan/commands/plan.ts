@@ -4,10 +4,12 @@ import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
 import { rememberSpec } from "../choose-spec.ts";
 import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
+import type { Invocation } from "../invocation.ts";
 import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy } from "../open-cluster.ts";
 import { writePlanFile } from "../saved-plan.ts";
+import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";
 import { planToJson } from "../views/plan-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
@@ -49,7 +51,7 @@ export async function runPlan(
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
-  if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, flags)}`);
+  if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
   return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
 }
 
@@ -70,12 +72,19 @@ function blindPlan(): Error {
   );
 }
 
-function note({ terminal, invocation }: CliContext, flags: PlanFlags): string {
-  const text =
-    flags.out === undefined
-      ? `Note: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions if you run this command now:\n    ${invocation.line(applyWords(flags))}`
-      : `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${invocation.applySaved(flags.out)}`;
-  return terminal.paint.dim(`${"─".repeat(77)}\n\n${text}`);
+function note({ terminal, invocation }: CliContext, spec: string | undefined, flags: PlanFlags): string {
+  return terminal.paint.dim(`${"─".repeat(77)}\n\n${nextStep(invocation, spec, flags)}`);
+}
+
+function nextStep(invocation: Invocation, spec: string | undefined, flags: PlanFlags): string {
+  if (flags.out !== undefined) {
+    return `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${invocation.applySaved(flags.out)}`;
+  }
+  const unsaved =
+    "Note: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions";
+  if (spec === standardInput)
+    return `${unsaved}. The spec came from standard input:\nsave the plan with -out=FILE, and apply FILE.`;
+  return `${unsaved} if you run this command now:\n    ${invocation.line(applyWords(flags))}`;
 }
 
 /** The command that carries out what these flags plan. */

@@ -13,7 +13,7 @@ type ShowFlags = { readonly json?: boolean; readonly markdown?: boolean } & Clus
 export async function runShow(context: CliContext, path: string | undefined, flags: ShowFlags): Promise<ExitCode> {
   if (path === undefined) return showState(context, flags);
   const { terminal } = context;
-  const { plan } = readPlanFile(context, path);
+  const { plan } = await readPlanFile(context, path);
   if (flags.json) terminal.print(JSON.stringify(planToJson(plan), null, 2));
   else if (flags.markdown) terminal.print(renderPlanMarkdown(plan));
   else terminal.print(renderPlan(plan, terminal.paint));

@@ -1,5 +1,4 @@
 /** What must hold of the certificate authority before anything is planned: members trust only what it has signed. */
-import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { certificateValidity } from "../certificate-validity.ts";
 import type { ObservedAuthority } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -51,16 +50,4 @@ function isAnother({ spec, observed }: PlannerInput, authority: ObservedAuthorit
     const recorded = world.resources.get(resourceAddress("haplan_certificate", certificate.name));
     return certificate.trusted && recorded?.attributes["fingerprint"] === certificate.fingerprint;
   });
-}
-
-/** A control plane holds every secret of its cluster. Members that were adopted are as those who run them want them. */
-export function warnWithoutTls({ controlPlane }: ClusterSpec, draft: PlanDraft): void {
-  const adopting = controlPlane.masters.some((master) => master.adoptedAt !== undefined);
-  if (controlPlane.tls.enabled || adopting) return;
-  const { clientPort, peerPort } = controlPlane;
-  draft.warn(
-    "plan/no-tls",
-    "The control plane has no TLS",
-    `Everything that reaches ports ${clientPort} and ${peerPort} can read and change all of its data. Leave "tls: { enabled: false }" out, unless this is a test: TLS cannot be turned on later while the cluster runs.`,
-  );
 }

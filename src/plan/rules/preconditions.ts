@@ -1,13 +1,14 @@
 /** What must hold before anything is planned. All that is wrong is said at once, each with the way out. */
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { specWarnings } from "../../spec/spec-warnings.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { majority } from "../quorum-model.ts";
 import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
 import { checkAdoption } from "./adoption-checks.ts";
-import { checkAuthority, warnWithoutTls } from "./authority-checks.ts";
-import { checkFailureDomains } from "./failure-domains.ts";
+import { checkAuthority } from "./authority-checks.ts";
+import { warnOfCuts } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
 
@@ -28,8 +29,8 @@ export function checkPreconditions(
   checkRoles(desired, world, draft);
   checkOccupiedAddresses(desired, world, draft);
   checkUnmanaged(world, draft);
-  checkFailureDomains(input.spec, world, draft);
-  warnWithoutTls(input.spec, draft);
+  for (const { code, summary, detail } of specWarnings(input.spec)) draft.warn(code, summary, detail);
+  warnOfCuts(input.spec, world, draft);
   for (const problem of input.observed.problems) {
     draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
   }
