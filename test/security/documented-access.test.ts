@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
-import { accessLevels } from "../../src/raft-agent/services/access-rules.ts";
+import { createWorld } from "../../src/raft-agent/services/single-member-world.ts";
 import { type AccessRow, columns, type Outcome, readAccessTable } from "./access-tables.ts";
 import { AccessTrial, pathOf } from "./access-trial.ts";
 import { GuardedMember, type Holder, resolveEveryName } from "./guarded-member.ts";
 
+const servedPaths = (await createWorld()).services.methods.map(({ path }) => path);
 const clientRows = readAccessTable("The private service on the client port");
 const peerRows = readAccessTable("The peer port");
 
@@ -54,7 +55,7 @@ describe("acceptance 5: docs/security.md, where every name resolves,", () => {
 
     it("leaves no method out that the peer port answers", async () => {
       const named = new Set(peerRows.flatMap(({ methods }) => methods.map(pathOf)));
-      const others = [...accessLevels.keys()].filter((path) => !named.has(path));
+      const others = servedPaths.filter((path) => !named.has(path));
       const answered: string[] = [];
       for (const path of others) {
         const { code } = await trial.askAsPeer("m2", path.slice(path.lastIndexOf(".") + 1), "root", new Uint8Array(0));
@@ -65,7 +66,7 @@ describe("acceptance 5: docs/security.md, where every name resolves,", () => {
   });
 
   it("leaves no method of the private service out, and no user", () => {
-    const served = [...accessLevels.keys()].filter((path) => path.startsWith("/haplan.v1."));
+    const served = servedPaths.filter((path) => path.startsWith("/haplan.v1."));
     const users = ["off", "none", "plain", "root"];
     const rows = new Set(clientRows.map(({ methods, user }) => `${pathOf(`Haplan/${methods[0]}`)} ${user}`));
     expect([...rows].toSorted()).toEqual(served.flatMap((path) => users.map((user) => `${path} ${user}`)).toSorted());

@@ -12,8 +12,8 @@ import type { AuthEvent } from "../state-machine/auth-command.ts";
 import type { AuthStore } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import type { AccessLevel } from "./access-rules.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
+import type { AccessLevel } from "./served-method.ts";
 
 export type TokenSettings =
   | { readonly kind: "simple"; readonly ttlMs: number }
@@ -78,7 +78,7 @@ export class Access {
 
   /** What stands against the call as a whole. */
   fault(call: ServerCall, level: AccessLevel): EtcdError | null {
-    if (!this.enabled || level === "own" || level === "member") return null;
+    if (!this.enabled || level === "checkedByMethod" || level === "member") return null;
     const caller = this.callerOf(call);
     if (isEtcdError(caller)) return caller;
     if (level === "root") return this.#options.auth.adminFault(caller);

@@ -2,14 +2,13 @@
 
 import { errorText } from "../../base/haplan-error.ts";
 import { WireError, type WireWriter } from "../api/wire.ts";
-import { type MessageSource, type Method, type ServerCall, StatusCode, wholeMessage } from "../grpc/call.ts";
+import { type MessageSource, type ServerCall, StatusCode, wholeMessage } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
-import { accessLevel } from "./access-rules.ts";
+import type { MethodDeclaration, UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-export type UnaryMethod = Extract<Method, { kind: "unary" }>;
 export type UnaryHandler = (request: Uint8Array, call: ServerCall) => void;
 
 /** A writer that one huge answer has blown up is not kept beyond this. */
@@ -60,37 +59,26 @@ export function answerBytes(call: ServerCall, bytes: Uint8Array): void {
   call.finish();
 }
 
-export type GuardOptions = {
-  /** A member that is shown as a learner may answer. */
-  readonly learner?: boolean;
-  /** The call is over, in whatever way. */
-  readonly onClose?: (call: ServerCall) => void;
-};
-
 /** A unary method with the checks that all of them share, and with what it throws turned into a status. */
-export function unary(
-  context: ServiceContext,
-  path: string,
-  handler: UnaryHandler,
-  options: GuardOptions = {},
-): UnaryMethod {
-  const level = accessLevel(path);
+export function unary(context: ServiceContext, declaration: MethodDeclaration, handler: UnaryHandler): UnaryMethod {
+  const { path, access, learner, onClose } = declaration;
   const handle: UnaryHandler = (request, call) => {
     const refusal =
       metadataFault(context, call) ??
-      (options.learner === true ? null : learnerFault(context)) ??
-      context.access.fault(call, level);
+      (learner === true ? null : learnerFault(context)) ??
+      context.access.fault(call, access);
     if (refusal !== null) fail(call, refusal);
     else guarded(call, handler, request, call);
   };
   return {
     kind: "unary",
     path,
+    access,
     handle: (request, call) => {
       if (context.access.isEarly(call)) handleOnceKnown(context, handle, request.slice(), call);
       else handle(request, call);
     },
-    ...(options.onClose === undefined ? {} : { onClose: options.onClose }),
+    ...(onClose === undefined ? {} : { onClose }),
   };
 }
 

@@ -31,26 +31,27 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { type PasswordAsker, type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
 import { randomTokenPrefix } from "../auth/simple-tokens.ts";
-import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
-import type { ApplyResult } from "../state-machine/apply-result.ts";
-import { encodeLogin } from "../state-machine/auth-command.ts";
+import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import { type AuthChangeKind, encodeLogin } from "../state-machine/auth-command.ts";
 import { type AuthStore, ROOT } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { CommandKind } from "../state-machine/command.ts";
+import type { AppliedBy } from "../state-machine/command-table.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { PermissionType } from "../state-machine/key-permissions.ts";
-import { answerBytes, fail, guarded, type UnaryHandler, type UnaryMethod, unary } from "./answer.ts";
+import { answerBytes, fail, guarded, type UnaryHandler, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { propose } from "./propose-for-call.ts";
+import type { ServedMethod, UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd has no code and no prefix of its own for these. */
 const NO_PASSWORD_USER = "auth: authentication failed, password was given for no password user";
 const VERIFY_ONLY = "auth: token signing attempted with verify-only key";
 
-export function createAuthMethods(context: ServiceContext, hasher: PasswordHasher): Method[] {
+export function createAuthMethods(context: ServiceContext, hasher: PasswordHasher): ServedMethod[] {
   const method = (name: string, handler: UnaryHandler): UnaryMethod =>
-    unary(context, `/etcdserverpb.Auth/${name}`, handler);
+    unary(context, { path: `/etcdserverpb.Auth/${name}`, access: "checkedByMethod" }, handler);
   return [
     method("Authenticate", (bytes, call) => authenticate(context, hasher, bytes, call)),
     method("AuthStatus", (_bytes, call) => authStatus(context, call)),
@@ -84,7 +85,7 @@ const CHANGES = [
 ] as const;
 
 /** Proposes a change under the caller's name; whether it is allowed is decided where it is applied. */
-function change(context: ServiceContext, call: ServerCall, kind: CommandKind, body: Uint8Array): void {
+function change(context: ServiceContext, call: ServerCall, kind: AuthChangeKind, body: Uint8Array): void {
   propose(context, call, kind, body, ({ revision }) => {
     // The answers to all changes are the same on the wire: a header and nothing else.
     const message = create(AuthEnableResponseSchema, { header: generatedHeader(context, revision) });
@@ -216,14 +217,16 @@ function login(
   context.proposer.propose(CommandKind.authenticate, body, (result) => {
     if (!call.open) return;
     if (isEtcdError(result)) fail(call, result);
-    else if (result.kind === "login") {
-      if (result.authRevision !== checkedRevision) checkPassword(context, hasher, given, call);
-      else answerLogin(context, call, result);
-    }
+    else if (result.authRevision !== checkedRevision) checkPassword(context, hasher, given, call);
+    else answerLogin(context, call, result);
   });
 }
 
-function answerLogin(context: ServiceContext, call: ServerCall, result: Extract<ApplyResult, { kind: "login" }>): void {
+function answerLogin(
+  context: ServiceContext,
+  call: ServerCall,
+  result: AppliedBy<typeof CommandKind.authenticate>,
+): void {
   const token = context.access.issueToken(result);
   if (token === null) {
     call.finish(StatusCode.unknown, VERIFY_ONLY);

@@ -17,7 +17,7 @@ import {
   MemberUpdateRequestSchema,
   MemberUpdateResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import type { Method, ServerCall } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
 import type { Member } from "../state-machine/membership.ts";
@@ -26,14 +26,17 @@ import { type Change, type ChangeHandler, changeOnLeader } from "./change-reques
 import { generatedHeader } from "./generated-header.ts";
 import { withVoters } from "./member-changes.ts";
 import { addFault, isInSync, strictAddFault, strictRemoveFault, votersToAdmit } from "./member-rules.ts";
+import type { ServedMethod } from "./served-method.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 
-export function createClusterMethods(context: ServiceContext): Method[] {
+export function createClusterMethods(context: ServiceContext): ServedMethod[] {
   const path = (name: string): string => `/etcdserverpb.Cluster/${name}`;
-  const change = (name: string, handler: ChangeHandler): Method =>
-    unary(context, path(name), changeOnLeader(context, handler));
+  const change = (name: string, handler: ChangeHandler): ServedMethod =>
+    unary(context, { path: path(name), access: "root" }, changeOnLeader(context, handler));
   return [
-    unary(context, path("MemberList"), (request, call) => listMembers(context, request, call)),
+    unary(context, { path: path("MemberList"), access: "user" }, (request, call) =>
+      listMembers(context, request, call),
+    ),
     change("MemberAdd", addMember),
     change("MemberRemove", removeMember),
     change("MemberUpdate", updateMember),

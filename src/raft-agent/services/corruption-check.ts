@@ -15,9 +15,10 @@ import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
+import { answerBytes, fail, unary } from "./answer.ts";
 import { answerHash, transferLeadership } from "./maintenance-service.ts";
 import { askMember } from "./peer-requests.ts";
+import type { UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** How a member's state is replaced; what lies below services does it. */
@@ -51,40 +52,25 @@ export function createCorruptionPeerMethods(
   check: CorruptionCheck,
 ): UnaryMethod[] {
   return [
-    unary(
-      context,
-      HASH_PATH,
-      (request, call) => {
-        const { revision } = fromBinary(HashKVRequestSchema, request);
-        void answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
-          const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
-          return toBinary(HashKVResponseSchema, message);
-        });
-      },
-      { learner: true },
-    ),
-    unary(
-      context,
-      EXPECT_PATH,
-      (_request, call) => {
-        if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
-        else answerBytes(call, Buffer.from(String(replacement.expect())));
-      },
-      { learner: true },
-    ),
-    unary(
-      context,
-      COMPARE_PATH,
-      (_request, call) => {
-        if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
-        else
-          check.check().then(
-            () => answerBytes(call, new Uint8Array(0)),
-            (error: unknown) => call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`),
-          );
-      },
-      { learner: true },
-    ),
+    unary(context, { path: HASH_PATH, access: "member", learner: true }, (request, call) => {
+      const { revision } = fromBinary(HashKVRequestSchema, request);
+      void answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
+        const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
+        return toBinary(HashKVResponseSchema, message);
+      });
+    }),
+    unary(context, { path: EXPECT_PATH, access: "member", learner: true }, (_request, call) => {
+      if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
+      else answerBytes(call, Buffer.from(String(replacement.expect())));
+    }),
+    unary(context, { path: COMPARE_PATH, access: "member", learner: true }, (_request, call) => {
+      if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
+      else
+        check.check().then(
+          () => answerBytes(call, new Uint8Array(0)),
+          (error: unknown) => call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`),
+        );
+    }),
   ];
 }
 

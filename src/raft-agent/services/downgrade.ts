@@ -12,12 +12,13 @@ import type { ServerCall } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { type DowngradeBody, encodeJson } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, guarded, type UnaryMethod, unary } from "./answer.ts";
+import { answerBytes, fail, guarded, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
+import type { UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 export function createDowngradeMethod(context: ServiceContext): UnaryMethod {
-  return unary(context, "/etcdserverpb.Maintenance/Downgrade", (bytes, call) => {
+  return unary(context, { path: "/etcdserverpb.Maintenance/Downgrade", access: "root" }, (bytes, call) => {
     const { action, version } = fromBinary(DowngradeRequestSchema, bytes);
     context.reads.request((error) => {
       if (!call.open) return;

@@ -15,14 +15,15 @@ import { decodeKeyValue, type EncodedKeyValue, EventType } from "../api/key-valu
 import type { ResponseHeader } from "../api/response-header.ts";
 import { watchCreateRequest } from "../api/watch.ts";
 import { emptyBytes } from "../api/wire.ts";
-import type { Method, ServerCall } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail, guarded } from "./answer.ts";
 import { generatedFrom } from "./generated-header.ts";
-import { guardedStream, type StreamMethod } from "./guarded-stream.ts";
+import { guardedStream } from "./guarded-stream.ts";
 import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
 import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
+import type { ServedMethod, StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
 
@@ -32,7 +33,7 @@ const NO_LEADER = "election: no leader";
 const NOT_LEADER = "election: not leader";
 const LEADER_KEY_MISSING = '"leader" field must be provided';
 
-export function createElectionMethods(context: ServiceContext, calls: LocalCalls): Method[] {
+export function createElectionMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   const path = (name: string): string => `/v3electionpb.Election/${name}`;
   return [
     recipeMethod(context, path("Campaign"), (request, call, signal) => campaign(calls, request, call, signal)),
@@ -114,6 +115,7 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
   return {
     kind: "stream",
     path,
+    access: "checkedByMethod",
     open: (call) => {
       const controller = new AbortController();
       let asked = false;

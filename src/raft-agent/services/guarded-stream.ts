@@ -1,11 +1,9 @@
 /** Streaming methods behind the checks that concern a call as a whole; they are made before the method hears of it. */
-import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { accessLevel } from "./access-rules.ts";
 import { fail } from "./answer.ts";
+import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
-
-export type StreamMethod = Extract<Method, { kind: "stream" }>;
 
 /** What a client may send before its token is known here. */
 const HELD_BYTES_MAX = 64 * 1024;
@@ -13,9 +11,8 @@ const HELD_BYTES_MAX = 64 * 1024;
 const CLOSED: StreamHandler = { onMessage: () => {}, onHalfClose: () => {}, onClose: () => {}, onDrain: () => {} };
 
 export function guardedStream(context: ServiceContext, method: StreamMethod): StreamMethod {
-  const level = accessLevel(method.path);
   const open = (call: ServerCall): StreamHandler => {
-    const refusal = context.access.fault(call, level);
+    const refusal = context.access.fault(call, method.access);
     if (refusal === null) return method.open(call);
     fail(call, refusal);
     return CLOSED;

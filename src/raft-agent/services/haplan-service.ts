@@ -3,7 +3,7 @@
  * texts in gRPC frames: these calls are rare, and people read them.
  */
 import { WireError } from "../api/wire.ts";
-import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { type ServerCall, StatusCode } from "../grpc/call.ts";
 import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
@@ -14,6 +14,7 @@ import type { AddedMember, Member } from "../state-machine/membership.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { type Change, changeOnLeader } from "./change-requests.ts";
 import { hashForClient, transferLeadership } from "./maintenance-service.ts";
+import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 const HAPLAN_SERVICE = "/haplan.v1.Haplan";
@@ -72,13 +73,16 @@ type DrainRequest = {
 };
 type DrainResponse = { readonly leader: MemberId | null };
 
-export function createHaplanMethods(context: ServiceContext): Method[] {
+export function createHaplanMethods(context: ServiceContext): ServedMethod[] {
+  const rpc = (access: AccessLevel, name: string): MethodDeclaration => ({
+    path: `${HAPLAN_SERVICE}/${name}`,
+    access,
+    learner: true,
+  });
   return [
-    unary(context, `${HAPLAN_SERVICE}/ChangeMembers`, changeOnLeader(context, changeMembers, { header: false }), {
-      learner: true,
-    }),
-    unary(context, `${HAPLAN_SERVICE}/Facts`, (request, call) => facts(context, request, call), { learner: true }),
-    unary(context, `${HAPLAN_SERVICE}/Drain`, (request, call) => drain(context, request, call), { learner: true }),
+    unary(context, rpc("root", "ChangeMembers"), changeOnLeader(context, changeMembers, { header: false })),
+    unary(context, rpc("user", "Facts"), (request, call) => facts(context, request, call)),
+    unary(context, rpc("root", "Drain"), (request, call) => drain(context, request, call)),
   ];
 }
 

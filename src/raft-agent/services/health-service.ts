@@ -5,8 +5,9 @@ import {
   HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
 } from "../api/gen/health/health_pb.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { answerBytes, guarded } from "./answer.ts";
+import type { ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 const SERVING = toBinary(
@@ -23,11 +24,17 @@ const SERVICE_UNKNOWN = toBinary(
 );
 
 /** A member that is about to stop does not serve any more; the streams of those who watch for it end then. */
-export function createHealthMethods(context: ServiceContext): Method[] {
+export function createHealthMethods(context: ServiceContext): ServedMethod[] {
+  const access = "checkedByMethod";
   const status = (): Uint8Array => (context.shutdown.begun ? NOT_SERVING : SERVING);
   return [
-    { kind: "unary", path: "/grpc.health.v1.Health/Check", handle: (request, call) => check(status(), request, call) },
-    { kind: "stream", path: "/grpc.health.v1.Health/Watch", open: (call) => watch(status, call) },
+    {
+      kind: "unary",
+      path: "/grpc.health.v1.Health/Check",
+      access,
+      handle: (request, call) => check(status(), request, call),
+    },
+    { kind: "stream", path: "/grpc.health.v1.Health/Watch", access, open: (call) => watch(status, call) },
   ];
 }
 

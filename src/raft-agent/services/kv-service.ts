@@ -5,7 +5,7 @@ import { decodePutRequest, type PutRequest, writePutResponse } from "../api/put.
 import { decodeRangeRequest, type RangeRequest, writeRangeResponse } from "../api/range.ts";
 import { decodeTxnRequest, type RequestOp, type TxnRequest, writeTxnResponse } from "../api/txn.ts";
 import { emptyBytes } from "../api/wire.ts";
-import type { Method, ServerCall } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { txnFault } from "../state-machine/command-access.ts";
@@ -14,19 +14,23 @@ import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
 import { answer, answerFrom, fail, guarded, learnerFault, type UnaryHandler, unary, whenRoom } from "./answer.ts";
 import { LargeRange, type OpenedRange } from "./large-range.ts";
 import { propose } from "./propose-for-call.ts";
+import type { ServedMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { PUT_OVERHEAD_BYTES } from "./space-quota.ts";
 
 /** A range up to about this size is answered in the turn in which it is read, before larger ones that wait. */
 const SMALL_BYTES = 64 << 10;
 
-export function createKvMethods(context: ServiceContext): Method[] {
+export function createKvMethods(context: ServiceContext): ServedMethod[] {
+  const path = (name: string): string => `/etcdserverpb.KV/${name}`;
   return [
-    unary(context, "/etcdserverpb.KV/Range", (request, call) => range(context, request, call), { learner: true }),
-    writing(context, "/etcdserverpb.KV/Put", put),
-    writing(context, "/etcdserverpb.KV/DeleteRange", deleteRange),
-    writing(context, "/etcdserverpb.KV/Txn", txn),
-    unary(context, "/etcdserverpb.KV/Compact", (request, call) => compact(context, request, call)),
+    unary(context, { path: path("Range"), access: "checkedByMethod", learner: true }, (request, call) =>
+      range(context, request, call),
+    ),
+    writing(context, path("Put"), put),
+    writing(context, path("DeleteRange"), deleteRange),
+    writing(context, path("Txn"), txn),
+    unary(context, { path: path("Compact"), access: "root" }, (request, call) => compact(context, request, call)),
   ];
 }
 
@@ -35,9 +39,9 @@ function writing(
   context: ServiceContext,
   path: string,
   handle: (context: ServiceContext, request: Uint8Array, call: ServerCall) => void,
-): Method {
+): ServedMethod {
   const handleInRoom: UnaryHandler = (request, call) => handle(context, request, call);
-  return unary(context, path, (request, call) => whenRoom(request, call, handleInRoom));
+  return unary(context, { path, access: "checkedByMethod" }, (request, call) => whenRoom(request, call, handleInRoom));
 }
 
 function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
@@ -121,9 +125,8 @@ function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
     return;
   }
   propose(context, call, CommandKind.put, bytes, (applied) => {
-    if (applied.kind !== "put") return;
-    const { prevKv } = applied;
-    answer(context, call, writePutResponse, { header: responseHeader(context, applied.revision), prevKv });
+    const { prevKv, revision } = applied;
+    answer(context, call, writePutResponse, { header: responseHeader(context, revision), prevKv });
   });
 }
 
@@ -134,7 +137,6 @@ function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCal
     return;
   }
   propose(context, call, CommandKind.deleteRange, bytes, (applied) => {
-    if (applied.kind !== "deleteRange") return;
     const { deleted, prevKvs } = applied;
     const header = responseHeader(context, applied.revision);
     answer(context, call, writeDeleteRangeResponse, { header, deleted, prevKvs });
@@ -158,7 +160,6 @@ function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
     return;
   }
   propose(context, call, CommandKind.txn, bytes, (applied) => {
-    if (applied.kind !== "txn") return;
     const { succeeded, responses } = applied;
     const header = responseHeader(context, applied.revision);
     answer(context, call, writeTxnResponse, { header, succeeded, responses });
@@ -201,7 +202,6 @@ function answerReadTxn(context: ServiceContext, request: TxnRequest, call: Serve
 function compact(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { physical } = decodeCompactionRequest(bytes);
   propose(context, call, CommandKind.compact, bytes, (applied) => {
-    if (applied.kind !== "compact") return;
     const reply = (): void => {
       answer(context, call, writeCompactionResponse, { header: responseHeader(context, applied.revision) });
     };

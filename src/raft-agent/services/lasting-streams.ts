@@ -4,8 +4,8 @@
  */
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail } from "./answer.ts";
-import type { StreamMethod } from "./guarded-stream.ts";
 import { OpenCalls } from "./open-calls.ts";
+import type { StreamMethod } from "./served-method.ts";
 
 /** Locks, campaigns and observed elections wait by a watch of their own, and end with it. */
 const LASTING_PATHS: ReadonlySet<string> = new Set([

@@ -3,8 +3,8 @@
  * while, so that the client goes to a member that has one (etcd server/etcdserver/api/v3rpc/interceptor.go).
  */
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import type { StreamMethod } from "./guarded-stream.ts";
 import { OpenCalls } from "./open-calls.ts";
+import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd's: election timeouts without a leader after which such a stream is ended. */

@@ -22,35 +22,40 @@ import {
   writeLeaseKeepAliveResponse,
 } from "../api/lease-keep-alive.ts";
 import { emptyBytes } from "../api/wire.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { LEASE_TTL_MAX_SECONDS, type Lease } from "../state-machine/lease-table.ts";
-import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, type UnaryMethod, unary } from "./answer.ts";
+import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { askLeader, forwardToLeader, type LeaderAnswer } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
+import type { MethodDeclaration, ServedMethod, UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { LEASE_BYTES } from "./space-quota.ts";
 
 /** Between members only: one renewal. */
 const RENEW_PATH = "/haplan.Peer/LeaseRenew";
 
-export function createLeaseMethods(context: ServiceContext): Method[] {
-  const leasePath = (name: string): string => `/etcdserverpb.Lease/${name}`;
+export function createLeaseMethods(context: ServiceContext): ServedMethod[] {
+  const user = (name: string): MethodDeclaration => ({ path: `/etcdserverpb.Lease/${name}`, access: "user" });
   return [
-    unary(context, leasePath("LeaseGrant"), (request, call) => grant(context, request, call)),
-    unary(context, leasePath("LeaseRevoke"), (request, call) => revoke(context, request, call)),
-    { kind: "stream", path: leasePath("LeaseKeepAlive"), open: (call) => openKeepAlive(context, call) },
-    unary(context, leasePath("LeaseTimeToLive"), (request, call) => timeToLive(context, request, call)),
-    unary(context, leasePath("LeaseLeases"), (_request, call) => list(context, call)),
+    unary(context, user("LeaseGrant"), (request, call) => grant(context, request, call)),
+    unary(context, user("LeaseRevoke"), (request, call) => revoke(context, request, call)),
+    { kind: "stream", ...user("LeaseKeepAlive"), open: (call) => openKeepAlive(context, call) },
+    unary(context, user("LeaseTimeToLive"), (request, call) => timeToLive(context, request, call)),
+    unary(context, user("LeaseLeases"), (_request, call) => list(context, call)),
   ];
 }
 
 /** What followers may ask their leader beside clients' calls. */
 export function createLeasePeerMethods(context: ServiceContext): UnaryMethod[] {
-  return [unary(context, RENEW_PATH, (request, call) => renewHere(context, request, call), { learner: true })];
+  return [
+    unary(context, { path: RENEW_PATH, access: "member", learner: true }, (request, call) =>
+      renewHere(context, request, call),
+    ),
+  ];
 }
 
 /** etcd's floor: one and a half election timeouts, in whole seconds. */
@@ -77,7 +82,6 @@ function grant(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
       fail(call, result);
       return;
     }
-    if (result.kind !== "leaseGrant") return;
     const header = generatedHeader(context, result.revision);
     const message = create(LeaseGrantResponseSchema, { header, ID: result.id, TTL: BigInt(result.ttlSeconds) });
     answerBytes(call, toBinary(LeaseGrantResponseSchema, message));

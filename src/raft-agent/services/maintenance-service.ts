@@ -15,7 +15,7 @@ import {
   MoveLeaderResponseSchema,
   StatusResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import { type ServerCall, StatusCode } from "../grpc/call.ts";
 import { type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType, alarmName } from "../state-machine/apply-result.ts";
@@ -25,21 +25,25 @@ import { revisionError } from "../state-machine/txn.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { createSnapshotMethod } from "./send-snapshot.ts";
+import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 
 const TRANSFER_POLL_MS = 10;
 /** Of clients, at the same time. */
 const HASH_SCANS_MAX = 4;
 
-export function createMaintenanceMethods(context: ServiceContext): Method[] {
-  const path = (name: string): string => `/etcdserverpb.Maintenance/${name}`;
+export function createMaintenanceMethods(context: ServiceContext): ServedMethod[] {
+  const rpc = (access: AccessLevel, name: string): MethodDeclaration => ({
+    path: `/etcdserverpb.Maintenance/${name}`,
+    access,
+  });
   return [
-    unary(context, path("Status"), (_request, call) => status(context, call), { learner: true }),
-    unary(context, path("Alarm"), (request, call) => alarm(context, request, call)),
-    unary(context, path("Defragment"), (_request, call) => defragment(context, call)),
-    unary(context, path("Hash"), (_request, call) => hash(context, call)),
-    unary(context, path("HashKV"), (request, call) => hashKv(context, request, call)),
-    unary(context, path("MoveLeader"), (request, call) => moveLeader(context, request, call)),
+    unary(context, { ...rpc("user", "Status"), learner: true }, (_request, call) => status(context, call)),
+    unary(context, rpc("user", "Alarm"), (request, call) => alarm(context, request, call)),
+    unary(context, rpc("root", "Defragment"), (_request, call) => defragment(context, call)),
+    unary(context, rpc("root", "Hash"), (_request, call) => hash(context, call)),
+    unary(context, rpc("root", "HashKV"), (request, call) => hashKv(context, request, call)),
+    unary(context, rpc("root", "MoveLeader"), (request, call) => moveLeader(context, request, call)),
     createSnapshotMethod(context),
   ];
 }
@@ -91,7 +95,7 @@ function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   context.proposer.propose(CommandKind.alarm, bytes, (result) => {
     if (!call.open) return;
     if (isEtcdError(result)) fail(call, result);
-    else answerAlarms(context, call, result.revision, result.kind === "alarm" ? result.alarms : []);
+    else answerAlarms(context, call, result.revision, result.alarms);
   });
 }
 

@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { PasswordHasher } from "../auth/password-hasher.ts";
-import type { Method } from "../grpc/call.ts";
 import type { Store } from "../mvcc/store.ts";
 import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
@@ -16,7 +15,6 @@ import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";
 import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
-import type { UnaryMethod } from "./answer.ts";
 import { createAuthMethods } from "./auth-service.ts";
 import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
 import { createClusterMethods } from "./cluster-service.ts";
@@ -40,6 +38,7 @@ import { answerPeerRequest, type PeerMethods } from "./peer-requests.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "./proposer.ts";
 import { createRangeStreamMethod } from "./range-stream.ts";
 import { ReadQueue } from "./read-queue.ts";
+import type { ServedMethod, UnaryMethod } from "./served-method.ts";
 import {
   createServiceContext,
   defaultServiceLimits,
@@ -89,7 +88,7 @@ export class MemberServices {
   readonly machine: StateMachine;
   readonly context: ServiceContext;
   /** Everything that is served to clients. */
-  readonly methods: readonly Method[];
+  readonly methods: readonly ServedMethod[];
   readonly watchHub: WatchHub;
   readonly watchService: WatchService;
   readonly #peerMethods: PeerMethods;
@@ -258,7 +257,7 @@ export class MemberServices {
   }
 }
 
-function createMethods(context: ServiceContext, hasher: PasswordHasher): Method[] {
+function createMethods(context: ServiceContext, hasher: PasswordHasher): ServedMethod[] {
   return [
     ...createKvMethods(context),
     createRangeStreamMethod(context),
@@ -273,12 +272,12 @@ function createMethods(context: ServiceContext, hasher: PasswordHasher): Method[
 }
 
 /** What is made of the other methods. */
-function createRecipeMethods(context: ServiceContext, calls: LocalCalls): Method[] {
+function createRecipeMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   return [...createLockMethods(context, calls), ...createElectionMethods(context, calls)];
 }
 
 /** Peers may call what clients may, and what is for them alone. */
-function createPeerMethods(methods: readonly Method[], own: readonly UnaryMethod[]): PeerMethods {
+function createPeerMethods(methods: readonly ServedMethod[], own: readonly UnaryMethod[]): PeerMethods {
   const unaryMethods = [...own];
   for (const method of methods) if (method.kind === "unary") unaryMethods.push(method);
   return new Map(unaryMethods.map((method) => [method.path, method]));

@@ -15,7 +15,7 @@ import { type ServerCall, StatusCode } from "../grpc/call.ts";
 import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
 import type { ChangeId } from "../state-machine/completed-changes.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import type { UnaryMethod } from "./answer.ts";
+import type { UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 export type LeaderAnswer = { readonly code: StatusCode; readonly text: string; readonly message: Uint8Array };

@@ -1,25 +1,25 @@
 /** The one way from a client's call to the log and back: in the caller's name, and answered only while somebody waits. */
 import type { ServerCall } from "../grpc/call.ts";
-import type { Applied, ApplyResult } from "../state-machine/apply-result.ts";
 import type { CommandKind } from "../state-machine/command.ts";
-import { isEtcdError } from "../state-machine/etcd-error.ts";
+import type { AppliedBy } from "../state-machine/command-table.ts";
+import { type EtcdError, isEtcdError } from "../state-machine/etcd-error.ts";
 import { fail, guarded } from "./answer.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** Proposes a command; `done` answers the call once it is applied. Errors are answered here. */
-export function propose(
+export function propose<Kind extends CommandKind>(
   context: ServiceContext,
   call: ServerCall,
-  kind: CommandKind,
+  kind: Kind,
   body: Uint8Array,
-  done: (applied: Applied) => void,
+  done: (applied: AppliedBy<Kind>) => void,
 ): void {
   const caller = context.access.callerOf(call);
   if (isEtcdError(caller)) {
     fail(call, caller);
     return;
   }
-  const answered = (result: ApplyResult): void => {
+  const answered = (result: AppliedBy<Kind> | EtcdError): void => {
     if (!call.open) return;
     if (isEtcdError(result)) fail(call, result);
     else guarded(call, done, result);

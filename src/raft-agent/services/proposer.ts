@@ -5,15 +5,17 @@
  * Commands that find no leader are parked and offered again until one is elected or their time is over, as etcd's
  * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
  */
+import { StatusCode } from "../grpc/call.ts";
 import type { ProposalRefusal } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { type CommandCodec, type CommandKind, createCommandCodec } from "../state-machine/command.ts";
-import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
+import { type AppliedBy, commandTable } from "../state-machine/command-table.ts";
+import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "../state-machine/etcd-error.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
 
 /** Called exactly once. */
-export type ProposalDone = (result: ApplyResult) => void;
+export type ProposalDone<Kind extends CommandKind> = (result: AppliedBy<Kind> | EtcdError) => void;
 
 export type ProposerLimits = {
   readonly requestTimeoutMs: number;
@@ -43,7 +45,8 @@ type Waiter = {
   timeoutError: EtcdError;
   /** The command while no leader has taken it, else null. */
   parked: Uint8Array | null;
-  readonly done: ProposalDone;
+  readonly kind: CommandKind;
+  readonly done: (result: ApplyResult) => void;
 };
 
 export type ProposerClock = { now(): number; monotonicMs(): number };
@@ -79,7 +82,12 @@ export class Proposer {
   }
 
   /** `body` may be reused as soon as this returns. `caller`: the user, while authentication is on. */
-  propose(kind: CommandKind, body: Uint8Array, done: ProposalDone, caller: Caller | null = null): void {
+  propose<Kind extends CommandKind>(
+    kind: Kind,
+    body: Uint8Array,
+    done: ProposalDone<Kind>,
+    caller: Caller | null = null,
+  ): void {
     const refusal = this.#refusal(body);
     if (refusal !== null) {
       this.#fail(done, refusal);
@@ -93,7 +101,9 @@ export class Proposer {
       deadlineMs: nowMs + this.limits.requestTimeoutMs,
       timeoutError: EtcdErrors.timeout,
       parked: null,
-      done,
+      kind,
+      // `complete` lets only results of this kind through.
+      done: done as (result: ApplyResult) => void,
     };
     this.#waiting.set(number, waiter);
     this.#offer(number, waiter, payload);
@@ -104,7 +114,7 @@ export class Proposer {
     const waiter = this.#waiting.get(requestNumber);
     if (waiter === undefined) return;
     this.#waiting.delete(requestNumber);
-    waiter.done(result);
+    waiter.done(isResultOf(waiter.kind, result) ? result : unexpectedResult(waiter.kind, result));
   }
 
   /**
@@ -194,7 +204,7 @@ export class Proposer {
     this.#parkedNumbers.delete(number);
   }
 
-  #fail(done: ProposalDone, error: EtcdError): void {
+  #fail(done: (error: EtcdError) => void, error: EtcdError): void {
     this.#failedTotal++;
     done(error);
   }
@@ -211,4 +221,16 @@ function errorOfRefusal(reason: ProposalRefusal): EtcdError | null {
     case "tooLarge":
       return EtcdErrors.requestTooLarge;
   }
+}
+
+function isResultOf(kind: CommandKind, result: ApplyResult): boolean {
+  return result.kind === commandTable[kind].result || isEtcdError(result);
+}
+
+/** A bug of ours. The command was carried out, so the caller is told that, and is not left to wait for its deadline. */
+function unexpectedResult(kind: CommandKind, result: ApplyResult): EtcdError {
+  return etcdError(
+    StatusCode.internal,
+    `haplan-agent: the command of kind ${kind} was applied, but its result is of kind ${result.kind}`,
+  );
 }

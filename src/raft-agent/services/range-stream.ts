@@ -5,16 +5,22 @@
  */
 import { decodeKeyValue, type EncodedKeyValue } from "../api/key-value.ts";
 import { decodeRangeRequest, encodeRangeResponse, type RangeRequest, SortOrder, SortTarget } from "../api/range.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { checkRange } from "../state-machine/check-request.ts";
 import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
+import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 /** etcd's first piece; later ones double while they are small, and halve when they are too big. */
 const FIRST_PIECE_KEYS = 10;
 
-export function createRangeStreamMethod(context: ServiceContext): Method {
-  return { kind: "stream", path: "/etcdserverpb.KV/RangeStream", open: (call) => openRangeStream(context, call) };
+export function createRangeStreamMethod(context: ServiceContext): StreamMethod {
+  return {
+    kind: "stream",
+    path: "/etcdserverpb.KV/RangeStream",
+    access: "checkedByMethod",
+    open: (call) => openRangeStream(context, call),
+  };
 }
 
 function openRangeStream(context: ServiceContext, call: ServerCall): StreamHandler {

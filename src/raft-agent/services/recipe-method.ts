@@ -2,8 +2,9 @@
 import { errorText } from "../../base/haplan-error.ts";
 import { type ServerCall, StatusCode } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, type UnaryMethod, unary } from "./answer.ts";
+import { answerBytes, fail, unary } from "./answer.ts";
 import { LocalCallAbortedError, LocalCallError } from "./local-calls.ts";
+import type { UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** A fault of the recipe itself; clients get the text as it is, with the code `unknown`, as from etcd. */
@@ -26,7 +27,9 @@ export function recipeMethod(context: ServiceContext, path: string, recipe: Reci
       )
       .finally(() => running.delete(call));
   };
-  return unary(context, path, handler, { onClose: (call) => running.get(call)?.abort() });
+  // Its steps are calls of the client's own, each with the checks of its method.
+  const onClose = (call: ServerCall): void => running.get(call)?.abort();
+  return unary(context, { path, access: "checkedByMethod", onClose }, handler);
 }
 
 /** etcd's steps fail with the texts of its client library, whose code is lost on the way: `unknown`. */

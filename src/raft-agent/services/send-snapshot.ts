@@ -6,9 +6,10 @@ import { createHash } from "node:crypto";
 import { errorText } from "../../base/haplan-error.ts";
 import type { WireWriter } from "../api/wire.ts";
 import { exportDatabase } from "../etcd-snapshot/export-database.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail, metadataFault } from "./answer.ts";
+import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd's snapshotSendBufferSize. */
@@ -19,11 +20,12 @@ const sendingMax = 4;
 const storageVersion = Buffer.from("3.5.0");
 
 /** Learners answer too: a snapshot claims nothing about the cluster. */
-export function createSnapshotMethod(context: ServiceContext): Method {
+export function createSnapshotMethod(context: ServiceContext): StreamMethod {
   const sending = new Set<SnapshotCall>();
   return {
     kind: "stream",
     path: "/etcdserverpb.Maintenance/Snapshot",
+    access: "root",
     open: (call) => {
       const refusal = metadataFault(context, call) ?? (sending.size < sendingMax ? null : EtcdErrors.tooManyRequests);
       if (refusal !== null) fail(call, refusal);

@@ -4,12 +4,13 @@
  */
 import type { WatchCreateRequest, WatchResponse } from "../api/watch.ts";
 import { decodeWatchRequest, writeWatchResponseHead } from "../api/watch.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
 import type { EventBatch, WatchDelivery } from "../mvcc/watch-batch.ts";
 import type { WatchHub } from "../mvcc/watch-hub.ts";
 import type { CreateResult, WatchStream } from "../mvcc/watch-stream.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
+import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 /** Answers for the whole stream, and for watchers that never were. */
@@ -26,7 +27,7 @@ const REFUSALS: Record<Extract<CreateResult, { kind: "refused" }>["reason"], str
 };
 
 export type WatchService = {
-  readonly method: Method;
+  readonly method: StreamMethod;
   readonly streamCount: number;
   /** To be called about every 100 ms: progress notifications. */
   tick(): void;
@@ -40,6 +41,7 @@ export function createWatchService(context: ServiceContext, hub: WatchHub): Watc
     method: {
       kind: "stream",
       path: "/etcdserverpb.Watch/Watch",
+      access: "checkedByMethod",
       open: (call) => openWatch(context, hub, streams, call),
     },
     get streamCount() {

@@ -48,9 +48,23 @@ export type AuthOutcome = { readonly event: AuthEvent | null };
 
 const UNTOLD: AuthOutcome = { event: null };
 
+/** Changes of users and roles. */
+export type AuthChangeKind = (typeof CommandKind)[
+  | "authEnable"
+  | "authDisable"
+  | "authUserAdd"
+  | "authUserDelete"
+  | "authUserChangePassword"
+  | "authUserGrantRole"
+  | "authUserRevokeRole"
+  | "authRoleAdd"
+  | "authRoleDelete"
+  | "authRoleGrantPermission"
+  | "authRoleRevokePermission"];
+
 type Change = (auth: AuthStore, body: Uint8Array) => AuthOutcome | EtcdError;
 
-const CHANGES: Readonly<Partial<Record<CommandKind, Change>>> = {
+const CHANGES: { readonly [Kind in AuthChangeKind]: Change } = {
   [CommandKind.authEnable]: enable,
   [CommandKind.authDisable]: disable,
   [CommandKind.authUserAdd]: addUser,
@@ -64,16 +78,9 @@ const CHANGES: Readonly<Partial<Record<CommandKind, Change>>> = {
   [CommandKind.authRoleRevokePermission]: revokePermission,
 };
 
-/** True for changes of users and roles, which only root may make. */
-export function isAuthChange(kind: CommandKind): boolean {
-  return CHANGES[kind] !== undefined;
-}
-
 /** The caller has been checked. */
-export function applyAuthChange(auth: AuthStore, kind: CommandKind, body: Uint8Array): AuthOutcome | EtcdError {
-  const change = CHANGES[kind];
-  if (change === undefined) throw new Error(`command ${kind} is not about users and roles`);
-  return change(auth, body);
+export function applyAuthChange(auth: AuthStore, kind: AuthChangeKind, body: Uint8Array): AuthOutcome | EtcdError {
+  return CHANGES[kind](auth, body);
 }
 
 function enable(auth: AuthStore): AuthOutcome | EtcdError {

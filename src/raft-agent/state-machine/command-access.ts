@@ -1,39 +1,41 @@
 /**
  * Whether a command's caller may do what it asks for, decided where the command is applied: only there are the users
- * and roles the same on every member (etcd server/etcdserver/apply/apply_auth.go). Only asked while authentication is on.
+ * and roles the same on every member (etcd server/etcdserver/apply/apply_auth.go). Only asked while authentication is on;
+ * `commandTable` names the rule of each kind.
  */
 import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodePutRequest, type PutRequest } from "../api/put.ts";
 import { decodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { Store } from "../mvcc/store.ts";
-import { isAuthChange } from "./auth-command.ts";
 import type { AuthStore } from "./auth-store.ts";
 import type { Caller } from "./caller.ts";
-import { type Command, CommandKind } from "./command.ts";
 import { decodeLeaseRevoke } from "./command-body.ts";
 import type { EtcdError } from "./etcd-error.ts";
 import type { LeaseId } from "./lease-table.ts";
 
-export type AccessRules = { readonly auth: AuthStore; readonly store: Store };
+type AccessRules = { readonly auth: AuthStore; readonly store: Store };
 
-/** Null when the command may run. What is not named here is checked by the member that is asked, or is its own. */
-export function commandFault(rules: AccessRules, { kind, caller, body }: Command): EtcdError | null {
-  switch (kind) {
-    case CommandKind.put:
-      return putFault(rules, caller, decodePutRequest(body));
-    case CommandKind.deleteRange:
-      return opFault(rules, caller, { kind: "deleteRange", request: decodeDeleteRangeRequest(body) });
-    case CommandKind.txn:
-      return txnFault(rules, caller, decodeTxnRequest(body));
-    case CommandKind.leaseRevoke: {
-      const { ids, leaderTerm } = decodeLeaseRevoke(body);
-      return leaderTerm !== 0 ? null : firstFault(ids, (id) => leaseFault(rules, caller, id));
-    }
-    default:
-      return isAuthChange(kind) ? rules.auth.adminFault(caller) : null;
-  }
-}
+/** Null when a command with this body may run. */
+export type AccessRule = (rules: AccessRules, caller: Caller | null, body: Uint8Array) => EtcdError | null;
+
+/** The member that was asked has checked the caller, or the command is the member's own. */
+export const checkedWhereAsked: AccessRule = () => null;
+
+export const rootOnly: AccessRule = (rules, caller) => rules.auth.adminFault(caller);
+
+export const putAccess: AccessRule = (rules, caller, body) => putFault(rules, caller, decodePutRequest(body));
+
+export const deleteRangeAccess: AccessRule = (rules, caller, body) =>
+  opFault(rules, caller, { kind: "deleteRange", request: decodeDeleteRangeRequest(body) });
+
+export const txnAccess: AccessRule = (rules, caller, body) => txnFault(rules, caller, decodeTxnRequest(body));
+
+/** Expired leases are revoked by the leader, which is no user. */
+export const leaseRevokeAccess: AccessRule = (rules, caller, body) => {
+  const { ids, leaderTerm } = decodeLeaseRevoke(body);
+  return leaderTerm !== 0 ? null : firstFault(ids, (id) => leaseFault(rules, caller, id));
+};
 
 /** All that a transaction may touch, on either branch and at any depth. */
 export function txnFault(rules: AccessRules, caller: Caller | null, request: TxnRequest): EtcdError | null {

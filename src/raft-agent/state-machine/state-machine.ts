@@ -3,6 +3,7 @@
  * clock, a random number or this member's own settings; what differs between members (who waits for an answer, who
  * keeps the leases' time) hangs on callbacks that cannot change the data.
  */
+import { assertNever } from "../../base/assert.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { decodeCompactionRequest } from "../api/compaction.ts";
 import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -15,10 +16,9 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import { AlarmStore } from "./alarm-store.ts";
 import type { Alarm, Applied, ApplyResult } from "./apply-result.ts";
-import { type AuthEvent, applyAuthChange, decodeLogin, type LoginBody } from "./auth-command.ts";
+import { type AuthChangeKind, type AuthEvent, applyAuthChange, decodeLogin, type LoginBody } from "./auth-command.ts";
 import { AuthStore } from "./auth-store.ts";
 import { type Command, type CommandCodec, CommandKind, createCommandCodec } from "./command.ts";
-import { commandFault } from "./command-access.ts";
 import {
   AlarmAction,
   type DowngradeBody,
@@ -30,6 +30,7 @@ import {
   type MemberAttributesBody,
   type MemberUpdateBody,
 } from "./command-body.ts";
+import { commandTable } from "./command-table.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
 import type { Member, MembershipChange } from "./membership.ts";
@@ -129,8 +130,9 @@ export class StateMachine {
 
   #execute(command: Command, index: LogIndex, term: Term): ApplyResult {
     try {
-      if (this.alarms.corrupt && touchesData(command.kind)) return EtcdErrors.corrupt;
-      const denied = this.auth.enabled ? commandFault(this, command) : null;
+      const { access, touchesData } = commandTable[command.kind];
+      if (this.alarms.corrupt && touchesData) return EtcdErrors.corrupt;
+      const denied = this.auth.enabled ? access(this, command.caller, command.body) : null;
       return denied ?? this.#executeKind(command, index, term);
     } catch (error) {
       // Deterministic faults of the entry itself; anything else is a bug or a failing disk and must stop the member.
@@ -178,8 +180,20 @@ export class StateMachine {
         return this.#done();
       case CommandKind.authenticate:
         return this.#login(decodeLogin(command.body), index);
+      case CommandKind.authEnable:
+      case CommandKind.authDisable:
+      case CommandKind.authUserAdd:
+      case CommandKind.authUserDelete:
+      case CommandKind.authUserChangePassword:
+      case CommandKind.authUserGrantRole:
+      case CommandKind.authUserRevokeRole:
+      case CommandKind.authRoleAdd:
+      case CommandKind.authRoleDelete:
+      case CommandKind.authRoleGrantPermission:
+      case CommandKind.authRoleRevokePermission:
+        return this.#changeAuth(command.kind, command.body);
       default:
-        return this.#changeAuth(command);
+        return assertNever(command.kind);
     }
   }
 
@@ -289,7 +303,7 @@ export class StateMachine {
     return { kind: "login", revision: this.store.revision, user: name, simpleToken, authRevision };
   }
 
-  #changeAuth({ kind, body }: Command): ApplyResult {
+  #changeAuth(kind: AuthChangeKind, body: Uint8Array): ApplyResult {
     const outcome = applyAuthChange(this.auth, kind, body);
     if (isEtcdError(outcome)) return outcome;
     if (outcome.event !== null) this.#listener.authChanged?.(outcome.event);
@@ -301,9 +315,4 @@ export class StateMachine {
     this.#listener.membershipChanged?.({ changed: [member], removed: [] }, this.membership.configuration);
     return this.#done();
   }
-}
-
-/** With a CORRUPT alarm on, nothing may touch what may be damaged (etcd's `applierV3Corrupt`). */
-function touchesData(kind: CommandKind): boolean {
-  return kind >= CommandKind.put && kind <= CommandKind.leaseRevoke;
 }

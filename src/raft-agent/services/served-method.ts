@@ -1,0 +1,30 @@
+/**
+ * What a method of the member says of itself beside what it does: who may call it while authentication is on. Declared with
+ * the method and without a default, so that a new method does not compile before it says so. Permissions on keys are
+ * checked where keys are touched.
+ *
+ * etcd 3.4 leaves some methods open; ours follow etcd's later fixes (GHSA advisories on leases, alarms, compaction and the
+ * member list): without a user a caller learns and changes nothing.
+ */
+import type { Method, ServerCall } from "../grpc/call.ts";
+
+/**
+ * - `root`: a user with the role root.
+ * - `user`: any user.
+ * - `checkedByMethod`: the method checks by itself.
+ * - `member`: only other members can call it, on the peer port.
+ */
+export type AccessLevel = "root" | "user" | "checkedByMethod" | "member";
+
+type Declared = { readonly access: AccessLevel };
+export type ServedMethod = Method & Declared;
+export type UnaryMethod = Extract<Method, { kind: "unary" }> & Declared;
+export type StreamMethod = Extract<Method, { kind: "stream" }> & Declared;
+
+export type MethodDeclaration = Declared & {
+  readonly path: string;
+  /** A member that is shown as a learner may answer. */
+  readonly learner?: boolean;
+  /** The call is over, in whatever way. */
+  readonly onClose?: (call: ServerCall) => void;
+};
