@@ -4,8 +4,8 @@
  */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
-import { needsQuorum } from "../plan/quorum-guard.ts";
 import type { Step } from "../plan/step.ts";
+import { traitsOf } from "../plan/step-traits.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
 import { runStep } from "./run-step.ts";
@@ -106,8 +106,8 @@ export class PlanWalk {
 
   private isFree(step: Step): boolean {
     if (!step.after.every((id) => this.options.done.has(id))) return false;
-    if (!needsQuorum(step.action)) return true;
-    const other = this.plan.steps.some((each) => this.running.has(each.id) && needsQuorum(each.action));
+    if (!traitsOf(step.action).needsQuorum) return true;
+    const other = this.plan.steps.some((each) => this.running.has(each.id) && traitsOf(each.action).needsQuorum);
     return !other;
   }
 
@@ -150,7 +150,7 @@ export class PlanWalk {
 
   /** What follows a step without being part of it: nothing here can fail the apply. */
   private async afterwards(context: StepContext, step: Step): Promise<void> {
-    if (needsQuorum(step.action)) await tellMembership(context, step).catch(() => undefined);
+    if (traitsOf(step.action).needsQuorum) await tellMembership(context, step).catch(() => undefined);
   }
 
   private async fail(step: Step, thrown: unknown, elapsedMs: number): Promise<void> {

@@ -4,21 +4,16 @@
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
-import { needsQuorum } from "../plan/quorum-guard.ts";
 import { canLose, type QuorumModel, quorumRow, simulateStep } from "../plan/quorum-model.ts";
 import type { MemberRef, Step, StepAction } from "../plan/step.ts";
+import { traitsOf } from "../plan/step-traits.ts";
 import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts";
-
-/** Steps that could take a voter, or a vote, away. */
-function isGated(action: StepAction): boolean {
-  return needsQuorum(action) || action.kind === "updateAgent" || action.kind === "stopAgent";
-}
 
 /** @throws HaplanError `apply/quorum-gate` when the step must not be taken now. */
 export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
   const adopted = context.plan.spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   // What was adopted outlives a destroy, and so must its quorum.
-  if ((context.plan.mode === "destroy" && !adopted) || !isGated(step.action)) return;
+  if ((context.plan.mode === "destroy" && !adopted) || !traitsOf(step.action).gated) return;
   const membership = await liveMembership(context);
   const before = liveModel(context, membership);
   const { during, after } = simulateStep(before, resolved(context, step.action));

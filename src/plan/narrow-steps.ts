@@ -8,26 +8,9 @@ import type { ResourceChange } from "./plan.ts";
 import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { ResourceAddress } from "./resource.ts";
-import type { Step, StepAction } from "./step.ts";
+import type { Step } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
-
-const controlPlaneKinds: ReadonlySet<StepAction["kind"]> = new Set([
-  "startAgent",
-  "updateAgent",
-  "reloadAgent",
-  "restartAgent",
-  "stopAgent",
-  "awaitQuorum",
-  "checkMembers",
-  "takeSnapshot",
-  "addLearner",
-  "awaitCatchUp",
-  "changeVoters",
-  "removeMember",
-  "updateMember",
-  "moveLeader",
-  "updateLoadBalancer",
-]);
+import { traitsOf } from "./step-traits.ts";
 
 /** `known` are all addresses that a target may name, `imports` those that are there and not in the state. */
 export function narrowSteps(
@@ -78,10 +61,8 @@ function chosenSteps(steps: readonly Step[], target: readonly string[], whole: b
     if (chosen.has(step)) return;
     chosen.add(step);
     for (const id of step.after) choose(byId.get(id)!);
-    // Looking at members that are taken over is no change: they can be imported alone.
-    const { kind } = step.action;
-    if (!whole || !controlPlaneKinds.has(kind) || kind === "checkMembers") return;
-    for (const other of steps) if (controlPlaneKinds.has(other.action.kind)) choose(other);
+    if (!whole || traitsOf(step.action).targeting !== "controlPlane") return;
+    for (const other of steps) if (traitsOf(other.action).targeting !== "itself") choose(other);
   };
   for (const step of steps) if (step.addresses.some((address) => target.includes(address))) choose(step);
   return steps.filter((step) => chosen.has(step));

@@ -2,6 +2,7 @@
  * What rules write into while a plan is made: steps with what they wait for, verdicts on resources, drift, refusals.
  * Membership steps form one serial chain, whatever the parallelism: `chain` appends to it.
  */
+import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ChangeAction } from "./plan.ts";
@@ -36,12 +37,13 @@ export class PlanDraft {
   private lastOfChain: string | null = null;
   private gate: string | null = null;
 
-  /** Adds a step and returns its id. Names in `after` that no step has are ignored: their work is done already. */
+  /** Adds a step and returns its id. `after`: ids that `add` or `chain` returned; null for what is done already. */
   add(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
     const wanted = stepId(action);
     let id = wanted;
     for (let copy = 2; this.ids.has(id); copy += 1) id = `${wanted}~${copy}`;
-    const known = [this.gate, ...after].filter((name): name is string => name !== null && this.ids.has(name));
+    const known = [this.gate, ...after].filter((name): name is string => name !== null);
+    for (const name of known) assert(this.ids.has(name), `step ${id} waits for ${name}, which is no step of the plan`);
     this.ids.add(id);
     this.steps.push({ id, title: stepTitle(action), action, addresses, after: [...new Set(known)] });
     return id;

@@ -6,7 +6,8 @@ import { assert } from "../base/assert.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { QuorumRow } from "./plan.ts";
 import { canLose, majority, type QuorumModel, quorumRow, simulateStep } from "./quorum-model.ts";
-import type { Step, StepAction } from "./step.ts";
+import type { Step } from "./step.ts";
+import { traitsOf } from "./step-traits.ts";
 
 export type GuardResult = {
   readonly timeline: readonly QuorumRow[];
@@ -35,47 +36,13 @@ export function guardQuorum(
       const refusal = even ?? judge(model, during, after, step, position);
       if (refusal !== null) return { timeline, refusal };
     }
-    if (touchesQuorum(step.action)) {
+    if (traitsOf(step.action).touchesQuorum) {
       if (during.votersOutgoing.length > 0) timeline.push(quorumRow(during, position, `${step.title} (joint)`));
       timeline.push(quorumRow(after, position, step.title));
     }
     model = after;
   }
   return { timeline, refusal: null };
-}
-
-/** Steps that change who votes, who is up or whom clients reach: only these are shown in the timeline. */
-function touchesQuorum(action: StepAction): boolean {
-  switch (action.kind) {
-    case "startAgent":
-    case "updateAgent":
-    case "restartAgent":
-    case "stopAgent":
-    case "awaitQuorum":
-    case "awaitCatchUp":
-    case "addLearner":
-    case "changeVoters":
-    case "removeMember":
-    case "updateMember":
-    case "moveLeader":
-    case "startLoadBalancer":
-    case "updateLoadBalancer":
-    case "stopLoadBalancer":
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** Steps that a quorum has to decide. */
-export function needsQuorum(action: StepAction): boolean {
-  return (
-    action.kind === "addLearner" ||
-    action.kind === "changeVoters" ||
-    action.kind === "removeMember" ||
-    action.kind === "updateMember" ||
-    action.kind === "moveLeader"
-  );
 }
 
 /**
@@ -117,7 +84,7 @@ function judge(
     }
   }
   const working = canLose(before) !== null;
-  if (!working && needsQuorum(action)) {
+  if (!working && traitsOf(action).needsQuorum) {
     return refusal(
       "plan/no-quorum",
       `Step ${number} (${step.title}) needs a quorum, and there would be none: ${census(before)}`,

@@ -3,7 +3,7 @@
  * of the incoming half, of the outgoing half, both, or neither; it is up or down. Pessimistic where it can be: a member
  * is up only after a step that waits for it.
  */
-
+import { assertNever } from "../base/assert.ts";
 import type { QuorumRow } from "./plan.ts";
 import { formerTargetOf, type LoadBalancerTargets, type MemberRef, type StepAction } from "./step.ts";
 import type { World } from "./world.ts";
@@ -106,8 +106,22 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
       return still(withTargets(model, (wanted) => targetsOf(action, wanted)));
     case "stopLoadBalancer":
       return still(withTargets(model, () => null));
-    default:
+    case "createAuthority":
+    case "renewAuthority":
+    case "issueCertificate":
+    case "createMachine":
+    case "reloadAgent":
+    case "checkMembers":
+    case "takeSnapshot":
+    case "moveLeader":
+    case "startWorker":
+    case "stopWorker":
+    case "recordState":
+    case "removeCertificate":
+    case "removeAuthority":
       return still(model);
+    default:
+      return assertNever(action);
   }
 }
 

@@ -5,16 +5,14 @@ import { certificateValidity, dayOf } from "../certificate-validity.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 
-export function isHandedCertificate(master: string, certificates: ReadonlyMap<string, string>): boolean {
+export function isHandedCertificate(master: string, certificates: IssuedCertificates): boolean {
   return certificates.has(master) || certificates.has(peerCertificateName(master));
 }
 
 /** Ids of the steps that issue a master's certificates. */
-export function certificateSteps(
-  master: string,
-  certificates: ReadonlyMap<string, string>,
-): readonly (string | null)[] {
+export function certificateSteps(master: string, certificates: IssuedCertificates): readonly (string | null)[] {
   return [certificates.get(master) ?? null, certificates.get(peerCertificateName(master)) ?? null];
 }
 

@@ -11,6 +11,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 
 type Reason = {
@@ -35,7 +36,7 @@ export function planCertificates(
   desired: readonly DesiredResource[],
   world: World,
   draft: PlanDraft,
-): ReadonlyMap<string, string> {
+): IssuedCertificates {
   const { authority, certificates } = input.observed;
   const found = new Map(certificates.map((certificate) => [certificate.name, certificate]));
   const renewal = authorityRenewal(input, desired);
@@ -50,18 +51,17 @@ export function planCertificates(
   }
   if (authority !== null && authority.signingKey !== "present" && input.spec.controlPlane.tls.adopted === undefined) {
     withoutKey(authority, due, draft);
-    return new Map(behind(found, world).map((name) => [name, issuedEarlier]));
+    return new Map(behind(found, world).map((name) => [name, null]));
   }
   warnExpired(due, input, draft);
   warnOfAdoptedAuthority(input, draft);
   const authorityStep = planAuthority(input, desired, renewal, draft);
-  const issued = new Map(due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]));
-  for (const name of behind(found, world)) if (!issued.has(name)) issued.set(name, issuedEarlier);
+  const issued = new Map<string, string | null>(
+    due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]),
+  );
+  for (const name of behind(found, world)) if (!issued.has(name)) issued.set(name, null);
   return issued;
 }
-
-/** Stands for a step that is done already; no step has this id, so that nothing waits for it. */
-const issuedEarlier = "issued earlier";
 
 /** What units carry other certificates than those that are there now, as an apply leaves them that ended in between. */
 function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): readonly string[] {

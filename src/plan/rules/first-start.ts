@@ -6,6 +6,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import type { JoinFacts } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { planMachine } from "./machines.ts";
 import { refuseFounders } from "./requested-replacements.ts";
 
@@ -13,7 +14,7 @@ export function planFirstStart(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): void {
   const { spec } = input;

@@ -8,6 +8,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import { isJoinFacts, type JoinFacts, type MemberRef } from "../step.ts";
 import { generationOf, type World } from "../world.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { agentRuns, type JoiningMaster } from "./masters.ts";
 
@@ -22,7 +23,7 @@ export function joinMember(
   desired: readonly DesiredResource[],
   world: World,
   master: JoiningMaster,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): Join {
   const { name } = master;

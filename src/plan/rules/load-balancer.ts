@@ -8,6 +8,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
@@ -17,7 +18,7 @@ export function planLoadBalancer(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   endpoint: Endpoint,
   draft: PlanDraft,
 ): string | null {

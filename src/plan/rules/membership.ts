@@ -12,6 +12,7 @@ import type { MemberFact, World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { type Join, joinMember, knownJoin } from "./join-member.ts";
 import { type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
 
@@ -31,7 +32,7 @@ export function planMembership(
   desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   cleared: ReadonlySet<string>,
   endpoint: Endpoint,
   draft: PlanDraft,
@@ -58,7 +59,7 @@ type VoteChange = {
   readonly desired: readonly DesiredResource[];
   readonly world: World;
   readonly outlook: MastersOutlook;
-  readonly certificates: ReadonlyMap<string, string>;
+  readonly certificates: IssuedCertificates;
   readonly before: MembershipResult;
   readonly endpoint: Endpoint;
   readonly draft: PlanDraft;
@@ -194,7 +195,7 @@ function bringBack(
   desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   cleared: ReadonlySet<string>,
   draft: PlanDraft,
 ): Set<string> {

@@ -17,6 +17,7 @@ import {
   takesUpCertificates,
 } from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
@@ -33,7 +34,7 @@ export function planUrgentRenewals(
   desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): ReadonlySet<string> {
   const urgent = outlook.kept.filter(
@@ -69,7 +70,7 @@ export function planRollingUpdates(
   desired: readonly DesiredResource[],
   world: World,
   outlook: MastersOutlook,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   membership: MembershipResult,
   endpoint: Endpoint,
   draft: PlanDraft,
@@ -115,7 +116,7 @@ function updateInPlace(
   world: World,
   master: KeptMaster,
   change: AgentChange | null,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): void {
   const { name } = master;
@@ -159,7 +160,7 @@ function plannedChange(
   input: PlannerInput,
   resource: DesiredResource,
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): AgentChange | null {
   const needed = neededChange(input, resource, world, certificates, draft);
@@ -171,7 +172,7 @@ function neededChange(
   input: PlannerInput,
   resource: DesiredResource,
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): AgentChange | null {
   const known = world.resources.get(resource.address)?.attributes;
@@ -234,7 +235,7 @@ function rebuild(
   world: World,
   master: KeptMaster,
   voters: readonly MemberRef[],
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   draft: PlanDraft,
 ): readonly MemberRef[] {
   const { name, voter } = master;

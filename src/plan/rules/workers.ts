@@ -5,6 +5,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
@@ -13,7 +14,7 @@ export function planWorkers(
   input: PlannerInput,
   desired: readonly DesiredResource[],
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   loadBalancer: string | null,
   draft: PlanDraft,
 ): void {
@@ -38,7 +39,7 @@ function planWorker(
   resource: DesiredResource,
   machine: DesiredResource,
   world: World,
-  certificates: ReadonlyMap<string, string>,
+  certificates: IssuedCertificates,
   loadBalancer: string | null,
   draft: PlanDraft,
 ): void {
