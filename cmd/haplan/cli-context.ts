@@ -9,6 +9,7 @@ import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
+import type { DebugLog } from "./debug-log.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Reporter } from "./reporter.ts";
 import type { StopRequests } from "./stop-requests.ts";
@@ -27,7 +28,7 @@ export type Rooms = {
 };
 
 /** Where haplan runs; `run-haplan.ts` makes a context of it. */
-export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables">;
+export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables" | "log">;
 
 export type CliContext = {
   /** Where haplan was started: state lives below it, and relative paths are relative to it. */
@@ -36,6 +37,8 @@ export type CliContext = {
   /** How haplan was called, and the lines that it prints to be run. */
   readonly invocation: Invocation;
   readonly reporter: Reporter;
+  /** What HAPLAN_LOG asks for. */
+  readonly log: DebugLog;
   readonly clock: Clock;
   /** Loads the rooms: only commands that look at a cluster wait for them. */
   readonly openRooms: () => Promise<Rooms>;

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { unstoppable } from "./cli-fixture.ts";
+import { noDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
@@ -19,7 +20,8 @@ function program(): Command {
     cwd: "/",
     terminal,
     invocation,
-    reporter: new Reporter(terminal, systemClock, invocation),
+    log: noDebugLog,
+    reporter: new Reporter(terminal, systemClock, invocation, noDebugLog),
     clock: systemClock,
     openRooms: async () => realRooms,
     environment: {},

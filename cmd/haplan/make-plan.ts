@@ -28,10 +28,11 @@ export async function makePlan(context: CliContext, session: Session, wishes: Pl
   return result.plan;
 }
 
-async function refresh({ reporter }: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
+async function refresh(context: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
+  const { reporter } = context;
   const resources = state?.resources ?? [];
   for (const line of refreshLines("refresh_start", resources)) reporter.event(line);
-  const observed = await observeSession(session, state);
+  const observed = await observeSession(context, session, state);
   for (const line of refreshLines("refresh_complete", resources)) reporter.event(line);
   return observed;
 }

@@ -8,6 +8,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { refuse } from "./cli-context.ts";
+import type { DebugLog } from "./debug-log.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
 import { githubAnnotation } from "./views/annotation-view.ts";
@@ -27,11 +28,13 @@ export class Reporter {
   private readonly terminal: Terminal;
   private readonly clock: Clock;
   private readonly invocation: Invocation;
+  private readonly log: DebugLog;
   private form: JsonForm = "none";
   private flags: ReporterFlags = {};
   private file: { readonly path: string; readonly descriptor: number } | null = null;
 
-  constructor(terminal: Terminal, clock: Clock, invocation: Invocation) {
+  constructor(terminal: Terminal, clock: Clock, invocation: Invocation, log: DebugLog) {
+    this.log = log;
     this.terminal = terminal;
     this.clock = clock;
     this.invocation = invocation;
@@ -67,6 +70,7 @@ export class Reporter {
 
   /** One line of the stream, to wherever a stream was asked for. */
   event(line: UiLine): void {
+    this.log.write(line.level ?? "info", line.message, { type: line.type });
     if (this.form !== "stream" && this.file === null) return;
     const text = renderUiLine(line, this.clock.now());
     if (this.form === "stream") this.terminal.print(text);

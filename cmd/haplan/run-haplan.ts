@@ -2,7 +2,8 @@
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { type ExpandedWords, normaliseFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
-import { type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
+import { type CliContext, type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
+import { loggableWords, noDebugLog, openDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram, jsonForm } from "./program.ts";
 import { Reporter } from "./reporter.ts";
@@ -34,18 +35,42 @@ function usageMistake({ message }: CommanderError, origin: string | null): Diagn
 }
 
 export async function runHaplan(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
-  const typed = normaliseFlags(argv);
+  const { environment, terminal, clock, version } = surroundings;
   const invocation = new Invocation(argv);
-  const reporter = new Reporter(surroundings.terminal, surroundings.clock, invocation);
+  try {
+    const log = openDebugLog(environment, surroundings);
+    const words = loggableWords(argv);
+    log.write("info", "haplan", { version, node: process.version, arguments: words, directory: surroundings.cwd });
+    const code = await runLogged(argv, { ...surroundings, invocation, log });
+    log.write("info", "exit", { code });
+    log.close();
+    return code;
+  } catch (error) {
+    // Only the log itself is not to be opened: everything else ends in there.
+    new Reporter(terminal, clock, invocation, noDebugLog).fail(diagnosticsOf(error));
+    return 1;
+  }
+}
+
+async function runLogged(
+  argv: readonly string[],
+  surroundings: Surroundings & Pick<CliContext, "invocation" | "log">,
+): Promise<ExitCode> {
+  const { terminal, clock, invocation, log, environment } = surroundings;
+  const typed = normaliseFlags(argv);
+  const reporter = new Reporter(terminal, clock, invocation, log);
   let code: ExitCode = 0;
   let added: ExpandedWords["added"] = new Map();
   const finish = (outcome: ExitCode): void => {
     code = outcome;
   };
   try {
-    const program = createProgram({ ...surroundings, invocation, reporter, variables: {} }, finish);
-    const expanded = withEnvironmentFlags(program, typed, surroundings.environment);
+    const program = createProgram({ ...surroundings, reporter, variables: {} }, finish);
+    const expanded = withEnvironmentFlags(program, typed, environment);
     added = expanded.added;
+    for (const [variable, words] of added) {
+      if (words.length > 0) log.write("info", "flags of the environment", { variable, words: loggableWords(words) });
+    }
     const words = settleSwitches(program, expanded.words);
     await program.parseAsync([...withoutVainHelp(program, words)], { from: "user" });
     return code;
@@ -55,13 +80,17 @@ export async function runHaplan(argv: readonly string[], surroundings: Surroundi
       if (error.exitCode === 0) return 0;
       const variable = variableAtFault(error.message, typed, added);
       const origin = variable === null ? null : `It comes from the environment variable ${variable}.`;
-      if (origin !== null) surroundings.terminal.printError(origin);
+      if (origin !== null) terminal.printError(origin);
       if (typed.includes("--json")) reporter.failUnread(jsonForm(verbOf(typed), true), usageMistake(error, origin));
       return 1;
     }
-    reporter.fail(error instanceof RefusalError ? error.diagnostics : [diagnosticForError(error)]);
+    reporter.fail(diagnosticsOf(error));
     return 1;
   } finally {
     reporter.close();
   }
+}
+
+function diagnosticsOf(error: unknown): readonly Diagnostic[] {
+  return error instanceof RefusalError ? error.diagnostics : [diagnosticForError(error)];
 }

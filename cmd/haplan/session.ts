@@ -4,7 +4,7 @@
  */
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
-import type { Authority, EtcdUser, TlsMaterial } from "../../src/apply/ports.ts";
+import type { Authority, EtcdUser, MembersRequest, TlsMaterial } from "../../src/apply/ports.ts";
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
@@ -18,7 +18,10 @@ import { createStateStore, type StateStore } from "../../src/state/state-store.t
 import { type CliContext, RefusalError, type Rooms } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
+import type { DebugLog } from "./debug-log.ts";
 import { readEtcdUser } from "./etcd-user.ts";
+import { loggedCalls, namedIn } from "./logged-calls.ts";
+import { withRefreshProgress } from "./refresh-progress.ts";
 import { standardInput } from "./spec-source.ts";
 
 export type Session = {
@@ -49,24 +52,31 @@ export async function sessionFor(
   from: Pick<Session, "spec" | "specPath" | "specDigest">,
 ): Promise<Session> {
   const folder = stateFolder(context.cwd, from.spec.name);
-  const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment));
+  const { log } = context;
+  const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment), log);
+  const backend = openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock });
+  log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
   return {
     ...from,
     folder,
-    backend: openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock }),
-    provider: rooms.createProvider(folder),
-    authority: openSpecAuthority(context, from.spec, folder, rooms),
+    backend: loggedCalls(log, "state", backend),
+    provider: loggedCalls(log, "provider", rooms.createProvider(folder), namedIn),
+    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, folder, rooms), namedIn),
     rooms,
   };
 }
 
-/** All that is asked of members is asked as `user`. */
-function roomsFor(rooms: Rooms, user: EtcdUser | null): Rooms {
-  if (user === null) return rooms;
+/** All that is asked of members is asked as `user`, and logged. */
+function roomsFor(rooms: Rooms, user: EtcdUser | null, log: DebugLog): Rooms {
+  const asUser = <Request extends MembersRequest>(request: Request): Request =>
+    user === null ? request : { ...request, user };
   return {
     ...rooms,
-    connect: (request) => rooms.connect({ ...request, user }),
-    readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports({ ...request, user }, timeoutMs),
+    connect: (request) => {
+      log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
+      return loggedCalls(log, "members", rooms.connect(asUser(request)));
+    },
+    readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports(asUser(request), timeoutMs),
   };
 }
 
@@ -100,10 +110,13 @@ export async function clientMaterial({ spec, authority }: Session): Promise<TlsM
 }
 
 /** Looks at everything that belongs to the spec, and changes nothing. */
-export function observeSession(session: Session, state: State | null): Promise<ObservedCluster> {
+export function observeSession(context: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
   const { provider, authority, rooms, spec } = session;
-  return observeCluster(
-    { provider, authority, connect: rooms.connect, askPresented: rooms.askPresented },
-    { spec, state },
+  const ports = { provider, authority, connect: rooms.connect, askPresented: rooms.askPresented };
+  return withRefreshProgress(context, state, (onProbe) =>
+    observeCluster(ports, { spec, state }, (endpoint, ended) => {
+      context.log.write("trace", ended ? "member asked" : "asking a member", { endpoint });
+      onProbe(endpoint, ended);
+    }),
   );
 }

@@ -13,7 +13,7 @@ import { unitOf } from "../plan/world.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import type { ApplyPorts, TlsMaterial } from "./ports.ts";
+import type { ApplyPorts, ProbeListener, TlsMaterial } from "./ports.ts";
 
 export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect" | "askPresented">;
 
@@ -27,6 +27,7 @@ const keptOut: ReadonlySet<string> = new Set([
 export async function observeCluster(
   ports: ObservePorts,
   { spec, state }: { readonly spec: ClusterSpec; readonly state: State | null },
+  onProbe?: ProbeListener,
 ): Promise<ObservedCluster> {
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
@@ -37,7 +38,7 @@ export async function observeCluster(
     ports.authority.observe(),
   ]);
   const [membership, presented] = await Promise.all([
-    observeMembership(ports, spec, state, machines, problems),
+    observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
   ]);
   return { machines, orphans, ...pki, presented, membership, backends: knownBackends(state), problems };
@@ -74,6 +75,7 @@ async function observeMembership(
   state: State | null,
   machines: readonly ObservedMachine[],
   problems: ObservationProblem[],
+  onProbe?: ProbeListener,
 ): Promise<ObservedMembership | null> {
   const known = (state?.resources ?? [])
     .filter((resource) => resource.type === "haplan_raft_member")
@@ -94,7 +96,7 @@ async function observeMembership(
   const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);
   const controlPlane = ports.connect({ endpoints: [...urls].sort(), tls });
   try {
-    return await controlPlane.observe();
+    return await controlPlane.observe(onProbe);
   } catch (error) {
     // Members that keep haplan out are there: to plan as if nobody answered would be wrong.
     if (error instanceof HaplanError && keptOut.has(error.code)) throw error;

@@ -65,13 +65,16 @@ export type Authority = {
   removeAuthority(): Promise<void>;
 };
 
+/** Told when a member is asked, and again (`ended`) once it has answered or will not answer any more. */
+export type ProbeListener = (endpoint: string, ended: boolean) => void;
+
 /** A connection to a cluster through any of its members; requests go to whichever answers. */
 export type ControlPlane = {
   /**
    * Asks every endpoint; null when none of them answered within the timeout. Never throws for an endpoint that is down.
    * @throws HaplanError `control-plane/user-needed`, `control-plane/login-refused` or `control-plane/not-permitted`
    */
-  observe(): Promise<ObservedMembership | null>;
+  observe(onProbe?: ProbeListener): Promise<ObservedMembership | null>;
   /** Adds a learner, or returns the learner that already has this peer URL. A dead voter may have the same URL. */
   addLearner(request: { readonly name: string; readonly peerUrl: string }): Promise<{ readonly memberId: string }>;
   /** How far a learner's log is behind the leader's; null while it does not answer. */

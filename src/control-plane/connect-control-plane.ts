@@ -1,5 +1,5 @@
 /** haplan's door to the members: one connection to each, requests to whichever answers. */
-import type { ConnectControlPlane } from "../apply/ports.ts";
+import type { ConnectControlPlane, ProbeListener } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
@@ -30,7 +30,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
   const members = openMembers(request);
   const { pool } = members;
   return {
-    observe: () => observe(members),
+    observe: (onProbe) => observe(members, onProbe),
     addLearner: (request) => addLearner(pool, request.peerUrl),
     learnerLag: (memberId) => learnerLag(pool, memberId),
     changeVoters: ({ from, to }) => changeVoters(pool, from, to),
@@ -48,9 +48,9 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
   };
 };
 
-async function observe({ pool, login }: OpenedMembers): Promise<ObservedMembership | null> {
+async function observe({ pool, login }: OpenedMembers, onProbe?: ProbeListener): Promise<ObservedMembership | null> {
   const account = (await login?.account().catch(rethrowRefused)) ?? null;
-  const answers = await pool.probeAll();
+  const answers = await pool.probeAll(onProbe);
   requireAccess(answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)], login);
   const membership = membershipFrom(answers);
   return membership === null || account === null ? membership : { ...membership, user: account };

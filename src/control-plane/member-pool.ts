@@ -2,6 +2,7 @@
  * Channels to all known members. Members tell where others are, so an endpoint list that is behind is enough to find
  * everybody; a member that does not answer costs one timeout, at the same time as all others.
  */
+import type { ProbeListener } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
@@ -37,21 +38,25 @@ export class MemberPool {
   }
 
   /** Looks at all known endpoints, then at members they name and that were not among them. One answer per member. */
-  async probeAll(): Promise<MemberAnswer[]> {
-    const first = await this.#probe(this.#endpoints);
+  async probeAll(onProbe: ProbeListener = () => {}): Promise<MemberAnswer[]> {
+    const first = await this.#probe(this.#endpoints, onProbe);
     const answered = new Set(first.map((answer) => answer.status.memberId));
     const unseen = first
       .flatMap((answer) => answer.listing.members)
       .filter((member) => !answered.has(member.id))
       .flatMap((member) => member.clientUrls)
       .filter((url) => !this.#endpoints.includes(url));
-    const second = await this.#probe([...new Set(unseen)]);
+    const second = await this.#probe([...new Set(unseen)], onProbe);
     return [...new Map([...first, ...second].map((answer) => [answer.status.memberId, answer])).values()];
   }
 
-  async #probe(endpoints: readonly string[]): Promise<MemberAnswer[]> {
+  async #probe(endpoints: readonly string[], onProbe: ProbeListener): Promise<MemberAnswer[]> {
     const answers = await Promise.all(
-      endpoints.map((endpoint) => probeMember(endpoint, this.channel(endpoint), probeTimeoutMs)),
+      endpoints.map((endpoint) => {
+        onProbe(endpoint, false);
+        const probe = probeMember(endpoint, this.channel(endpoint), probeTimeoutMs);
+        return probe.finally(() => onProbe(endpoint, true));
+      }),
     );
     return answers.filter((answer) => answer !== null);
   }

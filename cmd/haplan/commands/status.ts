@@ -21,7 +21,7 @@ export async function runStatus(
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
-    observeSession(session, state),
+    observeSession(context, session, state),
     askLoadBalancer(context, session),
     askWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
