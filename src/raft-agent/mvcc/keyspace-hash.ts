@@ -1,7 +1,8 @@
 /**
  * HashKV as etcd computes it (server/storage/mvcc/hash.go): CRC-32C over the bucket name "key" and then each stored
  * revision key and value up to a revision. What lies at or below the compacted revision counts only if it is live at the
- * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out.
+ * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out but
+ * tombstones of the compacted revision itself, which etcd before 3.4.34 and 3.5.16 does not keep.
  */
 
 import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
@@ -36,8 +37,10 @@ export async function hashKeyspace(
     while (next !== null) {
       if (revision > 0 && store.compactedRevision > revision)
         throw new RevisionError("compacted", store.compactedRevision);
-      [hash, next] = hashSlice(snapshot, next, hash, revision, (main, sub, value) => {
-        return main > compactRevision || !skipsUnreachable || isLive(store, revision, main, sub, value);
+      [hash, next] = hashSlice(snapshot, next, hash, revision, (main, sub, tombstone, value) => {
+        if (main > compactRevision) return true;
+        if (main === compactRevision && tombstone) return false;
+        return !skipsUnreachable || isLive(store, revision, main, sub, value);
       });
       if (next !== null) await yieldTurn();
     }
@@ -52,7 +55,7 @@ function hashSlice(
   from: Position,
   startHash: number,
   revision: number,
-  counts: (main: number, sub: number, value: Uint8Array) => boolean,
+  counts: (main: number, sub: number, tombstone: boolean, value: Uint8Array) => boolean,
 ): [hash: number, next: Position | null] {
   const key = new Uint8Array(18);
   let hash = startHash;
@@ -65,7 +68,7 @@ function hashSlice(
       return false;
     }
     left -= value.length + key.length;
-    if (!counts(main, sub, value)) return true;
+    if (!counts(main, sub, tombstone, value)) return true;
     hash = extendCrc32c(hash, key, writeRevisionKey(key, main, sub, tombstone));
     hash = extendCrc32c(hash, value);
     return true;
