@@ -30,7 +30,6 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
   { id: "flag-name-default", is: "taken", titles: /^(--name=default|name: (null|~)?)$/ },
   { id: "flag-name-in-list", is: "taken", titles: /^(--name=m[=,]1|name: a,b|--initial-cluster= m=)/ },
   { id: "flag-of-other-version", is: "taken", titles: /^--log-level=warning$/, versions: ["3.6"] },
-  { id: "flag-empty", is: "refused", titles: /^--(listen-peer|initial-advertise-peer|advertise-client)-urls=$/ },
   { id: "flag-name-in-list", is: "refused", titles: /^--initial-cluster=.*(,n=http:\/\/HOST:02380|,=http.*)$/ },
   { id: "flag-name-in-list", is: "otherwise", titles: /^--initial-cluster=.*, n=/ },
   { id: "flag-half-certificate", is: "taken", titles: /^--peer-trusted-ca-file=nowhere$/ },

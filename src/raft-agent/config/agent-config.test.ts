@@ -49,6 +49,22 @@ describe("createAgentConfig", () => {
     expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
   });
 
+  test("takes an empty list of URLs for the default, in flags and in the file", () => {
+    const names = ["listen-client-urls", "advertise-client-urls", "listen-peer-urls", "initial-advertise-peer-urls"];
+    for (const empty of [
+      config(names.map((name) => `--${name}=`)),
+      config(["--config-file=f"], {}, names.map((name) => `${name}: ""`).join("\n")),
+    ]) {
+      const { listenClientUrls, advertiseClientUrls, listenPeerUrls, advertisePeerUrls } = empty;
+      expect([...listenClientUrls, ...listenPeerUrls].map(String)).toEqual([
+        "http://localhost:2379/",
+        "http://localhost:2380/",
+      ]);
+      expect([advertiseClientUrls, advertisePeerUrls]).toEqual([["http://localhost:2379"], ["http://localhost:2380"]]);
+      expect(empty.listenMetricsUrls).toEqual([]);
+    }
+  });
+
   test("A9: takes a URL that is given twice once", () => {
     const twice = config([
       "--listen-client-urls=http://a:1,http://a:1/,http://b:1",
@@ -139,8 +155,6 @@ describe("createAgentConfig", () => {
     [["--listen-metrics-urls=unixs:///m.sock"], "needs a certificate: give --cert-file and --key-file"],
     [["--listen-metrics-urls=unix://"], "it has no path"],
     [[`--listen-metrics-urls=unix:///${"long/".repeat(22)}`], "its path is longer than 107 bytes"],
-    [["--listen-client-urls=", "--advertise-client-urls=http://a:1"], "--listen-client-urls must not be empty"],
-    [["--listen-peer-urls="], "--listen-peer-urls is empty: expected http://HOST:PORT"],
     [["--listen-peer-urls=unix:///p.sock"], "--listen-peer-urls has unix:///p.sock, which is for clients"],
     [["--initial-advertise-peer-urls=unix://p.sock"], "--initial-advertise-peer-urls has unix://p.sock"],
     [["--auto-compaction-retention=soon"], "expected hours or a duration"],
@@ -150,7 +164,6 @@ describe("createAgentConfig", () => {
     [["--max-concurrent-streams=0"], "--max-concurrent-streams=0 is wrong"],
     [["--auth-token-ttl=0"], "--auth-token-ttl=0 is wrong"],
     [["--auto-tls", "--self-signed-cert-validity=0"], "--self-signed-cert-validity=0 is wrong"],
-    [["--advertise-client-urls="], "--advertise-client-urls must not be empty"],
     [["--tls-min-version=SSL3"], '--tls-min-version="SSL3" is wrong'],
     [["--cipher-suites=nonsense"], '--cipher-suites has "nonsense"'],
     // A member of its own would be founded, or none was wanted.

@@ -209,9 +209,10 @@ export function configNotices(config: AgentConfig): string[] {
 function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
   const urls = read.urls(flag);
   const socket = urls.find(isSocketUrl);
-  if (urls.length > 0 && socket === undefined) return urls;
-  const found = socket === undefined ? "is empty" : `has ${socket.href}, which is for clients`;
-  throw new SettingsError(`--${flag} ${found}: expected http://HOST:PORT or https://HOST:PORT`);
+  if (socket === undefined) return urls;
+  throw new SettingsError(
+    `--${flag} has ${socket.href}, which is for clients: expected http://HOST:PORT or https://HOST:PORT`,
+  );
 }
 
 /** A URL that is given twice, as etcd takes it. */
@@ -245,9 +246,7 @@ function checkTogether(config: AgentConfig): void {
     );
   }
   if (electionTimeoutMs > 50_000) throw new SettingsError("--election-timeout must be at most 50000 ms");
-  if (config.listenClientUrls.length === 0) throw new SettingsError("--listen-client-urls must not be empty");
   assertHttpApart(config);
-  if (config.advertiseClientUrls.length === 0) throw new SettingsError("--advertise-client-urls must not be empty");
   for (const [flag, urls, tls] of [
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
     ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],

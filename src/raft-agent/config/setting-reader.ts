@@ -39,8 +39,10 @@ export class SettingReader {
     return this.#read(name) as readonly string[];
   }
 
+  /** An empty list stands for the default, as in etcd: a variable or template that gave nothing. */
   urls(name: string): readonly URL[] {
-    return this.#read(name) as readonly URL[];
+    const given = this.#read(name) as readonly URL[];
+    return given.length > 0 ? given : (this.#default(name) as readonly URL[]);
   }
 
   /** Empty stands for the default, as in a file that lists what is not set. */
@@ -53,8 +55,10 @@ export class SettingReader {
   }
 
   #read(name: string): FlagValue {
-    const given = this.#values.get(name);
-    if (given !== undefined) return given;
+    return this.#values.get(name) ?? this.#default(name);
+  }
+
+  #default(name: string): FlagValue {
     const definition = flagsByName.get(name);
     if (definition === undefined) throw new SettingsError(`--${name} has no definition`);
     const parsed = parseFlagValue(definition.kind, definition.defaultValue);
