@@ -25,7 +25,7 @@ export const HOLD_LATER: readonly DifferenceId[] = [
 ];
 export const LATER_ALONE: Readonly<Record<LaterVersion, readonly string[]>> = {
   "3.6": ["hash-of-no-revision", "stream-before-half-close"],
-  "3.7": ["hash-of-no-revision", "stream-before-half-close", "keys-without-lease"],
+  "3.7": ["hash-of-no-revision", "stream-before-half-close", "keys-without-lease", "missing-lease-first"],
 };
 
 /** Undefined where the replies have to be equal. */
@@ -53,4 +53,6 @@ const isAbout: Readonly<Record<string, (step: Step) => boolean>> = {
     step.method === "KV/Range" &&
     typeof step.body === "object" &&
     step.body["keys_only"] === true,
+  "missing-lease-first": (step) =>
+    step.kind === "call" && step.method === "KV/Txn" && /"ignore_value":true,"lease"/.test(JSON.stringify(step.body)),
 };

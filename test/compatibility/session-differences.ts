@@ -4,6 +4,9 @@ import type { CallStep, StreamStep } from "./conversation.ts";
 import { DIFFERENCES, type DifferenceId } from "./differences.ts";
 import type { RandomCall } from "./random-kv.ts";
 
+/** The versions of etcd that sessions are held with. */
+export type SessionEtcd = "3.4" | "3.6" | "3.7";
+
 /** `auth-holes-closed`; of the last one ours looks at the rights first (`rights-before-addresses`). */
 const ONLY_FOR_ROOT = new Set([
   "KV/Compact",
@@ -23,48 +26,69 @@ const ONLY_FOR_ROOT = new Set([
  * What only root is to ask for while authentication is on: an etcd 3.4 would do it for others too, and hold other data
  * from then on. It overlooks what nested transactions do, and what a transaction's puts read and attach themselves to.
  */
-export function isOnlyForRoot({ method, body }: RandomCall): boolean {
+export function isOnlyForRoot({ method, body }: RandomCall, etcd: SessionEtcd): boolean {
+  if (etcd !== "3.4") return method === "Cluster/MemberAdd";
   if (method === "KV/Txn") return /"(request_txn|prev_kv|lease)"/.test(JSON.stringify(body));
   return ONLY_FOR_ROOT.has(method);
 }
 
-/** While there is an alarm, an etcd 3.4 asks nobody for rights. */
+/** While there is an alarm, an etcd refuses writes before it looks at rights, and 3.4 does not look at them at all. */
 export function endsChecks({ method, body }: RandomCall): boolean {
   return method === "Maintenance/Alarm" && body["action"] === "ACTIVATE";
 }
 
 /** A follower of an etcd 3.4 does not tell the leader whose call it forwards, and waits in vain to be let in. */
-export function isOnlyForLeader({ method }: RandomCall): boolean {
-  return method === "Cluster/MemberPromote";
+export function isOnlyForLeader({ method }: RandomCall, etcd: SessionEtcd): boolean {
+  return etcd === "3.4" && method === "Cluster/MemberPromote";
 }
 
-type Hash = { readonly hash?: number; readonly hash_revision?: string; readonly compact_revision?: string };
-
-/** `hash-at-compaction`: an etcd 3.4 gives none of that revision. */
-export function isHashOfCompacted(reply: JsonValue): boolean {
-  const { hash_revision, compact_revision } = reply as Hash;
-  return hash_revision !== undefined && hash_revision === compact_revision;
-}
+type Hash = { readonly hash?: number; readonly hash_revision?: string };
 
 /**
- * `hash-at-compaction`: an etcd 3.4 has dropped the tombstone that may have been there. It shows in hashes of later
- * revisions that have no key at all, since then nothing is left out of the hash.
+ * `hash-at-compaction`, `hash-of-no-revision`: an etcd 3.4 gives no hash of the compacted revision, and later ones give those that
+ * they have made while they compacted, of each as it was before.
  */
-export function areHashesApart(own: JsonValue, real: JsonValue): boolean {
-  const { hash, compact_revision = "-1" } = own as Hash;
-  return hash !== undefined && compact_revision !== "-1" && hash !== (real as Hash).hash;
+export function isHashOfCompacted(replies: readonly JsonValue[], compacted: ReadonlySet<string>): boolean {
+  return (replies as readonly Hash[]).some(
+    ({ hash, hash_revision }) => hash !== undefined && compacted.has(hash_revision ?? "0"),
+  );
 }
 
-const DIFFERING: Readonly<Record<string, DifferenceId>> = {
-  "Maintenance/Alarm": "alarm-header",
-  "Maintenance/HashKV": "hash-revision",
-  "Maintenance/Status": "status-of-another-store",
+const DIFFERING: Readonly<Record<string, { readonly id: DifferenceId; readonly versions: readonly SessionEtcd[] }>> = {
+  "Maintenance/Alarm": { id: "alarm-header", versions: ["3.4"] },
+  "Maintenance/HashKV": { id: "hash-revision", versions: ["3.4"] },
+  "Maintenance/Status": { id: "status-of-another-store", versions: ["3.4", "3.6", "3.7"] },
 };
 
-/** Followers do not know which lease ends first. */
-export function comparableReply(step: CallStep | StreamStep, reply: JsonValue, member: number): JsonValue {
+const KEY_NOT_FOUND = "etcdserver: key not found";
+const LEASE_NOT_FOUND = "etcdserver: requested lease not found";
+
+/** What has to be equal of a reply. */
+export function comparableReply(
+  step: CallStep | StreamStep,
+  reply: JsonValue,
+  { member, etcd }: { readonly member: number; readonly etcd: SessionEtcd },
+): JsonValue {
   const { leases } = reply as { leases?: { ID: string }[] };
+  // Followers do not know which lease ends first.
   if (leases !== undefined && member > 0) return leases.map(({ ID }) => ID).toSorted();
+  if (etcd === "3.7" && step.method.startsWith("KV/")) return missingLeaseFirst(step, withoutLeases(reply));
   const difference = DIFFERING[step.method];
-  return difference === undefined ? reply : DIFFERENCES[difference](reply);
+  return difference?.versions.includes(etcd) ? DIFFERENCES[difference.id](reply) : reply;
+}
+
+/** `missing-lease-first`: of a put in a transaction that keeps the value of a missing key and names a missing lease. */
+function missingLeaseFirst(step: CallStep | StreamStep, reply: JsonValue): JsonValue {
+  const { text } = reply as { text?: string };
+  const isEither = text === KEY_NOT_FOUND || text === LEASE_NOT_FOUND;
+  return isEither && step.method === "KV/Txn" ? "key or lease not found" : reply;
+}
+
+/** `keys-without-lease`: of keys without a value, which those of a range of keys only are. */
+function withoutLeases(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(withoutLeases);
+  if (typeof value !== "object" || value === null) return value;
+  const isBareKey = "mod_revision" in value && !("value" in value);
+  const fields = Object.entries(value).filter(([name]) => !(isBareKey && name === "lease"));
+  return Object.fromEntries(fields.map(([name, inner]) => [name, withoutLeases(inner)]));
 }
