@@ -5,6 +5,7 @@
 import { createServer, type Server } from "node:net";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { stopListening } from "../base/stop-listening.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
 import { createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
 import type { LoadedLoadBalancerConfig } from "./load-balancer-config.ts";
@@ -59,10 +60,10 @@ export class LoadBalancer implements AsyncDisposable {
     try {
       await Promise.all(listens.filter((listen) => !listening.includes(listen)).map((listen) => this.#listen(listen)));
     } catch (error) {
-      this.#stopListening((listen) => !listening.includes(listen));
+      await this.#stopListening((listen) => !listening.includes(listen));
       throw error;
     }
-    this.#stopListening((listen) => !listens.includes(listen));
+    await this.#stopListening((listen) => !listens.includes(listen));
     this.#check = createHealthCheck(healthCheck, loaded.tls);
     this.#intervalMs = healthCheck.intervalMs;
     const kept = new Map(this.#watched.map((watched) => [placeOf(watched.backend), watched]));
@@ -132,12 +133,10 @@ export class LoadBalancer implements AsyncDisposable {
     });
   }
 
-  #stopListening(unwanted: (listen: string) => boolean): void {
-    for (const [listen, server] of this.#listeners) {
-      if (!unwanted(listen)) continue;
-      server.close();
-      this.#listeners.delete(listen);
-    }
+  async #stopListening(unwanted: (listen: string) => boolean): Promise<void> {
+    const closing = [...this.#listeners].filter(([listen]) => unwanted(listen));
+    for (const [listen] of closing) this.#listeners.delete(listen);
+    await Promise.all(closing.map(([, server]) => stopListening(server)));
   }
 
   readonly #sessionHost: SessionHost = {

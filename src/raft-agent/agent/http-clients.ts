@@ -11,8 +11,8 @@ import { systemClock } from "../../base/clock.ts";
 const nextRequestMs = 1_000;
 /** Load balancers ask for the member's health at an interval; longer ones than this are not waited for. */
 const probeIntervalMaxMs = 2_000;
-/** How much later than usual a load balancer may ask. */
-const probeLatenessMs = 250;
+/** How much later than usual a load balancer may ask: on a busy machine, by as much again as it usually waits. */
+const probeLatenessMs = 500;
 const healthPath = /^\/(readyz|health)\b/;
 
 export class HttpClients {
@@ -68,6 +68,12 @@ export class HttpClients {
   /** Whether any client is asking, or is likely to. */
   get areActive(): boolean {
     return this.#responses.size > 0 || [...this.#activeMs.keys()].some((socket) => this.#isActive(socket));
+  }
+
+  /** Whether clients are likely to come through a load balancer: one has asked for the member's health not long ago. */
+  get areBalanced(): boolean {
+    const sinceMs = systemClock.monotonicMs() - 2 * probeIntervalMaxMs;
+    return [...this.#probes.values()].some(({ atMs, intervalMs }) => intervalMs > 0 && atMs > sinceMs);
   }
 
   /** Whether a load balancer is likely to ask that has not been told yet that this member is about to stop. */

@@ -12,13 +12,13 @@ import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { isTlsUrl, listenAt, listenPlace, urlsByPlace } from "../../base/listen-place.ts";
 import { rejectConnections } from "../../base/rejected-connection.ts";
+import { stopListening } from "../../base/stop-listening.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { createHttpHandler } from "../gateway/http-handler.ts";
 import { serveWebSockets } from "../gateway/websocket.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
-import { stopListening } from "../http2/stop-listening.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import { createCertificateJudge } from "./certificate-judge.ts";
@@ -36,6 +36,8 @@ const leaveMs = 1_000;
 /** How long calls under way may take while the member waits to stop. */
 const callsMs = 5_000;
 const pollMs = 5;
+/** A load balancer that has heard that the member stops may have connected a client a moment before. */
+const lateConnectionMs = 100;
 /** How long clients are sent away that were asked to go, when the member is not stopped after all. */
 const welcomeAfterMs = 30_000;
 /**
@@ -126,7 +128,8 @@ export class ClientFront {
   /**
    * Leads the clients away before `close`: asks them to go elsewhere, answers what they ask meanwhile, and listens until
    * they have gone and load balancers know: to them a member that refuses connections is a dead one, and what it still
-   * answers is cut off. Ends after a while in any case.
+   * answers is cut off. So the clients that they have sent here meanwhile are answered before the port is closed. Ends
+   * after a while in any case.
    */
   async drain(): Promise<void> {
     const startedMs = systemClock.monotonicMs();
@@ -144,10 +147,24 @@ export class ClientFront {
     this.#grpc.sendClientsAway();
     const haveLeft = (): boolean => this.#grpc.leavingCount === 0 && !this.#httpClients.areLeaving;
     await until(() => haveLeft() && !this.#httpClients.areBalancersUnaware, leaveMs);
+    await this.#answerBalanced();
     const stopping = this.#listeners.map((listener) => listener.stop());
     await Promise.all([...stopping, ...this.#httpServers.map((server) => stopListening(server))]);
     this.#grpc.drain();
     await until(() => this.#grpc.connectionCount + this.#undecidedCount === 0 && !this.#httpClients.areActive, leaveMs);
+  }
+
+  /** Clients that come all the time come to this member itself: they are not waited for. */
+  async #answerBalanced(): Promise<void> {
+    const untilMs = systemClock.monotonicMs() + leaveMs;
+    const isQuiet = (): boolean => {
+      const quietSinceMs = systemClock.monotonicMs() - lateConnectionMs;
+      const isLate = this.#listeners.some(({ lastAcceptedMs }) => lastAcceptedMs > quietSinceMs);
+      return !isLate && this.#undecidedCount + this.#callsUnderWay === 0;
+    };
+    while (this.#httpClients.areBalanced && !isQuiet() && systemClock.monotonicMs() < untilMs) {
+      await systemClock.sleep(pollMs);
+    }
   }
 
   /**

@@ -11,13 +11,14 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from "node:tls";
+import { systemClock } from "../../base/clock.ts";
 import { closeOnceGone } from "../../base/close-once-gone.ts";
 import { fullHandshakesOnly } from "../../base/full-handshakes.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type ListenPlace, listenAt } from "../../base/listen-place.ts";
 import { type RejectedConnection, rejectConnections } from "../../base/rejected-connection.ts";
+import { stopListening } from "../../base/stop-listening.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
-import { stopListening } from "./stop-listening.ts";
 
 export type ListenerTls = {
   /** PEM. */
@@ -54,6 +55,8 @@ export type ClientListener = {
   replaceTls(tls: ListenerTls): void;
   /** Connections that are in their TLS handshake, or have said nothing yet. */
   readonly undecidedCount: number;
+  /** When the last connection was accepted, on the monotonic clock. */
+  readonly lastAcceptedMs: number;
   /** Stops listening, and lets the connections that have said nothing yet do so. */
   stop(): Promise<void>;
   /** Stops listening; connections that were handed on live on, those that have said nothing yet are closed. */
@@ -77,12 +80,19 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
   const handshakeCount = tlsServer === null ? () => 0 : countHandshakes(tlsServer);
   const isTlsAlone = tlsServer !== null && options.plain !== true;
   const server = isTlsAlone ? tlsServer : createPlain(timeoutMs, undecided, dispatch, tlsServer);
+  let lastAcceptedMs = Number.NEGATIVE_INFINITY;
+  server.on("connection", () => {
+    lastAcceptedMs = systemClock.monotonicMs();
+  });
   await listenAt(server, options);
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     get undecidedCount() {
       return undecided.size + handshakeCount();
+    },
+    get lastAcceptedMs() {
+      return lastAcceptedMs;
     },
     stop: () => stopListening(server),
     hasTls: tlsServer !== null,
