@@ -4,7 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { changeVoters } from "./change-voters.ts";
 import { type Refusal, refusedFor, requireAccess } from "./login.ts";
 import {

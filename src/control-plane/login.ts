@@ -5,7 +5,7 @@
 import type { EtcdUser } from "../apply/ports.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { authenticate, type MemberChannel, rolesOf } from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 

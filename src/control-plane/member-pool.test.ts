@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { MemberChannel } from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";
 

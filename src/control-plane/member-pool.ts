@@ -6,7 +6,7 @@ import type { ProbeListener } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { MemberChannel } from "./member-calls.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
 

@@ -4,7 +4,7 @@ import type { ClientTls } from "../etcd-client/endpoint.ts";
 import { snapshot } from "../etcd-client/etcd-cluster.ts";
 import { connect, type GrpcClient } from "../etcd-client/grpc-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { MemberChannel } from "./member-calls.ts";
 
 const connectTimeoutMs = 2000;

@@ -1,6 +1,6 @@
 /** One gRPC call on a node:http2 stream: messages out, messages in, and the status as the end or as an error. */
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { messagePrefixBytes, PartialMessage } from "../raft-agent/grpc/partial-message.ts";
 import { decodeStatusMessage } from "../raft-agent/grpc/status-message.ts";
 import { formatTimeout } from "../raft-agent/grpc/timeout.ts";

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText } from "../base/haplan-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { GrpcError } from "./grpc-error.ts";
 
 /** PEM. `cert` and `key` come together. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CompareResult, CompareTarget } from "../raft-agent/api/compare.ts";
 import { decodeKeyValue, EventType } from "../raft-agent/api/key-value.ts";
 import { rangeRequest } from "../raft-agent/api/range.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { EtcdClient, prefixEnd } from "./etcd-client.ts";
 import { memberList, memberStatus, snapshot } from "./etcd-cluster.ts";
 import { type EtcdFixture, etcdInstalled, startEtcd } from "./etcd-fixture.ts";

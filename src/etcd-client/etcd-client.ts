@@ -27,6 +27,7 @@ import {
   type RangeResponse,
   rangeRequest,
 } from "../raft-agent/api/range.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { decodeTxnResponse, encodeTxnRequest, type TxnRequest, type TxnResponse } from "../raft-agent/api/txn.ts";
 import {
   decodeWatchResponse,
@@ -36,7 +37,6 @@ import {
   watchCreateRequest,
 } from "../raft-agent/api/watch.ts";
 import { emptyBytes } from "../raft-agent/api/wire.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
 import type { CallOptions } from "./client-stream.ts";
 import type { GrpcClient } from "./grpc-client.ts";
 import { GrpcError } from "./grpc-error.ts";

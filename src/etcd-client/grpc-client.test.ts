@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Method, type ServerCall, StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
+import type { Method, ServerCall } from "../raft-agent/grpc/call.ts";
 import { GrpcServer } from "../raft-agent/grpc/grpc-server.ts";
 import { type ClientListener, listenForClients } from "../raft-agent/http2/client-listener.ts";
 import { endpointUrl } from "./endpoint.ts";

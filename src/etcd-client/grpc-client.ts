@@ -2,7 +2,7 @@
  * A gRPC client for etcd's API and ours, on node:http2: messages are bytes. It knows several endpoints of one cluster
  * and goes to the next when one is not available; what it may repeat, it repeats.
  */
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { type CallOptions, ClientStream } from "./client-stream.ts";
 import { type ClientTls, Endpoint } from "./endpoint.ts";
 import { GrpcError } from "./grpc-error.ts";

@@ -1,5 +1,5 @@
 /** How a gRPC call fails: the status that the server gave, or UNAVAILABLE, CANCELLED, DEADLINE_EXCEEDED from here. */
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 
 export class GrpcError extends Error {
   override readonly name = "GrpcError";

@@ -11,7 +11,7 @@ import { HaplanError } from "../base/haplan-error.ts";
 import { msPerDay } from "../plan/certificate-validity.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
 import { signingKeyFault } from "../plan/signing-key.ts";
-import { keyIdentifier, nameOf, signCertificate } from "./certificate.ts";
+import { keyIdentifier, nameOf, signCertificate } from "../x509/certificate.ts";
 import {
   type AuthorityFiles,
   assertCertificateName,

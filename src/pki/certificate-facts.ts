@@ -3,7 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
-import { type DerElement, derElements } from "./der-reader.ts";
+import { type DerElement, derElements } from "../x509/der-reader.ts";
 
 const serverAuthOid = "1.3.6.1.5.5.7.3.1";
 

@@ -5,7 +5,7 @@ import { makeFolderDurably, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
-import { signCertificate } from "./certificate.ts";
+import { signCertificate } from "../x509/certificate.ts";
 import { assertCertificateName, type Pair, previousPath, readPair, writePair } from "./certificate-directory.ts";
 import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 

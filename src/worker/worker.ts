@@ -16,7 +16,7 @@ import {
 } from "../control-plane/member-calls.ts";
 import type { WorkerReport } from "../control-plane/worker-reports.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
-import { StatusCode } from "../raft-agent/grpc/call.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { WorkerConfig } from "../units/worker-unit.ts";
 
 export type WorkerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
-import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import { type EtcdErrorName, EtcdErrors } from "../../src/raft-agent/state-machine/etcd-error.ts";
 import { type BodyFrom, type CallStep, type ClusterFacts, closeFacts, learnFacts, speak } from "./conversation.ts";
 import { type ClusterProcesses, freePorts, startCluster } from "./member-processes.ts";

@@ -4,7 +4,7 @@ import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { GrpcClient } from "../../src/etcd-client/grpc-client.ts";
 import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import * as rpc from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
-import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import type { Facts } from "../../src/raft-agent/services/haplan-service.ts";
 import { encodeCaller } from "../../src/raft-agent/state-machine/caller.ts";
 import { CommandKind, createCommandCodec } from "../../src/raft-agent/state-machine/command.ts";

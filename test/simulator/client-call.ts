@@ -1,5 +1,7 @@
 /** A call of the API, seen from both sides: what a service is handed, without sockets and frames. */
-import { type ServerCall, StatusCode } from "../../src/raft-agent/grpc/call.ts";
+
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
+import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";
 import { copyBytes } from "../../src/raft-agent/wal/byte-codec.ts";
 
 export type CallOutcome = { readonly code: StatusCode; readonly text: string; readonly message: Uint8Array };

@@ -4,8 +4,8 @@ import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../src/r
 import { decodeKeyValue, type EncodedKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { decodePutResponse, encodePutRequest, type PutRequest } from "../../src/raft-agent/api/put.ts";
 import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../../src/raft-agent/api/range.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import { decodeTxnResponse, encodeTxnRequest, type RequestOp } from "../../src/raft-agent/api/txn.ts";
-import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
 import { type CallOutcome, ClientCall } from "./client-call.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Operation } from "./history.ts";

@@ -15,7 +15,7 @@ import {
   encodeLeaseKeepAliveRequest,
 } from "../../src/raft-agent/api/lease-keep-alive.ts";
 import { encodePutRequest } from "../../src/raft-agent/api/put.ts";
-import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import { checkGone, type KnownLease } from "./checkers/lease-promises.ts";
 import { ClientCall } from "./client-call.ts";
 import type { Cluster } from "./cluster.ts";

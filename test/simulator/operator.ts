@@ -3,7 +3,7 @@
  * members come in as learners and get their votes once they have caught up; lost members go in the same change.
  */
 
-import { StatusCode } from "../../src/raft-agent/grpc/call.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { ConsensusStatus } from "../../src/raft-agent/services/consensus-port.ts";
 import { ClientCall } from "./client-call.ts";

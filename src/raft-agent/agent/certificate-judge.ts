@@ -4,7 +4,7 @@
  */
 import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { errorText } from "../../base/haplan-error.ts";
-import { revokedSerialNumbers } from "../../pki/revocation-list.ts";
+import { revokedSerialNumbers } from "../../x509/revocation-list.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 import { readPem } from "./tls-material.ts";
 

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import { keyIdentifier, nameOf, signCertificate } from "../../pki/certificate.ts";
+import { keyIdentifier, nameOf, signCertificate } from "../../x509/certificate.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
 
 const clockSkewMs = 60_000;

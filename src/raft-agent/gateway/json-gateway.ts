@@ -6,14 +6,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { longestTimerMs } from "../../base/longest-timer.ts";
-import {
-  type AnswerPacing,
-  type Method,
-  type ServerCall,
-  StatusCode,
-  type StreamHandler,
-  wholeMessage,
-} from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import { type AnswerPacing, type Method, type ServerCall, type StreamHandler, wholeMessage } from "../grpc/call.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { parseTimeout } from "../grpc/timeout.ts";
 import { encodeJson } from "./json-message.ts";

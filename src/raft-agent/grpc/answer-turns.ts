@@ -3,10 +3,12 @@
  * the one before, and all lanes share the event loop in short slices. So a client that asks for much and does not read
  * holds one large answer in memory, and others wait for no more than a slice. Small answers do not wait for large ones.
  */
+
+import { StatusCode } from "../api/status-code.ts";
 import type { AnswerMemory } from "../http2/answer-memory.ts";
 import type { ServerConnection } from "../http2/server-connection.ts";
 import type { TurnEnd } from "../http2/turn-end.ts";
-import { type MessageSource, StatusCode } from "./call.ts";
+import type { MessageSource } from "./call.ts";
 
 /** A connection with more unread answers than this begins no further large one. */
 const roomBytes = 1 << 20;

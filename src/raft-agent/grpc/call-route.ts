@@ -2,9 +2,11 @@
  * What a request's headers ask for, worked out once per header block: the method, its deadline, its compression; or
  * the refusal. Texts follow grpc-go, whose clients print them.
  */
+
+import { StatusCode } from "../api/status-code.ts";
 import { encodeStateless } from "../http2/hpack-encoder.ts";
 import type { RequestHead } from "../http2/request-head.ts";
-import { type Method, StatusCode } from "./call.ts";
+import type { Method } from "./call.ts";
 import type { MethodCounters } from "./method-counters.ts";
 import { encodeStatusMessage } from "./status-message.ts";
 import { parseTimeout } from "./timeout.ts";

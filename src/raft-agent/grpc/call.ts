@@ -2,28 +2,7 @@
  * gRPC as services see it: bytes in, bytes out, a status at the end. How the bytes are framed is the business of the
  * http2 room; services never see a frame.
  */
-
-/** gRPC status codes (grpc.io, statuscodes.md). */
-export const StatusCode = {
-  ok: 0,
-  cancelled: 1,
-  unknown: 2,
-  invalidArgument: 3,
-  deadlineExceeded: 4,
-  notFound: 5,
-  alreadyExists: 6,
-  permissionDenied: 7,
-  resourceExhausted: 8,
-  failedPrecondition: 9,
-  aborted: 10,
-  outOfRange: 11,
-  unimplemented: 12,
-  internal: 13,
-  unavailable: 14,
-  dataLoss: 15,
-  unauthenticated: 16,
-} as const;
-export type StatusCode = (typeof StatusCode)[keyof typeof StatusCode];
+import type { StatusCode } from "../api/status-code.ts";
 
 /** A message that is made part by part, since it may be large. */
 export type MessageSource = {

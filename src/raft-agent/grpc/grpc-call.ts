@@ -4,6 +4,7 @@
  */
 import { gunzipSync } from "node:zlib";
 import { systemErrorCode } from "../../base/haplan-error.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { ErrorCode, readUint32, writeUint32 } from "../http2/frame.ts";
 import { type HotField, hotFields } from "../http2/hpack-encoder.ts";
 import type { RequestHead } from "../http2/request-head.ts";
@@ -11,7 +12,7 @@ import type { ServerConnection } from "../http2/server-connection.ts";
 import { ServerStream } from "../http2/server-stream.ts";
 import type { TurnEnd } from "../http2/turn-end.ts";
 import type { AnswerTurns, PacedCall } from "./answer-turns.ts";
-import { type AnswerPacing, type MessageSource, type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
+import type { AnswerPacing, MessageSource, ServerCall, StreamHandler } from "./call.ts";
 import { type CallRoute, type MethodEntry, trailersBlock, trailersOnlyBlock } from "./call-route.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { MethodCounters } from "./method-counters.ts";

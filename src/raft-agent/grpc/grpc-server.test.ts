@@ -9,8 +9,9 @@ import {
 import { gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { afterEach, describe, expect, it } from "vitest";
+import { StatusCode } from "../api/status-code.ts";
 import { type ClientListener, listenForClients } from "../http2/client-listener.ts";
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "./call.ts";
+import type { Method, ServerCall, StreamHandler } from "./call.ts";
 import { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 import { decodeStatusMessage } from "./status-message.ts";
 

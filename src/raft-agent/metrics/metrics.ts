@@ -6,7 +6,7 @@
  * nothing more; what has a distribution, or nobody else counts, comes in through a hook.
  */
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from "prom-client";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { addNetwork, type NetworkMetrics } from "./network-metrics.ts";
 import { addProcess } from "./process-metrics.ts";

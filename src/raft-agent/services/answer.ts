@@ -1,8 +1,9 @@
 /** How services answer a call: one message, or an error of the table. */
 
 import { errorText } from "../../base/haplan-error.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { WireError, type WireWriter } from "../api/wire.ts";
-import { type MessageSource, type ServerCall, StatusCode, wholeMessage } from "../grpc/call.ts";
+import { type MessageSource, type ServerCall, wholeMessage } from "../grpc/call.ts";
 import { RevisionError } from "../mvcc/store.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";

@@ -15,9 +15,9 @@ import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
 import { encodePutRequest, type PutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
 import { decodeWatchResponse, encodeWatchRequest, watchCreateRequest } from "../api/watch.ts";
-import { StatusCode } from "../grpc/call.ts";
 import { type EtcdErrorName, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 

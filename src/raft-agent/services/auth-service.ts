@@ -29,9 +29,10 @@ import {
   AuthUserRevokeRoleRequestSchema,
   type ResponseHeader,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { type PasswordAsker, type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
 import { randomTokenPrefix } from "../auth/simple-tokens.ts";
-import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { type AuthChangeKind, encodeLogin } from "../state-machine/auth-command.ts";
 import { type AuthStore, ROOT } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";

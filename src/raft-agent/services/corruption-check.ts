@@ -8,7 +8,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
 import { HashKVRequestSchema, HashKVResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";

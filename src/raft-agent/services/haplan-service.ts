@@ -2,8 +2,10 @@
  * haplan.v1.Haplan: the door through which the planning tool works on an agent beside etcd's API. Messages are JSON
  * texts in gRPC frames: these calls are rare, and people read them.
  */
+
+import { StatusCode } from "../api/status-code.ts";
 import { WireError } from "../api/wire.ts";
-import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";

@@ -5,7 +5,8 @@ import {
   HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
 } from "../api/gen/health/health_pb.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { answerBytes, guarded } from "./answer.ts";
 import type { ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";

@@ -5,7 +5,7 @@
  * compare with starts: the comparisons that follow are the leader's.
  */
 import { errorText } from "../../base/haplan-error.ts";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { askHash, COMPARE_PATH, type CorruptionCheckOptions, majorityHash } from "./corruption-check.ts";
 import { askLeader } from "./peer-requests.ts";

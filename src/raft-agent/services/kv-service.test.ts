@@ -5,8 +5,8 @@ import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../api/dele
 import { decodeKeyValue } from "../api/key-value.ts";
 import { decodePutResponse, encodePutRequest, type PutRequest } from "../api/put.ts";
 import { decodeRangeResponse, encodeRangeRequest, type RangeRequest, rangeRequest } from "../api/range.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
-import { StatusCode } from "../grpc/call.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";

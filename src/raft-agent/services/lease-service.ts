@@ -21,8 +21,9 @@ import {
   encodeLeaseKeepAliveResponse,
   writeLeaseKeepAliveResponse,
 } from "../api/lease-keep-alive.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { emptyBytes } from "../api/wire.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";

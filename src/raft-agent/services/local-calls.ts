@@ -2,8 +2,10 @@
  * A member's own methods, called from within on behalf of a client: what a recipe such as a lock does in several steps is
  * checked, replicated and refused exactly like the same steps made by the client itself.
  */
+
+import { StatusCode } from "../api/status-code.ts";
 import { decodeWatchResponse, encodeWatchRequest, type WatchCreateRequest, type WatchResponse } from "../api/watch.ts";
-import { type Method, type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { Method, ServerCall } from "../grpc/call.ts";
 
 /** A step that failed, with the method's own code and text. */
 export class LocalCallError extends Error {

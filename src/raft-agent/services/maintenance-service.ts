@@ -15,7 +15,8 @@ import {
   MoveLeaderResponseSchema,
   StatusResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType, alarmName } from "../state-machine/apply-result.ts";

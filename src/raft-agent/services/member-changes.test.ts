@@ -9,7 +9,7 @@ import {
   MemberRemoveRequestSchema,
   MemberUpdateRequestSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";

@@ -26,7 +26,7 @@ import {
 import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { Facts } from "./haplan-service.ts";
 import { votersToAdmit } from "./member-rules.ts";

@@ -10,8 +10,9 @@
  * ```
  */
 import { writeHeaderField } from "../api/response-header.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { WireWriter } from "../api/wire.ts";
-import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
 import type { ChangeId } from "../state-machine/completed-changes.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";

@@ -5,7 +5,7 @@
  * Commands that find no leader are parked and offered again until one is elected or their time is over, as etcd's
  * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
  */
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { ProposalRefusal } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { Caller } from "../state-machine/caller.ts";

@@ -10,8 +10,8 @@ import {
   SortOrder,
   SortTarget,
 } from "../api/range.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { WireReader } from "../api/wire.ts";
-import { StatusCode } from "../grpc/call.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const ALL: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };

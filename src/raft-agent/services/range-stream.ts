@@ -5,7 +5,8 @@
  */
 import { decodeKeyValue, type EncodedKeyValue } from "../api/key-value.ts";
 import { decodeRangeRequest, encodeRangeResponse, type RangeRequest, SortOrder, SortTarget } from "../api/range.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { checkRange } from "../state-machine/check-request.ts";
 import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";

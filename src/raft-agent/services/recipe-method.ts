@@ -1,6 +1,7 @@
 /** Methods made of several steps that may take long: they end when the client goes away, and say what failed. */
 import { errorText } from "../../base/haplan-error.ts";
-import { type ServerCall, StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { LocalCallAbortedError, LocalCallError } from "./local-calls.ts";

@@ -4,9 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { errorText } from "../../base/haplan-error.ts";
+import { StatusCode } from "../api/status-code.ts";
 import type { WireWriter } from "../api/wire.ts";
 import { exportDatabase } from "../etcd-snapshot/export-database.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail, metadataFault } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";

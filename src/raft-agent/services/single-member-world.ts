@@ -3,7 +3,8 @@
  * calls that remember what was sent. Leadership, time and lost proposals are the test's to set.
  */
 
-import { type Method, type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
+import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
 import { MemoryBackend } from "../mvcc/memory-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Configuration } from "../raft/configuration.ts";

@@ -2,9 +2,11 @@
  * etcdserverpb.Watch: many watchers on one stream. The hub decides who is told what and when; this file speaks the
  * protocol: created and canceled answers, fragments, and progress.
  */
+
+import { StatusCode } from "../api/status-code.ts";
 import type { WatchCreateRequest, WatchResponse } from "../api/watch.ts";
 import { decodeWatchRequest, writeWatchResponseHead } from "../api/watch.ts";
-import { type ServerCall, StatusCode, type StreamHandler } from "../grpc/call.ts";
+import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import type { EventBatch, WatchDelivery } from "../mvcc/watch-batch.ts";
 import type { WatchHub } from "../mvcc/watch-hub.ts";
 import type { CreateResult, WatchStream } from "../mvcc/watch-stream.ts";

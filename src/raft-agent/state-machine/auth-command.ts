@@ -15,7 +15,7 @@ import {
   AuthUserGrantRoleRequestSchema,
   AuthUserRevokeRoleRequestSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 import { bytesEqual, compareBytes } from "../mvcc/key-range.ts";
 import { type AuthStore, ROOT } from "./auth-store.ts";
 import { CommandKind } from "./command.ts";

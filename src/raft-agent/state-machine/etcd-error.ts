@@ -3,7 +3,7 @@
  * alone. Two codes are what really goes over the wire, not what etcd declares (`unhealthyMembers`, `tooManyRequests`).
  * Source: etcd api/v3rpc/rpctypes/error.go and server/etcdserver/api/v3rpc/util.go.
  */
-import { StatusCode } from "../grpc/call.ts";
+import { StatusCode } from "../api/status-code.ts";
 
 export type EtcdError = {
   readonly kind: "etcdError";
