@@ -13,7 +13,8 @@ import { nearestName } from "../../src/spec/nearest-name.ts";
 import { createLocalBackend, stateFolder } from "../../src/state/local-backend.ts";
 import { sealedUnder } from "../../src/state/sealed-text.ts";
 import { createStateStore } from "../../src/state/state-store.ts";
-import { type CliContext, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 
 /** In the cluster's folder. */
 export const appliedSpecFile = "applied-spec.json";

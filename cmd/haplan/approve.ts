@@ -1,6 +1,7 @@
 /** Asking before anything is changed: only `yes` counts as yes. */
-import { type CliContext, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
 import { parseSwitch } from "./lock-state.ts";
+import { refuse } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
 /** Called before planning: where nobody can be asked, it is better to say so at once than after a minute's work. */

@@ -1,7 +1,7 @@
 /** Command lines as Terraform's users write them, in the one form that the parser of verbs and flags takes. */
 import type { Command } from "commander";
 import type { Environment } from "../../src/state/sealed-text.ts";
-import { refuse } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 
 /** Gives long flags their second dash. `-h`, `-`, numbers and everything after `--` stay as they are. */
 export function normaliseFlags(argv: readonly string[]): readonly string[] {

@@ -8,15 +8,16 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { presentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import type { Step } from "../../src/plan/step.ts";
-import { createJournalFile, type JournalFile } from "../../src/state/journal.ts";
+import { createJournalFile, type Journal } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
 import { hasAppliedSpec, keepAppliedSpec } from "./applied-spec.ts";
-import { type CliContext, type ExitCode, RefusalError, refuse } from "./cli-context.ts";
+import type { CliContext, ExitCode } from "./cli-context.ts";
 import { journalFile, snapshotFolder } from "./cluster-files.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
 import { plannerInput } from "./make-plan.ts";
+import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
@@ -91,7 +92,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
   };
 }
 
-export function openJournal(context: CliContext, session: Session, lock: Lock): JournalFile {
+export function openJournal(context: CliContext, session: Session, lock: Lock): Journal {
   const beforeWrite = (): Promise<void> => lock.assertHeld();
   return createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite });
 }

@@ -7,7 +7,8 @@ import { isAbsolute, join, relative, resolve } from "node:path";
 import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { stateFolder } from "../../src/state/local-backend.ts";
-import { type CliContext, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 import { specLabel } from "./spec-source.ts";
 
 export const newestPlanFile = "newest-plan.json";

@@ -1,12 +1,11 @@
 /** What every command is given, and how a command says no. */
 
-import type { AskPresented, Authority, ConnectControlPlane, MembersRequest } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
-import type { CommandWords } from "../../src/base/command-words.ts";
-import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import type { AskPresented, ConnectControlPlane, MembersRequest } from "../../src/control-plane/control-plane.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
+import type { Authority } from "../../src/pki/authority-port.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";
@@ -57,24 +56,3 @@ export type CliContext = {
  * (`status`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
-
-/** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
-export class RefusalError extends Error {
-  override readonly name = "RefusalError";
-  readonly diagnostics: readonly Diagnostic[];
-
-  constructor(diagnostics: readonly Diagnostic[]) {
-    super(diagnostics.map(({ summary }) => summary).join("; "));
-    this.diagnostics = diagnostics;
-  }
-}
-
-/** A refusal for one reason. */
-export function refuse(
-  code: string,
-  summary: string,
-  detail: string,
-  commands: readonly CommandWords[] = [],
-): RefusalError {
-  return new RefusalError([{ severity: "error", code, summary, detail, commands }]);
-}

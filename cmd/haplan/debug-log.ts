@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import type { Clock } from "../../src/base/clock.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
-import { refuse } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** From the most to the least talkative. */

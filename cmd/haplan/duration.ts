@@ -1,5 +1,5 @@
 /** Durations as flags take them: `30s`, `2m`, `500ms`, `0`. */
-import { refuse } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 
 const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 

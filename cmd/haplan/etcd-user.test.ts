@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { RefusalError } from "./cli-context.ts";
 import { readEtcdUser } from "./etcd-user.ts";
+import { RefusalError } from "./refusal.ts";
 
 const read = (user?: string, password?: string) =>
   readEtcdUser({

@@ -3,9 +3,9 @@
  * first as `name:password`, as etcdctl takes them. From the environment only: a spec is shared, and arguments are seen
  * by everybody on the computer.
  */
-import type { EtcdUser } from "../../src/apply/ports.ts";
+import type { EtcdUser } from "../../src/control-plane/control-plane.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
-import { refuse } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 
 /** Null when there is none. @throws RefusalError for half of one */
 export function readEtcdUser(environment: Environment): EtcdUser | null {

@@ -1,7 +1,8 @@
 /** The lock of a cluster's state, as the flags ask for it: `-lock-timeout=30s`, `-lock=false`. */
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
-import { type CliContext, type RefusalError, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
 import { parseDuration } from "./duration.ts";
+import { type RefusalError, refuse } from "./refusal.ts";
 import type { Session } from "./session.ts";
 import type { StopRequests } from "./stop-requests.ts";
 

@@ -5,7 +5,8 @@ import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
 import { rememberedObservation } from "../../src/plan/remembered-observation.ts";
 import type { State } from "../../src/plan/state.ts";
-import { type CliContext, RefusalError } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
+import { RefusalError } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
 import { refreshLines } from "./views/apply-json.ts";
 

@@ -3,8 +3,9 @@
 import { stateFolder } from "../../src/state/local-backend.ts";
 import { appliedClusters, hasAppliedSpec, readAppliedSpec } from "./applied-spec.ts";
 import { chooseSpec } from "./choose-spec.ts";
-import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
 import { nameInSpec } from "./commands/validate.ts";
+import { RefusalError, refuse } from "./refusal.ts";
 import { openSession, type Session, sessionFor } from "./session.ts";
 
 export type ClusterChoice = {

@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Help, Option } from "commander";
 import { parseVariables } from "./argv.ts";
-import { type CliContext, type ExitCode, refuse } from "./cli-context.ts";
+import type { CliContext, ExitCode } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 import type { JsonForm, ReporterFlags } from "./reporter.ts";
 import { readVariableFiles } from "./variable-files.ts";
 

@@ -1,5 +1,5 @@
 /** On a terminal: what haplan still waits for while it looks at a cluster, once that takes more than a second. */
-import type { ProbeListener } from "../../src/apply/ports.ts";
+import type { ProbeListener } from "../../src/control-plane/control-plane.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
 import { seconds } from "./views/live-status.ts";

@@ -2,10 +2,11 @@
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { type ExpandedWords, normaliseFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
-import { type CliContext, type ExitCode, RefusalError, type Surroundings } from "./cli-context.ts";
+import type { CliContext, ExitCode, Surroundings } from "./cli-context.ts";
 import { loggableWords, noDebugLog, openDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram, jsonForm } from "./program.ts";
+import { RefusalError } from "./refusal.ts";
 import { Reporter } from "./reporter.ts";
 import { diagnosticForError } from "./views/error-view.ts";
 

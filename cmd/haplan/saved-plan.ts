@@ -7,8 +7,9 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "../../src/plan/plan-file.ts";
 import { readSource } from "../../src/spec/read-source.ts";
 import { Sealer, sealedContent, unseal } from "../../src/state/sealed-text.ts";
-import { type CliContext, RefusalError, refuse } from "./cli-context.ts";
+import type { CliContext } from "./cli-context.ts";
 import { readText } from "./read-text.ts";
+import { RefusalError, refuse } from "./refusal.ts";
 
 /** Whether `path` names a saved plan. False for what cannot be read: the reader of specs says why. */
 export function isPlanFile(context: CliContext, path: string): boolean {

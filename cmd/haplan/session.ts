@@ -4,8 +4,10 @@
  */
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
-import type { Authority, EtcdUser, MembersRequest, TlsMaterial } from "../../src/apply/ports.ts";
 import { HaplanError } from "../../src/base/haplan-error.ts";
+import type { EtcdUser, MembersRequest } from "../../src/control-plane/control-plane.ts";
+import type { Authority } from "../../src/pki/authority-port.ts";
+import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
@@ -15,13 +17,14 @@ import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import { openBackend } from "../../src/state/open-backend.ts";
 import type { StateBackend } from "../../src/state/state-backend.ts";
 import { createStateStore, type StateStore } from "../../src/state/state-store.ts";
-import { type CliContext, RefusalError, type Rooms } from "./cli-context.ts";
+import type { CliContext, Rooms } from "./cli-context.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
 import type { DebugLog } from "./debug-log.ts";
 import { readEtcdUser } from "./etcd-user.ts";
 import { loggedCalls, namedIn } from "./logged-calls.ts";
 import { withRefreshProgress } from "./refresh-progress.ts";
+import { RefusalError } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
 export type Session = {

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { parse, YAMLParseError } from "yaml";
 import { errorText } from "../../src/base/haplan-error.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
-import { refuse } from "./cli-context.ts";
+import { refuse } from "./refusal.ts";
 
 /** A later file counts more than an earlier one. @throws RefusalError */
 export function readVariableFiles(cwd: string, paths: readonly string[]): Environment {

@@ -5,6 +5,8 @@
  * two members at one address and port are written down.
  */
 import { HaplanError } from "../base/haplan-error.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
+import type { Authority } from "../pki/authority-port.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
 import type {
   ObservedAuthority,
@@ -20,7 +22,7 @@ import { unitDigest, unitRestartDigest } from "../providers/unit-digest.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
 import type { ApplyEvent } from "./apply-event.ts";
-import type { ApplyPorts, Authority, ControlPlane } from "./ports.ts";
+import type { ApplyPorts } from "./ports.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };

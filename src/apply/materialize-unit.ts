@@ -1,8 +1,9 @@
 /** From blueprint to what a provider runs: certificates and rendered templates are added as files, keys private. */
 
+import type { Authority } from "../pki/authority-port.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import type { UnitBlueprint } from "../units/unit-blueprint.ts";
 import { peerTlsPaths, tlsPaths, type UnitDefinition, type UnitFile } from "../units/unit-definition.ts";
-import type { Authority, TlsMaterial } from "./ports.ts";
 
 export async function materializeUnit(blueprint: UnitBlueprint, authority: Authority): Promise<UnitDefinition> {
   const secrets = blueprint.certificate === null ? [] : await tlsFiles(authority, blueprint.certificate);

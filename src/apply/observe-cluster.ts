@@ -1,5 +1,7 @@
 /** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import type { ProbeListener } from "../control-plane/control-plane.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import { desiredResources, ownMasters } from "../plan/desired-resources.ts";
 import type {
   ObservationProblem,
@@ -13,7 +15,7 @@ import { unitOf } from "../plan/world.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import type { ApplyPorts, ProbeListener, TlsMaterial } from "./ports.ts";
+import type { ApplyPorts } from "./ports.ts";
 
 export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect" | "askPresented">;
 

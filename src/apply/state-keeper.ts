@@ -4,17 +4,17 @@ import { desiredResources } from "../plan/desired-resources.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
-import type { StateStore } from "./ports.ts";
+import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
 
 export class StateKeeper {
   private current: State;
-  private readonly store: StateStore;
+  private readonly store: ApplyPorts["stateStore"];
   private readonly plan: Plan;
   private readonly desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
   private writing: Promise<void> = Promise.resolve();
 
-  private constructor(state: State, store: StateStore, plan: Plan) {
+  private constructor(state: State, store: ApplyPorts["stateStore"], plan: Plan) {
     this.current = state;
     this.store = store;
     this.plan = plan;
@@ -22,7 +22,7 @@ export class StateKeeper {
   }
 
   /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
-  static async open(plan: Plan, store: StateStore, newLineage: () => string): Promise<StateKeeper> {
+  static async open(plan: Plan, store: ApplyPorts["stateStore"], newLineage: () => string): Promise<StateKeeper> {
     const found = await store.read();
     if (found !== null) return new StateKeeper(found, store, plan);
     const state: State = {

@@ -1,11 +1,13 @@
 /** What every step gets: the plan it belongs to, the ports, the state so far, and ways to wait and to tell. */
 import { HaplanError } from "../base/haplan-error.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import { resourceAddress } from "../plan/resource.ts";
 import type { MemberRef } from "../plan/step.ts";
 import { clientUrl } from "../units/addresses.ts";
-import type { ApplyPorts, ControlPlane, TlsMaterial } from "./ports.ts";
+import type { ApplyPorts } from "./ports.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 export type StepContext = {

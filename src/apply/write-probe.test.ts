@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ControlPlane } from "./ports.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 import { WriteProbe } from "./write-probe.ts";
 

@@ -1,9 +1,9 @@
 /** Writes a counter all the time while apply is at work, so that it can say how long nobody could write. */
 import type { Clock } from "../base/clock.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { WriteAvailability } from "./apply-event.ts";
-import type { ControlPlane } from "./ports.ts";
 import type { StepContext } from "./step-context.ts";
 import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 

@@ -5,12 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ControlPlane, TlsMaterial } from "../apply/ports.ts";
 import { systemClock } from "../base/clock.ts";
 import { openAuthority } from "../pki/authority.ts";
 import { certificatePath, keyPath } from "../pki/certificate-directory.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { connectControlPlane } from "./connect-control-plane.ts";
+import type { ControlPlane } from "./control-plane.ts";
 
 /** Against real etcd processes with mutual TLS: the agent promises the same API. */
 const hasEtcd = execaSync("etcd", ["--version"], { reject: false }).exitCode === 0;

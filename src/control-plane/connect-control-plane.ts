@@ -1,12 +1,14 @@
 /** haplan's door to the members: one connection to each, requests to whichever answers. */
-import type { ConnectControlPlane, ProbeListener } from "../apply/ports.ts";
+
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
+import { type Refusal, refusedFor } from "./access-refusal.ts";
 import { changeVoters } from "./change-voters.ts";
-import { type Refusal, refusedFor, requireAccess } from "./login.ts";
+import type { ConnectControlPlane, ProbeListener } from "./control-plane.ts";
+import { requireAccess } from "./login.ts";
 import {
   addLearnerMember,
   memberStatus,

@@ -2,10 +2,12 @@
  * A user of a cluster that has users (etcd's auth): asks for a token, shows it with every call, and asks anew when it is
  * no longer taken, as clientv3 does. Password and token are in memory only.
  */
-import type { EtcdUser } from "../apply/ports.ts";
+
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
+import type { Refusal } from "./access-refusal.ts";
+import type { EtcdUser } from "./control-plane.ts";
 import { authenticate, type MemberChannel, rolesOf } from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 
@@ -111,15 +113,6 @@ function isStale(error: unknown): boolean {
     error instanceof GrpcError &&
     (error.code === StatusCode.unauthenticated || /revision .* is old|auth token/.test(error.message))
   );
-}
-
-export type Refusal = "user needed" | "not permitted" | null;
-
-/** What a member says to a call without a user, or by one who may not. */
-export function refusedFor(error: unknown): Refusal {
-  if (!(error instanceof GrpcError)) return null;
-  if (error.message.includes("user name is empty")) return "user needed";
-  return error.code === StatusCode.permissionDenied ? "not permitted" : null;
 }
 
 /** @throws HaplanError when all who answer keep haplan out */

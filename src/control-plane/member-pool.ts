@@ -2,11 +2,12 @@
  * Channels to all known members. Members tell where others are, so an endpoint list that is behind is enough to find
  * everybody; a member that does not answer costs one timeout, at the same time as all others.
  */
-import type { ProbeListener } from "../apply/ports.ts";
+
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
+import type { ProbeListener } from "./control-plane.ts";
 import type { MemberChannel } from "./member-calls.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
 

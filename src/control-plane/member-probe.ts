@@ -1,5 +1,5 @@
 /** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
-import { type Refusal, refusedFor } from "./login.ts";
+import { type Refusal, refusedFor } from "./access-refusal.ts";
 import {
   type AgentConfiguration,
   agentConfiguration,

@@ -1,9 +1,10 @@
 /** A channel to one endpoint over haplan's own gRPC client; it connects when the first call is made. */
-import type { TlsMaterial } from "../apply/ports.ts";
+
 import type { ClientTls } from "../etcd-client/endpoint.ts";
 import { snapshot } from "../etcd-client/etcd-cluster.ts";
 import { connect, type GrpcClient } from "../etcd-client/grpc-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { MemberChannel } from "./member-calls.ts";
 

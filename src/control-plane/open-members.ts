@@ -1,5 +1,5 @@
 /** The way to a cluster's members: a channel to each, as the user that haplan was given where there is one. */
-import type { MembersRequest } from "../apply/ports.ts";
+import type { MembersRequest } from "./control-plane.ts";
 import { Login, withLogin } from "./login.ts";
 import type { MemberChannel } from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";

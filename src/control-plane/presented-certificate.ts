@@ -1,9 +1,9 @@
 /** Which certificate a port shows, learned from a TLS handshake that asks for nothing else. */
 import { connect } from "node:tls";
-import type { AskPresented } from "../apply/ports.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { listenAddress } from "../base/listen-place.ts";
 import { validityOf } from "../pki/certificate-facts.ts";
+import type { AskPresented } from "./control-plane.ts";
 
 const timeoutMs = 2000;
 

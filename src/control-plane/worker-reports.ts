@@ -1,5 +1,5 @@
 /** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
-import type { MembersRequest } from "../apply/ports.ts";
+import type { MembersRequest } from "./control-plane.ts";
 import { type MemberChannel, readPrefix } from "./member-calls.ts";
 import { openMembers } from "./open-members.ts";
 

@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { TlsMaterial } from "../apply/ports.ts";
 import { renderTemplate } from "../apply/render-template.ts";
 import { systemClock } from "../base/clock.ts";
 import { openAuthority } from "../pki/authority.ts";
+import type { TlsMaterial } from "../pki/tls-material.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 
 const haproxy = "haproxy";

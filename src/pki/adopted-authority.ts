@@ -7,7 +7,6 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { Authority, TlsMaterial } from "../apply/ports.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { certificateValidity } from "../plan/certificate-validity.ts";
@@ -15,9 +14,11 @@ import { adminCertificateName } from "../plan/desired-resources.ts";
 import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
+import type { Authority } from "./authority-port.ts";
 import { certificatePath, issuedNames, keyPath, type Pair, readPair } from "./certificate-directory.ts";
 import { observeCertificate, validityOf } from "./certificate-facts.ts";
 import { isIssuedBy, issueInto } from "./issue-certificate.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 
 export type AdoptedAuthorityOptions = {
   /** Where haplan keeps what it issues. */

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Authority } from "../apply/ports.ts";
 import { openAuthority } from "./authority.ts";
+import type { Authority } from "./authority-port.ts";
 import { certificatePath, keyPath } from "./certificate-directory.ts";
 
 const hasOpenssl = execaSync("openssl", ["version"], { reject: false }).exitCode === 0;

@@ -4,7 +4,6 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rmSync } from "node:fs";
-import type { Authority, CertificateRequest, TlsMaterial } from "../apply/ports.ts";
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
@@ -12,6 +11,7 @@ import { msPerDay } from "../plan/certificate-validity.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
 import { signingKeyFault } from "../plan/signing-key.ts";
 import { keyIdentifier, nameOf, signCertificate } from "../x509/certificate.ts";
+import type { Authority, CertificateRequest } from "./authority-port.ts";
 import {
   type AuthorityFiles,
   assertCertificateName,
@@ -27,6 +27,7 @@ import {
 import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 import { clientMaterial } from "./client-material.ts";
 import { commonNameOf, generateKeys, issueInto } from "./issue-certificate.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 
 export type AuthorityOptions = {
   /** Where the files are; made when the authority is. */

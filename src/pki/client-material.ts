@@ -1,6 +1,5 @@
 /** What haplan itself shows to members, and which of their certificates it accepts although they have expired. */
 import { X509Certificate } from "node:crypto";
-import type { TlsMaterial } from "../apply/ports.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { certificateValidity, dayOf } from "../plan/certificate-validity.ts";
@@ -18,6 +17,7 @@ import {
 } from "./certificate-directory.ts";
 import { validityOf } from "./certificate-facts.ts";
 import { isIssuedBy, sign } from "./issue-certificate.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 
 /** Of a certificate that is made for one run of haplan. */
 const occasionalLifetimeMs = 3_600_000;

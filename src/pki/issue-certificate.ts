@@ -1,11 +1,11 @@
 /** Signs certificates, and puts them into the directory of the authority. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
-import type { CertificateRequest } from "../apply/ports.ts";
 import { makeFolderDurably, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
 import { signCertificate } from "../x509/certificate.ts";
+import type { CertificateRequest } from "./authority-port.ts";
 import { assertCertificateName, type Pair, previousPath, readPair, writePair } from "./certificate-directory.ts";
 import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Authority, TlsMaterial } from "../apply/ports.ts";
 import { openAuthority } from "./authority.ts";
+import type { Authority } from "./authority-port.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 
 let parent: string;
 let authority: Authority;

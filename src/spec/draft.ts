@@ -4,7 +4,7 @@
  */
 import { pointerInto } from "./finding.ts";
 import { isSupportedMemberCount } from "./quorum-table.ts";
-import type { YamlValue } from "./yaml-document.ts";
+import type { YamlValue } from "./yaml-value.ts";
 
 export type Draft<T> = { readonly pointer: string; readonly value: T };
 

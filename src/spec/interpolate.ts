@@ -2,7 +2,7 @@
  * Variables in a spec's values: `${NAME}`, `${NAME:-default}` (also for an empty one, as in a shell), `$$` for a dollar
  * sign. Only values are looked at, after YAML was parsed: what a variable holds can never become a key or a list.
  */
-import type { YamlValue } from "./yaml-document.ts";
+import type { YamlValue } from "./yaml-value.ts";
 
 /** By name; what is undefined is not set. */
 export type Variables = Readonly<Record<string, string | undefined>>;

@@ -4,7 +4,7 @@ import { compileSchema } from "../base/compile-schema.ts";
 import { clusterSchema, type JsonSchema } from "./cluster-schema.ts";
 import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import { nearestName } from "./nearest-name.ts";
-import type { YamlValue } from "./yaml-document.ts";
+import type { YamlValue } from "./yaml-value.ts";
 
 let compiled: ValidateFunction | undefined;
 

@@ -9,9 +9,7 @@ import { pointerInto, type SpecFinding } from "./finding.ts";
 import { type Interpolation, interpolate, resolvePlainScalar, type Variables } from "./interpolate.ts";
 import { createSourceText, lineNumberAt, type SourceText } from "./source-text.ts";
 import { syntaxFinding } from "./syntax-finding.ts";
-
-/** What YAML can say in terms of JSON. */
-export type YamlValue = null | boolean | number | string | readonly YamlValue[] | { readonly [key: string]: YamlValue };
+import type { YamlValue } from "./yaml-value.ts";
 
 type Span = { readonly start: number; readonly end: number };
 /** Where an entry is written; `key` is null for items of a list and for the document itself. */

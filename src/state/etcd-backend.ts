@@ -19,6 +19,7 @@ import { rangeRequest } from "../raft-agent/api/range.ts";
 import type { RequestOp, TxnResponse } from "../raft-agent/api/txn.ts";
 import { emptyBytes } from "../raft-agent/api/wire.ts";
 import type { BackendSpec } from "../spec/cluster-spec.ts";
+import type { LockWish } from "./lock-holder.ts";
 import {
   assertHolder,
   type Lock,
@@ -29,7 +30,7 @@ import {
   newHolder,
   waitForLock,
 } from "./lock-holder.ts";
-import type { LockWish, StateBackend, StoredText, TextWrite } from "./state-backend.ts";
+import type { StateBackend, StoredText, TextWrite } from "./state-backend.ts";
 import { unpackState } from "./state-size.ts";
 
 export type EtcdBackendOptions = {

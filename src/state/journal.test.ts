@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
-import { createJournalFile, type JournalFile } from "./journal.ts";
+import { createJournalFile, type Journal } from "./journal.ts";
 
 let folder: string;
 let path: string;
@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const clock = { ...systemClock, now: () => Date.UTC(2026, 0, 2) };
-const open = (): JournalFile => createJournalFile({ path, clock, beforeWrite: async () => {} });
+const open = (): Journal => createJournalFile({ path, clock, beforeWrite: async () => {} });
 
 async function fill(count: number): Promise<void> {
   const journal = open();

@@ -13,7 +13,7 @@ import { makeFolderDurably, syncFolder } from "../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
 
-export type JournalFile = {
+export type Journal = {
   /** All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`, `journal/unreadable` */
   read(): Promise<readonly JournalRecord[]>;
   /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
@@ -30,7 +30,7 @@ export function createJournalFile(options: {
   readonly path: string;
   readonly clock: Clock;
   readonly beforeWrite: () => Promise<void>;
-}): JournalFile {
+}): Journal {
   const { path, clock, beforeWrite } = options;
   let lastSequence: number | null = null;
   return {

@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
-import type { LockWish } from "./state-backend.ts";
 
 /** A holder that does not renew its lock for this long has lost it. */
 export const lockLeaseMs = 30_000;
@@ -34,6 +33,15 @@ export type Lock = {
    */
   assertHeld(): Promise<void>;
   release(): void | Promise<void>;
+};
+
+export type LockWish = {
+  /** `apply`, `destroy`, ... */
+  readonly operation: string;
+  /** How long to wait for another holder; 0 gives up at once. */
+  readonly timeoutMs: number;
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
 };
 
 /** For `-lock=false`: whoever asks for it has made sure of being alone. */

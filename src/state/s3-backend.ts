@@ -10,6 +10,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { BackendSpec } from "../spec/cluster-spec.ts";
+import type { LockWish } from "./lock-holder.ts";
 import {
   assertHolder,
   type Lock,
@@ -20,7 +21,7 @@ import {
   newHolder,
   waitForLock,
 } from "./lock-holder.ts";
-import type { LockWish, StateBackend, StoredText } from "./state-backend.ts";
+import type { StateBackend, StoredText } from "./state-backend.ts";
 import { readStateStream } from "./state-size.ts";
 
 export type S3BackendOptions = {

@@ -5,9 +5,19 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import type { KeptSnapshot, SnapshotFolder } from "../apply/ports.ts";
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
+
+export type KeptSnapshot = { readonly path: string; readonly sha256: string; readonly sizeBytes: number };
+
+/** Snapshots of the data, kept beside the state. */
+export type SnapshotFolder = {
+  /**
+   * Writes them durably under a name of its own, readable to the owner only, once the checksum at their end is right.
+   * @throws HaplanError `state/damaged-snapshot`; nothing is kept then.
+   */
+  keep(name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot>;
+};
 
 const digestBytes = 32;
 

@@ -3,19 +3,10 @@
  * text only while it is the one that was read (compare and swap), and it has the lock that belongs to it.
  */
 import type { CommandWords } from "../base/command-words.ts";
-import type { Lock, LockHolder } from "./lock-holder.ts";
+import type { Lock, LockHolder, LockWish } from "./lock-holder.ts";
 
 /** `version` is opaque: it changes with every write. */
 export type StoredText = { readonly text: string; readonly version: string };
-
-export type LockWish = {
-  /** `apply`, `destroy`, ... */
-  readonly operation: string;
-  /** How long to wait for another holder; 0 gives up at once. */
-  readonly timeoutMs: number;
-  /** Ends the waiting, with its reason. */
-  readonly signal?: AbortSignal;
-};
 
 export type TextWrite = {
   readonly text: string;

@@ -9,9 +9,9 @@ import type {
   Metadata,
   ReadSnapshot,
   RevisionVisitor,
+  StoreSize,
 } from "../../src/raft-agent/mvcc/backend.ts";
 import type { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
-import type { StoreSize } from "../../src/raft-agent/mvcc/store.ts";
 import type { LogIndex, Term } from "../../src/raft-agent/raft/entry.ts";
 import type { Plants } from "./plants.ts";
 

@@ -1,6 +1,7 @@
 /** `haplan completion bash|zsh|fish`: prints a script; nothing is written to anybody's shell files. */
 import type { Command } from "commander";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { refuse } from "../refusal.ts";
 import { type CompletionVerb, completionShells, renderCompletion } from "../views/completion-view.ts";
 
 export function runCompletion(context: CliContext, program: Command, name: string): ExitCode {

@@ -7,7 +7,8 @@ import { formatSpec } from "../../../src/spec/format-spec.ts";
 import { parseSpec } from "../../../src/spec/load-spec.ts";
 import { type ReadSource, readSource } from "../../../src/spec/read-source.ts";
 import { chooseSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, RefusalError, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { RefusalError, refuse } from "../refusal.ts";
 import { readSpecSource, specLabel, standardInput } from "../spec-source.ts";
 
 type FmtFlags = { readonly check?: boolean; readonly diff?: boolean };

@@ -1,7 +1,8 @@
 /** `haplan force-unlock LOCK_ID`: takes the lock away from a run that hangs. One that died gives it back by itself. */
 import { whyNoAnswer } from "../approve.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type ClusterChoice, openCluster } from "../open-cluster.ts";
+import { refuse } from "../refusal.ts";
 import { standardInput } from "../spec-source.ts";
 
 type ForceUnlockFlags = ClusterChoice & { readonly force?: boolean };

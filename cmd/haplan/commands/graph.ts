@@ -1,7 +1,8 @@
 /** `haplan graph [SPEC]`: what depends on what, for Graphviz or as Mermaid. Looks at nothing but the spec. */
 import { type DesiredResource, desiredResources } from "../../../src/plan/desired-resources.ts";
 import { chooseSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { refuse } from "../refusal.ts";
 import { openSession } from "../session.ts";
 
 type GraphFlags = { readonly format: string };

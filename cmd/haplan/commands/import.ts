@@ -2,9 +2,10 @@
 import { importResource } from "../../../src/plan/import-resource.ts";
 import { newLineage } from "../../../src/state/local-backend.ts";
 import { chooseSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
 import { plannerInput } from "../make-plan.ts";
+import { RefusalError } from "../refusal.ts";
 import { openSession, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 

@@ -1,8 +1,9 @@
 /** `haplan output [SPEC]`: what users of the cluster need to know, for people and for scripts. */
 import { nearestName } from "../../../src/spec/nearest-name.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type Outputs, outputsAsTerraform, outputsOf } from "../cluster-outputs.ts";
 import { openCluster } from "../open-cluster.ts";
+import { refuse } from "../refusal.ts";
 import { sessionState } from "../session.ts";
 
 type OutputFlags = { readonly json?: boolean; readonly raw?: string; readonly stateOnly?: string };

@@ -2,12 +2,13 @@
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
 import { rememberSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import type { Invocation } from "../invocation.ts";
 import { parseSwitch } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy } from "../open-cluster.ts";
+import { refuse } from "../refusal.ts";
 import { writePlanFile } from "../saved-plan.ts";
 import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";

@@ -1,7 +1,8 @@
 /** `haplan quorum [N]`: how many of N must agree, how many may fail, and what a cut network leaves. */
 
 import { quorumTable } from "../../../src/spec/quorum-table.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { refuse } from "../refusal.ts";
 import { quorumFacts, renderQuorumFacts, renderQuorumTableView } from "../views/quorum-view.ts";
 
 const instancesMax = 99;

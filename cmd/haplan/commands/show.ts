@@ -1,6 +1,7 @@
 /** `haplan show [PLANFILE]`: a saved plan, or without one the state; for people, for programs, for a pull request. */
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type ClusterChoice, openCluster } from "../open-cluster.ts";
+import { refuse } from "../refusal.ts";
 import { readPlanFile } from "../saved-plan.ts";
 import { sessionState } from "../session.ts";
 import { planToJson } from "../views/plan-json.ts";

@@ -4,10 +4,11 @@ import type { State } from "../../../src/plan/state.ts";
 import { findResource, moveResource, removeResources, selectResources } from "../../../src/state/edit-resources.ts";
 import { sealedContent, unseal } from "../../../src/state/sealed-text.ts";
 import { parseState, renderState as renderStateText } from "../../../src/state/state-document.ts";
-import { type CliContext, type ExitCode, refuse } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
 import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 import { readText } from "../read-text.ts";
+import { refuse } from "../refusal.ts";
 import { type Session, sessionState, sessionStore } from "../session.ts";
 import { renderState } from "../views/state-view.ts";
 

@@ -4,9 +4,11 @@ import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import { type LoadedSpec, loadSource } from "../../../src/spec/load-spec.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { readSource } from "../../../src/spec/read-source.ts";
-import { readYaml, type YamlValue } from "../../../src/spec/yaml-document.ts";
+import { readYaml } from "../../../src/spec/yaml-document.ts";
+import type { YamlValue } from "../../../src/spec/yaml-value.ts";
 import { chooseSpec } from "../choose-spec.ts";
-import { type CliContext, type ExitCode, RefusalError } from "../cli-context.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { RefusalError } from "../refusal.ts";
 import { readSpecSource, specLabel, standardInput } from "../spec-source.ts";
 import { diagnosticsToJson } from "../views/diagnostics-view.ts";
 

@@ -1,6 +1,5 @@
 /** `--initial-cluster`: the members that found a cluster together, or those by which a new member joins. */
 import { isSocketUrl } from "../../base/listen-place.ts";
-import type { AgentConfig } from "./agent-config.ts";
 import { addressFault, parseUrl, urlText } from "./flag-values.ts";
 import { SettingsError } from "./read-settings.ts";
 
@@ -32,12 +31,19 @@ function readPiece(piece: string): { readonly name: string; readonly url: string
   return { name: piece.slice(0, equals), url: urlText(url) };
 }
 
+/** What a member is told about its cluster when it starts for the first time. */
+export type FirstStart = {
+  readonly name: string;
+  readonly initialCluster: readonly InitialMember[];
+  readonly advertisePeerUrls: readonly string[];
+};
+
 /**
  * To be asked where these flags count: at the first start. Later they may say anything, as with etcd, since they are
  * seldom kept up when members come, go and move. The texts begin with etcd's.
  * @throws SettingsError
  */
-export function assertInitialCluster(config: Pick<AgentConfig, "name" | "initialCluster" | "advertisePeerUrls">): void {
+export function assertInitialCluster(config: FirstStart): void {
   const { name, initialCluster, advertisePeerUrls } = config;
   const self = initialCluster.find((member) => member.name === name);
   if (self === undefined) {

@@ -4,7 +4,8 @@
  */
 import type { Socket } from "node:net";
 import { AnswerMemory } from "../http2/answer-memory.ts";
-import { type ConnectionOptions, connectionOptions, type Http2Limits } from "../http2/connection-options.ts";
+import type { Http2Limits } from "../http2/connection-options.ts";
+import { type ConnectionOwner, connectionOwner } from "../http2/connection-owner.ts";
 import { Http1Exchange } from "../http2/http1-exchange.ts";
 import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
 import { etcdKeepalive, type KeepaliveOptions } from "../http2/ping-policy.ts";
@@ -60,7 +61,7 @@ export class GrpcServer {
   readonly #turns: AnswerTurns;
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
-  readonly #connectionOptions: ConnectionOptions;
+  readonly #connectionOwner: ConnectionOwner;
   #state: "serving" | "leaving" | "draining" | "down" = "serving";
   /** Connections that were there when the clients were asked to go elsewhere. */
   readonly #leaving = new Set<ServerConnection>();
@@ -93,7 +94,7 @@ export class GrpcServer {
       slow: options.slow,
       recent: new RecentRequests(),
     };
-    this.#connectionOptions = connectionOptions({
+    this.#connectionOwner = connectionOwner({
       keepalive: { ...etcdKeepalive, ...options.keepalive },
       hotFields: responseFields,
       turnEnd: this.#turnEnd,
@@ -138,7 +139,7 @@ export class GrpcServer {
       socket.destroy();
       return;
     }
-    const connection = new ServerConnection(socket, this.#connectionOptions, clientCommonName);
+    const connection = new ServerConnection(socket, this.#connectionOwner, clientCommonName);
     this.#connections.add(connection);
     if (this.#state === "draining") connection.drain();
     if (this.#state !== "leaving") return;

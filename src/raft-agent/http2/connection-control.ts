@@ -20,6 +20,7 @@ import {
 import { ConnectionError, floodError, frameSizeError, protocolError } from "./http2-error.ts";
 import { applySettings, type PeerSettings } from "./peer-settings.ts";
 import { IdlePing, PingStrikes } from "./ping-policy.ts";
+import type { SendingStream } from "./sending-stream.ts";
 
 const drainPing = Buffer.from("draining");
 const idlePing = Buffer.from("keepaliv");
@@ -27,7 +28,7 @@ const idlePing = Buffer.from("keepaliv");
 export type ControlledConnection = {
   readonly options: ConnectionOptions;
   readonly socket: Socket;
-  readonly sender: ConnectionSender;
+  readonly sender: Pick<ConnectionSender<SendingStream>, "frame" | "windowUpdate" | "encoder" | "takeSent">;
   readonly peerSettings: PeerSettings;
   readonly streamCount: number;
 };

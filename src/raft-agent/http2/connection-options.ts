@@ -1,11 +1,8 @@
-/** What a server connection is configured with, and what it needs from the server that owns it. */
-import { AnswerMemory } from "./answer-memory.ts";
+/** What the connections of a server are configured with. */
+import type { AnswerMemory } from "./answer-memory.ts";
 import { defaultFloodLimits, type FloodLimits } from "./flood-guard.ts";
 import type { HotField } from "./hpack-encoder.ts";
-import { etcdKeepalive, type KeepaliveOptions } from "./ping-policy.ts";
-import type { RequestHead } from "./request-head.ts";
-import type { ServerConnection } from "./server-connection.ts";
-import type { ServerStream } from "./server-stream.ts";
+import type { KeepaliveOptions } from "./ping-policy.ts";
 import type { TurnEnd } from "./turn-end.ts";
 
 export type Http2Limits = {
@@ -46,34 +43,6 @@ export type ConnectionOptions = {
   readonly memory: AnswerMemory;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
-  /** Makes the object for a new request; the connection calls its `onOpen` next. */
-  createStream(connection: ServerConnection, id: number, head: RequestHead): ServerStream;
   /** `bytes` more do not fit into `memory`: ends the connections that hold it. */
   relieve(bytes: number): void;
-  /** A connection is ended since its client does not read what it asked for; `heldBytes` of answers are dropped. */
-  onCutOff(connection: ServerConnection, heldBytes: number): void;
-  /** The connection is gone and all its streams have been told. */
-  onClosed(connection: ServerConnection): void;
 };
-
-/** Fills in everything that a server does not care to choose. */
-export function connectionOptions(
-  chosen: Pick<ConnectionOptions, "turnEnd" | "createStream" | "onClosed"> &
-    Partial<Omit<ConnectionOptions, "limits">> & { readonly limits?: Partial<Http2Limits> },
-): ConnectionOptions {
-  const limits = { ...defaultHttp2Limits, ...chosen.limits };
-  if (Math.min(limits.streamWindowBytes, limits.connectionWindowBytes) < 65_535)
-    throw new RangeError(
-      "HTTP/2 receive windows are below 65535 bytes: a client may use that much before it hears of less",
-    );
-  return {
-    keepalive: etcdKeepalive,
-    hotFields: [],
-    memory: new AnswerMemory(),
-    relieve: () => undefined,
-    onCutOff: () => undefined,
-    nowMs: () => performance.now(),
-    ...chosen,
-    limits,
-  };
-}

@@ -15,7 +15,7 @@ import { type HotField, HpackEncoder, hotFieldBytesMax } from "./hpack-encoder.t
 import { Output } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
 import { SendQueue } from "./send-queue.ts";
-import type { ServerStream } from "./server-stream.ts";
+import type { SendingStream } from "./sending-stream.ts";
 
 /** A peer that lets our control frames pile up to this is not reading and is cut off. */
 const outputMaxBytes = 8 * 1_048_576;
@@ -24,14 +24,14 @@ const firstFragmentMax = 4_000;
 /** In place of a block of trailers: an empty DATA frame ends the stream (RFC 9113 §8.1). */
 const noTrailers = Buffer.alloc(0);
 
-export class ConnectionSender {
+export class ConnectionSender<Stream extends SendingStream> {
   readonly encoder: HpackEncoder;
-  readonly queue: SendQueue;
+  readonly queue: SendQueue<Stream>;
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #peer: PeerSettings;
   readonly #output: Output;
-  readonly #onLocalEnd: (stream: ServerStream) => void;
+  readonly #onLocalEnd: (stream: Stream) => void;
   readonly #onOverload: () => void;
   #headersSent = false;
   #flushNoted = false;
@@ -45,7 +45,7 @@ export class ConnectionSender {
     socket: Socket,
     options: ConnectionOptions,
     peer: PeerSettings,
-    onLocalEnd: (stream: ServerStream) => void,
+    onLocalEnd: (stream: Stream) => void,
     onOverload: () => void,
   ) {
     this.#socket = socket;
@@ -59,7 +59,7 @@ export class ConnectionSender {
   }
 
   /** Sends a block of hot fields at once; with `endStream` the stream is over. */
-  hot(stream: ServerStream, fields: readonly HotField[], endStream: boolean): void {
+  hot(stream: Stream, fields: readonly HotField[], endStream: boolean): void {
     if (stream.localClosed || this.#ended) return;
     const buffer = this.#output.reserve(frameHeaderBytes + 4 + fields.length * hotFieldBytesMax);
     const frame = this.#output.position;
@@ -70,7 +70,7 @@ export class ConnectionSender {
   }
 
   /** Sends a stateless block (see `encodeStateless`) at once. */
-  block(stream: ServerStream, block: Buffer, endStream: boolean): void {
+  block(stream: Stream, block: Buffer, endStream: boolean): void {
     if (stream.localClosed || this.#ended) return;
     const taken = Math.min(block.length, firstFragmentMax);
     const buffer = this.#output.reserve(frameHeaderBytes + 4 + taken);
@@ -84,7 +84,7 @@ export class ConnectionSender {
   }
 
   /** Sends a body piece; false when part of it waits for the peer or the socket: `onDrain` follows. */
-  data(stream: ServerStream, prefix: Uint8Array, body: Uint8Array): boolean {
+  data(stream: Stream, prefix: Uint8Array, body: Uint8Array): boolean {
     if (stream.localClosed || this.#ended) return true;
     if (!this.#makeRoom(prefix.length + body.length)) return true;
     this.#noteFlush();
@@ -92,21 +92,21 @@ export class ConnectionSender {
   }
 
   /** Sends one body piece given in parts, which belong to the stream from now on. `bytes` is their length. */
-  parts(stream: ServerStream, parts: Uint8Array[], bytes: number): void {
+  parts(stream: Stream, parts: Uint8Array[], bytes: number): void {
     if (stream.localClosed || this.#ended || !this.#makeRoom(bytes)) return;
     this.#noteFlush();
     this.queue.sendParts(stream, parts, bytes);
   }
 
   /** Ends the stream once its queue has gone out: with hot fields when there is no queue, else with `stateless`. */
-  trailers(stream: ServerStream, fields: readonly HotField[], stateless: Buffer): void {
+  trailers(stream: Stream, fields: readonly HotField[], stateless: Buffer): void {
     if (stream.queue !== undefined) stream.queuedTrailers = stateless;
     else if (fields.length > 0) this.hot(stream, fields, true);
     else this.block(stream, stateless, true);
   }
 
   /** Ends a stream that has no trailers, once its queue has gone out. */
-  end(stream: ServerStream): void {
+  end(stream: Stream): void {
     if (stream.localClosed || this.#ended) return;
     if (stream.queue !== undefined) stream.queuedTrailers = noTrailers;
     else this.#sendEnd(stream);
@@ -180,7 +180,7 @@ export class ConnectionSender {
   }
 
   #finishHeaders(
-    stream: ServerStream,
+    stream: Stream,
     buffer: Buffer,
     frame: number,
     end: number,
@@ -204,13 +204,13 @@ export class ConnectionSender {
     }
   }
 
-  #afterHeaders(stream: ServerStream, endStream: boolean): void {
+  #afterHeaders(stream: Stream, endStream: boolean): void {
     this.#headersSent = true;
     this.#noteFlush();
     if (endStream) this.#afterEnd(stream);
   }
 
-  #sendEnd(stream: ServerStream): void {
+  #sendEnd(stream: Stream): void {
     const buffer = this.#output.reserve(frameHeaderBytes);
     const end = writeFrameHeader(buffer, this.#output.position, 0, FrameType.data, Flag.endStream, stream.id);
     this.#output.advance(end);
@@ -219,7 +219,7 @@ export class ConnectionSender {
     this.#afterEnd(stream);
   }
 
-  #afterEnd(stream: ServerStream): void {
+  #afterEnd(stream: Stream): void {
     // An answer that is whole before the request is: ask the client to stop (RFC 9113 §8.1).
     if (!stream.remoteClosed) this.reset(stream.id, ErrorCode.noError);
     this.#onLocalEnd(stream);
@@ -231,7 +231,7 @@ export class ConnectionSender {
     this.#options.turnEnd.addFlush(this);
   }
 
-  readonly #sendQueuedTrailers = (stream: ServerStream, block: Buffer): void => {
+  readonly #sendQueuedTrailers = (stream: Stream, block: Buffer): void => {
     if (block === noTrailers) this.#sendEnd(stream);
     else this.block(stream, block, true);
   };

@@ -1,7 +1,8 @@
 /** For tests: an HTTP/2 server that sends every body back, behind the same listener as the real one. */
 import type { AnswerMemory } from "./answer-memory.ts";
 import { type ClientListenerOptions, listenForClients } from "./client-listener.ts";
-import { connectionOptions, type Http2Limits } from "./connection-options.ts";
+import type { Http2Limits } from "./connection-options.ts";
+import { connectionOwner } from "./connection-owner.ts";
 import { hotFields } from "./hpack-encoder.ts";
 import type { KeepaliveOptions } from "./ping-policy.ts";
 import { ServerConnection } from "./server-connection.ts";
@@ -37,7 +38,7 @@ export async function startEchoServer(
   more: { readonly memory?: AnswerMemory } = {},
 ): Promise<EchoServer> {
   const connections = new Set<ServerConnection>();
-  const options = connectionOptions({
+  const options = connectionOwner({
     limits,
     hotFields: fields,
     turnEnd: new TurnEnd(),

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ClientListener, listenForClients } from "./client-listener.ts";
-import { connectionOptions } from "./connection-options.ts";
+import { connectionOwner } from "./connection-owner.ts";
 import { Flag, FrameType } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { exchangesMax, Http1Exchange } from "./http1-exchange.ts";
@@ -27,7 +27,7 @@ afterEach(async () => {
 async function open(handler: RequestListener): Promise<Site> {
   const http = createServer(handler);
   const connections = new Set<ServerConnection>();
-  const options = connectionOptions({
+  const options = connectionOwner({
     turnEnd: new TurnEnd(),
     createStream: (connection, id, head) =>
       new Http1Exchange(connection, id, head, (socket) => http.emit("connection", socket)),

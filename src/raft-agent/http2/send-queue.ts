@@ -6,7 +6,7 @@ import type { ConnectionOptions } from "./connection-options.ts";
 import { FrameType, frameHeaderBytes, maxWindowBytes, writeFrameHeader } from "./frame.ts";
 import { type Output, outputHighWaterBytes } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
-import type { ServerStream } from "./server-stream.ts";
+import type { SendingStream } from "./sending-stream.ts";
 
 /** Frames up to this size are written in one reserved piece. */
 const reservedBytesMax = 4_096;
@@ -17,15 +17,15 @@ const judgedAfterMs = 1_000;
 /** A client that stands still is taken for one that reads this much a second: a little that waits is no burden. */
 const leastBytesPerSecond = 65_536;
 
-export class SendQueue {
+export class SendQueue<Stream extends SendingStream> {
   /** DATA frames were written since this was last set to false. */
   dataSent = false;
   readonly #output: Output;
   readonly #peer: PeerSettings;
-  readonly #sendTrailers: (stream: ServerStream, block: Buffer) => void;
+  readonly #sendTrailers: (stream: Stream, block: Buffer) => void;
   #window: number;
   /** Streams with queued bytes and an open window, in turn order. */
-  #ready: ServerStream[] = [];
+  #ready: Stream[] = [];
   #pumping = false;
   readonly #options: Pick<ConnectionOptions, "memory" | "nowMs">;
   #waitingBytes = 0;
@@ -43,7 +43,7 @@ export class SendQueue {
     peer: PeerSettings,
     window: number,
     options: Pick<ConnectionOptions, "memory" | "nowMs">,
-    sendTrailers: (stream: ServerStream, block: Buffer) => void,
+    sendTrailers: (stream: Stream, block: Buffer) => void,
   ) {
     this.#output = output;
     this.#peer = peer;
@@ -82,7 +82,7 @@ export class SendQueue {
   }
 
   /** Sends or queues `prefix` and `body` as one piece. False when something had to be queued. */
-  send(stream: ServerStream, prefix: Uint8Array, body: Uint8Array): boolean {
+  send(stream: Stream, prefix: Uint8Array, body: Uint8Array): boolean {
     const length = prefix.length + body.length;
     if (
       stream.queue === undefined &&
@@ -107,7 +107,7 @@ export class SendQueue {
   }
 
   /** Queues one piece given in parts, without copying them. */
-  sendParts(stream: ServerStream, parts: Uint8Array[], bytes: number): void {
+  sendParts(stream: Stream, parts: Uint8Array[], bytes: number): void {
     stream.large = true;
     this.#hold(stream, bytes);
     if (stream.queue === undefined) stream.queue = parts;
@@ -116,7 +116,7 @@ export class SendQueue {
     this.pump();
   }
 
-  #hold(stream: ServerStream, bytes: number): void {
+  #hold(stream: Stream, bytes: number): void {
     if (this.#waitingBytes === 0) {
       this.#waitingSinceMs = this.#options.nowMs();
       this.#leftBytes = 0;
@@ -124,14 +124,14 @@ export class SendQueue {
     this.#count(stream, bytes);
   }
 
-  #count(stream: ServerStream, bytes: number): void {
+  #count(stream: Stream, bytes: number): void {
     this.#waitingBytes += bytes;
     this.#options.memory.waitingBytes += bytes;
     if (!stream.paced) this.#unpacedBytes += bytes;
     if (stream.large) this.#largeBytes += bytes;
   }
 
-  #writeNow(stream: ServerStream, prefix: Uint8Array, body: Uint8Array, length: number): void {
+  #writeNow(stream: Stream, prefix: Uint8Array, body: Uint8Array, length: number): void {
     const output = this.#output;
     this.dataSent = true;
     stream.sendWindow -= length;
@@ -150,7 +150,7 @@ export class SendQueue {
   }
 
   /** Forgets what a stream has queued. */
-  drop(stream: ServerStream): void {
+  drop(stream: Stream): void {
     if (stream.queue === undefined) return;
     for (const piece of stream.queue) this.#count(stream, -piece.length);
     stream.queue = undefined;
@@ -159,7 +159,7 @@ export class SendQueue {
   }
 
   /** Notes that a stream may be able to send queued bytes. */
-  list(stream: ServerStream): void {
+  list(stream: Stream): void {
     if (stream.listed || stream.queue === undefined || stream.sendWindow <= 0) return;
     stream.listed = true;
     this.#ready.push(stream);
@@ -197,7 +197,7 @@ export class SendQueue {
     task();
   }
 
-  #writeFrame(stream: ServerStream): void {
+  #writeFrame(stream: Stream): void {
     const queue = stream.queue!;
     const head = queue[0]!;
     const left = head.length - stream.queueOffset;
@@ -219,7 +219,7 @@ export class SendQueue {
     if (queue.length === 0) stream.queue = undefined;
   }
 
-  #ranEmpty(stream: ServerStream): void {
+  #ranEmpty(stream: Stream): void {
     const trailers = stream.queuedTrailers;
     if (trailers === undefined) stream.onDrain();
     else {

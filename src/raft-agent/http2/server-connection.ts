@@ -5,7 +5,8 @@
  */
 import type { Socket } from "node:net";
 import { ConnectionControl } from "./connection-control.ts";
-import type { ConnectionOptions } from "./connection-options.ts";
+// biome-ignore lint/suspicious/noImportCycles: a connection, its streams and its owner know each other; only types.
+import type { ConnectionOwner } from "./connection-owner.ts";
 import { ConnectionSender } from "./connection-sender.ts";
 import { TokenBucket } from "./flood-guard.ts";
 import { defaultMaxFrameBytes, ErrorCode, Flag, FrameType, goawayFrame, maxWindowBytes, readUint32 } from "./frame.ts";
@@ -17,6 +18,7 @@ import { ConnectionError, floodError, frameSizeError, protocolError } from "./ht
 import { LateFrames } from "./late-frames.ts";
 import { defaultPeerSettings, type PeerSettings } from "./peer-settings.ts";
 import { findTrailerProblem, type RequestHead } from "./request-head.ts";
+// biome-ignore lint/suspicious/noImportCycles: a connection, its streams and its owner know each other; only types.
 import type { ServerStream } from "./server-stream.ts";
 
 const status431 = encodeStateless([[":status", "431"]]);
@@ -24,7 +26,7 @@ const status431 = encodeStateless([[":status", "431"]]);
 const lingerMs = 1_000;
 
 export class ServerConnection {
-  readonly options: ConnectionOptions;
+  readonly options: ConnectionOwner;
   readonly socket: Socket;
   readonly remoteAddress: string;
   /** Common name of the client's verified certificate, or undefined. */
@@ -33,7 +35,7 @@ export class ServerConnection {
   readonly streamWindowBytes: number;
   /** Request bytes that the layer above holds back until a message is whole; it keeps the count and the limit. */
   bufferedRequestBytes = 0;
-  readonly sender: ConnectionSender;
+  readonly sender: ConnectionSender<ServerStream>;
   readonly #headers: HeaderReader;
   readonly #parser: FrameParser;
   readonly #streams = new Map<number, ServerStream>();
@@ -49,7 +51,7 @@ export class ServerConnection {
   #ended = false;
   #closedReported = false;
 
-  constructor(socket: Socket, options: ConnectionOptions, clientCommonName?: string) {
+  constructor(socket: Socket, options: ConnectionOwner, clientCommonName?: string) {
     const { limits } = options;
     this.options = options;
     this.socket = socket;

@@ -1,6 +1,7 @@
 /** One request and its answer on a connection (RFC 9113 §5): the state that the connection keeps, and what the layer
  * above does with what arrives. The layer above extends it, so that a request is one object, not two. */
 import type { RequestHead } from "./request-head.ts";
+// biome-ignore lint/suspicious/noImportCycles: a connection, its streams and its owner know each other; only types.
 import type { ServerConnection } from "./server-connection.ts";
 
 export abstract class ServerStream {

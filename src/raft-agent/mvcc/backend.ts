@@ -4,7 +4,12 @@
  * raft log's business. Reads see everything written, committed or not.
  */
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { StoreSize } from "./store.ts";
+
+export type StoreSize = {
+  readonly totalBytes: number;
+  /** Without pages that are free for reuse. */
+  readonly inUseBytes: number;
+};
 
 /** etcd's bucket names where etcd has one; others may be added by who needs them. */
 export type Bucket = string;

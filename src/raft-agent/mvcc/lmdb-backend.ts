@@ -10,7 +10,15 @@ import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, BackendFiller, IndexPages, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
+import type {
+  Backend,
+  BackendFiller,
+  IndexPages,
+  Metadata,
+  ReadSnapshot,
+  RevisionVisitor,
+  StoreSize,
+} from "./backend.ts";
 import { ByteSlab } from "./byte-slab.ts";
 import { CommitTimer } from "./commit-timer.ts";
 import { buildIncoming, removeIncoming, takeIncoming } from "./incoming-tree.ts";
@@ -32,7 +40,6 @@ import {
   writePending,
 } from "./lmdb-tree.ts";
 import { PendingWrites } from "./pending-writes.ts";
-import type { StoreSize } from "./store.ts";
 
 export type LmdbBackendOptions = {
   /** An existing folder; the database is `store.mdb` in it. */

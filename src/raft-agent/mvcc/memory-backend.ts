@@ -3,8 +3,7 @@
  * a crash can be played: `afterCrash` is what a restarted process would find on disk.
  */
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, BackendFiller, Metadata, ReadSnapshot, RevisionVisitor } from "./backend.ts";
-import type { StoreSize } from "./store.ts";
+import type { Backend, BackendFiller, Metadata, ReadSnapshot, RevisionVisitor, StoreSize } from "./backend.ts";
 
 type Row = { readonly main: number; readonly sub: number; readonly tombstone: boolean; value: Uint8Array | null };
 

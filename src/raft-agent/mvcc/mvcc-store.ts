@@ -5,7 +5,7 @@
 import { assert } from "../../base/assert.ts";
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, Metadata, ReadSnapshot } from "./backend.ts";
+import type { Backend, Metadata, ReadSnapshot, StoreSize } from "./backend.ts";
 import { Compactor } from "./compaction.ts";
 import { hashKeyspace } from "./keyspace-hash.ts";
 import { IndexBuilder, type IndexedStore, openIndex } from "./open-index.ts";
@@ -23,7 +23,6 @@ import {
   type StoreCounts,
   type StoreEvent,
   type StoreObserver,
-  type StoreSize,
   type WriteListener,
   type WriteTransaction,
 } from "./store.ts";

@@ -6,7 +6,7 @@
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { RangeRequest } from "../api/range.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Metadata, ReadSnapshot } from "./backend.ts";
+import type { Metadata, ReadSnapshot, StoreSize } from "./backend.ts";
 
 /** A RangeRequest may be handed in as it is. */
 export type RangeQuery = Omit<RangeRequest, "serializable">;
@@ -101,12 +101,6 @@ export type StoreEvent = {
 };
 
 export type WriteListener = (revision: number, events: readonly StoreEvent[]) => void;
-
-export type StoreSize = {
-  readonly totalBytes: number;
-  /** Without pages that are free for reuse. */
-  readonly inUseBytes: number;
-};
 
 export type KeyspaceHash = {
   readonly hash: number;

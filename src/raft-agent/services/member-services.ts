@@ -10,7 +10,7 @@ import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Alarm } from "../state-machine/apply-result.ts";
-import type { ChangeId } from "../state-machine/completed-changes.ts";
+import type { ChangeId } from "../state-machine/change-id.ts";
 import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";

@@ -14,7 +14,7 @@ import { StatusCode } from "../api/status-code.ts";
 import { WireWriter } from "../api/wire.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
-import type { ChangeId } from "../state-machine/completed-changes.ts";
+import type { ChangeId } from "../state-machine/change-id.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import type { UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
 import type { MemberId } from "../raft/entry.ts";
-import type { ChangeId } from "../state-machine/completed-changes.ts";
+import type { ChangeId } from "../state-machine/change-id.ts";
 import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { Access } from "./access.ts";

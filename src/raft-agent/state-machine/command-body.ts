@@ -5,7 +5,7 @@
 import { WireReader, WireWriter } from "../api/wire.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
-import type { ChangeId } from "./completed-changes.ts";
+import type { ChangeId } from "./change-id.ts";
 import type { Checkpoint } from "./lease-expiry.ts";
 import type { LeaseId } from "./lease-table.ts";
 

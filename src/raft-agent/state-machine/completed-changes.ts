@@ -5,10 +5,8 @@
  */
 import type { Metadata } from "../mvcc/backend.ts";
 import type { LogIndex } from "../raft/entry.ts";
+import type { ChangeId } from "./change-id.ts";
 import type { AddedMember } from "./membership.ts";
-
-/** Chosen at random, so that a clock that was set back cannot make one twice. */
-export type ChangeId = string;
 
 /** `added` are the members that the change brought in: their ids are told to the client. */
 export type CompletedChange = { readonly id: ChangeId; readonly added: readonly AddedMember[] };

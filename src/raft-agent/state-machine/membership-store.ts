@@ -2,7 +2,8 @@
 import type { Metadata } from "../mvcc/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
-import { type ChangeId, CompletedChanges } from "./completed-changes.ts";
+import type { ChangeId } from "./change-id.ts";
+import { CompletedChanges } from "./completed-changes.ts";
 import {
   decodeMembershipContext,
   type Member,

@@ -8,7 +8,7 @@
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
-import type { ChangeId } from "./completed-changes.ts";
+import type { ChangeId } from "./change-id.ts";
 
 export type Member = {
   readonly id: MemberId;

@@ -1,0 +1,24 @@
+/** What a command refuses to do, as diagnostics for its user. */
+import type { CommandWords } from "../../src/base/command-words.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
+
+/** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
+export class RefusalError extends Error {
+  override readonly name = "RefusalError";
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map(({ summary }) => summary).join("; "));
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** A refusal for one reason. */
+export function refuse(
+  code: string,
+  summary: string,
+  detail: string,
+  commands: readonly CommandWords[] = [],
+): RefusalError {
+  return new RefusalError([{ severity: "error", code, summary, detail, commands }]);
+}

@@ -1,0 +1,14 @@
+/** What sending needs to know of a stream, and keeps on it. */
+export type SendingStream = {
+  readonly id: number;
+  readonly remoteClosed: boolean;
+  readonly paced: boolean;
+  localClosed: boolean;
+  sendWindow: number;
+  large: boolean;
+  queue: Uint8Array[] | undefined;
+  queueOffset: number;
+  queuedTrailers: Buffer | undefined;
+  listed: boolean;
+  onDrain(): void;
+};
