@@ -1,8 +1,14 @@
 /** What `haplan status` tells, put together from what was observed. Pure but for the questions it is given answers to. */
 import type { LoadBalancerStatus } from "../../src/load-balancer/load-balancer-status.ts";
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
-import type { ObservedCluster, ObservedMember, ObservedUnit } from "../../src/plan/observed-cluster.ts";
+import {
+  newestMachine,
+  type ObservedCluster,
+  type ObservedMember,
+  type ObservedUnit,
+} from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
+import { unitOf } from "../../src/plan/world.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
@@ -45,7 +51,7 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
     certificates: certificateStatus(facts),
     loadBalancer: loadBalancerOf(facts),
     workers: spec.workers.map(({ name, address }) => {
-      const unit = unitOf(observed, name, workerUnitName);
+      const unit = observedUnit(observed, name, workerUnitName);
       // Without a quorum no lease expires: reports that are there tell nothing.
       const reporting = facts.reporting === null || canLose === null ? null : facts.reporting.has(name);
       return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
@@ -81,7 +87,7 @@ function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): M
     role: reachable ? roleOf(member) : "unreachable",
     clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
     peerUrl: member.peerUrls[0] ?? null,
-    pid: unitOf(observed, name, agentUnitName)?.pid ?? null,
+    pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,
     raftTerm: member.raftTerm,
     raftIndex: member.raftIndex,
     dbSizeBytes: member.dbSizeBytes,
@@ -121,7 +127,7 @@ function rememberedMembers(facts: StatusFacts): readonly MemberStatus[] {
       role: unauthenticated ? "unknown" : "unreachable",
       clientUrl: text(attributes["clientUrl"]),
       peerUrl: text(attributes["peerUrl"]),
-      pid: unitOf(observed, name, agentUnitName)?.pid ?? null,
+      pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,
       raftTerm: null,
       raftIndex: null,
       dbSizeBytes: null,
@@ -136,7 +142,7 @@ export function statusExitCode({ members, canLose, healthyVoters, voters, hasLea
 }
 
 function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {
-  const unit = unitOf(observed, loadBalancerName, loadBalancerUnitName);
+  const unit = observedUnit(observed, loadBalancerName, loadBalancerUnitName);
   if (unit === undefined) return null;
   const told = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
   return {
@@ -148,6 +154,6 @@ function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusFacts): C
   };
 }
 
-function unitOf(observed: ObservedCluster, machine: string, unit: string): ObservedUnit | undefined {
-  return observed.machines.find(({ name }) => name === machine)?.units.find(({ name }) => name === unit);
+function observedUnit(observed: ObservedCluster, machine: string, unit: string): ObservedUnit | undefined {
+  return unitOf(newestMachine(observed.machines, machine), unit);
 }

@@ -3,6 +3,8 @@ import { fixtureNowMs, fixtureSpec } from "../plan/cluster-fixture.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
+import { rememberedObservation } from "../plan/remembered-observation.ts";
+import { specFromState } from "../plan/spec-from-state.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
 import { FakeWorld } from "./fake-world.ts";
@@ -149,11 +151,11 @@ describe("applyPlan", () => {
             ],
           ];
     });
-    // m1 leads, and so is last.
+    // m1 leads, and so is last; each joins while the one that it replaces votes.
     expect(Object.fromEntries(told)).toEqual({
-      m1: "127.0.1.21 127.0.1.22 127.0.1.23",
-      m2: "127.0.1.1 127.0.1.22 127.0.1.3",
-      m3: "127.0.1.1 127.0.1.22 127.0.1.23",
+      m1: "127.0.1.1 127.0.1.21 127.0.1.22 127.0.1.23",
+      m2: "127.0.1.1 127.0.1.2 127.0.1.22 127.0.1.3",
+      m3: "127.0.1.1 127.0.1.22 127.0.1.23 127.0.1.3",
     });
   });
 
@@ -289,6 +291,21 @@ const scenarios: readonly Scenario[] = [
     to: { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } },
   },
   { name: "R7: a move of all masters to other addresses", from: three, to: moved(three, 20) },
+  { name: "T12: a move of the leader to a free address", from: three, to: placed({ m1: 22, m2: 2, m3: 3 }) },
+  {
+    name: "T12: a move to another address and other ports",
+    from: three,
+    to: withPorts(placed({ m1: 1, m2: 22, m3: 3 }), { clientPort: 2479, peerPort: 2480 }),
+  },
+  {
+    name: "T12: a move of one that is down",
+    from: three,
+    to: placed({ m1: 1, m2: 22, m3: 3 }),
+    harm: (world) => {
+      for (const unit of world.facts.machines.get("m2")?.units.values() ?? []) unit.running = false;
+    },
+  },
+  { name: "T12: a move of a wiped one", from: three, to: placed({ m1: 1, m2: 22, m3: 3 }), harm: wipe("m2") },
   { name: "T3: a move of all masters to another client port", from: three, to: withPorts(three, { clientPort: 2479 }) },
   { name: "T12: a change of the peer port", from: three, to: withPorts(three, { peerPort: 2480 }) },
   {
@@ -339,9 +356,68 @@ describe("An apply that is killed", () => {
   );
 });
 
+describe("An apply that is killed while two members have one name", () => {
+  const elsewhere = placed({ m1: 22, m2: 2, m3: 3 });
+
+  async function inTheMiddle(): Promise<FakeWorld> {
+    const world = await settled(three);
+    world.beforeAct = (act) => {
+      if (act.startsWith("journal intent awaitCatchUp")) throw new Error("killed");
+    };
+    await applyPlan(await planFor(world, elsewhere), world.ports()).catch(() => null);
+    return copyOf(world);
+  }
+
+  it("T12: leaves a state that tells both, from which a plan goes on without looking", async () => {
+    const { facts } = await inTheMiddle();
+    const members = facts.state!.resources.filter(({ type }) => type === "haplan_raft_member");
+    expect(members.map(({ address, generation, attributes }) => [address, generation, attributes["role"]])).toEqual([
+      ["haplan_raft_member.m2", 1, "voter"],
+      ["haplan_raft_member.m3", 1, "voter"],
+      ["haplan_raft_member.m1@1", 1, "voter"],
+      ["haplan_raft_member.m1", 2, "learner"],
+    ]);
+    const observed = rememberedObservation(elsewhere, facts.state);
+    const input = { spec: elsewhere, specDigest: "d", state: facts.state, observed, mode: "apply" } as const;
+    const { plan } = planChanges({ ...input, haplanVersion: "0.1.0", nowMs: fixtureNowMs });
+    expect(plan?.steps.map(({ action }) => action.kind)).toEqual(
+      expect.arrayContaining(["awaitCatchUp", "changeVoters", "removeMember", "destroyMachine"]),
+    );
+    expect(plan?.changes.find(({ address }) => address === "haplan_raft_member.m1")).toMatchObject({
+      action: "createThenDelete",
+      reason: "its address has changed",
+    });
+  });
+
+  it("T12: leaves a state that destroy understands without the spec, and destroys both machines", async () => {
+    const world = await inTheMiddle();
+    const spec = specFromState(world.facts.state!)!;
+    expect(spec.controlPlane.masters.map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
+    expect((await apply(world, spec, { mode: "destroy" })).kind).toBe("applied");
+    expect([world.facts.machines.size, world.facts.state]).toEqual([0, null]);
+  });
+
+  it("T12: goes back when the spec does, and keeps what it knew of the one that stays", async () => {
+    const world = await inTheMiddle();
+    const before = (await settled(three)).facts.state!.resources.find(({ address }) => address === "haplan_agent.m1");
+    const back = await planFor(world, three);
+    expect(back.steps.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(["stopAgent:m1#2", "destroyMachine:m1#2", expect.stringMatching(/^removeMember:m1/)]),
+    );
+    expect((await applyPlan(back, world.ports())).kind).toBe("applied");
+    const after = world.facts.state!.resources.find(({ address }) => address === "haplan_agent.m1");
+    expect([after?.generation, after?.attributes["join"]]).toEqual([1, before?.attributes["join"]]);
+    expect(world.facts.machines.size).toBe(6);
+    expect(world.accidents).toEqual([]);
+    expect((await planFor(world, three)).steps).toEqual([]);
+  });
+});
+
 describe("An apply of another spec that is killed", () => {
   it.each<Scenario>([
     { name: "5 masters", from: three, to: five },
+    { name: "T12: free addresses for all", from: three, to: moved(three, 20) },
+    { name: "T12: free addresses for all, and two more", from: three, to: moved(five, 20) },
     {
       name: "another peer port, with a member to replace",
       from: three,
@@ -357,7 +433,7 @@ describe("An apply of another spec that is killed", () => {
       const plan = await planFor(world, to);
       const first = await applyPlan(plan, world.ports()).catch(() => null);
       world.killAt = Number.POSITIVE_INFINITY;
-      // Once votes have moved, members have to leave: that is a change of its own.
+      // Once votes have moved to other masters, members have to leave: that is a change of its own.
       const voters = world.voters().map(({ name }) => name);
       if (
         first !== null ||
@@ -393,6 +469,7 @@ async function expectTarget(world: FakeWorld, scenario: Scenario): Promise<void>
   ).toEqual(names);
   expect(facts.members).toHaveLength(names.length);
   const machines = [...names, "load-balancer", ...scenario.to.workers.map((worker) => worker.name)].sort();
-  expect([...facts.machines.keys()].sort()).toEqual(machines);
+  expect([...facts.machines.values()].map(({ identity }) => identity.name).sort()).toEqual(machines);
+  expect(facts.state?.resources.filter(({ address }) => address.includes("@"))).toEqual([]);
   expect((await planFor(world, scenario.to)).steps).toEqual([]);
 }

@@ -17,7 +17,7 @@ import type {
 } from "../plan/observed-cluster.ts";
 import { majority } from "../plan/quorum-model.ts";
 import type { State } from "../plan/state.ts";
-import type { MachineIdentity, Provider } from "../providers/provider.ts";
+import type { MachineIdentity, MachineRef, Provider } from "../providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../providers/unit-digest.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
@@ -202,34 +202,55 @@ export class FakeWorld {
         const failure = this.failing("preflight");
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
       },
-      createMachine: async (identity) =>
-        this.act(`createMachine ${identity.name}`, () => {
-          const there = this.facts.machines.get(identity.name);
-          if (there === undefined) {
-            this.facts.machines.set(identity.name, { identity, units: new Map(), data: null });
-          } else if (there.identity.generation !== identity.generation) {
-            this.accidents.push(`${identity.name} was made on top of generation ${there.identity.generation}`);
-          }
-        }),
-      destroyMachine: async (name) => {
-        this.act(`destroyMachine ${name}: stop`, () => {
-          for (const unit of this.facts.machines.get(name)?.units.values() ?? []) unit.running = false;
-        });
-        this.act(`destroyMachine ${name}: remove`, () => {
-          this.facts.machines.delete(name);
-          this.orphans = this.orphans.filter(({ machine }) => machine !== name);
-        });
-      },
+      createMachine: async (identity, beside) =>
+        this.act(`createMachine ${identity.name}`, () => this.createMachine(identity, beside)),
+      destroyMachine: async (machine) => this.destroyMachine(machine),
       startUnit: async (machine, unit) => this.startUnit(machine, unit),
       stopUnit: async (machine, unit) =>
-        this.act(`stopUnit ${machine}`, () => {
-          const found = this.facts.machines.get(machine)?.units.get(unit);
+        this.act(`stopUnit ${refText(machine)}`, () => {
+          const found = this.machinesOf(machine)[0]?.units.get(unit);
           if (found !== undefined) found.running = false;
         }),
       removeUnit: async (machine, unit) =>
-        this.act(`removeUnit ${machine}`, () => void this.facts.machines.get(machine)?.units.delete(unit)),
-      unitLog: async (machine) => `log of ${machine}`,
+        this.act(`removeUnit ${refText(machine)}`, () => void this.machinesOf(machine)[0]?.units.delete(unit)),
+      unitLog: async (machine) => `log of ${refText(machine)}`,
     };
+  }
+
+  /** All of a name, the newest first; of a generation only that one. */
+  private machinesOf(ref: MachineRef): readonly FakeMachine[] {
+    const named = [...this.facts.machines.values()]
+      .filter(({ identity }) => identity.name === (typeof ref === "string" ? ref : ref.name))
+      .sort((a, b) => b.identity.generation - a.identity.generation);
+    return typeof ref === "string" ? named : named.filter(({ identity }) => identity.generation === ref.generation);
+  }
+
+  private createMachine(identity: MachineIdentity, beside: number | undefined): void {
+    const { name, generation } = identity;
+    const there = this.machinesOf(name).map((machine) => machine.identity.generation);
+    for (const other of there) {
+      if (other !== generation && other !== beside)
+        this.accidents.push(`${name} was made on top of generation ${other}`);
+    }
+    if (there.includes(generation)) return;
+    const key = this.facts.machines.has(name) ? `${name}@${generation}` : name;
+    this.facts.machines.set(key, { identity, units: new Map(), data: null });
+  }
+
+  private destroyMachine(ref: MachineRef): void {
+    const chosen = this.machinesOf(ref);
+    this.act(`destroyMachine ${refText(ref)}: stop`, () => {
+      for (const { units } of chosen) for (const unit of units.values()) unit.running = false;
+    });
+    this.act(`destroyMachine ${refText(ref)}: remove`, () => {
+      for (const [key, machine] of [...this.facts.machines]) {
+        if (!chosen.includes(machine)) continue;
+        this.facts.machines.delete(key);
+        const votes = this.voters().some(({ id }) => id === machine.data);
+        if (typeof ref !== "string" && votes) this.accidents.push(`${refText(ref)} was destroyed while it voted`);
+      }
+      this.orphans = this.orphans.filter(({ machine }) => machine !== ref);
+    });
   }
 
   /** A running agent shows what is in its files. */
@@ -241,8 +262,9 @@ export class FakeWorld {
     return { fingerprint: String(file.content), notAfter: "2030-01-01T00:00:00Z" };
   }
 
-  private startUnit(machineName: string, definition: UnitDefinition): { pid: number } {
-    const machine = this.facts.machines.get(machineName);
+  private startUnit(ref: MachineRef, definition: UnitDefinition): { pid: number } {
+    const machineName = refText(ref);
+    const machine = this.machinesOf(ref)[0];
     if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
     const there = machine.units.get(definition.name);
     if (there?.running === true && unitDigest(there.definition) === unitDigest(definition)) return { pid: there.pid };
@@ -445,6 +467,10 @@ export class FakeWorld {
         }),
     };
   }
+}
+
+function refText(ref: MachineRef): string {
+  return typeof ref === "string" ? ref : `${ref.name}#${ref.generation}`;
 }
 
 function observedMachine(machine: FakeMachine): ObservedMachine {

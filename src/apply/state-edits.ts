@@ -5,7 +5,7 @@
 import { assertNever } from "../base/assert.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
-import { resourceAddress } from "../plan/resource.ts";
+import { isDeposed, resourceAddress } from "../plan/resource.ts";
 import {
   formerTargetOf,
   isJoinFacts,
@@ -13,6 +13,7 @@ import {
   type LoadBalancerTargets,
   type MemberRef,
   type Step,
+  type StepAction,
 } from "../plan/step.ts";
 import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
@@ -25,7 +26,11 @@ export type StateEdit =
       /** When absent, the generation of the machine of the same name. */
       readonly generation?: number;
     }
-  | { readonly kind: "remove"; readonly address: ResourceAddress };
+  | { readonly kind: "remove"; readonly address: ResourceAddress }
+  /** What the state knows of a master of this generation stays, as that of a machine whose name another one has now. */
+  | { readonly kind: "depose"; readonly name: string; readonly generation: number }
+  /** The deposed machine of this generation has its name again. */
+  | { readonly kind: "reinstate"; readonly name: string; readonly generation: number };
 
 /** Facts that only the act could tell. */
 export type StepFacts = { readonly [name: string]: Json };
@@ -40,7 +45,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "startWorker":
       return all();
     case "createMachine":
-      return addresses.map((address) => ({ ...upsert(address, {}), generation: action.generation }));
+      return [...deposed(action), ...addresses.map((address) => upsertMachine(address, action.generation))];
     case "startAgent":
     case "updateAgent":
     case "reloadAgent":
@@ -70,7 +75,10 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "removeAuthority":
       return removals(plan, addresses);
     case "recordState":
-      return addresses.map((address) => recorded(plan, address));
+      return [
+        ...(action.reinstates ?? []).map((each): StateEdit => ({ kind: "reinstate", ...each })),
+        ...addresses.map((address) => recorded(plan, address)),
+      ];
     case "checkMembers":
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
     // Its new URLs are its own, in the state as well, once it has restarted with them.
@@ -87,6 +95,14 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
 function joinOf({ join }: StepFacts): JoinFacts {
   if (isJoinFacts(join)) return join;
   return { clusterState: "existing", initialCluster: [] };
+}
+
+function deposed({ machine, deposes }: StepAction & { readonly kind: "createMachine" }): readonly StateEdit[] {
+  return deposes === undefined ? [] : [{ kind: "depose", name: machine, generation: deposes }];
+}
+
+function upsertMachine(address: ResourceAddress, generation: number): StateEdit {
+  return { ...upsert(address, {}), generation };
 }
 
 function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & { kind: "upsert" } {
@@ -121,7 +137,7 @@ function votersEdits(
   const votes = new Set(to.map((member) => resourceAddress("haplan_raft_member", member.name)));
   const voted = new Set(from.map((member) => resourceAddress("haplan_raft_member", member.name)));
   return addresses
-    .filter((address) => votes.has(address) || voted.has(address))
+    .filter((address) => votes.has(address) || voted.has(address) || isDeposed(address))
     .map((address) => upsert(address, { role: votes.has(address) ? "voter" : "learner" }));
 }
 

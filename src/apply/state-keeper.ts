@@ -2,7 +2,7 @@
 import { canonicalJson } from "../base/canonical-json.ts";
 import { desiredResources } from "../plan/desired-resources.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type ResourceAddress, resourceAddress } from "../plan/resource.ts";
+import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
@@ -56,6 +56,10 @@ export class StateKeeper {
     const resources = new Map(this.current.resources.map((resource) => [resource.address, resource]));
     let moved = false;
     for (const edit of edits) {
+      if (edit.kind === "depose" || edit.kind === "reinstate") {
+        moved = moveMaster(resources, edit) || moved;
+        continue;
+      }
       const before = resources.get(edit.address);
       if (edit.kind === "remove") {
         moved = resources.delete(edit.address) || moved;
@@ -99,6 +103,30 @@ export class StateKeeper {
       dependsOn: desired?.dependsOn ?? before?.dependsOn ?? [],
     };
   }
+}
+
+/** Done once, it finds nothing more to do. Returns whether it has changed anything. */
+function moveMaster(
+  resources: Map<string, StateResource>,
+  { kind, name, generation }: Extract<StateEdit, { kind: "depose" | "reinstate" }>,
+): boolean {
+  const reinstates = kind === "reinstate";
+  if (reinstates && !resources.has(deposedAddress("haplan_machine", name, generation))) return false;
+  let moved = false;
+  for (const type of masterTypes) {
+    const own = resourceAddress(type, name);
+    const deposed = deposedAddress(type, name, generation);
+    const [from, to] = reinstates ? [deposed, own] : [own, deposed];
+    const found = resources.get(from);
+    const moves = found?.generation === generation;
+    // What the newcomer has left under the name is no more.
+    if (reinstates || moves) moved = resources.delete(own) || moved;
+    if (!moves) continue;
+    resources.delete(from);
+    resources.set(to, { ...found, address: to, name: to.slice(to.indexOf(".") + 1) });
+    moved = true;
+  }
+  return moved;
 }
 
 /** The machine that carries the resource, which has its name. */

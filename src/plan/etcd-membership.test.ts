@@ -58,6 +58,19 @@ describe("a real etcd", () => {
     expect(refusal?.[0]?.detail).toContain("allowEvenSteps: true");
   });
 
+  it("T12: adds a member in another place before the former one goes, and never has fewer voters than asked for", () => {
+    const spec = etcdSpec(3, even);
+    const masters = spec.controlPlane.masters.map((master) =>
+      master.name === "m1" ? { ...master, address: "127.0.1.22" } : master,
+    );
+    const input = from(etcdSpec(3), { ...spec, controlPlane: { ...spec.controlPlane, masters } });
+    expect(voters(input)).toEqual([3, 4, 3]);
+    const { plan } = planChanges(input);
+    expect(plan?.timeline.every(({ canLose }) => canLose === 1)).toBe(true);
+    const ids = plan?.steps.map(({ id }) => id) ?? [];
+    expect(ids.indexOf("removeMember:m1/id-m1")).toBeLessThan(ids.indexOf("stopAgent:m1#1"));
+  });
+
   it("lets a dead member go unasked, which costs nothing that is there", () => {
     const spec = etcdSpec(3);
     const input = from(spec, spec, { observed: without(spec, "m2") });

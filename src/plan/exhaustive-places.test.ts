@@ -86,12 +86,14 @@ function observed({ leader, unwell, health }: Case): ObservedCluster {
 }
 
 type Place = { readonly client: string; readonly peer: string };
-/** `peer`: where the others look for it. */
-type Member = { readonly name: string; votes: boolean; up: boolean; peer: string };
+/** `machine`: its key, `m1#1`; `peer`: where the others look for it. */
+type Member = { readonly name: string; machine: string; votes: boolean; up: boolean; peer: string };
 
 class Walk {
   readonly #target: ClusterSpec;
   readonly #steps: readonly Step[];
+  /** Generations of the machines that are there, by name. */
+  readonly #machines = new Map<string, number[]>();
   /** Of agents that run, by their machine. */
   readonly #running = new Map<string, Place>();
   /** The step that has freed a place, by `host:port`. */
@@ -104,8 +106,10 @@ class Walk {
     this.#target = target;
     this.#steps = steps;
     for (const { name } of present.controlPlane.masters) {
-      this.#members.set(`id-${name}`, { name, votes: true, up: name !== unwell, peer: placeIn(present, name)!.peer });
-      if (name !== unwell) this.#running.set(name, placeIn(present, name)!);
+      const { peer } = placeIn(present, name)!;
+      this.#members.set(`id-${name}`, { name, machine: `${name}#1`, votes: true, up: name !== unwell, peer });
+      this.#machines.set(name, [1]);
+      if (name !== unwell) this.#running.set(`${name}#1`, placeIn(present, name)!);
     }
     this.#served = new Map(names.map((name) => [name, placeIn(present, name)!.client]));
   }
@@ -123,20 +127,26 @@ class Walk {
 
   #take({ id, action }: Step, before: ReadonlySet<string>): string | null {
     switch (action.kind) {
+      case "createMachine":
+        return this.#made(action.machine, action.generation, action.deposes);
       case "startAgent":
       case "restartAgent":
       case "updateAgent":
-        return this.#stopped(action.member, id) ?? this.#started(action.member, before);
+        return this.#stopped(this.#newest(action.member), id) ?? this.#started(action.member, before);
       case "stopAgent":
-        return this.#stopped(action.member, id);
+        return this.#stopped(
+          action.generation === undefined ? this.#newest(action.member) : `${action.member}#${action.generation}`,
+          id,
+        );
       case "destroyMachine":
-        return this.#stopped(action.machine, id);
+        return this.#destroyed(action.machine, action.generation, id);
       case "updateMember":
         Object.assign(this.#members.get(action.memberId)!, { up: false, peer: new URL(action.peerUrl).host });
         return null;
       case "addLearner":
         this.#members.set(`new-${action.member}`, {
           name: action.member,
+          machine: "",
           votes: false,
           up: false,
           peer: new URL(action.peerUrl).host,
@@ -164,28 +174,44 @@ class Walk {
     }
   }
 
-  #named(name: string, change: (member: Member) => void): void {
-    for (const member of this.#members.values()) if (member.name === name) change(member);
+  #newest(name: string): string {
+    return `${name}#${Math.max(0, ...(this.#machines.get(name) ?? []))}`;
   }
 
-  #stopped(name: string, id: string): string | null {
-    const place = this.#running.get(name);
+  #made(name: string, generation: number, beside: number | undefined): string | null {
+    const there = this.#machines.get(name) ?? [];
+    this.#machines.set(name, [...there, generation]);
+    return there.every((other) => other === beside) ? null : `generation ${there} is still there`;
+  }
+
+  #destroyed(name: string, generation: number | undefined, id: string): string | null {
+    const all = this.#machines.get(name) ?? [];
+    const gone = all.filter((each) => generation === undefined || each === generation);
+    this.#machines.set(
+      name,
+      all.filter((each) => !gone.includes(each)),
+    );
+    return gone.map((each) => this.#stopped(`${name}#${each}`, id)).find((wrong) => wrong !== null) ?? null;
+  }
+
+  #stopped(machine: string, id: string): string | null {
+    const place = this.#running.get(machine);
     if (place === undefined) return null;
-    this.#running.delete(name);
+    const name = machine.split("#")[0]!;
+    this.#running.delete(machine);
     for (const part of Object.values(place)) this.#freedBy.set(part, id);
     const target = this.#served.get(name);
     const comesBack = placeIn(this.#target, name)?.client === target && !id.startsWith("stopAgent");
-    this.#named(name, (member) => {
-      member.up = false;
-    });
+    for (const member of this.#members.values()) if (member.machine === machine) member.up = false;
     return target === place.client && !comesBack ? `clients are still led to ${name}` : null;
   }
 
   #started(name: string, before: ReadonlySet<string>): string | null {
     const place = placeIn(this.#target, name);
     if (place === null) return `${name} is no master of the spec`;
+    const machine = this.#newest(name);
     for (const [other, taken] of this.#running) {
-      if (other !== name && (taken.client === place.client || taken.peer === place.peer))
+      if (other !== machine && (taken.client === place.client || taken.peer === place.peer))
         return `${other} is still there`;
     }
     for (const part of Object.values(place)) {
@@ -193,13 +219,16 @@ class Walk {
       const own = freed === undefined || freed.endsWith(`:${name}`);
       if (!own && !before.has(freed)) return `it does not wait for ${freed}`;
     }
-    this.#running.set(name, place);
+    this.#running.set(machine, place);
+    for (const member of this.#members.values()) {
+      if (member.name === name && (member.machine === "" || member.machine === machine)) member.machine = machine;
+    }
     return null;
   }
 
   #awaited(awaited: readonly string[], kind: string): string | null {
     for (const name of awaited) {
-      const place = this.#running.get(name);
+      const place = this.#running.get(this.#newest(name));
       if (place === undefined) return `${name} does not run`;
       const awaitedOnes = [...this.#members.values()].filter(
         (member) => member.name === name && (kind === "awaitQuorum" || !member.votes),
@@ -218,8 +247,10 @@ class Walk {
 
   #serving(): number {
     const serves = ([name, place]: readonly [string, string]): boolean =>
-      this.#running.get(name)?.client === place &&
-      [...this.#members.values()].some((member) => member.name === name && member.votes && member.up);
+      [...this.#members.values()].some(
+        (member) =>
+          member.name === name && this.#running.get(member.machine)?.client === place && member.votes && member.up,
+      );
     return [...this.#served].filter(serves).length;
   }
 
@@ -227,9 +258,13 @@ class Walk {
     const wanted = this.#target.controlPlane.masters.map(({ name }) => name).sort();
     const there = [...this.#members.values()].filter(({ votes, up }) => votes && up).map(({ name }) => name);
     if (there.sort().join() !== wanted.join() || this.#members.size !== 3) return `ends with ${there}`;
-    if ([...this.#running.keys()].sort().join() !== wanted.join()) return `runs ${[...this.#running.keys()]}`;
+    const machines = [...this.#machines].flatMap(([name, generations]) => generations.map((each) => `${name}#${each}`));
+    const newest = wanted.map((name) => this.#newest(name));
+    if (machines.sort().join() !== [...newest].sort().join()) return `ends with machines ${machines}`;
+    if ([...this.#running.keys()].sort().join() !== newest.sort().join()) return `runs ${[...this.#running.keys()]}`;
     for (const name of wanted) {
-      if (this.#running.get(name)?.client !== placeIn(this.#target, name)?.client) return `${name} is elsewhere`;
+      if (this.#running.get(this.#newest(name))?.client !== placeIn(this.#target, name)?.client)
+        return `${name} is elsewhere`;
     }
     return this.#serving() === 3 ? null : `only ${this.#serving()} targets serve in the end`;
   }

@@ -25,6 +25,11 @@ export type ObservedMachine = {
   readonly units: readonly ObservedUnit[];
 };
 
+/** Of several machines of one name, as there are while a master moves, the one that was made last. */
+export function newestMachine(machines: readonly ObservedMachine[], name: string): ObservedMachine | undefined {
+  return machines.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation)[0];
+}
+
 /** A process that was started for a unit of this cluster, and runs although its machine is not there any more. */
 export type ObservedOrphan = { readonly machine: string; readonly unit: string; readonly pid: number };
 

@@ -116,12 +116,12 @@ describe("planChanges, of masters that move to where another one runs", () => {
       ["m3", a],
     ]);
     expect(turns(chain)).toEqual([
-      "stop agent m1",
       "create machine m1 (generation 2)",
-      "stop agent m3",
+      "stop agent m1 (generation 1)",
       "create machine m3 (generation 2)",
-      "stop agent m2",
+      "stop agent m3 (generation 1)",
       "create machine m2 (generation 2)",
+      "stop agent m2 (generation 1)",
     ]);
   });
 
@@ -134,8 +134,8 @@ describe("planChanges, of masters that move to where another one runs", () => {
     expect(turns(moving)).toEqual([
       "create machine m4",
       "stop agent m3",
-      "stop agent m1",
       "create machine m1 (generation 2)",
+      "stop agent m1 (generation 1)",
     ]);
   });
 

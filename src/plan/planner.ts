@@ -26,6 +26,7 @@ import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
+import { clearSpares } from "./rules/newcomer-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
@@ -116,6 +117,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
     const outlook = mastersOutlook(input, desired, world);
     noteDrift(outlook, world, draft);
     planAdoption(input, world, outlook, draft);
+    clearSpares(input, outlook, world, draft);
     const cleared = clearAddresses(desired, outlook.strayLearners, world, draft);
     endpoint.offerThoseInPlace(outlook.kept);
     const renewed = planUrgentRenewals(input, desired, world, outlook, certificates, draft);

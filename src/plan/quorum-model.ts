@@ -75,12 +75,14 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "restartAgent":
     case "updateAgent":
       return still(withPlace(setUp(model, [action.member], false), action.member));
+    // One of two of its name: its member does not vote.
     case "stopAgent":
+      return still(action.generation === undefined ? setUp(model, [action.member], false) : model);
     // Its peers look for it where it is to listen, which it does once it has restarted.
     case "updateMember":
       return still(setUp(model, [action.member], false));
     case "destroyMachine":
-      return still(setUp(model, [action.machine], false));
+      return still(action.generation === undefined ? setUp(model, [action.machine], false) : model);
     case "awaitQuorum":
       return { during: model, after: setUp(model, action.members, true) };
     case "awaitCatchUp":

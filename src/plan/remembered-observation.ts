@@ -11,7 +11,7 @@ import type {
   ObservedMachine,
   ObservedUnit,
 } from "./observed-cluster.ts";
-import type { Attributes, ResourceType } from "./resource.ts";
+import { type Attributes, type ResourceType, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 export function rememberedObservation(spec: ClusterSpec, state: State | null): ObservedCluster {
@@ -49,7 +49,7 @@ function machineOf(machine: StateResource, state: State | null): ObservedMachine
   };
   const agent = unit("haplan_agent", agentUnitName);
   return {
-    name: machine.name,
+    name: specName(machine.name),
     address: text(machine.attributes["address"]),
     lineage: state?.lineage ?? "",
     generation: machine.generation,
@@ -64,7 +64,7 @@ function memberOf(
 ): NonNullable<ObservedCluster["membership"]>["members"][number] {
   return {
     id: text(attributes["memberId"]),
-    name,
+    name: specName(name),
     peerUrls: [text(attributes["peerUrl"])],
     clientUrls: [text(attributes["clientUrl"])],
     learner: attributes["role"] === "learner",

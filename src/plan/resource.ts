@@ -21,3 +21,23 @@ export type Attributes = { readonly [name: string]: Json };
 export function resourceAddress(type: ResourceType, name: string): ResourceAddress {
   return `${type}.${name}`;
 }
+
+/** What a master is made of, in the order in which it is made. */
+export const masterTypes: readonly ResourceType[] = ["haplan_machine", "haplan_agent", "haplan_raft_member"];
+
+/**
+ * What belongs to one generation of a machine while another one has its name: `haplan_machine.m1@1`. Terraform calls such
+ * an object deposed. No name in a spec holds an `@`.
+ */
+export function deposedAddress(type: ResourceType, name: string, generation: number): ResourceAddress {
+  return resourceAddress(type, `${name}@${generation}`);
+}
+
+export function isDeposed(address: ResourceAddress): boolean {
+  return address.includes("@");
+}
+
+/** The name that a resource, deposed or not, has in a spec: `m1` of `m1@1`. */
+export function specName(name: string): string {
+  return name.split("@")[0]!;
+}

@@ -2,7 +2,7 @@
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { fillDefaults } from "../spec/fill-defaults.ts";
 import { workerUnitName } from "../units/unit-definition.ts";
-import type { Json, ResourceType } from "./resource.ts";
+import { type Json, type ResourceType, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 type Host = { readonly name: string; readonly zone?: string; readonly address: string };
@@ -38,9 +38,10 @@ export function specFromState(state: State): ClusterSpec | null {
   });
 }
 
+/** Not of a deposed machine: another one has its name. */
 function hostOf({ name, attributes }: StateResource, role: string): readonly Host[] {
   const { address, zone } = attributes;
-  if (attributes["role"] !== role || typeof address !== "string") return [];
+  if (attributes["role"] !== role || typeof address !== "string" || name !== specName(name)) return [];
   return [{ name, address, ...(typeof zone === "string" ? { zone } : {}) }];
 }
 

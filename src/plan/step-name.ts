@@ -22,12 +22,13 @@ export function stepId(action: StepAction): string {
     case "createMachine":
       return `${action.kind}:${action.machine}#${action.generation}`;
     case "destroyMachine":
-      return `${action.kind}:${action.machine}`;
+      return `${action.kind}:${action.machine}${action.generation === undefined ? "" : `#${action.generation}`}`;
+    case "stopAgent":
+      return `${action.kind}:${action.member}${action.generation === undefined ? "" : `#${action.generation}`}`;
     case "startAgent":
     case "updateAgent":
     case "reloadAgent":
     case "restartAgent":
-    case "stopAgent":
     case "addLearner":
     case "awaitCatchUp":
       return `${action.kind}:${action.member}`;
@@ -73,7 +74,7 @@ export function stepTitle(action: StepAction): string {
     case "createMachine":
       return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
     case "destroyMachine":
-      return `destroy machine ${action.machine}`;
+      return `destroy machine ${action.machine}${ofGeneration(action.generation)}`;
     case "startAgent":
       return `start agent ${action.member}`;
     case "updateAgent":
@@ -83,7 +84,7 @@ export function stepTitle(action: StepAction): string {
     case "restartAgent":
       return `restart agent ${action.member}`;
     case "stopAgent":
-      return `stop agent ${action.member}`;
+      return `stop agent ${action.member}${ofGeneration(action.generation)}`;
     case "awaitQuorum":
       return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
     case "checkMembers":
@@ -116,6 +117,10 @@ export function stepTitle(action: StepAction): string {
     default:
       return assertNever(action);
   }
+}
+
+function ofGeneration(generation: number | undefined): string {
+  return generation === undefined ? "" : ` (generation ${generation})`;
 }
 
 /** `+m4 +m5`, `-m4 -m5`, `-m2 +m2 (new)`; the whole list when nothing would be left to say. */

@@ -50,8 +50,11 @@ export type StepAction =
       readonly address: string;
       readonly zone: string | null;
       readonly generation: number;
+      /** Generation of the machine of the same name that stays until this one has taken its place. */
+      readonly deposes?: number;
     }
-  | { readonly kind: "destroyMachine"; readonly machine: string }
+  /** With all of its generations, or only one. */
+  | { readonly kind: "destroyMachine"; readonly machine: string; readonly generation?: number }
   /**
    * Put the agent there and start it. `join` is null for one that joins a running cluster: it is told the members as they
    * are at the moment it starts, since earlier steps of the same plan may have changed them.
@@ -63,7 +66,8 @@ export type StepAction =
   | { readonly kind: "reloadAgent"; readonly member: string; readonly join: JoinFacts }
   /** The agent is down but its data is there: start it as it was. */
   | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts | null }
-  | { readonly kind: "stopAgent"; readonly member: string }
+  /** On the newest machine of this name; `generation` names another one, whose member does not vote. */
+  | { readonly kind: "stopAgent"; readonly member: string; readonly generation?: number }
   /** Wait until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
   /**
@@ -108,8 +112,14 @@ export type StepAction =
   | { readonly kind: "stopLoadBalancer" }
   | { readonly kind: "startWorker"; readonly worker: string }
   | { readonly kind: "stopWorker"; readonly worker: string }
-  /** Nothing to do in the world: write into the state what was found there, or forget what is gone. */
-  | { readonly kind: "recordState" }
+  /**
+   * Nothing to do in the world: write into the state what was found there, or forget what is gone. `reinstates`: of two
+   * machines of one name, the generation that has the name again.
+   */
+  | {
+      readonly kind: "recordState";
+      readonly reinstates?: readonly { readonly name: string; readonly generation: number }[];
+    }
   | { readonly kind: "removeCertificate"; readonly name: string }
   /** The last step of destroy: CA and certificates are removed. */
   | { readonly kind: "removeAuthority" };

@@ -3,10 +3,16 @@
  * use. The world is the truth; the state only lends it identity (generations, ids) where nobody answers.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientHostPort, clientUrl, peerUrl } from "../units/addresses.ts";
+import { bindAddress, clientHostPort, clientUrl, hostPort, peerUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import type { ObservedCluster, ObservedMachine, ObservedMember, ObservedUnit } from "./observed-cluster.ts";
-import type { ResourceAddress } from "./resource.ts";
+import {
+  newestMachine,
+  type ObservedCluster,
+  type ObservedMachine,
+  type ObservedMember,
+  type ObservedUnit,
+} from "./observed-cluster.ts";
+import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 export type MemberFact = {
@@ -34,11 +40,16 @@ export type ClusterPhase = "none" | "forming" | "formed";
 export type World = {
   readonly lineage: string | null;
   readonly phase: ClusterPhase;
-  /** Ours, by name. */
+  /** Ours, by name; of two with one name, as there are while a master moves, the one whose member votes. */
   readonly machines: ReadonlyMap<string, ObservedMachine>;
+  /** The others of two with one name: of a newcomer that has no vote yet, or of the one in whose place it votes. */
+  readonly spares: readonly ObservedMachine[];
   /** In our way, with another's label. */
   readonly strangers: readonly ObservedMachine[];
+  /** As in the state; what belongs to a machine in `machines` is under its name, also where the state has it as deposed. */
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
+  /** Machines that the state has as deposed although theirs are the members that vote. */
+  readonly unseated: readonly { readonly name: string; readonly generation: number }[];
   readonly members: readonly MemberFact[];
   /** While the cluster is forming: those who found it. */
   readonly founders: readonly string[];
@@ -59,24 +70,79 @@ export function lineagesFound(observed: ObservedCluster): readonly string[] {
 export function readWorld(spec: ClusterSpec, state: State | null, observed: ObservedCluster): World {
   const lineage = state?.lineage ?? lineagesFound(observed)[0] ?? null;
   const ours = observed.machines.filter((machine) => machine.lineage === lineage);
-  const resources = new Map((state?.resources ?? []).map((resource) => [resource.address, resource]));
   // Members to be taken over are a cluster already, whether they answer or not.
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   const phase = adopting ? "formed" : clusterPhase(state, observed, ours);
   const members =
     observed.membership === null ? rememberedMembers(spec, state, phase) : observedMembers(spec, state, observed);
+  const machines = machinesThatCount(spec, ours, members);
+  const unseated = unseatedIn(state, machines);
   return {
     lineage,
     phase,
-    machines: new Map(ours.map((machine) => [machine.name, machine])),
+    machines,
+    spares: ours.filter((machine) => machines.get(machine.name) !== machine),
     strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
-    resources,
+    resources: resourcesOf(state, unseated),
+    unseated,
     members,
     founders: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
     hasLeader: observed.membership?.hasLeader ?? false,
     membersRemembered: observed.membership === null && members.length > 0,
   };
+}
+
+function machinesThatCount(
+  spec: ClusterSpec,
+  ours: readonly ObservedMachine[],
+  members: readonly MemberFact[],
+): ReadonlyMap<string, ObservedMachine> {
+  const names = [...new Set(ours.map(({ name }) => name))];
+  return new Map(
+    names.map((name) => {
+      const master = spec.controlPlane.masters.find((each) => each.name === name);
+      const wanted = master === undefined ? null : peerUrl(spec, master);
+      const voters = members.filter((member) => member.voter && member.name === name);
+      // A real etcd lets both vote for a while.
+      const voter = voters.find((member) => member.peerUrl === wanted) ?? voters[0];
+      const there = ours.filter((machine) => machine.name === name);
+      const found = voter === undefined ? undefined : there.find(({ address }) => isAt(voter.peerUrl, address));
+      return [name, found ?? newestMachine(there, name)!];
+    }),
+  );
+}
+
+function unseatedIn(state: State | null, machines: World["machines"]): World["unseated"] {
+  return [...machines.values()]
+    .filter(({ name, generation }) =>
+      state?.resources.some(({ address }) => address === deposedAddress("haplan_machine", name, generation)),
+    )
+    .map(({ name, generation }) => ({ name, generation }));
+}
+
+function resourcesOf(state: State | null, unseated: World["unseated"]): World["resources"] {
+  const resources = new Map((state?.resources ?? []).map((resource) => [resource.address, resource]));
+  for (const { name, generation } of unseated) {
+    for (const type of masterTypes) {
+      const address = resourceAddress(type, name);
+      const own = resources.get(deposedAddress(type, name, generation));
+      if (own === undefined) resources.delete(address);
+      else resources.set(address, { ...own, address, name });
+    }
+  }
+  return resources;
+}
+
+/** Whether a URL leads to this address, however it is spelled. */
+function isAt(url: string, address: string): boolean {
+  return url !== "" && new URL(url).hostname === new URL(`http://${hostPort(address, 1)}`).hostname;
+}
+
+/** Whether two machines, as their addresses tell, can run at the same time: host names may be two of one address. */
+export function areApart(one: string, other: string): boolean {
+  const literal = [one, other].every((address) => bindAddress(address) === address);
+  return literal && !isAt(`http://${hostPort(one, 1)}`, other);
 }
 
 /** The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is what ends `forming`. */
@@ -105,7 +171,7 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
       name,
       adopted,
       peerUrl: member.peerUrls[0] ?? "",
-      clientPlace: clientPlace(spec, state, name, member),
+      clientPlace: clientPlace(spec, name, recordOf(state, name, member), member),
       voter: !member.learner,
       healthy: member.healthy,
       answers: member.healthy || member.raftIndex !== null,
@@ -118,16 +184,25 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
 /** As haplan spells it where haplan has put it; what a member advertises may be spelled otherwise. */
 function clientPlace(
   spec: ClusterSpec,
-  state: State | null,
   name: string,
+  known: StateResource | undefined,
   found: ObservedMember | null,
 ): string | null {
   const master = spec.controlPlane.masters.find((each) => each.name === name);
   if (master?.adoptedAt !== undefined) return clientHostPort(spec, master);
-  const known = state?.resources.find((resource) => resource.address === `haplan_raft_member.${name}`)?.attributes;
-  const recorded = known?.["memberId"] === found?.id || found === null ? known?.["clientUrl"] : undefined;
+  const recorded = known?.attributes["clientUrl"];
   const url = typeof recorded === "string" ? recorded : found?.clientUrls[0];
   return url === undefined ? null : url.replace(/^https?:\/\//, "").replace(/\/$/, "");
+}
+
+/** What the state knows of this very member. */
+function recordOf(state: State | null, name: string, { id }: ObservedMember): StateResource | undefined {
+  return state?.resources.find(
+    (resource) =>
+      resource.type === "haplan_raft_member" &&
+      specName(resource.name) === name &&
+      resource.attributes["memberId"] === id,
+  );
 }
 
 /** An adopted member has whatever name it was started with; to haplan it is the master at whose endpoint it answers. */
@@ -170,9 +245,9 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
     .filter((resource) => resource.type === "haplan_raft_member")
     .map((resource) => ({
       id: String(resource.attributes["memberId"] ?? ""),
-      name: resource.name,
+      name: specName(resource.name),
       peerUrl: String(resource.attributes["peerUrl"] ?? ""),
-      clientPlace: clientPlace(spec, state, resource.name, null),
+      clientPlace: clientPlace(spec, specName(resource.name), resource, null),
       voter: resource.attributes["role"] !== "learner",
       ...silent,
       adopted: resource.attributes["adopted"] === true,
@@ -197,7 +272,7 @@ export type MemberCondition =
 
 export function memberCondition(world: World, member: MemberFact): MemberCondition {
   if (member.adopted) return member.healthy ? "healthy" : member.answers ? "waiting" : "away";
-  const machine = world.machines.get(member.name);
+  const machine = machineOf(world, member);
   if (machine === undefined) return member.answers ? "unmanaged" : "machineGone";
   if (member.healthy) return "healthy";
   if (!machine.hasData) return "dataGone";
@@ -211,14 +286,27 @@ export function recoverable(condition: MemberCondition): boolean {
   return condition !== "dataGone" && condition !== "machineGone";
 }
 
+/** The machine on which a member is: of two with its name the one that its peer URL leads to. */
+export function machineOf(world: World, { name, peerUrl }: MemberFact): ObservedMachine | undefined {
+  const named = machinesNamed(world, name);
+  return named.length === 1 ? named[0] : (named.find(({ address }) => isAt(peerUrl, address)) ?? named[0]);
+}
+
+/** All machines of a name, the one that counts first. */
+export function machinesNamed(world: World, name: string): readonly ObservedMachine[] {
+  const counts = world.machines.get(name);
+  return [...(counts === undefined ? [] : [counts]), ...world.spares.filter((machine) => machine.name === name)];
+}
+
 export function unitOf(machine: ObservedMachine | undefined, unit: string): ObservedUnit | undefined {
   return machine?.units.find((candidate) => candidate.name === unit);
 }
 
-/** Generation of the machine that is there, or was last there; 0 when there never was one. */
+/** The highest generation of a machine that is there, or was; 0 when there never was one. */
 export function generationOf(world: World, machine: string): number {
   return Math.max(
-    world.machines.get(machine)?.generation ?? 0,
+    0,
+    ...machinesNamed(world, machine).map(({ generation }) => generation),
     world.resources.get(`haplan_machine.${machine}`)?.generation ?? 0,
   );
 }

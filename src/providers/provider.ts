@@ -16,6 +16,9 @@ export type MachineIdentity = {
   readonly generation: number;
 };
 
+/** A name alone is the newest machine of that name: while a master moves there are two. */
+export type MachineRef = string | { readonly name: string; readonly generation: number };
+
 /** What will be put on a machine's disk. */
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
@@ -33,19 +36,23 @@ export type Provider = {
     readonly units: readonly UnitDefinition[];
     readonly space: readonly MachineSpace[];
   }): Promise<readonly Diagnostic[]>;
-  createMachine(machine: MachineIdentity): Promise<void>;
-  /** Stops its units, also orphaned ones, and removes everything on it, data included. */
-  destroyMachine(name: string): Promise<void>;
+  /**
+   * `beside`: the generation of a machine of the same name that stays meanwhile.
+   * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
+   */
+  createMachine(machine: MachineIdentity, beside?: number): Promise<void>;
+  /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */
+  destroyMachine(machine: MachineRef): Promise<void>;
   /**
    * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads it
    * when only files changed that it can reload; restarts it otherwise.
    * @throws HaplanError `provider/unit-exited` when it ends at once, with the last lines of its log.
    */
-  startUnit(machine: string, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;
+  startUnit(machine: MachineRef, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;
   /** SIGTERM (a leader hands over first), then SIGKILL after `graceMs`. No error when it is not running. */
-  stopUnit(machine: string, unit: string, graceMs: number): Promise<void>;
+  stopUnit(machine: MachineRef, unit: string, graceMs: number): Promise<void>;
   /** Stops the unit and removes its files. */
-  removeUnit(machine: string, unit: string): Promise<void>;
+  removeUnit(machine: MachineRef, unit: string): Promise<void>;
   /** The last lines of the unit's log, for error messages. */
-  unitLog(machine: string, unit: string, lines: number): Promise<string>;
+  unitLog(machine: MachineRef, unit: string, lines: number): Promise<string>;
 };

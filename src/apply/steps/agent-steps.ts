@@ -12,6 +12,7 @@ import type { StepFacts } from "../state-edits.ts";
 import { liveMembership, type StepContext } from "../step-context.ts";
 import { awaitPresented } from "./await-presented.ts";
 import { removeLearner } from "./await-steps.ts";
+import { machineRef } from "./machine-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
 
@@ -29,16 +30,17 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
 }
 
 /**
- * What a newcomer is told to join by: the members as they are now. A voter that it replaces is left out: it has the same
- * name or URL, and does not answer.
+ * What a newcomer is told to join by: the members as they are now. A voter of the same name that does not answer is left
+ * out. One that answers, in the place which the newcomer's replaces, is listed under a name of its own: of two with one
+ * name an etcd would make one.
  */
 async function liveJoin(context: StepContext, name: string): Promise<JoinFacts> {
   const { members } = await liveMembership(context);
   const { spec } = context.plan;
   const own = peerUrl(spec, spec.controlPlane.masters.find((master) => master.name === name)!);
-  const others = members.filter((member) => member.name !== name && !member.peerUrls.includes(own));
+  const others = members.filter((member) => (member.name !== name || member.healthy) && !member.peerUrls.includes(own));
   const initialCluster = others.map((member) => ({
-    name: member.name || nameOfMember(context, member.id),
+    name: member.name === name ? `${name}@${member.id}` : member.name || nameOfMember(context, member.id),
     peerUrl: member.peerUrls[0] ?? "",
   }));
   return { clusterState: "existing", initialCluster: [...initialCluster, { name, peerUrl: own }].sort(byName) };
@@ -99,6 +101,7 @@ export async function stopAgent(
   context: StepContext,
   action: StepAction & { readonly kind: "stopAgent" },
 ): Promise<StepFacts> {
-  await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs);
+  const { member, generation } = action;
+  await context.ports.provider.stopUnit(machineRef(member, generation), agentUnitName, stopGraceMs);
   return {};
 }

@@ -1,8 +1,9 @@
 /** Steps that wait: for members to be healthy, for a learner to have caught up. One good answer is none; a row of them counts. */
 import { HaplanError } from "../../base/haplan-error.ts";
-import type { ObservedMembership } from "../../plan/observed-cluster.ts";
+import { newestMachine, type ObservedMembership } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
+import { unitOf } from "../../plan/world.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { StepFacts } from "../state-edits.ts";
 import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
@@ -85,12 +86,11 @@ async function untilSteady(
 /** Of these members those that have a machine of haplan's and no process on it. */
 export async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
   const machines = await ports.provider.observe(null, names);
-  return machines
-    .filter(
-      ({ name, units }) => names.includes(name) && units.some((unit) => unit.name === agentUnitName && !unit.running),
-    )
-    .map(({ name }) => name)
-    .sort();
+  const ended = (name: string): boolean => {
+    const agent = unitOf(newestMachine(machines, name), agentUnitName);
+    return agent !== undefined && !agent.running;
+  };
+  return names.filter(ended).sort();
 }
 
 export async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {

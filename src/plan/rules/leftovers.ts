@@ -6,7 +6,7 @@ import { sameJson } from "../../base/canonical-json.ts";
 import { type DesiredResource, toldByTheSpec } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import { type Attributes, isDeposed, type ResourceAddress, resourceAddress, specName } from "../resource.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
 import { machineAddress } from "./machines.ts";
@@ -77,7 +77,7 @@ function recordState(
     changing.set(resource.address, stepsOfAgent(resource.name, draft));
   }
   for (const address of world.resources.keys()) {
-    if (wanted.has(address) || draft.verdicts.has(address)) continue;
+    if (wanted.has(address) || draft.verdicts.has(address) || isThere(address, world)) continue;
     draft.judge(address, "delete", "it is gone: forgotten");
     recorded.push(address);
   }
@@ -93,6 +93,13 @@ function recordState(
       steps,
     );
   }
+}
+
+/** Of a machine that is there while another one has its name: other rules see to it. */
+function isThere(address: ResourceAddress, world: World): boolean {
+  const { name = "", generation = 0 } = world.resources.get(address) ?? {};
+  const machines = [...world.machines.values(), ...world.spares];
+  return isDeposed(address) && machines.some((each) => each.name === specName(name) && each.generation === generation);
 }
 
 function differing(known: StateResource, attributes: Attributes): readonly string[] {

@@ -1,6 +1,7 @@
 /**
  * What is to become of each master of a formed cluster: kept (and restarted, if it is down), joined (new, or in place
- * of one that cannot come back), rebuilt (healthy, but to stand elsewhere), or led out. The other rules act on this.
+ * of one that cannot come back), moved (healthy, but to be elsewhere), rebuilt (the same in its present place), or led
+ * out. The other rules act on this.
  */
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
@@ -8,16 +9,29 @@ import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
-import { type MemberCondition, type MemberFact, memberCondition, recoverable, unitOf, type World } from "../world.ts";
+import {
+  areApart,
+  type MemberCondition,
+  type MemberFact,
+  machineOf,
+  machinesNamed,
+  memberCondition,
+  recoverable,
+  unitOf,
+  type World,
+} from "../world.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
 
 export type KeptMaster = {
-  readonly kind: "keep" | "rebuild";
+  /** `move`: the new member joins in its place before the old one goes; `rebuild`: both need the same place. */
+  readonly kind: "keep" | "rebuild" | "move";
   readonly name: string;
   /** It has another name than the master where one is renamed: the newcomer is rebuilt in its place. */
   readonly voter: MemberFact;
   readonly condition: MemberCondition;
+  /** Of one that moves: left by an interrupted apply, a member that does not vote yet. */
+  readonly learner: MemberFact | null;
 };
 
 export type JoiningMaster = {
@@ -51,6 +65,7 @@ export function mastersOutlook(input: PlannerInput, desired: readonly DesiredRes
     } else {
       kept.push(outcome);
       used.add(outcome.voter);
+      if (outcome.learner !== null) used.add(outcome.learner);
     }
   }
   const others = world.members.filter((member) => !used.has(member));
@@ -74,30 +89,47 @@ function renamed({ spec }: PlannerInput, { name }: DesiredResource, world: World
       world.machines.get(member.name)?.address === address &&
       masters.every((master) => master.name !== member.name),
   );
-  return voter === undefined ? null : { kind: "rebuild", name, voter, condition: "healthy" };
+  return voter === undefined ? null : { kind: "rebuild", name, voter, condition: "healthy", learner: null };
 }
 
 function masterOutcome(input: PlannerInput, resource: DesiredResource, world: World): KeptMaster | JoiningMaster {
   const { name } = resource;
   const own = world.members.filter((member) => member.name === name);
-  const voter = own.find((member) => member.voter) ?? null;
-  const learner = usableLearner(own, world, resource);
+  const voters = own.filter((member) => member.voter);
+  const voter = voters.find((member) => !movesPeerUrl(resource, member)) ?? voters[0] ?? null;
+  const learner = usableLearner(input, own, world, resource);
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(world, voter);
   if (!recoverable(condition)) {
     const reason = condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
     return { kind: "join", name, replaces: voter, learner, reason };
   }
-  // A learner of the same name means that replacing this voter was begun: its machine is the learner's by now, even if
-  // the learner cannot be used any more and is joined anew.
-  const begun = learner !== null || own.some((member) => !member.voter && member.started);
+  // A learner on its machine means that replacing this voter was begun: the machine is the learner's by now, even if the
+  // learner cannot be used any more and is joined anew.
+  const begun = own.some(
+    (member) => !member.voter && (member.started || member === learner) && sharesMachine(world, member, voter),
+  );
   if (begun && condition !== "healthy") {
     return { kind: "join", name, replaces: voter, learner, reason: "its replacement was begun" };
   }
   const why = whyRebuild(input, resource, voter, world);
-  if (why === null) return { kind: "keep", name, voter, condition };
-  if (condition === "healthy") return { kind: "rebuild", name, voter, condition };
+  if (why === null) return { kind: "keep", name, voter, condition, learner: null };
+  if (condition === "healthy") {
+    const moves = leavesItsPlace(input, world, name);
+    return { kind: moves ? "move" : "rebuild", name, voter, condition, learner: moves ? learner : null };
+  }
   return { kind: "join", name, replaces: voter, learner, reason: why };
+}
+
+function sharesMachine(world: World, member: MemberFact, voter: MemberFact): boolean {
+  return machineOf(world, member) === machineOf(world, voter);
+}
+
+/** Whether the master's machine can stay where it is until another one of the same name has taken its place. */
+export function leavesItsPlace({ spec }: PlannerInput, world: World, name: string): boolean {
+  const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.address;
+  const present = world.machines.get(name)?.address;
+  return wanted !== undefined && present !== undefined && areApart(present, wanted);
 }
 
 export function whyRebuild(
@@ -132,11 +164,16 @@ function losesItsData(machine: ObservedMachine): boolean {
 }
 
 /** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
-function usableLearner(own: readonly MemberFact[], world: World, resource: DesiredResource): MemberFact | null {
-  const learner = own.find((member) => !member.voter) ?? null;
-  if (learner === null || movesPeerUrl(resource, learner)) return null;
-  const machine = world.machines.get(resource.name);
-  if (machine === undefined) return null;
+function usableLearner(
+  { spec }: PlannerInput,
+  own: readonly MemberFact[],
+  world: World,
+  resource: DesiredResource,
+): MemberFact | null {
+  const learner = own.find((member) => !member.voter && !movesPeerUrl(resource, member)) ?? null;
+  const wanted = spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
+  const machine = machinesNamed(world, resource.name).find(({ address }) => address === wanted);
+  if (learner === null || machine === undefined) return null;
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
 }
 
@@ -204,5 +241,5 @@ function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {
 
 /** Whether the agent's process is there. */
 export function agentRuns(world: World, name: string): boolean {
-  return unitOf(world.machines.get(name), agentUnitName)?.running === true;
+  return machinesNamed(world, name).some((machine) => unitOf(machine, agentUnitName)?.running === true);
 }

@@ -6,15 +6,16 @@
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef, StepAction } from "../step.ts";
-import type { MemberFact, World } from "../world.ts";
+import { type MemberFact, machineOf, type World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { type Join, joinMember, knownJoin } from "./join-member.ts";
-import { type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
+import { type JoiningMaster, type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
+import { formerMachine, formerMember, tearDownGeneration } from "./newcomer-machine.ts";
 
 export type MembershipResult = {
   /** Who votes in the end. */
@@ -39,7 +40,9 @@ export function planMembership(
 ): MembershipResult {
   const started = bringBack(input, desired, world, outlook, certificates, cleared, draft);
   for (const learner of outlook.strayLearners) {
-    if (forget(learner, desired, draft) && !cleared.has(learner.name)) stopAndDestroy(learner.name, world, draft);
+    const ownMachine = !world.spares.some((spare) => spare === machineOf(world, learner));
+    const leaves = forget(learner, desired, world, draft) && ownMachine;
+    if (leaves && !cleared.has(learner.name)) stopAndDestroy(learner.name, world, draft);
   }
   if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
   for (const master of outlook.joining) started.add(master.name);
@@ -75,9 +78,10 @@ function planJointVotes(change: VoteChange): MembershipResult {
 
   const leader = moveVotes(change, joins, from, to);
   for (const member of going) {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, change));
   }
   for (const member of outlook.leaving) tearDown(member, world, draft);
+  for (const master of outlook.joining) tearDownReplaced(master, change);
   if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...before, voters: to, leader };
 }
@@ -133,7 +137,7 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
   const { input, desired, world, outlook, certificates, before, endpoint, draft } = change;
   let { voters } = before;
   const remove = (member: MemberFact): void => {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, outlook));
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, change));
     voters = voters.filter((voter) => voter.memberId !== member.id);
   };
   const dead = [...replacedBy(outlook), ...outlook.leaving.filter((member) => !member.answers)];
@@ -146,6 +150,7 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
     draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
     voters = to;
     endpoint.offer(master.name);
+    tearDownReplaced(master, change);
   }
   endpoint.withdraw(outlook.leaving.map(({ name }) => name));
   const leader = handOver(outlook, null, before.leader, draft);
@@ -255,26 +260,51 @@ export function bestSuccessor(kept: readonly KeptMaster[]): KeptMaster | null {
 }
 
 /** A replaced master's address lives on with its successor. */
-function leavingAddress(member: MemberFact, outlook: MastersOutlook): readonly ReturnType<typeof resourceAddress>[] {
-  return outlook.joining.some((master) => master.name === member.name)
-    ? []
-    : [resourceAddress("haplan_raft_member", member.name)];
+function leavingAddress(member: MemberFact, { input, world, outlook }: VoteChange): readonly ResourceAddress[] {
+  const successor = outlook.joining.find((master) => master.name === member.name);
+  const former = successor === undefined ? null : formerMachine(input, world, successor);
+  if (former !== null) return [formerMember(former)];
+  if (successor !== undefined || outlook.kept.some(({ name }) => name === member.name)) return deposedOf(member, world);
+  return [resourceAddress("haplan_raft_member", member.name)];
+}
+
+/** What the state has of a member whose name another one has now. */
+function deposedOf({ id }: MemberFact, world: World): readonly ResourceAddress[] {
+  return [...world.resources.values()]
+    .filter(
+      ({ type, address, attributes }) =>
+        type === "haplan_raft_member" && isDeposed(address) && attributes["memberId"] === id,
+    )
+    .map(({ address }) => address);
+}
+
+/** The machine of a voter that another one of its name has replaced elsewhere. */
+function tearDownReplaced(master: JoiningMaster, { input, world, draft }: VoteChange): void {
+  const former = formerMachine(input, world, master);
+  if (former !== null) tearDownGeneration(former, world, draft);
 }
 
 /**
  * The one that was replaced may still be there, under the name that its successor has now. Returns whether the machine
  * of that name is its own.
  */
-function forget(learner: MemberFact, desired: readonly DesiredResource[], draft: PlanDraft): boolean {
+function forget(learner: MemberFact, desired: readonly DesiredResource[], world: World, draft: PlanDraft): boolean {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
+  const deposed = deposedOf(learner, world);
+  for (const each of deposed) draft.judge(each, "delete", "another generation has its place");
   if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
-  draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? [] : [address]);
+  draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? deposed : [address, ...deposed]);
   return !replaced && learner.name !== "";
 }
 
 function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {
+  const spare = world.spares.find((machine) => machine === machineOf(world, member));
+  if (spare !== undefined) {
+    tearDownGeneration(spare, world, draft);
+    return;
+  }
   draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", "it is not in the spec");
   stopAndDestroy(member.name, world, draft);
 }

@@ -8,7 +8,7 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import { resourceAddress } from "../resource.ts";
-import { type MemberFact, unitOf, type World } from "../world.ts";
+import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 
 export function checkOccupiedAddresses(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
   if (world.phase !== "formed") return;
@@ -76,7 +76,9 @@ export function clearAddresses(
   const cleared = new Set<string>();
   for (const machine of world.machines.values()) {
     if (!places.has(machine.address)) continue;
-    const stray = !wanted.has(machine.name) && strayLearners.some(({ name }) => name === machine.name);
+    const onIt = (learner: MemberFact): boolean =>
+      learner.name === machine.name && machineOf(world, learner) === machine;
+    const stray = !wanted.has(machine.name) && strayLearners.some(onIt);
     if (!stray && !isNoMember(machine, wanted, world)) continue;
     const [agent, own] = [
       resourceAddress("haplan_agent", machine.name),

@@ -1,6 +1,6 @@
 /**
  * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
- * address by rebuilding the member. Each has to be healthy again before the next one's turn.
+ * address by a new member. Each has to be healthy again before the next one's turn.
  */
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
@@ -22,6 +22,7 @@ import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
+import { moveMember } from "./move-member.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
@@ -85,12 +86,25 @@ export function planRollingUpdates(
     const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
     const moves = memberUpdate(desired, master.voter) !== null;
     if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
+    const handsOver = (): void => {
+      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, done, leader, voters, draft);
+    };
+    if (master.kind === "move") {
+      const withdraw = (): void => {
+        endpoint.withdraw([master.name]);
+        handsOver();
+      };
+      voters = moveMember(input, desired, world, master, voters, certificates, withdraw, draft);
+      endpoint.offer(master.name);
+      done.add(master.name);
+      continue;
+    }
     const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
     if (stops) {
       // A member that comes back elsewhere leaves the clients before it stops; a short restart is seen by the load balancer.
       if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.voter.name]);
       else endpoint.flush();
-      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, done, leader, voters, draft);
+      handsOver();
     }
     if (master.kind === "rebuild") {
       voters = rebuild(input, desired, world, master, voters, certificates, draft);
@@ -225,10 +239,7 @@ function handOver(
   return to;
 }
 
-/**
- * The same name in another place, or another name in the same place: the old member stops first, since a machine has its
- * name alone, and a member its place.
- */
+/** Another member in the same place, of the same name or another one: the old one stops first. */
 function rebuild(
   input: PlannerInput,
   desired: readonly DesiredResource[],

@@ -107,6 +107,50 @@ describe("a local machine", () => {
     }
   });
 
+  it("T12: stands beside another one of its name, told apart by its generation, until that one goes", async () => {
+    const second = { ...m1, address: "127.77.18.2", generation: 2 };
+    await provider.createMachine(m1);
+    const former = await provider.startUnit("m1", unit());
+    for (let twice = 0; twice < 2; twice += 1) await provider.createMachine(second, 1);
+    await expect(provider.createMachine({ ...m1, generation: 3 }, 1)).rejects.toMatchObject({
+      code: "provider/machine-taken",
+    });
+    const generations = async (): Promise<readonly (readonly [number, string, number])[]> =>
+      (await provider.observe("lineage-a", []))
+        .map(({ generation, address, units }) => [generation, address, units.length] as const)
+        .sort(([a], [b]) => a - b);
+    expect(await generations()).toEqual([
+      [1, "127.77.18.1", 1],
+      [2, "127.77.18.2", 0],
+    ]);
+    // A name alone is the newest.
+    const { pid } = await provider.startUnit(
+      "m1",
+      unit({ files: [{ path: "place", content: "@DATA@", mode: 0o600 }] }),
+    );
+    expect(await provider.readUnitFile("m1", "agent", "place")).toBe(join(root, "machines", "m1@2", "data"));
+    await provider.stopUnit({ name: "m1", generation: 1 }, "agent", 5_000);
+    expect([identifyProcess(former.pid!), identifyProcess(pid!)]).toEqual([null, expect.anything()]);
+    await provider.destroyMachine({ name: "m1", generation: 1 });
+    await provider.destroyMachine({ name: "m1", generation: 1 });
+    expect(await generations()).toEqual([[2, "127.77.18.2", 1]]);
+    await provider.createMachine({ ...m1, generation: 3 }, 2);
+    expect(existsSync(join(root, "machines", "m1", "machine.json"))).toBe(true);
+    await provider.destroyMachine("m1");
+    expect(identifyProcess(pid!)).toBeNull();
+    expect(existsSync(join(root, "machines"))).toBe(false);
+  });
+
+  it("T12: is destroyed by its generation also when its directory is gone and its processes run", async () => {
+    await provider.createMachine(m1);
+    await provider.createMachine({ ...m1, generation: 2 }, 1);
+    const { pid } = await provider.startUnit("m1", unit());
+    rmSync(join(root, "machines", "m1@2"), { recursive: true });
+    expect(await provider.observeOrphans()).toEqual([{ machine: "m1", unit: "agent", pid }]);
+    await provider.destroyMachine("m1");
+    expect(identifyProcess(pid!)).toBeNull();
+  });
+
   it("is private to its user", async () => {
     await provider.createMachine(m1);
     expect(statSync(join(root, "machines", "m1")).mode & 0o777).toBe(0o700);

@@ -8,12 +8,15 @@ import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity, Provider } from "../provider.ts";
+import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import {
   createMachineFolder,
+  folderOf,
+  foldersOf,
   listFolder,
-  machineNames,
+  machineFolders,
+  machineOfFolder,
   machinePaths,
   placeOfUnit,
   readLabel,
@@ -48,46 +51,53 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
     observe: async (lineage, names) => observeMachines(root, lineage, names),
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsFolder, request),
-    createMachine: async (machine) => createMachineFolder(root, machine),
-    destroyMachine: (name) => destroyMachine(root, name),
+    createMachine: async (machine, beside) => createMachineFolder(root, machine, beside),
+    destroyMachine: (machine) => destroyMachine(root, machine),
     startUnit: (machine, unit) => startUnit(root, programsFolder, machine, unit),
-    stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, machine, unit), graceMs),
-    removeUnit: (machine, unit) => removeUnit(root, machine, unit),
-    unitLog: async (machine, unit, lines) => logTail(unitPaths(root, machine, unit).log, lines),
-    readUnitFile: async (machine, unit, path) => readIfThere(join(unitPaths(root, machine, unit).files, path)),
+    stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, folderOf(root, machine), unit), graceMs),
+    removeUnit: (machine, unit) => removeUnit(root, folderOf(root, machine), unit),
+    unitLog: async (machine, unit, lines) => logTail(unitPaths(root, folderOf(root, machine), unit).log, lines),
+    readUnitFile: async (machine, unit, path) =>
+      readIfThere(join(unitPaths(root, folderOf(root, machine), unit).files, path)),
   };
 }
 
 function observeMachines(root: string, lineage: string | null, names: readonly string[]): ObservedMachine[] {
-  const labels = machineNames(root).map((name) => readLabel(root, name));
-  return labels
-    .filter((label) => label !== null)
-    .filter((label) => label.lineage === lineage || names.includes(label.name))
-    .map((label) => observeMachine(root, label));
-}
-
-function observeOrphans(root: string): readonly ObservedOrphan[] {
-  return markedProcesses().flatMap(({ pid, unitFolder }) => {
-    const unit = placeOfUnit(unitFolder);
-    if (unit === null || unit.root !== root || readLabel(root, unit.machine) !== null) return [];
-    return [{ machine: unit.machine, unit: unit.unit, pid }];
+  return machineFolders(root).flatMap((folder) => {
+    const label = readLabel(root, folder);
+    if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return [];
+    return [observeMachine(root, folder, label)];
   });
 }
 
-function observeMachine(root: string, label: MachineIdentity): ObservedMachine {
-  const paths = machinePaths(root, label.name);
+function observeOrphans(root: string): readonly ObservedOrphan[] {
+  return orphanPlaces(root).map(({ folder, unit, pid }) => ({ machine: machineOfFolder(folder), unit, pid }));
+}
+
+function orphanPlaces(
+  root: string,
+): readonly { readonly folder: string; readonly unit: string; readonly pid: number }[] {
+  return markedProcesses().flatMap(({ pid, unitFolder }) => {
+    const unit = placeOfUnit(unitFolder);
+    if (unit === null || unit.root !== root || readLabel(root, unit.machine) !== null) return [];
+    return [{ folder: unit.machine, unit: unit.unit, pid }];
+  });
+}
+
+function observeMachine(root: string, folder: string, label: MachineIdentity): ObservedMachine {
+  const paths = machinePaths(root, folder);
   return {
     name: label.name,
     address: label.address,
     lineage: label.lineage,
     generation: label.generation,
     hasData: listFolder(paths.data).length > 0,
-    units: listFolder(paths.units).flatMap((unit) => observeUnit(root, label.name, unit)),
+    units: listFolder(paths.units).flatMap((unit) => observeUnit(root, folder, unit)),
   };
 }
 
-function observeUnit(root: string, machine: string, unit: string): ObservedUnit[] {
-  const paths = unitPaths(root, machine, unit);
+function observeUnit(root: string, folder: string, unit: string): ObservedUnit[] {
+  const paths = unitPaths(root, folder, unit);
   const record = readUnitRecord(paths);
   const running = findUnitProcess(paths);
   if (record === null && running === null) return [];
@@ -104,18 +114,19 @@ function observeUnit(root: string, machine: string, unit: string): ObservedUnit[
 async function startUnit(
   root: string,
   programsFolder: string,
-  machine: string,
+  machine: MachineRef,
   unit: UnitDefinition,
 ): Promise<{ readonly pid: number }> {
-  if (readLabel(root, machine) === null) {
-    throw new HaplanError("provider/no-machine", `Cannot start unit "${unit.name}": there is no machine "${machine}"`);
+  const folder = folderOf(root, machine);
+  if (readLabel(root, folder) === null) {
+    throw new HaplanError("provider/no-machine", `Cannot start unit "${unit.name}": there is no machine "${folder}"`);
   }
   const executable = findExecutable(unit.program, programsFolder);
   if (executable === null) {
     throw new HaplanError("provider/program-missing", `Cannot start "${unit.program.command}": it is not there`);
   }
-  const paths = unitPaths(root, machine, unit.name);
-  const dataFolder = machinePaths(root, machine).data;
+  const paths = unitPaths(root, folder, unit.name);
+  const dataFolder = machinePaths(root, folder).data;
   const fillIn = createFillIn(paths, dataFolder);
   const record = readUnitRecord(paths);
   const running = findUnitProcess(paths);
@@ -140,18 +151,29 @@ async function startUnit(
   return { pid: started.pid };
 }
 
-async function removeUnit(root: string, machine: string, unit: string): Promise<void> {
-  const paths = unitPaths(root, machine, unit);
+async function removeUnit(root: string, folder: string, unit: string): Promise<void> {
+  const paths = unitPaths(root, folder, unit);
   await stopProcess(paths, restartGraceMs);
   rmSync(paths.folder, { recursive: true, force: true });
-  if (listFolder(machinePaths(root, machine).folder).includes("units")) syncFolder(machinePaths(root, machine).units);
+  if (listFolder(machinePaths(root, folder).folder).includes("units")) syncFolder(machinePaths(root, folder).units);
 }
 
-async function destroyMachine(root: string, name: string): Promise<void> {
-  const orphaned = observeOrphans(root).filter(({ machine }) => machine === name);
-  const units = [...new Set([...listFolder(machinePaths(root, name).units), ...orphaned.map(({ unit }) => unit)])];
-  await Promise.all(units.map((unit) => stopProcess(unitPaths(root, name, unit), restartGraceMs)));
-  removeMachineFolder(root, name);
+async function destroyMachine(root: string, machine: MachineRef): Promise<void> {
+  const left = orphanPlaces(root);
+  const folders = typeof machine === "string" ? allFolders(root, machine, left) : [folderOf(root, machine)];
+  for (const folder of folders) {
+    const orphaned = left.filter((each) => each.folder === folder);
+    const units = [...new Set([...listFolder(machinePaths(root, folder).units), ...orphaned.map(({ unit }) => unit)])];
+    await Promise.all(units.map((unit) => stopProcess(unitPaths(root, folder, unit), restartGraceMs)));
+    removeMachineFolder(root, folder);
+  }
+}
+
+/** Also one that was never labelled, and those that are gone and have left processes. */
+function allFolders(root: string, name: string, left: readonly { readonly folder: string }[]): readonly string[] {
+  const labelled = foldersOf(root, name).map(({ folder }) => folder);
+  const orphaned = left.map(({ folder }) => folder).filter((folder) => machineOfFolder(folder) === name);
+  return [...new Set([name, ...labelled, ...orphaned])];
 }
 
 function readIfThere(path: string): string | null {

@@ -7,12 +7,14 @@
  *     machines/m1/units/agent/files/       the unit's files, @UNIT@
  *     machines/m1/units/agent/process.json pid and start time
  *     machines/m1/units/agent/unit.log     its stdout and stderr
+ *
+ * A machine that is made while another one has its name is a folder with its generation: machines/m1@2.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolderDurably, syncFolder, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { MachineIdentity } from "../provider.ts";
+import type { MachineIdentity, MachineRef } from "../provider.ts";
 
 export type MachinePaths = {
   readonly folder: string;
@@ -57,44 +59,82 @@ export function placeOfUnit(
 
 /** Names become folders: they must not lead out of their parent. */
 function assertFolderName(what: string, name: string): void {
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(name)) return;
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(@\d+)?$/.test(name)) return;
   throw new HaplanError("provider/bad-name", `Cannot use "${name}" as the name of a ${what}: it is not a file name`);
 }
 
-/** The names of all machine folders, whoever they belong to. */
-export function machineNames(root: string): string[] {
+/** All machine folders, whatever cluster they belong to. */
+export function machineFolders(root: string): string[] {
   return listFolder(join(root, "machines")).filter((name) => /^[A-Za-z0-9_]/.test(name));
 }
 
 /** Null when there is no machine, or a folder that was never labelled. */
-export function readLabel(root: string, machine: string): MachineIdentity | null {
-  return readJson<MachineIdentity>(machinePaths(root, machine).label);
+export function readLabel(root: string, folder: string): MachineIdentity | null {
+  return readJson<MachineIdentity>(machinePaths(root, folder).label);
+}
+
+/** The name of the machine that has, or had, this folder. */
+export function machineOfFolder(folder: string): string {
+  return folder.split("@")[0]!;
+}
+
+type LabelledFolder = { readonly folder: string; readonly label: MachineIdentity };
+
+/** The folders of all machines of this name, the newest first. */
+export function foldersOf(root: string, name: string): readonly LabelledFolder[] {
+  assertFolderName("machine", name);
+  return machineFolders(root)
+    .filter((folder) => machineOfFolder(folder) === name)
+    .flatMap((folder) => {
+      const label = readLabel(root, folder);
+      return label === null ? [] : [{ folder, label }];
+    })
+    .sort((a, b) => b.label.generation - a.label.generation);
+}
+
+/** The folder of a machine; that of its name when there is none. */
+export function folderOf(root: string, machine: MachineRef): string {
+  if (typeof machine === "string") return foldersOf(root, machine)[0]?.folder ?? machine;
+  const { name, generation } = machine;
+  return foldersOf(root, name).find(({ label }) => label.generation === generation)?.folder ?? `${name}@${generation}`;
 }
 
 /**
- * Makes the folder and labels it; does nothing when it is there already.
- * @throws HaplanError `provider/machine-taken` when a machine of another lineage or generation has the name.
+ * Makes the folder and labels it; does nothing when it is there already. `beside`: the generation that stays meanwhile.
+ * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
  */
-export function createMachineFolder(root: string, machine: MachineIdentity): void {
-  const paths = machinePaths(root, machine.name);
-  const present = readLabel(root, machine.name);
-  if (present !== null && present.lineage !== machine.lineage) {
-    throw new HaplanError(
-      "provider/machine-taken",
-      `Cannot create machine "${machine.name}": "${paths.folder}" belongs to another cluster (lineage ${present.lineage})`,
-    );
-  }
-  if (present !== null && present.generation !== machine.generation) {
-    throw new HaplanError(
-      "provider/machine-taken",
-      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} is still there`,
-    );
-  }
+export function createMachineFolder(root: string, machine: MachineIdentity, beside: number | undefined): void {
+  const present = foldersOf(root, machine.name);
+  for (const { folder, label } of present) checkNotTaken(root, machine, beside, folder, label);
+  const own = present.find(({ label }) => label.generation === machine.generation)?.folder;
+  const free = present.every(({ folder }) => folder !== machine.name);
+  const paths = machinePaths(root, own ?? (free ? machine.name : `${machine.name}@${machine.generation}`));
   makeFolderDurably(paths.folder);
   // The label comes first: whatever a crash leaves behind can be told to be ours.
   writeFileDurably(paths.label, `${JSON.stringify(machine, null, 2)}\n`);
   makeFolderDurably(paths.data);
   makeFolderDurably(paths.units);
+}
+
+function checkNotTaken(
+  root: string,
+  machine: MachineIdentity,
+  beside: number | undefined,
+  folder: string,
+  present: MachineIdentity,
+): void {
+  if (present.lineage !== machine.lineage) {
+    throw new HaplanError(
+      "provider/machine-taken",
+      `Cannot create machine "${machine.name}": "${machinePaths(root, folder).folder}" belongs to another cluster (lineage ${present.lineage})`,
+    );
+  }
+  if (present.generation !== machine.generation && present.generation !== beside) {
+    throw new HaplanError(
+      "provider/machine-taken",
+      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} is still there`,
+    );
+  }
 }
 
 /** Removes everything, the label last, and the folder of machines when it was the last one. */

@@ -1,0 +1,116 @@
+/**
+ * The machine of a member that is made anew. Where its place is another one than that of the member which it replaces,
+ * there are two machines of one name until it has its vote: they are told apart by their generation.
+ */
+import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedMachine } from "../observed-cluster.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { PlannerInput } from "../planner-input.ts";
+import { deposedAddress, masterTypes, type ResourceAddress } from "../resource.ts";
+import { generationOf, type MemberFact, machineOf, type World } from "../world.ts";
+import { createMachine, machineAddress } from "./machines.ts";
+import { leavesItsPlace, type MastersOutlook } from "./masters.ts";
+
+export type Newcomer = {
+  readonly name: string;
+  /** The voter in whose place it comes, which has the same name. */
+  readonly replaces: MemberFact | null;
+  /** Left by an interrupted apply: already a member, not yet a voter. */
+  readonly learner: MemberFact | null;
+  readonly reason: string | null;
+};
+
+/** The machine that stays until the newcomer has its vote; null where there is none, or it has to make room first. */
+export function formerMachine(
+  input: PlannerInput,
+  world: World,
+  { name, replaces }: Pick<Newcomer, "name" | "replaces">,
+): ObservedMachine | null {
+  return replaces !== null && leavesItsPlace(input, world, name) ? world.machines.get(name)! : null;
+}
+
+/** The machine on which an interrupted apply has begun the newcomer, and on which this one goes on. */
+export function begunMachine(input: PlannerInput, world: World, newcomer: Newcomer): ObservedMachine | null {
+  if (formerMachine(input, world, newcomer) === null) return null;
+  const { masters } = input.spec.controlPlane;
+  const wanted = masters.find((master) => master.name === newcomer.name)?.address;
+  const spare = world.spares.find(({ name, address }) => name === newcomer.name && address === wanted);
+  return spare !== undefined && (newcomer.learner !== null || !spare.hasData) ? spare : null;
+}
+
+/**
+ * A member never starts on what another left behind: a machine that may hold or have held another member's data is
+ * made anew, with the next generation. One that an interrupted apply made just now is used. Returns the step to wait for.
+ */
+export function prepareMachine(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  newcomer: Newcomer,
+  after: readonly (string | null)[],
+  draft: PlanDraft,
+): string | null {
+  const { name, learner, reason } = newcomer;
+  const address = machineAddress(name);
+  const resource = desired.find((candidate) => candidate.address === address)!;
+  const found = world.machines.get(name);
+  const next = createMachine(resource, generationOf(world, name) + 1);
+  if (found === undefined) {
+    draft.judge(address, "create", world.resources.has(address) ? "it is gone" : null);
+    return draft.add(next, [address], after);
+  }
+  const former = formerMachine(input, world, newcomer);
+  if (former !== null) {
+    draft.judge(address, "createThenDelete", reason, ["address"]);
+    const generation = begunMachine(input, world, newcomer)?.generation ?? next.generation;
+    return draft.add({ ...next, generation, deposes: former.generation }, [address], after);
+  }
+  const memberGeneration = world.resources.get(`haplan_raft_member.${name}`)?.generation ?? 0;
+  const untouched = !found.hasData && found.generation > memberGeneration && world.resources.size > 0;
+  const rightPlace = found.address === resource.attributes["address"];
+  if (rightPlace && (learner !== null || untouched)) return null;
+  const forces = rightPlace ? undefined : ["address"];
+  draft.judge(address, "deleteThenCreate", reason ?? "it holds what an earlier member left", forces);
+  const destroyed = draft.add({ kind: "destroyMachine", machine: name }, [address], [draft.chainEnd]);
+  return draft.add(next, [address], [destroyed]);
+}
+
+/** The entry of the state that the replaced member has by the time at which it is removed. */
+export function formerMember({ name, generation }: ObservedMachine): ResourceAddress {
+  return deposedAddress("haplan_raft_member", name, generation);
+}
+
+/**
+ * Of two machines of a name that an interrupted apply has left: ends the one on which nothing goes on, and gives the
+ * state back what it knew of the one that votes. From what nobody answers for, nothing is taken away.
+ */
+export function clearSpares(input: PlannerInput, outlook: MastersOutlook, world: World, draft: PlanDraft): void {
+  const newcomers = newcomersOf(outlook);
+  const back = world.unseated.filter(({ name }) =>
+    newcomers.every((each) => each.name !== name || formerMachine(input, world, each) === null),
+  );
+  if (back.length > 0) draft.chain({ kind: "recordState", reinstates: back }, []);
+  const used = new Set(newcomers.map((newcomer) => begunMachine(input, world, newcomer)));
+  const votes = (spare: ObservedMachine): boolean =>
+    world.members.some((member) => member.voter && member.name === spare.name && machineOf(world, member) === spare);
+  const unused = world.spares.filter((spare) => !used.has(spare) && !votes(spare) && !world.membersRemembered);
+  for (const spare of unused) tearDownGeneration(spare, world, draft);
+  if (back.length + unused.length > 0) draft.holdBehindChain();
+}
+
+/** Masters that are made anew in place of a voter of their name. */
+function newcomersOf({ kept, joining }: MastersOutlook): readonly Newcomer[] {
+  const moving = kept.filter(({ kind }) => kind === "move");
+  return [...joining, ...moving.map(({ name, voter, learner }) => ({ name, replaces: voter, learner, reason: null }))];
+}
+
+/** Ends one of two machines of a name: its member does not vote, or not any more. */
+export function tearDownGeneration({ name, generation }: ObservedMachine, world: World, draft: PlanDraft): void {
+  const deposed = masterTypes.map((type) => deposedAddress(type, name, generation));
+  const unseated = world.unseated.some((each) => each.name === name && each.generation === generation);
+  for (const address of deposed) {
+    if (world.resources.has(address) && !unseated) draft.judge(address, "delete", "another generation has its place");
+  }
+  draft.chain({ kind: "stopAgent", member: name, generation }, [deposedAddress("haplan_agent", name, generation)]);
+  draft.chain({ kind: "destroyMachine", machine: name, generation }, [...deposed, machineAddress(name)]);
+}
