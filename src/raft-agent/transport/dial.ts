@@ -10,9 +10,9 @@ import {
   explainRefusal,
   HandshakeStatus,
   Purpose,
-  protocolVersion,
   type Reply,
   replyBytes,
+  spokenVersions,
 } from "./handshake.ts";
 import type { PeerTls, TransportContext } from "./transport-types.ts";
 
@@ -43,7 +43,7 @@ export async function dialPeer(
       return readReply(socket);
     });
     if (reply.status !== HandshakeStatus.accepted) {
-      const reason = explainRefusal(reply.status, { version: protocolVersion, clusterId, from: self, to: peer }, reply);
+      const reason = explainRefusal(reply.status, { versions: spokenVersions, clusterId, from: self, to: peer }, reply);
       const code = reply.status === HandshakeStatus.removed ? "transport/removed" : "transport/refused";
       throw new HaplanError(code, `Cannot connect to member ${peer} at ${url}: ${reason}`);
     }

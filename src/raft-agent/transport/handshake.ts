@@ -3,13 +3,28 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { ByteReader, ByteWriter, getUint32 } from "../wal/byte-codec.ts";
 
-export const protocolVersion = 1;
+/**
+ * Versions of the protocol that a member speaks, both included. Two members use the highest that both speak, so that a
+ * cluster can be upgraded one member at a time: a release that adds a version goes on speaking the one before.
+ */
+export type VersionRange = { readonly lowest: number; readonly highest: number };
+export const spokenVersions: VersionRange = { lowest: 1, highest: 1 };
+
+/** Null when there is no version that both speak. */
+export function commonVersion(one: VersionRange, other: VersionRange): number | null {
+  const highest = Math.min(one.highest, other.highest);
+  return highest >= Math.max(one.lowest, other.lowest) ? highest : null;
+}
+
 /** Begins with a byte that no HTTP request and no TLS record begins with. */
 const magic = Buffer.from([0xf5, ...Buffer.from("haplan\n")]);
 export const firstHandshakeByte: number = magic[0]!;
 
 /** In the hello's flags. An agent that does not know it sends 0 and does not look at the flags. */
 const takesMessagesFlag = 1;
+/** In the flags of both: how many versions above `version` are spoken too. Members that speak one version send 0. */
+const moreVersionsShift = 4;
+const moreVersionsMax = 15;
 const helloFixedBytes = 38;
 const urlsBytesMax = 2048;
 /** In the reply's flags: a text follows. An agent that does not know it does not look at the flags, nor at the text. */
@@ -22,7 +37,7 @@ export const Purpose = { messages: 0, snapshot: 1, fetchSnapshot: 2 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 export type Hello = {
-  readonly version: number;
+  readonly versions: VersionRange;
   readonly purpose: Purpose;
   /** The answering side may send messages, requests and pings of its own on this connection. */
   readonly takesMessages: boolean;
@@ -48,7 +63,7 @@ export type HandshakeStatus = (typeof HandshakeStatus)[keyof typeof HandshakeSta
 
 /** The answer; it names the answering side, so that the caller's log can say what is wrong. */
 export type Reply = {
-  readonly version: number;
+  readonly versions: VersionRange;
   readonly status: number;
   readonly clusterId: string;
   readonly member: MemberId;
@@ -56,12 +71,12 @@ export type Reply = {
   readonly reason: string;
 };
 
-export function encodeHello(hello: Omit<Hello, "version">): Uint8Array {
+export function encodeHello(hello: Omit<Hello, "versions">, versions: VersionRange = spokenVersions): Uint8Array {
   const writer = new ByteWriter(256);
   writer.raw(magic);
-  writer.uint16(protocolVersion);
+  writer.uint16(versions.lowest);
   writer.uint8(hello.purpose);
-  writer.uint8(hello.takesMessages ? takesMessagesFlag : 0);
+  writer.uint8((hello.takesMessages ? takesMessagesFlag : 0) | moreVersions(versions));
   for (const id of [hello.clusterId, hello.from, hello.to]) writer.memberId(id);
   const urls = Buffer.from(hello.urls.join(","));
   if (urls.length > urlsBytesMax)
@@ -79,29 +94,34 @@ export function decodeHello(bytes: Uint8Array): { readonly hello: Hello; readonl
   checkMagic(bytes);
   if (bytes.length < helloFixedBytes) return null;
   const reader = new ByteReader(bytes, magic.length);
-  const version = reader.uint16();
+  const lowest = reader.uint16();
   const purpose = reader.uint8();
-  const takesMessages = (reader.uint8() & takesMessagesFlag) !== 0;
+  const flags = reader.uint8();
+  const versions = versionsFrom(lowest, flags);
+  const takesMessages = (flags & takesMessagesFlag) !== 0;
   const [clusterId, from, to] = [reader.memberId(), reader.memberId(), reader.memberId()];
   const urlsBytes = reader.uint16();
-  if (version === protocolVersion && !Object.values<number>(Purpose).includes(purpose)) {
+  if (commonVersion(versions, spokenVersions) !== null && !Object.values<number>(Purpose).includes(purpose)) {
     throw badHandshake(`unknown purpose ${purpose}`);
   }
   if (urlsBytes > urlsBytesMax) throw badHandshake(`peer URLs of ${urlsBytes} bytes`);
   if (reader.remaining < urlsBytes) return null;
   const text = Buffer.from(reader.raw(urlsBytes)).toString();
   const urls = text === "" ? [] : text.split(",");
-  const hello = { version, purpose: purpose as Purpose, takesMessages, clusterId, from, to, urls };
+  const hello = { versions, purpose: purpose as Purpose, takesMessages, clusterId, from, to, urls };
   return { hello, length: reader.at };
 }
 
-export function encodeReply(reply: Omit<Reply, "version" | "reason"> & { readonly reason?: string }): Uint8Array {
+export function encodeReply(
+  reply: Omit<Reply, "versions" | "reason"> & { readonly reason?: string },
+  versions: VersionRange = spokenVersions,
+): Uint8Array {
   const writer = new ByteWriter(replyBytes);
   writer.raw(magic);
-  writer.uint16(protocolVersion);
+  writer.uint16(versions.lowest);
   const reason = Buffer.from(reply.reason ?? "").subarray(0, reasonBytesMax);
   writer.uint8(reply.status);
-  writer.uint8(reason.length > 0 ? hasReasonFlag : 0);
+  writer.uint8((reason.length > 0 ? hasReasonFlag : 0) | moreVersions(versions));
   writer.memberId(reply.clusterId);
   writer.memberId(reply.member);
   if (reason.length > 0) {
@@ -116,15 +136,33 @@ export function decodeReply(bytes: Uint8Array): Reply | null {
   checkMagic(bytes);
   if (bytes.length < replyBytes) return null;
   const reader = new ByteReader(bytes, magic.length);
-  const version = reader.uint16();
+  const lowest = reader.uint16();
   const status = reader.uint8();
-  const hasReason = (reader.uint8() & hasReasonFlag) !== 0;
-  const reply = { version, status, clusterId: reader.memberId(), member: reader.memberId() };
+  const flags = reader.uint8();
+  const hasReason = (flags & hasReasonFlag) !== 0;
+  const reply = {
+    versions: versionsFrom(lowest, flags),
+    status,
+    clusterId: reader.memberId(),
+    member: reader.memberId(),
+  };
   if (!hasReason) return { ...reply, reason: "" };
   if (reader.remaining < 2) return null;
   const reasonBytes = reader.uint16();
   if (reader.remaining < reasonBytes) return null;
   return { ...reply, reason: Buffer.from(reader.raw(reasonBytes)).toString() };
+}
+
+function moreVersions({ lowest, highest }: VersionRange): number {
+  return Math.min(highest - lowest, moreVersionsMax) << moreVersionsShift;
+}
+
+function versionsFrom(lowest: number, flags: number): VersionRange {
+  return { lowest, highest: lowest + (flags >> moreVersionsShift) };
+}
+
+function versionsText({ lowest, highest }: VersionRange): string {
+  return lowest === highest ? `version ${lowest}` : `versions ${lowest} to ${highest}`;
 }
 
 function checkMagic(bytes: Uint8Array): void {
@@ -137,7 +175,7 @@ export function judgeHello(
   hello: Hello,
   own: { clusterId: string; self: MemberId; isRemoved(id: MemberId): boolean },
 ): HandshakeStatus {
-  if (hello.version !== protocolVersion) return HandshakeStatus.wrongVersion;
+  if (commonVersion(hello.versions, spokenVersions) === null) return HandshakeStatus.wrongVersion;
   if (hello.clusterId !== own.clusterId) return HandshakeStatus.wrongCluster;
   // First: all members may have been replaced since, and others answer at the addresses that the caller knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;
@@ -154,7 +192,7 @@ export function explainRefusal(
 ): string {
   switch (status) {
     case HandshakeStatus.wrongVersion:
-      return `protocol version mismatch: member ${caller.from} speaks version ${caller.version}, member ${answerer.member} version ${answerer.version}`;
+      return `protocol version mismatch: member ${caller.from} speaks ${versionsText(caller.versions)}, member ${answerer.member} ${versionsText(answerer.versions)}`;
     case HandshakeStatus.wrongCluster:
       return `cluster ID mismatch: member ${caller.from} belongs to cluster ${caller.clusterId}, member ${answerer.member} to cluster ${answerer.clusterId}`;
     case HandshakeStatus.wrongMember:

@@ -24,7 +24,7 @@ import {
   HandshakeStatus,
   type Hello,
   judgeHello,
-  protocolVersion,
+  spokenVersions,
 } from "./handshake.ts";
 import type { Admission, PeerAdmission } from "./peer-admission.ts";
 import type { PeerTls, TlsMaterial, TransportContext } from "./transport-types.ts";
@@ -241,7 +241,7 @@ export class PeerListener {
       this.turnAway(
         socket,
         status,
-        explainRefusal(status, hello, { version: protocolVersion, clusterId, member: self }),
+        explainRefusal(status, hello, { versions: spokenVersions, clusterId, member: self }),
       );
       return;
     }

@@ -1,0 +1,67 @@
+/** Greetings between members of different releases. */
+import { describe, expect, it } from "vitest";
+import {
+  commonVersion,
+  decodeHello,
+  decodeReply,
+  encodeHello,
+  encodeReply,
+  explainRefusal,
+  HandshakeStatus,
+  judgeHello,
+  Purpose,
+  type VersionRange,
+} from "./handshake.ts";
+
+const [caller, answerer, clusterId] = ["00000000000000aa", "00000000000000bb", "00000000000000cc"];
+const greeting = {
+  purpose: Purpose.messages,
+  takesMessages: true,
+  clusterId,
+  from: caller,
+  to: answerer,
+  urls: ["http://127.77.1.1:2380"],
+};
+const judged = (versions: VersionRange): HandshakeStatus => {
+  const { hello } = decodeHello(encodeHello(greeting, versions))!;
+  return judgeHello(hello, { clusterId, self: answerer, isRemoved: () => false });
+};
+
+describe("versions of the protocol", () => {
+  it.each<[string, VersionRange, VersionRange, number | null]>([
+    ["the same one", { lowest: 1, highest: 1 }, { lowest: 1, highest: 1 }, 1],
+    ["a release and the one before it", { lowest: 1, highest: 1 }, { lowest: 1, highest: 2 }, 1],
+    ["two releases that speak both", { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }, 2],
+    ["a release and the one before that", { lowest: 1, highest: 1 }, { lowest: 2, highest: 3 }, null],
+  ])("%s", (_, one, other, common) => {
+    expect(commonVersion(one, other)).toBe(common);
+    expect(commonVersion(other, one)).toBe(common);
+  });
+
+  it("are told in both directions, and a release that speaks one more is taken", () => {
+    const versions = { lowest: 1, highest: 2 };
+    expect(decodeHello(encodeHello(greeting, versions))!.hello).toEqual({ ...greeting, versions });
+    const reply = { status: HandshakeStatus.accepted, clusterId, member: answerer, reason: "" };
+    expect(decodeReply(encodeReply(reply, versions))).toEqual({ ...reply, versions });
+    expect(judged(versions)).toBe(HandshakeStatus.accepted);
+  });
+
+  it("leave the greeting of a member that speaks one version as it was in the first release", () => {
+    const bytes = Buffer.from(encodeHello(greeting));
+    expect(bytes.subarray(0, 12).toString("hex")).toBe(`f5${Buffer.from("haplan\n").toString("hex")}01000001`);
+    expect(
+      Buffer.from(encodeReply({ status: 0, clusterId, member: answerer }))
+        .subarray(8, 12)
+        .toString("hex"),
+    ).toBe("01000000");
+  });
+
+  it("that have none in common are refused, with both of them named", () => {
+    const versions = { lowest: 2, highest: 4 };
+    expect(judged(versions)).toBe(HandshakeStatus.wrongVersion);
+    const own = { versions: { lowest: 1, highest: 1 }, clusterId, member: answerer };
+    expect(explainRefusal(HandshakeStatus.wrongVersion, { versions, clusterId, from: caller, to: answerer }, own)).toBe(
+      `protocol version mismatch: member ${caller} speaks versions 2 to 4, member ${answerer} version 1`,
+    );
+  });
+});
