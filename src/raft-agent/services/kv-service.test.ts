@@ -415,16 +415,6 @@ describe("KV service without a working leader", () => {
     expect((await written).status?.code).toBe(StatusCode.ok);
   });
 
-  it("blames the leader's failure for proposals that it took and lost", async () => {
-    const world = await createWorld();
-    world.consensus.swallowProposals = true;
-    const written = send.put(world, put("b"));
-    world.services.leadershipChanged();
-    world.clock.nowMs += 2_000;
-    world.services.tick();
-    expect((await written).status).toEqual(statusOf(EtcdErrors.timeoutLeaderFailure));
-  });
-
   it("answers `no leader` at once to calls with `hasleader`", async () => {
     const world = await createWorld();
     world.consensus.leader = null;

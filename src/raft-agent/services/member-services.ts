@@ -103,7 +103,8 @@ export class MemberServices {
     const proposerLimits = { ...defaultProposerLimits(consensus.electionTimeoutMs), ...options.proposerLimits };
     const { requestTimeoutMs } = proposerLimits;
     const createChangeId = options.createChangeId ?? ((): ChangeId => randomBytes(16).toString("hex"));
-    const proposer = new Proposer(consensus, clock, proposerLimits);
+    const appliedTerm = (): Term => store.consistentTerm;
+    const proposer = new Proposer({ consensus, clock, limits: proposerLimits, appliedTerm });
     this.machine = new StateMachine({
       self: consensus.memberId,
       store,
@@ -134,7 +135,7 @@ export class MemberServices {
         consensus,
         membership,
         proposer,
-        appliedTerm: () => store.consistentTerm,
+        appliedTerm,
         clock,
         requestTimeoutMs,
         createChangeId,

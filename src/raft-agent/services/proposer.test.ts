@@ -1,8 +1,10 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";
 import { createWorld, SELF } from "./single-member-world.ts";
+
+const OTHER = "1111111111111111";
 
 // `request-numbers-reused-after-restart` among the bugs that the simulator plants.
 it("a restarted member does not take an entry of its former life for the answer to a new request", async () => {
@@ -21,7 +23,7 @@ it("a restarted member does not take an entry of its former life for the answer 
   const answers: unknown[] = [];
   const life = (startedAtMs: number): Proposer => {
     const clock = { now: () => startedAtMs, monotonicMs: () => 0 };
-    const proposer = new Proposer(consensus, clock, services.context.proposer.limits);
+    const proposer = new Proposer({ consensus, clock, limits: services.context.proposer.limits, appliedTerm: () => 0 });
     for (let i = 0; i < 100; i++) proposer.propose(CommandKind.put, Buffer.from("x"), (answer) => answers.push(answer));
     return proposer;
   };
@@ -34,4 +36,77 @@ it("a restarted member does not take an entry of its former life for the answer 
   expect(answers).toEqual([]);
   for (const number of after) restarted.complete(number, EtcdErrors.emptyKey);
   expect(answers).toHaveLength(100);
+});
+
+describe("a command that a leader has taken", () => {
+  async function taken() {
+    const state = { nowMs: 0, leader: SELF as string | null, term: 2, appliedTerm: 2 };
+    const { context } = (await createWorld()).services;
+    const numbers: number[] = [];
+    const { decode } = createCommandCodec(SELF);
+    const consensus = {
+      ...context.consensus,
+      leader: () => state.leader,
+      term: () => state.term,
+      propose: (payload: Uint8Array) => {
+        numbers.push(decode(payload).requestNumber);
+        return { accepted: true } as const;
+      },
+    };
+    const clock = { now: () => 0, monotonicMs: () => state.nowMs };
+    const { limits } = context.proposer;
+    const proposer = new Proposer({ consensus, clock, limits, appliedTerm: () => state.appliedTerm });
+    const answers: unknown[] = [];
+    proposer.propose(CommandKind.put, Buffer.from("x"), (answer) => answers.push(answer));
+    return {
+      state,
+      answers,
+      complete: () => proposer.complete(numbers[0]!, EtcdErrors.emptyKey),
+      elapse: (ms: number, change: Partial<typeof state>) => {
+        Object.assign(state, change);
+        proposer.leaderChanged();
+        state.nowMs += ms;
+        proposer.tick();
+      },
+    };
+  }
+
+  it("waits while the leader is away, and is answered once it is back", async () => {
+    const { elapse, answers, complete } = await taken();
+    elapse(3_000, { leader: null });
+    elapse(3_000, { leader: SELF });
+    expect(answers).toEqual([]);
+    complete();
+    expect(answers).toEqual([EtcdErrors.emptyKey]);
+  });
+
+  it("waits for the first entry of another leader, which may have it", async () => {
+    const { elapse, answers, complete } = await taken();
+    elapse(3_000, { leader: null });
+    elapse(3_000, { leader: OTHER, term: 4 });
+    expect(answers).toEqual([]);
+    complete();
+    expect(answers).toEqual([EtcdErrors.emptyKey]);
+  });
+
+  it("is lost an election timeout after another leader's first entry is applied", async () => {
+    const { elapse, answers } = await taken();
+    elapse(100, { leader: OTHER, term: 3 });
+    elapse(100, { appliedTerm: 3 });
+    elapse(900, {});
+    expect(answers).toEqual([]);
+    elapse(100, {});
+    expect(answers).toEqual([EtcdErrors.timeoutLeaderFailure]);
+  });
+
+  it.each([
+    { title: "no leader is known", change: { leader: null, term: 3 }, error: EtcdErrors.timeout },
+    { title: "another leads", change: { leader: OTHER, term: 3 }, error: EtcdErrors.timeoutLeaderFailure },
+  ])("has its whole time, and ends with the cause, when $title", async ({ change, error }) => {
+    const { elapse, answers } = await taken();
+    elapse(6_999, change);
+    expect(answers).toEqual([]);
+    elapse(1, {});
+    expect(answers).toEqual([error]);
+  });
 });

@@ -6,6 +6,7 @@
  * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
  */
 import { StatusCode } from "../api/status-code.ts";
+import type { Term } from "../raft/entry.ts";
 import type { ProposalRefusal } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { Caller } from "../state-machine/caller.ts";
@@ -42,14 +43,25 @@ export function defaultProposerLimits(electionTimeoutMs: number): ProposerLimits
 type Waiter = {
   readonly sinceMs: number;
   deadlineMs: number;
-  timeoutError: EtcdError;
   /** The command while no leader has taken it, else null. */
   parked: Uint8Array | null;
+  /** Of the leader that has taken the command. */
+  takenInTerm: Term;
+  /** An entry of a later term is applied, and the command is not. */
+  isOvertaken: boolean;
   readonly kind: CommandKind;
   readonly done: (result: ApplyResult) => void;
 };
 
 export type ProposerClock = { now(): number; monotonicMs(): number };
+
+export type ProposerOptions = {
+  readonly consensus: ConsensusPort;
+  readonly clock: ProposerClock;
+  readonly limits: ProposerLimits;
+  /** Of the last entry that was applied. */
+  readonly appliedTerm: () => Term;
+};
 
 export class Proposer {
   /** In order of their numbers, which is nearly the order of their deadlines. */
@@ -57,15 +69,17 @@ export class Proposer {
   readonly #parkedNumbers = new Set<number>();
   readonly #consensus: ConsensusPort;
   readonly #clock: ProposerClock;
+  readonly #appliedTerm: () => Term;
   readonly #codec: CommandCodec;
   #nextNumber: number;
   #failedTotal = 0;
   #stopped = false;
   readonly limits: ProposerLimits;
 
-  constructor(consensus: ConsensusPort, clock: ProposerClock, limits: ProposerLimits) {
+  constructor({ consensus, clock, limits, appliedTerm }: ProposerOptions) {
     this.#consensus = consensus;
     this.#clock = clock;
+    this.#appliedTerm = appliedTerm;
     this.#codec = createCommandCodec(consensus.memberId);
     this.limits = limits;
     // A restarted member must not take an old entry of its own for the answer to a new request: numbers start from
@@ -99,8 +113,9 @@ export class Proposer {
     const waiter: Waiter = {
       sinceMs: nowMs,
       deadlineMs: nowMs + this.limits.requestTimeoutMs,
-      timeoutError: EtcdErrors.timeout,
       parked: null,
+      takenInTerm: 0,
+      isOvertaken: false,
       kind,
       // `complete` lets only results of this kind through.
       done: done as (result: ApplyResult) => void,
@@ -117,24 +132,24 @@ export class Proposer {
     waiter.done(isResultOf(waiter.kind, result) ? result : unexpectedResult(waiter.kind, result));
   }
 
-  /**
-   * Leadership moved or was lost. What the old leader had taken may be lost or not: its callers get a moment for the
-   * new leader to commit it, then an error that says so. What nobody had taken is offered again.
-   */
+  /** Role, term or leader changed: what no leader has taken is offered again. */
   leaderChanged(): void {
-    const soonMs = this.#clock.monotonicMs() + 2 * this.#consensus.electionTimeoutMs;
-    for (const waiter of this.#waiting.values()) {
-      if (waiter.parked !== null) continue;
-      waiter.deadlineMs = Math.min(waiter.deadlineMs, soonMs);
-      waiter.timeoutError = EtcdErrors.timeoutLeaderFailure;
-    }
     this.#offerParked();
   }
 
-  /** To be called a few times a second: ends callers whose time is over, offers parked commands again. */
+  /**
+   * To be called a few times a second: ends callers whose time is over, offers parked commands again. The loss of a leader
+   * alone ends none: it may come back, and a new one may have the command. Once an entry of a later term is applied, the log
+   * has no place for it any more, but for one that the former leader still passes on; its caller is told soon.
+   */
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
+    const appliedTerm = this.#appliedTerm();
     for (const [number, waiter] of this.#waiting) {
+      if (waiter.parked === null && !waiter.isOvertaken && waiter.takenInTerm < appliedTerm) {
+        waiter.isOvertaken = true;
+        waiter.deadlineMs = Math.min(waiter.deadlineMs, nowMs + this.#consensus.electionTimeoutMs);
+      }
       if (waiter.deadlineMs > nowMs) continue;
       this.#drop(number);
       this.#fail(waiter.done, this.#timeoutOf(waiter, nowMs));
@@ -153,10 +168,12 @@ export class Proposer {
 
   /** What is most likely the cause: the leader failed, or the way to it did (etcd v3_server.go, parseProposeCtxErr). */
   #timeoutOf(waiter: Waiter, nowMs: number): EtcdError {
-    if (waiter.timeoutError !== EtcdErrors.timeout) return waiter.timeoutError;
+    if (waiter.isOvertaken) return EtcdErrors.timeoutLeaderFailure;
     const { memberId } = this.#consensus;
     const leader = this.#consensus.leader();
     if (leader === null) return EtcdErrors.timeout;
+    const isTaken = waiter.parked === null;
+    if (isTaken && waiter.takenInTerm < this.#consensus.term()) return EtcdErrors.timeoutLeaderFailure;
     const wasConnected = (member: string): boolean =>
       member === memberId || (this.#consensus.connectedMs(member) ?? -1) >= nowMs - waiter.sinceMs;
     if (leader !== memberId) return wasConnected(leader) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
@@ -178,6 +195,7 @@ export class Proposer {
     const result = this.#consensus.propose(payload);
     if (result.accepted) {
       waiter.parked = null;
+      waiter.takenInTerm = this.#consensus.term();
       this.#parkedNumbers.delete(number);
       return;
     }

@@ -42,6 +42,7 @@ describe("a request that took too long", () => {
     const world = await createWorld();
     const status = await lostPut(world, () => {
       world.consensus.leader = OTHER;
+      world.consensus.term++;
       world.services.leadershipChanged();
     });
     expect(status).toEqual(textOf(EtcdErrors.timeoutLeaderFailure));
