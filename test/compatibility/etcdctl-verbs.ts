@@ -210,6 +210,9 @@ const unlike: readonly (readonly [RegExp, string])[] = [
   // What is not in use of the database file, and how many entries the log has.
   [/\b\d+%/g, "PART"],
   [/(true|false), \d+, \d+, \d+,/g, "$1, TERM, INDEX, INDEX,"],
+  // A column is as wide as its longest text: one id in sixteen has a digit less.
+  [/(?<=^[+┌├└].*)[-─]{2,}/gm, "-"],
+  [/(?<=^[|│].*) {2,}/gm, " "],
   [/(PART|SIZE|TERM|VERSION|ID|ADDRESS|URL) +(?=[|│])/g, "$1 "],
   [/ +(?=PART|SIZE|VERSION|ID\b)/g, " "],
   [/([|│]) +\d+ ([|│]) +\d+ ([|│]) +\d+ (?=[|│])/g, "$1 TERM $2 INDEX $3 INDEX "],
