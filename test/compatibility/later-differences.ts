@@ -6,6 +6,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Step } from "./conversation.ts";
 import { DIFFERENCES, type DifferenceId } from "./differences.ts";
 import type { EtcdVersion } from "./etcd-programs.ts";
+import { b64 } from "./script-words.ts";
 
 type LaterVersion = Exclude<EtcdVersion, "3.5">;
 type Difference = { readonly id: string; readonly reconcile: (reply: JsonValue) => JsonValue };
@@ -24,8 +25,8 @@ export const HOLD_LATER: readonly DifferenceId[] = [
   "status-of-another-store",
 ];
 export const LATER_ALONE: Readonly<Record<LaterVersion, readonly string[]>> = {
-  "3.6": ["hash-of-no-revision", "stream-before-half-close"],
-  "3.7": ["hash-of-no-revision", "stream-before-half-close", "keys-without-lease", "missing-lease-first"],
+  "3.6": ["hash-of-no-revision", "first-problem", "stream-before-half-close"],
+  "3.7": ["hash-of-no-revision", "first-problem", "stream-before-half-close", "keys-without-lease"],
 };
 
 /** Undefined where the replies have to be equal. */
@@ -53,6 +54,6 @@ const isAbout: Readonly<Record<string, (step: Step) => boolean>> = {
     step.method === "KV/Range" &&
     typeof step.body === "object" &&
     step.body["keys_only"] === true,
-  "missing-lease-first": (step) =>
-    step.kind === "call" && step.method === "KV/Txn" && /"ignore_value":true,"lease"/.test(JSON.stringify(step.body)),
+  "first-problem": (step) =>
+    step.kind === "call" && step.method === "KV/Txn" && JSON.stringify(step.body).includes(b64("t/missing")),
 };

@@ -144,6 +144,7 @@ const txns: readonly Step[] = [
   txn({ success: [opPut("t/1", { ignore_value: true })] }),
   txn({ success: [opPut("t/1", { ignore_value: true, value: "" }), opRange("t/1")] }),
   txn({ success: [opPut("t/missing", { ignore_value: true, lease: "4040", value: "" })] }),
+  txn({ success: [opRange("t/1", { revision: "1000000" }), opPut("t/missing", { ignore_value: true, value: "" })] }),
   txn({ success: [opPut("t/1", { ignore_lease: true, lease: "2" })] }),
   txn({ success: [opPut("t/404", { ignore_lease: true })] }),
   txn({ success: [opPut("t/404", { lease: "404" })] }),

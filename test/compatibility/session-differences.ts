@@ -60,10 +60,11 @@ const DIFFERING: Readonly<Record<string, { readonly id: DifferenceId; readonly v
   "Maintenance/Status": { id: "status-of-another-store", versions: ["3.4", "3.6", "3.7"] },
 };
 
-const KEY_NOT_FOUND = "etcdserver: key not found";
-const LEASE_NOT_FOUND = "etcdserver: requested lease not found";
+/** What may be wrong with an operation of a transaction. */
+const PROBLEM =
+  /^etcdserver: (key not found|requested lease not found|mvcc: required revision (has been compacted|is a future revision))$/;
 
-/** What has to be equal of a reply. */
+/** What has to be equal of a reply. `first-problem`: which of several is told is left open. */
 export function comparableReply(
   step: CallStep | StreamStep,
   reply: JsonValue,
@@ -72,16 +73,11 @@ export function comparableReply(
   const { leases } = reply as { leases?: { ID: string }[] };
   // Followers do not know which lease ends first.
   if (leases !== undefined && member > 0) return leases.map(({ ID }) => ID).toSorted();
-  if (etcd === "3.7" && step.method.startsWith("KV/")) return missingLeaseFirst(step, withoutLeases(reply));
+  if (etcd !== "3.4" && step.method === "KV/Txn" && PROBLEM.test((reply as { text?: string }).text ?? ""))
+    return "refused";
+  if (etcd === "3.7" && step.method.startsWith("KV/")) return withoutLeases(reply);
   const difference = DIFFERING[step.method];
   return difference?.versions.includes(etcd) ? DIFFERENCES[difference.id](reply) : reply;
-}
-
-/** `missing-lease-first`: of a put in a transaction that keeps the value of a missing key and names a missing lease. */
-function missingLeaseFirst(step: CallStep | StreamStep, reply: JsonValue): JsonValue {
-  const { text } = reply as { text?: string };
-  const isEither = text === KEY_NOT_FOUND || text === LEASE_NOT_FOUND;
-  return isEither && step.method === "KV/Txn" ? "key or lease not found" : reply;
 }
 
 /** `keys-without-lease`: of keys without a value, which those of a range of keys only are. */

@@ -25,11 +25,14 @@ const toldMs = 2_500;
 /** An etcd brings watchers that begin in the past up to date every 100 ms. */
 const catchUpMs = 250;
 
+/** Streams stay at the member where they began. */
+type OpenStreams = { readonly member: number; readonly both: readonly [ours: WatchStream, theirs: WatchStream] };
+
 type Talk = {
   readonly pair: Pair;
   readonly etcd: SessionEtcd;
   readonly turns: Turns;
-  readonly streams: Map<number, readonly [ours: WatchStream, theirs: WatchStream]>;
+  readonly streams: Map<number, OpenStreams>;
   /** The last revision that was answered. */
   now: number;
   readonly compacted: Set<string>;
@@ -159,16 +162,16 @@ async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise
   const created = (step.request as { create_request?: { range_end?: string } }).create_request;
   // With an etcd 3.4, a user who may read the first key may watch all behind it (`auth-holes-closed`).
   if (talk.authOn && talk.etcd === "3.4" && created?.range_end === EVERYTHING.range_end) return;
-  const member = await talk.turns.take(step.member ?? 0);
   const opened = talk.streams.get(step.stream);
+  const member = await talk.turns.take(opened?.member ?? step.member ?? 0);
   const metadata = tokenOf(talk, step.as);
   const both =
-    opened ??
+    opened?.both ??
     ([
       await WatchStream.open(ours, member, metadata(ours)),
       await WatchStream.open(theirs, member, metadata(theirs)),
     ] as const);
-  talk.streams.set(step.stream, both);
+  talk.streams.set(step.stream, { member, both });
   const request = resolve(step.request, talk, ours) as Body;
   await Promise.all(both.map((one) => one.send(request)));
   talk.requests++;
@@ -178,13 +181,14 @@ async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise
 }
 
 function hangUp(talk: Talk, which: number): void {
-  for (const one of talk.streams.get(which) ?? []) one.cancel();
+  for (const one of talk.streams.get(which)?.both ?? []) one.cancel();
   talk.streams.delete(which);
 }
 
 /** Waits until both sides have been told the same. */
 async function compareTold(talk: Talk, what: string): Promise<void> {
-  for (const [which, [ours, theirs]] of talk.streams) {
+  for (const [which, { both }] of talk.streams) {
+    const [ours, theirs] = both;
     await within(toldMs, () => isDeepStrictEqual(ours.told, theirs.told));
     expectSame(ours.told, theirs.told, `what watch stream ${which} was told after ${what}`);
     // An etcd still takes the number of a watch that compaction has cancelled for used (`compacted-watch-forgotten`).
