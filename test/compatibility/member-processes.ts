@@ -25,6 +25,8 @@ export type ClusterProcesses = {
   resume(member: number): void;
   /** Starts a member again with the same flags, and others beside them; resolves once it is healthy. */
   restart(member: number, flags?: readonly string[]): Promise<void>;
+  /** Lets a member be started with another build from now on, named by its main file. */
+  useAgent(member: number, agentMain: string): void;
   /** Starts a member that is to refuse; resolves with what it wrote until it ended. */
   refusal(member: number): Promise<string>;
   /**
@@ -47,6 +49,8 @@ export type ClusterOptions = {
   readonly moreClientUrls?: readonly string[];
   /** In the place of the `etcd` that is installed. */
   readonly etcdProgram?: string;
+  /** The main file of another build of the agent, for all members. */
+  readonly agentMain?: string;
 };
 
 /** Another build than `dist` may be tested by naming its main file. */
@@ -82,6 +86,8 @@ class RunningCluster implements ClusterProcesses {
   readonly #flags: readonly string[];
   readonly #moreClientUrls: readonly string[];
   readonly #etcdProgram: string;
+  readonly #agentMain: string;
+  readonly #ownAgents = new Map<number, string>();
   readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
   readonly #founders: readonly number[];
@@ -103,6 +109,7 @@ class RunningCluster implements ClusterProcesses {
     this.#flags = options.flags ?? [];
     this.#moreClientUrls = options.moreClientUrls ?? [];
     this.#etcdProgram = options.etcdProgram ?? "etcd";
+    this.#agentMain = options.agentMain ?? agentMain;
     this.urls = members.map(({ clientUrl }) => clientUrl);
     this.#founders = [...members.keys()];
   }
@@ -131,6 +138,10 @@ class RunningCluster implements ClusterProcesses {
   async restart(member: number, flags: readonly string[] = []): Promise<void> {
     this.#spawn(member, "new", this.#founders, flags);
     await waitUntilHealthy(this.#members[member]!.clientUrl);
+  }
+
+  useAgent(member: number, main: string): void {
+    this.#ownAgents.set(member, main);
   }
 
   async refusal(member: number): Promise<string> {
@@ -193,7 +204,10 @@ class RunningCluster implements ClusterProcesses {
     const child =
       this.engine === "etcd"
         ? spawn(this.#etcdProgram, flags, { stdio: ["ignore", "ignore", "pipe"], env })
-        : spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"], env });
+        : spawn(process.execPath, [this.#ownAgents.get(at) ?? this.#agentMain, ...flags], {
+            stdio: ["ignore", "ignore", "pipe"],
+            env,
+          });
     // Nobody has to read it.
     child.stderr!.resume();
     this.#processes.set(at, child);
