@@ -4,11 +4,11 @@
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
 import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/announce-member.ts";
-import { ConsensusDriver } from "../../src/raft-agent/agent/consensus-driver.ts";
-import { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
 import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
 import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
+import { ConsensusDriver } from "../../src/raft-agent/consensus/consensus-driver.ts";
+import { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
 import type { ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { awaitsSnapshot } from "../../src/raft-agent/raft/bootstrap.ts";

@@ -1,8 +1,8 @@
 /** What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts). */
 import type { Clock } from "../../src/base/clock.ts";
-import type { ConsensusLink } from "../../src/raft-agent/agent/consensus-link.ts";
 import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
 import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
+import type { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { lacksFounders } from "../../src/raft-agent/raft/bootstrap.ts";

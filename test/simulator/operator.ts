@@ -4,8 +4,8 @@
  */
 
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
+import type { ConsensusStatus } from "../../src/raft-agent/consensus/consensus-port.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
-import type { ConsensusStatus } from "../../src/raft-agent/services/consensus-port.ts";
 import { ClientCall } from "./client-call.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Host } from "./host.ts";

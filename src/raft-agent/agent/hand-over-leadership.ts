@@ -1,8 +1,8 @@
 /** A leader that stops lets another one take over first, so that no write waits for an election. */
 import { systemClock } from "../../base/clock.ts";
+import type { ConsensusDriver } from "../consensus/consensus-driver.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftStatus } from "../raft/status.ts";
-import type { ConsensusDriver } from "./consensus-driver.ts";
 import { tickMs } from "./member-parts.ts";
 
 const withinMs = 1_000;

@@ -6,6 +6,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import { readTokenKeys } from "../auth/token-options.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
+import type { ConsensusLink } from "../consensus/consensus-link.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
@@ -15,7 +16,6 @@ import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
 import { answerMemoryBytes } from "./answer-memory-bytes.ts";
-import type { ConsensusLink } from "./consensus-link.ts";
 import type { OpenedMember } from "./open-member.ts";
 import { RequestStats } from "./request-stats.ts";
 

@@ -1,6 +1,6 @@
 /** Notices entries that take long to apply (etcd's `--warning-apply-duration`): counts them, and says so in the log. */
 import { performance } from "node:perf_hooks";
-import type { DriverPorts } from "./consensus-driver.ts";
+import type { DriverPorts } from "../consensus/consensus-driver.ts";
 
 type Machine = DriverPorts["machine"];
 

@@ -4,6 +4,7 @@
  * and then moves them into its store. Each step is durable before the next, and each can be repeated after a crash.
  */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { ConsensusDriver } from "../consensus/consensus-driver.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
@@ -11,7 +12,6 @@ import type { MessageOf } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { OpenSnapshot, SnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
-import type { ConsensusDriver } from "./consensus-driver.ts";
 
 const termBytes = 8;
 

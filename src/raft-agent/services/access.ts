@@ -6,13 +6,13 @@
  */
 import { signToken, type TokenKeys, verifyToken } from "../auth/json-web-token.ts";
 import { SimpleTokens, tokenIndex } from "../auth/simple-tokens.ts";
+import type { ConsensusPort } from "../consensus/consensus-port.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import type { LogIndex } from "../raft/entry.ts";
 import type { AuthEvent } from "../state-machine/auth-command.ts";
 import type { AuthStore } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import type { ConsensusPort } from "./consensus-port.ts";
 import type { AccessLevel } from "./served-method.ts";
 
 export type TokenSettings =

@@ -2,11 +2,12 @@
  * A client's change of the members, from the member that was asked to the leader and back. The member that was asked
  * gives it an id and asks the leader until it knows the outcome; see `MemberChanges` for what the id is good for.
  */
+
+import type { ChangeDecision } from "../consensus/member-changes.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import type { CompletedChange } from "../state-machine/completed-changes.ts";
 import { isEtcdError } from "../state-machine/etcd-error.ts";
 import { answerBytes, fail, type UnaryHandler } from "./answer.ts";
-import type { ChangeDecision } from "./member-changes.ts";
 import { type ForwardOptions, forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 

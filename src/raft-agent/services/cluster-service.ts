@@ -17,6 +17,8 @@ import {
   MemberUpdateRequestSchema,
   MemberUpdateResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { withVoters } from "../consensus/member-changes.ts";
+import { addFault, isInSync, strictAddFault, strictRemoveFault, votersToAdmit } from "../consensus/member-rules.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
@@ -24,8 +26,6 @@ import type { Member } from "../state-machine/membership.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { type Change, type ChangeHandler, changeOnLeader } from "./change-requests.ts";
 import { generatedHeader } from "./generated-header.ts";
-import { withVoters } from "./member-changes.ts";
-import { addFault, isInSync, strictAddFault, strictRemoveFault, votersToAdmit } from "./member-rules.ts";
 import type { ServedMethod } from "./served-method.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 

@@ -27,9 +27,9 @@ import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../ap
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { StatusCode } from "../api/status-code.ts";
+import { votersToAdmit } from "../consensus/member-rules.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { Facts } from "./haplan-service.ts";
-import { votersToAdmit } from "./member-rules.ts";
 import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });

@@ -2,15 +2,15 @@
 import type { Clock } from "../../base/clock.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
+import type { ConsensusPort } from "../consensus/consensus-port.ts";
+import type { MemberChanges } from "../consensus/member-changes.ts";
+import type { Proposer } from "../consensus/proposer.ts";
+import type { ReadQueue } from "../consensus/read-queue.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { Access } from "./access.ts";
-import type { ConsensusPort } from "./consensus-port.ts";
-import type { MemberChanges } from "./member-changes.ts";
-import type { Proposer } from "./proposer.ts";
-import type { ReadQueue } from "./read-queue.ts";
 import type { SpaceQuota } from "./space-quota.ts";
 
 export type ServiceLimits = {

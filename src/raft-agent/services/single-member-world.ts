@@ -4,13 +4,13 @@
  */
 
 import { StatusCode } from "../api/status-code.ts";
+import type { ConsensusPort, PeerProgress } from "../consensus/consensus-port.ts";
 import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
 import { MemoryBackend } from "../mvcc/memory-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
-import type { ConsensusPort, PeerProgress } from "./consensus-port.ts";
 import { MemberServices, type MemberServicesOptions } from "./member-services.ts";
 
 export const SELF: MemberId = "8e9e05c52164694d";

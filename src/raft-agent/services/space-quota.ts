@@ -3,13 +3,14 @@
  * stays until somebody disarms it by hand. Here pages that are free for reuse do not count, and a member takes its own
  * alarm back once a tenth of the quota is free again.
  */
+
+import type { Proposer } from "../consensus/proposer.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { AlarmStore } from "../state-machine/alarm-store.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
-import type { Proposer } from "./proposer.ts";
 
 /** etcd's default. */
 const DEFAULT_QUOTA_BYTES = 2_147_483_648;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, SELF } from "../services/single-member-world.ts";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";
-import { createWorld, SELF } from "./single-member-world.ts";
 
 const OTHER = "1111111111111111";
 

@@ -3,9 +3,14 @@
  * checked, replicated and refused exactly like the same steps made by the client itself.
  */
 
-import { StatusCode } from "../api/status-code.ts";
-import { decodeWatchResponse, encodeWatchRequest, type WatchCreateRequest, type WatchResponse } from "../api/watch.ts";
-import type { Method, ServerCall } from "../grpc/call.ts";
+import { StatusCode } from "../../api/status-code.ts";
+import {
+  decodeWatchResponse,
+  encodeWatchRequest,
+  type WatchCreateRequest,
+  type WatchResponse,
+} from "../../api/watch.ts";
+import type { Method, ServerCall } from "../../grpc/call.ts";
 
 /** A step that failed, with the method's own code and text. */
 export class LocalCallError extends Error {

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { emptyBytes } from "../api/wire.ts";
+import { createWorld, SELF, type World } from "../services/single-member-world.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, SELF, type World } from "./single-member-world.ts";
 
 const OTHER = "1111111111111111";
 const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };

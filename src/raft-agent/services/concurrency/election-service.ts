@@ -1,6 +1,6 @@
 /** v3electionpb.Election: whoever's key below the name is the oldest leads; its value is what it proclaims. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { KeyValueSchema } from "../api/gen/mvccpb/kv_pb.ts";
+import { KeyValueSchema } from "../../api/gen/mvccpb/kv_pb.ts";
 import {
   CampaignRequestSchema,
   CampaignResponseSchema,
@@ -10,21 +10,21 @@ import {
   ProclaimResponseSchema,
   ResignRequestSchema,
   ResignResponseSchema,
-} from "../api/gen/v3electionpb/v3election_pb.ts";
-import { decodeKeyValue, type EncodedKeyValue, EventType } from "../api/key-value.ts";
-import type { ResponseHeader } from "../api/response-header.ts";
-import { watchCreateRequest } from "../api/watch.ts";
-import { emptyBytes } from "../api/wire.ts";
-import type { ServerCall } from "../grpc/call.ts";
-import { bytesEqual, prefixEnd } from "../mvcc/key-range.ts";
-import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail, guarded } from "./answer.ts";
-import { generatedFrom } from "./generated-header.ts";
-import { guardedStream } from "./guarded-stream.ts";
+} from "../../api/gen/v3electionpb/v3election_pb.ts";
+import { decodeKeyValue, type EncodedKeyValue, EventType } from "../../api/key-value.ts";
+import type { ResponseHeader } from "../../api/response-header.ts";
+import { watchCreateRequest } from "../../api/watch.ts";
+import { emptyBytes } from "../../api/wire.ts";
+import type { ServerCall } from "../../grpc/call.ts";
+import { bytesEqual, prefixEnd } from "../../mvcc/key-range.ts";
+import { EtcdErrors } from "../../state-machine/etcd-error.ts";
+import { fail, guarded } from "../answer.ts";
+import { generatedFrom } from "../generated-header.ts";
+import { guardedStream } from "../guarded-stream.ts";
+import type { ServedMethod, StreamMethod } from "../served-method.ts";
+import type { ServiceContext } from "../service-context.ts";
 import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
 import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
-import type { ServedMethod, StreamMethod } from "./served-method.ts";
-import type { ServiceContext } from "./service-context.ts";
 import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
 
 /** What an observer that does not read may leave lying, before its stream is ended. */

@@ -3,11 +3,11 @@
  * with its lease, and whoever's key is the oldest has its turn; everybody else waits for the key right before its own.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
-import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../api/delete-range.ts";
-import { LeaseGrantRequestSchema, LeaseGrantResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { decodeKeyValue, type EncodedKeyValue, EventType } from "../api/key-value.ts";
-import type { PutRequest } from "../api/put.ts";
+import { type Compare, CompareResult, CompareTarget } from "../../api/compare.ts";
+import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../api/delete-range.ts";
+import { LeaseGrantRequestSchema, LeaseGrantResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeKeyValue, type EncodedKeyValue, EventType } from "../../api/key-value.ts";
+import type { PutRequest } from "../../api/put.ts";
 import {
   decodeRangeResponse,
   encodeRangeRequest,
@@ -16,13 +16,13 @@ import {
   rangeRequest,
   SortOrder,
   SortTarget,
-} from "../api/range.ts";
-import type { ResponseHeader } from "../api/response-header.ts";
-import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnResponse } from "../api/txn.ts";
-import { type WatchCreateRequest, WatchFilter, watchCreateRequest } from "../api/watch.ts";
-import { emptyBytes } from "../api/wire.ts";
-import type { ServerCall } from "../grpc/call.ts";
-import { prefixEnd } from "../mvcc/key-range.ts";
+} from "../../api/range.ts";
+import type { ResponseHeader } from "../../api/response-header.ts";
+import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnResponse } from "../../api/txn.ts";
+import { type WatchCreateRequest, WatchFilter, watchCreateRequest } from "../../api/watch.ts";
+import { emptyBytes } from "../../api/wire.ts";
+import type { ServerCall } from "../../grpc/call.ts";
+import { prefixEnd } from "../../mvcc/key-range.ts";
 import type { LocalCalls } from "./local-calls.ts";
 
 /** Of the lease that is made for a client who names none. */

@@ -2,9 +2,9 @@
 import type { Clock } from "../../base/clock.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { SoftState } from "../raft/ready.ts";
-import type { ConsensusPort, ConsensusStatus } from "../services/consensus-port.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
+import type { ConsensusPort, ConsensusStatus } from "./consensus-port.ts";
 
 /** The one kind of request that members make of each other beside the log: see services/peer-requests.ts. */
 export const servicePeerRequest = 1;

@@ -4,12 +4,12 @@
  * serves when it agrees with the majority; it takes part in consensus meanwhile. As with etcd, who finds nobody to
  * compare with starts: the comparisons that follow are the leader's.
  */
-import { errorText } from "../../base/haplan-error.ts";
-import { StatusCode } from "../api/status-code.ts";
-import type { MemberId } from "../raft/entry.ts";
+import { errorText } from "../../../base/haplan-error.ts";
+import { StatusCode } from "../../api/status-code.ts";
+import type { MemberId } from "../../raft/entry.ts";
+import { askLeader } from "../peer-requests.ts";
+import type { ServiceContext } from "../service-context.ts";
 import { askHash, COMPARE_PATH, type CorruptionCheckOptions, majorityHash } from "./corruption-check.ts";
-import { askLeader } from "./peer-requests.ts";
-import type { ServiceContext } from "./service-context.ts";
 
 type Finding = "agrees" | "differs" | "unknown";
 

@@ -5,14 +5,14 @@ import {
   LockResponseSchema,
   UnlockRequestSchema,
   UnlockResponseSchema,
-} from "../api/gen/v3lockpb/v3lock_pb.ts";
-import { emptyBytes } from "../api/wire.ts";
-import type { ServerCall } from "../grpc/call.ts";
-import { generatedFrom } from "./generated-header.ts";
+} from "../../api/gen/v3lockpb/v3lock_pb.ts";
+import { emptyBytes } from "../../api/wire.ts";
+import type { ServerCall } from "../../grpc/call.ts";
+import { generatedFrom } from "../generated-header.ts";
+import type { ServedMethod } from "../served-method.ts";
+import type { ServiceContext } from "../service-context.ts";
 import type { LocalCalls } from "./local-calls.ts";
 import { RecipeError, recipeMethod } from "./recipe-method.ts";
-import type { ServedMethod } from "./served-method.ts";
-import type { ServiceContext } from "./service-context.ts";
 import { headerOf, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
 
 export function createLockMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {

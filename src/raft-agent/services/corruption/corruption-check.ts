@@ -6,20 +6,20 @@
  * and the alarm is taken back. A leader that differs itself hands leadership to one of the majority first.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { errorText } from "../../base/haplan-error.ts";
-import { HashKVRequestSchema, HashKVResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { StatusCode } from "../api/status-code.ts";
-import type { KeyspaceHash } from "../mvcc/store.ts";
-import type { LogIndex, MemberId } from "../raft/entry.ts";
-import { AlarmType } from "../state-machine/apply-result.ts";
-import { CommandKind } from "../state-machine/command.ts";
-import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
-import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, unary } from "./answer.ts";
-import { answerHash, transferLeadership } from "./maintenance-service.ts";
-import { askMember } from "./peer-requests.ts";
-import type { UnaryMethod } from "./served-method.ts";
-import type { ServiceContext } from "./service-context.ts";
+import { errorText } from "../../../base/haplan-error.ts";
+import { HashKVRequestSchema, HashKVResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../../api/status-code.ts";
+import type { KeyspaceHash } from "../../mvcc/store.ts";
+import type { LogIndex, MemberId } from "../../raft/entry.ts";
+import { AlarmType } from "../../state-machine/apply-result.ts";
+import { CommandKind } from "../../state-machine/command.ts";
+import { AlarmAction, encodeAlarm } from "../../state-machine/command-body.ts";
+import { EtcdErrors, isEtcdError } from "../../state-machine/etcd-error.ts";
+import { answerBytes, fail, unary } from "../answer.ts";
+import { answerHash, transferLeadership } from "../maintenance-service.ts";
+import { askMember } from "../peer-requests.ts";
+import type { UnaryMethod } from "../served-method.ts";
+import type { ServiceContext } from "../service-context.ts";
 
 /** How a member's state is replaced; what lies below services does it. */
 export type StateReplacement = {

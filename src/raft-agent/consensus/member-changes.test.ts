@@ -11,8 +11,8 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
+import { createWorld, type RecordedCall, SELF, type World } from "../services/single-member-world.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";
 
 const LEADER: MemberId = "1111111111111111";
 const NEXT_LEADER: MemberId = "2222222222222222";

@@ -1,12 +1,12 @@
 /** Methods made of several steps that may take long: they end when the client goes away, and say what failed. */
-import { errorText } from "../../base/haplan-error.ts";
-import { StatusCode } from "../api/status-code.ts";
-import type { ServerCall } from "../grpc/call.ts";
-import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, unary } from "./answer.ts";
+import { errorText } from "../../../base/haplan-error.ts";
+import { StatusCode } from "../../api/status-code.ts";
+import type { ServerCall } from "../../grpc/call.ts";
+import { EtcdErrors } from "../../state-machine/etcd-error.ts";
+import { answerBytes, fail, unary } from "../answer.ts";
+import type { UnaryMethod } from "../served-method.ts";
+import type { ServiceContext } from "../service-context.ts";
 import { LocalCallAbortedError, LocalCallError } from "./local-calls.ts";
-import type { UnaryMethod } from "./served-method.ts";
-import type { ServiceContext } from "./service-context.ts";
 
 /** A fault of the recipe itself; clients get the text as it is, with the code `unknown`, as from etcd. */
 export class RecipeError extends Error {
