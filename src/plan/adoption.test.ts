@@ -117,6 +117,32 @@ describe("a cluster with adopted members", () => {
     expect(kinds(settled())).toEqual([]);
   });
 
+  it.each([
+    ["etcd", "deleteThenCreate"],
+    ["agent", "createThenDelete"],
+  ] as const)(
+    "T low: replaces a dead one that is no longer adopted, in the order that the plan shows (%s)",
+    (engine, action) => {
+      const adopting = adoptingSpec(engine);
+      const masters = adopting.controlPlane.masters.map(({ adoptedAt, ...master }) =>
+        master.name === "m1" || adoptedAt === undefined ? master : { ...master, adoptedAt },
+      );
+      const dead = adoptedInput(adopting, [{ healthy: false, raftIndex: null, leader: false }, { leader: true }]);
+      const { plan } = planChanges({
+        ...dead,
+        spec: { ...adopting, controlPlane: { ...adopting.controlPlane, masters } },
+      });
+      const reason = "it does not answer and is no longer adopted";
+      expect(plan?.changes).toContainEqual(
+        expect.objectContaining({ address: "haplan_raft_member.m1", action, reason }),
+      );
+      expect(plan?.drift.map(({ address }) => address)).toEqual(["haplan_raft_member.m1"]);
+      const steps = plan?.steps.map(({ id }) => id.split(":")[0]) ?? [];
+      const removedFirst = steps.indexOf("removeMember") < steps.indexOf("addLearner");
+      expect(removedFirst).toBe(action === "deleteThenCreate");
+    },
+  );
+
   it("says that an adopted member is away, and leaves it", () => {
     const { plan } = planChanges(settled([{}, { healthy: false, raftIndex: null }]));
     expect(plan?.steps).toEqual([]);

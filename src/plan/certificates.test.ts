@@ -350,3 +350,28 @@ describe("members that run", () => {
     ]);
   });
 });
+
+describe("T low: the certificate of a program that is restarted", () => {
+  const changed = (plan: Plan, address: string) => plan.changes.find((change) => change.address === address);
+
+  it("is known where the plan issues none: nothing of it changes", () => {
+    const change = changed(planned({ replace: ["haplan_agent.m2"] }), "haplan_agent.m2");
+    expect(change).toMatchObject({
+      action: "update",
+      after: { certificate: "fp-m2" },
+      unknownAfter: ["pid", "definitionDigest"],
+    });
+    const replaced = changed(planned({ replace: ["haplan_worker.w1"] }), "haplan_worker.w1");
+    expect(replaced?.after).toMatchObject({ certificate: "fp-w1" });
+  });
+
+  it("is known after apply where the plan issues it", () => {
+    const change = changed(planned({ replace: ["haplan_certificate.m2"] }), "haplan_agent.m2");
+    expect(change?.unknownAfter).toContain("certificate");
+  });
+
+  it("that is made anew because it is gone shows nothing of the one that the state remembers", () => {
+    const change = changed(planned({ observed: withCertificate("m2", null) }), "haplan_certificate.m2");
+    expect(change).toMatchObject({ action: "create", before: null });
+  });
+});

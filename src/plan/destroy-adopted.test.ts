@@ -70,6 +70,27 @@ describe("an adopted member", () => {
   });
 });
 
+describe("T low: destroying everything while an adopted member is down", () => {
+  const { observed } = adoptedInput(spec);
+  const [first, ...others] = observed.membership!.members;
+  const down = { ...first!, healthy: false, leader: false, raftIndex: null, answeredAt: undefined };
+  const members = [down, ...others.map((member, index) => ({ ...member, leader: index === 0 }))];
+  const withoutFirst = { ...observed, membership: { ...observed.membership!, members } };
+
+  it("is refused with the way out, and that way can be gone", () => {
+    const [refusal] = planChanges(destroying([], { observed: withoutFirst as typeof observed })).refusal ?? [];
+    expect(refusal).toMatchObject({
+      code: "plan/quorum-at-risk",
+      detail: expect.stringContaining(
+        "If m1, which was adopted, will not come back, lead it out of the cluster first:",
+      ),
+      commands: [["destroy", "-target=haplan_raft_member.m1"]],
+    });
+    const way = destroying(["haplan_raft_member.m1"], { observed: withoutFirst as typeof observed });
+    expect(stepsOf(way)).toEqual(["updateLoadBalancer:m2,m3", "removeMember:m1/id-m1"]);
+  });
+});
+
 describe("a part of a cluster without adopted members", () => {
   const input = (target: readonly string[]): PlannerInput =>
     fixtureInput(fixtureSpec(["m1", "m2", "m3"]), { mode: "destroy", target });

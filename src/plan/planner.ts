@@ -70,8 +70,22 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
     destroying: input.mode === "destroy" && !adopting,
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
-  if (guard.refusal !== null) draft.refusals.push(guard.refusal);
+  if (guard.refusal !== null) draft.refusals.push(withWayOut(guard.refusal, input, world));
   return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
+}
+
+/** An adopted member that is down counts as a voter: once it is led out, the others have a quorum to be led out by. */
+function withWayOut(refusal: Diagnostic, { spec, mode, target = [] }: PlannerInput, world: World): Diagnostic {
+  if (mode !== "destroy" || target.length > 0 || !hasAdopted(spec)) return refusal;
+  const down = world.members.filter((member) => member.voter && member.adopted && !member.answers);
+  if (down.length === 0) return refusal;
+  const names = down.map(({ name }) => name).join(", ");
+  const detail = `${refusal.detail} If ${names}, which ${down.length === 1 ? "was" : "were"} adopted, will not come back, lead ${down.length === 1 ? "it" : "them"} out of the cluster first:`;
+  return {
+    ...refusal,
+    detail,
+    commands: [["destroy", ...down.map(({ name }) => `-target=haplan_raft_member.${name}`)]],
+  };
 }
 
 function importable(

@@ -5,7 +5,7 @@ import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
+import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
 import type { World } from "./world.ts";
 
@@ -19,7 +19,7 @@ export function resourceChanges(
   const changes = desired.map((resource) => {
     const known = world.resources.get(resource.address);
     const found = known === undefined ? foundResource(resource, input.observed, world) : null;
-    return change(input, resource, known, draft, found);
+    return change(input, resource, known, draft, found, carriedCertificate(resource, world, draft));
   });
   const leaving = [...draft.verdicts.entries()]
     .filter(([address]) => !wanted.has(address))
@@ -33,20 +33,23 @@ function change(
   known: StateResource | undefined,
   draft: PlanDraft,
   found: FoundResource | null,
+  carried: Attributes,
 ): ResourceChange {
   const verdict: Verdict = draft.verdicts.get(resource.address) ?? { action: "noop", reason: null };
   const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
   const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
-  const before = known === undefined ? null : visible(known);
+  // What is created is not there, whatever the state says of it.
+  const before = known === undefined || verdict.action === "create" ? null : visible(known);
   const replaced = verdict.action === "deleteThenCreate" || verdict.action === "createThenDelete";
-  const fresh = before === null || replaced || verdict.action === "create";
+  const fresh = before === null || replaced;
   // What is changed in place keeps what was known of it, except what changing it makes new.
   const remade = new Set(verdict.action === "update" ? remadeByUpdate(resource.type) : []);
   const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
   // What the spec says of a resource that is known is not yet so: it is no news for the state.
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
-  const after: Attributes = { ...kept, ...(replaced || verdict.action === "create" ? {} : facts), ...wanted };
+  const told = verdict.action === "noop" ? {} : carried;
+  const after: Attributes = { ...kept, ...told, ...(replaced || verdict.action === "create" ? {} : facts), ...wanted };
   return {
     address: resource.address,
     type: resource.type,
@@ -60,6 +63,15 @@ function change(
     forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
     ...(imported === null ? {} : { importing: { id: imported.id } }),
   };
+}
+
+/** The certificate that a program is started with: known, unless this plan issues it. */
+function carriedCertificate({ name, unknown }: DesiredResource, world: World, draft: PlanDraft): Attributes {
+  if (!unknown.includes("certificate")) return {};
+  const address = resourceAddress("haplan_certificate", name);
+  const issued = (draft.verdicts.get(address)?.action ?? "noop") !== "noop";
+  const certificate = world.resources.get(address)?.attributes["fingerprint"];
+  return issued || typeof certificate !== "string" ? {} : { certificate };
 }
 
 function remadeByUpdate(type: ResourceType): readonly string[] {

@@ -13,12 +13,12 @@ export function renderState(state: State): string {
 }
 
 /**
- * `place` says where the text came from, `advice` what to do when it is damaged.
+ * `place` says where the text came from, `advice` what to do when it is damaged; `headline` is what is wrong then.
  * @throws HaplanError `state/corrupted`, `state/newer-version`
  */
-export function parseState(text: string, place: string, advice: StateAdvice): State {
+export function parseState(text: string, place: string, advice: StateAdvice, headline = "The state is damaged"): State {
   const corrupted = (reason: string): HaplanError => {
-    const message = `The state is damaged\n${place}: ${reason}.\nIt was left as it is. ${advice.text}`;
+    const message = `${headline}\n${place}: ${reason}.\nIt was left as it is. ${advice.text}`;
     return new HaplanError("state/corrupted", message, { commands: advice.commands ?? [] });
   };
   let value: unknown;

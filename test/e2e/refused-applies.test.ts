@@ -30,8 +30,8 @@ describe("apply", () => {
     try {
       const run = await cluster.start(["apply", "-auto-approve"]).end;
       expect(run.code).toBe(1);
-      for (const host of [2, 100]) expect(run.stderr).toContain(`${addressOf(network, host)}:2379 is taken by`);
-      expect(run.stderr).toContain(`pid ${process.pid}`);
+      expect(run.stderr).toContain(`2 addresses are taken by pid ${process.pid}`);
+      for (const host of [2, 100]) expect(run.stderr).toContain(`  ${addressOf(network, host)}:2379\n`);
       expect(made()).toEqual([]);
       expect(cluster.processes()).toEqual([]);
       expect(boundAddresses(`127.77.${network}.`)).toHaveLength(2);

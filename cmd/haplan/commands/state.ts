@@ -10,6 +10,7 @@ import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 import { readText } from "../read-text.ts";
 import { refuse } from "../refusal.ts";
 import { type Session, sessionState, sessionStore } from "../session.ts";
+import { specLabel } from "../spec-source.ts";
 import { renderState } from "../views/state-view.ts";
 
 type StateFlags = ClusterChoice;
@@ -125,5 +126,5 @@ async function readStateFile(context: CliContext, path: string): Promise<State> 
     throw refuse("state/unreadable", `Cannot read ${path}`, errorText(error));
   }
   const opened = sealedContent(text) === null ? text : unseal(text, path, context.environment);
-  return parseState(opened, path, { text: "Nothing was changed." });
+  return parseState(opened, path, { text: "Nothing was changed." }, `${specLabel(path)} is no state of haplan's`);
 }

@@ -31,7 +31,9 @@ export function joinMember(
   const machine = prepareMachine(input, desired, world, master, [], draft);
   const member = resourceAddress("haplan_raft_member", name);
   const agent = resourceAddress("haplan_agent", name);
-  draft.judge(member, master.replaces === null ? "create" : "createThenDelete", master.reason);
+  // A real etcd takes no new member while one is down, so that the former one goes first.
+  const replacement = input.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
+  draft.judge(member, master.replaces === null ? "create" : replacement, master.reason);
   draft.judge(agent, agentVerdict(input, world, master), master.reason);
   const resource = desired.find((candidate) => candidate.address === member)!;
   let added: string | null = null;

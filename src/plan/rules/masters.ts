@@ -101,7 +101,7 @@ function masterOutcome(input: PlannerInput, resource: DesiredResource, world: Wo
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(world, voter);
   if (!recoverable(condition)) {
-    const reason = condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
+    const reason = lossReason(name, condition, world);
     return { kind: "join", name, replaces: voter, learner, reason };
   }
   // A learner on its machine means that replacing this voter was begun: the machine is the learner's by now, even if the
@@ -130,6 +130,12 @@ export function leavesItsPlace({ spec }: PlannerInput, world: World, name: strin
   const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.address;
   const present = world.machines.get(name)?.address;
   return wanted !== undefined && present !== undefined && areApart(present, wanted);
+}
+
+function lossReason(name: string, condition: MemberCondition, world: World): string {
+  if (condition === "dataGone") return "its data directory is empty";
+  const wasAdopted = world.resources.get(resourceAddress("haplan_raft_member", name))?.attributes["adopted"] === true;
+  return wasAdopted ? "it does not answer and is no longer adopted" : "its machine is gone";
 }
 
 export function whyRebuild(
@@ -191,13 +197,15 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
   for (const { name, replaces, reason } of outlook.joining) {
     if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;
     if (recoverable(memberCondition(world, replaces))) continue;
-    const machineGone = !world.machines.has(name);
-    if (!machineGone) {
+    if (world.machines.has(name)) {
       noteDataGone(name, reason ?? "it is gone", draft);
       continue;
     }
+    const machine = resourceAddress("haplan_machine", name);
+    // A member that was adopted had no machine of haplan's.
+    const address = world.resources.has(machine) ? machine : resourceAddress("haplan_raft_member", name);
     draft.drift.push({
-      address: resourceAddress("haplan_machine", name),
+      address,
       action: "delete",
       reason: reason ?? "it is gone",
       before: { status: "ready" },

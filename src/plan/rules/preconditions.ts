@@ -160,10 +160,10 @@ function checkHalf(voters: readonly MemberFact[], world: World, draft: PlanDraft
   draft.refuse(
     "plan/quorum-lost",
     `Quorum is lost: ${left} of ${voters.length} voters can come back, ${majority(voters.length)} are needed`,
-    `Gone for good: ${names.join(", ")}. No membership change can be decided without a majority. Put a lost data folder or machine back and apply again, or restore the cluster from a snapshot.`,
+    `Gone for good: ${names.join(", ")}. No membership change can be decided without a majority. Put a lost data directory or machine back and apply again, or restore the cluster from a snapshot.`,
   );
 }
 
 function lossText(condition: string): string {
-  return condition === "dataGone" ? "its data folder is empty" : "its machine is gone";
+  return condition === "dataGone" ? "its data directory is empty" : "its machine is gone";
 }

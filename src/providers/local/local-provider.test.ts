@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -51,6 +52,19 @@ function unit(changes: Partial<UnitDefinition> = {}): UnitDefinition {
     listens: [],
     ...changes,
   };
+}
+
+/** Resolves once `hostPort` takes connections. */
+async function reachable(hostPort: string): Promise<void> {
+  const [host = "", port = ""] = hostPort.split(":");
+  const connects = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(Number(port), host, () => {
+        socket.destroy();
+        resolve(true);
+      }).on("error", () => resolve(false));
+    });
+  await expect.poll(connects, { timeout: 10_000 }).toBe(true);
 }
 
 async function onlyUnit(): Promise<{ running: boolean; pid: number | null; definitionDigest: string }> {
@@ -312,6 +326,31 @@ describe("the preflight", () => {
     expect(taken?.detail).toContain("haplan destroy -state-only=demo");
   });
 
+  it("T low: tells what stands in the way of several addresses once, with all of them", async () => {
+    await provider.createMachine(m1);
+    const listens = ["127.77.18.8:29384", "127.77.18.8:29385"];
+    const definitions = listens.map((listen, index) =>
+      unit({ name: `agent-${index}`, arguments: ["listen", listen], listens: [listen] }),
+    );
+    const pids: (number | null)[] = [];
+    for (const each of definitions) pids.push((await provider.startUnit("m1", each)).pid);
+    await Promise.all(listens.map((listen) => reachable(listen)));
+    const other = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
+    const away = unit({ listens: ["203.0.113.7:1", "203.0.113.7:2"] });
+    const found = await other.preflight({ machines: [], units: [...definitions, away], space: [] });
+    expect(found.map(({ summary }) => summary)).toEqual([
+      '2 addresses are taken by the cluster "demo"',
+      "Cannot listen on 2 addresses",
+    ]);
+    const holder = (index: number): string => `by the agent-${index} of "m1" in the cluster "demo", pid ${pids[index]}`;
+    expect(found[0]?.detail?.split("\n").slice(0, 3)).toEqual([
+      `  127.77.18.8:29384 ${holder(0)}`,
+      `  127.77.18.8:29385 ${holder(1)}`,
+      "",
+    ]);
+    expect(found[1]?.detail).toContain("  203.0.113.7:1\n  203.0.113.7:2\n\nThis machine has no address 203.0.113.7");
+  });
+
   it("names a process of nobody's by its command line", async () => {
     const listener = spawn(process.execPath, [join(parent, "cmd/probe/main.js"), "listen", "127.77.18.8:29381"]);
     try {
@@ -337,8 +376,8 @@ describe("the preflight", () => {
       'preflight/program-missing: Program "no-such-program" is not there',
       'preflight/program-missing: Program "no-such-command" is not there',
       "preflight/listened-twice: Two units are to listen on 127.77.18.9:1234",
-      "preflight/cannot-listen: Cannot listen on 203.0.113.7:1",
       'preflight/bad-address: "nonsense" is not an address to listen on',
+      "preflight/cannot-listen: Cannot listen on 203.0.113.7:1",
     ]);
   });
 

@@ -24,14 +24,16 @@ export async function preflightLocal(
   request: PreflightRequest,
 ): Promise<Diagnostic[]> {
   const folderProblem = checkFolder(join(root, "machines"));
-  const addresses = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
+  const found = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
+  const problems = found.filter((each) => each !== null);
   return [
     ...(folderProblem === null ? [] : [folderProblem]),
     ...(folderProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
     ...checkPrograms(programsFolder, request.units),
     ...checkListenedTwice(request.units),
-    ...addresses.filter((problem) => problem !== null),
+    ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
+    ...obstacleProblems(problems.flatMap((each) => ("severity" in each ? [] : [each]))),
   ];
 }
 
@@ -101,13 +103,50 @@ function checkListenedTwice(units: readonly UnitDefinition[]): Diagnostic[] {
     );
 }
 
-async function checkListen(root: string, listen: string): Promise<Diagnostic | null> {
+/** One address that cannot be listened on. */
+type Obstacle = {
+  readonly code: string;
+  readonly listen: string;
+  /** What uses it; null where nothing does. */
+  readonly holder: string | null;
+  /** What is in the way: addresses that have it in common are told of once. */
+  readonly cause: string;
+  /** What `cause` is called where it stands in the way of several addresses. */
+  readonly common: string;
+  readonly advice: string;
+};
+
+/** One problem for each cause. */
+function obstacleProblems(obstacles: readonly Obstacle[]): Diagnostic[] {
+  const causes = new Map<string, Obstacle[]>();
+  for (const obstacle of obstacles) {
+    const key = `${obstacle.code} ${obstacle.cause}`;
+    causes.set(key, [...(causes.get(key) ?? []), obstacle]);
+  }
+  return [...causes.values()].map((found) => obstacleProblem(found[0] as Obstacle, found));
+}
+
+function obstacleProblem({ code, listen, holder, common, advice }: Obstacle, all: readonly Obstacle[]): Diagnostic {
+  if (all.length === 1) {
+    const summary = holder === null ? `Cannot listen on ${listen}` : `${listen} is taken by ${holder}`;
+    return problem(code, summary, advice);
+  }
+  const summary =
+    holder === null ? `Cannot listen on ${all.length} addresses` : `${all.length} addresses are taken by ${common}`;
+  const lines = all.map(
+    (each) => `  ${each.listen}${each.holder === null || each.holder === common ? "" : ` by ${each.holder}`}`,
+  );
+  return problem(code, summary, [...lines, "", advice].join("\n"));
+}
+
+async function checkListen(root: string, listen: string): Promise<Diagnostic | Obstacle | null> {
   const target = parseHostPort(listen);
   if (target === null) return problem("bad-address", `"${listen}" is not an address to listen on`, "Write host:port");
   const failure = await tryToListen(target.host, target.port);
   if (failure === null) return null;
   if (systemErrorCode(failure) !== "EADDRINUSE") {
-    return problem("cannot-listen", `Cannot listen on ${listen}`, listenAdvice(failure, target));
+    const advice = listenAdvice(failure, target);
+    return { code: "cannot-listen", listen, holder: null, cause: advice, common: "", advice };
   }
   const socket = socketAt(listeningSockets() ?? [], target.host, target.port);
   const owner = socket === undefined ? null : ownerOfSocket(socket.inode);
@@ -116,32 +155,33 @@ async function checkListen(root: string, listen: string): Promise<Diagnostic | n
   const place = owner === null ? null : placeOfUnit(unitFolderOf(owner) ?? "");
   if (owner !== null && place !== null) return takenByCluster(listen, owner, place);
   const holder = owner === null ? "another process, which the system does not name" : describeProcess(owner);
-  return problem(
-    "address-taken",
-    `${listen} is taken by ${holder}`,
-    "Stop that process, or choose another address or port in the spec.",
-  );
+  const advice = "Stop that process, or choose another address or port in the spec.";
+  return { code: "address-taken", listen, holder, cause: holder, common: holder, advice };
 }
 
 /** Another cluster of haplan's, or this one as it was applied in another directory. */
-function takenByCluster(listen: string, pid: number, place: NonNullable<ReturnType<typeof placeOfUnit>>): Diagnostic {
+function takenByCluster(listen: string, pid: number, place: NonNullable<ReturnType<typeof placeOfUnit>>): Obstacle {
   const name = basename(place.root);
   const directory = dirname(dirname(place.root));
-  return problem(
-    "address-taken",
-    `${listen} is taken by the ${place.unit} of "${place.machine}" in the cluster "${name}", pid ${pid}`,
-    `haplan applied that cluster in ${directory}. Run haplan there to work on it (haplan destroy -state-only=${name} ends it), or choose another address or port in this spec.`,
-  );
+  const program = place.unit === place.machine ? `the ${place.unit}` : `the ${place.unit} of "${place.machine}"`;
+  return {
+    code: "address-taken",
+    listen,
+    holder: `${program} in the cluster "${name}", pid ${pid}`,
+    cause: place.root,
+    common: `the cluster "${name}"`,
+    advice: `haplan applied that cluster in ${directory}. Run haplan there to work on it (haplan destroy -state-only=${name} ends it), or choose another address or port in this spec.`,
+  };
 }
 
 function listenAdvice(failure: unknown, target: { readonly host: string; readonly port: number }): string {
   switch (systemErrorCode(failure)) {
     case "EADDRNOTAVAIL":
-      return `This machine has no address ${target.host}: choose one that it has, or 127.x.y.z`;
+      return `This machine has no address ${target.host}: choose one that it has, or 127.x.y.z.`;
     case "EACCES":
-      return `Port ${target.port} needs privileges that this user does not have: choose a port from 1024 up`;
+      return `Port ${target.port} needs privileges that this user does not have: choose a port from 1024 up.`;
     case "ENOTFOUND":
-      return `The name "${target.host}" does not resolve: write an IP address`;
+      return `The name "${target.host}" does not resolve: write an IP address.`;
     default:
       return errorText(failure);
   }
