@@ -30,6 +30,8 @@ export type CliFixture = {
   input: string;
   /** Runs one command line, split at spaces unless it is split already; `answers` null: there is nobody to be asked. */
   haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
+  /** What `show -json` prints of the plan that `plan` with these words makes. */
+  planDocument<Document>(words: string): Promise<Document>;
   remove(): void;
 };
 
@@ -54,6 +56,10 @@ export function createCliFixture(folder?: string): CliFixture {
     version: "9.9.9",
     environment,
     input: "",
+    planDocument: async (words) => {
+      await fixture.haplan(`plan ${words} -out=document.plan`);
+      return JSON.parse((await fixture.haplan("show -json document.plan")).out);
+    },
     remove: () => rmSync(cwd, { recursive: true, force: true }),
     haplan: async (line, answers = null) => {
       const terminal = createScriptedTerminal(answers, false, fixture.input);

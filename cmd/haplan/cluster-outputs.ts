@@ -7,13 +7,19 @@ import type { State } from "../../src/plan/state.ts";
 import { authorityFolder } from "./cluster-files.ts";
 import type { Session } from "./session.ts";
 
+export const outputNames = ["endpoint", "endpoints", "env"] as const;
+
 export type Outputs = { readonly [name: string]: string | readonly string[] };
 
 /** Of the cluster as it was applied, whatever the spec says by now; null while it has no endpoint. */
 export function outputsOf(session: Session, state: State | null, cwd: string): Outputs | null {
   const endpoint = appliedEndpoint(state);
   if (endpoint === null) return null;
-  return { endpoint, endpoints: appliedClientUrls(state), env: renderEnvironment(session, endpoint, cwd) };
+  return {
+    endpoint,
+    endpoints: appliedClientUrls(state),
+    env: renderEnvironment(session, endpoint, cwd),
+  } satisfies Record<(typeof outputNames)[number], Outputs[string]>;
 }
 
 /** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */

@@ -89,7 +89,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
 }
 
 /** Verbs whose -json is a stream of events. */
-const streaming = new Set(["apply", "destroy"]);
+const streaming = new Set(["plan", "apply", "destroy"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -103,7 +103,7 @@ function addChangeVerbs(verb: AddVerb, lazily: Lazily): void {
   verb("plan [spec]", "show what would be done, and the quorum after each step")
     .option("--out <file>", "save the plan, to be applied exactly as it is")
     .option("--detailed-exitcode", "exit with 2 when there are changes")
-    .option("--json", "print the plan in Terraform's JSON form")
+    .option("--json", "stream events, one JSON object a line; the plan as a document: show -json")
     .option("--destroy", "plan to destroy everything")
     .option("--replace <address>", replaceHelp, collect, [])
     .option("--target <address>", targetHelp, collect, [])

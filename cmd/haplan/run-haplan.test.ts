@@ -37,9 +37,20 @@ describe("plan", () => {
     expect(code).toBe(0);
   });
 
-  test("prints one JSON document in Terraform's form", async () => {
-    const { out } = await haplan("plan three.yaml -json");
-    expect(JSON.parse(out)).toMatchObject({ format_version: "1.2", applyable: true, haplan: { mode: "apply" } });
+  test("T low: -json streams as Terraform's plan does, and show -json has the document", async () => {
+    const { code, out } = await haplan("plan three.yaml -json -detailed-exitcode");
+    expect(code).toBe(2);
+    const lines = out
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly type: string; readonly "@level": string });
+    expect(lines[0]).toMatchObject({ type: "version", ui: "1.2", "@level": "info" });
+    expect(lines.filter(({ type }) => type === "planned_change").length).toBeGreaterThan(20);
+    expect(lines.at(-1)).toMatchObject({ type: "change_summary", changes: { add: 26, operation: "plan" } });
+    expect(await cli.planDocument("three.yaml")).toMatchObject({
+      format_version: "1.2",
+      applyable: true,
+      haplan: { format_version: "2.0", mode: "apply" },
+    });
   });
 
   test("prefers cluster.yaml to the spec of the newest plan", async () => {
@@ -222,7 +233,7 @@ describe("destroy", () => {
 });
 
 describe("status and output", () => {
-  test("status has the shape that scripts rely on", async () => {
+  test("T low: status has the shape that scripts rely on, in snake case as all of Terraform's JSON", async () => {
     await haplan("apply three.yaml -auto-approve");
     const { out, code } = await haplan("status -json");
     expect(code).toBe(0);
@@ -230,20 +241,23 @@ describe("status and output", () => {
     expect(status).toMatchObject({
       voters: 3,
       quorum: 2,
-      faultTolerance: 1,
-      hasLeader: true,
-      healthyVoters: 3,
-      canLose: 1,
+      format_version: "2.0",
+      fault_tolerance: 1,
+      has_leader: true,
+      healthy_voters: 3,
+      can_lose: 1,
     });
     expect(Object.keys(status.members[0] ?? {})).toEqual(
-      "name zone version lag alarms id role clientUrl peerUrl pid raftTerm raftIndex dbSizeBytes healthy".split(" "),
+      "name zone version lag alarms id role client_url peer_url pid raft_term raft_index db_size_bytes healthy".split(
+        " ",
+      ),
     );
     expect(status.members.map((member) => (member as { role: string }).role).toSorted()).toEqual([
       "follower",
       "follower",
       "leader",
     ]);
-    expect(status).toHaveProperty("loadBalancer.endpoint", "https://127.0.1.100:2379");
+    expect(status).toHaveProperty("load_balancer.endpoint", "https://127.0.1.100:2379");
     expect(status.workers).toMatchObject([
       { name: "w1", reporting: true },
       { name: "w2", reporting: false },
@@ -294,8 +308,8 @@ describe("T6: output and status of a spec that was edited", () => {
     const told = async (): Promise<readonly string[]> => [
       (await haplan("output -json three.yaml")).out,
       (await haplan("output -raw env three.yaml")).out,
-      (JSON.parse((await haplan("status -json three.yaml")).out) as { loadBalancer: { endpoint: string } }).loadBalancer
-        .endpoint,
+      (JSON.parse((await haplan("status -json three.yaml")).out) as { load_balancer: { endpoint: string } })
+        .load_balancer.endpoint,
     ];
     const before = await told();
     const text = readFileSync(join(cwd, "three.yaml"), "utf8");
@@ -362,14 +376,15 @@ describe("mistakes", () => {
 
   test("a refusal is JSON where JSON was asked for", async () => {
     writeFileSync(join(cwd, "bad.yaml"), "kind: Cluster\n");
-    for (const line of ["validate bad.yaml -json", "plan bad.yaml -json"]) {
+    const validated = await haplan("validate bad.yaml -json");
+    expect(validated.code).toBe(1);
+    expect(JSON.parse(validated.out)).toMatchObject({ valid: false, diagnostics: [{ severity: "error" }, {}, {}] });
+    for (const line of ["plan bad.yaml -json", "apply bad.yaml -auto-approve -json"]) {
       const { out, code } = await haplan(line);
       expect(code).toBe(1);
-      expect(JSON.parse(out)).toMatchObject({ valid: false, diagnostics: [{ severity: "error" }, {}, {}] });
+      for (const each of out.split("\n").slice(1))
+        expect(JSON.parse(each)).toMatchObject({ type: "diagnostic", "@level": "error" });
     }
-    const { out } = await haplan("apply bad.yaml -auto-approve -json");
-    for (const line of out.split("\n").slice(1))
-      expect(JSON.parse(line)).toMatchObject({ type: "diagnostic", "@level": "error" });
   });
 });
 
@@ -387,7 +402,7 @@ describe("small verbs", () => {
     expect(mermaid).toContain(`  ${node("haplan_raft_member.m1")} --> ${node("haplan_agent.m1")}`);
     expect((await haplan("graph three.yaml -format=svg")).err).toContain("Write -format=dot or -format=mermaid");
     expect((await haplan("quorum 6 -domains 3,3")).out).toContain("3|3        no quorum");
-    expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, faultTolerance: 2 });
+    expect(JSON.parse((await haplan("quorum 5 -json")).out)).toMatchObject({ quorum: 3, fault_tolerance: 2 });
     expect(await haplan("help")).toMatchObject({ code: 0 });
     expect((await haplan("plan -h")).out).toContain("--detailed-exitcode");
     for (const line of ["-h", "help plan", "state -h", "state list -h", "-var A=1 plan -h", "help"]) {

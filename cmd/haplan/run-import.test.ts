@@ -64,9 +64,7 @@ describe("a state that was lost", () => {
     expect(text).toContain(`Plan: ${seen.length} to import, 0 to add, 0 to change, 0 to destroy.`);
     expect(text).toContain("# haplan_load_balancer.load-balancer will be imported");
     type Change = { address: string; change: { actions: string[]; before: object; importing?: { id: string } } };
-    const json = JSON.parse((await haplan("plan three.yaml -refresh-only -json")).out) as {
-      resource_changes: Change[];
-    };
+    const json = await cli.planDocument<{ resource_changes: Change[] }>("three.yaml -refresh-only");
     const imports = json.resource_changes.filter(({ change }) => change.importing !== undefined);
     expect(imports.map(({ address }) => address).sort()).toEqual(seen);
     expect(imports.map(({ change }) => change.actions.join())).toEqual(seen.map(() => "no-op"));

@@ -1,6 +1,6 @@
 /** What command lines leave for other programs: fmt's exit code, event files, annotations, markdown, completion. */
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
@@ -133,6 +133,42 @@ describe("completion", () => {
     expect(bashOffers(out, ["haplan", "plan", "--det"])).toEqual(["--detailed-exitcode"]);
     expect(bashOffers(out, ["haplan", "state", "mv", "--dry"])).toEqual(["--dry-run"]);
     expect(bashOffers(out, ["haplan", "apply", "--json"])).toEqual(["--json", "--json-into"]);
+  });
+
+  test("T low: bash offers addresses of the state, names of outputs, clusters and values of flags", async () => {
+    const { out } = await haplan("completion bash");
+    mkdirSync(file(".haplan/demo"), { recursive: true });
+    // What \`haplan state list\` prints, by a function in haplan's place.
+    const addresses = ["haplan_worker.w1", "haplan_worker.w2", "haplan_machine.m1"];
+    const script = `${out}\ncd '${cli.cwd}'\nhaplan() { [ "$*" = "state list" ] && printf '%s\\n' ${addresses.join(" ")}; }`;
+    const offered: readonly (readonly [string, readonly string[]])[] = [
+      ["plan -target haplan_w", ["haplan_worker.w1", "haplan_worker.w2"]],
+      ["plan -target = haplan_m", ["haplan_machine.m1"]],
+      ["apply --replace = ", addresses],
+      ["state show haplan_worker.w2", ["haplan_worker.w2"]],
+      ["state rm haplan_worker.w1 haplan_ma", ["haplan_machine.m1"]],
+      ["import haplan_worker.", ["haplan_worker.w1", "haplan_worker.w2"]],
+      ["output -raw end", ["endpoint", "endpoints"]],
+      ["graph -format m", ["mermaid"]],
+      ["apply -input = f", ["false"]],
+      ["completion f", ["fish"]],
+      ["status -state-only d", ["demo"]],
+      ["validate thr", ["three.yaml"]],
+      ["plan -out thr", ["three.yaml"]],
+    ];
+    for (const [line, expected] of offered) {
+      expect({ line, offered: bashOffers(script, ["haplan", ...line.split(" ")]) }).toEqual({
+        line,
+        offered: expected,
+      });
+    }
+  });
+
+  test("T low: zsh and fish ask for addresses when they are needed", async () => {
+    expect((await haplan("completion zsh")).out).toMatch(
+      /target\) compadd -- \$\{\(f\)"\$\(\$words\[1\] state list 2>\/dev\/null\)"\}/,
+    );
+    expect((await haplan("completion fish")).out).toMatch(/-l target -x -a '\(haplan state list 2>\/dev\/null\)'/);
   });
 
   test("zsh and fish know every verb, and other shells are refused", async () => {

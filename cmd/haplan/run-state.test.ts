@@ -85,7 +85,7 @@ describe("state verbs", () => {
     expect((await push({ serial: state.serial + 1 })).err).toContain("it has serial");
     expect((await push({ serial: state.serial + 9, lineage: "other" })).err).toContain("it has lineage");
     expect((await push({ clusterName: "other" })).err).toContain('the state of "other"');
-    expect((await push({ resources: 1 })).err).toContain("damaged");
+    expect((await push({ resources: 1 })).err).toContain("pushed.json is no state of haplan's");
     expect(JSON.parse((await haplan("state pull")).out)).toEqual({ ...state, serial: state.serial + 5 });
     expect((await push({ serial: 1, lineage: "other" }, " -force")).code).toBe(0);
     expect(JSON.parse((await haplan("state pull")).out)).toMatchObject({ serial: 1, lineage: "other" });
@@ -190,9 +190,8 @@ describe("variables", () => {
 
   test("come from the environment, or before it from -var", async () => {
     const endpoint = async (more = ""): Promise<string> => {
-      const { out } = await haplan(`plan three.yaml -json${more}`);
-      return (JSON.parse(out) as { haplan: { spec: { loadBalancer: { address: string } } } }).haplan.spec.loadBalancer
-        .address;
+      type Document = { haplan: { spec: { loadBalancer: { address: string } } } };
+      return (await cli.planDocument<Document>(`three.yaml${more}`)).haplan.spec.loadBalancer.address;
     };
     expect(await endpoint()).toBe("127.0.1.100");
     cli.environment["LB_HOST"] = "101";
@@ -211,11 +210,8 @@ describe("variables", () => {
 
   test("another value is another spec, and none changes a saved plan", async () => {
     const digest = async (more: string): Promise<string> =>
-      (
-        JSON.parse((await haplan(`plan three.yaml -json${more}`)).out) as {
-          haplan: { binding: { specDigest: string } };
-        }
-      ).haplan.binding.specDigest;
+      (await cli.planDocument<{ haplan: { binding: { spec_digest: string } } }>(`three.yaml${more}`)).haplan.binding
+        .spec_digest;
     expect(await digest("")).toBe(await digest(" -var LB_HOST=100"));
     expect(await digest("")).not.toBe(await digest(" -var LB_HOST=104"));
     await haplan("plan three.yaml -out saved.plan");

@@ -53,7 +53,8 @@ describe("flags", () => {
   });
 
   it.each([
-    ["plan", "document"],
+    ["validate", "document"],
+    ["plan", "stream"],
     ["apply", "stream"],
   ])("a mistake on the line of %s with -json is told as JSON too", async (verb, form) => {
     const { code, out, err } = await haplan(`${verb} -jsno -json`);

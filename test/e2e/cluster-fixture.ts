@@ -48,6 +48,16 @@ export type ClusterStatus = {
   readonly workers: readonly { readonly name: string; readonly pid: number | null; readonly reporting: boolean }[];
 };
 
+/** Reads what `status -json` prints; its keys are in snake case. */
+export function parseStatus(text: string): ClusterStatus {
+  const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return JSON.parse(text, (_, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).map(([name, entry]) => [camelCase(name), entry]))
+      : value,
+  );
+}
+
 export const buildFolder: string = packageBuild();
 const haplanProgram = join(buildFolder, "cmd/haplan/main.js");
 
@@ -167,7 +177,7 @@ export class ClusterFixture {
   async status(): Promise<ClusterStatus> {
     const run = await this.haplan(["status", "-json"]);
     // 4: there is no quorum, or no cluster.
-    if (run.code === 0 || run.code === 4) return JSON.parse(run.stdout) as ClusterStatus;
+    if (run.code === 0 || run.code === 4) return parseStatus(run.stdout);
     throw new Error(`haplan status ended with ${run.code ?? run.signal}:\n${run.stdout}\n${run.stderr}`);
   }
 

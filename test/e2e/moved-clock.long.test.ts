@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../src/etcd-client/grpc-client.ts";
 import { AcknowledgingWriter } from "./acknowledged-writes.ts";
-import { ClusterFixture, killAndWait, until } from "./cluster-fixture.ts";
+import { ClusterFixture, killAndWait, parseStatus, until } from "./cluster-fixture.ts";
 import { faketimeInstalled, MovedClock } from "./moved-clock.ts";
 import { shownUntil } from "./shown-certificate.ts";
 
@@ -99,7 +99,7 @@ describe.skipIf(!faketimeInstalled)("acceptance 4: with all clocks moved (needs 
 
   const members = async (): Promise<Awaited<ReturnType<ClusterFixture["status"]>>["members"]> => {
     const run = await cluster.haplan(["status", "-json"], { nowMs: clock.now() });
-    return (JSON.parse(run.stdout) as Awaited<ReturnType<ClusterFixture["status"]>>).members;
+    return parseStatus(run.stdout).members;
   };
 });
 

@@ -1,8 +1,39 @@
 /** `haplan completion bash|zsh|fish`: prints a script; nothing is written to anybody's shell files. */
 import type { Command } from "commander";
 import type { CliContext, ExitCode } from "../cli-context.ts";
+import { outputNames } from "../cluster-outputs.ts";
 import { refuse } from "../refusal.ts";
-import { type CompletionVerb, completionShells, renderCompletion } from "../views/completion-view.ts";
+import {
+  type CompletionVerb,
+  type CompletionWords,
+  completionShells,
+  renderCompletion,
+} from "../views/completion-view.ts";
+
+const trueOrFalse = ["true", "false"];
+
+/** What a flag takes, other than files. */
+const flagValues: Readonly<Record<string, CompletionWords>> = {
+  "--target": "addresses",
+  "--replace": "addresses",
+  "--state-only": "clusters",
+  "--raw": outputNames,
+  "--format": ["dot", "mermaid"],
+  "--annotations": ["github"],
+  "--lock": trueOrFalse,
+  "--input": trueOrFalse,
+  "--refresh": trueOrFalse,
+};
+
+/** What a verb takes, other than files. */
+const verbWords: Readonly<Record<string, CompletionWords>> = {
+  "state list": "addresses",
+  "state show": "addresses",
+  "state mv": "addresses",
+  "state rm": "addresses",
+  import: "addresses",
+  completion: completionShells,
+};
 
 export function runCompletion(context: CliContext, program: Command, name: string): ExitCode {
   const shell = completionShells.find((known) => known === name);
@@ -19,9 +50,11 @@ function verbsOf(command: Command, prefix: string): readonly CompletionVerb[] {
     const name = `${prefix}${verb.name()}`;
     if (verb.commands.length > 0) return verbsOf(verb, `${name} `);
     const flags = [...verb.options, ...rootOf(verb).options].flatMap(({ long, description, required, optional }) =>
-      long === undefined || long === null ? [] : [{ name: long, description, takesValue: required || optional }],
+      long === undefined || long === null
+        ? []
+        : [{ name: long, description, takesValue: required || optional, values: flagValues[long] ?? null }],
     );
-    return [{ name, description: verb.description(), flags }];
+    return [{ name, description: verb.description(), flags, words: verbWords[name] ?? null }];
   });
 }
 

@@ -12,7 +12,6 @@ import { refuse } from "../refusal.ts";
 import { writePlanFile } from "../saved-plan.ts";
 import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";
-import { planToJson } from "../views/plan-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
 
 type PlanFlags = {
@@ -51,8 +50,8 @@ export async function runPlan(
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
-  terminal.print(flags.json ? JSON.stringify(planToJson(plan), null, 2) : renderPlan(plan, terminal.paint));
-  if (!flags.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
+  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint));
+  if (!reporter.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
   return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
 }
 

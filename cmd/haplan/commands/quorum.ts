@@ -4,6 +4,7 @@ import { quorumTable } from "../../../src/spec/quorum-table.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { refuse } from "../refusal.ts";
 import { quorumFacts, renderQuorumFacts, renderQuorumTableView } from "../views/quorum-view.ts";
+import { snakeKeys } from "../views/snake-keys.ts";
 
 const instancesMax = 99;
 /** The number of ways to cut domains apart grows with Bell's numbers: 4140 for 8. */
@@ -26,7 +27,7 @@ export function runQuorum(context: CliContext, argument: string | undefined, fla
   const facts = members === null ? null : quorumFacts(members, domains);
   if (flags.json) {
     const table = quorumTable(Math.max(9, members ?? 0));
-    terminal.print(JSON.stringify({ format_version: "1.0", table, ...(facts ?? {}) }, null, 2));
+    terminal.print(JSON.stringify({ format_version: "2.0", ...(snakeKeys({ table, ...facts }) as object) }, null, 2));
     return 0;
   }
   terminal.print(renderQuorumTableView(members, terminal.paint));

@@ -4,6 +4,7 @@ import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { summarySentence, writesSentence } from "./apply-view.ts";
 import { planCounts, planCountsSentence } from "./plan-view.ts";
+import { snakeKeys } from "./snake-keys.ts";
 import type { UiLine } from "./ui-line.ts";
 
 type Resource = Pick<ResourceChange, "address" | "type" | "name">;
@@ -17,7 +18,7 @@ export function planLines(plan: Plan): readonly UiLine[] {
       .map((item) => {
         const action = actionWord(item);
         const importing = item.importing === undefined ? {} : { importing: item.importing };
-        const told = { resource: resourceOf(item), action, ...importing };
+        const told = { resource: resourceOf(item), action, ...reasonOf(item), ...importing };
         return { type, message: `${item.address}: ${verb} ${action}`, change: told };
       });
   return [
@@ -31,6 +32,16 @@ export function planLines(plan: Plan): readonly UiLine[] {
       plan_id: plan.id,
     },
   ];
+}
+
+/** Terraform's reason where one fits, and ours in words. */
+function reasonOf({ action, reason, forcesReplacement }: ResourceChange): object {
+  if (reason === null) return {};
+  const requested = reason === "as requested" ? "requested" : null;
+  const removed =
+    action === "delete" && reason === "it is not in the spec" ? "delete_because_no_resource_config" : null;
+  const known = forcesReplacement.length > 0 ? "cannot_update" : (requested ?? removed);
+  return { ...(known === null ? {} : { reason: known }), haplan_reason: reason };
 }
 
 /** What is only imported has no other action; what is imported and changed is told by its change. */
@@ -86,7 +97,7 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
         level: event.open ? "info" : "warn",
         message: event.reason,
         step: stepOf(step),
-        ...facts,
+        ...(snakeKeys(facts) as object),
       };
     }
     case "membershipChange": {
@@ -95,7 +106,7 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
         type: "membership_change",
         message: `voters: ${event.voters.join(", ")}`,
         step: stepOf(step),
-        ...members,
+        ...(snakeKeys(members) as object),
       };
     }
     case "stepWarning":

@@ -1,12 +1,23 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the shell's
 /** Completion scripts for shells, made from the verbs and flags themselves, so that they never lag behind. */
-export type CompletionFlag = { readonly name: string; readonly description: string; readonly takesValue: boolean };
+export type CompletionFlag = {
+  readonly name: string;
+  readonly description: string;
+  readonly takesValue: boolean;
+  /** Null: files. */
+  readonly values: CompletionWords | null;
+};
+
+/** Words that are known, or what only the directory tells: the state's addresses, the clusters that were applied. */
+export type CompletionWords = readonly string[] | "addresses" | "clusters";
 
 export type CompletionVerb = {
   /** `plan`, `state list`. */
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletionFlag[];
+  /** What it takes; null: files. */
+  readonly words: CompletionWords | null;
 };
 
 export const completionShells = ["bash", "zsh", "fish"] as const;
@@ -35,16 +46,39 @@ function words(verbs: readonly CompletionVerb[]): ReadonlyMap<string, readonly s
   return groups;
 }
 
+/** Prints the words, one a line or on one line; `program` is how the shell calls haplan. */
+function printing(values: CompletionWords, program: string): string {
+  if (values === "addresses") return `${program} state list 2>/dev/null`;
+  if (values === "clusters") return "ls .haplan 2>/dev/null";
+  return `echo ${values.join(" ")}`;
+}
+
+/** Branches of a `case` over flags without dashes; `body` offers what a command prints. */
+function valueCases(verbs: readonly CompletionVerb[], body: (values: CompletionWords) => string): readonly string[] {
+  const known = new Map(verbs.flatMap(({ flags }) => flags.map(({ name, values }) => [name, values] as const)));
+  return [...known].flatMap(([name, values]) =>
+    values === null ? [] : [`    ${name.replace(/^--/, "")}) ${body(values)}; return ;;`],
+  );
+}
+
+function wordCases(verbs: readonly CompletionVerb[], body: (values: CompletionWords) => string): readonly string[] {
+  return verbs.flatMap(({ name, words: offered }) =>
+    offered === null ? [] : [`    ${quote(name)}) ${body(offered)}; return ;;`],
+  );
+}
+
 function bash(verbs: readonly CompletionVerb[]): string {
   const groups = words(verbs);
   const nested = [...groups].filter(([, seconds]) => seconds.length > 0);
   const cases = verbs.map(
     ({ name, flags }) => `    ${quote(name)}) flags="${flags.map((flag) => flag.name).join(" ")}" ;;`,
   );
+  const offer = (values: CompletionWords): string =>
+    `COMPREPLY=($(compgen -W "$(${printing(values, '"${COMP_WORDS[0]}"')})" -- "$current"))`;
   return [
     "# bash completion for haplan: source <(haplan completion bash)",
     "_haplan() {",
-    '  local current="${COMP_WORDS[COMP_CWORD]}" verb="${COMP_WORDS[1]}" second="${COMP_WORDS[2]}" flags=""',
+    '  local current="${COMP_WORDS[COMP_CWORD]}" verb="${COMP_WORDS[1]}" second="${COMP_WORDS[2]}" flags="" flag',
     "  COMPREPLY=()",
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
     `    COMPREPLY=($(compgen -W "${[...groups.keys()].join(" ")}" -- "$current"))`,
@@ -56,16 +90,27 @@ function bash(verbs: readonly CompletionVerb[]): string {
       "    return",
       "  fi",
     ]),
+    // Bash takes `-target=ADDRESS` for three words.
+    '  flag="${COMP_WORDS[COMP_CWORD-1]}"',
+    '  if [ "$current" = "=" ]; then current=""',
+    '  elif [ "$flag" = "=" ]; then flag="${COMP_WORDS[COMP_CWORD-2]}"; fi',
+    '  flag="${flag#-}"; case "$flag" in -*) flag="${flag#-}" ;; esac',
+    '  case "$flag" in',
+    ...valueCases(verbs, offer),
+    "  esac",
     `  case "$verb" in ${[...nested.map(([first]) => first), "-"].join("|")}) verb="$verb $second" ;; esac`,
     '  case "$verb" in',
     ...cases,
     "  esac",
     '  case "$current" in',
     // Flags are known with one dash and with two.
-    '    --*) COMPREPLY=($(compgen -W "$flags" -- "$current")) ;;',
-    '    -*) COMPREPLY=($(compgen -W "${flags//--/-}" -- "$current")) ;;',
-    '    *) COMPREPLY=($(compgen -f -- "$current")) ;;',
+    '    --*) COMPREPLY=($(compgen -W "$flags" -- "$current")); return ;;',
+    '    -*) COMPREPLY=($(compgen -W "${flags//--/-}" -- "$current")); return ;;',
     "  esac",
+    '  case "$verb" in',
+    ...wordCases(verbs, offer),
+    "  esac",
+    '  COMPREPLY=($(compgen -f -- "$current"))',
     "}",
     "complete -o filenames -F _haplan haplan",
   ].join("\n");
@@ -77,12 +122,16 @@ function zsh(verbs: readonly CompletionVerb[]): string {
     verbs.find((verb) => verb.name === name)?.description ?? [...(groups.get(name) ?? [])].join(", ");
   const item = (name: string, description: string): string => quote(`${name.replaceAll(":", "\\:")}:${description}`);
   const nested = [...groups].filter(([, seconds]) => seconds.length > 0);
+  const offer = (values: CompletionWords): string =>
+    values === "addresses" || values === "clusters"
+      ? `compadd -- \${(f)"$(${printing(values, "$words[1]")})"}`
+      : `compadd -- ${values.join(" ")}`;
   return [
     "#compdef haplan",
     "# zsh completion for haplan: haplan completion zsh > a folder of $fpath, named _haplan",
     "_haplan() {",
     "  local -a verbs flags",
-    "  local verb=$words[2]",
+    "  local verb=$words[2] flag=$words[CURRENT-1]",
     "  if (( CURRENT == 2 )); then",
     `    verbs=(${[...groups.keys()].map((name) => item(name, describe(name))).join(" ")})`,
     "    _describe verb verbs",
@@ -104,7 +153,15 @@ function zsh(verbs: readonly CompletionVerb[]): string {
         `    ${quote(name)}) flags=(${flags.map((flag) => item(flag.name, flag.description)).join(" ")}) ;;`,
     ),
     "  esac",
-    "  if [[ $PREFIX == -* ]]; then _describe flag flags; else _files; fi",
+    "  if [[ $PREFIX == -*=* ]]; then flag=${PREFIX%%=*}; compset -P '*='; fi",
+    '  case "${${flag#-}#-}" in',
+    ...valueCases(verbs, offer),
+    "  esac",
+    "  if [[ $PREFIX == -* ]]; then _describe flag flags; return; fi",
+    '  case "$verb" in',
+    ...wordCases(verbs, offer),
+    "  esac",
+    "  _files",
     "}",
     "compdef _haplan haplan",
   ].join("\n");
@@ -122,19 +179,25 @@ function fish(verbs: readonly CompletionVerb[]): string {
       lines.push(`complete -c haplan -n ${quote(condition)} -f -a ${second} -d ${quote(about)}`);
     }
   }
-  for (const { name, flags } of verbs) {
+  for (const { name, flags, words: offered } of verbs) {
     const condition = name
       .split(" ")
       .map((word) => `__fish_seen_subcommand_from ${word}`)
       .join("; and ");
+    if (offered !== null) lines.push(`complete -c haplan -n ${quote(condition)} -f -a ${fishWords(offered)}`);
     for (const flag of flags) {
-      const value = flag.takesValue ? " -r" : "";
+      const value = flag.values !== null ? ` -x -a ${fishWords(flag.values)}` : flag.takesValue ? " -r" : "";
       lines.push(
         `complete -c haplan -n ${quote(condition)} -l ${flag.name.replace(/^--/, "")}${value} -d ${quote(flag.description)}`,
       );
     }
   }
   return lines.join("\n");
+}
+
+/** A list, or what a command prints when it is needed. */
+function fishWords(values: CompletionWords): string {
+  return quote(typeof values === "string" ? `(${printing(values, "haplan")})` : values.join(" "));
 }
 
 function quote(text: string): string {

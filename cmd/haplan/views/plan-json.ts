@@ -8,6 +8,7 @@ import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes, Json } from "../../../src/plan/resource.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
+import { snakeKeys } from "./snake-keys.ts";
 
 export const providerName = "registry.haplan.dev/haplan/haplan";
 
@@ -49,14 +50,15 @@ export function planToJson(plan: Plan): object {
     complete: true,
     errored: false,
     haplan: {
-      format_version: plan.formatVersion,
+      format_version: "2.0",
       plan_id: plan.id,
       mode: plan.mode,
-      binding: plan.binding,
+      binding: snakeKeys(plan.binding),
+      // In the words of the spec's own language.
       spec: plan.spec,
-      steps: plan.steps,
-      quorum: plan.timeline,
-      warnings: plan.warnings,
+      steps: snakeKeys(plan.steps),
+      quorum: snakeKeys(plan.timeline),
+      warnings: snakeKeys(plan.warnings),
     },
   };
 }

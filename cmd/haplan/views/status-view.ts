@@ -2,6 +2,7 @@
 import type { CertificateStatus } from "../certificate-status.ts";
 import { type Paint, visibleLength } from "../paint.ts";
 import { certificateLines } from "./certificates-view.ts";
+import { snakeKeys } from "./snake-keys.ts";
 
 export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "unknown";
 
@@ -59,7 +60,7 @@ export type ClusterStatus = {
 };
 
 export function statusToJson(status: ClusterStatus): object {
-  return { format_version: "1.0", ...status };
+  return { format_version: "2.0", ...(snakeKeys(status) as object) };
 }
 
 /** `applyLine` is the command line that makes the cluster. */

@@ -7,9 +7,9 @@ import rego.v1
 # A control plane that has a quorum keeps it at every moment.
 deny contains msg if {
 	input.haplan.mode == "apply"
-	input.haplan.quorum[0].canLose != null
+	input.haplan.quorum[0].can_lose != null
 	some row in input.haplan.quorum
-	row.canLose == null
+	row.can_lose == null
 	msg := sprintf("no quorum after %s", [row.title])
 }
 
@@ -19,7 +19,7 @@ deny contains msg if {
 	rows := count(input.haplan.quorum)
 	rows > 0
 	last := input.haplan.quorum[rows - 1]
-	last.canLose == 0
+	last.can_lose == 0
 	msg := sprintf("%d voters in the end, and none of them may fail", [last.voters])
 }
 

@@ -1,0 +1,9 @@
+/** JSON for other programs: the names of all keys in snake case, as in everything that Terraform prints. */
+import { shownName } from "./attribute-names.ts";
+
+/** `value` with each key such as `canLose` as `can_lose`; values stay as they are. */
+export function snakeKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [shownName(name), snakeKeys(entry)]));
+}
