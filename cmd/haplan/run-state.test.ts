@@ -65,6 +65,47 @@ describe("state verbs", () => {
     expect(cli.world.accidents).toEqual([]);
   });
 
+  test("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
+    expect((await haplan("state mv m1 m8")).out).toBe(
+      'Moved "m1" to "m8"\nThe next plan renames its machine and restarts its agent; the data stays.',
+    );
+    expect(await haplan("state mv m7 m9")).toMatchObject({ code: 1, err: expect.stringContaining("no master m7") });
+    expect((await haplan("state list haplan_raft_member")).out).toContain("haplan_raft_member.m8");
+    editSpec(/name: m1\b/, "name: m8");
+    const plan = await haplan("plan three.yaml");
+    expect(plan.out).toContain("# haplan_machine.m1 has moved to haplan_machine.m8");
+    expect(plan.out).toMatch(/# haplan_agent.m8 will be updated in-place\n.*\n *# \(moved from haplan_agent.m1\)/);
+    expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect(cli.world.facts.members.find(({ name }) => name === "m8")?.id).toBe("boot-m1");
+    expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
+    expect(cli.world.accidents).toEqual([]);
+  });
+
+  test("T2: what the spec tells as moved is what mv does, and in JSON it has its previous address", async () => {
+    editSpec(/name: m1\b/, "name: m8");
+    editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
+    await haplan("plan three.yaml -out saved.plan");
+    const { resource_changes: changes } = JSON.parse((await haplan("show -json saved.plan")).out) as {
+      resource_changes: readonly {
+        address: string;
+        previous_address?: string;
+        change: { actions: readonly string[] };
+      }[];
+    };
+    expect(
+      changes.flatMap(({ address, previous_address: before, change }) =>
+        before ? [[before, address, ...change.actions]] : [],
+      ),
+    ).toEqual([
+      ["haplan_machine.m1", "haplan_machine.m8", "no-op"],
+      ["haplan_agent.m1", "haplan_agent.m8", "update"],
+      ["haplan_raft_member.m1", "haplan_raft_member.m8", "no-op"],
+      ["haplan_lb_backend.m1", "haplan_lb_backend.m8", "no-op"],
+    ]);
+    expect((await haplan("apply saved.plan")).code).toBe(0);
+    expect(cli.world.facts.members.map(({ id }) => id)).toEqual(["boot-m1", "boot-m2", "boot-m3"]);
+  });
+
   test("a saved plan is stale once the state was put right by hand", async () => {
     cli.world.facts.machines.delete("w1");
     await haplan("plan three.yaml -out saved.plan");

@@ -5,7 +5,7 @@ import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
 import { rememberedObservation } from "../plan/remembered-observation.ts";
 import { specFromState } from "../plan/spec-from-state.ts";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
 import { FakeWorld } from "./fake-world.ts";
 import { observeCluster } from "./observe-cluster.ts";
@@ -264,6 +264,10 @@ function withPorts(
   return { ...spec, controlPlane: { ...spec.controlPlane, ...ports } };
 }
 
+function withMoved(spec: ClusterSpec, moved: readonly MovedMaster[]): ClusterSpec {
+  return { ...spec, controlPlane: { ...spec.controlPlane, moved } };
+}
+
 type Scenario = {
   readonly name: string;
   readonly from: ClusterSpec | null;
@@ -320,6 +324,28 @@ const scenarios: readonly Scenario[] = [
   { name: "T2: new names for all at their addresses", from: three, to: placed({ m7: 1, m8: 2, m9: 3 }) },
   { name: "T2: masters that follow each other", from: three, to: placed({ m1: 22, m2: 3, m3: 1 }) },
   { name: "T2: a move to the place of one that leaves", from: three, to: placed({ m1: 3, m2: 2, m4: 4 }) },
+  {
+    name: "T2: a new name for the leader, which keeps its data",
+    from: three,
+    to: withMoved(placed({ m8: 1, m2: 2, m3: 3 }), [{ from: "m1", to: "m8" }]),
+  },
+  {
+    name: "T2: new names for all, which keep their data, and another peer port",
+    from: three,
+    to: withMoved(withPorts(placed({ m7: 1, m8: 2, m9: 3 }), { peerPort: 2480 }), [
+      { from: "m1", to: "m7" },
+      { from: "m2", to: "m8" },
+      { from: "m3", to: "m9" },
+    ]),
+  },
+  {
+    name: "T2: a new name and a new place, with one of the others down",
+    from: three,
+    to: withMoved(placed({ m8: 22, m2: 2, m3: 3 }), [{ from: "m1", to: "m8" }]),
+    harm: (world) => {
+      for (const unit of world.facts.machines.get("m3")?.units.values() ?? []) unit.running = false;
+    },
+  },
   { name: "T3: new masters in place of all", from: three, to: fixtureSpec(["m4", "m5", "m6"]) },
   { name: "a destroy", from: three, to: three, more: { mode: "destroy" } },
 ];
@@ -354,6 +380,27 @@ describe("An apply that is killed", () => {
       expect(boundaries * killStride).toBeGreaterThan(10);
     },
   );
+});
+
+describe("An apply of new names", () => {
+  it("T2: keeps members and data, and tells the load balancer of them", async () => {
+    const world = await settled(three);
+    const moved = [
+      { from: "m1", to: "m7" },
+      { from: "m3", to: "m9" },
+    ];
+    const spec = withMoved(placed({ m7: 1, m2: 2, m9: 3 }), moved);
+    expect((await apply(world, spec)).kind).toBe("applied");
+    expect(world.facts.members.map(({ id, name }) => [id, name])).toEqual([
+      ["boot-m1", "m7"],
+      ["boot-m2", "m2"],
+      ["boot-m3", "m9"],
+    ]);
+    expect(world.servingTargets()).toBe(3);
+    expect(world.accidents).toEqual([]);
+    const without = { ...spec, controlPlane: { ...spec.controlPlane, moved: [] } };
+    expect((await planFor(world, without)).steps).toEqual([]);
+  });
 });
 
 describe("An apply that is killed while two members have one name", () => {

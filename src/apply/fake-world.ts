@@ -204,6 +204,10 @@ export class FakeWorld {
       },
       createMachine: async (identity, beside) =>
         this.act(`createMachine ${identity.name}`, () => this.createMachine(identity, beside)),
+      renameMachine: async (from, to) =>
+        this.act(`renameMachine ${from} ${to}`, () => {
+          for (const machine of this.machinesOf(from)) machine.identity = { ...machine.identity, name: to };
+        }),
       destroyMachine: async (machine) => this.destroyMachine(machine),
       startUnit: async (machine, unit) => this.startUnit(machine, unit),
       stopUnit: async (machine, unit) =>
@@ -290,9 +294,11 @@ export class FakeWorld {
       definition.arguments.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";
     const { members } = this.facts;
     if (machine.data !== null) {
-      if (!members.some((member) => member.id === machine.data)) {
+      const known = members.find((member) => member.id === machine.data);
+      if (known === undefined) {
         throw new HaplanError("provider/unit-exited", `${machine.identity.name} was removed from its cluster`);
       }
+      known.name = flag("name");
       return;
     }
     const own = flag("initial-advertise-peer-urls");

@@ -5,6 +5,7 @@
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { canLose, type QuorumModel, quorumRow, simulateStep } from "../plan/quorum-model.ts";
+import { specName } from "../plan/resource.ts";
 import type { MemberRef, Step, StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts";
@@ -46,7 +47,8 @@ function liveModel(context: StepContext, membership: ObservedMembership): Quorum
   return {
     members: membership.members.map((member) => ({
       key: member.id,
-      name: member.name || (named.get(member.id) ?? ""),
+      // One that was renamed has its former name until it restarts.
+      name: specName(named.get(member.id) ?? member.name),
       up: member.healthy,
     })),
     voters: membership.members.filter((member) => !member.learner).map((member) => member.id),

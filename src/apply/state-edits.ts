@@ -27,6 +27,8 @@ export type StateEdit =
       readonly generation?: number;
     }
   | { readonly kind: "remove"; readonly address: ResourceAddress }
+  /** What the state knows of a master is under its new name. */
+  | { readonly kind: "rename"; readonly from: string; readonly to: string }
   /** What the state knows of a master of this generation stays, as that of a machine whose name another one has now. */
   | { readonly kind: "depose"; readonly name: string; readonly generation: number }
   /** The deposed machine of this generation has its name again. */
@@ -63,6 +65,8 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
       return addresses.map((address) => upsert(address, { ...facts, role: "learner" }));
     case "changeVoters":
       return votersEdits(action.from, action.to, addresses);
+    case "renameMaster":
+      return [{ kind: "rename", from: action.from, to: action.to }];
     case "startLoadBalancer":
     case "updateLoadBalancer":
       return addresses.map((address) => loadBalancerEdit(plan, action, address, facts));

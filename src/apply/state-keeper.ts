@@ -1,6 +1,7 @@
 /** The state while apply is at work: edits are taken one after the other, each that changes something is on disk when it returns. */
 import { canonicalJson } from "../base/canonical-json.ts";
 import { desiredResources } from "../plan/desired-resources.ts";
+import { moveResources } from "../plan/moved-masters.ts";
 import type { Plan } from "../plan/plan.ts";
 import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
@@ -56,6 +57,13 @@ export class StateKeeper {
     const resources = new Map(this.current.resources.map((resource) => [resource.address, resource]));
     let moved = false;
     for (const edit of edits) {
+      if (edit.kind === "rename") {
+        const renamed = moveResources([...resources.values()], edit);
+        moved = renamed.some(({ address }) => !resources.has(address)) || moved;
+        resources.clear();
+        for (const resource of renamed) resources.set(resource.address, resource);
+        continue;
+      }
       if (edit.kind === "depose" || edit.kind === "reinstate") {
         moved = moveMaster(resources, edit) || moved;
         continue;

@@ -21,6 +21,8 @@ export type ResourceChange = {
   readonly sensitive: readonly string[];
   /** Names of attributes whose change makes it impossible to change in place. */
   readonly forcesReplacement: readonly string[];
+  /** The address that it had before; absent when it has always had this one. */
+  readonly movedFrom?: ResourceAddress;
   /** Id in the world of an object that runs already and is taken over; absent for all others. */
   readonly importing?: { readonly id: string };
 };

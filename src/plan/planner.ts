@@ -8,6 +8,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
+import { type Moves, movesOf, noMoves, planMoves, underNewNames, withMoves } from "./moved-masters.ts";
 import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
 import { orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
@@ -50,7 +51,11 @@ export type Decision = {
 };
 
 /** The part of planning that decides; `desired` is what the spec asks for, nothing in destroy mode. */
-export function decideSteps(input: PlannerInput, desired: readonly DesiredResource[]): Decision {
+export function decideSteps(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  moves: Moves = noMoves,
+): Decision {
   const world = readWorld(input.spec, input.state, input.observed);
   const draft = new PlanDraft();
   checkPreconditions(input, desired, world, draft);
@@ -58,7 +63,10 @@ export function decideSteps(input: PlannerInput, desired: readonly DesiredResour
   if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
 
   if (input.mode === "destroy") planDestroy(input, world, draft);
-  else planApply(input, desired, world, draft);
+  else {
+    planMoves(moves, input, draft);
+    planApply(input, desired, world, draft);
+  }
 
   const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
   const imports = input.refreshOnly === true ? importable(input, desired, world) : [];
@@ -98,9 +106,11 @@ function importable(
 }
 
 /** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
-export function planChanges(input: PlannerInput): PlanResult {
+export function planChanges(found: PlannerInput): PlanResult {
+  const moves = movesOf(found);
+  const input = underNewNames(found, moves.made);
   const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
-  const { world, draft, steps, timeline, refusal } = decideSteps(input, desired);
+  const { world, draft, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
     formatVersion: 1,
@@ -108,7 +118,7 @@ export function planChanges(input: PlannerInput): PlanResult {
     ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
     spec: input.spec,
     binding: bindingOf(input, world),
-    changes: narrowChanges(input, resourceChanges(input, desired, world, draft), steps),
+    changes: narrowChanges(input, withMoves(resourceChanges(input, desired, world, draft), moves), steps),
     drift: driftChanges(draft.drift),
     steps,
     timeline,

@@ -112,6 +112,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "renewAuthority":
     case "issueCertificate":
     case "createMachine":
+    case "renameMaster":
     case "reloadAgent":
     case "checkMembers":
     case "takeSnapshot":

@@ -21,6 +21,8 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.name}`;
     case "createMachine":
       return `${action.kind}:${action.machine}#${action.generation}`;
+    case "renameMaster":
+      return `${action.kind}:${action.from}>${action.to}`;
     case "destroyMachine":
       return `${action.kind}:${action.machine}${action.generation === undefined ? "" : `#${action.generation}`}`;
     case "stopAgent":
@@ -73,6 +75,8 @@ export function stepTitle(action: StepAction): string {
       return `remove certificate ${action.name}`;
     case "createMachine":
       return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
+    case "renameMaster":
+      return `rename master ${action.from} to ${action.to}`;
     case "destroyMachine":
       return `destroy machine ${action.machine}${ofGeneration(action.generation)}`;
     case "startAgent":

@@ -30,6 +30,8 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   renewAuthority: unrelated,
   issueCertificate: unrelated,
   createMachine: unrelated,
+  // Nothing is stopped: its agent takes the name up when it restarts, in a step of its own.
+  renameMaster: aside,
   // Its agent has been stopped, by a step of its own that is gated.
   destroyMachine: unrelated,
   startAgent: showsMembers,

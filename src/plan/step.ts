@@ -53,6 +53,8 @@ export type StepAction =
       /** Generation of the machine of the same name that stays until this one has taken its place. */
       readonly deposes?: number;
     }
+  /** The master that had the one name has the other from now on, with all that is there. */
+  | { readonly kind: "renameMaster"; readonly from: string; readonly to: string }
   /** With all of its generations, or only one. */
   | { readonly kind: "destroyMachine"; readonly machine: string; readonly generation?: number }
   /**

@@ -163,7 +163,7 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
     // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
     const name =
       adoptedName(member) ??
-      formerName(state, member) ??
+      knownName(state, member) ??
       (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""));
     const adopted = adoptedName(member) !== null;
     return {
@@ -219,13 +219,15 @@ function adoptedNames(spec: ClusterSpec, state: State | null): (member: Observed
   };
 }
 
-/** A member that was adopted and is not any more keeps the name it had here, so that it is replaced under it. */
-function formerName(state: State | null, member: ObservedMember): string | null {
+/**
+ * A member that was adopted and is not any more keeps the name it had here, so that it is replaced under it; one that was
+ * renamed answers with its former name until it restarts.
+ */
+function knownName(state: State | null, { id }: ObservedMember): string | null {
   const known = state?.resources.find(
-    ({ type, attributes }) =>
-      type === "haplan_raft_member" && attributes["adopted"] === true && attributes["memberId"] === member.id,
+    ({ type, attributes }) => type === "haplan_raft_member" && id !== "" && attributes["memberId"] === id,
   );
-  return known?.name ?? null;
+  return known === undefined ? null : specName(known.name);
 }
 
 function rememberedMembers(spec: ClusterSpec, state: State | null, phase: ClusterPhase): readonly MemberFact[] {

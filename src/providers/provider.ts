@@ -41,6 +41,8 @@ export type Provider = {
    * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
    */
   createMachine(machine: MachineIdentity, beside?: number): Promise<void>;
+  /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
+  renameMachine(from: string, to: string): Promise<void>;
   /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */
   destroyMachine(machine: MachineRef): Promise<void>;
   /**

@@ -105,6 +105,15 @@ const controlPlane = mapping("the masters and what runs on them", [], {
     description:
       "the masters; with provider local they may be left out and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
   },
+  moved: {
+    type: "array",
+    items: mapping("a master that has another name than before, and keeps its machine and data", ["from", "to"], {
+      from: { ...dnsLabel, description: "the name that the master had, which no master has now" },
+      to: { ...dnsLabel, description: "the name that it has in masters" },
+    }),
+    maxItems: 64,
+    description: "masters that have other names than before: from the former name to the one in masters",
+  },
   zones: {
     type: "array",
     items: zone,

@@ -14,6 +14,9 @@ export type MasterSpec = {
   readonly adoptedAt?: string;
 };
 
+/** The master that had the name `from` has the name `to`, and is the same one. */
+export type MovedMaster = { readonly from: string; readonly to: string };
+
 type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
 
 /** `embedded` is our own TCP proxy; `haproxy` is the real one, configured from a template. */
@@ -67,6 +70,8 @@ type ControlPlaneSpec = {
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly masters: readonly MasterSpec[];
+  /** Masters that had other names, each with its present one; absent when none is told. */
+  readonly moved?: readonly MovedMaster[];
 };
 
 type PolicySpec = {

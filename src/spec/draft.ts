@@ -30,6 +30,8 @@ export type SpecDraft = {
   readonly loadBalancerPorts: readonly Draft<number>[];
   /** Client URLs of members that are taken over; empty when none are. */
   readonly adoptEndpoints: readonly Draft<string>[];
+  /** Masters that had other names, as far as both names are written. */
+  readonly moved: readonly { readonly from: Draft<string>; readonly to: Draft<string> }[];
   /** Null when there is no such section. */
   readonly adoptTls: AdoptTlsDraft | null;
   readonly tlsEnabled: Draft<boolean>;
@@ -121,6 +123,10 @@ export function draftSpec(document: YamlValue): SpecDraft {
     heartbeatIntervalMs: numberOr("heartbeatIntervalMs"),
     loadBalancerPorts: items(entry(loadBalancer, "ports")).flatMap((port) => wholeNumber(port) ?? []),
     adoptEndpoints: items(entry(controlPlane, "adopt", "endpoints")).flatMap((endpoint) => text(endpoint) ?? []),
+    moved: items(entry(controlPlane, "moved")).flatMap((item) => {
+      const [from, to] = [text(entry(item, "from")), text(entry(item, "to"))];
+      return from === null || to === null ? [] : [{ from, to }];
+    }),
     adoptTls: draftAdoptTls(entry(controlPlane, "adopt", "tls")),
     tlsEnabled: draftTls(controlPlane),
     state: draftState(entry({ pointer: "", value: document }, "spec", "state")),

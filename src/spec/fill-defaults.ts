@@ -5,6 +5,7 @@ import type {
   ClusterSpec,
   MasterSpec,
   MemberCount,
+  MovedMaster,
   ReadyCertificate,
 } from "./cluster-spec.ts";
 import { deriveMasters, specDefaults } from "./draft.ts";
@@ -19,6 +20,7 @@ export type CheckedDocument = {
       readonly engine?: "agent" | "etcd";
       readonly adopt?: { readonly endpoints: readonly string[]; readonly tls?: CheckedAdoptedTls };
       readonly masters?: readonly CheckedHost[];
+      readonly moved?: readonly MovedMaster[];
       readonly zones?: readonly string[];
       readonly tls?: { readonly enabled?: boolean };
       readonly clientPort?: number;
@@ -91,6 +93,7 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
       electionTimeoutMs: controlPlane.electionTimeoutMs ?? specDefaults.electionTimeoutMs,
       heartbeatIntervalMs: controlPlane.heartbeatIntervalMs ?? specDefaults.heartbeatIntervalMs,
       masters,
+      ...fillMoved(controlPlane.moved ?? []),
     },
     workers: (spec.workers ?? []).map(fillHost),
     loadBalancer: {
@@ -107,6 +110,23 @@ export function fillDefaults({ metadata, spec }: CheckedDocument): ClusterSpec {
       renewBeforeDays: policy?.renewBeforeDays ?? specDefaults.renewBeforeDays,
     },
   };
+}
+
+/** A master may have been renamed more than once: each former name leads to the present one. */
+function fillMoved(moved: readonly MovedMaster[]): { readonly moved?: readonly MovedMaster[] } {
+  if (moved.length === 0) return {};
+  return { moved: moved.map(({ from }) => ({ from, to: presentName(from, moved) })) };
+}
+
+/** The name that is left when every entry of `moved` is followed; `name` itself in a circle. */
+export function presentName(name: string, moved: readonly MovedMaster[]): string {
+  let at = name;
+  for (let hops = 0; hops <= moved.length; hops += 1) {
+    const next = moved.find(({ from }) => from === at)?.to;
+    if (next === undefined) return at;
+    at = next;
+  }
+  return name;
 }
 
 function fillHost(host: CheckedHost): MasterSpec {

@@ -13,6 +13,7 @@ import { type ReadSource, readSource } from "./read-source.ts";
 import { checkAddresses } from "./rules/addresses.ts";
 import { checkAdoption } from "./rules/adoption.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
+import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
 import type { SpecRule } from "./rules/rule.ts";
 import { checkStateBackend } from "./rules/state-backend.ts";
@@ -44,6 +45,7 @@ const rules: readonly SpecRule[] = [
   checkTimeouts,
   checkStateBackend,
   checkAdoption,
+  checkMovedMasters,
 ];
 const diagnosticsMax = 50;
 

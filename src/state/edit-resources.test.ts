@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
-import { findResource, moveResource, removeResources, selectResources } from "./edit-resources.ts";
+import { findResource, moveMaster, moveResource, removeResources, selectResources } from "./edit-resources.ts";
 
 const state = settledState(fixtureSpec(["m1", "m2", "m3"]));
 const addresses = (of: { readonly resources: readonly { readonly address: string }[] }): readonly string[] =>
@@ -22,6 +22,47 @@ describe("resources of a state", () => {
     });
     expect(findResource(moved, "haplan_raft_member.m1").dependsOn).toEqual(["haplan_agent.m9"]);
     expect(moveResource(moved, "haplan_agent.m9", "haplan_agent.m1")).toEqual(state);
+  });
+
+  test("T2: a master moves with all that belongs to it, and its agent finds itself among those that it was started with", () => {
+    const joined = state.resources.map((resource) =>
+      resource.address === "haplan_agent.m1"
+        ? {
+            ...resource,
+            attributes: {
+              ...resource.attributes,
+              join: {
+                clusterState: "new",
+                initialCluster: [
+                  { name: "m1", peerUrl: "u1" },
+                  { name: "m2", peerUrl: "u2" },
+                ],
+              },
+            },
+          }
+        : resource,
+    );
+    const moved = moveMaster({ ...state, resources: joined }, "m1", "m9");
+    const had = addresses(state).filter(
+      (address) => /\.m1$/.test(address) && !address.startsWith("haplan_certificate"),
+    );
+    expect(had).toHaveLength(4);
+    for (const address of had) expect(addresses(moved)).toContain(address.replace(".m1", ".m9"));
+    expect(findResource(moved, "haplan_agent.m9").attributes["join"]).toMatchObject({
+      initialCluster: [{ name: "m9" }, { name: "m2" }],
+    });
+    expect(findResource(moved, "haplan_raft_member.m9").dependsOn).toEqual(["haplan_agent.m9"]);
+    expect(moveMaster(moveMaster(state, "m1", "m9"), "m9", "m1")).toEqual(state);
+  });
+
+  test.each([
+    ["m8", "m9", "the state has no master m8\nIts masters are m1, m2, m3."],
+    ["w1", "m9", "the state has no master w1"],
+    ["m1", "m2", "m2 is there already"],
+    ["m1", "w1", "w1 is there already"],
+    ["m1", "M 9", '"M 9" is not a name'],
+  ])("T2: moving master %s to %s is refused", (from, to, text) => {
+    expect(() => moveMaster(state, from, to)).toThrow(text);
   });
 
   test("those that are removed are gone, also from what depended on them", () => {

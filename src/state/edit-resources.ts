@@ -1,7 +1,8 @@
 /** What people do to a state by hand, as functions from state to state. Serial and lineage are the caller's business. */
 import type { CommandWords } from "../base/command-words.ts";
 import { HaplanError } from "../base/haplan-error.ts";
-import { type ResourceAddress, type ResourceType, resourceAddress } from "../plan/resource.ts";
+import { moveResources } from "../plan/moved-masters.ts";
+import { type ResourceAddress, type ResourceType, resourceAddress, specName } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import { nearestName } from "../spec/nearest-name.ts";
 
@@ -24,6 +25,8 @@ export function findResource(state: State, address: string): StateResource {
   return found;
 }
 
+const resourceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
 /** Gives one resource another name; what depends on it follows. @throws HaplanError `state/no-resource`, `state/bad-move` */
 export function moveResource(state: State, from: string, to: string): State {
   const moved = findResource(state, from);
@@ -31,7 +34,7 @@ export function moveResource(state: State, from: string, to: string): State {
   const name = rest.join(".");
   const badMove = (reason: string, detail: string, commands: readonly CommandWords[] = []): HaplanError =>
     new HaplanError("state/bad-move", `Cannot move ${from} to ${to}: ${reason}\n${detail}`, { commands });
-  if (type !== moved.type || !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
+  if (type !== moved.type || !resourceName.test(name)) {
     throw badMove("a resource keeps its type", `Write an address such as ${moved.type}.NAME.`);
   }
   if (state.resources.some(({ address }) => address === to)) {
@@ -46,6 +49,25 @@ export function moveResource(state: State, from: string, to: string): State {
       dependsOn: resource.dependsOn.map((address) => (address === from ? target : address)),
     })),
   };
+}
+
+/**
+ * Gives a master another name, in all that the state knows of it: the next plan renames its machine, and restarts its
+ * agent with the new name and the data that it has. @throws HaplanError `state/no-resource`, `state/bad-move`
+ */
+export function moveMaster(state: State, from: string, to: string): State {
+  const badMove = (reason: string, detail: string): HaplanError =>
+    new HaplanError("state/bad-move", `Cannot move master ${from} to ${to}: ${reason}\n${detail}`);
+  const members = state.resources.filter(({ type }) => type === "haplan_raft_member");
+  const masters = [...new Set(members.map(({ name }) => specName(name)))].sort();
+  if (!masters.includes(from))
+    throw badMove(`the state has no master ${from}`, `Its masters are ${masters.join(", ")}.`);
+  if (!resourceName.test(to)) throw badMove(`"${to}" is not a name`, `Write a name such as ${from}, as in the spec.`);
+  // Certificates of both names may be there: the new one is issued before the former one goes.
+  if (state.resources.some(({ name, type }) => specName(name) === to && type !== "haplan_certificate")) {
+    throw badMove(`${to} is there already`, "Write a name that nothing has.");
+  }
+  return { ...state, resources: moveResources(state.resources, { from, to }) };
 }
 
 /** Forgets resources; what depended on them no longer says so. @throws HaplanError `state/no-resource` */

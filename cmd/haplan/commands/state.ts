@@ -1,7 +1,13 @@
 /** `haplan state list|show|mv|rm|pull|push`: looking into the state, and putting it right by hand. */
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { State } from "../../../src/plan/state.ts";
-import { findResource, moveResource, removeResources, selectResources } from "../../../src/state/edit-resources.ts";
+import {
+  findResource,
+  moveMaster,
+  moveResource,
+  removeResources,
+  selectResources,
+} from "../../../src/state/edit-resources.ts";
 import { sealedContent, unseal } from "../../../src/state/sealed-text.ts";
 import { parseState, renderState as renderStateText } from "../../../src/state/state-document.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -35,9 +41,12 @@ export async function runStateShow(context: CliContext, address: string, flags: 
 }
 
 export function runStateMv(context: CliContext, from: string, to: string, flags: StateEditFlags): Promise<ExitCode> {
+  // A name alone is a master, with all that the state has of it.
+  const isMaster = !from.includes(".") && !to.includes(".");
+  const next = isMaster ? ["The next plan renames its machine and restarts its agent; the data stays."] : [];
   return editState(context, "state mv", flags, (state) => ({
-    after: moveResource(state, from, to),
-    told: flags.dryRun ? [`Would move "${from}" to "${to}"`] : [`Moved "${from}" to "${to}"`],
+    after: isMaster ? moveMaster(state, from, to) : moveResource(state, from, to),
+    told: flags.dryRun ? [`Would move "${from}" to "${to}"`] : [`Moved "${from}" to "${to}"`, ...next],
   }));
 }
 

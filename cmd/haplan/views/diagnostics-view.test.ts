@@ -48,8 +48,8 @@ describe("diagnostics view", () => {
       │      7:     engin: agent
       │             ^^^^^
       │
-      │ Did you mean "engine"? Known keys: members, engine, adopt, masters, zones,
-      │ tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
+      │ Did you mean "engine"? Known keys: members, engine, adopt, masters, moved,
+      │ zones, tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
       ╵"
     `);
   });
@@ -63,8 +63,8 @@ describe("diagnostics view", () => {
       [31m│[39m      7:     engin: agent
       [31m│[39m             [1m^^^^^[22m
       [31m│[39m
-      [31m│[39m Did you mean "engine"? Known keys: members, engine, adopt, masters, zones,
-      [31m│[39m tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
+      [31m│[39m Did you mean "engine"? Known keys: members, engine, adopt, masters, moved,
+      [31m│[39m zones, tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
       [31m╵[39m"
     `);
   });

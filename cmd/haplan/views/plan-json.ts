@@ -74,6 +74,7 @@ function changeToJson(change: ResourceChange): object {
   const before = change.action === "create" ? null : change.before;
   return {
     ...identity(change),
+    ...(change.movedFrom === undefined ? {} : { previous_address: change.movedFrom }),
     change: {
       actions: terraformActions[change.action],
       before: visible(before, change.sensitive),

@@ -73,7 +73,9 @@ function countsText(plan: Plan): string {
 export function renderPlan(plan: Plan, paint: Paint): string {
   const drift = renderDrift(plan, paint);
   if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint)].join("\n");
-  const changes = plan.changes.filter(({ action, importing }) => action !== "noop" || importing !== undefined);
+  const changes = plan.changes.filter(
+    ({ action, importing, movedFrom }) => action !== "noop" || importing !== undefined || movedFrom !== undefined,
+  );
   return [
     ...drift,
     "haplan generated the following execution plan. Resource actions are indicated",
@@ -106,15 +108,27 @@ function legend(changes: readonly ResourceChange[], paint: Paint): readonly stri
 }
 
 function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
-  if (change.action === "noop") return renderImport(change, paint);
+  if (change.action === "noop")
+    return change.movedFrom === undefined ? renderImport(change, paint) : renderMove(change, paint);
   const { symbol, sentence } = wordings[change.action];
   const lead = " ".repeat(3 - symbol.length);
   return [
     paint.bold(`  # ${change.address} ${change.action === "delete" ? paint.red(sentence) : sentence}`),
     ...(change.reason === null ? [] : [paint.dim(`  # (${change.reason})`)]),
     ...(change.importing === undefined ? [] : [paint.dim(`  # (imported from "${change.importing.id}")`)]),
+    ...(change.movedFrom === undefined ? [] : [paint.dim(`  # (moved from ${change.movedFrom})`)]),
     `${lead}${paintSymbol(symbol, paint)} resource "${change.type}" "${change.name}" {`,
     ...attributeLines(change, paint),
+    "    }",
+  ];
+}
+
+/** What has only another name is shown as Terraform shows it. */
+function renderMove(change: ResourceChange, paint: Paint): readonly string[] {
+  return [
+    paint.bold(`  # ${change.movedFrom} has moved to ${change.address}`),
+    `    resource "${change.type}" "${change.name}" {`,
+    ...attributeLines({ ...change, before: change.after }, paint),
     "    }",
   ];
 }

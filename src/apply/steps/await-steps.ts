@@ -1,6 +1,6 @@
 /** Steps that wait: for members to be healthy, for a learner to have caught up. One good answer is none; a row of them counts. */
 import { HaplanError } from "../../base/haplan-error.ts";
-import { newestMachine, type ObservedMembership } from "../../plan/observed-cluster.ts";
+import { newestMachine, type ObservedMember, type ObservedMembership } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { unitOf } from "../../plan/world.ts";
@@ -40,12 +40,11 @@ function unhealthyOf(
 ): readonly string[] {
   if (membership === null || !membership.hasLeader) return names;
   return names.filter((name) => {
-    // An adopted member has another name where it runs.
-    const known = context.keeper.find(resourceAddress("haplan_raft_member", name))?.attributes;
-    const id = known?.["adopted"] === true ? known["memberId"] : undefined;
-    return !membership.members.some(
-      (member) => (id === undefined ? member.name === name : member.id === id) && member.healthy,
-    );
+    // An adopted member has another name where it runs, and one that was renamed until it restarts.
+    const { adopted, memberId } = context.keeper.find(resourceAddress("haplan_raft_member", name))?.attributes ?? {};
+    const isIt = (member: ObservedMember): boolean =>
+      member.id === memberId || (adopted !== true && member.name === name);
+    return !membership.members.some((member) => isIt(member) && member.healthy);
   });
 }
 

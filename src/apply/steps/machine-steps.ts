@@ -17,6 +17,11 @@ export async function createMachine(context: StepContext, action: Of<"createMach
   return {};
 }
 
+export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepFacts> {
+  await context.ports.provider.renameMachine(from, to);
+  return {};
+}
+
 export async function destroyMachine(context: StepContext, action: Of<"destroyMachine">): Promise<StepFacts> {
   await context.ports.provider.destroyMachine(machineRef(action.machine, action.generation));
   return {};

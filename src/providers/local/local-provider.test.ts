@@ -155,6 +155,21 @@ describe("a local machine", () => {
     expect(existsSync(join(root, "machines"))).toBe(false);
   });
 
+  it("T2: takes another name while its units run, and its folder can be none of a later machine", async () => {
+    await provider.createMachine(m1);
+    const { pid } = await provider.startUnit("m1", unit());
+    for (let twice = 0; twice < 2; twice += 1) await provider.renameMachine("m1", "m2");
+    expect(await provider.observe("lineage-a", [])).toMatchObject([{ name: "m2", units: [{ running: true, pid }] }]);
+    expect(await provider.startUnit("m2", unit())).toEqual({ pid });
+    await provider.createMachine(m1);
+    await expect(provider.renameMachine("m1", "m2")).rejects.toMatchObject({ code: "provider/machine-taken" });
+    await provider.destroyMachine("m1");
+    expect(identifyProcess(pid!)).not.toBeNull();
+    await provider.destroyMachine("m2");
+    expect(identifyProcess(pid!)).toBeNull();
+    expect(existsSync(join(root, "machines"))).toBe(false);
+  });
+
   it("T12: is destroyed by its generation also when its directory is gone and its processes run", async () => {
     await provider.createMachine(m1);
     await provider.createMachine({ ...m1, generation: 2 }, 1);

@@ -21,6 +21,7 @@ import {
   placeOfUnit,
   readLabel,
   removeMachineFolder,
+  renameMachineFolders,
   unitPaths,
 } from "./machine-folder.ts";
 import { preflightLocal } from "./preflight.ts";
@@ -52,6 +53,7 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsFolder, request),
     createMachine: async (machine, beside) => createMachineFolder(root, machine, beside),
+    renameMachine: async (from, to) => renameMachineFolders(root, from, to),
     destroyMachine: (machine) => destroyMachine(root, machine),
     startUnit: (machine, unit) => startUnit(root, programsFolder, machine, unit),
     stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, folderOf(root, machine), unit), graceMs),
@@ -173,7 +175,8 @@ async function destroyMachine(root: string, machine: MachineRef): Promise<void> 
 function allFolders(root: string, name: string, left: readonly { readonly folder: string }[]): readonly string[] {
   const labelled = foldersOf(root, name).map(({ folder }) => folder);
   const orphaned = left.map(({ folder }) => folder).filter((folder) => machineOfFolder(folder) === name);
-  return [...new Set([name, ...labelled, ...orphaned])];
+  const unlabelled = readLabel(root, name) === null ? [name] : [];
+  return [...new Set([...unlabelled, ...labelled, ...orphaned])];
 }
 
 function readIfThere(path: string): string | null {

@@ -8,7 +8,8 @@
  *     machines/m1/units/agent/process.json pid and start time
  *     machines/m1/units/agent/unit.log     its stdout and stderr
  *
- * A machine that is made while another one has its name is a folder with its generation: machines/m1@2.
+ * A machine that is made while another one has its name is a folder with its generation: machines/m1@2. One that is renamed
+ * keeps its folder, which its processes use: the label says its name.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -73,7 +74,7 @@ export function readLabel(root: string, folder: string): MachineIdentity | null 
   return readJson<MachineIdentity>(machinePaths(root, folder).label);
 }
 
-/** The name of the machine that has, or had, this folder. */
+/** The name of the machine that this folder was made for, when it has no label any more. */
 export function machineOfFolder(folder: string): string {
   return folder.split("@")[0]!;
 }
@@ -84,10 +85,9 @@ type LabelledFolder = { readonly folder: string; readonly label: MachineIdentity
 export function foldersOf(root: string, name: string): readonly LabelledFolder[] {
   assertFolderName("machine", name);
   return machineFolders(root)
-    .filter((folder) => machineOfFolder(folder) === name)
     .flatMap((folder) => {
       const label = readLabel(root, folder);
-      return label === null ? [] : [{ folder, label }];
+      return label?.name === name ? [{ folder, label }] : [];
     })
     .sort((a, b) => b.label.generation - a.label.generation);
 }
@@ -107,13 +107,28 @@ export function createMachineFolder(root: string, machine: MachineIdentity, besi
   const present = foldersOf(root, machine.name);
   for (const { folder, label } of present) checkNotTaken(root, machine, beside, folder, label);
   const own = present.find(({ label }) => label.generation === machine.generation)?.folder;
-  const free = present.every(({ folder }) => folder !== machine.name);
+  const free = readLabel(root, machine.name) === null;
   const paths = machinePaths(root, own ?? (free ? machine.name : `${machine.name}@${machine.generation}`));
   makeFolderDurably(paths.folder);
   // The label comes first: whatever a crash leaves behind can be told to be ours.
   writeFileDurably(paths.label, `${JSON.stringify(machine, null, 2)}\n`);
   makeFolderDurably(paths.data);
   makeFolderDurably(paths.units);
+}
+
+/** The label is one file: before the change of it, the machine has the one name, and after it the other. */
+export function renameMachineFolders(root: string, from: string, to: string): void {
+  const taken = foldersOf(root, to);
+  for (const { folder, label } of foldersOf(root, from)) {
+    if (taken.length > 0) {
+      throw new HaplanError(
+        "provider/machine-taken",
+        `Cannot rename machine "${from}" to "${to}": there is a machine "${to}"`,
+      );
+    }
+    assertFolderName("machine", to);
+    writeFileDurably(machinePaths(root, folder).label, `${JSON.stringify({ ...label, name: to }, null, 2)}\n`);
+  }
 }
 
 function checkNotTaken(

@@ -1,0 +1,159 @@
+/**
+ * A master that has another name than before, and is the same one: its machine, its data and its place stay. What was
+ * found and what the state knows are read under the new name, and the first step of the plan makes it so.
+ */
+import type { MovedMaster } from "../spec/cluster-spec.ts";
+import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
+import type { ResourceChange } from "./plan.ts";
+import type { PlanDraft } from "./plan-draft.ts";
+import type { PlannerInput } from "./planner-input.ts";
+import {
+  type Json,
+  masterTypes,
+  type ResourceAddress,
+  type ResourceType,
+  resourceAddress,
+  specName,
+} from "./resource.ts";
+import type { State, StateResource } from "./state.ts";
+import { isJoinFacts } from "./step.ts";
+
+/** What has the name of its master. Certificates have it too, and are issued for the new one. */
+export const movedTypes: readonly ResourceType[] = [...masterTypes, "haplan_lb_backend"];
+
+export type Moves = {
+  /** Those that are to be made, wholly or in part. */
+  readonly made: readonly MovedMaster[];
+  /** Those whose two names both stand for something: nothing is taken for the other. */
+  readonly unclear: readonly MovedMaster[];
+};
+
+export const noMoves: Moves = { made: [], unclear: [] };
+
+/** As the spec tells, or as a state tells in which a master was given another name. */
+export function movesOf({ spec, state, observed, mode, refreshOnly }: PlannerInput): Moves {
+  if (mode === "destroy" || refreshOnly === true) return noMoves;
+  const made: MovedMaster[] = [];
+  const unclear: MovedMaster[] = [];
+  for (const move of [...(spec.controlPlane.moved ?? []), ...movesInState(spec, state, observed)]) {
+    if (!isKnown(move.from, state, observed) || made.some(({ from }) => from === move.from)) continue;
+    const taken = areTwo(move, state, observed) || made.some(({ to }) => to === move.to);
+    (taken ? unclear : made).push(move);
+  }
+  return { made, unclear };
+}
+
+function isKnown(name: string, state: State | null, observed: ObservedCluster): boolean {
+  const ofMaster = ({ type, name: known }: StateResource): boolean =>
+    movedTypes.includes(type) && specName(known) === name;
+  return observed.machines.some((machine) => machine.name === name) || (state?.resources ?? []).some(ofMaster);
+}
+
+/** A machine, or a member that the state knows, of each of the names: not one thing that is renamed by half. */
+function areTwo({ from, to }: MovedMaster, state: State | null, { machines }: ObservedCluster): boolean {
+  const both = (names: readonly string[]): boolean => names.includes(from) && names.includes(to);
+  const members = (state?.resources ?? []).filter(({ type }) => type === "haplan_raft_member");
+  return both(machines.map(({ name }) => name)) || both(members.map(({ name }) => name));
+}
+
+/** A machine that the state has under another name, with the same place and generation: one of the names is the spec's. */
+function movesInState(
+  spec: PlannerInput["spec"],
+  state: State | null,
+  { machines }: ObservedCluster,
+): readonly MovedMaster[] {
+  const wanted = new Set(spec.controlPlane.masters.map(({ name }) => name));
+  const known = (state?.resources ?? []).filter(({ type }) => type === "haplan_machine");
+  const unnamed = machines.filter(
+    ({ name, lineage }) => lineage === state?.lineage && known.every((each) => specName(each.name) !== name),
+  );
+  const unseen = known.filter(({ name }) => machines.every((machine) => machine.name !== specName(name)));
+  return unnamed.flatMap((machine) => {
+    const same = unseen.find((resource) => isSame(resource, machine));
+    if (same === undefined || wanted.has(same.name) === wanted.has(machine.name)) return [];
+    return wanted.has(same.name) ? [{ from: machine.name, to: same.name }] : [{ from: same.name, to: machine.name }];
+  });
+}
+
+function isSame({ generation, attributes }: StateResource, machine: ObservedMachine): boolean {
+  return generation === machine.generation && attributes["address"] === machine.address;
+}
+
+/** The input under the new names. */
+export function underNewNames(input: PlannerInput, moves: readonly MovedMaster[]): PlannerInput {
+  const newName = (name: string): string => moves.find(({ from }) => from === name)?.to ?? name;
+  const { state, observed } = input;
+  const renamed = <T extends { readonly name: string }>(each: T): T => ({ ...each, name: newName(each.name) });
+  return {
+    ...input,
+    state: state === null ? null : { ...state, resources: moves.reduce(moveResources, state.resources) },
+    observed: {
+      ...observed,
+      machines: observed.machines.map(renamed),
+      backends: observed.backends.map(renamed),
+      membership:
+        observed.membership === null
+          ? null
+          : { ...observed.membership, members: observed.membership.members.map(renamed) },
+    },
+  };
+}
+
+/** What the state has of a master, under its new name. */
+export function moveResources(
+  resources: readonly StateResource[],
+  { from, to }: MovedMaster,
+): readonly StateResource[] {
+  const moves = ({ type, name }: StateResource): boolean => movedTypes.includes(type) && specName(name) === from;
+  const addresses = new Map(
+    resources
+      .filter(moves)
+      .map(({ type, name, address }) => [address, resourceAddress(type, to + name.slice(from.length))]),
+  );
+  const moved = (address: ResourceAddress): ResourceAddress => addresses.get(address) ?? address;
+  return resources.map((resource) => {
+    const dependsOn = resource.dependsOn.map(moved);
+    const address = moved(resource.address);
+    if (address === resource.address) return { ...resource, dependsOn };
+    const { attributes } = resource;
+    const join = attributes["join"] === undefined ? {} : { join: movedJoin(attributes["join"], { from, to }) };
+    const name = address.slice(address.indexOf(".") + 1);
+    return { ...resource, address, name, dependsOn, attributes: { ...attributes, ...join } };
+  });
+}
+
+/** An agent finds itself by its name among those that it was started with. */
+function movedJoin(join: Json, { from, to }: MovedMaster): Json {
+  if (!isJoinFacts(join)) return join;
+  const { clusterState, initialCluster } = join;
+  return {
+    clusterState,
+    initialCluster: initialCluster.map((each) => (each.name === from ? { ...each, name: to } : each)),
+  };
+}
+
+/** Each change of a resource that had another address says which. */
+export function withMoves(changes: readonly ResourceChange[], { made }: Moves): readonly ResourceChange[] {
+  return changes.map((change) => {
+    const move = made.find(({ to }) => to === change.name);
+    if (move === undefined || change.before === null || !movedTypes.includes(change.type)) return change;
+    return { ...change, movedFrom: resourceAddress(change.type, move.from) };
+  });
+}
+
+/** The first step of each move, and what is told of those that are unclear. */
+export function planMoves({ made, unclear }: Moves, input: PlannerInput, draft: PlanDraft): void {
+  for (const { from, to } of made) {
+    const known = new Set((input.state?.resources ?? []).map(({ address }) => address));
+    const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
+    draft.chain({ kind: "renameMaster", from, to }, addresses);
+  }
+  if (made.length > 0) draft.holdBehindChain();
+  for (const { from, to } of unclear) {
+    draft.warn(
+      "plan/moved-unclear",
+      `${from} has not moved to ${to}: both are there`,
+      `The spec tells that ${to} is the master that had the name ${from}, and a ${to} exists beside it. ${from} is not in the spec, so this plan leads it out. If that is right, remove the entry from moved.`,
+    );
+  }
+}

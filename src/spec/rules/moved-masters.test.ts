@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { parseSpec } from "../load-spec.ts";
+
+function specWith(moved: string): string {
+  return `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata: { name: demo }
+spec:
+  controlPlane:
+    moved: ${moved}
+    masters:
+      - { name: m8, address: 127.0.2.1 }
+      - { name: m2, address: 127.0.2.2 }
+      - { name: m3, address: 127.0.2.3 }
+  workers: [{ name: w1, address: 127.0.2.9 }]
+`;
+}
+
+describe("masters that had other names", () => {
+  it("T2: lead from every former name to the present one", () => {
+    const { spec, diagnostics } = parseSpec("f", specWith("[{ from: m1, to: m5 }, { from: m5, to: m8 }]"));
+    expect(diagnostics).toEqual([]);
+    expect(spec?.controlPlane.moved).toEqual([
+      { from: "m1", to: "m8" },
+      { from: "m5", to: "m8" },
+    ]);
+    expect(parseSpec("f", specWith("[]")).spec?.controlPlane).not.toHaveProperty("moved");
+  });
+
+  it.each([
+    ["itself", "[{ from: m1, to: m1 }]", "6:29 m1 is to move to itself"],
+    ["a name that is in use", "[{ from: m2, to: m8 }]", "6:21 The spec still lists a master m2"],
+    ["a worker's name", "[{ from: w1, to: m8 }]", "6:21 The spec still lists a worker w1"],
+    ["one name twice", "[{ from: m1, to: m8 }, { from: m1, to: m2 }]", "6:43 m1 moves twice"],
+    ["a name that nothing has", "[{ from: m1, to: m9 }]", "6:29 The spec lists no master m9"],
+    ["a worker", "[{ from: m1, to: w1 }]", "6:29 w1 is a worker"],
+    ["a circle", "[{ from: m1, to: m4 }, { from: m4, to: m1 }]", "6:29 The spec lists no master m1"],
+    ["no name", "[{ from: m1 }]", '6:13 spec.controlPlane.moved[0] has no "to"'],
+    ["a text", "m1", "6:12"],
+  ])("T2: are refused with %s, with line and column", (_, moved, expected) => {
+    const told = parseSpec("f", specWith(moved)).diagnostics.map(
+      ({ range, summary }) => `${range?.start.line}:${range?.start.column} ${summary}`,
+    );
+    expect(told[0]).toContain(expected);
+  });
+});

@@ -1,0 +1,47 @@
+/** `moved` leads from names that no master has any more to names of masters, and from each to one only. */
+import { presentName } from "../fill-defaults.ts";
+import { findingAt, type SpecFinding } from "../finding.ts";
+import { nearestName } from "../nearest-name.ts";
+import type { SpecRule } from "./rule.ts";
+
+export const checkMovedMasters: SpecRule = ({ moved, hosts }) => {
+  const names = (kind: string): readonly string[] =>
+    hosts.flatMap((host) => (host.kind === kind && host.name !== null ? [host.name.value] : []));
+  const [masters, workers] = [names("master"), names("worker")];
+  const entries = moved.map(({ from, to }) => ({ from: from.value, to: to.value }));
+  return moved.flatMap(({ from, to }, index): readonly SpecFinding[] => {
+    const told = (pointer: string, summary: string, detail: string): readonly SpecFinding[] => [
+      findingAt(pointer, { code: "spec/moved", summary, detail }),
+    ];
+    if (from.value === to.value) {
+      return told(
+        to.pointer,
+        `${from.value} is to move to itself`,
+        "Write the name that it has now after `to`, or remove the entry.",
+      );
+    }
+    if (masters.includes(from.value) || workers.includes(from.value)) {
+      const kind = masters.includes(from.value) ? "master" : "worker";
+      return told(
+        from.pointer,
+        `The spec still lists a ${kind} ${from.value}`,
+        `\`from\` is a name that is not used any more: rename the ${kind}, or remove the entry.`,
+      );
+    }
+    if (entries.findIndex((entry) => entry.from === from.value) < index) {
+      return told(from.pointer, `${from.value} moves twice`, "One master has one name now: remove one of the entries.");
+    }
+    const end = presentName(from.value, entries);
+    if (masters.includes(end)) return [];
+    if (workers.includes(end)) {
+      return told(
+        to.pointer,
+        `${end} is a worker`,
+        "Only masters are moved: a worker holds nothing that would be lost.",
+      );
+    }
+    const near = nearestName(end, masters);
+    const hint = near === null ? "" : ` Did you mean "${near}"?`;
+    return told(to.pointer, `The spec lists no master ${end}`, `Masters are ${masters.join(", ")}.${hint}`);
+  });
+};
