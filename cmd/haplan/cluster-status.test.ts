@@ -28,7 +28,7 @@ function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): C
 const silent = { healthy: false, leader: false, raftIndex: null } as const;
 
 describe("status", () => {
-  it("lists members by name, with zone, distance from the leader and version", () => {
+  it("T low: lists members by name, with zone, distance from the leader and version", () => {
     const { members } = statusWhere({ m10: { raftIndex: 80 } });
     expect(members.map(({ name, zone, lag, version }) => [name, zone, lag, version])).toEqual([
       ["m1", "a", 0, "3.6.0"],
@@ -41,12 +41,12 @@ describe("status", () => {
     expect(statusWhere({ m4: { ...silent, learner: true } })).toMatchObject({ voters: 3, healthyVoters: 3 });
   });
 
-  it("shows alarms with the member that has them", () => {
+  it("T low: shows alarms with the member that has them", () => {
     const text = renderStatus(statusWhere({ m1: { alarms: ["alarm:NOSPACE"] } }), createPaint(false), "haplan apply");
     expect(text).toContain("Alarm at m1: alarm:NOSPACE");
   });
 
-  it("does not say that workers report where no lease expires", () => {
+  it("T low: does not say that workers report where no lease expires", () => {
     expect(statusWhere({}).workers).toMatchObject([{ reporting: true }]);
     expect(statusWhere({ m1: silent, m2: silent }).workers).toMatchObject([{ reporting: null }]);
   });
@@ -89,7 +89,7 @@ describe("status", () => {
     ["one of three is missing", { m1: silent }, 2],
     ["two of three are missing", { m1: silent, m2: silent }, 4],
     ["there is no leader", { m2: { leader: false } }, 4],
-  ] as const)("tells a probe when %s", (_, more, code) => {
+  ] as const)("T low: tells a probe when %s", (_, more, code) => {
     expect(statusExitCode(statusWhere(more))).toBe(code);
   });
 });

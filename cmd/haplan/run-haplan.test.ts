@@ -126,7 +126,7 @@ describe("apply", () => {
     expect(world.voters()).toHaveLength(3);
   });
 
-  test("a preflight that fails leaves the world as it was", async () => {
+  test("T low: a preflight that fails leaves the world as it was", async () => {
     world.failing = (act) => (act === "preflight" ? "127.0.1.1:2379 is taken" : null);
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);
@@ -139,7 +139,7 @@ describe("apply", () => {
     expect(readdirSync(join(cwd, ".haplan/demo"))).toContain("newest-plan.json");
   });
 
-  test("an apply that is declined leaves nothing behind", async () => {
+  test("T low: an apply that is declined leaves nothing behind", async () => {
     expect((await haplan("apply three.yaml", ["no"])).code).toBe(1);
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
@@ -265,7 +265,7 @@ describe("status and output", () => {
     expect((await haplan("status")).out).toContain("3 of 3 voters healthy, quorum 2; survives 1 more failure.");
   });
 
-  test("status says so when there is no cluster", async () => {
+  test("T low: status says so when there is no cluster, with 4", async () => {
     const { out, code } = await haplan("status three.yaml");
     expect(code).toBe(4);
     expect(out).toContain('There is no cluster "demo"');
@@ -351,7 +351,7 @@ describe("mistakes", () => {
     ["validate none.yaml", "There is no file none.yaml"],
     ["apply none.yaml -auto-approve", "There is no file none.yaml"],
     ["", "Usage: haplan"],
-  ])("%s: exit 1 and a word of help", async (line, help) => {
+  ])("T low: %s: exit 1 and a word of help", async (line, help) => {
     const { code, err } = await haplan(line);
     expect(code).toBe(1);
     expect(err).toContain(help);
@@ -389,7 +389,7 @@ describe("mistakes", () => {
 });
 
 describe("small verbs", () => {
-  test("version, schema, graph, quorum and help succeed", async () => {
+  test("T low: version, schema, graph, quorum and help succeed, help for each verb included", async () => {
     expect((await haplan("version")).out).toContain("haplan v9.9.9");
     expect((await haplan("--version")).out).toContain("haplan v9.9.9");
     expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");

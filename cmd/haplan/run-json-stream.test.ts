@@ -20,7 +20,7 @@ const addresses = (lines: readonly Line[], type: string): readonly string[] =>
   lines.filter((line) => line.type === type).map(({ hook }) => hook?.resource.addr ?? "");
 
 describe("apply -json", () => {
-  it("begins and completes each planned change once, and ends with the outputs", async () => {
+  it("T low: begins and completes each planned change once, and ends with the outputs", async () => {
     const lines = await stream("apply three.yaml -auto-approve -json");
     const planned = lines
       .filter(({ type }) => type === "planned_change")
@@ -39,7 +39,7 @@ describe("apply -json", () => {
     });
   });
 
-  it("tells what is refreshed when there is a state", async () => {
+  it("T low: tells what is refreshed when there is a state", async () => {
     const lines = await stream("apply three.yaml -auto-approve -json");
     expect(addresses(lines, "refresh_start")).toContain("haplan_agent.m1");
     expect(addresses(lines, "refresh_complete")).toEqual(addresses(lines, "refresh_start"));

@@ -71,7 +71,7 @@ describe("what the spec changes about a resource", () => {
     edit("metadata:", "# edited\nmetadata:");
   });
 
-  test("is said to be the spec's doing, for a zone", async () => {
+  test("T low: is said to be the spec's doing, for a zone", async () => {
     edit("- name: m1", "- name: m1\n        zone: b");
     edit(/zone: b\n\s+zone: \S+/, "zone: b");
     const { out } = await cli.haplan("plan three.yaml");

@@ -32,7 +32,7 @@ describe("fmt", () => {
     expect(statSync(file("three.yaml")).mode).toBe(mode);
   });
 
-  test("12: keeps merge keys and x- keys, and takes a byte order mark away", async () => {
+  test("12, T low: keeps merge keys and x- keys, and takes a byte order mark away", async () => {
     writeFileSync(join(cli.cwd, "marked.yaml"), "\uFEFFx-a: &a { b: 1 }\nc: { <<: *a }\n");
     expect(await haplan("fmt -check marked.yaml")).toMatchObject({ code: 3 });
     expect(await haplan("fmt marked.yaml")).toMatchObject({ code: 0, out: "marked.yaml" });
@@ -82,7 +82,7 @@ describe("-json-into", () => {
 });
 
 describe("-annotations=github", () => {
-  test("puts mistakes beside their lines, and a notice with the summary of a plan", async () => {
+  test("T low: puts mistakes beside their lines and a notice with the summary of a plan, and knows no gitlab", async () => {
     const text = readFileSync(file("three.yaml"), "utf8");
     writeFileSync(file("bad.yaml"), text.replace("members: 3", "members: 4"));
     const { err } = await haplan("validate bad.yaml -annotations=github");

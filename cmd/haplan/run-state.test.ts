@@ -197,7 +197,7 @@ test.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
   },
 );
 
-test("Low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
+test("T low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
   await haplan("apply three.yaml -auto-approve");
   const pids = (): readonly unknown[] =>
     [...cli.world.facts.machines.values()].map(({ units }) => [...units.values()].map(({ pid }) => pid));

@@ -21,7 +21,7 @@ describe("flags", () => {
     "plan -json=false three.yaml -refresh-only=false",
     "apply three.yaml -auto-approve=true -input=false -parallelism=10",
     "apply -destroy -auto-approve three.yaml",
-  ])("%s does what it says", async (line) => {
+  ])("T low: %s does what it says", async (line) => {
     const run = await haplan(line);
     expect(run.err).not.toContain("rror");
     expect(run.code).toBe(0);
@@ -56,7 +56,7 @@ describe("flags", () => {
     ["validate", "document"],
     ["plan", "stream"],
     ["apply", "stream"],
-  ])("a mistake on the line of %s with -json is told as JSON too", async (verb, form) => {
+  ])("T low: a mistake on the line of %s with -json is told as JSON too", async (verb, form) => {
     const { code, out, err } = await haplan(`${verb} -jsno -json`);
     expect(code).toBe(1);
     expect(err).toContain("unknown option");
@@ -65,7 +65,7 @@ describe("flags", () => {
     expect(diagnostic).toMatchObject({ severity: "error", summary: "unknown option '--jsno'" });
   });
 
-  it("-chdir works in another folder, and lines to be run say so", async () => {
+  it("BR5, T low: -chdir works in another folder, and lines to be run say so", async () => {
     mkdirSync(join(cli.cwd, "sub"), { recursive: true });
     writeFileSync(join(cli.cwd, "sub/there.yaml"), readFileSync(join(cli.cwd, "three.yaml")));
     const { code, out } = await haplan("-chdir=sub plan there.yaml");
@@ -76,7 +76,7 @@ describe("flags", () => {
     expect((await haplan("-chdir=sub show saved.plan")).code).toBe(0);
   });
 
-  it("plan -destroy -refresh-only is refused: what it lists would not be what is destroyed", async () => {
+  it("BR6: plan -destroy -refresh-only is refused: what it lists would not be what is destroyed", async () => {
     const { code, out, err } = await haplan("plan -destroy -refresh-only three.yaml");
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(err).toContain("-destroy and -refresh-only do not go together");
@@ -84,7 +84,7 @@ describe("flags", () => {
 });
 
 describe("variables", () => {
-  it("come from files, YAML or JSON, later ones first and -var before all", async () => {
+  it("T low: come from files, YAML or JSON, later ones first and -var before all", async () => {
     writeFileSync(join(cli.cwd, "variable.yaml"), withVariable());
     writeFileSync(join(cli.cwd, "a.yaml"), "LB: 127.0.1.101\n");
     writeFileSync(join(cli.cwd, "b.json"), '{"LB": "127.0.1.102"}');
@@ -111,7 +111,7 @@ describe("variables", () => {
 });
 
 describe("HAPLAN_CLI_ARGS", () => {
-  it("adds flags behind the verb, for every verb or for one", async () => {
+  it("T low: adds flags behind the verb, for every verb or for one", async () => {
     cli.environment["HAPLAN_CLI_ARGS"] = "-no-color";
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-detailed-exitcode -var 'LB=127.0.1.100'";
     writeFileSync(join(cli.cwd, "variable.yaml"), withVariable());
@@ -239,7 +239,7 @@ describe("fmt", () => {
     expect(await haplan("fmt -check -")).toMatchObject({ code: 3, out: "" });
   });
 
-  it("-diff shows what changes", async () => {
+  it("T low: -diff shows what changes", async () => {
     writeFileSync(join(cli.cwd, "unformatted.yaml"), "kind:   Cluster\n");
     const { code, out } = await haplan("fmt -check -diff unformatted.yaml");
     expect(code).toBe(3);

@@ -471,7 +471,7 @@ describe("An apply of another spec that is killed", () => {
       to: withPorts(five, { peerPort: 2480 }),
       harm: wipe("m3"),
     },
-  ])("ends at the former spec when that is applied again: $name", async ({ from, to, harm }) => {
+  ])("BR1, BR2: ends at the former spec when that is applied again: $name", async ({ from, to, harm }) => {
     const start = await settled(from!);
     harm?.(start);
     for (let killAt = 1; ; killAt += killStride) {

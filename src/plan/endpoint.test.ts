@@ -71,7 +71,7 @@ const changes: readonly (readonly [string, ClusterSpec, ClusterSpec, readonly st
 ];
 
 describe("the load balancer's targets", () => {
-  it("serves masters that are named as what every object inherits", () => {
+  it("BR10: serves masters that are named as what every object inherits", () => {
     const masters = three.controlPlane.masters.map((master, index) =>
       index === 0 ? { ...master, name: "constructor" } : master,
     );

@@ -139,7 +139,7 @@ describe("planChanges, of masters that move to where another one runs", () => {
     ]);
   });
 
-  it("ends the learner that an apply of another spec left at the address of a master that is down, before that starts", () => {
+  it("BR2: ends the learner that an apply of another spec left at the address of a master that is down, before that starts", () => {
     const settled = settledObservation(now);
     const left = withMasters([["m8", a]]);
     const stopped = (machine: ObservedMachine): ObservedMachine =>

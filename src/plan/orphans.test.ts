@@ -63,7 +63,7 @@ describe("a member whose data directory was removed while it runs", () => {
     return planChanges(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines } }));
   };
 
-  it("T9: is shown as drift and made anew", () => {
+  it("T9, T low: is shown as drift and made anew", () => {
     const { plan } = without("m2");
     expect(plan?.drift).toMatchObject([
       { address: "haplan_agent.m2", reason: "its data directory is gone while it runs" },

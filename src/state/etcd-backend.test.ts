@@ -64,7 +64,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     expect((await store(backend).read())?.resources).toHaveLength(8_000);
   });
 
-  test("what another client has put there is not unpacked into all memory", async () => {
+  test("A low: what another client has put there is not unpacked into all memory", async () => {
     const { backend, clusterName } = open();
     await using grpc = connect({ endpoints: [etcd.url] });
     const bomb = gzipSync(Buffer.alloc(stateBytesMax + 1));

@@ -5,7 +5,7 @@ import { readStateStream, stateBytesMax, unpackState } from "./state-size.ts";
 const refusal = { code: "state/unreadable", message: expect.stringContaining("the place: it is larger than 64 MiB") };
 
 describe("a state that comes from elsewhere", () => {
-  it("is not unpacked into more than a state can be", () => {
+  it("A low: is not unpacked into more than a state can be", () => {
     const bomb = gzipSync(Buffer.alloc(stateBytesMax + 1));
     expect(bomb.length).toBeLessThan(100_000);
     expect(() => unpackState(bomb, "the place")).toThrow(expect.objectContaining(refusal));

@@ -125,7 +125,7 @@ const plan: Plan = {
 const unchanged: Plan = { ...plan, changes: plan.changes.slice(4), drift: [], steps: [], timeline: [] };
 
 describe("plan view", () => {
-  test("shows symbols, reasons, values, drift, timeline and summary", () => {
+  test("T low: shows symbols, reasons, values, drift, timeline and summary, and hides digests and process ids", () => {
     expect(renderPlan(plan, createPaint(false))).toMatchInlineSnapshot(`
       "Note: Objects have changed outside of haplan
 

@@ -21,7 +21,7 @@ const rejection: RejectedConnection = {
 };
 
 describe("A15: the log of refused connections", () => {
-  it("has etcd's fields and words", () => {
+  it("A low, R small: has etcd's fields and words", () => {
     const { log, lines } = openLog();
     log.add(rejection);
     log.add({ ...rejection, names: null, error: "EOF", isGone: true });

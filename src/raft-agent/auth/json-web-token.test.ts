@@ -46,7 +46,7 @@ describe("JSON web tokens", () => {
     }
   });
 
-  it.each(["!", " ", "=", "+", "\n"])("with %j within their signature are refused", (junk) => {
+  it.each(["!", " ", "=", "+", "\n"])("A low: with %j within their signature are refused", (junk) => {
     const keys = keysFor("HS256");
     const token = signToken(keys, claims);
     expect(verifyToken(keys, token, 0)).toEqual(claims);

@@ -133,7 +133,7 @@ describe("a change of the members", () => {
     });
   }
 
-  it("A12: a repeated MemberAdd tells the id that the member was given at first", async () => {
+  it("A12, A low: a repeated MemberAdd tells the id that the member was given at first", async () => {
     const trio = await createTrio();
     trio.answers = "are lost and another leads";
     const call = await trio.asked.unary(add.path, add.bytes);

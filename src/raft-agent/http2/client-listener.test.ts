@@ -160,7 +160,7 @@ describe("client listener", () => {
     await server.close();
   });
 
-  it("tells protocols apart by ALPN, verifies clients and says who they are", async () => {
+  it("A low: tells protocols apart by ALPN, verifies clients and says who they are, with two names nobody", async () => {
     const http = createServer((_request, response) => response.end("secure"));
     const ca = readFileSync(join(folder, "ca.crt"), "utf8");
     const tls: ListenerTls = { ...files("server"), ca, requireClientCertificate: true };

@@ -20,7 +20,7 @@ it("a store whose file was cut off is refused in words, before reading it ends t
   }
 });
 
-it("files of the store are for their owner alone, also those that an earlier version made", async () => {
+it("A low: files of the store are for their owner alone, also those that an earlier version made", async () => {
   const folder = mkdtempSync(join(tmpdir(), "haplan-modes-"));
   const modes = (): string[] =>
     readdirSync(folder).map((name) => `${name} ${(statSync(join(folder, name)).mode & 0o777).toString(8)}`);

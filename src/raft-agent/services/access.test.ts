@@ -52,7 +52,7 @@ describe("access by JSON web tokens", () => {
     expect(await read(world, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
   });
 
-  it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("are no tokens with the revision %s", async (revision) => {
+  it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("A low: are no tokens with the revision %s", async (revision) => {
     const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
     const exp = Math.floor(world.clock.nowMs / 1_000) + 60;
     const token = signToken(signing, { username: "root", revision, exp } as never);

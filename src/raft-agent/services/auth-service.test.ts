@@ -271,7 +271,7 @@ describe("permissions", () => {
     expect((await facts({ hash: true, revision: 1_000 }, root)).status).toMatchObject({ code: StatusCode.outOfRange });
   });
 
-  it.each(["null", "[]", "7", "{"])("message %s to haplan's service is refused as malformed", async (body) => {
+  it.each(["null", "[]", "7", "{"])("A low: message %s to haplan's service is refused as malformed", async (body) => {
     const { world, root } = await guardedWorld();
     const { status } = await world.unary("/haplan.v1.Haplan/Facts", text(body), root);
     expect(status).toMatchObject({ code: StatusCode.internal, text: expect.stringContaining("is not JSON") });

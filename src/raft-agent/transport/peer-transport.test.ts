@@ -166,7 +166,7 @@ describe("the peer transport", () => {
   test.each([
     ["of another cluster", { clusterId: "c2c2c2c2c2c2c2c2" }, b, "cluster ID mismatch"],
     ["of the wrong member", {}, c, "wrong member"],
-  ])("a call %s is refused, and both sides say why", async (_, options, wanted, reason) => {
+  ])("T low: a call %s is refused, and both sides say why", async (_, options, wanted, reason) => {
     const one = await start(a, options);
     const two = await start(b);
     one.transport.setPeer(wanted, [two.url]);
