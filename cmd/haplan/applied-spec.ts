@@ -99,7 +99,7 @@ function unknownCluster(name: string, known: readonly string[]): Error {
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
   const list =
     known.length === 0
-      ? "No cluster was applied in this folder; start haplan in the one that has .haplan."
+      ? "No cluster was applied in this directory; start haplan in the one that has .haplan."
       : `These were: ${known.join(", ")}.`;
-  return refuse("cli/unknown-cluster", `No cluster "${name}" was applied in this folder`, `${hint}${list}`);
+  return refuse("cli/unknown-cluster", `No cluster "${name}" was applied in this directory`, `${hint}${list}`);
 }

@@ -35,7 +35,7 @@ export function chooseSpec(context: CliContext, argument: string | undefined): s
   throw refuse(
     "cli/no-spec",
     "No spec was given",
-    "There is no cluster.yaml in this folder, and no plan was made here yet. Give the path of a spec. examples/ha-3-masters.yaml is one to start from.",
+    "There is no cluster.yaml in this directory, and no plan was made here yet. Give the path of a spec. examples/ha-3-masters.yaml is one to start from.",
   );
 }
 

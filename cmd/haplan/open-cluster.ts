@@ -46,7 +46,7 @@ function withWayOut(
   const clusters = named !== null && known.includes(named) ? [named] : known;
   const last = diagnostics.at(-1);
   if (last === undefined || clusters.length === 0) return diagnostics;
-  const way = "What was applied in this folder can be destroyed without the spec:";
+  const way = "What was applied in this directory can be destroyed without the spec:";
   const detail = last.detail ? `${last.detail}\n\n${way}` : way;
   const commands = clusters.map((name) => ["destroy", `-state-only=${name}`]);
   return [...diagnostics.slice(0, -1), { ...last, detail, commands }];
@@ -61,7 +61,7 @@ export function warnOfOtherClusters(context: CliContext, { spec }: Session): voi
       severity: "warning",
       code: "cli/nothing-applied",
       summary: `There is nothing to destroy of "${spec.name}"`,
-      detail: "Other clusters were applied in this folder. To destroy one of them:",
+      detail: "Other clusters were applied in this directory. To destroy one of them:",
       commands: others.map((name) => ["destroy", `-state-only=${name}`]),
     },
   ]);

@@ -55,7 +55,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
       [],
     )
     .option("--var-file <file>", "variables from a file, YAML or JSON (repeatable; -var counts more)", collect, [])
-    .option("--chdir <folder>", "work in this folder, as if haplan was started there")
+    .option("--chdir <directory>", "work in this directory, as if haplan was started there")
     .option("--json-into <file>", "stream events into this file too, one JSON object a line")
     .option("--annotations <system>", "also print diagnostics as annotations: github")
     .option("--compact-warnings", "show warnings without their explanations")
@@ -66,7 +66,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
     context.invocation.about({ variables: flags.var, variableFiles: flags.varFile, chdir: flags.chdir ?? null });
     context.reporter.configure(jsonForm(action.name(), action.opts<JsonFlag>().json === true), flags, context);
     if (!existsSync(context.cwd))
-      throw refuse("cli/no-folder", `There is no folder ${flags.chdir}`, "It was given with -chdir.");
+      throw refuse("cli/no-folder", `There is no directory ${flags.chdir}`, "It was given with -chdir.");
   });
   const lazily: Lazily =
     (load) =>
@@ -224,7 +224,7 @@ const replaceHelp = "make this anew: a machine, a certificate; restart a process
 const targetHelp = "only this resource and what it depends on, such as haplan_worker.w1 (repeatable)";
 const destroyTargetHelp = "only this resource and what depends on it; the only way to an adopted member (repeatable)";
 const refreshOnlyHelp = "change nothing but the state";
-const stateOnlyHelp = "no spec: this cluster, as it was last applied in this folder";
+const stateOnlyHelp = "no spec: this cluster, as it was last applied in this directory";
 const specHelp = "the spec whose state it is, if not ./cluster.yaml";
 
 function lockOption(help = "lock the state; false only where nothing else can be at work"): Option {

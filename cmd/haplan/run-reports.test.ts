@@ -74,7 +74,7 @@ describe("-json-into", () => {
   });
 
   test("a file that cannot be written is told before anything is done", async () => {
-    const { code, err } = await haplan("apply three.yaml -auto-approve -json-into=no/such/folder");
+    const { code, err } = await haplan("apply three.yaml -auto-approve -json-into=no/such/directory");
     expect(code).toBe(1);
     expect(err).toContain("given with -json-into");
     expect(cli.world.acts).toBe(0);

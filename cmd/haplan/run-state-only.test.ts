@@ -34,7 +34,7 @@ const faults: readonly (readonly [string, () => void])[] = [
   ["given a variable that is not set", () => edit((text) => text.replace("members: 3", `members: \${COUNT}`))],
   ["given a tab", () => edit((text) => text.replace("  members: 3", "\tmembers: 3"))],
   ["emptied", () => edit(() => "")],
-  ["made a folder", makeFolder],
+  ["made a directory", makeFolder],
 ];
 
 describe("T17 R6: destroy", () => {

@@ -45,7 +45,7 @@ describe("flags", () => {
   it.each([
     ["-parallelism=0", "-parallelism=0 is not a whole number of at least 1"],
     ["-input=maybe", "-input=maybe is neither true nor false"],
-    ["-chdir=nowhere", "There is no folder nowhere"],
+    ["-chdir=nowhere", "There is no directory nowhere"],
     ["-var-file=nowhere.yaml", "Cannot read nowhere.yaml, given with -var-file"],
   ])("apply three.yaml %s is refused with what is wrong", async (flag, message) => {
     const { code, err } = await haplan(`apply three.yaml -auto-approve ${flag}`);

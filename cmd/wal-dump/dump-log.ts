@@ -30,7 +30,7 @@ export async function dumpLog(
       print(`${scan.segments.length} segments, ${scan.lastSequence} batches since the log was made\n`);
       return 0;
     }
-    complain("There is no log in this folder: give the one that holds files named like 000000000001.log\n");
+    complain("There is no log in this directory: give the one that holds files named like 000000000001.log\n");
   } catch (error) {
     complain(`${errorText(error)}\n`);
   }

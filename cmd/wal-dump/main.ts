@@ -1,11 +1,11 @@
-/** `wal-dump FOLDER`: prints a write-ahead log without changing anything. Exit code 1 when it could not be read to its end. */
+/** `wal-dump DIRECTORY`: prints a write-ahead log without changing anything. Exit code 1 when it could not be read to its end. */
 import { argv, exit, stderr, stdout } from "node:process";
 import { createNodeFileSystem } from "../../src/raft-agent/wal/node-file-system.ts";
 import { dumpLog } from "./dump-log.ts";
 
 const folder = argv[2];
 if (folder === undefined || argv.length > 3) {
-  stderr.write("Usage: wal-dump FOLDER\nFOLDER is a log's folder, for example data/member/wal.\n");
+  stderr.write("Usage: wal-dump DIRECTORY\nDIRECTORY is a log's directory, for example data/member/wal.\n");
   exit(1);
 }
 const write = (stream: NodeJS.WritableStream) => (text: string) => void stream.write(text);

@@ -227,7 +227,7 @@ const spec = mapping("the cluster as it should be", ["controlPlane"], {
     type: {
       type: "string",
       enum: ["local"],
-      description: "local: each machine is a folder with processes on this computer",
+      description: "local: each machine is a directory with processes on this computer",
     },
   }),
   state,

@@ -25,7 +25,7 @@ export function readSource(path: string, shownAs: string = path): ReadSource {
     try {
       const facts = fstatSync(file);
       if (facts.isDirectory())
-        return failure(shownAs, "spec/not-a-file", `${shownAs} is a folder`, "Name the file in it.");
+        return failure(shownAs, "spec/not-a-file", `${shownAs} is a directory`, "Name the file in it.");
       if (facts.size > specBytesMax) return tooLarge(shownAs, `it has ${facts.size} bytes`);
       bytes = readAtMost(file, specBytesMax + 1);
     } finally {

@@ -73,7 +73,7 @@ async function lockOnDisk(request: Parameters<typeof acquireLock>[0], folder: st
     return await acquireLock(request);
   } catch (error) {
     if (error instanceof HaplanError) throw error;
-    const message = `Cannot write to the folder of the cluster\n${folder}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another folder. Nothing was changed.`;
+    const message = `Cannot write to the directory of the cluster\n${folder}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another directory. Nothing was changed.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }

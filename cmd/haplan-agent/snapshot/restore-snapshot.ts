@@ -28,7 +28,7 @@ export async function restoreSnapshot(
   if (!file.hasHash && !flags.skipHashCheck) {
     throw new HaplanError(
       "snapshot/no-hash",
-      `The snapshot "${path}" has no SHA-256: it was copied from a data folder, or cut off; use it all the same with --skip-hash-check`,
+      `The snapshot "${path}" has no SHA-256: it was copied from a data directory, or cut off; use it all the same with --skip-hash-check`,
     );
   }
   const { revision, changes, leases, memberId, clusterId, notices } = await restoreMember({

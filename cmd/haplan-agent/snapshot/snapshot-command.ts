@@ -58,7 +58,7 @@ function createProgram({ write, writeError }: SnapshotOutput): Command {
       write(statusView(snapshotStatus(snapshot.database), writeOut));
     });
 
-  withRestoreFlags(verb("restore", "Makes a member's data folder from a snapshot file")).action(
+  withRestoreFlags(verb("restore", "Makes a member's data directory from a snapshot file")).action(
     async (file: string, flags: RestoreFlags) => {
       const { summary, notices } = await restoreSnapshot(file, flags);
       for (const notice of notices) writeError(`${notice}\n`);
@@ -85,8 +85,8 @@ function withConnection(command: Command): Command {
 
 function withRestoreFlags(command: Command): Command {
   return command
-    .option("--data-dir <folder>", "data folder to make (default '<name>.etcd')")
-    .option("--wal-dir <folder>", "folder for the log (default inside the data folder)")
+    .option("--data-dir <directory>", "data directory to make (default '<name>.etcd')")
+    .option("--wal-dir <directory>", "directory for the log (default inside the data directory)")
     .option("--name <name>", "this member's name")
     .option("--initial-cluster <members>", "all members of the new cluster, name=url,...")
     .option("--initial-cluster-token <token>", "keeps clusters with equal URLs apart")
@@ -94,6 +94,10 @@ function withRestoreFlags(command: Command): Command {
     .option("--bump-revision <count>", "how much later than the snapshot the revision begins; 0 keeps it", "1000000000")
     .option("--mark-compacted", "make all earlier revisions unreadable (always so when the revision is bumped)")
     .addOption(new Option("--no-mark-compacted").hideHelp())
-    .option("--skip-hash-check", "take a file without SHA-256, copied from a data folder, or with a wrong one", false)
+    .option(
+      "--skip-hash-check",
+      "take a file without SHA-256, copied from a data directory, or with a wrong one",
+      false,
+    )
     .addOption(new Option("--no-skip-hash-check").hideHelp());
 }

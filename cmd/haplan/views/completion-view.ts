@@ -128,7 +128,7 @@ function zsh(verbs: readonly CompletionVerb[]): string {
       : `compadd -- ${values.join(" ")}`;
   return [
     "#compdef haplan",
-    "# zsh completion for haplan: haplan completion zsh > a folder of $fpath, named _haplan",
+    "# zsh completion for haplan: haplan completion zsh > a directory of $fpath, named _haplan",
     "_haplan() {",
     "  local -a verbs flags",
     "  local verb=$words[2] flag=$words[CURRENT-1]",

@@ -38,7 +38,7 @@ function tooSmall(
     severity: "error",
     code: "preflight/disk-full",
     summary: `The disk at "${mountPoint}" has ${mebibytes(freeBytes, "down")} free, and ${mebibytes(neededBytes, "up")} are needed`,
-    detail: `The data of ${shares} would be below "${join(root, "machines")}". Make room there, or run haplan in a folder on another disk`,
+    detail: `The data of ${shares} would be below "${join(root, "machines")}". Make room there, or run haplan in a directory on another disk`,
   };
 }
 

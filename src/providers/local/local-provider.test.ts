@@ -398,7 +398,7 @@ describe("the preflight", () => {
 
   it("refuses a folder that is a file, and one that cannot be written even by root", async () => {
     writeFileSync(join(parent, ".haplan"), "");
-    expect(await summaries([])).toEqual([`preflight/not-a-folder: "${join(parent, ".haplan")}" is not a folder`]);
+    expect(await summaries([])).toEqual([`preflight/not-a-folder: "${join(parent, ".haplan")}" is not a directory`]);
     const sealed = createLocalProvider({ root: "/proc/haplan", programsFolder: join(parent, "cmd") });
     expect((await sealed.preflight({ machines: [], units: [], space: [] })).map((found) => found.code)).toEqual([
       "preflight/unwritable-folder",

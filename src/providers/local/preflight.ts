@@ -49,8 +49,8 @@ function checkFolder(folder: string): Diagnostic | null {
     if (!statSync(nearest).isDirectory()) {
       return problem(
         "not-a-folder",
-        `"${nearest}" is not a folder`,
-        `Machines are folders below "${folder}": move it away`,
+        `"${nearest}" is not a directory`,
+        `Machines are directories below "${folder}": move it away`,
       );
     }
     accessSync(nearest, constants.W_OK | constants.X_OK);
@@ -60,7 +60,7 @@ function checkFolder(folder: string): Diagnostic | null {
     return problem(
       "unwritable-folder",
       `Cannot write to "${nearest}"`,
-      `${errorText(error)}. Machines are folders below "${folder}": make it writable, or run haplan in another folder`,
+      `${errorText(error)}. Machines are directories below "${folder}": make it writable, or run haplan in another directory`,
     );
   }
 }
@@ -84,7 +84,7 @@ function checkPrograms(programsFolder: string, units: readonly UnitDefinition[])
     const detail =
       program.kind === "haplan"
         ? `It is part of haplan and should be in "${programsFolder}": run "npm run build"`
-        : `It was looked for on the path (${process.env["PATH"] ?? ""}): install it, or put its folder on the path`;
+        : `It was looked for on the path (${process.env["PATH"] ?? ""}): install it, or put its directory on the path`;
     return [problem("program-missing", `Program "${program.command}" is not there`, detail)];
   });
 }

@@ -79,7 +79,7 @@ function fileInside(folder: string, path: string): string {
   if (isAbsolute(clean) || clean.startsWith("..") || clean === ".") {
     throw new HaplanError(
       "provider/bad-name",
-      `Cannot write unit file "${path}": it lies outside of the unit's folder`,
+      `Cannot write unit file "${path}": it lies outside of the unit's directory`,
     );
   }
   return join(folder, clean);

@@ -24,7 +24,7 @@ it("a log goes on behind what its file holds, in a folder that it makes", async 
 });
 
 it.each([
-  ["a folder", () => folder],
+  ["a directory", () => folder],
   ["below a file", () => join(folder, "file/agent.log")],
   ["below /proc", () => "/proc/haplan/agent.log"],
   ["a named pipe without a reader", () => namedPipe],

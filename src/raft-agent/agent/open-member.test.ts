@@ -116,7 +116,7 @@ describe("a member whose folders cannot be made", () => {
     writeFileSync(file, "");
     const member = configWith(`${flag}=${path}`);
     await expect(open(() => undefined, member)).rejects.toThrow(
-      new RegExp(`Cannot make the folder "${path}.*let ${flag} name a place where this user may make folders`),
+      new RegExp(`Cannot make the directory "${path}.*let ${flag} name a place where this user may make directories`),
     );
     expect(existsSync(config.walDir)).toBe(false);
   });
@@ -130,7 +130,7 @@ describe("a member whose log is in another folder", () => {
     await beginLog([]);
     await open(() => undefined);
     await expect(open(() => undefined, moved)).rejects.toThrow(
-      `--wal-dir names "${fast}", which holds no log, but a log lies in "${config.walDir}"; move its files to the new folder`,
+      `--wal-dir names "${fast}", which holds no log, but a log lies in "${config.walDir}"; move its files to the new directory`,
     );
     expect(existsSync(fast)).toBe(false);
     renameSync(config.walDir, fast);
@@ -140,7 +140,7 @@ describe("a member whose log is in another folder", () => {
   it("R21: without the flag again it is asked for the folder, and told what to do when the log is lost", async () => {
     await open(({ store }) => store.setConsistentIndex(7, 2), moved);
     await expect(open(() => undefined)).rejects.toThrow(
-      /holds data up to entry 7, but there is no log in .*; if the log lies in another folder, name it with --wal-dir; if it is lost, remove/,
+      /holds data up to entry 7, but there is no log in .*; if the log lies in another directory, name it with --wal-dir; if it is lost, remove/,
     );
     expect(existsSync(config.walDir)).toBe(false);
   });

@@ -119,7 +119,7 @@ function assertNotEtcds(config: AgentConfig): void {
   throw new HaplanError(
     "agent/etcd-data",
     `Cannot use "${dataDir}": an etcd keeps its data there. Take a snapshot of that etcd while it runs (etcdctl snapshot save FILE), ` +
-      "restore it into a new folder (haplan-agent snapshot restore FILE --data-dir=NEW), and name that folder instead",
+      "restore it into a new directory (haplan-agent snapshot restore FILE --data-dir=NEW), and name that directory instead",
   );
 }
 
@@ -129,7 +129,7 @@ function makeFolder(flag: "data-dir" | "wal-dir", path: string): void {
   } catch (cause) {
     throw new HaplanError(
       "agent/data-dir",
-      `Cannot make the folder "${path}": ${errorText(cause)}; let --${flag} name a place where this user may make folders`,
+      `Cannot make the directory "${path}": ${errorText(cause)}; let --${flag} name a place where this user may make directories`,
       { cause },
     );
   }
@@ -181,7 +181,7 @@ async function assertNoOtherData(config: AgentConfig): Promise<void> {
     throw new HaplanError(
       "agent/log-elsewhere",
       `Cannot start: --wal-dir names "${walDir}", which holds no log, but a log lies in "${usual}"; ` +
-        "move its files to the new folder while the member is stopped, or take the flag out",
+        "move its files to the new directory while the member is stopped, or take the flag out",
     );
   }
   const index = await storedIndex(snapshotFolder(config));
@@ -189,7 +189,7 @@ async function assertNoOtherData(config: AgentConfig): Promise<void> {
   throw new HaplanError(
     "agent/log-lost",
     `Cannot start: the store in "${dataDir}" holds data up to entry ${index}, but there is no log in "${walDir}"; ` +
-      "if the log lies in another folder, name it with --wal-dir; if it is lost, remove the member from the cluster, clear its folders and add it as a new one",
+      "if the log lies in another directory, name it with --wal-dir; if it is lost, remove the member from the cluster, clear its directories and add it as a new one",
   );
 }
 
@@ -208,7 +208,7 @@ function noSurvivorError({ dataDir }: AgentConfig): HaplanError {
   return new HaplanError(
     "agent/force-new-cluster",
     `Cannot start with --force-new-cluster: "${dataDir}" holds no member that could go on; ` +
-      "let --data-dir name the folder of the survivor, or take the flag out",
+      "let --data-dir name the directory of the survivor, or take the flag out",
   );
 }
 

@@ -64,7 +64,7 @@ function assertEmpty(folder: string): void {
   if (!existsSync(folder) || readdirSync(folder).length === 0) return;
   throw new HaplanError(
     "restore/not-empty",
-    `Cannot restore into "${folder}": it is not empty; name a new folder, or remove what is in it`,
+    `Cannot restore into "${folder}": it is not empty; name a new directory, or remove what is in it`,
   );
 }
 

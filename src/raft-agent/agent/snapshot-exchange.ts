@@ -96,7 +96,7 @@ export class SnapshotExchange {
     throw new HaplanError(
       "agent/snapshot-missing",
       `Cannot go on: the log begins behind the snapshot at entry ${index}, which is missing; ` +
-        "remove the member from the cluster, clear its folders and add it as a new one",
+        "remove the member from the cluster, clear its directories and add it as a new one",
     );
   }
 }

@@ -21,7 +21,7 @@ const used: Readonly<Record<string, readonly Row[]>> = {
   Member: [
     ["name", "string", "default", "Human-readable name for this member."],
     ["data-dir", "string", "", "Path to the data directory (default '<name>.etcd')."],
-    ["wal-dir", "string", "", "Path to a dedicated folder for the log."],
+    ["wal-dir", "string", "", "Path to a dedicated directory for the log."],
     ["listen-client-urls", "urls", "http://localhost:2379", "URLs to listen on for client traffic."],
     ["listen-client-http-urls", "urls", "", "URLs for HTTP alone; the client URLs then serve gRPC alone."],
     ["listen-peer-urls", "urls", "http://localhost:2380", "URLs to listen on for peer traffic."],

@@ -82,7 +82,7 @@ export function openTree(path: string, mapSize: number): Tree {
   throw new HaplanError(
     "store/cut-off",
     `Cannot open the store ${path}: the file ends after ${size} bytes, and at least ${inUse} are in use, so it was cut off. ` +
-      "Remove the member from the cluster, clear its folders and add it as a new one (it then gets its data from the others)",
+      "Remove the member from the cluster, clear its directories and add it as a new one (it then gets its data from the others)",
   );
 }
 

@@ -82,7 +82,7 @@ export function damageError(file: string, offset: number, found: string): Haplan
   return new HaplanError(
     "wal/damaged",
     `Cannot recover the log: file "${file}" has at byte ${offset} ${found}. What was acknowledged may be lost here, so ` +
-      "this member must not vote with it: keep a copy of the folder, remove the member from the cluster and add it again with an " +
-      "empty data folder (it then gets its data from the others), or restore the file from a copy that is not older than the damage",
+      "this member must not vote with it: keep a copy of the directory, remove the member from the cluster and add it again with an " +
+      "empty data directory (it then gets its data from the others), or restore the file from a copy that is not older than the damage",
   );
 }

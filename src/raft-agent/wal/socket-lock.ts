@@ -112,6 +112,6 @@ function shortened(path: string): { readonly path: string; release(): void } {
 function lockedError(path: string): HaplanError {
   return new HaplanError(
     "file-system/locked",
-    `Cannot use "${dirname(path)}": another process holds its lock "${basename(path)}"; stop that process, or give this one a folder of its own`,
+    `Cannot use "${dirname(path)}": another process holds its lock "${basename(path)}"; stop that process, or give this one a directory of its own`,
   );
 }
