@@ -20,6 +20,9 @@ if (nodeModule.enableCompileCache !== undefined) {
 await import("./program.js");
 `;
 
+/** Files that a program starts in a thread, by the names that it knows them by. */
+const threads = { "haplan/write-probe": "cmd/haplan/write-probe-thread.ts" };
+
 /**
  * Bundles each program of cmd/ into `<into>/<program>/program.js` with chunks that they share, beside the `main.js`
  * that starts it. Source maps name the sources in stack traces.
@@ -28,7 +31,10 @@ export async function bundlePrograms({ root, programs, into }) {
   rmSync(into, { recursive: true, force: true });
   const bundle = await rolldown({
     cwd: root,
-    input: Object.fromEntries(programs.map((program) => [`${program}/program`, `cmd/${program}/main.ts`])),
+    input: {
+      ...Object.fromEntries(programs.map((program) => [`${program}/program`, `cmd/${program}/main.ts`])),
+      ...threads,
+    },
     platform: "node",
     // The oldest Node.js that haplan runs on: `using` is lowered for it.
     transform: { target: "node20.19" },

@@ -83,6 +83,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     provider: session.provider,
     authority: session.authority,
     connect: session.rooms.connect,
+    probeWrites: session.rooms.probeWrites,
     askPresented: session.rooms.askPresented,
     stateStore: sessionStore(context, session, lock),
     journal: openJournal(context, session, lock),

@@ -1,5 +1,6 @@
 /** What every command is given, and how a command says no. */
 
+import type { ProbeWrites } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { AskPresented, ConnectControlPlane, MembersRequest } from "../../src/control-plane/control-plane.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
@@ -21,6 +22,7 @@ export type Rooms = {
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
+  readonly probeWrites: ProbeWrites;
   readonly askPresented: AskPresented;
   /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;

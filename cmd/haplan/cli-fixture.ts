@@ -63,7 +63,7 @@ export function createCliFixture(folder?: string): CliFixture {
     remove: () => rmSync(cwd, { recursive: true, force: true }),
     haplan: async (line, answers = null) => {
       const terminal = createScriptedTerminal(answers, false, fixture.input);
-      const { provider, authority, connect, askPresented } = world.ports();
+      const { provider, authority, connect, probeWrites, askPresented } = world.ports();
       const code = await runHaplan(typeof line === "string" ? line.split(" ").filter(Boolean) : line, {
         cwd,
         terminal,
@@ -73,6 +73,7 @@ export function createCliFixture(folder?: string): CliFixture {
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,
+          probeWrites,
           askPresented,
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },

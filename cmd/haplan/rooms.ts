@@ -6,12 +6,14 @@ import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 import type { Rooms } from "./cli-context.ts";
+import { probeInThread } from "./probe-in-thread.ts";
 
 export const realRooms: Rooms = {
   createProvider: (root) => createLocalProvider({ root }),
   openAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,
+  probeWrites: probeInThread,
   askPresented,
   readWorkerReports,
 };

@@ -79,6 +79,7 @@ function roomsFor(rooms: Rooms, user: EtcdUser | null, log: DebugLog): Rooms {
       log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
       return loggedCalls(log, "members", rooms.connect(asUser(request)));
     },
+    probeWrites: (clients) => rooms.probeWrites(clients.map(asUser)),
     readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports(asUser(request), timeoutMs),
   };
 }

@@ -70,9 +70,11 @@ export type ApplyEvent =
 export type WriteAvailability = {
   readonly attempts: number;
   readonly failed: number;
-  /** The longest time without a write that succeeded, the run's beginning and end included. */
+  /** What the first write that failed was answered; null when none did. */
+  readonly firstFailure: string | null;
+  /** The longest time that a client waited for the acknowledgement of a write, as the client that fared worst. */
   readonly longestGapMs: number;
-  /** Sum of all times without success in which writes failed. */
+  /** How long some client had no write acknowledged after one that failed. */
   readonly unavailableMs: number;
   /** How long writes were tried. */
   readonly measuredMs: number;

@@ -4,6 +4,7 @@
  * that is lost although nothing asked for it, a load balancer without a target that serves while there is a quorum, and
  * two members at one address and port are written down.
  */
+
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import type { Authority } from "../pki/authority-port.ts";
@@ -24,6 +25,7 @@ import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } fr
 import type { ApplyEvent } from "./apply-event.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { VirtualClock } from "./virtual-clock.ts";
+import { startWriteProbe } from "./write-probe.ts";
 
 type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };
 export type FakeMachine = { identity: MachineIdentity; units: Map<string, FakeUnit>; data: string | null };
@@ -89,6 +91,7 @@ export class FakeWorld {
       provider: this.provider(),
       authority: this.authority(),
       connect: () => this.controlPlane(),
+      probeWrites: async (clients) => startWriteProbe(clients, () => this.controlPlane(), this.clock),
       askPresented: async (url) => this.presented(new URL(url).hostname),
       stateStore: {
         read: async () => this.facts.state,

@@ -6,13 +6,13 @@ import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
+import { openWriteProbe } from "./open-write-probe.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
 import { runStep } from "./run-step.ts";
 import { stateEdits } from "./state-edits.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 import { Connection, type StepContext } from "./step-context.ts";
-import { openWriteProbe } from "./write-probe.ts";
 
 export type PlanWalkOptions = {
   readonly plan: Plan;

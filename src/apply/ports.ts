@@ -3,18 +3,30 @@
  * whole world in memory. Every act is idempotent: done again after a crash it finds what it did the first time.
  */
 import type { Clock } from "../base/clock.ts";
-import type { AskPresented, ConnectControlPlane } from "../control-plane/control-plane.ts";
+import type { AskPresented, ConnectControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { Authority } from "../pki/authority-port.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Journal } from "../state/journal.ts";
 import type { SnapshotFolder } from "../state/snapshot-folder.ts";
 import type { StateStore } from "../state/state-store.ts";
-import type { ApplyListener } from "./apply-event.ts";
+import type { ApplyListener, WriteAvailability } from "./apply-event.ts";
+
+/** A client of the write probe; one that `connects` opens a connection for each write. */
+export type ProbeClientRequest = MembersRequest & { readonly connects: boolean };
+
+export type RunningProbe = {
+  /** Ends the probe and tells what it saw; null when it never came to write. */
+  stop(): Promise<WriteAvailability | null>;
+};
+
+/** Begins to write all the time, as these clients. */
+export type ProbeWrites = (clients: readonly ProbeClientRequest[]) => Promise<RunningProbe>;
 
 export type ApplyPorts = {
   readonly provider: Provider;
   readonly authority: Authority;
   readonly connect: ConnectControlPlane;
+  readonly probeWrites: ProbeWrites;
   readonly askPresented: AskPresented;
   readonly stateStore: Omit<StateStore, "overwrite">;
   readonly journal: Journal;

@@ -1,43 +1,94 @@
 /**
- * What a row of writes tells of how long nobody could write. Pure: the probe writes, this counts. A gap lasts from one
- * success to the next; the first begins with the run and the last ends with it.
+ * What the probe's writes tell of the cluster's availability. Pure: the probe writes, this counts. A gap is what a client
+ * sees that writes one key after the other without a pause: the time from the beginning of a write to the next
+ * acknowledgement. See docs/decisions/20261129-write-availability.md.
  */
 import type { WriteAvailability } from "./apply-event.ts";
 
-/** On a monotonic clock. */
-export type WriteAttempt = { readonly startedMs: number; readonly endedMs: number; readonly succeeded: boolean };
+export type WriteAttempt = {
+  /** Which of the probe's clients it was. */
+  readonly client: number;
+  /** It went over a connection of its own, which had to be opened first. */
+  readonly connects: boolean;
+  /** On a monotonic clock. */
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** Why it failed; null when it was acknowledged. */
+  readonly failure: string | null;
+};
 
 /** Time in which haplan itself stood still: answers that came meanwhile are seen only at its end. */
 export type Stall = { readonly fromMs: number; readonly untilMs: number };
 
-/** A gap counts as unavailable when a write that failed was under way during it. Times are whole milliseconds. */
+type Gap = { readonly fromMs: number; readonly untilMs: number };
+
+/** A stall that begins or ends within this of a write's beginning or end has delayed what was seen of it. */
+const edgeMs = 5;
+
+/** Unavailable was the cluster while a client had no write acknowledged after one that failed. Times are whole milliseconds. */
 export function writeAvailability(
   attempts: readonly WriteAttempt[],
   run: { readonly startedMs: number; readonly endedMs: number },
   stalls: readonly Stall[] = [],
 ): WriteAvailability {
-  const lengthOf = (gap: Gap): number => Math.max(0, gap.until - gap.from - stalledMs(gap, stalls));
-  const failed = attempts.filter((attempt) => !attempt.succeeded);
-  const successes = attempts.filter((attempt) => attempt.succeeded).map((attempt) => attempt.endedMs);
-  const marks = [run.startedMs, ...successes.sort((a, b) => a - b), run.endedMs];
-  const gaps = marks.slice(1).map((until, index) => ({ from: marks[index]!, until }));
-  const failing = gaps.filter(({ from, until }) =>
-    failed.some(({ startedMs, endedMs }) => startedMs < until && endedMs > from),
-  );
+  const gapOf = nextAcknowledgements(attempts, run.endedMs);
+  const gaps = attempts.map((attempt) => withoutStalls(gapOf(attempt), attempt.connects, stalls));
+  const failing = gaps.filter((_, at) => attempts[at]!.failure !== null);
   return {
     attempts: attempts.length,
-    failed: failed.length,
-    longestGapMs: Math.round(Math.max(0, ...gaps.map(lengthOf))),
-    unavailableMs: Math.round(failing.reduce((sum, gap) => sum + lengthOf(gap), 0)),
+    failed: failing.length,
+    firstFailure: firstFailureOf(attempts),
+    longestGapMs: Math.round(gaps.reduce((longest, { fromMs, untilMs }) => Math.max(longest, untilMs - fromMs), 0)),
+    unavailableMs: Math.round(coveredMs(failing)),
     measuredMs: Math.round(run.endedMs - run.startedMs),
   };
 }
 
-type Gap = { readonly from: number; readonly until: number };
+function firstFailureOf(attempts: readonly WriteAttempt[]): string | null {
+  const failed = attempts.filter(({ failure }) => failure !== null);
+  return failed.toSorted((a, b) => a.endedMs - b.endedMs)[0]?.failure ?? null;
+}
 
-function stalledMs({ from, until }: Gap, stalls: readonly Stall[]): number {
-  return stalls.reduce(
-    (sum, { fromMs, untilMs }) => sum + Math.max(0, Math.min(until, untilMs) - Math.max(from, fromMs)),
+/**
+ * A write that succeeded was waited for to its end. One that failed is followed by others of the same client, which began
+ * meanwhile: the gap ends with the first of them that is acknowledged.
+ */
+function nextAcknowledgements(attempts: readonly WriteAttempt[], endedMs: number): (attempt: WriteAttempt) => Gap {
+  const nextMs = new Map<WriteAttempt, number>();
+  const earliestMs = new Map<number, number>();
+  for (const attempt of attempts.toSorted((a, b) => b.startedMs - a.startedMs)) {
+    const knownMs = earliestMs.get(attempt.client) ?? endedMs;
+    const succeeded = attempt.failure === null;
+    const untilMs = succeeded ? Math.min(knownMs, attempt.endedMs) : knownMs;
+    earliestMs.set(attempt.client, untilMs);
+    nextMs.set(attempt, succeeded ? attempt.endedMs : untilMs);
+  }
+  return (attempt) => ({ fromMs: attempt.startedMs, untilMs: nextMs.get(attempt)! });
+}
+
+/**
+ * An answer on an open connection is delayed by a stall at its arrival, and a request by one at its beginning; a stall
+ * between them changes nothing. Opening a connection takes several answers, any of which may have come during a stall.
+ */
+function withoutStalls(gap: Gap, connects: boolean, stalls: readonly Stall[]): Gap {
+  const { fromMs, untilMs } = gap;
+  const delaying = stalls.filter(
+    (stall) => connects || stall.fromMs <= fromMs + edgeMs || stall.untilMs >= untilMs - edgeMs,
+  );
+  const stalledMs = delaying.reduce(
+    (sum, stall) => sum + Math.max(0, Math.min(untilMs, stall.untilMs) - Math.max(fromMs, stall.fromMs)),
     0,
   );
+  return { fromMs, untilMs: Math.max(fromMs, untilMs - stalledMs) };
+}
+
+/** How much time the gaps take together, where they overlap once. */
+function coveredMs(gaps: readonly Gap[]): number {
+  let sum = 0;
+  let endMs = Number.NEGATIVE_INFINITY;
+  for (const { fromMs, untilMs } of gaps.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    sum += Math.max(0, untilMs - Math.max(fromMs, endMs));
+    endMs = Math.max(endMs, untilMs);
+  }
+  return sum;
 }

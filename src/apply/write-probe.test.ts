@@ -1,17 +1,23 @@
 import { describe, expect, it } from "vitest";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { VirtualClock } from "./virtual-clock.ts";
-import { WriteProbe } from "./write-probe.ts";
+import { connectingClient, keptClient, type ProbeClient, WriteProbe } from "./write-probe.ts";
 
 /** Writes that are answered by `answer`, after as many milliseconds as it says; a negative number fails. */
-function probed(clock: VirtualClock, answer: (atMs: number) => number): WriteProbe {
+function controlPlane(clock: VirtualClock, answer: (atMs: number) => number, onClose = (): void => {}): ControlPlane {
   const put = async (): Promise<void> => {
     const delayMs = answer(clock.monotonicMs());
     await clock.sleep(Math.abs(delayMs));
     if (delayMs < 0) throw new Error("context deadline exceeded");
   };
-  return new WriteProbe({ put, close: () => undefined } as unknown as ControlPlane, clock);
+  return { put, close: onClose } as unknown as ControlPlane;
 }
+
+const kept = (clock: VirtualClock, answer: (atMs: number) => number): ProbeClient =>
+  keptClient(controlPlane(clock, answer));
+
+const probed = (clock: VirtualClock, answer: (atMs: number) => number): WriteProbe =>
+  new WriteProbe([kept(clock, answer)], clock);
 
 describe("WriteProbe", () => {
   it("T10: goes on writing while one write is blocked", async () => {
@@ -19,7 +25,7 @@ describe("WriteProbe", () => {
     const probe = probed(clock, (atMs) => (atMs === 0 ? -2_000 : 10));
     await clock.sleep(2_100);
     // Only the first one failed, and the others went through all the time.
-    expect(await probe.stop()).toMatchObject({ failed: 1, longestGapMs: 60 });
+    expect(await probe.stop()).toMatchObject({ failed: 1, longestGapMs: 30 });
   });
 
   it("R38: tells of a run in which nothing went through", async () => {
@@ -41,5 +47,37 @@ describe("WriteProbe", () => {
     const availability = (await probe.stop())!;
     expect(availability.longestGapMs).toBeGreaterThanOrEqual(2_000);
     expect(availability.unavailableMs).toBe(availability.longestGapMs);
+  });
+
+  it("T10: tells of the client that fares worst", async () => {
+    const clock = new VirtualClock();
+    // What begins within a moment of the second client's waits for the end of it.
+    const slow = (atMs: number): number => (atMs >= 1_000 && atMs < 1_400 ? 1_410 - atMs : 10);
+    const probe = new WriteProbe([kept(clock, () => 10), kept(clock, slow), kept(clock, () => 10)], clock);
+    await clock.sleep(3_000);
+    const availability = (await probe.stop())!;
+    expect(availability).toMatchObject({ failed: 0, unavailableMs: 0 });
+    expect(availability.longestGapMs).toBeGreaterThan(410 - 60);
+    expect(availability.longestGapMs).toBeLessThanOrEqual(410);
+  });
+
+  it("closes the connection of each write of a client that connects anew, also after a failure", async () => {
+    const clock = new VirtualClock();
+    const open = new Set<number>();
+    let writes = 0;
+    const client = connectingClient(() => {
+      const write = writes++;
+      open.add(write);
+      return controlPlane(
+        clock,
+        () => (write % 2 === 0 ? 5 : -5),
+        () => open.delete(write),
+      );
+    });
+    const probe = new WriteProbe([client], clock);
+    await clock.sleep(1_000);
+    const availability = (await probe.stop())!;
+    expect(availability.failed).toBe(Math.floor(availability.attempts / 2));
+    expect(open.size).toBe(0);
   });
 });

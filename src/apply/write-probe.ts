@@ -1,53 +1,86 @@
-/** Writes a counter all the time while apply is at work, so that it can say how long nobody could write. */
+/**
+ * Writes all the time while apply is at work, so that it can say how long a client had to wait at most. It does so as
+ * clients do: over connections that last, one for each master, so that each member has its share of them, and over a new
+ * connection for each write. See docs/decisions/20261129-write-availability.md.
+ */
 import type { Clock } from "../base/clock.ts";
-import type { ControlPlane } from "../control-plane/control-plane.ts";
-import { loadBalancerAddress } from "../plan/desired-resources.ts";
-import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
+import { errorText } from "../base/haplan-error.ts";
+import type { ConnectControlPlane, ControlPlane } from "../control-plane/control-plane.ts";
 import type { WriteAvailability } from "./apply-event.ts";
-import type { StepContext } from "./step-context.ts";
+import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
-/** Fine enough to tell a gap of some hundred milliseconds within a fifth. */
-const probeIntervalMs = 50;
+/** The clients take turns: at this distance one of them begins a write. A gap of all of them is measured as exactly. */
+const turnMs = 20;
 /** A timer may be late by less than this on any machine. */
-const stallMs = 20;
-const probeTimeoutMs = 2_000;
+const stallMs = 10;
+/** As long as etcdctl waits by default. */
+const probeTimeoutMs = 5_000;
+
+/** A client of the probe. */
+export type ProbeClient = {
+  /** Each write has a connection of its own. */
+  readonly connects: boolean;
+  /** Rejects when it is not acknowledged in time. */
+  put(value: string): Promise<void>;
+  close(): void;
+};
 
 /**
- * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Null where
- * nothing can be measured: that is no reason not to apply.
+ * Begins to write at once. As a user it does so over connections that last alone: each new one would cost the members the
+ * check of a password, which takes them as long as hundreds of writes.
  */
-export async function openWriteProbe(
-  context: Pick<StepContext, "plan" | "ports" | "keeper" | "connection">,
-): Promise<WriteProbe | null> {
-  const { plan, ports, keeper, connection } = context;
-  const { spec, steps } = plan;
-  const kinds = new Set(steps.map((step) => step.action.kind));
-  const steady = keeper.find(loadBalancerAddress)?.attributes["endpoint"] === clusterEndpoint(spec);
-  const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
-  const endpoints = balanced
-    ? [clusterEndpoint(spec)]
-    : spec.controlPlane.masters.map((master) => clientUrl(spec, master));
-  try {
-    return new WriteProbe(ports.connect({ endpoints, tls: await connection.tls() }), ports.clock);
-  } catch {
-    return null;
-  }
+export function startWriteProbe(
+  requests: readonly ProbeClientRequest[],
+  connect: ConnectControlPlane,
+  clock: Clock,
+): WriteProbe {
+  const clients = requests
+    .filter(({ connects, user }) => !connects || (user ?? null) === null)
+    .map(({ connects, ...request }) =>
+      connects ? connectingClient(() => connect(request)) : keptClient(connect(request)),
+    );
+  return new WriteProbe(clients, clock);
 }
 
-export class WriteProbe {
+/** Has one connection, which it closes in the end. */
+export function keptClient(controlPlane: ControlPlane): ProbeClient {
+  return {
+    connects: false,
+    put: (value) => controlPlane.put(probeKey, value, probeTimeoutMs),
+    close: () => controlPlane.close(),
+  };
+}
+
+/** Has a connection for each write, as etcdctl has. */
+export function connectingClient(connect: () => ControlPlane): ProbeClient {
+  return {
+    connects: true,
+    put: async (value) => {
+      const controlPlane = connect();
+      try {
+        await controlPlane.put(probeKey, value, probeTimeoutMs);
+      } finally {
+        controlPlane.close();
+      }
+    },
+    close: () => undefined,
+  };
+}
+
+export class WriteProbe implements RunningProbe {
   private readonly clock: Clock;
-  private readonly controlPlane: ControlPlane;
+  private readonly clients: readonly ProbeClient[];
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
   private readonly attempts: WriteAttempt[] = [];
   private readonly stalls: Stall[] = [];
   private readonly startedMs: number;
 
-  /** The connection becomes the probe's, which closes it in the end. */
-  constructor(controlPlane: ControlPlane, clock: Clock) {
-    this.controlPlane = controlPlane;
+  /** The clients become the probe's, which closes them in the end. */
+  constructor(clients: readonly ProbeClient[], clock: Clock) {
+    this.clients = clients;
     this.clock = clock;
     this.startedMs = clock.monotonicMs();
     this.running = this.run();
@@ -57,7 +90,7 @@ export class WriteProbe {
   async stop(): Promise<WriteAvailability | null> {
     this.stopping.abort();
     await this.running;
-    this.controlPlane.close();
+    for (const client of this.clients) client.close();
     if (this.attempts.length === 0) return null;
     const run = { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() };
     return writeAvailability(this.attempts, run, this.stalls);
@@ -66,7 +99,7 @@ export class WriteProbe {
   /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
   private async run(): Promise<void> {
     const pending = new Set<Promise<void>>();
-    for (let number = 1; !this.stopping.signal.aborted; number += 1) {
+    for (let number = 0; !this.stopping.signal.aborted; number += 1) {
       const write = this.write(number).finally(() => pending.delete(write));
       pending.add(write);
       await this.sleep();
@@ -76,19 +109,17 @@ export class WriteProbe {
 
   /** A pause that takes much longer than asked for shows that this process was busy, or was not run at all. */
   private async sleep(): Promise<void> {
-    const dueMs = this.clock.monotonicMs() + probeIntervalMs;
-    await this.clock.sleep(probeIntervalMs, this.stopping.signal).catch(() => undefined);
+    const dueMs = this.clock.monotonicMs() + turnMs;
+    await this.clock.sleep(turnMs, this.stopping.signal).catch(() => undefined);
     const nowMs = this.clock.monotonicMs();
-    if (nowMs - dueMs > stallMs) this.stalls.push({ fromMs: dueMs, untilMs: nowMs });
+    if (nowMs - dueMs > stallMs) this.stalls.push({ fromMs: dueMs - turnMs, untilMs: nowMs });
   }
 
   private async write(number: number): Promise<void> {
+    const client = number % this.clients.length;
+    const { connects, put } = this.clients[client]!;
     const startedMs = this.clock.monotonicMs();
-    const put = this.controlPlane.put(probeKey, String(number), probeTimeoutMs);
-    const succeeded = await put.then(
-      () => true,
-      () => false,
-    );
-    this.attempts.push({ startedMs, endedMs: this.clock.monotonicMs(), succeeded });
+    const failure = await put(String(number + 1)).then(() => null, errorText);
+    this.attempts.push({ client, connects, startedMs, endedMs: this.clock.monotonicMs(), failure });
   }
 }

@@ -23,6 +23,8 @@ import { type OpenedMembers, openMembers } from "./open-members.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
+/** What the write probe measures is to be the cluster's, and not this. */
+const writePauseMs = 10;
 /** Nobody has answered a moment ago: this is for those who say no. */
 const refusalTimeoutMs = 250;
 const snapshotTimeoutMs = 600_000;
@@ -45,6 +47,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
         (channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs),
         timeoutMs,
         isUnprocessed,
+        writePauseMs,
       ),
     close: () => members.close(),
   };

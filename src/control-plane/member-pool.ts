@@ -72,6 +72,7 @@ export class MemberPool {
     timeoutMs: number,
     /** Whether another member, or the same one a moment later, is asked after this error. */
     mayRepeat: (error: unknown) => boolean = isNoAnswer,
+    pauseMs: number = roundPauseMs,
   ): Promise<Answer> {
     const deadline = performance.now() + timeoutMs;
     let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to ask");
@@ -90,7 +91,7 @@ export class MemberPool {
           if (isFromMember(error) || !isFromMember(failure)) failure = error;
         }
       }
-      await systemClock.sleep(roundPauseMs);
+      await systemClock.sleep(pauseMs);
     }
   }
 

@@ -1,9 +1,13 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
+import type { ProbeClientRequest } from "../../src/apply/ports.ts";
+import { listeningFront } from "../../src/raft-agent/agent/listening-front.ts";
 import { buildFolder } from "./cluster-fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "haplan-bundled-"));
@@ -29,5 +33,24 @@ describe("the bundled programs", () => {
     const { stderr, stdout } = await promisify(execFile)(process.execPath, argv);
     expect(stderr).toMatch(/at ownVersion \(.*\/cmd\/haplan\/main\.ts:\d+:\d+\)/);
     expect(stdout).toContain("haplan vunknown");
+  });
+
+  it("T10: have the write probe in a thread of its own", async () => {
+    const url = "http://127.77.42.6:2379";
+    const front = await listeningFront([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
+    front.serve();
+    const clients: ProbeClientRequest[] = [true, false].map((connects) => ({ connects, endpoints: [url], tls: null }));
+    const probe = new Worker(join(buildFolder, "cmd/haplan/write-probe.js"), { workerData: clients });
+    try {
+      expect(await once(probe, "message")).toEqual(["writing"]);
+      // What this thread does meanwhile is none of the probe's business.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      probe.postMessage("stop");
+      const [availability] = (await once(probe, "message")) as [object];
+      expect(availability).toMatchObject({ failed: 0, unavailableMs: 0, attempts: expect.any(Number) });
+    } finally {
+      await probe.terminate();
+      await front.close();
+    }
   });
 });

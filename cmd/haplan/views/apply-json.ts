@@ -129,11 +129,12 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
 /** Whole milliseconds; only `measured` when it is false. */
 function availabilityFields(availability: WriteAvailability | null): object {
   if (availability === null) return { measured: false };
-  const { attempts, failed, longestGapMs, unavailableMs, measuredMs } = availability;
+  const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;
   return {
     measured: true,
     attempts,
     failed,
+    first_failure: firstFailure,
     longest_gap_ms: longestGapMs,
     unavailable_ms: unavailableMs,
     measured_ms: measuredMs,

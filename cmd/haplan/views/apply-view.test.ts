@@ -111,16 +111,27 @@ describe("apply in a log", () => {
 });
 
 describe("the sentence on write availability", () => {
-  const measured = { attempts: 100, failed: 0, longestGapMs: 240, unavailableMs: 0, measuredMs: 95_000 };
+  const measured = {
+    attempts: 100,
+    failed: 0,
+    firstFailure: null,
+    longestGapMs: 240,
+    unavailableMs: 0,
+    measuredMs: 95_000,
+  };
+  const firstFailure = "context deadline exceeded";
   test.each([
     [null, "Write availability was not measured."],
     [measured, "Writes were available all the time (100 probes, longest gap 240 ms)."],
     [{ ...measured, attempts: 1 }, "Writes were available all the time (1 probe, longest gap 240 ms)."],
     [
-      { ...measured, failed: 2, unavailableMs: 900, longestGapMs: 900 },
-      "Writes were unavailable for 900 ms (2 of 100 probes failed, longest gap 900 ms).",
+      { ...measured, failed: 2, firstFailure, unavailableMs: 900, longestGapMs: 900 },
+      "Writes were unavailable for 900 ms (2 of 100 probes failed, longest gap 900 ms). The first error was: context deadline exceeded",
     ],
-    [{ ...measured, failed: 100 }, "No write succeeded in all of 1m35s (100 probes)."],
+    [
+      { ...measured, failed: 100, firstFailure },
+      "No write succeeded in all of 1m35s (100 probes). The first error was: context deadline exceeded",
+    ],
   ])("R38, T10: says what was measured, and that nothing was: %#", (availability, sentence) => {
     expect(writesSentence(availability)).toBe(sentence);
   });

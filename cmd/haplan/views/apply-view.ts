@@ -170,12 +170,13 @@ export function summarySentence(mode: Plan["mode"], { imported, added, changed, 
 /** How writing fared meanwhile, in one sentence. */
 export function writesSentence(availability: WriteAvailability | null): string {
   if (availability === null) return "Write availability was not measured.";
-  const { attempts, failed, longestGapMs, unavailableMs, measuredMs } = availability;
+  const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;
   const probes = `${attempts} ${attempts === 1 ? "probe" : "probes"}`;
-  if (failed === attempts) return `No write succeeded in all of ${milliseconds(measuredMs)} (${probes}).`;
+  const because = firstFailure === null ? "" : ` The first error was: ${firstFailure}`;
+  if (failed === attempts) return `No write succeeded in all of ${milliseconds(measuredMs)} (${probes}).${because}`;
   const gap = `longest gap ${milliseconds(longestGapMs)}`;
   if (failed === 0) return `Writes were available all the time (${probes}, ${gap}).`;
-  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${failed} of ${probes} failed, ${gap}).`;
+  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${failed} of ${probes} failed, ${gap}).${because}`;
 }
 
 function milliseconds(ms: number): string {

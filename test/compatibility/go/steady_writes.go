@@ -14,38 +14,52 @@ import (
 
 const steadyPrefix = "/steady/"
 
+// A gap that is told of: shorter ones say nothing of the cluster.
+const gapMin = 20 * time.Millisecond
+
 // writeLog is what the writers of a run have seen together.
 type writeLog struct {
 	mutex    sync.Mutex
 	written  int
 	failures []string
-	last     time.Time
 	longest  time.Duration
+	onGap    func(name string, from, until time.Time)
 }
 
-func (l *writeLog) add(err error) {
-	l.mutex.Lock()
-	defer l.mutex.Unlock()
+// writer writes one key after the other, and notes the time from one acknowledged write to the next.
+type writer struct {
+	name string
+	log  *writeLog
+	last time.Time
+}
+
+func (w *writer) add(err error) {
+	w.log.mutex.Lock()
+	defer w.log.mutex.Unlock()
 	if err != nil {
-		l.failures = append(l.failures, err.Error())
+		w.log.failures = append(w.log.failures, err.Error())
 		return
 	}
 	now := time.Now()
-	if l.written > 0 {
-		l.longest = max(l.longest, now.Sub(l.last))
+	if gap := now.Sub(w.last); !w.last.IsZero() {
+		w.log.longest = max(w.log.longest, gap)
+		if gap >= gapMin {
+			w.log.onGap(w.name, w.last, now)
+		}
 	}
-	l.last = now
-	l.written++
+	w.last = now
+	w.log.written++
 }
 
 // steadyWrites puts one key after the other with several writers at the same time, each put once, until standard input
 // ends; meanwhile it watches them and keeps a lease alive. Puts have 8 s each and are repeated by the client library alone.
+// `writers` share a connection; `kept` have one each, and `fresh` a new one for every write, as etcdctl has.
 func steadyWrites(ctx context.Context, run *run) (any, error) {
-	writers, err := run.number("writers", 8)
+	client, err := run.client()
 	if err != nil {
 		return nil, err
 	}
-	client, err := run.client()
+	clients, err := steadyClients(run, client)
 	if err != nil {
 		return nil, err
 	}
@@ -71,17 +85,19 @@ func steadyWrites(ctx context.Context, run *run) (any, error) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	log := &writeLog{}
+	log := &writeLog{onGap: func(name string, from, until time.Time) {
+		run.report(fmt.Sprintf("gap %s %d %d", name, from.UnixMilli(), until.UnixMilli()))
+	}}
 	var group sync.WaitGroup
-	for writer := range writers {
+	for number, client := range clients {
 		group.Add(1)
 		go func() {
 			defer group.Done()
+			writer := writer{name: fmt.Sprintf("%s-%d", client.kind, number), log: log}
 			for i := 0; stopped.Err() == nil; i++ {
 				attempt, cancel := context.WithTimeout(ctx, 8*time.Second)
-				_, err := client.Put(attempt, fmt.Sprintf("%s%d/%06d", steadyPrefix, writer, i), "value")
+				writer.add(client.put(attempt, fmt.Sprintf("%s%d/%06d", steadyPrefix, number, i)))
 				cancel()
-				log.add(err)
 				time.Sleep(2 * time.Millisecond)
 			}
 		}()
@@ -98,6 +114,63 @@ func steadyWrites(ctx context.Context, run *run) (any, error) {
 		"longestGapMs": log.longest.Milliseconds(),
 		"leaseHeld":    held,
 	}, nil
+}
+
+// steadyClient is what a writer writes with.
+type steadyClient struct {
+	kind string
+	put  func(context.Context, string) error
+}
+
+func steadyClients(run *run, shared *clientv3.Client) ([]steadyClient, error) {
+	writers, err := run.number("writers", 8)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := run.number("kept", 0)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := run.number("fresh", 0)
+	if err != nil {
+		return nil, err
+	}
+	var clients []steadyClient
+	for range writers {
+		clients = append(clients, clientOf("shared", shared))
+	}
+	for range kept {
+		client, err := run.client()
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, clientOf("kept", client))
+	}
+	for range fresh {
+		clients = append(clients, steadyClient{"fresh", func(ctx context.Context, key string) error {
+			name, password := run.credentials()
+			config, err := run.config(name, password, run.endpoints)
+			if err != nil {
+				return err
+			}
+			client, err := clientv3.New(config)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return putWith(ctx, client, key)
+		}})
+	}
+	return clients, nil
+}
+
+func clientOf(kind string, client *clientv3.Client) steadyClient {
+	return steadyClient{kind, func(ctx context.Context, key string) error { return putWith(ctx, client, key) }}
+}
+
+func putWith(ctx context.Context, client *clientv3.Client, key string) error {
+	_, err := client.Put(ctx, key, "value")
+	return err
 }
 
 func watchSteady(ctx context.Context, client *clientv3.Client) (*atomic.Int64, context.CancelFunc) {
