@@ -501,6 +501,32 @@ describe("An apply of another spec that is killed", () => {
   });
 });
 
+describe("An apply of a new name that is killed", () => {
+  it("BR4: ends at the former name when that is applied again, if need be after it is finished, as the refusal says", async () => {
+    const renamed = placed({ m8: 1, m2: 2, m3: 3 });
+    const start = await settled(three);
+    const refused = new Set<string>();
+    for (let killAt = 1; ; killAt += killStride) {
+      const world = copyOf(start);
+      world.killAt = killAt;
+      const first = await applyPlan(await planFor(world, renamed), world.ports()).catch(() => null);
+      world.killAt = Number.POSITIVE_INFINITY;
+      if (first !== null) break;
+      const state = world.facts.state!;
+      const observed = await observeCluster(world.ports(), { spec: three, state });
+      const input = { spec: three, specDigest: "d", state, observed, mode: "apply", haplanVersion: "0.1.0" } as const;
+      for (const { code, detail } of planChanges({ ...input, nowMs: fixtureNowMs }).refusal ?? []) {
+        refused.add(`${code}: ${detail}`);
+        expect((await apply(world, renamed)).kind, `killed before act ${killAt}`).toBe("applied");
+      }
+      expect((await apply(world, three)).kind, `killed before act ${killAt}`).toBe("applied");
+      expect(world.accidents, `killed before act ${killAt}`).toEqual([]);
+      await expectTarget(world, { name: "", from: renamed, to: three });
+    }
+    expect([...refused]).toEqual([expect.stringMatching(/^plan\/address-occupied: .*Keep the name m8/)]);
+  });
+});
+
 async function expectTarget(world: FakeWorld, scenario: Scenario): Promise<void> {
   const { facts } = world;
   if (scenario.more?.mode === "destroy") {

@@ -176,6 +176,36 @@ describe("planChanges, of masters that move to where another one runs", () => {
     expect(restart?.after).toEqual(["destroyMachine:m8"]);
   });
 
+  it("BR8: forgets the learner that an apply of another spec added for the place of a voter that is down with its data", () => {
+    const { membership, machines, ...rest } = settledObservation(now);
+    const stopped = (machine: ObservedMachine): ObservedMachine =>
+      machine.name === "m1"
+        ? { ...machine, units: machine.units.map((unit) => ({ ...unit, running: false })) }
+        : machine;
+    const members = membership!.members.map((member) =>
+      member.name === "m1"
+        ? { ...member, healthy: false, leader: false, raftIndex: null }
+        : { ...member, leader: member.name === "m2" },
+    );
+    const learner = {
+      ...fixtureMember(now, "m1", { learner: true, healthy: false, raftIndex: null }),
+      id: "new",
+      name: "",
+    };
+    const observed = {
+      ...rest,
+      machines: machines.map(stopped),
+      membership: { ...membership!, members: [...members, learner] },
+    };
+    const { plan } = planChanges(fixtureInput(now, { state: settledState(now), observed }));
+    expect(plan?.steps.map(({ title }) => title)).toEqual([
+      "restart agent m1",
+      "wait until m1 is healthy",
+      "remove member m1",
+    ]);
+    expect(plan?.steps.find(({ action }) => action.kind === "removeMember")?.action).toMatchObject({ memberId: "new" });
+  });
+
   it("T2: refuses a newcomer at the place that another one leaves for elsewhere", () => {
     expect(
       refusals(

@@ -179,8 +179,14 @@ function usableLearner(
   const learner = own.find((member) => !member.voter && !movesPeerUrl(resource, member)) ?? null;
   const wanted = spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const machine = machinesNamed(world, resource.name).find(({ address }) => address === wanted);
-  if (learner === null || machine === undefined) return null;
+  if (learner === null || machine === undefined || holdsFormerMember(world, machine, learner)) return null;
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
+}
+
+/** An apply of another spec added the learner for a master at the same place; the data there is still the voter's. */
+function holdsFormerMember(world: World, machine: ObservedMachine, learner: MemberFact): boolean {
+  const known = world.resources.get(resourceAddress("haplan_raft_member", machine.name))?.generation;
+  return !learner.started && machine.hasData && known !== undefined && machine.generation <= known;
 }
 
 /** What has moved outside of haplan since the state was written. */
