@@ -264,6 +264,10 @@ function withPorts(
   return { ...spec, controlPlane: { ...spec.controlPlane, ...ports } };
 }
 
+function withBalancerAt(spec: ClusterSpec, address: string): ClusterSpec {
+  return { ...spec, loadBalancer: { ...spec.loadBalancer, address } };
+}
+
 function withMoved(spec: ClusterSpec, moved: readonly MovedMaster[]): ClusterSpec {
   return { ...spec, controlPlane: { ...spec.controlPlane, moved } };
 }
@@ -319,6 +323,16 @@ const scenarios: readonly Scenario[] = [
     harm: (world) => {
       for (const unit of world.facts.machines.get("m2")?.units.values() ?? []) unit.running = false;
     },
+  },
+  {
+    name: "BR3: another client port and another place for the load balancer",
+    from: three,
+    to: withBalancerAt(withPorts(three, { clientPort: 2479 }), "127.0.1.101"),
+  },
+  {
+    name: "BR3: other places for all masters and the load balancer",
+    from: three,
+    to: withBalancerAt(moved(three, 20), "127.0.1.101"),
   },
   { name: "T2: a new name for the leader at its address", from: three, to: placed({ m8: 1, m2: 2, m3: 3 }) },
   { name: "T2: new names for all at their addresses", from: three, to: placed({ m7: 1, m8: 2, m9: 3 }) },

@@ -15,6 +15,7 @@ import {
   type Step,
   type StepAction,
 } from "../plan/step.ts";
+import { clusterEndpoint } from "../units/addresses.ts";
 import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
 export type StateEdit =
@@ -145,6 +146,13 @@ function votersEdits(
     .map((address) => upsert(address, { role: votes.has(address) ? "voter" : "learner" }));
 }
 
+/** Where its clients reach it, while that is not where the spec has it. */
+function placeOf({ spec }: Plan, { listensAt }: LoadBalancerTargets): Attributes {
+  if (listensAt === undefined) return {};
+  const endpoint = clusterEndpoint({ ...spec, loadBalancer: { ...spec.loadBalancer, ...listensAt } });
+  return { ...listensAt, endpoint };
+}
+
 /** On the way through a plan the load balancer has other targets than in the end: the state says which. */
 function loadBalancerEdit(
   plan: Plan,
@@ -153,7 +161,8 @@ function loadBalancerEdit(
   facts: StepFacts,
 ): StateEdit {
   if (!address.startsWith("haplan_lb_backend.")) {
-    return upsert(address, { ...facts, configDigest: loadBalancerConfigDigest(plan.spec, targets) });
+    const configDigest = loadBalancerConfigDigest(plan.spec, targets);
+    return upsert(address, { ...facts, ...placeOf(plan, targets), configDigest });
   }
   const name = targets.backends.find((backend) => resourceAddress("haplan_lb_backend", backend) === address);
   if (name === undefined) return { kind: "remove", address };

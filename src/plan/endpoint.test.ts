@@ -1,6 +1,7 @@
 /** The load balancer's targets along a plan: each follows its member, and clients always reach one that serves. */
 import { describe, expect, it } from "vitest";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
@@ -113,6 +114,23 @@ describe("the load balancer's targets", () => {
     const kinds = plan.steps.map(({ action }: Step) => action.kind);
     expect(kinds.filter((kind) => kind === "moveLeader")).toHaveLength(1);
     expect(kinds.indexOf("moveLeader")).toBeGreaterThan(kinds.indexOf("stopAgent"));
+  });
+
+  it("BR3: are told to a load balancer that moves itself, where it is until then", () => {
+    const loadBalancer = { ...three.loadBalancer, address: "127.0.1.101", ports: [2479] };
+    const plan = planFrom(three, { ...onClientPort(three, 2479), loadBalancer });
+    const told = plan.steps.flatMap(({ action }) =>
+      action.kind === "updateLoadBalancer" || action.kind === "startLoadBalancer" ? [action] : [],
+    );
+    expect(told.length).toBeGreaterThan(3);
+    const place = { address: "127.0.1.100", ports: [2379] };
+    for (const action of told.slice(0, -1))
+      expect(action).toMatchObject({ kind: "updateLoadBalancer", listensAt: place });
+    expect(told.at(-1)).toEqual({ kind: "startLoadBalancer", backends: ["m1", "m2", "m3"] });
+    const during = plan.timeline.filter(({ endpoint }) => endpoint !== undefined);
+    expect(during.every(({ endpoint }) => endpoint!.serving > 0)).toBe(true);
+    const [first] = loadBalancerBlueprint(plan.spec, told[0]!).definition.listens;
+    expect(first).toBe("127.0.1.100:2379");
   });
 
   it("T3: stay as they are while members only restart", () => {

@@ -61,7 +61,7 @@ export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalance
 }
 
 function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
-  const { address, ports } = spec.loadBalancer;
+  const { address, ports } = targets.listensAt ?? spec.loadBalancer;
   return {
     listens: ports.map((port) => hostPort(bindAddress(address), port)),
     backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),

@@ -11,7 +11,7 @@ import { majority } from "../quorum-model.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { type MemberFact, unitOf, type World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
-import { backendsOf, toldTargets, wantedTargets } from "./endpoint.ts";
+import { backendsOf, presentPlace, toldTargets, wantedTargets } from "./endpoint.ts";
 import { machineAddress } from "./machines.ts";
 import { refOf } from "./membership.ts";
 
@@ -88,7 +88,8 @@ function takeFromLoadBalancer(input: PlannerInput, named: ReadonlySet<string>, w
   draft.judge(loadBalancerAddress, "update", "masters leave");
   const staying = new Map([...toldTargets(input, world)].filter(([name]) => !named.has(name)));
   const backends = backendsOf(staying, wantedTargets(input.spec));
-  draft.chain({ kind: "updateLoadBalancer", ...backends }, [loadBalancerAddress, ...gone]);
+  const place = presentPlace(input, world);
+  draft.chain({ kind: "updateLoadBalancer", ...backends, ...place }, [loadBalancerAddress, ...gone]);
 }
 
 function passLeadership(

@@ -54,6 +54,15 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
   return { backends, formerTargets: Object.fromEntries(former.map((name) => [name, targets.get(name)!])) };
 }
 
+/** Where it listens until its own machine moves, which comes last; nothing where that stays. */
+export function presentPlace({ spec }: PlannerInput, world: World): Pick<LoadBalancerTargets, "listensAt"> {
+  const address = world.machines.get(loadBalancerName)?.address;
+  if (address === undefined || address === spec.loadBalancer.address) return {};
+  const known = world.resources.get(loadBalancerAddress)?.attributes["ports"];
+  const ports = Array.isArray(known) ? known.filter((port) => typeof port === "number") : spec.loadBalancer.ports;
+  return { listensAt: { address, ports } };
+}
+
 export class Endpoint {
   private readonly draft: PlanDraft;
   private readonly wanted: Targets;
@@ -61,6 +70,7 @@ export class Endpoint {
   private readonly certificate: string | null;
   /** Clients reach members through it while the plan is carried out. */
   private readonly active: boolean;
+  private readonly place: Pick<LoadBalancerTargets, "listensAt">;
   /** What is known to be there: nothing while there is no state to remember it. */
   private told: Targets;
   /** What is to be there after the next one. */
@@ -73,8 +83,8 @@ export class Endpoint {
     this.draft = draft;
     this.wanted = wantedTargets(input.spec);
     this.certificate = certificate;
-    this.active =
-      unitOf(machine, loadBalancerUnitName)?.running === true && machine?.address === input.spec.loadBalancer.address;
+    this.active = unitOf(machine, loadBalancerUnitName)?.running === true;
+    this.place = presentPlace(input, world);
     this.next = new Map(toldTargets(input, world));
     this.told = input.observed.backends.length > 0 ? new Map(this.next) : new Map();
   }
@@ -118,7 +128,7 @@ export class Endpoint {
       .sort();
     this.told = new Map(this.next);
     this.lastStep = this.draft.chain(
-      { kind: "updateLoadBalancer", ...backendsOf(this.told, this.wanted) },
+      { kind: "updateLoadBalancer", ...backendsOf(this.told, this.wanted), ...this.place },
       [loadBalancerAddress, ...changed.map((name) => resourceAddress("haplan_lb_backend", name))],
       [this.certificate],
     );
