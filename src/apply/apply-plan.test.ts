@@ -63,6 +63,23 @@ describe("applyPlan", () => {
     expect(world.events.at(-1)).toMatchObject({ kind: "applied", summary: { added: 26, changed: 0, destroyed: 0 } });
   });
 
+  it("goes on without a machine that is unreachable, and does the rest once it can be reached", async () => {
+    const world = await settled(three);
+    const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } };
+    world.unreachable.add("m2");
+    expect(await apply(world, slower)).toMatchObject({ kind: "applied" });
+    const updated = (plan: Plan): readonly string[] =>
+      plan.steps.flatMap(({ action }) => (action.kind === "updateAgent" ? [action.member] : []));
+    const without = await planFor(world, slower);
+    expect([without.steps, without.warnings.map(({ code }) => code)]).toEqual([[], ["plan/unreachable"]]);
+    world.unreachable.clear();
+    const rest = await planFor(world, slower);
+    expect(updated(rest)).toEqual(["m2"]);
+    expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.voters().map((voter) => voter.id).length).toBe(3);
+    expect(world.accidents).toEqual([]);
+  });
+
   it("writes nothing to the cluster when there is nothing to do", async () => {
     const world = await settled(three);
     world.events.length = 0;

@@ -194,12 +194,20 @@ export class FakeWorld {
     }
   }
 
+  /** Machines that cannot be looked at, though they may run. */
+  readonly unreachable: Set<string> = new Set();
+
   private provider(): Provider {
     return {
-      observe: async (lineage, names) =>
-        [...this.facts.machines.values()]
+      observe: async (lineage, names) => {
+        const found = [...this.facts.machines.values()]
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
-          .map(observedMachine),
+          .map(observedMachine);
+        return {
+          machines: found.filter(({ name }) => !this.unreachable.has(name)),
+          unreachable: [...this.unreachable].map((name) => ({ name, reason: "no route to host" })),
+        };
+      },
       observeOrphans: async () => this.orphans,
       preflight: async () => {
         const failure = this.failing("preflight");

@@ -34,7 +34,7 @@ export async function observeCluster(
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
-  const [machines, orphans, pki] = await Promise.all([
+  const [{ machines, unreachable }, orphans, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names),
     ports.provider.observeOrphans(),
     ports.authority.observe(),
@@ -43,7 +43,8 @@ export async function observeCluster(
     observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
   ]);
-  return { machines, orphans, ...pki, presented, membership, backends: knownBackends(state), problems };
+  const away = unreachable.length === 0 ? {} : { unreachable };
+  return { machines, ...away, orphans, ...pki, presented, membership, backends: knownBackends(state), problems };
 }
 
 /** Asks the ports of haplan's own masters that run, all at once. */

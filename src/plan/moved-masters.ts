@@ -15,8 +15,10 @@ import {
   resourceAddress,
   specName,
 } from "./resource.ts";
+import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
 import { isJoinFacts } from "./step.ts";
+import { whyUnreachable } from "./unreachable-machines.ts";
 
 /** What has the name of its master. Certificates have it too, and are issued for the new one. */
 export const movedTypes: readonly ResourceType[] = [...masterTypes, "haplan_lb_backend"];
@@ -90,6 +92,7 @@ export function underNewNames(input: PlannerInput, moves: readonly MovedMaster[]
     observed: {
       ...observed,
       machines: observed.machines.map(renamed),
+      ...(observed.unreachable === undefined ? {} : { unreachable: observed.unreachable.map(renamed) }),
       backends: observed.backends.map(renamed),
       membership:
         observed.membership === null
@@ -146,6 +149,9 @@ export function planMoves({ made, unclear }: Moves, input: PlannerInput, draft: 
   for (const { from, to } of made) {
     const known = new Set((input.state?.resources ?? []).map(({ address }) => address));
     const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
+    if (whyUnreachable(input.observed.unreachable ?? [], to) !== null) {
+      refuseUnreachableMaster(to, `its machine is to be told that it is no longer ${from}`, draft);
+    }
     draft.chain({ kind: "renameMaster", from, to }, addresses);
   }
   if (made.length > 0) draft.holdBehindChain();

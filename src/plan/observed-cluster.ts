@@ -25,6 +25,9 @@ export type ObservedMachine = {
   readonly units: readonly ObservedUnit[];
 };
 
+/** A machine that could not be looked at. Nothing is known of what is on it. */
+export type UnreachableMachine = { readonly name: string; readonly reason: string };
+
 /** Of several machines of one name, as there are while a master moves, the one that was made last. */
 export function newestMachine(machines: readonly ObservedMachine[], name: string): ObservedMachine | undefined {
   return machines.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation)[0];
@@ -113,6 +116,8 @@ export type ObservationProblem = {
 
 export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
+  /** Machines that are in neither list are not there. Absent when all could be looked at. */
+  readonly unreachable?: readonly UnreachableMachine[];
   readonly orphans: readonly ObservedOrphan[];
   readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];

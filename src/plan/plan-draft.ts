@@ -5,10 +5,12 @@
 import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import type { UnreachableMachine } from "./observed-cluster.ts";
 import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 import type { Step, StepAction } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
+import { machineActedOn, whyLeftAlone, whyUnreachable } from "./unreachable-machines.ts";
 
 export type Verdict = {
   readonly action: ChangeAction;
@@ -26,6 +28,8 @@ export type DriftNote = {
 };
 
 export class PlanDraft {
+  /** Machines on which no step is taken. */
+  private readonly unreachable: readonly UnreachableMachine[];
   readonly steps: Step[] = [];
   readonly verdicts: Map<ResourceAddress, Verdict> = new Map();
   readonly drift: DriftNote[] = [];
@@ -37,8 +41,21 @@ export class PlanDraft {
   private lastOfChain: string | null = null;
   private gate: string | null = null;
 
-  /** Adds a step and returns its id. `after`: ids that `add` or `chain` returned; null for what is done already. */
-  add(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
+  constructor(unreachable: readonly UnreachableMachine[] = []) {
+    this.unreachable = unreachable;
+  }
+
+  /**
+   * Adds a step and returns its id; null for one on a machine that is unreachable, which is left out. `after`: ids that `add`
+   * or `chain` returned; null for what is done already.
+   */
+  add(
+    action: StepAction,
+    addresses: readonly ResourceAddress[],
+    after: readonly (string | null)[] = [],
+  ): string | null {
+    const machine = machineActedOn(action);
+    if (machine !== null && whyUnreachable(this.unreachable, machine) !== null) return null;
     const wanted = stepId(action);
     let id = wanted;
     for (let copy = 2; this.ids.has(id); copy += 1) id = `${wanted}~${copy}`;
@@ -50,9 +67,14 @@ export class PlanDraft {
   }
 
   /** Adds a step behind the last one of the membership chain. */
-  chain(action: StepAction, addresses: readonly ResourceAddress[], after: readonly (string | null)[] = []): string {
-    this.lastOfChain = this.add(action, addresses, [this.lastOfChain, ...after]);
-    return this.lastOfChain;
+  chain(
+    action: StepAction,
+    addresses: readonly ResourceAddress[],
+    after: readonly (string | null)[] = [],
+  ): string | null {
+    const id = this.add(action, addresses, [this.lastOfChain, ...after]);
+    this.lastOfChain = id ?? this.lastOfChain;
+    return id;
   }
 
   /** From here on every step waits for the one that was last in the membership chain. */
@@ -71,6 +93,11 @@ export class PlanDraft {
     reason: string | null = null,
     forces?: readonly string[],
   ): void {
+    const leftAlone = whyLeftAlone(this.unreachable, address);
+    if (leftAlone !== null) {
+      this.verdicts.set(address, { action: "noop", reason: `unreachable: ${leftAlone}` });
+      return;
+    }
     this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
   }
 

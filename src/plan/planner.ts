@@ -34,6 +34,7 @@ import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
+import { rememberUnreachable } from "./unreachable-machines.ts";
 import { readWorld, type World } from "./world.ts";
 
 export type PlanResult =
@@ -57,7 +58,7 @@ export function decideSteps(
   moves: Moves = noMoves,
 ): Decision {
   const world = readWorld(input.spec, input.state, input.observed);
-  const draft = new PlanDraft();
+  const draft = new PlanDraft(world.unreachable);
   checkPreconditions(input, desired, world, draft);
   checkRequests(input, desired, draft);
   if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
@@ -108,7 +109,7 @@ function importable(
 /** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
 export function planChanges(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
-  const input = underNewNames(found, moves.made);
+  const input = rememberUnreachable(underNewNames(found, moves.made));
   const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
   const { world, draft, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
@@ -138,7 +139,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
       const known = member.adopted ? { memberId: member.id, peerUrl: member.peerUrl } : { memberId: member.id };
       draft.facts.set(resourceAddress("haplan_raft_member", member.name), known);
     }
-    const outlook = mastersOutlook(input, desired, world);
+    const outlook = mastersOutlook(input, desired, world, draft);
     noteDrift(outlook, world, draft);
     planAdoption(input, world, outlook, draft);
     clearSpares(input, outlook, world, draft);
@@ -180,7 +181,8 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
 }
 
 /** The binding that a plan of this input would have, without planning. */
-export function presentBinding(input: PlannerInput): PlanBinding {
+export function presentBinding(asked: PlannerInput): PlanBinding {
+  const input = rememberUnreachable(asked);
   return bindingOf(input, readWorld(input.spec, input.state, input.observed));
 }
 

@@ -20,7 +20,7 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
   const members = of("haplan_raft_member");
   const [authority] = of("haplan_ca");
   return {
-    machines: of("haplan_machine").map((machine) => machineOf(machine, state)),
+    machines: rememberedMachines(state),
     authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : authorityOf(authority),
     certificates: of("haplan_certificate").map(certificateOf),
     membership:
@@ -36,6 +36,13 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
     orphans: [],
     problems: [],
   };
+}
+
+/** Each machine as it was left. */
+export function rememberedMachines(state: State | null): readonly ObservedMachine[] {
+  return (state?.resources ?? [])
+    .filter(({ type }) => type === "haplan_machine")
+    .map((machine) => machineOf(machine, state));
 }
 
 function machineOf(machine: StateResource, state: State | null): ObservedMachine {

@@ -7,6 +7,7 @@ import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
+import { isRememberedOnly } from "./unreachable-machines.ts";
 import type { World } from "./world.ts";
 
 export function resourceChanges(
@@ -19,6 +20,7 @@ export function resourceChanges(
   const changes = desired.map((resource) => {
     const known = world.resources.get(resource.address);
     const found = known === undefined ? foundResource(resource, input.observed, world) : null;
+    if (known !== undefined && isLeftAlone(resource.address, world, draft)) return leftAlone(known, draft);
     return change(input, resource, known, draft, found, carriedCertificate(resource, world, draft));
   });
   const leaving = [...draft.verdicts.entries()]
@@ -72,6 +74,26 @@ function carriedCertificate({ name, unknown }: DesiredResource, world: World, dr
   const issued = (draft.verdicts.get(address)?.action ?? "noop") !== "noop";
   const certificate = world.resources.get(address)?.attributes["fingerprint"];
   return issued || typeof certificate !== "string" ? {} : { certificate };
+}
+
+function isLeftAlone(address: ResourceAddress, { unreachable }: World, draft: PlanDraft): boolean {
+  return (draft.verdicts.get(address)?.action ?? "noop") === "noop" && isRememberedOnly(unreachable, address);
+}
+
+function leftAlone(known: StateResource, draft: PlanDraft): ResourceChange {
+  const attributes = visible(known);
+  return {
+    address: known.address,
+    type: known.type,
+    name: known.name,
+    action: "noop",
+    reason: draft.verdicts.get(known.address)?.reason ?? null,
+    before: attributes,
+    after: attributes,
+    unknownAfter: [],
+    sensitive: known.sensitive,
+    forcesReplacement: [],
+  };
 }
 
 function remadeByUpdate(type: ResourceType): readonly string[] {

@@ -11,6 +11,7 @@ import {
   type ObservedMachine,
   type ObservedMember,
   type ObservedUnit,
+  type UnreachableMachine,
 } from "./observed-cluster.ts";
 import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
@@ -46,6 +47,8 @@ export type World = {
   readonly spares: readonly ObservedMachine[];
   /** In our way, with another's label. */
   readonly strangers: readonly ObservedMachine[];
+  /** Those of them are in `machines` as the state remembers them. */
+  readonly unreachable: readonly UnreachableMachine[];
   /** As in the state; what belongs to a machine in `machines` is under its name, also where the state has it as deposed. */
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
   /** Machines that the state has as deposed although theirs are the members that vote. */
@@ -82,6 +85,7 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
     phase,
     machines,
     spares: ours.filter((machine) => machines.get(machine.name) !== machine),
+    unreachable: observed.unreachable ?? [],
     strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources: resourcesOf(state, unseated),
     unseated,
@@ -260,7 +264,7 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
  * What has become of a member: `healthy`; `waiting`: it answers and lacks a quorum or is behind; `silent`: its process
  * is there and says nothing; `stopped`: its process is gone, its data is there; `dataGone`, `machineGone`: it can only
  * be replaced; `unmanaged`: it answers and runs on no machine of ours; `away`: it was adopted and does not answer, which
- * only those can mend who run it.
+ * only those can mend who run it; `unreachable`: it does not answer, and its machine could not be looked at.
  */
 export type MemberCondition =
   | "healthy"
@@ -270,17 +274,23 @@ export type MemberCondition =
   | "dataGone"
   | "machineGone"
   | "unmanaged"
-  | "away";
+  | "away"
+  | "unreachable";
 
 export function memberCondition(world: World, member: MemberFact): MemberCondition {
   if (member.adopted) return member.healthy ? "healthy" : member.answers ? "waiting" : "away";
   const machine = machineOf(world, member);
   if (machine === undefined) return member.answers ? "unmanaged" : "machineGone";
   if (member.healthy) return "healthy";
+  if (isUnreachable(world, member.name)) return member.answers ? "waiting" : "unreachable";
   if (!machine.hasData) return "dataGone";
   const agent = unitOf(machine, agentUnitName);
   if (agent?.running !== true) return "stopped";
   return member.answers ? "waiting" : "silent";
+}
+
+export function isUnreachable(world: World, machine: string): boolean {
+  return world.unreachable.some(({ name }) => name === machine);
 }
 
 /** Whether a member will vote again without being replaced. */

@@ -4,7 +4,7 @@
  * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
-import type { ObservedMachine, ObservedOrphan } from "../plan/observed-cluster.ts";
+import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 
 export type MachineIdentity = {
@@ -19,12 +19,19 @@ export type MachineIdentity = {
 /** A name alone is the newest machine of that name: while a master moves there are two. */
 export type MachineRef = string | { readonly name: string; readonly generation: number };
 
+/** What a provider found. A machine in neither list is not there. */
+export type FoundMachines = {
+  readonly machines: readonly ObservedMachine[];
+  /** Could not be looked at: a host that does not answer is not a host that is gone. */
+  readonly unreachable: readonly UnreachableMachine[];
+};
+
 /** What will be put on a machine's disk. */
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
 export type Provider = {
-  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. */
-  observe(lineage: string | null, names: readonly string[]): Promise<readonly ObservedMachine[]>;
+  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
+  observe(lineage: string | null, names: readonly string[]): Promise<FoundMachines>;
   /** Finds what still runs of machines of this cluster that are not there any more. */
   observeOrphans(): Promise<readonly ObservedOrphan[]>;
   /**

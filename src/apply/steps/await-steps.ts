@@ -84,7 +84,7 @@ async function untilSteady(
 
 /** Of these members those that have a machine of haplan's and no process on it. */
 export async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
-  const machines = await ports.provider.observe(null, names);
+  const { machines } = await ports.provider.observe(null, names);
   const ended = (name: string): boolean => {
     const agent = unitOf(newestMachine(machines, name), agentUnitName);
     return agent !== undefined && !agent.running;

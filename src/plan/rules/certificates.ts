@@ -73,7 +73,7 @@ function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): 
   });
 }
 
-function issue({ resource, reason, found }: Due, authorityStep: string | null, draft: PlanDraft): string {
+function issue({ resource, reason, found }: Due, authorityStep: string | null, draft: PlanDraft): string | null {
   draft.judge(resource.address, reason.action, reason.text);
   return draft.add(
     {

@@ -95,7 +95,7 @@ function takeFromLoadBalancer(input: PlannerInput, named: ReadonlySet<string>, w
 function passLeadership(
   leaving: readonly MemberFact[],
   staying: readonly MemberFact[],
-  after: readonly string[],
+  after: readonly (string | null)[],
   draft: PlanDraft,
 ): void {
   const leader = leaving.find((member) => member.leader);
@@ -105,7 +105,12 @@ function passLeadership(
 }
 
 /** `after` are the steps that take the clients away. */
-export function leaveAdopted({ spec }: PlannerInput, world: World, after: readonly string[], draft: PlanDraft): void {
+export function leaveAdopted(
+  { spec }: PlannerInput,
+  world: World,
+  after: readonly (string | null)[],
+  draft: PlanDraft,
+): void {
   const staying = world.members.filter((member) => member.voter && member.adopted);
   const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
   passLeadership(own, staying, after, draft);

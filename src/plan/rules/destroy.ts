@@ -24,7 +24,7 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
       .filter((resource) => types.includes(resource.type))
       .map((resource) => resource.address);
   const machines = [...world.machines.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const stops = new Map<string, string>();
+  const stops = new Map<string, string | null>();
   const drop = (addresses: readonly ResourceAddress[]): readonly ResourceAddress[] => {
     for (const address of addresses) draft.judge(address, "delete");
     return addresses;

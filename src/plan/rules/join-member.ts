@@ -16,7 +16,7 @@ import { formerMachine, prepareMachine } from "./newcomer-machine.ts";
 export type Join = {
   readonly ref: MemberRef;
   /** Id of the step after which it has caught up. */
-  readonly ready: string;
+  readonly ready: string | null;
 };
 
 export function joinMember(

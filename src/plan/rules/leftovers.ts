@@ -8,6 +8,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type Attributes, isDeposed, type ResourceAddress, resourceAddress, specName } from "../resource.ts";
 import type { StateResource } from "../state.ts";
+import { isRememberedOnly } from "../unreachable-machines.ts";
 import type { World } from "../world.ts";
 import { machineAddress } from "./machines.ts";
 
@@ -54,6 +55,7 @@ function recordState(
   const changing = new Map<ResourceAddress, readonly string[]>();
   for (const resource of desired) {
     if (draft.verdicts.has(resource.address)) continue;
+    if (isRememberedOnly(world.unreachable, resource.address)) continue;
     const known = world.resources.get(resource.address);
     if (known === undefined) {
       draft.judge(resource.address, "noop", "it exists already: recorded in the state");

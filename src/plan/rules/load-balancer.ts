@@ -26,7 +26,7 @@ export function planLoadBalancer(
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
-  const stop = (): string => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
+  const stop = (): string | null => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
   const made = planMachine(input, machine, world, draft, stop);
   const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
   const known = world.resources.get(loadBalancerAddress)?.attributes;

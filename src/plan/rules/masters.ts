@@ -11,6 +11,7 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import {
   areApart,
+  isUnreachable,
   type MemberCondition,
   type MemberFact,
   machineOf,
@@ -22,6 +23,7 @@ import {
 } from "../world.ts";
 import { asRequested, isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
+import { refuseUnreachableMaster } from "./unreachable.ts";
 
 export type KeptMaster = {
   /** `move`: the new member joins in its place before the old one goes; `rebuild`: both need the same place. */
@@ -51,13 +53,21 @@ export type MastersOutlook = {
   readonly strayLearners: readonly MemberFact[];
 };
 
-export function mastersOutlook(input: PlannerInput, desired: readonly DesiredResource[], world: World): MastersOutlook {
+export function mastersOutlook(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  draft: PlanDraft,
+): MastersOutlook {
   const kept: KeptMaster[] = [];
   const joining: JoiningMaster[] = [];
   const used = new Set<MemberFact>();
   for (const resource of desired) {
     if (resource.type !== "haplan_raft_member") continue;
     const outcome = renamed(input, resource, world) ?? masterOutcome(input, resource, world);
+    if (outcome.kind !== "keep" && isUnreachable(world, outcome.name)) {
+      refuseUnreachableMaster(outcome.name, whyAnew(input, resource, outcome, world), draft);
+    }
     if (outcome.kind === "join") {
       joining.push(outcome);
       if (outcome.replaces !== null) used.add(outcome.replaces);
@@ -75,6 +85,16 @@ export function mastersOutlook(input: PlannerInput, desired: readonly DesiredRes
     leaving: others.filter((member) => member.voter),
     strayLearners: others.filter((member) => !member.voter),
   };
+}
+
+function whyAnew(
+  input: PlannerInput,
+  resource: DesiredResource,
+  outcome: KeptMaster | JoiningMaster,
+  world: World,
+): string {
+  if (outcome.kind === "join") return outcome.reason ?? "it is not a member yet";
+  return whyRebuild(input, resource, outcome.voter, world) ?? "it has another name";
 }
 
 /** A new name where a voter runs that the spec no longer lists: one place, so the one leaves before the other comes. */
@@ -196,6 +216,7 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
     if (condition === "healthy" && machine !== undefined && losesItsData(machine))
       noteDataGone(name, dataGoneUnderIt, draft);
     if (condition === "away") noteAway(name, voter, draft);
+    if (condition === "unreachable") noteUnreachable(name, draft);
     if (condition === "stopped" || condition === "silent") {
       noteDeadUnit(resourceAddress("haplan_agent", name), condition, draft);
     }
@@ -251,6 +272,16 @@ function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {
     `${name} was adopted and does not answer`,
     `haplan did not start it and does not restart it. Start it where it runs (its peer URL is ${voter.peerUrl || "not known"}), or take it out of adopt.endpoints: then haplan puts a member of its own in its place.`,
   );
+}
+
+function noteUnreachable(name: string, draft: PlanDraft): void {
+  draft.drift.push({
+    address: resourceAddress("haplan_raft_member", name),
+    action: "update",
+    reason: "it does not answer, and its machine is unreachable",
+    before: { status: "answering" },
+    after: { status: "unreachable" },
+  });
 }
 
 /** Whether the agent's process is there. */

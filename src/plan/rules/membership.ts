@@ -208,7 +208,7 @@ function bringBack(
   const vacated = cleared.size > 0 ? draft.chainEnd : null;
   const started = new Set<string>();
   const waited: string[] = [];
-  const ids: string[] = [];
+  const ids: (string | null)[] = [];
   for (const { name, voter, condition } of outlook.kept) {
     if (condition === "waiting") waited.push(name);
     const address = resourceAddress("haplan_agent", name);

@@ -41,7 +41,7 @@ export function checkOrphans(input: PlannerInput, world: World, draft: PlanDraft
 }
 
 /** What is left of machines that are gone is stopped with the rest. Returns the ids of the steps. */
-export function destroyOrphans(input: PlannerInput, world: World, draft: PlanDraft): readonly string[] {
+export function destroyOrphans(input: PlannerInput, world: World, draft: PlanDraft): readonly (string | null)[] {
   return [...orphansByMachine(input, world)].map(([machine, processes]) => {
     draft.judge(machineAddress(machine), "delete", `its directory is gone, and these run: ${processes}`);
     return draft.add({ kind: "destroyMachine", machine }, [machineAddress(machine)]);

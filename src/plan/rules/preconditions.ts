@@ -11,6 +11,7 @@ import { checkAuthority } from "./authority-checks.ts";
 import { warnOfCuts } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
+import { checkUnreachable } from "./unreachable.ts";
 
 export function checkPreconditions(
   input: PlannerInput,
@@ -19,6 +20,7 @@ export function checkPreconditions(
   draft: PlanDraft,
 ): void {
   checkIdentity(input, world, draft);
+  checkUnreachable(input, desired, world, draft);
   checkOrphans(input, world, draft);
   checkAdoption(input, world, draft);
   if (input.mode === "destroy") return;

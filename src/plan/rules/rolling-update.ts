@@ -8,7 +8,7 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
-import { generationOf, unitOf, type World } from "../world.ts";
+import { generationOf, isUnreachable, unitOf, type World } from "../world.ts";
 import {
   certificateSteps,
   isHandedCertificate,
@@ -83,6 +83,7 @@ export function planRollingUpdates(
   const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
   const done = new Set<string>();
   for (const master of inOrderOfPlaces(input, own, world)) {
+    if (isUnreachable(world, master.name)) continue;
     const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
     const moves = memberUpdate(desired, master.voter) !== null;
     if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;

@@ -44,7 +44,7 @@ function planWorker(
   draft: PlanDraft,
 ): void {
   const { name, address } = resource;
-  const stop = (): string => draft.add({ kind: "stopWorker", worker: name }, [address]);
+  const stop = (): string | null => draft.add({ kind: "stopWorker", worker: name }, [address]);
   const made = planMachine(input, machine, world, draft, stop);
   const unit = unitOf(world.machines.get(name), workerUnitName);
   const known = world.resources.get(address)?.attributes;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
+import type { ObservedMachine } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity } from "../provider.ts";
 import { unitDigest } from "../unit-digest.ts";
@@ -38,9 +39,15 @@ beforeEach(() => {
   provider = createLocalProvider({ root, programsFolder: join(parent, "cmd") });
 });
 afterEach(async () => {
-  for (const machine of await provider.observe(null, ["m1", "m2"])) await provider.destroyMachine(machine.name);
+  for (const machine of await machinesFound(null, ["m1", "m2"])) await provider.destroyMachine(machine.name);
   rmSync(parent, { recursive: true, force: true });
 });
+
+async function machinesFound(lineage: string | null, names: readonly string[]): Promise<readonly ObservedMachine[]> {
+  const { machines, unreachable } = await provider.observe(lineage, names);
+  expect(unreachable).toEqual([]);
+  return machines;
+}
 
 function unit(changes: Partial<UnitDefinition> = {}): UnitDefinition {
   return {
@@ -68,7 +75,7 @@ async function reachable(hostPort: string): Promise<void> {
 }
 
 async function onlyUnit(): Promise<{ running: boolean; pid: number | null; definitionDigest: string }> {
-  const machines = await provider.observe("lineage-a", []);
+  const machines = await machinesFound("lineage-a", []);
   const found = machines[0]?.units[0];
   if (found === undefined) throw new Error("there is no unit");
   return found;
@@ -85,7 +92,7 @@ async function logHolding(text: string): Promise<string> {
 
 describe("a local machine", () => {
   it("is found by its lineage or its name, and leaves nothing when it is destroyed", async () => {
-    expect(await provider.observe("lineage-a", ["m1"])).toEqual([]);
+    expect(await machinesFound("lineage-a", ["m1"])).toEqual([]);
     await provider.createMachine(m1);
     await provider.createMachine(m1);
     const expected = {
@@ -96,12 +103,12 @@ describe("a local machine", () => {
       hasData: false,
       units: [],
     };
-    expect(await provider.observe("lineage-a", [])).toEqual([expected]);
-    expect(await provider.observe("lineage-b", ["m1"])).toEqual([expected]);
-    expect(await provider.observe("lineage-b", ["m2"])).toEqual([]);
+    expect(await machinesFound("lineage-a", [])).toEqual([expected]);
+    expect(await machinesFound("lineage-b", ["m1"])).toEqual([expected]);
+    expect(await machinesFound("lineage-b", ["m2"])).toEqual([]);
     const { pid } = await provider.startUnit("m1", unit());
     writeFileSync(join(root, "machines", "m1", "data", "wal"), "entries");
-    expect((await provider.observe("lineage-a", []))[0]?.hasData).toBe(true);
+    expect((await machinesFound("lineage-a", []))[0]?.hasData).toBe(true);
     await provider.destroyMachine("m1");
     await provider.destroyMachine("m1");
     expect(identifyProcess(pid!)).toBeNull();
@@ -130,7 +137,7 @@ describe("a local machine", () => {
       code: "provider/machine-taken",
     });
     const generations = async (): Promise<readonly (readonly [number, string, number])[]> =>
-      (await provider.observe("lineage-a", []))
+      (await machinesFound("lineage-a", []))
         .map(({ generation, address, units }) => [generation, address, units.length] as const)
         .sort(([a], [b]) => a - b);
     expect(await generations()).toEqual([
@@ -159,7 +166,7 @@ describe("a local machine", () => {
     await provider.createMachine(m1);
     const { pid } = await provider.startUnit("m1", unit());
     for (let twice = 0; twice < 2; twice += 1) await provider.renameMachine("m1", "m2");
-    expect(await provider.observe("lineage-a", [])).toMatchObject([{ name: "m2", units: [{ running: true, pid }] }]);
+    expect(await machinesFound("lineage-a", [])).toMatchObject([{ name: "m2", units: [{ running: true, pid }] }]);
     expect(await provider.startUnit("m2", unit())).toEqual({ pid });
     await provider.createMachine(m1);
     await expect(provider.renameMachine("m1", "m2")).rejects.toMatchObject({ code: "provider/machine-taken" });
@@ -284,7 +291,7 @@ describe("a unit", () => {
     await provider.removeUnit("m1", "agent");
     const left = execFileSync("sh", ["-c", `grep -lsz '^${unitMarker}=${root}/' /proc/[0-9]*/environ || true`]);
     expect(left.toString()).toBe("");
-    expect((await provider.observe("lineage-a", []))[0]?.units).toEqual([]);
+    expect((await machinesFound("lineage-a", []))[0]?.units).toEqual([]);
   });
 
   it("is found again when the pid file is lost, and not mistaken for a stranger who has its pid", async () => {
@@ -306,7 +313,7 @@ describe("a process whose machine's directory was removed", () => {
     const { pid } = await provider.startUnit("m1", unit());
     expect(await provider.observeOrphans()).toEqual([]);
     rmSync(root, { recursive: true, force: true });
-    expect(await provider.observe("lineage-a", ["m1"])).toEqual([]);
+    expect(await machinesFound("lineage-a", ["m1"])).toEqual([]);
     expect(await provider.observeOrphans()).toEqual([{ machine: "m1", unit: "agent", pid }]);
     const other = createLocalProvider({ root: `${root}2`, programsFolder: join(parent, "cmd") });
     expect(await other.observeOrphans()).toEqual([]);

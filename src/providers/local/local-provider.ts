@@ -49,7 +49,7 @@ export function createLocalProvider(options: LocalProviderOptions): LocalProvide
   const root = resolve(options.root);
   const programsFolder = options.programsFolder ?? builtProgramsFolder();
   return {
-    observe: async (lineage, names) => observeMachines(root, lineage, names),
+    observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsFolder, request),
     createMachine: async (machine, beside) => createMachineFolder(root, machine, beside),

@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import type { ObservedCluster } from "./observed-cluster.ts";
+import type { Plan } from "./plan.ts";
+import { type PlanResult, planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+
+const three = fixtureSpec(["m1", "m2", "m3"]);
+const reason = "ssh: connect to host 127.0.1.2 port 22: No route to host";
+
+/** A cluster in peace but for one machine that cannot be looked at; its member answers or does not. */
+function without(name: string, answers: boolean, spec: ClusterSpec = three): ObservedCluster {
+  const settled = settledObservation(spec);
+  const { membership } = settled;
+  return {
+    ...settled,
+    machines: settled.machines.filter((machine) => machine.name !== name),
+    unreachable: [{ name, reason }],
+    membership: membership && {
+      ...membership,
+      members: membership.members.map((member) =>
+        member.name === name && !answers ? { ...member, healthy: false, raftIndex: null, leader: false } : member,
+      ),
+    },
+  };
+}
+
+const plan = (spec: ClusterSpec, observed: ObservedCluster, more: Partial<PlannerInput> = {}): PlanResult =>
+  planChanges(fixtureInput(spec, { state: settledState(three), observed, ...more }));
+const titles = ({ steps }: Plan): string[] => steps.map(({ title }) => title);
+
+describe("a machine that is unreachable", () => {
+  it.each([true, false])("is planned as the state has it, and told (its member answers: %s)", (answers) => {
+    const { plan: made } = plan(three, without("m2", answers));
+    expect(titles(made!)).toEqual([]);
+    expect(made!.changes.filter(({ action }) => action !== "noop")).toEqual([]);
+    expect(made!.warnings.map(({ summary }) => summary)).toContain("haplan_machine.m2 is unreachable");
+    expect(made!.drift.map((each) => each.address)).toEqual(answers ? [] : ["haplan_raft_member.m2"]);
+  });
+
+  it("is told apart from one that is gone, whose voter is replaced", () => {
+    const { unreachable: _, ...gone } = without("m2", false);
+    expect(titles(plan(three, gone).plan!)).toContain("create machine m2 (generation 2)");
+  });
+
+  it("is replaced when that is asked for", () => {
+    for (const address of ["haplan_machine.m2", "haplan_raft_member.m2"]) {
+      const { plan: made } = plan(three, without("m2", false), { replace: [address] });
+      expect(titles(made!)).toContain("create machine m2 (generation 2)");
+      expect(made!.changes.find((change) => change.address === "haplan_raft_member.m2")?.action).not.toBe("noop");
+    }
+  });
+
+  it("takes no step, while the rest is planned", () => {
+    const fewer = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
+    const { plan: made } = plan(fewer, without("w1", true));
+    expect(titles(made!)).toEqual(["stop worker w2", "destroy machine w2", expect.stringContaining("w2")]);
+    const both = plan(fewer, { ...without("w2", true), unreachable: [{ name: "w2", reason }] });
+    expect(titles(both.plan!).filter((title) => title.startsWith("stop") || title.startsWith("destroy"))).toEqual([]);
+    const kept = both.plan!.changes.find((change) => change.address === "haplan_worker.w2");
+    expect(kept).toMatchObject({ action: "noop", reason: `unreachable: ${reason}` });
+  });
+
+  it("lets members restart for new settings only as far as the quorum allows", () => {
+    const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } };
+    const restarted = plan(slower, without("m2", true)).plan!.steps.flatMap(({ action }) =>
+      action.kind === "updateAgent" ? [action.member] : [],
+    );
+    expect(restarted.toSorted()).toEqual(["m1", "m3"]);
+    expect(plan(slower, without("m2", false)).refusal?.map(({ code }) => code)).toEqual(["plan/quorum-at-risk"]);
+  });
+
+  it.each<[string, ClusterSpec, string, Partial<PlannerInput>, RegExp]>([
+    ["a new master on it", fixtureSpec(["m1", "m2", "m3", "m4", "m5"]), "m5", {}, /the state does not know/],
+    ["an end of the cluster", three, "m2", { mode: "destroy" }, /cannot be removed/],
+    ["a first start", three, "m2", { state: null }, /the state does not know/],
+  ])("refuses %s", (_, spec, name, more, text) => {
+    const empty = { ...settledObservation(three), machines: [], membership: null, certificates: [], authority: null };
+    const observed = more.state === null ? { ...empty, unreachable: [{ name, reason }] } : without(name, false);
+    const { refusal } = plan(spec, observed, more);
+    expect(refusal?.map(({ code }) => code)).toContain("plan/unreachable");
+    expect(refusal?.map(({ summary }) => summary).join("\n")).toMatch(text);
+  });
+
+  it("refuses a master that has to be made anew on it, and names the way", () => {
+    const elsewhere: ClusterSpec = {
+      ...three,
+      controlPlane: {
+        ...three.controlPlane,
+        masters: three.controlPlane.masters.map((master) =>
+          master.name === "m2" ? { ...master, address: "127.0.1.22" } : master,
+        ),
+      },
+    };
+    const { refusal } = plan(elsewhere, without("m2", true));
+    expect(refusal).toMatchObject([
+      {
+        code: "plan/unreachable",
+        summary: expect.stringMatching(/cannot be left as it is: its address has changed/),
+        detail: expect.stringContaining("-replace=haplan_machine.m2"),
+      },
+    ]);
+  });
+});
