@@ -66,6 +66,15 @@ describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
   });
 });
 
+test("T low: a plan with -refresh=false says that it has not looked at the cluster", async () => {
+  const { code, out } = await plan("-refresh=false");
+  expect({ code, out }).toEqual({
+    code: 0,
+    out: expect.stringContaining("did not look at the cluster (-refresh=false)"),
+  });
+  expect(out).not.toContain("masters that run");
+});
+
 describe("what the spec changes about a resource", () => {
   beforeEach(() => {
     edit("metadata:", "# edited\nmetadata:");

@@ -201,6 +201,13 @@ describe("the authority", () => {
   });
 });
 
+describe("T low: a certificate that is to be replaced while the key of its authority is missing", () => {
+  it("is refused for this one reason", () => {
+    const said = refusals({ observed: withAuthority({ signingKey: "missing" }), replace: ["haplan_certificate.m1"] });
+    expect(said).toEqual([expect.stringContaining("ca.key")]);
+  });
+});
+
 describe("members that haplan cannot ask", () => {
   it("T4: are not taken for dead", () => {
     const message =

@@ -72,7 +72,8 @@ export function decideSteps(
   const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
   const imports = input.refreshOnly === true ? importable(input, desired, world) : [];
   const steps = orderSteps(narrowSteps(input, known, imports, draft));
-  checkFulfilled(input, steps, draft);
+  // What is refused already may be why it is not replaced.
+  if (draft.refusals.length === 0) checkFulfilled(input, steps, draft);
   const adopting = hasAdopted(input.spec);
   const guard = guardQuorum(modelOf(world, endpointModel(input, world)), steps, {
     // What was adopted lives on, and so must its quorum.

@@ -167,7 +167,7 @@ function passphraseFrom(name: string, environment: Environment): string {
   if (passphrase === undefined || passphrase === "") {
     throw new HaplanError(
       "state/no-passphrase",
-      `The state is encrypted, and ${name} is not set\nSet the environment variable ${name} to the passphrase. Nothing was changed.`,
+      `The passphrase for the state is missing: ${name} is not set\nThe state and saved plans are encrypted under it. Set the environment variable ${name}. Nothing was changed.`,
     );
   }
   if (passphrase.length < passphraseLengthMin) {

@@ -1,8 +1,9 @@
 /** Specs that must be refused: with a diagnostic that names the place, exit code 1, and nothing made. */
-import { readdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ClusterFixture, specText } from "./cluster-fixture.ts";
+import { buildFolder, ClusterFixture, specText } from "./cluster-fixture.ts";
 import { boundAddresses } from "./folder-processes.ts";
 
 const network = 21;
@@ -79,6 +80,24 @@ describe("a spec with", () => {
       expect(diagnostic).toMatchObject({ severity: "error", summary: expect.any(String), detail: expect.any(String) });
     }
     expect(report.diagnostics[0]).toHaveProperty("range.filename", "cluster.yaml");
+  });
+});
+
+describe("a spec on a pipe", () => {
+  it("T low: with one wrong indent is one error at its line, and the log of the run holds its end", () => {
+    const program = join(buildFolder, "cmd/haplan/main.js");
+    const log = join(cluster.folder, "haplan.log");
+    const run = spawnSync(process.execPath, [program, "validate", "-"], {
+      cwd: cluster.folder,
+      input: good.replace("  provider:", "   provider:"),
+      encoding: "utf8",
+      env: { ...process.env, HAPLAN_LOG: "debug", HAPLAN_LOG_PATH: log },
+    });
+    expect(run).toMatchObject({ status: 1, stdout: "" });
+    expect(run.stderr.match(/Error: /g)).toHaveLength(1);
+    expect(run.stderr).toMatch(/on standard input:\d+:4/);
+    expect(readFileSync(log, "utf8")).toMatch(/\[INFO\] exit: code=1\n$/);
+    rmSync(log);
   });
 });
 

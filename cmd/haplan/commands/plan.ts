@@ -50,7 +50,7 @@ export async function runPlan(
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
-  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint));
+  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, wishes.refresh));
   if (!reporter.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
   return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
 }

@@ -69,10 +69,10 @@ function countsText(plan: Plan): string {
   return `${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`;
 }
 
-/** The whole plan as text, without a line end. */
-export function renderPlan(plan: Plan, paint: Paint): string {
+/** The whole plan as text, without a line end. `refreshed`: whether the cluster was looked at for it. */
+export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
   const drift = renderDrift(plan, paint);
-  if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint)].join("\n");
+  if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint, refreshed)].join("\n");
   const changes = plan.changes.filter(
     ({ action, importing, movedFrom }) => action !== "noop" || importing !== undefined || movedFrom !== undefined,
   );
@@ -92,11 +92,13 @@ export function renderPlan(plan: Plan, paint: Paint): string {
   ].join("\n");
 }
 
-function renderNoChanges(plan: Plan, paint: Paint): string {
+function renderNoChanges(plan: Plan, paint: Paint, refreshed: boolean): string {
   const [first, second] = nothingToDo(plan);
   const told = plan.drift.length > 0 && plan.mode === "apply";
   const line = `${paint.bold(told ? paint.yellow(first) : paint.green(first))} ${second}`;
   if (plan.mode === "destroy" || plan.refreshOnly || told) return line;
+  if (!refreshed)
+    return `${line}\n\nhaplan compared the state with the spec, and did not look at the cluster (-refresh=false).`;
   const { members } = plan.spec.controlPlane;
   return `${line}\n\nhaplan compared the ${members} masters that run with the spec and found nothing to do.`;
 }
