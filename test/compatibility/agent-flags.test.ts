@@ -5,27 +5,32 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type EtcdVersion, findEtcdProgram } from "./etcd-programs.ts";
+import { findEtcdProgram } from "./etcd-programs.ts";
 import { differenceOf, FLAG_DIFFERENCES } from "./flag-differences.ts";
 import { allStarts } from "./flag-edges.ts";
+import type { Built } from "./go-build.ts";
+import { isEtcdInstalled } from "./member-processes.ts";
+import type { FlagEtcd } from "./member-start.ts";
 import { compareStarts } from "./start-comparison.ts";
 
 const isLong = process.env["HAPLAN_TEST_SOAK"] !== undefined;
-const versions: readonly EtcdVersion[] = isLong ? ["3.6", "3.7"] : ["3.6"];
-const networks: Readonly<Record<EtcdVersion, string>> = { "3.5": "127.75", "3.6": "127.78", "3.7": "127.79" };
+const versions: readonly FlagEtcd[] = isLong ? ["3.4", "3.6", "3.7"] : ["3.6"];
+const networks: Readonly<Record<FlagEtcd, string>> = { "3.4": "127.75", "3.6": "127.78", "3.7": "127.79" };
 /** What has been read otherwise before. */
 const few =
   /^--(snapshot-count=(0x10|010)|quota-backend-bytes=9223372036854775807|listen-metrics-urls=http:\/HOST:2381|advertise-client-urls=https:\/\/HOST:443|log-level=INFO)$|^pre-vote: off$|^snapshot-count: 010$/;
 const startMs = 5_000;
 
+const installedEtcd = (): Built => (isEtcdInstalled() ? { path: "etcd" } : { missing: "etcd is not installed" });
+
 describe.each(versions)("starts beside an etcd %s", (version) => {
   const starts = allStarts().filter(({ title }) => isLong || few.test(title));
   it("come to the same, but for what is listed", { timeout: startMs * starts.length }, async ({ skip }) => {
-    const etcd = await findEtcdProgram(version, "etcd");
+    const etcd = version === "3.4" ? installedEtcd() : await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
-    const found = (await compareStarts(starts, etcd.path, { network: networks[version], atOnce: 4 })).filter(
-      ({ is }) => is !== "alike",
-    );
+    const found = (
+      await compareStarts(starts, { version, path: etcd.path }, { network: networks[version], atOnce: 4 })
+    ).filter(({ is }) => is !== "alike");
     const unlisted = found.filter(({ title, is }) => differenceOf(title, is, version) === undefined);
     expect(unlisted).toEqual([]);
     const used = new Set(found.map(({ title, is }) => differenceOf(title, is, version)));

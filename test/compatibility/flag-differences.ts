@@ -2,7 +2,7 @@
  * Where a start comes to something else than with an etcd. Each is described in docs/etcd-differences.md under its id, with the
  * versions that it holds for.
  */
-import type { EtcdVersion } from "./etcd-programs.ts";
+import type { FlagEtcd } from "./member-start.ts";
 import type { Comparison } from "./start-comparison.ts";
 
 export type FlagDifference = {
@@ -11,10 +11,23 @@ export type FlagDifference = {
   readonly is: Exclude<Comparison["is"], "alike">;
   readonly titles: RegExp;
   /** All that are compared, unless these. */
-  readonly versions?: readonly EtcdVersion[];
+  readonly versions?: readonly FlagEtcd[];
 };
 
 const urls = "--[a-z-]+-urls=";
+const laterThan34 = [
+  ...["backend-bbolt-freelist-type", "bootstrap-defrag-threshold-megabytes", "client-cert-file", "client-key-file"],
+  ...["compaction-sleep-interval", "corrupt-check-time", "distributed-tracing-[a-z-]+", "downgrade-check-time"],
+  ...["enable-distributed-tracing", "listen-client-http-urls", "max-learners", "memory-mlock", "peer-client-cert-file"],
+  ...[
+    "peer-client-key-file",
+    "peer-skip-client-san-verification",
+    "raft-(read|write)-timeout",
+    "tls-(max|min)-version",
+  ],
+  ...["self-signed-cert-validity", "snapshot-catchup-entries", "socket-reuse-(address|port)"],
+  ...["warning-(apply|unary-request)-duration", "watch-progress-notify-interval"],
+];
 /** The first that fits counts. */
 export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
   {
@@ -26,7 +39,17 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
     id: "flag-of-other-version",
     is: "otherwise",
     titles: /^(experimental-max-learners: |--feature-gates= ?InitialCorruptCheck)/,
+    versions: ["3.6", "3.7"],
   },
+  {
+    id: "flag-of-other-version",
+    is: "taken",
+    titles: new RegExp(`^--(${laterThan34.join("|")})=|^--log-level=(INFO|Info|warning)$`),
+    versions: ["3.4"],
+  },
+  { id: "flag-of-other-version", is: "refused", titles: /^--proxy=(on|readonly)$/, versions: ["3.4"] },
+  { id: "flag-url-twice", is: "taken", titles: new RegExp(`^${urls}(.+),\\1$`), versions: ["3.4"] },
+  { id: "flag-url-twice", is: "otherwise", titles: new RegExp(`^${urls}(.+),\\1$`), versions: ["3.4"] },
   { id: "flag-name-default", is: "taken", titles: /^(--name=default|name: (null|~)?)$/ },
   { id: "flag-name-in-list", is: "taken", titles: /^(--name=m[=,]1|name: a,b|--initial-cluster= m=)/ },
   { id: "flag-of-other-version", is: "taken", titles: /^--log-level=warning$/, versions: ["3.6"] },
@@ -58,7 +81,9 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
   {
     id: "flag-extremes",
     is: "taken",
-    titles: /(9007199254740991|9007199254740993|922337203685477580[78]|\.854775808s)$/,
+    // 3.4 overflows at 3000000 hours, and ends sooner or later.
+    titles:
+      /(9007199254740991|9007199254740993|922337203685477580[78]|\.854775808s|^--auto-compaction-retention=3000000)$/,
   },
   { id: "flag-extremes", is: "otherwise", titles: /auto-compaction-retention(=|: )[\d"']+/ },
   { id: "flag-empty", is: "taken", titles: /^(--[a-z-]+=,?|ETCD_NAME=|[a-z-]+: "")$/ },
@@ -71,7 +96,12 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
     titles:
       /^--(logger|log-format|enable-log-rotation|compact-hash-check-time|v2-deprecation|discovery-[a-z-]+|feature-gates|backend-batch-limit|compaction-batch-limit|log-rotation-config-json)=/,
   },
-  { id: "flag-ignored", is: "refused", titles: /^--(backend-batch-limit|compaction-batch-limit|discovery)=/ },
+  {
+    id: "flag-ignored",
+    is: "refused",
+    titles: /^--(backend-batch-limit|compaction-batch-limit|discovery)=/,
+    versions: ["3.4", "3.6"],
+  },
   { id: "flag-double-dash", is: "refused", titles: /^--( --x)?$/ },
   { id: "flag-file-quotes", is: "taken", titles: /^[a-z-]+: |client-cert-auth: 'true'|-security: (\[\]|\{allowed-cn)/ },
   { id: "flag-file-quotes", is: "otherwise", titles: /^[a-z-]+: / },
@@ -83,7 +113,7 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
   { id: "flag-file-merge", is: "otherwise", titles: /<<: / },
 ];
 
-export function differenceOf(title: string, is: Comparison["is"], version: EtcdVersion): FlagDifference | undefined {
+export function differenceOf(title: string, is: Comparison["is"], version: FlagEtcd): FlagDifference | undefined {
   return FLAG_DIFFERENCES.find(
     (one) => one.is === is && one.titles.test(title) && (one.versions ?? [version]).includes(version),
   );

@@ -31,6 +31,10 @@ const pollMs = 20;
 /** What 0 stands for. */
 const corruptCheckMs = 600_000;
 
+/** What is run: our agent, or an etcd; a 3.4 logs its settings as JSON only when it is told to. */
+export type Program = { readonly path: "agent" } | { readonly path: string; readonly version: FlagEtcd };
+export type FlagEtcd = "3.4" | "3.6" | "3.7";
+
 type CommandLine = { readonly arguments_: readonly string[]; readonly variables: Readonly<Record<string, string>> };
 
 function commandLine(start: Start, host: string, folder: string): CommandLine {
@@ -141,10 +145,11 @@ function retentionInLog(line: Readonly<Record<string, unknown>>): number {
 }
 
 /** Runs an etcd, or our agent, until it serves or ends. */
-export async function runStart(program: "agent" | string, start: Start, host: string): Promise<Outcome> {
+export async function runStart(program: Program, asked: Start, host: string): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "haplan-start-"));
+  const start = "version" in program && program.version === "3.4" ? withJsonLog(asked) : asked;
   const { arguments_, variables } = commandLine(start, host, folder);
-  const [command, first] = program === "agent" ? [process.execPath, [agentMain]] : [program, []];
+  const [command, first] = program.path === "agent" ? [process.execPath, [agentMain]] : [program.path, []];
   const child = spawn(command, [...first, ...arguments_], {
     cwd: folder,
     env: { PATH: process.env["PATH"], ...variables },
@@ -160,6 +165,13 @@ export async function runStart(program: "agent" | string, start: Start, host: st
     }
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function withJsonLog(start: Start): Start {
+  if (start.file === null) return { ...start, variables: { ETCD_LOGGER: "zap", ...start.variables } };
+  return start.file.some((line) => /^(logger|-|%)/.test(line))
+    ? start
+    : { ...start, file: [...start.file, "logger: zap"] };
 }
 
 async function outcomeOf(child: ChildProcess, start: Start, host: string): Promise<Outcome> {
@@ -178,7 +190,7 @@ async function outcomeOf(child: ChildProcess, start: Start, host: string): Promi
     const isHealthy = await healthy(host);
     const settings = logLines(text).find(({ msg }) => msg === "starting an etcd server");
     const said = settings === undefined ? {} : settingsInLog(settings);
-    const isReady = isHealthy || text.includes('"msg":"ready to serve client requests"');
+    const isReady = isHealthy || /"msg":"(ready to serve client requests|serving client traffic)/.test(text);
     if (isReady && child.exitCode === null)
       return { settings: said, served: start.isServed ? await look(child, host) : null };
     if (settings !== undefined && Date.now() - startedMs > waitMs) return { settings: said, served: null };
@@ -201,7 +213,7 @@ function complaint(text: string): string {
   const fatal = logLines(text).find(
     ({ level, error }) => (level === "fatal" || level === "error") && error !== undefined,
   );
-  const line = text.split("\n").find((one) => one !== "" && !one.startsWith("{") && !one.startsWith("Usage"));
+  const line = text.split("\n").find((one) => one !== "" && !/^\{|^Usage|recognized and used environment/.test(one));
   return String(fatal?.["error"] ?? line ?? "");
 }
 

@@ -1,6 +1,6 @@
 /** Compares what one start comes to with our agent and with an etcd. */
 import type { Start } from "./flag-edges.ts";
-import { type Outcome, readStart, runStart } from "./member-start.ts";
+import { type FlagEtcd, type Outcome, readStart, runStart, type Settings } from "./member-start.ts";
 
 export type Comparison = {
   readonly title: string;
@@ -9,10 +9,20 @@ export type Comparison = {
   readonly theirs: unknown;
 };
 
+type Etcd = { readonly version: FlagEtcd; readonly path: string };
+
+/** Where an etcd has another default than ours, which are those of 3.6. */
+const DEFAULTS: Readonly<Record<"ours" | FlagEtcd, Settings | undefined>> = {
+  ours: { "snapshot-count": 10_000, "pre-vote": true },
+  "3.4": { "snapshot-count": 100_000, "pre-vote": false },
+  "3.6": undefined,
+  "3.7": undefined,
+};
+
 /** Each start has an address of its own. */
 export async function compareStarts(
   starts: readonly Start[],
-  etcd: string,
+  etcd: Etcd,
   { network, atOnce }: { readonly network: string; readonly atOnce: number },
 ): Promise<Comparison[]> {
   const found: Comparison[] = [];
@@ -26,21 +36,26 @@ export async function compareStarts(
   return found;
 }
 
-async function compareStart(start: Start, etcd: string, host: string): Promise<Comparison> {
+async function compareStart(start: Start, etcd: Etcd, host: string): Promise<Comparison> {
   const read = readStart(start, host);
   const isRun = start.isServed && "settings" in read;
-  const [ran, theirs] = [isRun ? await runStart("agent", start, host) : read, await runStart(etcd, start, host)];
+  const [ran, theirs] = [
+    isRun ? await runStart({ path: "agent" }, start, host) : read,
+    await runStart(etcd, start, host),
+  ];
   const ours = "settings" in ran && "settings" in read ? { ...ran, settings: read.settings } : ran;
-  return { title: start.title, ...difference(ours, theirs) };
+  return { title: start.title, ...difference(ours, theirs, etcd.version) };
 }
 
-function difference(ours: Outcome, theirs: Outcome): Omit<Comparison, "title"> {
+function difference(ours: Outcome, theirs: Outcome, version: FlagEtcd): Omit<Comparison, "title"> {
   const oursStarts = !("refused" in ours);
   const theirsStarts = !("refused" in theirs);
   if (oursStarts !== theirsStarts) return { is: oursStarts ? "taken" : "refused", ours, theirs };
   if (!("settings" in ours) || !("settings" in theirs)) return { is: "alike", ours, theirs };
   const names = Object.keys(theirs.settings).filter(
-    (name) => JSON.stringify(ours.settings[name]) !== JSON.stringify(theirs.settings[name]),
+    (name) =>
+      JSON.stringify(ours.settings[name]) !== JSON.stringify(theirs.settings[name]) &&
+      !(ours.settings[name] === DEFAULTS.ours?.[name] && theirs.settings[name] === DEFAULTS[version]?.[name]),
   );
   const pick = ({ settings }: typeof ours) => Object.fromEntries(names.map((name) => [name, settings[name]]));
   const areServedAlike = JSON.stringify(ours.served) === JSON.stringify(theirs.served);
