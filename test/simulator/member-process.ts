@@ -33,6 +33,8 @@ import type { World } from "./world.ts";
 
 const tickMs = 10;
 const housekeepingMs = 100;
+/** The rest of the committed entries waits for another turn. */
+const entriesInOneTurn = 5;
 /** How late it is with the planted bug. */
 const toldLateMs = 20;
 
@@ -57,6 +59,7 @@ export class MemberProcess implements Endpoint {
   readonly #raft: ObservedRaft;
   readonly #snapshots: SnapshotExchange;
   readonly #retention: LogRetention;
+  #appliedEntries = 0;
   #soft: SoftState = { role: "follower", leader: null, term: 0 };
 
   /** Recovers what the disk holds and joins the network. Rejects when the member cannot start; hangs when it was killed. */
@@ -231,6 +234,7 @@ export class MemberProcess implements Endpoint {
         sendSnapshot: (request) => this.#sendSnapshot(request),
         installSnapshot: (index) => this.#snapshots.install(index),
         defer: (run) => this.life.after(random.next() * 0.05, run),
+        beginApplying: () => () => ++this.#appliedEntries % entriesInOneTurn === 0,
       },
       {
         softState: (soft) => this.#softStateChanged(soft),

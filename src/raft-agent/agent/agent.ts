@@ -31,6 +31,8 @@ import { settledTicks, TickTimer } from "./tick-timer.ts";
 const housekeepingMs = 100;
 const certificateCheckMs = 1_000;
 /** Log payload that may gather in memory before it is compacted early. */
+/** How long a turn of the event loop applies entries; the rest waits for what else there is to do. */
+const applyingMs = 20;
 const retainedBytesMax = 128 * 1024 * 1024;
 
 export type Agent = {
@@ -135,6 +137,10 @@ class RunningAgent implements Agent {
             run();
             parts.grpc.flush();
           }),
+        beginApplying: () => {
+          const endMs = performance.now() + applyingMs;
+          return () => performance.now() >= endMs;
+        },
       },
       {
         softState: (soft) => this.#softStateChanged(soft),

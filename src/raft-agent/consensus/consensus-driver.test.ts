@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { type Entry, EntryKind } from "../raft/entry.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Ready } from "../raft/ready.ts";
-import { ConsensusDriver } from "./consensus-driver.ts";
+import { ConsensusDriver, type DriverPorts } from "./consensus-driver.ts";
 
 const nothing: Ready = {
   persistTicket: null,
@@ -18,11 +19,7 @@ const nothing: Ready = {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** `raft` plays the core; a failure is noted in `calls`. */
-function createDriver(
-  raft: object,
-  calls: string[],
-  installSnapshot: (index: number) => Promise<void> = () => Promise.resolve(),
-): ConsensusDriver {
+function createDriver(raft: object, calls: string[], ports: Partial<DriverPorts> = {}): ConsensusDriver {
   return new ConsensusDriver(
     {
       raft: raft as Raft,
@@ -30,8 +27,10 @@ function createDriver(
       machine: { apply: () => {}, applyConfiguration: () => {}, appliedIndex: 0 },
       send: () => {},
       sendSnapshot: () => {},
-      installSnapshot,
+      installSnapshot: () => Promise.resolve(),
       defer: setImmediate,
+      beginApplying: () => () => false,
+      ...ports,
     },
     {
       softState: () => {},
@@ -59,9 +58,11 @@ test("ConsensusDriver installs a second snapshot only when the first one is in i
       event.kind === "persisted" && calls.push(`persisted ${event.ticket}`),
   };
   const ends: (() => void)[] = [];
-  const driver = createDriver(raft, calls, (index) => {
-    calls.push(`install ${index}`);
-    return new Promise((resolve) => ends.push(resolve));
+  const driver = createDriver(raft, calls, {
+    installSnapshot: (index) => {
+      calls.push(`install ${index}`);
+      return new Promise((resolve) => ends.push(resolve));
+    },
   });
   driver.tick();
   await turn();
@@ -92,4 +93,48 @@ test("ConsensusDriver hands out what is asked for at the end of a turn together 
   await turn();
   await turn();
   expect(calls).toEqual(["campaign", "read 1", "ready"]);
+});
+
+describe("ConsensusDriver applies what takes long in parts", () => {
+  const entry = (index: number): Entry => ({ index, term: 1, kind: EntryKind.normal, data: new Uint8Array(1) });
+
+  /** Applies `perTurn` entries in a turn. */
+  function applying(batches: readonly (readonly number[])[], perTurn: number) {
+    const calls: string[] = [];
+    const readies = batches.map((indexes) => ({ ...nothing, committed: indexes.map(entry) }));
+    const raft = {
+      takeReady: () => readies.shift() ?? null,
+      status: () => ({ commitIndex: 0 }),
+      step: (event: { kind: string; index?: number }) =>
+        event.kind === "applied" && calls.push(`applied up to ${event.index}`),
+    };
+    const driver = createDriver(raft, calls, {
+      machine: { apply: (index) => calls.push(String(index)), applyConfiguration: () => {}, appliedIndex: 0 },
+      beginApplying: () => {
+        let count = 0;
+        return () => ++count >= perTurn;
+      },
+    });
+    return { calls, driver };
+  }
+
+  test("in order, each part reported, and other work in between", async () => {
+    const { calls, driver } = applying([[1, 2, 3], [4]], 2);
+    driver.tick();
+    expect(calls).toEqual(["1", "2", "applied up to 2"]);
+    await turn();
+    expect(calls.slice(3)).toEqual(["3", "applied up to 3", "4", "applied up to 4"]);
+  });
+
+  test("and nothing while the state machine is replaced, until the last reason to wait is gone", async () => {
+    const { calls, driver } = applying([[1, 2]], 1);
+    driver.tick();
+    const [first, second] = [driver.suspendApplying(), driver.suspendApplying()];
+    await turn();
+    first();
+    await turn();
+    expect(calls).toEqual(["1", "applied up to 1"]);
+    second();
+    expect(calls.slice(2)).toEqual(["2", "applied up to 2"]);
+  });
 });

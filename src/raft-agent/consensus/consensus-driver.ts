@@ -26,6 +26,8 @@ export type DriverPorts = {
   installSnapshot(index: LogIndex): Promise<void>;
   /** Runs once everything that arrived in this turn of the event loop has been taken in. */
   defer(run: () => void): void;
+  /** Begins a part of the applying: what it returns tells, after an entry, whether the rest is to wait for the next turn. */
+  beginApplying(): () => boolean;
 };
 
 export type DriverListener = {
@@ -52,8 +54,10 @@ export class ConsensusDriver {
   #written: Promise<void> = Promise.resolve();
   /** Batches are reported to the core, and further snapshots installed, behind one that is still being installed. */
   #installing: Promise<void> | null = null;
-  /** Committed entries that wait while the state machine is replaced; null while it is not. */
-  #waitingEntries: (readonly Entry[])[] | null = null;
+  /** Committed entries that are not applied yet. */
+  #waitingEntries: (readonly Entry[])[] = [];
+  /** How many reasons there are to apply nothing now. */
+  #suspensions = 0;
 
   constructor(ports: DriverPorts, listener: DriverListener, options: { readonly diskStallMs: number }) {
     this.#ports = ports;
@@ -130,17 +134,16 @@ export class ConsensusDriver {
   }
 
   /**
-   * Lets committed entries wait while the state machine is replaced; the call that comes back goes on. Entries that the
-   * new state holds already are skipped by the machine itself.
+   * Lets committed entries wait, as while the state machine is replaced; the call that comes back goes on, unless there is
+   * another reason to wait. Entries that the new state holds already are skipped by the machine itself.
    */
   suspendApplying(): () => void {
-    this.#waitingEntries ??= [];
+    this.#suspensions++;
     return () => {
-      const waiting = this.#waitingEntries ?? [];
-      this.#waitingEntries = null;
+      this.#suspensions--;
       if (this.#stopped) return;
       try {
-        for (const entries of waiting) this.#apply(entries);
+        this.#applyWaiting();
       } catch (error) {
         this.#fail(error);
       }
@@ -188,7 +191,8 @@ export class ConsensusDriver {
     if (last !== undefined) {
       // The hard state tells of it only once there is something else to write.
       this.#commitIndex = Math.max(this.#commitIndex, last.index);
-      this.#apply(ready.committed);
+      this.#waitingEntries.push(ready.committed);
+      this.#applyWaiting();
     }
     for (const { context, index } of ready.reads) this.#listener.readConfirmed(context, index);
     for (const context of ready.failedReads) this.#listener.readFailed(context);
@@ -214,13 +218,19 @@ export class ConsensusDriver {
       durable = durable.then(() => installed);
     }
     if (installSnapshot !== null) {
-      durable = durable.then(() => this.#ports.installSnapshot(installSnapshot.index));
+      durable = durable.then(() => this.#install(installSnapshot.index));
       this.#installing = durable;
     }
     durable.then(
       () => this.#persisted(ticket, messagesAfterPersist),
       (error: unknown) => this.#fail(error),
     );
+  }
+
+  async #install(index: LogIndex): Promise<void> {
+    const goOn = this.suspendApplying();
+    await this.#ports.installSnapshot(index);
+    goOn();
   }
 
   #persisted(ticket: number, messages: readonly Message[]): void {
@@ -230,21 +240,33 @@ export class ConsensusDriver {
     this.#drain();
   }
 
-  #apply(entries: readonly Entry[]): void {
-    if (this.#waitingEntries !== null) {
-      this.#waitingEntries.push(entries);
-      return;
+  /** In parts: a turn that applies for long would keep heartbeats and other clients waiting. */
+  #applyWaiting(): void {
+    const isTimeOver = this.#ports.beginApplying();
+    while (this.#suspensions === 0) {
+      const entries = this.#waitingEntries.shift();
+      if (entries === undefined) return;
+      const count = this.#apply(entries, isTimeOver);
+      const isPart = count < entries.length;
+      if (isPart) this.#waitingEntries.unshift(entries.slice(count));
+      if (isPart || (this.#waitingEntries.length > 0 && isTimeOver())) this.#ports.defer(this.suspendApplying());
     }
+  }
+
+  /** Tells how many of the entries were applied. */
+  #apply(entries: readonly Entry[], isTimeOver: () => boolean): number {
     const { machine, raft } = this.#ports;
-    let bytes = 0;
-    for (const entry of entries) {
+    let [bytes, count] = [0, 0];
+    do {
+      const entry = entries[count++]!;
       bytes += entry.data.length;
       if (entry.kind === EntryKind.normal) machine.apply(entry.index, entry.term, entry.data);
       else this.#applyConfiguration(entry, decodeConfigurationEntry(entry.data));
-    }
-    const last = entries[entries.length - 1]!.index;
+    } while (count < entries.length && !isTimeOver());
+    const last = entries[count - 1]!.index;
     raft.step({ kind: "applied", index: last });
     this.#listener.applied(last, bytes);
+    return count;
   }
 
   #applyConfiguration(entry: Entry, { configuration, context }: ConfigurationEntry): void {

@@ -38,6 +38,31 @@ it("a restarted member does not take an entry of its former life for the answer 
   expect(answers).toHaveLength(100);
 });
 
+it("no answer is awaited for a call that is closed, nor twice", async () => {
+  const { context } = (await createWorld()).services;
+  const numbers: number[] = [];
+  const consensus = {
+    ...context.consensus,
+    propose: (payload: Uint8Array) => {
+      numbers.push(createCommandCodec(SELF).decode(payload).requestNumber);
+      return { accepted: true } as const;
+    },
+  };
+  const clock = { now: () => 0, monotonicMs: () => 0 };
+  const { limits } = context.proposer;
+  const proposer = new Proposer({ consensus, clock, limits, appliedTerm: () => 0 });
+  const call = { open: true };
+  for (const asker of [{ caller: null, call }, undefined]) {
+    proposer.propose(CommandKind.txn, Buffer.from("x"), () => {}, asker);
+  }
+  const awaited = (): boolean[] => numbers.map((number) => proposer.isAwaited(number));
+  expect(awaited()).toEqual([true, true]);
+  call.open = false;
+  expect(awaited()).toEqual([false, true]);
+  proposer.complete(numbers[1]!, EtcdErrors.emptyKey);
+  expect(awaited()).toEqual([false, false]);
+});
+
 describe("a command that a leader has taken", () => {
   async function taken() {
     const state = { nowMs: 0, leader: SELF as string | null, term: 2, appliedTerm: 2 };

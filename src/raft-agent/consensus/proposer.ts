@@ -18,6 +18,13 @@ import type { ConsensusPort } from "./consensus-port.ts";
 /** Called exactly once. */
 export type ProposalDone<Kind extends CommandKind> = (result: AppliedBy<Kind> | EtcdError) => void;
 
+export type Asker = {
+  /** The user, while authentication is on. */
+  readonly caller: Caller | null;
+  /** The client's call, if there is one: once it is closed, the command is carried out without an answer. */
+  readonly call: { readonly open: boolean } | null;
+};
+
 export type ProposerLimits = {
   readonly requestTimeoutMs: number;
   /** Largest command body; etcd's `--max-request-bytes`. */
@@ -50,6 +57,7 @@ type Waiter = {
   /** An entry of a later term is applied, and the command is not. */
   isOvertaken: boolean;
   readonly kind: CommandKind;
+  readonly call: Asker["call"];
   readonly done: (result: ApplyResult) => void;
 };
 
@@ -95,12 +103,12 @@ export class Proposer {
     return this.#failedTotal;
   }
 
-  /** `body` may be reused as soon as this returns. `caller`: the user, while authentication is on. */
+  /** `body` may be reused as soon as this returns. */
   propose<Kind extends CommandKind>(
     kind: Kind,
     body: Uint8Array,
     done: ProposalDone<Kind>,
-    caller: Caller | null = null,
+    { caller, call }: Asker = { caller: null, call: null },
   ): void {
     const refusal = this.#refusal(body);
     if (refusal !== null) {
@@ -116,12 +124,19 @@ export class Proposer {
       parked: null,
       takenInTerm: 0,
       isOvertaken: false,
+      call,
       kind,
       // `complete` lets only results of this kind through.
       done: done as (result: ApplyResult) => void,
     };
     this.#waiting.set(number, waiter);
     this.#offer(number, waiter, payload);
+  }
+
+  /** False when the caller has given up. */
+  isAwaited(requestNumber: number): boolean {
+    const waiter = this.#waiting.get(requestNumber);
+    return waiter !== undefined && (waiter.call?.open ?? true);
   }
 
   /** An own entry was applied. Does nothing when its caller has given up. */

@@ -110,6 +110,7 @@ export class MemberServices {
       store,
       listener: {
         completed: (requestNumber, result) => proposer.complete(requestNumber, result),
+        isAwaited: (requestNumber) => proposer.isAwaited(requestNumber),
         leaseGranted: (lease) => {
           leaseExpiry.granted(lease);
           options.onLeaseGranted?.(lease.ttlSeconds);

@@ -24,5 +24,5 @@ export function propose<Kind extends CommandKind>(
     if (isEtcdError(result)) fail(call, result);
     else guarded(call, done, result);
   };
-  context.proposer.propose(kind, body, answered, caller);
+  context.proposer.propose(kind, body, answered, { caller, call });
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { rangeRequest } from "../api/range.ts";
 import { encodeTxnRequest, type RequestOp, type ResponseOp } from "../api/txn.ts";
 import { MemoryBackend } from "../mvcc/memory-backend.ts";
@@ -52,6 +52,26 @@ describe("the answer of one request", () => {
     expect(result.kind === "txn" && result.responses.every((one) => one.kind === "put" || kvCount(one) === 1)).toBe(
       true,
     );
+  });
+
+  it.each([
+    { title: "another member's caller waits", self: "1111111111111111", isAwaited: true },
+    { title: "the caller has given up", self: SELF, isAwaited: false },
+  ])("is not read when $title, and what the transaction writes is written", async ({ self, isAwaited }) => {
+    const backend = new MemoryBackend();
+    const store = await openStore({ backend });
+    const machine = new StateMachine({ self, store, listener: { completed: () => {}, isAwaited: () => isAwaited } });
+    const writing = store.beginWrite();
+    writing.put(key("a"), key("1"), 0n);
+    writing.end();
+    const read = vi.spyOn(backend, "get");
+    apply({ machine }, [
+      putOp("w"),
+      rangeOp("a"),
+      { kind: "deleteRange", request: { key: key("a"), rangeEnd: key("b"), prevKv: true } },
+    ]);
+    expect(read).not.toHaveBeenCalled();
+    expect([store.get(key("w")), store.get(key("a"))]).toEqual([expect.anything(), undefined]);
   });
 
   it("A6: of reads alone is refused above 256 MiB", async () => {

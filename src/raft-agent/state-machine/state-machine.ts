@@ -11,7 +11,7 @@ import { decodePutRequest } from "../api/put.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { decodeTxnRequest } from "../api/txn.ts";
 import { emptyBytes, WireError } from "../api/wire.ts";
-import { RevisionError, type Store } from "../mvcc/store.ts";
+import { type ReadBudget, RevisionError, type Store } from "../mvcc/store.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import { AlarmStore } from "./alarm-store.ts";
@@ -51,6 +51,8 @@ import {
 export type StateMachineListener = {
   /** An entry that this member proposed was applied. */
   completed(requestNumber: number, result: ApplyResult): void;
+  /** Whether a caller of this member still waits for the result; without it, one always does. */
+  isAwaited?(requestNumber: number): boolean;
   leaseGranted?(lease: Lease): void;
   leaseRevoked?(id: LeaseId): void;
   /** Members came, changed or left; `configuration` is the one in force now. */
@@ -149,9 +151,9 @@ export class StateMachine {
       case CommandKind.put:
         return this.#put(command.body);
       case CommandKind.deleteRange:
-        return this.#deleteRange(command.body);
+        return this.#deleteRange(command);
       case CommandKind.txn:
-        return this.#txn(command.body);
+        return this.#txn(command);
       case CommandKind.compact: {
         const scrubbed = this.store.compact(decodeCompactionRequest(command.body).revision);
         return { kind: "compact", revision: this.store.revision, scrubbed };
@@ -210,23 +212,29 @@ export class StateMachine {
     return { kind: "put", revision: txn.end(), prevKv };
   }
 
-  #deleteRange(body: Uint8Array): ApplyResult {
-    const request = decodeDeleteRangeRequest(body);
+  #deleteRange(command: Command): ApplyResult {
+    const request = decodeDeleteRangeRequest(command.body);
     const txn = this.store.beginWrite();
-    const budget = answerBudget();
+    const budget = this.#budgetOf(command);
     const { deleted, prevKvs } = executeDeleteRange(txn, request, budget);
     const revision = txn.end();
     if (budget.leftBytes < 0) return writtenWithoutAnswer;
     return { kind: "deleteRange", revision, deleted, prevKvs };
   }
 
-  #txn(body: Uint8Array): ApplyResult {
-    const request = decodeTxnRequest(body);
+  /** Nothing is read for an answer that no caller waits for: of another member, of an earlier life, or given up. */
+  #budgetOf({ own, requestNumber }: Command): ReadBudget {
+    const isAwaited = own && (this.#listener.isAwaited?.(requestNumber) ?? true);
+    return isAwaited ? answerBudget() : { leftBytes: -1 };
+  }
+
+  #txn(command: Command): ApplyResult {
+    const request = decodeTxnRequest(command.body);
     if (this.alarms.noSpace && mayPut(request)) return EtcdErrors.noSpace;
     const path = planTxn(this.store, this.leases, request);
     if (isEtcdError(path)) return path;
     const txn = this.store.beginWrite();
-    const budget = answerBudget();
+    const budget = this.#budgetOf(command);
     const outcome = executeTxn(txn, path, budget);
     const revision = txn.end();
     if (budget.leftBytes < 0) return writtenWithoutAnswer;

@@ -70,7 +70,7 @@ export type Deleted = { readonly deleted: number; readonly prevKvs: readonly Enc
 
 export function executeDeleteRange(txn: WriteTransaction, request: DeleteRangeRequest, budget: ReadBudget): Deleted {
   const { key, rangeEnd } = request;
-  const prevKvs = request.prevKv ? txn.range(rangeRequest(key, { rangeEnd }), budget).kvs : [];
+  const prevKvs = request.prevKv && budget.leftBytes >= 0 ? txn.range(rangeRequest(key, { rangeEnd }), budget).kvs : [];
   return { deleted: txn.deleteRange(key, rangeEnd), prevKvs };
 }
 
@@ -146,6 +146,9 @@ function executeOp(txn: WriteTransaction, op: RequestOp, budget: ReadBudget, nex
 }
 
 function rangeResponse(view: ReadView, request: RangeRequest, budget: ReadBudget): ResponseOp {
+  // The answer as a whole is not given.
+  if (budget.leftBytes < 0)
+    return { kind: "range", response: { header: innerHeader(0), kvs: [], more: false, count: 0 } };
   const { kvs, more, count } = view.range(request, budget);
   return { kind: "range", response: { header: innerHeader(view.revision), kvs, more, count } };
 }
