@@ -7,7 +7,8 @@ import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
-import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
+import type { ProviderOptions } from "../../src/providers/open-provider.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";
 import type { Invocation } from "./invocation.ts";
@@ -18,7 +19,7 @@ import type { Terminal } from "./terminal.ts";
 /** The rooms that touch the world, as functions that open them. */
 export type Rooms = {
   /** `folder`: the cluster's, `.haplan/<cluster>`. */
-  readonly createProvider: (folder: string) => LocalProvider;
+  readonly openProvider: (options: ProviderOptions) => Provider;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;

@@ -69,7 +69,7 @@ export function createCliFixture(folder?: string): CliFixture {
         terminal,
         clock: impatientClock,
         openRooms: async () => ({
-          createProvider: () => ({ ...provider, readUnitFile: async () => null }),
+          openProvider: () => provider,
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,

@@ -4,12 +4,12 @@ import { askPresented } from "../../src/control-plane/presented-certificate.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
 import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
-import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
+import { openProvider } from "../../src/providers/open-provider.ts";
 import type { Rooms } from "./cli-context.ts";
 import { probeInThread } from "./probe-in-thread.ts";
 
 export const realRooms: Rooms = {
-  createProvider: (root) => createLocalProvider({ root }),
+  openProvider,
   openAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,

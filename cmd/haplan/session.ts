@@ -10,7 +10,7 @@ import type { Authority } from "../../src/pki/authority-port.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
-import type { LocalProvider } from "../../src/providers/local/local-provider.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { stateFolder } from "../../src/state/local-backend.ts";
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
@@ -36,7 +36,7 @@ export type Session = {
   readonly folder: string;
   /** Where the state is. */
   readonly backend: StateBackend;
-  readonly provider: LocalProvider;
+  readonly provider: Provider;
   readonly authority: Authority;
   readonly rooms: Rooms;
 };
@@ -63,7 +63,12 @@ export async function sessionFor(
     ...from,
     folder,
     backend: loggedCalls(log, "state", backend),
-    provider: loggedCalls(log, "provider", rooms.createProvider(folder), namedIn),
+    provider: loggedCalls(
+      log,
+      "provider",
+      rooms.openProvider({ provider: from.spec.provider, directory: folder }),
+      namedIn,
+    ),
     authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, folder, rooms), namedIn),
     rooms,
   };

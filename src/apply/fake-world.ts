@@ -229,6 +229,7 @@ export class FakeWorld {
       removeUnit: async (machine, unit) =>
         this.act(`removeUnit ${refText(machine)}`, () => void this.machinesOf(machine)[0]?.units.delete(unit)),
       unitLog: async (machine) => `log of ${refText(machine)}`,
+      readUnitFile: async () => null,
     };
   }
 

@@ -64,4 +64,6 @@ export type Provider = {
   removeUnit(machine: MachineRef, unit: string): Promise<void>;
   /** The last lines of the unit's log, for error messages. */
   unitLog(machine: MachineRef, unit: string, lines: number): Promise<string>;
+  /** A file in a unit's directory, also one that the unit wrote itself; null when it is not there. */
+  readUnitFile(machine: MachineRef, unit: string, path: string): Promise<string | null>;
 };

@@ -52,6 +52,16 @@ describe("the table of rooms in docs/ARCHITECTURE.md", () => {
   });
 });
 
+describe("a provider", () => {
+  it("is known by its own files and the one that opens it alone", () => {
+    const outside = sources
+      .flatMap(importsOf)
+      .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))
+      .map(({ from }) => from);
+    expect([...new Set(outside)]).toEqual(["src/providers/open-provider.ts"]);
+  });
+});
+
 describe("the pure rooms", () => {
   const impure =
     /\b(Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|process\.|performance\.|fetch\()|\bnew Date\(\)|\bnew Promise\b|\basync\b|\bawait\b|from "node:(?!crypto")/;

@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import type { ObservedMachine } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity } from "../provider.ts";
+import type { MachineIdentity, Provider } from "../provider.ts";
 import { unitDigest } from "../unit-digest.ts";
-import { createLocalProvider, type LocalProvider } from "./local-provider.ts";
+import { createLocalProvider } from "./local-provider.ts";
 import { identifyProcess, isSameProcess, unitMarker } from "./process-table.ts";
 
 /** A program that does what its arguments say, with real signals, files and sockets. */
@@ -28,7 +28,7 @@ setInterval(() => {}, 1000);
 
 let root: string;
 let parent: string;
-let provider: LocalProvider;
+let provider: Provider;
 const m1: MachineIdentity = { name: "m1", address: "127.77.18.1", zone: null, lineage: "lineage-a", generation: 1 };
 
 beforeEach(() => {

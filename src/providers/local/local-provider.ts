@@ -37,15 +37,10 @@ export type LocalProviderOptions = {
   readonly programsFolder?: string;
 };
 
-export type LocalProvider = Provider & {
-  /** A file in a unit's folder, also one that the unit wrote itself; null when it is not there. */
-  readUnitFile(machine: string, unit: string, path: string): Promise<string | null>;
-};
-
 /** How long a restarted or removed unit may take to end by itself. */
 const restartGraceMs = 10_000;
 
-export function createLocalProvider(options: LocalProviderOptions): LocalProvider {
+export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
   const programsFolder = options.programsFolder ?? builtProgramsFolder();
   return {
