@@ -12,6 +12,7 @@ const tests = [
   "test/compatibility/random-sessions.test.ts",
   "test/compatibility/http1-connections.test.ts",
   "test/crash",
+  "test/providers",
   "test/fuzz",
   "test/simulator/simulation.test.ts",
   "test/e2e/adopt-pair.test.ts",

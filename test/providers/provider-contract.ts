@@ -1,0 +1,149 @@
+/**
+ * What every provider owes to haplan, as tests over a factory: each provider runs them, and one that is reached over a
+ * connection that fails. They use the port alone.
+ */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
+import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
+import { unitDigest } from "../../src/providers/unit-digest.ts";
+import type { UnitDefinition } from "../../src/units/unit-definition.ts";
+
+export type OpenedProvider = { readonly provider: Provider; close(): Promise<void> };
+
+/**
+ * What the program `probe` has to be on the provider's machines: it runs until SIGTERM when its argument is `idle`, and ends
+ * with exit code 3 and `cannot go on: DETAIL` on standard error when its arguments are `exit DETAIL`.
+ */
+export const probeProgram = `
+const [mode, detail] = process.argv.slice(2);
+if (mode === "exit") { console.error("cannot go on: " + detail); process.exit(3); }
+process.on("SIGHUP", () => {});
+setInterval(() => {}, 1000);
+`;
+
+const m1: MachineIdentity = { name: "m1", address: "127.77.18.1", zone: null, lineage: "lineage-a", generation: 1 };
+const second: MachineIdentity = { ...m1, address: "127.77.18.2", generation: 2 };
+
+function unit(changes: Partial<UnitDefinition> = {}): UnitDefinition {
+  return {
+    name: "agent",
+    program: { kind: "haplan", command: "probe" },
+    arguments: ["idle"],
+    environment: {},
+    files: [{ path: "config", content: "a", mode: 0o600 }],
+    listens: [],
+    ...changes,
+  };
+}
+
+export function describeProvider(name: string, open: () => Promise<OpenedProvider>): void {
+  describe(`provider ${name}`, () => {
+    let opened: OpenedProvider;
+    let provider: Provider;
+    beforeEach(async () => {
+      opened = await open();
+      provider = opened.provider;
+    });
+    afterEach(async () => {
+      await provider.destroyMachine("m1");
+      await provider.destroyMachine("m2");
+      await opened.close();
+    });
+    const found = async (lineage = "lineage-a", names: readonly string[] = []): Promise<readonly ObservedMachine[]> =>
+      (await provider.observe(lineage, names)).machines;
+
+    it("finds a machine by its lineage or its name, and nothing once it is destroyed", async () => {
+      expect(await provider.observe("lineage-a", ["m1"])).toEqual({ machines: [], unreachable: [] });
+      await provider.createMachine(m1);
+      await provider.createMachine(m1);
+      const { zone: _, ...identity } = m1;
+      expect(await found()).toEqual([{ ...identity, hasData: false, units: [] }]);
+      expect(await found("lineage-b", ["m1"])).toHaveLength(1);
+      expect(await found("lineage-b", ["m2"])).toEqual([]);
+      await provider.destroyMachine("m1");
+      await provider.destroyMachine("m1");
+      expect(await found("lineage-a", ["m1"])).toEqual([]);
+      expect(await provider.observeOrphans()).toEqual([]);
+    });
+
+    it("lets nobody make a machine on top of another one", async () => {
+      await provider.createMachine(m1);
+      const taken = { code: "provider/machine-taken" };
+      await expect(provider.createMachine({ ...m1, lineage: "lineage-b" })).rejects.toMatchObject(taken);
+      await expect(provider.createMachine(second)).rejects.toMatchObject(taken);
+    });
+
+    it("keeps two machines of one name apart by their generation, and takes a name alone for the newest", async () => {
+      await provider.createMachine(m1);
+      await provider.startUnit("m1", unit());
+      await provider.createMachine(second, 1);
+      await provider.startUnit("m1", unit());
+      const generations = async (): Promise<readonly (readonly [number, boolean | undefined])[]> =>
+        (await found()).map(({ generation, units }) => [generation, units[0]?.running] as const).toSorted();
+      await provider.stopUnit({ name: "m1", generation: 1 }, "agent", 5_000);
+      expect(await generations()).toEqual([
+        [1, false],
+        [2, true],
+      ]);
+      await provider.destroyMachine({ name: "m1", generation: 1 });
+      expect(await generations()).toEqual([[2, true]]);
+    });
+
+    it("renames a machine while its units run", async () => {
+      await provider.createMachine(m1);
+      const { pid } = await provider.startUnit("m1", unit());
+      await provider.renameMachine("m1", "m2");
+      await provider.renameMachine("m1", "m2");
+      expect(await found()).toMatchObject([{ name: "m2", units: [{ running: true, pid }] }]);
+    });
+
+    it("leaves a unit alone that runs as it is defined, and makes it so where it does not", async () => {
+      await provider.createMachine(m1);
+      const first = await provider.startUnit("m1", unit());
+      expect(await provider.startUnit("m1", unit())).toEqual(first);
+      expect((await found())[0]?.units).toMatchObject([{ running: true, definitionDigest: unitDigest(unit()) }]);
+      const changed = unit({ arguments: ["idle", "more"], files: [{ path: "config", content: "b", mode: 0o600 }] });
+      await provider.startUnit("m1", changed);
+      expect((await found())[0]?.units).toMatchObject([{ running: true, definitionDigest: unitDigest(changed) }]);
+      expect(await provider.readUnitFile("m1", "agent", "config")).toBe("b");
+      expect(await provider.readUnitFile("m1", "agent", "none")).toBeNull();
+    });
+
+    it("reloads a unit whose files alone have changed, where it can", async () => {
+      const reloading = (content: string): UnitDefinition =>
+        unit({
+          files: [{ path: "config", content, mode: 0o600 }],
+          reload: { signal: "SIGHUP", files: ["config"] },
+        });
+      await provider.createMachine(m1);
+      const first = await provider.startUnit("m1", reloading("a"));
+      expect(await provider.startUnit("m1", reloading("b"))).toEqual(first);
+      expect(await provider.readUnitFile("m1", "agent", "config")).toBe("b");
+    });
+
+    it("reports a unit that ends at once with its exit code and the end of its log", async () => {
+      await provider.createMachine(m1);
+      await expect(provider.startUnit("m1", unit({ arguments: ["exit", "no disk"] }))).rejects.toMatchObject({
+        code: "provider/unit-exited",
+        message: expect.stringMatching(/exit code 3.*cannot go on: no disk/s),
+      });
+      expect(await provider.unitLog("m1", "agent", 1)).toBe("cannot go on: no disk");
+    });
+
+    it("stops and removes a unit, however often that is asked", async () => {
+      await provider.createMachine(m1);
+      await provider.startUnit("m1", unit());
+      for (let twice = 0; twice < 2; twice += 1) await provider.stopUnit("m1", "agent", 5_000);
+      expect((await found())[0]?.units).toMatchObject([{ running: false }]);
+      for (let twice = 0; twice < 2; twice += 1) await provider.removeUnit("m1", "agent");
+      expect((await found())[0]?.units).toEqual([]);
+    });
+
+    it("says which machine and which name it does not take", async () => {
+      await expect(provider.startUnit("m2", unit())).rejects.toMatchObject({ code: "provider/no-machine" });
+      await expect(provider.createMachine({ ...m1, name: "../m1" })).rejects.toMatchObject({
+        code: "provider/bad-name",
+      });
+    });
+  });
+}
