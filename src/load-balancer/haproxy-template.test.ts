@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -125,6 +125,7 @@ describe("the configuration of HAProxy", () => {
     expect(text).not.toContain("hard-stop-after");
     expect(text).toContain("http-check send meth GET uri /readyz?stopping=404 ver HTTP/1.1");
     expect(text.match(/^ {4}server m1 127\.77\.18\.51:2379 check$/gm)).toHaveLength(2);
+    expect(text).toContain("    server m1 127.77.18.51:2379 track masters-health/m1\n");
     expect(text).not.toContain("check-ssl");
   });
 
@@ -158,6 +159,28 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
     writeConfig(config([second], true));
     running.kill("SIGUSR2");
     await answersSettleAt(["m2"]);
+  });
+
+  it("T11: leaves a master its connections that is busy and takes long for a TLS handshake", async () => {
+    const m1 = await master("m1", "127.77.18.51");
+    let handshakeMs = 0;
+    const front = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      setTimeout(() => m1.server.emit("connection", socket), handshakeMs);
+    });
+    front.listen(0, "127.77.18.52");
+    await once(front, "listening");
+    cleanup.push(() => front.close());
+    const { port } = front.address() as AddressInfo;
+    const healthCheck = { path: "/readyz?stopping=404", intervalMs: 500, timeoutMs: 1_000 };
+    const usual = { ...config([{ name: "m1", address: "127.77.18.52", port }], true), healthCheck };
+    await startHaproxy(writeConfig(usual));
+    await answersSettleAt(["m1"]);
+    const slow = ask("/slow");
+    await systemClock.sleep(100);
+    handshakeMs = 350;
+    expect(await slow).toBe("m1");
+    expect(await ask()).toBe("m1");
   });
 
   it("T11: leaves a master that is about to stop its connections, and those of all masters over a reload", async () => {
