@@ -2,9 +2,11 @@
  * Which replacements that were asked for are done, of a plan that was cut off: asking for them once more would be asking
  * for another one.
  */
+
+import { asRequested } from "./change-reason.ts";
 import type { Plan } from "./plan.ts";
 import type { ResourceAddress } from "./resource.ts";
-import { asRequested, replacedThing } from "./rules/requested-replacements.ts";
+import { replacedThing } from "./rules/requested-replacements.ts";
 import type { Step, StepAction } from "./step.ts";
 
 /** What comes after the new object is in its place, and is planned again without being asked for. */
@@ -19,6 +21,6 @@ function endsFormer(action: StepAction): boolean {
 export function finishedReplacements(plan: Plan, remaining: readonly Step[]): ReadonlySet<ResourceAddress> {
   const making = remaining.filter(({ action }) => !afterwards.has(action.kind) && !endsFormer(action));
   const unfinished = new Set(making.flatMap(({ addresses }) => addresses).map(replacedThing));
-  const asked = plan.changes.filter(({ reason }) => reason === asRequested).map(({ address }) => address);
+  const asked = plan.changes.filter(({ reasonCode }) => reasonCode === asRequested.code).map(({ address }) => address);
   return new Set(asked.filter((address) => !unfinished.has(replacedThing(address))));
 }

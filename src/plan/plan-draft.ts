@@ -5,6 +5,7 @@
 import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import type { ChangeReason } from "./change-reason.ts";
 import type { UnreachableMachine } from "./observed-cluster.ts";
 import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
@@ -14,7 +15,7 @@ import { machineActedOn, whyLeftAlone, whyUnreachable } from "./unreachable-mach
 
 export type Verdict = {
   readonly action: ChangeAction;
-  readonly reason: string | null;
+  readonly reason: ChangeReason | null;
   /** Attributes that cannot be changed in place. */
   readonly forces?: readonly string[];
 };
@@ -90,7 +91,7 @@ export class PlanDraft {
   judge(
     address: ResourceAddress,
     action: ChangeAction,
-    reason: string | null = null,
+    reason: ChangeReason | null = null,
     forces?: readonly string[],
   ): void {
     const leftAlone = whyLeftAlone(this.unreachable, address);
@@ -102,7 +103,7 @@ export class PlanDraft {
   }
 
   /** Why the resource changes, as judged so far. */
-  reasonFor(address: ResourceAddress): string | null {
+  reasonFor(address: ResourceAddress): ChangeReason | null {
     return this.verdicts.get(address)?.reason ?? null;
   }
 

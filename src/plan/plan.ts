@@ -1,6 +1,8 @@
 /** A plan is a value: made by the planner, shown, saved, compared, and carried out by apply, which decides nothing. */
+
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { ReasonCode } from "./change-reason.ts";
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
 import type { Step } from "./step.ts";
 
@@ -14,6 +16,8 @@ export type ResourceChange = {
   readonly action: ChangeAction;
   /** Why, for people: `dead: its process is gone`. Null when the action says it all. */
   readonly reason: string | null;
+  /** The same for programs; absent for reasons that no program asks for. */
+  readonly reasonCode?: ReasonCode;
   readonly before: Attributes | null;
   readonly after: Attributes | null;
   /** Names of attributes that are only known once applied. */

@@ -57,7 +57,7 @@ function change(
     type: resource.type,
     name: resource.name,
     action: verdict.action,
-    reason: verdict.reason,
+    ...reasonOf(verdict),
     before,
     after,
     unknownAfter: verdict.action === "noop" ? [] : resource.unknown.filter((name) => after[name] === undefined),
@@ -87,7 +87,7 @@ function leftAlone(known: StateResource, draft: PlanDraft): ResourceChange {
     type: known.type,
     name: known.name,
     action: "noop",
-    reason: draft.verdicts.get(known.address)?.reason ?? null,
+    ...reasonOf(draft.verdicts.get(known.address)),
     before: attributes,
     after: attributes,
     unknownAfter: [],
@@ -126,7 +126,7 @@ function deletion(address: ResourceAddress, known: StateResource | undefined, ve
     type: address.slice(0, dot) as ResourceType,
     name: address.slice(dot + 1),
     action: verdict.action,
-    reason: verdict.reason,
+    ...reasonOf(verdict),
     before: known === undefined ? {} : visible(known),
     // While a part is destroyed, the rest may change or stay.
     after: verdict.action === "delete" || known === undefined ? null : visible(known),
@@ -152,4 +152,10 @@ export function driftChanges(drift: readonly DriftNote[]): readonly ResourceChan
       forcesReplacement: [],
     };
   });
+}
+
+function reasonOf(verdict: Verdict | undefined): Pick<ResourceChange, "reason" | "reasonCode"> {
+  const reason = verdict?.reason ?? null;
+  if (reason === null || typeof reason === "string") return { reason };
+  return { reason: reason.text, reasonCode: reason.code };
 }

@@ -35,11 +35,10 @@ export function planLines(plan: Plan): readonly UiLine[] {
 }
 
 /** Terraform's reason where one fits, and ours in words. */
-function reasonOf({ action, reason, forcesReplacement }: ResourceChange): object {
+function reasonOf({ action, reason, reasonCode, forcesReplacement }: ResourceChange): object {
   if (reason === null) return {};
-  const requested = reason === "as requested" ? "requested" : null;
-  const removed =
-    action === "delete" && reason === "it is not in the spec" ? "delete_because_no_resource_config" : null;
+  const requested = reasonCode === "requested" ? "requested" : null;
+  const removed = action === "delete" && reasonCode === "notInSpec" ? "delete_because_no_resource_config" : null;
   const known = forcesReplacement.length > 0 ? "cannot_update" : (requested ?? removed);
   return { ...(known === null ? {} : { reason: known }), haplan_reason: reason };
 }

@@ -93,12 +93,12 @@ function changeToJson(change: ResourceChange): object {
 }
 
 /** Terraform's reasons where one fits; ours, in words, is `haplan_reason`. */
-function actionReason({ action, reason, forcesReplacement }: ResourceChange): string | null {
+function actionReason({ action, reasonCode, forcesReplacement }: ResourceChange): string | null {
   if (forcesReplacement.length > 0) return "replace_because_cannot_update";
-  if ((action === "createThenDelete" || action === "deleteThenCreate") && reason === "as requested") {
+  if ((action === "createThenDelete" || action === "deleteThenCreate") && reasonCode === "requested") {
     return "replace_by_request";
   }
-  return action === "delete" && reason === "it is not in the spec" ? "delete_because_no_resource_config" : null;
+  return action === "delete" && reasonCode === "notInSpec" ? "delete_because_no_resource_config" : null;
 }
 
 function identity({ address, type, name }: Pick<ResourceChange, "address" | "type" | "name">): object {

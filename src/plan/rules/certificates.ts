@@ -4,6 +4,7 @@
  */
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, validityText } from "../certificate-validity.ts";
+import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -12,11 +13,11 @@ import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 
 type Reason = {
   readonly action: "create" | "update";
-  readonly text: string | null;
+  readonly text: ChangeReason | null;
   /** The present one still does its work: without the authority's key it can stay for now. */
   readonly canWait: boolean;
 };
@@ -96,7 +97,7 @@ function whyIssue(
   world: World,
 ): Reason | null {
   const { nowMs, spec } = input;
-  const update = (text: string, canWait = false): Reason => ({ action: "update", text, canWait });
+  const update = (text: ChangeReason, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
     const text = world.resources.has(resource.address) ? "its files are gone" : null;
     return { action: "create", text, canWait: false };
@@ -142,7 +143,9 @@ function noteCertificateDrift(
 function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): void {
   const fault = signingKeyFault(authority);
   const list = (some: readonly Due[]): string =>
-    some.map(({ resource, reason }) => `${resource.name}${reason.text === null ? "" : ` (${reason.text})`}`).join(", ");
+    some
+      .map(({ resource, reason }) => `${resource.name}${reason.text === null ? "" : ` (${reasonText(reason.text)})`}`)
+      .join(", ");
   const urgent = due.filter(({ reason }) => !reason.canWait);
   if (urgent.length > 0) {
     draft.refuse(
@@ -184,7 +187,7 @@ function warnOfAdoptedAuthority({ spec, observed, nowMs }: PlannerInput, draft: 
   );
 }
 
-type AuthorityRenewal = { readonly text: string; readonly replaces: string; readonly leaves: Reason };
+type AuthorityRenewal = { readonly text: ChangeReason; readonly replaces: string; readonly leaves: Reason };
 
 /**
  * The authority's own certificate is renewed while what it signs now would outlive it. Its key stays, so that

@@ -3,6 +3,7 @@
  * there but not in the state (adopted), and entries of the state whose object is gone (forgotten).
  */
 import { sameJson } from "../../base/canonical-json.ts";
+import { notInSpec } from "../change-reason.ts";
 import { type DesiredResource, toldByTheSpec } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -22,9 +23,9 @@ export function planLeftovers(
   for (const name of [...world.machines.keys()].sort()) {
     const address = machineAddress(name);
     if (wanted.has(address) || draft.verdicts.has(address)) continue;
-    draft.judge(address, "delete", "it is not in the spec");
+    draft.judge(address, "delete", notInSpec);
     const agent = resourceAddress("haplan_agent", name);
-    if (world.resources.has(agent)) draft.judge(agent, "delete", "it is not in the spec");
+    if (world.resources.has(agent)) draft.judge(agent, "delete", notInSpec);
     draft.add({ kind: "destroyMachine", machine: name }, world.resources.has(agent) ? [agent, address] : [address], [
       draft.chainEnd,
     ]);

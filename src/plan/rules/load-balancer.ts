@@ -2,6 +2,7 @@
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -10,7 +11,7 @@ import { unitOf, type World } from "../world.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { machineAddress, planMachine } from "./machines.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
@@ -72,7 +73,7 @@ export function planLoadBalancer(
 
 /** `replaced`: why the machine that it runs on is another one; null when it ran on none. */
 function judgeStart(
-  replaced: string | null,
+  replaced: ChangeReason | null,
   backends: readonly DesiredResource[],
   known: boolean,
   world: World,

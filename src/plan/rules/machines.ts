@@ -1,10 +1,12 @@
 /** Machines of the load balancer and of workers, which hold nothing that a quorum depends on. Masters' are in masters.ts. */
+
+import { asRequested } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { generationOf, type World } from "../world.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 
 export function machineAddress(name: string): ResourceAddress {
   return resourceAddress("haplan_machine", name);

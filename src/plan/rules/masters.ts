@@ -4,6 +4,7 @@
  * out. The other rules act on this.
  */
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -21,7 +22,7 @@ import {
   unitOf,
   type World,
 } from "../world.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
 import { refuseUnreachableMaster } from "./unreachable.ts";
 
@@ -43,7 +44,7 @@ export type JoiningMaster = {
   readonly replaces: MemberFact | null;
   /** Left by an interrupted apply: already a member, not yet a voter. */
   readonly learner: MemberFact | null;
-  readonly reason: string | null;
+  readonly reason: ChangeReason | null;
 };
 
 export type MastersOutlook = {
@@ -93,8 +94,8 @@ function whyAnew(
   outcome: KeptMaster | JoiningMaster,
   world: World,
 ): string {
-  if (outcome.kind === "join") return outcome.reason ?? "it is not a member yet";
-  return whyRebuild(input, resource, outcome.voter, world) ?? "it has another name";
+  if (outcome.kind === "join") return reasonText(outcome.reason ?? "it is not a member yet");
+  return reasonText(whyRebuild(input, resource, outcome.voter, world) ?? "it has another name");
 }
 
 /** A new name where a voter runs that the spec no longer lists: one place, so the one leaves before the other comes. */
@@ -163,7 +164,7 @@ export function whyRebuild(
   resource: DesiredResource,
   voter: MemberFact,
   world: World,
-): string | null {
+): ChangeReason | null {
   if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
   const asked = addresses.some((address) => isRequested(input, address));
@@ -225,7 +226,7 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
     if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;
     if (recoverable(memberCondition(world, replaces))) continue;
     if (world.machines.has(name)) {
-      noteDataGone(name, reason ?? "it is gone", draft);
+      noteDataGone(name, reasonText(reason ?? "it is gone"), draft);
       continue;
     }
     const machine = resourceAddress("haplan_machine", name);
@@ -234,7 +235,7 @@ export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraf
     draft.drift.push({
       address,
       action: "delete",
-      reason: reason ?? "it is gone",
+      reason: reasonText(reason ?? "it is gone"),
       before: { status: "ready" },
       after: null,
     });

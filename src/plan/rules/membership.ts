@@ -3,6 +3,8 @@
  * up; one joint change moves the votes from one set to another (Raft dissertation §4.3), after the leader has handed
  * over if it is to go; then who left is forgotten, stopped and destroyed, in this order.
  */
+
+import { notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -305,16 +307,16 @@ function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {
     tearDownGeneration(spare, world, draft);
     return;
   }
-  draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", "it is not in the spec");
+  draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
   stopAndDestroy(member.name, world, draft);
 }
 
 function stopAndDestroy(name: string, world: World, draft: PlanDraft): void {
   if (!world.machines.has(name)) return;
   const agent = resourceAddress("haplan_agent", name);
-  draft.judge(agent, "delete", "it is not in the spec");
+  draft.judge(agent, "delete", notInSpec);
   const stopped = draft.chain({ kind: "stopAgent", member: name }, [agent]);
   const machine = resourceAddress("haplan_machine", name);
-  draft.judge(machine, "delete", "it is not in the spec");
+  draft.judge(machine, "delete", notInSpec);
   draft.add({ kind: "destroyMachine", machine: name }, [machine], [stopped]);
 }

@@ -2,6 +2,8 @@
  * The machine of a member that is made anew. Where its place is another one than that of the member which it replaces,
  * there are two machines of one name until it has its vote: they are told apart by their generation.
  */
+
+import type { ChangeReason } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -17,7 +19,7 @@ export type Newcomer = {
   readonly replaces: MemberFact | null;
   /** Left by an interrupted apply: already a member, not yet a voter. */
   readonly learner: MemberFact | null;
-  readonly reason: string | null;
+  readonly reason: ChangeReason | null;
 };
 
 /** The machine that stays until the newcomer has its vote; null where there is none, or it has to make room first. */

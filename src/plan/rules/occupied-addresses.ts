@@ -4,6 +4,7 @@
  * in its old place. What cannot be put in an order is refused, with the way in which it can be done.
  */
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
+import { notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
@@ -84,7 +85,7 @@ export function clearAddresses(
       resourceAddress("haplan_agent", machine.name),
       resourceAddress("haplan_machine", machine.name),
     ];
-    const reason = stray ? "it is not in the spec" : "it is no member any more";
+    const reason = stray ? notInSpec : "it is no member any more";
     for (const address of [agent, own]) draft.judge(address, "delete", reason);
     draft.chain({ kind: "stopAgent", member: machine.name }, [agent]);
     draft.chain({ kind: "destroyMachine", machine: machine.name }, [own]);

@@ -10,8 +10,6 @@ import type { PlannerInput } from "../planner-input.ts";
 import type { Step } from "../step.ts";
 import type { World } from "../world.ts";
 
-/** The reason of a change that was requested; plans in Terraform's form tell it by this. */
-export const asRequested = "as requested";
 const candidatesMax = 12;
 
 export function isRequested({ replace = [] }: PlannerInput, address: string): boolean {

@@ -3,6 +3,7 @@
  * address by a new member. Each has to be healthy again before the next one's turn.
  */
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { asRequested, type ChangeReason } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -23,7 +24,7 @@ import { createMachine, machineAddress } from "./machines.ts";
 import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { moveMember } from "./move-member.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
 /**
@@ -169,7 +170,7 @@ function movedMember(
  * `update`: the unit is put there anew and restarted if need be; `reload`: only its certificate changes, which it takes up
  * while it runs; `restart`: it has the right files and does not use them.
  */
-type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: string };
+type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason };
 
 function plannedChange(
   input: PlannerInput,

@@ -1,5 +1,6 @@
 /** Workers know nothing but the load balancer's endpoint; each is independent of the others. */
 import { workerUnitName } from "../../units/unit-definition.ts";
+import { asRequested, notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -7,7 +8,7 @@ import { resourceAddress } from "../resource.ts";
 import { unitOf, type World } from "../world.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { machineAddress, planMachine } from "./machines.ts";
-import { asRequested, isRequested } from "./requested-replacements.ts";
+import { isRequested } from "./requested-replacements.ts";
 import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 export function planWorkers(
@@ -82,10 +83,10 @@ function removeWorkers(desired: readonly DesiredResource[], world: World, draft:
   for (const name of [...names].sort()) {
     if (wanted.has(name) || !world.machines.has(name)) continue;
     const address = resourceAddress("haplan_worker", name);
-    draft.judge(address, "delete", "it is not in the spec");
+    draft.judge(address, "delete", notInSpec);
     const stopped = draft.add({ kind: "stopWorker", worker: name }, [address]);
     // A master or load balancer of the same name needs a machine of its own, which its rule makes.
-    draft.judge(machineAddress(name), "delete", "it is not in the spec");
+    draft.judge(machineAddress(name), "delete", notInSpec);
     draft.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
   }
 }
