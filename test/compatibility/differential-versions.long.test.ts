@@ -3,9 +3,14 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Step, speak } from "./conversation.ts";
 import { findEtcdProgram } from "./etcd-programs.ts";
+import { kvHttpRequest, randomHttpRequests } from "./gateway-requests.ts";
+import { exchange, post } from "./http-exchange.ts";
 import { HOLD_LATER, LATER_ALONE, laterDifference } from "./later-differences.ts";
+import { isReadOtherwise, laterExchange } from "./later-exchange.ts";
 import { startCluster } from "./member-processes.ts";
 import { meet, type Pair, part, Turns } from "./pair.ts";
+import { randomKvCalls } from "./random-kv.ts";
+import { CORNER_REQUESTS, HTTP_REQUESTS } from "./requests.ts";
 import { APISERVER_SCRIPT } from "./script-apiserver.ts";
 import { AUTH_SCRIPT } from "./script-auth.ts";
 import { KV_SCRIPT } from "./script-kv.ts";
@@ -47,6 +52,30 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
       const shown = await converse(pair, version);
       await part(pair);
       expect([...shown].sort()).toEqual([...HOLD_LATER, ...LATER_ALONE[version]].sort());
+    } finally {
+      await Promise.all([ours.stop(), theirs.stop()]);
+    }
+  });
+
+  it("answer alike through the JSON gateway, but for what is listed", { timeout: 300_000 }, async ({ skip }) => {
+    const etcd = await findEtcdProgram(version, "etcd");
+    if ("missing" in etcd) return skip(etcd.missing);
+    const options = { members: 1, flags: ["--bcrypt-cost=4"] };
+    const ours = await startCluster("agent", HOST, options);
+    const theirs = await startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path });
+    const requests = [
+      ...CORNER_REQUESTS.map(({ path, body }) => post(path, JSON.stringify(body))),
+      ...randomKvCalls(13, 500).map(kvHttpRequest),
+      ...HTTP_REQUESTS,
+      ...[13, 14, 15].flatMap((seed) => randomHttpRequests(seed, 500)),
+    ];
+    try {
+      for (const request of requests.filter((one) => !isReadOtherwise(one))) {
+        const [own, real] = await Promise.all(
+          [ours, theirs].map(async ({ urls }) => laterExchange(request, await exchange(urls[0]!, request))),
+        );
+        expect.soft(own, JSON.stringify(request).slice(0, 500)).toEqual(real);
+      }
     } finally {
       await Promise.all([ours.stop(), theirs.stop()]);
     }

@@ -8,7 +8,21 @@
 import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@bufbuild/protobuf";
 import { createRandom, type Random } from "../../src/base/random.ts";
 import { createJsonRoutes } from "../../src/raft-agent/gateway/json-routes.ts";
-import type { HttpRequest } from "./http-exchange.ts";
+import { type HttpRequest, post } from "./http-exchange.ts";
+import type { RandomCall } from "./random-kv.ts";
+
+const KV_PATHS: Readonly<Record<string, string>> = {
+  "KV/Put": "/v3/kv/put",
+  "KV/Range": "/v3/kv/range",
+  "KV/DeleteRange": "/v3/kv/deleterange",
+  "KV/Txn": "/v3/kv/txn",
+  "KV/Compact": "/v3/kv/compaction",
+};
+
+/** A call as the gateway takes it. */
+export function kvHttpRequest({ method, body }: RandomCall): HttpRequest {
+  return post(KV_PATHS[method]!, JSON.stringify(body));
+}
 
 /**
  * Newer than an etcd 3.4, stricter here (permissions), about addresses or another store, waiting for somebody, showing

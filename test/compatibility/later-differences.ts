@@ -55,5 +55,5 @@ const isAbout: Readonly<Record<string, (step: Step) => boolean>> = {
     typeof step.body === "object" &&
     step.body["keys_only"] === true,
   "first-problem": (step) =>
-    step.kind === "call" && step.method === "KV/Txn" && JSON.stringify(step.body).includes(b64("t/missing")),
+    step.kind === "call" && step.method === "KV/Txn" && `${JSON.stringify(step.body)}`.includes(b64("t/missing")),
 };
