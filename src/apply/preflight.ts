@@ -1,10 +1,11 @@
 /** Everything that would go wrong on the machines, found out before anything is touched and said all at once. */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { JoinFacts, StepAction } from "../plan/step.ts";
+import type { StepAction } from "../plan/step.ts";
 import type { MachineIdentity } from "../providers/provider.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
+import type { JoinFacts } from "../units/join-facts.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Handlebars from "handlebars";
-import type { Json } from "../plan/resource.ts";
+import type { Json } from "../base/json.ts";
 
 /** `templates/` of this installation, whether this file runs from `dist` or from the sources. */
 function templatesFolder(): string {

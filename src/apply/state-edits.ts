@@ -3,19 +3,14 @@
  * record. So a record whose state did not make it to disk is enough to write it later.
  */
 import { assertNever } from "../base/assert.ts";
+import type { Json } from "../base/json.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Attributes, Json, ResourceAddress } from "../plan/resource.ts";
+import type { Attributes, ResourceAddress } from "../plan/resource.ts";
 import { isDeposed, resourceAddress } from "../plan/resource.ts";
-import {
-  formerTargetOf,
-  isJoinFacts,
-  type JoinFacts,
-  type LoadBalancerTargets,
-  type MemberRef,
-  type Step,
-  type StepAction,
-} from "../plan/step.ts";
+import type { MemberRef, Step, StepAction } from "../plan/step.ts";
 import { clusterEndpoint } from "../units/addresses.ts";
+import { isJoinFacts, type JoinFacts } from "../units/join-facts.ts";
+import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
 export type StateEdit =

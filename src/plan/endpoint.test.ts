@@ -1,11 +1,12 @@
 /** The load balancer's targets along a plan: each follows its member, and clients always reach one that serves. */
 import { describe, expect, it } from "vitest";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { formerTargetOf } from "../units/load-balancer-targets.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
-import { formerTargetOf, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);

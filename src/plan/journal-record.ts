@@ -2,7 +2,7 @@
  * One line of the journal: intent before each act, outcome after it. Kept beside the state; appended and fsynced
  * before apply goes on. An intent without an outcome is what a killed apply left behind.
  */
-import type { Json } from "./resource.ts";
+import type { Json } from "../base/json.ts";
 import type { StepAction } from "./step.ts";
 
 export type JournalRecord = {

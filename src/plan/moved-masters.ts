@@ -2,22 +2,17 @@
  * A master that has another name than before, and is the same one: its machine, its data and its place stay. What was
  * found and what the state knows are read under the new name, and the first step of the plan makes it so.
  */
+
+import type { Json } from "../base/json.ts";
 import type { MovedMaster } from "../spec/cluster-spec.ts";
+import { isJoinFacts } from "../units/join-facts.ts";
 import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import {
-  type Json,
-  masterTypes,
-  type ResourceAddress,
-  type ResourceType,
-  resourceAddress,
-  specName,
-} from "./resource.ts";
+import { masterTypes, type ResourceAddress, type ResourceType, resourceAddress, specName } from "./resource.ts";
 import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
-import { isJoinFacts } from "./step.ts";
 import { whyUnreachable } from "./unreachable-machines.ts";
 
 /** What has the name of its master. Certificates have it too, and are issued for the new one. */

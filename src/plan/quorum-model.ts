@@ -4,8 +4,9 @@
  * is up only after a step that waits for it.
  */
 import { assertNever } from "../base/assert.ts";
+import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import type { QuorumRow } from "./plan.ts";
-import { formerTargetOf, type LoadBalancerTargets, type MemberRef, type StepAction } from "./step.ts";
+import type { MemberRef, StepAction } from "./step.ts";
 import type { World } from "./world.ts";
 
 export type ModelMember = {

@@ -2,6 +2,7 @@
  * Everything haplan manages is a resource with an address such as `haplan_agent.m1`. Names are keys, never indexes:
  * removing m1 does not renumber m2.
  */
+import type { Json } from "../base/json.ts";
 export type ResourceType =
   | "haplan_ca"
   | "haplan_certificate"
@@ -14,8 +15,6 @@ export type ResourceType =
 
 export type ResourceAddress = `${ResourceType}.${string}`;
 
-/** A JSON value; attributes of a resource are made of these. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Attributes = { readonly [name: string]: Json };
 
 export function resourceAddress(type: ResourceType, name: string): ResourceAddress {

@@ -1,8 +1,10 @@
 /** The spec that a state was made from, as far as the state tells: names, addresses, ports, TLS; all else is a default. */
+
+import type { Json } from "../base/json.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { fillDefaults } from "../spec/fill-defaults.ts";
 import { workerUnitName } from "../units/unit-definition.ts";
-import { type Json, type ResourceType, specName } from "./resource.ts";
+import { type ResourceType, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 type Host = { readonly name: string; readonly zone?: string; readonly address: string };

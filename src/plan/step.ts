@@ -2,35 +2,13 @@
  * Every change that haplan can make to the world, as one tagged union. A step is a value: it names what is to be done
  * and to what, and carries all that apply needs to do it, so that apply decides nothing.
  */
-import type { Json, ResourceAddress } from "./resource.ts";
+
+import type { JoinFacts } from "../units/join-facts.ts";
+import type { LoadBalancerTargets } from "../units/load-balancer-targets.ts";
+import type { ResourceAddress } from "./resource.ts";
 
 /** A member in a step. `memberId` is null for one that this plan adds: its id is known once it is added. */
 export type MemberRef = { readonly name: string; readonly memberId: string | null };
-
-/** What an agent starts with; etcd's `--initial-cluster` and `--initial-cluster-state`. */
-export type JoinFacts = {
-  readonly clusterState: "new" | "existing";
-  readonly initialCluster: readonly { readonly name: string; readonly peerUrl: string }[];
-};
-
-/** Whether a value that was read, from a state or a journal, is what an agent starts with. */
-export function isJoinFacts(value: Json | undefined): value is JoinFacts & Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
-}
-
-export type LoadBalancerTargets = {
-  /** Names of masters, sorted. */
-  readonly backends: readonly string[];
-  /** `host:port` of those that are not where the spec has them: masters that have yet to move, or that leave. */
-  readonly formerTargets?: { readonly [name: string]: string };
-  /** Where it still listens, when its own machine has yet to move; absent where the spec has it. */
-  readonly listensAt?: { readonly address: string; readonly ports: readonly number[] };
-};
-
-/** `host:port`; undefined where it is the spec's. Masters may be named as what every object inherits: `constructor`. */
-export function formerTargetOf({ formerTargets = {} }: LoadBalancerTargets, name: string): string | undefined {
-  return Object.hasOwn(formerTargets, name) ? formerTargets[name] : undefined;
-}
 
 export type StepAction =
   | { readonly kind: "createAuthority" }

@@ -4,9 +4,9 @@
  * when it joined, is only read while the data folder is empty, and so is no part of the configuration's digest.
  */
 import { assert } from "../base/assert.ts";
-import type { JoinFacts } from "../plan/step.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
+import type { JoinFacts } from "./join-facts.ts";
 import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import {

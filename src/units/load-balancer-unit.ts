@@ -5,9 +5,9 @@
  */
 import { assert } from "../base/assert.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
-import { formerTargetOf, type LoadBalancerTargets } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
+import { formerTargetOf, type LoadBalancerTargets } from "./load-balancer-targets.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { loadBalancerUnitName, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
 

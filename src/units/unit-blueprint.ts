@@ -3,7 +3,7 @@
  * rendered and the certificate whose files it wants under `tls/`. Equal blueprints make equal units.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
-import type { Json } from "../plan/resource.ts";
+import type { Json } from "../base/json.ts";
 import type { UnitDefinition } from "./unit-definition.ts";
 
 export type UnitTemplate = {

@@ -3,8 +3,9 @@
  * to one width, what stays as it was only counted. Digests and process ids are only shown where nothing else changes, and
  * digests are cut short; the JSON form has them whole.
  */
+
+import type { Json } from "../../../src/base/json.ts";
 import type { ResourceChange } from "../../../src/plan/plan.ts";
-import type { Json } from "../../../src/plan/resource.ts";
 import type { Paint } from "../paint.ts";
 import { isOpaque, shownChange } from "./attribute-names.ts";
 

@@ -3,10 +3,12 @@
  * Terraform has no word for (steps, the quorum timeline, what the plan is bound to) is below the key `haplan`.
  * Sensitive values are never in a plan, so there is nothing to hide here but their names.
  */
+
+import type { Json } from "../../../src/base/json.ts";
 import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import type { Attributes, Json } from "../../../src/plan/resource.ts";
+import type { Attributes } from "../../../src/plan/resource.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
 import { snakeKeys } from "./snake-keys.ts";
 

@@ -1,5 +1,7 @@
 /** A state for people, in Terraform's blocks, and in the JSON form of `terraform show -json` (format 1.0). */
-import type { Attributes, Json } from "../../../src/plan/resource.ts";
+
+import type { Json } from "../../../src/base/json.ts";
+import type { Attributes } from "../../../src/plan/resource.ts";
 import type { State, StateResource } from "../../../src/plan/state.ts";
 import type { Paint } from "../paint.ts";
 import { shownAttributes, shownName } from "./attribute-names.ts";

@@ -1,10 +1,11 @@
 /** Agents: put on their machines and started, restarted, stopped. Whether they are well is what the waiting steps ask. */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { resourceAddress } from "../../plan/resource.ts";
-import type { JoinFacts, StepAction } from "../../plan/step.ts";
+import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { peerUrl } from "../../units/addresses.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
+import type { JoinFacts } from "../../units/join-facts.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";

@@ -4,6 +4,7 @@
  */
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { clientHostPort } from "../../units/addresses.ts";
+import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
@@ -11,7 +12,6 @@ import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { EndpointModel } from "../quorum-model.ts";
 import { resourceAddress } from "../resource.ts";
-import type { LoadBalancerTargets } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
 import type { KeptMaster } from "./masters.ts";
 

@@ -1,10 +1,11 @@
 /** A cluster's first start: all members at once with the same `--initial-cluster`, then one wait for their quorum. */
+
+import type { JoinFacts } from "../../units/join-facts.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
-import type { JoinFacts } from "../step.ts";
 import { unitOf, type World } from "../world.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { planMachine } from "./machines.ts";

@@ -1,13 +1,14 @@
 /** One newcomer from machine to caught-up learner. Until its votes count, all of this can be undone. */
 
 import { peerUrl } from "../../units/addresses.ts";
+import { isJoinFacts, type JoinFacts } from "../../units/join-facts.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
-import { isJoinFacts, type JoinFacts, type MemberRef } from "../step.ts";
+import type { MemberRef } from "../step.ts";
 import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import type { JoiningMaster } from "./masters.ts";
