@@ -4,7 +4,7 @@ import { type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const attempt = (startedMs: number, endedMs: number, succeeded: boolean, client: number): WriteAttempt => {
   const failure = succeeded ? null : `no answer by ${endedMs}`;
-  return { client, connects: client === 9, startedMs, endedMs, failure };
+  return { client, startedMs, endedMs, failure };
 };
 const ok = (startedMs: number, endedMs: number, client = 0): WriteAttempt => attempt(startedMs, endedMs, true, client);
 const lost = (startedMs: number, endedMs: number, client = 0): WriteAttempt =>
@@ -72,9 +72,5 @@ describe("writeAvailability", () => {
     const run = { startedMs: 0, endedMs: 1000 };
     expect(writeAvailability([ok(100, 600)], run, stalls).longestGapMs).toBe(expected);
     expect(writeAvailability([lost(100, 600), ok(500, 600)], run, stalls).unavailableMs).toBe(expected);
-    // A new connection takes several answers.
-    const [{ fromMs, untilMs }] = stalls;
-    const shorter = 500 - Math.min(600, untilMs) + Math.max(100, fromMs);
-    expect(writeAvailability([ok(100, 600, 9)], run, stalls).longestGapMs).toBe(shorter);
   });
 });

@@ -8,8 +8,6 @@ import type { WriteAvailability } from "./apply-event.ts";
 export type WriteAttempt = {
   /** Which of the probe's clients it was. */
   readonly client: number;
-  /** It went over a connection of its own, which had to be opened first. */
-  readonly connects: boolean;
   /** On a monotonic clock. */
   readonly startedMs: number;
   readonly endedMs: number;
@@ -32,7 +30,7 @@ export function writeAvailability(
   stalls: readonly Stall[] = [],
 ): WriteAvailability {
   const gapOf = nextAcknowledgements(attempts, run.endedMs);
-  const gaps = attempts.map((attempt) => withoutStalls(gapOf(attempt), attempt.connects, stalls));
+  const gaps = attempts.map((attempt) => withoutStalls(gapOf(attempt), stalls));
   const failing = gaps.filter((_, at) => attempts[at]!.failure !== null);
   return {
     attempts: attempts.length,
@@ -66,15 +64,10 @@ function nextAcknowledgements(attempts: readonly WriteAttempt[], endedMs: number
   return (attempt) => ({ fromMs: attempt.startedMs, untilMs: nextMs.get(attempt)! });
 }
 
-/**
- * An answer on an open connection is delayed by a stall at its arrival, and a request by one at its beginning; a stall
- * between them changes nothing. Opening a connection takes several answers, any of which may have come during a stall.
- */
-function withoutStalls(gap: Gap, connects: boolean, stalls: readonly Stall[]): Gap {
+/** An answer is delayed by a stall at its arrival, and a request by one at its beginning. One between them changes little. */
+function withoutStalls(gap: Gap, stalls: readonly Stall[]): Gap {
   const { fromMs, untilMs } = gap;
-  const delaying = stalls.filter(
-    (stall) => connects || stall.fromMs <= fromMs + edgeMs || stall.untilMs >= untilMs - edgeMs,
-  );
+  const delaying = stalls.filter((stall) => stall.fromMs <= fromMs + edgeMs || stall.untilMs >= untilMs - edgeMs);
   const stalledMs = delaying.reduce(
     (sum, stall) => sum + Math.max(0, Math.min(untilMs, stall.untilMs) - Math.max(fromMs, stall.fromMs)),
     0,

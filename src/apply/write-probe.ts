@@ -20,8 +20,6 @@ const probeTimeoutMs = 5_000;
 
 /** A client of the probe. */
 export type ProbeClient = {
-  /** Each write has a connection of its own. */
-  readonly connects: boolean;
   /** Rejects when it is not acknowledged in time. */
   put(value: string): Promise<void>;
   close(): void;
@@ -47,7 +45,6 @@ export function startWriteProbe(
 /** Has one connection, which it closes in the end. */
 export function keptClient(controlPlane: ControlPlane): ProbeClient {
   return {
-    connects: false,
     put: (value) => controlPlane.put(probeKey, value, probeTimeoutMs),
     close: () => controlPlane.close(),
   };
@@ -56,7 +53,6 @@ export function keptClient(controlPlane: ControlPlane): ProbeClient {
 /** Has a connection for each write, as etcdctl has. */
 export function connectingClient(connect: () => ControlPlane): ProbeClient {
   return {
-    connects: true,
     put: async (value) => {
       const controlPlane = connect();
       try {
@@ -117,9 +113,9 @@ export class WriteProbe implements RunningProbe {
 
   private async write(number: number): Promise<void> {
     const client = number % this.clients.length;
-    const { connects, put } = this.clients[client]!;
+    const { put } = this.clients[client]!;
     const startedMs = this.clock.monotonicMs();
     const failure = await put(String(number + 1)).then(() => null, errorText);
-    this.attempts.push({ client, connects, startedMs, endedMs: this.clock.monotonicMs(), failure });
+    this.attempts.push({ client, startedMs, endedMs: this.clock.monotonicMs(), failure });
   }
 }
