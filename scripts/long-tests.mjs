@@ -11,6 +11,7 @@ const tests = [
   "test/compatibility/go-client.test.ts",
   "test/compatibility/random-sessions.test.ts",
   "test/compatibility/http1-connections.test.ts",
+  "test/compatibility/snapshot-exchange.test.ts",
   "test/crash",
   "test/providers",
   "test/fuzz",
