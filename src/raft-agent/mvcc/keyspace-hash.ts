@@ -2,7 +2,8 @@
  * HashKV as etcd computes it (server/storage/mvcc/hash.go): CRC-32C over the bucket name "key" and then each stored
  * revision key and value up to a revision. What lies at or below the compacted revision counts only if it is live at the
  * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out but
- * tombstones of the compacted revision itself, which etcd before 3.4.34 and 3.5.16 does not keep.
+ * tombstones of the compacted revision itself, which etcd before 3.4.34 and 3.5.16 does not keep. Members compare a hash
+ * with them, as the release before does.
  */
 
 import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
@@ -11,7 +12,7 @@ import { WireReader } from "../api/wire.ts";
 import type { Backend, ReadSnapshot } from "./backend.ts";
 import type { IndexedStore } from "./open-index.ts";
 import { writeRevisionKey } from "./revision.ts";
-import { type KeyspaceHash, RevisionError } from "./store.ts";
+import { type HashReader, type KeyspaceHash, RevisionError } from "./store.ts";
 
 /** Bytes hashed between two turns of the event loop. */
 const sliceBytes = 2 << 20;
@@ -22,7 +23,7 @@ type Position = { main: number; sub: number };
 export async function hashKeyspace(
   store: IndexedStore,
   backend: Backend,
-  asked: number,
+  { revision: asked, reader }: { readonly revision: number; readonly reader: HashReader },
   yieldTurn: () => Promise<void>,
 ): Promise<KeyspaceHash> {
   const problem = store.revisionProblem(Math.max(0, asked), store.revision);
@@ -39,7 +40,7 @@ export async function hashKeyspace(
         throw new RevisionError("compacted", store.compactedRevision);
       [hash, next] = hashSlice(snapshot, next, hash, revision, (main, sub, tombstone, value) => {
         if (main > compactRevision) return true;
-        if (main === compactRevision && tombstone) return false;
+        if (main === compactRevision && tombstone && reader === "clients") return false;
         return !skipsUnreachable || isLive(store, revision, main, sub, value);
       });
       if (next !== null) await yieldTurn();

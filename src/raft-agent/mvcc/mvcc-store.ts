@@ -12,6 +12,7 @@ import { IndexBuilder, type IndexedStore, openIndex } from "./open-index.ts";
 import { openRange, rangeAt } from "./range-query.ts";
 import { exportStore, importStore } from "./snapshot-stream.ts";
 import {
+  type HashReader,
   type KeyDescription,
   type KeyspaceHash,
   type RangeCursor,
@@ -155,12 +156,12 @@ class MvccStore implements Store {
     return this.compactor.compact(this.state, revision);
   }
 
-  async hashKv(revision: number): Promise<KeyspaceHash> {
+  async hashKv(revision: number, reader: HashReader = "clients"): Promise<KeyspaceHash> {
     const startMs = performance.now();
     for (;;) {
       const { state } = this;
       try {
-        const hash = await hashKeyspace(state, this.backend, revision, this.yieldTurn);
+        const hash = await hashKeyspace(state, this.backend, { revision, reader }, this.yieldTurn);
         this.observer.hashed?.(performance.now() - startMs);
         // Replaced meanwhile: the hash may mix the index of one content with the values of the other.
         if (state === this.state) return hash;

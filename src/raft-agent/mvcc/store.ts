@@ -102,6 +102,12 @@ export type StoreEvent = {
 
 export type WriteListener = (revision: number, events: readonly StoreEvent[]) => void;
 
+/**
+ * `clients` get the hash of an etcd. `members` compare that of the release before, which they have to share with it: a
+ * difference would be taken for damage.
+ */
+export type HashReader = "clients" | "members";
+
 export type KeyspaceHash = {
   readonly hash: number;
   readonly compactRevision: number;
@@ -169,7 +175,7 @@ export type Store = ReadView & {
    */
   compact(revision: number): Promise<void>;
   /** etcd's HashKV. 0 = the current revision. @throws RevisionError */
-  hashKv(revision: number): Promise<KeyspaceHash>;
+  hashKv(revision: number, reader?: HashReader): Promise<KeyspaceHash>;
 
   size(): StoreSize;
   /** Called after each write transaction that changed something. Returns how to stop. */

@@ -17,7 +17,7 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { ServerCall } from "../grpc/call.ts";
-import { type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
+import { type HashReader, type KeyspaceHash, RevisionError } from "../mvcc/store.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType, alarmName } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -154,7 +154,7 @@ export function hashForClient(context: ServiceContext, call: ServerCall, revisio
     return;
   }
   counts.hashScans++;
-  void answerHash(context, call, revision, encode).finally(() => {
+  void answerHash(context, call, { revision, reader: "clients" }, encode).finally(() => {
     counts.hashScans--;
   });
 }
@@ -163,11 +163,11 @@ export function hashForClient(context: ServiceContext, call: ServerCall, revisio
 export function answerHash(
   context: ServiceContext,
   call: ServerCall,
-  revision: number,
+  { revision, reader }: { readonly revision: number; readonly reader: HashReader },
   encode: HashEncoder,
 ): Promise<void> {
   const current = context.machine.store.revision;
-  return context.machine.store.hashKv(revision).then(
+  return context.machine.store.hashKv(revision, reader).then(
     (hashed) => {
       if (call.open) answerBytes(call, encode(hashed, current));
     },

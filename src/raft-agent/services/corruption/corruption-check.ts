@@ -54,10 +54,11 @@ export function createCorruptionPeerMethods(
   return [
     unary(context, { path: HASH_PATH, access: "member", learner: true }, (request, call) => {
       const { revision } = fromBinary(HashKVRequestSchema, request);
-      void answerHash(context, call, Number(revision), ({ hash, compactRevision }) => {
+      const encode = ({ hash, compactRevision }: KeyspaceHash): Uint8Array => {
         const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
         return toBinary(HashKVResponseSchema, message);
-      });
+      };
+      void answerHash(context, call, { revision: Number(revision), reader: "members" }, encode);
     }),
     unary(context, { path: EXPECT_PATH, access: "member", learner: true }, (_request, call) => {
       if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
@@ -113,7 +114,7 @@ export class CorruptionCheck {
   async #compare(): Promise<void> {
     const { consensus, machine } = this.#context;
     const { revision } = machine.store;
-    const own = await machine.store.hashKv(revision);
+    const own = await machine.store.hashKv(revision, "members");
     const hashes = new Map<MemberId, number>([[consensus.memberId, own.hash]]);
     const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
     await Promise.all(
@@ -172,7 +173,7 @@ export class CorruptionCheck {
     await replacement.send(member);
     const { store } = this.#context.machine;
     const asked = askHash(this.#context, member, revision, ATTEMPTS);
-    const [own, theirs] = await Promise.all([store.hashKv(revision), asked]);
+    const [own, theirs] = await Promise.all([store.hashKv(revision, "members"), asked]);
     if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
     await this.#alarm(member, AlarmAction.deactivate);
     onNotice("warn", `member ${member} was repaired from this leader's state and agrees again; CORRUPT is taken back`);

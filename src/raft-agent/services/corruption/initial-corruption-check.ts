@@ -59,7 +59,7 @@ async function compareWith(context: ServiceContext, others: readonly MemberId[])
   const theirs = await Promise.all(others.map(async (id) => [id, await askHash(context, id, revision)] as const));
   // Hashing reads the whole store.
   if (theirs.every(([, hashed]) => hashed === null)) return "unknown";
-  const own = await machine.store.hashKv(revision);
+  const own = await machine.store.hashKv(revision, "members");
   const hashes = new Map<MemberId, number>([[consensus.memberId, own.hash]]);
   for (const [id, hashed] of theirs) if (hashed?.compactRevision === own.compactRevision) hashes.set(id, hashed.hash);
   const right = majorityHash(hashes, machine.membership.configuration.voters);
