@@ -93,7 +93,11 @@ export function parseVariables(words: readonly string[]): Environment {
   const entries = words.map((word) => {
     const match = /^([A-Za-z_]\w*)=(.*)$/s.exec(word);
     if (match !== null) return [match[1] ?? "", match[2] ?? ""] as const;
-    throw refuse("cli/bad-variable", `-var ${word} gives no variable a value`, "Write -var NAME=VALUE.");
+    throw refuse(
+      "cli/bad-variable",
+      "A -var gives no variable a value",
+      "Write -var NAME=VALUE, without spaces around the equals sign. What was written is not shown, since it may be a secret.",
+    );
   });
   return Object.fromEntries(entries);
 }

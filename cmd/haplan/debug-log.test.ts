@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createCliFixture } from "./cli-fixture.ts";
+import { loggableWords } from "./debug-log.ts";
 
 const cli = createCliFixture();
 const { haplan } = cli;
@@ -106,5 +107,26 @@ describe("T low: HAPLAN_LOG", () => {
     expect(text).toContain("provider.startUnit");
     expect(text).toContain("members.observe");
     for (const secret of ["secret-", "PRIVATE KEY", "BEGIN CERTIFICATE"]) expect(text).not.toContain(secret);
+  });
+});
+
+describe("the command line in the log", () => {
+  it.each([
+    ["-var NAME=secret", "-var NAME=(not shown)"],
+    ["-var=NAME=secret", "-var=NAME=(not shown)"],
+    ["-vars NAME=secret", "-vars NAME=(not shown)"],
+    ["-Var=NAME=secret", "-Var=NAME=(not shown)"],
+    ["-var secret", "-var (not shown)"],
+    ["-target=haplan_agent.m1 three.yaml", "-target=haplan_agent.m1 three.yaml"],
+  ])("of %s is %s", (typed, shown) => {
+    expect(loggableWords(typed.split(" ")).join(" ")).toBe(shown);
+  });
+
+  it("has no value of a variable that is written with spaces, nor has the error", async () => {
+    cli.environment["HAPLAN_LOG"] = "trace";
+    const { code, err } = await haplan(["plan", "three.yaml", "-var", "A = hunter2"]);
+    expect(code).toBe(1);
+    expect(err).toContain("gives no variable a value");
+    expect(err).not.toContain("hunter2");
   });
 });

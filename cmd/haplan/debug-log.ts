@@ -100,15 +100,18 @@ function jsonLine(now: number, level: LogLevel, message: string, facts: LogFacts
   });
 }
 
-/** The words of a command line without what they give variables: that may be a secret. */
+/**
+ * The command line without values that may be secret: those of variables, however the flag before them is spelled, and of
+ * flags that haplan does not know.
+ */
 export function loggableWords(words: readonly string[]): readonly string[] {
   return words.map((word, index) => {
-    if (/^--?var$/.test(words[index - 1] ?? "")) return hidden(word);
-    const [, flag, value] = /^(--?var=)(.*)$/s.exec(word) ?? [];
-    return flag === undefined ? word : `${flag}${hidden(value ?? "")}`;
+    if (/^--?vars?$/i.test(words[index - 1] ?? "")) return hidden(word);
+    return word.includes("=") && !/^--?(?!var)[a-z-]+=/.test(word) ? hidden(word) : word;
   });
 }
 
-function hidden(assignment: string): string {
-  return `${assignment.split("=")[0]}=(not shown)`;
+function hidden(word: string): string {
+  const name = /^(--?[\w-]+=)?([A-Za-z_]\w*=)?/.exec(word)?.[0] ?? "";
+  return `${name}(not shown)`;
 }

@@ -240,16 +240,17 @@ function inputOption(): Option {
 }
 
 function parallelismOption(): Option {
-  return new Option("--parallelism <n>", "for Terraform's scripts: haplan takes one step at a time").argParser(
-    (text: string) => {
-      if (/^[1-9]\d*$/.test(text)) return text;
-      throw refuse(
-        "cli/bad-parallelism",
-        `-parallelism=${text} is not a whole number of at least 1`,
-        "Leave it out, or write 10.",
-      );
-    },
-  );
+  return new Option(
+    "--parallelism <n>",
+    "for Terraform's scripts: haplan decides itself which steps it takes at the same time",
+  ).argParser((text: string) => {
+    if (/^[1-9]\d*$/.test(text)) return text;
+    throw refuse(
+      "cli/bad-parallelism",
+      `-parallelism=${text} is not a whole number of at least 1`,
+      "Leave it out, or write 10.",
+    );
+  });
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

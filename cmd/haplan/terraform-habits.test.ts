@@ -253,3 +253,10 @@ describe("fmt", () => {
     ]);
   });
 });
+
+it("apply says that there is no such file before it says that nobody can approve", async () => {
+  const { code, err } = await haplan("apply nosuch");
+  expect(code).toBe(1);
+  expect(err).toContain("There is no file nosuch");
+  expect(err).not.toContain("auto-approve");
+});

@@ -3,6 +3,7 @@
  * when it was made, so it is not asked about; it is refused when the world has moved since.
  */
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
@@ -18,6 +19,7 @@ import { RefusalError, refuse } from "../refusal.ts";
 import { removeClusterFolder } from "../remove-cluster-folder.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
+import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
@@ -41,7 +43,8 @@ export async function runApply(
 ): Promise<ExitCode> {
   if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
-  requireApprover(context, argument, flags, "apply");
+  // What is not there is told before that nobody can approve of it.
+  if (!isMissing(context, argument)) requireApprover(context, argument, flags, "apply");
   const session = await openCluster(context, { spec: argument });
   return lockedFromNothing(context, session, flags, async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
@@ -49,6 +52,10 @@ export async function runApply(
     await agreeOn(context, plan, flags);
     return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
   });
+}
+
+function isMissing({ cwd }: CliContext, argument: string | undefined): boolean {
+  return argument !== undefined && argument !== standardInput && !existsSync(resolve(cwd, argument));
 }
 
 /** `apply -destroy` is `destroy`, which has less to wish for. @throws RefusalError */

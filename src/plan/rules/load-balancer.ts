@@ -29,6 +29,7 @@ export function planLoadBalancer(
   const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
   const stop = (): string | null => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
   const made = planMachine(input, machine, world, draft, stop);
+  warnOfMove(input, world, draft);
   const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
   const known = world.resources.get(loadBalancerAddress)?.attributes;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
@@ -69,6 +70,21 @@ export function planLoadBalancer(
   // The last step along the membership chain has put the wanted configuration there already.
   if (settled !== null) return settled;
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+}
+
+/** Clients are told of no new address: they have to be given it, and with TLS the former one is refused before it is gone. */
+function warnOfMove({ spec }: PlannerInput, world: World, draft: PlanDraft): void {
+  const present = world.machines.get(loadBalancerName)?.address;
+  const wanted = spec.loadBalancer.address;
+  if (present === undefined || present === wanted) return;
+  const tls = spec.controlPlane.tls.enabled
+    ? ` The masters' certificates name ${wanted} in place of ${present}, so that new connections through ${present} fail from the first certificate on that a master takes up.`
+    : "";
+  draft.warn(
+    "plan/endpoint-moves",
+    `The endpoint moves from ${present} to ${wanted}`,
+    `Clients have to be given the new address; writes through the former one fail until they are.${tls}`,
+  );
 }
 
 /** `replaced`: why the machine that it runs on is another one; null when it ran on none. */
