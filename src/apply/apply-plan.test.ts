@@ -434,6 +434,25 @@ describe("An apply of new names", () => {
   });
 });
 
+describe("An apply to a state in which a member has a name of its own", () => {
+  it("B6: gives the member its machine's name back, and ends no process", async () => {
+    const world = await settled(three);
+    const { state } = world.facts;
+    const resources = state!.resources.map((resource) =>
+      resource.address === "haplan_raft_member.m1"
+        ? { ...resource, address: "haplan_raft_member.m8" as const, name: "m8" }
+        : resource,
+    );
+    world.facts.state = { ...state!, resources };
+    const plan = await planFor(world, three);
+    expect(plan.steps.map(({ action }) => action.kind)).toEqual(["recordState"]);
+    expect((await applyPlan(plan, world.ports())).kind).toBe("applied");
+    expect(world.facts.members.map(({ id, name }) => [id, name])).toContainEqual(["boot-m1", "m1"]);
+    expect((await planFor(world, three)).steps).toEqual([]);
+    expect(world.accidents).toEqual([]);
+  });
+});
+
 describe("An apply that is killed while two members have one name", () => {
   const elsewhere = placed({ m1: 22, m2: 2, m3: 3 });
 

@@ -25,6 +25,7 @@ import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
+import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/newcomer-machine.ts";
@@ -74,6 +75,7 @@ export function decideSteps(
   const steps = orderSteps(narrowSteps(input, known, imports, draft));
   // What is refused already may be why it is not replaced.
   if (draft.refusals.length === 0) checkFulfilled(input, steps, draft);
+  if (input.mode === "apply") keepMachinesOfVoters(world, steps, draft);
   const adopting = hasAdopted(input.spec);
   const guard = guardQuorum(modelOf(world, endpointModel(input, world)), steps, {
     // What was adopted lives on, and so must its quorum.

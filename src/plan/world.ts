@@ -77,7 +77,9 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   const phase = adopting ? "formed" : clusterPhase(state, observed, ours);
   const members =
-    observed.membership === null ? rememberedMembers(spec, state, phase) : observedMembers(spec, state, observed);
+    observed.membership === null
+      ? rememberedMembers(spec, state, phase, ours)
+      : observedMembers(spec, state, observed, ours);
   const machines = machinesThatCount(spec, ours, members);
   const unseated = unseatedIn(state, machines);
   return {
@@ -139,7 +141,7 @@ function resourcesOf(state: State | null, unseated: World["unseated"]): World["r
 }
 
 /** Whether a URL leads to this address, however it is spelled. */
-function isAt(url: string, address: string): boolean {
+export function isAt(url: string, address: string): boolean {
   return url !== "" && new URL(url).hostname === new URL(`http://${hostPort(address, 1)}`).hostname;
 }
 
@@ -159,7 +161,12 @@ function clusterPhase(state: State | null, observed: ObservedCluster, ours: read
   return observed.membership !== null || hasMaster ? "forming" : "none";
 }
 
-function observedMembers(spec: ClusterSpec, state: State | null, observed: ObservedCluster): readonly MemberFact[] {
+function observedMembers(
+  spec: ClusterSpec,
+  state: State | null,
+  observed: ObservedCluster,
+  machines: readonly ObservedMachine[],
+): readonly MemberFact[] {
   const own = spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
   const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
   const adoptedName = adoptedNames(spec, state);
@@ -167,7 +174,7 @@ function observedMembers(spec: ClusterSpec, state: State | null, observed: Obser
     // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
     const name =
       adoptedName(member) ??
-      knownName(state, member) ??
+      knownName(state, member, machines) ??
       (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""));
     const adopted = adoptedName(member) !== null;
     return {
@@ -225,16 +232,33 @@ function adoptedNames(spec: ClusterSpec, state: State | null): (member: Observed
 
 /**
  * A member that was adopted and is not any more keeps the name it had here, so that it is replaced under it; one that was
- * renamed answers with its former name until it restarts.
+ * renamed answers with its former name until it restarts. A state edited by hand may give a member the name of something
+ * else: where the machine at its peer URL has the name with which it answers, the member is that machine's.
  */
-function knownName(state: State | null, { id }: ObservedMember): string | null {
+function knownName(
+  state: State | null,
+  { id, name, peerUrls }: ObservedMember,
+  machines: readonly ObservedMachine[],
+): string | null {
   const known = state?.resources.find(
     ({ type, attributes }) => type === "haplan_raft_member" && id !== "" && attributes["memberId"] === id,
   );
-  return known === undefined ? null : specName(known.name);
+  if (known === undefined) return null;
+  const there = namesAt(peerUrls[0] ?? "", machines);
+  return there.includes(name) && !there.includes(specName(known.name)) ? name : specName(known.name);
 }
 
-function rememberedMembers(spec: ClusterSpec, state: State | null, phase: ClusterPhase): readonly MemberFact[] {
+/** Names of the machines to which a URL leads. */
+function namesAt(url: string, machines: readonly ObservedMachine[]): readonly string[] {
+  return machines.filter(({ address }) => isAt(url, address)).map(({ name }) => name);
+}
+
+function rememberedMembers(
+  spec: ClusterSpec,
+  state: State | null,
+  phase: ClusterPhase,
+  machines: readonly ObservedMachine[],
+): readonly MemberFact[] {
   if (phase !== "formed") return [];
   const silent = { healthy: false, answers: false, leader: false, started: true, adopted: false };
   if (state === null) {
@@ -249,15 +273,32 @@ function rememberedMembers(spec: ClusterSpec, state: State | null, phase: Cluste
   }
   return state.resources
     .filter((resource) => resource.type === "haplan_raft_member")
-    .map((resource) => ({
-      id: String(resource.attributes["memberId"] ?? ""),
-      name: specName(resource.name),
-      peerUrl: String(resource.attributes["peerUrl"] ?? ""),
-      clientPlace: clientPlace(spec, specName(resource.name), resource, null),
-      voter: resource.attributes["role"] !== "learner",
-      ...silent,
-      adopted: resource.attributes["adopted"] === true,
-    }));
+    .map((resource) => {
+      const name = rememberedName(resource, state, machines);
+      return {
+        id: String(resource.attributes["memberId"] ?? ""),
+        name,
+        peerUrl: String(resource.attributes["peerUrl"] ?? ""),
+        clientPlace: clientPlace(spec, name, resource, null),
+        voter: resource.attributes["role"] !== "learner",
+        ...silent,
+        adopted: resource.attributes["adopted"] === true,
+      };
+    });
+}
+
+/** As the state has it, unless it is at a machine of another name that has data, and no member of that name is there. */
+function rememberedName(resource: StateResource, state: State, machines: readonly ObservedMachine[]): string {
+  const peerUrlOf = ({ attributes }: StateResource): string => String(attributes["peerUrl"] ?? "");
+  const known = specName(resource.name);
+  if (resource.attributes["adopted"] === true) return known;
+  const [there] = machines.filter(({ address, hasData }) => hasData && isAt(peerUrlOf(resource), address));
+  if (there === undefined) return known;
+  const taken = state.resources.some(
+    (each) =>
+      each.type === "haplan_raft_member" && specName(each.name) === there.name && isAt(peerUrlOf(each), there.address),
+  );
+  return taken ? known : there.name;
 }
 
 /**

@@ -14,15 +14,34 @@ describe("resources of a state", () => {
   });
 
   test("one that moves keeps everything but its name, and what depends on it follows", () => {
-    const moved = moveResource(state, "haplan_agent.m1", "haplan_agent.m9");
-    expect(findResource(moved, "haplan_agent.m9")).toEqual({
-      ...findResource(state, "haplan_agent.m1"),
-      address: "haplan_agent.m9",
-      name: "m9",
+    const moved = moveResource(state, "haplan_machine.w1", "haplan_machine.w9");
+    expect(findResource(moved, "haplan_machine.w9")).toEqual({
+      ...findResource(state, "haplan_machine.w1"),
+      address: "haplan_machine.w9",
+      name: "w9",
     });
-    expect(findResource(moved, "haplan_raft_member.m1").dependsOn).toEqual(["haplan_agent.m9"]);
-    expect(moveResource(moved, "haplan_agent.m9", "haplan_agent.m1")).toEqual(state);
+    expect(findResource(moved, "haplan_worker.w1").dependsOn).toContain("haplan_machine.w9");
+    expect(moveResource(moved, "haplan_machine.w9", "haplan_machine.w1")).toEqual(state);
   });
+
+  test.each(["haplan_machine", "haplan_agent", "haplan_raft_member", "haplan_lb_backend"])(
+    "B6: a master's %s does not move alone, and one that is alone moves back",
+    (type) => {
+      expect(() => moveResource(state, `${type}.m1`, `${type}.m8`)).toThrow(
+        expect.objectContaining({
+          code: "state/bad-move",
+          message: expect.stringContaining("it is one of the resources of master m1"),
+          commands: [["state", "mv", "m1", "m8"]],
+        }),
+      );
+      const address = `${type}.m8` as const;
+      const alone = state.resources.map((each) =>
+        each.address === `${type}.m1` ? { ...each, address: address as typeof each.address, name: "m8" } : each,
+      );
+      const back = moveResource({ ...state, resources: alone }, address, `${type}.m1`);
+      expect(findResource(back, `${type}.m1`)).toEqual(findResource(state, `${type}.m1`));
+    },
+  );
 
   test("T2: a master moves with all that belongs to it, and its agent finds itself among those that it was started with", () => {
     const joined = state.resources.map((resource) =>
@@ -74,10 +93,10 @@ describe("resources of a state", () => {
   });
 
   test.each([
-    ["haplan_agent.m1", "haplan_machine.m9", "state/bad-move"],
-    ["haplan_agent.m1", "haplan_agent.m2", "state/bad-move"],
-    ["haplan_agent.m1", "haplan_agent.", "state/bad-move"],
-    ["haplan_agent.m1", "haplan_agent.M 9", "state/bad-move"],
+    ["haplan_worker.w1", "haplan_machine.w9", "state/bad-move"],
+    ["haplan_worker.w1", "haplan_worker.w2", "state/bad-move"],
+    ["haplan_worker.w1", "haplan_worker.", "state/bad-move"],
+    ["haplan_worker.w1", "haplan_worker.M 9", "state/bad-move"],
     ["haplan_agent.m8", "haplan_agent.m9", "state/no-resource"],
   ])("moving %s to %s is refused", (from, to, code) => {
     expect(() => moveResource(state, from, to)).toThrow(expect.objectContaining({ code }));

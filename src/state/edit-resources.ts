@@ -1,7 +1,7 @@
 /** What people do to a state by hand, as functions from state to state. Serial and lineage are the caller's business. */
 import type { CommandWords } from "../base/command-words.ts";
 import { HaplanError } from "../base/haplan-error.ts";
-import { moveResources } from "../plan/moved-masters.ts";
+import { movedTypes, moveResources } from "../plan/moved-masters.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress, specName } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import { nearestName } from "../spec/nearest-name.ts";
@@ -27,7 +27,10 @@ export function findResource(state: State, address: string): StateResource {
 
 const resourceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Gives one resource another name; what depends on it follows. @throws HaplanError `state/no-resource`, `state/bad-move` */
+/**
+ * Gives one resource another name; what depends on it follows. A resource of a master moves only with the others of that
+ * master: alone, it would be taken for another master's. @throws HaplanError `state/no-resource`, `state/bad-move`
+ */
 export function moveResource(state: State, from: string, to: string): State {
   const moved = findResource(state, from);
   const [type, ...rest] = to.split(".");
@@ -40,6 +43,14 @@ export function moveResource(state: State, from: string, to: string): State {
   if (state.resources.some(({ address }) => address === to)) {
     throw badMove("there is one already", "Remove it first, if it is wrong:", [["state", "rm", to]]);
   }
+  const others = othersOfMaster(state, moved);
+  if (others.length > 0) {
+    throw badMove(
+      `it is one of the resources of master ${specName(moved.name)}`,
+      `These would keep their names: ${others.join(", ")}. To give the whole master another name:`,
+      [["state", "mv", specName(moved.name), name]],
+    );
+  }
   const target = resourceAddress(type as ResourceType, name);
   return {
     ...state,
@@ -49,6 +60,14 @@ export function moveResource(state: State, from: string, to: string): State {
       dependsOn: resource.dependsOn.map((address) => (address === from ? target : address)),
     })),
   };
+}
+
+function othersOfMaster({ resources }: State, moved: StateResource): readonly ResourceAddress[] {
+  const named = resources.filter(
+    ({ name, type }) => specName(name) === specName(moved.name) && movedTypes.includes(type),
+  );
+  const isMaster = named.some(({ type, attributes }) => type !== "haplan_machine" || attributes["role"] === "master");
+  return isMaster && named.includes(moved) ? named.filter((each) => each !== moved).map(({ address }) => address) : [];
 }
 
 /**

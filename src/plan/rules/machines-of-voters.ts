@@ -1,0 +1,45 @@
+/**
+ * A machine is not ended while a voter is at its address, whatever name state and members give that voter: its process
+ * and its data may be the ones on this machine.
+ */
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import type { Step, StepAction } from "../step.ts";
+import { isAt, type MemberFact, machineOf, unitOf, type World } from "../world.ts";
+
+export function keepMachinesOfVoters(world: World, steps: readonly Step[], draft: PlanDraft): void {
+  if (world.phase !== "formed") return;
+  // Those with a machine of their own name are looked after by the rules for masters.
+  let unplaced = world.members.filter(
+    (member) => member.voter && member.answers && !member.adopted && machineOf(world, member) === undefined,
+  );
+  for (const [position, { action, title }] of steps.entries()) {
+    const voter = action.kind === "destroyMachine" ? voterThere(action, unplaced, world) : undefined;
+    if (voter !== undefined && action.kind === "destroyMachine") {
+      draft.refuse(
+        "plan/machine-of-voter",
+        `Step ${position + 1} (${title}) would end a machine at the address of voter ${voter.name}`,
+        `Voter ${voter.name} (member id ${voter.id}) is at ${voter.peerUrl}, and an agent runs on machine ${action.machine} at that address. The state gives the member another name than its machine. To give it the machine's name:`,
+        null,
+        [["state", "mv", `haplan_raft_member.${voter.name}`, `haplan_raft_member.${action.machine}`]],
+      );
+      return;
+    }
+    unplaced = unplaced.filter((member) => !losesItsVote(action, member));
+  }
+}
+
+function voterThere(
+  { machine, generation }: Extract<StepAction, { readonly kind: "destroyMachine" }>,
+  voters: readonly MemberFact[],
+  world: World,
+): MemberFact | undefined {
+  const found = generation === undefined ? world.machines.get(machine) : undefined;
+  if (found === undefined || unitOf(found, agentUnitName)?.running !== true) return undefined;
+  return voters.find(({ peerUrl }) => isAt(peerUrl, found.address));
+}
+
+function losesItsVote(action: StepAction, { id }: MemberFact): boolean {
+  if (action.kind === "removeMember") return action.memberId === id;
+  return action.kind === "changeVoters" && action.to.every(({ memberId }) => memberId !== id);
+}
