@@ -17,7 +17,7 @@ import {
   removeMember,
   updateMemberPeers,
 } from "./member-calls.ts";
-import type { MemberPool } from "./member-pool.ts";
+import { isLearnerRefusal, type MemberPool } from "./member-pool.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 import { type OpenedMembers, openMembers } from "./open-members.ts";
 
@@ -153,9 +153,9 @@ async function moveLeader(pool: MemberPool, memberId: string): Promise<void> {
   throw failed(`move the leader to member ${memberId}`, reason);
 }
 
-/** What etcd's own client repeats of a write: what certainly reached nobody. */
+/** What etcd's own client repeats of a write, which certainly no member has processed, and what voters may take. */
 function isUnprocessed(error: unknown): boolean {
-  return error instanceof GrpcError && error.notProcessed;
+  return isLearnerRefusal(error) || (error instanceof GrpcError && error.notProcessed);
 }
 
 function failed(action: string, cause: unknown): HaplanError {

@@ -108,12 +108,14 @@ export class MemberPool {
 }
 
 /** A member that has lost its vote, or has none yet, serves next to nothing: voters do. */
-const ofLearner = "etcdserver: rpc not supported for learner";
+export function isLearnerRefusal(error: unknown): boolean {
+  return error instanceof GrpcError && error.message === "etcdserver: rpc not supported for learner";
+}
 
 /** Unreachable, or not able to serve it: another member, or the same one a moment later, may do better. */
 function isNoAnswer(error: unknown): boolean {
   const codes: readonly number[] = [StatusCode.unavailable, StatusCode.deadlineExceeded, StatusCode.cancelled];
-  return error instanceof GrpcError && (codes.includes(error.code) || error.message === ofLearner);
+  return isLearnerRefusal(error) || (error instanceof GrpcError && codes.includes(error.code));
 }
 
 /** All that etcd says itself starts like this. */

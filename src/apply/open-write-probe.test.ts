@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { fixtureMember, fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
+import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { StepAction } from "../plan/step.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
+import { openWriteProbe } from "./open-write-probe.ts";
+import type { ApplyPorts, ProbeClientRequest } from "./ports.ts";
+import type { StateKeeper } from "./state-keeper.ts";
+import type { Connection } from "./step-context.ts";
+
+const three = fixtureSpec(["m1", "m2", "m3"], { tls: false });
+const url = (name: string): string => clientUrl(three, three.controlPlane.masters.find((each) => each.name === name)!);
+const startsBalancer: StepAction = { kind: "startLoadBalancer", backends: [] };
+const up = (name: string, more: Partial<ObservedMember> = {}): ObservedMember =>
+  fixtureMember(three, name, { answeredAt: url(name), ...more });
+
+async function opened(
+  spec: ClusterSpec,
+  members: readonly ObservedMember[] | null,
+  actions: readonly StepAction[],
+  before: ClusterSpec | null = null,
+): Promise<readonly ProbeClientRequest[]> {
+  let asked: readonly ProbeClientRequest[] = [];
+  const membership = members === null ? null : ({ members } as ObservedMembership);
+  const state = before === null ? null : settledState(before);
+  await openWriteProbe({
+    plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
+    ports: {
+      probeWrites: async (clients) => {
+        asked = clients;
+        return { stop: async () => null };
+      },
+    } as ApplyPorts,
+    keeper: { find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
+    connection: {
+      tls: async () => null,
+      controlPlane: async () => ({ observe: async () => membership }),
+    } as Connection,
+  });
+  return asked;
+}
+
+const listed = (requests: readonly ProbeClientRequest[]): readonly string[] =>
+  requests.map(({ connects, endpoints }) => `${connects ? "anew " : "kept "}${endpoints.join(" ")}`);
+
+describe("the clients of the write probe", () => {
+  it("go to the load balancer's endpoint where it stays", async () => {
+    const requests = await opened(three, [up("m1"), up("m2"), up("m3")], [], three);
+    const endpoint = clusterEndpoint(three);
+    expect(listed(requests)).toEqual([...three.controlPlane.masters.map(() => `kept ${endpoint}`), `anew ${endpoint}`]);
+  });
+
+  it("F9: begin with voters that serve where the load balancer is started, and with no learner and no master to come", async () => {
+    const adopted = await opened(three, [up("m1"), up("m2")], [startsBalancer]);
+    expect(listed(adopted)).toEqual([
+      `kept ${url("m1")} ${url("m2")} ${url("m3")}`,
+      `kept ${url("m2")} ${url("m1")} ${url("m3")}`,
+      `anew ${url("m1")} ${url("m2")} ${url("m3")}`,
+      `anew ${url("m2")} ${url("m1")} ${url("m3")}`,
+    ]);
+    const halfWay = await opened(
+      three,
+      [up("m1", { healthy: false }), up("m2"), up("m3", { learner: true })],
+      [startsBalancer],
+    );
+    expect(listed(halfWay)).toEqual([
+      `kept ${url("m2")} ${url("m1")} ${url("m3")}`,
+      `anew ${url("m2")} ${url("m1")} ${url("m3")}`,
+    ]);
+  });
+
+  it("F9: begin with masters of the spec where no member answers", async () => {
+    const requests = await opened(three, null, [startsBalancer]);
+    expect(requests.map(({ endpoints }) => endpoints[0])).toEqual(
+      [...three.controlPlane.masters, ...three.controlPlane.masters].map(({ name }) => url(name)),
+    );
+  });
+});
