@@ -434,6 +434,26 @@ describe("An apply of new names", () => {
   });
 });
 
+describe("An apply that is stopped while learners catch up", () => {
+  it("F17: goes on with the processes that it has started", async () => {
+    const world = await settled(three);
+    world.beforeAct = (act) => {
+      if (act.startsWith("journal intent awaitCatchUp")) throw new Error("killed");
+    };
+    await applyPlan(await planFor(world, five), world.ports()).catch(() => null);
+    const pids = (of: FakeWorld): readonly unknown[] =>
+      ["m4", "m5"].map((name) => of.facts.machines.get(name)?.units.get("agent")?.pid);
+    const started = pids(world);
+    expect(started.every((pid) => typeof pid === "number")).toBe(true);
+    const next = copyOf(world);
+    expect((await apply(next, five)).kind).toBe("applied");
+    expect(pids(next)).toEqual(started);
+    expect(next.voters()).toHaveLength(5);
+    expect(next.accidents).toEqual([]);
+    expect((await planFor(next, five)).steps).toEqual([]);
+  });
+});
+
 describe("An apply to a state in which a member has a name of its own", () => {
   it("B6: gives the member its machine's name back, and ends no process", async () => {
     const world = await settled(three);

@@ -10,9 +10,11 @@ import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
+import { isHandedCertificate } from "./agent-certificates.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import type { JoiningMaster } from "./masters.ts";
-import { formerMachine, prepareMachine } from "./newcomer-machine.ts";
+import { formerMachine, type Newcomer, prepareMachine } from "./newcomer-machine.ts";
+import { whyUnitDiffers } from "./unit-condition.ts";
 
 export type Join = {
   readonly ref: MemberRef;
@@ -35,19 +37,19 @@ export function joinMember(
   // A real etcd takes no new member while one is down, so that the former one goes first.
   const replacement = input.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
   draft.judge(member, master.replaces === null ? "create" : replacement, master.reason);
-  draft.judge(agent, agentVerdict(input, world, master), master.reason);
+  const runs = runsAsStarted(input, desired, world, master, certificates);
+  if (!runs) draft.judge(agent, agentVerdict(input, world, master), master.reason);
   const resource = desired.find((candidate) => candidate.address === member)!;
   let added: string | null = null;
   if (master.learner === null) {
     const url = String(resource.attributes["peerUrl"]);
     added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
   }
-  // One that an interrupted apply has started is started again all the same: that changes nothing, and records it.
   const stuck = isStuck(world, master.learner);
   const issued = [name, peerCertificateName(name)].map((each) => certificates.get(each) ?? null);
   const waits = [machine, added, ...issued];
   const kind = stuck ? "restartAgent" : "startAgent";
-  const running = draft.add({ kind, member: name, join: null }, [agent], waits);
+  const running = runs ? null : draft.add({ kind, member: name, join: null }, [agent], waits);
   const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;
   const ready = draft.add(
@@ -56,6 +58,30 @@ export function joinMember(
     [running, draft.chainEnd],
   );
   return { ref: { name, memberId }, ready };
+}
+
+/**
+ * An apply that was stopped has started it, and the state says how: it is only waited for. Started again, it would be told
+ * the members that there are by now, which it does not need, and would restart.
+ */
+export function runsAsStarted(
+  input: PlannerInput,
+  desired: readonly DesiredResource[],
+  world: World,
+  { name, learner }: Pick<Newcomer, "name" | "learner">,
+  certificates: IssuedCertificates,
+): boolean {
+  if (learner?.answers !== true || isHandedCertificate(name, certificates)) return false;
+  const address = resourceAddress("haplan_agent", name);
+  // Of two machines with its name, the state's entry without a generation is the newcomer's.
+  const recorded = input.state?.resources.find((resource) => resource.address === address)?.attributes;
+  const resource = desired.find((candidate) => candidate.address === address);
+  const unit = unitOf(machineOf(world, learner), agentUnitName);
+  if (recorded === undefined || resource === undefined || unit?.running !== true) return false;
+  return (
+    unit.definitionDigest === recorded["definitionDigest"] &&
+    whyUnitDiffers(resource, recorded, unit.definitionDigest) === null
+  );
 }
 
 /** Its process is there and says nothing. */

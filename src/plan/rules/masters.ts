@@ -204,10 +204,15 @@ function usableLearner(
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
 }
 
-/** An apply of another spec added the learner for a master at the same place; the data there is still the voter's. */
+/**
+ * An apply of another spec added the learner for a master at the same place; the data there is still the voter's. Of a
+ * learner that the state knows as the member of this machine the data is its own, though it may not have told its name.
+ */
 function holdsFormerMember(world: World, machine: ObservedMachine, learner: MemberFact): boolean {
-  const known = world.resources.get(resourceAddress("haplan_raft_member", machine.name))?.generation;
-  return !learner.started && machine.hasData && known !== undefined && machine.generation <= known;
+  const known = world.resources.get(resourceAddress("haplan_raft_member", machine.name));
+  if (learner.started || !machine.hasData || known === undefined) return false;
+  const own = known.attributes["memberId"] === learner.id && machine.generation === known.generation;
+  return !own && machine.generation <= known.generation;
 }
 
 /** What has moved outside of haplan since the state was written. */

@@ -10,7 +10,7 @@ import type { MemberRef } from "../step.ts";
 import type { World } from "../world.ts";
 import { certificateSteps } from "./agent-certificates.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
-import { isStuck } from "./join-member.ts";
+import { isStuck, runsAsStarted } from "./join-member.ts";
 import { type KeptMaster, whyRebuild } from "./masters.ts";
 import { planBackup, sortedByName } from "./membership.ts";
 import { formerMachine, formerMember, prepareMachine, tearDownGeneration } from "./newcomer-machine.ts";
@@ -42,8 +42,10 @@ export function moveMember(
       [made],
     );
   }
-  const start = isStuck(world, learner) ? "restartAgent" : "startAgent";
-  draft.chain({ kind: start, member: name, join: null }, [agent], [made, ...certificateSteps(name, certificates)]);
+  if (!runsAsStarted(input, desired, world, newcomer, certificates)) {
+    const start = isStuck(world, learner) ? "restartAgent" : "startAgent";
+    draft.chain({ kind: start, member: name, join: null }, [agent], [made, ...certificateSteps(name, certificates)]);
+  }
   const { maxLearnerLagEntries: maxLagEntries } = input.spec.policy;
   const memberId = learner?.id ?? null;
   draft.chain({ kind: "awaitCatchUp", member: name, memberId, maxLagEntries }, [member]);

@@ -1,0 +1,72 @@
+// What a plan does with learners that an apply has started, and that have no votes yet because it was stopped.
+import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureMember, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import type { ObservedMember } from "./observed-cluster.ts";
+import type { Plan } from "./plan.ts";
+import { planChanges } from "./planner.ts";
+import type { PlannerInput } from "./planner-input.ts";
+
+const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
+const newcomers = ["m4", "m5"];
+
+/** Both learners are started; `more` is what is found of m5. */
+function stopped(more: Partial<ObservedMember>, hasData = true): PlannerInput {
+  const observed = settledObservation(five);
+  const members = observed.membership!.members.map((member) => {
+    if (!newcomers.includes(member.name)) return member;
+    return fixtureMember(five, member.name, { learner: true, ...(member.name === "m5" ? more : {}) });
+  });
+  const machines = observed.machines.map((machine) => (machine.name === "m5" ? { ...machine, hasData } : machine));
+  const state = settledState(five);
+  const resources = state.resources.map((resource) =>
+    resource.type === "haplan_raft_member" && newcomers.includes(resource.name)
+      ? { ...resource, attributes: { ...resource.attributes, role: "learner" } }
+      : resource,
+  );
+  return fixtureInput(five, {
+    state: { ...state, resources },
+    observed: { ...observed, machines, membership: { ...observed.membership!, members } },
+  });
+}
+
+function planOf(input: PlannerInput): Plan {
+  const { plan, refusal } = planChanges(input);
+  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
+  return plan;
+}
+
+const titles = (plan: Plan): readonly string[] => plan.steps.map(({ title }) => title);
+const vote = ["wait for m4 to catch up (lag <= 1000)", "wait for m5 to catch up (lag <= 1000)"];
+
+describe("a plan after an apply that was stopped while learners catch up", () => {
+  it("F17: starts none of those again that run as they were started", () => {
+    const plan = planOf(stopped({}));
+    expect(titles(plan).slice(0, 3)).toEqual([...vote, "change voters: +m4 +m5"]);
+    const agents = plan.changes.filter(({ type }) => type === "haplan_agent");
+    expect(agents.map(({ action }) => action)).toEqual(["noop", "noop", "noop", "noop", "noop"]);
+  });
+
+  it.each([
+    ["answers", { name: "" }],
+    ["does not answer yet", { name: "", healthy: false, raftIndex: null }],
+  ])("F17: keeps the data of one that has not told its name and %s", (_, more) => {
+    const plan = planOf(stopped(more));
+    expect(plan.steps.map(({ action }) => action.kind)).not.toContain("destroyMachine");
+    expect(plan.steps.map(({ action }) => action.kind)).not.toContain("removeMember");
+    expect(titles(plan)).not.toContain("start agent m4");
+  });
+
+  it("F17: starts one again whose files or configuration have changed, or whose certificate is issued anew", () => {
+    const input = stopped({});
+    const unit = { ...input.observed.machines[4]!.units[0]!, definitionDigest: "another" };
+    const machines = input.observed.machines.map((each) => (each.name === "m5" ? { ...each, units: [unit] } : each));
+    const changed = { ...input, observed: { ...input.observed, machines } };
+    expect(titles(planOf(changed))).toContain("start agent m5");
+    const certificates = input.observed.certificates.filter(({ name }) => name !== "m5");
+    expect(titles(planOf({ ...input, observed: { ...input.observed, certificates } }))).toContain("start agent m5");
+    const slower = { ...five, controlPlane: { ...five.controlPlane, electionTimeoutMs: 2_000 } };
+    expect(titles(planOf({ ...input, spec: slower }))).toEqual(
+      expect.arrayContaining(["start agent m4", "start agent m5"]),
+    );
+  });
+});
