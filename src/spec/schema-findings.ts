@@ -80,8 +80,20 @@ function wrongType(error: ErrorObject, subject: string, expected: string, found:
   return findingAt(error.instancePath, {
     code: "spec/wrong-type",
     summary: `${subject} must be ${wanted}, but is ${found}`,
-    detail: error.data === null ? `${detail} Or leave the line out, if it is not needed.` : detail,
+    detail:
+      error.data === null && !isRequired(error) ? `${detail} Or leave the line out, if it is not needed.` : detail,
   });
+}
+
+/** Whether the mapping that has this key cannot do without it. */
+function isRequired({ schemaPath, instancePath }: ErrorObject): boolean {
+  // From `#/properties/spec/.../properties/to/type` to the schema of the mapping.
+  const steps = pointerKeys(schemaPath.slice(1)).slice(0, -1);
+  if (steps.at(-2) !== "properties") return false;
+  let schema: unknown = clusterSchema;
+  for (const step of steps.slice(0, -2)) schema = (schema as Readonly<Record<string, unknown>> | undefined)?.[step];
+  const required = (schema as JsonSchema | undefined)?.["required"];
+  return Array.isArray(required) && required.includes(pointerKeys(instancePath).at(-1));
 }
 
 /** YAML takes no unquoted variable between brackets. */

@@ -1,4 +1,4 @@
-/** `moved` leads from names that no master has any more to names of masters, and from each to one only. */
+/** `moved` leads from names that no master has any more to names of masters, from each to one, and to each from one. */
 import { presentName } from "../fill-defaults.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import { nearestName } from "../nearest-name.ts";
@@ -28,8 +28,20 @@ export const checkMovedMasters: SpecRule = ({ moved, hosts }) => {
         `\`from\` is a name that is not used any more: rename the ${kind}, or remove the entry.`,
       );
     }
-    if (entries.findIndex((entry) => entry.from === from.value) < index) {
-      return told(from.pointer, `${from.value} moves twice`, "One master has one name now: remove one of the entries.");
+    const before = entries.slice(0, index);
+    const sameFrom = before.find((entry) => entry.from === from.value);
+    if (sameFrom !== undefined) {
+      const twice = sameFrom.to === to.value;
+      const what = `${from.value} ${twice ? `to ${to.value} is listed twice` : `moves to ${sameFrom.to} and to ${to.value}`}`;
+      return told(from.pointer, `Ambiguous move: ${what}`, "One master has one name now: remove one of the entries.");
+    }
+    const sameTo = before.find((entry) => entry.to === to.value);
+    if (sameTo !== undefined) {
+      return told(
+        to.pointer,
+        `Ambiguous move: ${sameTo.from} and ${from.value} both move to ${to.value}`,
+        `One master has the machine and the data of one: keep the entry of the one that ${to.value} is, and remove the other.`,
+      );
     }
     const end = presentName(from.value, entries);
     if (masters.includes(end)) return [];
