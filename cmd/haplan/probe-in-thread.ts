@@ -8,14 +8,20 @@ import type { ProbeWrites, RunningProbe } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
+import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
+
+/** What the thread is told. */
+export type ProbeMessage =
+  | { readonly kind: "moveEndpoint"; readonly endpoint: MembersRequest }
+  | { readonly kind: "stop" };
 
 /** In the build, where it is beside the program, which is one folder away from the chunks. */
 const threadFile = fileURLToPath(new URL("../haplan/write-probe.js", import.meta.url));
 
 /** From the sources, which Node.js 20 cannot start a thread with, the probe runs in this thread. */
-export const probeInThread: ProbeWrites = async (clients) => {
-  if (!existsSync(threadFile)) return startWriteProbe(clients, connectControlPlane, systemClock);
-  const worker = new Worker(threadFile, { workerData: clients });
+export const probeInThread: ProbeWrites = async (request) => {
+  if (!existsSync(threadFile)) return startWriteProbe(request, connectControlPlane, systemClock);
+  const worker = new Worker(threadFile, { workerData: request });
   await once(worker, "message");
   return new ProbeThread(worker);
 };
@@ -32,11 +38,19 @@ class ProbeThread implements RunningProbe {
     });
   }
 
+  moveEndpoint(endpoint: MembersRequest): void {
+    this.#tell({ kind: "moveEndpoint", endpoint });
+  }
+
+  #tell(message: ProbeMessage): void {
+    this.#worker.postMessage(message);
+  }
+
   /** Null as well when the thread has failed: what was measured is lost with it. */
   async stop(): Promise<WriteAvailability | null> {
     if (this.#failure !== null) return null;
     const answered = once(this.#worker, "message") as Promise<[WriteAvailability | null]>;
-    this.#worker.postMessage("stop");
+    this.#tell({ kind: "stop" });
     try {
       return (await answered)[0];
     } catch {

@@ -84,7 +84,8 @@ function roomsFor(rooms: Rooms, user: EtcdUser | null, log: DebugLog): Rooms {
       log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
       return loggedCalls(log, "members", rooms.connect(asUser(request)));
     },
-    probeWrites: (clients) => rooms.probeWrites(clients.map(asUser)),
+    probeWrites: ({ clients, endpoint }) =>
+      rooms.probeWrites({ clients: clients.map(asUser), endpoint: endpoint === null ? null : asUser(endpoint) }),
     readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports(asUser(request), timeoutMs),
   };
 }

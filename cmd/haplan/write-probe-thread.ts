@@ -1,12 +1,16 @@
 /** The write probe in a thread of its own: what haplan computes meanwhile keeps no answer waiting. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { ProbeClientRequest } from "../../src/apply/ports.ts";
+import type { ProbeRequest } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
+import type { ProbeMessage } from "./probe-in-thread.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("Invariant broken: the write probe's thread was started as a program");
-const probe = startWriteProbe(workerData as readonly ProbeClientRequest[], connectControlPlane, systemClock);
-port.once("message", async () => port.postMessage(await probe.stop()));
+const probe = startWriteProbe(workerData as ProbeRequest, connectControlPlane, systemClock);
+port.on("message", async (message: ProbeMessage) => {
+  if (message.kind === "moveEndpoint") probe.moveEndpoint(message.endpoint);
+  else port.postMessage(await probe.stop());
+});
 port.postMessage("writing");

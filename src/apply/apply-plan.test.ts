@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fixtureNowMs, fixtureSpec } from "../plan/cluster-fixture.ts";
+import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
@@ -61,6 +62,24 @@ describe("applyPlan", () => {
     expect(world.facts.journal).toEqual([]);
     expect(world.accidents).toEqual([]);
     expect(world.events.at(-1)).toMatchObject({ kind: "applied", summary: { added: 26, changed: 0, destroyed: 0 } });
+  });
+
+  const movedBalancer = { ...three, loadBalancer: { ...three.loadBalancer, address: "127.0.1.101" } };
+  const anotherPort = { ...three, loadBalancer: { ...three.loadBalancer, ports: [2479] } };
+  const otherType = { ...three, loadBalancer: { ...three.loadBalancer, type: "haproxy" as const } };
+  it.each([
+    ["replaced", three, { replace: [loadBalancerAddress] }],
+    ["moved", movedBalancer, {}],
+    ["moved to another port", anotherPort, {}],
+    ["of another type", otherType, {}],
+  ] as const)("B1: tells how long nothing was written through a load balancer that is %s", async (_, spec, more) => {
+    const world = await settled(three);
+    world.startupMs = 400;
+    expect(await apply(world, spec, more)).toMatchObject({ kind: "applied" });
+    const told = world.events.findLast((event) => event.kind === "writeAvailability");
+    expect(told?.availability).toMatchObject({ firstFailure: expect.stringContaining("ECONNREFUSED") });
+    expect(told?.availability?.unavailableMs).toBeGreaterThan(350);
+    expect(told?.availability?.unavailableMs).toBeLessThan(450);
   });
 
   it("goes on without a machine that is unreachable, and does the rest once it can be reached", async () => {

@@ -77,6 +77,8 @@ export class FakeWorld {
   failing: (act: string) => string | null = () => null;
   /** Called before each act, for tests that want to do something in the middle. */
   beforeAct: (act: string) => void = () => undefined;
+  /** How long a process takes to start. */
+  startupMs = 0;
   readonly snapshots: string[] = [];
   orphans: readonly ObservedOrphan[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
@@ -90,8 +92,9 @@ export class FakeWorld {
     return {
       provider: this.provider(),
       authority: this.authority(),
-      connect: () => this.controlPlane(),
-      probeWrites: async (clients) => startWriteProbe(clients, () => this.controlPlane(), this.clock),
+      connect: ({ endpoints }) => this.controlPlane(endpoints),
+      probeWrites: async (request) =>
+        startWriteProbe(request, ({ endpoints }) => this.controlPlane(endpoints), this.clock),
       askPresented: async (url) => this.presented(new URL(url).hostname),
       stateStore: {
         read: async () => this.facts.state,
@@ -278,7 +281,7 @@ export class FakeWorld {
     return { fingerprint: String(file.content), notAfter: "2030-01-01T00:00:00Z" };
   }
 
-  private startUnit(ref: MachineRef, definition: UnitDefinition): { pid: number } {
+  private async startUnit(ref: MachineRef, definition: UnitDefinition): Promise<{ pid: number }> {
     const machineName = refText(ref);
     const machine = this.machinesOf(ref)[0];
     if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
@@ -292,6 +295,7 @@ export class FakeWorld {
       });
     }
     if (there?.running === true) this.act(`startUnit ${machineName}: stop`, () => void (there.running = false));
+    if (this.startupMs > 0) await this.clock.sleep(this.startupMs);
     return this.act(`startUnit ${machineName}`, () => {
       const pid = this.facts.nextId++;
       if (definition.name === agentUnitName) this.boot(machine, definition);
@@ -347,7 +351,15 @@ export class FakeWorld {
     return before;
   }
 
-  private controlPlane(): ControlPlane {
+  /** Writes need a process that listens at one of `endpoints`; all else is there as long as any member runs. */
+  private controlPlane(endpoints: readonly string[]): ControlPlane {
+    const needListener = (): void => {
+      const places = [...this.facts.machines.values()].flatMap(({ units }) =>
+        [...units.values()].flatMap(({ running, definition }) => (running ? definition.listens : [])),
+      );
+      if (endpoints.every((endpoint) => !places.includes(new URL(endpoint).host)))
+        throw new HaplanError("control-plane/refused", `connect ECONNREFUSED ${endpoints.join()}`);
+    };
     const needQuorum = (): void => {
       if (!this.hasQuorum()) throw new HaplanError("control-plane/no-quorum", "no quorum");
     };
@@ -389,7 +401,10 @@ export class FakeWorld {
         needQuorum();
         yield Buffer.from(`snapshot of ${facts.members.length} members`);
       },
-      put: async () => needQuorum(),
+      put: async () => {
+        needListener();
+        needQuorum();
+      },
       close: () => undefined,
     };
   }

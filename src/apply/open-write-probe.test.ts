@@ -6,7 +6,7 @@ import type { StepAction } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import { openWriteProbe } from "./open-write-probe.ts";
-import type { ApplyPorts, ProbeClientRequest } from "./ports.ts";
+import type { ApplyPorts, ProbeClientRequest, ProbeRequest } from "./ports.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 import type { Connection } from "./step-context.ts";
 
@@ -28,11 +28,12 @@ async function opened(
   await openWriteProbe({
     plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
     ports: {
-      probeWrites: async (clients) => {
-        asked = clients;
-        return { stop: async () => null };
+      probeWrites: async (request: ProbeRequest) => {
+        asked = request.clients;
+        return { moveEndpoint: () => undefined, stop: async () => null };
       },
-    } as ApplyPorts,
+    } as unknown as ApplyPorts,
+    done: new Set(),
     keeper: { find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
     connection: {
       tls: async () => null,

@@ -1,36 +1,63 @@
 /** Which clients the write probe is made of, for a plan. */
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
+import type { StepAction } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
 
-type ProbeContext = Pick<StepContext, "plan" | "ports" | "keeper" | "connection">;
+type ProbeContext = Pick<StepContext, "plan" | "ports" | "keeper" | "connection"> & {
+  /** Ids of the steps that an earlier apply has done. */
+  readonly done: ReadonlySet<string>;
+};
+
+export type OpenedProbe = {
+  /** To be called after each step. */
+  stepDone(action: StepAction): void;
+  stop: RunningProbe["stop"];
+};
 
 /**
- * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Null where
- * nothing can be measured: that is no reason not to apply.
+ * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Where it is, to
+ * the members, and through the endpoint beside that: the one of before, then the one of the spec. Null where nothing can
+ * be measured: that is no reason not to apply.
  */
-export async function openWriteProbe(context: ProbeContext): Promise<RunningProbe | null> {
-  const { plan, ports, keeper, connection } = context;
-  const { spec, steps } = plan;
-  const kinds = new Set(steps.map((step) => step.action.kind));
-  const steady = keeper.find(loadBalancerAddress)?.attributes["endpoint"] === clusterEndpoint(spec);
+export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe | null> {
+  const { plan, ports, keeper, connection, done } = context;
+  const { spec } = plan;
+  const kinds = new Set(plan.steps.filter(({ id }) => !done.has(id)).map(({ action }) => action.kind));
+  const { endpoint: before, type } = keeper.find(loadBalancerAddress)?.attributes ?? {};
+  const steady = before === clusterEndpoint(spec) && type === spec.loadBalancer.type;
   const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
   try {
     const tls = await connection.tls();
     const lists = balanced
       ? spec.controlPlane.masters.map(() => [clusterEndpoint(spec)])
       : await memberLists(spec, connection);
-    return await ports.probeWrites([
+    const clients = [
       ...lists.map((endpoints): ProbeClientRequest => ({ connects: false, endpoints, tls })),
       ...(balanced ? lists.slice(0, 1) : lists).map(
         (endpoints): ProbeClientRequest => ({ connects: true, endpoints, tls }),
       ),
-    ]);
+    ];
+    const endpoint = balanced || typeof before !== "string" ? null : { endpoints: [before], tls };
+    const probe = await ports.probeWrites({ clients, endpoint });
+    return {
+      stepDone: (action) => {
+        if (endpoint === null || !settlesEndpoint(action)) return;
+        probe.moveEndpoint({ endpoints: [clusterEndpoint(spec)], tls });
+      },
+      stop: () => probe.stop(),
+    };
   } catch {
     return null;
   }
+}
+
+/** From then on the load balancer listens where the spec has it. */
+function settlesEndpoint(action: StepAction): boolean {
+  if (action.kind !== "startLoadBalancer" && action.kind !== "updateLoadBalancer") return false;
+  return action.listensAt === undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
-import { openWriteProbe } from "./open-write-probe.ts";
+import { type OpenedProbe, openWriteProbe } from "./open-write-probe.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
 import { runStep } from "./run-step.ts";
@@ -37,6 +37,7 @@ export class PlanWalk {
   private readonly options: PlanWalkOptions;
   private readonly connection: Connection;
   private readonly running = new Map<string, Promise<void>>();
+  private probe: OpenedProbe | null = null;
   private failure: StepFailure | null = null;
   private fatal: unknown = null;
 
@@ -64,11 +65,11 @@ export class PlanWalk {
 
   private async walkMeasured(): Promise<void> {
     if (!this.isMeasured()) return await this.walk();
-    const probe = await openWriteProbe({ ...this.options, connection: this.connection });
+    this.probe = await openWriteProbe({ ...this.options, connection: this.connection });
     try {
       await this.walk();
     } finally {
-      this.ports.emit({ kind: "writeAvailability", availability: (await probe?.stop()) ?? null });
+      this.ports.emit({ kind: "writeAvailability", availability: (await this.probe?.stop()) ?? null });
     }
   }
 
@@ -150,6 +151,7 @@ export class PlanWalk {
 
   /** What follows a step without being part of it: nothing here can fail the apply. */
   private async afterwards(context: StepContext, step: Step): Promise<void> {
+    this.probe?.stepDone(step.action);
     if (traitsOf(step.action).needsQuorum) await tellMembership(context, step).catch(() => undefined);
   }
 

@@ -14,13 +14,24 @@ import type { ApplyListener, WriteAvailability } from "./apply-event.ts";
 /** A client of the write probe; one that `connects` opens a connection for each write. */
 export type ProbeClientRequest = MembersRequest & { readonly connects: boolean };
 
+export type ProbeRequest = {
+  readonly clients: readonly ProbeClientRequest[];
+  /**
+   * One client more where the load balancer itself is changed: it writes through the endpoint, over a new connection for
+   * each write, and repeats nothing. Null where there is none.
+   */
+  readonly endpoint: MembersRequest | null;
+};
+
 export type RunningProbe = {
+  /** The client of the endpoint goes on through another one. */
+  moveEndpoint(endpoint: MembersRequest): void;
   /** Ends the probe and tells what it saw; null when it never came to write. */
   stop(): Promise<WriteAvailability | null>;
 };
 
 /** Begins to write all the time, as these clients. */
-export type ProbeWrites = (clients: readonly ProbeClientRequest[]) => Promise<RunningProbe>;
+export type ProbeWrites = (request: ProbeRequest) => Promise<RunningProbe>;
 
 export type ApplyPorts = {
   readonly provider: Provider;

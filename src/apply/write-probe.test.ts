@@ -61,6 +61,20 @@ describe("WriteProbe", () => {
     expect(availability.longestGapMs).toBeLessThanOrEqual(410);
   });
 
+  it("B1: ends the wait of the endpoint's client with the first write through the next endpoint", async () => {
+    const clock = new VirtualClock();
+    const gone = kept(clock, (atMs) => (atMs < 1_000 ? 5 : -1));
+    const probe = new WriteProbe([kept(clock, () => 5)], clock, gone);
+    await clock.sleep(1_400);
+    probe.moveEndpoint(kept(clock, () => 5));
+    await clock.sleep(1_000);
+    const availability = (await probe.stop())!;
+    expect(availability.failed).toBe(10);
+    expect(availability.longestGapMs).toBe(availability.unavailableMs);
+    expect(Math.abs(availability.longestGapMs - 400)).toBeLessThanOrEqual(40);
+    expect(availability.attempts).toBe(120 + 60);
+  });
+
   it("closes the connection of each write of a client that connects anew, also after a failure", async () => {
     const clock = new VirtualClock();
     const open = new Set<number>();

@@ -5,9 +5,9 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
-import type { ConnectControlPlane, ControlPlane } from "../control-plane/control-plane.ts";
+import type { ConnectControlPlane, ControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { WriteAvailability } from "./apply-event.ts";
-import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
+import type { ProbeRequest, RunningProbe } from "./ports.ts";
 import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
@@ -29,34 +29,38 @@ export type ProbeClient = {
  * Begins to write at once. As a user it does so over connections that last alone: each new one would cost the members the
  * check of a password, which takes them as long as hundreds of writes.
  */
-export function startWriteProbe(
-  requests: readonly ProbeClientRequest[],
-  connect: ConnectControlPlane,
-  clock: Clock,
-): WriteProbe {
-  const clients = requests
+export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPlane, clock: Clock): RunningProbe {
+  const clients = request.clients
     .filter(({ connects, user }) => !connects || (user ?? null) === null)
     .map(({ connects, ...request }) =>
       connects ? connectingClient(() => connect(request)) : keptClient(connect(request)),
     );
-  return new WriteProbe(clients, clock);
+  const through = (endpoint: MembersRequest): ProbeClient =>
+    (endpoint.user ?? null) === null
+      ? connectingClient(() => connect(endpoint), false)
+      : keptClient(connect(endpoint), false);
+  const probe = new WriteProbe(clients, clock, request.endpoint === null ? null : through(request.endpoint));
+  return {
+    moveEndpoint: (endpoint) => probe.moveEndpoint(through(endpoint)),
+    stop: () => probe.stop(),
+  };
 }
 
-/** Has one connection, which it closes in the end. */
-export function keptClient(controlPlane: ControlPlane): ProbeClient {
+/** Has one connection, which it closes in the end. One that does not repeat fails as soon as it is refused. */
+export function keptClient(controlPlane: ControlPlane, repeats: boolean = true): ProbeClient {
   return {
-    put: (value) => controlPlane.put(probeKey, value, probeTimeoutMs),
+    put: (value) => controlPlane.put(probeKey, value, probeTimeoutMs, repeats),
     close: () => controlPlane.close(),
   };
 }
 
 /** Has a connection for each write, as etcdctl has. */
-export function connectingClient(connect: () => ControlPlane): ProbeClient {
+export function connectingClient(connect: () => ControlPlane, repeats: boolean = true): ProbeClient {
   return {
     put: async (value) => {
       const controlPlane = connect();
       try {
-        await controlPlane.put(probeKey, value, probeTimeoutMs);
+        await controlPlane.put(probeKey, value, probeTimeoutMs, repeats);
       } finally {
         controlPlane.close();
       }
@@ -65,28 +69,40 @@ export function connectingClient(connect: () => ControlPlane): ProbeClient {
   };
 }
 
-export class WriteProbe implements RunningProbe {
+export class WriteProbe {
   private readonly clock: Clock;
   private readonly clients: readonly ProbeClient[];
+  /** Writes beside them, at each second turn: nothing else writes through the endpoint. */
+  private endpoint: ProbeClient | null;
+  private readonly retired: ProbeClient[] = [];
   private readonly stopping = new AbortController();
   private readonly running: Promise<void>;
+  private writes = 0;
   private readonly attempts: WriteAttempt[] = [];
   private readonly stalls: Stall[] = [];
   private readonly startedMs: number;
 
   /** The clients become the probe's, which closes them in the end. */
-  constructor(clients: readonly ProbeClient[], clock: Clock) {
+  constructor(clients: readonly ProbeClient[], clock: Clock, endpoint: ProbeClient | null = null) {
     this.clients = clients;
+    this.endpoint = endpoint;
     this.clock = clock;
     this.startedMs = clock.monotonicMs();
     this.running = this.run();
+  }
+
+  /** The client of the endpoint goes on as `client`: what it waited for ends with the first write that this one does. */
+  moveEndpoint(client: ProbeClient): void {
+    // A write that is under way may yet be answered.
+    if (this.endpoint !== null) this.retired.push(this.endpoint);
+    this.endpoint = client;
   }
 
   /** Ends the probe and tells what it saw; null when it never came to write. */
   async stop(): Promise<WriteAvailability | null> {
     this.stopping.abort();
     await this.running;
-    for (const client of this.clients) client.close();
+    for (const client of [...this.clients, ...this.retired, this.endpoint]) client?.close();
     if (this.attempts.length === 0) return null;
     const run = { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() };
     return writeAvailability(this.attempts, run, this.stalls);
@@ -95,9 +111,14 @@ export class WriteProbe implements RunningProbe {
   /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
   private async run(): Promise<void> {
     const pending = new Set<Promise<void>>();
-    for (let number = 0; !this.stopping.signal.aborted; number += 1) {
-      const write = this.write(number).finally(() => pending.delete(write));
+    const begin = (client: number, put: ProbeClient["put"]): void => {
+      const write = this.write(client, put).finally(() => pending.delete(write));
       pending.add(write);
+    };
+    for (let turn = 0; !this.stopping.signal.aborted; turn += 1) {
+      const client = turn % this.clients.length;
+      begin(client, this.clients[client]!.put);
+      if (this.endpoint !== null && turn % 2 === 0) begin(this.clients.length, this.endpoint.put);
       await this.sleep();
     }
     await Promise.all(pending);
@@ -111,11 +132,10 @@ export class WriteProbe implements RunningProbe {
     if (nowMs - dueMs > stallMs) this.stalls.push({ fromMs: dueMs - turnMs, untilMs: nowMs });
   }
 
-  private async write(number: number): Promise<void> {
-    const client = number % this.clients.length;
-    const { put } = this.clients[client]!;
+  private async write(client: number, put: ProbeClient["put"]): Promise<void> {
     const startedMs = this.clock.monotonicMs();
-    const failure = await put(String(number + 1)).then(() => null, errorText);
+    this.writes += 1;
+    const failure = await put(String(this.writes)).then(() => null, errorText);
     this.attempts.push({ client, startedMs, endedMs: this.clock.monotonicMs(), failure });
   }
 }

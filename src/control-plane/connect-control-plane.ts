@@ -42,11 +42,11 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     updateMember: ({ memberId, peerUrl }) => updatePeerUrl(pool, memberId, peerUrl),
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
-    put: (key, value, timeoutMs) =>
+    put: (key, value, timeoutMs, repeats = true) =>
       pool.firstAnswer(
         (channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs),
         timeoutMs,
-        isUnprocessed,
+        (error) => repeats && isUnprocessed(error),
         writePauseMs,
       ),
     close: () => members.close(),

@@ -34,8 +34,11 @@ export type ControlPlane = {
    * @throws HaplanError `control-plane/no-snapshot` when the members cannot do that.
    */
   snapshot(): AsyncIterable<Uint8Array>;
-  /** One write through any member, for the write probe. Rejects when it is not acknowledged within `timeoutMs`. */
-  put(key: string, value: string, timeoutMs: number): Promise<void>;
+  /**
+   * One write through any member, for the write probe. Rejects when it is not acknowledged within `timeoutMs`. What no
+   * member has processed is repeated meanwhile, unless `repeats` is false.
+   */
+  put(key: string, value: string, timeoutMs: number, repeats?: boolean): Promise<void>;
   close(): void;
 };
 

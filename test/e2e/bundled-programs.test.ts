@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
-import type { ProbeClientRequest } from "../../src/apply/ports.ts";
+import type { WriteAvailability } from "../../src/apply/apply-event.ts";
+import type { ProbeClientRequest, ProbeRequest } from "../../src/apply/ports.ts";
+import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
 import { listeningFront } from "../../src/raft-agent/agent/listening-front.ts";
 import { buildFolder } from "./cluster-fixture.ts";
 
@@ -40,14 +42,21 @@ describe("the bundled programs", () => {
     const front = await listeningFront([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
     front.serve();
     const clients: ProbeClientRequest[] = [true, false].map((connects) => ({ connects, endpoints: [url], tls: null }));
-    const probe = new Worker(join(buildFolder, "cmd/haplan/write-probe.js"), { workerData: clients });
+    const away: MembersRequest = { endpoints: ["http://127.77.42.6:2399"], tls: null };
+    const workerData: ProbeRequest = { clients, endpoint: away };
+    const probe = new Worker(join(buildFolder, "cmd/haplan/write-probe.js"), { workerData });
     try {
       expect(await once(probe, "message")).toEqual(["writing"]);
       // What this thread does meanwhile is none of the probe's business.
       await new Promise((resolve) => setTimeout(resolve, 300));
-      probe.postMessage("stop");
-      const [availability] = (await once(probe, "message")) as [object];
-      expect(availability).toMatchObject({ failed: 0, unavailableMs: 0, attempts: expect.any(Number) });
+      probe.postMessage({ kind: "moveEndpoint", endpoint: { endpoints: [url], tls: null } });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      probe.postMessage({ kind: "stop" });
+      const [availability] = (await once(probe, "message")) as [WriteAvailability];
+      expect(availability.firstFailure).toContain("ECONNREFUSED");
+      // It began to write through the endpoint that is away, and does so no more.
+      expect(availability.unavailableMs).toBeGreaterThan(200);
+      expect(availability.unavailableMs).toBeLessThan(availability.measuredMs);
     } finally {
       await probe.terminate();
       await front.close();
