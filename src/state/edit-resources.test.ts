@@ -80,8 +80,18 @@ describe("resources of a state", () => {
     ["m1", "m2", "m2 is there already"],
     ["m1", "w1", "w1 is there already"],
     ["m1", "M 9", '"M 9" is not a name'],
+    ["m1", "load-balancer", '"load-balancer" is the name of the load balancer'],
   ])("T2: moving master %s to %s is refused", (from, to, text) => {
     expect(() => moveMaster(state, from, to)).toThrow(text);
+  });
+
+  test.each(["load-balancer", "admin", "ca", "root"])("B7: nothing that a spec lists is given the name %s", (name) => {
+    const reserved = expect.objectContaining({
+      code: "state/bad-move",
+      message: expect.stringContaining(`"${name}" is the name of the `),
+    });
+    expect(() => moveMaster(state, "m1", name)).toThrow(reserved);
+    expect(() => moveResource(state, "haplan_worker.w1", `haplan_worker.${name}`)).toThrow(reserved);
   });
 
   test("those that are removed are gone, also from what depended on them", () => {

@@ -4,6 +4,7 @@ import { HaplanError } from "../base/haplan-error.ts";
 import { movedTypes, moveResources } from "../plan/moved-masters.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress, specName } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
+import { reservedNames } from "../spec/draft.ts";
 import { nearestName } from "../spec/nearest-name.ts";
 
 /** Resources with this address, or of this type; all of them without a filter. @throws HaplanError `state/no-resource` */
@@ -51,6 +52,8 @@ export function moveResource(state: State, from: string, to: string): State {
       [["state", "mv", specName(moved.name), name]],
     );
   }
+  const owner = moved.type === "haplan_worker" ? reservedNames[name] : undefined;
+  if (owner !== undefined) throw badMove(`"${name}" is the name of ${owner}`, "Write another name.");
   const target = resourceAddress(type as ResourceType, name);
   return {
     ...state,
@@ -82,6 +85,9 @@ export function moveMaster(state: State, from: string, to: string): State {
   if (!masters.includes(from))
     throw badMove(`the state has no master ${from}`, `Its masters are ${masters.join(", ")}.`);
   if (!resourceName.test(to)) throw badMove(`"${to}" is not a name`, `Write a name such as ${from}, as in the spec.`);
+  const owner = reservedNames[to];
+  if (owner !== undefined)
+    throw badMove(`"${to}" is the name of ${owner}`, "No master may have it. Write another name.");
   // Certificates of both names may be there: the new one is issued before the former one goes.
   if (state.resources.some(({ name, type }) => specName(name) === to && type !== "haplan_certificate")) {
     throw badMove(`${to} is there already`, "Write a name that nothing has.");
