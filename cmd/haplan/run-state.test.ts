@@ -66,8 +66,8 @@ describe("state verbs", () => {
   });
 
   test("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
-    expect((await haplan("state mv m1 m8")).out).toBe(
-      'Moved "m1" to "m8"\nThe next plan renames its machine and restarts its agent; the data stays.',
+    expect((await haplan("state mv m1 m8")).out).toMatch(
+      /^Moved "m1" to "m8"\nThe spec does not list m8 yet. Write `name: m8` in place of `name: m1` in it/,
     );
     expect(await haplan("state mv m7 m9")).toMatchObject({ code: 1, err: expect.stringContaining("no master m7") });
     expect((await haplan("state list haplan_raft_member")).out).toContain("haplan_raft_member.m8");
@@ -79,6 +79,63 @@ describe("state verbs", () => {
     expect(cli.world.facts.members.find(({ name }) => name === "m8")?.id).toBe("boot-m1");
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
     expect(cli.world.accidents).toEqual([]);
+  });
+
+  test("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {
+    const moved = await haplan("state mv -dry-run m1 m8");
+    expect(moved.out).toMatch(
+      /^Would move "m1" to "m8"\n[\s\S]*A plan of the spec as it is gives the master the name m1 back\.$/,
+    );
+    await haplan("state mv m1 m8");
+    const back = await haplan("plan three.yaml");
+    expect(back.out).toContain("# haplan_machine.m8 has moved to haplan_machine.m1");
+    await haplan("state mv m8 m1");
+    editSpec(/name: m1\b/, "name: m8");
+    expect((await haplan("state mv m1 m8")).out).toBe(
+      'Moved "m1" to "m8"\nThe next plan renames its machine and restarts its agent; the data stays.',
+    );
+  });
+
+  test("F8: a plan that replaces a master for its new name tells of moved, and one that knows of the move does not", async () => {
+    editSpec(/name: m1\b/, "name: m8");
+    const plan = await haplan("plan three.yaml");
+    expect(plan.err).toContain("m8 replaces m1, which is at the same address");
+    expect(plan.err.replace(/\n│? */g, " ")).toContain("moved: [{ from: m1, to: m8 }]");
+    editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
+    expect((await haplan("plan three.yaml")).err).not.toContain("replaces m1");
+  });
+
+  test("B8: a plan's stream tells of each resource that has moved, as Terraform's does", async () => {
+    editSpec(/name: m1\b/, "name: m8");
+    editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
+    const { out } = await haplan("plan three.yaml -json");
+    type Line = {
+      readonly type: string;
+      readonly "@message": string;
+      readonly change?: {
+        readonly action: string;
+        readonly resource: { readonly addr: string };
+        readonly previous_resource?: { readonly addr: string; readonly resource_name: string };
+      };
+    };
+    const lines = out.split("\n").map((line) => JSON.parse(line) as Line);
+    const moves = lines.filter(
+      ({ type, change }) => type === "planned_change" && change?.previous_resource !== undefined,
+    );
+    expect(moves.map(({ change }) => [change?.previous_resource?.addr, change?.resource.addr, change?.action])).toEqual(
+      [
+        ["haplan_machine.m1", "haplan_machine.m8", "move"],
+        ["haplan_agent.m1", "haplan_agent.m8", "update"],
+        ["haplan_raft_member.m1", "haplan_raft_member.m8", "move"],
+        ["haplan_lb_backend.m1", "haplan_lb_backend.m8", "move"],
+      ],
+    );
+    expect(moves[0]?.change?.previous_resource?.resource_name).toBe("m1");
+    expect(moves[0]?.["@message"]).toBe("haplan_machine.m8: Plan to move");
+    const applied = (await haplan("apply three.yaml -auto-approve -json")).out;
+    const started = applied.split("\n").filter((line) => line.includes('"apply_start"'));
+    expect(started.length).toBeGreaterThan(0);
+    expect(started.filter((line) => line.includes('"move"'))).toEqual([]);
   });
 
   test("T2: what the spec tells as moved is what mv does, and in JSON it has its previous address", async () => {

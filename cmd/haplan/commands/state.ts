@@ -1,6 +1,7 @@
 /** `haplan state list|show|mv|rm|pull|push`: looking into the state, and putting it right by hand. */
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { State } from "../../../src/plan/state.ts";
+import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
 import {
   findResource,
   moveMaster,
@@ -43,11 +44,23 @@ export async function runStateShow(context: CliContext, address: string, flags: 
 export function runStateMv(context: CliContext, from: string, to: string, flags: StateEditFlags): Promise<ExitCode> {
   // A name alone is a master, with all that the state has of it.
   const isMaster = !from.includes(".") && !to.includes(".");
-  const next = isMaster ? ["The next plan renames its machine and restarts its agent; the data stays."] : [];
-  return editState(context, "state mv", flags, (state) => ({
+  return editState(context, "state mv", flags, (state, { spec }) => ({
     after: isMaster ? moveMaster(state, from, to) : moveResource(state, from, to),
-    told: flags.dryRun ? [`Would move "${from}" to "${to}"`] : [`Moved "${from}" to "${to}"`, ...next],
+    told: [
+      `${flags.dryRun ? "Would move" : "Moved"} "${from}" to "${to}"`,
+      ...(isMaster ? afterMove(spec, from, to) : []),
+    ],
   }));
+}
+
+/** What is left to do: a state alone does not rename a master for long. */
+function afterMove({ controlPlane }: ClusterSpec, from: string, to: string): readonly string[] {
+  const next = "renames its machine and restarts its agent; the data stays.";
+  if (controlPlane.masters.some(({ name }) => name === to)) return [`The next plan ${next}`];
+  return [
+    `The spec does not list ${to} yet. Write \`name: ${to}\` in place of \`name: ${from}\` in it: then the next plan ${next}`,
+    `A plan of the spec as it is gives the master the name ${from} back.`,
+  ];
 }
 
 export function runStateRm(
@@ -91,18 +104,19 @@ async function editState(
   context: CliContext,
   operation: string,
   flags: StateEditFlags,
-  edit: (state: State) => { readonly after: State; readonly told: readonly string[] },
+  edit: (state: State, session: Session) => { readonly after: State; readonly told: readonly string[] },
 ): Promise<ExitCode> {
   const { terminal } = context;
   if (flags.dryRun) {
-    terminal.print(edit((await presentState(context, flags)).state).told.join("\n"));
+    const { session, state } = await presentState(context, flags);
+    terminal.print(edit(state, session).told.join("\n"));
     return 0;
   }
   const session = await openCluster(context, flags);
   return withLock<ExitCode>(context, session, operation, flags, async (lock) => {
     const store = sessionStore(context, session, lock);
     const before = (await store.read()) ?? noState(session);
-    const { after, told } = edit(before);
+    const { after, told } = edit(before, session);
     await store.write({ ...after, serial: before.serial + 1, haplanVersion: context.version });
     terminal.print(told.join("\n"));
     return 0;

@@ -14,11 +14,11 @@ export function planLines(plan: Plan): readonly UiLine[] {
   const { import: imports, add, change, destroy } = planCounts(plan);
   const lines = (changes: readonly ResourceChange[], type: string, verb: string): readonly UiLine[] =>
     changes
-      .filter(({ action, importing }) => action !== "noop" || importing !== undefined)
+      .filter((item) => actionWord(item) !== "noop")
       .map((item) => {
         const action = actionWord(item);
         const importing = item.importing === undefined ? {} : { importing: item.importing };
-        const told = { resource: resourceOf(item), action, ...reasonOf(item), ...importing };
+        const told = { resource: resourceOf(item), ...previousOf(item), action, ...reasonOf(item), ...importing };
         return { type, message: `${item.address}: ${verb} ${action}`, change: told };
       });
   return [
@@ -43,10 +43,17 @@ function reasonOf({ action, reason, reasonCode, forcesReplacement }: ResourceCha
   return { ...(known === null ? {} : { reason: known }), haplan_reason: reason };
 }
 
-/** What is only imported has no other action; what is imported and changed is told by its change. */
-export function actionWord({ action, importing }: ResourceChange): string {
+/** What is only imported, or has only another address, has no other action; what changes as well is told by its change. */
+export function actionWord({ action, importing, movedFrom }: ResourceChange): string {
   if (action === "createThenDelete" || action === "deleteThenCreate") return "replace";
-  return action === "noop" && importing !== undefined ? "import" : action;
+  if (action !== "noop") return action;
+  return importing !== undefined ? "import" : movedFrom !== undefined ? "move" : action;
+}
+
+function previousOf({ type, movedFrom }: ResourceChange): object {
+  if (movedFrom === undefined) return {};
+  const name = movedFrom.slice(type.length + 1);
+  return { previous_resource: resourceOf({ address: movedFrom, type, name }) };
 }
 
 /** Looking at what the state holds, before and after. */

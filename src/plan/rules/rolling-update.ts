@@ -292,6 +292,11 @@ function judgeRebuild(
   if (voter.name !== name) {
     for (const address of addressesOf(name)) draft.judge(address, "create", `it takes the place of ${voter.name}`);
     for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} takes its place`);
+    draft.warn(
+      "plan/renamed-master",
+      `${name} replaces ${voter.name}, which is at the same address`,
+      `${voter.name} is destroyed with its data, and ${name} is a new member that catches up from the others. If only the name has changed, write \`moved: [{ from: ${voter.name}, to: ${name} }]\` beside \`masters\` in the spec: then the machine, its data and the member's id stay.`,
+    );
     return;
   }
   const reason = whyRebuild(input, resource, voter, world);
