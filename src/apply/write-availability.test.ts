@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { WriteAvailability } from "./apply-event.ts";
-import { type WriteAttempt, writeAvailability } from "./write-availability.ts";
+import { outcomeOf, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const attempt = (startedMs: number, endedMs: number, succeeded: boolean, client: number): WriteAttempt => {
   const failure = succeeded ? null : `no answer by ${endedMs}`;
@@ -62,6 +62,14 @@ describe("writeAvailability", () => {
     expect(counted).toMatchObject({ attempts: attempts.length, measuredMs: 1000, ...expected });
     const { firstFailure: _, ...numbers } = counted;
     expect(Object.values(numbers).every(Number.isInteger)).toBe(true);
+  });
+
+  it.each([
+    ["available", [ok(0, 1000)]],
+    ["delayed", [ok(0, 1001)]],
+    ["unavailable", [ok(0, 10), lost(20, 30), ok(40, 50)]],
+  ] as const)("F1: calls writes %s by what failed, and by what a client waited at most", (expected, attempts) => {
+    expect(outcomeOf(writeAvailability(attempts, { startedMs: 0, endedMs: 2000 }))).toBe(expected);
   });
 
   it.each([

@@ -42,6 +42,20 @@ export function writeAvailability(
   };
 }
 
+/**
+ * `delayed`: no write failed, but a client waited longer than for any change that goes as it should: there was no quorum for
+ * a while, or no leader.
+ */
+export type AvailabilityOutcome = "available" | "delayed" | "unavailable";
+
+/** A planned change costs a client at most a second. */
+const plannedGapMaxMs = 1_000;
+
+export function outcomeOf({ failed, longestGapMs }: WriteAvailability): AvailabilityOutcome {
+  if (failed > 0) return "unavailable";
+  return longestGapMs > plannedGapMaxMs ? "delayed" : "available";
+}
+
 function firstFailureOf(attempts: readonly WriteAttempt[]): string | null {
   const failed = attempts.filter(({ failure }) => failure !== null);
   return failed.toSorted((a, b) => a.endedMs - b.endedMs)[0]?.failure ?? null;

@@ -43,12 +43,12 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs, repeats = true) =>
-      pool.firstAnswer(
-        (channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs),
-        timeoutMs,
-        (error) => repeats && isUnprocessed(error),
-        writePauseMs,
-      ),
+      pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs, {
+        mayRepeat: (error) => repeats && isUnprocessed(error),
+        pauseMs: writePauseMs,
+        // A write that may have been processed is not repeated: it is waited for.
+        attemptTimeoutMs: timeoutMs,
+      }),
     close: () => members.close(),
   };
 };

@@ -41,6 +41,16 @@ describe("a pool of members", () => {
     expect(asked).toEqual(["http://a", "http://b"]);
   });
 
+  it("T10: leaves a member all the time that is told", async () => {
+    const { pool } = poolOf({ "http://a": "yes" });
+    const given: number[] = [];
+    const note = async (_: MemberChannel, timeoutMs: number): Promise<void> => void given.push(timeoutMs);
+    await pool.firstAnswer(note, 5_000, { attemptTimeoutMs: 5_000 });
+    await pool.firstAnswer(note, 5_000);
+    expect(given[0]).toBeGreaterThan(4_900);
+    expect(given[1]).toBe(3_000);
+  });
+
   it("takes no for an answer", async () => {
     const { pool, asked } = poolOf({ "http://a": taken, "http://b": "yes" });
     await expect(pool.firstAnswer(ask, 1000)).rejects.toThrow("Peer URLs already exists");

@@ -13,9 +13,14 @@ import { type MemberAnswer, probeMember } from "./member-probe.ts";
 
 /** A healthy member answers within milliseconds; a sick one should not hold up the others for long. */
 const probeTimeoutMs = 2000;
-/** How long one member may take over a request before the next one is asked. */
-const attemptTimeoutMs = 3000;
-const roundPauseMs = 100;
+
+export type RepeatOptions = {
+  /** Whether another member, or the same one a moment later, is asked after this error. */
+  readonly mayRepeat?: (error: unknown) => boolean;
+  readonly pauseMs?: number;
+  /** How long one member may take over a request before the next one is asked. */
+  readonly attemptTimeoutMs?: number;
+};
 
 export class MemberPool {
   readonly #endpoints: readonly string[];
@@ -70,9 +75,7 @@ export class MemberPool {
   async firstAnswer<Answer>(
     request: (channel: MemberChannel, timeoutMs: number) => Promise<Answer>,
     timeoutMs: number,
-    /** Whether another member, or the same one a moment later, is asked after this error. */
-    mayRepeat: (error: unknown) => boolean = isNoAnswer,
-    pauseMs: number = roundPauseMs,
+    { mayRepeat = isNoAnswer, pauseMs = 100, attemptTimeoutMs = 3_000 }: RepeatOptions = {},
   ): Promise<Answer> {
     const deadline = performance.now() + timeoutMs;
     let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to ask");

@@ -1,5 +1,6 @@
 /** Apply at work, for programs: one JSON object a line, in the form of Terraform's machine-readable UI (ui 1.2). */
 import type { ApplyEvent, WriteAvailability } from "../../../src/apply/apply-event.ts";
+import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { summarySentence, writesSentence } from "./apply-view.ts";
@@ -132,12 +133,13 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
   }
 }
 
-/** Whole milliseconds; only `measured` when it is false. */
+/** Whole milliseconds; only `measured` when it is false. `outcome` is what the sentence says. */
 function availabilityFields(availability: WriteAvailability | null): object {
   if (availability === null) return { measured: false };
   const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;
   return {
     measured: true,
+    outcome: outcomeOf(availability),
     attempts,
     failed,
     first_failure: firstFailure,

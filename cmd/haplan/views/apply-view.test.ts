@@ -123,6 +123,9 @@ describe("the sentence on write availability", () => {
   test.each([
     [null, "Write availability was not measured."],
     [measured, "Writes were available all the time (100 probes, longest gap 240 ms)."],
+    [{ ...measured, longestGapMs: 1_000 }, "Writes were available all the time (100 probes, longest gap 1.0s)."],
+    [{ ...measured, longestGapMs: 1_001 }, "No write failed, but the longest wait was 1.0s (100 probes)."],
+    [{ ...measured, longestGapMs: 2_700 }, "No write failed, but the longest wait was 2.7s (100 probes)."],
     [{ ...measured, attempts: 1 }, "Writes were available all the time (1 probe, longest gap 240 ms)."],
     [
       { ...measured, failed: 2, firstFailure, unavailableMs: 900, longestGapMs: 900 },
@@ -132,7 +135,7 @@ describe("the sentence on write availability", () => {
       { ...measured, failed: 100, firstFailure },
       "No write succeeded in all of 1m35s (100 probes). The first error was: context deadline exceeded",
     ],
-  ])("R38, T10: says what was measured, and that nothing was: %#", (availability, sentence) => {
+  ])("R38, T10, F1: says what was measured, and that nothing was: %#", (availability, sentence) => {
     expect(writesSentence(availability)).toBe(sentence);
   });
 

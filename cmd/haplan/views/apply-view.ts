@@ -3,6 +3,7 @@
  * right now (live-status.ts), painted over twice a second; elsewhere a line every ten seconds.
  */
 import type { ApplyEvent, ApplySummary, WriteAvailability } from "../../../src/apply/apply-event.ts";
+import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import type { Terminal } from "../terminal.ts";
@@ -175,8 +176,14 @@ export function writesSentence(availability: WriteAvailability | null): string {
   const because = firstFailure === null ? "" : ` The first error was: ${firstFailure}`;
   if (failed === attempts) return `No write succeeded in all of ${milliseconds(measuredMs)} (${probes}).${because}`;
   const gap = `longest gap ${milliseconds(longestGapMs)}`;
-  if (failed === 0) return `Writes were available all the time (${probes}, ${gap}).`;
-  return `Writes were unavailable for ${milliseconds(unavailableMs)} (${failed} of ${probes} failed, ${gap}).${because}`;
+  switch (outcomeOf(availability)) {
+    case "available":
+      return `Writes were available all the time (${probes}, ${gap}).`;
+    case "delayed":
+      return `No write failed, but the longest wait was ${milliseconds(longestGapMs)} (${probes}).`;
+    case "unavailable":
+      return `Writes were unavailable for ${milliseconds(unavailableMs)} (${failed} of ${probes} failed, ${gap}).${because}`;
+  }
 }
 
 function milliseconds(ms: number): string {
