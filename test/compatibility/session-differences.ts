@@ -42,15 +42,22 @@ export function isOnlyForLeader({ method }: RandomCall, etcd: SessionEtcd): bool
   return etcd === "3.4" && method === "Cluster/MemberPromote";
 }
 
-type Hash = { readonly hash?: number; readonly hash_revision?: string };
+type Hash = { readonly hash?: number; readonly hash_revision?: string; readonly compact_revision?: string };
 
 /**
  * `hash-at-compaction`, `hash-of-no-revision`: an etcd 3.4 gives no hash of the compacted revision, and later ones give those that
- * they have made while they compacted, of each as it was before.
+ * they have made while they compacted, of each as it was before; and behind a compaction, later ones
+ * take a key for deleted that the hashed revision deletes and puts again; which sessions do so is not looked at.
  */
-export function isHashOfCompacted(replies: readonly JsonValue[], compacted: ReadonlySet<string>): boolean {
+export function isHashOfCompacted(
+  replies: readonly JsonValue[],
+  compacted: ReadonlySet<string>,
+  etcd: SessionEtcd,
+): boolean {
+  const isBehindCompaction = ({ compact_revision = "0" }: Hash): boolean =>
+    etcd !== "3.4" && Number(compact_revision) > 0;
   return (replies as readonly Hash[]).some(
-    ({ hash, hash_revision }) => hash !== undefined && compacted.has(hash_revision ?? "0"),
+    (reply) => reply.hash !== undefined && (compacted.has(reply.hash_revision ?? "0") || isBehindCompaction(reply)),
   );
 }
 
