@@ -7,13 +7,13 @@ import type { Json } from "../base/json.ts";
 import type { MovedMaster } from "../spec/cluster-spec.ts";
 import { isJoinFacts } from "../units/join-facts.ts";
 import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
+import { whyUnreachable } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { masterTypes, type ResourceAddress, type ResourceType, resourceAddress, specName } from "./resource.ts";
 import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
-import { whyUnreachable } from "./unreachable-machines.ts";
 
 /** What has the name of its master. Certificates have it too, and are issued for the new one. */
 export const movedTypes: readonly ResourceType[] = [...masterTypes, "haplan_lb_backend"];

@@ -28,6 +28,11 @@ export type ObservedMachine = {
 /** A machine that could not be looked at. Nothing is known of what is on it. */
 export type UnreachableMachine = { readonly name: string; readonly reason: string };
 
+/** Why the machine could not be looked at; null for one that was. */
+export function whyUnreachable(unreachable: readonly UnreachableMachine[], name: string): string | null {
+  return unreachable.find((machine) => machine.name === name)?.reason ?? null;
+}
+
 /** Of several machines of one name, as there are while a master moves, the one that was made last. */
 export function newestMachine(machines: readonly ObservedMachine[], name: string): ObservedMachine | undefined {
   return machines.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation)[0];

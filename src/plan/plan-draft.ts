@@ -6,12 +6,12 @@ import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ChangeReason } from "./change-reason.ts";
-import type { UnreachableMachine } from "./observed-cluster.ts";
+import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 import type { Step, StepAction } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
-import { machineActedOn, whyLeftAlone, whyUnreachable } from "./unreachable-machines.ts";
+import { machineActedOn, whyLeftAlone } from "./unreachable-machines.ts";
 
 export type Verdict = {
   readonly action: ChangeAction;

@@ -184,8 +184,7 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
 }
 
 /** The binding that a plan of this input would have, without planning. */
-export function presentBinding(asked: PlannerInput): PlanBinding {
-  const input = rememberUnreachable(asked);
+export function presentBinding(input: PlannerInput): PlanBinding {
   return bindingOf(input, readWorld(input.spec, input.state, input.observed));
 }
 

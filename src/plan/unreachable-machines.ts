@@ -5,7 +5,7 @@
  */
 import { assertNever } from "../base/assert.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import type { UnreachableMachine } from "./observed-cluster.ts";
+import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { rememberedMachines } from "./remembered-observation.ts";
 import type { ResourceAddress } from "./resource.ts";
@@ -17,18 +17,12 @@ import type { StepAction } from "./step.ts";
  */
 export function rememberUnreachable(input: PlannerInput): PlannerInput {
   const { observed, state, replace = [] } = input;
-  const unreachable = (observed.unreachable ?? []).filter(({ name }) =>
+  if (observed.unreachable === undefined) return input;
+  const unreachable = observed.unreachable.filter(({ name }) =>
     ["haplan_machine", "haplan_raft_member"].every((type) => !replace.includes(`${type}.${name}`)),
   );
-  if ((observed.unreachable ?? []).length === 0) return input;
-  const isUnreachable = (name: string): boolean => unreachable.some((machine) => machine.name === name);
-  const remembered = rememberedMachines(state).filter(({ name }) => isUnreachable(name));
+  const remembered = rememberedMachines(state).filter(({ name }) => whyUnreachable(unreachable, name) !== null);
   return { ...input, observed: { ...observed, machines: [...observed.machines, ...remembered], unreachable } };
-}
-
-/** Why the machine could not be looked at; null for one that was. */
-export function whyUnreachable(unreachable: readonly UnreachableMachine[], name: string): string | null {
-  return unreachable.find((machine) => machine.name === name)?.reason ?? null;
 }
 
 /** The machine on which the step acts; null when it acts on none. */

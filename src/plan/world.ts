@@ -12,6 +12,7 @@ import {
   type ObservedMember,
   type ObservedUnit,
   type UnreachableMachine,
+  whyUnreachable,
 } from "./observed-cluster.ts";
 import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
@@ -331,7 +332,7 @@ export function memberCondition(world: World, member: MemberFact): MemberConditi
 }
 
 export function isUnreachable(world: World, machine: string): boolean {
-  return world.unreachable.some(({ name }) => name === machine);
+  return whyUnreachable(world.unreachable, machine) !== null;
 }
 
 /** Whether a member will vote again without being replaced. */

@@ -19,7 +19,7 @@ export function checkUnreachable(
       draft.refuse(
         "plan/unreachable",
         `${address} is unreachable, so what is on it cannot be removed`,
-        `${reason}. Make it reachable, or take it out with -target of the others first.`,
+        `${reason}. Make it reachable, and destroy again.`,
         address,
       );
     } else if (isWanted && (world.phase !== "formed" || !isKnown)) {
