@@ -140,14 +140,20 @@ describe("the configuration of HAProxy", () => {
   });
 });
 
+/** HAProxy with TLS before two masters, both of which answer. */
+async function twoBehindHaproxy() {
+  const m1 = await master("m1", "127.77.18.51");
+  const m2 = await master("m2", "127.77.18.52");
+  const first = { name: "m1", address: "127.77.18.51", port: m1.port };
+  const second = { name: "m2", address: "127.77.18.52", port: m2.port };
+  const running = await startHaproxy(writeConfig(config([first, second], true)));
+  await answersSettleAt(["m1", "m2"]);
+  return { m1, m2, first, second, running };
+}
+
 describe.skipIf(!hasHaproxy)("HAProxy", () => {
   it("sends clients to ready masters, to those alive when none is ready, and takes up backends on SIGUSR2", async () => {
-    const m1 = await master("m1", "127.77.18.51");
-    const m2 = await master("m2", "127.77.18.52");
-    const first = { name: "m1", address: "127.77.18.51", port: m1.port };
-    const second = { name: "m2", address: "127.77.18.52", port: m2.port };
-    const running = await startHaproxy(writeConfig(config([first, second], true)));
-    await answersSettleAt(["m1", "m2"]);
+    const { m1, m2, second, running } = await twoBehindHaproxy();
     m1.health[0] = 503;
     await answersSettleAt(["m2"]);
     m2.health[0] = 503;
@@ -184,12 +190,7 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
   });
 
   it("T11: leaves a master that is about to stop its connections, and those of all masters over a reload", async () => {
-    const m1 = await master("m1", "127.77.18.51");
-    const m2 = await master("m2", "127.77.18.52");
-    const first = { name: "m1", address: "127.77.18.51", port: m1.port };
-    const second = { name: "m2", address: "127.77.18.52", port: m2.port };
-    const running = await startHaproxy(writeConfig(config([first, second], true)));
-    await answersSettleAt(["m1", "m2"]);
+    const { m1, second, running } = await twoBehindHaproxy();
     const before = [ask("/slow"), ask("/slow")];
     await systemClock.sleep(200);
     m1.health[0] = 404;
