@@ -22,16 +22,16 @@ const stopMsMax = 5_000;
 export class BenchCluster {
   readonly system: System;
   readonly endpoints: readonly string[];
-  readonly #folder: string;
+  readonly #directory: string;
   /** More arguments for the Node.js that runs our agent, by member. */
   readonly #nodeArguments: readonly string[];
   #members: ChildProcess[] = [];
   #leader = 0;
 
-  constructor(system: System, folder: string, nodeArguments: readonly string[] = []) {
+  constructor(system: System, directory: string, nodeArguments: readonly string[] = []) {
     this.system = system;
     this.endpoints = hosts.map((host) => `${host}:${ports[system].client}`);
-    this.#folder = join(folder, system);
+    this.#directory = join(directory, system);
     this.#nodeArguments = nodeArguments;
   }
 
@@ -49,7 +49,7 @@ export class BenchCluster {
     const deadlineMs = performance.now() + startMsMax;
     while (!(await this.#findLeader())) {
       if (performance.now() > deadlineMs || this.#members.some(({ exitCode }) => exitCode !== null))
-        throw new Error(`${this.system} did not come up: see ${this.#folder}/*.log`);
+        throw new Error(`${this.system} did not come up: see ${this.#directory}/*.log`);
       await sleep(100);
     }
   }
@@ -75,14 +75,14 @@ export class BenchCluster {
   }
 
   removeData(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #startMember(at: number): ChildProcess {
     const { client, peer } = ports[this.system];
     const name = (index: number): string => `m${index + 1}`;
-    const data = join(this.#folder, name(at));
-    mkdirSync(this.#folder, { recursive: true });
+    const data = join(this.#directory, name(at));
+    mkdirSync(this.#directory, { recursive: true });
     const options = {
       "--name": name(at),
       "--data-dir": data,

@@ -5,7 +5,7 @@
  *   npm run bench -- --quick            about four minutes
  *   npm run bench -- --only get --system haplan --seconds 10
  *
- * Needs `etcd` (3.4 or newer) on the path. Data goes to a folder of its own, removed afterwards: see --folder.
+ * Needs `etcd` (3.4 or newer) on the path. Data goes to a directory of its own, removed afterwards: see --directory.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -29,7 +29,7 @@ type Settings = {
   readonly durationMs: number;
   readonly systems: readonly System[];
   readonly workloads: readonly Workload[];
-  readonly folder: string;
+  readonly directory: string;
   readonly nodeArguments: readonly string[];
 };
 
@@ -41,15 +41,15 @@ function readSettings(): { settings: Settings; json: boolean; output: string | u
       seconds: { type: "string" },
       system: { type: "string" },
       only: { type: "string", default: "" },
-      folder: { type: "string", default: tmpdir() },
+      directory: { type: "string", default: tmpdir() },
       "node-argument": { type: "string", multiple: true, default: [] },
       output: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
-  const { quick, rounds, seconds, system, only, folder } = values;
-  if (memoryFileSystems.has(statfsSync(folder).type))
-    throw new RangeError(`${folder} is kept in memory: give a folder on a disk with --folder`);
+  const { quick, rounds, seconds, system, only, directory } = values;
+  if (memoryFileSystems.has(statfsSync(directory).type))
+    throw new RangeError(`${directory} is kept in memory: give a directory on a disk with --directory`);
   const settings = {
     rounds: Number(rounds ?? (quick ? 2 : 5)),
     // Our members compile their code while it runs: seconds of load pass before a path has its usual speed.
@@ -57,7 +57,7 @@ function readSettings(): { settings: Settings; json: boolean; output: string | u
     durationMs: 1000 * Number(seconds ?? (quick ? 1.4 : 5)),
     systems: systems.filter((one) => system === undefined || one === system),
     workloads: workloads.filter((workload) => loadName(workload).includes(only)),
-    folder: mkdtempSync(join(folder, "haplan-bench-")),
+    directory: mkdtempSync(join(directory, "haplan-bench-")),
     nodeArguments: values["node-argument"],
   };
   return { settings, json: values.json, output: values.output };
@@ -122,10 +122,10 @@ function describeMachine(): string {
 async function main(): Promise<void> {
   const { settings, json, output } = readSettings();
   const rows: Row[] = settings.workloads.map((workload) => ({ workload, rounds: { etcd: [], haplan: [] } }));
-  const clusters = settings.systems.map((name) => new BenchCluster(name, settings.folder, settings.nodeArguments));
+  const clusters = settings.systems.map((name) => new BenchCluster(name, settings.directory, settings.nodeArguments));
   const cleanUp = async (): Promise<void> => {
     await Promise.all(clusters.map((cluster) => cluster.stop()));
-    rmSync(settings.folder, { recursive: true, force: true });
+    rmSync(settings.directory, { recursive: true, force: true });
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => void cleanUp().then(() => process.exit(1)));

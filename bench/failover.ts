@@ -98,7 +98,7 @@ async function measureHaplan(rounds: number): Promise<Result> {
 }
 
 async function measureEtcd(rounds: number): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-failover-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-failover-"));
   const members: Member[] = [];
   try {
     for (const host of [21, 22, 23]) {
@@ -106,7 +106,7 @@ async function measureEtcd(rounds: number): Promise<Result> {
       const cluster = [21, 22, 23].map((each) => `e${each}=http://${addressOf(network, each)}:2380`).join(",");
       const flags = {
         name: `e${host}`,
-        "data-dir": join(folder, `e${host}`),
+        "data-dir": join(directory, `e${host}`),
         "listen-client-urls": client,
         "advertise-client-urls": client,
         "listen-peer-urls": peer,
@@ -116,13 +116,13 @@ async function measureEtcd(rounds: number): Promise<Result> {
       const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
       const { pid } = spawn("etcd", args, { stdio: "ignore", detached: true });
       if (pid === undefined || client === undefined) throw new Error("Cannot start etcd");
-      await until("etcd has its data folder", () => existsSync(join(folder, `e${host}`)));
+      await until("etcd has its data directory", () => existsSync(join(directory, `e${host}`)));
       members.push({ url: client, image: readProcessImage(pid), pid });
     }
     return await measure("etcd", members, rounds);
   } finally {
     for (const { pid } of members) await killAndWait(pid);
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -1,9 +1,11 @@
 /**
  * A store much larger than memory is meant to be: one member of each system in turn is loaded, ended and started again,
  * and compacted while clients go on. What is measured: loading, the way from the start of the process to an answer,
- * resident memory (of its own, and pages of the file that it has mapped), disk, and what a compaction takes and disturbs.
+ * resident memory (of its own, and pages of the file that it has mapped), disk, and what a compaction takes and
+ * disturbs.
  *
- *   npm run build && node dist/bench/large-store.js [--keys 1000000] [--value-bytes 2048] [--system haplan] [--folder DIR]
+ *   npm run build && node dist/bench/large-store.js [--keys 1000000] [--value-bytes 2048] [--system haplan]
+ * [--directory DIR]
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -52,13 +54,13 @@ const overwrittenShare = 0.3;
 
 class Member {
   readonly system: System;
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #nodeArguments: readonly string[];
   #process: ChildProcess | null = null;
 
-  constructor(system: System, folder: string, nodeArguments: readonly string[]) {
+  constructor(system: System, directory: string, nodeArguments: readonly string[]) {
     this.system = system;
-    this.#folder = folder;
+    this.#directory = directory;
     this.#nodeArguments = nodeArguments;
   }
 
@@ -71,7 +73,7 @@ class Member {
     const peerUrl = `http://${host}:${ports[this.system] + 1}`;
     const flags = {
       name: "m1",
-      "data-dir": join(this.#folder, "data"),
+      "data-dir": join(this.#directory, "data"),
       "listen-client-urls": this.#url,
       "advertise-client-urls": this.#url,
       "listen-peer-urls": peerUrl,
@@ -80,13 +82,13 @@ class Member {
       "quota-backend-bytes": String(8 * 2 ** 30),
     };
     const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    const output = openSync(join(this.#folder, "log"), "a");
+    const output = openSync(join(this.#directory, "log"), "a");
     const [command, first] =
       this.system === "etcd" ? ["etcd", []] : [process.execPath, [...this.#nodeArguments, agentMain]];
     const startedMs = performance.now();
     this.#process = spawn(command, [...first, ...words], { stdio: ["ignore", output, output] });
     while (!(await this.#answers())) {
-      if (this.#process.exitCode !== null) throw new Error(`${this.system} ended: see ${this.#folder}/log`);
+      if (this.#process.exitCode !== null) throw new Error(`${this.system} ended: see ${this.#directory}/log`);
       await sleep(20);
     }
     return (performance.now() - startedMs) / 1000;
@@ -115,7 +117,7 @@ class Member {
   }
 
   diskBytes(): number {
-    return Number(execFileSync("du", ["-sB1", join(this.#folder, "data")], { encoding: "utf8" }).split("\t")[0]);
+    return Number(execFileSync("du", ["-sB1", join(this.#directory, "data")], { encoding: "utf8" }).split("\t")[0]);
   }
 
   async #answers(): Promise<boolean> {
@@ -261,21 +263,21 @@ const { values } = parseArgs({
     keys: { type: "string", default: "1000000" },
     "value-bytes": { type: "string", default: "2048" },
     system: { type: "string", multiple: true, default: ["etcd", "haplan"] },
-    folder: { type: "string", default: tmpdir() },
+    directory: { type: "string", default: tmpdir() },
     "node-argument": { type: "string", multiple: true, default: [] },
   },
 });
 const size: Size = { keys: Number(values.keys), valueBytes: Number(values["value-bytes"]) };
 const results = new Map<System, Result>();
 for (const system of values.system as System[]) {
-  const folder = mkdtempSync(join(values.folder, `haplan-large-${system}-`));
-  mkdirSync(folder, { recursive: true });
-  const member = new Member(system, folder, values["node-argument"]);
+  const directory = mkdtempSync(join(values.directory, `haplan-large-${system}-`));
+  mkdirSync(directory, { recursive: true });
+  const member = new Member(system, directory, values["node-argument"]);
   try {
     results.set(system, await measure(member, size));
   } finally {
     await member.end("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 console.log(toMarkdown(results, size));

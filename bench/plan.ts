@@ -1,7 +1,8 @@
 /**
- * Planning beside `terraform plan`: a control plane of 7 masters with 1,000 workers (2,000 resources and more), and 1,000
- * `terraform_data`, which need no provider and no network. Once from nothing, and once with nothing to do; there both take
- * the state's word for the world (`-refresh=false`), since 1,000 workers would be 1,000 processes.
+ * Planning beside `terraform plan`: a control plane of 7 masters with 1,000 workers (2,000 resources and more), and
+ * 1,000
+ * `terraform_data`, which need no provider and no network. Once from nothing, and once with nothing to do; there both
+ * take the state's word for the world (`-refresh=false`), since 1,000 workers would be 1,000 processes.
  *
  *   npm run build && node dist/bench/plan.js [--rounds 5]
  *
@@ -17,7 +18,7 @@ import { observeCluster } from "../src/apply/observe-cluster.ts";
 import { planChanges } from "../src/plan/planner.ts";
 import { loadSpec } from "../src/spec/load-spec.ts";
 import { renderState } from "../src/state/state-document.ts";
-import { buildFolder } from "../test/e2e/cluster-fixture.ts";
+import { buildDir } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
 import { median } from "./report.ts";
 import { type Cost, timeProgram } from "./timed-program.ts";
@@ -76,20 +77,20 @@ type Case = {
 };
 
 async function casesIn(root: string): Promise<readonly Case[]> {
-  const folder = (name: string): string => {
+  const directory = (name: string): string => {
     mkdirSync(join(root, name), { recursive: true });
     return join(root, name);
   };
-  const program = join(buildFolder, "cmd/haplan/main.js");
+  const program = join(buildDir, "cmd/haplan/main.js");
   const haplan = (name: string, cwd: string, ...flags: string[]): Case => {
     writeFileSync(join(cwd, "cluster.yaml"), haplanSpec());
     return { name, cwd, command: [process.execPath, program, "plan", ...flags], costs: [] };
   };
-  const fresh = haplan(`haplan, from nothing`, folder("fresh"));
-  const settled = haplan("haplan, nothing to do", folder("settled"), "-refresh=false");
-  const stateFolder = join(settled.cwd, ".haplan/large");
-  mkdirSync(stateFolder, { recursive: true });
-  writeFileSync(join(stateFolder, "state.json"), await settledState(join(settled.cwd, "cluster.yaml")));
+  const fresh = haplan(`haplan, from nothing`, directory("fresh"));
+  const settled = haplan("haplan, nothing to do", directory("settled"), "-refresh=false");
+  const stateDir = join(settled.cwd, ".haplan/large");
+  mkdirSync(stateDir, { recursive: true });
+  writeFileSync(join(stateDir, "state.json"), await settledState(join(settled.cwd, "cluster.yaml")));
   if (!isInstalled("terraform", "version")) return [fresh, settled];
 
   const terraform = (name: string, cwd: string, ...flags: string[]): Case => {
@@ -97,8 +98,8 @@ async function casesIn(root: string): Promise<readonly Case[]> {
     timeProgram(cwd, ["terraform", "init", "-no-color"]);
     return { name, cwd, command: ["terraform", "plan", "-no-color", "-input=false", ...flags], costs: [] };
   };
-  const freshTerraform = terraform("terraform, from nothing", folder("terraform-fresh"));
-  const settledTerraform = terraform("terraform, nothing to do", folder("terraform-settled"), "-refresh=false");
+  const freshTerraform = terraform("terraform, from nothing", directory("terraform-fresh"));
+  const settledTerraform = terraform("terraform, nothing to do", directory("terraform-settled"), "-refresh=false");
   timeProgram(settledTerraform.cwd, ["terraform", "apply", "-no-color", "-auto-approve"]);
   return [fresh, freshTerraform, settled, settledTerraform];
 }

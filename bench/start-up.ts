@@ -34,22 +34,22 @@ const { values } = parseArgs({
 
 /** One build with a cluster of its own, on addresses of its own. */
 class Build {
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #program: (name: string) => string;
   readonly #network: string;
   readonly cpuS: Readonly<Record<string, number[]>> = { version: [], validate: [], plan: [], agent: [] };
 
   constructor(dist: string, at: number, root: string) {
-    this.#folder = join(root, `${at}`);
+    this.#directory = join(root, `${at}`);
     this.#network = `127.77.${60 + at}`;
     this.#program = (name) => join(dist, "cmd", name, "main.js");
-    mkdirSync(this.#folder);
+    mkdirSync(this.#directory);
     const spec = readFileSync(example, "utf8").replaceAll("127.0.1.", `${this.#network}.`);
-    writeFileSync(join(this.#folder, "cluster.yaml"), spec);
+    writeFileSync(join(this.#directory, "cluster.yaml"), spec);
   }
 
   #run(...argv: readonly string[]): number {
-    const { userS, systemS } = timeProgram(this.#folder, [values.node, this.#program("haplan"), ...argv]);
+    const { userS, systemS } = timeProgram(this.#directory, [values.node, this.#program("haplan"), ...argv]);
     return userS + systemS;
   }
 
@@ -71,7 +71,7 @@ class Build {
 
   /** A cluster of one on an empty directory. Resolves with its CPU seconds when it has answered. */
   async #startAgent(): Promise<number> {
-    const data = join(this.#folder, "single");
+    const data = join(this.#directory, "single");
     const host = `${this.#network}.200`;
     const [client, peer] = [`http://${host}:2379`, `http://${host}:2380`];
     const agent = spawn(

@@ -16,7 +16,7 @@ import { createWatchHub } from "../src/raft-agent/mvcc/watch-hub.ts";
 const keys = Number(process.argv[2] ?? 1_000_000);
 const random = createRandom(1);
 const value = Buffer.alloc(256, 0x76);
-const folder = mkdtempSync(join(process.env["BENCH_FOLDER"] ?? tmpdir(), "haplan-bench-"));
+const directory = mkdtempSync(join(process.env["BENCH_DIRECTORY"] ?? tmpdir(), "haplan-bench-"));
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const keyOf = (number: number): Buffer => Buffer.from(`/registry/pods/ns-${number % 100}/pod-${number}`);
 
@@ -55,7 +55,7 @@ function printMemory(when: string): void {
 
 async function main(): Promise<void> {
   printMemory("at start");
-  let store = await openStore({ backend: openLmdbBackend({ folder }) });
+  let store = await openStore({ backend: openLmdbBackend({ directory }) });
   await measure("put, new keys in random order", keys, () => putAll(store, keys, (i) => keyOf((i * 7919) % keys)));
   printMemory(`with ${keys} keys`);
   await measure("put, known keys", 200_000, () => putAll(store, 200_000, () => keyOf(random.below(keys))));
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   await measure("compact", 200_000, () => store.compact(store.revision));
   await store.close();
   await measure("open", keys, async () => {
-    store = await openStore({ backend: openLmdbBackend({ folder }) });
+    store = await openStore({ backend: openLmdbBackend({ directory }) });
   });
   printMemory("after opening");
   await store.close();
@@ -101,5 +101,5 @@ async function watchBench(store: Store): Promise<void> {
 try {
   await main();
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 }

@@ -5,8 +5,9 @@ import { rolldown } from "rolldown";
 const external = ["lmdb", "bcryptjs", /^@aws-sdk\//];
 
 /**
- * What runs first. Compiled code is kept beside the build where Node.js can (22.8 on) and may (the folder is writable).
- * An agent runs for months and may end by SIGKILL, so that it cannot wait for the end to write its code down.
+ * What runs first. Compiled code is kept beside the build where Node.js can (22.8 on) and may (the directory is
+ * writable). An agent runs for months and may end by SIGKILL, so that it cannot wait for the end to write its code
+ * down.
  */
 const launcher = `#!/usr/bin/env node
 import nodeModule from "node:module";

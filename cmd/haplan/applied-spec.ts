@@ -1,22 +1,22 @@
 /**
- * The spec as it was last applied, kept beside the state: verbs that need only what was made (`-state-only CLUSTER`) work
- * without the spec's file, whatever has become of that.
+ * The spec as it was last applied, kept beside the state: verbs that need only what was made (`-state-only CLUSTER`)
+ * work without the spec's file, whatever has become of that.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalDigest } from "../../src/base/canonical-json.ts";
-import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file.ts";
+import { makeDirDurably, writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText, HaplanError } from "../../src/base/haplan-error.ts";
 import { specFromState } from "../../src/plan/spec-from-state.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { nearestName } from "../../src/spec/nearest-name.ts";
-import { createLocalBackend, stateFolder } from "../../src/state/local-backend.ts";
+import { createLocalBackend, stateDir } from "../../src/state/local-backend.ts";
 import { sealedUnder } from "../../src/state/sealed-text.ts";
 import { createStateStore } from "../../src/state/state-store.ts";
 import type { CliContext } from "./cli-context.ts";
 import { refuse } from "./refusal.ts";
 
-/** In the cluster's folder. */
+/** In the cluster's directory. */
 export const appliedSpecFile = "applied-spec.json";
 const kind = "haplan.appliedSpec";
 
@@ -30,11 +30,11 @@ export type AppliedSpec = {
  * Keeps what is about to be applied; durable when it returns. To be called under the lock.
  * @throws HaplanError `state/unwritable`
  */
-export function keepAppliedSpec(folder: string, { spec, path }: AppliedSpec): void {
+export function keepAppliedSpec(directory: string, { spec, path }: AppliedSpec): void {
   const file = { kind, version: 1, checksum: canonicalDigest(spec), path, spec };
-  const keptAt = join(folder, appliedSpecFile);
+  const keptAt = join(directory, appliedSpecFile);
   try {
-    makeFolderDurably(folder);
+    makeDirDurably(directory);
     writeFileDurably(keptAt, `${JSON.stringify(file, null, 1)}\n`);
   } catch (error) {
     const message = `Cannot keep the spec that is to be applied\n${keptAt}: ${errorText(error)}\nNothing was done. Make room, or make it writable, and run the same command again.`;
@@ -42,11 +42,11 @@ export function keepAppliedSpec(folder: string, { spec, path }: AppliedSpec): vo
   }
 }
 
-export function hasAppliedSpec(folder: string): boolean {
-  return existsSync(join(folder, appliedSpecFile));
+export function hasAppliedSpec(directory: string): boolean {
+  return existsSync(join(directory, appliedSpecFile));
 }
 
-/** Names of the clusters that were applied in this folder, sorted. */
+/** Names of the clusters that were applied in this directory, sorted. */
 export function appliedClusters(cwd: string): readonly string[] {
   const root = join(cwd, ".haplan");
   if (!existsSync(root)) return [];
@@ -58,19 +58,19 @@ export function appliedClusters(cwd: string): readonly string[] {
 /**
  * The spec of a cluster as it was last applied. Where it was not kept (by a haplan that did not do so yet), it is put
  * together from the state, as far as is needed to look at the cluster and to destroy it.
- * @throws RefusalError when there is no such cluster in this folder, or it takes more than the state to know it
+ * @throws RefusalError when there is no such cluster in this directory, or it takes more than the state to know it
  */
 export async function readAppliedSpec(context: CliContext, name: string): Promise<AppliedSpec> {
   const known = appliedClusters(context.cwd);
   if (!known.includes(name)) throw unknownCluster(name, known);
-  const folder = stateFolder(context.cwd, name);
-  return readKept(folder) ?? { spec: await rebuild(context, folder, name), path: null };
+  const directory = stateDir(context.cwd, name);
+  return readKept(directory) ?? { spec: await rebuild(context, directory, name), path: null };
 }
 
 /** Null when there is none that is whole. */
-function readKept(folder: string): AppliedSpec | null {
+function readKept(directory: string): AppliedSpec | null {
   try {
-    const file = JSON.parse(readFileSync(join(folder, appliedSpecFile), "utf8")) as Record<string, unknown>;
+    const file = JSON.parse(readFileSync(join(directory, appliedSpecFile), "utf8")) as Record<string, unknown>;
     const { spec, path, checksum } = file;
     if (file["kind"] !== kind || file["version"] !== 1 || checksum !== canonicalDigest(spec)) return null;
     return { spec: spec as ClusterSpec, path: typeof path === "string" ? path : null };
@@ -79,15 +79,15 @@ function readKept(folder: string): AppliedSpec | null {
   }
 }
 
-async function rebuild({ clock, environment }: CliContext, folder: string, name: string): Promise<ClusterSpec> {
-  const backend = createLocalBackend({ folder, clock });
+async function rebuild({ clock, environment }: CliContext, directory: string, name: string): Promise<ClusterSpec> {
+  const backend = createLocalBackend({ directory, clock });
   const state = await createStateStore({ backend, encryption: null, environment }).read();
   const spec = state === null ? null : specFromState(state);
   if (spec === null) {
     throw refuse(
       "cli/no-applied-spec",
       `What was applied to "${name}" is not known here`,
-      `${join(folder, appliedSpecFile)} is not there or is damaged, and the state alone does not tell it: it is kept elsewhere, or members were adopted. Name the spec instead of -state-only.`,
+      `${join(directory, appliedSpecFile)} is not there or is damaged, and the state alone does not tell it: it is kept elsewhere, or members were adopted. Name the spec instead of -state-only.`,
     );
   }
   const passphraseEnv = sealedUnder((await backend.read())?.text ?? "");

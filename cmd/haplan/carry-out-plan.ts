@@ -11,10 +11,10 @@ import type { Step } from "../../src/plan/step.ts";
 import { createJournalFile, type Journal } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
-import { createSnapshotFolder } from "../../src/state/snapshot-folder.ts";
+import { createSnapshotDir } from "../../src/state/snapshot-dir.ts";
 import { hasAppliedSpec, keepAppliedSpec } from "./applied-spec.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
-import { journalFile, snapshotFolder } from "./cluster-files.ts";
+import { journalFile, snapshotDir } from "./cluster-files.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
 import { plannerInput } from "./make-plan.ts";
 import { RefusalError, refuse } from "./refusal.ts";
@@ -47,7 +47,7 @@ export async function carryOutPlan(
   const emit = (event: ApplyEvent): void => {
     // Nothing was made yet, and the checks before the first step let the plan through.
     if (event.kind === "planned" && isApplied(session, plan)) {
-      keepAppliedSpec(session.folder, { spec: plan.spec, path: session.specPath });
+      keepAppliedSpec(session.directory, { spec: plan.spec, path: session.specPath });
     }
     view.show(event);
   };
@@ -74,8 +74,8 @@ async function tellOutputs(context: CliContext, session: Session): Promise<void>
 }
 
 /** What is only recorded in the state is not what the spec asks for. */
-function isApplied({ folder }: Session, { mode, refreshOnly }: Plan): boolean {
-  return mode === "apply" && (refreshOnly !== true || !hasAppliedSpec(folder));
+function isApplied({ directory }: Session, { mode, refreshOnly }: Plan): boolean {
+  return mode === "apply" && (refreshOnly !== true || !hasAppliedSpec(directory));
 }
 
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
@@ -87,7 +87,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     askPresented: session.rooms.askPresented,
     stateStore: sessionStore(context, session, lock),
     journal: openJournal(context, session, lock),
-    snapshots: createSnapshotFolder(snapshotFolder(session.folder)),
+    snapshots: createSnapshotDir(snapshotDir(session.directory)),
     clock: context.clock,
     newLineage,
   };
@@ -95,7 +95,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
 
 export function openJournal(context: CliContext, session: Session, lock: Lock): Journal {
   const beforeWrite = (): Promise<void> => lock.assertHeld();
-  return createJournalFile({ path: journalFile(session.folder), clock: context.clock, beforeWrite });
+  return createJournalFile({ path: journalFile(session.directory), clock: context.clock, beforeWrite });
 }
 
 /** A plan that was begun and cut off is not asked: what has moved since is its own doing. */

@@ -1,19 +1,19 @@
 /**
- * Which spec a command works on: the one named, else `cluster.yaml` in this folder, else that of the newest plan made
- * here. Every plan leaves a note beside the state for that purpose.
+ * Which spec a command works on: the one named, else `cluster.yaml` in this directory, else that of the newest plan
+ * made here. Every plan leaves a note beside the state for that purpose.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
-import { makeFolderDurably, writeFileDurably } from "../../src/base/durable-file.ts";
+import { makeDirDurably, writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { stateFolder } from "../../src/state/local-backend.ts";
+import { stateDir } from "../../src/state/local-backend.ts";
 import type { CliContext } from "./cli-context.ts";
 import { refuse } from "./refusal.ts";
 import { specLabel } from "./spec-source.ts";
 
 export const newestPlanFile = "newest-plan.json";
 
-/** What a plan leaves behind: `spec` is relative to the folder that haplan was started in. */
+/** What a plan leaves behind: `spec` is relative to the directory that haplan was started in. */
 type NewestPlan = { readonly spec: string; readonly planId: string };
 
 /**
@@ -45,14 +45,14 @@ export function rememberSpec(
   note: { clusterName: string; spec: string | null; planId: string },
 ): void {
   if (note.spec === null) return;
-  const folder = stateFolder(context.cwd, note.clusterName);
+  const directory = stateDir(context.cwd, note.clusterName);
   const absolute = isAbsolute(note.spec) ? note.spec : resolve(context.cwd, note.spec);
   const newest: NewestPlan = { spec: relative(context.cwd, absolute), planId: note.planId };
   try {
-    makeFolderDurably(folder);
-    writeFileDurably(join(folder, newestPlanFile), `${JSON.stringify(newest)}\n`);
+    makeDirDurably(directory);
+    writeFileDurably(join(directory, newestPlanFile), `${JSON.stringify(newest)}\n`);
   } catch (error) {
-    context.terminal.printError(`Cannot note the newest plan in ${folder}: ${errorText(error)}`);
+    context.terminal.printError(`Cannot note the newest plan in ${directory}: ${errorText(error)}`);
   }
 }
 

@@ -18,7 +18,7 @@ import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
 export type Rooms = {
-  /** `folder`: the cluster's, `.haplan/<cluster>`. */
+  /** `directory`: the cluster's, `.haplan/<cluster>`. */
   readonly openProvider: (options: ProviderOptions) => Provider;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
@@ -55,7 +55,7 @@ export type CliContext = {
 };
 
 /**
- * 0 done, 1 failed, 2 done and there is something to see (`-detailed-exitcode`), 3 not in form (`fmt -check`), 4 no quorum
- * (`status`).
+ * 0 done, 1 failed, 2 done and there is something to see (`-detailed-exitcode`), 3 not in form (`fmt -check`), 4 no
+ * quorum (`status`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;

@@ -1,4 +1,4 @@
-/** Whole command lines in tests: against a world in memory, with specs, state and journal in a folder on disk. */
+/** Whole command lines in tests: against a world in memory, with specs, state and journal in a directory on disk. */
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,9 +43,9 @@ export function unstoppable(): StopRequests {
 /** Waits a fiftieth of what it is asked to: the world in memory is always ready. */
 const impatientClock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) };
 
-/** `folder` is made; without it, one of a new name is. */
-export function createCliFixture(folder?: string): CliFixture {
-  const cwd = folder ?? mkdtempSync(join(tmpdir(), "haplan-cli-"));
+/** `directory` is made; without it, one of a new name is. */
+export function createCliFixture(directory?: string): CliFixture {
+  const cwd = directory ?? mkdtempSync(join(tmpdir(), "haplan-cli-"));
   mkdirSync(cwd, { recursive: true });
   cpSync(exampleSpec, join(cwd, "three.yaml"));
   const world = new FakeWorld();

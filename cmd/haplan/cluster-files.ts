@@ -1,14 +1,14 @@
-/** Names of what the command line keeps in a cluster's folder, beside the state and the machines. */
+/** Names of what the command line keeps in a cluster's directory, beside the state and the machines. */
 import { join } from "node:path";
 
-export function journalFile(folder: string): string {
-  return join(folder, "journal.jsonl");
+export function journalFile(directory: string): string {
+  return join(directory, "journal.jsonl");
 }
 
-export function authorityFolder(folder: string): string {
-  return join(folder, "pki");
+export function authorityDir(directory: string): string {
+  return join(directory, "pki");
 }
 
-export function snapshotFolder(folder: string): string {
-  return join(folder, "snapshots");
+export function snapshotDir(directory: string): string {
+  return join(directory, "snapshots");
 }

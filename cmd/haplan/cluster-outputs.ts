@@ -4,7 +4,7 @@ import { certificatePath, keyPath } from "../../src/pki/certificate-directory.ts
 import { appliedClientUrls, appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import { adminCertificateName } from "../../src/plan/desired-resources.ts";
 import type { State } from "../../src/plan/state.ts";
-import { authorityFolder } from "./cluster-files.ts";
+import { authorityDir } from "./cluster-files.ts";
 import type { Session } from "./session.ts";
 
 export const outputNames = ["endpoint", "endpoints", "env"] as const;
@@ -23,12 +23,12 @@ export function outputsOf(session: Session, state: State | null, cwd: string): O
 }
 
 /** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
-function renderEnvironment({ spec, folder }: Session, endpoint: string, cwd: string): string {
+function renderEnvironment({ spec, directory }: Session, endpoint: string, cwd: string): string {
   const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
   const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(endpoint)}`];
   // What an earlier cluster has left in the shell would make etcdctl speak TLS.
   if (!endpoint.startsWith("https:")) return [...lines, `unset ${names.join(" ")}`].join("\n");
-  const pki = resolve(authorityFolder(folder));
+  const pki = resolve(authorityDir(directory));
   const { adopted } = spec.controlPlane.tls;
   const paths =
     adopted === undefined

@@ -7,8 +7,8 @@ import { formatSpec } from "../../src/spec/format-spec.ts";
 import { normaliseFlags } from "./argv.ts";
 import { createCliFixture } from "./cli-fixture.ts";
 
-const folder = new URL("../../examples/gitops/", import.meta.url).pathname;
-const read = (name: string): string => readFileSync(join(folder, name), "utf8");
+const directory = new URL("../../examples/gitops/", import.meta.url).pathname;
+const read = (name: string): string => readFileSync(join(directory, name), "utf8");
 const pipelines = [".github/workflows/control-plane.yml", ".gitlab-ci.yml", "atlantis.yaml"];
 
 /** Command lines of haplan in the scripts of a pipeline, without redirections and what follows them. */
@@ -30,7 +30,7 @@ describe("the example of a pipeline", () => {
     expect(formatSpec(read("cluster.yaml"))).toBe(read("cluster.yaml"));
     const cli = createCliFixture();
     try {
-      cpSync(join(folder, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
+      cpSync(join(directory, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
       expect((await cli.haplan("plan -out=plan.bin")).err).toContain("HAPLAN_PASSPHRASE is not set");
     } finally {
       cli.remove();
@@ -45,7 +45,7 @@ describe("the example of a pipeline", () => {
     const cli = createCliFixture();
     cli.environment["HAPLAN_PASSPHRASE"] = "a passphrase of some length";
     try {
-      cpSync(join(folder, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
+      cpSync(join(directory, "cluster.yaml"), join(cli.cwd, "cluster.yaml"));
       for (const command of commands) {
         const line = command.replaceAll("$PLANFILE", "plan.bin");
         const { code, err } = await cli.haplan(line);

@@ -42,9 +42,13 @@ process.exitCode = resultsAreLost ? 1 : code;
 
 /** Beside the sources as beside the build: the nearest package.json above. */
 function ownVersion(): string {
-  for (let folder = new URL(".", import.meta.url); folder.pathname !== "/"; folder = new URL("..", folder)) {
+  for (
+    let directory = new URL(".", import.meta.url);
+    directory.pathname !== "/";
+    directory = new URL("..", directory)
+  ) {
     try {
-      return (JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string }).version;
+      return (JSON.parse(readFileSync(new URL("package.json", directory), "utf8")) as { version: string }).version;
     } catch {}
   }
   return "unknown";

@@ -1,6 +1,6 @@
-/** Which cluster a command works on: that of a spec, or with `-state-only` one that was applied in this folder. */
+/** Which cluster a command works on: that of a spec, or with `-state-only` one that was applied in this directory. */
 
-import { stateFolder } from "../../src/state/local-backend.ts";
+import { stateDir } from "../../src/state/local-backend.ts";
 import { appliedClusters, hasAppliedSpec, readAppliedSpec } from "./applied-spec.ts";
 import { chooseSpec } from "./choose-spec.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -55,7 +55,7 @@ function withWayOut(
 /** A spec that was given another name, or another place for its state, has nothing to destroy. */
 export function warnOfOtherClusters(context: CliContext, { spec }: Session): void {
   const others = appliedClusters(context.cwd);
-  if (others.length === 0 || hasAppliedSpec(stateFolder(context.cwd, spec.name))) return;
+  if (others.length === 0 || hasAppliedSpec(stateDir(context.cwd, spec.name))) return;
   context.reporter.warn([
     {
       severity: "warning",

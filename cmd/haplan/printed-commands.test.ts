@@ -154,7 +154,7 @@ describe("T16 R5: a line that an error offers", () => {
   const applied = (): Promise<void> => done("apply", "-auto-approve", "-var=HOST=100", "var.yaml");
   const damageState = (): void => writeFileSync(join(cli.cwd, ".haplan/demo/state.json"), "{");
   const takeLock = async (): Promise<void> => {
-    const backend = createLocalBackend({ folder: join(cli.cwd, ".haplan/demo"), clock: systemClock });
+    const backend = createLocalBackend({ directory: join(cli.cwd, ".haplan/demo"), clock: systemClock });
     held = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
   };
   const lose = (): void => rmSync(join(cli.cwd, ".haplan/demo/state.json"));

@@ -15,7 +15,7 @@ export type ProbeMessage =
   | { readonly kind: "moveEndpoint"; readonly endpoint: MembersRequest }
   | { readonly kind: "stop" };
 
-/** In the build, where it is beside the program, which is one folder away from the chunks. */
+/** In the build, where it is beside the program, which is one directory away from the chunks. */
 const threadFile = fileURLToPath(new URL("../haplan/write-probe.js", import.meta.url));
 
 /** From the sources, which Node.js 20 cannot start a thread with, the probe runs in this thread. */

@@ -1,6 +1,6 @@
 /**
- * The verbs and their flags. What a verb runs is loaded once it is asked for: what one verb needs is not to be waited for
- * by the others.
+ * The verbs and their flags. What a verb runs is loaded once it is asked for: what one verb needs is not to be waited
+ * for by the others.
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -66,7 +66,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
     context.invocation.about({ variables: flags.var, variableFiles: flags.varFile, chdir: flags.chdir ?? null });
     context.reporter.configure(jsonForm(action.name(), action.opts<JsonFlag>().json === true), flags, context);
     if (!existsSync(context.cwd))
-      throw refuse("cli/no-folder", `There is no directory ${flags.chdir}`, "It was given with -chdir.");
+      throw refuse("cli/no-directory", `There is no directory ${flags.chdir}`, "It was given with -chdir.");
   });
   const lazily: Lazily =
     (load) =>

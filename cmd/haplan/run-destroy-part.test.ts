@@ -32,7 +32,7 @@ test("a master alone is refused, and a name that is not there", async () => {
   expect((await cli.haplan("destroy -target=haplan_worker.w9 -auto-approve")).code).toBe(1);
 });
 
-test("all of it goes when nothing is named, and the folder with it", async () => {
+test("all of it goes when nothing is named, and the directory with it", async () => {
   expect((await cli.haplan("destroy -auto-approve")).code).toBe(0);
   expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
 });

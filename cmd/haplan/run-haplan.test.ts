@@ -144,7 +144,7 @@ describe("apply", () => {
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
-  test("a folder that cannot be written is named before anything is done", async () => {
+  test("a directory that cannot be written is named before anything is done", async () => {
     writeFileSync(join(cwd, ".haplan"), "in the way");
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);

@@ -1,7 +1,7 @@
 /**
  * What haplan refuses to go on with: plans that are stale for any reason, a state or a journal that it cannot trust, a
- * disk that is full. Each says what is wrong and what to do, leaves everything as it was, and exits with 1. The texts are
- * in testdata/refusals.txt, to be read by people.
+ * disk that is full. Each says what is wrong and what to do, leaves everything as it was, and exits with 1. The texts
+ * are in testdata/refusals.txt, to be read by people.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -48,10 +48,10 @@ async function expectRefused(title: string | null, line: string): Promise<string
   return err;
 }
 
-/** Lines that were broken because of the length of the folder's name are put together again. */
+/** Lines that were broken because of the length of the directory's name are put together again. */
 function keep(title: string, line: string, err: string): void {
   const steady = (err.includes(cli.cwd) ? joined(err) : err)
-    .replaceAll(cli.cwd, "FOLDER")
+    .replaceAll(cli.cwd, "DIRECTORY")
     // How long a plan is changes with each attribute that plans show.
     .replace(/(the JSON ends at line) \d+, column \d+/g, "$1 N, column N")
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID")
@@ -172,14 +172,14 @@ const small = mountSmallDisk();
 afterAll(() => small?.remove());
 
 /** A file system of 512 KiB; null where it cannot be had. */
-function mountSmallDisk(): { readonly folder: string; remove(): void } | null {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-disk-"));
-  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]).status === 0;
+function mountSmallDisk(): { readonly directory: string; remove(): void } | null {
+  const directory = mkdtempSync(join(tmpdir(), "haplan-disk-"));
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", directory]).status === 0;
   const remove = (): void => {
-    if (mounted) execFileSync("umount", ["-l", folder]);
-    rmSync(folder, { recursive: true, force: true });
+    if (mounted) execFileSync("umount", ["-l", directory]);
+    rmSync(directory, { recursive: true, force: true });
   };
-  if (mounted) return { folder, remove };
+  if (mounted) return { directory, remove };
   remove();
   return null;
 }
@@ -187,18 +187,18 @@ function mountSmallDisk(): { readonly folder: string; remove(): void } | null {
 describe.skipIf(small === null)(
   `a full disk${small === null ? " (skipped: only root can mount a small one)" : ""}`,
   () => {
-    const { folder } = small ?? { folder: "" };
-    const filler = join(folder, "filler");
+    const { directory } = small ?? { directory: "" };
+    const filler = join(directory, "filler");
     beforeEach(async () => {
       cli.remove();
-      cli = createCliFixture(join(folder, "work"));
+      cli = createCliFixture(join(directory, "work"));
     });
     afterEach(() => rmSync(filler, { force: true }));
 
     /** Leaves room for so many pages. */
     function fill(pagesLeft: number): void {
       rmSync(filler, { force: true });
-      const { bavail, bsize } = statfsSync(folder);
+      const { bavail, bsize } = statfsSync(directory);
       writeFileSync(filler, Buffer.alloc(Math.max(0, (bavail - pagesLeft) * bsize)));
     }
 
@@ -234,7 +234,7 @@ describe.skipIf(small === null)(
         expect((await cli.haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
         expect(cli.world.accidents).toEqual([]);
         cli.remove();
-        cli = createCliFixture(join(folder, "work"));
+        cli = createCliFixture(join(directory, "work"));
       }
       expect(said.size).toBeGreaterThan(1);
     });

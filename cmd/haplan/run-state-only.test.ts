@@ -22,7 +22,7 @@ async function done(line: string): Promise<string> {
   return out;
 }
 
-function makeFolder(): void {
+function makeDir(): void {
   rmSync(specFile());
   mkdirSync(specFile());
 }
@@ -34,7 +34,7 @@ const faults: readonly (readonly [string, () => void])[] = [
   ["given a variable that is not set", () => edit((text) => text.replace("members: 3", `members: \${COUNT}`))],
   ["given a tab", () => edit((text) => text.replace("  members: 3", "\tmembers: 3"))],
   ["emptied", () => edit(() => "")],
-  ["made a directory", makeFolder],
+  ["made a directory", makeDir],
 ];
 
 describe("T17 R6: destroy", () => {
@@ -97,7 +97,7 @@ describe("T17 R6: destroy", () => {
   test("of a spec that was given another name says whose cluster is there", async () => {
     await done("apply three.yaml -auto-approve");
     edit((spec) => spec.replace("name: demo", "name: other"));
-    // Machines and certificates of another name are in another folder.
+    // Machines and certificates of another name are in another directory.
     Object.assign(cli.world.facts, emptyFacts());
     const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
     expect(code).toBe(0);

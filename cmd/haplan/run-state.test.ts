@@ -192,8 +192,8 @@ describe("state verbs", () => {
 
 describe("locks", () => {
   test("who holds the lock is named, force-unlock asks and frees it, -lock=false does without", async () => {
-    const folder = file(".haplan/demo/lock");
-    const lock = await acquireLock({ folder, operation: "apply", timeoutMs: 0, clock: systemClock });
+    const directory = file(".haplan/demo/lock");
+    const lock = await acquireLock({ directory, operation: "apply", timeoutMs: 0, clock: systemClock });
     const held = await haplan("apply three.yaml -auto-approve");
     expect(held.code).toBe(1);
     const id = /Lock ID: +(\S+)/.exec(held.err)?.[1] ?? "";

@@ -12,13 +12,13 @@ import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
-import { stateFolder } from "../../src/state/local-backend.ts";
+import { stateDir } from "../../src/state/local-backend.ts";
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import { openBackend } from "../../src/state/open-backend.ts";
 import type { StateBackend } from "../../src/state/state-backend.ts";
 import { createStateStore, type StateStore } from "../../src/state/state-store.ts";
 import type { CliContext, Rooms } from "./cli-context.ts";
-import { authorityFolder } from "./cluster-files.ts";
+import { authorityDir } from "./cluster-files.ts";
 import { loadNamedSpec } from "./commands/validate.ts";
 import type { DebugLog } from "./debug-log.ts";
 import { readEtcdUser } from "./etcd-user.ts";
@@ -32,8 +32,8 @@ export type Session = {
   /** As it was given; null without a spec's file. */
   readonly specPath: string | null;
   readonly specDigest: string;
-  /** `.haplan/<cluster>` below the folder that haplan was started in. */
-  readonly folder: string;
+  /** `.haplan/<cluster>` below the directory that haplan was started in. */
+  readonly directory: string;
   /** Where the state is. */
   readonly backend: StateBackend;
   readonly provider: Provider;
@@ -54,22 +54,17 @@ export async function sessionFor(
   context: CliContext,
   from: Pick<Session, "spec" | "specPath" | "specDigest">,
 ): Promise<Session> {
-  const folder = stateFolder(context.cwd, from.spec.name);
+  const directory = stateDir(context.cwd, from.spec.name);
   const { log } = context;
   const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment), log);
-  const backend = openBackend(from.spec, { folder, cwd: context.cwd, clock: context.clock });
+  const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
   return {
     ...from,
-    folder,
+    directory,
     backend: loggedCalls(log, "state", backend),
-    provider: loggedCalls(
-      log,
-      "provider",
-      rooms.openProvider({ provider: from.spec.provider, directory: folder }),
-      namedIn,
-    ),
-    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, folder, rooms), namedIn),
+    provider: loggedCalls(log, "provider", rooms.openProvider({ provider: from.spec.provider, directory }), namedIn),
+    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, rooms), namedIn),
     rooms,
   };
 }
@@ -91,13 +86,13 @@ function roomsFor(rooms: Rooms, user: EtcdUser | null, log: DebugLog): Rooms {
 }
 
 /** The members' own authority where they were adopted. */
-function openSpecAuthority({ cwd, clock }: CliContext, spec: ClusterSpec, folder: string, rooms: Rooms): Authority {
+function openSpecAuthority({ cwd, clock }: CliContext, spec: ClusterSpec, directory: string, rooms: Rooms): Authority {
   const { adopted } = spec.controlPlane.tls;
-  const own = authorityFolder(folder);
+  const own = authorityDir(directory);
   const now = (): number => clock.now();
   return adopted === undefined
-    ? rooms.openAuthority({ folder: own, now })
-    : rooms.openAdoptedAuthority({ folder: own, files: adopted, cwd, now });
+    ? rooms.openAuthority({ directory: own, now })
+    : rooms.openAdoptedAuthority({ directory: own, files: adopted, cwd, now });
 }
 
 export function sessionState(context: CliContext, session: Session): Promise<State | null> {

@@ -65,7 +65,7 @@ describe("flags", () => {
     expect(diagnostic).toMatchObject({ severity: "error", summary: "unknown option '--jsno'" });
   });
 
-  it("BR5, T low: -chdir works in another folder, and lines to be run say so", async () => {
+  it("BR5, T low: -chdir works in another directory, and lines to be run say so", async () => {
     mkdirSync(join(cli.cwd, "sub"), { recursive: true });
     writeFileSync(join(cli.cwd, "sub/there.yaml"), readFileSync(join(cli.cwd, "three.yaml")));
     const { code, out } = await haplan("-chdir=sub plan there.yaml");

@@ -9,7 +9,7 @@ async function logWithTwoBatches(): Promise<MemoryFileSystem> {
   const fileSystem = new MemoryFileSystem();
   const options = {
     fileSystem,
-    folder: "wal",
+    directory: "wal",
     metadata: Buffer.from("m1"),
     segmentBytes: 4096,
     random: createRandom(5),
@@ -22,11 +22,14 @@ async function logWithTwoBatches(): Promise<MemoryFileSystem> {
   return fileSystem;
 }
 
-async function dump(fileSystem: MemoryFileSystem, folder = "wal"): Promise<{ code: number; out: string; err: string }> {
+async function dump(
+  fileSystem: MemoryFileSystem,
+  directory = "wal",
+): Promise<{ code: number; out: string; err: string }> {
   let [out, err] = ["", ""];
   const code = await dumpLog(
     fileSystem,
-    folder,
+    directory,
     (text) => (out += text),
     (text) => (err += text),
   );
@@ -59,7 +62,7 @@ test("wal-dump prints a damaged log up to the damage and says what it is", async
   expect(err).toContain("000000000001.log");
 });
 
-test("wal-dump says that a folder holds no log", async () => {
+test("wal-dump says that a directory holds no log", async () => {
   expect(await dump(new MemoryFileSystem())).toMatchObject({
     code: 1,
     out: "",

@@ -11,7 +11,7 @@ const dataBytesShownMax = 48;
 /** Prints the log, a damaged one up to the damage. Returns the exit code: 0 when all of it could be read. */
 export async function dumpLog(
   fileSystem: FileSystem,
-  folder: string,
+  directory: string,
   print: (text: string) => void,
   complain: (text: string) => void,
 ): Promise<number> {
@@ -22,7 +22,7 @@ export async function dumpLog(
     print(describeBatch(batch));
   };
   try {
-    const scan = await scanLog(fileSystem, folder, visit);
+    const scan = await scanLog(fileSystem, directory, visit);
     for (const { segment: torn, start, end } of scan.torn) {
       print(`${torn.name}: ${end - start} bytes at ${start} were never acknowledged (torn by a crash)\n`);
     }

@@ -304,7 +304,7 @@ export class FakeWorld {
     });
   }
 
-  /** What an agent does with its flags when its data folder is empty, and when it is not. */
+  /** What an agent does with its flags when its data directory is empty, and when it is not. */
   private boot(machine: FakeMachine, definition: UnitDefinition): void {
     const flag = (name: string): string =>
       definition.arguments.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";

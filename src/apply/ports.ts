@@ -7,7 +7,7 @@ import type { AskPresented, ConnectControlPlane, MembersRequest } from "../contr
 import type { Authority } from "../pki/authority-port.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Journal } from "../state/journal.ts";
-import type { SnapshotFolder } from "../state/snapshot-folder.ts";
+import type { SnapshotDir } from "../state/snapshot-dir.ts";
 import type { StateStore } from "../state/state-store.ts";
 import type { ApplyListener, WriteAvailability } from "./apply-event.ts";
 
@@ -17,8 +17,8 @@ export type ProbeClientRequest = MembersRequest & { readonly connects: boolean }
 export type ProbeRequest = {
   readonly clients: readonly ProbeClientRequest[];
   /**
-   * One client more where the load balancer itself is changed: it writes through the endpoint, over a new connection for
-   * each write, and repeats nothing. Null where there is none.
+   * One client more where the load balancer itself is changed: it writes through the endpoint, over a new connection
+   * for each write, and repeats nothing. Null where there is none.
    */
   readonly endpoint: MembersRequest | null;
 };
@@ -41,7 +41,7 @@ export type ApplyPorts = {
   readonly askPresented: AskPresented;
   readonly stateStore: Omit<StateStore, "overwrite">;
   readonly journal: Journal;
-  readonly snapshots: SnapshotFolder;
+  readonly snapshots: SnapshotDir;
   readonly clock: Clock;
   /** A fresh random lineage, asked for once in a cluster's life. */
   readonly newLineage: () => string;

@@ -6,14 +6,15 @@ import Handlebars from "handlebars";
 import type { Json } from "../base/json.ts";
 
 /** `templates/` of this installation, whether this file runs from `dist` or from the sources. */
-function templatesFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json")) && dirname(folder) !== folder) folder = dirname(folder);
-  return join(folder, "templates");
+function templatesDir(): string {
+  let directory = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(directory, "package.json")) && dirname(directory) !== directory)
+    directory = dirname(directory);
+  return join(directory, "templates");
 }
 
 /** Renders `templates/<name>`; nothing is escaped as HTML. */
 export function renderTemplate(name: string, values: { readonly [name: string]: Json }): string {
-  const text = readFileSync(join(templatesFolder(), name), "utf8");
+  const text = readFileSync(join(templatesDir(), name), "utf8");
   return Handlebars.compile(text, { strict: true, noEscape: true })(values);
 }

@@ -1,5 +1,5 @@
 /**
- * Writing files that must survive a crash: written aside, fsynced, renamed over the old one, and the folder fsynced,
+ * Writing files that must survive a crash: written aside, fsynced, renamed over the old one, and the directory fsynced,
  * so that a reader sees either the whole old file or the whole new one.
  */
 import {
@@ -40,38 +40,38 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
     rmSync(aside, { force: true });
     throw error;
   }
-  syncFolder(dirname(path));
+  syncDir(dirname(path));
 }
 
 /**
- * Creates a folder and those of its parents that are missing, private to the user unless told otherwise. Not by
- * `recursive`: where the system says that the parent of a folder is absent though it is there, as below /proc, Node.js
- * goes on for ever.
+ * Creates a directory and those of its parents that are missing, private to the user unless told otherwise. Not by
+ * `recursive`: where the system says that the parent of a directory is absent though it is there, as below /proc,
+ * Node.js goes on for ever.
  * @throws the system's error
  */
-export function makeFolderDurably(path: string, mode = 0o700): void {
-  if (isFolder(path)) return;
+export function makeDirDurably(path: string, mode = 0o700): void {
+  if (isDir(path)) return;
   const parent = dirname(path);
-  if (parent !== path) makeFolderDurably(parent, mode);
+  if (parent !== path) makeDirDurably(parent, mode);
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    if (isFolder(path)) return;
+    if (isDir(path)) return;
     throw error;
   }
-  syncFolder(parent);
+  syncDir(parent);
 }
 
-export function isFolder(path: string): boolean {
+export function isDir(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
 }
 
 /** Makes renames, creations and removals inside `path` survive a crash. */
-export function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
+export function syncDir(path: string): void {
+  const directory = openSync(path, "r");
   try {
-    fsyncSync(folder);
+    fsyncSync(directory);
   } finally {
-    closeSync(folder);
+    closeSync(directory);
   }
 }

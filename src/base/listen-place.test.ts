@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { listenAt, listenPlace } from "./listen-place.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-listen-"));
+const directory = mkdtempSync(join(tmpdir(), "haplan-listen-"));
 const servers: Server[] = [];
 afterEach(() => Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function open(): Server {
   const server = createServer();
@@ -33,12 +33,12 @@ describe("listenPlace", () => {
 });
 
 describe("listenAt", () => {
-  const path = join(folder, "etcd.sock");
+  const path = join(directory, "etcd.sock");
 
   test("takes the place of a socket that nobody removed, and removes its own", async () => {
     const first = open();
-    await listenAt(first, { path: join(folder, "other") });
-    linkSync(join(folder, "other"), path);
+    await listenAt(first, { path: join(directory, "other") });
+    linkSync(join(directory, "other"), path);
     const second = open();
     await listenAt(second, { path });
     await new Promise((resolve) => servers.pop()?.close(resolve));

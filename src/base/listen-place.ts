@@ -1,7 +1,7 @@
 /**
- * Where a URL of a flag says to listen: an address, or with `unix:` and `unixs:` a socket in the file system. The latter's
- * path is all that stands behind `//`, so that `unix:///run/etcd.sock` is absolute and etcd 3.4's `unix://localhost:2379`
- * is a file of that name in the working folder.
+ * Where a URL of a flag says to listen: an address, or with `unix:` and `unixs:` a socket in the file system. The
+ * latter's path is all that stands behind `//`, so that `unix:///run/etcd.sock` is absolute and etcd 3.4's
+ * `unix://localhost:2379` is a file of that name in the working directory.
  */
 import { lstatSync, rmSync } from "node:fs";
 import type { Server } from "node:net";

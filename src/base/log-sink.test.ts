@@ -5,14 +5,14 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { LogSink } from "./log-sink.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-log-sink-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-log-sink-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const readable = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** A pipe, with a reader that reads when it is told to. The writer's end blocks, as that of a shell's pipe does. */
 function openPipe(name: string): { path: string; reader: number; writer: number } {
-  const path = join(folder, name);
+  const path = join(directory, name);
   spawnSync("mkfifo", [path]);
   const reader = openSync(path, readable);
   return { path, reader, writer: openSync(path, "w") };
@@ -94,7 +94,7 @@ it("R18: a pipe that is written to by others as well is not made non-blocking fo
 });
 
 it("a file gets its lines in order, also those of the last moment", () => {
-  const path = join(folder, "file.log");
+  const path = join(directory, "file.log");
   const sink = new LogSink(openSync(path, "a"));
   for (let count = 0; count < 100; count++) sink.write(`${count}\n`);
   sink.writeDirectly();

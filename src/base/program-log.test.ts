@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { openFullPipe } from "../../test/crash/full-pipe.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-program-log-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-program-log-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const built = fileURLToPath(new URL("../../dist/src/base/program-log.js", import.meta.url));
 
@@ -37,7 +37,7 @@ async function exitCode(child: ChildProcess): Promise<unknown> {
 
 describe.each([
   ["a full disk", () => openSync("/dev/full", "w")],
-  ["a pipe that is full", () => openFullPipe(join(mkdtempSync(join(folder, "full-")), "pipe"))],
+  ["a pipe that is full", () => openFullPipe(join(mkdtempSync(join(directory, "full-")), "pipe"))],
 ])("R18, R19: a log on %s", (_, open) => {
   it.concurrent.each([
     ["an error that is not caught", `setTimeout(() => { throw new Error("oops"); }, 10);`, 1],
@@ -49,7 +49,7 @@ describe.each([
 });
 
 it("R19: an error that is not caught is in the log, with its stack and behind all earlier lines", async () => {
-  const path = join(folder, "errors.log");
+  const path = join(directory, "errors.log");
   const last = `for (let at = 0; at < 50; at++) log.logger.info({ at }, "line"); null.boom;`;
   expect(await exitCode(startProgram(last, openSync(path, "a")))).toBe(1);
   const lines = readFileSync(path, "utf8").trim().split("\n");
@@ -60,7 +60,7 @@ it("R19: an error that is not caught is in the log, with its stack and behind al
 });
 
 it("R18: a log on a socket, as under systemd, whose other end does not read does not keep a program from ending", async () => {
-  const path = join(folder, "journal.sock");
+  const path = join(directory, "journal.sock");
   const server = createServer({ pauseOnConnect: true }).listen(path);
   await once(server, "listening");
   const program = `

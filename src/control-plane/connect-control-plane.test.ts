@@ -16,7 +16,7 @@ import type { ControlPlane } from "./control-plane.ts";
 /** Against real etcd processes with mutual TLS: the agent promises the same API. */
 const hasEtcd = execaSync("etcd", ["--version"], { reject: false }).exitCode === 0;
 
-let folder: string;
+let directory: string;
 let tls: TlsMaterial;
 const processes = new Map<string, ChildProcess>();
 const addressOf: Record<string, string> = {
@@ -29,7 +29,7 @@ const clientUrl = (name: string): string => `https://${addressOf[name]}:23791`;
 const peerUrl = (name: string): string => `https://${addressOf[name]}:23801`;
 
 function startEtcd(name: string, initial: readonly string[], state: "new" | "existing"): void {
-  const pki = join(folder, "pki");
+  const pki = join(directory, "pki");
   const identity = (prefix: string): string[] => [
     `--${prefix}cert-file=${certificatePath(pki, "member")}`,
     `--${prefix}key-file=${keyPath(pki, "member")}`,
@@ -40,7 +40,7 @@ function startEtcd(name: string, initial: readonly string[], state: "new" | "exi
     "etcd",
     [
       `--name=${name}`,
-      `--data-dir=${join(folder, name)}`,
+      `--data-dir=${join(directory, name)}`,
       `--listen-client-urls=${clientUrl(name)}`,
       `--advertise-client-urls=${clientUrl(name)}`,
       `--listen-peer-urls=${peerUrl(name)}`,
@@ -93,8 +93,8 @@ const idOf = (membership: ObservedMembership, name: string): string =>
 
 beforeAll(async () => {
   if (!hasEtcd) return;
-  folder = mkdtempSync(join(tmpdir(), "haplan-control-plane-"));
-  const authority = openAuthority({ folder: join(folder, "pki") });
+  directory = mkdtempSync(join(tmpdir(), "haplan-control-plane-"));
+  const authority = openAuthority({ directory: join(directory, "pki") });
   await authority.createAuthority("demo authority");
   // etcd compares a peer's certificate with the address it connects from, which is 127.0.0.1 for all of 127.0.0.0/8.
   const subjectAltNames = [...Object.values(addressOf), "127.0.0.1"];
@@ -105,7 +105,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([...processes.keys()].map(stopEtcd));
-  if (hasEtcd) rmSync(folder, { recursive: true, force: true });
+  if (hasEtcd) rmSync(directory, { recursive: true, force: true });
 });
 
 describe.skipIf(!hasEtcd).sequential("the door to the control plane", () => {

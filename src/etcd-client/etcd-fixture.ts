@@ -11,14 +11,14 @@ export const etcdInstalled: boolean = spawnSync("etcd", ["--version"]).status ==
 export type EtcdFixture = { readonly url: string; stop(): Promise<void> };
 
 /**
- * `address` is a loopback address that nobody else uses. It begins empty and leaves nothing behind, unless `keptFolder` is
+ * `address` is a loopback address that nobody else uses. It begins empty and leaves nothing behind, unless `keptDir` is
  * given for its data. @throws when it does not become healthy within 10 s
  */
-export async function startEtcd(address: string, keptFolder?: string): Promise<EtcdFixture> {
-  const folder = keptFolder ?? mkdtempSync(join(tmpdir(), "haplan-etcd-"));
+export async function startEtcd(address: string, keptDir?: string): Promise<EtcdFixture> {
+  const directory = keptDir ?? mkdtempSync(join(tmpdir(), "haplan-etcd-"));
   const [url, peer] = [`http://${address}:2379`, `http://${address}:2380`];
   const flags = [
-    `--data-dir=${join(folder, "data")}`,
+    `--data-dir=${join(directory, "data")}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
     `--listen-peer-urls=${peer}`,
@@ -31,7 +31,7 @@ export async function startEtcd(address: string, keptFolder?: string): Promise<E
   const child = spawn("etcd", flags, { stdio: "ignore" });
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.kill("SIGKILL")) await once(child, "exit");
-    if (keptFolder === undefined) rmSync(folder, { recursive: true, force: true });
+    if (keptDir === undefined) rmSync(directory, { recursive: true, force: true });
   };
   for (let attempt = 0; attempt < 200; attempt++) {
     const healthy = await fetch(`${url}/health`).then(

@@ -13,12 +13,12 @@ const day = 86_400_000;
 
 it("T1: an expired certificate is accepted when its fingerprint is named, and refused otherwise", async () => {
   const parent = mkdtempSync(join(tmpdir(), "haplan-expired-"));
-  const folder = join(parent, "pki");
-  const before = openAuthority({ folder, now: () => Date.now() - 400 * day });
+  const directory = join(parent, "pki");
+  const before = openAuthority({ directory, now: () => Date.now() - 400 * day });
   await before.createAuthority("demo authority");
   const member = { profile: "member", commonName: "m1", subjectAltNames: ["127.0.0.1"] } as const;
   await before.issue({ ...member, name: "m1" });
-  await openAuthority({ folder }).issue({ ...member, name: "good" });
+  await openAuthority({ directory }).issue({ ...member, name: "good" });
   const expired = await before.material("m1");
   const server = createSecureServer({ cert: expired.certificatePem, key: expired.keyPem });
   server.on("stream", (stream) => {

@@ -20,24 +20,24 @@ const hasHaproxy = execaSync(haproxy, ["-v"], { reject: false }).exitCode === 0;
 const slowMs = 2_000;
 const listen = "127.77.18.104:28480";
 
-let folder: string;
+let directory: string;
 let identity: TlsMaterial;
 const cleanup: (() => void)[] = [];
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
-  const authority = openAuthority({ folder: join(folder, "pki") });
+  directory = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
+  const authority = openAuthority({ directory: join(directory, "pki") });
   await authority.createAuthority("demo authority");
   const commonName = "load-balancer";
   const subjectAltNames = ["127.77.18.51", "127.77.18.52", "127.77.18.104"];
   await authority.issue({ name: "all", profile: "member", commonName, subjectAltNames });
   identity = await authority.material("all");
-  mkdirSync(join(folder, "tls"));
-  writeFileSync(join(folder, "tls/ca.crt"), identity.caPem);
-  writeFileSync(join(folder, "tls/tls.pem"), identity.certificatePem + identity.keyPem);
+  mkdirSync(join(directory, "tls"));
+  writeFileSync(join(directory, "tls/ca.crt"), identity.caPem);
+  writeFileSync(join(directory, "tls/tls.pem"), identity.certificatePem + identity.keyPem);
 });
 afterEach(() => {
   for (const end of cleanup.splice(0)) end();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 function config(backends: LoadBalancerConfig["backends"], tls: boolean): LoadBalancerConfig {
@@ -54,8 +54,8 @@ function renderHaproxyConfig(wanted: LoadBalancerConfig): string {
 }
 
 function writeConfig(wanted: LoadBalancerConfig): string {
-  const path = join(folder, "haproxy.cfg");
-  writeFileSync(path, renderHaproxyConfig(wanted).replaceAll("@UNIT@", folder));
+  const path = join(directory, "haproxy.cfg");
+  writeFileSync(path, renderHaproxyConfig(wanted).replaceAll("@UNIT@", directory));
   return path;
 }
 
@@ -78,7 +78,7 @@ async function master(name: string, address: string): Promise<{ server: Server; 
 }
 
 async function startHaproxy(path: string): Promise<ChildProcess> {
-  const started = spawn(haproxy, ["-W", "-db", "-f", path], { cwd: folder, stdio: "ignore" });
+  const started = spawn(haproxy, ["-W", "-db", "-f", path], { cwd: directory, stdio: "ignore" });
   cleanup.push(() => started.kill("SIGTERM"));
   return started;
 }

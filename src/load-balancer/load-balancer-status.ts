@@ -28,7 +28,7 @@ export type LoadBalancerStatus = {
   readonly backends: readonly BackendStatus[];
 };
 
-/** Beside the configuration, in the unit's folder. */
+/** Beside the configuration, in the unit's directory. */
 export const statusFileName = "status.json";
 export const statusIntervalMs = 1000;
 
@@ -43,7 +43,9 @@ export function removeStatus(path: string): void {
   rmSync(path, { force: true });
 }
 
-/** Null when `text` is no status, or one whose writer has been silent for five intervals. `now` in ms since the epoch. */
+/**
+ * Null when `text` is no status, or one whose writer has been silent for five intervals. `now` in ms since the epoch.
+ */
 export function parseStatus(text: string, now: number): LoadBalancerStatus | null {
   try {
     const status = JSON.parse(text) as LoadBalancerStatus;

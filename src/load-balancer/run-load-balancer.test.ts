@@ -9,19 +9,19 @@ import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
 import { parseStatus, statusFileName } from "./load-balancer-status.ts";
 import { type RunningLoadBalancer, runLoadBalancer } from "./run-load-balancer.ts";
 
-let folder: string;
+let directory: string;
 let configPath: string;
 let running: RunningLoadBalancer | null;
 const events: string[] = [];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-lb-"));
-  configPath = join(folder, "load-balancer.json");
+  directory = mkdtempSync(join(tmpdir(), "haplan-lb-"));
+  configPath = join(directory, "load-balancer.json");
   running = null;
   events.length = 0;
 });
 afterEach(async () => {
   await running?.[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 function configText(names: readonly string[]): string {
@@ -36,11 +36,11 @@ function configText(names: readonly string[]): string {
 
 async function statusWith(wanted: (text: string) => boolean): Promise<string> {
   for (let i = 0; i < 200; i++) {
-    const text = readFileSync(join(folder, statusFileName), "utf8");
+    const text = readFileSync(join(directory, statusFileName), "utf8");
     if (wanted(text)) return text;
     await systemClock.sleep(20);
   }
-  return readFileSync(join(folder, statusFileName), "utf8");
+  return readFileSync(join(directory, statusFileName), "utf8");
 }
 
 it("the program reports its backends in a status file, and takes up a changed configuration file", async () => {
@@ -68,7 +68,7 @@ it("the program keeps the configuration in force when the new one is wrong", asy
   writeFileSync(configPath, "{");
   await running.reload();
   expect(events).toContain("reloadFailed");
-  const status = parseStatus(readFileSync(join(folder, statusFileName), "utf8"), Date.now());
+  const status = parseStatus(readFileSync(join(directory, statusFileName), "utf8"), Date.now());
   expect(status?.backends).toHaveLength(1);
 });
 

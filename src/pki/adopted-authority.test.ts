@@ -8,7 +8,9 @@ import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { openAdoptedAuthority } from "./adopted-authority.ts";
 import { openAuthority } from "./authority.ts";
 
-/** Authorities as others make them: openssl's, with RSA and several names in the subject, with and without identifier. */
+/**
+ * Authorities as others make them: openssl's, with RSA and several names in the subject, with and without identifier.
+ */
 let cwd: string;
 const path = (name: string): string => join(cwd, name);
 const openssl = (...args: string[]): void => void execFileSync("openssl", args, { stdio: "pipe" });
@@ -36,8 +38,8 @@ const ready: ReadyCertificate = {
   peerCertFile: null,
   peerKeyFile: null,
 };
-const opened = (more: Partial<AdoptedTls> = {}, folder = "issued") =>
-  openAdoptedAuthority({ folder: path(folder), files: { ...base, ...more }, cwd });
+const opened = (more: Partial<AdoptedTls> = {}, directory = "issued") =>
+  openAdoptedAuthority({ directory: path(directory), files: { ...base, ...more }, cwd });
 const request = { profile: "member", commonName: "m3", subjectAltNames: ["127.0.1.3", "m3"] } as const;
 
 beforeAll(async () => {
@@ -45,7 +47,7 @@ beforeAll(async () => {
   makeAuthority("rsa", ["rsa:2048"]);
   makeAuthority("plain", ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], ["-addext", "subjectKeyIdentifier=none"]);
   makeAuthority("edwards", ["ed25519"]);
-  const own = openAuthority({ folder: path("pki") });
+  const own = openAuthority({ directory: path("pki") });
   await own.createAuthority("another");
   await own.issue({ ...request, name: "m3" });
   await own.issue({ name: "admin", profile: "client", commonName: "admin", subjectAltNames: [] });
@@ -131,7 +133,7 @@ describe("the authority of a cluster that was adopted", () => {
 
   it("refuses what has expired", async () => {
     const later = openAdoptedAuthority({
-      folder: path("issued"),
+      directory: path("issued"),
       files: base,
       cwd,
       now: () => Date.now() + 40 * 86_400_000,

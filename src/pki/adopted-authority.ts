@@ -1,6 +1,6 @@
 /**
  * The authority of a cluster that was adopted: its files belong to somebody else and are only read. With the
- * authority's key, certificates of new members are issued into haplan's own folder; without, those that were made
+ * authority's key, certificates of new members are issued into haplan's own directory; without, those that were made
  * ready are used. What does not fit is refused when it is first looked at, which is before anything is touched.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
@@ -22,14 +22,14 @@ import type { TlsMaterial } from "./tls-material.ts";
 
 export type AdoptedAuthorityOptions = {
   /** Where haplan keeps what it issues. */
-  readonly folder: string;
+  readonly directory: string;
   readonly files: AdoptedTls;
   /** What paths of `files` are relative to. */
   readonly cwd: string;
   readonly now?: () => number;
 };
 
-export function openAdoptedAuthority({ folder, files, cwd, now = Date.now }: AdoptedAuthorityOptions): Authority {
+export function openAdoptedAuthority({ directory, files, cwd, now = Date.now }: AdoptedAuthorityOptions): Authority {
   const reader = new PemReader(cwd, now);
   const authorityFor = (name: string): Pair => {
     const peers = ofPeers(name) && files.peerCaFile !== null;
@@ -39,8 +39,8 @@ export function openAdoptedAuthority({ folder, files, cwd, now = Date.now }: Ado
   return {
     observe: async () => {
       checkAll(reader, files);
-      const certificates = issuedNames(folder).flatMap((name) => {
-        const pair = readPair(folder, name);
+      const certificates = issuedNames(directory).flatMap((name) => {
+        const pair = readPair(directory, name);
         const authority = authorityFor(name);
         if (pair === null || !isIssuedBy(pair, authority)) return [];
         return [observeCertificate(name, pair.certificatePem, authority.certificatePem)];
@@ -51,14 +51,14 @@ export function openAdoptedAuthority({ folder, files, cwd, now = Date.now }: Ado
     renewAuthority: async () => {
       throw bad(`${files.caFile} was made by somebody else and is renewed by them`);
     },
-    issue: async (request) => issueInto(folder, authorityFor(request.name), request, now()),
-    material: async (name) => material(folder, reader, files, name),
-    clientMaterial: async () => material(folder, reader, files, adminCertificateName),
+    issue: async (request) => issueInto(directory, authorityFor(request.name), request, now()),
+    material: async (name) => material(directory, reader, files, name),
+    clientMaterial: async () => material(directory, reader, files, adminCertificateName),
     removeCertificate: async (name) => {
-      rmSync(keyPath(folder, name), { force: true });
-      rmSync(certificatePath(folder, name), { force: true });
+      rmSync(keyPath(directory, name), { force: true });
+      rmSync(certificatePath(directory, name), { force: true });
     },
-    removeAuthority: async () => rmSync(folder, { recursive: true, force: true }),
+    removeAuthority: async () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 
@@ -69,14 +69,14 @@ function observeAuthority(reader: PemReader, { caFile, caKeyFile }: AdoptedTls):
 }
 
 /** Without the authority's key there is one client certificate for all who only connect. */
-function material(folder: string, reader: PemReader, files: AdoptedTls, name: string): TlsMaterial {
+function material(directory: string, reader: PemReader, files: AdoptedTls, name: string): TlsMaterial {
   const caPem = reader.text("caFile", files.caFile);
   const client = (): Pair => reader.pair("certFile", files.certFile, files.keyFile);
   if (name === adminCertificateName) return { caPem, ...client() };
   const ready = files.certificates.find((certificate) => certificate.name === name);
   const pair =
-    ready === undefined ? (readPair(folder, name) ?? client()) : reader.pair(name, ready.certFile, ready.keyFile);
-  const peer = readyPeer(reader, ready) ?? readPair(folder, peerCertificateName(name));
+    ready === undefined ? (readPair(directory, name) ?? client()) : reader.pair(name, ready.certFile, ready.keyFile);
+  const peer = readyPeer(reader, ready) ?? readPair(directory, peerCertificateName(name));
   const peerCaPem = files.peerCaFile === null ? caPem : reader.text("peerCaFile", files.peerCaFile);
   return { caPem, ...pair, ...(peer === null ? {} : { peer: { caPem: peerCaPem, ...peer } }) };
 }

@@ -12,12 +12,12 @@ const hasOpenssl = execaSync("openssl", ["version"], { reject: false }).exitCode
 const day = 86_400_000;
 
 let parent: string;
-let folder: string;
+let directory: string;
 let authority: Authority;
 beforeEach(() => {
   parent = mkdtempSync(join(tmpdir(), "haplan-pki-"));
-  folder = join(parent, "pki");
-  authority = openAuthority({ folder });
+  directory = join(parent, "pki");
+  authority = openAuthority({ directory });
 });
 afterEach(() => rmSync(parent, { recursive: true, force: true }));
 
@@ -34,19 +34,19 @@ describe("the authority", () => {
     expect(await authority.observe()).toEqual({ authority: null, certificates: [] });
     const made = await authority.createAuthority("demo authority");
     expect(await authority.createAuthority("another name")).toEqual(made);
-    expect(await openAuthority({ folder }).observe()).toEqual({ authority: made, certificates: [] });
+    expect(await openAuthority({ directory }).observe()).toEqual({ authority: made, certificates: [] });
     expect(made.fingerprint).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it("keeps its folder private, and its keys more so", async () => {
+  it("keeps its directory private, and its keys more so", async () => {
     await authority.createAuthority("demo authority");
     await authority.issue(member);
-    expect(statSync(folder).mode & 0o777).toBe(0o700);
-    expect(statSync(keyPath(folder, "ca")).mode & 0o777).toBe(0o600);
-    expect(statSync(keyPath(folder, "m1")).mode & 0o777).toBe(0o600);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(keyPath(directory, "ca")).mode & 0o777).toBe(0o600);
+    expect(statSync(keyPath(directory, "m1")).mode & 0o777).toBe(0o600);
   });
 
-  it("refuses to issue before it exists, and to issue under names that leave the folder or overwrite its own", async () => {
+  it("refuses to issue before it exists, and to issue under names that leave the directory or overwrite its own", async () => {
     await expect(authority.issue(member)).rejects.toMatchObject({ code: "pki/no-authority" });
     await authority.createAuthority("demo authority");
     for (const name of ["ca", "../m1", "", "a/b"]) {
@@ -66,8 +66,8 @@ describe("the authority", () => {
     await authority.createAuthority("demo authority");
     await authority.issue(client);
     const material = await authority.material("client");
-    expect(material.caPem).toBe(readFileSync(certificatePath(folder, "ca"), "utf8"));
-    const caKey = readFileSync(keyPath(folder, "ca"), "utf8");
+    expect(material.caPem).toBe(readFileSync(certificatePath(directory, "ca"), "utf8"));
+    const caKey = readFileSync(keyPath(directory, "ca"), "utf8");
     expect(JSON.stringify(material)).not.toContain(caKey.split("\n")[1]);
     await expect(authority.material("m9")).rejects.toMatchObject({ code: "pki/unknown-certificate" });
     await expect(authority.material("ca")).rejects.toMatchObject({ code: "pki/bad-name" });
@@ -110,7 +110,7 @@ describe("an issued certificate", () => {
 
   it("T1: never outlives its authority, which issues nothing once it has expired", async () => {
     let now = Date.parse("2026-06-01T00:00:00Z");
-    const clocked = openAuthority({ folder, now: () => now });
+    const clocked = openAuthority({ directory, now: () => now });
     const { notAfter, fingerprint } = await clocked.createAuthority("demo authority");
     now = Date.parse(notAfter) - 100 * day;
     expect((await clocked.issue(client)).notAfter).toBe(notAfter);
@@ -122,7 +122,7 @@ describe("an issued certificate", () => {
   });
 
   it("T1: is good from its authority's beginning on, so that hosts whose clock is behind take a renewed one", async () => {
-    const ahead = openAuthority({ folder, now: () => Date.now() + 300 * day });
+    const ahead = openAuthority({ directory, now: () => Date.now() + 300 * day });
     const { notBefore } = await authority.createAuthority("demo authority");
     expect(await ahead.issue(client)).toMatchObject({ notBefore });
     const { fingerprint } = (await ahead.observe()).authority ?? {};
@@ -148,7 +148,7 @@ describe("an issued certificate", () => {
     await authority.createAuthority("demo authority");
     const first = await authority.issue(client);
     await authority.issue(member);
-    writeFileSync(keyPath(folder, "client"), readFileSync(keyPath(folder, "m1")));
+    writeFileSync(keyPath(directory, "client"), readFileSync(keyPath(directory, "m1")));
     expect((await authority.observe()).certificates.map((certificate) => certificate.name)).toEqual(["m1"]);
     expect((await authority.issue(client)).fingerprint).not.toBe(first.fingerprint);
   });
@@ -156,10 +156,10 @@ describe("an issued certificate", () => {
   it("counts as not issued when another authority signed it", async () => {
     await authority.createAuthority("demo authority");
     await authority.issue(client);
-    const other = openAuthority({ folder: join(parent, "other") });
+    const other = openAuthority({ directory: join(parent, "other") });
     await other.createAuthority("demo authority");
     for (const half of ["ca.crt", "ca.key"]) {
-      writeFileSync(join(folder, half), readFileSync(join(parent, "other", half)));
+      writeFileSync(join(directory, half), readFileSync(join(parent, "other", half)));
     }
     const [found] = (await authority.observe()).certificates;
     expect(found).toMatchObject({ name: "client", trusted: false });
@@ -170,13 +170,13 @@ describe("an issued certificate", () => {
 describe("what haplan shows the members", () => {
   const admin = { name: "admin", profile: "client", commonName: "admin", subjectAltNames: ["admin"] } as const;
   const lost = async (file: string): Promise<Awaited<ReturnType<Authority["observe"]>>> => {
-    rmSync(join(folder, file));
+    rmSync(join(directory, file));
     return authority.observe();
   };
 
   it("is its own certificate while that is good, and one for the occasion afterwards, which is written nowhere", async () => {
     let now = Date.now();
-    const clocked = openAuthority({ folder, now: () => now });
+    const clocked = openAuthority({ directory, now: () => now });
     await clocked.createAuthority("demo authority");
     const { fingerprint } = await clocked.issue(admin);
     const shown = async (): Promise<X509Certificate> =>
@@ -207,7 +207,7 @@ describe("what haplan shows the members", () => {
   it("R14: tells a key that is not the authority's", async () => {
     await authority.createAuthority("demo authority");
     await authority.issue(client);
-    writeFileSync(keyPath(folder, "ca"), readFileSync(keyPath(folder, "client")));
+    writeFileSync(keyPath(directory, "ca"), readFileSync(keyPath(directory, "client")));
     expect((await authority.observe()).authority?.signingKey).toBe("mismatched");
     await expect(authority.issue(member)).rejects.toThrow(/ca\.key in ".*" is not the key of ca\.crt/);
   });
@@ -235,9 +235,9 @@ describe.skipIf(!hasOpenssl)("openssl", () => {
         "-purpose",
         purpose,
         "-CAfile",
-        certificatePath(folder, "ca"),
+        certificatePath(directory, "ca"),
         ...extra,
-        certificatePath(folder, name),
+        certificatePath(directory, name),
       ],
       { reject: false, all: true },
     );
@@ -259,11 +259,11 @@ describe.skipIf(!hasOpenssl)("openssl", () => {
   });
 
   it("accepts an authority that lives past the year 2049", async () => {
-    const far = openAuthority({ folder, now: () => Date.parse("2045-06-01T00:00:00Z") });
+    const far = openAuthority({ directory, now: () => Date.parse("2045-06-01T00:00:00Z") });
     await far.createAuthority("demo authority");
     await far.issue(client);
     const at = String(Date.parse("2045-07-01T00:00:00Z") / 1000);
     expect(verify("sslclient", "client", "-attime", at)).toBe("ok");
-    expect(new X509Certificate(readFileSync(certificatePath(folder, "ca"))).validTo).toContain("2055");
+    expect(new X509Certificate(readFileSync(certificatePath(directory, "ca"))).validTo).toContain("2055");
   });
 });

@@ -4,7 +4,7 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rmSync } from "node:fs";
-import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { makeDirDurably, syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { msPerDay } from "../plan/certificate-validity.ts";
@@ -31,7 +31,7 @@ import type { TlsMaterial } from "./tls-material.ts";
 
 export type AuthorityOptions = {
   /** Where the files are; made when the authority is. */
-  readonly folder: string;
+  readonly directory: string;
   /** Milliseconds since the epoch; the system's clock unless told otherwise. */
   readonly now?: () => number;
 };
@@ -43,57 +43,57 @@ const authorityLifetimeMs = 3650 * msPerDay;
  */
 const backdatedMs = 3_600_000;
 
-/** Opens the authority kept in `folder`; nothing is read or written before a method is called. */
+/** Opens the authority kept in `directory`; nothing is read or written before a method is called. */
 export function openAuthority(options: AuthorityOptions): Authority {
-  const folder = options.folder;
+  const directory = options.directory;
   const now = options.now ?? Date.now;
   return {
-    observe: async () => observeFolder(folder),
-    createAuthority: async (commonName) => createAuthority(folder, commonName, now()),
-    renewAuthority: async (replaces) => renewAuthority(folder, replaces, now()),
-    issue: async (request) => issue(folder, request, now()),
-    material: async (name) => material(folder, name),
-    clientMaterial: async () => clientMaterial(folder, now()),
-    removeCertificate: async (name) => removeIssued(folder, name),
-    removeAuthority: async () => rmSync(folder, { recursive: true, force: true }),
+    observe: async () => observeDir(directory),
+    createAuthority: async (commonName) => createAuthority(directory, commonName, now()),
+    renewAuthority: async (replaces) => renewAuthority(directory, replaces, now()),
+    issue: async (request) => issue(directory, request, now()),
+    material: async (name) => material(directory, name),
+    clientMaterial: async () => clientMaterial(directory, now()),
+    removeCertificate: async (name) => removeIssued(directory, name),
+    removeAuthority: async () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 
-function observeFolder(folder: string): Awaited<ReturnType<Authority["observe"]>> {
-  const authority = readAuthority(folder);
+function observeDir(directory: string): Awaited<ReturnType<Authority["observe"]>> {
+  const authority = readAuthority(directory);
   const certificates: ObservedCertificate[] = [];
-  for (const name of issuedNames(folder)) {
-    const pair = readPair(folder, name);
+  for (const name of issuedNames(directory)) {
+    const pair = readPair(directory, name);
     if (pair === null) continue;
     certificates.push(observeCertificate(name, pair.certificatePem, authority?.certificatePem ?? null));
   }
-  return { authority: authority === null ? null : observedAuthority(folder, authority), certificates };
+  return { authority: authority === null ? null : observedAuthority(directory, authority), certificates };
 }
 
-function observedAuthority(folder: string, { certificatePem, signingKey }: AuthorityFiles): ObservedAuthority {
+function observedAuthority(directory: string, { certificatePem, signingKey }: AuthorityFiles): ObservedAuthority {
   const certificate = new X509Certificate(certificatePem);
-  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory: folder };
+  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory };
 }
 
 /** @throws HaplanError `pki/no-authority`, `pki/authority-key-missing` */
-function signingAuthority(folder: string, purpose: string): Pair {
-  const authority = readAuthority(folder);
+function signingAuthority(directory: string, purpose: string): Pair {
+  const authority = readAuthority(directory);
   if (authority === null) {
-    throw new HaplanError("pki/no-authority", `Cannot ${purpose}: there is no authority in "${folder}"`);
+    throw new HaplanError("pki/no-authority", `Cannot ${purpose}: there is no authority in "${directory}"`);
   }
   const { certificatePem, keyPem } = authority;
   if (keyPem !== null) return { certificatePem, keyPem };
   throw new HaplanError(
     "pki/authority-key-missing",
-    `Cannot ${purpose}: ${signingKeyFault({ ...authority, directory: folder })}`,
+    `Cannot ${purpose}: ${signingKeyFault({ ...authority, directory })}`,
   );
 }
 
-function createAuthority(folder: string, commonName: string, now: number): ObservedAuthority {
-  const present = readAuthority(folder);
+function createAuthority(directory: string, commonName: string, now: number): ObservedAuthority {
+  const present = readAuthority(directory);
   // A certificate without its key was never used: the key is written first.
-  if (present !== null) return observedAuthority(folder, present);
-  makeFolderDurably(folder);
+  if (present !== null) return observedAuthority(directory, present);
+  makeDirDurably(directory);
   const keys = generateKeys();
   const certificatePem = signCertificate(
     {
@@ -106,16 +106,16 @@ function createAuthority(folder: string, commonName: string, now: number): Obser
     },
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(keys.publicKey), privateKey: keys.privateKey },
   );
-  writePair(folder, authorityName, certificatePem, keys.privateKey);
-  return observedAuthority(folder, { certificatePem, keyPem: "", signingKey: "present" });
+  writePair(directory, authorityName, certificatePem, keys.privateKey);
+  return observedAuthority(directory, { certificatePem, keyPem: "", signingKey: "present" });
 }
 
 /** The same name and key: what it has signed is good under both certificates, so that nothing has to change at once. */
-function renewAuthority(folder: string, replaces: string, now: number): ObservedAuthority {
-  const { certificatePem: present, keyPem } = signingAuthority(folder, "renew the authority's certificate");
+function renewAuthority(directory: string, replaces: string, now: number): ObservedAuthority {
+  const { certificatePem: present, keyPem } = signingAuthority(directory, "renew the authority's certificate");
   const certificate = new X509Certificate(present);
   if (fingerprintOf(certificate) !== replaces) {
-    return observedAuthority(folder, { certificatePem: present, keyPem, signingKey: "present" });
+    return observedAuthority(directory, { certificatePem: present, keyPem, signingKey: "present" });
   }
   const privateKey = createPrivateKey(keyPem);
   const certificatePem = signCertificate(
@@ -129,22 +129,22 @@ function renewAuthority(folder: string, replaces: string, now: number): Observed
     },
     { ...issuerNames(present), privateKey },
   );
-  writeFileDurably(certificatePath(folder, authorityName), certificatePem, { mode: 0o644 });
-  syncFolder(folder);
-  return observedAuthority(folder, { certificatePem, keyPem, signingKey: "present" });
+  writeFileDurably(certificatePath(directory, authorityName), certificatePem, { mode: 0o644 });
+  syncDir(directory);
+  return observedAuthority(directory, { certificatePem, keyPem, signingKey: "present" });
 }
 
-function issue(folder: string, request: CertificateRequest, now: number): ObservedCertificate {
+function issue(directory: string, request: CertificateRequest, now: number): ObservedCertificate {
   assertCertificateName(request.name);
-  return issueInto(folder, signingAuthority(folder, `issue certificate "${request.name}"`), request, now);
+  return issueInto(directory, signingAuthority(directory, `issue certificate "${request.name}"`), request, now);
 }
 
-function material(folder: string, name: string): TlsMaterial {
+function material(directory: string, name: string): TlsMaterial {
   assertCertificateName(name);
-  const authority = readAuthority(folder);
-  const pair = readPair(folder, name);
+  const authority = readAuthority(directory);
+  const pair = readPair(directory, name);
   if (authority === null || pair === null) {
-    throw new HaplanError("pki/unknown-certificate", `There is no certificate "${name}" in "${folder}"`);
+    throw new HaplanError("pki/unknown-certificate", `There is no certificate "${name}" in "${directory}"`);
   }
   return { caPem: authority.certificatePem, ...pair };
 }

@@ -1,11 +1,11 @@
 /**
- * The directory of an authority: its certificate and key, and a certificate and key for each name that it has issued to.
- * Every file is replaced atomically; a key whose certificate did not make it to disk counts as not issued.
+ * The directory of an authority: its certificate and key, and a certificate and key for each name that it has issued
+ * to. Every file is replaced atomically; a key whose certificate did not make it to disk counts as not issued.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 
@@ -24,27 +24,27 @@ export type AuthorityFiles = {
 };
 
 /** Where `name`'s certificate is, in PEM; `ca` names the authority itself. For programs that take paths. */
-export function certificatePath(folder: string, name: string): string {
-  return join(folder, `${name}.crt`);
+export function certificatePath(directory: string, name: string): string {
+  return join(directory, `${name}.crt`);
 }
 
 /** Where `name`'s private key is, in PKCS #8 PEM, mode 0600. */
-export function keyPath(folder: string, name: string): string {
-  return join(folder, `${name}.key`);
+export function keyPath(directory: string, name: string): string {
+  return join(directory, `${name}.key`);
 }
 
 /**
  * The certificate that NAME.crt has replaced. A member may show it until it has taken up the new one, and haplan must
  * know it then.
  */
-export function previousPath(folder: string, name: string): string {
-  return join(folder, `${name}${previousSuffix}`);
+export function previousPath(directory: string, name: string): string {
+  return join(directory, `${name}${previousSuffix}`);
 }
 
 /** Names of the certificates in the directory, without the authority's own. */
-export function issuedNames(folder: string): string[] {
+export function issuedNames(directory: string): string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
       .filter((file) => file.endsWith(".crt") && !file.endsWith(previousSuffix))
       .map((file) => file.slice(0, -".crt".length))
       .filter((name) => name !== authorityName)
@@ -56,34 +56,34 @@ export function issuedNames(folder: string): string[] {
 }
 
 /** Null when its certificate is missing; its key may be kept elsewhere. */
-export function readAuthority(folder: string): AuthorityFiles | null {
-  const certificatePem = readIfThere(certificatePath(folder, authorityName));
+export function readAuthority(directory: string): AuthorityFiles | null {
+  const certificatePem = readIfThere(certificatePath(directory, authorityName));
   if (certificatePem === null) return null;
-  const keyPem = readIfThere(keyPath(folder, authorityName));
+  const keyPem = readIfThere(keyPath(directory, authorityName));
   if (keyPem === null) return { certificatePem, keyPem, signingKey: "missing" };
-  const matches = isKeyOf(folder, authorityName, { certificatePem, keyPem });
+  const matches = isKeyOf(directory, authorityName, { certificatePem, keyPem });
   return matches
     ? { certificatePem, keyPem, signingKey: "present" }
     : { certificatePem, keyPem: null, signingKey: "mismatched" };
 }
 
 /** Null when either half is missing or the halves do not belong together, as after a crash between the two writes. */
-export function readPair(folder: string, name: string): Pair | null {
-  const certificatePem = readIfThere(certificatePath(folder, name));
-  const keyPem = readIfThere(keyPath(folder, name));
+export function readPair(directory: string, name: string): Pair | null {
+  const certificatePem = readIfThere(certificatePath(directory, name));
+  const keyPem = readIfThere(keyPath(directory, name));
   if (certificatePem === null || keyPem === null) return null;
-  return isKeyOf(folder, name, { certificatePem, keyPem }) ? { certificatePem, keyPem } : null;
+  return isKeyOf(directory, name, { certificatePem, keyPem }) ? { certificatePem, keyPem } : null;
 }
 
-export function writePair(folder: string, name: string, certificatePem: string, privateKey: KeyObject): void {
-  writeFileDurably(keyPath(folder, name), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
-  writeFileDurably(certificatePath(folder, name), certificatePem, { mode: 0o644 });
-  syncFolder(folder);
+export function writePair(directory: string, name: string, certificatePem: string, privateKey: KeyObject): void {
+  writeFileDurably(keyPath(directory, name), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  writeFileDurably(certificatePath(directory, name), certificatePem, { mode: 0o644 });
+  syncDir(directory);
 }
 
-export function removeIssued(folder: string, name: string): void {
+export function removeIssued(directory: string, name: string): void {
   assertCertificateName(name);
-  for (const file of [keyPath(folder, name), certificatePath(folder, name), previousPath(folder, name)]) {
+  for (const file of [keyPath(directory, name), certificatePath(directory, name), previousPath(directory, name)]) {
     rmSync(file, { force: true });
   }
 }
@@ -98,19 +98,19 @@ export function readIfThere(path: string): string | null {
 }
 
 /** @throws HaplanError `pki/unreadable` */
-function isKeyOf(folder: string, name: string, { certificatePem, keyPem }: Pair): boolean {
+function isKeyOf(directory: string, name: string, { certificatePem, keyPem }: Pair): boolean {
   try {
     return new X509Certificate(certificatePem).checkPrivateKey(createPrivateKey(keyPem));
   } catch (error) {
     throw new HaplanError(
       "pki/unreadable",
-      `Cannot read certificate "${name}" in "${folder}": its files are damaged (${errorText(error)})`,
+      `Cannot read certificate "${name}" in "${directory}": its files are damaged (${errorText(error)})`,
       { cause: error },
     );
   }
 }
 
-/** Names become file names: they must not leave the folder nor overwrite the authority. */
+/** Names become file names: they must not leave the directory nor overwrite the authority. */
 export function assertCertificateName(name: string): void {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && name !== authorityName) return;
   throw new HaplanError(

@@ -26,21 +26,21 @@ const occasionalLifetimeMs = 3_600_000;
  * The certificate of `admin`; one for an hour, made in memory, when that one is of no use and the authority can sign.
  * @throws HaplanError `pki/not-authenticated` naming the file that is missing or has expired
  */
-export function clientMaterial(folder: string, now: number): TlsMaterial {
-  const authority = readAuthority(folder);
-  if (authority === null) throw notAuthenticated(`ca.crt is missing in "${folder}"`);
+export function clientMaterial(directory: string, now: number): TlsMaterial {
+  const authority = readAuthority(directory);
+  if (authority === null) throw notAuthenticated(`ca.crt is missing in "${directory}"`);
   const { certificatePem: caPem, keyPem } = authority;
   const caDates = validityOf(new X509Certificate(caPem));
   const ended = certificateValidity(caDates, now).status === "expired";
-  const acceptedExpired = knownFingerprints(folder, authority);
-  const own = readPair(folder, adminCertificateName);
+  const acceptedExpired = knownFingerprints(directory, authority);
+  const own = readPair(directory, adminCertificateName);
   const fault = adminFault(own, authority, now);
   // Under an authority that has ended no other is any better, and the members' clocks may think otherwise.
   if (own !== null && (fault === null || ended)) return { caPem, ...own, acceptedExpired };
-  if (ended) throw notAuthenticated(`ca.crt in "${folder}" expired on ${dayOf(caDates.notAfter)}`);
+  if (ended) throw notAuthenticated(`ca.crt in "${directory}" expired on ${dayOf(caDates.notAfter)}`);
   if (keyPem === null) {
     throw notAuthenticated(
-      `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory: folder })}, so that no other can be made`,
+      `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory })}, so that no other can be made`,
     );
   }
   const request = { name: adminCertificateName, profile: "client", commonName: adminCertificateName } as const;
@@ -65,9 +65,9 @@ function adminFault(own: Pair | null, authority: AuthorityFiles, now: number): s
 }
 
 /** Of all that the authority has signed and that is, or was a moment ago, in use. */
-function knownFingerprints(folder: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
-  return issuedNames(folder).flatMap((name) => {
-    const files = [certificatePath(folder, name), previousPath(folder, name)];
+function knownFingerprints(directory: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
+  return issuedNames(directory).flatMap((name) => {
+    const files = [certificatePath(directory, name), previousPath(directory, name)];
     return files.flatMap((file) => {
       const certificatePem = readIfThere(file);
       if (certificatePem === null || !isIssuedBy({ certificatePem }, authority)) return [];

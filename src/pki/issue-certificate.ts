@@ -1,6 +1,6 @@
 /** Signs certificates, and puts them into the directory of the authority. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
-import { makeFolderDurably, writeFileDurably } from "../base/durable-file.ts";
+import { makeDirDurably, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, msPerDay } from "../plan/certificate-validity.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
@@ -13,20 +13,21 @@ const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
 
 /** Issues by `authority`, or returns the certificate that is there when it is from it and does what is asked. */
 export function issueInto(
-  folder: string,
+  directory: string,
   authority: Pair,
   request: CertificateRequest,
   now: number,
 ): ObservedCertificate {
   assertCertificateName(request.name);
-  const present = readPair(folder, request.name);
+  const present = readPair(directory, request.name);
   if (present !== null && isIssuedBy(present, authority) && answers(present.certificatePem, request, now)) {
     return observeCertificate(request.name, present.certificatePem, authority.certificatePem);
   }
-  makeFolderDurably(folder);
+  makeDirDurably(directory);
   const { certificatePem, privateKey } = sign(authority, request, now, certificateLifetimeMs);
-  if (present !== null) writeFileDurably(previousPath(folder, request.name), present.certificatePem, { mode: 0o644 });
-  writePair(folder, request.name, certificatePem, privateKey);
+  if (present !== null)
+    writeFileDurably(previousPath(directory, request.name), present.certificatePem, { mode: 0o644 });
+  writePair(directory, request.name, certificatePem, privateKey);
   return observeCertificate(request.name, certificatePem, authority.certificatePem);
 }
 

@@ -12,7 +12,7 @@ let parent: string;
 let authority: Authority;
 beforeAll(async () => {
   parent = mkdtempSync(join(tmpdir(), "haplan-pki-"));
-  authority = openAuthority({ folder: join(parent, "pki") });
+  authority = openAuthority({ directory: join(parent, "pki") });
   await authority.createAuthority("demo authority");
   const commonName = "m1";
   await authority.issue({ name: "m1", profile: "member", commonName, subjectAltNames: ["127.77.18.1"] });
@@ -53,7 +53,7 @@ it("a client without a certificate is turned away", async () => {
 });
 
 it("a client with a certificate of another authority is turned away", async () => {
-  const other = openAuthority({ folder: join(parent, "other") });
+  const other = openAuthority({ directory: join(parent, "other") });
   await other.createAuthority("demo authority");
   await other.issue({ name: "w1", profile: "client", commonName: "w1", subjectAltNames: [] });
   const answer = await handshake("127.77.18.1", await authority.material("m1"), await other.material("w1"));

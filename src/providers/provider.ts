@@ -1,5 +1,5 @@
 /**
- * The port between haplan and machines, whatever they are: a folder with processes on this machine, a host over ssh,
+ * The port between haplan and machines, whatever they are: a directory with processes on this machine, a host over ssh,
  * an instance in a cloud. A machine is a place where files can be put and units can run; agents, load balancers and
  * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
  */
@@ -30,13 +30,15 @@ export type FoundMachines = {
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
 export type Provider = {
-  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
+  /**
+   * Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine.
+   */
   observe(lineage: string | null, names: readonly string[]): Promise<FoundMachines>;
   /** Finds what still runs of machines of this cluster that are not there any more. */
   observeOrphans(): Promise<readonly ObservedOrphan[]>;
   /**
-   * Says before anything is changed what would go wrong: ports taken, folders that cannot be written, programs missing, disks
-   * without room.
+   * Says before anything is changed what would go wrong: ports taken, directories that cannot be written, programs
+   * missing, disks without room.
    */
   preflight(request: {
     readonly machines: readonly MachineIdentity[];
@@ -48,13 +50,17 @@ export type Provider = {
    * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
    */
   createMachine(machine: MachineIdentity, beside?: number): Promise<void>;
-  /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
+  /**
+   * Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already.
+   */
   renameMachine(from: string, to: string): Promise<void>;
-  /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */
+  /**
+   * Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name.
+   */
   destroyMachine(machine: MachineRef): Promise<void>;
   /**
-   * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads it
-   * when only files changed that it can reload; restarts it otherwise.
+   * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads
+   * it when only files changed that it can reload; restarts it otherwise.
    * @throws HaplanError `provider/unit-exited` when it ends at once, with the last lines of its log.
    */
   startUnit(machine: MachineRef, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;

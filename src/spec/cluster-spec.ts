@@ -40,8 +40,8 @@ export type ReadyCertificate = {
 };
 
 /**
- * PEM files of a cluster that was adopted, as they were written: relative to the folder that haplan is started in. Only
- * paths: what the files hold is in no plan and no state.
+ * PEM files of a cluster that was adopted, as they were written: relative to the directory that haplan is started in.
+ * Only paths: what the files hold is in no plan and no state.
  */
 export type AdoptedTls = {
   readonly caFile: string;
@@ -90,7 +90,7 @@ type PolicySpec = {
 
 type ProviderSpec = { readonly type: "local" };
 
-/** Where the state is kept. Paths are as they were written: relative to the folder that haplan is started in. */
+/** Where the state is kept. Paths are as they were written: relative to the directory that haplan is started in. */
 export type BackendSpec =
   | { readonly type: "local" }
   | {

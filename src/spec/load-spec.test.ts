@@ -8,8 +8,8 @@ import { loadSpec, parseSpec } from "./load-spec.ts";
 import { specBytesMax } from "./read-source.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
-const folder = mkdtempSync(join(tmpdir(), "haplan-spec-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-spec-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const minimal = `apiVersion: haplan.dev/v1
 kind: Cluster
@@ -34,7 +34,7 @@ function places(text: string): readonly string[] {
 }
 
 function written(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
+  const path = join(directory, name);
   writeFileSync(path, content);
   return path;
 }
@@ -235,11 +235,11 @@ describe("mistakes", () => {
 
 describe("hostile files", () => {
   test("a missing file is named", () => {
-    expect(loadSpec(join(folder, "none.yaml")).diagnostics).toMatchObject([{ code: "spec/missing-file" }]);
+    expect(loadSpec(join(directory, "none.yaml")).diagnostics).toMatchObject([{ code: "spec/missing-file" }]);
   });
 
-  test("a folder is not a spec", () => {
-    expect(loadSpec(folder).diagnostics).toMatchObject([{ code: "spec/not-a-file" }]);
+  test("a directory is not a spec", () => {
+    expect(loadSpec(directory).diagnostics).toMatchObject([{ code: "spec/not-a-file" }]);
   });
 
   test("a file of 10 MB is refused before it is parsed", () => {

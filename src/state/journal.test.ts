@@ -5,13 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { createJournalFile, type Journal } from "./journal.ts";
 
-let folder: string;
+let directory: string;
 let path: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-journal-"));
-  path = join(folder, "made", "journal.jsonl");
+  directory = mkdtempSync(join(tmpdir(), "haplan-journal-"));
+  path = join(directory, "made", "journal.jsonl");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const clock = { ...systemClock, now: () => Date.UTC(2026, 0, 2) };
 const open = (): Journal => createJournalFile({ path, clock, beforeWrite: async () => {} });

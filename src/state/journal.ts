@@ -9,12 +9,15 @@ import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { makeFolderDurably, syncFolder } from "../base/durable-file.ts";
+import { makeDirDurably, syncDir } from "../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
 
 export type Journal = {
-  /** All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`, `journal/unreadable` */
+  /**
+   * All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`,
+   * `journal/unreadable`
+   */
   read(): Promise<readonly JournalRecord[]>;
   /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
   append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
@@ -53,13 +56,13 @@ export function createJournalFile(options: {
       lastSequence = null;
       if (readBytes(path).length === 0) return;
       renameSync(path, `${path}.previous`);
-      syncFolder(dirname(path));
+      syncDir(dirname(path));
     },
   };
 }
 
 function appendDurably(path: string, line: string): void {
-  makeFolderDurably(dirname(path));
+  makeDirDurably(dirname(path));
   const bytes = Buffer.from(line);
   const file = openSync(path, "a", 0o600);
   try {
@@ -68,7 +71,7 @@ function appendDurably(path: string, line: string): void {
   } finally {
     closeSync(file);
   }
-  syncFolder(dirname(path));
+  syncDir(dirname(path));
 }
 
 /** Cuts off a torn last line; returns the sequence number of the last whole one. */

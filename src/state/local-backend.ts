@@ -6,13 +6,13 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { makeDirDurably, syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
 import type { StateBackend } from "./state-backend.ts";
 
-/** Where everything that belongs to a cluster lives, below the folder that haplan was started in. */
-export function stateFolder(root: string, clusterName: string): string {
+/** Where everything that belongs to a cluster lives, below the directory that haplan was started in. */
+export function stateDir(root: string, clusterName: string): string {
   return join(root, ".haplan", clusterName);
 }
 
@@ -22,20 +22,20 @@ export function newLineage(): string {
 }
 
 /** Where the local lock of a cluster is. */
-export function lockFolder(folder: string): string {
-  return join(folder, "lock");
+export function lockDir(directory: string): string {
+  return join(directory, "lock");
 }
 
 export function createLocalBackend({
-  folder,
+  directory,
   clock,
 }: {
-  readonly folder: string;
+  readonly directory: string;
   readonly clock: Clock;
 }): StateBackend {
-  const path = join(folder, "state.json");
+  const path = join(directory, "state.json");
   const backupPath = `${path}.backup`;
-  const locks = lockFolder(folder);
+  const locks = lockDir(directory);
   return {
     place: path,
     advice: {
@@ -50,7 +50,7 @@ export function createLocalBackend({
       const before = readIfThere(path);
       if ((before === null ? null : versionOf(before)) !== expected) throw conflict(path);
       try {
-        makeFolderDurably(folder);
+        makeDirDurably(directory);
         if (backup !== null) writeFileDurably(backupPath, backup);
         writeFileDurably(path, text);
       } catch (error) {
@@ -60,20 +60,23 @@ export function createLocalBackend({
     remove: async () => {
       // The backup goes first: a crash in between leaves the state, not an older one.
       for (const file of [backupPath, path]) rmSync(file, { force: true });
-      if (existsSync(folder)) syncFolder(folder);
+      if (existsSync(directory)) syncDir(directory);
     },
-    acquireLock: (wish) => lockOnDisk({ ...wish, folder: locks, clock }, folder),
+    acquireLock: (wish) => lockOnDisk({ ...wish, directory: locks, clock }, directory),
     lockHolder: async () => lockHolder(locks, clock),
     forceUnlock: async (lockId) => forceUnlock(locks, lockId, clock),
   };
 }
 
-async function lockOnDisk(request: Parameters<typeof acquireLock>[0], folder: string): ReturnType<typeof acquireLock> {
+async function lockOnDisk(
+  request: Parameters<typeof acquireLock>[0],
+  directory: string,
+): ReturnType<typeof acquireLock> {
   try {
     return await acquireLock(request);
   } catch (error) {
     if (error instanceof HaplanError) throw error;
-    const message = `Cannot write to the directory of the cluster\n${folder}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another directory. Nothing was changed.`;
+    const message = `Cannot write to the directory of the cluster\n${directory}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another directory. Nothing was changed.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }

@@ -7,17 +7,17 @@ import type { Clock } from "../base/clock.ts";
 import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
 import { type Lock, type LockHolder, lockLeaseMs } from "./lock-holder.ts";
 
-let folder: string;
+let directory: string;
 let now: number;
 let held: Lock[];
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-lock-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-lock-"));
   now = 1_000_000;
   held = [];
 });
 afterEach(() => {
   for (const lock of held) lock.release();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 /** Time that moves only when somebody sleeps or the test says so. */
@@ -30,7 +30,7 @@ const clock: Clock = {
 };
 
 async function take(timeoutMs = 0): Promise<Lock> {
-  const lock = await acquireLock({ folder, operation: "apply", timeoutMs, clock });
+  const lock = await acquireLock({ directory, operation: "apply", timeoutMs, clock });
   held.push(lock);
   return lock;
 }
@@ -48,7 +48,7 @@ function leaveBehind(fencing: number, changes: Partial<LockHolder>): void {
     released: false,
     ...changes,
   };
-  writeFileSync(join(folder, `${fencing}.json`), JSON.stringify(holder));
+  writeFileSync(join(directory, `${fencing}.json`), JSON.stringify(holder));
 }
 
 describe("lock", () => {
@@ -58,7 +58,7 @@ describe("lock", () => {
     await expect(take()).rejects.toThrow(
       new RegExp(`@${hostname()}, pid ${process.pid}[\\s\\S]*Operation: apply[\\s\\S]*Since: +1970`),
     );
-    expect(lockHolder(folder, clock)).toMatchObject({ pid: process.pid, operation: "apply" });
+    expect(lockHolder(directory, clock)).toMatchObject({ pid: process.pid, operation: "apply" });
   });
 
   test("fencing numbers grow and are never used twice", async () => {
@@ -66,9 +66,9 @@ describe("lock", () => {
       const lock = await take();
       expect(lock.fencing).toBe(fencing);
       lock.release();
-      expect(lockHolder(folder, clock)).toBeNull();
+      expect(lockHolder(directory, clock)).toBeNull();
     }
-    expect(readdirSync(folder)).toEqual(["3.json"]);
+    expect(readdirSync(directory)).toEqual(["3.json"]);
   });
 
   test("a holder whose process is gone is recognised at once", async () => {
@@ -110,13 +110,13 @@ describe("lock", () => {
     now += 10 * lockLeaseMs;
     await sleeper.assertHeld();
     expect(sleeper.fencing).toBe(2);
-    expect(lockHolder(folder, clock)).toMatchObject({ expiresAt: now + lockLeaseMs, released: false });
+    expect(lockHolder(directory, clock)).toMatchObject({ expiresAt: now + lockLeaseMs, released: false });
     await expect(take()).rejects.toMatchObject({ code: "lock/held" });
     now += lockLeaseMs - 1;
     await sleeper.assertHeld();
     expect(sleeper.fencing).toBe(2);
     sleeper.release();
-    expect(lockHolder(folder, clock)).toBeNull();
+    expect(lockHolder(directory, clock)).toBeNull();
     await expect(sleeper.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
     expect((await take()).fencing).toBe(3);
   });
@@ -150,17 +150,17 @@ describe("lock", () => {
     await expect(sleeper.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
     sleeper.release();
     await next.assertHeld();
-    expect(lockHolder(folder, clock)).not.toBeNull();
+    expect(lockHolder(directory, clock)).not.toBeNull();
   });
 
   test("that is forced open lets the next one in and the one who held it write no more", async () => {
     const hung = await take();
-    const id = lockHolder(folder, clock)?.id ?? "";
-    expect(() => forceUnlock(folder, "another", clock)).toThrow(expect.objectContaining({ code: "lock/not-held" }));
-    expect(forceUnlock(folder, id, clock)).toMatchObject({ pid: process.pid });
+    const id = lockHolder(directory, clock)?.id ?? "";
+    expect(() => forceUnlock(directory, "another", clock)).toThrow(expect.objectContaining({ code: "lock/not-held" }));
+    expect(forceUnlock(directory, id, clock)).toMatchObject({ pid: process.pid });
     await expect(hung.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
-    expect(lockHolder(folder, clock)).toBeNull();
-    expect(() => forceUnlock(folder, id, clock)).toThrow("not locked");
+    expect(lockHolder(directory, clock)).toBeNull();
+    expect(() => forceUnlock(directory, id, clock)).toThrow("not locked");
     const next = await take();
     expect(next.fencing).toBe(3);
     hung.release();
@@ -168,7 +168,7 @@ describe("lock", () => {
   });
 
   test("a lock file that a crash has emptied holds nobody back", async () => {
-    writeFileSync(join(folder, "4.json"), "");
+    writeFileSync(join(directory, "4.json"), "");
     expect((await take()).fencing).toBe(5);
   });
 
@@ -176,6 +176,6 @@ describe("lock", () => {
     leaveBehind(3, { host: "elsewhere", expiresAt: 0 });
     const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => take()));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-    expect(JSON.parse(readFileSync(join(folder, "4.json"), "utf8"))).toMatchObject({ released: false });
+    expect(JSON.parse(readFileSync(join(directory, "4.json"), "utf8"))).toMatchObject({ released: false });
   });
 });

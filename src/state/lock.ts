@@ -1,11 +1,12 @@
 /**
  * One change at a time: a lease that runs out by itself unless its holder renews it, with a fencing number.
  *
- * The lock is the file with the highest number in a folder; the number is the fencing number. Taking the lock means
+ * The lock is the file with the highest number in a directory; the number is the fencing number. Taking the lock means
  * creating the file with the next number, which the file system lets only one do (link(2) fails when the name is
  * there). So there is no moment at which a stale lock has been removed and the new one is not there yet, and a holder
  * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
- * locking", 2016), or takes the next number itself if nobody has. A released lock stays as a file, so that numbers never repeat.
+ * locking", 2016), or takes the next number itself if nobody has. A released lock stays as a file, so that numbers
+ * never repeat.
  */
 import {
   existsSync,
@@ -20,7 +21,7 @@ import {
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { makeFolderDurably } from "../base/durable-file.ts";
+import { makeDirDurably } from "../base/durable-file.ts";
 import { systemErrorCode } from "../base/haplan-error.ts";
 import {
   assertHolder,
@@ -37,8 +38,8 @@ import {
 const pollMs = 200;
 
 export type LockRequest = {
-  /** Folder that holds nothing but this lock. */
-  readonly folder: string;
+  /** Directory that holds nothing but this lock. */
+  readonly directory: string;
   readonly operation: string;
   /** How long to wait for another holder; 0 gives up at once. */
   readonly timeoutMs: number;
@@ -49,19 +50,19 @@ export type LockRequest = {
 
 /** @throws HaplanError `lock/held`, which says who holds it */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
-  const { clock, folder } = request;
+  const { clock, directory } = request;
   return waitForLock({ ...request, pollMs }, async () => {
-    // A run that ended may have taken the whole folder of the cluster away.
-    if (!existsSync(folder)) makeFolderDurably(folder);
-    const current = currentLock(folder);
+    // A run that ended may have taken the whole directory of the cluster away.
+    if (!existsSync(directory)) makeDirDurably(directory);
+    const current = currentLock(directory);
     if (current === null || isFree(current.holder, clock)) return tryTake(request, (current?.fencing ?? 0) + 1);
     return current.holder === null ? null : { holder: current.holder };
   });
 }
 
-/** Who holds the lock in `folder` now, or null. */
-export function lockHolder(folder: string, clock: Clock): LockHolder | null {
-  const current = currentLock(folder);
+/** Who holds the lock in `directory` now, or null. */
+export function lockHolder(directory: string, clock: Clock): LockHolder | null {
+  const current = currentLock(directory);
   return current === null || isFree(current.holder, clock) ? null : current.holder;
 }
 
@@ -69,25 +70,25 @@ export function lockHolder(folder: string, clock: Clock): LockHolder | null {
  * Takes the lock away: the next number is made and is free at once, so that the holder sees that it is no longer the
  * highest. @throws HaplanError `lock/not-held`
  */
-export function forceUnlock(folder: string, lockId: string, clock: Clock): LockHolder {
-  const holder = lockHolder(folder, clock);
+export function forceUnlock(directory: string, lockId: string, clock: Clock): LockHolder {
+  const holder = lockHolder(directory, clock);
   assertHolder(holder, lockId);
-  const fencing = (highestNumber(folder) ?? 0) + 1;
-  writeFileSync(pathOf(folder, fencing), JSON.stringify({ ...holder, released: true }), { mode: 0o600, flag: "wx" });
-  removeOlder(folder, fencing);
+  const fencing = (highestNumber(directory) ?? 0) + 1;
+  writeFileSync(pathOf(directory, fencing), JSON.stringify({ ...holder, released: true }), { mode: 0o600, flag: "wx" });
+  removeOlder(directory, fencing);
   return holder;
 }
 
 /** Null when somebody else was faster. */
-function tryTake({ folder, operation, clock }: LockRequest, fencing: number): Lock | null {
+function tryTake({ directory, operation, clock }: LockRequest, fencing: number): Lock | null {
   const holder = newHolder(operation, clock.now());
-  return placeNumber(folder, fencing, holder) ? heldLock(folder, clock, { fencing, holder }) : null;
+  return placeNumber(directory, fencing, holder) ? heldLock(directory, clock, { fencing, holder }) : null;
 }
 
 /** Makes the file with this number, which only one can do; false when somebody else was faster. */
-function placeNumber(folder: string, fencing: number, holder: LockHolder): boolean {
-  const path = pathOf(folder, fencing);
-  const aside = join(folder, `${holder.id}.tmp`);
+function placeNumber(directory: string, fencing: number, holder: LockHolder): boolean {
+  const path = pathOf(directory, fencing);
+  const aside = join(directory, `${holder.id}.tmp`);
   writeFileSync(aside, JSON.stringify(holder), { mode: 0o600 });
   try {
     linkSync(aside, path);
@@ -98,26 +99,26 @@ function placeNumber(folder: string, fencing: number, holder: LockHolder): boole
     rmSync(aside, { force: true });
   }
   // A contender that dozed between looking and linking may have taken a number that is long past.
-  if (highestNumber(folder) !== fencing) {
+  if (highestNumber(directory) !== fencing) {
     rmSync(path, { force: true });
     return false;
   }
-  removeOlder(folder, fencing);
+  removeOlder(directory, fencing);
   return true;
 }
 
 function heldLock(
-  folder: string,
+  directory: string,
   clock: Clock,
   taken: { readonly fencing: number; readonly holder: LockHolder },
 ): Lock {
   let { fencing, holder } = taken;
   const write = (changes: Partial<LockHolder>): void => {
     const next = { ...holder, ...changes };
-    const aside = join(folder, `${holder.id}.tmp`);
+    const aside = join(directory, `${holder.id}.tmp`);
     try {
       writeFileSync(aside, JSON.stringify(next), { mode: 0o600 });
-      renameSync(aside, pathOf(folder, fencing));
+      renameSync(aside, pathOf(directory, fencing));
       holder = next;
     } catch (error) {
       rmSync(aside, { force: true });
@@ -125,14 +126,14 @@ function heldLock(
     }
   };
   /**
-   * Whether the lock is ours for a while longer. Once the lease has run out, anybody may take the next number: then it is
-   * ours again only if we are the one who gets that.
+   * Whether the lock is ours for a while longer. Once the lease has run out, anybody may take the next number: then it
+   * is ours again only if we are the one who gets that.
    */
   const renew = (): boolean => {
-    if (holder.released || highestNumber(folder) !== fencing) return false;
+    if (holder.released || highestNumber(directory) !== fencing) return false;
     const next = { ...holder, expiresAt: clock.now() + lockLeaseMs };
     if (clock.now() < holder.expiresAt) write(next);
-    else if (placeNumber(folder, fencing + 1, next)) [fencing, holder] = [fencing + 1, next];
+    else if (placeNumber(directory, fencing + 1, next)) [fencing, holder] = [fencing + 1, next];
     else return false;
     return true;
   };
@@ -150,17 +151,17 @@ function heldLock(
     },
     assertHeld: async () => {
       const inTime = !holder.released && clock.now() < holder.expiresAt;
-      if (inTime && highestNumber(folder) === fencing) return;
-      if (!renewed(renew)) throw lockLost(pathOf(folder, fencing));
+      if (inTime && highestNumber(directory) === fencing) return;
+      if (!renewed(renew)) throw lockLost(pathOf(directory, fencing));
     },
     release: () => {
       clearInterval(heartbeat);
-      if (holder.released || highestNumber(folder) !== fencing) return;
+      if (holder.released || highestNumber(directory) !== fencing) return;
       try {
         write({ released: true });
       } catch {
         // An empty lock holds nobody back, and needs no room on a full disk.
-        truncateSync(pathOf(folder, fencing));
+        truncateSync(pathOf(directory, fencing));
       }
     },
   };
@@ -177,11 +178,11 @@ function renewed(renew: () => boolean): boolean {
 
 type CurrentLock = { readonly fencing: number; readonly holder: LockHolder | null };
 
-function currentLock(folder: string): CurrentLock | null {
-  const fencing = highestNumber(folder);
+function currentLock(directory: string): CurrentLock | null {
+  const fencing = highestNumber(directory);
   if (fencing === null) return null;
   try {
-    return { fencing, holder: JSON.parse(readFileSync(pathOf(folder, fencing), "utf8")) as LockHolder };
+    return { fencing, holder: JSON.parse(readFileSync(pathOf(directory, fencing), "utf8")) as LockHolder };
   } catch (error) {
     // Emptied by a crash of the machine, or removed by a newer holder just now: nobody living holds this number.
     if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return { fencing, holder: null };
@@ -203,24 +204,24 @@ function isRunning({ pid, processStart }: LockHolder): boolean {
   return processStart === null || processStartOf(pid) === processStart;
 }
 
-function pathOf(folder: string, fencing: number): string {
-  return join(folder, `${fencing}.json`);
+function pathOf(directory: string, fencing: number): string {
+  return join(directory, `${fencing}.json`);
 }
 
-function numbersIn(folder: string): readonly number[] {
+function numbersIn(directory: string): readonly number[] {
   try {
-    return readdirSync(folder).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
+    return readdirSync(directory).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return [];
     throw error;
   }
 }
 
-function highestNumber(folder: string): number | null {
-  const numbers = numbersIn(folder);
+function highestNumber(directory: string): number | null {
+  const numbers = numbersIn(directory);
   return numbers.length === 0 ? null : Math.max(...numbers);
 }
 
-function removeOlder(folder: string, fencing: number): void {
-  for (const number of numbersIn(folder)) if (number < fencing) rmSync(pathOf(folder, number), { force: true });
+function removeOlder(directory: string, fencing: number): void {
+  for (const number of numbersIn(directory)) if (number < fencing) rmSync(pathOf(directory, number), { force: true });
 }

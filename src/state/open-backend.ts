@@ -7,8 +7,8 @@ import { createS3Backend } from "./s3-backend.ts";
 import type { StateBackend } from "./state-backend.ts";
 
 export type BackendSurroundings = {
-  /** The cluster's own folder. */
-  readonly folder: string;
+  /** The cluster's own directory. */
+  readonly directory: string;
   /** What paths in the spec are relative to. */
   readonly cwd: string;
   readonly clock: Clock;
@@ -16,12 +16,12 @@ export type BackendSurroundings = {
 
 export function openBackend(
   { name, state }: Pick<ClusterSpec, "name" | "state">,
-  { folder, cwd, clock }: BackendSurroundings,
+  { directory, cwd, clock }: BackendSurroundings,
 ): StateBackend {
   const { backend } = state;
   switch (backend.type) {
     case "local":
-      return createLocalBackend({ folder, clock });
+      return createLocalBackend({ directory, clock });
     case "etcd":
       return createEtcdBackend({ backend, clusterName: name, cwd, clock });
     case "s3":

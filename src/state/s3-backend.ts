@@ -138,8 +138,8 @@ async function putLock(bucket: Bucket, object: LockObject, expected: string | nu
 }
 
 /**
- * Writes and returns the version, or null when the condition did not hold. A store may keep an object and fail to say so:
- * the SDK asks once more, and meets the condition that its own write has broken. What is there tells.
+ * Writes and returns the version, or null when the condition did not hold. A store may keep an object and fail to say
+ * so: the SDK asks once more, and meets the condition that its own write has broken. What is there tells.
  */
 async function putOurs(bucket: Bucket, name: string, text: string, expected: string | null): Promise<string | null> {
   let failure: unknown;
@@ -158,8 +158,8 @@ async function putOurs(bucket: Bucket, name: string, text: string, expected: str
 }
 
 /**
- * Removes the state that is there, if the lock is still the one with this number: whoever takes the lock after that look
- * and writes the state changes its version, and then it stays.
+ * Removes the state that is there, if the lock is still the one with this number: whoever takes the lock after that
+ * look and writes the state changes its version, and then it stays.
  */
 async function removeState(bucket: Bucket, place: string, fencing: number | null): Promise<void> {
   const stored = await bucket.get(stateName);
@@ -196,9 +196,12 @@ async function forceUnlock(bucket: Bucket, lockId: string): Promise<LockHolder> 
 /** The objects below the prefix. The SDK is loaded with the first of them. */
 function openBucket(options: S3BackendOptions): Bucket {
   const { backend, clusterName } = options;
-  const folder = `${backend.prefix === "" ? "" : `${backend.prefix}/`}${clusterName}/`;
-  const place = `s3://${backend.bucket}/${folder}`;
-  const at = (name: string): { Bucket: string; Key: string } => ({ Bucket: backend.bucket, Key: `${folder}${name}` });
+  const directory = `${backend.prefix === "" ? "" : `${backend.prefix}/`}${clusterName}/`;
+  const place = `s3://${backend.bucket}/${directory}`;
+  const at = (name: string): { Bucket: string; Key: string } => ({
+    Bucket: backend.bucket,
+    Key: `${directory}${name}`,
+  });
   let loading: Promise<Sdk> | undefined;
   const ask = async <T>(what: string, work: (sdk: Sdk) => Promise<T>): Promise<T> => {
     loading ??= loadSdk(backend);

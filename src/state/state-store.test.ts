@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
-import { createLocalBackend, stateFolder } from "./local-backend.ts";
+import { createLocalBackend, stateDir } from "./local-backend.ts";
 import { noLock } from "./lock-holder.ts";
 import type { StateBackend } from "./state-backend.ts";
 import { renderState } from "./state-document.ts";
@@ -11,16 +11,16 @@ import { stateWith } from "./state-fixture.ts";
 import { createStateStore, type StateStore, type StateStoreOptions } from "./state-store.ts";
 
 let root: string;
-let folder: string;
+let directory: string;
 let path: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "haplan-state-"));
-  folder = stateFolder(root, "demo");
-  path = join(folder, "state.json");
+  directory = stateDir(root, "demo");
+  path = join(directory, "state.json");
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const backend = (): StateBackend => createLocalBackend({ folder, clock: systemClock });
+const backend = (): StateBackend => createLocalBackend({ directory, clock: systemClock });
 const open = (more: Partial<StateStoreOptions> = {}): StateStore =>
   createStateStore({ backend: backend(), encryption: null, environment: {}, ...more });
 
@@ -31,12 +31,12 @@ describe("state on disk", () => {
     expect(await open().read()).toBeNull();
     await open().write(stateWith(1));
     expect(await open().read()).toEqual(stateWith(1));
-    expect([mode(folder), mode(path)]).toEqual(["700", "600"]);
+    expect([mode(directory), mode(path)]).toEqual(["700", "600"]);
   });
 
   test("the one before is kept, and nothing else is left behind", async () => {
     for (const serial of [1, 2, 3]) await open().write(stateWith(serial));
-    expect(readdirSync(folder).sort()).toEqual(["state.json", "state.json.backup"]);
+    expect(readdirSync(directory).sort()).toEqual(["state.json", "state.json.backup"]);
     expect(JSON.parse(readFileSync(`${path}.backup`, "utf8"))).toEqual(stateWith(2));
     expect(mode(`${path}.backup`)).toBe("600");
   });
@@ -44,7 +44,7 @@ describe("state on disk", () => {
   test("writing the same state twice changes nothing", async () => {
     await open().write(stateWith(1));
     await open().write(stateWith(1));
-    expect(readdirSync(folder)).toEqual(["state.json"]);
+    expect(readdirSync(directory)).toEqual(["state.json"]);
   });
 
   test.each([
@@ -101,7 +101,7 @@ describe("state on disk", () => {
     allowed = true;
     await store.remove();
     expect(await store.read()).toBeNull();
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(directory)).toEqual([]);
   });
 });
 
@@ -115,8 +115,8 @@ describe("an encrypted state", () => {
     await sealed().write(stateWith(2));
     expect(await sealed().read()).toEqual(stateWith(2));
     expect(mode(path)).toBe("600");
-    for (const name of readdirSync(folder)) {
-      expect(readFileSync(join(folder, name), "utf8")).not.toMatch(/haplan_machine|127\.77|lineage/);
+    for (const name of readdirSync(directory)) {
+      expect(readFileSync(join(directory, name), "utf8")).not.toMatch(/haplan_machine|127\.77|lineage/);
     }
   });
 
@@ -157,7 +157,7 @@ describe("an encrypted state", () => {
     await open().write(stateWith(1));
     await sealed().write(stateWith(2));
     for (const name of ["state.json", "state.json.backup"]) {
-      expect(readFileSync(join(folder, name), "utf8")).not.toContain("haplan_machine");
+      expect(readFileSync(join(directory, name), "utf8")).not.toContain("haplan_machine");
     }
     await open({ environment }).write(stateWith(3));
     expect(await open().read()).toEqual(stateWith(3));

@@ -1,7 +1,7 @@
 /**
  * The unit that runs on a master: our agent or a real etcd, told the same thing with the same flags (etcd 3.4's
  * "Configuration flags"). What a member starts with (`--initial-*`) is kept apart: it differs from member to member by
- * when it joined, is only read while the data folder is empty, and so is no part of the configuration's digest.
+ * when it joined, is only read while the data directory is empty, and so is no part of the configuration's digest.
  */
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
@@ -9,13 +9,7 @@ import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
 import type { JoinFacts } from "./join-facts.ts";
 import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import {
-  agentUnitName,
-  dataFolderPlaceholder,
-  peerTlsPaths,
-  tlsPaths,
-  unitFolderPlaceholder,
-} from "./unit-definition.ts";
+import { agentUnitName, dataDirPlaceholder, peerTlsPaths, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
 
 /** `token` keeps members of clusters that were made from equal specs apart: the state's lineage. */
 export type AgentStart = JoinFacts & { readonly token: string };
@@ -59,7 +53,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
       program: engine === "agent" ? { kind: "haplan", command: "haplan-agent" } : { kind: "system", command: "etcd" },
       arguments: [
         `--name=${master.name}`,
-        `--data-dir=${dataFolderPlaceholder}`,
+        `--data-dir=${dataDirPlaceholder}`,
         `--listen-client-urls=${scheme}://${clientListen}`,
         `--advertise-client-urls=${clientUrl(spec, master)}`,
         `--listen-peer-urls=${scheme}://${peerListen}`,
@@ -80,7 +74,10 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
   };
 }
 
-/** Our agent takes up all of its files when they change; etcd reads its certificates for every connection, but not the CA. */
+/**
+ * Our agent takes up all of its files when they change; etcd reads its certificates for every connection, but not the
+ * CA.
+ */
 function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly string[] {
   const sets = [tlsPaths, peerTlsPaths];
   const certificates = sets.flatMap(({ certificate, key }) => [certificate, key]);
@@ -88,7 +85,7 @@ function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly 
 }
 
 function tlsArguments(peersApart: boolean): string[] {
-  const at = (path: string): string => `${unitFolderPlaceholder}/${path}`;
+  const at = (path: string): string => `${unitDirPlaceholder}/${path}`;
   const set = (prefix: string, paths: Record<keyof typeof peerTlsPaths, string>): string[] => [
     `--${prefix}cert-file=${at(paths.certificate)}`,
     `--${prefix}key-file=${at(paths.key)}`,

@@ -9,7 +9,7 @@ import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "./load-balancer-targets.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import { loadBalancerUnitName, tlsPaths, unitFolderPlaceholder } from "./unit-definition.ts";
+import { loadBalancerUnitName, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
 
 /** Machine, certificate and unit of the load balancer all have this name; no master or worker may be called so. */
 export const loadBalancerName = "load-balancer";
@@ -33,7 +33,7 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
       definition: {
         ...shared,
         program: { kind: "haplan", command: "haplan-load-balancer" },
-        arguments: [`--config=${unitFolderPlaceholder}/load-balancer.json`],
+        arguments: [`--config=${unitDirPlaceholder}/load-balancer.json`],
         files: [{ path: "load-balancer.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
         reload: { signal: "SIGHUP", files: ["load-balancer.json", ...Object.values(tlsPaths)] },
       },
@@ -45,7 +45,7 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
     definition: {
       ...shared,
       program: { kind: "system", command: "haproxy" },
-      arguments: ["-W", "-db", "-f", `${unitFolderPlaceholder}/haproxy.cfg`],
+      arguments: ["-W", "-db", "-f", `${unitDirPlaceholder}/haproxy.cfg`],
       files: [],
       // The master process starts a worker with the new configuration and retires the old one.
       reload: { signal: "SIGUSR2", files: ["haproxy.cfg", ...Object.values(tlsPaths)] },
@@ -73,9 +73,9 @@ function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): Lo
     },
     tls: spec.controlPlane.tls.enabled
       ? {
-          caFile: `${unitFolderPlaceholder}/${tlsPaths.authority}`,
-          certFile: `${unitFolderPlaceholder}/${tlsPaths.certificate}`,
-          keyFile: `${unitFolderPlaceholder}/${tlsPaths.key}`,
+          caFile: `${unitDirPlaceholder}/${tlsPaths.authority}`,
+          certFile: `${unitDirPlaceholder}/${tlsPaths.certificate}`,
+          keyFile: `${unitDirPlaceholder}/${tlsPaths.key}`,
         }
       : null,
   };

@@ -7,7 +7,7 @@ import type { Json } from "../base/json.ts";
 import type { UnitDefinition } from "./unit-definition.ts";
 
 export type UnitTemplate = {
-  /** Relative to the unit's folder. */
+  /** Relative to the unit's directory. */
   readonly path: string;
   /** File in `templates/`. */
   readonly template: string;

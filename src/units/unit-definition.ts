@@ -3,15 +3,15 @@
  * added as files by apply, so that a definition can be compared, digested and shown.
  */
 export type UnitFile = {
-  /** Relative to the unit's folder on the machine, for example `tls/server.key`. */
+  /** Relative to the unit's directory on the machine, for example `tls/server.key`. */
   readonly path: string;
   readonly content: string | Uint8Array;
   readonly mode: number;
 };
 
 /** Placeholders that a provider fills in inside `arguments`, `environment` and text files. */
-export const unitFolderPlaceholder = "@UNIT@";
-export const dataFolderPlaceholder = "@DATA@";
+export const unitDirPlaceholder = "@UNIT@";
+export const dataDirPlaceholder = "@DATA@";
 
 export type UnitDefinition = {
   readonly name: string;
@@ -25,18 +25,20 @@ export type UnitDefinition = {
   /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
   readonly listens: readonly string[];
   /**
-   * Files (by path) that the running program takes up on a signal, or by itself when `signal` is null: when nothing else
-   * changed it is not restarted, so that its connections live on. Absent: every change restarts it.
+   * Files (by path) that the running program takes up on a signal, or by itself when `signal` is null: when nothing
+   * else changed it is not restarted, so that its connections live on. Absent: every change restarts it.
    */
   readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2" | null; readonly files: readonly string[] };
 };
 
-/** Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
+/**
+ * Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`.
+ */
 export const agentUnitName = "agent";
 export const loadBalancerUnitName = "load-balancer";
 export const workerUnitName = "worker";
 
-/** Where apply puts certificates inside a unit's folder. */
+/** Where apply puts certificates inside a unit's directory. */
 export const tlsPaths = {
   authority: "tls/ca.crt",
   certificate: "tls/tls.crt",

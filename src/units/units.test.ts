@@ -27,7 +27,7 @@ function withHaproxy(spec: ClusterSpec): ClusterSpec {
 }
 
 describe("agentBlueprint", () => {
-  it("speaks etcd's flags, with TLS on both sides and certificates in the unit's folder", () => {
+  it("speaks etcd's flags, with TLS on both sides and certificates in the unit's directory", () => {
     const { definition, certificate } = agentBlueprint(secure, "m1", start);
     expect(certificate).toBe("m1");
     expect(definition.program).toEqual({ kind: "haplan", command: "haplan-agent" });
@@ -111,14 +111,14 @@ describe("loadBalancerBlueprint", () => {
     }
     const blueprint = loadBalancerBlueprint(withHaproxy(plain), { backends: ["m1", "m2", "m3"] });
     const [template] = blueprint.templates;
-    const folder = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
+    const directory = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
     try {
-      const file = join(folder, "haproxy.cfg");
-      writeFileSync(file, renderTemplate(template!.template, template!.values).replaceAll("@UNIT@", folder));
+      const file = join(directory, "haproxy.cfg");
+      writeFileSync(file, renderTemplate(template!.template, template!.values).replaceAll("@UNIT@", directory));
       const env = { PATH: `${process.env["PATH"]}:/usr/sbin` };
       execFileSync("haproxy", ["-c", "-q", "-f", file], { env, stdio: "pipe" });
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 });

@@ -1,9 +1,11 @@
-/** The unit that stands for a worker host: it holds a client certificate and the load balancer's endpoint, nothing else. */
+/**
+ * The unit that stands for a worker host: it holds a client certificate and the load balancer's endpoint, nothing else.
+ */
 import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clusterEndpoint } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import { tlsPaths, unitFolderPlaceholder, workerUnitName } from "./unit-definition.ts";
+import { tlsPaths, unitDirPlaceholder, workerUnitName } from "./unit-definition.ts";
 
 /** What a worker reads from `--config`. */
 export type WorkerConfig = {
@@ -23,9 +25,9 @@ export function workerBlueprint(spec: ClusterSpec, name: string): UnitBlueprint 
     reportKey: `/haplan/workers/${name}`,
     tls: tlsEnabled
       ? {
-          caFile: `${unitFolderPlaceholder}/${tlsPaths.authority}`,
-          certFile: `${unitFolderPlaceholder}/${tlsPaths.certificate}`,
-          keyFile: `${unitFolderPlaceholder}/${tlsPaths.key}`,
+          caFile: `${unitDirPlaceholder}/${tlsPaths.authority}`,
+          certFile: `${unitDirPlaceholder}/${tlsPaths.certificate}`,
+          keyFile: `${unitDirPlaceholder}/${tlsPaths.key}`,
         }
       : null,
   };
@@ -33,7 +35,7 @@ export function workerBlueprint(spec: ClusterSpec, name: string): UnitBlueprint 
     definition: {
       name: workerUnitName,
       program: { kind: "haplan", command: "haplan-worker" },
-      arguments: [`--config=${unitFolderPlaceholder}/worker.json`],
+      arguments: [`--config=${unitDirPlaceholder}/worker.json`],
       environment: {},
       files: [{ path: "worker.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
       listens: [],

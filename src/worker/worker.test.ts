@@ -12,15 +12,15 @@ import { loadWorkerConfig } from "./worker-config.ts";
 const address = "127.77.18.81";
 const endpoint = `http://${address}:2379`;
 
-let folder: string;
+let directory: string;
 let etcd: EtcdFixture | null = null;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-worker-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-worker-"));
 });
 afterEach(async () => {
   await etcd?.stop();
   etcd = null;
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function reportsUntil(wanted: (reports: readonly WorkerReport[]) => boolean): Promise<readonly WorkerReport[]> {
@@ -40,13 +40,13 @@ describe.skipIf(!etcdInstalled)("a worker", () => {
     const config = { name: "w1", endpoint, reportKey: "/haplan/workers/w1", tls: null };
     const working = runWorker(config, openMemberChannel(endpoint, null), (event) => events.push(event), stop.signal);
     await systemClock.sleep(100);
-    etcd = await startEtcd(address, folder);
+    etcd = await startEtcd(address, directory);
     const [report] = await reportsUntil((reports) => reports.length === 1);
     expect(report).toMatchObject({ name: "w1", endpoint, pid: process.pid, readLatencyMs: expect.any(Number) });
     const before = report!.lastSuccessAt;
     await etcd.stop();
     await systemClock.sleep(1100);
-    etcd = await startEtcd(address, folder);
+    etcd = await startEtcd(address, directory);
     const [later] = await reportsUntil((reports) => reports.length === 1 && reports[0]!.lastSuccessAt > before);
     expect(later?.name).toBe("w1");
     stop.abort();
@@ -65,7 +65,7 @@ it.each([
     /Cannot read "\/none"/,
   ],
 ])("a worker's configuration %s is refused with what is wrong", (text, message) => {
-  const path = join(folder, "worker.json");
+  const path = join(directory, "worker.json");
   writeFileSync(path, text);
   expect(() => loadWorkerConfig(path)).toThrow(message);
 });

@@ -6,30 +6,30 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { revokedSerialNumbers } from "./revocation-list.ts";
 
 describe("a revocation list", () => {
-  let folder: string;
-  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
+  let directory: string;
+  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
   /** Lines of openssl's index: a revoked certificate each. */
   const issueList = (name: string, serials: readonly string[]): Buffer => {
     const lines = serials.map((serial) => `R\t491231235959Z\t260101000000Z\t${serial}\tunknown\t/CN=gone\n`);
-    writeFileSync(join(folder, "index.txt"), lines.join(""));
+    writeFileSync(join(directory, "index.txt"), lines.join(""));
     openssl("ca", "-gencrl", "-config", "ca.conf", "-crldays", "30", "-out", name);
-    return readFileSync(join(folder, name));
+    return readFileSync(join(directory, name));
   };
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "haplan-crl-"));
+    directory = mkdtempSync(join(tmpdir(), "haplan-crl-"));
     const lines = ["[ca]", "default_ca=own", "[own]", "database=index.txt", "default_md=sha256"];
-    writeFileSync(join(folder, "ca.conf"), `${[...lines, "certificate=ca.crt", "private_key=ca.key"].join("\n")}\n`);
+    writeFileSync(join(directory, "ca.conf"), `${[...lines, "certificate=ca.crt", "private_key=ca.key"].join("\n")}\n`);
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key"];
     openssl("req", "-x509", ...key, "-subj", "/CN=ca", "-days", "30", "-out", "ca.crt");
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it("names the certificates that it revokes, in PEM and in DER", () => {
     const long = "7F0102030405060708090A0B0C0D0E0F1011";
     const pem = issueList("two.pem", ["01", long]);
     expect([...revokedSerialNumbers(pem, "two.pem")]).toEqual(["1", long.toLowerCase()]);
     openssl("crl", "-in", "two.pem", "-outform", "DER", "-out", "two.der");
-    expect(revokedSerialNumbers(readFileSync(join(folder, "two.der")), "two.der").size).toBe(2);
+    expect(revokedSerialNumbers(readFileSync(join(directory, "two.der")), "two.der").size).toBe(2);
   });
 
   it("may be empty", () => {
@@ -41,7 +41,7 @@ describe("a revocation list", () => {
     ["a certificate", "0"],
     ["a cut list", "-20"],
   ])("is refused when it is %s", (what, cut) => {
-    const whole = what === "a certificate" ? readFileSync(join(folder, "ca.crt")) : issueList("cut.pem", ["05"]);
+    const whole = what === "a certificate" ? readFileSync(join(directory, "ca.crt")) : issueList("cut.pem", ["05"]);
     const der = Buffer.from(whole.toString().replace(/-----.*-----/g, ""), "base64");
     const bytes = cut === "" ? Buffer.alloc(0) : der.subarray(0, Number(cut) || der.length);
     if (what === "a certificate") expect(() => revokedSerialNumbers(whole, "ca.crt")).toThrow("expected an X.509");

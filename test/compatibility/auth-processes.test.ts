@@ -136,8 +136,8 @@ describe.skipIf(!isInstalled)("users over three members", () => {
 });
 
 describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-jwt-"));
-  const key = join(folder, "secret");
+  const directory = mkdtempSync(join(tmpdir(), "haplan-jwt-"));
+  const key = join(directory, "secret");
   const flags = ["--bcrypt-cost=4", `--auth-token=jwt,priv-key=${key},sign-method=HS256,ttl=1m`];
   let cluster: ClusterProcesses;
   const enableUsers = ({ urls }: ClusterProcesses): void => {
@@ -152,7 +152,7 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
   });
   afterAll(async () => {
     await cluster?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   it.skipIf(!isEtcdInstalled())("are good for an etcd with the same key and users, and its tokens here", async () => {

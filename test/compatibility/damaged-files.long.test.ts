@@ -1,7 +1,7 @@
 /**
- * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the others,
- * or refuses to start and says why; the others go on, and nothing is lost. With InitialCorruptCheck nobody ever reads what
- * is damaged. Part of the long tests.
+ * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the
+ * others, or refuses to start and says why; the others go on, and nothing is lost. With InitialCorruptCheck nobody ever
+ * reads what is damaged. Part of the long tests.
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -90,10 +90,14 @@ describe("a member whose files are damaged", () => {
   }
 
   const files = () => {
-    const folder = join(cluster.dataFolder(VICTIM), "member");
-    const log = join(folder, "wal");
+    const directory = join(cluster.dataDir(VICTIM), "member");
+    const log = join(directory, "wal");
     const segments = readdirSync(log).filter((name) => name.endsWith(".log"));
-    return { folder, store: join(folder, "snap", "store.mdb"), log: segments.sort().map((name) => join(log, name)) };
+    return {
+      directory,
+      store: join(directory, "snap", "store.mdb"),
+      log: segments.sort().map((name) => join(log, name)),
+    };
   };
 
   it.each([
@@ -113,7 +117,7 @@ describe("a member whose files are damaged", () => {
     ["the store is cut off", () => cutInHalf(files().store), /so it was cut off/],
     ["the store is gone", () => rmSync(files().store), /the log begins behind the snapshot/],
     ["a segment of the log is gone", () => rmSync(files().log[0]!), /there is no log in|Cannot recover the log/],
-    ["the log is gone", () => rmSync(join(files().folder, "wal"), { recursive: true }), /but there is no log in/],
+    ["the log is gone", () => rmSync(join(files().directory, "wal"), { recursive: true }), /but there is no log in/],
     [
       "the log has changed in its middle",
       () => flipAt(files().log[0]!, writtenBytes(files().log[0]!) / 2),
@@ -126,16 +130,16 @@ describe("a member whose files are damaged", () => {
     { timeout: 60_000 },
     async (name, damage, text) => {
       await cluster.terminate(VICTIM);
-      const { folder } = files();
-      cpSync(folder, `${folder}.kept`, { recursive: true });
+      const { directory } = files();
+      cpSync(directory, `${directory}.kept`, { recursive: true });
       damage();
       const refusal = await cluster.refusal(VICTIM);
       expect(refusal).toMatch(text);
       expect(refusal).toContain("ended with 1");
       await put(0, `k/without it: ${name}`, "new");
-      rmSync(folder, { recursive: true });
-      cpSync(`${folder}.kept`, folder, { recursive: true });
-      rmSync(`${folder}.kept`, { recursive: true });
+      rmSync(directory, { recursive: true });
+      cpSync(`${directory}.kept`, directory, { recursive: true });
+      rmSync(`${directory}.kept`, { recursive: true });
       await cluster.restart(VICTIM);
       await untilContentIsRight(VICTIM);
     },
@@ -182,8 +186,8 @@ describe("a member that is compared before it serves", () => {
     return seen.add((await valueAt(member))!);
   }
 
-  const damage = (member: number) => flip(join(cluster.dataFolder(member), "member/snap/store.mdb"), "value 17 ", 6);
-  const logFile = (member: number) => join(cluster.dataFolder(member), "log");
+  const damage = (member: number) => flip(join(cluster.dataDir(member), "member/snap/store.mdb"), "value 17 ", 6);
+  const logFile = (member: number) => join(cluster.dataDir(member), "log");
   const start = (member: number) => cluster.restart(member, [flag, `--log-outputs=${logFile(member)}`]);
   /** Of all members at the same revision; equal ones once. */
   async function hashes(): Promise<Set<unknown>> {

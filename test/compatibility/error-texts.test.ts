@@ -118,7 +118,7 @@ describe("error texts", () => {
   const produced = new Set<EtcdErrorName>();
   const clusters: ClusterProcesses[] = [];
   const opened: ClusterFacts[] = [];
-  const folder = mkdtempSync(join(tmpdir(), "haplan-token-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-token-"));
   let three: ClusterProcesses;
   let facts: ClusterFacts;
 
@@ -151,7 +151,7 @@ describe("error texts", () => {
   afterAll(async () => {
     await Promise.all(opened.map(closeFacts));
     await Promise.all(clusters.map((cluster) => cluster.stop()));
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   it("of members that have only just met", async () => {
@@ -204,7 +204,7 @@ describe("error texts", () => {
 
   it.concurrent("of users, roles and tokens", async () => {
     const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    const files = { private: join(folder, "key.pem"), public: join(folder, "pub.pem") };
+    const files = { private: join(directory, "key.pem"), public: join(directory, "pub.pem") };
     writeFileSync(files.private, privateKey.export({ type: "pkcs8", format: "pem" }));
     writeFileSync(files.public, publicKey.export({ type: "spki", format: "pem" }));
     const tokens = `--auth-token=jwt,pub-key=${files.public},priv-key=${files.private},sign-method=RS256`;
@@ -240,7 +240,8 @@ describe("error texts", () => {
     );
     expectError("timeoutLeaderTransfer", await moved);
     three.resume(target);
-    // The leader hangs: what it has been given is lost when another one takes over. On a busy machine it may be another by now.
+    // The leader hangs: what it has been given is lost when another one takes over. On a busy machine it may be another
+    // by now.
     const now = await meet(three.urls);
     const leader = three.urls.indexOf(now.endpoints[0]!);
     three.pause(leader);

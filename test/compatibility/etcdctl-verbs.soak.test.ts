@@ -1,6 +1,6 @@
 /**
- * The verbs of etcdctl 3.5, 3.6 and 3.7 against a member of ours and an etcd of etcdctl's own version: the same output, the
- * same errors, the same exit code, but for ids, times, sizes and what is listed here.
+ * The verbs of etcdctl 3.5, 3.6 and 3.7 against a member of ours and an etcd of etcdctl's own version: the same output,
+ * the same errors, the same exit code, but for ids, times, sizes and what is listed here.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -31,10 +31,10 @@ class User {
   readonly #url: string;
   readonly #kept: Record<string, string>;
 
-  constructor(program: string, url: string, folder: string) {
+  constructor(program: string, url: string, directory: string) {
     this.#program = program;
     this.#url = url;
-    this.#kept = { folder };
+    this.#kept = { directory };
   }
 
   async run({ line, input, keep, until }: Step): Promise<Outcome> {
@@ -64,7 +64,7 @@ class User {
 describe.each(etcdVersions)("etcdctl %s", async (version: EtcdVersion) => {
   const etcdctl = await findEtcdProgram(version, "etcdctl");
   const etcd = await findEtcdProgram(version, "etcd");
-  const folder = mkdtempSync(join(tmpdir(), "haplan-etcdctl-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-etcdctl-"));
   const clusters: ClusterProcesses[] = [];
   const users: User[] = [];
   beforeAll(async () => {
@@ -73,14 +73,14 @@ describe.each(etcdVersions)("etcdctl %s", async (version: EtcdVersion) => {
     clusters.push(await startCluster("agent", HOST, options), await startCluster("etcd", HOST, options));
     users.push(
       ...clusters.map(({ urls, engine }) => {
-        mkdirSync(join(folder, engine));
-        return new User(etcdctl.path, urls[0]!, join(folder, engine));
+        mkdirSync(join(directory, engine));
+        return new User(etcdctl.path, urls[0]!, join(directory, engine));
       }),
     );
   });
   afterAll(async () => {
     await Promise.all(clusters.map((cluster) => cluster.stop()));
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   const tables: readonly { readonly about: string; readonly steps: readonly Step[] }[] = [

@@ -116,7 +116,7 @@ export const operatorSteps: readonly Step[] = [
   { line: "defrag --cluster" },
   { line: "move-leader 123456789abcdef0" },
   { line: "move-leader" },
-  { line: "snapshot save {folder}/saved.db" },
+  { line: "snapshot save {directory}/saved.db" },
   { line: "snapshot save" },
   { line: "downgrade validate 2.0.0" },
   { line: "downgrade cancel", differsFrom: ["3.6", "3.7"] },
@@ -164,7 +164,7 @@ export const userSteps: readonly Step[] = [
   { line: "--user=ann:pw endpoint status" },
   { line: "--user=ann:pw endpoint health" },
   { line: "--user=ann:pw compaction 1" },
-  { line: "--user=ann:pw snapshot save {folder}/not-allowed.db", differsFrom: ["3.5"] },
+  { line: "--user=ann:pw snapshot save {directory}/not-allowed.db", differsFrom: ["3.5"] },
   { line: "--user=ann --password=pw get staff/a" },
   { line: "--user=root:secret user passwd ann --interactive=false", input: "new\n" },
   { line: "--user=ann:pw get staff/a" },
@@ -216,7 +216,7 @@ const unlike: readonly (readonly [RegExp, string])[] = [
   [/(PART|SIZE|TERM|VERSION|ID|ADDRESS|URL) +(?=[|│])/g, "$1 "],
   [/ +(?=PART|SIZE|VERSION|ID\b)/g, " "],
   [/([|│]) +\d+ ([|│]) +\d+ ([|│]) +\d+ (?=[|│])/g, "$1 TERM $2 INDEX $3 INDEX "],
-  [/\/tmp\/[^ "\n]*\//g, "FOLDER/"],
+  [/\/tmp\/[^ "\n]*\//g, "DIRECTORY/"],
 ];
 
 /** An output without what differs between two correct servers. */

@@ -1,6 +1,6 @@
 /**
- * etcdutl 3.5, 3.6 and 3.7 with snapshots of ours, and the agent with theirs: each file is shown, restored, and a member of
- * the other kind started from it has the same keys, leases and users, and the same hash.
+ * etcdutl 3.5, 3.6 and 3.7 with snapshots of ours, and the agent with theirs: each file is shown, restored, and a
+ * member of the other kind started from it has the same keys, leases and users, and the same hash.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -33,7 +33,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     if ("missing" in built) missing = built.missing;
     else Object.assign(found, { [program]: built.path });
   }
-  const folder = mkdtempSync(join(tmpdir(), "haplan-etcdutl-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-etcdutl-"));
   const clusters = new Map<Engine, ClusterProcesses>();
   beforeAll(async () => {
     if (missing !== "") return;
@@ -42,7 +42,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
   });
   afterAll(async () => {
     for (const cluster of clusters.values()) await cluster.stop();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
   const etcdctl = (engine: Engine, ...words: string[]): Promise<string> =>
     run(found.etcdctl, `--endpoints=${clusters.get(engine)!.urls[0]}`, ...words);
@@ -96,9 +96,9 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
       { readonly name: string; readonly peerURLs: readonly [string] },
     ];
     await cluster.terminate(0);
-    rmSync(cluster.dataFolder(0), { recursive: true });
+    rmSync(cluster.dataDir(0), { recursive: true });
     const [url] = member.peerURLs;
-    const place = { "data-dir": cluster.dataFolder(0), name: member.name, "initial-advertise-peer-urls": url };
+    const place = { "data-dir": cluster.dataDir(0), name: member.name, "initial-advertise-peer-urls": url };
     const flags = { ...place, "initial-cluster": `${member.name}=${url}` };
     await restore(Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`));
     await cluster.restart(0);
@@ -108,7 +108,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     if (missing !== "") return skip(missing);
     await fill("agent");
     const before = await content("agent");
-    const file = join(folder, "ours.db");
+    const file = join(directory, "ours.db");
     await etcdctl("agent", "snapshot", "save", file);
     const status = JSON.parse(await run(found.etcdutl, "snapshot", "status", file, "-w", "json"));
     expect(status).toMatchObject({ revision: 24 });
@@ -119,10 +119,10 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     // Tools that work on the stopped member's directory.
     const etcd = clusters.get("etcd")!;
     await etcd.terminate(0);
-    await run(found.etcdutl, "defrag", `--data-dir=${etcd.dataFolder(0)}`);
+    await run(found.etcdutl, "defrag", `--data-dir=${etcd.dataDir(0)}`);
     // That of 3.6 ends with a panic where a key has a lease.
     if (version === "3.7") {
-      const db = join(etcd.dataFolder(0), "member", "snap", "db");
+      const db = join(etcd.dataDir(0), "member", "snap", "db");
       expect(await run(found.etcdutl, "hashkv", db)).toMatch(/\b25\b/);
     }
     await etcd.restart(0);
@@ -132,7 +132,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
   it("has the agent show and restore theirs, and serve it", { timeout: 120_000 }, async ({ skip }) => {
     if (missing !== "") return skip(missing);
     const before = await content("etcd");
-    const file = join(folder, "theirs.db");
+    const file = join(directory, "theirs.db");
     await etcdctl("etcd", "snapshot", "save", file);
     const agent = (...words: string[]): Promise<string> => run(process.execPath, agentMain, "snapshot", ...words);
     expect(await agent("status", file)).toMatch(/\b25\b/);

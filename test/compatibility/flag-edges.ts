@@ -1,6 +1,6 @@
 /**
- * Starts of a member at the edges of what its flags, variables and configuration file take: generated from the agent's own
- * list of flags, by the kind of each. `HOST` in a value stands for the address that the start has for itself.
+ * Starts of a member at the edges of what its flags, variables and configuration file take: generated from the agent's
+ * own list of flags, by the kind of each. `HOST` in a value stands for the address that the start has for itself.
  */
 import { type FlagDefinition, type FlagKind, flagDefinitions, flagsByName } from "../../src/raft-agent/config/flags.ts";
 
@@ -300,7 +300,7 @@ const edgesOf: Readonly<Record<string, readonly string[]>> = {
     "stderr,stdout",
     "stderr,",
     "default,stderr",
-    "no/such/folder/log",
+    "no/such/directory/log",
     "/dev/null",
     "stderr,stderr",
     "Stderr",

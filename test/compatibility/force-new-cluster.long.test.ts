@@ -45,7 +45,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 /** What a member says that is started with the flag though the cluster lives. */
 async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ code: number | null; log: string }> {
-  const flags = [FORCE, `--data-dir=${cluster.dataFolder(member)}`];
+  const flags = [FORCE, `--data-dir=${cluster.dataDir(member)}`];
   const child = spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr.on("data", (text) => {

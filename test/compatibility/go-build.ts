@@ -61,8 +61,8 @@ function digestOf({ module, packagePath, program }: GoBuild, goVersion: string):
 }
 
 function findGo(): string | null {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/go/bin", "/usr/lib/go/bin"];
-  return folders.map((folder) => join(folder, "go")).find(isExecutable) ?? null;
+  const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/go/bin", "/usr/lib/go/bin"];
+  return directories.map((directory) => join(directory, "go")).find(isExecutable) ?? null;
 }
 
 function isExecutable(path: string): boolean {

@@ -1,6 +1,6 @@
 /**
- * Scenarios of etcd's own Go client, with the agent and, once it is built, with an etcd 3.7 beside it: both must give the
- * program the same results.
+ * Scenarios of etcd's own Go client, with the agent and, once it is built, with an etcd 3.7 beside it: both must give
+ * the program the same results.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ const inLongForm = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 
 describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
   const clusters: ClusterProcesses[] = [];
-  const folder = mkdtempSync(join(tmpdir(), "haplan-go-client-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-go-client-"));
   beforeAll(async () => {
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
     const starting = [startCluster("agent", HOST, options)];
@@ -29,7 +29,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
   });
   afterAll(async () => {
     await Promise.all(clusters.map((cluster) => cluster.stop()));
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   /** What our member gives; the etcd must have given the same. */
@@ -37,7 +37,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
     if ("missing" in client) throw new Error(client.missing);
     const results = await Promise.all(
       clusters.map(({ urls, engine }) =>
-        client.run(name, { endpoints: urls, parameters: { ...parameters, file: join(folder, `${engine}.db`) } }),
+        client.run(name, { endpoints: urls, parameters: { ...parameters, file: join(directory, `${engine}.db`) } }),
       ),
     );
     const [ours, theirs] = results;

@@ -28,16 +28,16 @@ export type SecureCluster = {
 
 /** Members whose clients may come with TLS or without. */
 export async function startSecureCluster(host: string, members: number): Promise<SecureCluster> {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-large-reads-"));
-  const authority = openAuthority({ folder });
+  const directory = mkdtempSync(join(tmpdir(), "haplan-large-reads-"));
+  const authority = openAuthority({ directory });
   await authority.createAuthority("large reads CA");
   await authority.issue({ name: "member", profile: "member", commonName: "member", subjectAltNames: [host] });
   await authority.issue({ name: "reader", profile: "client", commonName: "reader", subjectAltNames: ["reader"] });
   const secureUrls = (await freePorts(host, members)).map((port) => `https://${host}:${port}`);
-  const caFile = certificatePath(folder, "ca");
+  const caFile = certificatePath(directory, "ca");
   const flags = [
-    `--cert-file=${certificatePath(folder, "member")}`,
-    `--key-file=${keyPath(folder, "member")}`,
+    `--cert-file=${certificatePath(directory, "member")}`,
+    `--key-file=${keyPath(directory, "member")}`,
     `--trusted-ca-file=${caFile}`,
     "--client-cert-auth=true",
   ];
@@ -45,10 +45,10 @@ export async function startSecureCluster(host: string, members: number): Promise
   return {
     cluster,
     secureUrls,
-    tls: { caFile, certFile: certificatePath(folder, "reader"), keyFile: keyPath(folder, "reader") },
+    tls: { caFile, certFile: certificatePath(directory, "reader"), keyFile: keyPath(directory, "reader") },
     stop: async () => {
       await cluster.stop();
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Clusters of real processes: ours, as `haplan-agent` is started in production, and a real etcd beside it, with the
- * same flags. Ports are free ones of a loopback address; folders go with the cluster.
+ * same flags. Ports are free ones of a loopback address; directories go with the cluster.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,7 @@ export type ClusterProcesses = {
   readonly engine: Engine;
   /** One for each member, `http://host:port`. */
   readonly urls: readonly string[];
-  /** Ends a member like a power cut; its folder stays. */
+  /** Ends a member like a power cut; its directory stays. */
   kill(member: number): Promise<void>;
   /** Asks a member to end, and waits until it has. */
   terminate(member: number): Promise<void>;
@@ -37,7 +37,7 @@ export type ClusterProcesses = {
   /** The process of a member that runs. */
   processId(member: number): number;
   /** Where a member keeps its data. */
-  dataFolder(member: number): string;
+  dataDir(member: number): string;
   stop(): Promise<void>;
 };
 
@@ -88,7 +88,7 @@ class RunningCluster implements ClusterProcesses {
   readonly #etcdProgram: string;
   readonly #agentMain: string;
   readonly #ownAgents = new Map<number, string>();
-  readonly #folder = mkdtempSync(join(tmpdir(), "haplan-members-"));
+  readonly #directory = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
   readonly #founders: readonly number[];
 
@@ -171,13 +171,13 @@ class RunningCluster implements ClusterProcesses {
     return pid;
   }
 
-  dataFolder(member: number): string {
-    return join(this.#folder, this.#members[member]!.name);
+  dataDir(member: number): string {
+    return join(this.#directory, this.#members[member]!.name);
   }
 
   async stop(): Promise<void> {
     await Promise.all([...this.#processes.keys()].map((member) => this.kill(member)));
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #spawn(
@@ -189,7 +189,7 @@ class RunningCluster implements ClusterProcesses {
     const { name, clientUrl, peerUrl } = this.#members[at]!;
     const settings = {
       name,
-      "data-dir": join(this.#folder, name),
+      "data-dir": join(this.#directory, name),
       "listen-client-urls": [clientUrl, ...this.#moreClientUrls.slice(at, at + 1)].join(),
       "advertise-client-urls": clientUrl,
       "listen-peer-urls": peerUrl,

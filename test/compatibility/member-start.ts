@@ -1,6 +1,6 @@
 /**
- * What a start comes to: refused, or a member with certain settings. A real etcd tells its settings in its log; ours are read
- * by the code that reads them in the agent, or by the agent itself where it is to serve.
+ * What a start comes to: refused, or a member with certain settings. A real etcd tells its settings in its log; ours
+ * are read by the code that reads them in the agent, or by the agent itself where it is to serve.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -37,7 +37,7 @@ export type FlagEtcd = "3.4" | "3.6" | "3.7";
 
 type CommandLine = { readonly arguments_: readonly string[]; readonly variables: Readonly<Record<string, string>> };
 
-function commandLine(start: Start, host: string, folder: string): CommandLine {
+function commandLine(start: Start, host: string, directory: string): CommandLine {
   const at = (text: string): string => text.replaceAll("HOST", host);
   const basics: Readonly<Record<string, string>> = {
     name: "m",
@@ -52,7 +52,7 @@ function commandLine(start: Start, host: string, folder: string): CommandLine {
     const names = new Set(start.file.map((line) => /^[a-z-]+/.exec(line)?.[0]));
     const lines = Object.entries(basics).flatMap(([name, value]) => (names.has(name) ? [] : [`${name}: ${value}`]));
     // A file that has two documents, or ends, keeps what is before.
-    const file = join(folder, "etcd.yaml");
+    const file = join(directory, "etcd.yaml");
     const isHead = /^[-%\uFEFF\t]/.test(start.file[0] ?? "");
     writeFileSync(file, `${(isHead ? [...start.file, ...lines] : [...lines, ...start.file]).map(at).join("\n")}\n`);
     return { arguments_: [`--config-file=${file}`], variables };
@@ -64,9 +64,9 @@ function commandLine(start: Start, host: string, folder: string): CommandLine {
 
 /** Ours, as the agent's main file reads it and as a member without data looks at it. */
 export function readStart(start: Start, host: string): Outcome {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-start-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-start-"));
   try {
-    const { arguments_, variables } = commandLine(start, host, folder);
+    const { arguments_, variables } = commandLine(start, host, directory);
     const config = createAgentConfig(readSettings(arguments_, variables, (path) => readFileSync(path, "utf8")));
     assertInitialCluster(config);
     return { settings: settingsOf(config), served: null };
@@ -74,7 +74,7 @@ export function readStart(start: Start, host: string): Outcome {
     if (!(error instanceof SettingsError)) throw error;
     return { refused: error.message };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
@@ -146,12 +146,12 @@ function retentionInLog(line: Readonly<Record<string, unknown>>): number {
 
 /** Runs an etcd, or our agent, until it serves or ends. */
 export async function runStart(program: Program, asked: Start, host: string): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-start-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-start-"));
   const start = "version" in program && program.version === "3.4" ? withJsonLog(asked) : asked;
-  const { arguments_, variables } = commandLine(start, host, folder);
+  const { arguments_, variables } = commandLine(start, host, directory);
   const [command, first] = program.path === "agent" ? [process.execPath, [agentMain]] : [program.path, []];
   const child = spawn(command, [...first, ...arguments_], {
-    cwd: folder,
+    cwd: directory,
     env: { PATH: process.env["PATH"], ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -163,7 +163,7 @@ export async function runStart(program: Program, asked: Start, host: string): Pr
       child.kill("SIGKILL");
       await ended;
     }
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

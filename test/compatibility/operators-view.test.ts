@@ -1,6 +1,6 @@
 /**
  * The process as those see it who operate an etcd: the flags of kubeadm's manifest, probes, variables as in Debian's
- * unit, the line that says that it serves, systemd, signals, a folder that is in use.
+ * unit, the line that says that it serves, systemd, signals, a directory that is in use.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -43,13 +43,13 @@ function memberIdIn(running: Running): string | undefined {
 }
 
 describe("haplan-agent in etcd's place", () => {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-operator-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-operator-"));
   const running: Running[] = [];
-  const file = (name: string): string => join(folder, name);
+  const file = (name: string): string => join(directory, name);
   let ports: number[];
   let manifest: string[];
   beforeAll(async () => {
-    const authority = openAuthority({ folder });
+    const authority = openAuthority({ directory });
     await authority.createAuthority("etcd-ca");
     await authority.issue({ name: "server", profile: "member", commonName: "m1", subjectAltNames: [HOST] });
     await authority.issue({ name: "peer", profile: "member", commonName: "m1", subjectAltNames: [HOST] });
@@ -88,7 +88,7 @@ describe("haplan-agent in etcd's place", () => {
   afterAll(async () => {
     for (const { child } of running) child.kill("SIGKILL");
     await Promise.all(running.map(({ ended }) => ended));
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
 
   const begin = (flags: readonly string[], environment: Record<string, string> = {}): Running => {

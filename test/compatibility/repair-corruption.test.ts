@@ -27,7 +27,7 @@ describe("a damaged member", () => {
   /** Changes what the stopped member has stored under `key`, below everything that would notice. */
   async function damage(member: number, key: string): Promise<void> {
     let isChanged = false;
-    const backend = openLmdbBackend({ folder: `${cluster.dataFolder(member)}/member/snap` });
+    const backend = openLmdbBackend({ directory: `${cluster.dataDir(member)}/member/snap` });
     backend.scan(0, 0, (main, sub, tombstone, stored) => {
       const kv = decodeKeyValue(stored);
       if (tombstone || Buffer.from(kv.key).toString() !== key) return true;

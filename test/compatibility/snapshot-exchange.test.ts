@@ -36,9 +36,9 @@ const hasEtcd = spawnSync("etcd", ["--version"]).status === 0;
 const keyCount = process.env["HAPLAN_TEST_EVERYTHING"] === undefined ? 20_000 : 100_000;
 const keysPerTxn = 100;
 
-type Place = { readonly name: string; readonly folder: string; readonly client: string; readonly peer: string };
+type Place = { readonly name: string; readonly directory: string; readonly client: string; readonly peer: string };
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-exchange-"));
+const directory = mkdtempSync(join(tmpdir(), "haplan-exchange-"));
 const agents: Agent[] = [];
 const processes: ChildProcess[] = [];
 const clients: GrpcClient[] = [];
@@ -50,12 +50,12 @@ afterAll(async () => {
     const gone = new Promise((resolve) => process_.once("exit", resolve));
     if (process_.kill("SIGKILL")) await gone;
   }
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function makePlace(name: string): Promise<Place> {
   const [client, peer] = await Promise.all([freePort(), freePort()]);
-  return { name, folder: join(folder, name), client: `http://${host}:${client}`, peer: `http://${host}:${peer}` };
+  return { name, directory: join(directory, name), client: `http://${host}:${client}`, peer: `http://${host}:${peer}` };
 }
 
 function freePort(): Promise<number> {
@@ -70,7 +70,7 @@ function freePort(): Promise<number> {
 }
 
 /** As after a restore: who is in the cluster is on disk already, so that no --initial-cluster is needed. */
-function flagsOf({ name, folder: dataDir, client, peer }: Place): string[] {
+function flagsOf({ name, directory: dataDir, client, peer }: Place): string[] {
   const urls = { "listen-client-urls": client, "advertise-client-urls": client, "listen-peer-urls": peer };
   const flags = { name, "data-dir": dataDir, ...urls, "initial-advertise-peer-urls": peer };
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
@@ -128,7 +128,7 @@ async function ours(...args: string[]): Promise<string> {
   return printed;
 }
 
-function restoreFlags({ name, folder: dataDir, peer }: Place, founders = `${name}=${peer}`): string[] {
+function restoreFlags({ name, directory: dataDir, peer }: Place, founders = `${name}=${peer}`): string[] {
   const flags = { name, "data-dir": dataDir, "initial-cluster": founders, "initial-advertise-peer-urls": peer };
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
 }
@@ -195,7 +195,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     await load(ourClient);
 
     // From us, while writes go on.
-    const file = (name: string): string => join(folder, `${name}.db`);
+    const file = (name: string): string => join(directory, `${name}.db`);
     let writing = true;
     const writer = (async () => {
       for (let i = 0; writing; i++) await ourClient.put(`during/${i % 10}`, String(i));
@@ -251,7 +251,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     const sourceClient = await readyClient(source);
     await sourceClient.put("a", "1");
     await sourceClient.put("a", "2");
-    const path = join(folder, "source.db");
+    const path = join(directory, "source.db");
     await ours("save", "--endpoints", source.client, path);
 
     const places = await Promise.all(["m1", "m2", "m3"].map(makePlace));
@@ -259,7 +259,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     for (const place of places) {
       await ours("restore", path, ...restoreFlags(place, founders), "--bump-revision", "1000", "--mark-compacted");
     }
-    // A restored folder is never restored over.
+    // A restored directory is never restored over.
     await expect(ours("restore", path, ...restoreFlags(places[0]!, founders))).rejects.toThrow(/is not empty/);
     const [one, two] = await Promise.all(places.map(startOurs));
     const { header } = await one!.put("a", "3");
@@ -276,7 +276,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
         "restore",
         path,
         `--name=m1`,
-        `--data-dir=${judged.folder}`,
+        `--data-dir=${judged.directory}`,
         `--initial-cluster=${founders}`,
         `--initial-advertise-peer-urls=${places[0]!.peer}`,
       ],
@@ -298,7 +298,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     for (const line of ["role add r", "role grant-permission r read k", "user grant-role ann r", "auth enable"]) {
       ctl(source, ...line.split(" "));
     }
-    const path = join(folder, "guarded.db");
+    const path = join(directory, "guarded.db");
     await expect(ours("save", "--endpoints", source.client, path)).rejects.toThrow(/user name is empty/);
     await expect(ours("save", "--endpoints", source.client, "--user=root:no", path)).rejects.toThrow(
       /log in as "root"/,
@@ -318,7 +318,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
       /permission denied/,
     );
 
-    const again = join(folder, "again.db");
+    const again = join(directory, "again.db");
     await ours("save", "--endpoints", place.client, "--user=root", "--password=pw", again);
     for (const bucket of ["auth", "authUsers", "authRoles"])
       expect(digestOf(again, bucket)).toBe(digestOf(path, bucket));
@@ -329,9 +329,9 @@ describe("snapshot restore", () => {
   it("leaves nothing behind when the file is damaged or has no checksum", async () => {
     const place = await makePlace("refused");
     const whole = await smallSnapshot();
-    const path = join(folder, "damaged.db");
+    const path = join(directory, "damaged.db");
     writeFileSync(path, whole);
-    const before = readdirSync(folder).sort();
+    const before = readdirSync(directory).sort();
     for (const [bytes, words] of [
       [whole.subarray(0, whole.length - 32), /no SHA-256/],
       [Buffer.concat([whole.subarray(0, 5000), Buffer.from("x"), whole.subarray(5001)]), /SHA-256 should be/],
@@ -340,7 +340,7 @@ describe("snapshot restore", () => {
     ] as const) {
       writeFileSync(path, bytes);
       await expect(ours("restore", path, ...restoreFlags(place))).rejects.toThrow(words);
-      expect(readdirSync(folder).sort()).toEqual(before);
+      expect(readdirSync(directory).sort()).toEqual(before);
     }
   });
 });

@@ -1,8 +1,8 @@
 /**
  * Apply and destroy, killed with SIGKILL around their acts, each time at one that no run before it has died at: before
  * and within every line of the journal, and inside steps wherever the world is changed (see die-at-act.mjs). What was
- * cut off is gone on with, and cut off at the next act, until a run comes through: it has to end where it was going, with
- * no second copy of anything, and with the quorum there all the time. A sample of the acts by default;
+ * cut off is gone on with, and cut off at the next act, until a run comes through: it has to end where it was going,
+ * with no second copy of anything, and with the quorum there all the time. A sample of the acts by default;
  * HAPLAN_TEST_EVERYTHING dies at all of them.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -21,7 +21,7 @@ const five: ClusterShape = { ...three, masters: 5 };
 const dieAtAct = fileURLToPath(new URL("die-at-act.mjs", import.meta.url));
 
 const cluster = new ClusterFixture(three);
-const actsFile = `${cluster.folder}.acts`;
+const actsFile = `${cluster.directory}.acts`;
 afterAll(async () => {
   rmSync(actsFile, { force: true });
   await cluster.teardown();
@@ -88,7 +88,7 @@ class QuorumProbe {
 function openClient(): EtcdClient {
   const scheme = three.tls ? "https" : "http";
   const endpoints = [5, 4, 3, 2, 1].map((host) => `${scheme}://${addressOf(network, host)}:2379`);
-  const pem = (name: string): Buffer => readFileSync(join(cluster.folder, ".haplan", cluster.name, "pki", name));
+  const pem = (name: string): Buffer => readFileSync(join(cluster.directory, ".haplan", cluster.name, "pki", name));
   const tls = three.tls ? { tls: { ca: pem("ca.crt"), cert: pem("admin.crt"), key: pem("admin.key") } } : {};
   return new EtcdClient(connect({ endpoints, connectTimeoutMs: 1_000, ...tls }), { timeoutMs: 6_000 });
 }
@@ -164,7 +164,7 @@ const operations: readonly Operation[] = [
     check: async () => {
       await expectWhole(5);
       expect(await idOf("m1")).not.toBe(replaced);
-      expect(readdirSync(join(cluster.folder, ".haplan", cluster.name, "machines"))).toHaveLength(6);
+      expect(readdirSync(join(cluster.directory, ".haplan", cluster.name, "machines"))).toHaveLength(6);
     },
   },
   {
@@ -173,8 +173,8 @@ const operations: readonly Operation[] = [
     prepare: async () => ["destroy", "-auto-approve"],
     check: async () => {
       expect(cluster.processes()).toEqual([]);
-      const left = existsSync(join(cluster.folder, ".haplan"))
-        ? readdirSync(join(cluster.folder, ".haplan"), { recursive: true })
+      const left = existsSync(join(cluster.directory, ".haplan"))
+        ? readdirSync(join(cluster.directory, ".haplan"), { recursive: true })
         : [];
       expect(left).toEqual([]);
     },

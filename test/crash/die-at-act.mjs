@@ -1,8 +1,8 @@
 /**
- * Loaded into haplan with `node --import`. An act is whatever haplan changes in the world: a file made, written, renamed
- * or removed, a process started or signalled, a member asked to change the membership. The process kills itself with
- * SIGKILL around the first act that no run before it has died at, and notes the act's name first: run after run, every
- * act is once the last one. Names hold no pids or random parts, so that they are the same in the next run.
+ * Loaded into haplan with `node --import`. An act is whatever haplan changes in the world: a file made, written,
+ * renamed or removed, a process started or signalled, a member asked to change the membership. The process kills itself
+ * with SIGKILL around the first act that no run before it has died at, and notes the act's name first: run after run,
+ * every act is once the last one. Names hold no pids or random parts, so that they are the same in the next run.
  *
  *   HAPLAN_ACTS         file with the names of acts that runs have come to
  *   HAPLAN_ACTS_STRIDE  die at one in so many of them only
@@ -91,7 +91,7 @@ before(fs, "writeFileSync", (path) => (isOurs(path) && !isAside(path) ? `write $
 before(fs, "renameSync", (_, to) => `rename to ${nameOf(to)}`);
 before(fs, "linkSync", (_, to) => `link ${nameOf(to)}`);
 before(fs, "ftruncateSync", (file) => `truncate ${nameOf(paths.get(file) ?? "")}`);
-before(fs, "mkdirSync", (path) => (existsSync(path) ? null : `folder ${nameOf(path)}`));
+before(fs, "mkdirSync", (path) => (existsSync(path) ? null : `directory ${nameOf(path)}`));
 before(fs, "rmSync", (path) => (existsSync(path) ? `remove ${nameOf(path)}` : null));
 
 const spawn = childProcess.spawn;

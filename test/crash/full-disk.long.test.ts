@@ -1,6 +1,6 @@
 /**
- * A member of three whose disk is full: it stops and says why, the others go on, and with space again it comes back with
- * everything. Part of the long tests; the disk is a file system in memory, which takes root to mount.
+ * A member of three whose disk is full: it stops and says why, the others go on, and with space again it comes back
+ * with everything. Part of the long tests; the disk is a file system in memory, which takes root to mount.
  */
 import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdirSync, rmSync, statfsSync } from "node:fs";
@@ -15,22 +15,22 @@ const HOST = "127.77.46.4";
 const VICTIM = 1;
 const value = Buffer.alloc(10_000, "x");
 
-function freeBytes(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
 }
 
-/** Moves a stopped member's folder to a disk of its own, which holds two segments of the log and little more. */
-function moveToSmallDisk(folder: string): void {
+/** Moves a stopped member's directory to a disk of its own, which holds two segments of the log and little more. */
+function moveToSmallDisk(directory: string): void {
   const run = (command: string, ...words: string[]): void => {
     const { status, stderr } = spawnSync(command, words, { encoding: "utf8" });
     expect(`${status} ${stderr}`).toBe("0 ");
   };
-  run("mv", folder, `${folder}.moved`);
-  mkdirSync(folder);
-  run("mount", "-t", "tmpfs", "-o", "size=220m", "tmpfs", folder);
-  run("cp", "-r", `${folder}.moved/.`, folder);
-  rmSync(`${folder}.moved`, { recursive: true });
+  run("mv", directory, `${directory}.moved`);
+  mkdirSync(directory);
+  run("mount", "-t", "tmpfs", "-o", "size=220m", "tmpfs", directory);
+  run("cp", "-r", `${directory}.moved/.`, directory);
+  rmSync(`${directory}.moved`, { recursive: true });
 }
 
 const mayMount = process.getuid?.() === 0;
@@ -39,15 +39,15 @@ const title = `a member whose disk is full says so, and comes back whole${mayMou
 it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
   const cluster = await startCluster("agent", HOST, { members: 3 });
   const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 20_000 }));
-  const folder = cluster.dataFolder(VICTIM);
-  const filler = join(folder, "filler");
+  const directory = cluster.dataDir(VICTIM);
+  const filler = join(directory, "filler");
   const hashOf = async (member: number): Promise<unknown> => {
     const body = { method: "POST", body: "{}" };
     return ((await (await fetch(`${cluster.urls[member]}/v3/maintenance/hash`, body)).json()) as { hash: number }).hash;
   };
   try {
     await cluster.terminate(VICTIM);
-    moveToSmallDisk(folder);
+    moveToSmallDisk(directory);
     const acknowledged: string[] = [];
     // The member may lead: then some writes end with it, and nobody knows how.
     const putNext = async (at: number): Promise<void> => {
@@ -62,7 +62,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
     await expect
       .poll(() => clients[VICTIM]!.put("k/before", value).catch(String), { timeout: 20_000 })
       .toHaveProperty("header");
-    while (freeBytes(folder) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
+    while (freeBytes(directory) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
     let next = 0;
     while (!isOver) await putNext(next++);
     expect(await refused).toMatch(/Cannot write .*"msg":"this member stops"/);
@@ -78,7 +78,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
   } finally {
     await Promise.all(clients.map(({ grpc }) => grpc.close()));
     for (const member of [0, 1, 2]) await cluster.kill(member);
-    spawnSync("umount", [folder]);
+    spawnSync("umount", [directory]);
     await cluster.stop();
   }
 });

@@ -17,11 +17,11 @@ const host = "127.77.46.19";
 const pageBytes = 4096;
 const withLongTests = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 const mayMount = process.getuid?.() === 0;
-let folder = "";
+let directory = "";
 let child: ChildProcess | null = null;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-log-failures-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-log-failures-"));
 });
 
 afterEach(async () => {
@@ -30,15 +30,15 @@ afterEach(async () => {
     child.kill("SIGKILL");
     await exited;
   }
-  spawnSync("umount", [join(folder, "logs")]);
-  rmSync(folder, { recursive: true, force: true });
+  spawnSync("umount", [join(directory, "logs")]);
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function startMember(stderr: number | "ignore", ...logOutputs: string[]): Promise<string> {
   const [client, peer] = (await freePorts(host, 2)).map((port) => `http://${host}:${port}`);
   const settings = {
     name: "s",
-    "data-dir": join(folder, "data"),
+    "data-dir": join(directory, "data"),
     "listen-client-urls": client,
     "advertise-client-urls": client,
     "listen-peer-urls": peer,
@@ -76,7 +76,7 @@ async function stop(): Promise<unknown> {
 }
 
 it("R18, R19: a member serves and stops, with one log on a full disk and another in a pipe whose reader has stopped", async () => {
-  const url = await startMember(openFullPipe(join(folder, "pipe")), "/dev/full", "stderr");
+  const url = await startMember(openFullPipe(join(directory, "pipe")), "/dev/full", "stderr");
   expect(await put(url, "a")).toBe(200);
   expect(await droppedLines(url)).toBeGreaterThan(0);
   expect(await stop()).toBe(0);
@@ -84,13 +84,13 @@ it("R18, R19: a member serves and stops, with one log on a full disk and another
 
 it("R18, R19: a load balancer carries connections and stops, with its log in a pipe whose reader has stopped", async () => {
   const [port] = await freePorts(host, 1);
-  const config = join(folder, "load-balancer.json");
+  const config = join(directory, "load-balancer.json");
   const healthCheck = { path: "/readyz", intervalMs: 100, timeoutMs: 200 };
   const backends = [{ name: "m1", address: host, port: 1 }];
   writeFileSync(config, JSON.stringify({ listens: [`${host}:${port}`], backends, healthCheck, tls: null }));
   const main = fileURLToPath(new URL("../../dist/cmd/haplan-load-balancer/main.js", import.meta.url));
   child = spawn(process.execPath, [main, "--config", config], {
-    stdio: ["ignore", openFullPipe(join(folder, "pipe")), "ignore"],
+    stdio: ["ignore", openFullPipe(join(directory, "pipe")), "ignore"],
   });
   const isListening = (): Promise<boolean> =>
     new Promise((resolve) => {
@@ -106,7 +106,7 @@ if (withLongTests) {
     "R19: the disk of the log fills up under a serving member, and is emptied again",
     { timeout: 60_000 },
     async () => {
-      const logs = join(folder, "logs");
+      const logs = join(directory, "logs");
       mkdirSync(logs);
       expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", logs]).status).toBe(0);
       const log = join(logs, "agent.log");

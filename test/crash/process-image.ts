@@ -5,7 +5,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 export type ProcessImage = {
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  readonly workingFolder: string;
+  readonly workingDir: string;
 };
 
 /** Reads it from a living process. */
@@ -18,15 +18,15 @@ export function readProcessImage(pid: number): ProcessImage {
   return {
     argv: words("cmdline"),
     environment: Object.fromEntries(entries),
-    workingFolder: readlinkSync(`/proc/${pid}/cwd`),
+    workingDir: readlinkSync(`/proc/${pid}/cwd`),
   };
 }
 
 /** Starts it in a session of its own; what it prints is lost. Returns the process id. */
 export function startAgain(image: ProcessImage): number {
   const [file = "", ...args] = image.argv;
-  const { environment, workingFolder } = image;
-  const child = spawn(file, args, { cwd: workingFolder, env: environment, detached: true, stdio: "ignore" });
+  const { environment, workingDir } = image;
+  const child = spawn(file, args, { cwd: workingDir, env: environment, detached: true, stdio: "ignore" });
   child.unref();
   if (child.pid === undefined) throw new Error(`Cannot start ${file} again`);
   return child.pid;

@@ -12,8 +12,8 @@ import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { missingWrites } from "./acknowledged-writes.ts";
 import { ClusterFixture, kill } from "./cluster-fixture.ts";
+import { isAlive } from "./dir-processes.ts";
 import { adoptingSpec, ExistingPair, endpointOf, engines, type PairPlace } from "./existing-pair.ts";
-import { isAlive } from "./folder-processes.ts";
 import { PacedWriter } from "./paced-writer.ts";
 import type { ProgramRun } from "./run-program.ts";
 
@@ -62,7 +62,7 @@ for (const [at, { engine, missing }] of engines.entries()) {
     };
 
     const thirdProcess = (): number | null => {
-      const file = join(cluster.folder, ".haplan", cluster.name, "machines/m3/units/agent/process.json");
+      const file = join(cluster.directory, ".haplan", cluster.name, "machines/m3/units/agent/process.json");
       try {
         return (JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid;
       } catch {
@@ -72,7 +72,7 @@ for (const [at, { engine, missing }] of engines.entries()) {
 
     beforeAll(async () => {
       cluster = new ClusterFixture(adoptingSpec(`adopt-${engine}`, engine, place));
-      pair = await ExistingPair.start(engine, place, cluster.folder);
+      pair = await ExistingPair.start(engine, place, cluster.directory);
       old = new EtcdClient(connect({ endpoints: [endpointOf(place, 0), endpointOf(place, 1)] }));
       writer = new PacedWriter(old, "/steady/", 100);
     }, 60_000);

@@ -22,14 +22,14 @@ import {
 
 /** As people do it by hand: an authority, and certificates for all of a pair's addresses. */
 class OpenSsl {
-  readonly folder: string;
+  readonly directory: string;
 
-  constructor(folder: string) {
-    this.folder = folder;
+  constructor(directory: string) {
+    this.directory = directory;
   }
 
   path(name: string): string {
-    return join(this.folder, name);
+    return join(this.directory, name);
   }
 
   authority(name: string): void {
@@ -72,7 +72,7 @@ class OpenSsl {
   }
 }
 
-/** The files that the spec names, relative to the folder where haplan is started. */
+/** The files that the spec names, relative to the directory where haplan is started. */
 const withKeys =
   "{ caFile: ca.crt, certFile: client.crt, keyFile: client.key, caKeyFile: ca.key, peerCaFile: peer-ca.crt, peerCaKeyFile: peer-ca.key }";
 const withReady =
@@ -98,11 +98,11 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       let cluster: ClusterFixture;
       let pair: ExistingPair;
       let tls: PairTls;
-      const write = (text: string): void => writeFileSync(join(cluster.folder, "cluster.yaml"), text);
+      const write = (text: string): void => writeFileSync(join(cluster.directory, "cluster.yaml"), text);
 
       beforeAll(async () => {
         cluster = new ClusterFixture(tlsSpec(plain, ready ? withReady : withKeys));
-        const openssl = new OpenSsl(cluster.folder);
+        const openssl = new OpenSsl(cluster.directory);
         const old = [hostOf(place, 0), hostOf(place, 1), hostOf(place, 9), "127.0.0.1"];
         openssl.authority("ca");
         openssl.issue("client", "ca", ["127.0.0.1"]);
@@ -113,8 +113,8 @@ for (const [at, { engine, missing }] of chosen.entries()) {
           openssl.issue("old-peer", "peer-ca", old);
         }
         tls = ready ? openssl.tls("old", "ca", "old", "ca") : openssl.tls("old", "ca", "old-peer", "peer-ca");
-        if (ready) rmSync(join(cluster.folder, "ca.key"));
-        pair = await ExistingPair.start(engine, place, cluster.folder, { ...youngPair, tls });
+        if (ready) rmSync(join(cluster.directory, "ca.key"));
+        pair = await ExistingPair.start(engine, place, cluster.directory, { ...youngPair, tls });
       }, 30_000);
 
       afterAll(async () => {
@@ -155,8 +155,9 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       it("keep their keys to themselves: none is in the state or in a plan, nor is an authority's key copied", async () => {
         await cluster.haplan(["plan", "-destroy", "-out=destroy.plan"]);
         const kept = [`.haplan/${cluster.name}/state.json`, "destroy.plan"];
-        for (const file of kept) expect(readFileSync(join(cluster.folder, file), "utf8")).not.toContain("PRIVATE KEY");
-        const pki = join(cluster.folder, ".haplan", cluster.name, "pki");
+        for (const file of kept)
+          expect(readFileSync(join(cluster.directory, file), "utf8")).not.toContain("PRIVATE KEY");
+        const pki = join(cluster.directory, ".haplan", cluster.name, "pki");
         const issued = ready
           ? []
           : readdirSync(pki)
@@ -169,7 +170,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         expect((await cluster.haplan(["destroy", "-auto-approve"])).code).toBe(0);
         await using grpc = connect({ endpoints: [pair.endpoint(0)], tls: tls.client });
         expect((await memberList(grpc)).map(({ name }) => name).sort()).toEqual(["old-1", "old-2"]);
-        expect(readFileSync(join(cluster.folder, "client.key"), "utf8")).toContain("PRIVATE KEY");
+        expect(readFileSync(join(cluster.directory, "client.key"), "utf8")).toContain("PRIVATE KEY");
       });
     },
   );

@@ -35,7 +35,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       beforeAll(async () => {
         const policy = ", backupBeforeMembershipChange: true";
         cluster = new ClusterFixture(adoptingSpec(`users-${engine}`, engine, place, policy));
-        pair = await ExistingPair.start(engine, place, cluster.folder, youngPair);
+        pair = await ExistingPair.start(engine, place, cluster.directory, youngPair);
         for (const args of [
           ["user", "add", `root:${password}`],
           ["user", "add", `reader:${password}`],
@@ -62,7 +62,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         expect(await plan(as("root", "wrong"))).toMatch(/^1 .*do not let user "root" in/);
         expect(await plan({ HAPLAN_ETCD_USER: "root" })).toMatch(/^1 .*names a user without a password/);
         expect(await plan(as("reader", password))).toMatch(/^1 .*User "reader" may not add members/);
-        expect(existsSync(join(cluster.folder, ".haplan", cluster.name, "machines"))).toBe(false);
+        expect(existsSync(join(cluster.directory, ".haplan", cluster.name, "machines"))).toBe(false);
       });
 
       it("become three by one who may, with a snapshot, while users are asked for everywhere", async () => {
@@ -78,7 +78,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       }, 40_000);
 
       it("leave no password behind", () => {
-        const files = readdirSync(cluster.folder, { recursive: true, withFileTypes: true })
+        const files = readdirSync(cluster.directory, { recursive: true, withFileTypes: true })
           .filter(
             (entry) => entry.isFile() && !entry.parentPath.includes("/data") && !entry.parentPath.includes("/old-"),
           )

@@ -32,7 +32,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
     beforeAll(async () => {
       const policy = ", backupBeforeMembershipChange: true";
       cluster = new ClusterFixture(adoptingSpec(`verbs-${engine}`, engine, place, policy));
-      pair = await ExistingPair.start(engine, place, cluster.folder, youngPair);
+      pair = await ExistingPair.start(engine, place, cluster.directory, youngPair);
       old = new EtcdClient(connect({ endpoints: [endpointOf(place, 0), endpointOf(place, 1)] }));
     }, 30_000);
 
@@ -84,9 +84,9 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       expect({ code, stderr }).toMatchObject({ code: 0 });
       expect(stdout.indexOf("take a snapshot: done")).toBeLessThan(stdout.indexOf("add m3 as learner ..."));
       expect(stdout).toContain("take a snapshot: done");
-      const folder = join(cluster.folder, ".haplan", cluster.name, "snapshots");
-      const [snapshot = ""] = readdirSync(folder);
-      const status = await runProgram("etcdctl", ["snapshot", "status", join(folder, snapshot), "-w=json"], {
+      const directory = join(cluster.directory, ".haplan", cluster.name, "snapshots");
+      const [snapshot = ""] = readdirSync(directory);
+      const status = await runProgram("etcdctl", ["snapshot", "status", join(directory, snapshot), "-w=json"], {
         env: { ETCDCTL_API: "3" },
       });
       expect(JSON.parse(status.stdout)).toMatchObject({ totalKey: expect.any(Number), hash: expect.any(Number) });

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildFolder, ClusterFixture, specText } from "./cluster-fixture.ts";
-import { boundAddresses } from "./folder-processes.ts";
+import { buildDir, ClusterFixture, specText } from "./cluster-fixture.ts";
+import { boundAddresses } from "./dir-processes.ts";
 
 const network = 21;
 const good = specText({ network });
@@ -65,7 +65,7 @@ describe("a spec with", () => {
       expect(stderr.length).toBeLessThan(20_000);
       expect(stderr).not.toMatch(/^ +at .*\.js:\d+/m);
     }
-    expect(readdirSync(cluster.folder)).toEqual(["cluster.yaml"]);
+    expect(readdirSync(cluster.directory)).toEqual(["cluster.yaml"]);
     expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
   });
 
@@ -85,10 +85,10 @@ describe("a spec with", () => {
 
 describe("a spec on a pipe", () => {
   it("T low: with one wrong indent is one error at its line, and the log of the run holds its end", () => {
-    const program = join(buildFolder, "cmd/haplan/main.js");
-    const log = join(cluster.folder, "haplan.log");
+    const program = join(buildDir, "cmd/haplan/main.js");
+    const log = join(cluster.directory, "haplan.log");
     const run = spawnSync(process.execPath, [program, "validate", "-"], {
-      cwd: cluster.folder,
+      cwd: cluster.directory,
       input: good.replace("  provider:", "   provider:"),
       encoding: "utf8",
       env: { ...process.env, HAPLAN_LOG: "debug", HAPLAN_LOG_PATH: log },
@@ -105,11 +105,11 @@ describe("a spec that is missing", () => {
   it("is named in the diagnostic", async () => {
     const run = await cluster.start(["apply", "-auto-approve", "nowhere.yaml"]).end;
     expect(run).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("nowhere.yaml") });
-    expect(readdirSync(cluster.folder)).toEqual(["cluster.yaml"]);
+    expect(readdirSync(cluster.directory)).toEqual(["cluster.yaml"]);
   });
 
-  it("is a folder, or stands below a file, as far as it is concerned", async () => {
-    writeFileSync(join(cluster.folder, "file"), "");
+  it("is a directory, or stands below a file, as far as it is concerned", async () => {
+    writeFileSync(join(cluster.directory, "file"), "");
     for (const path of [".", "file/cluster.yaml"]) {
       const run = await cluster.haplan(["plan", path]);
       expect(run).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("Error: ") });

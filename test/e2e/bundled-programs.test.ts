@@ -10,10 +10,10 @@ import type { WriteAvailability } from "../../src/apply/apply-event.ts";
 import type { ProbeClientRequest, ProbeRequest } from "../../src/apply/ports.ts";
 import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
 import { listeningFront } from "../../src/raft-agent/agent/listening-front.ts";
-import { buildFolder } from "./cluster-fixture.ts";
+import { buildDir } from "./cluster-fixture.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-bundled-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-bundled-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Prints where a file is read from, and then fails to read it. */
 const readHook = `
@@ -29,9 +29,9 @@ const readHook = `
 
 describe("the bundled programs", () => {
   it("A18: name the sources in a stack trace", async () => {
-    const hook = join(folder, "hook.cjs");
+    const hook = join(directory, "hook.cjs");
     writeFileSync(hook, readHook);
-    const argv = ["--require", hook, join(buildFolder, "cmd/haplan/main.js"), "version"];
+    const argv = ["--require", hook, join(buildDir, "cmd/haplan/main.js"), "version"];
     const { stderr, stdout } = await promisify(execFile)(process.execPath, argv);
     expect(stderr).toMatch(/at ownVersion \(.*\/cmd\/haplan\/main\.ts:\d+:\d+\)/);
     expect(stdout).toContain("haplan vunknown");
@@ -44,7 +44,7 @@ describe("the bundled programs", () => {
     const clients: ProbeClientRequest[] = [true, false].map((connects) => ({ connects, endpoints: [url], tls: null }));
     const away: MembersRequest = { endpoints: ["http://127.77.42.6:2399"], tls: null };
     const workerData: ProbeRequest = { clients, endpoint: away };
-    const probe = new Worker(join(buildFolder, "cmd/haplan/write-probe.js"), { workerData });
+    const probe = new Worker(join(buildDir, "cmd/haplan/write-probe.js"), { workerData });
     try {
       expect(await once(probe, "message")).toEqual(["writing"]);
       // What this thread does meanwhile is none of the probe's business.

@@ -9,7 +9,7 @@ import { ClusterFixture, killAndWait, until } from "./cluster-fixture.ts";
 const network = 33;
 const day = 86_400_000;
 let cluster: ClusterFixture;
-const pki = (file: string): string => join(cluster.folder, ".haplan", cluster.name, "pki", file);
+const pki = (file: string): string => join(cluster.directory, ".haplan", cluster.name, "pki", file);
 const mustPlan = async (code: number, ...more: string[]): Promise<string> => {
   const run = await cluster.haplan(["plan", "-detailed-exitcode", ...more]);
   expect(run.code, run.stdout + run.stderr).toBe(code);
@@ -66,8 +66,8 @@ describe("files that are gone", () => {
 
   it("R14: another authority is refused", async () => {
     const kept = ["ca.crt", "ca.key"].map((file) => [file, readFileSync(pki(file))] as const);
-    const other = join(cluster.folder, "other");
-    await openAuthority({ folder: other }).createAuthority("e2e haplan CA");
+    const other = join(cluster.directory, "other");
+    await openAuthority({ directory: other }).createAuthority("e2e haplan CA");
     for (const [file] of kept) writeFileSync(pki(file), readFileSync(join(other, file)));
     try {
       expect(await mustPlan(1)).toContain("What the members trust is not this certificate authority");
@@ -87,13 +87,13 @@ describe("files that are gone", () => {
 
 describe("a member with an expired certificate", () => {
   it("R4: that was started again with it is healthy after one apply", async () => {
-    const folder = join(cluster.folder, ".haplan", cluster.name, "pki");
-    const past = openAuthority({ folder, now: () => Date.now() - 366 * day });
+    const directory = join(cluster.directory, ".haplan", cluster.name, "pki");
+    const past = openAuthority({ directory, now: () => Date.now() - 366 * day });
     const { certificates } = await past.observe();
     const m2 = certificates.find(({ name }) => name === "m2");
     const { subjectAltNames, fingerprint } = m2 ?? { subjectAltNames: [], fingerprint: "" };
     await past.issue({ name: "m2", profile: "member", commonName: "m2", subjectAltNames, replaces: fingerprint });
-    const unit = join(cluster.folder, ".haplan", cluster.name, "machines/m2/units/agent/files/tls");
+    const unit = join(cluster.directory, ".haplan", cluster.name, "machines/m2/units/agent/files/tls");
     for (const half of ["crt", "key"]) writeFileSync(join(unit, `tls.${half}`), readFileSync(pki(`m2.${half}`)));
     await killAndWait((await cluster.status()).members.find(({ name }) => name === "m2")?.pid ?? null);
     expect(await mustPlan(2)).toContain("A certificate has expired: m2");

@@ -6,19 +6,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildFolder } from "./cluster-fixture.ts";
+import { buildDir } from "./cluster-fixture.ts";
 
-const program = join(buildFolder, "cmd/haplan/main.js");
-let folder: string;
+const program = join(buildDir, "cmd/haplan/main.js");
+let directory: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-pipe-"));
-  writeFileSync(join(folder, "unformatted.yaml"), "kind:   Cluster\n");
+  directory = mkdtempSync(join(tmpdir(), "haplan-pipe-"));
+  writeFileSync(join(directory, "unformatted.yaml"), "kind:   Cluster\n");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Exit code and standard error of a run whose standard output has no reader from the beginning. */
 async function withoutReader(...args: string[]): Promise<{ code: number | null; err: string }> {
-  const run = spawn(process.execPath, [program, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  const run = spawn(process.execPath, [program, ...args], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
   run.stdout.destroy();
   let err = "";
   run.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
@@ -46,7 +46,7 @@ describe("a verb that changes nothing", () => {
 
 it("R11: state push waits for standard input that comes late", async () => {
   const spec = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
-  const run = spawn(process.execPath, [program, "state", "push", "-spec", spec, "-"], { cwd: folder });
+  const run = spawn(process.execPath, [program, "state", "push", "-spec", spec, "-"], { cwd: directory });
   let err = "";
   run.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
   run.stdin.write('{ "version": 1,');

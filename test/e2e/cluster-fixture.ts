@@ -1,5 +1,5 @@
 /**
- * A cluster of real processes in a temporary folder, made and unmade by the built command line. Every cluster has a
+ * A cluster of real processes in a temporary directory, made and unmade by the built command line. Every cluster has a
  * network of its own below 127.77.0.0/16, so that test files can run side by side on the standard ports.
  */
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { createScriptedTerminal } from "../../cmd/haplan/scripted-terminal.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
-import { isAlive, processesOfFolder } from "./folder-processes.ts";
+import { isAlive, processesOfDir } from "./dir-processes.ts";
 import { type ProgramRun, type RunningProgram, type RunOptions, startProgram } from "./run-program.ts";
 
 export type ClusterShape = {
@@ -58,13 +58,13 @@ export function parseStatus(text: string): ClusterStatus {
   );
 }
 
-export const buildFolder: string = packageBuild();
-const haplanProgram = join(buildFolder, "cmd/haplan/main.js");
+export const buildDir: string = packageBuild();
+const haplanProgram = join(buildDir, "cmd/haplan/main.js");
 
 /** From the sources as from the build. */
 function packageBuild(): string {
-  for (let folder = new URL(".", import.meta.url); folder.pathname !== "/"; folder = new URL("..", folder))
-    if (existsSync(new URL("package.json", folder))) return fileURLToPath(new URL("dist", folder));
+  for (let directory = new URL(".", import.meta.url); directory.pathname !== "/"; directory = new URL("..", directory))
+    if (existsSync(new URL("package.json", directory))) return fileURLToPath(new URL("dist", directory));
   throw new Error("There is no package.json above the tests");
 }
 
@@ -99,7 +99,7 @@ ${hosts(workers, "w", 11)}  loadBalancer: { type: ${loadBalancer}, address: ${ad
 export type Teardown = { readonly destroy: ProgramRun; readonly left: readonly number[] };
 
 export class ClusterFixture {
-  readonly folder: string;
+  readonly directory: string;
   /** The cluster's name. */
   readonly name: string;
   readonly #clients = new Map<string, EtcdClient>();
@@ -107,14 +107,14 @@ export class ClusterFixture {
   #teardown: Promise<Teardown> | undefined = undefined;
   /** Nothing survives this process, whatever ends it. */
   readonly #endAtExit = (): void => {
-    for (const pid of processesOfFolder(this.folder)) kill(pid, "SIGKILL");
-    rmSync(this.folder, { recursive: true, force: true });
+    for (const pid of processesOfDir(this.directory)) kill(pid, "SIGKILL");
+    rmSync(this.directory, { recursive: true, force: true });
   };
 
-  /** `spec` is written to cluster.yaml in a new folder. @throws Error when there is no build. */
+  /** `spec` is written to cluster.yaml in a new directory. @throws Error when there is no build. */
   constructor(spec: ClusterShape | string) {
     if (!existsSync(haplanProgram)) throw new Error(`${haplanProgram} is not there: run "npm run build" first`);
-    this.folder = realpathSync(mkdtempSync(join(tmpdir(), "haplan-e2e-")));
+    this.directory = realpathSync(mkdtempSync(join(tmpdir(), "haplan-e2e-")));
     process.once("exit", this.#endAtExit);
     const text = typeof spec === "string" ? spec : specText(spec);
     this.name = /^ {2}name: (\S+)/m.exec(text)?.[1] ?? "";
@@ -122,18 +122,18 @@ export class ClusterFixture {
   }
 
   writeSpec(spec: ClusterShape | string): void {
-    writeFileSync(join(this.folder, "cluster.yaml"), typeof spec === "string" ? spec : specText(spec));
+    writeFileSync(join(this.directory, "cluster.yaml"), typeof spec === "string" ? spec : specText(spec));
   }
 
   /**
-   * Starts the command line as a process in the fixture's folder and does not wait for it; `nodeFlags` are for Node
+   * Starts the command line as a process in the fixture's directory and does not wait for it; `nodeFlags` are for Node
    * itself.
    */
   start(
     args: readonly string[],
     { nodeFlags = [], ...options }: RunOptions & { readonly nodeFlags?: readonly string[] } = {},
   ): RunningProgram {
-    return startProgram(process.execPath, [...nodeFlags, haplanProgram, ...args], { cwd: this.folder, ...options });
+    return startProgram(process.execPath, [...nodeFlags, haplanProgram, ...args], { cwd: this.directory, ...options });
   }
 
   /** The same command line within this process, which does not have to load it for every verb. */
@@ -145,7 +145,7 @@ export class ClusterFixture {
     const shiftMs = nowMs === undefined ? 0 : nowMs - Date.now();
     const terminal = createScriptedTerminal(null);
     const code = await runHaplan(args, {
-      cwd: this.folder,
+      cwd: this.directory,
       terminal,
       clock: { ...systemClock, now: () => Date.now() + shiftMs },
       openRooms: async () => realRooms,
@@ -198,7 +198,7 @@ export class ClusterFixture {
     const key = `${endpoint} ${timeoutMs}`;
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
-    const pem = (name: string): Buffer => readFileSync(join(this.folder, ".haplan", this.name, "pki", name));
+    const pem = (name: string): Buffer => readFileSync(join(this.directory, ".haplan", this.name, "pki", name));
     const tls = endpoint.startsWith("https:")
       ? { tls: { ca: pem("ca.crt"), cert: pem("admin.crt"), key: pem("admin.key") } }
       : {};
@@ -228,10 +228,12 @@ export class ClusterFixture {
   }
 
   processes(): number[] {
-    return processesOfFolder(this.folder);
+    return processesOfDir(this.directory);
   }
 
-  /** Destroys the cluster, ends what is left by its process id, removes the folder. A second call does nothing more. */
+  /**
+   * Destroys the cluster, ends what is left by its process id, removes the directory. A second call does nothing more.
+   */
   teardown(): Promise<Teardown> {
     this.#teardown ??= this.#end();
     return this.#teardown;
@@ -244,7 +246,7 @@ export class ClusterFixture {
     const left = this.processes();
     for (const pid of left) kill(pid, "SIGKILL");
     process.off("exit", this.#endAtExit);
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
     return { destroy, left };
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClusterFixture, until } from "./cluster-fixture.ts";
-import { boundAddresses, isAlive } from "./folder-processes.ts";
+import { boundAddresses, isAlive } from "./dir-processes.ts";
 import { memberFacts } from "./member-facts.ts";
 import { isInstalled, runProgram } from "./run-program.ts";
 
@@ -36,12 +36,12 @@ describe("haplan with the example", () => {
 
   it("keeps keys and state to their owner", async () => {
     const { code, stdout } = await runProgram("find", [
-      join(cluster.folder, ".haplan"),
+      join(cluster.directory, ".haplan"),
       ...["(", "-name", "*.key", "-not", "-perm", "600", ")"],
       ...["-o", "(", "-type", "d", "-perm", "/077", ")"],
     ]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
-    expect(existsSync(join(cluster.folder, ".haplan/demo/pki/admin.key"))).toBe(true);
+    expect(existsSync(join(cluster.directory, ".haplan/demo/pki/admin.key"))).toBe(true);
   });
 
   it("shows every member, the quorum, the load balancer and the workers in status -json", async () => {
@@ -103,7 +103,7 @@ describe("haplan with the example", () => {
 
   it("changes nothing when it is applied again", async () => {
     const state = (): { serial: number } =>
-      JSON.parse(readFileSync(join(cluster.folder, ".haplan/demo/state.json"), "utf8")) as { serial: number };
+      JSON.parse(readFileSync(join(cluster.directory, ".haplan/demo/state.json"), "utf8")) as { serial: number };
     const facts = async (): Promise<object> => {
       const { members, workers } = await cluster.status();
       const pids = [...members, ...workers].map(({ name, pid }) => `${name} ${pid}`).sort();
@@ -201,8 +201,8 @@ describe("haplan destroy", () => {
     expect((await cluster.start(["destroy", "-auto-approve"]).end).code).toBe(0);
     expect(cluster.processes()).toEqual([]);
     expect(boundAddresses("127.0.1.")).toEqual([]);
-    expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
-    expect(existsSync(join(cluster.folder, "cluster.yaml"))).toBe(true);
+    expect(existsSync(join(cluster.directory, ".haplan"))).toBe(false);
+    expect(existsSync(join(cluster.directory, "cluster.yaml"))).toBe(true);
     expect(await cluster.apply()).toContain("Apply complete! Resources: 26 added");
     const { destroy, left } = await cluster.teardown();
     expect({ code: destroy.code, left }).toEqual({ code: 0, left: [] });

@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { type ClientOptions, connect } from "../../src/etcd-client/grpc-client.ts";
-import { addressOf, buildFolder, kill, until } from "./cluster-fixture.ts";
+import { addressOf, buildDir, kill, until } from "./cluster-fixture.ts";
 import { isInstalled } from "./run-program.ts";
 
 export type Engine = "etcd" | "agent";
@@ -56,12 +56,12 @@ export class ExistingPair {
   static async start(
     engine: Engine,
     place: PairPlace,
-    folder: string,
+    directory: string,
     options: PairOptions = {},
   ): Promise<ExistingPair> {
     const pair = new ExistingPair(place, options);
     const tls = options.tls === undefined ? {} : { tls: options.tls.client };
-    for (const index of [0, 1]) pair.#startMember(engine, index, folder);
+    for (const index of [0, 1]) pair.#startMember(engine, index, directory);
     await until(
       "the pair takes writes",
       async () => {
@@ -84,10 +84,10 @@ export class ExistingPair {
     return this.#tls === null ? plain : plain.replace("http:", "https:");
   }
 
-  #startMember(engine: Engine, index: number, folder: string): void {
+  #startMember(engine: Engine, index: number, directory: string): void {
     const { place } = this;
     const peer = (of: number): string => this.#url(`http://${hostOf(place, of)}:2380`);
-    const data = join(folder, `old-${index + 1}`);
+    const data = join(directory, `old-${index + 1}`);
     mkdirSync(data, { recursive: true, mode: 0o700 });
     const log = openSync(`${data}.log`, "a", 0o600);
     const flags = [
@@ -102,9 +102,7 @@ export class ExistingPair {
       ...this.#flags,
     ];
     const [file, args] =
-      engine === "etcd"
-        ? ["etcd", flags]
-        : [process.execPath, [join(buildFolder, "cmd/haplan-agent/main.js"), ...flags]];
+      engine === "etcd" ? ["etcd", flags] : [process.execPath, [join(buildDir, "cmd/haplan-agent/main.js"), ...flags]];
     this.processes[index] = spawn(file, args, { stdio: ["ignore", log, log] });
     closeSync(log);
   }

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { AcknowledgingWriter, missingWrites } from "./acknowledged-writes.ts";
 import { addressOf, ClusterFixture, killAndWait, until } from "./cluster-fixture.ts";
-import { boundAddresses } from "./folder-processes.ts";
+import { boundAddresses } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
 import { isInstalled } from "./run-program.ts";
 

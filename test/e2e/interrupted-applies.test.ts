@@ -1,9 +1,11 @@
-/** An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well. */
+/**
+ * An apply that is killed or interrupted on its way, and gone on with; without TLS, which etcdctl then meets as well.
+ */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { addressOf, ClusterFixture, until } from "./cluster-fixture.ts";
-import { boundAddresses } from "./folder-processes.ts";
+import { boundAddresses } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
 import { isInstalled } from "./run-program.ts";
 
@@ -79,7 +81,7 @@ describe("a cluster without TLS", () => {
 
 /** How many of the lock files say that the lock is held. */
 function heldLocks(): number {
-  const lock = join(cluster.folder, ".haplan/e2e/lock");
+  const lock = join(cluster.directory, ".haplan/e2e/lock");
   const held = readdirSync(lock).filter((name) => readFileSync(join(lock, name), "utf8").includes('"released":false'));
   return held.length;
 }
@@ -109,7 +111,7 @@ describe("destroy and apply that are asked to stop", () => {
     expect(applied).toMatchObject({ code: 1, signal: null });
     expect(applied.stderr).toMatch(/Standard output cannot be written \(EPIPE\)[\s\S]*haplan apply -auto-approve/);
     expect(heldLocks()).toBe(0);
-    const state = JSON.parse(readFileSync(join(cluster.folder, ".haplan/e2e/state.json"), "utf8")) as object;
+    const state = JSON.parse(readFileSync(join(cluster.directory, ".haplan/e2e/state.json"), "utf8")) as object;
     expect(state).toHaveProperty("serial");
     await cluster.apply();
     await expectWholeCluster();
@@ -135,8 +137,8 @@ describe("destroy and apply that are asked to stop", () => {
 
   it("T9: a cluster whose directory is gone is not made anew, and one of another directory is named", async () => {
     const before = cluster.processes();
-    const folder = join(cluster.folder, ".haplan/e2e");
-    renameSync(folder, `${cluster.folder}/aside`);
+    const directory = join(cluster.directory, ".haplan/e2e");
+    renameSync(directory, `${cluster.directory}/aside`);
     const refused = await cluster.haplan(["apply", "-auto-approve"]);
     expect(refused).toMatchObject({
       code: 1,
@@ -144,28 +146,28 @@ describe("destroy and apply that are asked to stop", () => {
     });
     expect(refused.stderr).toMatch(/ m1: agent \(pid \d+\)[\s\S]*\n│ {5}haplan destroy\n/);
     // The refused apply has left nothing behind.
-    expect(readdirSync(cluster.folder).toSorted()).toEqual(["aside", "cluster.yaml"]);
-    mkdirSync(join(cluster.folder, ".haplan"), { mode: 0o700 });
-    renameSync(`${cluster.folder}/aside`, folder);
+    expect(readdirSync(cluster.directory).toSorted()).toEqual(["aside", "cluster.yaml"]);
+    mkdirSync(join(cluster.directory, ".haplan"), { mode: 0o700 });
+    renameSync(`${cluster.directory}/aside`, directory);
 
     const elsewhere = new ClusterFixture({ network, workers: 1, tls: false });
     const taken = await elsewhere.haplan(["apply", "-auto-approve"]);
     expect(taken.stderr).toMatch(/\d addresses are taken by the cluster "e2e"/);
     expect(taken.stderr).toContain(`:2379 by the agent of "m1" in the cluster "e2e", pid `);
-    expect(taken.stderr.replace(/\n│ /g, " ")).toContain(`haplan applied that cluster in ${cluster.folder}.`);
+    expect(taken.stderr.replace(/\n│ /g, " ")).toContain(`haplan applied that cluster in ${cluster.directory}.`);
     await elsewhere.teardown();
     expect(cluster.processes()).toEqual(before);
     await expectWholeCluster();
   });
 
   it("T17 R6 T9: destroy works from the state alone when the spec is broken, and stops what has lost its directory", async () => {
-    rmSync(join(cluster.folder, ".haplan/e2e/machines/m2"), { recursive: true });
+    rmSync(join(cluster.directory, ".haplan/e2e/machines/m2"), { recursive: true });
     cluster.writeSpec("kind: Cluster\nmetadata:\n  name: e2e\n\tspec: {}\n");
     const refused = await cluster.haplan(["destroy", "-auto-approve"]);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("    haplan destroy -state-only=e2e\n") });
     await cluster.mustRun("destroy", "-state-only=e2e", "-auto-approve");
     expect(cluster.processes()).toEqual([]);
-    expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
+    expect(existsSync(join(cluster.directory, ".haplan"))).toBe(false);
     cluster.writeSpec({ network, workers: 1, tls: false });
   });
 
@@ -173,6 +175,6 @@ describe("destroy and apply that are asked to stop", () => {
     const { destroy, left } = await cluster.teardown();
     expect({ code: destroy.code, left }).toEqual({ code: 0, left: [] });
     expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
-    expect(existsSync(cluster.folder)).toBe(false);
+    expect(existsSync(cluster.directory)).toBe(false);
   });
 });

@@ -67,14 +67,14 @@ describe("a leader killed with SIGKILL", () => {
   });
 });
 
-describe("a member whose data folder was wiped", () => {
+describe("a member whose data directory was wiped", () => {
   it("comes back as a new member with everything the others have", async () => {
     const writer = new AcknowledgingWriter(cluster.client(loadBalancer), "/wiped/");
     await until("there is something to lose", () => writer.acknowledged.length > 50);
     const { members: before } = await cluster.status();
     const victim = before.find(({ role }) => role === "follower")!;
     await killAndWait(victim.pid);
-    rmSync(join(cluster.folder, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
+    rmSync(join(cluster.directory, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
     expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(2);
     await cluster.apply();
     await writer.stop();

@@ -40,7 +40,7 @@ describe("from a cluster without TLS to one with it", () => {
       const [old, new_] = [from.client(source), to.client(destination)];
       for (let at = 0; at < 200; at += 1) await old.put(`${version}/${at}`, `value ${at}`);
       const running: RunningProgram = startProgram("bash", ["-c", mirrorLines(source, destination, built.path)], {
-        cwd: to.folder,
+        cwd: to.directory,
         env: { HAPLAN_ENV: await to.output("env") },
         timeoutMs: 60_000,
       });

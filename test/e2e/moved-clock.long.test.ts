@@ -1,4 +1,6 @@
-/** A cluster whose hosts' clocks move ahead while it runs: the members', the load balancer's, the worker's and haplan's. */
+/**
+ * A cluster whose hosts' clocks move ahead while it runs: the members', the load balancer's, the worker's and haplan's.
+ */
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, get } from "node:https";
@@ -27,7 +29,7 @@ describe.skipIf(!faketimeInstalled)("acceptance 4: with all clocks moved (needs 
     clock.stop();
   }, 60_000);
 
-  const pem = (name: string): Buffer => readFileSync(join(cluster.folder, ".haplan", cluster.name, "pki", name));
+  const pem = (name: string): Buffer => readFileSync(join(cluster.directory, ".haplan", cluster.name, "pki", name));
   const haplan = async (code: number, ...args: string[]): Promise<string> => {
     const run = await cluster.haplan(args, { nowMs: clock.now() });
     expect(run.code, run.stdout + run.stderr).toBe(code);

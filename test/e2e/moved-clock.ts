@@ -1,6 +1,6 @@
 /**
- * A clock that moves while programs run: what a cluster starts from here on has the time of libfaketime, which reads from a
- * file how far ahead that is. Only the time of day moves; timers and timeouts go on as they were.
+ * A clock that moves while programs run: what a cluster starts from here on has the time of libfaketime, which reads
+ * from a file how far ahead that is. Only the time of day moves; timers and timeouts go on as they were.
  */
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,15 +14,15 @@ export const faketimeInstalled: boolean = library !== undefined;
 const dayMs = 86_400_000;
 
 export class MovedClock {
-  readonly #folder = mkdtempSync(join(tmpdir(), "haplan-clock-"));
-  readonly #offset: string = join(this.#folder, "offset");
+  readonly #directory = mkdtempSync(join(tmpdir(), "haplan-clock-"));
+  readonly #offset: string = join(this.#directory, "offset");
   readonly #node: string = process.execPath;
   #days = 0;
 
   /** Until `stop`, haplan starts programs with this Node.js. */
   constructor() {
     this.moveTo(0);
-    const wrapper = join(this.#folder, "node");
+    const wrapper = join(this.#directory, "node");
     const environment = [
       `LD_PRELOAD=${library ?? ""}`,
       `FAKETIME_TIMESTAMP_FILE=${this.#offset}`,
@@ -48,6 +48,6 @@ export class MovedClock {
 
   stop(): void {
     process.execPath = this.#node;
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Every planned change of the masters under a loop of writes (`etcdctl put`) and under etcd's Go client, over connections
- * that last and over a new one for each write: no write fails, the longest gap is at most a second, and what haplan says
- * of it agrees with what the clients saw.
+ * Every planned change of the masters under a loop of writes (`etcdctl put`) and under etcd's Go client, over
+ * connections that last and over a new one for each write: no write fails, the longest gap is at most a second, and
+ * what haplan says of it agrees with what the clients saw.
  */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -132,7 +132,7 @@ describe.skipIf(!hasEtcdctl).each([
     loop = new WriteLoop(cluster);
     await until("the loop writes", () => loop.written > 5);
     if ("missing" in goClient) return;
-    const pki = (file: string): string => join(cluster.folder, ".haplan", cluster.name, "pki", file);
+    const pki = (file: string): string => join(cluster.directory, ".haplan", cluster.name, "pki", file);
     steadyResult = goClient.run("steadyWrites", {
       endpoints: [await cluster.output("endpoint")],
       tls: { caFile: pki("ca.crt"), certFile: pki("admin.crt"), keyFile: pki("admin.key") },

@@ -1,16 +1,16 @@
-/** What apply must find out before it changes anything: ports that are taken, folders it cannot write to. */
+/** What apply must find out before it changes anything: ports that are taken, directories it cannot write to. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { addressOf, ClusterFixture } from "./cluster-fixture.ts";
-import { boundAddresses } from "./folder-processes.ts";
+import { boundAddresses } from "./dir-processes.ts";
 
 const network = 22;
 const cluster = new ClusterFixture({ network, workers: 1 });
 
 afterAll(() => cluster.teardown());
-beforeEach(() => rmSync(join(cluster.folder, ".haplan"), { recursive: true, force: true }));
+beforeEach(() => rmSync(join(cluster.directory, ".haplan"), { recursive: true, force: true }));
 
 async function listen(host: string, port: number): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
@@ -20,8 +20,10 @@ async function listen(host: string, port: number): Promise<Server> {
 
 /** What haplan has made, its own notes about plans and locks left aside. */
 function made(): readonly string[] {
-  const folder = join(cluster.folder, ".haplan/e2e");
-  return existsSync(folder) ? readdirSync(folder).filter((name) => name !== "lock" && name !== "newest-plan.json") : [];
+  const directory = join(cluster.directory, ".haplan/e2e");
+  return existsSync(directory)
+    ? readdirSync(directory).filter((name) => name !== "lock" && name !== "newest-plan.json")
+    : [];
 }
 
 describe("apply", () => {
@@ -44,7 +46,9 @@ describe("apply", () => {
     const server = await listen("0.0.0.0", 0);
     const { port } = server.address() as { port: number };
     try {
-      cluster.writeSpec(`${readFileSync(join(cluster.folder, "cluster.yaml"), "utf8").replace("[2379]", `[${port}]`)}`);
+      cluster.writeSpec(
+        `${readFileSync(join(cluster.directory, "cluster.yaml"), "utf8").replace("[2379]", `[${port}]`)}`,
+      );
       const run = await cluster.haplan(["apply", "-auto-approve"]);
       expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(`:${port} is taken by`) });
       expect(made()).toEqual([]);
@@ -54,18 +58,18 @@ describe("apply", () => {
     }
   });
 
-  it("says when its folder cannot be made, because a file stands in its place", async () => {
-    writeFileSync(join(cluster.folder, ".haplan"), "mine");
+  it("says when its directory cannot be made, because a file stands in its place", async () => {
+    writeFileSync(join(cluster.directory, ".haplan"), "mine");
     const run = await cluster.haplan(["apply", "-auto-approve"]);
     expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(".haplan") });
     expect(run.stderr).toMatch(/Nothing was changed/);
-    expect(readFileSync(join(cluster.folder, ".haplan"), "utf8")).toBe("mine");
+    expect(readFileSync(join(cluster.directory, ".haplan"), "utf8")).toBe("mine");
     expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
   });
 
-  it("says when the folder of the machines is a file", async () => {
-    mkdirSync(join(cluster.folder, ".haplan/e2e"), { recursive: true });
-    writeFileSync(join(cluster.folder, ".haplan/e2e/machines"), "mine");
+  it("says when the directory of the machines is a file", async () => {
+    mkdirSync(join(cluster.directory, ".haplan/e2e"), { recursive: true });
+    writeFileSync(join(cluster.directory, ".haplan/e2e/machines"), "mine");
     const run = await cluster.haplan(["apply", "-auto-approve"]);
     expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("machines") });
     expect(made()).toEqual(["machines"]);
@@ -75,6 +79,6 @@ describe("apply", () => {
   it("asks before it does anything, and refuses where nobody can answer", async () => {
     const run = await cluster.start(["apply"], { input: "yes\n" }).end;
     expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("-auto-approve") });
-    expect(existsSync(join(cluster.folder, ".haplan"))).toBe(false);
+    expect(existsSync(join(cluster.directory, ".haplan"))).toBe(false);
   });
 });

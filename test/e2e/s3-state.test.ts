@@ -6,10 +6,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { buildFolder } from "./cluster-fixture.ts";
+import { buildDir } from "./cluster-fixture.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-s3-state-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-s3-state-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 it("T-start: state in S3 is read without a word of the SDK about versions of Node.js", async () => {
   await using store = createServer((_, response) => {
@@ -21,14 +21,14 @@ it("T-start: state in S3 is read without a word of the SDK about versions of Nod
   const endpoint = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
   const state = `  state:\n    backend: s3\n    s3: { bucket: states, region: eu-central-1, endpoint: "${endpoint}", forcePathStyle: true }\n`;
   const example = new URL("../../examples/ha-3-masters.yaml", import.meta.url);
-  const spec = join(folder, "cluster.yaml");
+  const spec = join(directory, "cluster.yaml");
   writeFileSync(
     spec,
     readFileSync(example, "utf8").replace(/^spec:.*\n/m, (line) => line + state),
   );
 
   const env = { ...process.env, AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
-  const run = spawn(process.execPath, [join(buildFolder, "cmd/haplan/main.js"), "state", "list", "-spec", spec], {
+  const run = spawn(process.execPath, [join(buildDir, "cmd/haplan/main.js"), "state", "list", "-spec", spec], {
     env,
   });
   let said = "";

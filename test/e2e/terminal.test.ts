@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { buildFolder, ClusterFixture } from "./cluster-fixture.ts";
+import { buildDir, ClusterFixture } from "./cluster-fixture.ts";
 import { ctrlC, PseudoTerminal } from "./pseudo-terminal.ts";
 
 const missing = spawnSync("script", ["--version"]).status !== 0;
@@ -11,10 +11,10 @@ const cluster = new ClusterFixture({ network: 32, workers: 1, tls: false });
 afterAll(() => cluster.teardown());
 
 const open = (...args: string[]): PseudoTerminal =>
-  new PseudoTerminal([process.execPath, join(buildFolder, "cmd/haplan/main.js"), ...args], cluster.folder);
+  new PseudoTerminal([process.execPath, join(buildDir, "cmd/haplan/main.js"), ...args], cluster.directory);
 
 async function expectSoundState(): Promise<void> {
-  const path = join(cluster.folder, ".haplan/e2e/state.json");
+  const path = join(cluster.directory, ".haplan/e2e/state.json");
   expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ version: 1, clusterName: "e2e" });
   expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(2);
 }

@@ -1,6 +1,6 @@
 /**
- * Two applies at once, as processes: one works, the other says who does, or waits. With HAPLAN_TEST_EVERYTHING also a holder
- * that was killed, which is in nobody's way: in this folder at once, in etcd once its lease has run out.
+ * Two applies at once, as processes: one works, the other says who does, or waits. With HAPLAN_TEST_EVERYTHING also a
+ * holder that was killed, which is in nobody's way: in this directory at once, in etcd once its lease has run out.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,9 +33,9 @@ async function holdStill(hasLock: () => Promise<boolean> | boolean): Promise<Run
 }
 
 function localLockIsHeld(): boolean {
-  const folder = join(cluster.folder, ".haplan/e2e/lock");
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".json")) : [];
-  return names.some((name) => readFileSync(join(folder, name), "utf8").includes('"released":false'));
+  const directory = join(cluster.directory, ".haplan/e2e/lock");
+  const names = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(".json")) : [];
+  return names.some((name) => readFileSync(join(directory, name), "utf8").includes('"released":false'));
 }
 
 async function expectSecondToBeTold(first: RunningProgram): Promise<void> {
@@ -52,7 +52,7 @@ async function expectWhole(): Promise<void> {
   expect(cluster.processes()).toHaveLength(3 + 1);
 }
 
-describe("of two applies at once, with the state in this folder,", () => {
+describe("of two applies at once, with the state in this directory,", () => {
   it("the second says who is at work, or waits, and the cluster is made once", async () => {
     cluster = new ClusterFixture(spec);
     const first = await holdStill(localLockIsHeld);

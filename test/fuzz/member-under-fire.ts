@@ -33,16 +33,16 @@ export class MemberUnderFire {
   readonly client: Target;
   readonly peer: Target;
   readonly #process: ChildProcess;
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #tls: ClientTls | null;
   readonly #log: string[] = [];
   #place: PeerPlace | null = null;
 
   static async start(host: string, withTls: boolean): Promise<MemberUnderFire> {
-    const folder = mkdtempSync(join(tmpdir(), "haplan-fuzz-"));
-    const tls = withTls ? await issueCertificate(join(folder, "pki"), host) : null;
+    const directory = mkdtempSync(join(tmpdir(), "haplan-fuzz-"));
+    const tls = withTls ? await issueCertificate(join(directory, "pki"), host) : null;
     const [clientPort = 0, peerPort = 0] = await freePorts(host, 2);
-    const member = new MemberUnderFire(folder, host, [clientPort, peerPort], tls);
+    const member = new MemberUnderFire(directory, host, [clientPort, peerPort], tls);
     const deadlineMs = Date.now() + startMs;
     for (;;) {
       try {
@@ -55,17 +55,22 @@ export class MemberUnderFire {
     }
   }
 
-  private constructor(folder: string, host: string, [clientPort, peerPort]: [number, number], tls: ClientTls | null) {
+  private constructor(
+    directory: string,
+    host: string,
+    [clientPort, peerPort]: [number, number],
+    tls: ClientTls | null,
+  ) {
     const options: { tls?: ConnectionOptions } = tls === null ? {} : { tls: { ...tls, host } };
     this.client = { host, port: clientPort, ...options };
     this.peer = { host, port: peerPort, ...options };
-    this.#folder = folder;
+    this.#directory = directory;
     this.#tls = tls;
     const scheme = tls === null ? "http" : "https";
     const [clientUrl, peerUrl] = [`${scheme}://${host}:${clientPort}`, `${scheme}://${host}:${peerPort}`];
     const flags = {
       name: "fuzzed",
-      "data-dir": join(folder, "data"),
+      "data-dir": join(directory, "data"),
       "listen-client-urls": clientUrl,
       "advertise-client-urls": clientUrl,
       "listen-peer-urls": peerUrl,
@@ -73,7 +78,7 @@ export class MemberUnderFire {
       "initial-cluster": `fuzzed=${peerUrl}`,
       "bcrypt-cost": "4",
       "log-level": "warn",
-      ...(tls === null ? {} : tlsFlags(join(folder, "pki"))),
+      ...(tls === null ? {} : tlsFlags(join(directory, "pki"))),
     };
     const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
     this.#process = spawn(process.execPath, [agentMain, ...words], { stdio: ["ignore", "ignore", "pipe"], env: {} });
@@ -92,11 +97,11 @@ export class MemberUnderFire {
   readonly admittedBugs: string[] = [];
 
   footprint(): Footprint {
-    const folder = `/proc/${this.#process.pid}`;
-    const status = readFileSync(`${folder}/status`, "utf8");
+    const directory = `/proc/${this.#process.pid}`;
+    const status = readFileSync(`${directory}/status`, "utf8");
     const descriptors: Record<string, number> = {};
-    for (const name of readdirSync(`${folder}/fd`)) {
-      const kind = linkOf(`${folder}/fd/${name}`).replace(/:.*/, "");
+    for (const name of readdirSync(`${directory}/fd`)) {
+      const kind = linkOf(`${directory}/fd/${name}`).replace(/:.*/, "");
       // Segments of the log come and go with what is written.
       if ((kind === "socket" || kind.startsWith("/")) && !kind.includes("/wal/"))
         descriptors[kind] = (descriptors[kind] ?? 0) + 1;
@@ -142,7 +147,7 @@ export class MemberUnderFire {
       this.#process.kill("SIGKILL");
       await gone;
     }
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   #connect(): ReturnType<typeof connect> {
@@ -159,8 +164,8 @@ export class MemberUnderFire {
   }
 }
 
-async function issueCertificate(folder: string, host: string): Promise<ClientTls> {
-  const authority = openAuthority({ folder });
+async function issueCertificate(directory: string, host: string): Promise<ClientTls> {
+  const authority = openAuthority({ directory });
   await authority.createAuthority("fuzz");
   await authority.issue({
     name: "member",
@@ -172,8 +177,12 @@ async function issueCertificate(folder: string, host: string): Promise<ClientTls
   return { ca: caPem, cert: certificatePem, key: keyPem };
 }
 
-function tlsFlags(folder: string): Record<string, string> {
-  const [cert, key, ca] = [certificatePath(folder, "member"), keyPath(folder, "member"), certificatePath(folder, "ca")];
+function tlsFlags(directory: string): Record<string, string> {
+  const [cert, key, ca] = [
+    certificatePath(directory, "member"),
+    keyPath(directory, "member"),
+    certificatePath(directory, "ca"),
+  ];
   return {
     "cert-file": cert,
     "key-file": key,

@@ -13,7 +13,7 @@ async function openLocal(): Promise<OpenedProvider> {
   writeFileSync(join(parent, "cmd", "probe", "main.js"), probeProgram);
   const provider = createLocalProvider({
     root: join(parent, ".haplan", "demo"),
-    programsFolder: join(parent, "cmd"),
+    programsDir: join(parent, "cmd"),
   });
   return { provider, close: async () => rmSync(parent, { recursive: true, force: true }) };
 }

@@ -1,7 +1,7 @@
 /**
  * One member with the certificates that haplan makes for a cluster, and callers with any of these certificates. Beside
- * the member that runs there are `m2` and `m3`, which were added and never started, and `m4`, which was added and removed again.
- * The name server takes every name for the caller's address, as one does that somebody else has in hand.
+ * the member that runs there are `m2` and `m3`, which were added and never started, and `m4`, which was added and
+ * removed again. The name server takes every name for the caller's address, as one does that somebody else has in hand.
  */
 import { promises as dns } from "node:dns";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -50,7 +50,7 @@ export class GuardedMember {
   readonly peerUrl: string;
   /** What the member wrote. */
   readonly logs: string[] = [];
-  readonly #folder: string;
+  readonly #directory: string;
   readonly #agent: Agent;
   readonly #material: ReadonlyMap<Holder, TlsMaterial>;
   readonly #closing: (() => Promise<void>)[] = [];
@@ -59,13 +59,13 @@ export class GuardedMember {
 
   /** `flags` come beside those that say where the member is and what its certificates are. */
   static async start(flags: readonly string[] = []): Promise<GuardedMember> {
-    const folder = mkdtempSync(join(tmpdir(), "haplan-guarded-"));
-    const material = await issueAll(join(folder, "pki"));
+    const directory = mkdtempSync(join(tmpdir(), "haplan-guarded-"));
+    const material = await issueAll(join(directory, "pki"));
     const [clientPort = 0, peerPort = 0] = await freePorts(host, 2);
     const [clientUrl, peerUrl] = [`https://${host}:${clientPort}`, `https://${host}:${peerPort}`];
     const words = [
       "--name=m1",
-      `--data-dir=${join(folder, "data")}`,
+      `--data-dir=${join(directory, "data")}`,
       `--listen-client-urls=${clientUrl}`,
       `--advertise-client-urls=${clientUrl}`,
       `--listen-peer-urls=${peerUrl}`,
@@ -73,27 +73,27 @@ export class GuardedMember {
       `--initial-cluster=m1=${peerUrl}`,
       "--max-learners=7",
       "--bcrypt-cost=4",
-      ...tlsFlags(join(folder, "pki")),
+      ...tlsFlags(join(directory, "pki")),
       ...flags,
     ];
     const config = createAgentConfig(readSettings(words, {}, () => ""));
     const logs: string[] = [];
     const logger = pino({ level: "info" }, { write: (line: string) => void logs.push(line) });
     const agent = await startAgent({ config, logger, onStopped: () => {} });
-    const member = new GuardedMember({ folder, material, agent, clientUrl, peerUrl, logs });
+    const member = new GuardedMember({ directory, material, agent, clientUrl, peerUrl, logs });
     await member.#makeMembership();
     return member;
   }
 
   private constructor(parts: {
-    readonly folder: string;
+    readonly directory: string;
     readonly material: ReadonlyMap<Holder, TlsMaterial>;
     readonly agent: Agent;
     readonly clientUrl: string;
     readonly peerUrl: string;
     readonly logs: string[];
   }) {
-    this.#folder = parts.folder;
+    this.#directory = parts.directory;
     this.#material = parts.material;
     this.#agent = parts.agent;
     this.clientUrl = parts.clientUrl;
@@ -105,7 +105,7 @@ export class GuardedMember {
   async stop(): Promise<void> {
     await Promise.all(this.#closing.splice(0).map((close) => close()));
     await this.#agent.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** A client of the client port. */
@@ -200,8 +200,8 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-async function issueAll(folder: string): Promise<ReadonlyMap<Holder, TlsMaterial>> {
-  const authority = openAuthority({ folder });
+async function issueAll(directory: string): Promise<ReadonlyMap<Holder, TlsMaterial>> {
+  const authority = openAuthority({ directory });
   await authority.createAuthority("guarded haplan CA");
   const material = new Map<Holder, TlsMaterial>();
   for (const [name, { profile, names }] of Object.entries(certificates)) {
@@ -211,11 +211,11 @@ async function issueAll(folder: string): Promise<ReadonlyMap<Holder, TlsMaterial
   return material;
 }
 
-function tlsFlags(folder: string): string[] {
+function tlsFlags(directory: string): string[] {
   return ["", "peer-"].flatMap((prefix) => [
-    `--${prefix}cert-file=${certificatePath(folder, "m1")}`,
-    `--${prefix}key-file=${keyPath(folder, "m1")}`,
-    `--${prefix}trusted-ca-file=${certificatePath(folder, "ca")}`,
+    `--${prefix}cert-file=${certificatePath(directory, "m1")}`,
+    `--${prefix}key-file=${keyPath(directory, "m1")}`,
+    `--${prefix}trusted-ca-file=${certificatePath(directory, "ca")}`,
     `--${prefix}client-cert-auth=true`,
   ]);
 }

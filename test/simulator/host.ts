@@ -121,7 +121,7 @@ export class Host {
   }
 
   async #before(operation: string): Promise<void> {
-    if (operation !== "sync" && operation !== "syncFolder") return;
+    if (operation !== "sync" && operation !== "syncDir") return;
     const life = this.#life;
     await new Promise<void>((resolve) => this.#time.after(this.#syncDelayMs(), resolve));
     if (life !== this.#life) throw systemError("EIO: a process that is no more");

@@ -8,7 +8,7 @@ import { runTasks } from "./seed-pool.ts";
 import { type SeedAnswer, type SeedTask, serveSeeds } from "./seed-worker.ts";
 import { addStatistics, emptyStatistics, type Statistics } from "./statistics.ts";
 
-const traceFolder = "dist/simulation";
+const traceDir = "dist/simulation";
 
 type Options = {
   readonly seeds: number;
@@ -89,8 +89,8 @@ async function findPlanted({ workers }: Options): Promise<number> {
 }
 
 function reportFailure({ task: { seed, bug }, result }: SeedAnswer): void {
-  mkdirSync(traceFolder, { recursive: true });
-  const path = `${traceFolder}/seed-${seed}${bug === null ? "" : `-${bug}`}.txt`;
+  mkdirSync(traceDir, { recursive: true });
+  const path = `${traceDir}/seed-${seed}${bug === null ? "" : `-${bug}`}.txt`;
   writeFileSync(path, `${result.violation!.trace.join("\n")}\n`);
   console.log(`seed ${seed}: ${result.violation!.text}`);
   console.log(`  again: npm run sim -- --seed ${seed}${bug === null ? "" : ` --bug ${bug}`}   trace: ${path}`);

@@ -62,7 +62,9 @@ export class MemberProcess implements Endpoint {
   #appliedEntries = 0;
   #soft: SoftState = { role: "follower", leader: null, term: 0 };
 
-  /** Recovers what the disk holds and joins the network. Rejects when the member cannot start; hangs when it was killed. */
+  /**
+   * Recovers what the disk holds and joins the network. Rejects when the member cannot start; hangs when it was killed.
+   */
   static async start(world: World, host: Host, life: Life): Promise<MemberProcess> {
     const opened = await openDisk(world, host, life);
     const late: { process: MemberProcess | null } = { process: null };
@@ -74,7 +76,7 @@ export class MemberProcess implements Endpoint {
     });
     const services = createServices(world, opened, link, life, (change) => late.process?.followMembership(change));
     const snapshots = new SnapshotExchange({
-      files: await openSnapshotStore({ fileSystem: host.disk.mount(), folder: "snap", clock: life.clock }),
+      files: await openSnapshotStore({ fileSystem: host.disk.mount(), directory: "snap", clock: life.clock }),
       store: opened.store,
       onInstalled: (index) => {
         const tell = (): void => late.process?.snapshotInstalled(index);

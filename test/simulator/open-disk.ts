@@ -1,4 +1,6 @@
-/** What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts). */
+/**
+ * What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts).
+ */
 import type { Clock } from "../../src/base/clock.ts";
 import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
 import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
@@ -32,7 +34,7 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   const { plants, profile, random } = world;
   const { wal, recovered: found } = await openWal({
     fileSystem: host.disk.mount(),
-    folder: "wal",
+    directory: "wal",
     metadata: Buffer.from(host.id),
     segmentBytes: profile.disk.segmentBytes,
     clock: life.clock,

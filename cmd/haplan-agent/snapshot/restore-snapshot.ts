@@ -1,4 +1,4 @@
-/** `snapshot restore`: flags in, a data folder out that the agent starts from. */
+/** `snapshot restore`: flags in, a data directory out that the agent starts from. */
 import { HaplanError } from "../../../src/base/haplan-error.ts";
 import { restoreMember } from "../../../src/raft-agent/agent/restore-member.ts";
 import { type AgentConfig, createAgentConfig } from "../../../src/raft-agent/config/agent-config.ts";

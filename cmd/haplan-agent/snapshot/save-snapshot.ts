@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { syncFolder } from "../../../src/base/durable-file.ts";
+import { syncDir } from "../../../src/base/durable-file.ts";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 import type { CallOptions } from "../../../src/etcd-client/client-stream.ts";
 import type { ClientTls } from "../../../src/etcd-client/endpoint.ts";
@@ -45,7 +45,7 @@ export async function saveSnapshot(file: string, flags: SaveFlags): Promise<void
     await writeAll(part, snapshot(grpc, options));
     assertWhole(part);
     renameSync(part, file);
-    syncFolder(dirname(file));
+    syncDir(dirname(file));
   } catch (error) {
     rmSync(part, { force: true });
     throw error;

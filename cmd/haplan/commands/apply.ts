@@ -16,7 +16,7 @@ import { type LockFlags, stoppedBeforeChange, withLock } from "../lock-state.ts"
 import { makePlan, type PlanWishes } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
 import { RefusalError, refuse } from "../refusal.ts";
-import { removeClusterFolder } from "../remove-cluster-folder.ts";
+import { removeClusterDir } from "../remove-cluster-dir.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
 import { standardInput } from "../spec-source.ts";
@@ -126,7 +126,7 @@ export async function runDestroy(
 /** After the last of a cluster is destroyed, nothing of it is left to keep. */
 async function tidyUp(context: CliContext, session: Session, plan: Plan, code: ExitCode): Promise<ExitCode> {
   const ended = code === 0 && plan.mode === "destroy" && (await sessionState(context, session)) === null;
-  if (ended) removeClusterFolder(session.folder);
+  if (ended) removeClusterDir(session.directory);
   return code;
 }
 
@@ -137,14 +137,14 @@ function lockedFromNothing(
   flags: ApplyFlags,
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const wasThere = existsSync(session.folder);
+  const wasThere = existsSync(session.directory);
   return locked(context, session, flags, "apply", async (lock) => {
     try {
       return await work(lock);
     } catch (error) {
       const untouched = error instanceof RefusalError && (await sessionState(context, session)) === null;
       // Under the lock nobody else has put anything there.
-      if (!wasThere && untouched && lock.fencing !== null) removeClusterFolder(session.folder);
+      if (!wasThere && untouched && lock.fencing !== null) removeClusterDir(session.directory);
       throw error;
     }
   });

@@ -182,15 +182,15 @@ describe("the example policy", () => {
   const opaInstalled = spawnSync("opa", ["version"]).status === 0;
   if (opaInstalled) {
     test.each(cases)("decides the same by OPA over %s", (_, plan) => {
-      const folder = mkdtempSync(join(tmpdir(), "haplan-opa-"));
+      const directory = mkdtempSync(join(tmpdir(), "haplan-opa-"));
       try {
-        writeFileSync(join(folder, "plan.json"), JSON.stringify(jsonOf(plan)));
+        writeFileSync(join(directory, "plan.json"), JSON.stringify(jsonOf(plan)));
         const args = [
           "eval",
           "--data",
           policyFile,
           "--input",
-          join(folder, "plan.json"),
+          join(directory, "plan.json"),
           "--format",
           "raw",
           "data.main",
@@ -199,7 +199,7 @@ describe("the example policy", () => {
         expect(stderr).toBe("");
         expect(JSON.parse(stdout)).toEqual(evaluateRego(policy, jsonOf(plan)));
       } finally {
-        rmSync(folder, { recursive: true, force: true });
+        rmSync(directory, { recursive: true, force: true });
       }
     });
   }

@@ -9,8 +9,8 @@ const space = ["m1", "m2", "m3"].map((machine) => ({ machine, bytes: 100 * MiB }
 
 describe("free space", () => {
   it("T8: of a disk is shared by the machines on it; the disk, what it has and what is needed are named", () => {
-    const diskOf = (folder: string): { mountPoint: string; freeBytes: number } =>
-      folder.includes("/m3/")
+    const diskOf = (directory: string): { mountPoint: string; freeBytes: number } =>
+      directory.includes("/m3/")
         ? { mountPoint: "/three", freeBytes: 100 * MiB }
         : { mountPoint: "/", freeBytes: 199 * MiB };
     const problems = checkFreeSpace("/srv/.haplan/demo", space, diskOf);
@@ -26,14 +26,14 @@ describe("free space", () => {
     ]);
   });
 
-  it("T8: is asked of the disk that a folder would be on", () => {
-    const folder = mkdtempSync(join(tmpdir(), "haplan-space-"));
+  it("T8: is asked of the disk that a directory would be on", () => {
+    const directory = mkdtempSync(join(tmpdir(), "haplan-space-"));
     try {
-      expect(checkFreeSpace(join(folder, "not", "yet"), space)).toEqual([]);
-      const [problem] = checkFreeSpace(join(folder, "not", "yet"), [{ machine: "m1", bytes: 2 ** 60 }]);
+      expect(checkFreeSpace(join(directory, "not", "yet"), space)).toEqual([]);
+      const [problem] = checkFreeSpace(join(directory, "not", "yet"), [{ machine: "m1", bytes: 2 ** 60 }]);
       expect(problem?.summary).toMatch(/^The disk at "\/.*" has \d+ MiB free, and 1099511627776 MiB are needed$/);
     } finally {
-      rmSync(folder, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 });

@@ -3,15 +3,15 @@ import { existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import type { MachineSpace } from "../provider.ts";
-import { machinePaths } from "./machine-folder.ts";
+import { machinePaths } from "./machine-dir.ts";
 
 type Disk = { readonly mountPoint: string; readonly freeBytes: number };
 
-/** `diskOf` tells of the file system that a folder is on, or would be. */
+/** `diskOf` tells of the file system that a directory is on, or would be. */
 export function checkFreeSpace(
   root: string,
   spaces: readonly MachineSpace[],
-  diskOf: (folder: string) => Disk = findDisk,
+  diskOf: (directory: string) => Disk = findDisk,
 ): Diagnostic[] {
   const byDisk = new Map<string, (MachineSpace & { readonly disk: Disk })[]>();
   for (const space of spaces) {
@@ -42,22 +42,22 @@ function tooSmall(
   };
 }
 
-function findDisk(folder: string): Disk {
-  const there = nearestExisting(folder);
+function findDisk(directory: string): Disk {
+  const there = nearestExisting(directory);
   const { bavail, bsize } = statfsSync(there);
   return { mountPoint: mountPointOf(there), freeBytes: bavail * bsize };
 }
 
-function nearestExisting(folder: string): string {
-  let nearest = folder;
+function nearestExisting(directory: string): string {
+  let nearest = directory;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   return nearest;
 }
 
-/** The highest folder above that is on the same device. */
-function mountPointOf(folder: string): string {
-  const { dev } = statSync(folder);
-  let highest = folder;
+/** The highest directory above that is on the same device. */
+function mountPointOf(directory: string): string {
+  const { dev } = statSync(directory);
+  let highest = directory;
   while (dirname(highest) !== highest && statSync(dirname(highest)).dev === dev) highest = dirname(highest);
   return highest;
 }

@@ -36,7 +36,7 @@ beforeEach(() => {
   root = join(parent, ".haplan", "demo");
   mkdirSync(join(parent, "cmd", "probe"), { recursive: true });
   writeFileSync(join(parent, "cmd", "probe", "main.js"), program);
-  provider = createLocalProvider({ root, programsFolder: join(parent, "cmd") });
+  provider = createLocalProvider({ root, programsDir: join(parent, "cmd") });
 });
 afterEach(async () => {
   for (const machine of await machinesFound(null, ["m1", "m2"])) await provider.destroyMachine(machine.name);
@@ -162,7 +162,7 @@ describe("a local machine", () => {
     expect(existsSync(join(root, "machines"))).toBe(false);
   });
 
-  it("T2: takes another name while its units run, and its folder can be none of a later machine", async () => {
+  it("T2: takes another name while its units run, and its directory can be none of a later machine", async () => {
     await provider.createMachine(m1);
     const { pid } = await provider.startUnit("m1", unit());
     for (let twice = 0; twice < 2; twice += 1) await provider.renameMachine("m1", "m2");
@@ -315,7 +315,7 @@ describe("a process whose machine's directory was removed", () => {
     rmSync(root, { recursive: true, force: true });
     expect(await machinesFound("lineage-a", ["m1"])).toEqual([]);
     expect(await provider.observeOrphans()).toEqual([{ machine: "m1", unit: "agent", pid }]);
-    const other = createLocalProvider({ root: `${root}2`, programsFolder: join(parent, "cmd") });
+    const other = createLocalProvider({ root: `${root}2`, programsDir: join(parent, "cmd") });
     expect(await other.observeOrphans()).toEqual([]);
     await provider.destroyMachine("m1");
     expect(await provider.observeOrphans()).toEqual([]);
@@ -340,7 +340,7 @@ describe("the preflight", () => {
     const definition = unit({ arguments: ["listen", "127.77.18.8:29380"], listens: ["127.77.18.8:29380"] });
     const { pid } = await provider.startUnit("m1", definition);
     expect(await summaries([definition])).toEqual([]);
-    const stranger = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
+    const stranger = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
     const [taken] = await stranger.preflight({ machines: [], units: [definition], space: [] });
     // T9: a cluster of haplan's is named, and where it is worked on.
     expect(taken?.summary).toBe(`127.77.18.8:29380 is taken by the agent of "m1" in the cluster "demo", pid ${pid}`);
@@ -357,7 +357,7 @@ describe("the preflight", () => {
     const pids: (number | null)[] = [];
     for (const each of definitions) pids.push((await provider.startUnit("m1", each)).pid);
     await Promise.all(listens.map((listen) => reachable(listen)));
-    const other = createLocalProvider({ root: join(parent, "other"), programsFolder: join(parent, "cmd") });
+    const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
     const away = unit({ listens: ["203.0.113.7:1", "203.0.113.7:2"] });
     const found = await other.preflight({ machines: [], units: [...definitions, away], space: [] });
     expect(found.map(({ summary }) => summary)).toEqual([
@@ -403,22 +403,22 @@ describe("the preflight", () => {
     ]);
   });
 
-  it("refuses a folder that is a file, and one that cannot be written even by root", async () => {
+  it("refuses a directory that is a file, and one that cannot be written even by root", async () => {
     writeFileSync(join(parent, ".haplan"), "");
-    expect(await summaries([])).toEqual([`preflight/not-a-folder: "${join(parent, ".haplan")}" is not a directory`]);
-    const sealed = createLocalProvider({ root: "/proc/haplan", programsFolder: join(parent, "cmd") });
+    expect(await summaries([])).toEqual([`preflight/not-a-directory: "${join(parent, ".haplan")}" is not a directory`]);
+    const sealed = createLocalProvider({ root: "/proc/haplan", programsDir: join(parent, "cmd") });
     expect((await sealed.preflight({ machines: [], units: [], space: [] })).map((found) => found.code)).toEqual([
-      "preflight/unwritable-folder",
+      "preflight/unwritable-directory",
     ]);
   });
 
-  it("refuses a folder without the right to write", async () => {
+  it("refuses a directory without the right to write", async () => {
     chmodSync(parent, 0o555);
     // Nothing is without that right for root, so for a moment somebody else asks.
     const user = process.geteuid!();
     if (user === 0) process.seteuid!(65_534);
     const found = await summaries([]).finally(() => process.seteuid!(user));
     chmodSync(parent, 0o700);
-    expect(found).toEqual([`preflight/unwritable-folder: Cannot write to "${parent}"`]);
+    expect(found).toEqual([`preflight/unwritable-directory: Cannot write to "${parent}"`]);
   });
 });

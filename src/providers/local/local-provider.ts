@@ -1,40 +1,40 @@
 /**
- * The provider that needs nothing but this machine: machines are folders under `<root>/machines`, units are real
+ * The provider that needs nothing but this machine: machines are directories under `<root>/machines`, units are real
  * processes that live on when haplan has ended.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
+import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import {
-  createMachineFolder,
-  folderOf,
-  foldersOf,
-  listFolder,
-  machineFolders,
-  machineOfFolder,
+  createMachineDir,
+  dirOf,
+  dirsOf,
+  listDir,
+  machineDirs,
+  machineOfDir,
   machinePaths,
   placeOfUnit,
   readLabel,
-  removeMachineFolder,
-  renameMachineFolders,
+  removeMachineDir,
+  renameMachineDirs,
   unitPaths,
-} from "./machine-folder.ts";
+} from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
 import { markedProcesses } from "./process-table.ts";
-import { builtProgramsFolder, findExecutable } from "./programs.ts";
+import { builtProgramsDir, findExecutable } from "./programs.ts";
 import { createFillIn, observedDigest, readUnitRecord, writeUnitFiles } from "./unit-files.ts";
 import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } from "./unit-process.ts";
 
 export type LocalProviderOptions = {
-  /** The cluster's folder, `.haplan/<cluster>`. */
+  /** The cluster's directory, `.haplan/<cluster>`. */
   readonly root: string;
   /** Holds `<command>/main.js` for each of haplan's own programs; `dist/cmd` unless told otherwise. */
-  readonly programsFolder?: string;
+  readonly programsDir?: string;
 };
 
 /** How long a restarted or removed unit may take to end by itself. */
@@ -42,59 +42,59 @@ const restartGraceMs = 10_000;
 
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
-  const programsFolder = options.programsFolder ?? builtProgramsFolder();
+  const programsDir = options.programsDir ?? builtProgramsDir();
   return {
     observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
     observeOrphans: async () => observeOrphans(root),
-    preflight: (request) => preflightLocal(root, programsFolder, request),
-    createMachine: async (machine, beside) => createMachineFolder(root, machine, beside),
-    renameMachine: async (from, to) => renameMachineFolders(root, from, to),
+    preflight: (request) => preflightLocal(root, programsDir, request),
+    createMachine: async (machine, beside) => createMachineDir(root, machine, beside),
+    renameMachine: async (from, to) => renameMachineDirs(root, from, to),
     destroyMachine: (machine) => destroyMachine(root, machine),
-    startUnit: (machine, unit) => startUnit(root, programsFolder, machine, unit),
-    stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, folderOf(root, machine), unit), graceMs),
-    removeUnit: (machine, unit) => removeUnit(root, folderOf(root, machine), unit),
-    unitLog: async (machine, unit, lines) => logTail(unitPaths(root, folderOf(root, machine), unit).log, lines),
+    startUnit: (machine, unit) => startUnit(root, programsDir, machine, unit),
+    stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, dirOf(root, machine), unit), graceMs),
+    removeUnit: (machine, unit) => removeUnit(root, dirOf(root, machine), unit),
+    unitLog: async (machine, unit, lines) => logTail(unitPaths(root, dirOf(root, machine), unit).log, lines),
     readUnitFile: async (machine, unit, path) =>
-      readIfThere(join(unitPaths(root, folderOf(root, machine), unit).files, path)),
+      readIfThere(join(unitPaths(root, dirOf(root, machine), unit).files, path)),
   };
 }
 
 function observeMachines(root: string, lineage: string | null, names: readonly string[]): ObservedMachine[] {
-  return machineFolders(root).flatMap((folder) => {
-    const label = readLabel(root, folder);
+  return machineDirs(root).flatMap((directory) => {
+    const label = readLabel(root, directory);
     if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return [];
-    return [observeMachine(root, folder, label)];
+    return [observeMachine(root, directory, label)];
   });
 }
 
 function observeOrphans(root: string): readonly ObservedOrphan[] {
-  return orphanPlaces(root).map(({ folder, unit, pid }) => ({ machine: machineOfFolder(folder), unit, pid }));
+  return orphanPlaces(root).map(({ directory, unit, pid }) => ({ machine: machineOfDir(directory), unit, pid }));
 }
 
 function orphanPlaces(
   root: string,
-): readonly { readonly folder: string; readonly unit: string; readonly pid: number }[] {
-  return markedProcesses().flatMap(({ pid, unitFolder }) => {
-    const unit = placeOfUnit(unitFolder);
+): readonly { readonly directory: string; readonly unit: string; readonly pid: number }[] {
+  return markedProcesses().flatMap(({ pid, unitDir }) => {
+    const unit = placeOfUnit(unitDir);
     if (unit === null || unit.root !== root || readLabel(root, unit.machine) !== null) return [];
-    return [{ folder: unit.machine, unit: unit.unit, pid }];
+    return [{ directory: unit.machine, unit: unit.unit, pid }];
   });
 }
 
-function observeMachine(root: string, folder: string, label: MachineIdentity): ObservedMachine {
-  const paths = machinePaths(root, folder);
+function observeMachine(root: string, directory: string, label: MachineIdentity): ObservedMachine {
+  const paths = machinePaths(root, directory);
   return {
     name: label.name,
     address: label.address,
     lineage: label.lineage,
     generation: label.generation,
-    hasData: listFolder(paths.data).length > 0,
-    units: listFolder(paths.units).flatMap((unit) => observeUnit(root, folder, unit)),
+    hasData: listDir(paths.data).length > 0,
+    units: listDir(paths.units).flatMap((unit) => observeUnit(root, directory, unit)),
   };
 }
 
-function observeUnit(root: string, folder: string, unit: string): ObservedUnit[] {
-  const paths = unitPaths(root, folder, unit);
+function observeUnit(root: string, directory: string, unit: string): ObservedUnit[] {
+  const paths = unitPaths(root, directory, unit);
   const record = readUnitRecord(paths);
   const running = findUnitProcess(paths);
   if (record === null && running === null) return [];
@@ -110,21 +110,24 @@ function observeUnit(root: string, folder: string, unit: string): ObservedUnit[]
 
 async function startUnit(
   root: string,
-  programsFolder: string,
+  programsDir: string,
   machine: MachineRef,
   unit: UnitDefinition,
 ): Promise<{ readonly pid: number }> {
-  const folder = folderOf(root, machine);
-  if (readLabel(root, folder) === null) {
-    throw new HaplanError("provider/no-machine", `Cannot start unit "${unit.name}": there is no machine "${folder}"`);
+  const directory = dirOf(root, machine);
+  if (readLabel(root, directory) === null) {
+    throw new HaplanError(
+      "provider/no-machine",
+      `Cannot start unit "${unit.name}": there is no machine "${directory}"`,
+    );
   }
-  const executable = findExecutable(unit.program, programsFolder);
+  const executable = findExecutable(unit.program, programsDir);
   if (executable === null) {
     throw new HaplanError("provider/program-missing", `Cannot start "${unit.program.command}": it is not there`);
   }
-  const paths = unitPaths(root, folder, unit.name);
-  const dataFolder = machinePaths(root, folder).data;
-  const fillIn = createFillIn(paths, dataFolder);
+  const paths = unitPaths(root, directory, unit.name);
+  const dataDir = machinePaths(root, directory).data;
+  const fillIn = createFillIn(paths, dataDir);
   const record = readUnitRecord(paths);
   const running = findUnitProcess(paths);
   if (record !== null && running !== null) {
@@ -136,40 +139,40 @@ async function startUnit(
     }
   }
   await stopProcess(paths, restartGraceMs);
-  makeFolderDurably(dataFolder);
+  makeDirDurably(dataDir);
   writeUnitFiles(paths, unit, fillIn);
   const started = await startProcess(paths, {
     file: executable.file,
     arguments: [...executable.leadingArguments, ...unit.arguments.map(fillIn)],
     environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
-    workingFolder: paths.files,
+    workingDir: paths.files,
     listens: unit.listens,
   });
   return { pid: started.pid };
 }
 
-async function removeUnit(root: string, folder: string, unit: string): Promise<void> {
-  const paths = unitPaths(root, folder, unit);
+async function removeUnit(root: string, directory: string, unit: string): Promise<void> {
+  const paths = unitPaths(root, directory, unit);
   await stopProcess(paths, restartGraceMs);
-  rmSync(paths.folder, { recursive: true, force: true });
-  if (listFolder(machinePaths(root, folder).folder).includes("units")) syncFolder(machinePaths(root, folder).units);
+  rmSync(paths.directory, { recursive: true, force: true });
+  if (listDir(machinePaths(root, directory).directory).includes("units")) syncDir(machinePaths(root, directory).units);
 }
 
 async function destroyMachine(root: string, machine: MachineRef): Promise<void> {
   const left = orphanPlaces(root);
-  const folders = typeof machine === "string" ? allFolders(root, machine, left) : [folderOf(root, machine)];
-  for (const folder of folders) {
-    const orphaned = left.filter((each) => each.folder === folder);
-    const units = [...new Set([...listFolder(machinePaths(root, folder).units), ...orphaned.map(({ unit }) => unit)])];
-    await Promise.all(units.map((unit) => stopProcess(unitPaths(root, folder, unit), restartGraceMs)));
-    removeMachineFolder(root, folder);
+  const directories = typeof machine === "string" ? allDirs(root, machine, left) : [dirOf(root, machine)];
+  for (const directory of directories) {
+    const orphaned = left.filter((each) => each.directory === directory);
+    const units = [...new Set([...listDir(machinePaths(root, directory).units), ...orphaned.map(({ unit }) => unit)])];
+    await Promise.all(units.map((unit) => stopProcess(unitPaths(root, directory, unit), restartGraceMs)));
+    removeMachineDir(root, directory);
   }
 }
 
 /** Also one that was never labelled, and those that are gone and have left processes. */
-function allFolders(root: string, name: string, left: readonly { readonly folder: string }[]): readonly string[] {
-  const labelled = foldersOf(root, name).map(({ folder }) => folder);
-  const orphaned = left.map(({ folder }) => folder).filter((folder) => machineOfFolder(folder) === name);
+function allDirs(root: string, name: string, left: readonly { readonly directory: string }[]): readonly string[] {
+  const labelled = dirsOf(root, name).map(({ directory }) => directory);
+  const orphaned = left.map(({ directory }) => directory).filter((directory) => machineOfDir(directory) === name);
   const unlabelled = readLabel(root, name) === null ? [name] : [];
   return [...new Set([...unlabelled, ...labelled, ...orphaned])];
 }

@@ -1,4 +1,4 @@
-/** What would go wrong, said before anything is changed: folders, names, programs, addresses. */
+/** What would go wrong, said before anything is changed: directories, names, programs, addresses. */
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
@@ -8,8 +8,8 @@ import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity, MachineSpace } from "../provider.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
-import { machinePaths, placeOfUnit, readLabel } from "./machine-folder.ts";
-import { describeProcess, ownerOfSocket, unitFolderOf } from "./process-table.ts";
+import { machinePaths, placeOfUnit, readLabel } from "./machine-dir.ts";
+import { describeProcess, ownerOfSocket, unitDirOf } from "./process-table.ts";
 import { findExecutable } from "./programs.ts";
 
 export type PreflightRequest = {
@@ -20,17 +20,17 @@ export type PreflightRequest = {
 
 export async function preflightLocal(
   root: string,
-  programsFolder: string,
+  programsDir: string,
   request: PreflightRequest,
 ): Promise<Diagnostic[]> {
-  const folderProblem = checkFolder(join(root, "machines"));
+  const dirProblem = checkDir(join(root, "machines"));
   const found = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
   const problems = found.filter((each) => each !== null);
   return [
-    ...(folderProblem === null ? [] : [folderProblem]),
-    ...(folderProblem === null ? checkFreeSpace(root, request.space) : []),
+    ...(dirProblem === null ? [] : [dirProblem]),
+    ...(dirProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
-    ...checkPrograms(programsFolder, request.units),
+    ...checkPrograms(programsDir, request.units),
     ...checkListenedTwice(request.units),
     ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
     ...obstacleProblems(problems.flatMap((each) => ("severity" in each ? [] : [each]))),
@@ -41,16 +41,16 @@ function problem(code: string, summary: string, detail: string): Diagnostic {
   return { severity: "error", code: `preflight/${code}`, summary, detail };
 }
 
-/** Permission bits tell root nothing, so a folder is made where ours would be made, and removed again. */
-function checkFolder(folder: string): Diagnostic | null {
-  let nearest = folder;
+/** Permission bits tell root nothing, so a directory is made where ours would be made, and removed again. */
+function checkDir(directory: string): Diagnostic | null {
+  let nearest = directory;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   try {
     if (!statSync(nearest).isDirectory()) {
       return problem(
-        "not-a-folder",
+        "not-a-directory",
         `"${nearest}" is not a directory`,
-        `Machines are directories below "${folder}": move it away`,
+        `Machines are directories below "${directory}": move it away`,
       );
     }
     accessSync(nearest, constants.W_OK | constants.X_OK);
@@ -58,9 +58,9 @@ function checkFolder(folder: string): Diagnostic | null {
     return null;
   } catch (error) {
     return problem(
-      "unwritable-folder",
+      "unwritable-directory",
       `Cannot write to "${nearest}"`,
-      `${errorText(error)}. Machines are directories below "${folder}": make it writable, or run haplan in another directory`,
+      `${errorText(error)}. Machines are directories below "${directory}": make it writable, or run haplan in another directory`,
     );
   }
 }
@@ -72,18 +72,18 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
     problem(
       "machine-taken",
       `Machine "${machine.name}" belongs to another cluster`,
-      `"${machinePaths(root, machine.name).folder}" carries lineage ${label.lineage}, this cluster is ${machine.lineage}. Destroy the other cluster first, or give this one another name`,
+      `"${machinePaths(root, machine.name).directory}" carries lineage ${label.lineage}, this cluster is ${machine.lineage}. Destroy the other cluster first, or give this one another name`,
     ),
   ];
 }
 
-function checkPrograms(programsFolder: string, units: readonly UnitDefinition[]): Diagnostic[] {
+function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): Diagnostic[] {
   const programs = new Map(units.map((unit) => [`${unit.program.kind}:${unit.program.command}`, unit.program]));
   return [...programs.values()].flatMap((program) => {
-    if (findExecutable(program, programsFolder) !== null) return [];
+    if (findExecutable(program, programsDir) !== null) return [];
     const detail =
       program.kind === "haplan"
-        ? `It is part of haplan and should be in "${programsFolder}": run "npm run build"`
+        ? `It is part of haplan and should be in "${programsDir}": run "npm run build"`
         : `It was looked for on the path (${process.env["PATH"] ?? ""}): install it, or put its directory on the path`;
     return [problem("program-missing", `Program "${program.command}" is not there`, detail)];
   });
@@ -151,8 +151,8 @@ async function checkListen(root: string, listen: string): Promise<Diagnostic | O
   const socket = socketAt(listeningSockets() ?? [], target.host, target.port);
   const owner = socket === undefined ? null : ownerOfSocket(socket.inode);
   // What already runs for this cluster is for the plan to keep, restart or stop.
-  if (owner !== null && unitFolderOf(owner)?.startsWith(join(root, "machines"))) return null;
-  const place = owner === null ? null : placeOfUnit(unitFolderOf(owner) ?? "");
+  if (owner !== null && unitDirOf(owner)?.startsWith(join(root, "machines"))) return null;
+  const place = owner === null ? null : placeOfUnit(unitDirOf(owner) ?? "");
   if (owner !== null && place !== null) return takenByCluster(listen, owner, place);
   const holder = owner === null ? "another process, which the system does not name" : describeProcess(owner);
   const advice = "Stop that process, or choose another address or port in the spec.";

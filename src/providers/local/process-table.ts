@@ -11,7 +11,9 @@ export type ProcessIdentity = {
   readonly startedAt: string;
 };
 
-/** Environment variable that marks every process of a unit with the unit's folder, whatever became of the pid file. */
+/**
+ * Environment variable that marks every process of a unit with the unit's directory, whatever became of the pid file.
+ */
 export const unitMarker = "HAPLAN_UNIT";
 
 const hasProc = readText("/proc/self/stat") !== null;
@@ -44,15 +46,15 @@ export function isSameProcess(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
-/** Processes that carry the marker of `unitFolder`; the leader of the session, which is what was started, first. */
-export function processesOfUnit(unitFolder: string): ProcessIdentity[] {
-  const found = markedProcesses().filter((process) => process.unitFolder === unitFolder);
+/** Processes that carry the marker of `unitDir`; the leader of the session, which is what was started, first. */
+export function processesOfUnit(unitDir: string): ProcessIdentity[] {
+  const found = markedProcesses().filter((process) => process.unitDir === unitDir);
   found.sort((a, b) => Number(isSessionLeader(b.pid)) - Number(isSessionLeader(a.pid)));
   return found.map((process) => identifyProcess(process.pid)).filter((identity) => identity !== null);
 }
 
-/** The unit folder that `pid` was started for; null for processes that are not ours or may not be looked at. */
-export function unitFolderOf(pid: number): string | null {
+/** The unit directory that `pid` was started for; null for processes that are not ours or may not be looked at. */
+export function unitDirOf(pid: number): string | null {
   const environment = readText(`/proc/${pid}/environ`);
   const prefix = `${unitMarker}=`;
   return (
@@ -64,10 +66,10 @@ export function unitFolderOf(pid: number): string | null {
 }
 
 /** All processes of units of any cluster that this user may look at. */
-export function markedProcesses(): { readonly pid: number; readonly unitFolder: string }[] {
+export function markedProcesses(): { readonly pid: number; readonly unitDir: string }[] {
   return allProcessIds().flatMap((pid) => {
-    const unitFolder = unitFolderOf(pid);
-    return unitFolder === null ? [] : [{ pid, unitFolder }];
+    const unitDir = unitDirOf(pid);
+    return unitDir === null ? [] : [{ pid, unitDir }];
   });
 }
 
@@ -86,11 +88,11 @@ export function describeProcess(pid: number): string {
 export function ownerOfSocket(inode: string): number | null {
   const wanted = `socket:[${inode}]`;
   for (const pid of allProcessIds()) {
-    for (const descriptor of readFolder(`/proc/${pid}/fd`)) {
+    for (const descriptor of readDir(`/proc/${pid}/fd`)) {
       try {
         if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) === wanted) return pid;
       } catch {
-        // Closed, or ended, since the folder was read.
+        // Closed, or ended, since the directory was read.
       }
     }
   }
@@ -98,14 +100,14 @@ export function ownerOfSocket(inode: string): number | null {
 }
 
 function allProcessIds(): number[] {
-  return hasProc ? readFolder("/proc").map(Number).filter(Number.isInteger) : [];
+  return hasProc ? readDir("/proc").map(Number).filter(Number.isInteger) : [];
 }
 
 function bootId(): string {
   return readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
 }
 
-function readFolder(path: string): string[] {
+function readDir(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {

@@ -1,11 +1,11 @@
 /** A unit's files on disk: written with placeholders filled in, and checked later for what others did to them. */
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
-import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataFolderPlaceholder, type UnitDefinition, unitFolderPlaceholder } from "../../units/unit-definition.ts";
+import { dataDirPlaceholder, type UnitDefinition, unitDirPlaceholder } from "../../units/unit-definition.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
-import { readJson, type UnitPaths } from "./machine-folder.ts";
+import { readJson, type UnitPaths } from "./machine-dir.ts";
 
 /** What is remembered of a unit; files by digest only, since they may be somebody's secret. */
 export type UnitRecord = {
@@ -20,17 +20,17 @@ export type UnitRecord = {
 /** Fills in where the unit's files and the machine's data are. */
 export type FillIn = (text: string) => string;
 
-export function createFillIn(paths: UnitPaths, dataFolder: string): FillIn {
-  return (text) => text.replaceAll(unitFolderPlaceholder, paths.files).replaceAll(dataFolderPlaceholder, dataFolder);
+export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
+  return (text) => text.replaceAll(unitDirPlaceholder, paths.files).replaceAll(dataDirPlaceholder, dataDir);
 }
 
-/** Brings the folder to exactly the unit's files; the record goes last, so that half-written files never count. */
+/** Brings the directory to exactly the unit's files; the record goes last, so that half-written files never count. */
 export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, fillIn: FillIn): UnitRecord {
-  makeFolderDurably(paths.files);
+  makeDirDurably(paths.files);
   const files = unit.files.map((file) => {
     const content = typeof file.content === "string" ? fillIn(file.content) : file.content;
     const path = fileInside(paths.files, file.path);
-    makeFolderDurably(dirname(path));
+    makeDirDurably(dirname(path));
     writeFileDurably(path, content, { mode: file.mode });
     chmodSync(path, file.mode);
     return { path: file.path, mode: file.mode, digest: contentDigest(content) };
@@ -74,7 +74,7 @@ function isIntact(path: string, file: UnitRecord["files"][number]): boolean {
   }
 }
 
-function fileInside(folder: string, path: string): string {
+function fileInside(directory: string, path: string): string {
   const clean = normalize(path);
   if (isAbsolute(clean) || clean.startsWith("..") || clean === ".") {
     throw new HaplanError(
@@ -82,5 +82,5 @@ function fileInside(folder: string, path: string): string {
       `Cannot write unit file "${path}": it lies outside of the unit's directory`,
     );
   }
-  return join(folder, clean);
+  return join(directory, clean);
 }

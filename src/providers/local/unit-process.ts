@@ -9,14 +9,14 @@ import { systemClock } from "../../base/clock.ts";
 import { writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
-import { readJson, type UnitPaths } from "./machine-folder.ts";
+import { readJson, type UnitPaths } from "./machine-dir.ts";
 import { identifyProcess, isSameProcess, type ProcessIdentity, processesOfUnit, unitMarker } from "./process-table.ts";
 
 export type ProcessRequest = {
   readonly file: string;
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  readonly workingFolder: string;
+  readonly workingDir: string;
   /** `host:port` it is going to listen on: once it does it counts as up. */
   readonly listens: readonly string[];
 };
@@ -30,7 +30,7 @@ const logBytesMax = 16 * 1024 * 1024;
 export function findUnitProcess(paths: UnitPaths): ProcessIdentity | null {
   const recorded = readJson<ProcessIdentity>(paths.process);
   if (recorded !== null && isSameProcess(recorded)) return recorded;
-  return processesOfUnit(paths.folder)[0] ?? null;
+  return processesOfUnit(paths.directory)[0] ?? null;
 }
 
 /**
@@ -64,9 +64,9 @@ function spawnDetached(paths: UnitPaths, request: ProcessRequest): ChildProcess 
   const log = openSync(paths.log, "a", 0o600);
   try {
     return spawn(request.file, request.arguments, {
-      cwd: request.workingFolder,
+      cwd: request.workingDir,
       // Nothing of the caller's environment but what programs need to run at all: no secrets leak, no proxy interferes.
-      env: { ...inheritedEnvironment(), ...request.environment, [unitMarker]: paths.folder },
+      env: { ...inheritedEnvironment(), ...request.environment, [unitMarker]: paths.directory },
       detached: true,
       stdio: ["ignore", log, log],
     });
@@ -115,7 +115,7 @@ export async function stopProcess(paths: UnitPaths, graceMs: number): Promise<vo
       }
     }
   }
-  for (const left of processesOfUnit(paths.folder)) kill(left.pid, "SIGKILL");
+  for (const left of processesOfUnit(paths.directory)) kill(left.pid, "SIGKILL");
   rmSync(paths.process, { force: true });
 }
 

@@ -6,13 +6,13 @@ import { afterAll, expect, it } from "vitest";
 import { SettingsError } from "../config/read-settings.ts";
 import { createAgentLog } from "./agent-log.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-log-"));
-const namedPipe = join(folder, "pipe");
+const directory = mkdtempSync(join(tmpdir(), "haplan-log-"));
+const namedPipe = join(directory, "pipe");
 spawnSync("mkfifo", [namedPipe]);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-it("a log goes on behind what its file holds, in a folder that it makes", async () => {
-  const output = join(folder, "logs/agent.log");
+it("a log goes on behind what its file holds, in a directory that it makes", async () => {
+  const output = join(directory, "logs/agent.log");
   for (const text of ["first", "second"]) {
     const { logger, written } = createAgentLog({ level: "info", outputs: [output] });
     logger.info(text);
@@ -24,12 +24,12 @@ it("a log goes on behind what its file holds, in a folder that it makes", async 
 });
 
 it.each([
-  ["a directory", () => folder],
-  ["below a file", () => join(folder, "file/agent.log")],
+  ["a directory", () => directory],
+  ["below a file", () => join(directory, "file/agent.log")],
   ["below /proc", () => "/proc/haplan/agent.log"],
   ["a named pipe without a reader", () => namedPipe],
 ])("an output that is %s is refused by name", (_, output) => {
-  writeFileSync(join(folder, "file"), "");
+  writeFileSync(join(directory, "file"), "");
   const open = (): unknown => createAgentLog({ level: "info", outputs: ["stderr", output()] });
   expect(open).toThrow(SettingsError);
   expect(open).toThrow(`--log-outputs has "${output()}": E`);

@@ -1,7 +1,7 @@
 /** The agent's log: one JSON object a line, with etcd's field names, so that existing log pipelines read it. */
 import { openSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeFolderDurably } from "../../base/durable-file.ts";
+import { makeDirDurably } from "../../base/durable-file.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { appendWithoutBlocking } from "../../base/log-sink.ts";
 import { createProgramLog, type ProgramLog } from "../../base/program-log.ts";
@@ -29,7 +29,7 @@ function outputOf(output: string): number {
   const descriptor = descriptors[output];
   if (descriptor !== undefined) return descriptor;
   try {
-    makeFolderDurably(dirname(output), 0o755);
+    makeDirDurably(dirname(output), 0o755);
     return openSync(output, appendWithoutBlocking);
   } catch (cause) {
     const expected = "expected stderr, stdout, systemd/journal or a file that this user may write";

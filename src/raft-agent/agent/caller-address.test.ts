@@ -13,12 +13,12 @@ import { judgeCallerAddress, type NameService } from "./caller-address.ts";
 import { createPeerTls } from "./peer-tls.ts";
 
 const HOST = "127.77.42.3";
-const folder = mkdtempSync(join(tmpdir(), "haplan-caller-"));
-const authority = openAuthority({ folder });
+const directory = mkdtempSync(join(tmpdir(), "haplan-caller-"));
+const authority = openAuthority({ directory });
 beforeAll(async () => {
   await authority.createAuthority("ca");
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 async function issue(name: string, subjectAltNames: readonly string[]): Promise<X509Certificate> {
   await authority.issue({ name, profile: "member", commonName: name, subjectAltNames });
@@ -68,9 +68,9 @@ describe("the peer port", () => {
 
   async function start(self: string, name: string, flags: readonly string[], logs: string[]): Promise<PeerTransport> {
     const files = {
-      cert: certificatePath(folder, name),
-      key: keyPath(folder, name),
-      ca: certificatePath(folder, "ca"),
+      cert: certificatePath(directory, name),
+      key: keyPath(directory, name),
+      ca: certificatePath(directory, "ca"),
     };
     const settings = [
       `--peer-cert-file=${files.cert}`,

@@ -14,11 +14,11 @@ import { makeSelfSigned } from "./self-signed.ts";
 import { readTlsMaterial } from "./tls-material.ts";
 
 const host = "127.77.35.2";
-let folder: string;
+let directory: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-judge-"));
-  const authority = openAuthority({ folder });
+  directory = mkdtempSync(join(tmpdir(), "haplan-judge-"));
+  const authority = openAuthority({ directory });
   await authority.createAuthority("ca");
   for (const [name, names] of [
     ["m1", [host, "m1.example"]],
@@ -27,23 +27,23 @@ beforeAll(async () => {
   ] as const) {
     await authority.issue({ name, profile: "member", commonName: name, subjectAltNames: names });
   }
-  const { serialNumber } = new X509Certificate(readFileSync(certificatePath(folder, "gone")));
-  writeFileSync(join(folder, "index.txt"), `R\t491231235959Z\t260101000000Z\t${serialNumber}\tunknown\t/CN=gone\n`);
+  const { serialNumber } = new X509Certificate(readFileSync(certificatePath(directory, "gone")));
+  writeFileSync(join(directory, "index.txt"), `R\t491231235959Z\t260101000000Z\t${serialNumber}\tunknown\t/CN=gone\n`);
   const own = ["database=index.txt", "default_md=sha256", "certificate=ca.crt", "private_key=ca.key"];
-  writeFileSync(join(folder, "ca.conf"), `[ca]\ndefault_ca=own\n[own]\n${own.join("\n")}\n`);
+  writeFileSync(join(directory, "ca.conf"), `[ca]\ndefault_ca=own\n[own]\n${own.join("\n")}\n`);
   const words = ["ca", "-gencrl", "-config", "ca.conf", "-crldays", "30", "-out", "list.pem"];
-  execFileSync("openssl", words, { cwd: folder, stdio: "pipe" });
+  execFileSync("openssl", words, { cwd: directory, stdio: "pipe" });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function files(name: string, wanted: Partial<TlsFiles> = {}): TlsFiles {
-  const [certFile, keyFile] = [certificatePath(folder, name), keyPath(folder, name)];
+  const [certFile, keyFile] = [certificatePath(directory, name), keyPath(directory, name)];
   return {
     certFile,
     keyFile,
     callingCertFile: certFile,
     callingKeyFile: keyFile,
-    trustedCaFile: certificatePath(folder, "ca"),
+    trustedCaFile: certificatePath(directory, "ca"),
     requireClientCertificate: true,
     loginByCertificate: false,
     crlFile: null,
@@ -91,14 +91,14 @@ it.each([
 });
 
 it("a revoked certificate is refused, another one of the same authority is not", async () => {
-  const crlFile = join(folder, "list.pem");
+  const crlFile = join(directory, "list.pem");
   expect(await judge("m2", { crlFile }, "TLSv1.2")).toBeNull();
   expect(await judge("gone", { crlFile }, "TLSv1.2")).toMatch(/^its certificate [0-9A-F]+ is revoked$/);
-  expect(() => createCertificateJudge(files("m1", { crlFile: join(folder, "none") }))).toThrow("/none");
+  expect(() => createCertificateJudge(files("m1", { crlFile: join(directory, "none") }))).toThrow("/none");
 });
 
 it("a certificate that signs itself is made once, private to the member", () => {
-  const [certFile, keyFile] = [join(folder, "own/cert.pem"), join(folder, "own/key.pem")];
+  const [certFile, keyFile] = [join(directory, "own/cert.pem"), join(directory, "own/key.pem")];
   const own = files("m1", {
     certFile,
     keyFile,
@@ -119,7 +119,7 @@ it("a certificate that signs itself is made once, private to the member", () => 
 });
 
 it("rules for members' certificates follow the member's own, which is replaced while it runs", async () => {
-  const authority = openAuthority({ folder });
+  const authority = openAuthority({ directory });
   const own = { name: "own", subjectAltNames: [host] } as const;
   const { fingerprint } = await authority.issue({ ...own, profile: "member", commonName: "own" });
   const tls = createPeerTls(files("own", { checkCallerAddress: true }), () => [`https://${host}:2380`]);

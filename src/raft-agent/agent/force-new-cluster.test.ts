@@ -38,20 +38,20 @@ beforeEach(() => {
     .filter((id) => id !== self)
     .sort();
 });
-const folder = mkdtempSync(join(tmpdir(), "haplan-force-"));
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-force-"));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function configWith(...flags: string[]): AgentConfig {
   const urls = [1, 2, 3].map((member) => `http://${HOST}:${4200 + member}`);
   const cluster = urls.map((url, at) => `m${at + 1}=${url}`).join();
-  const where = [`--data-dir=${folder}`, `--initial-cluster=${cluster}`, `--initial-advertise-peer-urls=${urls[0]}`];
+  const where = [`--data-dir=${directory}`, `--initial-cluster=${cluster}`, `--initial-advertise-peer-urls=${urls[0]}`];
   return createAgentConfig(readSettings(["--name=m1", ...where, ...flags], {}, () => ""));
 }
 
 /** Writes to the log of the member while it is stopped. */
 async function write(...batches: WalBatch[]): Promise<void> {
   const metadata = encodeIdentity(founding.identity);
-  const { wal } = await openWal({ fileSystem: createNodeFileSystem(config.walDir), folder: ".", metadata });
+  const { wal } = await openWal({ fileSystem: createNodeFileSystem(config.walDir), directory: ".", metadata });
   for (const batch of batches) await wal.append(batch);
   await wal.close();
 }
@@ -209,7 +209,7 @@ describe("--force-new-cluster", () => {
   });
 
   it("is refused where there is nothing to go on with", async () => {
-    await expect(start(FORCE)).rejects.toThrow(`"${folder}" holds no member that could go on`);
+    await expect(start(FORCE)).rejects.toThrow(`"${directory}" holds no member that could go on`);
     const { hardState, snapshot } = joiningState();
     founding = { ...founding, identity: { ...founding.identity, founder: false } };
     await write({ hardState, entries: [], snapshot });

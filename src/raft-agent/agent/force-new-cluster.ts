@@ -1,13 +1,13 @@
 /**
- * `--force-new-cluster`: the survivor of a cluster that has lost its majority for good goes on as a cluster of one, with
- * its data and its ids. A configuration of this member alone is written behind everything that its log holds, so that
- * nothing is dropped which a client may have been told is safe, and so that it is this member's own majority that has
- * committed it. From one it grows like any cluster (docs/decisions/20261122-force-new-cluster.md).
+ * `--force-new-cluster`: the survivor of a cluster that has lost its majority for good goes on as a cluster of one,
+ * with its data and its ids. A configuration of this member alone is written behind everything that its log holds, so
+ * that nothing is dropped which a client may have been told is safe, and so that it is this member's own majority that
+ * has committed it. From one it grows like any cluster (docs/decisions/20261122-force-new-cluster.md).
  */
 import { existsSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ConnectionOptions } from "node:tls";
-import { syncFolder, writeFileDurably } from "../../base/durable-file.ts";
+import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import { type Configuration, membersOf } from "../raft/configuration.ts";
@@ -131,7 +131,7 @@ function markerPath({ dataDir }: AgentConfig): string {
 function forgetMarker(path: string): void {
   if (!existsSync(path)) return;
   rmSync(path);
-  syncFolder(dirname(path));
+  syncDir(dirname(path));
 }
 
 function refusal(why: string): HaplanError {

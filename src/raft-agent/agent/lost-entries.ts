@@ -1,11 +1,11 @@
 /**
- * A member that has lost entries which it had acknowledged is no witness any more: it may have forgotten votes as well, and a
- * majority that counts it may be none. It stops, and remembers in its data directory not to start again. See
+ * A member that has lost entries which it had acknowledged is no witness any more: it may have forgotten votes as well,
+ * and a majority that counts it may be none. It stops, and remembers in its data directory not to start again. See
  * docs/decisions/20261129-lost-entries.md.
  */
 import { existsSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncFolder, writeFileDurably } from "../../base/durable-file.ts";
+import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 
 type Place = { readonly dataDir: string };
@@ -29,7 +29,7 @@ export function forgetLostEntries(place: Place): void {
   const path = markerPath(place);
   if (!existsSync(path)) return;
   rmSync(path);
-  syncFolder(dirname(path));
+  syncDir(dirname(path));
 }
 
 export function lostEntriesError({ dataDir }: Place): HaplanError {

@@ -5,30 +5,30 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { notifySystemd } from "./notify-systemd.ts";
 
 describe("the notice to systemd", () => {
-  let folder: string;
+  let directory: string;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "haplan-notify-"));
+    directory = mkdtempSync(join(tmpdir(), "haplan-notify-"));
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   /** Stands in for systemd's tool. */
   const tool = (script: string): void => {
-    writeFileSync(join(folder, "systemd-notify"), `#!/bin/sh\n${script}\n`);
-    chmodSync(join(folder, "systemd-notify"), 0o755);
+    writeFileSync(join(directory, "systemd-notify"), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(directory, "systemd-notify"), 0o755);
   };
   const notify = (environment: Record<string, string>): string[] => {
     const problems: string[] = [];
-    notifySystemd({ PATH: `${folder}:/bin:/usr/bin`, ...environment }, (text) => problems.push(text));
+    notifySystemd({ PATH: `${directory}:/bin:/usr/bin`, ...environment }, (text) => problems.push(text));
     return problems;
   };
   const unit = { NOTIFY_SOCKET: "/run/notify" };
 
   it("names this process, and is sent in units only", async () => {
-    tool(`echo "$NOTIFY_SOCKET $*" >> ${join(folder, "told")}`);
+    tool(`echo "$NOTIFY_SOCKET $*" >> ${join(directory, "told")}`);
     notify({});
     const problems = notify(unit);
-    await vi.waitFor(() => expect(readFileSync(join(folder, "told"), "utf8")).toMatch(/\n$/));
-    expect(readFileSync(join(folder, "told"), "utf8")).toBe(`/run/notify --ready --pid=${process.pid}\n`);
+    await vi.waitFor(() => expect(readFileSync(join(directory, "told"), "utf8")).toMatch(/\n$/));
+    expect(readFileSync(join(directory, "told"), "utf8")).toBe(`/run/notify --ready --pid=${process.pid}\n`);
     expect(problems).toEqual([]);
   });
 
@@ -42,7 +42,7 @@ describe("the notice to systemd", () => {
   });
 
   it("that nobody can send is told of", async () => {
-    const problems = notify({ ...unit, PATH: join(folder, "none") });
+    const problems = notify({ ...unit, PATH: join(directory, "none") });
     await vi.waitFor(() => expect(problems).toHaveLength(1));
     expect(problems[0]).toMatch(/^cannot tell systemd that the member serves: .*ENOENT/);
   });

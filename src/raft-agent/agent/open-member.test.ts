@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { makeFolderDurably } from "../../base/durable-file.ts";
+import { makeDirDurably } from "../../base/durable-file.ts";
 import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
 import { awaitsSnapshot, foundingState } from "../raft/bootstrap.ts";
@@ -15,10 +15,10 @@ import { openWal } from "../wal/open-wal.ts";
 import { encodeIdentity, foundCluster } from "./member-identity.ts";
 import { type OpenedMember, openMember } from "./open-member.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+const directory = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const flags = ["--name=m1", `--data-dir=${folder}`, "--initial-cluster=m1=http://localhost:2380"];
+const flags = ["--name=m1", `--data-dir=${directory}`, "--initial-cluster=m1=http://localhost:2380"];
 const configWith = (...more: string[]): AgentConfig =>
   createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
 const config = configWith();
@@ -29,7 +29,7 @@ const founded = foundingState(founding.members.map(({ id }) => id));
 async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
   const { wal } = await openWal({
     fileSystem: createNodeFileSystem(config.walDir),
-    folder: ".",
+    directory: ".",
     metadata: encodeIdentity(founding.identity),
   });
   await wal.append({ hardState: founded.hardState, entries: [], snapshot: founded.snapshot });
@@ -104,15 +104,15 @@ describe("a founder whose store is still empty", () => {
   });
 });
 
-describe("a member whose folders cannot be made", () => {
-  const file = join(folder, "file");
+describe("a member whose directories cannot be made", () => {
+  const file = join(directory, "file");
   it.each([
     ["--data-dir", "/proc/haplan"],
     ["--data-dir", file],
     ["--wal-dir", "/proc/haplan/wal"],
     ["--wal-dir", file],
   ])("names %s for %s, and the way out", async (flag, path) => {
-    makeFolderDurably(folder);
+    makeDirDurably(directory);
     writeFileSync(file, "");
     const member = configWith(`${flag}=${path}`);
     await expect(open(() => undefined, member)).rejects.toThrow(
@@ -122,11 +122,11 @@ describe("a member whose folders cannot be made", () => {
   });
 });
 
-describe("a member whose log is in another folder", () => {
-  const fast = join(folder, "fast");
+describe("a member whose log is in another directory", () => {
+  const fast = join(directory, "fast");
   const moved = configWith(`--wal-dir=${fast}`);
 
-  it("R21: is told where its log lies, and nothing is made in the new folder", async () => {
+  it("R21: is told where its log lies, and nothing is made in the new directory", async () => {
     await beginLog([]);
     await open(() => undefined);
     await expect(open(() => undefined, moved)).rejects.toThrow(
@@ -137,7 +137,7 @@ describe("a member whose log is in another folder", () => {
     expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
   });
 
-  it("R21: without the flag again it is asked for the folder, and told what to do when the log is lost", async () => {
+  it("R21: without the flag again it is asked for the directory, and told what to do when the log is lost", async () => {
     await open(({ store }) => store.setConsistentIndex(7, 2), moved);
     await expect(open(() => undefined)).rejects.toThrow(
       /holds data up to entry 7, but there is no log in .*; if the log lies in another directory, name it with --wal-dir; if it is lost, remove/,
@@ -145,7 +145,7 @@ describe("a member whose log is in another folder", () => {
     expect(existsSync(config.walDir)).toBe(false);
   });
 
-  it("R21: the new folder may be the root of a file system", async () => {
+  it("R21: the new directory may be the root of a file system", async () => {
     mkdirSync(join(fast, "lost+found"), { recursive: true });
     expect(await open(({ store }) => membersIn(store), moved)).toEqual(founding.members);
     expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);

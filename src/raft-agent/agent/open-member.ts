@@ -10,7 +10,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConnectionOptions } from "node:tls";
-import { isFolder, makeFolderDurably } from "../../base/durable-file.ts";
+import { isDir, makeDirDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { type AgentConfig, defaultWalDir } from "../config/agent-config.ts";
 import { assertInitialCluster } from "../config/initial-cluster.ts";
@@ -60,18 +60,18 @@ export type OpenMemberOptions = {
 /** @throws HaplanError: the disk cannot be used, or nobody answers a joining member. */
 export async function openMember(options: OpenMemberOptions): Promise<OpenedMember> {
   const { config } = options;
-  const snapFolder = snapshotFolder(config);
+  const snapDir = snapshotDir(config);
   assertNotEtcds(config);
   if (!config.forceNewCluster) assertNoLostEntries(config);
   const hasLog = holdsLog(config.walDir);
   if (!hasLog) await assertNoOtherData(config);
-  makeFolder("data-dir", snapFolder);
-  makeFolder("wal-dir", config.walDir);
+  makeDir("data-dir", snapDir);
+  makeDir("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
   const newIdentity = hasLog ? null : await decideIdentity(options);
   const { wal, recovered } = await openWal({
     fileSystem,
-    folder: ".",
+    directory: ".",
     metadata: newIdentity === null ? new Uint8Array(0) : encodeIdentity(newIdentity),
     observer: options.walObserver,
   });
@@ -79,7 +79,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
     const identity = decodeIdentity(recovered.metadata);
     const store = await openStore({
       backend: openLmdbBackend({
-        folder: snapFolder,
+        directory: snapDir,
         onFailure: options.onStoreFailure,
         onCommit: options.onStoreCommit,
       }),
@@ -107,15 +107,15 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
 }
 
 /** Where the store lives and snapshots arrive. */
-export function snapshotFolder({ dataDir }: AgentConfig): string {
+export function snapshotDir({ dataDir }: AgentConfig): string {
   return `${dataDir}/member/snap`;
 }
 
 /** Nothing may be written beside the files of an etcd, which may be started again. */
 function assertNotEtcds(config: AgentConfig): void {
   const { walDir, dataDir } = config;
-  const logs = isFolder(walDir) ? readdirSync(walDir).filter((name) => name.endsWith(".wal")) : [];
-  if (logs.length === 0 && !existsSync(`${snapshotFolder(config)}/db`)) return;
+  const logs = isDir(walDir) ? readdirSync(walDir).filter((name) => name.endsWith(".wal")) : [];
+  if (logs.length === 0 && !existsSync(`${snapshotDir(config)}/db`)) return;
   throw new HaplanError(
     "agent/etcd-data",
     `Cannot use "${dataDir}": an etcd keeps its data there. Take a snapshot of that etcd while it runs (etcdctl snapshot save FILE), ` +
@@ -123,9 +123,9 @@ function assertNotEtcds(config: AgentConfig): void {
   );
 }
 
-function makeFolder(flag: "data-dir" | "wal-dir", path: string): void {
+function makeDir(flag: "data-dir" | "wal-dir", path: string): void {
   try {
-    makeFolderDurably(path);
+    makeDirDurably(path);
   } catch (cause) {
     throw new HaplanError(
       "agent/data-dir",
@@ -165,14 +165,14 @@ function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): v
   );
 }
 
-/** A folder of one's own may be the root of a file system, with the folders that such a root has. */
-function holdsLog(folder: string): boolean {
-  return isFolder(folder) && readdirSync(folder).some((name) => /^\d+\.(log|spare)$/.test(name));
+/** A directory of one's own may be the root of a file system, with the directories that such a root has. */
+function holdsLog(directory: string): boolean {
+  return isDir(directory) && readdirSync(directory).some((name) => /^\d+\.(log|spare)$/.test(name));
 }
 
 /**
- * A member that forgot its log forgot its votes: it may not come back under its old id. Asked before anything is made, so
- * that a refused start leaves no log behind which a later one would take for its own.
+ * A member that forgot its log forgot its votes: it may not come back under its old id. Asked before anything is made,
+ * so that a refused start leaves no log behind which a later one would take for its own.
  */
 async function assertNoOtherData(config: AgentConfig): Promise<void> {
   const { walDir, dataDir } = config;
@@ -184,7 +184,7 @@ async function assertNoOtherData(config: AgentConfig): Promise<void> {
         "move its files to the new directory while the member is stopped, or take the flag out",
     );
   }
-  const index = await storedIndex(snapshotFolder(config));
+  const index = await storedIndex(snapshotDir(config));
   if (index === 0) return;
   throw new HaplanError(
     "agent/log-lost",
@@ -193,9 +193,9 @@ async function assertNoOtherData(config: AgentConfig): Promise<void> {
   );
 }
 
-async function storedIndex(folder: string): Promise<LogIndex> {
-  if (!existsSync(`${folder}/store.mdb`)) return 0;
-  const backend = openLmdbBackend({ folder, onFailure: () => {} });
+async function storedIndex(directory: string): Promise<LogIndex> {
+  if (!existsSync(`${directory}/store.mdb`)) return 0;
+  const backend = openLmdbBackend({ directory, onFailure: () => {} });
   try {
     return backend.consistentIndex;
   } finally {
@@ -203,7 +203,7 @@ async function storedIndex(folder: string): Promise<LogIndex> {
   }
 }
 
-/** etcd would found an empty cluster here: with a folder that is spelled wrongly, all would seem lost. */
+/** etcd would found an empty cluster here: with a directory that is spelled wrongly, all would seem lost. */
 function noSurvivorError({ dataDir }: AgentConfig): HaplanError {
   return new HaplanError(
     "agent/force-new-cluster",

@@ -17,7 +17,7 @@ import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { createGrpcServer, createServices, spokenVersion } from "./member-parts.ts";
-import { type OpenedMember, openMember, snapshotFolder } from "./open-member.ts";
+import { type OpenedMember, openMember, snapshotDir } from "./open-member.ts";
 import { callingMaterial } from "./peer-tls.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 import { ClientFront } from "./serve-clients.ts";
@@ -108,7 +108,7 @@ export async function openParts(
   const front = new ClientFront({ config, services, metrics, grpc, logger });
   late.front = front;
   const snapshots = new SnapshotExchange({
-    files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotFolder(config)), folder: "." }),
+    files: await openSnapshotStore({ fileSystem: createNodeFileSystem(snapshotDir(config)), directory: "." }),
     store,
     onInstalled: (index) => listener.snapshotInstalled(index),
     onLog: (text) => logger.info(text),

@@ -1,11 +1,12 @@
 /**
- * A data folder from a snapshot: the store with the file's content, and a log that begins as a founder's does. Every
- * founder of the new cluster restores the same file into its own folder and is then started as any member; its ids come
- * from --initial-cluster and --initial-cluster-token, as etcd's do. Made aside and renamed: the folder is whole or absent.
+ * A data directory from a snapshot: the store with the file's content, and a log that begins as a founder's does. Every
+ * founder of the new cluster restores the same file into its own directory and is then started as any member; its ids
+ * come from --initial-cluster and --initial-cluster-token, as etcd's do. Made aside and renamed: the directory is whole
+ * or absent.
  */
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { makeFolderDurably, syncFolder } from "../../base/durable-file.ts";
+import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
@@ -40,18 +41,18 @@ export async function restoreMember(options: RestoreOptions): Promise<RestoredMe
   const isInside = !logInside.startsWith("..");
   const targets = isInside ? [dataDir] : [dataDir, resolve(config.walDir)];
   for (const target of targets) assertEmpty(target);
-  const aside = (folder: string): string => `${folder}.restoring-${process.pid}`;
-  const dataFolder = aside(dataDir);
-  const logFolder = isInside ? join(dataFolder, logInside) : aside(resolve(config.walDir));
+  const aside = (directory: string): string => `${directory}.restoring-${process.pid}`;
+  const stagedDir = aside(dataDir);
+  const logDir = isInside ? join(stagedDir, logInside) : aside(resolve(config.walDir));
   try {
     const founding = foundCluster(config);
     const state = foundingState(founding.members.map(({ id }) => id));
-    const imported = await fillStore(join(dataFolder, "member/snap"), options, founding, state);
-    await beginLog(logFolder, founding, state);
-    for (const folder of [join(dataFolder, "member"), dataFolder]) syncFolder(folder);
+    const imported = await fillStore(join(stagedDir, "member/snap"), options, founding, state);
+    await beginLog(logDir, founding, state);
+    for (const directory of [join(stagedDir, "member"), stagedDir]) syncDir(directory);
     for (const target of targets) {
       renameSync(aside(target), target);
-      syncFolder(dirname(target));
+      syncDir(dirname(target));
     }
     return { ...imported, memberId: founding.identity.memberId, clusterId: founding.identity.clusterId };
   } catch (error) {
@@ -60,22 +61,22 @@ export async function restoreMember(options: RestoreOptions): Promise<RestoredMe
   }
 }
 
-function assertEmpty(folder: string): void {
-  if (!existsSync(folder) || readdirSync(folder).length === 0) return;
+function assertEmpty(directory: string): void {
+  if (!existsSync(directory) || readdirSync(directory).length === 0) return;
   throw new HaplanError(
     "restore/not-empty",
-    `Cannot restore into "${folder}": it is not empty; name a new directory, or remove what is in it`,
+    `Cannot restore into "${directory}": it is not empty; name a new directory, or remove what is in it`,
   );
 }
 
 async function fillStore(
-  folder: string,
+  directory: string,
   { database, bumpRevision }: RestoreOptions,
   founding: Founding,
   state: RestoredState,
 ): Promise<ImportedKeys & ImportedMetadata> {
-  makeFolderDurably(folder);
-  const backend = openLmdbBackend({ folder });
+  makeDirDurably(directory);
+  const backend = openLmdbBackend({ directory });
   try {
     let keys: ImportedKeys | undefined;
     await backend.replace(async (empty) => {
@@ -91,11 +92,11 @@ async function fillStore(
   }
 }
 
-async function beginLog(folder: string, { identity }: Founding, state: RestoredState): Promise<void> {
-  makeFolderDurably(folder);
+async function beginLog(directory: string, { identity }: Founding, state: RestoredState): Promise<void> {
+  makeDirDurably(directory);
   const { wal } = await openWal({
-    fileSystem: createNodeFileSystem(folder),
-    folder: ".",
+    fileSystem: createNodeFileSystem(directory),
+    directory: ".",
     metadata: encodeIdentity(identity),
   });
   try {

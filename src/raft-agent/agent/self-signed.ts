@@ -1,11 +1,11 @@
 /**
- * The certificate of --auto-tls and --peer-auto-tls: signs itself, is made once and then found again in the data folder
- * (etcd client/pkg/transport/listener.go, SelfCert).
+ * The certificate of --auto-tls and --peer-auto-tls: signs itself, is made once and then found again in the data
+ * directory (etcd client/pkg/transport/listener.go, SelfCert).
  */
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { makeFolderDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { keyIdentifier, nameOf, signCertificate } from "../../x509/certificate.ts";
 import type { TlsFiles } from "../config/tls-settings.ts";
@@ -28,7 +28,7 @@ export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): voi
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(publicKey), privateKey },
   );
   try {
-    makeFolderDurably(dirname(certFile));
+    makeDirDurably(dirname(certFile));
     writeFileDurably(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
     writeFileDurably(certFile, certificate);
   } catch (cause) {

@@ -12,10 +12,10 @@ import type { ClientFront } from "./serve-clients.ts";
 
 const HOST = "127.77.42.4";
 const ports = [2379, 2378, 2381] as const;
-const folder = mkdtempSync(join(tmpdir(), "haplan-front-"));
-const old = openAuthority({ folder: join(folder, "old") });
-const fresh = openAuthority({ folder: join(folder, "fresh") });
-const file = (name: string): string => join(folder, name);
+const directory = mkdtempSync(join(tmpdir(), "haplan-front-"));
+const old = openAuthority({ directory: join(directory, "old") });
+const fresh = openAuthority({ directory: join(directory, "fresh") });
+const file = (name: string): string => join(directory, name);
 
 type Material = { readonly cert: string; readonly key: string; readonly ca: string };
 let serving: Record<"old" | "fresh", Material>;
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await front.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 /** What a renewal leaves in the place of the files. */

@@ -40,7 +40,9 @@ function put(world: World, value: string): Promise<unknown> {
   return world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
 }
 
-/** Opens a watch of every key; the result reads what it was sent since the last call, one word for each event or note. */
+/**
+ * Opens a watch of every key; the result reads what it was sent since the last call, one word for each event or note.
+ */
 function watch(world: World, fields: Partial<WatchCreateRequest>): () => string[] {
   const { call, handler } = world.stream("/etcdserverpb.Watch/Watch");
   const request = watchCreateRequest(Uint8Array.of(0), { ...prefix, progressNotify: true, ...fields });
@@ -82,7 +84,7 @@ async function openFollower(): Promise<{ world: World; exchange: SnapshotExchang
   const clock = { now: () => 1, monotonicMs: () => 1, sleep: async () => {} };
   const fileSystem = new MemoryFileSystem().mount();
   const exchange = new SnapshotExchange({
-    files: await openSnapshotStore({ fileSystem, folder: "snap", clock }),
+    files: await openSnapshotStore({ fileSystem, directory: "snap", clock }),
     store,
     onInstalled: () => world.services.snapshotInstalled(),
     onLog: () => {},
@@ -96,7 +98,7 @@ async function deliver(leader: World, follower: SnapshotExchange): Promise<void>
   const sender = new SnapshotExchange({
     files: await openSnapshotStore({
       fileSystem: new MemoryFileSystem().mount(),
-      folder: "snap",
+      directory: "snap",
       clock: { now: () => 1, monotonicMs: () => 1, sleep: async () => {} },
     }),
     store,

@@ -122,11 +122,11 @@ describe("bbolt database", () => {
   });
 
   it.skipIf(!hasEtcdctl)("passes the consistency check of etcdctl, which finds the same hash", () => {
-    const folder = mkdtempSync(join(tmpdir(), "haplan-bbolt-"));
+    const directory = mkdtempSync(join(tmpdir(), "haplan-bbolt-"));
     try {
       for (const [at, content] of [generate(4, 3000), generate(5, 1), new Map()].entries()) {
         const bytes = encode(content);
-        const path = join(folder, `${at}.db`);
+        const path = join(directory, `${at}.db`);
         writeFileSync(path, bytes);
         const run = spawnSync("etcdctl", ["snapshot", "status", path, "-w", "json"], {
           env: { ...process.env, ETCDCTL_API: "3" },
@@ -142,7 +142,7 @@ describe("bbolt database", () => {
         });
       }
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 

@@ -114,7 +114,7 @@ describe("createAgentConfig", () => {
     });
   });
 
-  test("places the certificates of --auto-tls in the data folder, unless others are given", () => {
+  test("places the certificates of --auto-tls in the data directory, unless others are given", () => {
     const given = config(["--auto-tls", "--peer-auto-tls", "--data-dir=/d", ...peerCertificate]);
     expect(given.clientTls).toMatchObject({
       certFile: "/d/fixtures/client/cert.pem",

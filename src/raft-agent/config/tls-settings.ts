@@ -34,7 +34,7 @@ export type TlsFiles = {
 type TlsVersion = "TLSv1.2" | "TLSv1.3";
 type Prefix = "" | "peer-";
 /** Where --auto-tls puts its files, and what the certificate is for. */
-type SelfSignedPlace = { readonly folder: string; readonly urls: readonly URL[] };
+type SelfSignedPlace = { readonly directory: string; readonly urls: readonly URL[] };
 
 /** Null when the port has no TLS. @throws SettingsError */
 export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPlace): TlsFiles | null {
@@ -60,7 +60,7 @@ export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPl
 
 type Files = Pick<TlsFiles, "certFile" | "keyFile" | "callingCertFile" | "callingKeyFile" | "selfSigned">;
 
-function readFiles(read: SettingReader, prefix: Prefix, { folder, urls }: SelfSignedPlace): Files | null {
+function readFiles(read: SettingReader, prefix: Prefix, { directory, urls }: SelfSignedPlace): Files | null {
   const [certFile, keyFile] = readPair(read, `${prefix}cert-file`, `${prefix}key-file`);
   if (certFile !== "") {
     const [callingCertFile, callingKeyFile] =
@@ -70,7 +70,7 @@ function readFiles(read: SettingReader, prefix: Prefix, { folder, urls }: SelfSi
   }
   if (!read.flag(`${prefix}auto-tls`)) return null;
   const validYears = read.atLeastOne("self-signed-cert-validity");
-  const own = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  const own = { cert: `${directory}/cert.pem`, key: `${directory}/key.pem` };
   const hosts = [...new Set(urls.map((url) => listenAddress(url).host || "localhost"))];
   return {
     certFile: own.cert,

@@ -24,14 +24,14 @@ const hasCurl = await run("curl", ["--version"]).then(
 
 type Port = { url: string; grpc: GrpcServer; http: Server; listener: ClientListener; client: ClientHttp2Session };
 
-let folder: string;
+let directory: string;
 let tls: ListenerTls & { ca: string };
 let user: { cert: string; key: string };
 const ports: Port[] = [];
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-http2-"));
-  const authority = openAuthority({ folder: join(folder, "pki") });
+  directory = mkdtempSync(join(tmpdir(), "haplan-http2-"));
+  const authority = openAuthority({ directory: join(directory, "pki") });
   await authority.createAuthority("demo authority");
   await authority.issue({ name: "m1", profile: "member", commonName: "m1", subjectAltNames: [host] });
   await authority.issue({ name: "user", profile: "client", commonName: "root", subjectAltNames: [] });
@@ -39,9 +39,9 @@ beforeAll(async () => {
   const client = await authority.material("user");
   tls = { cert: member.certificatePem, key: member.keyPem, ca: member.caPem, requireClientCertificate: true };
   user = { cert: client.certificatePem, key: client.keyPem };
-  writeFileSync(join(folder, "ca.crt"), member.caPem);
-  writeFileSync(join(folder, "user.crt"), user.cert);
-  writeFileSync(join(folder, "user.key"), user.key);
+  writeFileSync(join(directory, "ca.crt"), member.caPem);
+  writeFileSync(join(directory, "user.crt"), user.cert);
+  writeFileSync(join(directory, "user.key"), user.key);
 });
 afterAll(async () => {
   for (const { grpc, http, listener, client } of ports) {
@@ -50,7 +50,7 @@ afterAll(async () => {
     await listener.close();
     await grpc.shutdown(0);
   }
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function open(withTls: boolean): Promise<Port> {
@@ -162,7 +162,7 @@ describe.each([
       const how = withTls ? certificates : ["--http2-prior-knowledge"];
       const written = ["-w", "%{http_version} %{http_code}"];
       const words = ["-sS", "-m", "10", ...how, ...written, ...more, port.url + path];
-      return (await run("curl", words, { cwd: folder })).stdout;
+      return (await run("curl", words, { cwd: directory })).stdout;
     };
     expect(await curl("/health")).toBe('{"health":"true","reason":""}2 200');
     expect(await curl("/health", "-I")).toMatch(/^HTTP\/2 405 [\s\S]*2 405$/);

@@ -82,11 +82,11 @@ const ROUTES: readonly (readonly [DescService, string, Readonly<Record<string, s
 /** gRPC method descriptions by gateway path, `/v3/kv/range` and so on. */
 export function createJsonRoutes(): ReadonlyMap<string, DescMethod> {
   const routes = new Map<string, DescMethod>();
-  for (const [service, folder, names] of ROUTES) {
+  for (const [service, directory, names] of ROUTES) {
     for (const [name, last] of Object.entries(names)) {
       const method = service.methods.find((one) => one.name === name);
       if (method === undefined) throw new Error(`${service.typeName} has no method ${name}`);
-      routes.set(last === "" ? `/v3/${folder}` : `/v3/${folder}/${last}`, method);
+      routes.set(last === "" ? `/v3/${directory}` : `/v3/${directory}/${last}`, method);
     }
   }
   return routes;

@@ -38,13 +38,13 @@ async function h2Status(url: string, options: Parameters<typeof connect>[1] = {}
 }
 
 describe("client listener", () => {
-  let folder: string;
+  let directory: string;
   const files = (name: string): { cert: string; key: string } => ({
-    cert: readFileSync(join(folder, `${name}.crt`), "utf8"),
-    key: readFileSync(join(folder, `${name}.key`), "utf8"),
+    cert: readFileSync(join(directory, `${name}.crt`), "utf8"),
+    key: readFileSync(join(directory, `${name}.key`), "utf8"),
   });
   const openssl = (...args: string[]): void => {
-    execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
+    execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
   };
   const issue = (name: string, commonName: string): void => {
     openssl(
@@ -79,7 +79,7 @@ describe("client listener", () => {
   };
 
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "haplan-listener-"));
+    directory = mkdtempSync(join(tmpdir(), "haplan-listener-"));
     openssl(
       "req",
       "-x509",
@@ -102,7 +102,7 @@ describe("client listener", () => {
     issue("client", "alice");
     issue("twice", "alice/CN=root");
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it("serves HTTP/1.1 and HTTP/2 with prior knowledge on one plaintext port", async () => {
     const http = createServer((request, response) => response.end(`http ${request.url}`));
@@ -162,7 +162,7 @@ describe("client listener", () => {
 
   it("A low: tells protocols apart by ALPN, verifies clients and says who they are, with two names nobody", async () => {
     const http = createServer((_request, response) => response.end("secure"));
-    const ca = readFileSync(join(folder, "ca.crt"), "utf8");
+    const ca = readFileSync(join(directory, "ca.crt"), "utf8");
     const tls: ListenerTls = { ...files("server"), ca, requireClientCertificate: true };
     const server = await startEchoServer(host, {}, undefined, {
       tls,

@@ -15,21 +15,23 @@ const names = ["localhost", "m1.example", host, "127.0.0.1"];
 
 type Pem = { readonly ca: string; readonly cert: string; readonly key: string };
 
-let folder: string;
+let directory: string;
 let listener: ClientListener;
 const pem: Record<"server" | "client" | "expired" | "stranger", Pem> = {} as never;
 const rejections: RejectedConnection[] = [];
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-rejected-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-rejected-"));
   const issue = async (name: keyof typeof pem, where: string, now = Date.now()): Promise<void> => {
-    const authority = openAuthority({ folder: join(folder, where), now: () => now });
+    const authority = openAuthority({ directory: join(directory, where), now: () => now });
     await authority.issue({ name, profile: "member", commonName: name, subjectAltNames: names });
     const { caPem, certificatePem, keyPem } = await authority.material(name);
     pem[name] = { ca: caPem, cert: certificatePem, key: keyPem };
   };
-  await openAuthority({ folder: join(folder, "ours"), now: () => Date.now() - 400 * day }).createAuthority("ours");
-  await openAuthority({ folder: join(folder, "theirs") }).createAuthority("theirs");
+  await openAuthority({ directory: join(directory, "ours"), now: () => Date.now() - 400 * day }).createAuthority(
+    "ours",
+  );
+  await openAuthority({ directory: join(directory, "theirs") }).createAuthority("theirs");
   await issue("expired", "ours", Date.now() - 400 * day);
   await issue("server", "ours");
   await issue("client", "ours");
@@ -50,7 +52,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await listener.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(directory, { recursive: true, force: true });
 });
 
 async function rejectionOf(call: () => { destroy(): void }): Promise<RejectedConnection> {

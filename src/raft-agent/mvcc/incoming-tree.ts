@@ -4,7 +4,7 @@
  */
 import { renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncFolder } from "../../base/durable-file.ts";
+import { syncDir } from "../../base/durable-file.ts";
 import type { BackendFiller } from "./backend.ts";
 import { bigEndian, indexKey, metadataKey, openTree, RevisionKeys, type Tree, termKey } from "./lmdb-tree.ts";
 
@@ -33,7 +33,7 @@ export async function buildIncoming(
 export function takeIncoming(path: string): void {
   renameSync(incomingPath(path), path);
   removeIncoming(path);
-  syncFolder(dirname(path));
+  syncDir(dirname(path));
 }
 
 /** What a crash left, and LMDB's lock beside it. */

@@ -36,8 +36,8 @@ function describeIndex(state: IndexedStore): unknown {
   return { keys, revision, compactedRevision };
 }
 
-async function indexOf(folder: string, usePages: boolean): Promise<unknown> {
-  const backend = openLmdbBackend({ folder });
+async function indexOf(directory: string, usePages: boolean): Promise<unknown> {
+  const backend = openLmdbBackend({ directory });
   const { indexPages: _, ...without } = backend;
   const plain = Object.assign(Object.create(backend) as Backend, { ...without, indexPages: undefined });
   const state = await openIndex(usePages ? backend : plain, nextTurn);
@@ -46,9 +46,9 @@ async function indexOf(folder: string, usePages: boolean): Promise<unknown> {
 }
 
 /** Every page's last revision and bytes, as they are on disk. */
-async function pagesIn(folder: string): Promise<Map<string, Buffer>> {
+async function pagesIn(directory: string): Promise<Map<string, Buffer>> {
   const tree = open<Buffer, Buffer>({
-    path: join(folder, "store.mdb"),
+    path: join(directory, "store.mdb"),
     noSubdir: true,
     keyEncoding: "binary",
     encoding: "binary",
@@ -61,8 +61,8 @@ async function pagesIn(folder: string): Promise<Map<string, Buffer>> {
   return pages;
 }
 
-async function changePage(folder: string, key: string, page: Buffer | null): Promise<void> {
-  const path = join(folder, "store.mdb");
+async function changePage(directory: string, key: string, page: Buffer | null): Promise<void> {
+  const path = join(directory, "store.mdb");
   const tree = open<Buffer, Buffer>({ path, noSubdir: true, keyEncoding: "binary", encoding: "binary" });
   if (page === null) await tree.remove(Buffer.from(key, "hex"));
   else await tree.put(Buffer.from(key, "hex"), page);
@@ -86,10 +86,10 @@ function change(store: Store, random: ReturnType<typeof createRandom>, transacti
 describe("pages of the key index", () => {
   test("pages and values tell the same after every crash, compactions and their interruptions included", async () => {
     const random = createRandom(11);
-    let folder = join(root, "0");
-    mkdirSync(folder);
+    let directory = join(root, "0");
+    mkdirSync(directory);
     for (let life = 1; life <= 4; life++) {
-      const store = await openStore({ backend: openLmdbBackend({ folder }) });
+      const store = await openStore({ backend: openLmdbBackend({ directory }) });
       change(store, random, 4000);
       await store.flush();
       if (life > 1) {
@@ -101,30 +101,30 @@ describe("pages of the key index", () => {
       await store.flush();
       // What lies on disk at this moment, without anything that a close would add, is what a killed process leaves.
       const next = join(root, String(life));
-      cpSync(folder, next, { recursive: true });
+      cpSync(directory, next, { recursive: true });
       await store.close();
       const [left, leftToo] = [join(root, `${life}-left`), join(root, `${life}-left-too`)];
       for (const copy of [left, leftToo]) cpSync(next, copy, { recursive: true });
       expect((await pagesIn(next)).size).toBeGreaterThan(0);
       // An unfinished compaction leaves more in pages than in values, until it is gone through again.
       if (life !== 3) expect(await indexOf(left, true)).toEqual(await indexOf(leftToo, false));
-      const again = await openStore({ backend: openLmdbBackend({ folder: left }) });
+      const again = await openStore({ backend: openLmdbBackend({ directory: left }) });
       await again.compact(again.revision);
       await again.close();
       expect(await indexOf(left, true)).toEqual(await indexOf(left, false));
-      folder = next;
+      directory = next;
     }
   });
 
   test("a compaction shrinks the pages with the values", async () => {
-    const store = await openStore({ backend: openLmdbBackend({ folder: root }) });
+    const store = await openStore({ backend: openLmdbBackend({ directory: root }) });
     change(store, createRandom(5), 20_000);
     await store.flush();
     const sizeOf = (pages: Map<string, Buffer>): number =>
       [...pages.values()].reduce((sum, { length }) => sum + length, 0);
     await store.close();
     const before = sizeOf(await pagesIn(root));
-    const again = await openStore({ backend: openLmdbBackend({ folder: root }) });
+    const again = await openStore({ backend: openLmdbBackend({ directory: root }) });
     await again.compact(again.revision);
     await again.close();
     expect(sizeOf(await pagesIn(root))).toBeLessThan(before / 3);
@@ -137,7 +137,7 @@ describe("pages of the key index", () => {
     ["an empty page", () => Buffer.alloc(0)],
     ["a missing page", () => null],
   ])("%s makes the values be read, and pages be written anew", async (_, damage) => {
-    const store = await openStore({ backend: openLmdbBackend({ folder: root }) });
+    const store = await openStore({ backend: openLmdbBackend({ directory: root }) });
     change(store, createRandom(7), 5000);
     await store.close();
     const expected = await indexOf(root, false);

@@ -3,7 +3,8 @@
  * gathered and committed in one transaction per interval (or sooner when many); the consistent index is part of each,
  * so that what a restart finds is always the state after some log entry. Reads look through what is not committed yet.
  *
- * LMDB's own sync is kept on: without it a power cut could tear the tree. It runs beside serving (overlapping sync), and
+ * LMDB's own sync is kept on: without it a power cut could tear the tree. It runs beside serving (overlapping sync),
+ * and
  * `flushedIndex` moves only once it is done.
  */
 import { statfsSync } from "node:fs";
@@ -42,8 +43,8 @@ import {
 import { PendingWrites } from "./pending-writes.ts";
 
 export type LmdbBackendOptions = {
-  /** An existing folder; the database is `store.mdb` in it. */
-  readonly folder: string;
+  /** An existing directory; the database is `store.mdb` in it. */
+  readonly directory: string;
   /** The longest a write waits for its commit. */
   readonly commitIntervalMs?: number;
   /** So many gathered operations, or bytes, are committed at once. */
@@ -87,7 +88,7 @@ class LmdbBackend implements Backend {
   private indexDirty = false;
 
   constructor(options: LmdbBackendOptions) {
-    this.path = join(options.folder, "store.mdb");
+    this.path = join(options.directory, "store.mdb");
     this.options = {
       commitIntervalMs: 100,
       commitOperationsMax: 4000,

@@ -5,35 +5,35 @@ import { expect, it } from "vitest";
 import { openLmdbBackend } from "./lmdb-backend.ts";
 
 it("a store whose file was cut off is refused in words, before reading it ends the process", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-cut-off-"));
-  const path = join(folder, "store.mdb");
+  const directory = mkdtempSync(join(tmpdir(), "haplan-cut-off-"));
+  const path = join(directory, "store.mdb");
   try {
-    const backend = openLmdbBackend({ folder });
+    const backend = openLmdbBackend({ directory });
     for (let main = 2; main < 1_000; main++) backend.put(main, 0, false, Buffer.alloc(300, "v"));
     await backend.close();
     truncateSync(path, Math.floor(statSync(path).size / 2));
-    expect(() => openLmdbBackend({ folder })).toThrow(
+    expect(() => openLmdbBackend({ directory })).toThrow(
       expect.objectContaining({ code: "store/cut-off", message: expect.stringContaining("so it was cut off") }),
     );
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 });
 
 it("A low: files of the store are for their owner alone, also those that an earlier version made", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-modes-"));
+  const directory = mkdtempSync(join(tmpdir(), "haplan-modes-"));
   const modes = (): string[] =>
-    readdirSync(folder).map((name) => `${name} ${(statSync(join(folder, name)).mode & 0o777).toString(8)}`);
+    readdirSync(directory).map((name) => `${name} ${(statSync(join(directory, name)).mode & 0o777).toString(8)}`);
   const maskBefore = process.umask(0o022);
   try {
     const expected = ["store.mdb 600", "store.mdb-lock 600"];
-    await openLmdbBackend({ folder }).close();
+    await openLmdbBackend({ directory }).close();
     expect(modes()).toEqual(expected);
-    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o664);
-    await openLmdbBackend({ folder }).close();
+    for (const name of readdirSync(directory)) chmodSync(join(directory, name), 0o664);
+    await openLmdbBackend({ directory }).close();
     expect(modes()).toEqual(expected);
   } finally {
     process.umask(maskBefore);
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 });

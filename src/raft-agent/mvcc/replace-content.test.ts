@@ -16,12 +16,12 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function openInFolder(): Promise<Store> {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-replace-"));
-  const store = await openStore({ backend: openLmdbBackend({ folder }) });
+async function openInDir(): Promise<Store> {
+  const directory = mkdtempSync(join(tmpdir(), "haplan-replace-"));
+  const store = await openStore({ backend: openLmdbBackend({ directory }) });
   cleanups.push(async () => {
     await store.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   });
   return store;
 }
@@ -56,12 +56,12 @@ describe("a store whose content is replaced", () => {
     ["by more", 50, 400],
     ["by less", 400, 50],
   ])("%s tells the old content or the new, whenever it is asked", async (_size, before, after) => {
-    const leader = await openInFolder();
+    const leader = await openInDir();
     fill(leader, "new", after);
     const chunks: Uint8Array[] = [];
     for await (const chunk of leader.exportSnapshot()) chunks.push(chunk);
 
-    const follower = await openInFolder();
+    const follower = await openInDir();
     fill(follower, "old", before);
     await follower.flush();
     const told: string[] = [];
@@ -96,10 +96,10 @@ describe("a store whose content is replaced", () => {
   it.each([0, 11])(
     "A16: hashes one content, the old or the new, when it is replaced meanwhile (revision %i)",
     async (revision) => {
-      const leader = await openInFolder();
+      const leader = await openInDir();
       fill(leader, "new", 40);
       await leader.compact(30);
-      const follower = await openInFolder();
+      const follower = await openInDir();
       fill(follower, "old", 10);
       const [before, after] = [await follower.hashKv(revision), await leader.hashKv(0)];
       const imported = follower.importSnapshot(leader.exportSnapshot());
@@ -124,9 +124,9 @@ describe("a store whose content is replaced", () => {
   );
 
   it("A16: ends a copy of the old content with an error, not as if it were complete", async () => {
-    const leader = await openInFolder();
+    const leader = await openInDir();
     fill(leader, "new", 50);
-    const follower = await openInFolder();
+    const follower = await openInDir();
     fill(follower, "old", 2_000);
     const view = await follower.view();
     const copy = follower.exportSnapshot()[Symbol.asyncIterator]();
@@ -140,7 +140,7 @@ describe("a store whose content is replaced", () => {
 
   // The simulator found reads that had waited for an entry of the snapshot and were answered from the keys before it.
   it("is at the entry of the new content no sooner than its keys are there", async () => {
-    const leader = await openInFolder();
+    const leader = await openInDir();
     fill(leader, "new", 9);
     const seen: (readonly [backend: number, store: number, text: string])[] = [];
     class Observed extends MemoryBackend {

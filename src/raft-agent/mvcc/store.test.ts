@@ -21,10 +21,10 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
 });
 
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "haplan-store-"));
-  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+function temporaryDir(): string {
+  const directory = mkdtempSync(join(tmpdir(), "haplan-store-"));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 const keyText = fc.constantFrom("a", "aa", "ab", "b", "ba", "c", "d/1", "d/2", "d/3", "zz");
@@ -211,8 +211,8 @@ describe("the store", () => {
   it("behaves like the naive model over LMDB", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 40 }), async (commands) => {
-        const folder = temporaryFolder();
-        const open = (): Backend => openLmdbBackend({ folder, commitIntervalMs: 1, commitOperationsMax: 3 });
+        const directory = temporaryDir();
+        const open = (): Backend => openLmdbBackend({ directory, commitIntervalMs: 1, commitOperationsMax: 3 });
         await check(commands, open(), async () => open());
       }),
       { numRuns: 25 },
@@ -288,8 +288,8 @@ describe("the store", () => {
   });
 
   it("refuses a damaged snapshot and keeps what it had", async () => {
-    const folder = temporaryFolder();
-    const store = await openStore({ backend: openLmdbBackend({ folder }) });
+    const directory = temporaryDir();
+    const store = await openStore({ backend: openLmdbBackend({ directory }) });
     const txn = store.beginWrite();
     txn.put(bytes("kept"), bytes("v"), 0n);
     txn.end();

@@ -1,6 +1,6 @@
 /**
  * The rules whose breach loses or forks data, each a small named decision. The core asks for them at one place each;
- * everything else in this folder is bookkeeping around them. Being values, they can be replaced one at a time: the
+ * everything else in this directory is bookkeeping around them. Being values, they can be replaced one at a time: the
  * simulator plants a broken rule and must notice. Nothing but tests ever passes other rules than these.
  */
 import type { Configuration } from "./configuration.ts";
@@ -28,8 +28,9 @@ export type SafetyRules = {
   /** An entry that disagrees with the leader's is removed together with all that follow it (Raft §5.3). */
   readonly conflicts: (ownTerm: Term, leaderTerm: Term) => boolean;
   /**
-   * A leader tells each follower no commit index beyond what that follower has acknowledged to it. A log that ends before it
-   * has lost acknowledged entries, and the votes of that time with them (Raft figure 2: what persistent state is).
+   * A leader tells each follower no commit index beyond what that follower has acknowledged to it. A log that ends
+   * before it has lost acknowledged entries, and the votes of that time with them (Raft figure 2: what persistent state
+   * is).
    */
   readonly hasLostEntries: (acknowledged: LogIndex, lastIndex: LogIndex) => boolean;
   /** Who decides: a majority of the voters, and in a joint configuration also one of the outgoing voters (Raft §6). */

@@ -7,13 +7,13 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { renderTranscript } from "../../../test/raft-core/transcript.ts";
 
-const folder = fileURLToPath(new URL("testdata/", import.meta.url));
+const directory = fileURLToPath(new URL("testdata/", import.meta.url));
 
 describe("transcripts", () => {
-  it.each(readdirSync(folder).filter((name) => name.endsWith(".txt")))("%s runs as written down", (name) => {
-    const expected = readFileSync(folder + name, "utf8");
+  it.each(readdirSync(directory).filter((name) => name.endsWith(".txt")))("%s runs as written down", (name) => {
+    const expected = readFileSync(directory + name, "utf8");
     const actual = renderTranscript(expected);
-    if (process.env["UPDATE"] === "1") writeFileSync(folder + name, actual);
+    if (process.env["UPDATE"] === "1") writeFileSync(directory + name, actual);
     else expect(actual).toBe(expected);
   });
 });

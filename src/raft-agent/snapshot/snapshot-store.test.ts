@@ -5,11 +5,11 @@ import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { MemoryFileSystem } from "../wal/memory-file-system.ts";
 import { openSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
 
-const folder = "snapshots";
+const directory = "snapshots";
 const clock = { now: () => 1_700_000_000_000, monotonicMs: () => 0, sleep: async () => {} };
 
 function openStore(fileSystem: MemoryFileSystem): Promise<SnapshotStore> {
-  return openSnapshotStore({ fileSystem: fileSystem.mount(), folder, clock });
+  return openSnapshotStore({ fileSystem: fileSystem.mount(), directory, clock });
 }
 
 function at(index: number, term = 1): SnapshotMetadata {
@@ -72,9 +72,9 @@ describe("the snapshot store", () => {
     const store = await openStore(fileSystem);
     await store.write(at(5), chunks("before"));
     const { name } = await store.write(at(9), chunks("some", "content"));
-    const intact = fileSystem.contentOf(`${folder}/${name}`);
+    const intact = fileSystem.contentOf(`${directory}/${name}`);
     const check = async (bytes: Uint8Array, what: string): Promise<void> => {
-      fileSystem.put(`${folder}/${name}`, bytes);
+      fileSystem.put(`${directory}/${name}`, bytes);
       const { snapshot, damaged } = await store.openNewest();
       expect(snapshot?.metadata.index, what).toBe(5);
       expect(damaged[0]?.reason, what).toContain(name);
@@ -93,7 +93,7 @@ describe("the snapshot store", () => {
     const fileSystem = new MemoryFileSystem();
     const store = await openStore(fileSystem);
     const { name } = await store.write(at(5), chunks(Buffer.alloc(600_000, 1)));
-    const file = await fileSystem.open(`${folder}/${name}`, { create: false });
+    const file = await fileSystem.open(`${directory}/${name}`, { create: false });
     const { snapshot } = await store.openNewest();
     await file.write(500_000, Buffer.from([2]));
     await expect(contentOf(snapshot!.chunks())).rejects.toMatchObject({ code: "snapshot/damaged" });
@@ -112,7 +112,7 @@ describe("the snapshot store", () => {
     const store = await openStore(fileSystem);
     prepare(fileSystem);
     await expect(store.write(at(5), chunks("begin", content))).rejects.toThrow(message);
-    expect(await fileSystem.list(folder)).toEqual([]);
+    expect(await fileSystem.list(directory)).toEqual([]);
   });
 
   test.each(Array.from({ length: 40 }, (_, seed) => seed))(
@@ -142,7 +142,7 @@ describe("the snapshot store", () => {
       const found = (await contentOf(snapshot!.chunks())).toString();
       expect(found).toBe(snapshot!.metadata.index === 9 ? content.toString() : "old");
       if (durable) expect(snapshot!.metadata.index).toBe(9);
-      expect((await fileSystem.list(folder)).filter((name) => name.endsWith(".making"))).toEqual([]);
+      expect((await fileSystem.list(directory)).filter((name) => name.endsWith(".making"))).toEqual([]);
     },
   );
 });

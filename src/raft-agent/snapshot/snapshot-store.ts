@@ -1,6 +1,6 @@
 /**
- * The folder of snapshot files. A snapshot appears under its name only when it is whole and durable, and is handed out only
- * after every byte of it has been checked.
+ * The directory of snapshot files. A snapshot appears under its name only when it is whole and durable, and is handed
+ * out only after every byte of it has been checked.
  */
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -30,28 +30,32 @@ export type NewestSnapshot = {
   readonly damaged: readonly { readonly name: string; readonly reason: string }[];
 };
 
-export type SnapshotStoreOptions = { readonly fileSystem: FileSystem; readonly folder: string; readonly clock?: Clock };
+export type SnapshotStoreOptions = {
+  readonly fileSystem: FileSystem;
+  readonly directory: string;
+  readonly clock?: Clock;
+};
 
-/** Makes the folder if need be and removes what a crash left half written. */
+/** Makes the directory if need be and removes what a crash left half written. */
 export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<SnapshotStore> {
-  const { fileSystem, folder } = options;
-  await fileSystem.makeFolder(folder);
-  for (const name of await fileSystem.list(folder)) {
-    if (name.endsWith(".making")) await fileSystem.remove(`${folder}/${name}`);
+  const { fileSystem, directory } = options;
+  await fileSystem.makeDir(directory);
+  for (const name of await fileSystem.list(directory)) {
+    if (name.endsWith(".making")) await fileSystem.remove(`${directory}/${name}`);
   }
   return new SnapshotStore(options);
 }
 
 export class SnapshotStore {
   private readonly fileSystem: FileSystem;
-  private readonly folder: string;
+  private readonly directory: string;
   private readonly clock: Clock;
   private lastNumber = 0;
 
   /** Use `openSnapshotStore`. */
-  constructor({ fileSystem, folder, clock = systemClock }: SnapshotStoreOptions) {
+  constructor({ fileSystem, directory, clock = systemClock }: SnapshotStoreOptions) {
     this.fileSystem = fileSystem;
-    this.folder = folder;
+    this.directory = directory;
     this.clock = clock;
   }
 
@@ -62,28 +66,28 @@ export class SnapshotStore {
   async write(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<SnapshotName> {
     const { index, term } = metadata;
     const name = fileName(index, term);
-    const aside = `${this.folder}/${name.replace(/snapshot$/, `${++this.lastNumber}.making`)}`;
+    const aside = `${this.directory}/${name.replace(/snapshot$/, `${++this.lastNumber}.making`)}`;
     const file = await this.fileSystem.open(aside, { create: true });
     try {
       await closing(file, () => writeSnapshot(file, { metadata, createdMs: this.clock.now() }, chunks));
-      await this.fileSystem.rename(aside, `${this.folder}/${name}`);
+      await this.fileSystem.rename(aside, `${this.directory}/${name}`);
     } catch (error) {
       await this.fileSystem.remove(aside).catch(() => {}); // The first error is the one to tell; the next start tidies up.
       throw error;
     }
-    await this.fileSystem.syncFolder(this.folder);
+    await this.fileSystem.syncDir(this.directory);
     return { name, index, term };
   }
 
   /** All snapshots, the newest first, by their names alone. */
   async list(): Promise<SnapshotName[]> {
-    const names = (await this.fileSystem.list(this.folder)).map(parseName).filter((name) => name !== null);
+    const names = (await this.fileSystem.list(this.directory)).map(parseName).filter((name) => name !== null);
     return names.sort((left, right) => right.index - left.index || right.term - left.term);
   }
 
   /** @throws HaplanError `snapshot/damaged` naming the file and the place, before anything was handed out. */
   async open(name: string): Promise<OpenSnapshot> {
-    const file = await this.fileSystem.open(`${this.folder}/${name}`, { create: false, readOnly: true });
+    const file = await this.fileSystem.open(`${this.directory}/${name}`, { create: false, readOnly: true });
     try {
       const { header } = await readHeader(file);
       const contentBytes = await verifySnapshot(file);
@@ -105,7 +109,10 @@ export class SnapshotStore {
     }
   }
 
-  /** The newest undamaged snapshot, and which newer ones were damaged. Errors of the disk are thrown, not taken for damage. */
+  /**
+   * The newest undamaged snapshot, and which newer ones were damaged. Errors of the disk are thrown, not taken for
+   * damage.
+   */
   async openNewest(): Promise<NewestSnapshot> {
     const damaged: { name: string; reason: string }[] = [];
     for (const { name } of await this.list()) {
@@ -122,15 +129,15 @@ export class SnapshotStore {
   /** Removes those that reach no further than `index`: their content has found its way into the state machine. */
   async removeUpTo(index: LogIndex): Promise<void> {
     const done = (await this.list()).filter((snapshot) => snapshot.index <= index);
-    for (const { name } of done.toReversed()) await this.fileSystem.remove(`${this.folder}/${name}`);
-    if (done.length > 0) await this.fileSystem.syncFolder(this.folder);
+    for (const { name } of done.toReversed()) await this.fileSystem.remove(`${this.directory}/${name}`);
+    if (done.length > 0) await this.fileSystem.syncDir(this.directory);
   }
 
   /** Removes all but the newest `keep` (at least one). Returns the names that are gone. */
   async prune(keep: number): Promise<string[]> {
     const old = (await this.list()).slice(Math.max(1, keep)).map(({ name }) => name);
-    for (const name of old.toReversed()) await this.fileSystem.remove(`${this.folder}/${name}`);
-    if (old.length > 0) await this.fileSystem.syncFolder(this.folder);
+    for (const name of old.toReversed()) await this.fileSystem.remove(`${this.directory}/${name}`);
+    if (old.length > 0) await this.fileSystem.syncDir(this.directory);
     return old;
   }
 }

@@ -16,23 +16,23 @@ import type { PeerTls, TlsMaterial } from "./transport-types.ts";
 const host = "127.77.12.2";
 const [a, b] = ["00000000000000aa", "00000000000000bb"];
 
-let folder: string;
+let directory: string;
 const material: Record<string, TlsMaterial> = {};
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "haplan-peer-tls-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-peer-tls-"));
   for (const authorityName of ["ours", "other"]) {
     const longAgo = (): number => Date.now() - 400 * 86_400_000;
-    const before = openAuthority({ folder: join(folder, authorityName), now: longAgo });
+    const before = openAuthority({ directory: join(directory, authorityName), now: longAgo });
     await before.createAuthority(authorityName);
     for (const name of ["m1", "m2", "renewed", "expired"]) {
-      const authority = name === "expired" ? before : openAuthority({ folder: join(folder, authorityName) });
+      const authority = name === "expired" ? before : openAuthority({ directory: join(directory, authorityName) });
       await authority.issue({ name, profile: "member", commonName: name, subjectAltNames: [host] });
       const { caPem, certificatePem, keyPem } = await authority.material(name);
       material[`${authorityName}/${name}`] = { ca: caPem, cert: certificatePem, key: keyPem };
     }
   }
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const open: PeerTransport[] = [];
 afterEach(() => Promise.all(open.splice(0).map((transport) => transport.close())));

@@ -5,7 +5,7 @@ import { openWal, type RecoveredWal } from "./open-wal.ts";
 import type { WalBatch } from "./wal.ts";
 import { entry, type LogText, noBatch, snapshotAt, textOf } from "./wal-fixture.ts";
 
-const folder = "wal";
+const directory = "wal";
 const segmentBytes = 4096;
 
 /** Every kind of record, batches within one sector and batches across sectors, the last one as asked. */
@@ -30,7 +30,7 @@ const lastAcrossSectors: WalBatch = {
 };
 
 function open(fileSystem: MemoryFileSystem): ReturnType<typeof openWal> {
-  return openWal({ fileSystem, folder, metadata: Buffer.from("m"), segmentBytes, random: createRandom(3) });
+  return openWal({ fileSystem, directory, metadata: Buffer.from("m"), segmentBytes, random: createRandom(3) });
 }
 
 /** A closed log of these batches, and its state after each of them. */
@@ -43,7 +43,7 @@ async function makeLog(
   for (const batch of [noBatch, ...batches]) {
     const { wal, recovered } = await openWal({
       fileSystem,
-      folder,
+      directory,
       metadata: Buffer.from("m"),
       segmentBytes,
       random: createRandom(3),
@@ -77,7 +77,7 @@ describe("a damaged log", () => {
     ["ends across sectors", lastAcrossSectors, 512],
   ])("a log that %s never loses an acknowledged batch to one flipped bit", async (_, last, fromByte) => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(last));
-    const name = `${folder}/000000000001.log`;
+    const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     const expected = JSON.stringify(states.at(-1));
     let refused = 0;
@@ -97,7 +97,7 @@ describe("a damaged log", () => {
 
   test("a log whose last segment was cut short is refused at every length", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastAcrossSectors));
-    const name = `${folder}/000000000001.log`;
+    const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     for (let length = 0; length < intact.length; length++) {
       const damaged = fileSystem.clone();
@@ -108,7 +108,7 @@ describe("a damaged log", () => {
 
   test("a log whose last write stopped at any byte gives the batches before it, or all, or is refused", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastAcrossSectors));
-    const name = `${folder}/000000000001.log`;
+    const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     const outcomes = new Map<string, number>();
     for (let from = ends.at(-2)!; from <= ends.at(-1)!; from++) {
@@ -133,7 +133,7 @@ describe("a damaged log", () => {
 
   test("a log whose batches were zeroed from any byte on, though later ones were acknowledged, ends at a batch or is refused", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastWithinSector));
-    const name = `${folder}/000000000001.log`;
+    const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     const legal = new Set(states.map((state) => JSON.stringify(state)));
     for (let from = 512; from < ends.at(-1)!; from++) {
@@ -148,8 +148,8 @@ describe("a damaged log", () => {
     const { fileSystem } = await makeLog(
       Array.from({ length: 12 }, (_, at) => ({ ...noBatch, entries: [entry(at + 1, 1, "e".repeat(700))] })),
     );
-    const segment = (number: number): string => `${folder}/${String(number).padStart(12, "0")}.log`;
-    const names = (await fileSystem.list(folder)).filter((name) => name.endsWith(".log"));
+    const segment = (number: number): string => `${directory}/${String(number).padStart(12, "0")}.log`;
+    const names = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log"));
     expect(names.length).toBeGreaterThan(3);
     const cases: Record<string, (damaged: MemoryFileSystem) => void> = {
       "zeroed first batch of an older segment": (damaged) =>
@@ -175,8 +175,8 @@ describe("a damaged log", () => {
 
   test("a segment's header that was zeroed is refused even when the segment is empty", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastWithinSector));
-    const newest = (await fileSystem.list(folder)).filter((name) => name.endsWith(".log")).at(-1)!;
-    fileSystem.put(`${folder}/${newest}`, new Uint8Array(segmentBytes));
+    const newest = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log")).at(-1)!;
+    fileSystem.put(`${directory}/${newest}`, new Uint8Array(segmentBytes));
     expect(await outcome(fileSystem)).toBe("refused");
   });
 });

@@ -4,30 +4,30 @@
  * Paths are relative to the root that an implementation was made for.
  */
 export type FileSystem = {
-  /** Names in a folder, sorted; an absent folder is empty. */
-  list(folder: string): Promise<string[]>;
-  /** Creates a folder and its parents, durably. */
-  makeFolder(folder: string): Promise<void>;
+  /** Names in a directory, sorted; an absent directory is empty. */
+  list(directory: string): Promise<string[]>;
+  /** Creates a directory and its parents, durably. */
+  makeDir(directory: string): Promise<void>;
   /**
    * Opens for reading and writing, or only for reading; creates the file when `create` is set and fails if it then
    * exists already.
    */
   open(path: string, options: { readonly create: boolean; readonly readOnly?: boolean }): Promise<FileHandle>;
-  /** Atomic; replaces `to`; durable only after `syncFolder`. */
+  /** Atomic; replaces `to`; durable only after `syncDir`. */
   rename(from: string, to: string): Promise<void>;
   /** Fails when there is no such file. */
   remove(path: string): Promise<void>;
-  /** Makes creations, renames and removals inside `folder` durable. */
-  syncFolder(folder: string): Promise<void>;
+  /** Makes creations, renames and removals inside `directory` durable. */
+  syncDir(directory: string): Promise<void>;
   /**
    * Takes `path` as a lock that one holder at a time can have, among all processes of this machine, and that falls free
    * when its holder dies, however it dies.
    * @throws HaplanError `file-system/locked` at once when somebody else has it.
    */
-  lock(path: string): Promise<FolderLock>;
+  lock(path: string): Promise<DirLock>;
 };
 
-export type FolderLock = { release(): Promise<void> };
+export type DirLock = { release(): Promise<void> };
 
 export type FileHandle = {
   size(): Promise<number>;

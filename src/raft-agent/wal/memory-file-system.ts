@@ -1,15 +1,15 @@
 /**
  * A disk in memory that fails the way disks fail, each time by the same dice. It keeps two versions of everything: what
  * a reader sees (the page cache) and what would survive the plug being pulled. A crash keeps, of what was not synced,
- * an arbitrary choice of 512-byte sectors, and of the changes to a folder an arbitrary first few (a journal keeps their
- * order). Used by this room's tests and by the simulator.
+ * an arbitrary choice of 512-byte sectors, and of the changes to a directory an arbitrary first few (a journal keeps
+ * their order). Used by this room's tests and by the simulator.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
-import type { FileHandle, FileSystem, FolderLock } from "./file-system.ts";
+import type { DirLock, FileHandle, FileSystem } from "./file-system.ts";
 import { sectorBytes } from "./segment-format.ts";
 
-type FileOperation = "open" | "read" | "write" | "sync" | "rename" | "remove" | "syncFolder";
+type FileOperation = "open" | "read" | "write" | "sync" | "rename" | "remove" | "syncDir";
 
 /** What can go wrong; set and cleared at any time. */
 export type DiskFaults = {
@@ -22,7 +22,7 @@ export type DiskFaults = {
 /** A file's bytes, as seen and as on the platter; `dirty` are the sectors in which they may differ. */
 type Inode = { seen: Uint8Array; seenSize: number; durable: Uint8Array; durableSize: number; dirty: Set<number> };
 
-type FolderChange =
+type DirChange =
   | { readonly kind: "link"; readonly path: string; readonly inode: Inode }
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
   | { readonly kind: "remove"; readonly path: string };
@@ -31,7 +31,7 @@ export class MemoryFileSystem implements FileSystem {
   readonly faults: DiskFaults = {};
   private seen = new Map<string, Inode>();
   private durable = new Map<string, Inode>();
-  private changes: FolderChange[] = [];
+  private changes: DirChange[] = [];
   private readonly locks = new Set<string>();
   /** Handles of earlier lives of the machine stop working. */
   private life = 0;
@@ -45,12 +45,12 @@ export class MemoryFileSystem implements FileSystem {
     const alive = <Result>(work: () => Promise<Result>): Promise<Result> =>
       life === this.life ? work() : Promise.reject(systemError("EIO", "a process that is no more"));
     return {
-      list: (folder) => alive(() => this.list(folder)),
-      makeFolder: () => alive(() => this.makeFolder()),
+      list: (directory) => alive(() => this.list(directory)),
+      makeDir: () => alive(() => this.makeDir()),
       open: (path, options) => alive(() => this.open(path, options)),
       rename: (from, to) => alive(() => this.rename(from, to)),
       remove: (path) => alive(() => this.remove(path)),
-      syncFolder: (folder) => alive(() => this.syncFolder(folder)),
+      syncDir: (directory) => alive(() => this.syncDir(directory)),
       lock: (path) => alive(() => this.lock(path)),
     };
   }
@@ -101,15 +101,15 @@ export class MemoryFileSystem implements FileSystem {
     this.put(path, bytes);
   }
 
-  async list(folder: string): Promise<string[]> {
-    const prefix = `${folder}/`;
+  async list(directory: string): Promise<string[]> {
+    const prefix = `${directory}/`;
     const names = [...this.seen.keys()]
       .filter((path) => path.startsWith(prefix))
       .map((path) => path.slice(prefix.length));
     return names.filter((name) => !name.includes("/")).sort();
   }
 
-  async makeFolder(): Promise<void> {}
+  async makeDir(): Promise<void> {}
 
   async open(path: string, options: { readonly create: boolean; readonly readOnly?: boolean }): Promise<FileHandle> {
     await this.faults.before?.("open", path);
@@ -134,19 +134,19 @@ export class MemoryFileSystem implements FileSystem {
     this.change({ kind: "remove", path });
   }
 
-  async syncFolder(folder: string): Promise<void> {
-    await this.faults.before?.("syncFolder", folder);
+  async syncDir(directory: string): Promise<void> {
+    await this.faults.before?.("syncDir", directory);
     for (const change of this.changes) applyChange(this.durable, change);
     this.changes = [];
   }
 
-  async lock(path: string): Promise<FolderLock> {
+  async lock(path: string): Promise<DirLock> {
     if (this.locks.has(path)) throw new HaplanError("file-system/locked", `Cannot lock "${path}": it is held already`);
     this.locks.add(path);
     return { release: async () => void this.locks.delete(path) };
   }
 
-  private change(change: FolderChange): void {
+  private change(change: DirChange): void {
     applyChange(this.seen, change);
     this.changes.push(change);
   }
@@ -206,14 +206,14 @@ function newInode(): Inode {
   return { seen: new Uint8Array(0), seenSize: 0, durable: new Uint8Array(0), durableSize: 0, dirty: new Set() };
 }
 
-function applyChange(folder: Map<string, Inode>, change: FolderChange): void {
-  if (change.kind === "link") folder.set(change.path, change.inode);
-  else if (change.kind === "remove") folder.delete(change.path);
+function applyChange(directory: Map<string, Inode>, change: DirChange): void {
+  if (change.kind === "link") directory.set(change.path, change.inode);
+  else if (change.kind === "remove") directory.delete(change.path);
   else {
-    const inode = folder.get(change.from);
+    const inode = directory.get(change.from);
     if (inode === undefined) return;
-    folder.delete(change.from);
-    folder.set(change.to, inode);
+    directory.delete(change.from);
+    directory.set(change.to, inode);
   }
 }
 

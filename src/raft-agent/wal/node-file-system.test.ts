@@ -16,12 +16,12 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 describe("the real file system", () => {
   test("a file keeps what was written, under its new name too, and ends where it ends", async () => {
     const fileSystem = createNodeFileSystem(root);
-    await fileSystem.makeFolder("a/b");
+    await fileSystem.makeDir("a/b");
     const file = await fileSystem.open("a/b/one", { create: true });
     await file.write(4, Buffer.from("later"));
     await fileSystem.rename("a/b/one", "a/b/two");
     await file.writeDurably(0, Buffer.from("soon"));
-    await fileSystem.syncFolder("a/b");
+    await fileSystem.syncDir("a/b");
     expect(await file.size()).toBe(9);
     expect(Buffer.from(await file.read(2, 100)).toString()).toBe("onlater");
     await file.truncate(3);
@@ -41,7 +41,7 @@ describe("the real file system", () => {
   test("a log lives on it", async () => {
     const options = {
       fileSystem: createNodeFileSystem(root),
-      folder: "wal",
+      directory: "wal",
       metadata: Buffer.from("m"),
       segmentBytes: 65536,
     };
@@ -64,15 +64,15 @@ describe("a lock", () => {
     ["a path longer than a socket address", "x".repeat(120)],
   ])("a lock at %s has one holder at a time and can be taken again after its release", async (_, deeper) => {
     const fileSystem = createNodeFileSystem(root);
-    const folder = join("wal", deeper);
-    await fileSystem.makeFolder(folder);
-    const lock = await fileSystem.lock(join(folder, "lock"));
-    await expect(fileSystem.lock(join(folder, "lock"))).rejects.toMatchObject({ code: "file-system/locked" });
+    const directory = join("wal", deeper);
+    await fileSystem.makeDir(directory);
+    const lock = await fileSystem.lock(join(directory, "lock"));
+    await expect(fileSystem.lock(join(directory, "lock"))).rejects.toMatchObject({ code: "file-system/locked" });
     await lock.release();
-    const second = await fileSystem.lock(join(folder, "lock"));
-    expect(await fileSystem.list(folder)).toEqual(["lock"]);
+    const second = await fileSystem.lock(join(directory, "lock"));
+    expect(await fileSystem.list(directory)).toEqual(["lock"]);
     await second.release();
-    expect(await fileSystem.list(folder)).toEqual([]);
+    expect(await fileSystem.list(directory)).toEqual([]);
   });
 
   test("a lock is respected while another process lives and falls when that is killed", async () => {

@@ -7,7 +7,7 @@ import { close, constants, fdatasync, fstat, ftruncate, open as openFile, read, 
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { makeFolderDurably } from "../../base/durable-file.ts";
+import { makeDirDurably } from "../../base/durable-file.ts";
 import { systemErrorCode } from "../../base/haplan-error.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 import { lockWithSocket } from "./socket-lock.ts";
@@ -18,24 +18,27 @@ const syncDescriptor = promisify(fdatasync);
 const statDescriptor = promisify(fstat);
 const openDescriptor = promisify(openFile);
 
-/** A FileSystem whose paths are relative to the folder `root`. Files are private to the user (0600, folders 0700). */
+/**
+ * A FileSystem whose paths are relative to the directory `root`. Files are private to the user (0600, directories
+ * 0700).
+ */
 export function createNodeFileSystem(root: string): FileSystem {
   const inRoot = (path: string): string => join(root, path);
   return {
-    list: async (folder) => {
+    list: async (directory) => {
       try {
-        return (await readdir(inRoot(folder))).sort();
+        return (await readdir(inRoot(directory))).sort();
       } catch (error) {
         if (systemErrorCode(error) === "ENOENT") return [];
         throw error;
       }
     },
-    makeFolder: async (folder) => makeFolderDurably(inRoot(folder)),
+    makeDir: async (directory) => makeDirDurably(inRoot(directory)),
     open: (path, options) => openHandle(inRoot(path), options.create, options.readOnly ?? false),
     rename: (from, to) => rename(inRoot(from), inRoot(to)),
     remove: (path) => rm(inRoot(path)),
-    syncFolder: async (folder) => {
-      const handle = await open(inRoot(folder), "r");
+    syncDir: async (directory) => {
+      const handle = await open(inRoot(directory), "r");
       try {
         await handle.sync();
       } finally {

@@ -1,4 +1,4 @@
-/** Opens a log: takes its folder, recovers what it holds, repairs a torn tail, and gets it ready to be written. */
+/** Opens a log: takes its directory, recovers what it holds, repairs a torn tail, and gets it ready to be written. */
 
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -6,7 +6,7 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import { copyBytes } from "./byte-codec.ts";
 import { damageError } from "./damage.ts";
-import type { FileSystem, FolderLock } from "./file-system.ts";
+import type { DirLock, FileSystem } from "./file-system.ts";
 import { LogShape } from "./log-shape.ts";
 import { type RecoveredLog, Replay } from "./replay.ts";
 import { type Scan, type ScannedSegment, scanLog, type TornRange } from "./scan.ts";
@@ -26,7 +26,7 @@ const firstSegmentBytesMax = 4 * 1024 * 1024;
 
 export type OpenWalOptions = {
   readonly fileSystem: FileSystem;
-  readonly folder: string;
+  readonly directory: string;
   /** Opaque bytes, at most 256, written when the log is created: whose log this is. Ignored for an existing one. */
   readonly metadata: Uint8Array;
   /** Size of new segments, at least 4096; 64 MiB unless told otherwise. */
@@ -48,18 +48,18 @@ export type RecoveredWal = RecoveredLog & {
 };
 
 /**
- * @throws HaplanError `file-system/locked` when another process has the folder, `wal/damaged` when the log does not hold
- * what was acknowledged, `wal/bad-option`, or the system's error.
+ * @throws HaplanError `file-system/locked` when another process has the directory, `wal/damaged` when the log does not
+ * hold what was acknowledged, `wal/bad-option`, or the system's error.
  */
 export async function openWal(options: OpenWalOptions): Promise<{ wal: Wal; recovered: RecoveredWal }> {
   checkOptions(options);
-  const { fileSystem, folder } = options;
-  await fileSystem.makeFolder(folder);
-  const lock = await fileSystem.lock(`${folder}/lock`);
+  const { fileSystem, directory } = options;
+  await fileSystem.makeDir(directory);
+  const lock = await fileSystem.lock(`${directory}/lock`);
   try {
-    await removeUnfinished(fileSystem, folder);
+    await removeUnfinished(fileSystem, directory);
     const replay = new Replay();
-    const scan = await scanLog(fileSystem, folder, (batch) => {
+    const scan = await scanLog(fileSystem, directory, (batch) => {
       const highest = replay.apply(copyBytes(batch.payload));
       batch.segment.highestIndex = Math.max(batch.segment.highestIndex, highest);
     });
@@ -86,8 +86,8 @@ function checkOptions({ metadata, segmentBytes = segmentBytesDefault }: OpenWalO
   }
 }
 
-async function createLog(options: OpenWalOptions, lock: FolderLock): Promise<{ wal: Wal; recovered: RecoveredWal }> {
-  const leftovers = (await options.fileSystem.list(options.folder)).filter((name) => name.endsWith(".spare"));
+async function createLog(options: OpenWalOptions, lock: DirLock): Promise<{ wal: Wal; recovered: RecoveredWal }> {
+  const leftovers = (await options.fileSystem.list(options.directory)).filter((name) => name.endsWith(".spare"));
   if (leftovers.length > 0)
     throw damageError(leftovers[0]!, 0, "a segment of an older log, whose other files are missing");
   const settings = settingsOf(options, drawLogId(options.random), copyBytes(options.metadata));
@@ -102,16 +102,16 @@ async function createLog(options: OpenWalOptions, lock: FolderLock): Promise<{ w
 
 async function resumeLog(
   options: OpenWalOptions,
-  lock: FolderLock,
+  lock: DirLock,
   scan: Scan,
   replay: Replay,
 ): Promise<{ wal: Wal; recovered: RecoveredWal }> {
   const active = scan.lastBatch?.segment ?? scan.segments[0]!;
   const log = replay.finish();
   if ("problem" in log) throw damageError(active.name, active.end, log.problem);
-  const { fileSystem, folder } = options;
+  const { fileSystem, directory } = options;
   // The newest segment's name may not have been made durable by the process that gave it.
-  await fileSystem.syncFolder(folder);
+  await fileSystem.syncDir(directory);
   const open = new Map<ScannedSegment, OpenSegment>();
   for (const segment of scan.segments.filter(({ number }) => number >= active.number)) {
     open.set(segment, await openSegment(options, segment));
@@ -132,8 +132,8 @@ async function resumeLog(
   return { wal, recovered: { ...log, isNew: false, metadata: active.header.metadata, repaired } };
 }
 
-async function openSegment({ fileSystem, folder }: OpenWalOptions, segment: ScannedSegment): Promise<OpenSegment> {
-  const file = await fileSystem.open(`${folder}/${segment.name}`, { create: false });
+async function openSegment({ fileSystem, directory }: OpenWalOptions, segment: ScannedSegment): Promise<OpenSegment> {
+  const file = await fileSystem.open(`${directory}/${segment.name}`, { create: false });
   const { number, end, highestIndex, header } = segment;
   return { number, segmentBytes: header.segmentBytes, file, end, highestIndex };
 }
@@ -147,7 +147,7 @@ async function repairTail(torn: readonly TornRange[], open: ReadonlyMap<ScannedS
 
 function startWal(
   options: OpenWalOptions,
-  lock: FolderLock,
+  lock: DirLock,
   settings: SegmentSettings,
   files: { readonly closed: readonly ScannedSegment[]; readonly active: OpenSegment; readonly ready: OpenSegment[] },
   log: RecoveredLog,
@@ -173,8 +173,16 @@ function startWal(
 }
 
 function settingsOf(options: OpenWalOptions, logId: LogId, metadata: Uint8Array): SegmentSettings {
-  const { fileSystem, folder, segmentBytes = segmentBytesDefault, spareSegmentsMax = 2 } = options;
-  return { fileSystem, folder, logId, metadata, segmentBytes, spareSegmentsMax, clock: options.clock ?? systemClock };
+  const { fileSystem, directory, segmentBytes = segmentBytesDefault, spareSegmentsMax = 2 } = options;
+  return {
+    fileSystem,
+    directory,
+    logId,
+    metadata,
+    segmentBytes,
+    spareSegmentsMax,
+    clock: options.clock ?? systemClock,
+  };
 }
 
 /** Never zero in either half. */

@@ -53,13 +53,13 @@ export type Scan = {
  */
 export async function scanLog(
   fileSystem: FileSystem,
-  folder: string,
+  directory: string,
   visit: (batch: ScannedBatch) => void,
 ): Promise<Scan> {
-  const names = (await fileSystem.list(folder)).filter((name) => segmentNumber(name) !== null);
+  const names = (await fileSystem.list(directory)).filter((name) => segmentNumber(name) !== null);
   const scanner = new Scanner(visit);
   for (const name of names) {
-    const file = await fileSystem.open(`${folder}/${name}`, { create: false, readOnly: true });
+    const file = await fileSystem.open(`${directory}/${name}`, { create: false, readOnly: true });
     try {
       scanner.segment(name, await file.read(0, await file.size()));
     } finally {

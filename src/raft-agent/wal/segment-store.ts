@@ -27,7 +27,7 @@ export function segmentNumber(name: string): number | null {
 
 export type SegmentSettings = {
   readonly fileSystem: FileSystem;
-  readonly folder: string;
+  readonly directory: string;
   readonly logId: LogId;
   readonly metadata: Uint8Array;
   /** Size of new segments. */
@@ -56,7 +56,7 @@ export class SegmentStore {
   private closed: ClosedSegment[];
   private ready: OpenSegment[];
   private readonly settings: SegmentSettings;
-  /** Changes of the folder run one after the other. */
+  /** Changes of the directory run one after the other. */
   private maintenance: Promise<void> = Promise.resolve();
   private haste: Haste = "relaxed";
 
@@ -115,12 +115,12 @@ export class SegmentStore {
   }
 
   private async recycle(number: number): Promise<void> {
-    const { fileSystem, folder } = this.settings;
-    const path = `${folder}/${segmentName(number)}`;
-    if ((await listSpares(fileSystem, folder)).length < this.settings.spareSegmentsMax) {
+    const { fileSystem, directory } = this.settings;
+    const path = `${directory}/${segmentName(number)}`;
+    if ((await listSpares(fileSystem, directory)).length < this.settings.spareSegmentsMax) {
       await fileSystem.rename(path, path.replace(/\.log$/, ".spare"));
     } else await fileSystem.remove(path);
-    await fileSystem.syncFolder(folder);
+    await fileSystem.syncDir(directory);
   }
 
   private async prepareNext(): Promise<void> {
@@ -130,8 +130,8 @@ export class SegmentStore {
   }
 }
 
-async function listSpares(fileSystem: FileSystem, folder: string): Promise<string[]> {
-  return (await fileSystem.list(folder)).filter((name) => name.endsWith(".spare"));
+async function listSpares(fileSystem: FileSystem, directory: string): Promise<string[]> {
+  return (await fileSystem.list(directory)).filter((name) => name.endsWith(".spare"));
 }
 
 /**
@@ -144,14 +144,14 @@ export async function makeSegment(
   segmentBytes: number,
   haste: () => Haste = () => "urgent",
 ): Promise<OpenSegment> {
-  const { fileSystem, folder, logId, metadata } = settings;
+  const { fileSystem, directory, logId, metadata } = settings;
   const { file, path } = await openAside(settings, number, segmentBytes);
   try {
     await fillWithZeroes(file, segmentBytes, settings.clock, haste);
     await file.write(0, encodeSegmentHeader({ number, logId, segmentBytes, metadata }));
     await file.sync();
-    await fileSystem.rename(path, `${folder}/${segmentName(number)}`);
-    await fileSystem.syncFolder(folder);
+    await fileSystem.rename(path, `${directory}/${segmentName(number)}`);
+    await fileSystem.syncDir(directory);
     return { number, segmentBytes, file, end: segmentHeaderBytes, highestIndex: 0 };
   } catch (error) {
     await file.close();
@@ -170,26 +170,26 @@ async function fillWithZeroes(file: FileHandle, size: number, clock: Clock, hast
 }
 
 async function openAside(
-  { fileSystem, folder }: SegmentSettings,
+  { fileSystem, directory }: SegmentSettings,
   number: number,
   segmentBytes: number,
 ): Promise<{ file: FileHandle; path: string }> {
-  for (const spare of await listSpares(fileSystem, folder)) {
-    const path = `${folder}/${spare}`;
+  for (const spare of await listSpares(fileSystem, directory)) {
+    const path = `${directory}/${spare}`;
     const file = await fileSystem.open(path, { create: false });
     if ((await file.size()) === segmentBytes) return { file, path };
     await file.close();
     await fileSystem.remove(path);
   }
-  const path = `${folder}/${segmentName(number)}.making`;
-  await removeUnfinished(fileSystem, folder);
+  const path = `${directory}/${segmentName(number)}.making`;
+  await removeUnfinished(fileSystem, directory);
   return { file: await fileSystem.open(path, { create: true }), path };
 }
 
 /** Removes files that a crash left half made. */
-export async function removeUnfinished(fileSystem: FileSystem, folder: string): Promise<void> {
-  for (const name of await fileSystem.list(folder)) {
-    if (isUnfinished(name)) await fileSystem.remove(`${folder}/${name}`);
+export async function removeUnfinished(fileSystem: FileSystem, directory: string): Promise<void> {
+  for (const name of await fileSystem.list(directory)) {
+    if (isUnfinished(name)) await fileSystem.remove(`${directory}/${name}`);
   }
 }
 

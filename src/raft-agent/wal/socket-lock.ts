@@ -1,7 +1,7 @@
 /**
  * A lock that dies with its holder: a listening Unix socket at the lock's path. Unlike a file with a process id it
- * holds across containers that share a folder but not their process ids, and needs no guess about who is still alive:
- * the kernel closes the socket of a dead process, and a connection to it is then refused.
+ * holds across containers that share a directory but not their process ids, and needs no guess about who is still
+ * alive: the kernel closes the socket of a dead process, and a connection to it is then refused.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
@@ -9,14 +9,14 @@ import { link, rename, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { FolderLock } from "./file-system.ts";
+import type { DirLock } from "./file-system.ts";
 
 /**
  * Takes the lock at `path`. The socket is made under a name of its own and then linked to `path`, which fails when
  * `path` exists: so the name appears with somebody already listening behind it.
  * @throws HaplanError `file-system/locked` when a live process holds it.
  */
-export async function lockWithSocket(path: string): Promise<FolderLock> {
+export async function lockWithSocket(path: string): Promise<DirLock> {
   const own = `${path}.${randomBytes(6).toString("hex")}`;
   const server = await listenOn(own);
   try {
@@ -33,7 +33,7 @@ export async function lockWithSocket(path: string): Promise<FolderLock> {
   }
 }
 
-function lockOf(server: Server, path: string): FolderLock {
+function lockOf(server: Server, path: string): DirLock {
   return {
     release: async () => {
       await rm(path, { force: true });
@@ -102,11 +102,11 @@ function listenOn(path: string): Promise<Server> {
   });
 }
 
-/** The address of a Unix socket holds 107 bytes: a longer path is reached through a descriptor of its folder. */
+/** The address of a Unix socket holds 107 bytes: a longer path is reached through a descriptor of its directory. */
 function shortened(path: string): { readonly path: string; release(): void } {
   if (Buffer.byteLength(path) <= 100) return { path, release: () => {} };
-  const folder = openSync(dirname(path), "r");
-  return { path: join("/proc/self/fd", String(folder), basename(path)), release: () => closeSync(folder) };
+  const directory = openSync(dirname(path), "r");
+  return { path: join("/proc/self/fd", String(directory), basename(path)), release: () => closeSync(directory) };
 }
 
 function lockedError(path: string): HaplanError {

@@ -6,12 +6,12 @@ import { type OpenWalOptions, openWal } from "./open-wal.ts";
 import type { Wal } from "./wal.ts";
 import { entry, ModelLog, noBatch, snapshotAt, textOf } from "./wal-fixture.ts";
 
-const folder = "wal";
+const directory = "wal";
 
 function open(fileSystem: MemoryFileSystem, options: Partial<OpenWalOptions> = {}): ReturnType<typeof openWal> {
   return openWal({
     fileSystem: fileSystem.mount(),
-    folder,
+    directory,
     metadata: Buffer.from("cluster 1, member 1"),
     segmentBytes: 8192,
     random: createRandom(7),
@@ -65,12 +65,12 @@ describe("a log", () => {
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, hardState: { term: 1, votedFor: null, commitIndex: 0 } });
     await appendMany(wal, 1, 60);
-    const before = (await fileSystem.list(folder)).filter((name) => name.endsWith(".log"));
+    const before = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log"));
     await wal.releaseBefore(50);
-    expect(await fileSystem.list(folder)).toContain(before[0]);
+    expect(await fileSystem.list(directory)).toContain(before[0]);
     await wal.append({ ...noBatch, snapshot: snapshotAt(45, 1) });
     await wal.releaseBefore(1000);
-    const after = await fileSystem.list(folder);
+    const after = await fileSystem.list(directory);
     expect(after.filter((name) => name.endsWith(".log")).length).toBeLessThan(before.length - 1);
     expect(after.filter((name) => name.endsWith(".spare"))).toHaveLength(2);
     await appendMany(wal, 61, 120);
@@ -161,7 +161,7 @@ describe("a log", () => {
     expect(wal.pendingSinceMs()).toBeNull();
   });
 
-  test("a log's folder belongs to one at a time", async () => {
+  test("a log's directory belongs to one at a time", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await expect(open(fileSystem)).rejects.toMatchObject({ code: "file-system/locked" });
@@ -193,20 +193,20 @@ describe("a log in a narrow crash window", () => {
 
   test("a segment whose name was not durable when the process was killed is kept with what was written into it", async () => {
     const fileSystem = new MemoryFileSystem();
-    let folderSyncs = 0;
+    let dirSyncs = 0;
     fileSystem.faults.before = (operation) => {
       // The first is for the first segment, the second for the one made ready behind it.
-      if (operation === "syncFolder" && ++folderSyncs >= 2) throw new Error("killed");
+      if (operation === "syncDir" && ++dirSyncs >= 2) throw new Error("killed");
     };
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, entries: [entry(1, 1)] });
-    while (folderSyncs < 2) await Promise.resolve();
+    while (dirSyncs < 2) await Promise.resolve();
     fileSystem.kill();
     delete fileSystem.faults.before;
     const { wal: again } = await open(fileSystem);
     // Nothing else makes the name durable before the log moves on into that segment.
     fileSystem.faults.before = (operation) => {
-      if (operation === "syncFolder") throw new Error("no more");
+      if (operation === "syncDir") throw new Error("no more");
     };
     await appendMany(again, 2, 20);
     fileSystem.crash(keepNothing);

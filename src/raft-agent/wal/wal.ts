@@ -9,7 +9,7 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { Entry, HardState, LogIndex } from "../raft/entry.ts";
 import { ByteReader, ByteWriter } from "./byte-codec.ts";
-import type { FolderLock } from "./file-system.ts";
+import type { DirLock } from "./file-system.ts";
 import type { LogShape } from "./log-shape.ts";
 import { entryRecordBytes, readRecord, writeEntry, writeHardState, writeSnapshotMarker } from "./record.ts";
 import { batchBytes, batchHeaderBytes, type LogId, sealBatch, segmentHeaderBytes } from "./segment-format.ts";
@@ -40,7 +40,7 @@ export type Standing = { hardState: HardState | null; snapshot: SnapshotMetadata
 
 export type WalParts = {
   readonly segments: SegmentStore;
-  readonly lock: FolderLock;
+  readonly lock: DirLock;
   readonly shape: LogShape;
   readonly logId: LogId;
   readonly clock: Clock;
@@ -120,7 +120,7 @@ export class Wal {
     await this.parts.segments.releaseBelow(Math.min(index, this.durableSnapshotIndex + 1), this.durableSegment);
   }
 
-  /** Finishes what was appended, closes the files and frees the folder. */
+  /** Finishes what was appended, closes the files and frees the directory. */
   async close(): Promise<void> {
     this.closing = true;
     await this.running;

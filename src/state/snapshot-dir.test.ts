@@ -3,13 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createSnapshotFolder } from "./snapshot-folder.ts";
+import { createSnapshotDir } from "./snapshot-dir.ts";
 
-let folder: string;
+let directory: string;
 beforeEach(() => {
-  folder = join(mkdtempSync(join(tmpdir(), "haplan-snapshots-")), "snapshots");
+  directory = join(mkdtempSync(join(tmpdir(), "haplan-snapshots-")), "snapshots");
 });
-afterEach(() => rmSync(join(folder, ".."), { recursive: true, force: true }));
+afterEach(() => rmSync(join(directory, ".."), { recursive: true, force: true }));
 
 const content = Buffer.from("a database of some length ".repeat(20));
 const whole = Buffer.concat([content, createHash("sha256").update(content).digest()]);
@@ -20,7 +20,7 @@ async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array> 
 
 describe("a snapshot that is kept", () => {
   it.each([1, 7, 32, 33, 4096])("is whole and private when it comes in pieces of %d bytes", async (size) => {
-    const kept = await createSnapshotFolder(folder).keep("now", pieces(whole, size));
+    const kept = await createSnapshotDir(directory).keep("now", pieces(whole, size));
     expect(readFileSync(kept.path)).toEqual(whole);
     expect(statSync(kept.path).mode & 0o777).toBe(0o600);
     expect(kept).toMatchObject({ sizeBytes: whole.length, sha256: createHash("sha256").update(whole).digest("hex") });
@@ -32,7 +32,7 @@ describe("a snapshot that is kept", () => {
     ["empty", Buffer.alloc(0)],
     ["changed on its way", Buffer.concat([Buffer.from("X"), whole.subarray(1)])],
   ])("is refused when it was %s, and nothing stays", async (_, bytes) => {
-    await expect(createSnapshotFolder(folder).keep("now", pieces(bytes, 50))).rejects.toThrow("not whole");
-    expect(readdirSync(folder)).toEqual([]);
+    await expect(createSnapshotDir(directory).keep("now", pieces(bytes, 50))).rejects.toThrow("not whole");
+    expect(readdirSync(directory)).toEqual([]);
   });
 });

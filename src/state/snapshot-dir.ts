@@ -1,17 +1,18 @@
 /**
- * Snapshots of a cluster's data, kept beside its state: `NAME.db` as the member sent it, which etcd's own tools restore,
- * and `NAME.db.sha256` for `sha256sum -c`. They outlive the cluster: what was kept for safety is removed by hand only.
+ * Snapshots of a cluster's data, kept beside its state: `NAME.db` as the member sent it, which etcd's own tools
+ * restore, and `NAME.db.sha256` for `sha256sum -c`. They outlive the cluster: what was kept for safety is removed by
+ * hand only.
  */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { makeFolderDurably, syncFolder, writeFileDurably } from "../base/durable-file.ts";
+import { makeDirDurably, syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 
 export type KeptSnapshot = { readonly path: string; readonly sha256: string; readonly sizeBytes: number };
 
 /** Snapshots of the data, kept beside the state. */
-export type SnapshotFolder = {
+export type SnapshotDir = {
   /**
    * Writes them durably under a name of its own, readable to the owner only, once the checksum at their end is right.
    * @throws HaplanError `state/damaged-snapshot`; nothing is kept then.
@@ -21,18 +22,18 @@ export type SnapshotFolder = {
 
 const digestBytes = 32;
 
-export function createSnapshotFolder(folder: string): SnapshotFolder {
-  return { keep: (name, pieces) => keep(folder, name, pieces) };
+export function createSnapshotDir(directory: string): SnapshotDir {
+  return { keep: (name, pieces) => keep(directory, name, pieces) };
 }
 
-async function keep(folder: string, name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot> {
-  makeFolderDurably(folder);
-  const path = join(folder, `${name}.db`);
+async function keep(directory: string, name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot> {
+  makeDirDurably(directory);
+  const path = join(directory, `${name}.db`);
   const aside = `${path}.${process.pid}.tmp`;
   try {
     const { sha256, sizeBytes } = await write(aside, pieces);
     renameSync(aside, path);
-    syncFolder(folder);
+    syncDir(directory);
     writeFileDurably(`${path}.sha256`, `${sha256}  ${name}.db\n`);
     return { path, sha256, sizeBytes };
   } catch (error) {

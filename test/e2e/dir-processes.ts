@@ -1,22 +1,25 @@
-/** Which processes belong to a folder, and which addresses are bound, as the kernel tells: no word of haplan's is taken. */
+/**
+ * Which processes belong to a directory, and which addresses are bound, as the kernel tells: no word of haplan's is
+ * taken.
+ */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /**
- * Processes whose working folder, arguments or environment lie in `folder`. This process and those that have ended
- * but were not yet buried are left out.
+ * Processes whose working directory, arguments or environment lie in `directory`. This process and those that have
+ * ended but were not yet buried are left out.
  */
-export function processesOfFolder(folder: string): number[] {
+export function processesOfDir(directory: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => pid !== process.pid && belongsTo(pid, folder) && !isDefunct(pid));
+    .filter((pid) => pid !== process.pid && belongsTo(pid, directory) && !isDefunct(pid));
 }
 
-function belongsTo(pid: number, folder: string): boolean {
-  const inFolder = (path: string): boolean => path === folder || path.startsWith(`${folder}/`);
-  if (inFolder(follow(`/proc/${pid}/cwd`))) return true;
+function belongsTo(pid: number, directory: string): boolean {
+  const inDir = (path: string): boolean => path === directory || path.startsWith(`${directory}/`);
+  if (inDir(follow(`/proc/${pid}/cwd`))) return true;
   const words = `${read(`/proc/${pid}/cmdline`)}\0${read(`/proc/${pid}/environ`)}`.split("\0");
-  return words.some((word) => inFolder(word.slice(word.indexOf("=") + 1)));
+  return words.some((word) => inDir(word.slice(word.indexOf("=") + 1)));
 }
 
 export function isAlive(pid: number): boolean {

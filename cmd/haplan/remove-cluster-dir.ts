@@ -1,0 +1,31 @@
+/** After destroy: removes what haplan has written for a cluster, and the directories that this leaves empty. */
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { lockDir } from "../../src/state/local-backend.ts";
+import { appliedSpecFile } from "./applied-spec.ts";
+import { newestPlanFile } from "./choose-spec.ts";
+import { journalFile } from "./cluster-files.ts";
+
+/** Files that somebody else has put there stay, and so do their directories. */
+export function removeClusterDir(directory: string): void {
+  const journal = journalFile(directory);
+  const ours = [
+    journal,
+    `${journal}.previous`,
+    join(directory, newestPlanFile),
+    join(directory, appliedSpecFile),
+    lockDir(directory),
+  ];
+  // What a run that was killed was just writing aside.
+  const aside = existsSync(directory) ? readdirSync(directory).filter((file) => /\.\d+\.tmp$/.test(file)) : [];
+  for (const path of [...ours, ...aside.map((file) => join(directory, file))]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+  removeIfEmpty(join(directory, "machines"));
+  removeIfEmpty(directory);
+  removeIfEmpty(dirname(directory));
+}
+
+function removeIfEmpty(directory: string): void {
+  if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+}
