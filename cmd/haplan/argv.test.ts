@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { normaliseFlags } from "./argv.ts";
+import { normalizeFlags } from "./argv.ts";
 
 test.each([
   ["plan -json --out f", "plan --json --out f"],
@@ -9,5 +9,5 @@ test.each([
   ["quorum -5", "quorum -5"],
   ["apply -- -json", "apply -- -json"],
 ])("%s is taken as %s", (typed, meant) => {
-  expect(normaliseFlags(typed.split(" ")).join(" ")).toBe(meant);
+  expect(normalizeFlags(typed.split(" ")).join(" ")).toBe(meant);
 });

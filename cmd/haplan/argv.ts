@@ -4,7 +4,7 @@ import type { Environment } from "../../src/state/sealed-text.ts";
 import { refuse } from "./refusal.ts";
 
 /** Gives long flags their second dash. `-h`, `-`, numbers and everything after `--` stay as they are. */
-export function normaliseFlags(argv: readonly string[]): readonly string[] {
+export function normalizeFlags(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf("--");
   const flags = end === -1 ? argv : argv.slice(0, end);
   const rest = end === -1 ? [] : argv.slice(end);
@@ -55,7 +55,7 @@ export function withEnvironmentFlags(
   const added = new Map(
     ["HAPLAN_CLI_ARGS", `HAPLAN_CLI_ARGS_${name}`].map((variable) => [
       variable,
-      normaliseFlags(splitWords(variable, environment[variable] ?? "")),
+      normalizeFlags(splitWords(variable, environment[variable] ?? "")),
     ]),
   );
   return { words: [...words.slice(0, at + nested), ...[...added.values()].flat(), ...words.slice(at + nested)], added };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { formatSpec } from "../../src/spec/format-spec.ts";
-import { normaliseFlags } from "./argv.ts";
+import { normalizeFlags } from "./argv.ts";
 import { createCliFixture } from "./cli-fixture.ts";
 
 const directory = new URL("../../examples/gitops/", import.meta.url).pathname;
@@ -49,7 +49,7 @@ describe("the example of a pipeline", () => {
       for (const command of commands) {
         const line = command.replaceAll("$PLANFILE", "plan.bin");
         const { code, err } = await cli.haplan(line);
-        const expected = normaliseFlags(line.split(" ")).includes("--detailed-exitcode") ? [0, 2] : [0];
+        const expected = normalizeFlags(line.split(" ")).includes("--detailed-exitcode") ? [0, 2] : [0];
         // A pipeline's last plan is made when everything was applied already.
         expect({ line, err, fine: expected.includes(code) }).toMatchObject({ fine: true });
       }

@@ -7,7 +7,7 @@ import { StopRequests } from "./stop-requests.ts";
 import { createTerminal } from "./terminal.ts";
 
 const argv = process.argv.slice(2);
-const terminal = createTerminal({ colour: !argv.some((word) => /^--?no-color$/.test(word)) });
+const terminal = createTerminal({ color: !argv.some((word) => /^--?no-color$/.test(word)) });
 const stop = new StopRequests({
   leave: (code) => process.exit(code),
   say: terminal.printError,

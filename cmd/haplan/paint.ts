@@ -1,4 +1,4 @@
-/** Colours as functions from text to text; without colour they give the text back. */
+/** Colors as functions from text to text; without color they give the text back. */
 export type Paint = {
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
@@ -8,11 +8,11 @@ export type Paint = {
   readonly cyan: (text: string) => string;
 };
 
-export function createPaint(colour: boolean): Paint {
+export function createPaint(color: boolean): Paint {
   const wrap =
     (on: number, off: number) =>
     (text: string): string =>
-      colour && text !== "" ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+      color && text !== "" ? `\u001b[${on}m${text}\u001b[${off}m` : text;
   return {
     bold: wrap(1, 22),
     dim: wrap(2, 22),
@@ -23,17 +23,17 @@ export function createPaint(colour: boolean): Paint {
   };
 }
 
-/** How many columns a text takes: colours take none. */
+/** How many columns a text takes: colors take none. */
 export function visibleLength(text: string): number {
-  return withoutColours(text).length;
+  return withoutColors(text).length;
 }
 
-/** A line of at most `width` columns; one that has to be cut loses its colours. */
+/** A line of at most `width` columns; one that has to be cut loses its colors. */
 export function fitLine(line: string, width: number): string {
-  return visibleLength(line) <= width ? line : `${withoutColours(line).slice(0, Math.max(0, width - 1))}…`;
+  return visibleLength(line) <= width ? line : `${withoutColors(line).slice(0, Math.max(0, width - 1))}…`;
 }
 
-function withoutColours(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
+function withoutColors(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are made of control characters
   return text.replace(/\u001b\[\d+m/g, "");
 }

@@ -59,7 +59,7 @@ export function createProgram(surroundings: CliContext, finish: (code: ExitCode)
     .option("--json-into <file>", "stream events into this file too, one JSON object a line")
     .option("--annotations <system>", "also print diagnostics as annotations: github")
     .option("--compact-warnings", "show warnings without their explanations")
-    .option("--no-color", "no colours; NO_COLOR=1 says the same")
+    .option("--no-color", "no colors; NO_COLOR=1 says the same")
     .version(`haplan v${context.version}`, "-v, --version", "same as the version command");
   program.hook("preAction", (_, action) => {
     const flags = program.opts<GlobalFlags>();

@@ -1,7 +1,7 @@
 /** One run of the command line as a function: arguments in, exit code out. All errors end here. */
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
-import { type ExpandedWords, normaliseFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
+import { type ExpandedWords, normalizeFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
 import type { CliContext, ExitCode, Surroundings } from "./cli-context.ts";
 import { loggableWords, noDebugLog, openDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
@@ -58,7 +58,7 @@ async function runLogged(
   surroundings: Surroundings & Pick<CliContext, "invocation" | "log">,
 ): Promise<ExitCode> {
   const { terminal, clock, invocation, log, environment } = surroundings;
-  const typed = normaliseFlags(argv);
+  const typed = normalizeFlags(argv);
   const reporter = new Reporter(terminal, clock, invocation, log);
   let code: ExitCode = 0;
   let added: ExpandedWords["added"] = new Map();

@@ -29,9 +29,9 @@ export type Terminal = {
 const inputReadTwice =
   "Standard input was named twice\nIt can be read once. Write `-` in one place, and name a file in the other.";
 
-export function createTerminal(options: { readonly colour: boolean }): Terminal {
+export function createTerminal(options: { readonly color: boolean }): Terminal {
   const { stdin, stdout, stderr } = process;
-  const colour = options.colour && !process.env["NO_COLOR"];
+  const color = options.color && !process.env["NO_COLOR"];
   const live = stdout.isTTY === true && process.env["TERM"] !== "dumb";
   let statusLines = 0;
   let closed = false;
@@ -82,7 +82,7 @@ export function createTerminal(options: { readonly colour: boolean }): Terminal 
     },
     closed: () => closed,
     interactive: stdin.isTTY === true && stdout.isTTY === true,
-    paint: createPaint(colour && stdout.isTTY === true),
-    errorPaint: createPaint(colour && stderr.isTTY === true),
+    paint: createPaint(color && stdout.isTTY === true),
+    errorPaint: createPaint(color && stderr.isTTY === true),
   };
 }

@@ -3,9 +3,9 @@ import type { YamlLine } from "./yaml-line.ts";
 
 export type Misfit = {
   readonly line: YamlLine;
-  /** What its neighbours have. */
+  /** What its neighbors have. */
   readonly expected: number;
-  /** A neighbour that has it. */
+  /** A neighbor that has it. */
   readonly like: YamlLine;
 };
 

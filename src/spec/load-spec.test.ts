@@ -148,7 +148,7 @@ describe("member counts", () => {
 describe("mistakes", () => {
   test.each([
     [
-      "an unknown key with a neighbour",
+      "an unknown key with a neighbor",
       changed("members", "membres"),
       ["spec/missing-key 6:3", "spec/unknown-key 6:19"],
     ],

@@ -1,6 +1,6 @@
 /**
- * `cluster.yaml` → ClusterSpec, or everything that is wrong with it, sorted by place. Four sieves, each of which tells
- * what it finds: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
+ * `cluster.yaml` → ClusterSpec, or everything that is wrong with it, sorted by place. Four stages, each reporting its
+ * own diagnostics: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";

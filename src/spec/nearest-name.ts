@@ -16,7 +16,7 @@ export function nearestName(typed: string, candidates: readonly string[]): strin
   return bestDistance <= Math.max(1, Math.floor(Math.max(wanted.length, best.length) / 3)) ? best : null;
 }
 
-/** Number of letters to insert, remove, replace or swap with their neighbour (optimal string alignment). */
+/** Number of letters to insert, remove, replace or swap with their neighbor (optimal string alignment). */
 function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);

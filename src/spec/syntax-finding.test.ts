@@ -20,7 +20,7 @@ function told(text: string): readonly string[] {
 
 describe("one mistake in the YAML of a spec is one error", () => {
   it.each([
-    // Indentation: the line that differs from its neighbours is named, not the one at which the parser stopped.
+    // Indentation: the line that differs from its neighbors is named, not the one at which the parser stopped.
     ["a first key too deep", changed("  provider:", "   provider:"), /^15:4 .* 3 spaces, .* by 2 spaces, like line 17/],
     [
       "a key too shallow",

@@ -71,13 +71,13 @@ describe("lock", () => {
     expect(readdirSync(directory)).toEqual(["3.json"]);
   });
 
-  test("a holder whose process is gone is recognised at once", async () => {
+  test("a holder whose process is gone is recognized at once", async () => {
     const { pid } = spawnSync(process.execPath, ["-e", ""]);
     leaveBehind(7, { pid });
     expect((await take()).fencing).toBe(8);
   });
 
-  test("a holder that was killed is recognised although its pid was given to another process", async () => {
+  test("a holder that was killed is recognized although its pid was given to another process", async () => {
     leaveBehind(1, { processStart: "1" });
     expect((await take()).fencing).toBe(2);
   });

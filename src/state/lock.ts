@@ -98,7 +98,7 @@ function placeNumber(directory: string, fencing: number, holder: LockHolder): bo
   } finally {
     rmSync(aside, { force: true });
   }
-  // A contender that dozed between looking and linking may have taken a number that is long past.
+  // A contender paused between readdir and link may have created a stale number.
   if (highestNumber(directory) !== fencing) {
     rmSync(path, { force: true });
     return false;

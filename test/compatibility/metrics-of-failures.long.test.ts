@@ -9,7 +9,7 @@ const SETTLE_MS = 20_000;
 
 type Values = ReadonlyMap<string, number>;
 
-/** Families without labels by their name; labelled ones are summed up. */
+/** Families without labels by their name; labeled ones are summed up. */
 async function readValues(url: string): Promise<Values> {
   const values = new Map<string, number>();
   for (const { samples } of parsePrometheusText((await exchange(url, get("/metrics"))).body).values())

@@ -162,7 +162,7 @@ describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd
   });
 });
 
-/** Labelled families appear with their first value, on whichever member that is. */
+/** Labeled families appear with their first value, on whichever member that is. */
 async function namesOf({ urls }: ClusterProcesses): Promise<Map<string, string>> {
   const pages = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
   return new Map(pages.flatMap((page) => [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, n, t]) => [n!, t!])));

@@ -69,7 +69,7 @@ describe.skipIf(missing)(
       expect(screen).toMatch(/█+.*░+/);
       expect(screen).toMatch(/\d+\/\d+ steps, \d+\.\ds/);
       expect(screen).toMatch(/●●●.* can lose 1/);
-      // What was painted last was taken away, the cursor was never hidden, and colours were put back.
+      // What was painted last was taken away, the cursor was never hidden, and colors were put back.
       const painted = screen.lastIndexOf("steps, ");
       expect(screen.slice(painted)).toContain("\x1b[2K");
       expect(screen).not.toContain("\x1b[?25l");

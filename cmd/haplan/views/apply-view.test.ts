@@ -88,7 +88,7 @@ describe("apply on a terminal", () => {
     expect(lines.at(-1)).toContain("1m1s  ●○○ no quorum");
   });
 
-  test("a line that is too wide is cut, colours and all", () => {
+  test("a line that is too wide is cut, colors and all", () => {
     const red = createPaint(true).red("123456789");
     expect(fitLine(red, 9)).toBe(red);
     expect(fitLine(red, 8)).toBe("1234567…");

@@ -1,7 +1,7 @@
 /**
  * The attributes of one change, written as Terraform writes them: a symbol for what becomes of each value, names padded
- * to one width, what stays as it was only counted. Digests and process ids are only shown where nothing else changes, and
- * digests are cut short; the JSON form has them whole.
+ * to one width, what stays as it was only counted. Digests and process ids are only shown where nothing else changes,
+ * and digests are cut short; the JSON form has them whole.
  */
 
 import type { Json } from "../../../src/base/json.ts";
@@ -42,7 +42,7 @@ function hiddenLine(opaque: number, unchanged: number, paint: Paint): readonly s
 
 type ChangeSymbol = "+" | "-" | "~" | " ";
 
-/** The symbol in its colour. */
+/** The symbol in its color. */
 export function paintSymbol(symbol: string, paint: Paint): string {
   if (symbol === "-/+") return `${paint.red("-")}/${paint.green("+")}`;
   if (symbol === "+/-") return `${paint.green("+")}/${paint.red("-")}`;

@@ -54,7 +54,7 @@ describe("diagnostics view", () => {
     `);
   });
 
-  test("colours errors red", () => {
+  test("colors errors red", () => {
     expect(renderDiagnostics(diagnostics.slice(1), createPaint(true))).toMatchInlineSnapshot(`
       "[31m╷[39m
       [31m│[39m [31m[1mError: [22m[39m[1mThere is no key "engin" in spec.controlPlane[22m

@@ -97,7 +97,7 @@ function details(plan: Plan): readonly string[] {
   ];
 }
 
-/** In a diff block only a sign in the first column is coloured. */
+/** In a diff block only a sign in the first column is colored. */
 function diffMarks(text: string): string {
   return text.replace(/^( *)(-\/\+|\+\/-|[-+~])(?= )/gm, (_, blanks: string, symbol: string) => {
     const sign = symbol.length > 1 || symbol === "~" ? "!" : symbol;

@@ -196,7 +196,7 @@ describe("plan view", () => {
     `);
   });
 
-  test("the same in colour", () => {
+  test("the same in color", () => {
     expect(renderPlan(plan, createPaint(true)).split("\n").slice(10, 60)).toMatchInlineSnapshot(`
       [
         "",
@@ -253,8 +253,8 @@ describe("plan view", () => {
     `);
   });
 
-  test("colour adds nothing but colour", () => {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are made of control characters
+  test("color adds nothing but color", () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are made of control characters
     expect(renderPlan(plan, createPaint(true)).replace(/\u001b\[\d+m/g, "")).toBe(renderPlan(plan, createPaint(false)));
   });
 

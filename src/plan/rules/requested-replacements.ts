@@ -16,7 +16,7 @@ export function isRequested({ replace = [] }: PlannerInput, address: string): bo
   return replace.includes(address);
 }
 
-/** Before anything is planned: requests that no plan could fulfil. */
+/** Before anything is planned: requests that no plan could fulfill. */
 export function checkRequests(input: PlannerInput, desired: readonly DesiredResource[], draft: PlanDraft): void {
   const { replace = [], mode, refreshOnly = false } = input;
   if (replace.length === 0) return;

@@ -240,7 +240,7 @@ describe("a unit", () => {
     expect(await provider.readUnitFile("m1", "agent", "config")).toBeNull();
   });
 
-  it("is signalled instead of restarted when only files changed that it reloads", async () => {
+  it("is signaled instead of restarted when only files changed that it reloads", async () => {
     const definition = (config: string): UnitDefinition =>
       unit({
         arguments: ["idle", "@UNIT@/config"],

@@ -169,12 +169,12 @@ async function destroyMachine(root: string, machine: MachineRef): Promise<void> 
   }
 }
 
-/** Also one that was never labelled, and those that are gone and have left processes. */
+/** Also one that was never labeled, and those that are gone and have left processes. */
 function allDirs(root: string, name: string, left: readonly { readonly directory: string }[]): readonly string[] {
-  const labelled = dirsOf(root, name).map(({ directory }) => directory);
+  const labeled = dirsOf(root, name).map(({ directory }) => directory);
   const orphaned = left.map(({ directory }) => directory).filter((directory) => machineOfDir(directory) === name);
-  const unlabelled = readLabel(root, name) === null ? [name] : [];
-  return [...new Set([...unlabelled, ...labelled, ...orphaned])];
+  const unlabeled = readLabel(root, name) === null ? [name] : [];
+  return [...new Set([...unlabeled, ...labeled, ...orphaned])];
 }
 
 function readIfThere(path: string): string | null {

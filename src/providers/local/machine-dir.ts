@@ -74,7 +74,7 @@ export function machineDirs(root: string): string[] {
   return listDir(join(root, "machines")).filter((name) => /^[A-Za-z0-9_]/.test(name));
 }
 
-/** Null when there is no machine, or a directory that was never labelled. */
+/** Null when there is no machine, or a directory that was never labeled. */
 export function readLabel(root: string, directory: string): MachineIdentity | null {
   return readJson<MachineIdentity>(machinePaths(root, directory).label);
 }
@@ -84,10 +84,10 @@ export function machineOfDir(directory: string): string {
   return directory.split("@")[0]!;
 }
 
-type LabelledDir = { readonly directory: string; readonly label: MachineIdentity };
+type LabeledDir = { readonly directory: string; readonly label: MachineIdentity };
 
 /** The directories of all machines of this name, the newest first. */
-export function dirsOf(root: string, name: string): readonly LabelledDir[] {
+export function dirsOf(root: string, name: string): readonly LabeledDir[] {
   assertDirName("machine", name);
   return machineDirs(root)
     .flatMap((directory) => {

@@ -136,7 +136,7 @@ function handlingTimes(registry: Registry): Histogram {
 
 /** What is the same for as long as the member runs, and how to refresh what is not. */
 function addLabels(registry: Registry, { version, memberId, clusterVersion }: MetricSources): () => void {
-  const labelled = (name: string, help: string, label: string, value: string): void => {
+  const labeled = (name: string, help: string, label: string, value: string): void => {
     new Gauge({ name, help, labelNames: [label], registers: [registry] }).set({ [label]: value }, 1);
   };
   const cluster = new Gauge({
@@ -145,8 +145,8 @@ function addLabels(registry: Registry, { version, memberId, clusterVersion }: Me
     labelNames: ["cluster_version"],
     registers: [registry],
   });
-  labelled("etcd_server_version", "Which version is running, as a label of the value 1.", "server_version", version);
-  labelled("etcd_server_id", "The member's id in hexadecimal, as a label of the value 1.", "server_id", memberId);
+  labeled("etcd_server_version", "Which version is running, as a label of the value 1.", "server_version", version);
+  labeled("etcd_server_id", "The member's id in hexadecimal, as a label of the value 1.", "server_id", memberId);
   return () => {
     cluster.reset();
     const agreed = clusterVersion();

@@ -8,7 +8,7 @@ import { assert } from "../../base/assert.ts";
 import { grown } from "./version-chains.ts";
 
 const leafCapacity = 512;
-/** Neighbours that together hold fewer are merged. */
+/** Neighbors that together hold fewer are merged. */
 const mergeBelow = leafCapacity / 2;
 
 type Leaf = {

@@ -1,8 +1,8 @@
 /**
  * Sorts slots by their keys, a word of few bytes at a time: the words are read once, packed into one number each
  * together with the slot's place, and sorted as plain numbers; only keys that agree in a word are looked at again,
- * behind it. Comparing whole keys instead costs a million keys most of their opening time, since neighbours in memory
- * are not neighbours in order and all keys begin alike.
+ * behind it. Comparing whole keys instead costs a million keys most of their opening time, since neighbors in memory
+ * are not neighbors in order and all keys begin alike.
  */
 import { assert } from "../../base/assert.ts";
 

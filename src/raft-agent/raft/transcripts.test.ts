@@ -1,5 +1,5 @@
 /**
- * The paper's scenarios as scripts with expected transcripts, in `testdata`. After a wanted change of behaviour run
+ * The paper's scenarios as scripts with expected transcripts, in `testdata`. After a wanted change of behavior run
  * `UPDATE=1 npx vitest run transcripts` and review the difference.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** The leader's duty towards leases: proposes the end of those whose time is over, and their checkpoints. */
+/** The leader's duty toward leases: proposes the end of those whose time is over, and their checkpoints. */
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { EXPIRY_BATCH_MAX } from "../state-machine/lease-expiry.ts";

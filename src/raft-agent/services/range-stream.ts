@@ -1,6 +1,6 @@
 /**
  * etcdserverpb.KV/RangeStream (etcd 3.7): a large range in pieces, all at one revision. Merged, the pieces are what
- * Range would have answered: header, count and `more` come with the last one. Pieces grow and shrink towards the size
+ * Range would have answered: header, count and `more` come with the last one. Pieces grow and shrink toward the size
  * of a request, so that neither side ever holds the whole range.
  */
 import { decodeKeyValue, type EncodedKeyValue } from "../api/key-value.ts";

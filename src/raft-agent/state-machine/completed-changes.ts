@@ -1,7 +1,7 @@
 /**
  * Changes of the members that were carried out, by the id that the member gave each of them which its client had asked.
- * That member asks again when an answer is lost: the leader of the day recognises the id and answers for its predecessor.
- * Part of the replicated data, so that every member that may become leader knows the same ids.
+ * That member asks again when an answer is lost: the leader of the day recognizes the id and answers for its
+ * predecessor. Part of the replicated data, so that every member that may become leader knows the same ids.
  */
 import type { Metadata } from "../mvcc/backend.ts";
 import type { LogIndex } from "../raft/entry.ts";
