@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { normalizeFlags } from "./argv.ts";
 
-test.each([
+it.each([
   ["plan -json --out f", "plan --json --out f"],
   ["plan -out=f -detailed-exitcode", "plan --out=f --detailed-exitcode"],
   ["-h", "-h"],

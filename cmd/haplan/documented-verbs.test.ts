@@ -1,7 +1,7 @@
 /** docs/cli.md and the program itself: neither knows a verb or a flag that the other does not. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { unstoppable } from "./cli-fixture.ts";
 import { noDebugLog } from "./debug-log.ts";
@@ -53,15 +53,15 @@ const places = page.split("\n").flatMap((line) => {
 const verb = /`([a-z][a-z-]*(?: [a-z][a-z-]*)*)(?=[ `])[^`]*`/g;
 const documented = places.flatMap((place) => [...place.matchAll(verb)].map(([, name]) => name!));
 
-test.each(commands.map(([name]) => name))("the page has the verb %s", (name) => {
+it.each(commands.map(([name]) => name))("the page has the verb %s", (name) => {
   expect(documented).toContain(name);
 });
 
-test.each([...flags])("the page has the flag %s", (flag) => {
+it.each([...flags])("the page has the flag %s", (flag) => {
   expect(page).toMatch(new RegExp(`[\` ]${flag}\\b`));
 });
 
-test("the page has no verb and no flag that the program does not know", () => {
+it("the page has no verb and no flag that the program does not know", () => {
   const known = commands.map(([name]) => name);
   expect(documented.filter((verb) => !known.includes(verb))).toEqual([]);
   const named = [...page.matchAll(/`(?:[a-z ]+ )?(-[a-z][a-z-]*)/g)].map(([, flag]) => flag!);

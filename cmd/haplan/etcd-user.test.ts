@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { readEtcdUser } from "./etcd-user.ts";
 import { RefusalError } from "./refusal.ts";
 
@@ -8,7 +8,7 @@ const read = (user?: string, password?: string) =>
     ...(password === undefined ? {} : { HAPLAN_ETCD_PASSWORD: password }),
   });
 
-test.each([
+it.each([
   ["nothing", undefined, undefined, null],
   ["an empty name", "", "secret", null],
   ["a name and a password", "root", "se:cret", { name: "root", password: "se:cret" }],
@@ -18,7 +18,7 @@ test.each([
   expect(read(user, password)).toEqual(expected);
 });
 
-test.each([
+it.each([
   ["root", undefined],
   ["root:", undefined],
   ["root", ""],

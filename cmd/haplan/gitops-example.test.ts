@@ -1,7 +1,7 @@
 /** The pipelines in examples/gitops: every haplan command in them is one that this haplan understands. */
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { formatSpec } from "../../src/spec/format-spec.ts";
 import { normalizeFlags } from "./argv.ts";
@@ -26,7 +26,7 @@ function commandsIn(text: string): readonly string[] {
 }
 
 describe("the example of a pipeline", () => {
-  test("has a spec that is in form, loads, plans and applies", async () => {
+  it("has a spec that is in form, loads, plans and applies", async () => {
     expect(formatSpec(read("cluster.yaml"))).toBe(read("cluster.yaml"));
     const cli = createCliFixture();
     try {
@@ -37,7 +37,7 @@ describe("the example of a pipeline", () => {
     }
   });
 
-  test.each(pipelines)("%s plans, shows and applies with the commands that there are", async (name) => {
+  it.each(pipelines)("%s plans, shows and applies with the commands that there are", async (name) => {
     const commands = commandsIn(read(name));
     const verbs = new Set(commands.map((command) => command.split(" ")[0]));
     for (const verb of ["fmt", "plan", "show", "apply"]) expect(verbs).toContain(verb);

@@ -22,7 +22,7 @@ type Subject = {
 export class Invocation {
   /** The words after `haplan`. */
   readonly words: readonly string[];
-  private subject: Subject = {
+  #subject: Subject = {
     spec: null,
     stateOnly: null,
     variables: [],
@@ -36,7 +36,7 @@ export class Invocation {
 
   /** What the lines to come are about. */
   about(subject: Partial<Subject>): void {
-    this.subject = { ...this.subject, ...subject };
+    this.#subject = { ...this.#subject, ...subject };
   }
 
   /** The line that was called, with `flags` added, and without each `-replace` of an address in `replaced`. */
@@ -52,19 +52,19 @@ export class Invocation {
 
   /** Another line: `command` with what names the spec, in the way that its verb takes it. */
   line(command: CommandWords): string {
-    const { chdir } = this.subject;
-    return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), ...this.wordsOf(command)]);
+    const { chdir } = this.#subject;
+    return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), ...this.#wordsOf(command)]);
   }
 
   /** The line that applies a saved plan: that knows its spec and its variables. */
   applySaved(path: string): string {
-    const { chdir } = this.subject;
+    const { chdir } = this.#subject;
     return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), "apply", pathWord(path)]);
   }
 
-  private wordsOf(command: CommandWords): readonly string[] {
+  #wordsOf(command: CommandWords): readonly string[] {
     const length = command[0] === "state" ? 2 : 1;
-    const { spec, stateOnly, variables, variableFiles } = this.subject;
+    const { spec, stateOnly, variables, variableFiles } = this.#subject;
     const verb = command[0] ?? "";
     if (command.some((word) => word.startsWith("-state-only="))) return command;
     if (stateOnly !== null && !specVerbs.has(verb)) {

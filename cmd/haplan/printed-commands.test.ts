@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { createLocalBackend } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
@@ -59,7 +59,7 @@ async function failingAt(act: string, words: readonly string[]): Promise<readonl
 const generation = (name: string): number | undefined => cli.world.facts.machines.get(name)?.identity.generation;
 
 describe("T16 R5: the line that goes on", () => {
-  test.each<{ readonly called: readonly string[]; readonly printed: string }>([
+  it.each<{ readonly called: readonly string[]; readonly printed: string }>([
     {
       called: ["apply", "-auto-approve", "-var", "HOST=100", "var.yaml"],
       printed: "haplan apply -auto-approve -var HOST=100 var.yaml",
@@ -85,7 +85,7 @@ describe("T16 R5: the line that goes on", () => {
     expect(cli.world.facts.machines.has("w1")).toBe(!called.some((word) => word.startsWith("-target")));
   });
 
-  test("of a saved plan to destroy is the plan again, also under an odd name", async () => {
+  it("of a saved plan to destroy is the plan again, also under an odd name", async () => {
     await done("apply", "-auto-approve", "three.yaml");
     const planned = printedLines(await cli.haplan(["plan", "-destroy", "-out=-the end.plan", "three.yaml"]));
     expect(planned).toEqual(["haplan apply './-the end.plan'"]);
@@ -95,7 +95,7 @@ describe("T16 R5: the line that goes on", () => {
     expect(cli.world.facts.machines.size).toBe(0);
   });
 
-  test("of destroy with a spec that needs a variable", async () => {
+  it("of destroy with a spec that needs a variable", async () => {
     await done("apply", "-auto-approve", "-var=HOST=100", "var.yaml");
     const lines = await failingAt("destroyMachine m2", ["destroy", "-auto-approve", "-var=HOST=100", "var.yaml"]);
     expect(lines).toEqual(["haplan destroy -auto-approve -var=HOST=100 var.yaml"]);
@@ -103,7 +103,7 @@ describe("T16 R5: the line that goes on", () => {
     expect(cli.world.facts.machines.size).toBe(0);
   });
 
-  test.each([
+  it.each([
     // Not begun, half done, and done but for what comes after it.
     { act: "moveLeader", again: true },
     { act: "createMachine m2", again: true },
@@ -122,7 +122,7 @@ describe("T16 R5: the line that goes on", () => {
 });
 
 describe("T16 R5: a line that plan prints", () => {
-  test.each<readonly [string, readonly string[], string]>([
+  it.each<readonly [string, readonly string[], string]>([
     ["a spec alone", ["three.yaml"], "haplan apply three.yaml"],
     ["what chose the variables", ["-var", "HOST=100", "var.yaml"], "haplan apply -var=HOST=100 var.yaml"],
     [
@@ -141,7 +141,7 @@ describe("T16 R5: a line that plan prints", () => {
     await done(...shellWords(lines[0]!), "-auto-approve");
   });
 
-  test("destroys what it planned to destroy", async () => {
+  it("destroys what it planned to destroy", async () => {
     await done("apply", "-auto-approve", "three.yaml");
     const planned = await cli.haplan("plan -destroy -target=haplan_worker.w1 three.yaml");
     expect(printedLines(planned)).toEqual(["haplan destroy -target=haplan_worker.w1 three.yaml"]);
@@ -160,7 +160,7 @@ describe("T16 R5: a line that an error offers", () => {
   const lose = (): void => rmSync(join(cli.cwd, ".haplan/demo/state.json"));
   const named = ["-var=HOST=100", "-spec=var.yaml"];
 
-  test.each<{
+  it.each<{
     readonly title: string;
     readonly arrange: readonly (() => void | Promise<void>)[];
     readonly called: readonly string[];
@@ -290,7 +290,7 @@ describe("T16 R5: a line that an error offers", () => {
     }
   });
 
-  test("finds the spec of the newest plan again, though another one was planned meanwhile", async () => {
+  it("finds the spec of the newest plan again, though another one was planned meanwhile", async () => {
     await applied();
     renameSync(join(cli.cwd, "three.yaml"), join(cli.cwd, "demo.yaml"));
     writeFileSync(
@@ -311,7 +311,7 @@ describe("T16 R5: documentation", () => {
     ...readdirSync(join(root, "docs")).flatMap((name) => (name.endsWith(".md") ? `docs/${name}` : [])),
   ];
 
-  test.each(pages)("%s shows no haplan command that haplan does not understand", async (page) => {
+  it.each(pages)("%s shows no haplan command that haplan does not understand", async (page) => {
     const text = readFileSync(join(root, page), "utf8");
     const blocks = [...text.matchAll(/^ *```\w*\n(.*?)^ *```/gms)].map(([, block]) => block!).join("\n");
     // Whole lines of a shell, with or without a prompt, `npx` and a remark; `$(haplan ...)` within one.

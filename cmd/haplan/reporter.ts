@@ -25,19 +25,19 @@ export type ReporterFlags = {
 };
 
 export class Reporter {
-  private readonly terminal: Terminal;
-  private readonly clock: Clock;
-  private readonly invocation: Invocation;
-  private readonly log: DebugLog;
-  private form: JsonForm = "none";
-  private flags: ReporterFlags = {};
-  private file: { readonly path: string; readonly descriptor: number } | null = null;
+  readonly #terminal: Terminal;
+  readonly #clock: Clock;
+  readonly #invocation: Invocation;
+  readonly #log: DebugLog;
+  #form: JsonForm = "none";
+  #flags: ReporterFlags = {};
+  #file: { readonly path: string; readonly descriptor: number } | null = null;
 
   constructor(terminal: Terminal, clock: Clock, invocation: Invocation, log: DebugLog) {
-    this.log = log;
-    this.terminal = terminal;
-    this.clock = clock;
-    this.invocation = invocation;
+    this.#log = log;
+    this.#terminal = terminal;
+    this.#clock = clock;
+    this.#invocation = invocation;
   }
 
   /** Before anything is done: a file that cannot be written is better known now. @throws RefusalError */
@@ -46,16 +46,16 @@ export class Reporter {
     flags: ReporterFlags,
     { cwd, version }: { readonly cwd: string; readonly version: string },
   ): void {
-    this.form = form;
+    this.#form = form;
     const { annotations, jsonInto } = flags;
     // A system that is not known gets nothing in another one's form, not even this.
-    this.flags = annotations === "github" ? flags : { compactWarnings: flags.compactWarnings ?? false };
+    this.#flags = annotations === "github" ? flags : { compactWarnings: flags.compactWarnings ?? false };
     if (annotations !== undefined && annotations !== "github") {
       throw refuse("cli/bad-annotations", `-annotations=${annotations} is not known`, "Write -annotations=github.");
     }
     if (jsonInto !== undefined) {
       try {
-        this.file = { path: jsonInto, descriptor: openSync(resolve(cwd, jsonInto), "w", 0o600) };
+        this.#file = { path: jsonInto, descriptor: openSync(resolve(cwd, jsonInto), "w", 0o600) };
       } catch (error) {
         throw refuse("cli/cannot-write-json", `Cannot write ${jsonInto}, given with -json-into`, errorText(error));
       }
@@ -65,73 +65,73 @@ export class Reporter {
 
   /** Whether standard output is for programs. */
   get json(): boolean {
-    return this.form !== "none";
+    return this.#form !== "none";
   }
 
   /** One line of the stream, to wherever a stream was asked for. */
   event(line: UiLine): void {
-    this.log.write(line.level ?? "info", line.message, { type: line.type });
-    if (this.form !== "stream" && this.file === null) return;
-    const text = renderUiLine(line, this.clock.now());
-    if (this.form === "stream") this.terminal.print(text);
-    this.writeIntoFile(text);
+    this.#log.write(line.level ?? "info", line.message, { type: line.type });
+    if (this.#form !== "stream" && this.#file === null) return;
+    const text = renderUiLine(line, this.#clock.now());
+    if (this.#form === "stream") this.#terminal.print(text);
+    this.#writeIntoFile(text);
   }
 
   /** A line that review tools show beside the change. */
   notice(title: string, message: string): void {
-    if (this.flags.annotations === undefined) return;
-    this.terminal.printError(githubAnnotation({ severity: "notice", summary: title, detail: message }));
+    if (this.#flags.annotations === undefined) return;
+    this.#terminal.printError(githubAnnotation({ severity: "notice", summary: title, detail: message }));
   }
 
   warn(plain: readonly Diagnostic[]): void {
-    const warnings = plain.map((warning) => this.invocation.spellOut(warning));
+    const warnings = plain.map((warning) => this.#invocation.spellOut(warning));
     for (const warning of warnings) this.event(diagnosticLine(warning));
-    this.annotate(warnings);
+    this.#annotate(warnings);
     // In a document they are part of what it says.
     if (this.json || warnings.length === 0) return;
-    const paint = this.terminal.errorPaint;
-    const text = this.flags.compactWarnings
+    const paint = this.#terminal.errorPaint;
+    const text = this.#flags.compactWarnings
       ? renderCompactWarnings(warnings, paint)
       : renderDiagnostics(warnings, paint);
-    this.terminal.printError(text);
+    this.#terminal.printError(text);
   }
 
   fail(plain: readonly Diagnostic[]): void {
-    const diagnostics = plain.map((diagnostic) => this.invocation.spellOut(diagnostic));
+    const diagnostics = plain.map((diagnostic) => this.#invocation.spellOut(diagnostic));
     for (const diagnostic of diagnostics) this.event(diagnosticLine(diagnostic));
-    this.annotate(diagnostics);
+    this.#annotate(diagnostics);
     // Where nobody reads standard output any more, standard error is the place left.
-    if (this.form === "none" || this.terminal.closed())
-      this.terminal.printError(renderDiagnostics(diagnostics, this.terminal.errorPaint));
-    if (this.form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
+    if (this.#form === "none" || this.#terminal.closed())
+      this.#terminal.printError(renderDiagnostics(diagnostics, this.#terminal.errorPaint));
+    if (this.#form === "document") this.#terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
   }
 
   /** For a mistake on the command line, which was said to people already: the form asked for is told all the same. */
   failUnread(form: JsonForm, diagnostic: Diagnostic): void {
-    if (form === "stream") this.terminal.print(renderUiLine(diagnosticLine(diagnostic), this.clock.now()));
-    else if (form === "document") this.terminal.print(JSON.stringify(diagnosticsToJson([diagnostic]), null, 2));
+    if (form === "stream") this.#terminal.print(renderUiLine(diagnosticLine(diagnostic), this.#clock.now()));
+    else if (form === "document") this.#terminal.print(JSON.stringify(diagnosticsToJson([diagnostic]), null, 2));
   }
 
   close(): void {
-    if (this.file !== null) closeSync(this.file.descriptor);
-    this.file = null;
+    if (this.#file !== null) closeSync(this.#file.descriptor);
+    this.#file = null;
   }
 
   /** A change that is under way does not end because its record cannot be written. */
-  private writeIntoFile(text: string): void {
-    if (this.file === null) return;
+  #writeIntoFile(text: string): void {
+    if (this.#file === null) return;
     try {
-      writeSync(this.file.descriptor, `${text}\n`);
+      writeSync(this.#file.descriptor, `${text}\n`);
     } catch (error) {
-      const { path } = this.file;
+      const { path } = this.#file;
       this.close();
-      this.terminal.printError(`Cannot write ${path}, given with -json-into: ${errorText(error)}. It ends here.`);
+      this.#terminal.printError(`Cannot write ${path}, given with -json-into: ${errorText(error)}. It ends here.`);
     }
   }
 
-  private annotate(diagnostics: readonly Diagnostic[]): void {
-    if (this.flags.annotations === undefined) return;
+  #annotate(diagnostics: readonly Diagnostic[]): void {
+    if (this.#flags.annotations === undefined) return;
     // On standard error, where they disturb no JSON; GitHub reads both.
-    for (const diagnostic of diagnostics) this.terminal.printError(githubAnnotation(diagnostic));
+    for (const diagnostic of diagnostics) this.#terminal.printError(githubAnnotation(diagnostic));
   }
 }

@@ -1,7 +1,7 @@
 /** `haplan destroy -target`: a part goes, the rest and the state stay. Whole command lines. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli.remove());
 
-test("a worker that is named goes, by command and by a saved plan, and the state keeps the rest", async () => {
+it("a worker that is named goes, by command and by a saved plan, and the state keeps the rest", async () => {
   const { code, out } = await cli.haplan("destroy -target=haplan_machine.w1 -auto-approve");
   expect({ code, out }).toMatchObject({
     code: 0,
@@ -25,14 +25,14 @@ test("a worker that is named goes, by command and by a saved plan, and the state
   expect(listed).toEqual(expect.arrayContaining(["haplan_machine.w2", "haplan_raft_member.m1"]));
 });
 
-test("a master alone is refused, and a name that is not there", async () => {
+it("a master alone is refused, and a name that is not there", async () => {
   expect((await cli.haplan("destroy -target=haplan_machine.m1 -auto-approve")).err).toContain(
     "m1 cannot be destroyed alone",
   );
   expect((await cli.haplan("destroy -target=haplan_worker.w9 -auto-approve")).code).toBe(1);
 });
 
-test("all of it goes when nothing is named, and the directory with it", async () => {
+it("all of it goes when nothing is named, and the directory with it", async () => {
   expect((await cli.haplan("destroy -auto-approve")).code).toBe(0);
   expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
 });

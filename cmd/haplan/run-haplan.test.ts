@@ -1,6 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FakeWorld } from "../../src/apply/fake-world.ts";
 import { type CliFixture, type CliRun, createCliFixture, exampleSpec as example } from "./cli-fixture.ts";
 
@@ -18,7 +18,7 @@ const haplan = (line: string, answers: readonly string[] | null = null): Promise
 const stateFile = (): string => join(cwd, ".haplan/demo/state.json");
 
 describe("plan", () => {
-  test("shows what would be made, changes nothing, and remembers its spec", async () => {
+  it("shows what would be made, changes nothing, and remembers its spec", async () => {
     const { code, out, err } = await haplan("plan three.yaml");
     expect(code).toBe(0);
     expect(out).toMatch(/\nPlan: \d+ to add, 0 to change, 0 to destroy\.\n/);
@@ -29,7 +29,7 @@ describe("plan", () => {
     expect((await haplan("plan")).err).toContain("Spec: three.yaml (of the newest plan made here)");
   });
 
-  test("tells with its exit code whether there is anything to do", async () => {
+  it("tells with its exit code whether there is anything to do", async () => {
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(2);
     await haplan("apply three.yaml -auto-approve");
     const { code, out } = await haplan("plan --detailed-exitcode");
@@ -37,7 +37,7 @@ describe("plan", () => {
     expect(code).toBe(0);
   });
 
-  test("T low: -json streams as Terraform's plan does, and show -json has the document", async () => {
+  it("T low: -json streams as Terraform's plan does, and show -json has the document", async () => {
     const { code, out } = await haplan("plan three.yaml -json -detailed-exitcode");
     expect(code).toBe(2);
     const lines = out
@@ -53,19 +53,19 @@ describe("plan", () => {
     });
   });
 
-  test("prefers cluster.yaml to the spec of the newest plan", async () => {
+  it("prefers cluster.yaml to the spec of the newest plan", async () => {
     await haplan("plan three.yaml");
     cpSync(example, join(cwd, "cluster.yaml"));
     expect((await haplan("plan")).err).toContain("Spec: cluster.yaml");
   });
 
-  test("says what to write when there is no spec to be found", async () => {
+  it("says what to write when there is no spec to be found", async () => {
     expect(await haplan("plan")).toMatchObject({ code: 1, err: expect.stringContaining("No spec was given") });
   });
 });
 
 describe("apply", () => {
-  test("makes the cluster, and a second time there is nothing to do", async () => {
+  it("makes the cluster, and a second time there is nothing to do", async () => {
     const first = await haplan("apply three.yaml -auto-approve");
     expect(first.err).not.toContain("Error");
     expect(first.code).toBe(0);
@@ -82,7 +82,7 @@ describe("apply", () => {
     expect(readFileSync(stateFile(), "utf8")).toBe(state);
   });
 
-  test.each([["apply"], ["destroy"]])("%s refuses before it plans when nobody can be asked", async (verb) => {
+  it.each([["apply"], ["destroy"]])("%s refuses before it plans when nobody can be asked", async (verb) => {
     const { code, out, err } = await haplan(`${verb} three.yaml`);
     expect(code).toBe(1);
     expect(err).toContain(`haplan ${verb} three.yaml -auto-approve`);
@@ -90,7 +90,7 @@ describe("apply", () => {
     expect(existsSync(join(cwd, ".haplan"))).toBe(false);
   });
 
-  test.each(["no", "y", "YES", "yes please", ""])("the answer %j is not yes", async (answer) => {
+  it.each(["no", "y", "YES", "yes please", ""])("the answer %j is not yes", async (answer) => {
     const { code, terminal, err } = await haplan("apply three.yaml", [answer]);
     expect(terminal.questions).toHaveLength(1);
     expect(code).toBe(1);
@@ -98,11 +98,11 @@ describe("apply", () => {
     expect(world.acts).toBe(0);
   });
 
-  test("the answer yes is", async () => {
+  it("the answer yes is", async () => {
     expect(await haplan("apply three.yaml", ["yes"])).toMatchObject({ code: 0 });
   });
 
-  test("streams events as JSON lines", async () => {
+  it("streams events as JSON lines", async () => {
     const { out, code } = await haplan("apply three.yaml -auto-approve -json");
     expect(code).toBe(0);
     const lines = out.split("\n").map((line) => JSON.parse(line) as { type: string; changes?: unknown });
@@ -114,7 +114,7 @@ describe("apply", () => {
     expect(lines.at(-2)).toMatchObject({ type: "change_summary", changes: { operation: "apply", remove: 0 } });
   });
 
-  test("says which step failed and how to go on, and goes on", async () => {
+  it("says which step failed and how to go on, and goes on", async () => {
     world.failing = (act) => (act === "startUnit m3" ? "the port is taken" : null);
     const failed = await haplan("apply three.yaml -auto-approve");
     expect(failed.code).toBe(1);
@@ -126,7 +126,7 @@ describe("apply", () => {
     expect(world.voters()).toHaveLength(3);
   });
 
-  test("T low: a preflight that fails leaves the world as it was", async () => {
+  it("T low: a preflight that fails leaves the world as it was", async () => {
     world.failing = (act) => (act === "preflight" ? "127.0.1.1:2379 is taken" : null);
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);
@@ -139,12 +139,12 @@ describe("apply", () => {
     expect(readdirSync(join(cwd, ".haplan/demo"))).toContain("newest-plan.json");
   });
 
-  test("T low: an apply that is declined leaves nothing behind", async () => {
+  it("T low: an apply that is declined leaves nothing behind", async () => {
     expect((await haplan("apply three.yaml", ["no"])).code).toBe(1);
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
-  test("a directory that cannot be written is named before anything is done", async () => {
+  it("a directory that cannot be written is named before anything is done", async () => {
     writeFileSync(join(cwd, ".haplan"), "in the way");
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);
@@ -154,7 +154,7 @@ describe("apply", () => {
 });
 
 describe("saved plans", () => {
-  test("are applied without asking, once", async () => {
+  it("are applied without asking, once", async () => {
     expect((await haplan("plan three.yaml -out saved.plan")).out).toContain("    haplan apply saved.plan");
     expect(statSync(join(cwd, "saved.plan")).mode & 0o777).toBe(0o600);
     expect((await haplan("show saved.plan")).out).toContain("Plan:");
@@ -166,7 +166,7 @@ describe("saved plans", () => {
     expect(again.err).toContain("Saved plan is stale");
   });
 
-  test("are stale when their spec was edited, and good where only the plan was handed on", async () => {
+  it("are stale when their spec was edited, and good where only the plan was handed on", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "three.yaml"), "utf8");
     writeFileSync(join(cwd, "three.yaml"), `${text}# a word more\n`);
@@ -178,7 +178,7 @@ describe("saved plans", () => {
     expect((await haplan("apply saved.plan")).code).toBe(0);
   });
 
-  test.each([
+  it.each([
     ["-target=haplan_machine.w1", "-target"],
     ["-replace=haplan_machine.m2", "-replace"],
     ["-refresh-only", "-refresh-only"],
@@ -193,7 +193,7 @@ describe("saved plans", () => {
     expect((await haplan("apply -auto-approve saved.plan")).code).toBe(0);
   });
 
-  test("that are damaged are refused", async () => {
+  it("that are damaged are refused", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "saved.plan"), "utf8");
     writeFileSync(join(cwd, "saved.plan"), text.replace("127.0.1.3", "127.0.1.4"));
@@ -203,7 +203,7 @@ describe("saved plans", () => {
 });
 
 describe("destroy", () => {
-  test("leaves nothing of haplan's, and everything that is not", async () => {
+  it("leaves nothing of haplan's, and everything that is not", async () => {
     await haplan("apply three.yaml -auto-approve");
     writeFileSync(join(cwd, ".haplan", "mine.txt"), "the user's");
     const { code, out } = await haplan("destroy three.yaml -auto-approve");
@@ -217,7 +217,7 @@ describe("destroy", () => {
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
-  test("asks with stronger words", async () => {
+  it("asks with stronger words", async () => {
     await haplan("apply three.yaml -auto-approve");
     const { code, out, err } = await haplan("destroy three.yaml", ["no"]);
     expect(code).toBe(1);
@@ -226,14 +226,14 @@ describe("destroy", () => {
     expect(world.voters()).toHaveLength(3);
   });
 
-  test("has nothing to do where nothing was made", async () => {
+  it("has nothing to do where nothing was made", async () => {
     expect(await haplan("destroy three.yaml -auto-approve")).toMatchObject({ code: 0 });
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 });
 
 describe("status and output", () => {
-  test("T low: status has the shape that scripts rely on, in snake case as all of Terraform's JSON", async () => {
+  it("T low: status has the shape that scripts rely on, in snake case as all of Terraform's JSON", async () => {
     await haplan("apply three.yaml -auto-approve");
     const { out, code } = await haplan("status -json");
     expect(code).toBe(0);
@@ -265,13 +265,13 @@ describe("status and output", () => {
     expect((await haplan("status")).out).toContain("3 of 3 voters healthy, quorum 2; survives 1 more failure.");
   });
 
-  test("T low: status says so when there is no cluster, with 4", async () => {
+  it("T low: status says so when there is no cluster, with 4", async () => {
     const { out, code } = await haplan("status three.yaml");
     expect(code).toBe(4);
     expect(out).toContain('There is no cluster "demo"');
   });
 
-  test("output prints values, and shell lines for etcdctl", async () => {
+  it("output prints values, and shell lines for etcdctl", async () => {
     expect((await haplan("output three.yaml")).code).toBe(1);
     await haplan("apply three.yaml -auto-approve");
     expect((await haplan("output -raw endpoint")).out).toBe("https://127.0.1.100:2379");
@@ -303,7 +303,7 @@ describe("T6: output and status of a spec that was edited", () => {
     ["enabled: true", "enabled: false"],
   ];
 
-  test.each(edits)("tell of the cluster as it was applied, %s being %s by now", async (from, to) => {
+  it.each(edits)("tell of the cluster as it was applied, %s being %s by now", async (from, to) => {
     await haplan("apply three.yaml -auto-approve");
     const told = async (): Promise<readonly string[]> => [
       (await haplan("output -json three.yaml")).out,
@@ -321,7 +321,7 @@ describe("T6: output and status of a spec that was edited", () => {
     expect(await told()).not.toEqual(before);
   });
 
-  test("have no endpoint before there is one", async () => {
+  it("have no endpoint before there is one", async () => {
     world.failing = (act) => (act.startsWith("startUnit load-balancer") ? "it broke" : null);
     await haplan("apply three.yaml -auto-approve");
     expect(await haplan("output three.yaml")).toMatchObject({
@@ -332,7 +332,7 @@ describe("T6: output and status of a spec that was edited", () => {
 });
 
 describe("mistakes", () => {
-  test.each([
+  it.each([
     ["plna", "(Did you mean plan?)"],
     ["plna -h", "(Did you mean plan?)"],
     ["--help plna", "(Did you mean plan?)"],
@@ -358,23 +358,20 @@ describe("mistakes", () => {
     expect(existsSync(join(cwd, ".haplan"))).toBe(false);
   });
 
-  test.each([0, 1, 2, 4, 6, 8])(
-    "a spec of %i members is refused by every verb and nothing is made",
-    async (members) => {
-      const masters = /\n {4}masters:[\s\S]*?(?=\n {2}workers:)/;
-      const text = readFileSync(example, "utf8").replace("members: 3", `members: ${members}`).replace(masters, "");
-      writeFileSync(join(cwd, "bad.yaml"), text);
-      for (const line of ["validate bad.yaml", "plan bad.yaml", "apply bad.yaml -auto-approve"]) {
-        const { code, err, out } = await haplan(line);
-        expect(code).toBe(1);
-        expect(err).toMatch(/on bad.yaml:\d+:\d+, in spec.controlPlane.members[\s\S]*fault tolerance/);
-        expect(out).toBe("");
-      }
-      expect(readdirSync(cwd).sort()).toEqual(["bad.yaml", "three.yaml"]);
-    },
-  );
+  it.each([0, 1, 2, 4, 6, 8])("a spec of %i members is refused by every verb and nothing is made", async (members) => {
+    const masters = /\n {4}masters:[\s\S]*?(?=\n {2}workers:)/;
+    const text = readFileSync(example, "utf8").replace("members: 3", `members: ${members}`).replace(masters, "");
+    writeFileSync(join(cwd, "bad.yaml"), text);
+    for (const line of ["validate bad.yaml", "plan bad.yaml", "apply bad.yaml -auto-approve"]) {
+      const { code, err, out } = await haplan(line);
+      expect(code).toBe(1);
+      expect(err).toMatch(/on bad.yaml:\d+:\d+, in spec.controlPlane.members[\s\S]*fault tolerance/);
+      expect(out).toBe("");
+    }
+    expect(readdirSync(cwd).sort()).toEqual(["bad.yaml", "three.yaml"]);
+  });
 
-  test("a refusal is JSON where JSON was asked for", async () => {
+  it("a refusal is JSON where JSON was asked for", async () => {
     writeFileSync(join(cwd, "bad.yaml"), "kind: Cluster\n");
     const validated = await haplan("validate bad.yaml -json");
     expect(validated.code).toBe(1);
@@ -389,7 +386,7 @@ describe("mistakes", () => {
 });
 
 describe("small verbs", () => {
-  test("T low: version, schema, graph, quorum and help succeed, help for each verb included", async () => {
+  it("T low: version, schema, graph, quorum and help succeed, help for each verb included", async () => {
     expect((await haplan("version")).out).toContain("haplan v9.9.9");
     expect((await haplan("--version")).out).toContain("haplan v9.9.9");
     expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");

@@ -1,7 +1,7 @@
 /** `haplan import` and what plans say of imports: whole command lines. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -17,7 +17,7 @@ const state = (): { lineage: string; serial: number; resources: readonly { addre
 const lose = (): void => rmSync(join(cli.cwd, ".haplan/demo/state.json"));
 
 describe("haplan import", () => {
-  test("takes a resource back that the state has lost, and the next plan has nothing to do", async () => {
+  it("takes a resource back that the state has lost, and the next plan has nothing to do", async () => {
     const before = state();
     await haplan("state rm haplan_worker.w1");
     const { code, out } = await haplan("import haplan_worker.w1 w1");
@@ -29,7 +29,7 @@ describe("haplan import", () => {
     expect((await haplan("plan -detailed-exitcode")).code).toBe(0);
   });
 
-  test("says what is wrong, exits with 1 and changes nothing", async () => {
+  it("says what is wrong, exits with 1 and changes nothing", async () => {
     const before = state();
     expect(await haplan("import haplan_worker.w1 w1")).toMatchObject({
       code: 1,
@@ -43,7 +43,7 @@ describe("haplan import", () => {
     expect(state()).toEqual(before);
   });
 
-  test("begins with a member when the whole state is lost", async () => {
+  it("begins with a member when the whole state is lost", async () => {
     const { lineage } = state();
     lose();
     expect((await haplan("import haplan_machine.m1")).err).toContain(
@@ -56,7 +56,7 @@ describe("haplan import", () => {
 });
 
 describe("a state that was lost", () => {
-  test("comes back with -refresh-only, which says what it imports in text, in JSON and as a stream", async () => {
+  it("comes back with -refresh-only, which says what it imports in text, in JSON and as a stream", async () => {
     const addresses = state().resources.map(({ address }) => address);
     lose();
     const seen = addresses.filter((address) => !address.startsWith("haplan_lb_backend.")).sort();
@@ -95,7 +95,7 @@ describe("a state that was lost", () => {
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
   });
 
-  test("comes back with an apply, which says how many were imported", async () => {
+  it("comes back with an apply, which says how many were imported", async () => {
     lose();
     const { out } = await haplan("apply three.yaml -auto-approve");
     expect(out).toMatch(/Plan: (\d+) to import, [^\n]*[\s\S]*Apply complete! Resources: \1 imported, /);

@@ -1,7 +1,7 @@
 /** What was changed outside of haplan: shown, told by the exit code, and recorded where the state can hold it. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -29,12 +29,12 @@ const plan = (flags: string): ReturnType<CliFixture["haplan"]> =>
   cli.haplan(`plan -detailed-exitcode ${flags} three.yaml`);
 
 describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
-  test("is 0 when nothing has changed, and says so", async () => {
+  it("is 0 when nothing has changed, and says so", async () => {
     const { code, out } = await plan("-refresh-only");
     expect({ code, out }).toEqual({ code: 0, out: "No changes. The state matches what was found." });
   });
 
-  test("is 2 when a change is listed, and does not say that there is none", async () => {
+  it("is 2 when a change is listed, and does not say that there is none", async () => {
     stopAgent();
     for (const flags of ["-refresh-only", "-refresh-only -json", "-refresh-only -out=saved.plan", ""]) {
       const { code, out } = await plan(flags);
@@ -52,21 +52,21 @@ describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
     expect((await plan("-refresh-only")).code).toBe(0);
   });
 
-  test("is 2 while the state would change, and 0 once it has", async () => {
+  it("is 2 while the state would change, and 0 once it has", async () => {
     await cli.haplan("state rm haplan_worker.w1 -spec three.yaml");
     expect((await plan("-refresh-only")).code).toBe(2);
     expect((await cli.haplan("apply -refresh-only -auto-approve three.yaml")).code).toBe(0);
     expect((await plan("-refresh-only")).code).toBe(0);
   });
 
-  test("looks at the world and not at the spec", async () => {
+  it("looks at the world and not at the spec", async () => {
     edit(/127\.0\.1\.100/, "127.0.1.101");
     expect((await plan("-refresh-only")).code).toBe(0);
     expect((await plan("")).code).toBe(2);
   });
 });
 
-test("T low: a plan with -refresh=false says that it has not looked at the cluster", async () => {
+it("T low: a plan with -refresh=false says that it has not looked at the cluster", async () => {
   const { code, out } = await plan("-refresh=false");
   expect({ code, out }).toEqual({
     code: 0,
@@ -80,7 +80,7 @@ describe("what the spec changes about a resource", () => {
     edit("metadata:", "# edited\nmetadata:");
   });
 
-  test("T low: is said to be the spec's doing, for a zone", async () => {
+  it("T low: is said to be the spec's doing, for a zone", async () => {
     edit("- name: m1", "- name: m1\n        zone: b");
     edit(/zone: b\n\s+zone: \S+/, "zone: b");
     const { out } = await cli.haplan("plan three.yaml");
@@ -91,7 +91,7 @@ describe("what the spec changes about a resource", () => {
     expect((await plan("")).code).toBe(0);
   });
 
-  test("is in the state once it is so, for a client URL", async () => {
+  it("is in the state once it is so, for a client URL", async () => {
     const before = attributesOf("haplan_raft_member.m3")?.["clientUrl"];
     edit("clientPort: 2379", "clientPort: 2479");
     const { out } = await cli.haplan("plan three.yaml");

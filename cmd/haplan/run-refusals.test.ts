@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
 
 let cli: CliFixture;
@@ -87,17 +87,17 @@ describe("a saved plan", () => {
     ["nobody answers any more", () => void (cli.world.facts.members = [])],
   ];
 
-  test.each(moves)("is stale when %s, by name, and nothing is done", async (title, move) => {
+  it.each(moves)("is stale when %s, by name, and nothing is done", async (title, move) => {
     await move();
     await expectRefused(`A saved plan: ${title}`, "apply saved.plan");
   });
 
-  test("is stale once it was applied", async () => {
+  it("is stale once it was applied", async () => {
     expect((await cli.haplan("apply saved.plan")).code).toBe(0);
     await expectRefused("A saved plan: it was applied already", "apply saved.plan");
   });
 
-  test("that is cut off or was edited is refused", async () => {
+  it("that is cut off or was edited is refused", async () => {
     const whole = readText("saved.plan");
     edit("saved.plan", (text) => text.slice(0, text.length / 2));
     await expectRefused("A saved plan: its file is cut off", "apply saved.plan");
@@ -116,7 +116,7 @@ describe("a state that cannot be trusted", () => {
     ["it is of a newer version", (text) => text.replace('"version": 1', '"version": 2')],
   ];
 
-  test.each(damages)("is left as it is by every verb: %s", async (title, damage) => {
+  it.each(damages)("is left as it is by every verb: %s", async (title, damage) => {
     await savePlan();
     edit(stateFile, damage);
     const said = await expectRefused(`The state: ${title}`, "plan three.yaml");
@@ -144,7 +144,7 @@ describe("a journal", () => {
     cli.world.failing = () => null;
   }
 
-  test("whose last line is cut off is gone on with, at whatever byte", async () => {
+  it("whose last line is cut off is gone on with, at whatever byte", async () => {
     await interrupt();
     const whole = readText(journalFile);
     const lastLine = whole.lastIndexOf("\n", whole.length - 2) + 1;
@@ -156,7 +156,7 @@ describe("a journal", () => {
     expect(cli.world.accidents).toEqual([]);
   });
 
-  test("that is damaged anywhere else is refused, and nothing is lost", async () => {
+  it("that is damaged anywhere else is refused, and nothing is lost", async () => {
     await interrupt();
     const whole = readText(journalFile);
     edit(journalFile, (text) => text.replace("intent", "INTENT"));
@@ -202,7 +202,7 @@ describe.skipIf(small === null)(
       writeFileSync(filler, Buffer.alloc(Math.max(0, (bavail - pagesLeft) * bsize)));
     }
 
-    test("holds up plan -out, which leaves no half of a plan behind", async () => {
+    it("holds up plan -out, which leaves no half of a plan behind", async () => {
       fill(0);
       const { code, err } = await cli.haplan("plan three.yaml -out saved.plan");
       expect(code).toBe(1);
@@ -211,7 +211,7 @@ describe.skipIf(small === null)(
       keep("A full disk: plan -out", "plan three.yaml -out saved.plan", err);
     });
 
-    test("stops an apply wherever it fills up, and the next one goes on once there is room", async () => {
+    it("stops an apply wherever it fills up, and the next one goes on once there is room", async () => {
       const said = new Set<string>();
       let finished = false;
       for (let pages = 0; !finished; pages += 1) {
@@ -241,7 +241,7 @@ describe.skipIf(small === null)(
   },
 );
 
-test("what was said reads as in testdata/refusals.txt", async () => {
+it("what was said reads as in testdata/refusals.txt", async () => {
   // Without the small disk, its texts are those that are there already.
   const path = join(import.meta.dirname, "testdata/refusals.txt");
   const known = existsSync(path) ? readFileSync(path, "utf8") : "";

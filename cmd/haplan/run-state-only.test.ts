@@ -1,7 +1,7 @@
 /** Verbs that need only what was made, without the spec: it is gone, broken, or says something else by now. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { emptyFacts } from "../../src/apply/fake-world.ts";
 import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
 
@@ -38,7 +38,7 @@ const faults: readonly (readonly [string, () => void])[] = [
 ];
 
 describe("T17 R6: destroy", () => {
-  test.each(faults)("of a cluster whose spec was %s names the way from the state, which works", async (_, spoil) => {
+  it.each(faults)("of a cluster whose spec was %s names the way from the state, which works", async (_, spoil) => {
     await done("apply three.yaml -auto-approve");
     spoil();
     for (const line of ["destroy three.yaml -auto-approve", "plan -destroy three.yaml", "destroy -auto-approve"]) {
@@ -53,7 +53,7 @@ describe("T17 R6: destroy", () => {
     expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
   });
 
-  test("is planned, saved and applied without the spec as well", async () => {
+  it("is planned, saved and applied without the spec as well", async () => {
     await done("apply three.yaml -auto-approve");
     rmSync(specFile());
     const planned = await done("plan -destroy -state-only=demo -out=end.plan");
@@ -62,7 +62,7 @@ describe("T17 R6: destroy", () => {
     expect(readdirSync(cli.cwd)).toEqual(["end.plan"]);
   });
 
-  test("goes on from where it failed, with the line that it prints", async () => {
+  it("goes on from where it failed, with the line that it prints", async () => {
     await done("apply three.yaml -auto-approve");
     rmSync(specFile());
     cli.world.failing = (act) => (act.startsWith("destroyMachine m2") ? "it broke" : null);
@@ -74,7 +74,7 @@ describe("T17 R6: destroy", () => {
   });
 
   const sealed = "spec:\n  state: { encryption: { passphraseEnv: DEMO_PASS } }\n";
-  test.each<readonly [string, (text: string) => string, string | null]>([
+  it.each<readonly [string, (text: string) => string, string | null]>([
     ["whole", (text) => text, null],
     ["half made", (text) => text, "startUnit m3"],
     ["sealed", (text) => text.replace("spec:\n", sealed), null],
@@ -94,7 +94,7 @@ describe("T17 R6: destroy", () => {
     expect(readdirSync(cli.cwd)).toEqual([]);
   });
 
-  test("of a spec that was given another name says whose cluster is there", async () => {
+  it("of a spec that was given another name says whose cluster is there", async () => {
     await done("apply three.yaml -auto-approve");
     edit((spec) => spec.replace("name: demo", "name: other"));
     // Machines and certificates of another name are in another directory.
@@ -106,7 +106,7 @@ describe("T17 R6: destroy", () => {
 });
 
 describe("T17 R6: -state-only", () => {
-  test.each([
+  it.each([
     ["status", "3 of 3 voters healthy"],
     ["output", "https://127.0.1.100:2379"],
     ["show", "haplan_machine"],
@@ -120,7 +120,7 @@ describe("T17 R6: -state-only", () => {
     expect(await done(`${line} -state-only=demo`)).toContain(shown);
   });
 
-  test.each([
+  it.each([
     ["destroy -state-only=dmeo -auto-approve", 'Did you mean "demo"?'],
     ["destroy -state-only=.. -auto-approve", "These were: demo."],
     ["destroy -state-only=demo three.yaml -auto-approve", "the spec three.yaml was given"],
@@ -133,13 +133,13 @@ describe("T17 R6: -state-only", () => {
     expect(cli.world.voters()).toHaveLength(3);
   });
 
-  test("finds no cluster where none was applied", async () => {
+  it("finds no cluster where none was applied", async () => {
     await done("plan three.yaml");
     expect((await cli.haplan("destroy -state-only=demo -auto-approve")).err).toContain("No cluster was applied");
     expect((await cli.haplan("destroy none.yaml -auto-approve")).err).not.toContain("-state-only");
   });
 
-  test("the spec is kept once something is made of it, for its owner alone, and not by a refused apply", async () => {
+  it("the spec is kept once something is made of it, for its owner alone, and not by a refused apply", async () => {
     cli.world.failing = (act) => (act === "preflight" ? "a port is taken" : null);
     await cli.haplan("apply three.yaml -auto-approve");
     expect(existsSync(keptFile())).toBe(false);

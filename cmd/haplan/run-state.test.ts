@@ -2,7 +2,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { acquireLock } from "../../src/state/lock.ts";
 import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
@@ -26,7 +26,7 @@ describe("state verbs", () => {
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
   });
 
-  test("list and show tell what is there", async () => {
+  it("list and show tell what is there", async () => {
     const all = (await haplan("state list")).out.split("\n");
     expect(all).toContain("haplan_raft_member.m1");
     expect((await haplan("state list haplan_worker haplan_ca.demo")).out).toBe(
@@ -41,7 +41,7 @@ describe("state verbs", () => {
     });
   });
 
-  test("show without a plan shows the state, also as Terraform's JSON", async () => {
+  it("show without a plan shows the state, also as Terraform's JSON", async () => {
     expect((await haplan("show")).out).toContain("# haplan_machine.m1:");
     expect(JSON.parse((await haplan("show -json")).out)).toMatchObject({
       format_version: "1.0",
@@ -49,7 +49,7 @@ describe("state verbs", () => {
     });
   });
 
-  test("mv and rm say what they would do, do it, and the next plan puts it right", async () => {
+  it("mv and rm say what they would do, do it, and the next plan puts it right", async () => {
     const before = readText(".haplan/demo/state.json");
     const dry = await haplan("state mv -dry-run haplan_worker.w1 haplan_worker.w9");
     expect(dry.out).toBe('Would move "haplan_worker.w1" to "haplan_worker.w9"');
@@ -65,7 +65,7 @@ describe("state verbs", () => {
     expect(cli.world.accidents).toEqual([]);
   });
 
-  test("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
+  it("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
     expect((await haplan("state mv m1 m8")).out).toMatch(
       /^Moved "m1" to "m8"\nThe spec does not list m8 yet. Write `name: m8` in place of `name: m1` in it/,
     );
@@ -81,7 +81,7 @@ describe("state verbs", () => {
     expect(cli.world.accidents).toEqual([]);
   });
 
-  test("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {
+  it("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {
     const moved = await haplan("state mv -dry-run m1 m8");
     expect(moved.out).toMatch(
       /^Would move "m1" to "m8"\n[\s\S]*A plan of the spec as it is gives the master the name m1 back\.$/,
@@ -96,7 +96,7 @@ describe("state verbs", () => {
     );
   });
 
-  test("F8: a plan that replaces a master for its new name tells of moved, and one that knows of the move does not", async () => {
+  it("F8: a plan that replaces a master for its new name tells of moved, and one that knows of the move does not", async () => {
     editSpec(/name: m1\b/, "name: m8");
     const plan = await haplan("plan three.yaml");
     expect(plan.err).toContain("m8 replaces m1, which is at the same address");
@@ -105,7 +105,7 @@ describe("state verbs", () => {
     expect((await haplan("plan three.yaml")).err).not.toContain("replaces m1");
   });
 
-  test("B8: a plan's stream tells of each resource that has moved, as Terraform's does", async () => {
+  it("B8: a plan's stream tells of each resource that has moved, as Terraform's does", async () => {
     editSpec(/name: m1\b/, "name: m8");
     editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
     const { out } = await haplan("plan three.yaml -json");
@@ -138,7 +138,7 @@ describe("state verbs", () => {
     expect(started.filter((line) => line.includes('"move"'))).toEqual([]);
   });
 
-  test("T2: what the spec tells as moved is what mv does, and in JSON it has its previous address", async () => {
+  it("T2: what the spec tells as moved is what mv does, and in JSON it has its previous address", async () => {
     editSpec(/name: m1\b/, "name: m8");
     editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
     await haplan("plan three.yaml -out saved.plan");
@@ -163,14 +163,14 @@ describe("state verbs", () => {
     expect(cli.world.facts.members.map(({ id }) => id)).toEqual(["boot-m1", "boot-m2", "boot-m3"]);
   });
 
-  test("a saved plan is stale once the state was put right by hand", async () => {
+  it("a saved plan is stale once the state was put right by hand", async () => {
     cli.world.facts.machines.delete("w1");
     await haplan("plan three.yaml -out saved.plan");
     await haplan("state rm haplan_worker.w1");
     expect(await haplan("apply saved.plan")).toMatchObject({ code: 1, err: expect.stringContaining("its serial is") });
   });
 
-  test("what was pulled can be pushed when its serial is later, another lineage only by force", async () => {
+  it("what was pulled can be pushed when its serial is later, another lineage only by force", async () => {
     const pulled = (await haplan("state pull")).out;
     const state = JSON.parse(pulled) as { serial: number; lineage: string };
     const push = (changes: object, more = ""): Promise<CliRun> => {
@@ -191,7 +191,7 @@ describe("state verbs", () => {
 });
 
 describe("locks", () => {
-  test("who holds the lock is named, force-unlock asks and frees it, -lock=false does without", async () => {
+  it("who holds the lock is named, force-unlock asks and frees it, -lock=false does without", async () => {
     const directory = file(".haplan/demo/lock");
     const lock = await acquireLock({ directory, operation: "apply", timeoutMs: 0, clock: systemClock });
     const held = await haplan("apply three.yaml -auto-approve");
@@ -220,7 +220,7 @@ describe("encryption", () => {
     cli.environment["DEMO_PASS"] = "a passphrase of some length";
   });
 
-  test("state and saved plans tell nothing without the passphrase, and work with it", async () => {
+  it("state and saved plans tell nothing without the passphrase, and work with it", async () => {
     expect((await haplan("plan three.yaml -out saved.plan")).code).toBe(0);
     expect(readText("saved.plan")).not.toMatch(/haplan_machine|127\.0\.1/);
     expect((await haplan("show saved.plan")).out).toContain("Plan:");
@@ -242,7 +242,7 @@ describe("encryption", () => {
   });
 });
 
-test.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
+it.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
   "R11: a state that was saved with a byte order mark is read, encrypted or not (%j)",
   async (state) => {
     cli.environment["DEMO_PASS"] = "a passphrase of some length";
@@ -254,7 +254,7 @@ test.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
   },
 );
 
-test("T low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
+it("T low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
   await haplan("apply three.yaml -auto-approve");
   const pids = (): readonly unknown[] =>
     [...cli.world.facts.machines.values()].map(({ units }) => [...units.values()].map(({ pid }) => pid));
@@ -268,7 +268,7 @@ test("T low: what the state has forgotten is imported by the next plan, and noth
 });
 
 describe("state push", () => {
-  test.each([
+  it.each([
     ["a file", "state push later.json", (text: string) => text],
     ["R11: standard input", "state push -", (text: string) => text],
     ["R11: a file that begins with a byte order mark", "state push later.json", (text: string) => `\uFEFF${text}`],
@@ -286,7 +286,7 @@ describe("state push", () => {
 describe("variables", () => {
   beforeEach(() => editSpec("address: 127.0.1.100", "address: 127.0.1.${LB_HOST:-100}"));
 
-  test("come from the environment, or before it from -var", async () => {
+  it("come from the environment, or before it from -var", async () => {
     const endpoint = async (more = ""): Promise<string> => {
       type Document = { haplan: { spec: { loadBalancer: { address: string } } } };
       return (await cli.planDocument<Document>(`three.yaml${more}`)).haplan.spec.loadBalancer.address;
@@ -298,7 +298,7 @@ describe("variables", () => {
     expect(await endpoint(" -var=LB_HOST=103")).toBe("127.0.1.103");
   });
 
-  test.each([
+  it.each([
     ["plan three.yaml -var LB_HSOT=1", 'Did you mean "LB_HOST"?'],
     ["plan three.yaml -var LB_HOST", "Write -var NAME=VALUE"],
     ["validate three.yaml -var LB_HOST=x", "not an address"],
@@ -306,7 +306,7 @@ describe("variables", () => {
     expect(await haplan(line)).toMatchObject({ code: 1, err: expect.stringContaining(help) });
   });
 
-  test("another value is another spec, and none changes a saved plan", async () => {
+  it("another value is another spec, and none changes a saved plan", async () => {
     const digest = async (more: string): Promise<string> =>
       (await cli.planDocument<{ haplan: { binding: { spec_digest: string } } }>(`three.yaml${more}`)).haplan.binding
         .spec_digest;

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { createRandom } from "../../src/base/random.ts";
 import { MemoryFileSystem } from "../../src/raft-agent/wal/memory-file-system.ts";
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
@@ -36,7 +36,7 @@ async function dump(
   return { code, out, err };
 }
 
-test("wal-dump prints every record of a log", async () => {
+it("wal-dump prints every record of a log", async () => {
   expect(await dump(await logWithTwoBatches())).toMatchInlineSnapshot(`
     {
       "code": 0,
@@ -54,7 +54,7 @@ test("wal-dump prints every record of a log", async () => {
   `);
 });
 
-test("wal-dump prints a damaged log up to the damage and says what it is", async () => {
+it("wal-dump prints a damaged log up to the damage and says what it is", async () => {
   const fileSystem = await logWithTwoBatches();
   fileSystem.flipBit("wal/000000000001.log", 8 * 750);
   const { code, out, err } = await dump(fileSystem);
@@ -62,7 +62,7 @@ test("wal-dump prints a damaged log up to the damage and says what it is", async
   expect(err).toContain("000000000001.log");
 });
 
-test("wal-dump says that a directory holds no log", async () => {
+it("wal-dump says that a directory holds no log", async () => {
   expect(await dump(new MemoryFileSystem())).toMatchObject({
     code: 1,
     out: "",

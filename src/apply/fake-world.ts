@@ -90,30 +90,30 @@ export class FakeWorld {
 
   ports(): ApplyPorts {
     return {
-      provider: this.provider(),
-      authority: this.authority(),
-      connect: ({ endpoints }) => this.controlPlane(endpoints),
+      provider: this.#provider(),
+      authority: this.#authority(),
+      connect: ({ endpoints }) => this.#controlPlane(endpoints),
       probeWrites: async (request) =>
-        startWriteProbe(request, ({ endpoints }) => this.controlPlane(endpoints), this.clock),
-      askPresented: async (url) => this.presented(new URL(url).hostname),
+        startWriteProbe(request, ({ endpoints }) => this.#controlPlane(endpoints), this.clock),
+      askPresented: async (url) => this.#presented(new URL(url).hostname),
       stateStore: {
         read: async () => this.facts.state,
-        write: async (state) => this.act("writeState", () => void (this.facts.state = state)),
-        remove: async () => this.act("removeState", () => void (this.facts.state = null)),
+        write: async (state) => this.#act("writeState", () => void (this.facts.state = state)),
+        remove: async () => this.#act("removeState", () => void (this.facts.state = null)),
       },
       journal: {
         read: async () => [...this.facts.journal],
         append: async (record) =>
-          this.act(`journal ${record.phase} ${record.stepId}`, () => {
+          this.#act(`journal ${record.phase} ${record.stepId}`, () => {
             this.facts.journal.push({ ...record, sequence: this.facts.journal.length + 1, at: "2026-01-01T00:00:00Z" });
           }),
-        clear: async () => this.act("clearJournal", () => void (this.facts.journal = [])),
+        clear: async () => this.#act("clearJournal", () => void (this.facts.journal = [])),
       },
       snapshots: {
         keep: async (name, pieces) => {
           const found: Uint8Array[] = [];
           for await (const piece of pieces) found.push(piece);
-          return this.act(`snapshot ${name}`, () => {
+          return this.#act(`snapshot ${name}`, () => {
             const text = Buffer.concat(found).toString();
             this.snapshots.push(text);
             return { path: `${name}.db`, sha256: `sha-of-${text}`, sizeBytes: text.length };
@@ -126,7 +126,7 @@ export class FakeWorld {
     };
   }
 
-  private act<T>(name: string, effect: () => T): T {
+  #act<T>(name: string, effect: () => T): T {
     this.acts += 1;
     if (this.acts >= this.killAt) throw new Killed(`killed before ${name}`);
     this.beforeAct(name);
@@ -136,18 +136,18 @@ export class FakeWorld {
     const served = this.servingTargets() > 0;
     const result = effect();
     if (had && !this.destroying && !this.hasQuorum()) this.accidents.push(`${name} lost the quorum`);
-    if (served && !this.destroying && this.hasQuorum() && this.balancerRuns() && this.servingTargets() === 0) {
+    if (served && !this.destroying && this.hasQuorum() && this.#balancerRuns() && this.servingTargets() === 0) {
       this.accidents.push(`${name} left the load balancer without a target`);
     }
-    for (const place of this.placesTakenTwice()) this.accidents.push(`${name}: two members listen at ${place}`);
-    this.elect();
+    for (const place of this.#placesTakenTwice()) this.accidents.push(`${name}: two members listen at ${place}`);
+    this.#elect();
     return result;
   }
 
   /** Its agent runs, and listens where its peers look for it. */
   isUp(memberId: string): boolean {
     const peerUrl = this.facts.members.find((member) => member.id === memberId)?.peerUrl ?? "";
-    return this.listening().some(
+    return this.#listening().some(
       ({ machine, places }) => machine.data === memberId && peerUrl.endsWith(`//${places[1]}`),
     );
   }
@@ -161,20 +161,20 @@ export class FakeWorld {
     return voters.length > 0 && voters.filter((voter) => this.isUp(voter.id)).length >= majority(voters.length);
   }
 
-  private balancerRuns(): boolean {
+  #balancerRuns(): boolean {
     return this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName)?.running === true;
   }
 
   /** Machines whose agent runs, with the addresses at which it listens. */
-  private listening(): readonly { readonly machine: FakeMachine; readonly places: readonly string[] }[] {
+  #listening(): readonly { readonly machine: FakeMachine; readonly places: readonly string[] }[] {
     return [...this.facts.machines.values()].flatMap((machine) => {
       const agent = machine.units.get(agentUnitName);
       return agent?.running === true ? [{ machine, places: agent.definition.listens }] : [];
     });
   }
 
-  private placesTakenTwice(): readonly string[] {
-    const places = this.listening().flatMap((each) => each.places);
+  #placesTakenTwice(): readonly string[] {
+    const places = this.#listening().flatMap((each) => each.places);
     return places.filter((place, index) => places.indexOf(place) !== index);
   }
 
@@ -184,12 +184,12 @@ export class FakeWorld {
     const file = unit?.definition.files.find(({ path }) => path === "load-balancer.json");
     if (unit?.running !== true || file === undefined) return 0;
     const { backends } = JSON.parse(String(file.content)) as LoadBalancerConfig;
-    const serving = this.listening().filter(({ machine }) => this.voters().some(({ id }) => id === machine.data));
+    const serving = this.#listening().filter(({ machine }) => this.voters().some(({ id }) => id === machine.data));
     const places = new Set(serving.flatMap((each) => each.places.slice(0, 1)));
     return backends.filter(({ address, port }) => places.has(`${address}:${port}`)).length;
   }
 
-  private elect(): void {
+  #elect(): void {
     const { leader } = this.facts;
     if (!this.hasQuorum()) this.facts.leader = null;
     else if (leader === null || !this.voters().some((voter) => voter.id === leader && this.isUp(leader))) {
@@ -200,7 +200,7 @@ export class FakeWorld {
   /** Machines that cannot be looked at, though they may run. */
   readonly unreachable: Set<string> = new Set();
 
-  private provider(): Provider {
+  #provider(): Provider {
     return {
       observe: async (lineage, names) => {
         const found = [...this.facts.machines.values()]
@@ -217,36 +217,36 @@ export class FakeWorld {
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
       },
       createMachine: async (identity, beside) =>
-        this.act(`createMachine ${identity.name}`, () => this.createMachine(identity, beside)),
+        this.#act(`createMachine ${identity.name}`, () => this.#createMachine(identity, beside)),
       renameMachine: async (from, to) =>
-        this.act(`renameMachine ${from} ${to}`, () => {
-          for (const machine of this.machinesOf(from)) machine.identity = { ...machine.identity, name: to };
+        this.#act(`renameMachine ${from} ${to}`, () => {
+          for (const machine of this.#machinesOf(from)) machine.identity = { ...machine.identity, name: to };
         }),
-      destroyMachine: async (machine) => this.destroyMachine(machine),
-      startUnit: async (machine, unit) => this.startUnit(machine, unit),
+      destroyMachine: async (machine) => this.#destroyMachine(machine),
+      startUnit: async (machine, unit) => this.#startUnit(machine, unit),
       stopUnit: async (machine, unit) =>
-        this.act(`stopUnit ${refText(machine)}`, () => {
-          const found = this.machinesOf(machine)[0]?.units.get(unit);
+        this.#act(`stopUnit ${refText(machine)}`, () => {
+          const found = this.#machinesOf(machine)[0]?.units.get(unit);
           if (found !== undefined) found.running = false;
         }),
       removeUnit: async (machine, unit) =>
-        this.act(`removeUnit ${refText(machine)}`, () => void this.machinesOf(machine)[0]?.units.delete(unit)),
+        this.#act(`removeUnit ${refText(machine)}`, () => void this.#machinesOf(machine)[0]?.units.delete(unit)),
       unitLog: async (machine) => `log of ${refText(machine)}`,
       readUnitFile: async () => null,
     };
   }
 
   /** All of a name, the newest first; of a generation only that one. */
-  private machinesOf(ref: MachineRef): readonly FakeMachine[] {
+  #machinesOf(ref: MachineRef): readonly FakeMachine[] {
     const named = [...this.facts.machines.values()]
       .filter(({ identity }) => identity.name === (typeof ref === "string" ? ref : ref.name))
       .sort((a, b) => b.identity.generation - a.identity.generation);
     return typeof ref === "string" ? named : named.filter(({ identity }) => identity.generation === ref.generation);
   }
 
-  private createMachine(identity: MachineIdentity, beside: number | undefined): void {
+  #createMachine(identity: MachineIdentity, beside: number | undefined): void {
     const { name, generation } = identity;
-    const there = this.machinesOf(name).map((machine) => machine.identity.generation);
+    const there = this.#machinesOf(name).map((machine) => machine.identity.generation);
     for (const other of there) {
       if (other !== generation && other !== beside)
         this.accidents.push(`${name} was made on top of generation ${other}`);
@@ -256,12 +256,12 @@ export class FakeWorld {
     this.facts.machines.set(key, { identity, units: new Map(), data: null });
   }
 
-  private destroyMachine(ref: MachineRef): void {
-    const chosen = this.machinesOf(ref);
-    this.act(`destroyMachine ${refText(ref)}: stop`, () => {
+  #destroyMachine(ref: MachineRef): void {
+    const chosen = this.#machinesOf(ref);
+    this.#act(`destroyMachine ${refText(ref)}: stop`, () => {
       for (const { units } of chosen) for (const unit of units.values()) unit.running = false;
     });
-    this.act(`destroyMachine ${refText(ref)}: remove`, () => {
+    this.#act(`destroyMachine ${refText(ref)}: remove`, () => {
       for (const [key, machine] of [...this.facts.machines]) {
         if (!chosen.includes(machine)) continue;
         this.facts.machines.delete(key);
@@ -273,7 +273,7 @@ export class FakeWorld {
   }
 
   /** A running agent shows what is in its files. */
-  private presented(address: string): { fingerprint: string; notAfter: string } | null {
+  #presented(address: string): { fingerprint: string; notAfter: string } | null {
     const machine = [...this.facts.machines.values()].find((each) => each.identity.address === address);
     const agent = machine?.units.get(agentUnitName);
     const file = agent?.definition.files.find(({ path }) => path === tlsPaths.certificate);
@@ -281,31 +281,31 @@ export class FakeWorld {
     return { fingerprint: String(file.content), notAfter: "2030-01-01T00:00:00Z" };
   }
 
-  private async startUnit(ref: MachineRef, definition: UnitDefinition): Promise<{ pid: number }> {
+  async #startUnit(ref: MachineRef, definition: UnitDefinition): Promise<{ pid: number }> {
     const machineName = refText(ref);
-    const machine = this.machinesOf(ref)[0];
+    const machine = this.#machinesOf(ref)[0];
     if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
     const there = machine.units.get(definition.name);
     if (there?.running === true && unitDigest(there.definition) === unitDigest(definition)) return { pid: there.pid };
     const reloads = there !== undefined && unitRestartDigest(there.definition) === unitRestartDigest(definition);
     if (there?.running === true && definition.reload !== undefined && reloads) {
-      return this.act(`startUnit ${machineName}: reload`, () => {
+      return this.#act(`startUnit ${machineName}: reload`, () => {
         there.definition = definition;
         return { pid: there.pid };
       });
     }
-    if (there?.running === true) this.act(`startUnit ${machineName}: stop`, () => void (there.running = false));
+    if (there?.running === true) this.#act(`startUnit ${machineName}: stop`, () => void (there.running = false));
     if (this.startupMs > 0) await this.clock.sleep(this.startupMs);
-    return this.act(`startUnit ${machineName}`, () => {
+    return this.#act(`startUnit ${machineName}`, () => {
       const pid = this.facts.nextId++;
-      if (definition.name === agentUnitName) this.boot(machine, definition);
+      if (definition.name === agentUnitName) this.#boot(machine, definition);
       machine.units.set(definition.name, { definition, running: true, pid });
       return { pid };
     });
   }
 
   /** What an agent does with its flags when its data directory is empty, and when it is not. */
-  private boot(machine: FakeMachine, definition: UnitDefinition): void {
+  #boot(machine: FakeMachine, definition: UnitDefinition): void {
     const flag = (name: string): string =>
       definition.arguments.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3) ?? "";
     const { members } = this.facts;
@@ -326,7 +326,7 @@ export class FakeWorld {
         }
       }
       machine.data = members.find((member) => member.peerUrl === own)?.id ?? null;
-      if (this.usedTwice(machine)) this.accidents.push(`${machine.identity.name} came back as a member that had data`);
+      if (this.#usedTwice(machine)) this.accidents.push(`${machine.identity.name} came back as a member that had data`);
       return;
     }
     const told = flag("initial-cluster")
@@ -341,18 +341,18 @@ export class FakeWorld {
     machine.data = joining.id;
   }
 
-  private readonly everHadData = new Set<string>();
+  readonly #everHadData = new Set<string>();
 
   /** A member that has voted must not come back without its memory (Raft's persistent state). */
-  private usedTwice(machine: FakeMachine): boolean {
+  #usedTwice(machine: FakeMachine): boolean {
     const id = machine.data ?? "";
-    const before = this.everHadData.has(id);
-    this.everHadData.add(id);
+    const before = this.#everHadData.has(id);
+    this.#everHadData.add(id);
     return before;
   }
 
   /** Writes need a process that listens at one of `endpoints`; all else is there as long as any member runs. */
-  private controlPlane(endpoints: readonly string[]): ControlPlane {
+  #controlPlane(endpoints: readonly string[]): ControlPlane {
     const needListener = (): void => {
       const places = [...this.facts.machines.values()].flatMap(({ units }) =>
         [...units.values()].flatMap(({ running, definition }) => (running ? definition.listens : [])),
@@ -365,9 +365,9 @@ export class FakeWorld {
     };
     const { facts } = this;
     return {
-      observe: async () => this.observeMembership(),
+      observe: async () => this.#observeMembership(),
       addLearner: async ({ peerUrl }) =>
-        this.act("addLearner", () => {
+        this.#act("addLearner", () => {
           needQuorum();
           const there = facts.members.find((member) => member.learner && member.peerUrl === peerUrl);
           if (there !== undefined) return { memberId: there.id };
@@ -377,9 +377,9 @@ export class FakeWorld {
           return { memberId: id };
         }),
       learnerLag: async (id) => (this.isUp(id) ? this.lagOf(id) : null),
-      changeVoters: async ({ from, to }) => this.act("changeVoters", () => this.changeVoters(from, to, needQuorum)),
+      changeVoters: async ({ from, to }) => this.#act("changeVoters", () => this.#changeVoters(from, to, needQuorum)),
       removeMember: async (id) =>
-        this.act("removeMember", () => {
+        this.#act("removeMember", () => {
           needQuorum();
           const member = facts.members.find((candidate) => candidate.id === id);
           if (member?.learner === false) throw new HaplanError("control-plane/votes", `${id} votes`);
@@ -387,13 +387,13 @@ export class FakeWorld {
           facts.configurationIndex += 1;
         }),
       updateMember: async ({ memberId, peerUrl }) =>
-        this.act("updateMember", () => {
+        this.#act("updateMember", () => {
           needQuorum();
           for (const member of facts.members) if (member.id === memberId) member.peerUrl = peerUrl;
           facts.configurationIndex += 1;
         }),
       moveLeader: async (id) =>
-        this.act("moveLeader", () => {
+        this.#act("moveLeader", () => {
           if (!this.isUp(id)) throw new HaplanError("control-plane/down", `${id} is down`);
           facts.leader = id;
         }),
@@ -409,7 +409,7 @@ export class FakeWorld {
     };
   }
 
-  private changeVoters(from: readonly string[], to: readonly string[], needQuorum: () => void): void {
+  #changeVoters(from: readonly string[], to: readonly string[], needQuorum: () => void): void {
     needQuorum();
     const now = this.voters()
       .map((voter) => voter.id)
@@ -423,7 +423,7 @@ export class FakeWorld {
     this.facts.configurationIndex += 2; // Into the joint configuration, and out of it.
   }
 
-  private observeMembership(): ObservedMembership | null {
+  #observeMembership(): ObservedMembership | null {
     const up = this.facts.members.filter((member) => this.isUp(member.id));
     if (up.length === 0) return null;
     const quorum = this.hasQuorum();
@@ -447,7 +447,7 @@ export class FakeWorld {
     };
   }
 
-  private authority(): Authority {
+  #authority(): Authority {
     const { facts } = this;
     const dates = { notBefore: "2026-01-01T00:00:00Z", notAfter: "2030-01-01T00:00:00Z" };
     const madeAuthority = (): ObservedAuthority => ({
@@ -458,14 +458,14 @@ export class FakeWorld {
     });
     return {
       observe: async () => ({ authority: facts.authority, certificates: [...facts.certificates.values()] }),
-      createAuthority: async () => this.act("createAuthority", () => (facts.authority ??= madeAuthority())),
+      createAuthority: async () => this.#act("createAuthority", () => (facts.authority ??= madeAuthority())),
       renewAuthority: async (replaces) =>
-        this.act("renewAuthority", () => {
+        this.#act("renewAuthority", () => {
           if (facts.authority?.fingerprint === replaces) facts.authority = madeAuthority();
           return facts.authority ?? madeAuthority();
         }),
       issue: async ({ name, profile, subjectAltNames, replaces }) =>
-        this.act(`issue ${name}`, () => {
+        this.#act(`issue ${name}`, () => {
           const there = facts.certificates.get(name);
           const answers = there?.subjectAltNames.join() === subjectAltNames.join();
           if (there !== undefined && answers && there.fingerprint !== replaces) return there;
@@ -492,9 +492,9 @@ export class FakeWorld {
         return { caPem: "ca", certificatePem: "admin", keyPem: "SECRET-KEY-OF-admin" };
       },
       removeCertificate: async (name) =>
-        this.act(`removeCertificate ${name}`, () => void facts.certificates.delete(name)),
+        this.#act(`removeCertificate ${name}`, () => void facts.certificates.delete(name)),
       removeAuthority: async () =>
-        this.act("removeAuthority", () => {
+        this.#act("removeAuthority", () => {
           facts.authority = null;
           facts.certificates.clear();
         }),

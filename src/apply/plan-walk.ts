@@ -32,21 +32,21 @@ export type PlanWalkOptions = {
 export type StepFailure = { readonly step: Step; readonly error: HaplanError };
 
 export class PlanWalk {
-  private readonly plan: Plan;
-  private readonly ports: ApplyPorts;
-  private readonly options: PlanWalkOptions;
-  private readonly connection: Connection;
-  private readonly running = new Map<string, Promise<void>>();
-  private probe: OpenedProbe | null = null;
-  private failure: StepFailure | null = null;
-  private fatal: unknown = null;
+  readonly #plan: Plan;
+  readonly #ports: ApplyPorts;
+  readonly #options: PlanWalkOptions;
+  readonly #connection: Connection;
+  readonly #running = new Map<string, Promise<void>>();
+  #probe: OpenedProbe | null = null;
+  #failure: StepFailure | null = null;
+  #fatal: unknown = null;
 
   constructor(options: PlanWalkOptions) {
     const { plan, ports, keeper } = options;
-    this.plan = plan;
-    this.ports = ports;
-    this.options = options;
-    this.connection = new Connection(plan, ports, keeper);
+    this.#plan = plan;
+    this.#ports = ports;
+    this.#options = options;
+    this.#connection = new Connection(plan, ports, keeper);
   }
 
   /**
@@ -55,21 +55,21 @@ export class PlanWalk {
    */
   async run(): Promise<StepFailure | null> {
     try {
-      await this.walkMeasured();
+      await this.#walkMeasured();
     } finally {
-      this.connection.close();
+      this.#connection.close();
     }
-    if (this.fatal !== null) throw this.fatal;
-    return this.failure;
+    if (this.#fatal !== null) throw this.#fatal;
+    return this.#failure;
   }
 
-  private async walkMeasured(): Promise<void> {
-    if (!this.isMeasured()) return await this.walk();
-    this.probe = await openWriteProbe({ ...this.options, connection: this.connection });
+  async #walkMeasured(): Promise<void> {
+    if (!this.#isMeasured()) return await this.#walk();
+    this.#probe = await openWriteProbe({ ...this.#options, connection: this.#connection });
     try {
-      await this.walk();
+      await this.#walk();
     } finally {
-      this.ports.emit({ kind: "writeAvailability", availability: (await this.probe?.stop()) ?? null });
+      this.#ports.emit({ kind: "writeAvailability", availability: (await this.#probe?.stop()) ?? null });
     }
   }
 
@@ -77,101 +77,101 @@ export class PlanWalk {
    * The probe is a write: a cluster that is as it should be is left alone, and one that does not exist yet, or no more in
    * the end, has no writers. One that did not answer when the plan was made is measured all the same.
    */
-  private isMeasured(): boolean {
-    const { plan, done, keeper } = this.options;
+  #isMeasured(): boolean {
+    const { plan, done, keeper } = this.#options;
     if (plan.mode === "destroy" || plan.steps.every((step) => done.has(step.id))) return false;
     const known = keeper.state.resources.some((resource) => resource.type === "haplan_raft_member");
     return known || plan.binding.membership !== null;
   }
 
-  private async walk(): Promise<void> {
-    const waiting = this.plan.steps.filter((step) => !this.options.done.has(step.id));
+  async #walk(): Promise<void> {
+    const waiting = this.#plan.steps.filter((step) => !this.#options.done.has(step.id));
     for (;;) {
-      while (this.mayStart() && this.running.size < this.options.parallelism) {
-        const position = waiting.findIndex((step) => this.isFree(step));
+      while (this.#mayStart() && this.#running.size < this.#options.parallelism) {
+        const position = waiting.findIndex((step) => this.#isFree(step));
         if (position === -1) break;
         const step = waiting.splice(position, 1)[0]!;
-        this.running.set(
+        this.#running.set(
           step.id,
-          this.carryOut(step).finally(() => this.running.delete(step.id)),
+          this.#carryOut(step).finally(() => this.#running.delete(step.id)),
         );
       }
-      if (this.running.size === 0) return;
-      await Promise.race(this.running.values());
+      if (this.#running.size === 0) return;
+      await Promise.race(this.#running.values());
     }
   }
 
-  private mayStart(): boolean {
-    return this.failure === null && this.fatal === null && !this.options.signal.aborted;
+  #mayStart(): boolean {
+    return this.#failure === null && this.#fatal === null && !this.#options.signal.aborted;
   }
 
-  private isFree(step: Step): boolean {
-    if (!step.after.every((id) => this.options.done.has(id))) return false;
+  #isFree(step: Step): boolean {
+    if (!step.after.every((id) => this.#options.done.has(id))) return false;
     if (!traitsOf(step.action).needsQuorum) return true;
-    const other = this.plan.steps.some((each) => this.running.has(each.id) && traitsOf(each.action).needsQuorum);
+    const other = this.#plan.steps.some((each) => this.#running.has(each.id) && traitsOf(each.action).needsQuorum);
     return !other;
   }
 
-  private async carryOut(step: Step): Promise<void> {
-    const { clock, journal, emit } = this.ports;
+  async #carryOut(step: Step): Promise<void> {
+    const { clock, journal, emit } = this.#ports;
     const started = clock.monotonicMs();
     const progress = new AbortController();
     let detail: string | null = null;
     const context: StepContext = {
-      plan: this.plan,
-      ports: this.ports,
-      keeper: this.options.keeper,
-      connection: this.connection,
-      signal: this.options.signal,
+      plan: this.#plan,
+      ports: this.#ports,
+      keeper: this.#options.keeper,
+      connection: this.#connection,
+      signal: this.#options.signal,
       detail: (text) => {
         detail = text;
       },
       warn: (message) => emit({ kind: "stepWarning", step, message }),
     };
     emit({ kind: "stepStarted", step });
-    void this.tellProgress(step, started, progress.signal, () => detail);
+    void this.#tellProgress(step, started, progress.signal, () => detail);
     try {
       await passQuorumGate(context, step);
-      await journal.append({ planId: this.plan.id, stepId: step.id, phase: "intent", action: step.action });
+      await journal.append({ planId: this.#plan.id, stepId: step.id, phase: "intent", action: step.action });
       const result = await runStep(context, step.action);
-      await journal.append({ planId: this.plan.id, stepId: step.id, phase: "done", result });
-      await this.options.keeper.apply(stateEdits(this.plan, step, result));
-      this.options.done.add(step.id);
+      await journal.append({ planId: this.#plan.id, stepId: step.id, phase: "done", result });
+      await this.#options.keeper.apply(stateEdits(this.#plan, step, result));
+      this.#options.done.add(step.id);
       const id = result["memberId"] ?? result["pid"] ?? result["fingerprint"] ?? result["sha256"] ?? null;
-      const adopted = this.options.begun.has(step.id);
+      const adopted = this.#options.begun.has(step.id);
       const elapsedMs = clock.monotonicMs() - started;
       emit({ kind: "stepCompleted", step, elapsedMs, adopted, id: id === null ? null : String(id) });
-      await this.afterwards(context, step);
+      await this.#afterwards(context, step);
     } catch (thrown) {
-      await this.fail(step, thrown, clock.monotonicMs() - started);
+      await this.#fail(step, thrown, clock.monotonicMs() - started);
     } finally {
       progress.abort();
     }
   }
 
   /** What follows a step without being part of it: nothing here can fail the apply. */
-  private async afterwards(context: StepContext, step: Step): Promise<void> {
-    this.probe?.stepDone(step.action);
+  async #afterwards(context: StepContext, step: Step): Promise<void> {
+    this.#probe?.stepDone(step.action);
     if (traitsOf(step.action).needsQuorum) await tellMembership(context, step).catch(() => undefined);
   }
 
-  private async fail(step: Step, thrown: unknown, elapsedMs: number): Promise<void> {
+  async #fail(step: Step, thrown: unknown, elapsedMs: number): Promise<void> {
     const error = asHaplanError(thrown);
-    this.failure ??= { step, error };
-    const interrupted = this.options.signal.aborted;
+    this.#failure ??= { step, error };
+    const interrupted = this.#options.signal.aborted;
     try {
-      await this.ports.journal.append({
-        planId: this.plan.id,
+      await this.#ports.journal.append({
+        planId: this.#plan.id,
         stepId: step.id,
         phase: "failed",
         error: interrupted ? "interrupted" : error.message,
       });
     } catch (fatal) {
-      this.fatal ??= fatal;
+      this.#fatal ??= fatal;
     }
     const [message = "", ...rest] = error.message.split("\n");
     const detail = rest.length === 0 ? null : rest.join("\n");
-    this.ports.emit({
+    this.#ports.emit({
       kind: "stepFailed",
       step,
       elapsedMs,
@@ -181,16 +181,11 @@ export class PlanWalk {
     });
   }
 
-  private async tellProgress(
-    step: Step,
-    started: number,
-    signal: AbortSignal,
-    detail: () => string | null,
-  ): Promise<void> {
-    const { clock, emit } = this.ports;
+  async #tellProgress(step: Step, started: number, signal: AbortSignal, detail: () => string | null): Promise<void> {
+    const { clock, emit } = this.#ports;
     for (;;) {
       try {
-        await clock.sleep(this.options.progressIntervalMs, signal);
+        await clock.sleep(this.#options.progressIntervalMs, signal);
       } catch {
         return;
       }

@@ -9,17 +9,17 @@ import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
 
 export class StateKeeper {
-  private current: State;
-  private readonly store: ApplyPorts["stateStore"];
-  private readonly plan: Plan;
-  private readonly desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
-  private writing: Promise<void> = Promise.resolve();
+  #current: State;
+  readonly #store: ApplyPorts["stateStore"];
+  readonly #plan: Plan;
+  readonly #desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(state: State, store: ApplyPorts["stateStore"], plan: Plan) {
-    this.current = state;
-    this.store = store;
-    this.plan = plan;
-    this.desired = new Map(desiredResources(plan.spec).map((resource) => [resource.address, resource]));
+    this.#current = state;
+    this.#store = store;
+    this.#plan = plan;
+    this.#desired = new Map(desiredResources(plan.spec).map((resource) => [resource.address, resource]));
   }
 
   /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
@@ -39,22 +39,22 @@ export class StateKeeper {
   }
 
   get state(): State {
-    return this.current;
+    return this.#current;
   }
 
   find(address: string): StateResource | undefined {
-    return this.current.resources.find((resource) => resource.address === address);
+    return this.#current.resources.find((resource) => resource.address === address);
   }
 
   /** Applies `edits` as one write; resolves when it is durable. */
   apply(edits: readonly StateEdit[]): Promise<void> {
-    const turn = this.writing.then(() => this.write(edits));
-    this.writing = turn.catch(() => undefined);
+    const turn = this.#writing.then(() => this.#write(edits));
+    this.#writing = turn.catch(() => undefined);
     return turn;
   }
 
-  private async write(edits: readonly StateEdit[]): Promise<void> {
-    const resources = new Map(this.current.resources.map((resource) => [resource.address, resource]));
+  async #write(edits: readonly StateEdit[]): Promise<void> {
+    const resources = new Map(this.#current.resources.map((resource) => [resource.address, resource]));
     let moved = false;
     for (const edit of edits) {
       if (edit.kind === "rename") {
@@ -73,28 +73,28 @@ export class StateKeeper {
         moved = resources.delete(edit.address) || moved;
         continue;
       }
-      const after = this.upserted(edit, before, resources.get(machineOf(edit.address)));
+      const after = this.#upserted(edit, before, resources.get(machineOf(edit.address)));
       if (before !== undefined && canonicalJson(before) === canonicalJson(after)) continue;
       resources.set(edit.address, after);
       moved = true;
     }
     if (!moved) return;
     const next: State = {
-      ...this.current,
-      haplanVersion: this.plan.binding.haplanVersion,
-      serial: this.current.serial + 1,
+      ...this.#current,
+      haplanVersion: this.#plan.binding.haplanVersion,
+      serial: this.#current.serial + 1,
       resources: [...resources.values()],
     };
-    await this.store.write(next);
-    this.current = next;
+    await this.#store.write(next);
+    this.#current = next;
   }
 
-  private upserted(
+  #upserted(
     edit: StateEdit & { kind: "upsert" },
     before: StateResource | undefined,
     machine: StateResource | undefined,
   ): StateResource {
-    const desired = this.desired.get(edit.address);
+    const desired = this.#desired.get(edit.address);
     const dot = edit.address.indexOf(".");
     const name = edit.address.slice(dot + 1);
     // A member of haplan's own may have taken the place of an adopted one.

@@ -25,44 +25,44 @@ export type StepContext = {
 
 /** A connection to the members, opened when first needed and opened anew when there are others to talk to. */
 export class Connection {
-  private readonly plan: Plan;
-  private readonly ports: ApplyPorts;
-  private readonly keeper: StateKeeper;
-  private readonly opened: ControlPlane[] = [];
-  private open: { readonly key: string; readonly controlPlane: ControlPlane } | null = null;
+  readonly #plan: Plan;
+  readonly #ports: ApplyPorts;
+  readonly #keeper: StateKeeper;
+  readonly #opened: ControlPlane[] = [];
+  #open: { readonly key: string; readonly controlPlane: ControlPlane } | null = null;
 
   constructor(plan: Plan, ports: ApplyPorts, keeper: StateKeeper) {
-    this.plan = plan;
-    this.ports = ports;
-    this.keeper = keeper;
+    this.#plan = plan;
+    this.#ports = ports;
+    this.#keeper = keeper;
   }
 
   async controlPlane(): Promise<ControlPlane> {
     const tls = await this.tls();
     // From here on nothing waits: steps that run side by side must not open two, of which one would stay open.
-    const endpoints = this.endpoints();
+    const endpoints = this.#endpoints();
     const key = endpoints.join();
-    if (this.open?.key === key) return this.open.controlPlane;
-    const controlPlane = this.ports.connect({ endpoints, tls });
-    this.open = { key, controlPlane };
-    this.opened.push(controlPlane);
+    if (this.#open?.key === key) return this.#open.controlPlane;
+    const controlPlane = this.#ports.connect({ endpoints, tls });
+    this.#open = { key, controlPlane };
+    this.#opened.push(controlPlane);
     return controlPlane;
   }
 
   async tls(): Promise<TlsMaterial | null> {
-    return this.plan.spec.controlPlane.tls.enabled ? await this.ports.authority.clientMaterial() : null;
+    return this.#plan.spec.controlPlane.tls.enabled ? await this.#ports.authority.clientMaterial() : null;
   }
 
   /** Earlier ones too: another step may have been talking through one until now. */
   close(): void {
-    for (const controlPlane of this.opened.splice(0)) controlPlane.close();
-    this.open = null;
+    for (const controlPlane of this.#opened.splice(0)) controlPlane.close();
+    this.#open = null;
   }
 
   /** Masters of the spec and members that the state still knows. */
-  private endpoints(): readonly string[] {
-    const { spec } = this.plan;
-    const known = this.keeper.state.resources
+  #endpoints(): readonly string[] {
+    const { spec } = this.#plan;
+    const known = this.#keeper.state.resources
       .filter((resource) => resource.type === "haplan_raft_member")
       .map((resource) => resource.attributes["clientUrl"])
       .filter((url): url is string => typeof url === "string");

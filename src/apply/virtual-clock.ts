@@ -4,48 +4,48 @@ import type { Clock } from "../base/clock.ts";
 type Sleeper = { readonly at: number; readonly wake: () => void };
 
 export class VirtualClock implements Clock {
-  private nowMs = 0;
-  private readonly sleepers = new Set<Sleeper>();
-  private ticking = false;
+  #nowMs = 0;
+  readonly #sleepers = new Set<Sleeper>();
+  #ticking = false;
 
   now(): number {
-    return this.nowMs;
+    return this.#nowMs;
   }
 
   monotonicMs(): number {
-    return this.nowMs;
+    return this.#nowMs;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const onAbort = (): void => {
-        this.sleepers.delete(sleeper);
+        this.#sleepers.delete(sleeper);
         reject(signal?.reason);
       };
       const wake = (): void => {
         signal?.removeEventListener("abort", onAbort);
         resolve();
       };
-      const sleeper: Sleeper = { at: this.nowMs + ms, wake };
-      this.sleepers.add(sleeper);
+      const sleeper: Sleeper = { at: this.#nowMs + ms, wake };
+      this.#sleepers.add(sleeper);
       signal?.addEventListener("abort", onAbort, { once: true });
-      this.schedule();
+      this.#schedule();
     });
   }
 
   /** One sleeper a turn of the event loop, so that whoever was woken runs before time goes on. */
-  private schedule(): void {
-    if (this.ticking) return;
-    this.ticking = true;
+  #schedule(): void {
+    if (this.#ticking) return;
+    this.#ticking = true;
     setImmediate(() => {
-      this.ticking = false;
-      const next = [...this.sleepers].sort((a, b) => a.at - b.at)[0];
+      this.#ticking = false;
+      const next = [...this.#sleepers].sort((a, b) => a.at - b.at)[0];
       if (next === undefined) return;
-      this.sleepers.delete(next);
-      this.nowMs = Math.max(this.nowMs, next.at);
+      this.#sleepers.delete(next);
+      this.#nowMs = Math.max(this.#nowMs, next.at);
       next.wake();
-      if (this.sleepers.size > 0) this.schedule();
+      if (this.#sleepers.size > 0) this.#schedule();
     });
   }
 }

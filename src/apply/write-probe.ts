@@ -70,72 +70,72 @@ export function connectingClient(connect: () => ControlPlane, repeats: boolean =
 }
 
 export class WriteProbe {
-  private readonly clock: Clock;
-  private readonly clients: readonly ProbeClient[];
+  readonly #clock: Clock;
+  readonly #clients: readonly ProbeClient[];
   /** Writes beside them, at each second turn: nothing else writes through the endpoint. */
-  private endpoint: ProbeClient | null;
-  private readonly retired: ProbeClient[] = [];
-  private readonly stopping = new AbortController();
-  private readonly running: Promise<void>;
-  private writes = 0;
-  private readonly attempts: WriteAttempt[] = [];
-  private readonly stalls: Stall[] = [];
-  private readonly startedMs: number;
+  #endpoint: ProbeClient | null;
+  readonly #retired: ProbeClient[] = [];
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #writes = 0;
+  readonly #attempts: WriteAttempt[] = [];
+  readonly #stalls: Stall[] = [];
+  readonly #startedMs: number;
 
   /** The clients become the probe's, which closes them in the end. */
   constructor(clients: readonly ProbeClient[], clock: Clock, endpoint: ProbeClient | null = null) {
-    this.clients = clients;
-    this.endpoint = endpoint;
-    this.clock = clock;
-    this.startedMs = clock.monotonicMs();
-    this.running = this.run();
+    this.#clients = clients;
+    this.#endpoint = endpoint;
+    this.#clock = clock;
+    this.#startedMs = clock.monotonicMs();
+    this.#running = this.#run();
   }
 
   /** The client of the endpoint goes on as `client`: what it waited for ends with the first write that this one does. */
   moveEndpoint(client: ProbeClient): void {
     // A write that is under way may yet be answered.
-    if (this.endpoint !== null) this.retired.push(this.endpoint);
-    this.endpoint = client;
+    if (this.#endpoint !== null) this.#retired.push(this.#endpoint);
+    this.#endpoint = client;
   }
 
   /** Ends the probe and tells what it saw; null when it never came to write. */
   async stop(): Promise<WriteAvailability | null> {
-    this.stopping.abort();
-    await this.running;
-    for (const client of [...this.clients, ...this.retired, this.endpoint]) client?.close();
-    if (this.attempts.length === 0) return null;
-    const run = { startedMs: this.startedMs, endedMs: this.clock.monotonicMs() };
-    return writeAvailability(this.attempts, run, this.stalls);
+    this.#stopping.abort();
+    await this.#running;
+    for (const client of [...this.#clients, ...this.#retired, this.#endpoint]) client?.close();
+    if (this.#attempts.length === 0) return null;
+    const run = { startedMs: this.#startedMs, endedMs: this.#clock.monotonicMs() };
+    return writeAvailability(this.#attempts, run, this.#stalls);
   }
 
   /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
-  private async run(): Promise<void> {
+  async #run(): Promise<void> {
     const pending = new Set<Promise<void>>();
     const begin = (client: number, put: ProbeClient["put"]): void => {
-      const write = this.write(client, put).finally(() => pending.delete(write));
+      const write = this.#write(client, put).finally(() => pending.delete(write));
       pending.add(write);
     };
-    for (let turn = 0; !this.stopping.signal.aborted; turn += 1) {
-      const client = turn % this.clients.length;
-      begin(client, this.clients[client]!.put);
-      if (this.endpoint !== null && turn % 2 === 0) begin(this.clients.length, this.endpoint.put);
-      await this.sleep();
+    for (let turn = 0; !this.#stopping.signal.aborted; turn += 1) {
+      const client = turn % this.#clients.length;
+      begin(client, this.#clients[client]!.put);
+      if (this.#endpoint !== null && turn % 2 === 0) begin(this.#clients.length, this.#endpoint.put);
+      await this.#sleep();
     }
     await Promise.all(pending);
   }
 
   /** A pause that takes much longer than asked for shows that this process was busy, or was not run at all. */
-  private async sleep(): Promise<void> {
-    const dueMs = this.clock.monotonicMs() + turnMs;
-    await this.clock.sleep(turnMs, this.stopping.signal).catch(() => undefined);
-    const nowMs = this.clock.monotonicMs();
-    if (nowMs - dueMs > stallMs) this.stalls.push({ fromMs: dueMs - turnMs, untilMs: nowMs });
+  async #sleep(): Promise<void> {
+    const dueMs = this.#clock.monotonicMs() + turnMs;
+    await this.#clock.sleep(turnMs, this.#stopping.signal).catch(() => undefined);
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - dueMs > stallMs) this.#stalls.push({ fromMs: dueMs - turnMs, untilMs: nowMs });
   }
 
-  private async write(client: number, put: ProbeClient["put"]): Promise<void> {
-    const startedMs = this.clock.monotonicMs();
-    this.writes += 1;
-    const failure = await put(String(this.writes)).then(() => null, errorText);
-    this.attempts.push({ client, startedMs, endedMs: this.clock.monotonicMs(), failure });
+  async #write(client: number, put: ProbeClient["put"]): Promise<void> {
+    const startedMs = this.#clock.monotonicMs();
+    this.#writes += 1;
+    const failure = await put(String(this.#writes)).then(() => null, errorText);
+    this.#attempts.push({ client, startedMs, endedMs: this.#clock.monotonicMs(), failure });
   }
 }

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { crc32c } from "./crc32c.ts";
 
 /** The definition, one bit at a time. */
@@ -13,7 +13,7 @@ function slowCrc32c(bytes: Uint8Array): number {
 }
 
 describe("crc32c", () => {
-  test.each([
+  it.each([
     ["the check value of the polynomial", Buffer.from("123456789"), 0xe3069283],
     ["32 bytes of zero (RFC 3720 §B.4)", new Uint8Array(32), 0x8a9136aa],
     ["32 bytes of ones (RFC 3720 §B.4)", new Uint8Array(32).fill(0xff), 0x62a8ab43],
@@ -23,7 +23,7 @@ describe("crc32c", () => {
     expect(crc32c(bytes)).toBe(expected);
   });
 
-  test("crc32c agrees with the definition, also when computed in two parts and from an odd offset", () => {
+  it("crc32c agrees with the definition, also when computed in two parts and from an odd offset", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (bytes, cut) => {
         const split = Math.min(cut, bytes.length);

@@ -1,14 +1,14 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { makeDirDurably } from "./durable-file.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-durable-file-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("makeDirDurably", () => {
-  test("makes a directory and its parents for the user alone, and is content with one that is there", () => {
+  it("makes a directory and its parents for the user alone, and is content with one that is there", () => {
     const path = join(directory, "a/b/c");
     makeDirDurably(path);
     makeDirDurably(path);
@@ -17,7 +17,7 @@ describe("makeDirDurably", () => {
     ]);
   });
 
-  test.each([
+  it.each([
     // Node.js never comes back from a recursive mkdir there.
     ["below /proc", () => "/proc/haplan/data", /ENOENT.*mkdir '\/proc\/haplan'/],
     ["below a file", () => join(directory, "file/data"), /EEXIST.*file'/],

@@ -2,7 +2,7 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { listenAt, listenPlace } from "./listen-place.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-listen-"));
@@ -17,7 +17,7 @@ function open(): Server {
 }
 
 describe("listenPlace", () => {
-  test.each([
+  it.each([
     ["http://10.0.0.1:2379", { host: "10.0.0.1", port: 2379 }],
     ["https://[::1]:2379", { host: "::1", port: 2379 }],
     // URL leaves out what a scheme would have anyway.
@@ -35,7 +35,7 @@ describe("listenPlace", () => {
 describe("listenAt", () => {
   const path = join(directory, "etcd.sock");
 
-  test("takes the place of a socket that nobody removed, and removes its own", async () => {
+  it("takes the place of a socket that nobody removed, and removes its own", async () => {
     const first = open();
     await listenAt(first, { path: join(directory, "other") });
     linkSync(join(directory, "other"), path);
@@ -45,7 +45,7 @@ describe("listenAt", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("leaves a file alone that is no socket, and names it", async () => {
+  it("leaves a file alone that is no socket, and names it", async () => {
     writeFileSync(path, "mine");
     await expect(listenAt(open(), { path })).rejects.toThrow(`Cannot listen on ${path}: listen EADDRINUSE`);
     expect(readFileSync(path, "utf8")).toBe("mine");

@@ -102,17 +102,17 @@ function checkAll(reader: PemReader, files: AdoptedTls): void {
 
 /** Reads PEM files and says by name what is wrong with them. */
 class PemReader {
-  private readonly cwd: string;
-  private readonly now: () => number;
+  readonly #cwd: string;
+  readonly #now: () => number;
 
   constructor(cwd: string, now: () => number) {
-    this.cwd = cwd;
-    this.now = now;
+    this.#cwd = cwd;
+    this.#now = now;
   }
 
   text(what: string, path: string): string {
     try {
-      return readFileSync(resolve(this.cwd, path), "utf8");
+      return readFileSync(resolve(this.#cwd, path), "utf8");
     } catch (error) {
       throw bad(`Cannot read ${path} (adopt.tls: ${what}): ${errorText(error)}`);
     }
@@ -121,7 +121,7 @@ class PemReader {
   /** The key is "" when it is not at hand. */
   authority(certFile: string, keyFile: string | null): Pair {
     const certificatePem = this.text("caFile", certFile);
-    if (!this.certificate(certFile, certificatePem).ca) {
+    if (!this.#certificate(certFile, certificatePem).ca) {
       throw bad(`${certFile} is no certificate of an authority: name the one that signed the members' certificates`);
     }
     if (keyFile === null) return { certificatePem, keyPem: "" };
@@ -134,7 +134,7 @@ class PemReader {
   pair(what: string, certFile: string, keyFile: string): Pair {
     const certificatePem = this.text(what, certFile);
     const keyPem = this.text(what, keyFile);
-    const certificate = this.certificate(certFile, certificatePem);
+    const certificate = this.#certificate(certFile, certificatePem);
     let matches: boolean;
     try {
       matches = certificate.checkPrivateKey(createPrivateKey(keyPem));
@@ -159,14 +159,14 @@ class PemReader {
       throw bad(`${certFile} was not issued by ${caFile}`);
   }
 
-  private certificate(path: string, pem: string): X509Certificate {
+  #certificate(path: string, pem: string): X509Certificate {
     let certificate: X509Certificate;
     try {
       certificate = new X509Certificate(pem);
     } catch (error) {
       throw bad(`${path} holds no certificate in PEM: ${errorText(error)}`);
     }
-    const { status } = certificateValidity(validityOf(certificate), this.now());
+    const { status } = certificateValidity(validityOf(certificate), this.#now());
     if (status === "expired") throw bad(`${path} has expired on ${certificate.validTo}`);
     if (status === "notYetValid") throw bad(`${path} is valid only from ${certificate.validFrom}`);
     return certificate;

@@ -1,5 +1,5 @@
 /** Plans for a part of the world: targets, refresh only, and plans made from memory. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { emptyObservation, fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
@@ -30,14 +30,14 @@ const acting = (plan: Plan): readonly string[] =>
   plan.changes.filter(({ action }) => action !== "noop").map(({ address }) => address);
 
 describe("a targeted plan", () => {
-  test("holds what was asked for and nothing that it does not need", () => {
+  it("holds what was asked for and nothing that it does not need", () => {
     const plan = planned(growing({ target: ["haplan_machine.m4"] }));
     expect(plan.steps.map(({ id }) => id)).toEqual(["createMachine:m4#1"]);
     expect(acting(plan)).toEqual(["haplan_machine.m4"]);
     expect(plan.warnings).toMatchObject([{ code: "plan/targeted" }]);
   });
 
-  test("takes a membership change whole", () => {
+  it("takes a membership change whole", () => {
     const whole = planned(growing());
     const plan = planned(growing({ target: ["haplan_raft_member.m4"] }));
     const voters = (of: Plan): readonly number[] => of.timeline.map((row) => row.voters);
@@ -47,7 +47,7 @@ describe("a targeted plan", () => {
     expect(plan.steps.map(({ id }) => id)).not.toContain("startWorker:w1");
   });
 
-  test("every step that is waited for is in it, whatever the target", () => {
+  it("every step that is waited for is in it, whatever the target", () => {
     for (const { address } of planned(growing()).changes) {
       const { steps } = planned(growing({ target: [address] }));
       const ids = new Set(steps.map(({ id }) => id));
@@ -55,25 +55,25 @@ describe("a targeted plan", () => {
     }
   });
 
-  test("an empty list of targets is no target", () => {
+  it("an empty list of targets is no target", () => {
     expect(planned(growing({ target: [] }))).toEqual(planned(growing()));
   });
 
-  test("a target that is not there is refused with the nearest that is", () => {
+  it("a target that is not there is refused with the nearest that is", () => {
     const { refusal } = planChanges(growing({ target: ["haplan_worker.w3"] }));
     expect(refusal).toMatchObject([{ code: "plan/unknown-target", detail: expect.stringContaining("Did you mean") }]);
   });
 });
 
 describe("a refresh-only plan", () => {
-  test("shows the drift and takes no step in the world", () => {
+  it("shows the drift and takes no step in the world", () => {
     const plan = planned(growing({ refreshOnly: true }));
     expect(plan.drift.map(({ address }) => address)).toEqual(["haplan_worker.w1", "haplan_worker.w2"]);
     expect(plan.steps).toEqual([]);
     expect(acting(plan)).toEqual([]);
   });
 
-  test("writes into the state what was found and is not there", () => {
+  it("writes into the state what was found and is not there", () => {
     const state = settledState(three);
     const forgotten = { ...state, resources: state.resources.filter(({ type }) => type !== "haplan_lb_backend") };
     const plan = planned(fixtureInput(three, { state: forgotten, refreshOnly: true }));
@@ -82,20 +82,20 @@ describe("a refresh-only plan", () => {
 });
 
 describe("a plan from memory", () => {
-  test("finds nothing to do where nothing was changed in the spec", () => {
+  it("finds nothing to do where nothing was changed in the spec", () => {
     const state = settledState(three);
     const plan = planned(fixtureInput(three, { state, observed: rememberedObservation(three, state) }));
     expect(plan.steps).toEqual([]);
   });
 
-  test("plans the same steps for a change as one that looked at a healthy cluster", () => {
+  it("plans the same steps for a change as one that looked at a healthy cluster", () => {
     const state = settledState(three);
     const looked = planned(fixtureInput(five, { state, observed: settledObservation(three) }));
     const remembered = planned(fixtureInput(five, { state, observed: rememberedObservation(five, state) }));
     expect(remembered.steps).toEqual(looked.steps);
   });
 
-  test("of nothing is a first start", () => {
+  it("of nothing is a first start", () => {
     expect(rememberedObservation(three, null)).toEqual(emptyObservation);
   });
 });

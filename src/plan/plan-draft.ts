@@ -30,7 +30,7 @@ export type DriftNote = {
 
 export class PlanDraft {
   /** Machines on which no step is taken. */
-  private readonly unreachable: readonly UnreachableMachine[];
+  readonly #unreachable: readonly UnreachableMachine[];
   readonly steps: Step[] = [];
   readonly verdicts: Map<ResourceAddress, Verdict> = new Map();
   readonly drift: DriftNote[] = [];
@@ -38,12 +38,12 @@ export class PlanDraft {
   readonly warnings: Diagnostic[] = [];
   /** Facts that are known although the spec does not say them: ids of members that were found. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
-  private readonly ids = new Set<string>();
-  private lastOfChain: string | null = null;
-  private gate: string | null = null;
+  readonly #ids = new Set<string>();
+  #lastOfChain: string | null = null;
+  #gate: string | null = null;
 
   constructor(unreachable: readonly UnreachableMachine[] = []) {
-    this.unreachable = unreachable;
+    this.#unreachable = unreachable;
   }
 
   /**
@@ -56,13 +56,13 @@ export class PlanDraft {
     after: readonly (string | null)[] = [],
   ): string | null {
     const machine = machineActedOn(action);
-    if (machine !== null && whyUnreachable(this.unreachable, machine) !== null) return null;
+    if (machine !== null && whyUnreachable(this.#unreachable, machine) !== null) return null;
     const wanted = stepId(action);
     let id = wanted;
-    for (let copy = 2; this.ids.has(id); copy += 1) id = `${wanted}~${copy}`;
-    const known = [this.gate, ...after].filter((name): name is string => name !== null);
-    for (const name of known) assert(this.ids.has(name), `step ${id} waits for ${name}, which is no step of the plan`);
-    this.ids.add(id);
+    for (let copy = 2; this.#ids.has(id); copy += 1) id = `${wanted}~${copy}`;
+    const known = [this.#gate, ...after].filter((name): name is string => name !== null);
+    for (const name of known) assert(this.#ids.has(name), `step ${id} waits for ${name}, which is no step of the plan`);
+    this.#ids.add(id);
     this.steps.push({ id, title: stepTitle(action), action, addresses, after: [...new Set(known)] });
     return id;
   }
@@ -73,19 +73,19 @@ export class PlanDraft {
     addresses: readonly ResourceAddress[],
     after: readonly (string | null)[] = [],
   ): string | null {
-    const id = this.add(action, addresses, [this.lastOfChain, ...after]);
-    this.lastOfChain = id ?? this.lastOfChain;
+    const id = this.add(action, addresses, [this.#lastOfChain, ...after]);
+    this.#lastOfChain = id ?? this.#lastOfChain;
     return id;
   }
 
   /** From here on every step waits for the one that was last in the membership chain. */
   holdBehindChain(): void {
-    this.gate = this.lastOfChain;
+    this.#gate = this.#lastOfChain;
   }
 
   /** Id of the membership chain's last step so far. */
   get chainEnd(): string | null {
-    return this.lastOfChain;
+    return this.#lastOfChain;
   }
 
   judge(
@@ -94,7 +94,7 @@ export class PlanDraft {
     reason: ChangeReason | null = null,
     forces?: readonly string[],
   ): void {
-    const leftAlone = whyLeftAlone(this.unreachable, address);
+    const leftAlone = whyLeftAlone(this.#unreachable, address);
     if (leftAlone !== null) {
       this.verdicts.set(address, { action: "noop", reason: `unreachable: ${leftAlone}` });
       return;

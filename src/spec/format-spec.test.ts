@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { formatSpec } from "./format-spec.ts";
 import { parseSpec } from "./load-spec.ts";
@@ -10,11 +10,11 @@ import { readYaml } from "./yaml-document.ts";
 const example = readFileSync(new URL("../../examples/ha-3-masters.yaml", import.meta.url), "utf8");
 
 describe("formatting a spec", () => {
-  test("the example is in form already", () => {
+  it("the example is in form already", () => {
     expect(formatSpec(example)).toBe(example);
   });
 
-  test("indentation, blanks and line ends are put right, comments and quotes stay", () => {
+  it("indentation, blanks and line ends are put right, comments and quotes stay", () => {
     const untidy = [
       "apiVersion:   haplan.dev/v1   # which haplan",
       "kind: Cluster",
@@ -42,11 +42,11 @@ describe("formatting a spec", () => {
     ]);
   });
 
-  test.each(["a: [", "a:\n\tb: 1", ""])("%j is left to validate", (text) => {
+  it.each(["a: [", "a:\n\tb: 1", ""])("%j is left to validate", (text) => {
     expect(formatSpec(text) ?? "").toBe("");
   });
 
-  test("what it means stays the same, and doing it twice is doing it once", () => {
+  it("what it means stays the same, and doing it twice is doing it once", () => {
     const value = fc.jsonValue({ maxDepth: 3 }).filter((json) => JSON.stringify(json).length < 2000);
     fc.assert(
       fc.property(value, fc.constantFrom(2, 3, 4, 8), (json, indent) => {
@@ -60,7 +60,7 @@ describe("formatting a spec", () => {
     );
   });
 
-  test("a spec that was valid stays valid", () => {
+  it("a spec that was valid stays valid", () => {
     const loose = example.replaceAll(": ", ":   ").replaceAll("[2379]", "[  2379  ]");
     const formatted = formatSpec(loose) ?? "";
     expect(parseSpec("f", formatted).spec).toEqual(parseSpec("f", example).spec);

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { clusterSchema, renderClusterSchema } from "./cluster-schema.ts";
 import { loadSpec, parseSpec } from "./load-spec.ts";
 import { specBytesMax } from "./read-source.ts";
@@ -40,7 +40,7 @@ function written(name: string, content: string | Uint8Array): string {
 }
 
 describe("a good spec", () => {
-  test("the example has three masters, a load balancer and two workers", () => {
+  it("the example has three masters, a load balancer and two workers", () => {
     const { spec, diagnostics, sourceDigest } = loadSpec(join(root, "examples/ha-3-masters.yaml"));
     expect(diagnostics).toEqual([]);
     expect(sourceDigest).toMatch(/^[0-9a-f]{64}$/);
@@ -78,7 +78,7 @@ describe("a good spec", () => {
     });
   });
 
-  test("a local spec that lists no masters gets them derived", () => {
+  it("a local spec that lists no masters gets them derived", () => {
     const spec = parseSpec("f", changed("3 }", "5 }")).spec;
     expect(spec?.controlPlane.masters.map(({ name, address }) => `${name} ${address}`)).toEqual([
       "m1 127.0.1.1",
@@ -89,26 +89,26 @@ describe("a good spec", () => {
     ]);
   });
 
-  test("the load balancer listens on the client port unless told otherwise", () => {
+  it("the load balancer listens on the client port unless told otherwise", () => {
     const spec = parseSpec("f", changed("members: 3 }", "members: 3, clientPort: 4001 }")).spec;
     expect(spec?.loadBalancer).toEqual({ type: "embedded", address: "127.0.1.100", ports: [4001] });
   });
 
-  test("listed masters need no members beside them", () => {
+  it("listed masters need no members beside them", () => {
     const masters = [1, 2, 3].map((index) => `{ name: a${index}, address: 127.0.9.${index} }`).join(", ");
     const { spec, diagnostics } = parseSpec("f", changed("members: 3", `masters: [${masters}]`));
     expect(diagnostics).toEqual([]);
     expect(spec?.controlPlane.members).toBe(3);
   });
 
-  test("aliases are followed", () => {
+  it("aliases are followed", () => {
     const text = `${changed("{ name: demo }", "{ name: &name demo }")}  workers: [{ name: *name, address: 127.0.1.9 }]\n`;
     expect(parseSpec("f", text).spec?.workers).toEqual([{ name: "demo", zone: null, address: "127.0.1.9" }]);
   });
 });
 
 describe("member counts", () => {
-  test.each([
+  it.each([
     [0, "spec/too-few-members", "Write 3"],
     [1, "spec/too-few-members", "Write 3"],
     [2, "spec/too-few-members", "Write 3"],
@@ -130,23 +130,23 @@ describe("member counts", () => {
     expect(diagnostic?.detail).toContain(advice);
   });
 
-  test("the number of listed masters must be the number asked for", () => {
+  it("the number of listed masters must be the number asked for", () => {
     const text = changed("members: 3", "members: 3, masters: [{ name: a, address: 127.0.9.1 }]");
     expect(places(text)).toEqual(["spec/members-mismatch 6:28"]);
   });
 
-  test("listed masters are counted when members is not given", () => {
+  it("listed masters are counted when members is not given", () => {
     const text = changed("members: 3", "masters: [{ name: a, address: 127.0.9.1 }]");
     expect(places(text)).toEqual(["spec/too-few-members 6:28"]);
   });
 
-  test.each(['"3"', "3.5", "three", "[3]", "", "true", ".nan"])("members: %s has the wrong type", (value) => {
+  it.each(['"3"', "3.5", "three", "[3]", "", "true", ".nan"])("members: %s has the wrong type", (value) => {
     expect(places(changed("members: 3", `members: ${value}`))).toEqual([expect.stringContaining("spec/wrong-type 6:")]);
   });
 });
 
 describe("mistakes", () => {
-  test.each([
+  it.each([
     [
       "an unknown key with a neighbor",
       changed("members", "membres"),
@@ -176,12 +176,12 @@ describe("mistakes", () => {
     expect(places(text)).toEqual(expected);
   });
 
-  test("a misspelt key gets the right one suggested", () => {
+  it("a misspelt key gets the right one suggested", () => {
     const { diagnostics } = parseSpec("f", changed("members", "membres"));
     expect(diagnostics.map(({ detail }) => detail).join()).toContain('Did you mean "members"?');
   });
 
-  test("names are shared by masters, workers and the load balancer", () => {
+  it("names are shared by masters, workers and the load balancer", () => {
     const text = `${minimal}  workers:
     - { name: m1, address: 127.0.1.11 }
     - { name: load-balancer, address: 127.0.1.12 }
@@ -199,7 +199,7 @@ describe("mistakes", () => {
     ]);
   });
 
-  test("addresses belong to one machine each and to the loopback network", () => {
+  it("addresses belong to one machine each and to the loopback network", () => {
     const text = `${minimal}  workers:
     - { name: w1, address: 127.0.1.3 }
     - { name: w2, address: 127.0.1.100 }
@@ -216,7 +216,7 @@ describe("mistakes", () => {
     ]);
   });
 
-  test("all of them are told in one go, in the order of the file", () => {
+  it("all of them are told in one go, in the order of the file", () => {
     const text = `${minimal.replace("v1", "v9").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
     expect(places(text)).toEqual([
       "spec/bad-value 1:13",
@@ -227,37 +227,37 @@ describe("mistakes", () => {
     ]);
   });
 
-  test("every one says what to write instead", () => {
+  it("every one says what to write instead", () => {
     const text = `${minimal.replace("v1", "v9").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
     for (const { detail } of parseSpec("f", text).diagnostics) expect(detail).toMatch(/Write|Known keys/);
   });
 });
 
 describe("hostile files", () => {
-  test("a missing file is named", () => {
+  it("a missing file is named", () => {
     expect(loadSpec(join(directory, "none.yaml")).diagnostics).toMatchObject([{ code: "spec/missing-file" }]);
   });
 
-  test("a directory is not a spec", () => {
+  it("a directory is not a spec", () => {
     expect(loadSpec(directory).diagnostics).toMatchObject([{ code: "spec/not-a-file" }]);
   });
 
-  test("a file of 10 MB is refused before it is parsed", () => {
+  it("a file of 10 MB is refused before it is parsed", () => {
     const path = written("large.yaml", minimal);
     truncateSync(path, 10_000_000);
     expect(loadSpec(path)).toMatchObject({ spec: null, sourceDigest: null, diagnostics: [{ code: "spec/too-large" }] });
   });
 
-  test("an endless file is refused", () => {
+  it("an endless file is refused", () => {
     expect(loadSpec("/dev/zero").diagnostics).toMatchObject([{ code: "spec/too-large" }]);
   });
 
-  test("a text that is not UTF-8 is refused", () => {
+  it("a text that is not UTF-8 is refused", () => {
     const path = written("latin.yaml", Buffer.from("metadata: { name: caf\xe9 }\n", "latin1"));
     expect(loadSpec(path).diagnostics).toMatchObject([{ code: "spec/not-utf8" }]);
   });
 
-  test("an alias bomb is refused before it unfolds", () => {
+  it("an alias bomb is refused before it unfolds", () => {
     const levels = Array.from({ length: 20 }, (_, level) => {
       const item = level === 0 ? "lol" : `*a${level - 1}`;
       return `a${level}: &a${level} [${Array(9).fill(item).join(", ")}]`;
@@ -265,27 +265,27 @@ describe("hostile files", () => {
     expect(parseSpec("f", levels.join("\n")).diagnostics).toMatchObject([{ code: "spec/too-many-values" }]);
   });
 
-  test("an alias inside its own anchor is refused", () => {
+  it("an alias inside its own anchor is refused", () => {
     expect(parseSpec("f", "a: &a [*a]").diagnostics).toContainEqual(
       expect.objectContaining({ code: "spec/unknown-anchor" }),
     );
   });
 
-  test("deep nesting is refused", () => {
+  it("deep nesting is refused", () => {
     expect(parseSpec("f", "[".repeat(100_000)).diagnostics[0]?.code).toMatch(/^spec\/(too-deep|yaml)$/);
     expect(parseSpec("f", `${"[".repeat(200)}${"]".repeat(200)}`).diagnostics).toMatchObject([
       { code: "spec/too-deep" },
     ]);
   });
 
-  test("a flood of unknown keys is cut short", () => {
+  it("a flood of unknown keys is cut short", () => {
     const text = `${minimal}${Array.from({ length: 10_000 }, (_, index) => `key${index}: 1\n`).join("")}`;
     const { diagnostics } = parseSpec("f", text);
     expect(diagnostics).toHaveLength(51);
     expect(diagnostics.at(-1)?.summary).toBe("... and 9950 more");
   });
 
-  test("no text makes the loader throw, and a spec comes without diagnostics or not at all", () => {
+  it("no text makes the loader throw, and a spec comes without diagnostics or not at all", () => {
     const scraps = fc.constantFrom(
       ..."&a *a [ ] { } : - ? | > ' \" # ! % @ ` \t \n , ~ << 3 members spec".split(" "),
       "\n",
@@ -310,7 +310,7 @@ describe("hostile files", () => {
     );
   });
 
-  test("the limit is 1 MiB", () => {
+  it("the limit is 1 MiB", () => {
     expect(specBytesMax).toBe(1_048_576);
     const padded = `${minimal}#${" ".repeat(specBytesMax - minimal.length - 1)}`;
     expect(loadSpec(written("full.yaml", padded)).diagnostics).toEqual([]);
@@ -319,11 +319,11 @@ describe("hostile files", () => {
 });
 
 describe("the schema", () => {
-  test("is the one that editors load (`haplan schema > schema/cluster.schema.json` renews it)", () => {
+  it("is the one that editors load (`haplan schema > schema/cluster.schema.json` renews it)", () => {
     expect(readFileSync(join(root, "schema/cluster.schema.json"), "utf8")).toBe(renderClusterSchema());
   });
 
-  test("refuses unknown keys at every level", () => {
+  it("refuses unknown keys at every level", () => {
     const objects: unknown[] = [];
     const walk = (schema: unknown): void => {
       if (typeof schema !== "object" || schema === null) return;
@@ -340,7 +340,7 @@ describe("members to be adopted", () => {
   const example = readFileSync(join(root, "examples/2-to-3.yaml"), "utf8");
   const codes = (text: string): string[] => parseSpec("f", text).diagnostics.map(({ code }) => code);
 
-  test("are masters with the endpoint where they answer", () => {
+  it("are masters with the endpoint where they answer", () => {
     const { spec, diagnostics } = parseSpec("f", example);
     expect(diagnostics).toEqual([]);
     expect(spec?.controlPlane.masters).toEqual([
@@ -351,7 +351,7 @@ describe("members to be adopted", () => {
     expect(spec?.controlPlane.engine).toBe("etcd");
   });
 
-  test.each([
+  it.each([
     ["with TLS", "enabled: false", "enabled: true", "spec/adopt-tls"],
     ["at an address that no master has", "http://127.0.2.2:2379", "http://127.0.2.9:2379", "spec/adopt-unlisted"],
     ["twice at one address", "http://127.0.2.2:2379", "http://127.0.2.1:2399", "spec/adopt-twice"],
@@ -369,7 +369,7 @@ describe("zones", () => {
     return spec?.controlPlane.masters.map(({ zone }) => zone).join(" ") ?? diagnostics;
   };
 
-  test.each([
+  it.each([
     ["are filled in turn", "{ members: 5, zones: [a, b, c] }", "a b c a b"],
     [
       "take what masters say themselves into account",

@@ -1,5 +1,5 @@
 /** Reports no. 12: merge keys, and keys that are for the writer of a spec and not for haplan. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { formatSpec } from "./format-spec.ts";
 import { parseSpec } from "./load-spec.ts";
 import { readYaml } from "./yaml-document.ts";
@@ -23,7 +23,7 @@ spec:
 `;
 
 describe("12: a spec with merge keys and x- keys", () => {
-  test("is what it unfolds to; what a mapping says itself counts, wherever the merge stands", () => {
+  it("is what it unfolds to; what a mapping says itself counts, wherever the merge stands", () => {
     const { spec: read, diagnostics } = parseSpec("f.yaml", spec);
     expect(diagnostics).toEqual([]);
     expect(read?.controlPlane).toMatchObject({ clientPort: 5001, peerPort: 4002 });
@@ -34,28 +34,28 @@ describe("12: a spec with merge keys and x- keys", () => {
     ]);
   });
 
-  test("stays what it is in form, with all of its keys", () => {
+  it("stays what it is in form, with all of its keys", () => {
     const formatted = formatSpec(spec.replaceAll(": ", ":   "));
     expect(formatted).toBe(spec);
     expect(formatSpec(formatted ?? "")).toBe(formatted);
     expect(parseSpec("f.yaml", formatted ?? "").spec).toEqual(parseSpec("f.yaml", spec).spec);
   });
 
-  test("of merges within merges, the nearest counts", () => {
+  it("of merges within merges, the nearest counts", () => {
     const text = "a: &a { one: 1, two: 1 }\nb: &b { <<: *a, two: 2, three: 2 }\nc: { <<: *b, three: 3 }\n";
     expect(readYaml(text).value).toMatchObject({ c: { one: 1, two: 2, three: 3 } });
     const list = "a: &a { one: 1 }\nb: &b { one: 2, two: 2 }\nc: { <<: [*a, *b] }\n";
     expect(readYaml(list).value).toMatchObject({ c: { one: 1, two: 2 } });
   });
 
-  test("a variable counts where what uses it is merged", () => {
+  it("a variable counts where what uses it is merged", () => {
     const text = `x-a: &a { one: "\${ONE}", two: "\${TWO}" }\nb: { <<: *a }\n`;
     const { value, findings } = readYaml(text, { ONE: "1" });
     expect(value).toEqual({ b: { one: "1", two: expect.anything() } });
     expect(findings.map(({ summary }) => summary)).toEqual(["The variable TWO is not set"]);
   });
 
-  test.each<readonly [string, string, string]>([
+  it.each<readonly [string, string, string]>([
     ["a text", "a: { <<: text }", "spec/bad-merge"],
     ["nothing", "a:\n  <<:\n", "spec/bad-merge"],
     ["a list of texts", "a: { <<: [text] }", "spec/bad-merge"],
@@ -67,7 +67,7 @@ describe("12: a spec with merge keys and x- keys", () => {
     expect(readYaml(text).findings.map((finding) => finding.code)).toContain(code);
   });
 
-  test("a bomb of merges is refused before it unfolds", () => {
+  it("a bomb of merges is refused before it unfolds", () => {
     const levels = Array.from({ length: 20 }, (_, level) => {
       const merges =
         level === 0
@@ -80,13 +80,13 @@ describe("12: a spec with merge keys and x- keys", () => {
     expect(readYaml(levels.join("\n")).findings).toMatchObject([{ code: "spec/too-many-values" }]);
   });
 
-  test("what is wrong with a merged value is shown where it is merged", () => {
+  it("what is wrong with a merged value is shown where it is merged", () => {
     const { diagnostics } = parseSpec("f.yaml", spec.replace("zone: a,", "zone: 7,"));
     const places = diagnostics.map(({ range, address }) => `${range?.start.line}:${range?.start.column} ${address}`);
     expect(places).toContain("12:15 spec.controlPlane.masters[0].zone");
   });
 
-  test("a merge key in quotes, and x- without a dash, are keys that nobody knows", () => {
+  it("a merge key in quotes, and x- without a dash, are keys that nobody knows", () => {
     const codes = (text: string): readonly string[] =>
       parseSpec("f.yaml", text).diagnostics.map(({ code, summary }) => `${code} ${summary}`);
     expect(codes(spec.replace("<<: *ports", '"<<": *ports'))).toEqual([

@@ -1,9 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { nearestName } from "./nearest-name.ts";
 
 const known = ["members", "masters", "engine", "tls", "clientPort", "peerPort"];
 
-test.each([
+it.each([
   ["membres", "members"],
   ["member", "members"],
   ["Masters", "masters"],
@@ -17,6 +17,6 @@ test.each([
   expect(nearestName(typed, known)).toBe(expected);
 });
 
-test("a very long name costs little and finds nothing", () => {
+it("a very long name costs little and finds nothing", () => {
   expect(nearestName("m".repeat(1_000_000), known)).toBeNull();
 });

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   faultToleranceOf,
   isSupportedMemberCount,
@@ -10,7 +10,7 @@ import {
 } from "./quorum-table.ts";
 
 describe("quorum arithmetic", () => {
-  test("the table is that of every text book", () => {
+  it("the table is that of every text book", () => {
     expect(quorumTable(7).map((row) => [row.instances, row.quorum, row.faultTolerance])).toEqual([
       [1, 1, 0],
       [2, 2, 0],
@@ -22,7 +22,7 @@ describe("quorum arithmetic", () => {
     ]);
   });
 
-  test("two quorums always have a voter in common, and no smaller number does", () => {
+  it("two quorums always have a voter in common, and no smaller number does", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), (voters) => {
         expect(2 * quorumOf(voters)).toBeGreaterThan(voters);
@@ -32,21 +32,21 @@ describe("quorum arithmetic", () => {
     );
   });
 
-  test("only 3, 5 and 7 are supported", () => {
+  it("only 3, 5 and 7 are supported", () => {
     const supported = [-3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3.5, Number.NaN].filter(isSupportedMemberCount);
     expect(supported).toEqual([3, 5, 7]);
   });
 });
 
 describe("partitions", () => {
-  test("six voters in two domains stop when cut 3|3", () => {
+  it("six voters in two domains stop when cut 3|3", () => {
     expect(partitionsOf([3, 3])).toEqual([
       { sides: [6], survivor: 0 },
       { sides: [3, 3], survivor: null },
     ]);
   });
 
-  test("three voters in three domains survive every cut but the one into single voters", () => {
+  it("three voters in three domains survive every cut but the one into single voters", () => {
     expect(partitionsOf([1, 1, 1])).toEqual([
       { sides: [3], survivor: 0 },
       { sides: [2, 1], survivor: 0 },
@@ -54,7 +54,7 @@ describe("partitions", () => {
     ]);
   });
 
-  test("at most one side survives, and it has a majority", () => {
+  it("at most one side survives, and it has a majority", () => {
     const domains = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(domains, (voters) => {
@@ -69,7 +69,7 @@ describe("partitions", () => {
     );
   });
 
-  test("members are spread as evenly as it goes", () => {
+  it("members are spread as evenly as it goes", () => {
     expect(spreadOverDomains(5, 3)).toEqual([2, 2, 1]);
     expect(spreadOverDomains(3, 3)).toEqual([1, 1, 1]);
     expect(spreadOverDomains(3, 2)).toEqual([2, 1]);

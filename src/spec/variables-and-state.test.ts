@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 /** What was added to a plain spec: variables in its values, and the section `state`. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { parseSpec } from "./load-spec.ts";
 
@@ -12,7 +12,7 @@ function specWith(lines: readonly string[]): string {
 const threeMasters = "  controlPlane: { members: 3 }";
 
 describe("variables", () => {
-  test.each<[string, Variables, string]>([
+  it.each<[string, Variables, string]>([
     ["${A}", { A: "x" }, "x"],
     ["${A}-${B}", { A: "x", B: "y" }, "x-y"],
     ["${A:-d}", {}, "d"],
@@ -27,7 +27,7 @@ describe("variables", () => {
     expect(interpolate(source, variables)).toMatchObject({ text, missing: [], malformed: false });
   });
 
-  test("an escaped text comes back as it was, whatever it holds", () => {
+  it("an escaped text comes back as it was, whatever it holds", () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(interpolate(text.replaceAll("$", "$$$$"), {}).text).toBe(text);
@@ -35,11 +35,11 @@ describe("variables", () => {
     );
   });
 
-  test("names of things that every object has are not set", () => {
+  it("names of things that every object has are not set", () => {
     expect(interpolate("${constructor}", {}).missing).toEqual(["constructor"]);
   });
 
-  test("a plain value takes the type of what is put in, a quoted one stays a text", () => {
+  it("a plain value takes the type of what is put in, a quoted one stays a text", () => {
     const text = specWith(["  controlPlane:", "    members: ${COUNT}", "    tls:", "      enabled: ${TLS:-false}"]);
     const { spec, diagnostics, variables } = parseSpec("f", text, { COUNT: "5" });
     expect(diagnostics).toEqual([]);
@@ -49,14 +49,14 @@ describe("variables", () => {
     expect(quoted.diagnostics).toMatchObject([{ code: "spec/wrong-type" }]);
   });
 
-  test("what is put in can be no key, list or mapping", () => {
+  it("what is put in can be no key, list or mapping", () => {
     const text = specWith([threeMasters, "  workers: ${WORKERS}"]);
     const { spec, diagnostics } = parseSpec("f", text, { WORKERS: "[{ name: w1, address: 127.0.1.11 }]" });
     expect(spec).toBeNull();
     expect(diagnostics).toMatchObject([{ code: "spec/wrong-type", address: "spec.workers" }]);
   });
 
-  test("one that is not set is shown where it is written, with what to do", () => {
+  it("one that is not set is shown where it is written, with what to do", () => {
     const text = specWith([threeMasters, "  loadBalancer:", "    address: 127.0.${NET}.${HOST}"]);
     const { diagnostics } = parseSpec("cluster.yaml", text, { NET: "1" });
     expect(diagnostics).toHaveLength(1);
@@ -68,7 +68,7 @@ describe("variables", () => {
     expect(diagnostics[0]?.detail).toContain("-var HOST=VALUE");
   });
 
-  test("a reference that is none is refused", () => {
+  it("a reference that is none is refused", () => {
     const text = specWith([threeMasters, '  loadBalancer: { address: "${1x}" }']);
     expect(parseSpec("f", text).diagnostics[0]).toMatchObject({ code: "spec/bad-variable" });
   });
@@ -78,7 +78,7 @@ describe("state", () => {
   const stateOf = (state: string): ReturnType<typeof parseSpec> =>
     parseSpec("f", specWith([threeMasters, `  state: ${state}`]));
 
-  test.each([
+  it.each([
     ["{}", { backend: { type: "local" }, encryption: null }],
     ["{ encryption: { passphraseEnv: PASS } }", { backend: { type: "local" }, encryption: { passphraseEnv: "PASS" } }],
     [
@@ -105,7 +105,7 @@ describe("state", () => {
     expect(spec?.state).toEqual(expected);
   });
 
-  test.each([
+  it.each([
     ["{ backend: etcd }", "spec/missing-backend-settings"],
     ["{ backend: s3 }", "spec/missing-backend-settings"],
     ["{ backend: pg }", "spec/bad-value"],

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
 import { findResource, moveMaster, moveResource, removeResources, selectResources } from "./edit-resources.ts";
 
@@ -7,13 +7,13 @@ const addresses = (of: { readonly resources: readonly { readonly address: string
   of.resources.map(({ address }) => address);
 
 describe("resources of a state", () => {
-  test("are chosen by address, by type, or all", () => {
+  it("are chosen by address, by type, or all", () => {
     expect(selectResources(state, [])).toHaveLength(state.resources.length);
     expect(selectResources(state, ["haplan_agent"]).map(({ name }) => name)).toEqual(["m1", "m2", "m3"]);
     expect(selectResources(state, ["haplan_agent.m2", "haplan_agent"])).toHaveLength(3);
   });
 
-  test("one that moves keeps everything but its name, and what depends on it follows", () => {
+  it("one that moves keeps everything but its name, and what depends on it follows", () => {
     const moved = moveResource(state, "haplan_machine.w1", "haplan_machine.w9");
     expect(findResource(moved, "haplan_machine.w9")).toEqual({
       ...findResource(state, "haplan_machine.w1"),
@@ -24,7 +24,7 @@ describe("resources of a state", () => {
     expect(moveResource(moved, "haplan_machine.w9", "haplan_machine.w1")).toEqual(state);
   });
 
-  test.each(["haplan_machine", "haplan_agent", "haplan_raft_member", "haplan_lb_backend"])(
+  it.each(["haplan_machine", "haplan_agent", "haplan_raft_member", "haplan_lb_backend"])(
     "B6: a master's %s does not move alone, and one that is alone moves back",
     (type) => {
       expect(() => moveResource(state, `${type}.m1`, `${type}.m8`)).toThrow(
@@ -43,7 +43,7 @@ describe("resources of a state", () => {
     },
   );
 
-  test("T2: a master moves with all that belongs to it, and its agent finds itself among those that it was started with", () => {
+  it("T2: a master moves with all that belongs to it, and its agent finds itself among those that it was started with", () => {
     const joined = state.resources.map((resource) =>
       resource.address === "haplan_agent.m1"
         ? {
@@ -74,7 +74,7 @@ describe("resources of a state", () => {
     expect(moveMaster(moveMaster(state, "m1", "m9"), "m9", "m1")).toEqual(state);
   });
 
-  test.each([
+  it.each([
     ["m8", "m9", "the state has no master m8\nIts masters are m1, m2, m3."],
     ["w1", "m9", "the state has no master w1"],
     ["m1", "m2", "m2 is there already"],
@@ -85,7 +85,7 @@ describe("resources of a state", () => {
     expect(() => moveMaster(state, from, to)).toThrow(text);
   });
 
-  test.each(["load-balancer", "admin", "ca", "root"])("B7: nothing that a spec lists is given the name %s", (name) => {
+  it.each(["load-balancer", "admin", "ca", "root"])("B7: nothing that a spec lists is given the name %s", (name) => {
     const reserved = expect.objectContaining({
       code: "state/bad-move",
       message: expect.stringContaining(`"${name}" is the name of the `),
@@ -94,7 +94,7 @@ describe("resources of a state", () => {
     expect(() => moveResource(state, "haplan_worker.w1", `haplan_worker.${name}`)).toThrow(reserved);
   });
 
-  test("those that are removed are gone, also from what depended on them", () => {
+  it("those that are removed are gone, also from what depended on them", () => {
     const left = removeResources(state, ["haplan_agent.m1", "haplan_worker.w1"]);
     expect(addresses(left)).toEqual(
       addresses(state).filter((address) => !["haplan_agent.m1", "haplan_worker.w1"].includes(address)),
@@ -102,7 +102,7 @@ describe("resources of a state", () => {
     expect(findResource(left, "haplan_raft_member.m1").dependsOn).toEqual([]);
   });
 
-  test.each([
+  it.each([
     ["haplan_worker.w1", "haplan_machine.w9", "state/bad-move"],
     ["haplan_worker.w1", "haplan_worker.w2", "state/bad-move"],
     ["haplan_worker.w1", "haplan_worker.", "state/bad-move"],
@@ -112,7 +112,7 @@ describe("resources of a state", () => {
     expect(() => moveResource(state, from, to)).toThrow(expect.objectContaining({ code }));
   });
 
-  test("one that is not there is answered with the nearest that is", () => {
+  it("one that is not there is answered with the nearest that is", () => {
     expect(() => removeResources(state, ["haplan_agnet.m1"])).toThrow('Did you mean "haplan_agent.m1"?');
     expect(() => selectResources(state, ["haplan_nothing"])).toThrow(
       expect.objectContaining({ commands: [["state", "list"]] }),

@@ -1,6 +1,6 @@
 /** The state in a real etcd, where one is installed; a haplan cluster speaks the same (see test/compatibility). */
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { type EtcdFixture, etcdInstalled, startEtcd } from "../etcd-client/etcd-fixture.ts";
@@ -31,7 +31,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
   const store = (backend: StateBackend, more: object = {}): StateStore =>
     createStateStore({ backend, encryption: null, environment: {}, ...more });
 
-  test("comes back as it was written, under the key that it says", async () => {
+  it("comes back as it was written, under the key that it says", async () => {
     const { backend, clusterName } = open();
     expect(await store(backend).read()).toBeNull();
     await store(backend).write(stateWith(1));
@@ -42,7 +42,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     expect(await store(backend).read()).toBeNull();
   });
 
-  test("of two that write at once one is refused, and one that starts from nothing when there is something", async () => {
+  it("of two that write at once one is refused, and one that starts from nothing when there is something", async () => {
     const { backend } = open();
     const first = { text: "{}", expected: null, backup: null, fencing: null };
     await backend.write(first);
@@ -54,7 +54,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 
-  test("a large state is packed so that etcd takes it", async () => {
+  it("a large state is packed so that etcd takes it", async () => {
     const { backend } = open();
     const resources = Array.from({ length: 8_000 }, (_, index) => ({
       ...stateWith(1).resources[0]!,
@@ -64,7 +64,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     expect((await store(backend).read())?.resources).toHaveLength(8_000);
   });
 
-  test("A low: what another client has put there is not unpacked into all memory", async () => {
+  it("A low: what another client has put there is not unpacked into all memory", async () => {
     const { backend, clusterName } = open();
     await using grpc = connect({ endpoints: [etcd.url] });
     const bomb = gzipSync(Buffer.alloc(stateBytesMax + 1));
@@ -72,7 +72,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
-  test("the lock is held by one at a time, says by whom, and is free when released", async () => {
+  it("the lock is held by one at a time, says by whom, and is free when released", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     await expect(backend.acquireLock({ operation: "apply", timeoutMs: 0 })).rejects.toThrow(
@@ -87,7 +87,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await next.release();
   });
 
-  test("whoever waits gets the lock when it is released", async () => {
+  it("whoever waits gets the lock when it is released", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     const waiting = backend.acquireLock({ operation: "apply", timeoutMs: 10_000 });
@@ -95,7 +95,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await (await waiting).release();
   });
 
-  test("a holder that died loses the lock with its lease, and one that slept can write no more", async () => {
+  it("a holder that died loses the lock with its lease, and one that slept can write no more", async () => {
     const { backend, clusterName } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     await store(backend, { lock }).write(stateWith(1));
@@ -115,7 +115,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await next.release();
   });
 
-  test("R small: a holder that overslept its lease has it renewed, as long as etcd has it", async () => {
+  it("R small: a holder that overslept its lease has it renewed, as long as etcd has it", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     ahead = 10 * lockLeaseMs;
@@ -125,7 +125,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await expect(lock.assertHeld()).rejects.toMatchObject({ code: "lock/lost" });
   });
 
-  test("the lock that is forced open must be named, and its holder can write no more", async () => {
+  it("the lock that is forced open must be named, and its holder can write no more", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     await expect(backend.forceUnlock("another")).rejects.toMatchObject({ code: "lock/not-held" });
@@ -135,7 +135,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await expect(store(backend, { lock }).write(stateWith(1))).rejects.toMatchObject({ code: "lock/lost" });
   });
 
-  test("a state in an etcd that is not there says where it was looked for", async () => {
+  it("a state in an etcd that is not there says where it was looked for", async () => {
     const backend = { type: "etcd", endpoints: ["127.77.23.10:1"], prefix: "/x", tls: null } as const;
     const gone = createEtcdBackend({ backend, clusterName: "c", cwd: "/", clock });
     await expect(gone.read()).rejects.toMatchObject({ code: "state/unreachable" });

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { createJournalFile, type Journal } from "./journal.ts";
 
@@ -24,7 +24,7 @@ async function fill(count: number): Promise<void> {
 }
 
 describe("journal", () => {
-  test("records come back numbered and dated, also from a journal opened anew", async () => {
+  it("records come back numbered and dated, also from a journal opened anew", async () => {
     await open().append({
       planId: "p",
       stepId: "startAgent:m1",
@@ -40,7 +40,7 @@ describe("journal", () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  test("a journal cut at any byte gives the whole records before the cut, and goes on from there", async () => {
+  it("a journal cut at any byte gives the whole records before the cut, and goes on from there", async () => {
     await fill(3);
     const bytes = readFileSync(path);
     for (let length = 0; length <= bytes.length; length++) {
@@ -55,7 +55,7 @@ describe("journal", () => {
     }
   });
 
-  test("a last line of zeros, as file systems leave after a crash, is cut off", async () => {
+  it("a last line of zeros, as file systems leave after a crash, is cut off", async () => {
     await fill(2);
     truncateSync(path, statSync(path).size + 100);
     expect(await open().read()).toHaveLength(2);
@@ -63,7 +63,7 @@ describe("journal", () => {
     expect(await open().read()).toHaveLength(3);
   });
 
-  test("a flipped bit anywhere but in the last line is refused, and nothing is written", async () => {
+  it("a flipped bit anywhere but in the last line is refused, and nothing is written", async () => {
     await fill(3);
     const bytes = readFileSync(path);
     const lastLine = bytes.lastIndexOf(0x0a, bytes.length - 2) + 1;
@@ -77,14 +77,14 @@ describe("journal", () => {
     }
   });
 
-  test("a missing line is noticed", async () => {
+  it("a missing line is noticed", async () => {
     await fill(3);
     const lines = readFileSync(path, "utf8").split("\n");
     writeFileSync(path, [lines[0], lines[2], ""].join("\n"));
     await expect(open().read()).rejects.toMatchObject({ code: "journal/damaged" });
   });
 
-  test("clearing keeps the last one beside it and numbers anew", async () => {
+  it("clearing keeps the last one beside it and numbers anew", async () => {
     await fill(2);
     const journal = open();
     await journal.clear();
@@ -94,7 +94,7 @@ describe("journal", () => {
     expect((await journal.read()).map(({ sequence }) => sequence)).toEqual([1]);
   });
 
-  test("clearing what is not there does nothing", async () => {
+  it("clearing what is not there does nothing", async () => {
     await open().clear();
     expect(existsSync(`${path}.previous`)).toBe(false);
   });

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Clock } from "../base/clock.ts";
 import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
 import { type Lock, type LockHolder, lockLeaseMs } from "./lock-holder.ts";
@@ -52,7 +52,7 @@ function leaveBehind(fencing: number, changes: Partial<LockHolder>): void {
 }
 
 describe("lock", () => {
-  test("is held by one at a time, and the other one is told by whom", async () => {
+  it("is held by one at a time, and the other one is told by whom", async () => {
     await take();
     await expect(take()).rejects.toMatchObject({ code: "lock/held" });
     await expect(take()).rejects.toThrow(
@@ -61,7 +61,7 @@ describe("lock", () => {
     expect(lockHolder(directory, clock)).toMatchObject({ pid: process.pid, operation: "apply" });
   });
 
-  test("fencing numbers grow and are never used twice", async () => {
+  it("fencing numbers grow and are never used twice", async () => {
     for (const fencing of [1, 2, 3]) {
       const lock = await take();
       expect(lock.fencing).toBe(fencing);
@@ -71,32 +71,32 @@ describe("lock", () => {
     expect(readdirSync(directory)).toEqual(["3.json"]);
   });
 
-  test("a holder whose process is gone is recognized at once", async () => {
+  it("a holder whose process is gone is recognized at once", async () => {
     const { pid } = spawnSync(process.execPath, ["-e", ""]);
     leaveBehind(7, { pid });
     expect((await take()).fencing).toBe(8);
   });
 
-  test("a holder that was killed is recognized although its pid was given to another process", async () => {
+  it("a holder that was killed is recognized although its pid was given to another process", async () => {
     leaveBehind(1, { processStart: "1" });
     expect((await take()).fencing).toBe(2);
   });
 
-  test("a holder that still runs is respected", async () => {
+  it("a holder that still runs is respected", async () => {
     const child = spawn(process.execPath, ["-e", "setTimeout(() => {}, 20000)"]);
     leaveBehind(1, { pid: child.pid! });
     await expect(take()).rejects.toMatchObject({ code: "lock/held" });
     child.kill("SIGKILL");
   });
 
-  test("a holder on another host is respected until its lease has run out", async () => {
+  it("a holder on another host is respected until its lease has run out", async () => {
     leaveBehind(1, { host: "elsewhere", pid: 1 });
     await expect(take()).rejects.toThrow("ann@elsewhere");
     now += lockLeaseMs;
     expect((await take()).fencing).toBe(2);
   });
 
-  test("waiting lasts as long as asked", async () => {
+  it("waiting lasts as long as asked", async () => {
     leaveBehind(1, { host: "elsewhere" });
     const start = now;
     await expect(take(5000)).rejects.toMatchObject({ code: "lock/held" });
@@ -104,7 +104,7 @@ describe("lock", () => {
     expect((await take(60_000)).fencing).toBe(2);
   });
 
-  test("R small: a holder that overslept its lease goes on with the next number, if nobody has taken it", async () => {
+  it("R small: a holder that overslept its lease goes on with the next number, if nobody has taken it", async () => {
     const sleeper = await take();
     expect(sleeper.fencing).toBe(1);
     now += 10 * lockLeaseMs;
@@ -121,7 +121,7 @@ describe("lock", () => {
     expect((await take()).fencing).toBe(3);
   });
 
-  test("R small: of a holder that overslept and many that wait for it exactly one has the lock", async () => {
+  it("R small: of a holder that overslept and many that wait for it exactly one has the lock", async () => {
     for (let round = 0; round < 20; round += 1) {
       const sleeper = await take();
       now += lockLeaseMs;
@@ -142,7 +142,7 @@ describe("lock", () => {
     }
   });
 
-  test("a holder that overslept its lease may no longer write once another one was there", async () => {
+  it("a holder that overslept its lease may no longer write once another one was there", async () => {
     const sleeper = await take();
     await sleeper.assertHeld();
     now += lockLeaseMs;
@@ -153,7 +153,7 @@ describe("lock", () => {
     expect(lockHolder(directory, clock)).not.toBeNull();
   });
 
-  test("that is forced open lets the next one in and the one who held it write no more", async () => {
+  it("that is forced open lets the next one in and the one who held it write no more", async () => {
     const hung = await take();
     const id = lockHolder(directory, clock)?.id ?? "";
     expect(() => forceUnlock(directory, "another", clock)).toThrow(expect.objectContaining({ code: "lock/not-held" }));
@@ -167,12 +167,12 @@ describe("lock", () => {
     await next.assertHeld();
   });
 
-  test("a lock file that a crash has emptied holds nobody back", async () => {
+  it("a lock file that a crash has emptied holds nobody back", async () => {
     writeFileSync(join(directory, "4.json"), "");
     expect((await take()).fencing).toBe(5);
   });
 
-  test("of many that come at once exactly one gets a stale lock", async () => {
+  it("of many that come at once exactly one gets a stale lock", async () => {
     leaveBehind(3, { host: "elsewhere", expiresAt: 0 });
     const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => take()));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);

@@ -1,7 +1,7 @@
 /** The state in a bucket: the SDK is the real one, the store behind HTTP is scripted and knows conditional writes. */
 import { createHash } from "node:crypto";
 import nock from "nock";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { lockLeaseMs } from "./lock-holder.ts";
 import { createS3Backend } from "./s3-backend.ts";
@@ -124,7 +124,7 @@ const store = (backend: StateBackend, more: object = {}): StateStore =>
   createStateStore({ backend, encryption: null, environment: {}, ...more });
 
 describe("state in a bucket", () => {
-  test("comes back as it was written, every write on a condition", async () => {
+  it("comes back as it was written, every write on a condition", async () => {
     const backend = open();
     expect(await store(backend).read()).toBeNull();
     await store(backend).write(stateWith(1));
@@ -136,13 +136,13 @@ describe("state in a bucket", () => {
     expect(await store(backend).read()).toBeNull();
   });
 
-  test("what another client has put there is not read into all memory", async () => {
+  it("what another client has put there is not read into all memory", async () => {
     const backend = open();
     objects.set("/states/haplan/demo/state.json", " ".repeat(stateBytesMax + 1));
     await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
-  test("what somebody else has written meanwhile is not written over", async () => {
+  it("what somebody else has written meanwhile is not written over", async () => {
     const backend = open();
     const first = { text: '{"n":1}', expected: null, backup: null, fencing: null };
     await backend.write(first);
@@ -154,7 +154,7 @@ describe("state in a bucket", () => {
     await expect(backend.write({ ...first, expected: version })).rejects.toMatchObject({ code: "state/conflict" });
   });
 
-  test.each([1, 5])("T18: is written when the store kept it and %i answers were lost", async (lost) => {
+  it.each([1, 5])("T18: is written when the store kept it and %i answers were lost", async (lost) => {
     const backend = open();
     lostAnswers = lost;
     const first = { text: '{"n":1}', expected: null, backup: null, fencing: null };
@@ -170,7 +170,7 @@ describe("state in a bucket", () => {
     });
   });
 
-  test("T18: a failure stays a failure when the text is not there", async () => {
+  it("T18: a failure stays a failure when the text is not there", async () => {
     const backend = createS3Backend({
       backend: { ...spec, endpoint: "http://127.77.23.22:9000" },
       clusterName: "demo",
@@ -186,7 +186,7 @@ describe("state in a bucket", () => {
     await expect(write).rejects.toMatchObject({ code: "state/unreachable" });
   });
 
-  test.each<readonly [string, () => void]>([
+  it.each<readonly [string, () => void]>([
     ["on the condition that it is the one that was looked at", () => {}],
     ["when the answer was lost", () => void (lostAnswers = 1)],
     ["when the store knows no condition for it", () => void (knowsConditionalDeletes = false)],
@@ -201,7 +201,7 @@ describe("state in a bucket", () => {
     await lock.release();
   });
 
-  test("T18: is not removed by who has lost the lock, nor when it was written just before", async () => {
+  it("T18: is not removed by who has lost the lock, nor when it was written just before", async () => {
     const backend = open();
     const slept = await backend.acquireLock({ operation: "destroy", timeoutMs: 0 });
     await store(backend, { lock: slept }).write(stateWith(1));
@@ -216,14 +216,14 @@ describe("state in a bucket", () => {
     await next.release();
   });
 
-  test("a sealed state tells the bucket nothing", async () => {
+  it("a sealed state tells the bucket nothing", async () => {
     const more = { encryption: { passphraseEnv: "PASS" }, environment: { PASS: "a passphrase of some length" } };
     await store(open(), more).write(stateWith(1));
     expect([...objects.values()].join()).not.toContain("haplan_machine");
     expect(await store(open(), more).read()).toEqual(stateWith(1));
   });
 
-  test("a bucket that answers with an error says which bucket it was", async () => {
+  it("a bucket that answers with an error says which bucket it was", async () => {
     const backend = createS3Backend({
       backend: {
         type: "s3",
@@ -245,7 +245,7 @@ describe("state in a bucket", () => {
 describe("the lock in a bucket", () => {
   const apply = { operation: "apply", timeoutMs: 0 };
 
-  test("is held by one at a time, says by whom, and numbers its holders", async () => {
+  it("is held by one at a time, says by whom, and numbers its holders", async () => {
     const lock = await open().acquireLock(apply);
     await expect(open().acquireLock(apply)).rejects.toThrow(new RegExp(`pid ${process.pid}`));
     expect(await open().lockHolder()).toMatchObject({ operation: "apply", pid: process.pid });
@@ -257,14 +257,14 @@ describe("the lock in a bucket", () => {
     await next.release();
   });
 
-  test("of many that come at once exactly one gets it", async () => {
+  it("of many that come at once exactly one gets it", async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => open().acquireLock(apply)));
     const [won, ...more] = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     expect(more).toEqual([]);
     await won?.release();
   });
 
-  test("a holder that was killed is waited for until its time is up", async () => {
+  it("a holder that was killed is waited for until its time is up", async () => {
     const killed = await open().acquireLock(apply);
     const started = ahead;
     const next = await open().acquireLock({ operation: "apply", timeoutMs: 60_000 });
@@ -276,7 +276,7 @@ describe("the lock in a bucket", () => {
     await next.release();
   });
 
-  test("R small: a holder that overslept its lease has it renewed, if nobody has taken it", async () => {
+  it("R small: a holder that overslept its lease has it renewed, if nobody has taken it", async () => {
     const sleeper = await open().acquireLock(apply);
     ahead += lockLeaseMs + 60_000;
     await sleeper.assertHeld();
@@ -289,7 +289,7 @@ describe("the lock in a bucket", () => {
     await next.release();
   });
 
-  test("is ours when the store has written it and the answer was lost", async () => {
+  it("is ours when the store has written it and the answer was lost", async () => {
     lostAnswers = 1;
     const lock = await open().acquireLock(apply);
     expect(requests.filter((request) => request.includes("lock.json"))).toEqual([
@@ -301,7 +301,7 @@ describe("the lock in a bucket", () => {
     expect(await open().lockHolder()).toBeNull();
   });
 
-  test("that is forced open must be named", async () => {
+  it("that is forced open must be named", async () => {
     const lock = await open().acquireLock(apply);
     await expect(open().forceUnlock("another")).rejects.toMatchObject({ code: "lock/not-held" });
     const { id } = (await open().lockHolder())!;

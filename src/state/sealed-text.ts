@@ -45,26 +45,26 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Seals with one passphrase. Keys are derived once per salt, since that is meant to be slow. */
 export class Sealer {
-  private readonly passphraseEnv: string;
-  private readonly passphrase: string;
-  private readonly salt: Buffer = randomBytes(16);
+  readonly #passphraseEnv: string;
+  readonly #passphrase: string;
+  readonly #salt: Buffer = randomBytes(16);
 
   /** @throws HaplanError `state/no-passphrase`, `state/short-passphrase` */
   constructor(passphraseEnv: string, environment: Environment) {
-    this.passphraseEnv = passphraseEnv;
-    this.passphrase = passphraseFrom(passphraseEnv, environment);
+    this.#passphraseEnv = passphraseEnv;
+    this.#passphrase = passphraseFrom(passphraseEnv, environment);
   }
 
   seal(content: SealedContent, text: string): string {
-    const kdf = { name: "scrypt", ...scryptCost, salt: this.salt.toString("base64") } as const;
-    const { key, check } = deriveKey(this.passphrase, kdf);
+    const kdf = { name: "scrypt", ...scryptCost, salt: this.#salt.toString("base64") } as const;
+    const { key, check } = deriveKey(this.#passphrase, kdf);
     // Random nonces are good for far more files than one passphrase will ever seal (SP 800-38D §8.3: 2^32).
     const nonce = randomBytes(12);
     const header: SealedHeader = {
       kind,
       version: 1,
       content,
-      passphraseEnv: this.passphraseEnv,
+      passphraseEnv: this.#passphraseEnv,
       kdf,
       cipher: "aes-256-gcm",
       keyCheck: check.toString("base64"),

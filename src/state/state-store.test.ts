@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { createLocalBackend, stateDir } from "./local-backend.ts";
 import { noLock } from "./lock-holder.ts";
@@ -27,27 +27,27 @@ const open = (more: Partial<StateStoreOptions> = {}): StateStore =>
 const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8);
 
 describe("state on disk", () => {
-  test("comes back as it was written, private to the user", async () => {
+  it("comes back as it was written, private to the user", async () => {
     expect(await open().read()).toBeNull();
     await open().write(stateWith(1));
     expect(await open().read()).toEqual(stateWith(1));
     expect([mode(directory), mode(path)]).toEqual(["700", "600"]);
   });
 
-  test("the one before is kept, and nothing else is left behind", async () => {
+  it("the one before is kept, and nothing else is left behind", async () => {
     for (const serial of [1, 2, 3]) await open().write(stateWith(serial));
     expect(readdirSync(directory).sort()).toEqual(["state.json", "state.json.backup"]);
     expect(JSON.parse(readFileSync(`${path}.backup`, "utf8"))).toEqual(stateWith(2));
     expect(mode(`${path}.backup`)).toBe("600");
   });
 
-  test("writing the same state twice changes nothing", async () => {
+  it("writing the same state twice changes nothing", async () => {
     await open().write(stateWith(1));
     await open().write(stateWith(1));
     expect(readdirSync(directory)).toEqual(["state.json"]);
   });
 
-  test.each([
+  it.each([
     ["an older serial", stateWith(4)],
     ["the same serial with other contents", { ...stateWith(5), resources: [] }],
     ["another lineage", stateWith(6, "lineage-2")],
@@ -59,7 +59,7 @@ describe("state on disk", () => {
     expect(await open().read()).toEqual(state);
   });
 
-  test("a text is replaced only while it is the one that was read", async () => {
+  it("a text is replaced only while it is the one that was read", async () => {
     await open().write(stateWith(1));
     const one = backend();
     const stored = await one.read();
@@ -71,7 +71,7 @@ describe("state on disk", () => {
   });
 
   const whole = JSON.stringify(stateWith(1));
-  test.each([
+  it.each([
     ["nothing", "", "state/corrupted"],
     ["half of it", whole.slice(0, whole.length / 2), "state/corrupted"],
     ["another kind of JSON", "[]", "state/corrupted"],
@@ -86,7 +86,7 @@ describe("state on disk", () => {
     expect(readFileSync(path, "utf8")).toBe(text);
   });
 
-  test("a store forgets all of it, and writes only when it may", async () => {
+  it("a store forgets all of it, and writes only when it may", async () => {
     let allowed = true;
     const assertHeld = async (): Promise<void> => {
       if (!allowed) throw new Error("lock lost");
@@ -110,7 +110,7 @@ describe("an encrypted state", () => {
   const environment = { PASS: "correct horse battery staple" };
   const sealed = (more: Partial<StateStoreOptions> = {}): StateStore => open({ encryption, environment, ...more });
 
-  test("is read by whoever has the passphrase and tells others nothing", async () => {
+  it("is read by whoever has the passphrase and tells others nothing", async () => {
     await sealed().write(stateWith(1));
     await sealed().write(stateWith(2));
     expect(await sealed().read()).toEqual(stateWith(2));
@@ -120,7 +120,7 @@ describe("an encrypted state", () => {
     }
   });
 
-  test.each([
+  it.each([
     ["a wrong passphrase", { PASS: "incorrect horse battery" }, "state/wrong-passphrase"],
     ["no passphrase", {}, "state/no-passphrase"],
     ["an empty one", { PASS: "" }, "state/no-passphrase"],
@@ -134,7 +134,7 @@ describe("an encrypted state", () => {
     expect(readFileSync(path, "utf8")).toBe(before);
   });
 
-  test("a flipped bit, a changed header and a cut are noticed", async () => {
+  it("a flipped bit, a changed header and a cut are noticed", async () => {
     await sealed().write(stateWith(1));
     const file = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
     const data = Buffer.from(file["data"] as string, "base64");
@@ -153,7 +153,7 @@ describe("an encrypted state", () => {
     }
   });
 
-  test("one that was in clear is encrypted with its next change, its backup as well, and the other way round", async () => {
+  it("one that was in clear is encrypted with its next change, its backup as well, and the other way round", async () => {
     await open().write(stateWith(1));
     await sealed().write(stateWith(2));
     for (const name of ["state.json", "state.json.backup"]) {

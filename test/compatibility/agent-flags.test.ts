@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { findEtcdProgram } from "./etcd-programs.ts";
-import { differenceOf, FLAG_DIFFERENCES } from "./flag-differences.ts";
+import { differenceOf, flagDifferences } from "./flag-differences.ts";
 import { allStarts } from "./flag-edges.ts";
 import type { Built } from "./go-build.ts";
 import { isEtcdInstalled } from "./member-processes.ts";
@@ -34,7 +34,7 @@ describe.each(versions)("starts beside an etcd %s", (version) => {
     const unlisted = found.filter(({ title, is }) => differenceOf(title, is, version) === undefined);
     expect(unlisted).toEqual([]);
     const used = new Set(found.map(({ title, is }) => differenceOf(title, is, version)));
-    const expected = FLAG_DIFFERENCES.filter((one) => one.versions?.includes(version) ?? true);
+    const expected = flagDifferences.filter((one) => one.versions?.includes(version) ?? true);
     if (isLong) expect(expected.filter((one) => !used.has(one))).toEqual([]);
   });
 });
@@ -42,5 +42,5 @@ describe.each(versions)("starts beside an etcd %s", (version) => {
 it("starts differ only where the documentation says so", () => {
   const documented = readFileSync(new URL("../../docs/etcd-differences.md", import.meta.url), "utf8");
   const listed = new Set([...documented.matchAll(/^\| `(flag-[a-z-]+)`/gm)].map(([, id]) => id));
-  expect([...listed].sort()).toEqual([...new Set(FLAG_DIFFERENCES.map(({ id }) => id))].sort());
+  expect([...listed].sort()).toEqual([...new Set(flagDifferences.map(({ id }) => id))].sort());
 });

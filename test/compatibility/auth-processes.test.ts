@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.21.6";
+const host = "127.77.21.6";
 const b64 = (text: string): string => Buffer.from(text).toString("base64");
 const isInstalled = spawnSync("etcdctl", ["version"]).status === 0;
 
@@ -51,7 +51,7 @@ function firstLine(url: string, ...words: string[]): { line: Promise<string>; st
 describe.skipIf(!isInstalled)("users over three members", () => {
   let cluster: ClusterProcesses;
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 3, flags: ["--bcrypt-cost=4"] });
+    cluster = await startCluster("agent", host, { members: 3, flags: ["--bcrypt-cost=4"] });
   });
   afterAll(() => cluster?.stop());
 
@@ -147,7 +147,7 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
   };
   beforeAll(async () => {
     writeFileSync(key, "a shared secret");
-    cluster = await startCluster("agent", HOST, { members: 1, flags });
+    cluster = await startCluster("agent", host, { members: 1, flags });
     enableUsers(cluster);
   });
   afterAll(async () => {
@@ -156,7 +156,7 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
   });
 
   it.skipIf(!isEtcdInstalled())("are good for an etcd with the same key and users, and its tokens here", async () => {
-    const etcd = await startCluster("etcd", HOST, { members: 1, flags });
+    const etcd = await startCluster("etcd", host, { members: 1, flags });
     try {
       enableUsers(etcd);
       const urls = [cluster.urls[0]!, etcd.urls[0]!];

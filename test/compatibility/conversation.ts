@@ -18,7 +18,7 @@ import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import {
   Auth,
   Cluster,
-  KV,
+  kv,
   Lease,
   Maintenance,
   type Member,
@@ -88,7 +88,7 @@ export type CommandStep = StepOptions & {
 };
 export type Step = CallStep | StreamStep | CommandStep;
 
-const SERVICES: readonly DescService[] = [KV, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health];
+const services: readonly DescService[] = [kv, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health];
 const replyMs = 10_000;
 const quietMs = 2_000;
 
@@ -181,7 +181,7 @@ export type Method = { readonly path: string; readonly input: DescMessage; reado
 
 export function methodOf(name: string): Method {
   const [serviceName, methodName] = name.split("/");
-  const service = SERVICES.find((one) => one.name === serviceName);
+  const service = services.find((one) => one.name === serviceName);
   const method = service?.methods.find((one) => one.name === methodName);
   if (service === undefined || method === undefined) throw new Error(`no method ${name}`);
   return { path: `/${service.typeName}/${methodName}`, input: method.input, output: method.output };

@@ -11,16 +11,16 @@ import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.46.3";
-const FLAGS = [
+const host = "127.77.46.3";
+const flags = [
   "--heartbeat-interval=50",
   "--election-timeout=500",
   "--corrupt-check-time=500ms",
   "--snapshot-count=100",
   "--snapshot-catchup-entries=20",
 ];
-const VICTIM = 1;
-const KEYS = 300;
+const victim = 1;
+const keys = 300;
 const withinMs = 20_000;
 
 /** Flips one bit wherever `text` stands in the file, `offset` bytes behind its beginning. */
@@ -56,9 +56,9 @@ describe("a member whose files are damaged", () => {
   let clients: EtcdClient[];
   const expected = new Map<string, string>();
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
+    cluster = await startCluster("agent", host, { members: 3, flags: flags });
     clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 10_000 }));
-    for (let at = 0; at < KEYS; at++) await put(0, `k/${at}`, `value ${at} ${"x".repeat(200)}`);
+    for (let at = 0; at < keys; at++) await put(0, `k/${at}`, `value ${at} ${"x".repeat(200)}`);
   });
   afterAll(async () => {
     await Promise.all(clients.map(({ grpc }) => grpc.close()));
@@ -90,7 +90,7 @@ describe("a member whose files are damaged", () => {
   }
 
   const files = () => {
-    const directory = join(cluster.dataDir(VICTIM), "member");
+    const directory = join(cluster.dataDir(victim), "member");
     const log = join(directory, "wal");
     const segments = readdirSync(log).filter((name) => name.endsWith(".log"));
     return {
@@ -104,13 +104,13 @@ describe("a member whose files are damaged", () => {
     ["a value", () => flip(files().store, "value 17 ", 6)],
     ["a key", () => flip(files().store, "k/17", 2)],
   ])("gets the state of the others when a bit of %s has changed", { timeout: 60_000 }, async (name, damage) => {
-    await cluster.terminate(VICTIM);
+    await cluster.terminate(victim);
     damage();
-    await cluster.restart(VICTIM);
+    await cluster.restart(victim);
     // Something new has to be there to be compared, and nobody can write while the alarm is on.
     await expect.poll(() => put(0, `k/behind ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
-    await untilContentIsRight(VICTIM);
-    await expect.poll(() => put(VICTIM, `k/after ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
+    await untilContentIsRight(victim);
+    await expect.poll(() => put(victim, `k/after ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
   });
 
   it.each([
@@ -129,19 +129,19 @@ describe("a member whose files are damaged", () => {
     "refuses to start when %s, and goes on with the files as they were",
     { timeout: 60_000 },
     async (name, damage, text) => {
-      await cluster.terminate(VICTIM);
+      await cluster.terminate(victim);
       const { directory } = files();
       cpSync(directory, `${directory}.kept`, { recursive: true });
       damage();
-      const refusal = await cluster.refusal(VICTIM);
+      const refusal = await cluster.refusal(victim);
       expect(refusal).toMatch(text);
       expect(refusal).toContain("ended with 1");
       await put(0, `k/without it: ${name}`, "new");
       rmSync(directory, { recursive: true });
       cpSync(`${directory}.kept`, directory, { recursive: true });
       rmSync(`${directory}.kept`, { recursive: true });
-      await cluster.restart(VICTIM);
-      await untilContentIsRight(VICTIM);
+      await cluster.restart(victim);
+      await untilContentIsRight(victim);
     },
   );
 });
@@ -151,7 +151,7 @@ describe("a member that is compared before it serves", () => {
   let cluster: ClusterProcesses;
   let clients: EtcdClient[];
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, {
+    cluster = await startCluster("agent", host, {
       members: 3,
       flags: ["--heartbeat-interval=50", "--election-timeout=500"],
     });
@@ -200,23 +200,23 @@ describe("a member that is compared before it serves", () => {
   const right = `value 17 ${"x".repeat(20)}`;
 
   it("never shows a damaged value, and gets the state of the others first", { timeout: 60_000 }, async () => {
-    await cluster.terminate(VICTIM);
-    damage(VICTIM);
-    await cluster.restart(VICTIM);
-    expect(await valueAt(VICTIM)).not.toBe(right);
-    await cluster.terminate(VICTIM);
-    expect(await valuesDuring(VICTIM, start(VICTIM))).toEqual(new Set([right]));
-    expect(readFileSync(logFile(VICTIM), "utf8")).toMatch(
+    await cluster.terminate(victim);
+    damage(victim);
+    await cluster.restart(victim);
+    expect(await valueAt(victim)).not.toBe(right);
+    await cluster.terminate(victim);
+    expect(await valuesDuring(victim, start(victim))).toEqual(new Set([right]));
+    expect(readFileSync(logFile(victim), "utf8")).toMatch(
       /does not serve clients until it is repaired.*was repaired and agrees.*ready to serve client requests/s,
     );
     expect(await hashes()).toEqual(new Set([expect.any(Number)]));
-    await clients[VICTIM]!.put("k/after", "new");
+    await clients[victim]!.put("k/after", "new");
   });
 
   it("never shows a damaged value when all members start", { timeout: 60_000 }, async () => {
     const members = [0, 1, 2];
     for (const member of members) await cluster.terminate(member);
-    damage(VICTIM);
+    damage(victim);
     const seen = await Promise.all(members.map((member) => valuesDuring(member, start(member))));
     expect(seen).toEqual(members.map(() => new Set([right])));
     expect(await hashes()).toEqual(new Set([expect.any(Number)]));

@@ -37,7 +37,7 @@ function without(...names: string[]): (reply: JsonValue) => JsonValue {
 
 const anything = (): JsonValue => "differs";
 
-export const DIFFERENCES: Readonly<Record<DifferenceId, (reply: JsonValue) => JsonValue>> = {
+export const differences: Readonly<Record<DifferenceId, (reply: JsonValue) => JsonValue>> = {
   /** Later etcds put a header there. */
   "alarm-header": without("header"),
   "hash-revision": without("hash_revision"),

@@ -5,31 +5,31 @@ import { type Step, speak } from "./conversation.ts";
 import { findEtcdProgram } from "./etcd-programs.ts";
 import { kvHttpRequest, randomHttpRequests } from "./gateway-requests.ts";
 import { exchange, post } from "./http-exchange.ts";
-import { HOLD_LATER, LATER_ALONE, laterDifference } from "./later-differences.ts";
+import { holdLater, laterAlone, laterDifference } from "./later-differences.ts";
 import { isReadOtherwise, laterExchange } from "./later-exchange.ts";
 import { startCluster } from "./member-processes.ts";
 import { meet, type Pair, part, Turns } from "./pair.ts";
 import { randomKvCalls } from "./random-kv.ts";
-import { CORNER_REQUESTS, HTTP_REQUESTS } from "./requests.ts";
-import { APISERVER_SCRIPT } from "./script-apiserver.ts";
-import { AUTH_SCRIPT } from "./script-auth.ts";
-import { KV_SCRIPT } from "./script-kv.ts";
-import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
-import { LOCK_SCRIPT } from "./script-lock-election.ts";
-import { MEMBERS_SCRIPT, SINGLE_MEMBER_SCRIPT } from "./script-members.ts";
+import { cornerRequests, httpRequests } from "./requests.ts";
+import { apiserverScript } from "./script-apiserver.ts";
+import { authScript } from "./script-auth.ts";
+import { kvScript } from "./script-kv.ts";
+import { leaseScript, watchScript } from "./script-lease-watch.ts";
+import { lockScript } from "./script-lock-election.ts";
+import { membersScript, singleMemberScript } from "./script-members.ts";
 
 const versions = ["3.6", "3.7"] as const;
-const HOST = "127.77.67.1";
-const SCRIPT: readonly Step[] = [
-  ...[...KV_SCRIPT, ...LEASE_SCRIPT, ...WATCH_SCRIPT, ...MEMBERS_SCRIPT, ...LOCK_SCRIPT, ...APISERVER_SCRIPT],
-  ...[...AUTH_SCRIPT, ...SINGLE_MEMBER_SCRIPT],
+const host = "127.77.67.1";
+const script: readonly Step[] = [
+  ...[...kvScript, ...leaseScript, ...watchScript, ...membersScript, ...lockScript, ...apiserverScript],
+  ...[...authScript, ...singleMemberScript],
 ];
 
 /** The ids of the differences that showed. */
 async function converse(pair: Pair, version: (typeof versions)[number]): Promise<Set<string>> {
   const shown = new Set<string>();
   const turns = new Turns(pair);
-  for (const [at, step] of SCRIPT.entries()) {
+  for (const [at, step] of script.entries()) {
     const member = await turns.take(step.member ?? at);
     const [own, real] = await Promise.all([speak(step, member, pair.ours), speak(step, member, pair.theirs)]);
     const difference = laterDifference(step, version);
@@ -45,13 +45,13 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
     const etcd = await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
-    const ours = await startCluster("agent", HOST, options);
-    const theirs = await startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path });
+    const ours = await startCluster("agent", host, options);
+    const theirs = await startCluster("etcd", host, { ...options, etcdProgram: etcd.path });
     try {
       const pair = await meet(ours, theirs);
       const shown = await converse(pair, version);
       await part(pair);
-      expect([...shown].sort()).toEqual([...HOLD_LATER, ...LATER_ALONE[version]].sort());
+      expect([...shown].sort()).toEqual([...holdLater, ...laterAlone[version]].sort());
     } finally {
       await Promise.all([ours.stop(), theirs.stop()]);
     }
@@ -61,12 +61,12 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
     const etcd = await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
-    const ours = await startCluster("agent", HOST, options);
-    const theirs = await startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path });
+    const ours = await startCluster("agent", host, options);
+    const theirs = await startCluster("etcd", host, { ...options, etcdProgram: etcd.path });
     const requests = [
-      ...CORNER_REQUESTS.map(({ path, body }) => post(path, JSON.stringify(body))),
+      ...cornerRequests.map(({ path, body }) => post(path, JSON.stringify(body))),
       ...randomKvCalls(13, 500).map(kvHttpRequest),
-      ...HTTP_REQUESTS,
+      ...httpRequests,
       ...[13, 14, 15].flatMap((seed) => randomHttpRequests(seed, 500)),
     ];
     try {
@@ -87,6 +87,6 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
     const rows = [...section.matchAll(/^\| `([a-z-]+)` \| ([0-9., ]+) \|/gm)].filter(([, , held]) =>
       held?.includes(version),
     );
-    expect(rows.map(([, id]) => id).sort()).toEqual([...HOLD_LATER, ...LATER_ALONE[version]].sort());
+    expect(rows.map(([, id]) => id).sort()).toEqual([...holdLater, ...laterAlone[version]].sort());
   });
 });

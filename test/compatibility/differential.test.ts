@@ -5,38 +5,38 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Step, speak } from "./conversation.ts";
-import { DIFFERENCES, type DifferenceId } from "./differences.ts";
+import { type DifferenceId, differences } from "./differences.ts";
 import { kvHttpRequest, randomHttpRequests } from "./gateway-requests.ts";
 import { comparableExchange, exchange, type HttpRequest, post } from "./http-exchange.ts";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 import { meet, type Pair, part, Turns } from "./pair.ts";
 import { randomKvCalls } from "./random-kv.ts";
-import { CORNER_REQUESTS, HTTP_REQUESTS } from "./requests.ts";
-import { APISERVER_SCRIPT } from "./script-apiserver.ts";
-import { AUTH_SCRIPT } from "./script-auth.ts";
-import { KV_SCRIPT } from "./script-kv.ts";
-import { LEASE_SCRIPT, WATCH_SCRIPT } from "./script-lease-watch.ts";
-import { LOCK_SCRIPT } from "./script-lock-election.ts";
-import { MEMBERS_SCRIPT, SEVERAL_MEMBERS_SCRIPT, SINGLE_MEMBER_SCRIPT } from "./script-members.ts";
+import { cornerRequests, httpRequests } from "./requests.ts";
+import { apiserverScript } from "./script-apiserver.ts";
+import { authScript } from "./script-auth.ts";
+import { kvScript } from "./script-kv.ts";
+import { leaseScript, watchScript } from "./script-lease-watch.ts";
+import { lockScript } from "./script-lock-election.ts";
+import { membersScript, severalMembersScript, singleMemberScript } from "./script-members.ts";
 
 /** With HAPLAN_TEST_EVERYTHING three members have the conversation as well. */
 const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
-const SCRIPT: readonly Step[] = [
-  ...KV_SCRIPT,
-  ...LEASE_SCRIPT,
-  ...WATCH_SCRIPT,
-  ...MEMBERS_SCRIPT,
-  ...LOCK_SCRIPT,
-  ...APISERVER_SCRIPT,
-  ...AUTH_SCRIPT,
+const script: readonly Step[] = [
+  ...kvScript,
+  ...leaseScript,
+  ...watchScript,
+  ...membersScript,
+  ...lockScript,
+  ...apiserverScript,
+  ...authScript,
 ];
 /** A long run over other seeds: `HAPLAN_COMPATIBILITY_SEEDS=17,18 HAPLAN_COMPATIBILITY_COUNT=2000`. */
-const RANDOM_SEEDS = (process.env["HAPLAN_COMPATIBILITY_SEEDS"] ?? "13").split(",").map(Number);
-const RANDOM_COUNT = Number(process.env["HAPLAN_COMPATIBILITY_COUNT"] ?? 200);
+const randomSeeds = (process.env["HAPLAN_COMPATIBILITY_SEEDS"] ?? "13").split(",").map(Number);
+const randomCount = Number(process.env["HAPLAN_COMPATIBILITY_COUNT"] ?? 200);
 /** The same for HTTP requests, with the same seeds: `HAPLAN_GATEWAY_REQUESTS=2000`. */
-const HTTP_COUNT = Number(process.env["HAPLAN_GATEWAY_REQUESTS"] ?? 40);
-const HTTP_MS = 20_000 + 100 * RANDOM_SEEDS.length * HTTP_COUNT;
-const HOST = "127.77.24.1";
+const httpCount = Number(process.env["HAPLAN_GATEWAY_REQUESTS"] ?? 40);
+const httpMs = 20_000 + 100 * randomSeeds.length * httpCount;
+const host = "127.77.24.1";
 
 async function expectSameReplies(steps: readonly Step[], pair: Pair): Promise<void> {
   const { ours, theirs } = pair;
@@ -48,7 +48,7 @@ async function expectSameReplies(steps: readonly Step[], pair: Pair): Promise<vo
     const what = `${at}. ${JSON.stringify(step, (_, value) => (typeof value === "function" ? "…" : value)).slice(0, 500)}`;
     if (step.differs === undefined) expect.soft(own, what).toEqual(real);
     else {
-      const reconcile = DIFFERENCES[step.differs];
+      const reconcile = differences[step.differs];
       expect.soft(own, `${what} does not differ`).not.toEqual(real);
       expect.soft(reconcile(own), what).toEqual(reconcile(real));
     }
@@ -59,7 +59,7 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   const clusters: ClusterProcesses[] = [];
   const start = async (engine: "agent" | "etcd", members: number): Promise<ClusterProcesses> => {
     // Passwords are hashed at the lowest cost: what is compared is not how long that takes.
-    const cluster = await startCluster(engine, HOST, { members, flags: ["--bcrypt-cost=4"] });
+    const cluster = await startCluster(engine, host, { members, flags: ["--bcrypt-cost=4"] });
     clusters.push(cluster);
     return cluster;
   };
@@ -85,13 +85,13 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   }
 
   it("give the same replies to 400 requests as a single member", { timeout: 60_000 }, async () => {
-    expect(SCRIPT.length).toBeGreaterThanOrEqual(400);
-    await compare([...SCRIPT, ...SINGLE_MEMBER_SCRIPT], single);
+    expect(script.length).toBeGreaterThanOrEqual(400);
+    await compare([...script, ...singleMemberScript], single);
   });
 
   const long = everything ? it : undefined;
   long?.("give the same replies to 400 requests as three members", { timeout: 60_000 }, async () => {
-    await compare([...SCRIPT, ...SEVERAL_MEMBERS_SCRIPT], await startBoth(3));
+    await compare([...script, ...severalMembersScript], await startBoth(3));
   });
 
   async function expectSameAnswers(requests: readonly HttpRequest[]): Promise<void> {
@@ -104,26 +104,26 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   }
 
   it("give the same replies through the JSON gateway, to every corner and in random conversations", async () => {
-    const random = RANDOM_SEEDS.flatMap((seed) => randomKvCalls(seed, RANDOM_COUNT));
-    const corners = CORNER_REQUESTS.map(({ path, body }) => post(path, JSON.stringify(body)));
+    const random = randomSeeds.flatMap((seed) => randomKvCalls(seed, randomCount));
+    const corners = cornerRequests.map(({ path, body }) => post(path, JSON.stringify(body)));
     await expectSameAnswers([...corners, ...random.map(kvHttpRequest)]);
   });
 
   it("speak HTTP alike: spellings of JSON, paths that are not there, streams", async () => {
-    await expectSameAnswers(HTTP_REQUESTS);
+    await expectSameAnswers(httpRequests);
   });
 
-  it("answer random HTTP requests alike, well-formed and not", { timeout: HTTP_MS }, async () => {
-    await expectSameAnswers(RANDOM_SEEDS.flatMap((seed) => randomHttpRequests(seed, HTTP_COUNT)));
+  it("answer random HTTP requests alike, well-formed and not", { timeout: httpMs }, async () => {
+    await expectSameAnswers(randomSeeds.flatMap((seed) => randomHttpRequests(seed, httpCount)));
   });
 
   it("differ only where the documentation says so", () => {
     const documented = readFileSync(new URL("../../docs/etcd-differences.md", import.meta.url), "utf8");
     const listed = [...documented.matchAll(/^\| `([a-z-]+)`/gm)].map(([, id]) => id);
     const used = new Set(
-      [...SCRIPT, ...SINGLE_MEMBER_SCRIPT].flatMap((step): DifferenceId[] => (step.differs ? [step.differs] : [])),
+      [...script, ...singleMemberScript].flatMap((step): DifferenceId[] => (step.differs ? [step.differs] : [])),
     );
-    expect([...used].sort()).toEqual(Object.keys(DIFFERENCES).sort());
-    expect(listed).toEqual(expect.arrayContaining(Object.keys(DIFFERENCES)));
+    expect([...used].sort()).toEqual(Object.keys(differences).sort());
+    expect(listed).toEqual(expect.arrayContaining(Object.keys(differences)));
   });
 });

@@ -15,10 +15,10 @@ import { type BodyFrom, type CallStep, type ClusterFacts, closeFacts, learnFacts
 import { type ClusterProcesses, freePorts, startCluster } from "./member-processes.ts";
 import { b64, call, put, range, stream, txn } from "./script-words.ts";
 
-const HOST = "127.77.24.3";
-const QUICK = ["--heartbeat-interval=50", "--election-timeout=500"];
+const host = "127.77.24.3";
+const quick = ["--heartbeat-interval=50", "--election-timeout=500"];
 
-const NOT_FROM_OUTSIDE: Partial<Record<EtcdErrorName, string>> = {
+const notFromOutside: Partial<Record<EtcdErrorName, string>> = {
   memberIdExists: "ids are hashes over the peer URLs and the time, and equal peer URLs are refused before",
   clusterIdMismatch: "etcd says it to peers of another cluster; ours refuse them in the handshake of the peer port",
   notCapable: "etcd says it while a cluster of mixed versions is upgraded; ours has one API version",
@@ -35,7 +35,7 @@ type Case = readonly [name: EtcdErrorName, step: CallStep, ...before: readonly C
 const compare129 = Array.from({ length: 129 }, () => ({ key: b64("a"), target: "VERSION", version: "0" }));
 const opPut = (key: string): object => ({ request_put: { key: b64(key) } });
 const add = (port: number, isLearner: boolean): CallStep =>
-  call("Cluster/MemberAdd", { peerURLs: [`http://${HOST}:${port}`], isLearner });
+  call("Cluster/MemberAdd", { peerURLs: [`http://${host}:${port}`], isLearner });
 const tokenOf = (name: string) => (facts: ClusterFacts) => ({
   token: (facts.kept.get(name) as { token: string }).token,
 });
@@ -44,7 +44,7 @@ const self: BodyFrom = (facts) => ({ ID: facts.leaderId });
 const asRoot = { metadata: tokenOf("root") };
 const login = (name: string): CallStep => call("Auth/Authenticate", { name, password: "pw" }, { keep: name });
 
-const DATA: readonly Case[] = [
+const data: readonly Case[] = [
   ["emptyKey", put("")],
   ["keyNotFound", put("none", "", { ignore_value: true })],
   ["valueProvided", put("a", "v", { ignore_value: true })],
@@ -68,7 +68,7 @@ const DATA: readonly Case[] = [
   ],
 ];
 
-const MEMBERS: readonly Case[] = [
+const memberCases: readonly Case[] = [
   ["memberNotFound", call("Cluster/MemberRemove", { ID: "404" })],
   ["badMemberUrls", call("Cluster/MemberAdd", { peerURLs: ["nonsense"] })],
   ["peerUrlExists", call("Cluster/MemberAdd", (facts) => ({ peerURLs: [facts.peerUrls[0]] }))],
@@ -87,7 +87,7 @@ const MEMBERS: readonly Case[] = [
   ["notEnoughStarted", add(4, false), call("Cluster/MemberRemove", learner), add(3, false)],
 ];
 
-const AUTH: readonly Case[] = [
+const auth: readonly Case[] = [
   ["authNotEnabled", login("root")],
   ["rootUserNotExist", call("Auth/AuthEnable")],
   ["rootRoleNotExist", call("Auth/AuthEnable"), call("Auth/UserAdd", { name: "root", password: "pw" })],
@@ -123,7 +123,7 @@ describe("error texts", () => {
   let facts: ClusterFacts;
 
   const start = async (members: number, flags: readonly string[]): Promise<ClusterProcesses> => {
-    const cluster = await startCluster("agent", HOST, { members, flags: [...QUICK, ...flags] });
+    const cluster = await startCluster("agent", host, { members, flags: [...quick, ...flags] });
     clusters.push(cluster);
     return cluster;
   };
@@ -167,11 +167,11 @@ describe("error texts", () => {
   });
 
   it.concurrent("of keys, leases and alarms", async () => {
-    await produce(DATA, await meet((await start(1, [])).urls));
+    await produce(data, await meet((await start(1, [])).urls));
   });
 
   it.concurrent("of members", async () => {
-    await produce(MEMBERS, await meet((await start(1, [])).urls));
+    await produce(memberCases, await meet((await start(1, [])).urls));
   });
 
   it.concurrent("of a member that is left alone", { timeout: 60_000 }, async () => {
@@ -191,10 +191,10 @@ describe("error texts", () => {
 
   it.concurrent("of a learner", async () => {
     const one = await start(1, []);
-    const [port] = await freePorts(HOST, 1);
+    const [port] = await freePorts(host, 1);
     const lone = await meet(one.urls);
     await speak(add(port!, true), 0, lone);
-    const url = await one.join("learner", `http://${HOST}:${port}`);
+    const url = await one.join("learner", `http://${host}:${port}`);
     const joined = { ...lone, clients: [connect({ endpoints: [url] })], endpoints: [url] };
     opened.push(joined);
     let reply = await speak(put("a"), 0, joined);
@@ -208,7 +208,7 @@ describe("error texts", () => {
     writeFileSync(files.private, privateKey.export({ type: "pkcs8", format: "pem" }));
     writeFileSync(files.public, publicKey.export({ type: "spki", format: "pem" }));
     const tokens = `--auth-token=jwt,pub-key=${files.public},priv-key=${files.private},sign-method=RS256`;
-    await produce(AUTH, await meet((await start(1, [tokens, "--bcrypt-cost=4"])).urls));
+    await produce(auth, await meet((await start(1, [tokens, "--bcrypt-cost=4"])).urls));
   });
 
   it.concurrent("of a member that stops and of one that is asked too much", async () => {
@@ -254,7 +254,7 @@ describe("error texts", () => {
 
   it("are all produced, but for those that nothing outside can bring about", () => {
     const missing = (Object.keys(EtcdErrors) as EtcdErrorName[]).filter((name) => !produced.has(name));
-    expect(missing.sort()).toEqual(Object.keys(NOT_FROM_OUTSIDE).sort());
+    expect(missing.sort()).toEqual(Object.keys(notFromOutside).sort());
   });
 });
 

@@ -15,13 +15,13 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.24.2";
+const host = "127.77.24.2";
 
 describe("the npm client etcd3", () => {
   let cluster: ClusterProcesses;
   let client: Etcd3;
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 3 });
+    cluster = await startCluster("agent", host, { members: 3 });
     client = new Etcd3({ hosts: [...cluster.urls] });
   });
   afterAll(async () => {

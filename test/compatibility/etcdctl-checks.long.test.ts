@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.46.5";
+const host = "127.77.46.5";
 
 /** What `etcdctl check` printed; it passed when no line says FAIL and the last one says PASS. */
 async function check({ urls }: ClusterProcesses, kind: "perf" | "datascale"): Promise<string> {
@@ -25,7 +25,7 @@ async function check({ urls }: ClusterProcesses, kind: "perf" | "datascale"): Pr
 }
 
 async function checkNew(engine: Engine, kind: "perf" | "datascale"): Promise<string> {
-  const cluster = await startCluster(engine, HOST, { members: 3 });
+  const cluster = await startCluster(engine, host, { members: 3 });
   try {
     return await check(cluster, kind);
   } finally {

@@ -8,8 +8,8 @@ import { type EtcdVersion, etcdVersions, findEtcdProgram } from "./etcd-programs
 import { comparable } from "./etcdctl-verbs.ts";
 import { type ClusterProcesses, type Engine, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.62.3";
-const addedUrl = `http://${HOST}:1`;
+const host = "127.77.62.3";
+const addedUrl = `http://${host}:1`;
 
 type Said = { readonly line: string; readonly code: number | null; readonly text: string };
 type Status = {
@@ -73,7 +73,7 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
   await run("member", "list");
   expect(learner).not.toBe("");
   await run("member", "promote", learner);
-  await run("member", "update", learner, `--peer-urls=http://${HOST}:2`);
+  await run("member", "update", learner, `--peer-urls=http://${host}:2`);
   await run("member", "remove", learner);
   await run("member", "remove", learner);
   await run("member", "list");
@@ -91,7 +91,7 @@ describe.each(etcdVersions)("etcdctl %s and three members", async (version: Etcd
     if ("missing" in etcd) return skip(etcd.missing);
     const heard: (readonly Said[])[] = [];
     for (const engine of ["agent", "etcd"] satisfies Engine[]) {
-      const cluster = await startCluster(engine, HOST, { members: 3, etcdProgram: etcd.path });
+      const cluster = await startCluster(engine, host, { members: 3, etcdProgram: etcd.path });
       clusters.push(cluster);
       heard.push(await session(etcdctl.path, cluster));
     }

@@ -20,7 +20,7 @@ import {
 } from "./etcdctl-verbs.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.62.1";
+const host = "127.77.62.1";
 const commandMs = 15_000;
 
 type Outcome = { readonly line: string; readonly code: number | null; readonly out: string; readonly error: string };
@@ -70,7 +70,7 @@ describe.each(etcdVersions)("etcdctl %s", async (version: EtcdVersion) => {
   beforeAll(async () => {
     if ("missing" in etcdctl || "missing" in etcd) return;
     const options = { members: 1, flags: ["--bcrypt-cost=4"], etcdProgram: etcd.path };
-    clusters.push(await startCluster("agent", HOST, options), await startCluster("etcd", HOST, options));
+    clusters.push(await startCluster("agent", host, options), await startCluster("etcd", host, options));
     users.push(
       ...clusters.map(({ urls, engine }) => {
         mkdirSync(join(directory, engine));

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EtcdProgram, type EtcdVersion, etcdVersions, findEtcdProgram } from "./etcd-programs.ts";
 import { agentMain, type ClusterProcesses, type Engine, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.62.2";
+const host = "127.77.62.2";
 const keys = 2000;
 
 /** What two members with the same data agree on. */
@@ -38,7 +38,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
   beforeAll(async () => {
     if (missing !== "") return;
     const options = { members: 1, flags: ["--bcrypt-cost=4"], etcdProgram: found.etcd };
-    for (const engine of ["agent", "etcd"] as const) clusters.set(engine, await startCluster(engine, HOST, options));
+    for (const engine of ["agent", "etcd"] as const) clusters.set(engine, await startCluster(engine, host, options));
   });
   afterAll(async () => {
     for (const cluster of clusters.values()) await cluster.stop();

@@ -29,7 +29,7 @@ const laterThan34 = [
   ...["warning-(apply|unary-request)-duration", "watch-progress-notify-interval"],
 ];
 /** The first that fits counts. */
-export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
+export const flagDifferences: readonly FlagDifference[] = [
   {
     id: "flag-of-other-version",
     is: "taken",
@@ -114,7 +114,7 @@ export const FLAG_DIFFERENCES: readonly FlagDifference[] = [
 ];
 
 export function differenceOf(title: string, is: Comparison["is"], version: FlagEtcd): FlagDifference | undefined {
-  return FLAG_DIFFERENCES.find(
+  return flagDifferences.find(
     (one) => one.is === is && one.titles.test(title) && (one.versions ?? [version]).includes(version),
   );
 }

@@ -7,10 +7,10 @@ import { spawn } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
 import { agentMain, type ClusterProcesses, freePorts, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.42.1";
+const host = "127.77.42.1";
 /** The strict check wants five seconds of acquaintance before each addition. */
-const QUICK = ["--heartbeat-interval=50", "--election-timeout=500", "--strict-reconfig-check=false"];
-const FORCE = "--force-new-cluster=true";
+const quick = ["--heartbeat-interval=50", "--election-timeout=500", "--strict-reconfig-check=false"];
+const force = "--force-new-cluster=true";
 const withinMs = 20_000;
 
 type ListedMember = { ID: string; name?: string; isLearner?: boolean; peerURLs: string[] };
@@ -45,7 +45,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 
 /** What a member says that is started with the flag though the cluster lives. */
 async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ code: number | null; log: string }> {
-  const flags = [FORCE, `--data-dir=${cluster.dataDir(member)}`];
+  const flags = [force, `--data-dir=${cluster.dataDir(member)}`];
   const child = spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
   child.stderr.on("data", (text) => {
@@ -62,8 +62,8 @@ afterEach(() => Promise.all(open.splice(0).map((cluster) => cluster.stop())));
 
 /** Adds one member and waits until it serves what it was not there to see. */
 async function grow(cluster: ClusterProcesses, name: string, present: readonly number[], key: string): Promise<void> {
-  const [port] = await freePorts(HOST, 1);
-  const peerUrl = `http://${HOST}:${port}`;
+  const [port] = await freePorts(host, 1);
+  const peerUrl = `http://${host}:${port}`;
   const added = await ask(cluster.urls[2]!, "cluster/member/add", { peerURLs: [peerUrl] });
   expect(added, JSON.stringify(added)).toHaveProperty("member");
   const url = await cluster.join(name, peerUrl, present);
@@ -72,7 +72,7 @@ async function grow(cluster: ClusterProcesses, name: string, present: readonly n
 
 describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-new-cluster of %s", (engine) => {
   it("makes the survivor a cluster of one that has everything, and grows to three", { timeout: 90_000 }, async () => {
-    const cluster = await startCluster(engine, HOST, { members: 3, flags: QUICK });
+    const cluster = await startCluster(engine, host, { members: 3, flags: quick });
     open.push(cluster);
     const survivor = cluster.urls[2]!;
     for (const [at, url] of cluster.urls.entries()) await put(url, `from/${at}`);
@@ -84,7 +84,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
       expect(log).toMatch(/with it there is a majority, since [0-9a-f]{16} at http:.* still answers/);
     }
     await cluster.kill(1);
-    await cluster.restart(2, [FORCE]);
+    await cluster.restart(2, [force]);
     // Known to be committed by nobody who is left: etcd drops it, if nothing was written behind it.
     const kept = ["from/0", "from/1", "from/2", ...(engine === "agent" ? ["last"] : [])];
     for (const key of kept) expect(await hasKey(survivor, key), key).toBe(true);
@@ -108,7 +108,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
     await until("a write of two", async () => (await put(survivor, "with two")).header !== undefined);
     // Left in the unit, the flag throws the new members of an etcd away.
     await cluster.terminate(2);
-    await cluster.restart(2, [FORCE]);
+    await cluster.restart(2, [force]);
     expect((await memberNames(survivor)).sort()).toEqual(engine === "agent" ? grown : ["haplan-member-3"]);
   });
 });

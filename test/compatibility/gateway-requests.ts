@@ -11,7 +11,7 @@ import { createJsonRoutes } from "../../src/raft-agent/gateway/json-routes.ts";
 import { type HttpRequest, post } from "./http-exchange.ts";
 import type { RandomCall } from "./random-kv.ts";
 
-const KV_PATHS: Readonly<Record<string, string>> = {
+const kvPaths: Readonly<Record<string, string>> = {
   "KV/Put": "/v3/kv/put",
   "KV/Range": "/v3/kv/range",
   "KV/DeleteRange": "/v3/kv/deleterange",
@@ -21,18 +21,18 @@ const KV_PATHS: Readonly<Record<string, string>> = {
 
 /** A call as the gateway takes it. */
 export function kvHttpRequest({ method, body }: RandomCall): HttpRequest {
-  return post(KV_PATHS[method]!, JSON.stringify(body));
+  return post(kvPaths[method]!, JSON.stringify(body));
 }
 
 /**
  * Newer than an etcd 3.4, stricter here (permissions), about addresses or another store, waiting for somebody, showing
  * leases that are about to expire, or changing all that comes after.
  */
-const LEFT_OUT =
+const leftOut =
   /\/(downgrade|status|hash|hashkv|snapshot|observe|lock\/lock|campaign|member\/list|member\/update|role\/grant|enable|leases)$/;
 
-const ROUTES: readonly (readonly [string, DescMethod])[] = [...createJsonRoutes()].filter(
-  ([path]) => !LEFT_OUT.test(path),
+const routes: readonly (readonly [string, DescMethod])[] = [...createJsonRoutes()].filter(
+  ([path]) => !leftOut.test(path),
 );
 
 export function randomHttpRequests(seed: number, count: number): HttpRequest[] {
@@ -45,13 +45,13 @@ const rarely = (random: Random, times: number): boolean => random.below(times) =
 const pick = <T>(random: Random, from: readonly T[]): T => from[random.below(from.length)]!;
 
 function randomHttpRequest(random: Random): HttpRequest {
-  const [path, method] = pick(random, ROUTES);
+  const [path, method] = pick(random, routes);
   const isStream = method.methodKind === "bidi_streaming";
   const body = isStream ? streamBody(random, method.input) : randomObject({ random, mistakes: true }, method.input, 0);
   return {
     method: rarely(random, 30) ? pick(random, ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH"]) : "POST",
     path: rarely(random, 15) ? oddPath(random, path) : path,
-    headers: Object.fromEntries(Array.from({ length: random.below(3) }, () => pick(random, HEADERS))),
+    headers: Object.fromEntries(Array.from({ length: random.below(3) }, () => pick(random, headers))),
     // What would be left of a grant is a lease that expires under the requests.
     body: !isStream && path !== "/v3/lease/grant" && rarely(random, 12) ? oddBody(random, body) : body,
     isStream,
@@ -64,7 +64,7 @@ function streamBody(random: Random, message: DescMessage): string {
   return Array.from({ length: 1 + random.below(3) }, one).join(pick(random, ["", "\n", " "]));
 }
 
-const HEADERS: readonly (readonly [string, string])[] = [
+const headers: readonly (readonly [string, string])[] = [
   ["Content-Type", "application/json"],
   ["Content-Type", "text/plain; charset=latin1"],
   ["Content-Type", "application/x-www-form-urlencoded"],
@@ -132,10 +132,10 @@ function oddBody(random: Random, body: string): string {
 }
 
 /** Always as they should be: else an etcd 3.4 ends, an alarm is raised, a lease expires under the requests. */
-const SENSITIVE = new Set(["sort_order", "sort_target", "action", "TTL"]);
+const sensitive = new Set(["sort_order", "sort_target", "action", "TTL"]);
 
 /** Fields that an etcd 3.4 does not have, or takes otherwise. */
-const UNLIKE = new Set(["hashedPassword", "progress_request"]);
+const differingFields = new Set(["hashedPassword", "progress_request"]);
 
 type Lots = { readonly random: Random; readonly mistakes: boolean };
 
@@ -144,12 +144,12 @@ function randomObject(lots: Lots, message: DescMessage, depth: number): string {
   const members: string[] = [];
   const chosenOf = new Map(message.oneofs.map((oneof) => [oneof, pick(random, oneof.fields)]));
   for (const field of message.fields) {
-    if (UNLIKE.has(field.name)) continue;
+    if (differingFields.has(field.name)) continue;
     if (field.oneof !== undefined && chosenOf.get(field.oneof) !== field) continue;
     if (depth > 3 && field.message !== undefined) continue;
-    if (rarely(random, 4) && !SENSITIVE.has(field.name)) continue;
+    if (rarely(random, 4) && !sensitive.has(field.name)) continue;
     const name = JSON.stringify(rarely(random, 3) ? field.jsonName : field.name);
-    const isOdd = mistakes && rarely(random, 30) && !SENSITIVE.has(field.name);
+    const isOdd = mistakes && rarely(random, 30) && !sensitive.has(field.name);
     members.push(`${name}:${isOdd ? oddValue(random, field) : randomValue(lots, field, depth)}`);
     if (rarely(random, 60)) members.push(members.at(-1)!);
   }
@@ -158,7 +158,7 @@ function randomObject(lots: Lots, message: DescMessage, depth: number): string {
 }
 
 /** Of the wrong type almost everywhere. */
-const ODD_VALUES: readonly string[] = [
+const oddValues: readonly string[] = [
   ...["null", "true", '""', '"x"', '"Y"', '"YQ="', '"Y Q=="', '"YQ==\\n"', '"!!!!"', "[]", "{}", '["a"]', "[null]"],
   ...["1.5", "-1", '"-1"', '"1.5"', '"0x10"', '"NaN"', "NaN", "01", "+1", ".5", "1.", "- 1"],
   ...["9223372036854775807", "9223372036854775808", "-9223372036854775808", '"9223372036854775807"'],
@@ -175,7 +175,7 @@ function oddValue(random: Random, field: DescField): string {
     field.fieldKind === "list" ? /null\]/ : field.scalar === ScalarType.BYTES ? /^("[\w+-]{2,}"|\[.*)$/ : /$^/;
   return pick(
     random,
-    ODD_VALUES.filter((value) => !unlike.test(value)),
+    oddValues.filter((value) => !unlike.test(value)),
   );
 }
 
@@ -193,30 +193,30 @@ function randomItem(lots: Lots, field: DescField, depth: number): string {
     // An alarm is not raised: every write after it would be refused.
     const values = field.enum.values.filter(({ name }) => name !== "ACTIVATE");
     const { name, number } = pick(random, values);
-    if (mistakes && rarely(random, 25) && !SENSITIVE.has(field.name))
+    if (mistakes && rarely(random, 25) && !sensitive.has(field.name))
       return pick(random, ['"NONSENSE"', `"${name.toLowerCase()}"`, `"${number}"`, "77", "-1"]);
     return rarely(random, 3) ? String(number) : JSON.stringify(name);
   }
   switch (field.scalar) {
     case ScalarType.BYTES:
-      return JSON.stringify(Buffer.from(pick(random, BYTES[field.name] ?? KEYS), "latin1").toString("base64"));
+      return JSON.stringify(Buffer.from(pick(random, bytes[field.name] ?? keys), "latin1").toString("base64"));
     case ScalarType.STRING:
       return JSON.stringify(pick(random, ["somebody", "other", "r\u00c3\u00b6le", "no-url"]));
     case ScalarType.BOOL:
       return pick(random, ["true", "false"]);
     default: {
-      const number = pick(random, NUMBERS[field.name] ?? ["0", "1", "2", "5", "-1", "1000000"]);
+      const number = pick(random, numbers[field.name] ?? ["0", "1", "2", "5", "-1", "1000000"]);
       return rarely(random, 2) ? `"${number}"` : number;
     }
   }
 }
 
-const KEYS = ["a", "b", "c", "aa", "k\u00ff"];
-const BYTES: Readonly<Record<string, readonly string[]>> = { range_end: ["", "\0", "b", "d"], value: ["", "1", "22"] };
-const IDS = ["404", "500", "501", "7587862094293712906"];
-const NUMBERS: Readonly<Record<string, readonly string[]>> = {
-  ID: IDS,
-  lease: ["0", ...IDS],
+const keys = ["a", "b", "c", "aa", "k\u00ff"];
+const bytes: Readonly<Record<string, readonly string[]>> = { range_end: ["", "\0", "b", "d"], value: ["", "1", "22"] };
+const ids = ["404", "500", "501", "7587862094293712906"];
+const numbers: Readonly<Record<string, readonly string[]>> = {
+  ID: ids,
+  lease: ["0", ...ids],
   start_revision: ["0", "1", "3", "1000000"],
   TTL: ["600", "700", "9000000001"],
   limit: ["0", "1", "2", "-1"],

@@ -11,7 +11,7 @@ import { findEtcdProgram } from "./etcd-programs.ts";
 import { findGoClient } from "./go-client.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.61.1";
+const host = "127.77.61.1";
 const client = await findGoClient();
 const etcd = await findEtcdProgram("3.7", "etcd");
 const reason = "missing" in client ? ` (skipped: ${client.missing})` : "";
@@ -23,8 +23,8 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
   const directory = mkdtempSync(join(tmpdir(), "haplan-go-client-"));
   beforeAll(async () => {
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
-    const starting = [startCluster("agent", HOST, options)];
-    if ("path" in etcd) starting.push(startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path }));
+    const starting = [startCluster("agent", host, options)];
+    if ("path" in etcd) starting.push(startCluster("etcd", host, { ...options, etcdProgram: etcd.path }));
     clusters.push(...(await Promise.all(starting)));
   });
   afterAll(async () => {

@@ -7,7 +7,7 @@ import { findEtcdProgram } from "./etcd-programs.ts";
 import { findGoClient } from "./go-client.ts";
 import { type ClusterProcesses, type Engine, leadingMember, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.61.2";
+const host = "127.77.61.2";
 const client = await findGoClient();
 const etcd = await findEtcdProgram("3.7", "etcd");
 const engines: readonly Engine[] = "path" in etcd ? ["agent", "etcd"] : ["agent"];
@@ -18,7 +18,7 @@ describe.skipIf("missing" in client).each(engines)(`etcd's Go client at three me
   let cluster: ClusterProcesses;
   beforeAll(async () => {
     const etcdProgram = "path" in etcd ? { etcdProgram: etcd.path } : {};
-    cluster = await startCluster(engine, HOST, { members: 3, ...etcdProgram });
+    cluster = await startCluster(engine, host, { members: 3, ...etcdProgram });
   });
   afterAll(() => cluster?.stop());
   const run = (name: string, onEvent?: (event: string, running: { finish(): void }) => void): Promise<unknown> => {

@@ -21,9 +21,9 @@ export function get(path: string, method = "GET"): HttpRequest {
 }
 
 /** How long a stream has to be silent to be taken as told. */
-const QUIET_MS = 300;
-const SILENT_MS = 1_000;
-const ANSWER_MS = 10_000;
+const silenceMs = 300;
+const silentMs = 1_000;
+const answerMs = 10_000;
 
 export type Exchange = {
   readonly status: number;
@@ -31,7 +31,7 @@ export type Exchange = {
   readonly body: string;
 };
 
-const SHOWN = [
+const comparedHeaders = [
   "content-type",
   "content-encoding",
   "location",
@@ -54,18 +54,18 @@ export function exchange(url: string, { method, path, headers, body, isStream }:
         if (isStream) resolve({ status: 0, headers: {}, body: "" });
         asked.destroy(new Error("no answer"));
       },
-      isStream ? SILENT_MS : ANSWER_MS,
+      isStream ? silentMs : answerMs,
     );
     asked.once("error", reject).once("response", (response: IncomingMessage) => {
       clearTimeout(timer);
-      resolve(collect(response, isStream ? QUIET_MS : ANSWER_MS));
+      resolve(collect(response, isStream ? silenceMs : answerMs));
     });
     asked.end(bytes);
   });
 }
 
 function collect(response: IncomingMessage, quietMs: number): Promise<Exchange> {
-  const headers = Object.fromEntries(SHOWN.map((name) => [name, response.headers[name]?.toString()]));
+  const headers = Object.fromEntries(comparedHeaders.map((name) => [name, response.headers[name]?.toString()]));
   return new Promise((resolve) => {
     let body = "";
     const timer = setTimeout(() => response.destroy(), quietMs);
@@ -81,13 +81,13 @@ function collect(response: IncomingMessage, quietMs: number): Promise<Exchange> 
 }
 
 /** Why a body is no message, in the words of Go's JSON and in ours. */
-const NO_MESSAGE =
+const noMessage =
   /^(json: |invalid character|unexpected E|unexpected end|unknown value|illegal base64|the request is no )/;
 /** etcd 3.4's gateway says 412 where later ones say 400. */
-const PRECONDITION_FAILED = 412;
-const WHO_AND_WHEN = new Set(["cluster_id", "member_id", "raft_term"]);
+const preconditionFailed = 412;
+const whoAndWhen = new Set(["cluster_id", "member_id", "raft_term"]);
 /** Beyond those that requests name. */
-const LEASE_OF_A_SERVER = /^\d{15,}$/;
+const leaseOfAServer = /^\d{15,}$/;
 
 /** With what differs by nature taken out, and what docs/etcd-differences.md says of the gateway. */
 export function comparableExchange({ path }: HttpRequest, { status, headers, body }: Exchange): unknown {
@@ -95,7 +95,7 @@ export function comparableExchange({ path }: HttpRequest, { status, headers, bod
   const isJson = headers["content-type"] === "application/json";
   const lines = body.split("\n").filter((line) => line !== "");
   return {
-    status: status === PRECONDITION_FAILED ? 400 : status,
+    status: status === preconditionFailed ? 400 : status,
     headers,
     body: isJson ? lines.map((line) => comparableJson(JSON.parse(line), path.includes("/alarm"))) : body,
   };
@@ -105,13 +105,13 @@ function comparableJson(value: unknown, withoutHeader: boolean): unknown {
   if (Array.isArray(value)) return value.map((item) => comparableJson(item, withoutHeader));
   if (typeof value !== "object" || value === null) return value;
   const shown = Object.entries(value).filter(
-    ([name]) => !WHO_AND_WHEN.has(name) && name !== "details" && !(withoutHeader && name === "header"),
+    ([name]) => !whoAndWhen.has(name) && name !== "details" && !(withoutHeader && name === "header"),
   );
   return Object.fromEntries(
     shown.map(([name, inner]) => {
-      if ((name === "ID" || name === "lease") && LEASE_OF_A_SERVER.test(String(inner))) return [name, "<an id>"];
+      if ((name === "ID" || name === "lease") && leaseOfAServer.test(String(inner))) return [name, "<an id>"];
       if (name === "TTL" && "grantedTTL" in value) return [name, "<what remains>"];
-      if ((name === "error" || name === "message") && NO_MESSAGE.test(String(inner))) return [name, "<no message>"];
+      if ((name === "error" || name === "message") && noMessage.test(String(inner))) return [name, "<no message>"];
       return [name, comparableJson(inner, withoutHeader)];
     }),
   );

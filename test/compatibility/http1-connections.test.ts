@@ -7,12 +7,12 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.42.5";
+const host = "127.77.42.5";
 /** What Node.js' HTTP server would allow a connection to be idle, and a second. */
 const idleMs = 6_000;
 const isLong = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 
-const RANGE = '{"key":"YQ=="}';
+const range = '{"key":"YQ=="}';
 const get = (target: string, ...fields: string[]): string => head("GET", target, "Host: a", ...fields);
 const post = (body: string, ...fields: string[]): string => head("POST", "/v3/kv/range", "Host: a", ...fields) + body;
 const withLength = (body: string): string => post(body, `Content-Length: ${body.length}`);
@@ -24,10 +24,10 @@ function head(method: string, target: string, ...fields: string[]): string {
 }
 
 /** A pause, so that what was sent arrives by itself; waiting until everything is answered; the end of what is said. */
-const PAUSE = Symbol("pause");
-const ANSWER = Symbol("answer");
-const END = Symbol("end");
-type Words = readonly (string | typeof PAUSE | typeof ANSWER | typeof END)[];
+const pause = Symbol("pause");
+const answer = Symbol("answer");
+const endOfStream = Symbol("end");
+type Words = readonly (string | typeof pause | typeof answer | typeof endOfStream)[];
 
 /** The status of each answer, and whether the connection took another request afterwards. */
 type Outcome = string;
@@ -36,17 +36,17 @@ type Row = readonly [what: string, words: Words, outcome: Outcome, etcds?: Outco
 const rows: readonly Row[] = [
   [
     "one request after the other",
-    [get("/version"), ANSWER, get("/health"), ANSWER, withLength(RANGE)],
+    [get("/version"), answer, get("/health"), answer, withLength(range)],
     "200 200 200 open",
   ],
   [
     "requests ahead of the answers",
-    [get("/version") + withLength(RANGE) + get("/health") + get("/no")],
+    [get("/version") + withLength(range) + get("/health") + get("/no")],
     "200 200 200 404 open",
   ],
-  ["Connection: close", [get("/version", "Connection: close"), ANSWER], "200 closed"],
-  ["Connection: close with a body", [post(RANGE, "Content-Length: 14", "Connection: close"), ANSWER], "200 closed"],
-  ["HTTP/1.0", ["GET /version HTTP/1.0\r\n\r\n", ANSWER], "200 closed"],
+  ["Connection: close", [get("/version", "Connection: close"), answer], "200 closed"],
+  ["Connection: close with a body", [post(range, "Content-Length: 14", "Connection: close"), answer], "200 closed"],
+  ["HTTP/1.0", ["GET /version HTTP/1.0\r\n\r\n", answer], "200 closed"],
   ["HTTP/1.0 that stays", ["GET /version HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"], "200 open"],
   ["HEAD of a check", [head("HEAD", "/health", "Host: a")], "405 open"],
   ["HEAD of the metrics", [head("HEAD", "/metrics", "Host: a")], "200 open"],
@@ -57,45 +57,45 @@ const rows: readonly Row[] = [
   ],
   ["a body that nobody reads", [`${head("POST", "/version", "Host: a", "Content-Length: 5")}hello`], "405 open"],
   ["a browser's preflight", [head("OPTIONS", "/v3/kv/range", "Host: a", "Origin: http://b")], "200 open"],
-  ["a body in chunks", [post(chunked("{", RANGE.slice(1), ""), "Transfer-Encoding: chunked")], "200 open"],
+  ["a body in chunks", [post(chunked("{", range.slice(1), ""), "Transfer-Encoding: chunked")], "200 open"],
   [
     "chunks that come one by one",
     [
       post("", "Transfer-Encoding: chunked"),
-      PAUSE,
-      chunked(RANGE.slice(0, 5)),
-      PAUSE,
-      chunked(RANGE.slice(5)),
-      PAUSE,
+      pause,
+      chunked(range.slice(0, 5)),
+      pause,
+      chunked(range.slice(5)),
+      pause,
       "0\r\n\r\n",
     ],
     "200 open",
   ],
-  ["chunks with a trailer", [post(`${chunked(RANGE)}0\r\nX-A: b\r\n\r\n`, "Transfer-Encoding: chunked")], "200 open"],
+  ["chunks with a trailer", [post(`${chunked(range)}0\r\nX-A: b\r\n\r\n`, "Transfer-Encoding: chunked")], "200 open"],
   [
     "a body that waits for 100 Continue",
-    [post("", "Expect: 100-continue", "Content-Length: 14"), ANSWER, RANGE],
+    [post("", "Expect: 100-continue", "Content-Length: 14"), answer, range],
     "100 200 open",
   ],
   ["a request that is not JSON", [withLength("{") + get("/health")], "400 200 open"],
-  ["a client that has said all", [get("/version"), END], "200 closed"],
-  ["a client that has said all with a body", [withLength(RANGE), ANSWER, END], "200 closed"],
-  ["a client that ends inside the body", [withLength(RANGE).slice(0, -3), END], "400 closed"],
-  ["a client that ends inside the head", ["GET /version HTT", PAUSE, END], "400 closed", "closed"],
-  ["a client that says nothing", [END], "closed"],
+  ["a client that has said all", [get("/version"), endOfStream], "200 closed"],
+  ["a client that has said all with a body", [withLength(range), answer, endOfStream], "200 closed"],
+  ["a client that ends inside the body", [withLength(range).slice(0, -3), endOfStream], "400 closed"],
+  ["a client that ends inside the head", ["GET /version HTT", pause, endOfStream], "400 closed", "closed"],
+  ["a client that says nothing", [endOfStream], "closed"],
   ["a target with its origin", [get("http://a/version?x=1")], "200 open"],
   ["a path that is not clean", [get("//version") + get("/x/../health")], "301 301 open"],
-  ["an offer of h2c", [get("/version", "Connection: Upgrade", "Upgrade: h2c"), ANSWER], "200 open"],
+  ["an offer of h2c", [get("/version", "Connection: Upgrade", "Upgrade: h2c"), answer], "200 open"],
   ["no Host", [head("GET", "/version")], "400 closed"],
   ["two Hosts", [get("/version", "Host: b")], "400 open", "400 closed"],
-  ["two lengths", [post(RANGE, "Content-Length: 14", "Content-Length: 15")], "400 closed"],
-  ["a length that is none", [post(RANGE, "Content-Length: x")], "400 closed"],
+  ["two lengths", [post(range, "Content-Length: 14", "Content-Length: 15")], "400 closed"],
+  ["a length that is none", [post(range, "Content-Length: x")], "400 closed"],
   ["a chunk that is none", [post("zz\r\n", "Transfer-Encoding: chunked")], "400 closed"],
-  ["an expectation that nobody knows", [post(RANGE, "Content-Length: 14", "Expect: cake")], "417 open", "417 closed"],
+  ["an expectation that nobody knows", [post(range, "Content-Length: 14", "Expect: cake")], "417 open", "417 closed"],
   // A proxy before the member may take the other of the two for the end: how requests are smuggled.
   [
     "a length and chunks",
-    [post(`${chunked(RANGE)}0\r\n\r\n`, "Content-Length: 14", "Transfer-Encoding: chunked")],
+    [post(`${chunked(range)}0\r\n\r\n`, "Content-Length: 14", "Transfer-Encoding: chunked")],
     "400 closed",
     "200 open",
   ],
@@ -117,15 +117,15 @@ async function play(url: string, words: Words): Promise<Outcome> {
   });
   let awaited = 0;
   for (const word of words) {
-    if (word === PAUSE) await new Promise((resolve) => setTimeout(resolve, 30));
-    else if (word === ANSWER) {
+    if (word === pause) await new Promise((resolve) => setTimeout(resolve, 30));
+    else if (word === answer) {
       awaited++;
       await until(() => statusesIn(text).length >= awaited);
-    } else if (word === END) socket.end();
+    } else if (word === endOfStream) socket.end();
     else socket.write(word);
   }
   const end = closed.then(() => "closed" as const);
-  const state = words.includes(END) ? await end : await Promise.race([end, more()]);
+  const state = words.includes(endOfStream) ? await end : await Promise.race([end, more()]);
   socket.destroy();
   return [...statusesIn(text).slice(0, state === "open" ? -1 : undefined), state].join(" ");
 
@@ -149,7 +149,7 @@ describe.each((["agent", "etcd"] as const).filter((engine) => engine === "agent"
   (engine) => {
     let cluster: ClusterProcesses;
     beforeAll(async () => {
-      cluster = await startCluster(engine, HOST, { members: 1 });
+      cluster = await startCluster(engine, host, { members: 1 });
     });
     afterAll(() => cluster?.stop());
 
@@ -164,7 +164,7 @@ describe.each((["agent", "etcd"] as const).filter((engine) => engine === "agent"
 
     const long = isLong ? it : undefined;
     long?.("keeps a connection that is idle for longer than a probe's interval", async () => {
-      const socket = connect({ host: HOST, port: Number(new URL(cluster.urls[0]!).port) });
+      const socket = connect({ host: host, port: Number(new URL(cluster.urls[0]!).port) });
       let text = "";
       socket.on("data", (piece) => {
         text += piece;

@@ -7,10 +7,10 @@ import { connect, type GrpcClient } from "../../src/etcd-client/grpc-client.ts";
 import { encodePutRequest } from "../../src/raft-agent/api/put.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.34.8";
+const host = "127.77.34.8";
 /** Of other versions, when `HAPLAN_ETCDCTLS` names some, separated by colons. */
-const MORE_PROGRAMS = (process.env["HAPLAN_ETCDCTLS"] ?? "").split(":").filter((program) => program !== "");
-const PROGRAMS = ["etcdctl", ...MORE_PROGRAMS].filter((program) => spawnSync(program, ["version"]).status === 0);
+const morePrograms = (process.env["HAPLAN_ETCDCTLS"] ?? "").split(":").filter((program) => program !== "");
+const programs = ["etcdctl", ...morePrograms].filter((program) => spawnSync(program, ["version"]).status === 0);
 
 type Run = { readonly out: string; readonly error: string; readonly status: number | null };
 
@@ -22,7 +22,7 @@ async function run(program: string, url: string, ...words: readonly string[]): P
   return { out, error, status: status as number | null };
 }
 
-describe.skipIf(PROGRAMS.length === 0)("large answers", () => {
+describe.skipIf(programs.length === 0)("large answers", () => {
   let cluster: ClusterProcesses;
   let grpc: GrpcClient;
   const put = async (key: string, value: Buffer): Promise<void> => {
@@ -30,7 +30,7 @@ describe.skipIf(PROGRAMS.length === 0)("large answers", () => {
     await grpc.unary("/etcdserverpb.KV/Put", encodePutRequest({ key: Buffer.from(key), value, ...rest }));
   };
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 1 });
+    cluster = await startCluster("agent", host, { members: 1 });
     grpc = connect({ endpoints: cluster.urls });
     await put("one", Buffer.alloc(1_400_000, "x"));
     for (let at = 0; at < 30; at++) await put(`many/${at}`, Buffer.alloc(50_000, "y"));
@@ -42,7 +42,7 @@ describe.skipIf(PROGRAMS.length === 0)("large answers", () => {
     await cluster?.stop();
   });
 
-  it.each(PROGRAMS)("A1: are read by %s: one value of 1.4 MB, many of 50 kB, 10 MB in all", async (program) => {
+  it.each(programs)("A1: are read by %s: one value of 1.4 MB, many of 50 kB, 10 MB in all", async (program) => {
     const read = async (...words: string[]): Promise<number> => {
       const { out, error } = await run(program, cluster.urls[0]!, "get", "--print-value-only", ...words);
       expect(error).toBe("");
@@ -53,7 +53,7 @@ describe.skipIf(PROGRAMS.length === 0)("large answers", () => {
     expect(await read("--prefix", "more/")).toBe(10_000_000);
   });
 
-  it.each(PROGRAMS)("A1: are watched by %s from a backlog of values of 300 kB", async (program) => {
+  it.each(programs)("A1: are watched by %s from a backlog of values of 300 kB", async (program) => {
     const words = ["--endpoints", cluster.urls[0]!, "watch", "--rev=1", "watched"];
     const child = spawn(program, words);
     let bytes = 0;

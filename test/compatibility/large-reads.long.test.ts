@@ -6,11 +6,11 @@ import { type LargeRead, startSecureCluster } from "./large-reads.ts";
 import { leadingMember } from "./member-processes.ts";
 import { residentMemory } from "./resident-memory.ts";
 
-const HOST = "127.77.34.11";
-const MIB = 1 << 20;
-const boundBytes = 1024 * MIB;
+const host = "127.77.34.11";
+const mib = 1 << 20;
+const boundBytes = 1024 * mib;
 /** The member's own: its program, its log in memory, pages of the database that the system may take back. */
-const ownBytes = 512 * MIB;
+const ownBytes = 512 * mib;
 const client = await findGoClient();
 const reason = "missing" in client ? ` (skipped: ${client.missing})` : "";
 /** In CI without the two largest, which take five of seven minutes. */
@@ -25,7 +25,7 @@ const places = [
 describe.skipIf("missing" in client)(`large reads of etcd's Go client${reason}`, () => {
   it.for(places)("A1, A6: of 1 to 200 MB from $from (TLS: $secure)", { timeout: 600_000 }, async ({ from, secure }) => {
     if ("missing" in client) throw new Error(client.missing);
-    const { cluster, secureUrls, tls, stop } = await startSecureCluster(HOST, 3);
+    const { cluster, secureUrls, tls, stop } = await startSecureCluster(host, 3);
     try {
       const leader = await leadingMember(cluster);
       const read = from === "the leader" ? leader : (leader + 1) % 3;

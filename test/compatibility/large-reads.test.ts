@@ -4,14 +4,14 @@ import { findGoClient } from "./go-client.ts";
 import type { LargeRead } from "./large-reads.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.34.10";
+const host = "127.77.34.10";
 const client = await findGoClient();
 const reason = "missing" in client ? ` (skipped: ${client.missing})` : "";
 
 describe.skipIf("missing" in client)(`large reads of etcd's Go client${reason}`, () => {
   let cluster: ClusterProcesses;
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 1 });
+    cluster = await startCluster("agent", host, { members: 1 });
   });
   afterAll(() => cluster?.stop());
 

@@ -4,7 +4,7 @@
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Step } from "./conversation.ts";
-import { DIFFERENCES, type DifferenceId } from "./differences.ts";
+import { type DifferenceId, differences } from "./differences.ts";
 import type { EtcdVersion } from "./etcd-programs.ts";
 import { b64 } from "./script-words.ts";
 
@@ -12,7 +12,7 @@ type LaterVersion = Exclude<EtcdVersion, "3.5">;
 type Difference = { readonly id: string; readonly reconcile: (reply: JsonValue) => JsonValue };
 
 /** The others are 3.4's: later versions answer like us. */
-export const HOLD_LATER: readonly DifferenceId[] = [
+export const holdLater: readonly DifferenceId[] = [
   "auth-holes-closed",
   "compacted-watch-forgotten",
   "hash-at-compaction",
@@ -24,17 +24,17 @@ export const HOLD_LATER: readonly DifferenceId[] = [
   "rights-before-addresses",
   "status-of-another-store",
 ];
-export const LATER_ALONE: Readonly<Record<LaterVersion, readonly string[]>> = {
+export const laterAlone: Readonly<Record<LaterVersion, readonly string[]>> = {
   "3.6": ["hash-of-no-revision", "first-problem", "stream-before-half-close"],
   "3.7": ["hash-of-no-revision", "first-problem", "stream-before-half-close", "keys-without-lease"],
 };
 
 /** Undefined where the replies have to be equal. */
 export function laterDifference(step: Step, version: LaterVersion): Difference | undefined {
-  const id = LATER_ALONE[version].find((one) => isAbout[one]?.(step));
+  const id = laterAlone[version].find((one) => isAbout[one]?.(step));
   if (id !== undefined) return { id, reconcile: () => "differs" };
   if (step.differs !== undefined) {
-    return HOLD_LATER.includes(step.differs) ? { id: step.differs, reconcile: DIFFERENCES[step.differs] } : undefined;
+    return holdLater.includes(step.differs) ? { id: step.differs, reconcile: differences[step.differs] } : undefined;
   }
   return undefined;
 }

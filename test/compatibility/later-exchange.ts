@@ -1,9 +1,9 @@
 /** What has to be equal of an answer of the JSON gateway beside an etcd 3.6 and 3.7, whose gateway is another than 3.4's. */
 import { comparableExchange, type Exchange, type HttpRequest } from "./http-exchange.ts";
 
-const NOT_FOUND = 404;
-const NOT_ALLOWED = [405, 501];
-const REDIRECTS = [301, 307];
+const notFound = 404;
+const notAllowed = [405, 501];
+const redirects = [301, 307];
 
 /** As docs/etcd-differences.md lists them: requests that leave the two with other answers. */
 export function isReadOtherwise({ body, path }: HttpRequest): boolean {
@@ -18,9 +18,9 @@ export function isReadOtherwise({ body, path }: HttpRequest): boolean {
 
 /** Who says that there is no such path or method says it as JSON since 3.6, and a redirect keeps the method. */
 export function laterExchange(request: HttpRequest, answer: Exchange): unknown {
-  if (answer.status === NOT_FOUND && !answer.body.includes("etcdserver")) return "no such path";
-  if (NOT_ALLOWED.includes(answer.status)) return "no such method";
-  if (REDIRECTS.includes(answer.status)) return `redirect to ${answer.headers["location"]}`;
+  if (answer.status === notFound && !answer.body.includes("etcdserver")) return "no such path";
+  if (notAllowed.includes(answer.status)) return "no such method";
+  if (redirects.includes(answer.status)) return `redirect to ${answer.headers["location"]}`;
   return withoutOlderFields(comparableExchange(request, answer));
 }
 

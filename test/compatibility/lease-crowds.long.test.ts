@@ -17,7 +17,7 @@ import {
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { type ClusterProcesses, leadingMember, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.46.1";
+const host = "127.77.46.1";
 const callMs = 30_000;
 const putFlags = { prevKv: false, ignoreValue: false, ignoreLease: false };
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -109,7 +109,7 @@ async function withCluster(
   flags: readonly string[],
   work: (clients: readonly EtcdClient[], cluster: ClusterProcesses) => Promise<void>,
 ): Promise<void> {
-  const cluster = await startCluster("agent", HOST, { members: 3, flags });
+  const cluster = await startCluster("agent", host, { members: 3, flags });
   const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: callMs }));
   try {
     await work(clients, cluster);

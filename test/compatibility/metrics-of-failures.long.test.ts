@@ -4,8 +4,8 @@ import { exchange, get, post } from "./http-exchange.ts";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 import { parsePrometheusText } from "./prometheus-text.ts";
 
-const HOST = "127.77.43.3";
-const SETTLE_MS = 20_000;
+const host = "127.77.43.3";
+const settleMs = 20_000;
 
 type Values = ReadonlyMap<string, number>;
 
@@ -18,7 +18,7 @@ async function readValues(url: string): Promise<Values> {
 }
 
 async function until(url: string, wanted: (values: Values) => boolean): Promise<Values> {
-  const deadlineMs = Date.now() + SETTLE_MS;
+  const deadlineMs = Date.now() + settleMs;
   for (;;) {
     const values = await readValues(url);
     if (wanted(values)) return values;
@@ -37,7 +37,7 @@ describe.skipIf(!isEtcdInstalled())("metrics of failures", () => {
     "tell of leaders and peers that come and go: %s",
     { timeout: 90_000 },
     async (engine) => {
-      const cluster = await startCluster(engine, HOST, { members: 3 });
+      const cluster = await startCluster(engine, host, { members: 3 });
       clusters.push(cluster);
       const { urls } = cluster;
       const has = (name: string, value: number) => (values: Values) => values.get(name) === value;

@@ -6,9 +6,9 @@ import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-p
 import { valuesOfTraffic } from "./metrics-traffic.ts";
 import { type Family, parsePrometheusText } from "./prometheus-text.ts";
 
-const HOST = "127.77.24.5";
+const host = "127.77.24.5";
 /** Read by etcd's mixin; histograms by their family. */
-const MIXIN: Readonly<Record<string, string>> = {
+const mixin: Readonly<Record<string, string>> = {
   etcd_server_has_leader: "gauge",
   etcd_server_leader_changes_seen_total: "counter",
   etcd_server_proposals_failed_total: "counter",
@@ -32,23 +32,23 @@ const MIXIN: Readonly<Record<string, string>> = {
   grpc_server_handling_seconds: "histogram",
   process_resident_memory_bytes: "gauge",
 };
-const PUTS = 50;
+const puts = 50;
 
 describe("the metrics page", () => {
   let cluster: ClusterProcesses;
   let pages: ReadonlyMap<string, Family>[];
   beforeAll(async () => {
     const flags = ["--metrics=extensive", "--warning-apply-duration=1ns", "--quota-backend-bytes=1000000000"];
-    cluster = await startCluster("agent", HOST, { members: 3, flags });
+    cluster = await startCluster("agent", host, { members: 3, flags });
     await using grpc = connect({ endpoints: cluster.urls });
     const client = new EtcdClient(grpc);
-    for (let at = 0; at < PUTS; at++) await client.put(`m/${at}`, "x".repeat(100));
+    for (let at = 0; at < puts; at++) await client.put(`m/${at}`, "x".repeat(100));
     await expect(client.range("")).rejects.toThrow("key is not provided");
     // Commits to disk and round trips come a moment later.
     for (let turn = 0; turn < 100; turn++) {
       pages = await Promise.all(cluster.urls.map(readPage));
       const isSettled = (page: ReadonlyMap<string, Family>): boolean =>
-        sum(page, "etcd_mvcc_put_total") === PUTS &&
+        sum(page, "etcd_mvcc_put_total") === puts &&
         sum(page, "etcd_disk_backend_commit_duration_seconds", "_count") > 0;
       if (pages.every(isSettled)) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -69,25 +69,25 @@ describe("the metrics page", () => {
 
   it("has every name of etcd's dashboard and alerts, with its type", () => {
     for (const page of pages)
-      for (const [name, type] of Object.entries(MIXIN)) expect(page.get(name)?.type, name).toBe(type);
+      for (const [name, type] of Object.entries(mixin)) expect(page.get(name)?.type, name).toBe(type);
   });
 
   it("tells the truth about the cluster", () => {
     expect(each("etcd_server_has_leader")).toEqual([1, 1, 1]);
     expect(each("etcd_server_is_leader").sort()).toEqual([0, 0, 1]);
-    expect(each("etcd_mvcc_put_total")).toEqual([PUTS, PUTS, PUTS]);
-    expect(each("etcd_debugging_mvcc_current_revision")).toEqual([PUTS + 1, PUTS + 1, PUTS + 1]);
+    expect(each("etcd_mvcc_put_total")).toEqual([puts, puts, puts]);
+    expect(each("etcd_debugging_mvcc_current_revision")).toEqual([puts + 1, puts + 1, puts + 1]);
     expect(each("etcd_server_quota_backend_bytes")).toEqual([1e9, 1e9, 1e9]);
     expect(new Set(each("etcd_server_proposals_applied_total")).size).toBe(1);
-    for (const applied of each("etcd_server_proposals_applied_total")) expect(applied).toBeGreaterThan(PUTS);
+    for (const applied of each("etcd_server_proposals_applied_total")) expect(applied).toBeGreaterThan(puts);
     expect(each("etcd_server_proposals_committed_total")).toEqual(each("etcd_server_proposals_applied_total"));
     expect(each("etcd_server_proposals_pending")).toEqual([0, 0, 0]);
     for (const name of ["etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"])
       for (const count of each(name, "_count")) expect(count, name).toBeGreaterThan(0);
     for (const name of ["etcd_network_peer_sent_bytes_total", "etcd_network_peer_received_bytes_total"])
-      for (const bytes of each(name)) expect(bytes, name).toBeGreaterThan(PUTS * 10);
-    for (const count of each("etcd_server_slow_apply_total")) expect(count).toBeGreaterThanOrEqual(PUTS);
-    for (const inUse of each("etcd_mvcc_db_total_size_in_use_in_bytes")) expect(inUse).toBeGreaterThan(PUTS * 100);
+      for (const bytes of each(name)) expect(bytes, name).toBeGreaterThan(puts * 10);
+    for (const count of each("etcd_server_slow_apply_total")) expect(count).toBeGreaterThanOrEqual(puts);
+    for (const inUse of each("etcd_mvcc_db_total_size_in_use_in_bytes")) expect(inUse).toBeGreaterThan(puts * 100);
   });
 
   it("tells the truth about calls: how many, with which status, how long", () => {
@@ -97,21 +97,21 @@ describe("the metrics page", () => {
         .filter((sample) => sample.name === name + suffix && sample.labels["grpc_method"] === "Put")
         .filter(({ labels }) => Object.entries(more).every(([label, value]) => labels[label] === value))
         .reduce((total, { value }) => total + value, 0);
-    expect(ofPut("grpc_server_started_total")).toBe(PUTS);
-    expect(ofPut("grpc_server_handled_total", "", { grpc_code: "OK" })).toBe(PUTS);
-    expect(ofPut("grpc_server_handling_seconds", "_count", { grpc_type: "unary" })).toBe(PUTS);
+    expect(ofPut("grpc_server_started_total")).toBe(puts);
+    expect(ofPut("grpc_server_handled_total", "", { grpc_code: "OK" })).toBe(puts);
+    expect(ofPut("grpc_server_handling_seconds", "_count", { grpc_type: "unary" })).toBe(puts);
     expect(ofPut("grpc_server_handling_seconds", "_sum")).toBeGreaterThan(0);
     const refused = pages
       .flatMap((page) => page.get("grpc_server_handled_total")?.samples ?? [])
       .filter(({ labels }) => labels["grpc_method"] === "Range" && labels["grpc_code"] === "InvalidArgument");
     expect(refused.reduce((total, { value }) => total + value, 0)).toBe(1);
     for (const bytes of each("etcd_network_client_grpc_received_bytes_total").filter((value) => value > 0))
-      expect(bytes).toBeGreaterThan(PUTS * 100);
+      expect(bytes).toBeGreaterThan(puts * 100);
   });
 });
 
 /** What etcd measures and we do not, in the words of docs/etcd-differences.md. */
-const NOT_OURS: readonly RegExp[] = [
+const notOurs: readonly RegExp[] = [
   /^go_/,
   /^etcd_server_go_version$/,
   /^etcd_debugging_disk_backend_commit_/,
@@ -132,8 +132,8 @@ describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd
   beforeAll(async () => {
     const flags = ["--metrics=extensive"];
     [theirs, ours] = await Promise.all([
-      startCluster("etcd", HOST, { members: 3, flags }),
-      startCluster("agent", HOST, { members: 3, flags }),
+      startCluster("etcd", host, { members: 3, flags }),
+      startCluster("agent", host, { members: 3, flags }),
     ]);
   });
   afterAll(() => Promise.all([theirs, ours].map((cluster) => cluster?.stop())));
@@ -146,10 +146,10 @@ describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd
 
   it("has every name, of the same type, but for those that are listed", async () => {
     const [real, own] = await Promise.all([namesOf(theirs), namesOf(ours)]);
-    const wanted = [...real].filter(([name]) => !NOT_OURS.some((pattern) => pattern.test(name)));
+    const wanted = [...real].filter(([name]) => !notOurs.some((pattern) => pattern.test(name)));
     expect(wanted.length).toBeGreaterThan(70);
     for (const [name, type] of wanted) expect.soft(own.get(name), name).toBe(type);
-    for (const pattern of NOT_OURS) {
+    for (const pattern of notOurs) {
       expect(
         [...real.keys()].some((name) => pattern.test(name)),
         `${pattern} is etcd's`,

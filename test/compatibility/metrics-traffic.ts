@@ -4,7 +4,7 @@ import type { ClusterProcesses } from "./member-processes.ts";
 import { parsePrometheusText } from "./prometheus-text.ts";
 
 /** Equal to the last digit. Sums, buckets and what tells of another store are not among them. */
-const COMPARED = [
+const compared = [
   /^etcd_mvcc_(put|delete|txn|range)_total/,
   /^etcd_debugging_mvcc_(keys|events|watcher|watch_stream|slow_watcher)_total/,
   /^etcd_debugging_mvcc_(current_revision|compact_revision|total_put_size_in_bytes)/,
@@ -32,7 +32,7 @@ const requestRange = (key: string): object => ({ request_range: { key: b64(key) 
 const created = (key: string): object => ({ key: b64(key), target: "VERSION", result: "GREATER", version: 0 });
 
 /** What clients do, and what they do wrong. */
-const CLIENTS: readonly HttpRequest[] = [
+const clients: readonly HttpRequest[] = [
   ...["a", "a", "b", "c"].map((key) => put(key)),
   put("a", { prev_kv: true }),
   put("a", { lease: "404" }),
@@ -54,7 +54,7 @@ const CLIENTS: readonly HttpRequest[] = [
 ];
 
 /** The first two of them read the store here or there, as a range: that is not compared. */
-const OPERATORS: readonly HttpRequest[] = [
+const operators: readonly HttpRequest[] = [
   ...["5", "5"].map((revision) => json("/v3/kv/compaction", { revision, physical: true })),
   ...["/health", "/health?serializable=true"].map((path) => get(path)),
   json("/v3/cluster/member/promote", { ID: "5" }),
@@ -71,7 +71,7 @@ async function readPage(url: string): Promise<Page> {
     const sorted = Object.entries(labels).sort(([x], [y]) => (x < y ? -1 : 1));
     return [sorted.length === 0 ? name : `${name}${JSON.stringify(sorted)}`, value];
   });
-  return Object.fromEntries(named.filter(([name]) => COMPARED.some((pattern) => pattern.test(name))));
+  return Object.fromEntries(named.filter(([name]) => compared.some((pattern) => pattern.test(name))));
 }
 
 /** Only what is not zero: some series begin with their first value. */
@@ -101,9 +101,9 @@ export async function valuesOfTraffic({ urls }: ClusterProcesses): Promise<Traff
   let before = await readPage(url);
   while (before["etcd_debugging_mvcc_watcher_total"] !== start["etcd_debugging_mvcc_watcher_total"])
     before = await readPage(url);
-  for (const request of CLIENTS) await exchange(url, request);
+  for (const request of clients) await exchange(url, request);
   const between = await readPage(url);
-  for (const request of OPERATORS) await exchange(url, request);
+  for (const request of operators) await exchange(url, request);
   const { etcd_mvcc_range_total: _, ...operating } = difference(between, await readPage(url));
   return { watching, serving: difference(before, between), operating };
 }

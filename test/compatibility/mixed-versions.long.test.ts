@@ -8,7 +8,7 @@ import { agentMain, type ClusterProcesses, startCluster } from "./member-process
 import { previousAgent } from "./previous-build.ts";
 import { ownPut, SteadyWriters } from "./steady-clients.ts";
 
-const HOST = "127.77.63.1";
+const host = "127.77.63.1";
 const orders = [
   [0, 1, 2],
   [0, 2, 1],
@@ -58,7 +58,7 @@ describe.skipIf("missing" in previous)(`the previous release and this one${reaso
     { timeout: 120_000 },
     async (...order) => {
       const before = "path" in previous ? previous.path : "";
-      const cluster = await startCluster("agent", HOST, { members: 3, agentMain: before });
+      const cluster = await startCluster("agent", host, { members: 3, agentMain: before });
       members = cluster;
       const client = ownPut(cluster.urls);
       const writers = new SteadyWriters([client.value, client.value]);

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openAuthority } from "../../src/pki/authority.ts";
 import { freePorts } from "./member-processes.ts";
 
-const HOST = "127.77.35.3";
+const host = "127.77.35.3";
 const agentMain = fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 
 type Running = { readonly child: ChildProcess; log(): string; readonly ended: Promise<number | null> };
@@ -51,25 +51,25 @@ describe("haplan-agent in etcd's place", () => {
   beforeAll(async () => {
     const authority = openAuthority({ directory });
     await authority.createAuthority("etcd-ca");
-    await authority.issue({ name: "server", profile: "member", commonName: "m1", subjectAltNames: [HOST] });
-    await authority.issue({ name: "peer", profile: "member", commonName: "m1", subjectAltNames: [HOST] });
+    await authority.issue({ name: "server", profile: "member", commonName: "m1", subjectAltNames: [host] });
+    await authority.issue({ name: "peer", profile: "member", commonName: "m1", subjectAltNames: [host] });
     await authority.issue({ name: "apiserver", profile: "client", commonName: "apiserver", subjectAltNames: [] });
-    ports = await freePorts(HOST, 3);
+    ports = await freePorts(host, 3);
     const [client, peer, metrics] = ports;
     manifest = [
-      `--advertise-client-urls=https://${HOST}:${client}`,
+      `--advertise-client-urls=https://${host}:${client}`,
       `--cert-file=${file("server.crt")}`,
       "--client-cert-auth=true",
       `--data-dir=${file("data")}`,
       "--feature-gates=InitialCorruptCheck=true",
       // Over TLS, and where only probes are answered, any name may be asked for.
       "--host-whitelist=another-name",
-      `--initial-advertise-peer-urls=https://${HOST}:${peer}`,
-      `--initial-cluster=m1=https://${HOST}:${peer}`,
+      `--initial-advertise-peer-urls=https://${host}:${peer}`,
+      `--initial-cluster=m1=https://${host}:${peer}`,
       `--key-file=${file("server.key")}`,
-      `--listen-client-urls=https://${HOST}:${client}`,
-      `--listen-metrics-urls=http://${HOST}:${metrics}`,
-      `--listen-peer-urls=https://${HOST}:${peer}`,
+      `--listen-client-urls=https://${host}:${client}`,
+      `--listen-metrics-urls=http://${host}:${metrics}`,
+      `--listen-peer-urls=https://${host}:${peer}`,
       "--name=m1",
       `--peer-cert-file=${file("peer.crt")}`,
       "--peer-client-cert-auth=true",
@@ -98,7 +98,7 @@ describe("haplan-agent in etcd's place", () => {
   };
   const askHttps = (port: number, options: object): Promise<number | string> =>
     new Promise((resolve) => {
-      const asked = request({ host: HOST, port, path: "/version", agent: false, ...options }, (response) => {
+      const asked = request({ host: host, port, path: "/version", agent: false, ...options }, (response) => {
         response.resume();
         resolve(response.statusCode ?? 0);
       });
@@ -116,7 +116,7 @@ describe("haplan-agent in etcd's place", () => {
       "readyz",
       "readyz/linearizable_read",
     ]) {
-      expect((await fetch(`http://${HOST}:${ports[2]}/${path}`)).status, path).toBe(200);
+      expect((await fetch(`http://${host}:${ports[2]}/${path}`)).status, path).toBe(200);
     }
     const ca = readFileSync(file("ca.crt"));
     const own = { cert: readFileSync(file("apiserver.crt")), key: readFileSync(file("apiserver.key")) };
@@ -150,12 +150,12 @@ describe("haplan-agent in etcd's place", () => {
     const running = begin([], {
       ETCD_NAME: "m1",
       ETCD_DATA_DIR: file("from-variables"),
-      ETCD_LISTEN_CLIENT_URLS: `https://${HOST}:${client},unix://${file("etcd.sock")}`,
-      ETCD_LISTEN_CLIENT_HTTP_URLS: `https://${HOST}:${http}`,
-      ETCD_ADVERTISE_CLIENT_URLS: `https://${HOST}:${client}`,
-      ETCD_LISTEN_PEER_URLS: `https://${HOST}:${peer}`,
-      ETCD_INITIAL_ADVERTISE_PEER_URLS: `https://${HOST}:${peer}`,
-      ETCD_INITIAL_CLUSTER: `m1=https://${HOST}:${peer}`,
+      ETCD_LISTEN_CLIENT_URLS: `https://${host}:${client},unix://${file("etcd.sock")}`,
+      ETCD_LISTEN_CLIENT_HTTP_URLS: `https://${host}:${http}`,
+      ETCD_ADVERTISE_CLIENT_URLS: `https://${host}:${client}`,
+      ETCD_LISTEN_PEER_URLS: `https://${host}:${peer}`,
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: `https://${host}:${peer}`,
+      ETCD_INITIAL_CLUSTER: `m1=https://${host}:${peer}`,
       ETCD_AUTO_TLS: "true",
       ETCD_PEER_AUTO_TLS: "true",
       ETCD_UNSAFE_NO_FSYNC: "true",

@@ -8,7 +8,7 @@ import { findGoClient } from "./go-client.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { gatewayPut, ownPut, restartEach, SteadyWriters } from "./steady-clients.ts";
 
-const HOST = "127.77.62.2";
+const host = "127.77.62.2";
 const rounds = 3;
 const goClient = await findGoClient();
 const whyNoGo = "missing" in goClient ? ` (skipped: ${goClient.missing})` : "";
@@ -22,7 +22,7 @@ async function restartAll(cluster: ClusterProcesses): Promise<void> {
 
 describe("planned stops of all members in turn", () => {
   it("T11: lose no write of haplan's client and of scripts over the gateway", async () => {
-    members = await startCluster("agent", HOST, { members: 3 });
+    members = await startCluster("agent", host, { members: 3 });
     const own = ownPut(members.urls);
     const gateway = gatewayPut(members.urls);
     const writers = new SteadyWriters([...Array.from({ length: 8 }, () => own.value), gateway, gateway]);
@@ -38,7 +38,7 @@ describe("planned stops of all members in turn", () => {
     `T11: lose no write, watch or lease of etcd's Go client${whyNoGo}`,
     async () => {
       if ("missing" in goClient) return;
-      const cluster = await startCluster("agent", HOST, { members: 3 });
+      const cluster = await startCluster("agent", host, { members: 3 });
       members = cluster;
       let restarts: Promise<void> | undefined;
       const result = await goClient.run("steadyWrites", {

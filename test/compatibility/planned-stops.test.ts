@@ -4,14 +4,14 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ClusterProcesses, leadingMember, startCluster } from "./member-processes.ts";
 import { gatewayPut, npmPut, ownPut, SteadyWriters } from "./steady-clients.ts";
 
-const HOST = "127.77.62.1";
+const host = "127.77.62.1";
 
 let members: ClusterProcesses | undefined;
 afterEach(() => members?.stop());
 
 describe("a planned stop", () => {
   it("T11: loses no write of haplan's client, of the npm client or of a script over the gateway", async () => {
-    members = await startCluster("agent", HOST, { members: 3 });
+    members = await startCluster("agent", host, { members: 3 });
     const leader = await leadingMember(members);
     const own = ownPut(members.urls);
     const npm = npmPut(members.urls);

@@ -14,13 +14,13 @@ export type Family = {
   readonly samples: readonly Sample[];
 };
 
-const TYPES = new Set(["counter", "gauge", "histogram", "summary", "untyped"]);
-const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
+const types = new Set(["counter", "gauge", "histogram", "summary", "untyped"]);
+const suffixesByType: Readonly<Record<string, readonly string[]>> = {
   histogram: ["_bucket", "_sum", "_count"],
   summary: ["", "_sum", "_count"],
 };
-const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
-const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)/y;
+const samplePattern = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
+const label = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)/y;
 
 type OpenFamily = { name: string; type: string; help: string; samples: Sample[] };
 
@@ -52,14 +52,14 @@ export function parsePrometheusText(page: string): ReadonlyMap<string, Family> {
 function takeComment(family: OpenFamily, keyword: string, rest: string, line: string): void {
   if (family.samples.length > 0) throw new Error(`${keyword} behind the samples: ${line}`);
   if (keyword === "HELP") family.help = rest;
-  else if (TYPES.has(rest)) family.type = rest;
+  else if (types.has(rest)) family.type = rest;
   else throw new Error(`unknown type: ${line}`);
 }
 
 function takeSample(family: OpenFamily, line: string): void {
-  const [, name, labelText = "", valueText] = SAMPLE.exec(line) ?? [];
+  const [, name, labelText = "", valueText] = samplePattern.exec(line) ?? [];
   if (name === undefined || valueText === undefined) throw new Error(`not a sample: ${line}`);
-  const suffixes = SUFFIXES[family.type] ?? [""];
+  const suffixes = suffixesByType[family.type] ?? [""];
   if (!suffixes.some((suffix) => name === family.name + suffix)) throw new Error(`${line} is not of ${family.name}`);
   const value = /^[+-]?Inf$/.test(valueText) ? Number(`${valueText}inity`) : Number(valueText);
   if (Number.isNaN(value) && valueText !== "NaN") throw new Error(`not a number: ${line}`);
@@ -68,9 +68,9 @@ function takeSample(family: OpenFamily, line: string): void {
 
 function readLabels(text: string, line: string): Record<string, string> {
   const labels: Record<string, string> = {};
-  LABEL.lastIndex = 0;
-  while (LABEL.lastIndex < text.length) {
-    const [, name, value] = LABEL.exec(text) ?? [];
+  label.lastIndex = 0;
+  while (label.lastIndex < text.length) {
+    const [, name, value] = label.exec(text) ?? [];
     if (name === undefined || value === undefined) throw new Error(`labels cannot be read: ${line}`);
     if (name in labels) throw new Error(`label ${name} stands twice: ${line}`);
     labels[name] = value;

@@ -7,7 +7,7 @@ import { findEtcdProgram } from "./etcd-programs.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { findPythonClient } from "./python-client.ts";
 
-const HOST = "127.77.61.3";
+const host = "127.77.61.3";
 const user = { name: "root", password: "secret" };
 const client = await findPythonClient(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 const etcd = await findEtcdProgram("3.7", "etcd");
@@ -30,8 +30,8 @@ describe.skipIf("missing" in client)(`a Python client${reason}`, () => {
   const clusters: ClusterProcesses[] = [];
   beforeAll(async () => {
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
-    clusters.push(await startCluster("agent", HOST, options));
-    if ("path" in etcd) clusters.push(await startCluster("etcd", HOST, { ...options, etcdProgram: etcd.path }));
+    clusters.push(await startCluster("agent", host, options));
+    if ("path" in etcd) clusters.push(await startCluster("etcd", host, { ...options, etcdProgram: etcd.path }));
   });
   afterAll(() => Promise.all(clusters.map((cluster) => cluster.stop())));
 

@@ -32,9 +32,9 @@ export function mixed<T>(...choices: (readonly [weight: number, arbitrary: fc.Ar
   return fc.oneof({ withCrossShrink: true }, ...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 }
 
-export const KEYS = ["a", "ab", "b", "c", "d"] as const;
+export const keys = ["a", "ab", "b", "c", "d"] as const;
 const key = mixed(
-  [100, fc.constantFrom(...KEYS).map(b64)],
+  [100, fc.constantFrom(...keys).map(b64)],
   [2, fc.constantFrom("\xff", "\xff\xff", "\0").map(b64)],
   [1, fc.constant("")],
 );
@@ -48,8 +48,8 @@ export const leaseId: fc.Arbitrary<string> = mixed(
 type KeyRange = { readonly key: string; readonly range_end?: string };
 const closedRange: fc.Arbitrary<KeyRange> = mixed<KeyRange>(
   [4, fc.record({ key })],
-  [2, fc.constantFrom(...KEYS).map((one) => ({ key: b64(one), range_end: b64(nextPrefix(one)) }))],
-  [1, fc.constantFrom(...KEYS).map((one) => ({ key: b64(one), range_end: b64(one) }))],
+  [2, fc.constantFrom(...keys).map((one) => ({ key: b64(one), range_end: b64(nextPrefix(one)) }))],
+  [1, fc.constantFrom(...keys).map((one) => ({ key: b64(one), range_end: b64(one) }))],
   [2, fc.record({ key, range_end: fc.constantFrom("a", "b", "cc", "\xff").map(b64) })],
 );
 export const keyRange: fc.Arbitrary<KeyRange> = mixed<KeyRange>(

@@ -37,9 +37,9 @@ const one = (method: string, body: fc.Arbitrary<Body>): fc.Arbitrary<RandomCall>
   body.map((chosen) => ({ method, body: chosen }));
 const fixed = (method: string, ...bodies: Body[]): fc.Arbitrary<RandomCall> => one(method, fc.constantFrom(...bodies));
 
-const TTL = mixed([8, fc.constantFrom("100", "600", "9000000000")], [1, fc.constant("9000000001")]);
+const ttl = mixed([8, fc.constantFrom("100", "600", "9000000000")], [1, fc.constant("9000000001")]);
 const leaseCall: fc.Arbitrary<RandomCall> = mixed(
-  [5, one("Lease/LeaseGrant", fc.record({ ID: leaseId, TTL }))],
+  [5, one("Lease/LeaseGrant", fc.record({ ID: leaseId, TTL: ttl }))],
   [3, one("Lease/LeaseRevoke", fc.record({ ID: leaseId }))],
   [2, one("Lease/LeaseTimeToLive", fc.record({ ID: leaseId, keys: seldom(fc.constant(true), 5) }))],
   [1, fixed("Lease/LeaseLeases", {})],

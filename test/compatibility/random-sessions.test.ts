@@ -9,16 +9,16 @@ import { isEtcdInstalled } from "./member-processes.ts";
 import { expectSessionsAlike, shrinkMs } from "./random-sessions.ts";
 
 /** Without it, one session is held. */
-const SECONDS = Number(process.env["HAPLAN_SESSION_SECONDS"] ?? 0);
-const SEED = Number(process.env["HAPLAN_SESSION_SEED"] ?? 1);
-const MEMBERS = Number(process.env["HAPLAN_SESSION_MEMBERS"] ?? 1);
-const timeout = SECONDS * 1_000 + 2 * shrinkMs;
-const what = { members: MEMBERS, seed: SEED, seconds: SECONDS };
+const seconds = Number(process.env["HAPLAN_SESSION_SECONDS"] ?? 0);
+const seed = Number(process.env["HAPLAN_SESSION_SEED"] ?? 1);
+const members = Number(process.env["HAPLAN_SESSION_MEMBERS"] ?? 1);
+const timeout = seconds * 1_000 + 2 * shrinkMs;
+const what = { members: members, seed: seed, seconds: seconds };
 const isLong = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 
 function tell({ requests, held }: { readonly requests: number; readonly held: number }): void {
   expect(requests).toBeGreaterThan(0);
-  if (SECONDS > 0) console.info(`${requests} requests in ${held} sessions were answered alike`);
+  if (seconds > 0) console.info(`${requests} requests in ${held} sessions were answered alike`);
 }
 
 it.skipIf(!isEtcdInstalled())(

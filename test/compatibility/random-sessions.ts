@@ -20,8 +20,8 @@ export type Sessions = {
   readonly seconds: number;
 };
 
-const HOST = "127.77.44.1";
-const LENGTH = 120;
+const host = "127.77.44.1";
+const length = 120;
 export const shrinkMs = 60_000;
 
 /** How many requests were answered alike, in how many sessions. Fails the test on the first that differs. */
@@ -33,7 +33,7 @@ export async function expectSessionsAlike(
   let [requests, held] = [0, 0];
   do {
     const seed = sessions.seed + held;
-    const [steps] = fc.sample(session(members, LENGTH), { seed, numRuns: 1 });
+    const [steps] = fc.sample(session(members, length), { seed, numRuns: 1 });
     const outcome = await hold(steps!, sessions);
     if (outcome.difference !== null) {
       console.info(`session ${seed} differs, is being shrunk: ${outcome.difference.error}`);
@@ -48,7 +48,7 @@ export async function expectSessionsAlike(
 /** Each session begins with empty clusters. */
 async function hold(steps: Session, { members, etcd }: Sessions): Promise<Outcome> {
   const options = { members, flags: ["--bcrypt-cost=4"], etcdProgram: etcd.path };
-  const [ours, theirs] = await Promise.all([startCluster("agent", HOST, options), startCluster("etcd", HOST, options)]);
+  const [ours, theirs] = await Promise.all([startCluster("agent", host, options), startCluster("etcd", host, options)]);
   try {
     const pair = await meet(ours, theirs);
     try {

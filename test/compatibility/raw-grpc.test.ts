@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findEtcdProgram } from "./etcd-programs.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.61.4";
+const host = "127.77.61.4";
 const etcd = await findEtcdProgram("3.7", "etcd");
 
 type Call = {
@@ -152,8 +152,8 @@ describe("gRPC by hand", () => {
   const clusters: ClusterProcesses[] = [];
   const sessions: ClientHttp2Session[] = [];
   beforeAll(async () => {
-    const starting = [startCluster("agent", HOST, { members: 1 })];
-    if ("path" in etcd) starting.push(startCluster("etcd", HOST, { members: 1, etcdProgram: etcd.path }));
+    const starting = [startCluster("agent", host, { members: 1 })];
+    if ("path" in etcd) starting.push(startCluster("etcd", host, { members: 1, etcdProgram: etcd.path }));
     clusters.push(...(await Promise.all(starting)));
     sessions.push(...clusters.map(({ urls }) => connect(urls[0]!)));
   });

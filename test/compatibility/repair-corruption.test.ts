@@ -9,15 +9,15 @@ import { type ClusterFacts, closeFacts, learnFacts, speak } from "./conversation
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { b64, call, put, range } from "./script-words.ts";
 
-const HOST = "127.77.24.6";
-const QUICK = ["--heartbeat-interval=50", "--election-timeout=500", "--corrupt-check-time=500ms"];
+const host = "127.77.24.6";
+const quick = ["--heartbeat-interval=50", "--election-timeout=500", "--corrupt-check-time=500ms"];
 const withinMs = 15_000;
 
 describe("a damaged member", () => {
   let cluster: ClusterProcesses;
   let facts: ClusterFacts;
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 3, flags: QUICK });
+    cluster = await startCluster("agent", host, { members: 3, flags: quick });
   });
   afterAll(async () => {
     await closeFacts(facts);

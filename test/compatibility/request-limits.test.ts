@@ -5,10 +5,10 @@ import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import { encodePutRequest } from "../../src/raft-agent/api/put.ts";
 import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.34.3";
-const REQUEST_BYTES = 1_572_864;
+const host = "127.77.34.3";
+const requestBytes = 1_572_864;
 /** etcd's `grpcOverheadBytes`: what a message may be larger than a request. */
-const MESSAGE_BYTES = REQUEST_BYTES + 512 * 1024;
+const messageBytesMax = requestBytes + 512 * 1024;
 
 const put = (valueBytes: number): Uint8Array => {
   const value = Buffer.alloc(valueBytes, 0x78);
@@ -16,8 +16,8 @@ const put = (valueBytes: number): Uint8Array => {
   return encodePutRequest({ key: Buffer.from("k"), value, ...rest });
 };
 /** etcd counts what it proposes, 17 or 18 bytes more: the number of the request has 9 or 10. */
-const LARGEST = REQUEST_BYTES - 18;
-const TOO_LARGE = REQUEST_BYTES - 16;
+const largest = requestBytes - 18;
+const tooLarge = requestBytes - 16;
 /** The value of a put whose encoded request has so many bytes. */
 const valueFor = (messageBytes: number): number => 2 * messageBytes - put(messageBytes).length;
 
@@ -25,7 +25,7 @@ describe.skipIf(!isEtcdInstalled()).each<Engine>(["etcd", "agent"])("the limits 
   let cluster: ClusterProcesses;
   let grpc: GrpcClient;
   beforeAll(async () => {
-    cluster = await startCluster(engine, HOST, { members: 1 });
+    cluster = await startCluster(engine, host, { members: 1 });
     grpc = connect({ endpoints: cluster.urls });
   });
   afterAll(async () => {
@@ -51,20 +51,20 @@ describe.skipIf(!isEtcdInstalled()).each<Engine>(["etcd", "agent"])("the limits 
   const key = Buffer.from("k").toString("base64");
 
   it("takes a put of 1.5 MiB as it is proposed, and not of a byte more", async () => {
-    expect(await call("Put", put(valueFor(LARGEST)))).toBe("ok");
-    expect(await call("Put", put(valueFor(TOO_LARGE)))).toBe("3 etcdserver: request is too large");
+    expect(await call("Put", put(valueFor(largest)))).toBe("ok");
+    expect(await call("Put", put(valueFor(tooLarge)))).toBe("3 etcdserver: request is too large");
   });
 
   it("takes the same through the gateway", async () => {
     const value = (bytes: number): string => Buffer.alloc(valueFor(bytes), 0x78).toString("base64");
-    expect(await ask("/v3/kv/put", { key, value: value(LARGEST) })).toBe("ok");
-    const refused = await ask("/v3/kv/put", { key, value: value(TOO_LARGE) });
+    expect(await ask("/v3/kv/put", { key, value: value(largest) })).toBe("ok");
+    const refused = await ask("/v3/kv/put", { key, value: value(tooLarge) });
     expect(refused).toBe("400 etcdserver: request is too large");
   });
 
   it("takes a message half a MiB larger than a request, to say that it is too large", async () => {
-    expect(await call("Put", put(MESSAGE_BYTES - 20))).toBe("3 etcdserver: request is too large");
-    expect(await call("Put", put(MESSAGE_BYTES))).toMatch(
+    expect(await call("Put", put(messageBytesMax - 20))).toBe("3 etcdserver: request is too large");
+    expect(await call("Put", put(messageBytesMax))).toMatch(
       /^8 grpc: received message larger than max \(\d+ vs\. 2097152\)$/,
     );
   });

@@ -26,10 +26,10 @@ const requestDelete = (key: string, more: Record<string, unknown> = {}): unknown
   request_delete_range: { key: b64(key), ...more },
 });
 const requestTxn = (body: Record<string, unknown>): unknown => ({ request_txn: body });
-const ALL = { range_end: b64("\0") };
+const all = { range_end: b64("\0") };
 
 /** In this order, on an empty store. */
-export const CORNER_REQUESTS: readonly GatewayRequest[] = [
+export const cornerRequests: readonly GatewayRequest[] = [
   range("a"),
   range(""),
   put(""),
@@ -42,18 +42,18 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   put("none", "v", { ignore_lease: true }),
   put("b", "v", { ignore_lease: true, lease: "5" }),
   put("b", "v", { lease: "5" }),
-  range("a", ALL),
+  range("a", all),
   range("\0", { range_end: b64("\0") }),
   range("a", { range_end: b64("a") }),
   range("b", { range_end: b64("a") }),
-  range("a", { ...ALL, limit: "1" }),
-  range("a", { ...ALL, count_only: true }),
-  range("a", { ...ALL, keys_only: true }),
-  range("a", { ...ALL, sort_order: "DESCEND" }),
-  range("a", { ...ALL, sort_target: "MOD" }),
-  range("a", { ...ALL, sort_target: "VALUE", sort_order: "DESCEND", limit: "1" }),
-  range("a", { ...ALL, min_mod_revision: "3" }),
-  range("a", { ...ALL, max_create_revision: "3", limit: "1" }),
+  range("a", { ...all, limit: "1" }),
+  range("a", { ...all, count_only: true }),
+  range("a", { ...all, keys_only: true }),
+  range("a", { ...all, sort_order: "DESCEND" }),
+  range("a", { ...all, sort_target: "MOD" }),
+  range("a", { ...all, sort_target: "VALUE", sort_order: "DESCEND", limit: "1" }),
+  range("a", { ...all, min_mod_revision: "3" }),
+  range("a", { ...all, max_create_revision: "3", limit: "1" }),
   range("a", { revision: "2" }),
   range("a", { revision: "99" }),
   range("a", { revision: "-5" }),
@@ -61,14 +61,14 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   remove("none"),
   remove(""),
   remove("a", { prev_kv: true }),
-  remove("a", { ...ALL, prev_kv: true }),
+  remove("a", { ...all, prev_kv: true }),
   put("a", "again"),
   range("a"),
   txn({}),
   txn({ success: [requestPut("t1"), requestPut("t2"), requestRange("t1"), requestDelete("t2")] }),
   txn({ success: [requestPut("t1"), requestPut("t1")] }),
-  txn({ success: [requestDelete("t", ALL), requestPut("t1")] }),
-  txn({ success: [requestPut("t1"), requestRange("t", ALL), requestDelete("a"), requestRange("a")] }),
+  txn({ success: [requestDelete("t", all), requestPut("t1")] }),
+  txn({ success: [requestPut("t1"), requestRange("t", all), requestDelete("a"), requestRange("a")] }),
   txn({ success: [{}] }),
   txn({ compare: [{ key: "" }] }),
   txn({ success: [requestRange("a", { revision: "99" })] }),
@@ -91,8 +91,8 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   }),
   txn({ compare: [{ key: b64("none"), target: "VALUE", result: "NOT_EQUAL", value: b64("x") }] }),
   txn({ compare: [{ key: b64("none"), target: "MOD", mod_revision: "0" }], success: [requestRange("t1")] }),
-  txn({ compare: [{ key: b64("t"), ...ALL, target: "CREATE", result: "GREATER", create_revision: "1" }] }),
-  txn({ compare: [{ key: b64("zz"), ...ALL, target: "VERSION", result: "GREATER", version: "0" }] }),
+  txn({ compare: [{ key: b64("t"), ...all, target: "CREATE", result: "GREATER", create_revision: "1" }] }),
+  txn({ compare: [{ key: b64("zz"), ...all, target: "VERSION", result: "GREATER", version: "0" }] }),
   txn({ compare: [{ key: b64("a"), target: "LEASE", lease: "0" }] }),
   txn({ success: Array.from({ length: 129 }, (_, at) => requestPut(`m${at}`)) }),
   txn({ success: Array.from({ length: 128 }, (_, at) => requestPut(`m${at}`)) }),
@@ -106,7 +106,7 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
   put("l0", "v", { lease: "72" }),
   put("l1", "", { ignore_value: true, prev_kv: true }),
   put("l0", "w", { ignore_lease: true, prev_kv: true }),
-  range("l", ALL),
+  range("l", all),
   lease("timetolive", { ID: "72", keys: true }),
   lease("timetolive", { ID: "99" }),
   lease("keepalive", { ID: "72" }),
@@ -135,7 +135,7 @@ export const CORNER_REQUESTS: readonly GatewayRequest[] = [
 const keyed = (more = ""): string => `{"key":"${b64("http")}"${more}}`;
 
 /** Spellings that clients use, paths that do not exist, streams. In this order, after the others. */
-export const HTTP_REQUESTS: readonly HttpRequest[] = [
+export const httpRequests: readonly HttpRequest[] = [
   post("/v3/kv/put", keyed(`,"value":"${b64("1")}"`)),
   ...["/v3/kv/range", "/v3beta/kv/range"].map((path) => post(path, keyed())),
   post("/v3/kv/range", keyed(`,"rangeEnd":"AA==","sortOrder":"DESCEND","sortTarget":2,"limit":1,"countOnly":false`)),

@@ -5,7 +5,7 @@
 import type { BodyFrom, ClusterFacts, Step, StreamAction } from "./conversation.ts";
 import { b64, call, range, stream, txn } from "./script-words.ts";
 
-const PODS = { key: b64("/registry/pods/"), range_end: b64("/registry/pods0") };
+const pods = { key: b64("/registry/pods/"), range_end: b64("/registry/pods0") };
 const pod = (name: string): string => `/registry/pods/default/${name}`;
 const get = (key: string): object => ({ request_range: { key: b64(key) } });
 
@@ -57,7 +57,7 @@ const objects: readonly Step[] = [
 const page =
   (after: string, seenAs: string, more: object = {}): BodyFrom =>
   (facts) => ({
-    ...PODS,
+    ...pods,
     key: b64(`${after}\0`),
     limit: "2",
     revision: revisionOf(facts, seenAs),
@@ -66,23 +66,23 @@ const page =
 
 /** Pages of one list are read at the revision of the first, whatever is written meanwhile. */
 const lists: readonly Step[] = [
-  call("KV/Range", { ...PODS, limit: "2" }, { keep: "page" }),
+  call("KV/Range", { ...pods, limit: "2" }, { keep: "page" }),
   create(pod("bb"), "written between two pages"),
   call("KV/Range", page(pod("c"), "page")),
   call("KV/Range", page(pod("d"), "page")),
-  call("KV/Range", { ...PODS, count_only: true }),
-  call("KV/Range", { ...PODS, keys_only: true }),
-  call("KV/Range", { ...PODS, limit: "500" }),
-  call("KV/Range", (facts) => ({ ...PODS, revision: revisionOf(facts, "a") })),
-  call("KV/Range", (facts) => ({ ...PODS, revision: String(Number(revisionOf(facts, "page")) + 1000) })),
+  call("KV/Range", { ...pods, count_only: true }),
+  call("KV/Range", { ...pods, keys_only: true }),
+  call("KV/Range", { ...pods, limit: "500" }),
+  call("KV/Range", (facts) => ({ ...pods, revision: revisionOf(facts, "a") })),
+  call("KV/Range", (facts) => ({ ...pods, revision: String(Number(revisionOf(facts, "page")) + 1000) })),
   call("KV/Range", { key: b64("/registry/"), range_end: b64("/registry0"), serializable: true, limit: "1" }),
 ];
 
-const WATCHED = { metadata: { hasleader: "true" } };
+const watched = { metadata: { hasleader: "true" } };
 const from = (seenAs: string): StreamAction => ({
   send: (facts) => ({
     create_request: {
-      ...PODS,
+      ...pods,
       start_revision: String(Number(revisionOf(facts, seenAs)) + 1),
       prev_kv: true,
       progress_notify: true,
@@ -96,7 +96,7 @@ const doing = (step: Step): StreamAction => {
 };
 
 const watches: readonly Step[] = [
-  stream("Watch/Watch", [from("a"), { read: 1 }, { readEvents: 3 }, progress, { read: 1 }], WATCHED),
+  stream("Watch/Watch", [from("a"), { read: 1 }, { readEvents: 3 }, progress, { read: 1 }], watched),
   range("/registry/health", {}, { keep: "now" }),
   stream(
     "Watch/Watch",
@@ -112,18 +112,18 @@ const watches: readonly Step[] = [
       doing(txn({ success: [{ request_delete_range: { key: b64(pod("w")) } }] })),
       { read: 1 },
     ],
-    WATCHED,
+    watched,
   ),
 ];
 
-const COMPACT_KEY = "compact_rev_key";
+const compactKey = "compact_rev_key";
 const takeTurn = (version: string, keep: string): Step =>
   call(
     "KV/Txn",
     {
-      compare: [{ key: b64(COMPACT_KEY), target: "VERSION", result: "EQUAL", version }],
-      success: [{ request_put: { key: b64(COMPACT_KEY), value: b64("5") } }],
-      failure: [get(COMPACT_KEY)],
+      compare: [{ key: b64(compactKey), target: "VERSION", result: "EQUAL", version }],
+      success: [{ request_put: { key: b64(compactKey), value: b64("5") } }],
+      failure: [get(compactKey)],
     },
     { keep },
   );
@@ -137,15 +137,15 @@ const compaction: readonly Step[] = [
   call("KV/Compact", (facts) => ({ revision: revisionOf(facts, "page") })),
   call("KV/Range", page(pod("c"), "page")),
   call("KV/Range", page(pod("c"), "a")),
-  stream("Watch/Watch", [from("a"), { read: 2 }], WATCHED),
-  stream("Watch/Watch", [from("page"), { read: 1 }, { readEvents: 3 }], WATCHED),
+  stream("Watch/Watch", [from("a"), { read: 2 }], watched),
+  stream("Watch/Watch", [from("page"), { read: 1 }, { readEvents: 3 }], watched),
 ];
 
 /** Nothing is left behind but the revisions. */
 const end: readonly Step[] = [
   call("Lease/LeaseRevoke", { ID: "8001" }),
   call("KV/DeleteRange", { key: b64("/registry/"), range_end: b64("/registry0") }),
-  call("KV/DeleteRange", { key: b64(COMPACT_KEY) }),
+  call("KV/DeleteRange", { key: b64(compactKey) }),
 ];
 
-export const APISERVER_SCRIPT: readonly Step[] = [...objects, ...lists, ...watches, ...compaction, ...end];
+export const apiserverScript: readonly Step[] = [...objects, ...lists, ...watches, ...compaction, ...end];

@@ -231,4 +231,4 @@ const enabled: readonly Step[] = [
   call("Auth/RoleList", {}),
 ];
 
-export const AUTH_SCRIPT: readonly Step[] = [...withoutUsers, ...users, ...enabled];
+export const authScript: readonly Step[] = [...withoutUsers, ...users, ...enabled];

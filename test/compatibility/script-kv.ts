@@ -2,10 +2,10 @@
 import type { Step } from "./conversation.ts";
 import { b64, call, etcdctl, put, range, remove, txn } from "./script-words.ts";
 
-const ALL = { range_end: b64("\0") };
-const TARGETS = ["KEY", "VERSION", "CREATE", "MOD", "VALUE"] as const;
-const ORDERS = ["NONE", "ASCEND", "DESCEND"] as const;
-const RESULTS = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"] as const;
+const all = { range_end: b64("\0") };
+const targets = ["KEY", "VERSION", "CREATE", "MOD", "VALUE"] as const;
+const orders = ["NONE", "ASCEND", "DESCEND"] as const;
+const results = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"] as const;
 const opPut = (key: string, more: object = {}): object => ({
   request_put: { key: b64(key), value: b64("t"), ...more },
 });
@@ -27,8 +27,8 @@ const fill: readonly Step[] = [
 const prefix = { range_end: b64("f0") };
 
 const ranges: readonly Step[] = [
-  ...TARGETS.flatMap((sort_target) =>
-    ORDERS.map((sort_order) => range("f/", { ...prefix, sort_target, sort_order, limit: "3" })),
+  ...targets.flatMap((sort_target) =>
+    orders.map((sort_order) => range("f/", { ...prefix, sort_target, sort_order, limit: "3" })),
   ),
   ...["1", "4", "5", "9", "100"].map((limit) => range("f/", { ...prefix, limit })),
   ...["keys_only", "count_only", "serializable"].map((flag) => range("f/", { ...prefix, [flag]: true })),
@@ -44,7 +44,7 @@ const ranges: readonly Step[] = [
   range("f/", { ...prefix, sort_order: 9 }, { differs: "sort-option-checked" }),
   range("f/", { ...prefix, sort_order: -1 }, { differs: "sort-option-checked" }),
   range("", prefix),
-  range("\0", ALL),
+  range("\0", all),
   range("f/", { range_end: b64("f/") }),
   range("g", { range_end: b64("f") }),
   range("f/\xff", {}),
@@ -73,7 +73,7 @@ const writes: readonly Step[] = [
   range("w"),
   remove("w", { prev_kv: true }),
   remove("w"),
-  remove("w", { prev_kv: true, ...ALL }),
+  remove("w", { prev_kv: true, ...all }),
   remove(""),
   remove("b", { range_end: b64("a") }),
   remove("b", { range_end: b64("b") }),
@@ -81,7 +81,7 @@ const writes: readonly Step[] = [
   remove("d/", { range_end: b64("d/3") }),
   remove("d/", { range_end: b64("d0"), prev_kv: true }),
   remove("\0", { range_end: b64("\0"), prev_kv: true }),
-  range("\0", ALL),
+  range("\0", all),
 ];
 
 const operands = { VERSION: "version", CREATE: "create_revision", MOD: "mod_revision", LEASE: "lease" } as const;
@@ -91,17 +91,17 @@ const compares: readonly Step[] = [
   put("c/2", "m"),
   put("c/2", "n"),
   ...Object.entries(operands).flatMap(([target, operand]) =>
-    RESULTS.map((result) =>
+    results.map((result) =>
       txn({
         compare: [{ key: b64("c/1"), target, result, [operand]: "1" }],
         success: [opRange("c/1", { keys_only: true })],
       }),
     ),
   ),
-  ...RESULTS.map((result) => txn({ compare: [{ key: b64("c/1"), target: "VALUE", result, value: b64("m") }] })),
-  ...RESULTS.map((result) => txn({ compare: [{ key: b64("c/0"), target: "VALUE", result, value: "" }] })),
-  ...RESULTS.map((result) => txn({ compare: [{ key: b64("c/0"), target: "VERSION", result, version: "0" }] })),
-  ...RESULTS.map((result) =>
+  ...results.map((result) => txn({ compare: [{ key: b64("c/1"), target: "VALUE", result, value: b64("m") }] })),
+  ...results.map((result) => txn({ compare: [{ key: b64("c/0"), target: "VALUE", result, value: "" }] })),
+  ...results.map((result) => txn({ compare: [{ key: b64("c/0"), target: "VERSION", result, version: "0" }] })),
+  ...results.map((result) =>
     txn({ compare: [{ key: b64("c/"), range_end: b64("c0"), target: "VERSION", result, version: "1" }] }),
   ),
   txn({ compare: [{ key: b64("z/"), range_end: b64("z0"), target: "VALUE", result: "EQUAL", value: b64("m") }] }),
@@ -208,7 +208,7 @@ const commands: readonly Step[] = [
   etcdctl("compact 99999"),
 ];
 
-export const KV_SCRIPT: readonly Step[] = [
+export const kvScript: readonly Step[] = [
   ...fill,
   ...ranges,
   ...writes,

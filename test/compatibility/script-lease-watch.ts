@@ -182,5 +182,5 @@ const watches: readonly Step[] = [
   ]),
 ];
 
-export const LEASE_SCRIPT: readonly Step[] = leases;
-export const WATCH_SCRIPT: readonly Step[] = watches;
+export const leaseScript: readonly Step[] = leases;
+export const watchScript: readonly Step[] = watches;

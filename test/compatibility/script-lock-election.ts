@@ -42,4 +42,4 @@ const elections: readonly Step[] = [
   revoke("5002"),
 ];
 
-export const LOCK_SCRIPT: readonly Step[] = [...locks, ...elections];
+export const lockScript: readonly Step[] = [...locks, ...elections];

@@ -126,6 +126,6 @@ const several: readonly Step[] = [
   call("Maintenance/MoveLeader", (facts) => ({ targetID: other(facts) }), { member: 0 }),
 ];
 
-export const MEMBERS_SCRIPT: readonly Step[] = [...operations, ...members, ...alarms, ...hashes];
-export const SINGLE_MEMBER_SCRIPT: readonly Step[] = learner;
-export const SEVERAL_MEMBERS_SCRIPT: readonly Step[] = several;
+export const membersScript: readonly Step[] = [...operations, ...members, ...alarms, ...hashes];
+export const singleMemberScript: readonly Step[] = learner;
+export const severalMembersScript: readonly Step[] = several;

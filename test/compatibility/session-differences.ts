@@ -1,14 +1,14 @@
 /** Which of the intended differences random sessions may come upon, and what is left out so that the two stay alike. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { CallStep, StreamStep } from "./conversation.ts";
-import { DIFFERENCES, type DifferenceId } from "./differences.ts";
+import { type DifferenceId, differences } from "./differences.ts";
 import type { RandomCall } from "./random-kv.ts";
 
 /** The versions of etcd that sessions are held with. */
 export type SessionEtcd = "3.4" | "3.6" | "3.7";
 
 /** `auth-holes-closed`; of the last one ours looks at the rights first (`rights-before-addresses`). */
-const ONLY_FOR_ROOT = new Set([
+const onlyForRoot = new Set([
   "KV/Compact",
   "Lease/LeaseGrant",
   "Lease/LeaseRevoke",
@@ -29,7 +29,7 @@ const ONLY_FOR_ROOT = new Set([
 export function isOnlyForRoot({ method, body }: RandomCall, etcd: SessionEtcd): boolean {
   if (etcd !== "3.4") return method === "Cluster/MemberAdd";
   if (method === "KV/Txn") return /"(request_txn|prev_kv|lease)"/.test(JSON.stringify(body));
-  return ONLY_FOR_ROOT.has(method);
+  return onlyForRoot.has(method);
 }
 
 /** While there is an alarm, an etcd refuses writes before it looks at rights, and 3.4 does not look at them at all. */
@@ -61,14 +61,14 @@ export function isHashOfCompacted(
   );
 }
 
-const DIFFERING: Readonly<Record<string, { readonly id: DifferenceId; readonly versions: readonly SessionEtcd[] }>> = {
+const differing: Readonly<Record<string, { readonly id: DifferenceId; readonly versions: readonly SessionEtcd[] }>> = {
   "Maintenance/Alarm": { id: "alarm-header", versions: ["3.4"] },
   "Maintenance/HashKV": { id: "hash-revision", versions: ["3.4"] },
   "Maintenance/Status": { id: "status-of-another-store", versions: ["3.4", "3.6", "3.7"] },
 };
 
 /** What may be wrong with an operation of a transaction. */
-const PROBLEM =
+const problem =
   /^etcdserver: (key not found|requested lease not found|mvcc: required revision (has been compacted|is a future revision))$/;
 
 /** What has to be equal of a reply. `first-problem`: which of several is told is left open. */
@@ -80,11 +80,11 @@ export function comparableReply(
   const { leases } = reply as { leases?: { ID: string }[] };
   // Followers do not know which lease ends first.
   if (leases !== undefined && member > 0) return leases.map(({ ID }) => ID).toSorted();
-  if (etcd !== "3.4" && step.method === "KV/Txn" && PROBLEM.test((reply as { text?: string }).text ?? ""))
+  if (etcd !== "3.4" && step.method === "KV/Txn" && problem.test((reply as { text?: string }).text ?? ""))
     return "refused";
   if (etcd === "3.7" && step.method.startsWith("KV/")) return withoutLeases(reply);
-  const difference = DIFFERING[step.method];
-  return difference?.versions.includes(etcd) ? DIFFERENCES[difference.id](reply) : reply;
+  const difference = differing[step.method];
+  return difference?.versions.includes(etcd) ? differences[difference.id](reply) : reply;
 }
 
 /** `keys-without-lease`: of keys without a value, which those of a range of keys only are. */

@@ -20,7 +20,7 @@ import {
 } from "./session-differences.ts";
 import { WatchStream } from "./watch-stream.ts";
 
-const PASSWORDS = ["p", "q"];
+const passwords = ["p", "q"];
 const toldMs = 2_500;
 /** An etcd brings watchers that begin in the past up to date every 100 ms. */
 const catchUpMs = 250;
@@ -137,7 +137,7 @@ async function mayAsk(talk: Talk, step: SessionStep & { kind: "call" }): Promise
 
 /** Whether there is a token of root's that holds now. */
 async function logIn(talk: Talk): Promise<boolean> {
-  for (const password of PASSWORDS) {
+  for (const password of passwords) {
     const step = call("Auth/Authenticate", { name: "root", password });
     const reply = await ask(talk, { ...step, as: "anonymous", what: "root logs in" });
     if ((reply as { code?: number }).code === undefined) return hasRootRole(talk);
@@ -161,7 +161,7 @@ async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise
   const { ours, theirs } = talk.pair;
   const created = (step.request as { create_request?: { range_end?: string } }).create_request;
   // With an etcd 3.4, a user who may read the first key may watch all behind it (`auth-holes-closed`).
-  if (talk.authOn && talk.etcd === "3.4" && created?.range_end === EVERYTHING.range_end) return;
+  if (talk.authOn && talk.etcd === "3.4" && created?.range_end === everything.range_end) return;
   const opened = talk.streams.get(step.stream);
   const member = await talk.turns.take(opened?.member ?? step.member ?? 0);
   const metadata = tokenOf(talk, step.as);
@@ -203,7 +203,7 @@ function expectSame(own: unknown, real: unknown, what: string): void {
   throw new Error(`${what}\nhaplan-agent: ${JSON.stringify(own)}\netcd: ${JSON.stringify(real)}`);
 }
 
-const EVERYTHING = { key: b64("\0"), range_end: b64("\0") };
+const everything = { key: b64("\0"), range_end: b64("\0") };
 
 /** All that both hold: data of every revision and its hash, leases, users, roles, members. */
 async function compareStores(talk: Talk): Promise<void> {
@@ -223,13 +223,13 @@ async function compareStores(talk: Talk): Promise<void> {
     ...names.map((name) => call("Auth/UserGet", { name })),
     ...roles.filter((role) => role !== "root").map((role) => call("Auth/RoleGet", { role })),
     call("Cluster/MemberList", { linearizable: true }),
-    call("KV/Range", EVERYTHING),
+    call("KV/Range", everything),
   ];
   for (const step of ends) await ask(talk, { ...step, as: "root", what: `at the end, ${step.method}` });
   for (let revision = 1; revision <= talk.now; revision++) {
     const at = { revision: String(revision) };
     const what = `at the end, revision ${revision} of ${talk.now}`;
-    await ask(talk, { ...call("KV/Range", { ...EVERYTHING, ...at }), member: revision, as: "root", what });
+    await ask(talk, { ...call("KV/Range", { ...everything, ...at }), member: revision, as: "root", what });
     await ask(talk, { ...call("Maintenance/HashKV", at), member: revision, as: "root", what: `${what}, its hash` });
   }
 }

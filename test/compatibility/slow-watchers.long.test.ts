@@ -12,13 +12,13 @@ import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { decodeWatchResponse, encodeWatchRequest, watchCreateRequest } from "../../src/raft-agent/api/watch.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.46.2";
-const WATCHERS = 2_000;
-const SLEEPERS = 10;
-const ROUNDS = 15;
+const host = "127.77.46.2";
+const watchers = 2_000;
+const sleeperCount = 10;
+const rounds = 15;
 /** Until then the sleepers' clients still take some of what comes. */
-const SETTLING_ROUNDS = 5;
-const PUTS_PER_ROUND = 100;
+const settlingRounds = 5;
+const putsPerRound = 100;
 const value = Buffer.alloc(100_000, "x");
 const path = "/etcdserverpb.Watch/Watch";
 
@@ -41,9 +41,9 @@ class WatchedMember {
   static async open(url: string): Promise<WatchedMember> {
     const client = new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 60_000 });
     const stream = await client.grpc.stream(path);
-    for (let at = 0; at < WATCHERS; at++) await stream.send(watchFrom("crowd/", "crowd0"));
+    for (let at = 0; at < watchers; at++) await stream.send(watchFrom("crowd/", "crowd0"));
     const messages = stream[Symbol.asyncIterator]();
-    for (let created = 0; created < WATCHERS; created++) await messages.next();
+    for (let created = 0; created < watchers; created++) await messages.next();
     return new WatchedMember(url, client, messages);
   }
 
@@ -58,7 +58,7 @@ class WatchedMember {
     const sentMs = performance.now();
     await this.client.put("crowd/tick", "");
     let heard = 0;
-    while (heard < WATCHERS) heard += decodeWatchResponse((await this.#messages.next()).value).events.length;
+    while (heard < watchers) heard += decodeWatchResponse((await this.#messages.next()).value).events.length;
     this.lagsMs.push(performance.now() - sentMs);
     return heard;
   }
@@ -66,7 +66,7 @@ class WatchedMember {
   /** Ten megabytes that only the sleepers watch. */
   async load(): Promise<void> {
     const writer = async (first: number): Promise<void> => {
-      for (let at = first; at < PUTS_PER_ROUND; at += 8) await this.client.put(`crowd0/${at % 10}`, value);
+      for (let at = first; at < putsPerRound; at += 8) await this.client.put(`crowd0/${at % 10}`, value);
     };
     await Promise.all(Array.from({ length: 8 }, (_, first) => writer(first)));
   }
@@ -110,19 +110,19 @@ describe("watchers that do not read", () => {
     const members: ClusterProcesses[] = [];
     const sleepers: Awaited<ReturnType<typeof openSleeper>>[] = [];
     try {
-      for (let at = 0; at < 2; at++) members.push(await startCluster("agent", HOST, { members: 1 }));
+      for (let at = 0; at < 2; at++) members.push(await startCluster("agent", host, { members: 1 }));
       const urls = members.map((member) => member.urls[0]!);
       const [slept, control] = [await WatchedMember.open(urls[0]!), await WatchedMember.open(urls[1]!)];
       const both = [slept, control];
       // The log's part in memory is full before anything is measured.
-      for (let round = 0; round < ROUNDS; round++) for (const member of both) await member.load();
+      for (let round = 0; round < rounds; round++) for (const member of both) await member.load();
       const before = await Promise.all(both.map((member) => member.residentBytes()));
-      for (let at = 0; at < SLEEPERS; at++) sleepers.push(await openSleeper(urls[0]!));
+      for (let at = 0; at < sleeperCount; at++) sleepers.push(await openSleeper(urls[0]!));
       const { header } = await slept.client.put("before", "");
-      for (let round = 0; round < ROUNDS; round++) {
-        if (round === SETTLING_ROUNDS) for (const member of both) member.lagsMs.length = 0;
+      for (let round = 0; round < rounds; round++) {
+        if (round === settlingRounds) for (const member of both) member.lagsMs.length = 0;
         for (const member of both) {
-          expect(await member.tick()).toBe(WATCHERS);
+          expect(await member.tick()).toBe(watchers);
           await member.load();
         }
       }
@@ -130,8 +130,8 @@ describe("watchers that do not read", () => {
       const [grown, grownBeside] = after.map((bytes, at) => Math.round((bytes - before[at]!) / 1e6));
       const [lagMs, lagBesideMs] = both.map((member) => median(member.lagsMs));
       console.log(
-        `${WATCHERS} watchers heard a put within ${Math.round(lagMs!)} ms (median), ${Math.round(lagBesideMs!)} ms without sleepers; ` +
-          `while ${ROUNDS * 10} MB waited for each of ${SLEEPERS}, the member grew by ${grown} MB, without them by ${grownBeside} MB`,
+        `${watchers} watchers heard a put within ${Math.round(lagMs!)} ms (median), ${Math.round(lagBesideMs!)} ms without sleepers; ` +
+          `while ${rounds * 10} MB waited for each of ${sleeperCount}, the member grew by ${grown} MB, without them by ${grownBeside} MB`,
       );
       expect(lagMs).toBeLessThan(2 * lagBesideMs!);
       expect(grown).toBeLessThan(grownBeside! + 100);

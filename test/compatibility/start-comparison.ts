@@ -12,7 +12,7 @@ export type Comparison = {
 type Etcd = { readonly version: FlagEtcd; readonly path: string };
 
 /** Where an etcd has another default than ours, which are those of 3.6. */
-const DEFAULTS: Readonly<Record<"ours" | FlagEtcd, Settings | undefined>> = {
+const defaults: Readonly<Record<"ours" | FlagEtcd, Settings | undefined>> = {
   ours: { "snapshot-count": 10_000, "pre-vote": true },
   "3.4": { "snapshot-count": 100_000, "pre-vote": false },
   "3.6": undefined,
@@ -55,7 +55,7 @@ function difference(ours: Outcome, theirs: Outcome, version: FlagEtcd): Omit<Com
   const names = Object.keys(theirs.settings).filter(
     (name) =>
       JSON.stringify(ours.settings[name]) !== JSON.stringify(theirs.settings[name]) &&
-      !(ours.settings[name] === DEFAULTS.ours?.[name] && theirs.settings[name] === DEFAULTS[version]?.[name]),
+      !(ours.settings[name] === defaults.ours?.[name] && theirs.settings[name] === defaults[version]?.[name]),
   );
   const pick = ({ settings }: typeof ours) => Object.fromEntries(names.map((name) => [name, settings[name]]));
   const areServedAlike = JSON.stringify(ours.served) === JSON.stringify(theirs.served);

@@ -9,15 +9,15 @@ import { residentMemory } from "./resident-memory.ts";
 import { UnreadCalls } from "./unread-calls.ts";
 import { writeWhile } from "./write-probe.ts";
 
-const HOST = "127.77.34.9";
-const MIB = 1 << 20;
-const RANGE_PATH = "/etcdserverpb.KV/Range";
+const host = "127.77.34.9";
+const mib = 1 << 20;
+const rangePath = "/etcdserverpb.KV/Range";
 const range = encodeRangeRequest(rangeRequest(Buffer.from("eight/"), { rangeEnd: Buffer.from("eight0") }));
 
 describe("answers that nobody reads", () => {
   let cluster: ClusterProcesses;
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 1 });
+    cluster = await startCluster("agent", host, { members: 1 });
     const client = connect({ endpoints: cluster.urls });
     const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
     for (let at = 0; at < 8; at++) {
@@ -29,8 +29,8 @@ describe("answers that nobody reads", () => {
   afterAll(() => cluster?.stop());
 
   const crowds = [
-    { title: "300 ranges of 8 MB on one connection", connections: 1, calls: 300, boundBytes: 16 * MIB },
-    { title: "one range of 8 MB on each of 200 connections", connections: 200, calls: 1, boundBytes: 1024 * MIB },
+    { title: "300 ranges of 8 MB on one connection", connections: 1, calls: 300, boundBytes: 16 * mib },
+    { title: "one range of 8 MB on each of 200 connections", connections: 200, calls: 1, boundBytes: 1024 * mib },
   ];
   it.each(crowds)("A6: $title", { timeout: 120_000 }, async ({ connections, calls, boundBytes }) => {
     const pid = cluster.processId(0);
@@ -38,12 +38,12 @@ describe("answers that nobody reads", () => {
     const [, writes] = await writeWhile(cluster.urls[0]!, async () => {
       const crowd: UnreadCalls[] = [];
       for (let at = 0; at < connections; at++) crowd.push(await UnreadCalls.open(new URL(cluster.urls[0]!)));
-      for (const client of crowd) client.call(RANGE_PATH, range, calls);
+      for (const client of crowd) client.call(rangePath, range, calls);
       await new Promise((resolve) => setTimeout(resolve, 10_000));
       for (const client of crowd) client.destroy();
     });
     const { peakBytes } = residentMemory(pid);
-    expect(peakBytes - before.nowBytes).toBeLessThan(boundBytes + 128 * MIB);
+    expect(peakBytes - before.nowBytes).toBeLessThan(boundBytes + 128 * mib);
     expect(writes.p99Ms).toBeLessThan(limitMs(1_000));
   });
 });

@@ -9,11 +9,11 @@ import { decodeWatchResponse, encodeWatchRequest } from "../../src/raft-agent/ap
 import { leadingMember, startCluster } from "./member-processes.ts";
 import { WatchJournal } from "./watch-journal.ts";
 
-const HOST = "127.77.24.9";
-const STREAMS = 10;
-const ROUNDS = 8;
-const PUTS = 300;
-const FLAGS = [
+const host = "127.77.24.9";
+const streams = 10;
+const rounds = 8;
+const puts = 300;
+const flags = [
   "--heartbeat-interval=50",
   "--election-timeout=500",
   "--snapshot-count=50",
@@ -42,19 +42,19 @@ async function watch(url: string, journal: WatchJournal, last: () => number): Pr
 }
 
 it("A16: no note runs ahead of its events while a follower takes in a snapshot", { timeout: 180_000 }, async () => {
-  const cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
+  const cluster = await startCluster("agent", host, { members: 3, flags: flags });
   const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 10_000 }));
   let snapshots = 0;
   try {
     const leader = await leadingMember(cluster);
     const follower = (leader + 1) % 3;
     let last = Number.POSITIVE_INFINITY;
-    const journals = Array.from({ length: STREAMS }, () => new WatchJournal(interest, 1));
+    const journals = Array.from({ length: streams }, () => new WatchJournal(interest, 1));
     const watching = Promise.all(journals.map((journal) => watch(cluster.urls[follower]!, journal, () => last)));
     watching.catch(() => {});
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       cluster.pause(follower);
-      const writes = Array.from({ length: PUTS }, (_, at) => clients[leader]!.put(`k/${at}`, `${round}`));
+      const writes = Array.from({ length: puts }, (_, at) => clients[leader]!.put(`k/${at}`, `${round}`));
       await Promise.all(writes);
       // Until the leader gives up the connection, and what waits on it.
       await sleep(1_500);
@@ -67,7 +67,7 @@ it("A16: no note runs ahead of its events while a follower takes in a snapshot",
     snapshots = Number(/^etcd_snap_db_save_total_duration_seconds_count (\d+)$/m.exec(page)?.[1] ?? 0);
     for (const { faults, events } of journals) {
       expect(faults).toEqual([]);
-      expect(events).toHaveLength(ROUNDS * PUTS + 1);
+      expect(events).toHaveLength(rounds * puts + 1);
     }
   } finally {
     await Promise.all(clients.map(({ grpc }) => grpc.close()));

@@ -12,13 +12,13 @@ const kv = (key: string, value: string, modRevision: number, createRevision: num
   lease: 0n,
 });
 const first = kv("w/1", "a", 2, 2, 1);
-const EVENTS: readonly SeenEvent[] = [
+const storedEvents: readonly SeenEvent[] = [
   { revision: 2, key: "w/1", put: first, previous: null },
   { revision: 3, key: "w/1", put: kv("w/1", "b", 3, 2, 2), previous: first },
   { revision: 4, key: "w/2", put: kv("w/2", "c", 4, 4, 1), previous: null },
   { revision: 5, key: "w/1", put: null, previous: kv("w/1", "b", 3, 2, 2) },
 ];
-const LOG: WriteLog = {
+const log: WriteLog = {
   acknowledged: new Map([
     [2, [{ key: "w/1", value: "a" }]],
     [3, [{ key: "w/1", value: "b" }]],
@@ -38,24 +38,24 @@ function journal(name: string, events: readonly SeenEvent[]): WatchJournal {
 }
 
 const changed = (at: number, change: Partial<SeenEvent>): SeenEvent[] =>
-  EVENTS.map((event, index) => (index === at ? { ...event, ...change } : event));
+  storedEvents.map((event, index) => (index === at ? { ...event, ...change } : event));
 
 it("nothing is wrong with a watcher that was told everything", () => {
-  expect(judge(LOG, [journal("x", EVENTS), journal("y", EVENTS)])).toEqual([]);
+  expect(judge(log, [journal("x", storedEvents), journal("y", storedEvents)])).toEqual([]);
 });
 
 it.each([
-  ["an event that one watcher misses", EVENTS.slice(1), "x: not told of w/1 at 2"],
-  ["an event that comes twice", [...EVENTS, EVENTS[3]!], "x: told twice of 5 w/1"],
+  ["an event that one watcher misses", storedEvents.slice(1), "x: not told of w/1 at 2"],
+  ["an event that comes twice", [...storedEvents, storedEvents[3]!], "x: told twice of 5 w/1"],
   ["another value", changed(1, { put: kv("w/1", "z", 3, 2, 2) }), "y: disagrees about 3 w/1"],
   ["a wrong version", changed(2, { put: kv("w/2", "c", 4, 4, 9) }), "y: disagrees about 4 w/2"],
   ["a wrong previous value", changed(1, { previous: null }), "x: the previous value of w/1 at 3 is wrong"],
 ])("%s is found", (_name, events, fault) => {
-  expect(judge(LOG, [journal("x", events), journal("y", EVENTS)])).toContain(fault);
+  expect(judge(log, [journal("x", events), journal("y", storedEvents)])).toContain(fault);
 });
 
 it("an acknowledged write of which nobody was told is found, and an event that nobody wrote", () => {
-  const missing = EVENTS.filter(({ revision }) => revision !== 3);
-  expect(judge(LOG, [journal("x", missing)])).toContain("nobody was told of w/1 at 3, which was acknowledged");
-  expect(judge({ ...LOG, unknown: new Set() }, [journal("x", EVENTS)])).toContain("nobody wrote revision 4");
+  const missing = storedEvents.filter(({ revision }) => revision !== 3);
+  expect(judge(log, [journal("x", missing)])).toContain("nobody was told of w/1 at 3, which was acknowledged");
+  expect(judge({ ...log, unknown: new Set() }, [journal("x", storedEvents)])).toContain("nobody wrote revision 4");
 });

@@ -28,10 +28,10 @@ export type WatchInterest = {
 /** Where the watcher could not go on, since the history had been compacted: it knows nothing of [from, to). */
 type Gap = { readonly from: number; readonly to: number };
 
-const PATH = "/etcdserverpb.Watch/Watch";
+const path = "/etcdserverpb.Watch/Watch";
 const askProgressMs = 100;
 /** The watch id of answers that are for the whole stream. */
-const FOR_ALL = -1;
+const forAll = -1;
 
 export class WatchJournal {
   readonly interest: WatchInterest;
@@ -137,7 +137,7 @@ async function followOnce(
 ): Promise<void> {
   const abort = new AbortController();
   const timers = [setTimeout(() => abort.abort(), lifeMs)];
-  const stream = await client.stream(PATH, { signal: abort.signal, metadata: { hasleader: "true" } });
+  const stream = await client.stream(path, { signal: abort.signal, metadata: { hasleader: "true" } });
   try {
     for (const [at, journal] of journals.entries()) {
       journal.streams++;
@@ -148,7 +148,7 @@ async function followOnce(
     for await (const message of stream) {
       const response = decodeWatchResponse(message);
       // An answer for the whole stream holds for every watcher on it.
-      const told = response.watchId === FOR_ALL ? journals : [journals[response.watchId - 1]!];
+      const told = response.watchId === forAll ? journals : [journals[response.watchId - 1]!];
       for (const journal of told) journal.take(response);
       if (knowsAll(journals, until)) return;
       if (dawdles && random.below(10) === 0) await sleep(random.below(200));

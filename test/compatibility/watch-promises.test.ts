@@ -13,24 +13,24 @@ import { type ClusterProcesses, leadingMember, startCluster } from "./member-pro
 import { judge, type WriteLog, type WrittenKey } from "./watch-history.ts";
 import { follow, type WatchFollower, type WatchInterest, WatchJournal } from "./watch-journal.ts";
 
-const HOST = "127.77.24.4";
-const SECONDS = Number(process.env["HAPLAN_WATCH_SECONDS"] ?? 6);
-const SEED = Number(process.env["HAPLAN_WATCH_SEED"] ?? 1);
-const FLAGS = [
+const host = "127.77.24.4";
+const seconds = Number(process.env["HAPLAN_WATCH_SECONDS"] ?? 6);
+const seed = Number(process.env["HAPLAN_WATCH_SEED"] ?? 1);
+const memberFlags = [
   "--heartbeat-interval=50",
   "--election-timeout=500",
   "--snapshot-count=200",
   "--snapshot-catchup-entries=50",
 ];
-const WRITERS = 4;
-const KEYS = Array.from({ length: 8 }, (_, at) => `w/${at}`);
+const writerCount = 4;
+const writtenKeys = Array.from({ length: 8 }, (_, at) => `w/${at}`);
 /** Nobody watches it. */
-const FENCE = "fence";
+const fenceKey = "fence";
 const callMs = 1_500;
 /** So much that a client that does not read for a moment fills its window. */
-const PADDING = "x".repeat(1_000);
+const padding = "x".repeat(1_000);
 
-const INTERESTS: readonly WatchInterest[] = [
+const interests: readonly WatchInterest[] = [
   { name: "all", key: "w/", rangeEnd: "w0", filters: [], prevKv: false },
   { name: "all with previous", key: "w/", rangeEnd: "w0", filters: [], prevKv: true },
   { name: "one key", key: "w/3", rangeEnd: "", filters: [], prevKv: true },
@@ -54,8 +54,11 @@ class Writers {
   async run(random: Random, isOver: () => boolean): Promise<void> {
     while (!isOver()) {
       const client = this.#clients[random.below(this.#clients.length)]!;
-      const first = random.below(KEYS.length);
-      const keys = [KEYS[first]!, KEYS[(first + 1 + random.below(KEYS.length - 1)) % KEYS.length]!];
+      const first = random.below(writtenKeys.length);
+      const keys = [
+        writtenKeys[first]!,
+        writtenKeys[(first + 1 + random.below(writtenKeys.length - 1)) % writtenKeys.length]!,
+      ];
       const kind = random.below(10);
       if (kind < 6) await this.#put(client, keys[0]!);
       else if (kind < 8) await this.#remove(client, keys[0]!);
@@ -75,12 +78,12 @@ class Writers {
   /** Writes once more, whatever it takes, and returns its revision. */
   async fence(): Promise<number> {
     const before = this.acknowledged.size;
-    while (this.acknowledged.size === before) await this.#put(this.#clients[this.#count % 3]!, FENCE);
+    while (this.acknowledged.size === before) await this.#put(this.#clients[this.#count % 3]!, fenceKey);
     return Math.max(...this.acknowledged.keys());
   }
 
   #value(): string {
-    return `v${this.#count++} ${PADDING}`;
+    return `v${this.#count++} ${padding}`;
   }
 
   #note(revision: number | undefined, keys: WrittenKey[]): void {
@@ -130,7 +133,7 @@ describe("watches on live members", () => {
   const connectAll = (): GrpcClient[] =>
     cluster.urls.map((url) => connect({ endpoints: [url], connectTimeoutMs: 500 }));
   beforeAll(async () => {
-    cluster = await startCluster("agent", HOST, { members: 3, flags: FLAGS });
+    cluster = await startCluster("agent", host, { members: 3, flags: memberFlags });
     [clients, dawdlers] = [connectAll(), connectAll()];
   });
   afterAll(async () => {
@@ -161,17 +164,17 @@ describe("watches on live members", () => {
     }
   }
 
-  it(`keep their promises with seed ${SEED}`, { timeout: SECONDS * 5_000 + 60_000 }, async () => {
-    const random = createRandom(SEED);
+  it(`keep their promises with seed ${seed}`, { timeout: seconds * 5_000 + 60_000 }, async () => {
+    const random = createRandom(seed);
     const writers = new Writers(clients);
     const start = await writers.fence();
-    const endMs = Date.now() + SECONDS * 1_000;
+    const endMs = Date.now() + seconds * 1_000;
     // On a slow machine a single restart may take all the time there is.
     const isOver = (): boolean => Date.now() > endMs && disturbances >= 2;
     let end: number | null = null;
     const until = (): number | null => (end === null ? null : end + 1);
     const [alone, together] = ["alone", "together"].map((kind) =>
-      INTERESTS.map((interest) => new WatchJournal({ ...interest, name: `${interest.name}, ${kind}` }, start + 1)),
+      interests.map((interest) => new WatchJournal({ ...interest, name: `${interest.name}, ${kind}` }, start + 1)),
     ) as [WatchJournal[], WatchJournal[]];
     const journals = [...alone, ...together];
     const followers: WatchFollower[] = [
@@ -179,7 +182,7 @@ describe("watches on live members", () => {
       { journals: together, clients: dawdlers, dawdles: true },
     ];
     const following = followers.map((one) => follow(one, createRandom(random.below(1e9)), until));
-    const writing = Array.from({ length: WRITERS }, () => writers.run(createRandom(random.below(1e9)), isOver));
+    const writing = Array.from({ length: writerCount }, () => writers.run(createRandom(random.below(1e9)), isOver));
     const disturbing = disturb(createRandom(random.below(1e9)), writers, isOver);
     await Promise.all([disturbing, ...writing]);
     end = await writers.fence();
@@ -187,7 +190,7 @@ describe("watches on live members", () => {
 
     const log = await finish(writers, start, end);
     const faults = judge(log, journals);
-    expect(faults.slice(0, 20), `${faults.length} broken promises, seed ${SEED}`).toEqual([]);
+    expect(faults.slice(0, 20), `${faults.length} broken promises, seed ${seed}`).toEqual([]);
     const events = journals.reduce((sum, journal) => sum + journal.events.length, 0);
     const streams = journals.reduce((sum, journal) => sum + journal.streams, 0);
     expect([events > 200, streams > journals.length]).toEqual([true, true]);
@@ -195,7 +198,9 @@ describe("watches on live members", () => {
 
   async function finish(writers: Writers, start: number, end: number): Promise<WriteLog> {
     const { kvs } = await readAll(end);
-    const watched = [...writers.acknowledged].filter(([revision, [first]]) => revision > start && first?.key !== FENCE);
+    const watched = [...writers.acknowledged].filter(
+      ([revision, [first]]) => revision > start && first?.key !== fenceKey,
+    );
     const acknowledged = new Map(watched);
     const finalValues = new Map(kvs.map((kv) => [Buffer.from(kv.key).toString(), Buffer.from(kv.value).toString()]));
     return { acknowledged, unknown: writers.unknown, lastRevision: end, compacted: writers.compacted, finalValues };

@@ -3,7 +3,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { ClientStream, Metadata } from "../../src/etcd-client/client-stream.ts";
 import { type Body, type ClusterFacts, comparable, decode, encode, errorReply, methodOf } from "./conversation.ts";
 
-const WATCH = methodOf("Watch/Watch");
+const watch = methodOf("Watch/Watch");
 
 /** By watcher: only the order within one is promised, and how events are spread over messages is the server's choice. */
 export type Told = Readonly<Record<string, readonly JsonValue[]>>;
@@ -22,7 +22,7 @@ export class WatchStream {
   #open = true;
 
   static async open(facts: ClusterFacts, member: number, metadata: Metadata): Promise<WatchStream> {
-    return new WatchStream(await facts.clients[member]!.stream(WATCH.path, { metadata }), facts);
+    return new WatchStream(await facts.clients[member]!.stream(watch.path, { metadata }), facts);
   }
 
   private constructor(stream: ClientStream, facts: ClusterFacts) {
@@ -33,7 +33,7 @@ export class WatchStream {
 
   /** Of a stream that has ended nothing comes of it. */
   async send(request: Body): Promise<void> {
-    await this.#stream.send(encode(WATCH, request, this.#facts)).catch(() => {});
+    await this.#stream.send(encode(watch, request, this.#facts)).catch(() => {});
   }
 
   get told(): Told {
@@ -51,7 +51,7 @@ export class WatchStream {
 
   async #listen(): Promise<void> {
     try {
-      for await (const message of this.#stream) this.#take(comparable(decode(WATCH, message), this.#facts));
+      for await (const message of this.#stream) this.#take(comparable(decode(watch, message), this.#facts));
       if (this.#open) this.#note("end", "without an error");
     } catch (error) {
       if (this.#open) this.#note("end", errorReply(error));

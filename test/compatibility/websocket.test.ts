@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
-const HOST = "127.77.40.5";
+const host = "127.77.40.5";
 const engines: readonly Engine[] = ["agent", "etcd"];
 const watchA = { create_request: { key: "YQ==" } };
 const created = expect.objectContaining({ created: true });
@@ -60,7 +60,7 @@ describe.each(engines)("WebSockets of %s", (engine) => {
   let url: string;
   beforeAll(async () => {
     if (isMissing) return;
-    cluster = await startCluster(engine, HOST, { members: 1 });
+    cluster = await startCluster(engine, host, { members: 1 });
     url = cluster.urls[0]!;
     await fetch(`${url}/v3/kv/put`, { method: "POST", body: JSON.stringify({ key: "Yg==" }) });
   });

@@ -12,14 +12,14 @@ import { findGoClient, type RunningScenario } from "./go-client.ts";
 import { type ClusterProcesses, leadingMember, startCluster } from "./member-processes.ts";
 import { SeenGaps } from "./seen-gaps.ts";
 
-const HOST = "127.77.62.5";
+const host = "127.77.62.5";
 const goClient = await findGoClient();
 const whyNoGo = "missing" in goClient ? ` (skipped: ${goClient.missing})` : "";
 
 async function startBalancer({ urls }: ClusterProcesses): Promise<LoadBalancer> {
-  const backends = urls.map((url, at) => ({ name: `m${at + 1}`, address: HOST, port: Number(new URL(url).port) }));
+  const backends = urls.map((url, at) => ({ name: `m${at + 1}`, address: host, port: Number(new URL(url).port) }));
   const healthCheck = { path: "/readyz?stopping=404", intervalMs: 500, timeoutMs: 2_000 };
-  const config = { listens: [`${HOST}:0`], backends, healthCheck, tls: null };
+  const config = { listens: [`${host}:0`], backends, healthCheck, tls: null };
   return await LoadBalancer.start({ config, tls: null }, () => undefined);
 }
 
@@ -41,9 +41,9 @@ describe.skipIf("missing" in goClient)(`the longest gap in writes${whyNoGo}`, ()
 
   beforeAll(async () => {
     if ("missing" in goClient) return;
-    cluster = await startCluster("agent", HOST, { members: 3 });
+    cluster = await startCluster("agent", host, { members: 3 });
     balancer = await startBalancer(cluster);
-    endpoint = `http://${HOST}:${balancer.addresses()[0]!.port}`;
+    endpoint = `http://${host}:${balancer.addresses()[0]!.port}`;
     const parameters = { writers: 0, kept: 3, fresh: 1 };
     await new Promise<void>((resolve) => {
       written = goClient.run("steadyWrites", {

@@ -11,8 +11,8 @@ import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { startCluster } from "../compatibility/member-processes.ts";
 
-const HOST = "127.77.46.4";
-const VICTIM = 1;
+const host = "127.77.46.4";
+const victim = 1;
 const value = Buffer.alloc(10_000, "x");
 
 function freeBytes(directory: string): number {
@@ -37,16 +37,16 @@ const mayMount = process.getuid?.() === 0;
 const title = `a member whose disk is full says so, and comes back whole${mayMount ? "" : " (skipped: takes root to mount)"}`;
 
 it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
-  const cluster = await startCluster("agent", HOST, { members: 3 });
+  const cluster = await startCluster("agent", host, { members: 3 });
   const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 20_000 }));
-  const directory = cluster.dataDir(VICTIM);
+  const directory = cluster.dataDir(victim);
   const filler = join(directory, "filler");
   const hashOf = async (member: number): Promise<unknown> => {
     const body = { method: "POST", body: "{}" };
     return ((await (await fetch(`${cluster.urls[member]}/v3/maintenance/hash`, body)).json()) as { hash: number }).hash;
   };
   try {
-    await cluster.terminate(VICTIM);
+    await cluster.terminate(victim);
     moveToSmallDisk(directory);
     const acknowledged: string[] = [];
     // The member may lead: then some writes end with it, and nobody knows how.
@@ -57,10 +57,10 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
       );
     };
     let isOver = false;
-    const refused = cluster.refusal(VICTIM).finally(() => (isOver = true));
+    const refused = cluster.refusal(victim).finally(() => (isOver = true));
     // Once it follows, its disk fills up.
     await expect
-      .poll(() => clients[VICTIM]!.put("k/before", value).catch(String), { timeout: 20_000 })
+      .poll(() => clients[victim]!.put("k/before", value).catch(String), { timeout: 20_000 })
       .toHaveProperty("header");
     while (freeBytes(directory) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
     let next = 0;
@@ -69,9 +69,9 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
 
     for (let more = 0; more < 100; more++) await putNext(next++);
     rmSync(filler);
-    await cluster.restart(VICTIM);
-    await expect.poll(() => hashOf(VICTIM), { timeout: 20_000 }).toBe(await hashOf(0));
-    const { kvs } = await clients[VICTIM]!.range("k/", { rangeEnd: prefixEnd("k/"), keysOnly: true });
+    await cluster.restart(victim);
+    await expect.poll(() => hashOf(victim), { timeout: 20_000 }).toBe(await hashOf(0));
+    const { kvs } = await clients[victim]!.range("k/", { rangeEnd: prefixEnd("k/"), keysOnly: true });
     const keys = new Set(kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key).toString()));
     expect(acknowledged.length).toBeGreaterThan(100);
     expect(acknowledged.filter((key) => !keys.has(key))).toEqual([]);

@@ -4,16 +4,16 @@ import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { AgentsInProcess } from "./agents-in-process.ts";
 
-const HOST = "127.77.25.203";
+const host = "127.77.25.203";
 let members: AgentsInProcess;
 
 beforeAll(async () => {
-  members = await AgentsInProcess.prepare(HOST, ["--snapshot-count=50", "--experimental-snapshot-catchup-entries=10"]);
+  members = await AgentsInProcess.prepare(host, ["--snapshot-count=50", "--experimental-snapshot-catchup-entries=10"]);
 });
 
 afterAll(() => members.remove());
 
-const startUncallable = (): Promise<void> => members.start(2, `http://${HOST}:0`);
+const startUncallable = (): Promise<void> => members.start(2, `http://${host}:0`);
 
 it("A19: founds a cluster with one of the others, follows it, and takes a snapshot from it", async () => {
   await Promise.all([members.start(0), startUncallable()]);

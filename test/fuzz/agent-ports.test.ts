@@ -19,19 +19,19 @@ import { type Footprint, MemberUnderFire } from "./member-under-fire.ts";
 import { peerConversation } from "./peer-conversations.ts";
 import { play, type Target } from "./play.ts";
 
-const HOST = "127.77.34.1";
+const agentHost = "127.77.34.1";
 const seconds = Number(process.env["HAPLAN_FUZZ_SECONDS"] ?? 1);
 const seed = Number(process.env["HAPLAN_FUZZ_SEED"] ?? 1);
-const CLIENTS = 32;
-const ROUND_MS = 5_000;
-const SERVES_WITHIN_MS = 1_000;
+const clients = 32;
+const roundMs = 5_000;
+const servesWithinMs = 1_000;
 /** The machine may be busy with others: a slow answer is asked for again. */
-const SERVES_AGAIN_WITHIN_MS = 20_000;
-const SETTLES_WITHIN_MS = 12_000;
+const servesAgainWithinMs = 20_000;
+const settlesWithinMs = 12_000;
 /** Up to 128 MiB of the log stay in memory for followers, whoever wrote them; the rest is the collector's. */
-const EXTRA_BYTES_MAX = 192 * 1024 * 1024;
+const extraBytesMax = 192 * 1024 * 1024;
 /** The first rounds fill caches and let the compiler work: what is held is compared with what was held then. */
-const WARM_UP_MS = Math.min(20_000, seconds * 60);
+const warmUpMs = Math.min(20_000, seconds * 60);
 
 type Port = "client" | "peer";
 type Counts = { connections: number; requests: number; bytesSent: number; bytesReceived: number };
@@ -42,7 +42,7 @@ describe.each([
 ])("an agent %s under noise", (_, withTls) => {
   let member: MemberUnderFire;
   beforeAll(async () => {
-    member = await MemberUnderFire.start(HOST, withTls);
+    member = await MemberUnderFire.start(agentHost, withTls);
   });
   afterAll(() => member?.stop());
 
@@ -51,11 +51,11 @@ describe.each([
     { timeout: seconds * 1_000 + 60_000, retry: 0 },
     async (port) => {
       const noise = new Noise(member, port);
-      await noise.make(WARM_UP_MS);
+      await noise.make(warmUpMs);
       await member.tidy();
       const before = await settled(member);
-      for (let leftMs = seconds * 250; leftMs > 0; leftMs -= ROUND_MS) {
-        await noise.make(Math.min(leftMs, ROUND_MS));
+      for (let leftMs = seconds * 250; leftMs > 0; leftMs -= roundMs) {
+        await noise.make(Math.min(leftMs, roundMs));
         await noise.explain(() => expectHealthy(member, before));
       }
       await member.tidy();
@@ -113,7 +113,7 @@ class Noise {
     const client = async (): Promise<void> => {
       while (performance.now() < endMs && this.#member.isAlive) await this.#converse(this.counts.connections++);
     };
-    await Promise.all(Array.from({ length: CLIENTS }, client));
+    await Promise.all(Array.from({ length: clients }, client));
     for (const socket of this.#held) socket.destroy();
     this.#held.clear();
   }
@@ -150,21 +150,21 @@ class Noise {
 async function expectHealthy(member: MemberUnderFire, before: Footprint): Promise<void> {
   expect(member.isAlive, "the process lives").toBe(true);
   await expect
-    .poll(() => member.putAndGet(`${Math.random()}`), { timeout: SERVES_AGAIN_WITHIN_MS, message: "ms to put and get" })
-    .toBeLessThan(SERVES_WITHIN_MS);
+    .poll(() => member.putAndGet(`${Math.random()}`), { timeout: servesAgainWithinMs, message: "ms to put and get" })
+    .toBeLessThan(servesWithinMs);
   expect(member.admittedBugs).toEqual([]);
   const more = (): readonly string[] =>
     Object.entries(member.footprint().descriptors)
       .filter(([kind, count]) => count > (before.descriptors[kind] ?? 0))
       .map(([kind, count]) => `${count} of ${kind}, ${before.descriptors[kind] ?? 0} before`);
-  await expect.poll(more, { timeout: SETTLES_WITHIN_MS, message: "what the process holds" }).toEqual([]);
+  await expect.poll(more, { timeout: settlesWithinMs, message: "what the process holds" }).toEqual([]);
 }
 
 async function expectBackTo(member: MemberUnderFire, before: Footprint): Promise<void> {
   await expectHealthy(member, before);
-  const bytesMax = before.residentBytes + EXTRA_BYTES_MAX;
+  const bytesMax = before.residentBytes + extraBytesMax;
   const resident = (): number => member.footprint().residentBytes;
-  await expect.poll(resident, { timeout: SETTLES_WITHIN_MS, message: "resident bytes" }).toBeLessThan(bytesMax);
+  await expect.poll(resident, { timeout: settlesWithinMs, message: "resident bytes" }).toBeLessThan(bytesMax);
 }
 
 /** What the member holds once it has held the same for a while. */

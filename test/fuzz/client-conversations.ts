@@ -5,7 +5,7 @@
  */
 import { type DescMethod, toBinary, toJsonString } from "@bufbuild/protobuf";
 import type { Random } from "../../src/base/random.ts";
-import { Auth, Cluster, KV, Lease, Maintenance, Watch } from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { Auth, Cluster, kv, Lease, Maintenance, Watch } from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
 import { Health } from "../../src/raft-agent/api/gen/health/health_pb.ts";
 import { Election } from "../../src/raft-agent/api/gen/v3electionpb/v3election_pb.ts";
 import { Lock } from "../../src/raft-agent/api/gen/v3lockpb/v3lock_pb.ts";
@@ -25,7 +25,7 @@ export type Conversation = {
   readonly requests: number;
 };
 
-const LEFT_OUT = new Set([
+const leftOut = new Set([
   "AuthEnable",
   "Alarm",
   "Downgrade",
@@ -34,11 +34,11 @@ const LEFT_OUT = new Set([
   "MemberUpdate",
   "MemberPromote",
 ]);
-const METHODS: readonly DescMethod[] = [KV, KV, KV, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health]
+const methods: readonly DescMethod[] = [kv, kv, kv, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health]
   .flatMap((service) => service.methods)
-  .filter(({ name }) => !LEFT_OUT.has(name));
-const ROUTES = [...createJsonRoutes()].filter(([, { name }]) => !LEFT_OUT.has(name));
-const MAX_FRAME_BYTES = 16_384;
+  .filter(({ name }) => !leftOut.has(name));
+const routes = [...createJsonRoutes()].filter(([, { name }]) => !leftOut.has(name));
+const maxFrameBytes = 16_384;
 
 export function clientConversation(random: Random): Conversation {
   if (chance(random, 12)) return { alpn: pick(random, [["h2"], []]), pieces: [randomBytes(random, 400)], requests: 0 };
@@ -60,7 +60,7 @@ function http2Conversation(random: Random): Conversation {
 }
 
 function grpcCall(random: Random, streamId: number): Buffer[] {
-  const method = pick(random, METHODS);
+  const method = pick(random, methods);
   const path = `/${method.parent.typeName}/${method.name}`;
   const fields: [string, string][] = [
     [":method", "POST"],
@@ -106,11 +106,11 @@ function headersFrames(random: Random, streamId: number, block: Buffer, endStrea
 
 function dataFrames(random: Random, streamId: number, body: Buffer, endStream: boolean): Buffer[] {
   const frames: Buffer[] = [];
-  const size = chance(random, 4) ? 1 + random.below(40) : MAX_FRAME_BYTES;
+  const size = chance(random, 4) ? 1 + random.below(40) : maxFrameBytes;
   const step = Math.max(size, Math.ceil(body.length / 30));
-  for (let at = 0; at < body.length || at === 0; at += Math.min(step, MAX_FRAME_BYTES)) {
-    const last = at + Math.min(step, MAX_FRAME_BYTES) >= body.length;
-    const part = body.subarray(at, at + Math.min(step, MAX_FRAME_BYTES));
+  for (let at = 0; at < body.length || at === 0; at += Math.min(step, maxFrameBytes)) {
+    const last = at + Math.min(step, maxFrameBytes) >= body.length;
+    const part = body.subarray(at, at + Math.min(step, maxFrameBytes));
     frames.push(anyFrame(FrameType.data, last && endStream ? 1 : 0, streamId, part));
   }
   return frames;
@@ -180,7 +180,7 @@ function httpRequest(random: Random): { path: string; method: string; body: Buff
       body: Buffer.of(),
     };
   }
-  const [path, { input }] = pick(random, ROUTES);
+  const [path, { input }] = pick(random, routes);
   const text = Buffer.from(toJsonString(input, randomMessage(random, input)));
   const body = chance(random, 3) ? mutateBytes(random, text) : text;
   return { path, method: chance(random, 10) ? "GET" : "POST", body };

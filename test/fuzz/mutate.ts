@@ -2,7 +2,7 @@
 import type { Random } from "../../src/base/random.ts";
 
 /** Values at which length fields and counters turn over. */
-const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff];
+const edges = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff];
 
 export function pick<T>(random: Random, choices: readonly T[]): T {
   return choices[random.below(choices.length)]!;
@@ -32,10 +32,10 @@ function mutateOnce(random: Random, bytes: Buffer, at: number): Buffer {
       bytes[at]! ^= 1 << random.below(8);
       return bytes;
     case 1:
-      bytes[at] = pick(random, EDGES);
+      bytes[at] = pick(random, edges);
       return bytes;
     case 2:
-      bytes.fill(pick(random, EDGES), at, at + length);
+      bytes.fill(pick(random, edges), at, at + length);
       return bytes;
     case 3:
       return Buffer.concat([bytes.subarray(0, at), randomBytes(random, 16), bytes.subarray(at)]);

@@ -18,9 +18,9 @@ import { chance, mutateBytes, mutatePieces, pick, randomBytes } from "./mutate.t
 export type PeerPlace = { readonly clusterId: string; readonly memberId: string };
 
 /** Frame header, kind and flags, then the term. */
-const TERM_AT = 7;
-const TERM_END = 15;
-const HTTP_PATHS = ["/members", "/version", "/raft", "/raft/probing", "/leases", "/", "/members/promote/1"];
+const termAt = 7;
+const termEnd = 15;
+const httpPaths = ["/members", "/version", "/raft", "/raft/probing", "/leases", "/", "/members/promote/1"];
 
 export function peerConversation(random: Random, place: PeerPlace): Conversation {
   if (chance(random, 10)) return { alpn: [], pieces: [randomBytes(random, 400)], requests: 0 };
@@ -36,7 +36,7 @@ export function peerConversation(random: Random, place: PeerPlace): Conversation
 }
 
 function directoryRequest(random: Random): Conversation {
-  const text = `${pick(random, ["GET", "POST", "PUT"])} ${pick(random, HTTP_PATHS)} HTTP/1.1\r\nHost: m\r\n\r\n`;
+  const text = `${pick(random, ["GET", "POST", "PUT"])} ${pick(random, httpPaths)} HTTP/1.1\r\nHost: m\r\n\r\n`;
   const bytes = Buffer.from(text);
   return { alpn: [], pieces: [chance(random, 2) ? bytes : mutateBytes(random, bytes)], requests: 1 };
 }
@@ -56,8 +56,8 @@ function mutateFrames(random: Random, frames: readonly Buffer[]): Buffer[] {
     const at = random.below(frames.length);
     const frame = frames[at]!;
     if (frame[4] !== frameType.message) return frames.with(at, mutateBytes(random, frame, 4));
-    const changed = mutateBytes(random, frame, Math.min(TERM_END, frame.length - 1));
-    frame.copy(changed, TERM_AT, TERM_AT, TERM_END);
+    const changed = mutateBytes(random, frame, Math.min(termEnd, frame.length - 1));
+    frame.copy(changed, termAt, termAt, termEnd);
     return frames.with(at, chance(random, 2) ? withLength(changed) : changed);
   }
   return mutatePieces(random, frames).filter((frame) => frames.includes(frame));

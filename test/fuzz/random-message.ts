@@ -3,10 +3,10 @@ import { create, type DescField, type DescMessage, type Message, ScalarType } fr
 import type { Random } from "../../src/base/random.ts";
 import { chance, pick, randomBytes } from "./mutate.ts";
 
-const NUMBERS = [0n, 1n, 2n, 3n, 7n, 100n, -1n, 2n ** 31n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)];
-const LARGE_VALUE_BYTES = 200_000;
+const numbers = [0n, 1n, 2n, 3n, 7n, 100n, -1n, 2n ** 31n, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n)];
+const largeValueBytes = 200_000;
 /** Messages inside messages, as nested transactions are. */
-const DEPTH_MAX = 4;
+const depthMax = 4;
 
 export function randomMessage(random: Random, desc: DescMessage, depth = 0): Message {
   const init: Record<string, unknown> = {};
@@ -24,7 +24,7 @@ export function randomMessage(random: Random, desc: DescMessage, depth = 0): Mes
 function randomField(random: Random, field: DescField, depth: number): unknown {
   switch (field.fieldKind) {
     case "message":
-      return depth >= DEPTH_MAX ? undefined : randomMessage(random, field.message, depth + 1);
+      return depth >= depthMax ? undefined : randomMessage(random, field.message, depth + 1);
     case "enum":
       return chance(random, 8) ? random.below(300) - 100 : pick(random, field.enum.values).number;
     case "list":
@@ -38,7 +38,7 @@ function randomField(random: Random, field: DescField, depth: number): unknown {
 
 function randomList(random: Random, field: DescField & { fieldKind: "list" }, depth: number): unknown[] {
   const count = random.below(depth === 0 ? 5 : 3);
-  return Array.from({ length: depth >= DEPTH_MAX ? 0 : count }, () => {
+  return Array.from({ length: depth >= depthMax ? 0 : count }, () => {
     if (field.listKind === "message") return randomMessage(random, field.message, depth + 1);
     if (field.listKind === "enum") return pick(random, field.enum.values).number;
     return randomScalar(random, field.scalar);
@@ -52,14 +52,14 @@ function randomScalar(random: Random, type: ScalarType): unknown {
     case ScalarType.STRING:
       return pick(random, ["", "a", "b", "root", "http://127.0.0.1:1", "é\u0000\ud7ff", "x".repeat(random.below(300))]);
     case ScalarType.BYTES:
-      if (chance(random, 60)) return Buffer.alloc(random.below(LARGE_VALUE_BYTES), 0x78);
+      if (chance(random, 60)) return Buffer.alloc(random.below(largeValueBytes), 0x78);
       return chance(random, 4)
         ? randomBytes(random, 12)
         : Buffer.from(pick(random, ["a", "b", "c/1", "c/2", "\0", ""]));
     case ScalarType.INT64:
-      return pick(random, NUMBERS);
+      return pick(random, numbers);
     case ScalarType.UINT64:
-      return BigInt.asUintN(64, pick(random, NUMBERS));
+      return BigInt.asUintN(64, pick(random, numbers));
     case ScalarType.INT32:
     case ScalarType.UINT32:
       return random.below(1_000);

@@ -7,13 +7,18 @@ export const root: string = fileURLToPath(new URL("../..", import.meta.url));
 
 export type Source = { readonly path: string; readonly text: string };
 
-/** Everything that ships: no tests. Paths are relative to the root. */
-export function productSources(): Source[] {
-  return ["src", "cmd"].flatMap((top) =>
+/** All sources below these directories. Paths are relative to the root. */
+export function sourcesBelow(...directories: readonly string[]): Source[] {
+  return directories.flatMap((top) =>
     readdirSync(join(root, top), { recursive: true, encoding: "utf8" })
-      .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
+      .filter((path) => path.endsWith(".ts"))
       .map((path) => ({ path: join(top, path), text: readFileSync(join(root, top, path), "utf8") })),
   );
+}
+
+/** Everything that ships: no tests. */
+export function productSources(): Source[] {
+  return sourcesBelow("src", "cmd").filter(({ path }) => !path.endsWith(".test.ts"));
 }
 
 export type Import = { readonly from: string; readonly to: string; readonly typesOnly: boolean };

@@ -1,5 +1,5 @@
 /** Apply told as text: painted over on a terminal, in lines elsewhere. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { createPaint, fitLine } from "../paint.ts";
@@ -56,7 +56,7 @@ const history: readonly (readonly [number, ApplyEvent])[] = [
 ];
 
 describe("apply on a terminal", () => {
-  test("paints what is going on over what was, and leaves nothing of it behind", () => {
+  it("paints what is going on over what was, and leaves nothing of it behind", () => {
     const { statuses, output } = shown(true, history);
     expect(statuses.at(-1)).toBe("");
     expect(statuses.at(-3)).toContain("start worker w1: 12 entries behind (20.5s)\n  start worker w2 (0.0s)\n");
@@ -65,7 +65,7 @@ describe("apply on a terminal", () => {
     expect(output()).not.toContain("Still");
   });
 
-  test("shows the oldest steps and counts the others", () => {
+  it("shows the oldest steps and counts the others", () => {
     const running = Array.from({ length: 9 }, (_, index) => ({
       step: stepCalled(`w${index}`),
       startedMs: 0,
@@ -88,7 +88,7 @@ describe("apply on a terminal", () => {
     expect(lines.at(-1)).toContain("1m1s  ●○○ no quorum");
   });
 
-  test("a line that is too wide is cut, colors and all", () => {
+  it("a line that is too wide is cut, colors and all", () => {
     const red = createPaint(true).red("123456789");
     expect(fitLine(red, 9)).toBe(red);
     expect(fitLine(red, 8)).toBe("1234567…");
@@ -96,7 +96,7 @@ describe("apply on a terminal", () => {
 });
 
 describe("apply in a log", () => {
-  test("says every ten seconds that a step still goes on, and shows no status", () => {
+  it("says every ten seconds that a step still goes on, and shows no status", () => {
     const { statuses, output } = shown(false, history);
     expect(statuses).toEqual([[]].map(String));
     expect(
@@ -120,7 +120,7 @@ describe("the sentence on write availability", () => {
     measuredMs: 95_000,
   };
   const firstFailure = "context deadline exceeded";
-  test.each([
+  it.each([
     [null, "Write availability was not measured."],
     [measured, "Writes were available all the time (100 probes, longest gap 240 ms)."],
     [{ ...measured, longestGapMs: 1_000 }, "Writes were available all the time (100 probes, longest gap 1.0s)."],
@@ -139,7 +139,7 @@ describe("the sentence on write availability", () => {
     expect(writesSentence(availability)).toBe(sentence);
   });
 
-  test("T10: is said of an apply that failed, too", () => {
+  it("T10: is said of an apply that failed, too", () => {
     const { output } = shown(false, [[0, { kind: "writeAvailability", availability: null }]]);
     expect(output()).toContain("not measured");
   });

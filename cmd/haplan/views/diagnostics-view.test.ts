@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseSpec } from "../../../src/spec/load-spec.ts";
 import { createPaint } from "../paint.ts";
 import { diagnosticsToJson, renderDiagnostics } from "./diagnostics-view.ts";
@@ -16,7 +16,7 @@ spec:
 );
 
 describe("diagnostics view", () => {
-  test("shows place, caret, reason and advice between bars", () => {
+  it("shows place, caret, reason and advice between bars", () => {
     expect(renderDiagnostics(diagnostics, createPaint(false))).toMatchInlineSnapshot(`
       "╷
       │ Error: A control plane of 4 members is refused
@@ -54,7 +54,7 @@ describe("diagnostics view", () => {
     `);
   });
 
-  test("colors errors red", () => {
+  it("colors errors red", () => {
     expect(renderDiagnostics(diagnostics.slice(1), createPaint(true))).toMatchInlineSnapshot(`
       "[31m╷[39m
       [31m│[39m [31m[1mError: [22m[39m[1mThere is no key "engin" in spec.controlPlane[22m
@@ -69,7 +69,7 @@ describe("diagnostics view", () => {
     `);
   });
 
-  test("keeps a caret below its character after a tab", () => {
+  it("keeps a caret below its character after a tab", () => {
     const text = renderDiagnostics(
       [
         {
@@ -85,7 +85,7 @@ describe("diagnostics view", () => {
     expect(text.split("\n").slice(4, 6)).toEqual(["│      1: \ta: b", "│         \t   ^"]);
   });
 
-  test("has the form of terraform validate -json", () => {
+  it("has the form of terraform validate -json", () => {
     expect(diagnosticsToJson(diagnostics)).toMatchObject({
       format_version: "1.0",
       valid: false,

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   emptyObservation,
   fixtureInput,
@@ -67,16 +67,16 @@ const jsonOf = (plan: Plan): Record<string, unknown> =>
   JSON.parse(JSON.stringify(planToJson(plan))) as Record<string, unknown>;
 
 describe("plan JSON", () => {
-  test("the schema accepts what Terraform itself has printed", () => {
+  it("the schema accepts what Terraform itself has printed", () => {
     expect(validate(JSON.parse(here("testdata/terraform-plan.sample.json")))).toBe(true);
   });
 
-  test.each(Object.keys(plans))("%s is in Terraform's form", (name) => {
+  it.each(Object.keys(plans))("%s is in Terraform's form", (name) => {
     validate(jsonOf(plans[name]!));
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  test.each<[string, (json: Record<string, unknown>) => void]>([
+  it.each<[string, (json: Record<string, unknown>) => void]>([
     ["another format", (json) => void (json["format_version"] = "2.0")],
     ["an unknown key", (json) => void (json["steps"] = [])],
     ["no changes", (json) => void delete json["resource_changes"]],
@@ -88,7 +88,7 @@ describe("plan JSON", () => {
     expect(validate(json)).toBe(false);
   });
 
-  test("every resource of the spec is planned, configured, and known before when it was there", () => {
+  it("every resource of the spec is planned, configured, and known before when it was there", () => {
     const json = jsonOf(plans["grow"]!) as {
       planned_values: Values;
       prior_state: { values: Values };
@@ -106,7 +106,7 @@ describe("plan JSON", () => {
     );
   });
 
-  test("no secret is in it, only that there is one", () => {
+  it("no secret is in it, only that there is one", () => {
     const state = settledState(three);
     const resources = state.resources.map((resource) =>
       resource.sensitive.length === 0
@@ -171,17 +171,17 @@ describe("the example policy", () => {
     }
   }
 
-  test.each(cases)("decides over %s", (_, plan, wanted) => {
+  it.each(cases)("decides over %s", (_, plan, wanted) => {
     expectDecision(evaluateRego(policy, jsonOf(plan)), wanted);
   });
 
-  test("a policy that is not understood does not pass", () => {
+  it("a policy that is not understood does not pass", () => {
     expect(() => evaluateRego("deny contains msg if {\n\tregex.match(`a`, input)\n}", {})).toThrow("not understood");
   });
 
   const opaInstalled = spawnSync("opa", ["version"]).status === 0;
   if (opaInstalled) {
-    test.each(cases)("decides the same by OPA over %s", (_, plan) => {
+    it.each(cases)("decides the same by OPA over %s", (_, plan) => {
       const directory = mkdtempSync(join(tmpdir(), "haplan-opa-"));
       try {
         writeFileSync(join(directory, "plan.json"), JSON.stringify(jsonOf(plan)));

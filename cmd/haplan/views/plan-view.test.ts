@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { parseSpec } from "../../../src/spec/load-spec.ts";
 import { createPaint } from "../paint.ts";
@@ -125,7 +125,7 @@ const plan: Plan = {
 const unchanged: Plan = { ...plan, changes: plan.changes.slice(4), drift: [], steps: [], timeline: [] };
 
 describe("plan view", () => {
-  test("T low: shows symbols, reasons, values, drift, timeline and summary, and hides digests and process ids", () => {
+  it("T low: shows symbols, reasons, values, drift, timeline and summary, and hides digests and process ids", () => {
     expect(renderPlan(plan, createPaint(false))).toMatchInlineSnapshot(`
       "Note: Objects have changed outside of haplan
 
@@ -196,7 +196,7 @@ describe("plan view", () => {
     `);
   });
 
-  test("the same in color", () => {
+  it("the same in color", () => {
     expect(renderPlan(plan, createPaint(true)).split("\n").slice(10, 60)).toMatchInlineSnapshot(`
       [
         "",
@@ -253,28 +253,28 @@ describe("plan view", () => {
     `);
   });
 
-  test("color adds nothing but color", () => {
+  it("color adds nothing but color", () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are made of control characters
     expect(renderPlan(plan, createPaint(true)).replace(/\u001b\[\d+m/g, "")).toBe(renderPlan(plan, createPaint(false)));
   });
 
-  test("no line is wider than a terminal", () => {
+  it("no line is wider than a terminal", () => {
     for (const line of renderPlan(plan, createPaint(false)).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  test("says Terraform's sentence when there is nothing to do", () => {
+  it("says Terraform's sentence when there is nothing to do", () => {
     expect(renderPlan(unchanged, createPaint(false))).toMatch(
       /^No changes\. Your infrastructure matches the configuration\./,
     );
   });
 
-  test("counts a replacement on both sides", () => {
+  it("counts a replacement on both sides", () => {
     expect(planCounts(plan)).toEqual({ import: 0, add: 2, change: 1, destroy: 2 });
   });
 });
 
 describe("plan JSON", () => {
-  test("has Terraform's actions and ours below one key", () => {
+  it("has Terraform's actions and ours below one key", () => {
     const json = planToJson(plan) as { resource_changes: { change: { actions: string[] } }[] };
     expect(json).toMatchObject({ format_version: "1.2", applyable: true, haplan: { plan_id: plan.id, mode: "apply" } });
     expect(json.resource_changes.map(({ change: { actions } }) => actions)).toEqual([
@@ -299,7 +299,7 @@ describe("plan JSON", () => {
     });
   });
 
-  test("never shows a sensitive value", () => {
+  it("never shows a sensitive value", () => {
     const secret = change({
       type: "haplan_ca",
       name: "demo",

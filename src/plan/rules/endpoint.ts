@@ -64,79 +64,79 @@ export function presentPlace({ spec }: PlannerInput, world: World): Pick<LoadBal
 }
 
 export class Endpoint {
-  private readonly draft: PlanDraft;
-  private readonly wanted: Targets;
+  readonly #draft: PlanDraft;
+  readonly #wanted: Targets;
   /** Steps wait for the certificate of the load balancer, which they put there with its configuration. */
-  private readonly certificate: string | null;
+  readonly #certificate: string | null;
   /** Clients reach members through it while the plan is carried out. */
-  private readonly active: boolean;
-  private readonly place: Pick<LoadBalancerTargets, "listensAt">;
+  readonly #active: boolean;
+  readonly #place: Pick<LoadBalancerTargets, "listensAt">;
   /** What is known to be there: nothing while there is no state to remember it. */
-  private told: Targets;
+  #told: Targets;
   /** What is to be there after the next one. */
-  private next: Map<string, string>;
+  #next: Map<string, string>;
   /** The last step that changed the targets. */
-  private lastStep: string | null = null;
+  #lastStep: string | null = null;
 
   constructor(input: PlannerInput, world: World, certificate: string | null, draft: PlanDraft) {
     const machine = world.machines.get(loadBalancerName);
-    this.draft = draft;
-    this.wanted = wantedTargets(input.spec);
-    this.certificate = certificate;
-    this.active = unitOf(machine, loadBalancerUnitName)?.running === true;
-    this.place = presentPlace(input, world);
-    this.next = new Map(toldTargets(input, world));
-    this.told = input.observed.backends.length > 0 ? new Map(this.next) : new Map();
+    this.#draft = draft;
+    this.#wanted = wantedTargets(input.spec);
+    this.#certificate = certificate;
+    this.#active = unitOf(machine, loadBalancerUnitName)?.running === true;
+    this.#place = presentPlace(input, world);
+    this.#next = new Map(toldTargets(input, world));
+    this.#told = input.observed.backends.length > 0 ? new Map(this.#next) : new Map();
   }
 
   /** Whether it serves this master where it is now, and that is not where the spec has it. */
   isElsewhere(name: string): boolean {
-    const target = this.next.get(name);
-    return target !== undefined && target !== this.wanted.get(name);
+    const target = this.#next.get(name);
+    return target !== undefined && target !== this.#wanted.get(name);
   }
 
   /** Whether clients reach this master by it. */
   serves(name: string): boolean {
-    return this.active && this.next.has(name);
+    return this.#active && this.#next.has(name);
   }
 
   /** The members stop: their targets leave now, unless there would be none left. */
   withdraw(names: readonly string[]): void {
-    for (const name of names) this.next.delete(name);
+    for (const name of names) this.#next.delete(name);
     this.flush();
   }
 
   /** The member serves where the spec has it. */
   offer(name: string): void {
-    const target = this.wanted.get(name);
-    if (target !== undefined) this.next.set(name, target);
+    const target = this.#wanted.get(name);
+    if (target !== undefined) this.#next.set(name, target);
   }
 
   /** Members that serve where the spec has them and that it was never told of. */
   offerThoseInPlace(kept: readonly KeptMaster[]): void {
     for (const { name, voter, condition } of kept) {
-      if (condition === "healthy" && voter.name === name && voter.clientPlace === this.wanted.get(name))
+      if (condition === "healthy" && voter.name === name && voter.clientPlace === this.#wanted.get(name))
         this.offer(name);
     }
   }
 
   /** What was offered is told now. */
   flush(): void {
-    if (!this.active || this.next.size === 0 || same(this.told, this.next)) return;
-    const changed = [...new Set([...this.told.keys(), ...this.next.keys()])]
-      .filter((name) => this.told.get(name) !== this.next.get(name))
+    if (!this.#active || this.#next.size === 0 || same(this.#told, this.#next)) return;
+    const changed = [...new Set([...this.#told.keys(), ...this.#next.keys()])]
+      .filter((name) => this.#told.get(name) !== this.#next.get(name))
       .sort();
-    this.told = new Map(this.next);
-    this.lastStep = this.draft.chain(
-      { kind: "updateLoadBalancer", ...backendsOf(this.told, this.wanted), ...this.place },
+    this.#told = new Map(this.#next);
+    this.#lastStep = this.#draft.chain(
+      { kind: "updateLoadBalancer", ...backendsOf(this.#told, this.#wanted), ...this.#place },
       [loadBalancerAddress, ...changed.map((name) => resourceAddress("haplan_lb_backend", name))],
-      [this.certificate],
+      [this.#certificate],
     );
   }
 
   /** The step that has put the configuration of the spec there; null when none has. */
   get settledBy(): string | null {
-    return same(this.told, this.wanted) ? this.lastStep : null;
+    return same(this.#told, this.#wanted) ? this.#lastStep : null;
   }
 }
 

@@ -12,7 +12,7 @@ import { PeerTransport } from "../transport/peer-transport.ts";
 import { judgeCallerAddress, type NameService } from "./caller-address.ts";
 import { createPeerTls } from "./peer-tls.ts";
 
-const HOST = "127.77.42.3";
+const host = "127.77.42.3";
 const directory = mkdtempSync(join(tmpdir(), "haplan-caller-"));
 const authority = openAuthority({ directory });
 beforeAll(async () => {
@@ -96,19 +96,19 @@ describe("the peer port", () => {
 
   // Whoever calls an address of this machine calls from 127.0.0.1; localhost is looked up for real.
   it.each([
-    [[HOST, "127.0.0.1"], [], /^connected/],
-    [[HOST, "localhost"], [], /^connected/],
-    [[HOST], [], /^rejected 127.0.0.1:\d+: its certificate is for IP Address:127.77.42.3, and not/],
-    [[HOST], ["--peer-skip-client-san-verification"], /^connected/],
-    [[HOST], ["--experimental-peer-skip-client-san-verification=true"], /^connected/],
+    [[host, "127.0.0.1"], [], /^connected/],
+    [[host, "localhost"], [], /^connected/],
+    [[host], [], /^rejected 127.0.0.1:\d+: its certificate is for IP Address:127.77.42.3, and not/],
+    [[host], ["--peer-skip-client-san-verification"], /^connected/],
+    [[host], ["--experimental-peer-skip-client-san-verification=true"], /^connected/],
   ])("meets a caller from 127.0.0.1 whose certificate is for %j, with %j", async (names, flags, outcome) => {
     await issue("caller", names);
-    await issue("called", [HOST]);
+    await issue("called", [host]);
     const logs: string[] = [];
     const called = await start("00000000000000bb", "called", flags, logs);
-    const { port } = await called.listen({ host: HOST, port: 0 });
+    const { port } = await called.listen({ host: host, port: 0 });
     const caller = await start("00000000000000aa", "caller", flags, logs);
-    caller.setPeer("00000000000000bb", [`https://${HOST}:${port}`]);
+    caller.setPeer("00000000000000bb", [`https://${host}:${port}`]);
     while (!logs.some((text) => outcome.test(text))) await new Promise((resolve) => setTimeout(resolve, 2));
     expect(caller.isConnected("00000000000000bb")).toBe(String(outcome).includes("connected"));
   });

@@ -6,8 +6,8 @@ import { systemClock } from "../../base/clock.ts";
 import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
-const HOST = "127.77.42.5";
-const url = `http://${HOST}:2379`;
+const host = "127.77.42.5";
+const url = `http://${host}:2379`;
 
 let front: ClientFront | undefined;
 afterEach(async () => {
@@ -27,7 +27,7 @@ async function askHealth(): Promise<void> {
 }
 
 async function isListening(): Promise<boolean> {
-  const socket = connect(2379, HOST);
+  const socket = connect(2379, host);
   try {
     await once(socket, "connect");
     return true;

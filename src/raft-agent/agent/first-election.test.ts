@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FirstElection } from "./first-election.ts";
 
 type World = { voters: readonly string[]; connected: readonly string[]; leader: string | null };
@@ -19,7 +19,7 @@ function firstElection(self: string, world: World, preVote = true): { consider()
 const three = ["a", "b", "c"];
 
 describe("the first election", () => {
-  test.each<[string, string, Omit<World, "leader">, number]>([
+  it.each<[string, string, Omit<World, "leader">, number]>([
     ["the only voter", "a", { voters: ["a"], connected: [] }, 1],
     ["the lowest of all", "a", { voters: three, connected: ["b", "c"] }, 1],
     ["the lowest of a majority", "b", { voters: three, connected: ["c"] }, 1],
@@ -34,7 +34,7 @@ describe("the first election", () => {
     expect(election.stood()).toBe(stands);
   });
 
-  test.each([
+  it.each([
     [1, ["a"], 1],
     [3, three, 0],
   ])("without a pre-vote is begun early by a lone voter only: one of %i", (_size, voters, stands) => {
@@ -43,7 +43,7 @@ describe("the first election", () => {
     expect(election.stood()).toBe(stands);
   });
 
-  test("waits for a majority, and is begun once", () => {
+  it("waits for a majority, and is begun once", () => {
     const world: World = { voters: three, connected: [], leader: null };
     const election = firstElection("a", world);
     election.consider();
@@ -54,7 +54,7 @@ describe("the first election", () => {
     expect(election.stood()).toBe(1);
   });
 
-  test("is over for good once somebody leads", () => {
+  it("is over for good once somebody leads", () => {
     const world: World = { voters: three, connected: ["b"], leader: "b" };
     const election = firstElection("a", world);
     election.consider();

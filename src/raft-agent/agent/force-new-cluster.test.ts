@@ -22,8 +22,8 @@ import { forgetLostEntries, rememberLostEntries } from "./lost-entries.ts";
 import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
 import { openMember } from "./open-member.ts";
 
-const HOST = "127.77.42.2";
-const FORCE = "--force-new-cluster";
+const host = "127.77.42.2";
+const force = "--force-new-cluster";
 
 let config: AgentConfig;
 let founding: Founding;
@@ -42,7 +42,7 @@ const directory = mkdtempSync(join(tmpdir(), "haplan-force-"));
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function configWith(...flags: string[]): AgentConfig {
-  const urls = [1, 2, 3].map((member) => `http://${HOST}:${4200 + member}`);
+  const urls = [1, 2, 3].map((member) => `http://${host}:${4200 + member}`);
   const cluster = urls.map((url, at) => `m${at + 1}=${url}`).join();
   const where = [`--data-dir=${directory}`, `--initial-cluster=${cluster}`, `--initial-advertise-peer-urls=${urls[0]}`];
   return createAgentConfig(readSettings(["--name=m1", ...where, ...flags], {}, () => ""));
@@ -92,7 +92,7 @@ const configuration = (index: number, voters: MemberId[], added: AddedMember[]):
 });
 const newcomer = (id: MemberId, port: number): AddedMember => ({
   id,
-  peerUrls: [`http://${HOST}:${port}`],
+  peerUrls: [`http://${host}:${port}`],
   learner: false,
 });
 const memberUpdate = (index: number, body: MemberUpdateBody): Entry => ({
@@ -106,7 +106,7 @@ const memberUpdate = (index: number, body: MemberUpdateBody): Entry => ({
 async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
   const { clusterId } = founding.identity;
   const server = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
-  await new Promise<void>((resolve) => server.listen(port, HOST, resolve));
+  await new Promise<void>((resolve) => server.listen(port, host, resolve));
   return { close: () => new Promise((resolve) => server.close(resolve)) };
 }
 
@@ -125,7 +125,7 @@ async function beginSurvivor(): Promise<void> {
 describe("--force-new-cluster", () => {
   it("keeps all that the log holds, and puts a configuration of this member alone behind it", async () => {
     await beginSurvivor();
-    const forced = await start(FORCE);
+    const forced = await start(force);
     const texts = forced.restored.entries.slice(0, -1).map(({ data }) => Buffer.from(data).toString());
     expect(texts).toEqual(["known", "perhaps", "acknowledged"]);
     expect(votersOf(forced.restored)).toEqual([self]);
@@ -139,7 +139,7 @@ describe("--force-new-cluster", () => {
 
   it("is obeyed once, and again after a start without it", async () => {
     await beginSurvivor();
-    await start(FORCE);
+    await start(force);
     const newcomers = [newcomer("00000000000000aa", 4204), newcomer("00000000000000bb", 4205)];
     const grown = [self, ...newcomers.map(({ id }) => id)].sort();
     await write({
@@ -147,11 +147,11 @@ describe("--force-new-cluster", () => {
       entries: [configuration(6, grown, newcomers)],
       snapshot: null,
     });
-    const left = await start(FORCE);
+    const left = await start(force);
     expect(votersOf(left.restored)).toEqual(grown);
     expect(left.notices.join()).toContain("has no effect any more");
     expect(votersOf((await start()).restored)).toEqual(grown);
-    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+    expect(votersOf((await start(force)).restored)).toEqual([self]);
   });
 
   it("R20: takes data that has lost entries, and only where it is obeyed", async () => {
@@ -159,19 +159,19 @@ describe("--force-new-cluster", () => {
     const lost = new HaplanError("raft/lost-entries", "Its log ends before what it had acknowledged");
     rememberLostEntries(config, lost);
     await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
-    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+    expect(votersOf((await start(force)).restored)).toEqual([self]);
     expect(votersOf((await start()).restored)).toEqual([self]);
     // The flag has stayed in the unit, and the member's data was put back once more.
-    await start(FORCE);
+    await start(force);
     rememberLostEntries(config, lost);
-    await expect(start(FORCE)).rejects.toThrow(/lost entries that it had acknowledged/);
+    await expect(start(force)).rejects.toThrow(/lost entries that it had acknowledged/);
   });
 
   it("is refused while a majority is there with this member", async () => {
     await beginSurvivor();
     rememberLostEntries(config, new HaplanError("raft/lost-entries", "Its log ends too early"));
     const second = await answerAt(4202);
-    await expect(start(FORCE)).rejects.toThrow(
+    await expect(start(force)).rejects.toThrow(
       /with it there is a majority, since [0-9a-f]{16} at http:.*:4202 still answers; start it without the flag/,
     );
     // R20: what the flag would have taken is no better for having been refused.
@@ -188,14 +188,14 @@ describe("--force-new-cluster", () => {
     const grown = [self, others[0]!, aa.id].sort();
     await write({ hardState, entries: [configuration(5, grown, [aa])], snapshot: null });
     const added = await answerAt(4204);
-    await expect(start(FORCE)).rejects.toThrow(/since 00000000000000aa at http:.*:4204 still answers/);
+    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at http:.*:4204 still answers/);
     await added.close();
-    const moved = memberUpdate(6, { id: aa.id, peerUrls: [`http://${HOST}:4206`] });
+    const moved = memberUpdate(6, { id: aa.id, peerUrls: [`http://${host}:4206`] });
     await write({ hardState, entries: [moved], snapshot: null });
     const there = await answerAt(4206);
-    await expect(start(FORCE)).rejects.toThrow(/since 00000000000000aa at .*:4206 still answers/);
+    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at .*:4206 still answers/);
     await there.close();
-    expect(votersOf((await start(FORCE)).restored)).toEqual([self]);
+    expect(votersOf((await start(force)).restored)).toEqual([self]);
   });
 
   it("is refused while a voter has no address that it could be asked at", async () => {
@@ -203,16 +203,16 @@ describe("--force-new-cluster", () => {
     const grown = [self, "00000000000000aa", "00000000000000bb"].sort();
     const hardState = { term: 4, votedFor: null, commitIndex: 5 };
     await write({ hardState, entries: [configuration(5, grown, [])], snapshot: null });
-    await expect(start(FORCE)).rejects.toThrow(
+    await expect(start(force)).rejects.toThrow(
       "whether 00000000000000aa and 00000000000000bb are lost cannot be asked",
     );
   });
 
   it("is refused where there is nothing to go on with", async () => {
-    await expect(start(FORCE)).rejects.toThrow(`"${directory}" holds no member that could go on`);
+    await expect(start(force)).rejects.toThrow(`"${directory}" holds no member that could go on`);
     const { hardState, snapshot } = joiningState();
     founding = { ...founding, identity: { ...founding.identity, founder: false } };
     await write({ hardState, entries: [], snapshot });
-    await expect(start(FORCE)).rejects.toThrow("it has not received the cluster's data, or was removed from it");
+    await expect(start(force)).rejects.toThrow("it has not received the cluster's data, or was removed from it");
   });
 });

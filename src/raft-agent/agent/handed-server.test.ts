@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { createHandedServer } from "./handed-server.ts";
 
-const HOST = "127.77.34.2";
+const host = "127.77.34.2";
 const closing: (() => void)[] = [];
 afterEach(() => {
   for (const close of closing.splice(0)) close();
@@ -11,7 +11,7 @@ afterEach(() => {
 
 async function open(...options: Parameters<typeof createHandedServer>): Promise<{ port: number; closeAll(): void }> {
   const http = createHandedServer(...options);
-  const acceptor = createServer((socket) => http.emit("connection", socket)).listen(0, HOST);
+  const acceptor = createServer((socket) => http.emit("connection", socket)).listen(0, host);
   await once(acceptor, "listening");
   closing.push(() => {
     acceptor.close();
@@ -23,7 +23,7 @@ async function open(...options: Parameters<typeof createHandedServer>): Promise<
 describe("a server that is handed its connections", () => {
   it("closes one that never finishes the head of its request", async () => {
     const { port } = await open(() => {}, { headersTimeout: 50, connectionsCheckingInterval: 10 });
-    const socket = connect(port, HOST);
+    const socket = connect(port, host);
     socket.write("GET /health HTTP/1.1\r\nHost: ");
     const [answer] = await once(socket, "data");
     expect(String(answer)).toContain("408 Request Timeout");
@@ -33,7 +33,7 @@ describe("a server that is handed its connections", () => {
   it("can close those that wait for an answer", async () => {
     const asked = new EventEmitter();
     const { port, closeAll } = await open(() => asked.emit("request"));
-    const socket = connect(port, HOST);
+    const socket = connect(port, host);
     socket.on("error", () => {});
     socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await once(asked, "request");

@@ -5,7 +5,7 @@ import { readSettings } from "../config/read-settings.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, SELF } from "../services/single-member-world.ts";
+import { createWorld, self } from "../services/single-member-world.ts";
 import { ClientFront } from "./serve-clients.ts";
 
 /** Listens at the places that `flags` name. */
@@ -14,7 +14,7 @@ export async function listeningFront(flags: readonly string[]): Promise<ClientFr
   const grpc = new GrpcServer({ methods: services.methods });
   const metrics = createMetrics({
     version: "3.6.1",
-    memberId: SELF,
+    memberId: self,
     values: () => memberValues(services),
     grpcMethods: () => grpc.counters,
     clusterVersion: () => "3.6.0",

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { LogRetention } from "./log-retention.ts";
 
@@ -37,38 +37,38 @@ function createWorld(flushedIndex: number, firstIndex = 1) {
   return { retention, calls };
 }
 
-test("LogRetention leaves the log alone until enough entries were applied", async () => {
+it("LogRetention leaves the log alone until enough entries were applied", async () => {
   const { retention, calls } = createWorld(1000);
   await retention.applied(149, 10);
   expect(calls).toEqual([]);
 });
 
-test("LogRetention marks, forgets and releases up to what slow followers may still need", async () => {
+it("LogRetention marks, forgets and releases up to what slow followers may still need", async () => {
   const { retention, calls } = createWorld(1000);
   await retention.applied(150, 10);
   expect(calls).toEqual(["marker 100", "compact 100", "release 101"]);
 });
 
-test("LogRetention never goes beyond what the store has flushed", async () => {
+it("LogRetention never goes beyond what the store has flushed", async () => {
   const { retention, calls } = createWorld(20);
   await retention.applied(400, 10);
   expect(calls).toEqual(["flush", "marker 140", "compact 140", "release 141"]);
 });
 
-test("LogRetention compacts early when the log holds many bytes", async () => {
+it("LogRetention compacts early when the log holds many bytes", async () => {
   const { retention, calls } = createWorld(1000);
   await retention.applied(40, 1001);
   expect(calls).toEqual(["marker 30", "compact 30", "release 31"]);
 });
 
-test("LogRetention counts anew behind an installed snapshot", async () => {
+it("LogRetention counts anew behind an installed snapshot", async () => {
   const { retention, calls } = createWorld(1000);
   retention.restartedAt(500);
   await retention.applied(600, 10);
   expect(calls).toEqual([]);
 });
 
-test("LogRetention lets a snapshot be that took the place of the log while the store was flushed", async () => {
+it("LogRetention lets a snapshot be that took the place of the log while the store was flushed", async () => {
   const { retention, calls } = createWorld(20, 900);
   await retention.applied(400, 10);
   expect(calls).toEqual(["flush"]);

@@ -10,7 +10,7 @@ import { openAuthority } from "../../pki/authority.ts";
 import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
-const HOST = "127.77.42.4";
+const host = "127.77.42.4";
 const ports = [2379, 2378, 2381] as const;
 const directory = mkdtempSync(join(tmpdir(), "haplan-front-"));
 const old = openAuthority({ directory: join(directory, "old") });
@@ -24,7 +24,7 @@ let front: ClientFront;
 
 beforeAll(async () => {
   const issue = async (authority: typeof old, name: string, profile: "member" | "client"): Promise<Material> => {
-    await authority.issue({ name, profile, commonName: name, subjectAltNames: profile === "member" ? [HOST] : [] });
+    await authority.issue({ name, profile, commonName: name, subjectAltNames: profile === "member" ? [host] : [] });
     const { certificatePem: cert, keyPem: key, caPem: ca } = await authority.material(name);
     return { cert, key, ca };
   };
@@ -50,10 +50,10 @@ function put({ cert, key, ca }: Material): void {
 
 async function openFront(): Promise<ClientFront> {
   const flags = [
-    `--listen-client-urls=https://${HOST}:${ports[0]},http://${HOST}:${ports[0]}`,
-    `--listen-client-http-urls=https://${HOST}:${ports[1]}`,
-    `--listen-metrics-urls=https://${HOST}:${ports[2]}`,
-    `--advertise-client-urls=https://${HOST}:${ports[0]}`,
+    `--listen-client-urls=https://${host}:${ports[0]},http://${host}:${ports[0]}`,
+    `--listen-client-http-urls=https://${host}:${ports[1]}`,
+    `--listen-metrics-urls=https://${host}:${ports[2]}`,
+    `--advertise-client-urls=https://${host}:${ports[0]}`,
     `--cert-file=${file("server.crt")}`,
     `--key-file=${file("server.key")}`,
     `--trusted-ca-file=${file("ca.crt")}`,
@@ -64,7 +64,7 @@ async function openFront(): Promise<ClientFront> {
 /** The name in the certificate that a port shows. */
 function nameAt(port: number, client: Material): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: HOST, port, ...client, ALPNProtocols: ["h2", "http/1.1"] });
+    const socket = connect({ host: host, port, ...client, ALPNProtocols: ["h2", "http/1.1"] });
     socket.once("error", reject);
     socket.once("secureConnect", () => {
       resolve(String(socket.getPeerCertificate().subject.CN));
@@ -78,7 +78,7 @@ const namesWith = (client: Material): Promise<string[]> => Promise.all(ports.map
 /** The status of a health check, or "refused", and the connection that it took. */
 function ask(port: number, tls: object): Promise<{ outcome: number | string; socket: Socket | null }> {
   return new Promise((resolve) => {
-    const request = get({ host: HOST, port, path: "/health", agent: false, ...tls }, (response) => {
+    const request = get({ host: host, port, path: "/health", agent: false, ...tls }, (response) => {
       const { socket } = response;
       response.resume().once("end", () => resolve({ outcome: response.statusCode ?? 0, socket }));
     });

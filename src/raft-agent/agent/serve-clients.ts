@@ -45,7 +45,7 @@ const welcomeAfterMs = 30_000;
  * seconds or every minute find their connection open, as with etcd: Node would close it after five seconds, perhaps
  * just when the next request is on its way.
  */
-const HTTP_OPTIONS = { requestTimeout: 0, keepAliveTimeout: 600_000 };
+const httpOptions = { requestTimeout: 0, keepAliveTimeout: 600_000 };
 
 export type ClientFrontOptions = {
   readonly config: AgentConfig;
@@ -81,8 +81,8 @@ export class ClientFront {
     const shared = { services, metrics, counters: grpc.counters, corsOrigins, hostWhitelist };
     const clientHandler = createHttpHandler({ ...shared, gateway: true, profiling: config.enablePprof });
     this.#clientHandler = (request, response) => this.#gate.hold(response, () => clientHandler(request, response));
-    this.#http = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
-    this.#withoutUpgrades = createHandedServer(this.#clientHandler, HTTP_OPTIONS);
+    this.#http = createHandedServer(this.#clientHandler, httpOptions);
+    this.#withoutUpgrades = createHandedServer(this.#clientHandler, httpOptions);
     for (const server of [this.#http, this.#withoutUpgrades]) this.#httpClients.watch(server);
     this.#serveWebSockets(this.#http);
     this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
@@ -231,7 +231,7 @@ export class ClientFront {
     const server =
       isTlsUrl(url) && clientTls !== null
         ? createHttps(clientTls, handler, this.#rejections)
-        : createHttpServer(HTTP_OPTIONS, handler);
+        : createHttpServer(httpOptions, handler);
     endStalledPipelines(server);
     this.#httpClients.watch(server);
     await listenAt(server, listenPlace(url));
@@ -256,7 +256,7 @@ function listenerTls(files: TlsFiles): ListenerTls {
 function createHttps(files: TlsFiles, handler: RequestListener, rejections: RejectionLog): HttpServer {
   const { requireClientCertificate: requestCert } = files;
   const tls = { ...httpTls(files), requestCert, rejectUnauthorized: requestCert };
-  const server = createHttpsServer({ ...HTTP_OPTIONS, ...tls }, handler);
+  const server = createHttpsServer({ ...httpOptions, ...tls }, handler);
   server.prependListener("secureConnection", (socket) => {
     if (!socket.destroyed) closeOnceGone(socket);
   });

@@ -7,17 +7,17 @@ import { connect as connectGrpc } from "../../etcd-client/grpc-client.ts";
 import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
-const HOST = "127.77.42.5";
+const host = "127.77.42.5";
 const [both, http, metricsAlone] = [2379, 2378, 2381];
 let front: ClientFront;
 
 /** `listenHttp`: HTTP has a port of its own. */
 async function listen(listenHttp: boolean): Promise<void> {
   const flags = [
-    `--listen-client-urls=http://${HOST}:${both}`,
-    ...(listenHttp ? [`--listen-client-http-urls=http://${HOST}:${http}`] : []),
-    `--listen-metrics-urls=http://${HOST}:${metricsAlone}`,
-    `--advertise-client-urls=http://${HOST}:${both}`,
+    `--listen-client-urls=http://${host}:${both}`,
+    ...(listenHttp ? [`--listen-client-http-urls=http://${host}:${http}`] : []),
+    `--listen-metrics-urls=http://${host}:${metricsAlone}`,
+    `--advertise-client-urls=http://${host}:${both}`,
   ];
   front = await listeningFront(flags);
 }
@@ -27,7 +27,7 @@ afterEach(() => front.close());
 /** The status of a health check, or "reset". */
 function health(port: number): Promise<number | string> {
   return new Promise((resolve) => {
-    get({ host: HOST, port, path: "/health", agent: false }, (response) => {
+    get({ host: host, port, path: "/health", agent: false }, (response) => {
       response.resume().once("end", () => resolve(response.statusCode ?? 0));
     }).once("error", () => resolve("reset"));
   });
@@ -42,7 +42,7 @@ describe.each([
   beforeEach(() => listen(listenHttp));
 
   it("A20: keeps gRPC and HTTP waiting, tells its metrics, and answers what waits once it serves", async () => {
-    const client = new EtcdClient(connectGrpc({ endpoints: [`http://${HOST}:${both}`] }), { timeoutMs: 5_000 });
+    const client = new EtcdClient(connectGrpc({ endpoints: [`http://${host}:${both}`] }), { timeoutMs: 5_000 });
     let answered = 0;
     const count = (): void => void answered++;
     const read = client.range("key", { serializable: true });
@@ -59,7 +59,7 @@ describe.each([
   });
 
   it("A20: forgets a client that hangs up, and closes the others when the member ends", async () => {
-    const gone = connect({ host: HOST, port: both });
+    const gone = connect({ host: host, port: both });
     gone.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     const check = health(listenHttp ? http : both);
     await pause();

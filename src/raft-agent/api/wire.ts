@@ -24,34 +24,34 @@ export class WireReader {
   readonly bytes: Uint8Array;
   /** Where the next read begins; message readers stop at their own end. */
   offset: number;
-  private readonly limit: number;
-  private low = 0;
-  private high = 0;
+  readonly #limit: number;
+  #low = 0;
+  #high = 0;
 
   constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
     this.bytes = bytes;
     this.offset = offset;
-    this.limit = end;
+    this.#limit = end;
   }
 
   /** Reads a field's tag: number × 8 + wire type. */
   tag(): number {
-    const first = this.byte();
+    const first = this.#byte();
     if (first < 0x80) {
       if (first < 8) throw new WireError("field number 0 is not allowed");
       return first;
     }
     this.offset--;
-    this.varint();
-    if (this.high !== 0 || this.low < 8) throw new WireError("field number is out of range");
-    return this.low;
+    this.#varint();
+    if (this.#high !== 0 || this.#low < 8) throw new WireError("field number is out of range");
+    return this.#low;
   }
 
   /** Reads the length of a nested message and returns where it ends. */
   nestedEnd(): number {
     const length = this.int64();
     const end = this.offset + length;
-    if (length < 0 || end > this.limit) throw new WireError(`length ${length} runs past the end of the message`);
+    if (length < 0 || end > this.#limit) throw new WireError(`length ${length} runs past the end of the message`);
     return end;
   }
 
@@ -78,44 +78,44 @@ export class WireReader {
   }
 
   bool(): boolean {
-    this.varint();
-    return this.low !== 0 || this.high !== 0;
+    this.#varint();
+    return this.#low !== 0 || this.#high !== 0;
   }
 
   /** An enum or int32; values that the caller does not know are kept, as proto3 asks. */
   int32(): number {
-    this.varint();
-    return this.low | 0;
+    this.#varint();
+    return this.#low | 0;
   }
 
   /** A signed 64-bit integer, clamped to the safe integers. */
   int64(): number {
-    const first = this.byte();
+    const first = this.#byte();
     if (first < 0x80) return first;
     this.offset--;
-    this.varint();
-    const value = (this.high | 0) * two32 + this.low;
+    this.#varint();
+    const value = (this.#high | 0) * two32 + this.#low;
     if (value > Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER;
     return Math.max(value, Number.MIN_SAFE_INTEGER);
   }
 
   /** An unsigned 64-bit integer, clamped to the safe integers. */
   uint64(): number {
-    this.varint();
-    const value = this.high * two32 + this.low;
+    this.#varint();
+    const value = this.#high * two32 + this.#low;
     return Math.min(value, Number.MAX_SAFE_INTEGER);
   }
 
   bigInt64(): bigint {
-    this.varint();
-    if (this.high === 0) return BigInt(this.low);
-    return (BigInt(this.high | 0) << 32n) | BigInt(this.low);
+    this.#varint();
+    if (this.#high === 0) return BigInt(this.#low);
+    return (BigInt(this.#high | 0) << 32n) | BigInt(this.#low);
   }
 
   bigUint64(): bigint {
-    this.varint();
-    if (this.high === 0) return BigInt(this.low);
-    return (BigInt(this.high) << 32n) | BigInt(this.low);
+    this.#varint();
+    if (this.#high === 0) return BigInt(this.#low);
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
   }
 
   /**
@@ -124,96 +124,96 @@ export class WireReader {
    */
   skip(tag: number, knownUpTo: number): void {
     if (tag >>> 3 <= knownUpTo) throw new WireError(`wrong wire type ${tag & 7} for field ${tag >>> 3}`);
-    this.skipValue(tag, 0);
+    this.#skipValue(tag, 0);
   }
 
-  private skipValue(tag: number, depth: number): void {
+  #skipValue(tag: number, depth: number): void {
     switch (tag & 7) {
       case 0:
-        this.varint();
+        this.#varint();
         return;
       case 1:
-        this.advance(8);
+        this.#advance(8);
         return;
       case 2:
         this.offset = this.nestedEnd();
         return;
       case 3:
-        this.skipGroup(tag >>> 3, depth + 1);
+        this.#skipGroup(tag >>> 3, depth + 1);
         return;
       case 5:
-        this.advance(4);
+        this.#advance(4);
         return;
       default:
         throw new WireError(`wire type ${tag & 7} is not allowed here`);
     }
   }
 
-  private skipGroup(number: number, depth: number): void {
+  #skipGroup(number: number, depth: number): void {
     if (depth > maxNestingDepth) throw new WireError("groups nest too deep");
     for (;;) {
       const tag = this.tag();
-      if ((tag & 7) !== 4) this.skipValue(tag, depth);
+      if ((tag & 7) !== 4) this.#skipValue(tag, depth);
       else if (tag >>> 3 === number) return;
       else throw new WireError("a group ends that was not begun");
     }
   }
 
-  private advance(count: number): void {
-    if (this.offset + count > this.limit) throw new WireError("the message is truncated");
+  #advance(count: number): void {
+    if (this.offset + count > this.#limit) throw new WireError("the message is truncated");
     this.offset += count;
   }
 
-  private byte(): number {
-    if (this.offset >= this.limit) throw new WireError("the message is truncated");
+  #byte(): number {
+    if (this.offset >= this.#limit) throw new WireError("the message is truncated");
     return this.bytes[this.offset++]!;
   }
 
   /** Reads a varint of at most ten bytes into `low` and `high`, both unsigned. */
-  private varint(): void {
+  #varint(): void {
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 28; shift += 7) {
-      const byte = this.byte();
+      const byte = this.#byte();
       low |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        this.keep(low, 0);
+        this.#keep(low, 0);
         return;
       }
     }
-    let byte = this.byte();
+    let byte = this.#byte();
     low |= (byte & 0x0f) << 28;
     high = (byte & 0x70) >> 4;
     if (byte < 0x80) {
-      this.keep(low, high);
+      this.#keep(low, high);
       return;
     }
     for (let shift = 3; shift < 31; shift += 7) {
-      byte = this.byte();
+      byte = this.#byte();
       high |= (byte & 0x7f) << shift;
       if (byte < 0x80) {
-        this.keep(low, high);
+        this.#keep(low, high);
         return;
       }
     }
-    byte = this.byte();
+    byte = this.#byte();
     if (byte > 1) throw new WireError("a varint is longer than 64 bits");
-    this.keep(low, high | (byte << 31));
+    this.#keep(low, high | (byte << 31));
   }
 
-  private keep(low: number, high: number): void {
-    this.low = low >>> 0;
-    this.high = high >>> 0;
+  #keep(low: number, high: number): void {
+    this.#low = low >>> 0;
+    this.#high = high >>> 0;
   }
 }
 
 export class WireWriter {
-  private bytes: Uint8Array;
+  #bytes: Uint8Array;
   /** Bytes written since the last reset. */
   length = 0;
 
   constructor(capacity = 512) {
-    this.bytes = new Uint8Array(capacity);
+    this.#bytes = new Uint8Array(capacity);
   }
 
   reset(): void {
@@ -222,38 +222,38 @@ export class WireWriter {
 
   /** What was written, as a view that the next write or reset may change. */
   view(): Uint8Array {
-    return this.bytes.subarray(0, this.length);
+    return this.#bytes.subarray(0, this.length);
   }
 
   /** What was written, as a copy of its own. */
   copy(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    return this.#bytes.slice(0, this.length);
   }
 
   /** Drops a buffer that one large message has blown up, so that a pooled writer does not keep it for ever. */
   shrink(capacityMax: number): void {
-    if (this.bytes.length > capacityMax) this.bytes = new Uint8Array(512);
+    if (this.#bytes.length > capacityMax) this.#bytes = new Uint8Array(512);
     this.length = 0;
   }
 
   /** Raw bytes that are already encoded. */
   raw(bytes: Uint8Array): void {
-    this.reserve(bytes.length);
-    this.bytes.set(bytes, this.length);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.length);
     this.length += bytes.length;
   }
 
   tag(tag: number): void {
-    this.reserve(5);
-    this.varint32(tag);
+    this.#reserve(5);
+    this.#varint32(tag);
   }
 
   /** A bytes field (or an encoded nested message), written even when empty. */
   bytesField(tag: number, value: Uint8Array): void {
-    this.reserve(10 + value.length);
-    this.varint32(tag);
-    this.varint32(value.length);
-    const target = this.bytes;
+    this.#reserve(10 + value.length);
+    this.#varint32(tag);
+    this.#varint32(value.length);
+    const target = this.#bytes;
     const start = this.length;
     if (value.length < 24) for (let i = 0; i < value.length; i++) target[start + i] = value[i]!;
     else target.set(value, start);
@@ -279,16 +279,16 @@ export class WireWriter {
 
   /** An int32, int64 or enum field, written even when zero. `value` is a safe integer. */
   intField(tag: number, value: number): void {
-    this.reserve(5);
-    this.varint32(tag);
+    this.#reserve(5);
+    this.#varint32(tag);
     this.int(value);
   }
 
   /** An integer without a tag, as in a packed list. */
   int(value: number): void {
-    this.reserve(10);
-    if (value >= 0 && value < two32) this.varint32(value);
-    else this.varint64(value >>> 0, Math.floor(value / two32) >>> 0);
+    this.#reserve(10);
+    if (value >= 0 && value < two32) this.#varint32(value);
+    else this.#varint64(value >>> 0, Math.floor(value / two32) >>> 0);
   }
 
   bigIntUnlessZero(tag: number, value: bigint): void {
@@ -297,15 +297,15 @@ export class WireWriter {
 
   /** An int64 or uint64 field, written even when zero. */
   bigIntField(tag: number, value: bigint): void {
-    this.reserve(15);
-    this.varint32(tag);
-    this.varint64(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n)));
+    this.#reserve(15);
+    this.#varint32(tag);
+    this.#varint64(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n)));
   }
 
   /** Begins a nested message; hand the result to `endNested`. */
   beginNested(tag: number): number {
-    this.reserve(6);
-    this.varint32(tag);
+    this.#reserve(6);
+    this.#varint32(tag);
     return ++this.length;
   }
 
@@ -313,19 +313,19 @@ export class WireWriter {
   endNested(start: number): void {
     const size = this.length - start;
     if (size < 0x80) {
-      this.bytes[start - 1] = size;
+      this.#bytes[start - 1] = size;
       return;
     }
     const extra = size < 0x4000 ? 1 : size < 0x20_0000 ? 2 : size < 0x1000_0000 ? 3 : 4;
-    this.reserve(extra);
-    this.bytes.copyWithin(start + extra, start, this.length);
+    this.#reserve(extra);
+    this.#bytes.copyWithin(start + extra, start, this.length);
     this.length = start - 1;
-    this.varint32(size);
+    this.#varint32(size);
     this.length = start + extra + size;
   }
 
-  private varint32(value: number): void {
-    const bytes = this.bytes;
+  #varint32(value: number): void {
+    const bytes = this.#bytes;
     let rest = value;
     while (rest > 0x7f) {
       bytes[this.length++] = (rest & 0x7f) | 0x80;
@@ -334,23 +334,23 @@ export class WireWriter {
     bytes[this.length++] = rest;
   }
 
-  private varint64(low: number, high: number): void {
+  #varint64(low: number, high: number): void {
     let lowRest = low;
     let highRest = high;
     while (highRest !== 0) {
-      this.bytes[this.length++] = (lowRest & 0x7f) | 0x80;
+      this.#bytes[this.length++] = (lowRest & 0x7f) | 0x80;
       lowRest = ((lowRest >>> 7) | (highRest << 25)) >>> 0;
       highRest >>>= 7;
     }
-    this.varint32(lowRest);
+    this.#varint32(lowRest);
   }
 
-  private reserve(count: number): void {
+  #reserve(count: number): void {
     const needed = this.length + count;
-    if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-    grown.set(this.bytes.subarray(0, this.length));
-    this.bytes = grown;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
   }
 }
 

@@ -1,18 +1,18 @@
 import { createSecretKey, generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { parseDurationMs } from "../config/flag-values.ts";
-import { SIGN_METHODS, type SignMethod, signToken, type TokenKeys, verifyToken } from "./json-web-token.ts";
+import { type SignMethod, signMethods, signToken, type TokenKeys, verifyToken } from "./json-web-token.ts";
 import { parseTokenOptions, readTokenKeys } from "./token-options.ts";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const CURVES: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
+const curves: Record<string, string> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
 
 function keysFor(method: SignMethod): TokenKeys {
   if (method.startsWith("HS")) {
     const secret = createSecretKey(Buffer.from("a secret of some length"));
     return { method, signKey: secret, verifyKey: secret };
   }
-  const curve = CURVES[method];
+  const curve = curves[method];
   const pair =
     curve !== undefined
       ? generateKeyPairSync("ec", { namedCurve: curve })
@@ -26,7 +26,7 @@ const claims = { username: "ann", revision: 7, exp: 1_000 };
 const flip = (part: string): string => (part.startsWith("A") ? `B${part.slice(1)}` : `A${part.slice(1)}`);
 
 describe("JSON web tokens", () => {
-  it.each(SIGN_METHODS)("of %s are read back, and refused when anything is changed", (method) => {
+  it.each(signMethods)("of %s are read back, and refused when anything is changed", (method) => {
     const keys = keysFor(method);
     const token = signToken(keys, claims);
     expect(verifyToken(keys, token, 999_000)).toEqual(claims);

@@ -4,7 +4,7 @@
  */
 import { constants, createHmac, type KeyObject, sign, timingSafeEqual, verify } from "node:crypto";
 
-export const SIGN_METHODS = [
+export const signMethods = [
   "RS256",
   "RS384",
   "RS512",
@@ -19,7 +19,7 @@ export const SIGN_METHODS = [
   "HS512",
   "EdDSA",
 ] as const;
-export type SignMethod = (typeof SIGN_METHODS)[number];
+export type SignMethod = (typeof signMethods)[number];
 
 export type TokenKeys = {
   readonly method: SignMethod;

@@ -8,14 +8,14 @@ import { FairQueue } from "./fair-queue.ts";
 import { VerifiedPasswords } from "./verified-passwords.ts";
 
 /** Passwords that wait for the worker; more are refused, since each would wait for longer than its caller does. */
-const WAITING_MAX = 256;
-const IDLE_MS = 30_000;
+const waitingMax = 256;
+const idleMs = 30_000;
 /** Connections whose last password was wrong: more are forgotten, the oldest first. */
-const FAILED_MAX = 10_000;
+const failedMax = 10_000;
 
 /** bcrypt's own bounds for the cost. */
-export const BCRYPT_COST_MIN = 4;
-export const BCRYPT_COST_MAX = 31;
+export const bcryptCostMin = 4;
+export const bcryptCostMax = 31;
 
 type Job =
   | { readonly kind: "hash"; readonly password: string; readonly cost: number }
@@ -38,7 +38,7 @@ export type PasswordAsker = {
 };
 
 /** Plain text rather than a file: it runs the same from the sources and from a build. */
-const WORKER_TEXT = `
+const workerText = `
 const { parentPort, workerData } = require("node:worker_threads");
 const bcrypt = require(workerData);
 parentPort.on("message", (job) => {
@@ -56,7 +56,7 @@ export class PasswordHasherBusyError extends Error {
 }
 
 export class PasswordHasher {
-  readonly #waiting = new FairQueue<Waiter>(WAITING_MAX);
+  readonly #waiting = new FairQueue<Waiter>(waitingMax);
   readonly #verified = new VerifiedPasswords();
   readonly #failed = new Set<string>();
   /** What the worker is at. */
@@ -103,7 +103,7 @@ export class PasswordHasher {
   #next(): void {
     this.#current = this.#takeTurn();
     if (this.#current === null) {
-      this.#idleTimer = setTimeout(() => this.#endWorker(new Error("nothing to do")), IDLE_MS);
+      this.#idleTimer = setTimeout(() => this.#endWorker(new Error("nothing to do")), idleMs);
       this.#idleTimer.unref();
       return;
     }
@@ -125,7 +125,7 @@ export class PasswordHasher {
 
   #startWorker(): Worker {
     const library = createRequire(import.meta.url).resolve("bcryptjs");
-    const worker = new Worker(WORKER_TEXT, { eval: true, workerData: library });
+    const worker = new Worker(workerText, { eval: true, workerData: library });
     // The worker alone keeps no process alive; who waits for an answer does.
     worker.unref();
     worker.on("message", (answer: Answer) => this.#answered(answer));
@@ -150,7 +150,7 @@ export class PasswordHasher {
     }
     this.#failed.add(asker.remoteAddress);
     const [oldest = ""] = this.#failed;
-    if (this.#failed.size > FAILED_MAX) this.#failed.delete(oldest);
+    if (this.#failed.size > failedMax) this.#failed.delete(oldest);
   }
 
   #endWorker(reason: Error): void {

@@ -5,10 +5,10 @@
  */
 import { randomInt } from "node:crypto";
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX_LETTERS = 16;
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const prefixLetters = 16;
 /** The least recently used one gives way: a client that never reuses its token must not fill the memory. */
-const TOKENS_MAX = 100_000;
+const tokensMax = 100_000;
 
 type Login = { readonly user: string; expiresAtMs: number };
 
@@ -31,7 +31,7 @@ export class SimpleTokens {
   }
 
   assign(token: string, user: string): void {
-    if (this.#logins.size >= TOKENS_MAX) {
+    if (this.#logins.size >= tokensMax) {
       for (const oldest of this.#logins.keys()) {
         this.#logins.delete(oldest);
         break;
@@ -75,7 +75,7 @@ export class SimpleTokens {
 
 /** What stands before the dot. */
 export function randomTokenPrefix(): string {
-  return Array.from({ length: PREFIX_LETTERS }, () => LETTERS[randomInt(LETTERS.length)]).join("");
+  return Array.from({ length: prefixLetters }, () => letters[randomInt(letters.length)]).join("");
 }
 
 /** The log index that a token names; null when it is not of this kind. */

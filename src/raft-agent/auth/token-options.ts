@@ -1,7 +1,7 @@
 /** What `--auth-token` says: `simple`, or `jwt,pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION`. */
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import { SIGN_METHODS, type SignMethod, type TokenKeys } from "./json-web-token.ts";
+import { type SignMethod, signMethods, type TokenKeys } from "./json-web-token.ts";
 
 /** Key files are named here and read by `readTokenKeys`. */
 export type TokenOptions =
@@ -14,7 +14,7 @@ export type TokenOptions =
       readonly ttlMs: number;
     };
 
-const DEFAULT_TTL_MS = 300_000;
+const defaultTtlMs = 300_000;
 
 /** Returns what is wrong and what to write instead. `parseDurationMs` reads Go's durations. */
 export function parseTokenOptions(
@@ -33,10 +33,10 @@ export function parseTokenOptions(
     }
     given.set(name, part.slice(equals + 1));
   }
-  const method = SIGN_METHODS.find((one) => one === given.get("sign-method"));
-  if (method === undefined) return { problem: `sign-method must be one of ${SIGN_METHODS.join(", ")}` };
+  const method = signMethods.find((one) => one === given.get("sign-method"));
+  if (method === undefined) return { problem: `sign-method must be one of ${signMethods.join(", ")}` };
   const ttl = given.get("ttl");
-  const ttlMs = ttl === undefined ? DEFAULT_TTL_MS : parseDurationMs(ttl);
+  const ttlMs = ttl === undefined ? defaultTtlMs : parseDurationMs(ttl);
   if (ttlMs === null || ttlMs <= 0) return { problem: `ttl="${ttl}" is not a duration such as 5m` };
   const publicKeyFile = given.get("pub-key") || null;
   const privateKeyFile = given.get("priv-key") || null;

@@ -7,7 +7,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** Of so many users; the one that was used longest ago is forgotten. */
-const ENTRIES_MAX = 10_000;
+const entriesMax = 10_000;
 
 export class VerifiedPasswords {
   readonly #key: Buffer = randomBytes(32);
@@ -17,7 +17,7 @@ export class VerifiedPasswords {
   remember(hash: string, password: string): void {
     this.#codes.delete(hash);
     this.#codes.set(hash, this.#code(hash, password));
-    if (this.#codes.size <= ENTRIES_MAX) return;
+    if (this.#codes.size <= entriesMax) return;
     const [oldest = ""] = this.#codes.keys();
     this.#codes.delete(oldest);
   }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { configNotices, createAgentConfig } from "./agent-config.ts";
 import { parseDurationMs } from "./flag-values.ts";
 import { type FlagKind, flagDefinitions } from "./flags.ts";
@@ -18,7 +18,7 @@ const certificate = ["--cert-file=/c", "--key-file=/k"];
 const peerCertificate = ["--peer-cert-file=/c", "--peer-key-file=/k"];
 
 describe("createAgentConfig", () => {
-  test("fills in etcd's defaults", () => {
+  it("fills in etcd's defaults", () => {
     const defaults = config([]);
     expect(defaults).toMatchObject({
       name: "default",
@@ -37,7 +37,7 @@ describe("createAgentConfig", () => {
     expect(defaults.initialCluster).toEqual([{ name: "default", peerUrls: ["http://localhost:2380"] }]);
   });
 
-  test("reads flags with one dash or two, with = or without", () => {
+  it("reads flags with one dash or two, with = or without", () => {
     const given = config([
       "-name",
       "m1",
@@ -49,7 +49,7 @@ describe("createAgentConfig", () => {
     expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
   });
 
-  test("takes an empty list of URLs for the default, in flags and in the file", () => {
+  it("takes an empty list of URLs for the default, in flags and in the file", () => {
     const names = ["listen-client-urls", "advertise-client-urls", "listen-peer-urls", "initial-advertise-peer-urls"];
     for (const empty of [
       config(names.map((name) => `--${name}=`)),
@@ -65,7 +65,7 @@ describe("createAgentConfig", () => {
     }
   });
 
-  test("A9: takes a URL that is given twice once", () => {
+  it("A9: takes a URL that is given twice once", () => {
     const twice = config([
       "--listen-client-urls=http://a:1,http://a:1/,http://b:1",
       "--advertise-client-urls=http://a:1",
@@ -75,14 +75,14 @@ describe("createAgentConfig", () => {
     expect(twice.listenPeerUrls.map(String)).toEqual(["http://c:1/"]);
   });
 
-  test("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
+  it("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
     const named = config([...certificate, "--trusted-ca-file=/ca"]);
     expect(named.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: false });
     const told = config([...certificate, "--trusted-ca-file=/ca", "--client-cert-auth"]);
     expect(told.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: true });
   });
 
-  test("takes cipher suites by the names that etcd knows, and leaves those of TLS 1.3 on", () => {
+  it("takes cipher suites by the names that etcd knows, and leaves those of TLS 1.3 on", () => {
     const suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
     const old = "TLS_RSA_WITH_AES_128_CBC_SHA,TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256";
     const { clientTls } = config([...certificate, `--cipher-suites=${suites},${old},TLS_AES_128_GCM_SHA256`]);
@@ -96,7 +96,7 @@ describe("createAgentConfig", () => {
     expect(clientTls?.ciphers).toMatch(/^TLS_AES_256_GCM_SHA384:/);
   });
 
-  test("reads who may call the peer port", () => {
+  it("reads who may call the peer port", () => {
     const given = config([
       ...peerCertificate,
       "--peer-trusted-ca-file=/ca",
@@ -114,7 +114,7 @@ describe("createAgentConfig", () => {
     });
   });
 
-  test("places the certificates of --auto-tls in the data directory, unless others are given", () => {
+  it("places the certificates of --auto-tls in the data directory, unless others are given", () => {
     const given = config(["--auto-tls", "--peer-auto-tls", "--data-dir=/d", ...peerCertificate]);
     expect(given.clientTls).toMatchObject({
       certFile: "/d/fixtures/client/cert.pem",
@@ -123,7 +123,7 @@ describe("createAgentConfig", () => {
     expect(given.peerTls).toMatchObject({ certFile: "/c", selfSigned: null });
   });
 
-  test.each([
+  it.each([
     ["0", "periodic", { mode: "off" }],
     ["2", "periodic", { mode: "periodic", retentionMs: 7_200_000 }],
     ["30m", "periodic", { mode: "periodic", retentionMs: 1_800_000 }],
@@ -133,7 +133,7 @@ describe("createAgentConfig", () => {
     expect(given.autoCompaction).toEqual(expected);
   });
 
-  test.each([
+  it.each([
     [["--snapshot-count=many"], '--snapshot-count="many" is wrong: expected a whole number'],
     [["--listen-client-urls=localhost:2379"], "expected a comma-separated list of URLs"],
     [["--listen-client-urls=http://localhost"], "it has no port"],
@@ -187,7 +187,7 @@ describe("createAgentConfig", () => {
 });
 
 describe("configNotices", () => {
-  test("tells of ports that are served without TLS though a certificate is given", () => {
+  it("tells of ports that are served without TLS though a certificate is given", () => {
     const urls = "https://a:1,http://a:2,unix:///s";
     const given = config([...certificate, `--listen-client-urls=${urls}`, "--advertise-client-urls=https://a:1"]);
     expect(configNotices(given)).toEqual([
@@ -199,7 +199,7 @@ describe("configNotices", () => {
 });
 
 describe("numbers, durations and URLs as etcd reads them", () => {
-  test.each([
+  it.each([
     ["0x10", 16],
     ["0X1F", 31],
     ["0b11", 3],
@@ -212,13 +212,13 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(config([`--snapshot-count=${text}`]).snapshotCount).toBe(count);
   });
 
-  test("a quota may be as large as etcd's numbers are, and have a sign", () => {
+  it("a quota may be as large as etcd's numbers are, and have a sign", () => {
     expect(config(["--quota-backend-bytes=9223372036854775807"]).quotaBackendBytes).toBe(Number.MAX_SAFE_INTEGER);
     expect(config(["--quota-backend-bytes=+4096"]).quotaBackendBytes).toBe(4096);
     expect(config(["--quota-backend-bytes=-0x10"]).quotaBackendBytes).toBe(-16);
   });
 
-  test.each(["http://10.0.0.1:80", "https://10.0.0.1:443", "http://10.0.0.1:2379", "https://[::1]:443"])(
+  it.each(["http://10.0.0.1:80", "https://10.0.0.1:443", "http://10.0.0.1:2379", "https://[::1]:443"])(
     "%s is told to clients and members with its port",
     (url) => {
       const tls = [...certificate, ...peerCertificate];
@@ -229,7 +229,7 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     },
   );
 
-  test.each([
+  it.each([
     ["http://a:1?x", "it must not have a query or a fragment"],
     ["http://127.1:1", "write the address as 127.0.0.1"],
     ["http://%61:1", "its host must not have escapes"],
@@ -237,7 +237,7 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(() => config([`--listen-metrics-urls=${url}`])).toThrow(reason);
   });
 
-  test("URLs are told once each, in etcd's order", () => {
+  it("URLs are told once each, in etcd's order", () => {
     const given = config([
       "--advertise-client-urls=http://b:1,http://a:1,http://b:1",
       "--initial-advertise-peer-urls=http://c:1,http://c:1",
@@ -246,7 +246,7 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(given.initialCluster).toEqual([{ name: "default", peerUrls: ["http://c:1"] }]);
   });
 
-  test.each([
+  it.each([
     ["INFO", "info"],
     ["Debug", "debug"],
     ["dpanic", "panic"],
@@ -256,15 +256,15 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(config([`--log-level=${text}`]).logLevel).toBe(level);
   });
 
-  test("an empty --auto-compaction-retention or --auth-token is the default", () => {
+  it("an empty --auto-compaction-retention or --auth-token is the default", () => {
     expect(config(["--auto-compaction-retention=", "--auth-token="])).toEqual(config([]));
   });
 
-  test("feature gates may have spaces around names and values", () => {
+  it("feature gates may have spaces around names and values", () => {
     expect(config(["--feature-gates= InitialCorruptCheck = true "]).initialCorruptCheck).toBe(true);
   });
 
-  test("clients may not be granted more streams than HTTP/2 can say", () => {
+  it("clients may not be granted more streams than HTTP/2 can say", () => {
     expect(config(["--max-concurrent-streams=4294967295"]).maxConcurrentStreams).toBe(4_294_967_295);
     expect(() => config(["--max-concurrent-streams=4294967296"])).toThrow("at most 4294967295");
   });
@@ -285,38 +285,35 @@ describe("every flag", () => {
   };
   const cases = flagDefinitions.flatMap(({ name, kind }) => wrong[kind].map((text) => [name, text] as const));
 
-  test.each(cases)("refuses what is no value: --%s=%j", (name, text) => {
+  it.each(cases)("refuses what is no value: --%s=%j", (name, text) => {
     expect(() => config([`--${name}=${text}`])).toThrow(`--${name}="${text}" is wrong: expected `);
   });
 
   // The client URLs want those that are advertised with them, and an initial cluster that is given must name a member.
   const derived = ["listen-client-urls", "initial-cluster"];
   const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "refused" && !derived.includes(name));
-  test.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))(
-    "--%s takes its default, %j",
-    (name, text) => {
-      const variable = `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
-      expect(config([`--${name}=${text}`])).toEqual(config([]));
-      expect(config([], { [variable]: text })).toEqual(config([]));
-      expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
-    },
-  );
+  it.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))("--%s takes its default, %j", (name, text) => {
+    const variable = `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
+    expect(config([`--${name}=${text}`])).toEqual(config([]));
+    expect(config([], { [variable]: text })).toEqual(config([]));
+    expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
+  });
 });
 
 describe("readSettings", () => {
-  test("reads ETCD_ variables and tells of unknown ones", () => {
+  it("reads ETCD_ variables and tells of unknown ones", () => {
     const settings = read([], { ETCD_NAME: "m2", ETCD_WHATEVER: "1", PATH: "/bin" });
     expect(settings.values.get("name")).toBe("m2");
     expect(settings.notices).toEqual(["unrecognized environment variable ETCD_WHATEVER"]);
   });
 
-  test("takes an empty variable for none, also beside the flag", () => {
+  it("takes an empty variable for none, also beside the flag", () => {
     const settings = read(["--name=a"], { ETCD_NAME: "", ETCD_SNAPSHOT_COUNT: "", ETCD_UNKNOWN: "" });
     expect([...settings.values.keys()]).toEqual(["name"]);
     expect(settings.notices).toEqual([]);
   });
 
-  test.each<readonly [string[], Record<string, string>, string]>([
+  it.each<readonly [string[], Record<string, string>, string]>([
     [
       ["--corrupt-check-time=1m", "--experimental-corrupt-check-time=1m"],
       {},
@@ -344,7 +341,7 @@ describe("readSettings", () => {
     expect(() => read(argv, environment)).toThrow(message);
   });
 
-  test("A15: takes the older name of a switch without a value", () => {
+  it("A15: takes the older name of a switch without a value", () => {
     const argv = ["--experimental-initial-corrupt-check", "--experimental-enable-lease-checkpoint", "--name=a"];
     expect([...read(argv, {}).values]).toEqual([
       ["initial-corrupt-check", true],
@@ -352,7 +349,7 @@ describe("readSettings", () => {
     ]);
   });
 
-  test("A15: refuses both names of a flag in the file as well, and takes one of them beside other gates", () => {
+  it("A15: refuses both names of a flag in the file as well, and takes one of them beside other gates", () => {
     const both = "max-learners: 1\nexperimental-max-learners: 1\n";
     expect(() => config(["--config-file=/e.yaml"], {}, both)).toThrow(
       "cannot set /e.yaml: experimental-max-learners and /e.yaml: max-learners at the same time",
@@ -361,22 +358,22 @@ describe("readSettings", () => {
     expect(config(one).initialCorruptCheck).toBe(true);
   });
 
-  test("reads variables of what was an experiment in older versions", () => {
+  it("reads variables of what was an experiment in older versions", () => {
     const settings = read([], { ETCD_EXPERIMENTAL_WATCH_PROGRESS_NOTIFY_INTERVAL: "5s" });
     expect(settings.values.get("watch-progress-notify-interval")).toBe(5000);
     expect(settings.notices).toEqual([]);
   });
 
-  test("refuses a flag that is also set by its variable", () => {
+  it("refuses a flag that is also set by its variable", () => {
     expect(() => read(["--name=a"], { ETCD_NAME: "b" })).toThrow("--name and ETCD_NAME are both set");
   });
 
-  test("says which flags have no effect", () => {
+  it("says which flags have no effect", () => {
     const settings = read(["--enable-v2=true", "--experimental-memory-mlock=true", "--logger=zap"]);
     expect(settings.notices).toHaveLength(3);
   });
 
-  test.each([
+  it.each([
     [["--initial-corrupt-check"], true, []],
     [["--experimental-initial-corrupt-check=true"], true, []],
     [["--feature-gates=InitialCorruptCheck=true"], true, []],
@@ -393,13 +390,13 @@ describe("readSettings", () => {
     expect([...settings.notices, ...configNotices(given)]).toEqual(notices);
   });
 
-  test("refuses a feature gate that says neither true nor false", () => {
+  it("refuses a feature gate that says neither true nor false", () => {
     expect(() => config(["--feature-gates=InitialCorruptCheck"])).toThrow(
       '--feature-gates has "InitialCorruptCheck": expected NAME=true or NAME=false, for example InitialCorruptCheck=true',
     );
   });
 
-  test("takes everything from the configuration file and nothing else", () => {
+  it("takes everything from the configuration file and nothing else", () => {
     const file = `
 name: m3
 initial-cluster: m3=http://localhost:2380
@@ -421,7 +418,7 @@ client-transport-security:
     });
   });
 
-  test("takes a file in the form of etcd's sample: keys without a value, lists, old switches", () => {
+  it("takes a file in the form of etcd's sample: keys without a value, lists, old switches", () => {
     const file = `
 name: 'm4'
 data-dir:
@@ -472,7 +469,7 @@ tls-max-version: 'TLS1.3'
     expect(given.peerTls?.ciphers).toContain(":ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384");
   });
 
-  test("tells of what the configuration file leaves without effect, and of keys that are none", () => {
+  it("tells of what the configuration file leaves without effect, and of keys that are none", () => {
     const file = "name: m1\nsnapshot-cont: 7\nexperimental-nothing: true\n";
     const settings = read(["--config-file=/e.yaml", "--name=x"], { ETCD_DATA_DIR: "/d" }, file);
     expect(settings.notices).toEqual([
@@ -484,12 +481,12 @@ tls-max-version: 'TLS1.3'
     expect(() => read(["--config-file=/e.yaml"], {}, unsafe)).toThrow("client-cert-auht is not a known flag");
   });
 
-  test("takes an empty choice for the default one, and no patience for no pings", () => {
+  it("takes an empty choice for the default one, and no patience for no pings", () => {
     const given = config(["--auto-compaction-mode=", "--initial-cluster-state=", "--grpc-keepalive-timeout=0"]);
     expect(given).toMatchObject({ initialClusterState: "new", keepalive: { intervalMs: 0, timeoutMs: 0 } });
   });
 
-  test("names the key of the configuration file that is wrong", () => {
+  it("names the key of the configuration file that is wrong", () => {
     expect(() => config(["--config-file=/e.yaml"], {}, "snapshot-count: lots\n")).toThrow(
       '/e.yaml: snapshot-count="lots" is wrong',
     );
@@ -497,7 +494,7 @@ tls-max-version: 'TLS1.3'
 });
 
 describe("parseDurationMs", () => {
-  test.each([
+  it.each([
     ["0", 0],
     ["5s", 5000],
     ["1h30m", 5_400_000],

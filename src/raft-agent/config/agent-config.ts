@@ -1,7 +1,7 @@
 /** What the agent is told to be: settings with defaults filled in, checked against each other. */
 
 import { isSocketUrl, isTlsUrl, urlsByPlace } from "../../base/listen-place.ts";
-import { BCRYPT_COST_MAX, BCRYPT_COST_MIN } from "../auth/password-hasher.ts";
+import { bcryptCostMax, bcryptCostMin } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
 import { type FeatureGates, featureGateNotices, initialCorruptCheckGate, readFeatureGates } from "./feature-gates.ts";
 import { parseDurationMs, urlText } from "./flag-values.ts";
@@ -183,8 +183,8 @@ function readAuth(read: SettingReader): AuthOptions {
   if ("problem" in tokens) throw new SettingsError(`--auth-token="${text}" is wrong: ${tokens.problem}`);
   const ttlSeconds = read.atLeastOne("auth-token-ttl");
   const bcryptCost = read.number("bcrypt-cost");
-  if (bcryptCost < BCRYPT_COST_MIN || bcryptCost > BCRYPT_COST_MAX) {
-    throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${BCRYPT_COST_MIN} and ${BCRYPT_COST_MAX}`);
+  if (bcryptCost < bcryptCostMin || bcryptCost > bcryptCostMax) {
+    throw new SettingsError(`--bcrypt-cost=${bcryptCost} must be between ${bcryptCostMin} and ${bcryptCostMax}`);
   }
   return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
 }

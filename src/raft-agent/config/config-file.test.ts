@@ -1,11 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createAgentConfig } from "./agent-config.ts";
 import { readSettings } from "./read-settings.ts";
 
 const config = (file: string) => createAgentConfig(readSettings(["--config-file=/f"], {}, () => file));
 
 describe("the configuration file as etcd's YAML reads it", () => {
-  test.each([
+  it.each([
     ["pre-vote: off", { preVote: false }],
     ["pre-vote: no", { preVote: false }],
     ["enable-pprof: yes", { enablePprof: true }],
@@ -24,7 +24,7 @@ describe("the configuration file as etcd's YAML reads it", () => {
     expect(config(file)).toMatchObject(expected);
   });
 
-  test.each([
+  it.each([
     ["name: {a: 1}", "/f: name is wrong: expected a single value"],
     ["name: [a]", "/f: name is wrong: expected a single value"],
     ["log-outputs: [[a]]", "/f: log-outputs is wrong: expected a list of texts"],

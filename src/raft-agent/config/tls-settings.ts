@@ -108,15 +108,15 @@ function readProtocol(read: SettingReader): Pick<TlsFiles, "ciphers" | "minVersi
   if (minVersion === "TLSv1.3") {
     throw new SettingsError("--cipher-suites has no effect on TLS 1.3; take it out, or lower --tls-min-version");
   }
-  return { ciphers: [...TLS_1_3_SUITES, ...suites.map(openSslName)].join(":"), minVersion, maxVersion };
+  return { ciphers: [...tls13Suites, ...suites.map(openSslName)].join(":"), minVersion, maxVersion };
 }
 
 /** Not for choosing, in Go as here: they are all offered. */
-const TLS_1_3_SUITES = ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"];
+const tls13Suites = ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"];
 
 /** `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`. */
 function openSslName(suite: string): string {
-  if (TLS_1_3_SUITES.includes(suite)) return suite;
+  if (tls13Suites.includes(suite)) return suite;
   const name = suite
     .replace(/^TLS_/, "")
     .replace(/^RSA_WITH_/, "")

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Entry, EntryKind } from "../raft/entry.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Ready } from "../raft/ready.ts";
@@ -43,7 +43,7 @@ function createDriver(raft: object, calls: string[], ports: Partial<DriverPorts>
   );
 }
 
-test("ConsensusDriver installs a second snapshot only when the first one is in its place", async () => {
+it("ConsensusDriver installs a second snapshot only when the first one is in its place", async () => {
   const configuration = { voters: [], votersOutgoing: [], learners: [] };
   const readies = [5, 9].map((index, at) => ({
     ...nothing,
@@ -76,7 +76,7 @@ test("ConsensusDriver installs a second snapshot only when the first one is in i
   expect(calls.at(-1)).toBe("persisted 2");
 });
 
-test("ConsensusDriver hands out what is asked for at the end of a turn together with the turn's other work", async () => {
+it("ConsensusDriver hands out what is asked for at the end of a turn together with the turn's other work", async () => {
   const calls: string[] = [];
   const raft = {
     takeReady: () => {
@@ -118,7 +118,7 @@ describe("ConsensusDriver applies what takes long in parts", () => {
     return { calls, driver };
   }
 
-  test("in order, each part reported, and other work in between", async () => {
+  it("in order, each part reported, and other work in between", async () => {
     const { calls, driver } = applying([[1, 2, 3], [4]], 2);
     driver.tick();
     expect(calls).toEqual(["1", "2", "applied up to 2"]);
@@ -126,7 +126,7 @@ describe("ConsensusDriver applies what takes long in parts", () => {
     expect(calls.slice(3)).toEqual(["3", "applied up to 3", "4", "applied up to 4"]);
   });
 
-  test("and nothing while the state machine is replaced, until the last reason to wait is gone", async () => {
+  it("and nothing while the state machine is replaced, until the last reason to wait is gone", async () => {
     const { calls, driver } = applying([[1, 2]], 1);
     driver.tick();
     const [first, second] = [driver.suspendApplying(), driver.suspendApplying()];

@@ -11,12 +11,12 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
-import { createWorld, type RecordedCall, SELF, type World } from "../services/single-member-world.ts";
+import { createWorld, type RecordedCall, self, type World } from "../services/single-member-world.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 
-const LEADER: MemberId = "1111111111111111";
-const NEXT_LEADER: MemberId = "2222222222222222";
-const LEARNER: MemberId = "3333333333333333";
+const leaderId: MemberId = "1111111111111111";
+const nextLeader: MemberId = "2222222222222222";
+const learner: MemberId = "3333333333333333";
 
 type Request = { readonly path: string; readonly bytes: Uint8Array };
 
@@ -29,7 +29,7 @@ function request<Schema extends GenMessage<any>>(
   return { path: `/etcdserverpb.Cluster/${name}`, bytes: toBinary(schema, create(schema, fields)) };
 }
 
-const learnerId = BigInt(`0x${LEARNER}`);
+const learnerId = BigInt(`0x${learner}`);
 const add = request("MemberAdd", MemberAddRequestSchema, { peerURLs: ["http://127.0.82.4:2380"], isLearner: true });
 const requests: readonly Request[] = [
   add,
@@ -39,7 +39,7 @@ const requests: readonly Request[] = [
   {
     path: "/haplan.v1.Haplan/ChangeMembers",
     bytes: Buffer.from(
-      JSON.stringify({ voters: [SELF], learners: [LEARNER], add: [{ peerUrls: ["http://127.0.82.4:2380"] }] }),
+      JSON.stringify({ voters: [self], learners: [learner], add: [{ peerUrls: ["http://127.0.82.4:2380"] }] }),
     ),
   },
 ];
@@ -82,14 +82,14 @@ async function createTrio(): Promise<Trio> {
     applyConfiguration.call(services, index, term, ...change);
     follow(index, () => next.services.applyConfiguration(index, term, ...change));
   };
-  asked.consensus.leader = LEADER;
-  asked.consensus.peers.set(NEXT_LEADER, next.services);
-  asked.consensus.peers.set(LEADER, {
+  asked.consensus.leader = leaderId;
+  asked.consensus.peers.set(nextLeader, next.services);
+  asked.consensus.peers.set(leaderId, {
     answerPeer: (from, bytes, done) => {
       const { answers } = trio;
       trio.answers = "come";
       services.answerPeer(from, bytes, (answer) => {
-        if (answers === "are lost and another leads") asked.consensus.leader = NEXT_LEADER;
+        if (answers === "are lost and another leads") asked.consensus.leader = nextLeader;
         (done as (answer: Uint8Array | null) => void)(answers === "come" ? answer : null);
       });
     },
@@ -99,9 +99,9 @@ async function createTrio(): Promise<Trio> {
 
 function bringLearner(world: World): void {
   const { membership } = world.services.machine;
-  const added = [{ id: LEARNER, peerUrls: ["http://127.0.82.3:2380"], learner: true }];
-  membership.change({ voters: [SELF], votersOutgoing: [], learners: [LEARNER] }, { added });
-  world.consensus.progress.push({ member: LEARNER, matchIndex: 1_000, active: true });
+  const added = [{ id: learner, peerUrls: ["http://127.0.82.3:2380"], learner: true }];
+  membership.change({ voters: [self], votersOutgoing: [], learners: [learner] }, { added });
+  world.consensus.progress.push({ member: learner, matchIndex: 1_000, active: true });
   // @ts-expect-error a limit of the test alone
   world.services.context.limits.learnersMax = 9;
 }
@@ -167,14 +167,14 @@ describe("a change of the members", () => {
     leader.consensus.swallowProposals = true;
     const results: unknown[] = [];
     const { context } = services;
-    const target = { voters: [SELF], learners: [] };
+    const target = { voters: [self], learners: [] };
     context.memberChanges.change(
       "c1",
       () => ({ kind: "configuration", target, added: [] }),
       (result) => results.push(result),
     );
     expect(results).toEqual([]);
-    leader.consensus.leader = LEADER;
+    leader.consensus.leader = leaderId;
     leader.consensus.term = 3;
     leader.consensus.index++;
     services.leadershipChanged();
@@ -192,7 +192,7 @@ describe("a change of the members", () => {
   it("A12: an older leader is asked without an id", async () => {
     const { asked, leader } = await createTrio();
     const paths: string[] = [];
-    asked.consensus.peers.set(LEADER, {
+    asked.consensus.peers.set(leaderId, {
       answerPeer: (from, bytes, done) => {
         const path = Buffer.from(bytes.subarray(2, 2 + bytes[1]!)).toString();
         paths.push(path);

@@ -59,7 +59,7 @@ export type MemberChangesOptions = {
 };
 
 /** Changes that wait for their turn; more are refused. */
-const WAITING_MAX = 64;
+const waitingMax = 64;
 
 export class MemberChanges {
   readonly #options: MemberChangesOptions;
@@ -87,7 +87,7 @@ export class MemberChanges {
       same.done.push(done);
       return;
     }
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (this.#waiting.length >= waitingMax) {
       done(EtcdErrors.tooManyRequests);
       return;
     }

@@ -13,9 +13,9 @@ import type { Member } from "../state-machine/membership.ts";
 import type { PeerProgress } from "./consensus-port.ts";
 
 /** etcd's: a learner in sync has this share of the leader's log. */
-const READY_SHARE = 0.9;
+const readyShare = 0.9;
 /** How long members must have been connected for a change to be considered safe. */
-const HEALTHY_MS = 5_000;
+const healthyMs = 5_000;
 
 export type MemberFacts = {
   readonly self: MemberId;
@@ -71,7 +71,7 @@ export function strictRemoveFault(facts: MemberFacts, id: MemberId): EtcdError |
 export function isInSync(facts: Pick<MemberFacts, "progress" | "self">, id: MemberId): boolean {
   const own = facts.progress.find((peer) => peer.member === facts.self)?.matchIndex ?? 0;
   const theirs = facts.progress.find((peer) => peer.member === id);
-  return theirs?.active === true && theirs.matchIndex >= own * READY_SHARE;
+  return theirs?.active === true && theirs.matchIndex >= own * readyShare;
 }
 
 /** Of the members that wait for a vote and are in sync, those that can get it now without an even number of voters. */
@@ -94,5 +94,5 @@ function majority(count: number): number {
 }
 
 function connectedCount(facts: MemberFacts, members: readonly Member[]): number {
-  return members.filter(({ id }) => id === facts.self || (facts.connectedMs(id) ?? -1) >= HEALTHY_MS).length;
+  return members.filter(({ id }) => id === facts.self || (facts.connectedMs(id) ?? -1) >= healthyMs).length;
 }

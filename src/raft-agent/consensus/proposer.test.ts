@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, SELF } from "../services/single-member-world.ts";
+import { createWorld, self } from "../services/single-member-world.ts";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";
 
-const OTHER = "1111111111111111";
+const other = "1111111111111111";
 
 // `request-numbers-reused-after-restart` among the bugs that the simulator plants.
 it("a restarted member does not take an entry of its former life for the answer to a new request", async () => {
   const { services } = await createWorld();
-  const { decode } = createCommandCodec(SELF);
+  const { decode } = createCommandCodec(self);
   const numbers: number[] = [];
   const consensus = {
     ...services.context.consensus,
-    memberId: SELF,
-    leader: () => SELF,
+    memberId: self,
+    leader: () => self,
     propose: (payload: Uint8Array) => {
       numbers.push(decode(payload).requestNumber);
       return { accepted: true } as const;
@@ -44,7 +44,7 @@ it("no answer is awaited for a call that is closed, nor twice", async () => {
   const consensus = {
     ...context.consensus,
     propose: (payload: Uint8Array) => {
-      numbers.push(createCommandCodec(SELF).decode(payload).requestNumber);
+      numbers.push(createCommandCodec(self).decode(payload).requestNumber);
       return { accepted: true } as const;
     },
   };
@@ -65,10 +65,10 @@ it("no answer is awaited for a call that is closed, nor twice", async () => {
 
 describe("a command that a leader has taken", () => {
   async function taken() {
-    const state = { nowMs: 0, leader: SELF as string | null, term: 2, appliedTerm: 2 };
+    const state = { nowMs: 0, leader: self as string | null, term: 2, appliedTerm: 2 };
     const { context } = (await createWorld()).services;
     const numbers: number[] = [];
-    const { decode } = createCommandCodec(SELF);
+    const { decode } = createCommandCodec(self);
     const consensus = {
       ...context.consensus,
       leader: () => state.leader,
@@ -99,7 +99,7 @@ describe("a command that a leader has taken", () => {
   it("waits while the leader is away, and is answered once it is back", async () => {
     const { elapse, answers, complete } = await taken();
     elapse(3_000, { leader: null });
-    elapse(3_000, { leader: SELF });
+    elapse(3_000, { leader: self });
     expect(answers).toEqual([]);
     complete();
     expect(answers).toEqual([EtcdErrors.emptyKey]);
@@ -108,7 +108,7 @@ describe("a command that a leader has taken", () => {
   it("waits for the first entry of another leader, which may have it", async () => {
     const { elapse, answers, complete } = await taken();
     elapse(3_000, { leader: null });
-    elapse(3_000, { leader: OTHER, term: 4 });
+    elapse(3_000, { leader: other, term: 4 });
     expect(answers).toEqual([]);
     complete();
     expect(answers).toEqual([EtcdErrors.emptyKey]);
@@ -116,7 +116,7 @@ describe("a command that a leader has taken", () => {
 
   it("is lost an election timeout after another leader's first entry is applied", async () => {
     const { elapse, answers } = await taken();
-    elapse(100, { leader: OTHER, term: 3 });
+    elapse(100, { leader: other, term: 3 });
     elapse(100, { appliedTerm: 3 });
     elapse(900, {});
     expect(answers).toEqual([]);
@@ -126,7 +126,7 @@ describe("a command that a leader has taken", () => {
 
   it.each([
     { title: "no leader is known", change: { leader: null, term: 3 }, error: EtcdErrors.timeout },
-    { title: "another leads", change: { leader: OTHER, term: 3 }, error: EtcdErrors.timeoutLeaderFailure },
+    { title: "another leads", change: { leader: other, term: 3 }, error: EtcdErrors.timeoutLeaderFailure },
   ])("has its whole time, and ends with the cause, when $title", async ({ change, error }) => {
     const { elapse, answers } = await taken();
     elapse(6_999, change);

@@ -21,9 +21,9 @@ type Batch = {
  * One at a time, as etcd does: what comes meanwhile makes the next batch the larger, and a round of heartbeats costs
  * the same for one read and for hundreds.
  */
-const BATCHES_IN_FLIGHT_MAX = 1;
+const batchesInFlightMax = 1;
 /** etcd asks again after the same time: a message may be lost, or come before the leader's first commit. */
-const RETRY_MS = 500;
+const retryMs = 500;
 
 export type ReadQueueOptions = {
   readonly consensus: ConsensusPort;
@@ -102,7 +102,7 @@ export class ReadQueue {
     for (const batch of this.#batches.values()) {
       if (batch.deadlineMs <= nowMs) {
         this.#end(batch, batch.index === null ? EtcdErrors.timeout : EtcdErrors.timeoutWaitingAppliedIndex);
-      } else if (batch.index === null && batch.askedAtMs + RETRY_MS <= nowMs) {
+      } else if (batch.index === null && batch.askedAtMs + retryMs <= nowMs) {
         batch.askedAtMs = nowMs;
         this.#slowTotal++;
         this.#options.consensus.requestReadIndex(batch.context);
@@ -131,7 +131,7 @@ export class ReadQueue {
   }
 
   #flush(): void {
-    if (this.#gathering.length === 0 || this.#unconfirmedCount >= BATCHES_IN_FLIGHT_MAX) return;
+    if (this.#gathering.length === 0 || this.#unconfirmedCount >= batchesInFlightMax) return;
     const context = this.#nextContext++;
     const batch: Batch = {
       context,

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { emptyBytes } from "../api/wire.ts";
-import { createWorld, SELF, type World } from "../services/single-member-world.ts";
+import { createWorld, self, type World } from "../services/single-member-world.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 
-const OTHER = "1111111111111111";
+const other = "1111111111111111";
 const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
 const putBytes = encodePutRequest({ key: Buffer.from("a"), value: emptyBytes, lease: 0n, ...flags });
 const textOf = ({ code, text }: EtcdError): unknown => ({ code, text });
@@ -24,24 +24,24 @@ describe("a request that took too long", () => {
   it("says only that when the leader was there all the time", async () => {
     const world = await createWorld();
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
-    world.consensus.leader = OTHER;
-    world.consensus.connectedMs.set(OTHER, 60_000);
+    world.consensus.leader = other;
+    world.consensus.connectedMs.set(other, 60_000);
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
   });
 
   it("says that the connection to the leader was lost when it is younger than the request", async () => {
     const world = await createWorld();
-    world.consensus.leader = OTHER;
-    world.consensus.connectedMs.set(OTHER, 2_000);
+    world.consensus.leader = other;
+    world.consensus.connectedMs.set(other, 2_000);
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
-    world.consensus.connectedMs.delete(OTHER);
+    world.consensus.connectedMs.delete(other);
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
   });
 
   it("says that the leader failed when another one was elected meanwhile", async () => {
     const world = await createWorld();
     const status = await lostPut(world, () => {
-      world.consensus.leader = OTHER;
+      world.consensus.leader = other;
       world.consensus.term++;
       world.services.leadershipChanged();
     });
@@ -61,7 +61,7 @@ describe("a request that took too long", () => {
 
   it("that this member leads is lost with the connection to the majority", async () => {
     const world = await createWorld();
-    const founders = [SELF, OTHER, "2222222222222222"];
+    const founders = [self, other, "2222222222222222"];
     world.services.applyConfiguration(1, 2, { voters: founders, votersOutgoing: [], learners: [] }, emptyBytes);
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
   });

@@ -16,25 +16,25 @@ export type HealthOptions = {
   readonly exclude: readonly string[];
 };
 
-const SICK = (reason: string): Health => ({ health: "false", reason });
+const sick = (reason: string): Health => ({ health: "false", reason });
 
 export async function checkHealth(services: MemberServices, options: HealthOptions): Promise<Health> {
   const { machine, context } = services;
-  if (context.shutdown.begun) return SICK("SHUTTING DOWN");
+  if (context.shutdown.begun) return sick("SHUTTING DOWN");
   for (const { type } of machine.alarms.list(AlarmType.none)) {
     if (options.exclude.includes(alarmName(type))) continue;
-    return SICK(`ALARM ${type === AlarmType.noSpace || type === AlarmType.corrupt ? alarmName(type) : "UNKNOWN"}`);
+    return sick(`ALARM ${type === AlarmType.noSpace || type === AlarmType.corrupt ? alarmName(type) : "UNKNOWN"}`);
   }
-  if (!options.serializable && context.consensus.leader() === null) return SICK("RAFT NO LEADER");
+  if (!options.serializable && context.consensus.leader() === null) return sick("RAFT NO LEADER");
   const error = options.serializable ? readHere(services) : await readAtLeader(services);
-  return error === null ? { health: "true", reason: "" } : SICK(`RANGE ERROR:${error.text}`);
+  return error === null ? { health: "true", reason: "" } : sick(`RANGE ERROR:${error.text}`);
 }
 
 export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner" | "shutdown";
 
 /** In the order in which they are listed. */
-export const LIVEZ_CHECKS: readonly CheckName[] = ["serializable_read"];
-export const READYZ_CHECKS: readonly CheckName[] = [
+export const livezChecks: readonly CheckName[] = ["serializable_read"];
+export const readyzChecks: readonly CheckName[] = [
   "data_corruption",
   "serializable_read",
   "linearizable_read",
@@ -42,7 +42,7 @@ export const READYZ_CHECKS: readonly CheckName[] = [
 ];
 
 /** Only while it fails, so that the list is etcd's otherwise. */
-export const SHUTDOWN_CHECK: CheckName = "shutdown";
+export const shutdownCheck: CheckName = "shutdown";
 
 /** Null when all is well, else the words after `failed: `. */
 export async function runCheck(services: MemberServices, name: CheckName): Promise<string | null> {
@@ -63,7 +63,7 @@ export async function runCheck(services: MemberServices, name: CheckName): Promi
 
 /** Reads one key through the store, so that a store that cannot be read shows. */
 function readHere({ machine }: MemberServices): EtcdError | null {
-  machine.store.range(rangeRequest(PROBE_KEY, { limit: 1 }));
+  machine.store.range(rangeRequest(probeKey, { limit: 1 }));
   return null;
 }
 
@@ -74,4 +74,4 @@ function readAtLeader(services: MemberServices): Promise<EtcdError | null> {
   });
 }
 
-const PROBE_KEY = Buffer.from("a");
+const probeKey = Buffer.from("a");

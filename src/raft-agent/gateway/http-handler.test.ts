@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { methodCounters } from "../grpc/method-counters.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, SELF, type World } from "../services/single-member-world.ts";
+import { createWorld, self, type World } from "../services/single-member-world.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { createHttpHandler } from "./http-handler.ts";
 
@@ -24,7 +24,7 @@ async function openSite(hostWhitelist = ["*"]): Promise<Site> {
   const counters = services.methods.map(({ path, kind }) => methodCounters(path, kind));
   const metrics = createMetrics({
     version: "3.6.1",
-    memberId: SELF,
+    memberId: self,
     values: () => memberValues(services),
     grpcMethods: () => counters,
     promotionsRefused: new Map(),
@@ -169,7 +169,7 @@ describe("health over HTTP", () => {
 
   it("A10: reports an alarm of a type that has no name as unknown, and excludes it by its number", async () => {
     const site = await openSite();
-    site.world.services.machine.alarms.activate({ member: SELF, type: 5 as AlarmType });
+    site.world.services.machine.alarms.activate({ member: self, type: 5 as AlarmType });
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM UNKNOWN"}']);
     expect((await get(site, "/health?exclude=CORRUPT"))[0]).toBe(503);
     expect((await get(site, "/health?exclude=5"))[0]).toBe(200);
@@ -178,7 +178,7 @@ describe("health over HTTP", () => {
   it("reports alarms unless they are excluded", async () => {
     const site = await openSite();
     const { alarms } = site.world.services.machine;
-    alarms.activate({ member: SELF, type: AlarmType.noSpace });
+    alarms.activate({ member: self, type: AlarmType.noSpace });
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM NOSPACE"}']);
     expect((await get(site, "/health?serializable=true"))[0]).toBe(503);
     for (const [query, status] of [
@@ -190,7 +190,7 @@ describe("health over HTTP", () => {
     ] as const)
       expect((await get(site, `/health?${query}`))[0], query).toBe(status);
     expect((await get(site, "/readyz"))[0]).toBe(200);
-    alarms.activate({ member: SELF, type: AlarmType.corrupt });
+    alarms.activate({ member: self, type: AlarmType.corrupt });
     const [, text] = await get(site, "/readyz/data_corruption");
     expect(text).toBe("[-]data_corruption failed: alarm activated: CORRUPT\n");
     expect(await get(site, "/readyz?exclude=data_corruption&verbose")).toEqual([

@@ -11,7 +11,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
-import { checkHealth, LIVEZ_CHECKS, READYZ_CHECKS, runCheck, SHUTDOWN_CHECK } from "./health.ts";
+import { checkHealth, livezChecks, readyzChecks, runCheck, shutdownCheck } from "./health.ts";
 import { createJsonGateway, type JsonGateway, sendJson, sendMethodNotAllowed, sendText } from "./json-gateway.ts";
 import { createProfiles, type Profiles } from "./profiles.ts";
 
@@ -141,8 +141,8 @@ function checksResponse(
   name: string | undefined,
 ): Respond | null {
   const isStopping = type === "readyz" && services.context.shutdown.begun;
-  const regular = type === "livez" ? LIVEZ_CHECKS : READYZ_CHECKS;
-  const checks = isStopping ? [...regular, SHUTDOWN_CHECK] : regular;
+  const regular = type === "livez" ? livezChecks : readyzChecks;
+  const checks = isStopping ? [...regular, shutdownCheck] : regular;
   const excluded = target.query.getAll("exclude");
   const chosen = checks.filter((check) => (name === undefined ? !excluded.includes(check) : check === name));
   if (name !== undefined && chosen.length === 0) return null;

@@ -12,7 +12,7 @@ import { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, SELF } from "../services/single-member-world.ts";
+import { createWorld, self } from "../services/single-member-world.ts";
 import { createHttpHandler } from "./http-handler.ts";
 
 const host = "127.77.27.2";
@@ -64,7 +64,7 @@ async function open(withTls: boolean): Promise<Port> {
   const values = { values: () => memberValues(services), grpcMethods: () => grpc.counters };
   const metrics = createMetrics({
     version: "3.6.1",
-    memberId: SELF,
+    memberId: self,
     promotionsRefused: new Map(),
     clusterVersion: () => "3.6.0",
     extensive: false,

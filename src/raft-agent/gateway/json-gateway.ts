@@ -16,18 +16,18 @@ import { messageJson } from "./message-json.ts";
 import { readObjects } from "./read-objects.ts";
 import { messageBytesMax, UnreadAnswers } from "./unread-answers.ts";
 
-const TOO_LARGE = "etcdserver: request is too large";
-const ANSWER_TOO_LARGE = {
+const tooLarge = "etcdserver: request is too large";
+const answerTooLarge = {
   code: StatusCode.resourceExhausted,
   text: "haplan-agent: the answer is larger than 32 MiB: ask for less at a time, with a limit, or by gRPC",
 };
-const TOO_MUCH_UNREAD = {
+const tooMuchUnread = {
   code: StatusCode.resourceExhausted,
   text: "haplan-agent: too much of earlier answers is not read yet",
 };
 
 /** grpc-gateway's translation (`runtime.HTTPStatusFromCode`). */
-const HTTP_STATUS: Record<StatusCode, number> = {
+const httpStatus: Record<StatusCode, number> = {
   [StatusCode.ok]: 200,
   [StatusCode.cancelled]: 499,
   [StatusCode.unknown]: 500,
@@ -136,7 +136,7 @@ function serveUnary(
     onObject: ask,
     onTooLarge: () => {
       isAsked = true;
-      sendError(response, { code: StatusCode.invalidArgument, text: TOO_LARGE });
+      sendError(response, { code: StatusCode.invalidArgument, text: tooLarge });
     },
     onEnd: () => ask("{}"),
   });
@@ -145,12 +145,12 @@ function serveUnary(
 /** Turns the message of a call that went well into JSON, unless that would take too much memory. */
 function sendAnswer({ description, unread }: Served, response: ServerResponse, message: Uint8Array): void {
   if (message.length > messageBytesMax) {
-    sendError(response, ANSWER_TOO_LARGE);
+    sendError(response, answerTooLarge);
     return;
   }
   // Bytes are a third longer in base64.
   if (!unread.take(response, Math.ceil((message.length * 4) / 3))) {
-    sendError(response, TOO_MUCH_UNREAD);
+    sendError(response, tooMuchUnread);
     return;
   }
   response.setHeader("Grpc-Metadata-Content-Type", "application/grpc");
@@ -165,7 +165,7 @@ function pacingOf(call: Pick<ServerCall, "send" | "finish">): AnswerPacing {
     whenRoom: (_requestBytes, task) => task(),
     sendFrom: (source) => {
       if (source.expectedBytes() > 2 * messageBytesMax) {
-        call.finish(ANSWER_TOO_LARGE.code, ANSWER_TOO_LARGE.text);
+        call.finish(answerTooLarge.code, answerTooLarge.text);
         return;
       }
       call.send(wholeMessage(source));
@@ -189,7 +189,7 @@ function serveStream(
     finish: (status) => {
       if (status.code === StatusCode.ok) beginStream(response);
       else if (response.headersSent) response.write(`${JSON.stringify({ error: streamError(status) })}\n`);
-      else if (isAsked) sendJson(response, HTTP_STATUS[status.code], { error: streamError(status) });
+      else if (isAsked) sendJson(response, httpStatus[status.code], { error: streamError(status) });
       else sendError(response, status);
       response.end();
     },
@@ -232,7 +232,7 @@ function feedStream(
       if (typeof message === "string") call.finish(StatusCode.invalidArgument, message);
       else handler.onMessage(message);
     },
-    onTooLarge: () => call.finish(StatusCode.invalidArgument, TOO_LARGE),
+    onTooLarge: () => call.finish(StatusCode.invalidArgument, tooLarge),
     onEnd: () => handler.onHalfClose(),
   });
 }
@@ -305,12 +305,12 @@ function sendError(response: ServerResponse, { code, text }: { code: StatusCode;
     response.end();
     return;
   }
-  sendJson(response, HTTP_STATUS[code], { error: text, code, message: text, details: [] });
+  sendJson(response, httpStatus[code], { error: text, code, message: text, details: [] });
 }
 
 /** As above, both the old fields (`grpc_code`, `http_code`, `http_status`) and the new ones (`code`, `details`). */
 function streamError({ code, text }: { code: StatusCode; text: string }): unknown {
-  const status = HTTP_STATUS[code];
+  const status = httpStatus[code];
   return {
     ...{ grpc_code: code, http_code: status, message: text, http_status: STATUS_CODES[status] ?? "" },
     ...{ code, details: [] },

@@ -25,7 +25,7 @@ export function encodeJson(description: DescMessage, text: string): Uint8Array |
 }
 
 /** An integer that a double may not hold, as `parseExactly` hands it on; no text that anybody means looks like it. */
-const LONG = /^\0-?\d{16,}$/;
+const long = /^\0-?\d{16,}$/;
 
 function parseExactly(text: string): JsonValue {
   const value = parseJson(text) as JsonValue;
@@ -55,7 +55,7 @@ function knownValue(field: DescField, value: JsonValue): JsonValue {
 function knownItem(field: DescField, value: JsonValue): JsonValue {
   if (field.message !== undefined) return knownFields(field.message, value);
   if (typeof value !== "string") return value;
-  if (LONG.test(value)) return isLong(field.scalar) ? value.slice(1) : Number(value.slice(1));
+  if (long.test(value)) return isLong(field.scalar) ? value.slice(1) : Number(value.slice(1));
   if (field.scalar === ScalarType.BYTES && !isBase64(value))
     throw new Error(wrongText(field, "bytes as base64", value));
   if (isLong(field.scalar) && !/^-?\d+$/.test(value)) throw new Error(wrongText(field, "a whole number", value));

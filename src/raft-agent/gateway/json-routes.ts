@@ -1,12 +1,12 @@
 /** Which path of the JSON gateway stands for which gRPC method (the `google.api.http` options of etcd's rpc.proto). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Auth, Cluster, KV, Lease, Maintenance, Watch } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { Auth, Cluster, kv, Lease, Maintenance, Watch } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { Election } from "../api/gen/v3electionpb/v3election_pb.ts";
 import { Lock } from "../api/gen/v3lockpb/v3lock_pb.ts";
 
 /** Last parts of paths, by the method's name. Spaces separate several paths of one method. */
-const ROUTES: readonly (readonly [DescService, string, Readonly<Record<string, string>>])[] = [
-  [KV, "kv", { Range: "range", Put: "put", DeleteRange: "deleterange", Txn: "txn", Compact: "compaction" }],
+const declaredRoutes: readonly (readonly [DescService, string, Readonly<Record<string, string>>])[] = [
+  [kv, "kv", { Range: "range", Put: "put", DeleteRange: "deleterange", Txn: "txn", Compact: "compaction" }],
   [Watch, "watch", { Watch: "" }],
   [
     Lease,
@@ -82,7 +82,7 @@ const ROUTES: readonly (readonly [DescService, string, Readonly<Record<string, s
 /** gRPC method descriptions by gateway path, `/v3/kv/range` and so on. */
 export function createJsonRoutes(): ReadonlyMap<string, DescMethod> {
   const routes = new Map<string, DescMethod>();
-  for (const [service, directory, names] of ROUTES) {
+  for (const [service, directory, names] of declaredRoutes) {
     for (const [name, last] of Object.entries(names)) {
       const method = service.methods.find((one) => one.name === name);
       if (method === undefined) throw new Error(`${service.typeName} has no method ${name}`);

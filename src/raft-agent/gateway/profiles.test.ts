@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createProfiles } from "./profiles.ts";
 
-const HOST = "127.77.42.7";
+const host = "127.77.42.7";
 const profiles = createProfiles();
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? "/", "http://agent");
@@ -11,8 +11,8 @@ const server = createServer((request, response) => {
 });
 let site: string;
 beforeAll(async () => {
-  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
-  site = `http://${HOST}:${(server.address() as AddressInfo).port}/debug/pprof`;
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  site = `http://${host}:${(server.address() as AddressInfo).port}/debug/pprof`;
 });
 afterAll(() => {
   server.closeAllConnections();

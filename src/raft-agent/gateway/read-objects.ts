@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { ObjectCutter } from "./object-cutter.ts";
 
 /** Base64 makes a third more of what gRPC would take: 1.5 MiB of request, and room for the names. */
-export const BODY_BYTES_MAX: number = 4 * 1024 * 1024;
+export const bodyBytesMax: number = 4 * 1024 * 1024;
 
 export type ObjectReader = {
   /** Asked before each of the following; once false, the rest of the body is not looked at. */
@@ -25,7 +25,7 @@ export function readObjects(request: IncomingMessage, reader: ObjectReader): voi
       reader.onObject(json);
       if (!reader.wantsMore()) return;
     }
-    if (objects.rest.length > BODY_BYTES_MAX) reader.onTooLarge();
+    if (objects.rest.length > bodyBytesMax) reader.onTooLarge();
   });
   request.on("end", () => {
     if (reader.wantsMore() && !/^[ \t\r\n]*$/.test(objects.rest)) reader.onObject(objects.rest);

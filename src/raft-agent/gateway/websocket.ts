@@ -13,7 +13,7 @@ import {
 import { type Duplex, pipeline, Transform } from "node:stream";
 import { createWebSocketStream, type WebSocket, WebSocketServer } from "ws";
 import { type AcceptHttp1, connectInMemory } from "../http2/in-memory-connection.ts";
-import { BODY_BYTES_MAX } from "./read-objects.ts";
+import { bodyBytesMax } from "./read-objects.ts";
 
 /**
  * Lets `server`, which has the gateway behind it, take WebSockets. A connection that offers something else is handed to
@@ -22,8 +22,8 @@ import { BODY_BYTES_MAX } from "./read-objects.ts";
 export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void {
   const webSockets = new WebSocketServer({
     noServer: true,
-    maxPayload: BODY_BYTES_MAX,
-    handleProtocols: (offered) => (offered.has(BEARER) ? BEARER : false),
+    maxPayload: bodyBytesMax,
+    handleProtocols: (offered) => (offered.has(bearer) ? bearer : false),
   });
   const accept: AcceptHttp1 = (socket) => server.emit("connection", socket);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -50,7 +50,7 @@ export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void
 }
 
 /** The one subprotocol: browsers cannot set a header, and send their token behind this word. */
-const BEARER = "Bearer";
+const bearer = "Bearer";
 
 function carry(webSocket: WebSocket, { url, headers, socket }: IncomingMessage, accept: AcceptHttp1): void {
   const messages = createWebSocketStream(webSocket, { decodeStrings: false });

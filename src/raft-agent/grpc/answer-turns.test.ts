@@ -6,7 +6,7 @@ import type { MessageSource, Method, ServerCall } from "./call.ts";
 import { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 
 const host = "127.77.13.11";
-const MIB = 1 << 20;
+const mebibyte = 1 << 20;
 const largeWindow = { settings: { initialWindowSize: 0x7fff_ffff } };
 
 /** A message of so many MiB, one at a time. */
@@ -19,11 +19,11 @@ class Zeros implements MessageSource {
   }
 
   expectedBytes(): number {
-    return this.#mib * MIB;
+    return this.#mib * mebibyte;
   }
 
   next(): Uint8Array | null {
-    return this.#made++ < this.#mib ? new Uint8Array(MIB) : null;
+    return this.#made++ < this.#mib ? new Uint8Array(mebibyte) : null;
   }
 }
 
@@ -59,7 +59,7 @@ describe("large answers", () => {
     kind: "stream",
     path: "/t.Service/Stream",
     open: (call) => ({
-      onMessage: () => call.send(new Uint8Array(MIB)),
+      onMessage: () => call.send(new Uint8Array(mebibyte)),
       onHalfClose: () => {},
       onClose: () => {},
       onDrain: () => {},
@@ -126,20 +126,20 @@ describe("large answers", () => {
     await start();
     const client = connected();
     const answers = await Promise.all(Array.from({ length: 30 }, () => read(call(client, large, framed(8)))));
-    expect(answers).toEqual(Array(30).fill({ bytes: 8 * MIB + 5, status: "0", message: "" }));
+    expect(answers).toEqual(Array(30).fill({ bytes: 8 * mebibyte + 5, status: "0", message: "" }));
     // One that is read, one that is made, and the output.
-    expect(seen.mostBytes).toBeLessThan(20 * MIB);
+    expect(seen.mostBytes).toBeLessThan(20 * mebibyte);
     await expect.poll(() => server.memory.usedBytes).toBe(0);
   });
 
   it("A6: wait in their requests while the client does not read, and small ones of others do not wait", async () => {
     await start();
     const { client } = unread(8, 300);
-    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
+    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
     const startMs = performance.now();
     expect((await read(call(connected(), small, framed(1)))).status).toBe("0");
     expect(performance.now() - startMs).toBeLessThan(1_000);
-    expect([seen.begun < 5, server.memory.usedBytes < 20 * MIB]).toEqual([true, true]);
+    expect([seen.begun < 5, server.memory.usedBytes < 20 * mebibyte]).toEqual([true, true]);
     client.destroy();
     await expect.poll(() => server.memory.usedBytes).toBe(0);
   });
@@ -159,27 +159,27 @@ describe("large answers", () => {
     await new Promise((resolve) => client.once("remoteSettings", resolve));
     client.setLocalWindowSize(0x7fff_ffff);
     const streams = Array.from({ length: 6 }, () => call(client, stream, framed(1)));
-    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
-    expect((await read(call(client, large, framed(8)))).bytes).toBe(8 * MIB + 5);
-    expect(server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
+    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
+    expect((await read(call(client, large, framed(8)))).bytes).toBe(8 * mebibyte + 5);
+    expect(server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
     for (const one of streams) one.close(constants.NGHTTP2_CANCEL);
     await expect.poll(() => server.memory.waitingBytes).toBe(0);
   });
 
   it("A6: of many silent connections stay below the bound of all, which costs the slowest their connections", async () => {
     const cutOff: number[] = [];
-    await start({ maxAnswerBytes: 64 * MIB, onCutOff: (_address, heldBytes) => cutOff.push(heldBytes) });
+    await start({ maxAnswerBytes: 64 * mebibyte, onCutOff: (_address, heldBytes) => cutOff.push(heldBytes) });
     for (let at = 0; at < 20; at++) unread(8, 1);
     await expect.poll(() => seen.begun).toBe(20);
     await expect.poll(() => cutOff.length, { timeout: 10_000 }).toBeGreaterThan(10);
-    expect(server.memory.usedBytes).toBeLessThanOrEqual(64 * MIB);
+    expect(server.memory.usedBytes).toBeLessThanOrEqual(64 * mebibyte);
     expect(server.cutOffTotal).toBe(cutOff.length);
     // Who reads is served among them.
-    expect((await read(call(connected(), large, framed(16)))).bytes).toBe(16 * MIB + 5);
+    expect((await read(call(connected(), large, framed(16)))).bytes).toBe(16 * mebibyte + 5);
   });
 
   it("A6: that can never fit are refused with a reason", async () => {
-    await start({ maxAnswerBytes: 16 * MIB });
+    await start({ maxAnswerBytes: 16 * mebibyte });
     const { status, message } = await read(call(connected(), large, framed(17)));
     expect([status, decodeURIComponent(message)]).toEqual(["8", expect.stringContaining("ask for less at a time")]);
     expect(server.memory.usedBytes).toBe(0);
@@ -188,10 +188,10 @@ describe("large answers", () => {
   it("A6: are given up when their calls are cancelled, and make room for others", async () => {
     await start();
     const { client, calls } = unread(8, 10);
-    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * MIB);
+    await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
     for (const one of calls) one.close(constants.NGHTTP2_CANCEL);
     await expect.poll(() => server.memory.waitingBytes).toBe(0);
-    expect((await read(call(client, large, framed(2)))).bytes).toBe(2 * MIB + 5);
+    expect((await read(call(client, large, framed(2)))).bytes).toBe(2 * mebibyte + 5);
   });
 
   it("A6: wait in so many requests as a connection may leave unfinished; more are refused", async () => {
@@ -201,6 +201,6 @@ describe("large answers", () => {
     const message = "too many unfinished requests on this connection";
     expect(refused).toEqual(Array(5).fill({ bytes: 0, status: "8", message }));
     const waiting = calls.slice(0, 10).map(read);
-    expect((await Promise.all(waiting)).map(({ bytes }) => bytes)).toEqual(Array(10).fill(8 * MIB + 5));
+    expect((await Promise.all(waiting)).map(({ bytes }) => bytes)).toEqual(Array(10).fill(8 * mebibyte + 5));
   });
 });

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, it } from "vitest";
 import { etcdKeepalive, IdlePing } from "./ping-policy.ts";
 
-test.each([2 ** 31, 3_600_000_000, Number.MAX_SAFE_INTEGER])(
+it.each([2 ** 31, 3_600_000_000, Number.MAX_SAFE_INTEGER])(
   "a client is not pinged at once when the idle time is longer than a timer can be (%d ms)",
   async (intervalMs) => {
     const told: string[] = [];

@@ -6,7 +6,7 @@ import { FrameType, settingsFrame } from "./frame.ts";
 import { anyFrame, greeting, openPost, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.10";
-const MIB = 1 << 20;
+const mib = 1 << 20;
 
 describe("answers that are not read", () => {
   let server: EchoServer | undefined;
@@ -29,37 +29,37 @@ describe("answers that are not read", () => {
 
   it("A6: end the connection within the turn in which they reach its bound, and leave nothing behind", async () => {
     const memory = new AnswerMemory();
-    server = await startEchoServer(host, { maxQueuedBytes: 4 * MIB }, undefined, {}, { memory });
-    server.answerBytes = MIB;
+    server = await startEchoServer(host, { maxQueuedBytes: 4 * mib }, undefined, {}, { memory });
+    server.answerBytes = mib;
     let mostBytes = 0;
     server.onAnswer = () => (mostBytes = Math.max(mostBytes, memory.usedBytes));
     const client = await connected(server.port);
     await ask(client, 300);
     await client.until(() => client.closed);
     // One answer above the bound, and what the output takes.
-    expect(mostBytes).toBeLessThanOrEqual(6.5 * MIB);
+    expect(mostBytes).toBeLessThanOrEqual(6.5 * mib);
     await expect.poll(() => [memory.usedBytes, server!.cutOff]).toEqual([0, 1]);
   });
 
   it("A6: of all connections end the one that holds most, when together they reach the server's bound", async () => {
-    const memory = new AnswerMemory(16 * MIB);
+    const memory = new AnswerMemory(16 * mib);
     server = await startEchoServer(host, {}, undefined, {}, { memory });
     const patient = await connected(server.port);
-    server.answerBytes = 2 * MIB;
+    server.answerBytes = 2 * mib;
     await ask(patient, 1);
-    await expect.poll(() => memory.waitingBytes).toBe(2 * MIB);
-    server.answerBytes = MIB;
+    await expect.poll(() => memory.waitingBytes).toBe(2 * mib);
+    server.answerBytes = mib;
     const greedy = await connected(server.port);
     await ask(greedy, 300);
     await greedy.until(() => greedy.closed);
-    expect([patient.closed, server.cutOff, memory.waitingBytes]).toEqual([false, 1, 2 * MIB]);
+    expect([patient.closed, server.cutOff, memory.waitingBytes]).toEqual([false, 1, 2 * mib]);
   });
 
   it("A6: are judged by the speed of the client: bytes that trickle are slower than much that is read", async () => {
     server = await startEchoServer(host);
     const windows = { trickling: 1, steady: 400_000 };
     const seconds: number[] = [];
-    for (const [bytes, increment] of [[2 * MIB, windows.trickling] as const, [64 * MIB, windows.steady] as const]) {
+    for (const [bytes, increment] of [[2 * mib, windows.trickling] as const, [64 * mib, windows.steady] as const]) {
       server.answerBytes = bytes;
       const client = await connected(server.port);
       await ask(client, 1);
@@ -68,7 +68,7 @@ describe("answers that are not read", () => {
       await expect.poll(() => connection!.sender.queue.secondsToRead, { timeout: 5_000 }).toBeGreaterThan(0);
       clearInterval(reading);
       seconds.push(connection!.sender.queue.secondsToRead);
-      expect(connection!.sender.queue.waitingBytes).toBeGreaterThan(MIB);
+      expect(connection!.sender.queue.waitingBytes).toBeGreaterThan(mib);
     }
     expect(seconds[0]).toBeGreaterThan(seconds[1]!);
   });

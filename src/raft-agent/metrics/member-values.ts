@@ -8,9 +8,9 @@ export type FrontValues = Pick<
   "answerBytes" | "answerBytesMax" | "connectionsCutOff" | "droppedLogLines"
 >;
 
-const NO_FRONT: FrontValues = { answerBytes: 0, answerBytesMax: 0, connectionsCutOff: 0, droppedLogLines: 0 };
+const noFront: FrontValues = { answerBytes: 0, answerBytesMax: 0, connectionsCutOff: 0, droppedLogLines: 0 };
 
-export function memberValues(services: MemberServices, front: FrontValues = NO_FRONT): SourcedValues {
+export function memberValues(services: MemberServices, front: FrontValues = noFront): SourcedValues {
   const { context, machine, watchHub, watchService } = services;
   const { consensus, proposer } = context;
   const { totalBytes, inUseBytes } = machine.store.size();

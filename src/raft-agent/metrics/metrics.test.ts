@@ -4,7 +4,7 @@ import { createMetrics } from "./metrics.ts";
 import type { SourcedValues } from "./sourced-metrics.ts";
 
 /** What etcd's own dashboard and alerts read (etcd-mixin), as far as the agent measures it itself. */
-const MIXIN = [
+const mixin = [
   "etcd_server_has_leader",
   "etcd_server_leader_changes_seen_total",
   "etcd_server_proposals_failed_total",
@@ -56,7 +56,7 @@ describe("metrics", () => {
     await metrics.render();
     const page = await metrics.render();
     const lines = page.split("\n");
-    for (const name of MIXIN)
+    for (const name of mixin)
       expect(
         lines.some((line) => line.startsWith(name)),
         name,

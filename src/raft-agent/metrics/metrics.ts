@@ -50,7 +50,7 @@ export type Metrics = NetworkMetrics & {
 };
 
 /** etcd's buckets for the disk: 1 ms to 8 s, doubling. */
-const DISK_BUCKETS = exponentialBuckets(0.001, 2, 14);
+const diskBuckets = exponentialBuckets(0.001, 2, 14);
 
 /** A registry per member: several members may live in one process. */
 export function createMetrics(sources: MetricSources): Metrics {
@@ -78,11 +78,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ["type", "name"],
     registers: [registry],
   });
-  const fsync = histogram("etcd_disk_wal_fsync_duration_seconds", "Latency of fsync called by the log.", DISK_BUCKETS);
+  const fsync = histogram("etcd_disk_wal_fsync_duration_seconds", "Latency of fsync called by the log.", diskBuckets);
   const commit = histogram(
     "etcd_disk_backend_commit_duration_seconds",
     "Latency of commits called by the backend.",
-    DISK_BUCKETS,
+    diskBuckets,
   );
   const walBytes = new Gauge({
     name: "etcd_disk_wal_write_bytes_total",
@@ -155,7 +155,7 @@ function addLabels(registry: Registry, { version, memberId, clusterVersion }: Me
 }
 
 /** grpc-go's names of the codes, in the order of their numbers. */
-const CODE_NAMES = [
+const codeNames = [
   "OK",
   "Canceled",
   "Unknown",
@@ -204,18 +204,18 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
       if (method.path.endsWith("/MemberPromote")) promotions.inc(method.handled[StatusCode.ok]!);
       for (const [code, count] of method.handled.entries()) {
         if (count > 0 || code === StatusCode.ok)
-          handled.inc({ ...names, grpc_code: CODE_NAMES[code] ?? "Unknown" }, count);
+          handled.inc({ ...names, grpc_code: codeNames[code] ?? "Unknown" }, count);
       }
     }
   };
 }
 
 /** Streams that only the server sends on; the others go both ways. */
-const SERVER_STREAMS: ReadonlySet<string> = new Set(["RangeStream", "Snapshot", "Observe"]);
+const serverStreams: ReadonlySet<string> = new Set(["RangeStream", "Snapshot", "Observe"]);
 
 function methodLabels({ path, kind }: MethodCounters): Record<string, string> {
   const [, service = "", method = ""] = path.split("/");
-  const isServerStream = SERVER_STREAMS.has(method) || service.startsWith("grpc.health");
+  const isServerStream = serverStreams.has(method) || service.startsWith("grpc.health");
   const grpcType = kind === "unary" ? "unary" : isServerStream ? "server_stream" : "bidi_stream";
   return { grpc_type: grpcType, grpc_service: service, grpc_method: method };
 }

@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
 /** Types are etcd's, which has gauges for two things that only grow. */
-export const SOURCED_METRICS = {
+export const sourcedMetrics = {
   hasLeader: ["gauge", "etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not."],
   isLeader: ["gauge", "etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise."],
   isLearner: ["gauge", "etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise."],
@@ -48,7 +48,7 @@ export const SOURCED_METRICS = {
 } as const;
 
 /** Deprecated since etcd 3.4, and still asked for by dashboards: the same values under their first names. */
-const oldNames: Partial<Record<keyof typeof SOURCED_METRICS, string>> = {
+const oldNames: Partial<Record<keyof typeof sourcedMetrics, string>> = {
   puts: "etcd_debugging_mvcc_put_total",
   deletes: "etcd_debugging_mvcc_delete_total",
   txns: "etcd_debugging_mvcc_txn_total",
@@ -56,11 +56,11 @@ const oldNames: Partial<Record<keyof typeof SOURCED_METRICS, string>> = {
   dbTotalBytes: "etcd_debugging_mvcc_db_total_size_in_bytes",
 };
 
-export type SourcedValues = Readonly<Record<keyof typeof SOURCED_METRICS, number>>;
+export type SourcedValues = Readonly<Record<keyof typeof sourcedMetrics, number>>;
 
 /** Registers all of them; the result reads their values anew. */
 export function addSourced(registry: Registry, sources: { values(): SourcedValues }): () => void {
-  const setters = Object.entries(SOURCED_METRICS).map(([entry, [type, name, help]]) => {
+  const setters = Object.entries(sourcedMetrics).map(([entry, [type, name, help]]) => {
     const key = entry as keyof SourcedValues;
     const old = oldNames[key];
     const set = sourced(registry, type, name, help);

@@ -43,53 +43,53 @@ const dropsPerSlice = 100;
 const dropsPerCommit = 2000;
 
 export class Compactor {
-  private readonly backend: Backend;
-  private readonly yieldTurn: () => Promise<void>;
-  private readonly observer: StoreObserver;
-  private running: Promise<void> = Promise.resolve();
-  private stopping = false;
+  readonly #backend: Backend;
+  readonly #yieldTurn: () => Promise<void>;
+  readonly #observer: StoreObserver;
+  #running: Promise<void> = Promise.resolve();
+  #stopping = false;
 
   constructor(backend: Backend, yieldTurn: () => Promise<void>, observer: StoreObserver = {}) {
-    this.observer = observer;
-    this.backend = backend;
-    this.yieldTurn = yieldTurn;
+    this.#observer = observer;
+    this.#backend = backend;
+    this.#yieldTurn = yieldTurn;
   }
 
   /** Takes effect for readers at once; resolves when scrubbed. */
   compact(state: IndexedStore, revision: number): Promise<void> {
     state.compactedRevision = revision;
-    this.backend.metadata.put(metaBucket, scheduledCompaction, encodeRevisionKey(revision, 0));
-    return this.schedule(state, revision);
+    this.#backend.metadata.put(metaBucket, scheduledCompaction, encodeRevisionKey(revision, 0));
+    return this.#schedule(state, revision);
   }
 
   /** Goes on with what a restart (or an imported snapshot) found unfinished. */
   resume(state: IndexedStore): void {
-    this.stopping = false;
-    const scheduled = readCompaction(this.backend, scheduledCompaction);
-    if (scheduled === undefined || scheduled === readCompaction(this.backend, finishedCompaction)) return;
-    void this.schedule(state, scheduled);
+    this.#stopping = false;
+    const scheduled = readCompaction(this.#backend, scheduledCompaction);
+    if (scheduled === undefined || scheduled === readCompaction(this.#backend, finishedCompaction)) return;
+    void this.#schedule(state, scheduled);
   }
 
   /** Stops at the next slice and waits for that. */
   async stop(): Promise<void> {
-    this.stopping = true;
-    await this.running;
+    this.#stopping = true;
+    await this.#running;
   }
 
-  private schedule(state: IndexedStore, revision: number): Promise<void> {
-    this.running = this.running.then(() => this.scrub(state, revision));
-    return this.running;
+  #schedule(state: IndexedStore, revision: number): Promise<void> {
+    this.#running = this.#running.then(() => this.#scrub(state, revision));
+    return this.#running;
   }
 
   /** False when the backend has failed: it has told the member so, and a restart will go on here. */
-  private commits(): Promise<boolean> {
-    return this.backend.commit().then(
+  #commits(): Promise<boolean> {
+    return this.#backend.commit().then(
       () => true,
       () => false,
     );
   }
 
-  private async scrub(state: IndexedStore, revision: number): Promise<void> {
+  async #scrub(state: IndexedStore, revision: number): Promise<void> {
     const { index } = state;
     const startMs = performance.now();
     let sliceStartMs = startMs;
@@ -98,32 +98,32 @@ export class Compactor {
     let committed = 0;
     for (let slot = 0, looked = 0; slot < index.slotLimit; slot++, looked++) {
       if (looked >= slotsPerSlice || dropped >= dropsPerSlice) {
-        this.observer.compactionSlice?.(performance.now() - sliceStartMs);
+        this.#observer.compactionSlice?.(performance.now() - sliceStartMs);
         removed += dropped;
         looked = 0;
         dropped = 0;
         if (removed - committed >= dropsPerCommit) {
-          if (!(await this.commits())) return;
+          if (!(await this.#commits())) return;
           committed = removed;
         }
-        await this.yieldTurn();
+        await this.#yieldTurn();
         sliceStartMs = performance.now();
       }
-      if (this.stopping) return;
+      if (this.#stopping) return;
       if (index.head(slot) === 0) continue;
       index.compactSlot(slot, revision, (main, sub, tombstone) => {
         dropped++;
-        this.backend.delete(main, sub, tombstone);
+        this.#backend.delete(main, sub, tombstone);
       });
     }
-    this.observer.compactionSlice?.(performance.now() - sliceStartMs);
-    this.backend.metadata.put(metaBucket, finishedCompaction, encodeRevisionKey(revision, 0));
-    const { indexPages } = this.backend;
-    if (indexPages !== undefined && !this.stopping) {
-      await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.yieldTurn);
+    this.#observer.compactionSlice?.(performance.now() - sliceStartMs);
+    this.#backend.metadata.put(metaBucket, finishedCompaction, encodeRevisionKey(revision, 0));
+    const { indexPages } = this.#backend;
+    if (indexPages !== undefined && !this.#stopping) {
+      await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.#yieldTurn);
     }
     // Their pages are free, and counted so, once the drops are committed.
-    if (!(await this.commits())) return;
-    this.observer.compacted?.(performance.now() - startMs, removed + dropped);
+    if (!(await this.#commits())) return;
+    this.#observer.compacted?.(performance.now() - startMs, removed + dropped);
   }
 }

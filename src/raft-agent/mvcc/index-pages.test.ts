@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { open } from "lmdb";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import type { Backend } from "./backend.ts";
 import { openLmdbBackend } from "./lmdb-backend.ts";
@@ -36,11 +36,18 @@ function describeIndex(state: IndexedStore): unknown {
   return { keys, revision, compactedRevision };
 }
 
+/** The same backend, as if it kept no pages. */
+function withoutPages(backend: Backend): Backend {
+  const get = (target: Backend, name: keyof Backend): unknown => {
+    const value: unknown = name === "indexPages" ? undefined : target[name];
+    return typeof value === "function" ? value.bind(target) : value;
+  };
+  return new Proxy(backend, { get: (target, name) => get(target, name as keyof Backend) });
+}
+
 async function indexOf(directory: string, usePages: boolean): Promise<unknown> {
   const backend = openLmdbBackend({ directory });
-  const { indexPages: _, ...without } = backend;
-  const plain = Object.assign(Object.create(backend) as Backend, { ...without, indexPages: undefined });
-  const state = await openIndex(usePages ? backend : plain, nextTurn);
+  const state = await openIndex(usePages ? backend : withoutPages(backend), nextTurn);
   await backend.close();
   return describeIndex(state);
 }
@@ -84,7 +91,7 @@ function change(store: Store, random: ReturnType<typeof createRandom>, transacti
 }
 
 describe("pages of the key index", () => {
-  test("pages and values tell the same after every crash, compactions and their interruptions included", async () => {
+  it("pages and values tell the same after every crash, compactions and their interruptions included", async () => {
     const random = createRandom(11);
     let directory = join(root, "0");
     mkdirSync(directory);
@@ -116,7 +123,7 @@ describe("pages of the key index", () => {
     }
   });
 
-  test("a compaction shrinks the pages with the values", async () => {
+  it("a compaction shrinks the pages with the values", async () => {
     const store = await openStore({ backend: openLmdbBackend({ directory: root }) });
     change(store, createRandom(5), 20_000);
     await store.flush();
@@ -131,7 +138,7 @@ describe("pages of the key index", () => {
     expect(await indexOf(root, true)).toEqual(await indexOf(root, false));
   });
 
-  test.each([
+  it.each([
     ["a damaged page", (page: Buffer) => Buffer.from(page.map((byte, at) => (at === 40 ? byte ^ 1 : byte)))],
     ["a page cut short", (page: Buffer) => page.subarray(0, page.length - 1)],
     ["an empty page", () => Buffer.alloc(0)],

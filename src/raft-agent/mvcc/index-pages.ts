@@ -34,29 +34,29 @@ export type IndexedChange = {
 
 /** Gathers changes in the order of their revisions and writes them out a page at a time. */
 export class IndexPageWriter {
-  private readonly pages: IndexPages;
-  private readonly recordsMax: number;
-  private readonly changes = new WireWriter(4096);
-  private firstMain: number;
-  private lastMain: number;
-  private count = 0;
+  readonly #pages: IndexPages;
+  readonly #recordsMax: number;
+  readonly #changes = new WireWriter(4096);
+  #firstMain: number;
+  #lastMain: number;
+  #count = 0;
 
   /** `firstMain` follows the last revision that pages cover. */
   constructor(pages: IndexPages, firstMain: number, recordsMax: number = pageRecords) {
-    this.pages = pages;
-    this.recordsMax = recordsMax;
-    this.firstMain = firstMain;
-    this.lastMain = firstMain;
+    this.#pages = pages;
+    this.#recordsMax = recordsMax;
+    this.#firstMain = firstMain;
+    this.#lastMain = firstMain;
   }
 
   get isFull(): boolean {
-    return this.count >= this.recordsMax;
+    return this.#count >= this.#recordsMax;
   }
 
   add(change: IndexedChange): void {
     const { main, key, lease } = change;
-    const writer = this.changes;
-    writer.int(main - this.lastMain);
+    const writer = this.#changes;
+    writer.int(main - this.#lastMain);
     writer.int(change.sub);
     writer.int((change.tombstone ? tombstoneFlag : 0) | (lease === 0n ? 0 : leasedFlag));
     writer.int(change.created);
@@ -67,8 +67,8 @@ export class IndexPageWriter {
     }
     writer.int(key.length);
     writer.raw(key);
-    this.lastMain = main;
-    this.count++;
+    this.#lastMain = main;
+    this.#count++;
   }
 
   /** All changes of `main` are added: a page holds whole revisions. */
@@ -78,19 +78,19 @@ export class IndexPageWriter {
 
   /** Writes what there is as a page that covers everything up to `main`. */
   endPage(main: number): void {
-    this.pages.put(main, this.encode());
-    this.changes.reset();
-    this.count = 0;
-    this.firstMain = main + 1;
-    this.lastMain = this.firstMain;
+    this.#pages.put(main, this.#encode());
+    this.#changes.reset();
+    this.#count = 0;
+    this.#firstMain = main + 1;
+    this.#lastMain = this.#firstMain;
   }
 
-  private encode(): Uint8Array {
-    const page = new WireWriter(this.changes.length + 32);
+  #encode(): Uint8Array {
+    const page = new WireWriter(this.#changes.length + 32);
     page.raw(new Uint8Array(checksumBytes));
-    page.int(this.firstMain);
-    page.int(this.count);
-    page.raw(this.changes.view());
+    page.int(this.#firstMain);
+    page.int(this.#count);
+    page.raw(this.#changes.view());
     const bytes = page.copy();
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, crc32c(bytes, checksumBytes));
     return bytes;
@@ -184,35 +184,36 @@ function readPage(
 class PageReader {
   /** False once the page has turned out to be damaged, or not to begin where the one before has ended. */
   isGood = true;
-  private readonly reader: WireReader;
-  private readonly lastMain: number;
-  private main: number;
-  private left = 0;
+  readonly #reader: WireReader;
+  readonly #lastMain: number;
+  #main: number;
+  #left = 0;
 
   constructor(page: Uint8Array, firstMain: number, lastMain: number) {
-    this.reader = new WireReader(page, Math.min(checksumBytes, page.length));
-    this.main = firstMain;
-    this.lastMain = lastMain;
+    this.#reader = new WireReader(page, Math.min(checksumBytes, page.length));
+    this.#main = firstMain;
+    this.#lastMain = lastMain;
     this.isGood = isIntact(page);
-    this.guarded(() => {
-      this.isGood = this.reader.uint64() === firstMain;
-      this.left = this.reader.uint64();
+    this.#guarded(() => {
+      this.isGood = this.#reader.uint64() === firstMain;
+      this.#left = this.#reader.uint64();
     });
   }
 
   /** Hands out at most so many changes. Returns whether there are more. */
   read(count: number, restore: (change: IndexedChange) => void): boolean {
-    this.guarded(() => {
-      for (let some = Math.min(count, this.left); some > 0; some--, this.left--) {
-        this.main += this.reader.uint64();
-        restore(readChange(this.reader, this.main));
+    this.#guarded(() => {
+      for (let some = Math.min(count, this.#left); some > 0; some--, this.#left--) {
+        this.#main += this.#reader.uint64();
+        restore(readChange(this.#reader, this.#main));
       }
-      if (this.left === 0) this.isGood = this.reader.offset === this.reader.bytes.length && this.main <= this.lastMain;
+      if (this.#left === 0)
+        this.isGood = this.#reader.offset === this.#reader.bytes.length && this.#main <= this.#lastMain;
     });
-    return this.isGood && this.left > 0;
+    return this.isGood && this.#left > 0;
   }
 
-  private guarded(run: () => void): void {
+  #guarded(run: () => void): void {
     if (!this.isGood) return;
     try {
       run();

@@ -18,37 +18,37 @@ type Node<Interval extends KeyInterval> = {
 };
 
 export class IntervalTree<Interval extends KeyInterval> {
-  private root: Node<Interval> | null = null;
+  #root: Node<Interval> | null = null;
   /** Tells intervals with equal starts apart. */
-  private readonly orders = new Map<Interval, number>();
-  private nextOrder = 0;
-  private readonly random: Random;
+  readonly #orders = new Map<Interval, number>();
+  #nextOrder = 0;
+  readonly #random: Random;
 
   constructor(random: Random) {
-    this.random = random;
+    this.#random = random;
   }
 
   add(interval: Interval): void {
-    const order = this.nextOrder++;
-    this.orders.set(interval, order);
-    const priority = this.random.next();
+    const order = this.#nextOrder++;
+    this.#orders.set(interval, order);
+    const priority = this.#random.next();
     const node: Node<Interval> = { interval, order, priority, left: null, right: null, maxEnd: interval.end };
-    const [left, right] = split(this.root, interval.start, order);
-    this.root = merge(merge(left, node), right);
+    const [left, right] = split(this.#root, interval.start, order);
+    this.#root = merge(merge(left, node), right);
   }
 
   remove(interval: Interval): void {
-    const order = this.orders.get(interval);
+    const order = this.#orders.get(interval);
     if (order === undefined) return;
-    this.orders.delete(interval);
-    const [left, rest] = split(this.root, interval.start, order);
+    this.#orders.delete(interval);
+    const [left, rest] = split(this.#root, interval.start, order);
     const [, right] = split(rest, interval.start, order + 1);
-    this.root = merge(left, right);
+    this.#root = merge(left, right);
   }
 
   /** Visits every interval that holds `key`. */
   forEachHolding(key: Uint8Array, visit: (interval: Interval) => void): void {
-    visitHolding(this.root, key, visit);
+    visitHolding(this.#root, key, visit);
   }
 }
 

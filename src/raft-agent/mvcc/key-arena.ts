@@ -11,31 +11,31 @@ const unitBits = Math.log2(unitsPerChunk);
 const unitMask = unitsPerChunk - 1;
 
 export class KeyArena {
-  private readonly chunks: Uint8Array[] = [];
+  readonly #chunks: Uint8Array[] = [];
   /** Next free unit in the newest regular chunk. */
-  private current = -1;
-  private nextUnit = unitsPerChunk;
+  #current = -1;
+  #nextUnit = unitsPerChunk;
   /** Size in units → addresses free for reuse. */
-  private readonly free = new Map<number, number[]>();
+  readonly #free = new Map<number, number[]>();
 
   /** Copies a key in and returns its address. */
   add(key: Uint8Array): number {
     const units = Math.max(1, Math.ceil(key.length / unit));
-    const address = this.free.get(units)?.pop() ?? this.extend(units);
-    this.chunks[address >>> unitBits]!.set(key, (address & unitMask) * unit);
+    const address = this.#free.get(units)?.pop() ?? this.#extend(units);
+    this.#chunks[address >>> unitBits]!.set(key, (address & unitMask) * unit);
     return address;
   }
 
   remove(address: number, length: number): void {
     const units = Math.max(1, Math.ceil(length / unit));
-    const list = this.free.get(units);
-    if (list === undefined) this.free.set(units, [address]);
+    const list = this.#free.get(units);
+    if (list === undefined) this.#free.set(units, [address]);
     else list.push(address);
   }
 
   /** Compares the key stored at `address` with `key`. */
   compare(address: number, length: number, key: Uint8Array): number {
-    const chunk = this.chunks[address >>> unitBits]!;
+    const chunk = this.#chunks[address >>> unitBits]!;
     const offset = (address & unitMask) * unit;
     const shared = Math.min(length, key.length);
     for (let i = 0; i < shared; i++) {
@@ -47,32 +47,32 @@ export class KeyArena {
 
   /** A few bytes of a stored key as a number to sort by (see `sort-slots.ts`). */
   word(address: number, length: number, depth: number, count: number): number {
-    return keyWord(this.chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth, count);
+    return keyWord(this.#chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth, count);
   }
 
   /** The key as a view that is valid until it is removed. */
   view(address: number, length: number): Uint8Array {
     const offset = (address & unitMask) * unit;
-    return this.chunks[address >>> unitBits]!.subarray(offset, offset + length);
+    return this.#chunks[address >>> unitBits]!.subarray(offset, offset + length);
   }
 
   get bytes(): number {
-    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   }
 
-  private extend(units: number): number {
+  #extend(units: number): number {
     if (units > unitsPerChunk) {
       // A key larger than a chunk gets one of its own.
-      this.chunks.push(new Uint8Array(units * unit));
-      return (this.chunks.length - 1) * unitsPerChunk;
+      this.#chunks.push(new Uint8Array(units * unit));
+      return (this.#chunks.length - 1) * unitsPerChunk;
     }
-    if (this.nextUnit + units > unitsPerChunk) {
-      this.chunks.push(new Uint8Array(chunkSize));
-      this.current = this.chunks.length - 1;
-      this.nextUnit = 0;
+    if (this.#nextUnit + units > unitsPerChunk) {
+      this.#chunks.push(new Uint8Array(chunkSize));
+      this.#current = this.#chunks.length - 1;
+      this.#nextUnit = 0;
     }
-    const address = this.current * unitsPerChunk + this.nextUnit;
-    this.nextUnit += units;
+    const address = this.#current * unitsPerChunk + this.#nextUnit;
+    this.#nextUnit += units;
     return address;
   }
 }

@@ -64,32 +64,32 @@ export function openLmdbBackend(options: LmdbBackendOptions): Backend {
 }
 
 class LmdbBackend implements Backend {
-  private readonly path: string;
-  private readonly options: Required<LmdbBackendOptions>;
-  private tree: Tree;
-  private pending = new PendingWrites();
+  readonly #path: string;
+  readonly #options: Required<LmdbBackendOptions>;
+  #tree: Tree;
+  #pending = new PendingWrites();
   /** What the commit in flight is writing. */
-  private committing: PendingWrites | null = null;
-  private chain: Promise<void> = Promise.resolve();
+  #committing: PendingWrites | null = null;
+  #chain: Promise<void> = Promise.resolve();
   /** The flush of the last commit: the next commit may run beside it, the one after that waits. */
-  private flushing: Promise<void> = Promise.resolve();
+  #flushing: Promise<void> = Promise.resolve();
   /** What the tree takes up, until the next commit: asked for many times a second, also of an idle member. */
-  private committedBytes: ReturnType<typeof treeBytes> | null = null;
-  private readonly timer: CommitTimer;
+  #committedBytes: ReturnType<typeof treeBytes> | null = null;
+  readonly #timer: CommitTimer;
   /** Views that are open: none of them outlives the database under it. */
-  private readonly snapshots = new Set<EndableSnapshot>();
-  private failure: HaplanError | null = null;
-  private closed = false;
-  private readonly slab = new ByteSlab();
-  private readonly keys = new RevisionKeys();
-  private index: LogIndex = 0;
-  private term: Term = 0;
-  private flushed: LogIndex = 0;
-  private indexDirty = false;
+  readonly #snapshots = new Set<EndableSnapshot>();
+  #failure: HaplanError | null = null;
+  #closed = false;
+  readonly #slab = new ByteSlab();
+  readonly #keys = new RevisionKeys();
+  #index: LogIndex = 0;
+  #term: Term = 0;
+  #flushed: LogIndex = 0;
+  #indexDirty = false;
 
   constructor(options: LmdbBackendOptions) {
-    this.path = join(options.directory, "store.mdb");
-    this.options = {
+    this.#path = join(options.directory, "store.mdb");
+    this.#options = {
       commitIntervalMs: 100,
       commitOperationsMax: 4000,
       commitBytesMax: 8 << 20,
@@ -98,53 +98,53 @@ class LmdbBackend implements Backend {
       onCommit: () => undefined,
       ...options,
     };
-    this.timer = new CommitTimer(this.options.commitIntervalMs, () => void this.commit().catch(() => undefined));
-    removeIncoming(this.path);
-    this.tree = openTree(this.path, this.options.mapBytes);
-    this.readIndexes();
+    this.#timer = new CommitTimer(this.#options.commitIntervalMs, () => void this.commit().catch(() => undefined));
+    removeIncoming(this.#path);
+    this.#tree = openTree(this.#path, this.#options.mapBytes);
+    this.#readIndexes();
   }
 
   readonly metadata: Metadata = {
-    get: (bucket, key) => this.getMetadata(`${bucket}\0${key}`),
+    get: (bucket, key) => this.#getMetadata(`${bucket}\0${key}`),
     put: (bucket, key, value) => {
-      this.pending.setMetadata(`${bucket}\0${key}`, value.slice());
-      this.wrote();
+      this.#pending.setMetadata(`${bucket}\0${key}`, value.slice());
+      this.#wrote();
     },
     delete: (bucket, key) => {
-      this.pending.setMetadata(`${bucket}\0${key}`, null);
-      this.wrote();
+      this.#pending.setMetadata(`${bucket}\0${key}`, null);
+      this.#wrote();
     },
-    entries: (bucket) => this.metadataEntries(bucket),
+    entries: (bucket) => this.#metadataEntries(bucket),
   };
 
   readonly indexPages: IndexPages = {
     put: (lastMain, page) => {
-      this.pending.setIndexPage(lastMain, page);
-      this.wrote();
+      this.#pending.setIndexPage(lastMain, page);
+      this.#wrote();
     },
     delete: (lastMain) => {
-      this.pending.setIndexPage(lastMain, null);
-      this.wrote();
+      this.#pending.setIndexPage(lastMain, null);
+      this.#wrote();
     },
-    read: (fromMain, visit) => readPages(this.tree, fromMain, visit),
+    read: (fromMain, visit) => readPages(this.#tree, fromMain, visit),
   };
 
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    this.pending.put(main, sub, tombstone, value);
-    this.wrote();
+    this.#pending.put(main, sub, tombstone, value);
+    this.#wrote();
   }
 
   get(main: number, sub: number): Uint8Array | undefined {
-    const recent = this.pending.get(main, sub) ?? this.committing?.get(main, sub);
+    const recent = this.#pending.get(main, sub) ?? this.#committing?.get(main, sub);
     if (recent !== undefined) return recent;
-    const found = this.tree.getBinaryFast(this.keys.key(main, sub, false));
-    return found === undefined ? undefined : this.slab.copy(found, found.length);
+    const found = this.#tree.getBinaryFast(this.#keys.key(main, sub, false));
+    return found === undefined ? undefined : this.#slab.copy(found, found.length);
   }
 
   delete(main: number, sub: number, tombstone: boolean): void {
-    if (this.pending.forget(main, sub)) return;
-    this.pending.delete(main, sub, tombstone);
-    this.wrote();
+    if (this.#pending.forget(main, sub)) return;
+    this.#pending.delete(main, sub, tombstone);
+    this.#wrote();
   }
 
   scan(main: number, sub: number, visit: RevisionVisitor): void {
@@ -157,163 +157,163 @@ class LmdbBackend implements Backend {
       lastSub = oneSub;
       return visit(oneMain, oneSub, tombstone, value);
     };
-    if (!scanTree(this.tree, this.keys.key(main, sub, false).slice(), once)) return;
-    if (this.committing !== null && !this.committing.scan(main, sub, once)) return;
-    this.pending.scan(main, sub, once);
+    if (!scanTree(this.#tree, this.#keys.key(main, sub, false).slice(), once)) return;
+    if (this.#committing !== null && !this.#committing.scan(main, sub, once)) return;
+    this.#pending.scan(main, sub, once);
   }
 
   get consistentIndex(): LogIndex {
-    return this.index;
+    return this.#index;
   }
 
   get consistentTerm(): Term {
-    return this.term;
+    return this.#term;
   }
 
   setConsistentIndex(index: LogIndex, term: Term): void {
-    this.index = index;
-    this.term = term;
-    this.indexDirty = true;
-    this.wrote();
+    this.#index = index;
+    this.#term = term;
+    this.#indexDirty = true;
+    this.#wrote();
   }
 
   get flushedIndex(): LogIndex {
-    return this.flushed;
+    return this.#flushed;
   }
 
   commit(): Promise<void> {
-    this.timer.clear();
-    this.chain = this.chain.then(() => this.commitPending());
-    return this.chain.then(() => this.flushing);
+    this.#timer.clear();
+    this.#chain = this.#chain.then(() => this.#commitPending());
+    return this.#chain.then(() => this.#flushing);
   }
 
   size(): StoreSize {
-    this.committedBytes ??= treeBytes(this.tree);
-    const gathered = this.pending.bytes + (this.committing?.bytes ?? 0);
-    return { totalBytes: this.committedBytes.total + gathered, inUseBytes: this.committedBytes.inUse + gathered };
+    this.#committedBytes ??= treeBytes(this.#tree);
+    const gathered = this.#pending.bytes + (this.#committing?.bytes ?? 0);
+    return { totalBytes: this.#committedBytes.total + gathered, inUseBytes: this.#committedBytes.inUse + gathered };
   }
 
   async snapshot(): Promise<ReadSnapshot> {
     let snapshot: ReadSnapshot | undefined;
     // Within the chain: no later commit can slip in between this commit and the opening of the read transaction.
-    this.chain = this.chain
-      .then(() => this.commitPending())
+    this.#chain = this.#chain
+      .then(() => this.#commitPending())
       .then(() => {
-        const opened = openSnapshot(this.tree, (closed) => this.snapshots.delete(closed));
-        this.snapshots.add(opened);
+        const opened = openSnapshot(this.#tree, (closed) => this.#snapshots.delete(closed));
+        this.#snapshots.add(opened);
         snapshot = opened;
       });
-    await this.chain;
+    await this.#chain;
     return snapshot!;
   }
 
   async replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     await this.commit();
     // Within the chain, so that no commit meets a closed tree; a failure here leaves the old content in service.
-    const done = this.chain.then(() => this.replaceNow(fill, onReplaced));
-    this.chain = done.catch(() => undefined);
+    const done = this.#chain.then(() => this.#replaceNow(fill, onReplaced));
+    this.#chain = done.catch(() => undefined);
     await done;
   }
 
-  private async replaceNow(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void): Promise<void> {
-    await buildIncoming(this.path, this.options.mapBytes, fill);
-    for (const snapshot of this.snapshots) snapshot.end();
-    await this.tree.close();
-    takeIncoming(this.path);
-    this.tree = openTree(this.path, this.options.mapBytes);
-    this.committedBytes = null;
-    this.pending = new PendingWrites();
-    this.readIndexes();
+  async #replaceNow(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void): Promise<void> {
+    await buildIncoming(this.#path, this.#options.mapBytes, fill);
+    for (const snapshot of this.#snapshots) snapshot.end();
+    await this.#tree.close();
+    takeIncoming(this.#path);
+    this.#tree = openTree(this.#path, this.#options.mapBytes);
+    this.#committedBytes = null;
+    this.#pending = new PendingWrites();
+    this.#readIndexes();
     onReplaced();
   }
 
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
+    if (this.#closed) return;
+    this.#closed = true;
     try {
       await this.commit();
     } finally {
-      await this.tree.close();
+      await this.#tree.close();
     }
   }
 
-  private readIndexes(): void {
-    this.index = readNumber(this.getMetadata(indexKey));
-    this.term = readNumber(this.getMetadata(termKey));
-    this.flushed = this.index;
-    this.indexDirty = false;
+  #readIndexes(): void {
+    this.#index = readNumber(this.#getMetadata(indexKey));
+    this.#term = readNumber(this.#getMetadata(termKey));
+    this.#flushed = this.#index;
+    this.#indexDirty = false;
   }
 
-  private wrote(): void {
-    if (this.closed) return;
-    const { operations, bytes } = this.pending;
-    const isMuch = operations >= this.options.commitOperationsMax || bytes >= this.options.commitBytesMax;
-    if (!isMuch) this.timer.atInterval();
+  #wrote(): void {
+    if (this.#closed) return;
+    const { operations, bytes } = this.#pending;
+    const isMuch = operations >= this.#options.commitOperationsMax || bytes >= this.#options.commitBytesMax;
+    if (!isMuch) this.#timer.atInterval();
     // Not now: the entry that is being applied must be whole in the batch.
-    else if (this.committing === null) this.timer.nextTurn();
+    else if (this.#committing === null) this.#timer.nextTurn();
   }
 
-  private async commitPending(): Promise<void> {
-    if (this.failure !== null) throw this.failure;
-    const batch = this.pending;
-    if (batch.operations === 0 && !this.indexDirty) return;
-    const index = this.index;
-    if (this.indexDirty) {
+  async #commitPending(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const batch = this.#pending;
+    if (batch.operations === 0 && !this.#indexDirty) return;
+    const index = this.#index;
+    if (this.#indexDirty) {
       batch.setMetadata(indexKey, bigEndian(index));
-      batch.setMetadata(termKey, bigEndian(this.term));
-      this.indexDirty = false;
+      batch.setMetadata(termKey, bigEndian(this.#term));
+      this.#indexDirty = false;
     }
-    this.pending = new PendingWrites();
-    this.committing = batch;
+    this.#pending = new PendingWrites();
+    this.#committing = batch;
     try {
       const startMs = performance.now();
-      await this.tree.batch(() => writePending(this.tree, this.keys, batch));
-      const before = this.flushing;
-      this.flushing = this.awaitFlush(index, startMs);
-      this.flushing.catch(() => undefined);
-      this.tree.resetReadTxn();
-      this.committing = null;
-      this.committedBytes = null;
+      await this.#tree.batch(() => writePending(this.#tree, this.#keys, batch));
+      const before = this.#flushing;
+      this.#flushing = this.#awaitFlush(index, startMs);
+      this.#flushing.catch(() => undefined);
+      this.#tree.resetReadTxn();
+      this.#committing = null;
+      this.#committedBytes = null;
       await before;
-      if (this.pending.operations > 0) this.wrote();
+      if (this.#pending.operations > 0) this.#wrote();
     } catch (error) {
-      throw this.fail(await reasonOf(error));
+      throw this.#fail(await reasonOf(error));
     }
   }
 
-  private async awaitFlush(index: LogIndex, startMs: number): Promise<void> {
+  async #awaitFlush(index: LogIndex, startMs: number): Promise<void> {
     try {
-      await this.tree.flushed;
-      this.options.onCommit(performance.now() - startMs);
-      this.flushed = Math.max(this.flushed, index);
+      await this.#tree.flushed;
+      this.#options.onCommit(performance.now() - startMs);
+      this.#flushed = Math.max(this.#flushed, index);
     } catch (error) {
-      throw this.fail(await reasonOf(error));
+      throw this.#fail(await reasonOf(error));
     }
   }
 
   /** Remembers the first failure and tells about it once. */
-  private fail(error: unknown): HaplanError {
-    if (this.failure !== null) return this.failure;
+  #fail(error: unknown): HaplanError {
+    if (this.#failure !== null) return this.#failure;
     // LMDB calls a full disk an input/output error when part of a write still fits.
-    const { bavail, bsize } = statfsSync(dirname(this.path));
-    const text = `Cannot write ${this.path}: ${errorText(error)} (${bavail * bsize} bytes are free there)`;
-    this.failure = new HaplanError("store/commit-failed", text, { cause: error });
-    this.options.onFailure(this.failure);
-    return this.failure;
+    const { bavail, bsize } = statfsSync(dirname(this.#path));
+    const text = `Cannot write ${this.#path}: ${errorText(error)} (${bavail * bsize} bytes are free there)`;
+    this.#failure = new HaplanError("store/commit-failed", text, { cause: error });
+    this.#options.onFailure(this.#failure);
+    return this.#failure;
   }
 
-  private getMetadata(key: string): Uint8Array | undefined {
-    for (const writes of [this.pending, this.committing]) {
+  #getMetadata(key: string): Uint8Array | undefined {
+    for (const writes of [this.#pending, this.#committing]) {
       const recent = writes?.metadata.get(key);
       if (recent !== undefined) return recent ?? undefined;
     }
-    return this.tree.getBinary(metadataKey(key));
+    return this.#tree.getBinary(metadataKey(key));
   }
 
-  private metadataEntries(bucket: string): [string, Uint8Array][] {
+  #metadataEntries(bucket: string): [string, Uint8Array][] {
     const prefix = `${bucket}\0`;
-    const merged: Map<string, Uint8Array | null> = readBucket(this.tree, bucket);
-    for (const writes of [this.committing, this.pending]) {
+    const merged: Map<string, Uint8Array | null> = readBucket(this.#tree, bucket);
+    for (const writes of [this.#committing, this.#pending]) {
       for (const [key, value] of writes?.metadata ?? []) {
         if (key.startsWith(prefix)) merged.set(key.slice(prefix.length), value);
       }

@@ -21,16 +21,16 @@ export const termKey = "meta\0term";
 
 /** Makes the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
 export class RevisionKeys {
-  private readonly buffer = new Uint8Array(19);
-  private readonly revisionPart = this.buffer.subarray(1);
-  private readonly putKey = this.buffer.subarray(0, 18);
+  readonly #buffer = new Uint8Array(19);
+  readonly #revisionPart = this.#buffer.subarray(1);
+  readonly #putKey = this.#buffer.subarray(0, 18);
 
   constructor() {
-    this.buffer[0] = revisionPrefix;
+    this.#buffer[0] = revisionPrefix;
   }
 
   key(main: number, sub: number, tombstone: boolean): Uint8Array {
-    return writeRevisionKey(this.revisionPart, main, sub, tombstone) === 17 ? this.putKey : this.buffer;
+    return writeRevisionKey(this.#revisionPart, main, sub, tombstone) === 17 ? this.#putKey : this.#buffer;
   }
 }
 

@@ -33,7 +33,7 @@ class Content {
   }
 
   delete(main: number, sub: number): void {
-    const row = this.rows[this.lowerBound(main, sub)];
+    const row = this.rows[this.#lowerBound(main, sub)];
     if (row === undefined || row.main !== main || row.sub !== sub || row.value === null) return;
     this.bytes -= 17 + row.value.length;
     row.value = null;
@@ -44,13 +44,13 @@ class Content {
   }
 
   get(main: number, sub: number): Uint8Array | undefined {
-    const row = this.rows[this.lowerBound(main, sub)];
+    const row = this.rows[this.#lowerBound(main, sub)];
     return row?.main === main && row.sub === sub ? (row.value ?? undefined) : undefined;
   }
 
   scan(main: number, sub: number, visit: RevisionVisitor): void {
     const { rows } = this;
-    for (let i = this.lowerBound(main, sub); i < rows.length; i++) {
+    for (let i = this.#lowerBound(main, sub); i < rows.length; i++) {
       const row = rows[i]!;
       if (row.value !== null && !visit(row.main, row.sub, row.tombstone, row.value)) return;
     }
@@ -62,7 +62,7 @@ class Content {
     return bucket;
   }
 
-  private lowerBound(main: number, sub: number): number {
+  #lowerBound(main: number, sub: number): number {
     let low = 0;
     let high = this.rows.length;
     while (low < high) {
@@ -76,82 +76,82 @@ class Content {
 }
 
 export class MemoryBackend implements Backend {
-  private live: Content;
-  private durable: Content;
+  #live: Content;
+  #durable: Content;
   /** Changes since the last commit, to be replayed on the durable image. */
-  private uncommitted: ((content: Content) => void)[] = [];
+  #uncommitted: ((content: Content) => void)[] = [];
 
   constructor() {
-    this.live = new Content();
-    this.durable = new Content();
+    this.#live = new Content();
+    this.#durable = new Content();
   }
 
   /** A backend that holds what this one had committed. */
   afterCrash(): MemoryBackend {
     const restarted = new MemoryBackend();
-    restarted.live = this.durable.copy();
-    restarted.durable = this.durable.copy();
+    restarted.#live = this.#durable.copy();
+    restarted.#durable = this.#durable.copy();
     return restarted;
   }
 
   readonly metadata: Metadata = {
-    get: (bucket, key) => this.live.metadata.get(bucket)?.get(key),
+    get: (bucket, key) => this.#live.metadata.get(bucket)?.get(key),
     put: (bucket, key, value) => {
       const copy = value.slice();
-      this.change((content) => content.bucket(bucket).set(key, copy));
+      this.#change((content) => content.bucket(bucket).set(key, copy));
     },
-    delete: (bucket, key) => this.change((content) => content.bucket(bucket).delete(key)),
+    delete: (bucket, key) => this.#change((content) => content.bucket(bucket).delete(key)),
     entries: (bucket) =>
-      [...(this.live.metadata.get(bucket) ?? [])].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+      [...(this.#live.metadata.get(bucket) ?? [])].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
   };
 
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     const copy = value.slice();
-    this.change((content) => content.put(main, sub, tombstone, copy));
+    this.#change((content) => content.put(main, sub, tombstone, copy));
   }
 
   get(main: number, sub: number): Uint8Array | undefined {
-    return this.live.get(main, sub);
+    return this.#live.get(main, sub);
   }
 
   delete(main: number, sub: number): void {
-    this.change((content) => content.delete(main, sub));
+    this.#change((content) => content.delete(main, sub));
   }
 
   scan(main: number, sub: number, visit: RevisionVisitor): void {
-    this.live.scan(main, sub, visit);
+    this.#live.scan(main, sub, visit);
   }
 
   get consistentIndex(): LogIndex {
-    return this.live.index;
+    return this.#live.index;
   }
 
   get consistentTerm(): Term {
-    return this.live.term;
+    return this.#live.term;
   }
 
   setConsistentIndex(index: LogIndex, term: Term): void {
-    this.change((content) => {
+    this.#change((content) => {
       content.index = index;
       content.term = term;
     });
   }
 
   get flushedIndex(): LogIndex {
-    return this.durable.index;
+    return this.#durable.index;
   }
 
   async commit(): Promise<void> {
-    for (const change of this.uncommitted) change(this.durable);
-    this.uncommitted = [];
+    for (const change of this.#uncommitted) change(this.#durable);
+    this.#uncommitted = [];
   }
 
   size(): StoreSize {
-    return { totalBytes: this.live.bytes, inUseBytes: this.live.bytes };
+    return { totalBytes: this.#live.bytes, inUseBytes: this.#live.bytes };
   }
 
   async snapshot(): Promise<ReadSnapshot> {
-    const image = this.live.copy();
+    const image = this.#live.copy();
     return {
       consistentIndex: image.index,
       consistentTerm: image.term,
@@ -175,9 +175,9 @@ export class MemoryBackend implements Backend {
       },
       drain: () => Promise.resolve(),
     });
-    this.live = image;
-    this.durable = image.copy();
-    this.uncommitted = [];
+    this.#live = image;
+    this.#durable = image.copy();
+    this.#uncommitted = [];
     onReplaced();
   }
 
@@ -185,8 +185,8 @@ export class MemoryBackend implements Backend {
     await this.commit();
   }
 
-  private change(change: (content: Content) => void): void {
-    change(this.live);
-    this.uncommitted.push(change);
+  #change(change: (content: Content) => void): void {
+    change(this.#live);
+    this.#uncommitted.push(change);
   }
 }

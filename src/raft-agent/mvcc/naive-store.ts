@@ -13,22 +13,22 @@ export class NaiveStore {
   revision = 1;
   compacted = -1;
   /** The state after each revision. */
-  private readonly states: Keys[] = [new Map(), new Map()];
-  private readonly changes: Change[] = [];
+  readonly #states: Keys[] = [new Map(), new Map()];
+  readonly #changes: Change[] = [];
 
   begin(): NaiveTransaction {
-    return new NaiveTransaction(this, new Map(this.states[this.revision]!), (keys, changes) => {
+    return new NaiveTransaction(this, new Map(this.#states[this.revision]!), (keys, changes) => {
       if (changes.length === 0) return;
       this.revision++;
-      this.states.push(keys);
-      this.changes.push(...changes);
+      this.#states.push(keys);
+      this.#changes.push(...changes);
     });
   }
 
   range(query: RangeQuery): { kvs: KeyValue[]; count: number; more: boolean } {
     if (query.revision > this.revision) throw new RevisionError("future", this.compacted);
     if (query.revision > 0 && query.revision < this.compacted) throw new RevisionError("compacted", this.compacted);
-    return rangeOf(this.states[query.revision > 0 ? query.revision : this.revision]!, query);
+    return rangeOf(this.#states[query.revision > 0 ? query.revision : this.revision]!, query);
   }
 
   compact(revision: number): void {
@@ -38,31 +38,31 @@ export class NaiveStore {
   }
 
   history(from: number): Change[] {
-    return this.changes.filter(([, revision]) => revision >= from);
+    return this.#changes.filter(([, revision]) => revision >= from);
   }
 
   keysOfLease(lease: bigint): string[] {
-    const keys = [...this.states[this.revision]!.values()].filter((kv) => kv.lease === lease);
+    const keys = [...this.#states[this.revision]!.values()].filter((kv) => kv.lease === lease);
     return keys.map((kv) => text(kv.key)).sort();
   }
 }
 
 class NaiveTransaction {
-  private readonly changes: Change[] = [];
-  private readonly store: NaiveStore;
-  private readonly keys: Keys;
-  private readonly done: (keys: Keys, changes: Change[]) => void;
+  readonly #changes: Change[] = [];
+  readonly #store: NaiveStore;
+  readonly #keys: Keys;
+  readonly #done: (keys: Keys, changes: Change[]) => void;
 
   constructor(store: NaiveStore, keys: Keys, done: (keys: Keys, changes: Change[]) => void) {
-    this.store = store;
-    this.keys = keys;
-    this.done = done;
+    this.#store = store;
+    this.#keys = keys;
+    this.#done = done;
   }
 
   put(key: string, value: string, lease: bigint): void {
-    const revision = this.store.revision + 1;
-    const old = this.keys.get(key);
-    this.keys.set(key, {
+    const revision = this.#store.revision + 1;
+    const old = this.#keys.get(key);
+    this.#keys.set(key, {
       key: Buffer.from(key),
       value: Buffer.from(value),
       createRevision: old?.createRevision ?? revision,
@@ -70,25 +70,25 @@ class NaiveTransaction {
       version: (old?.version ?? 0) + 1,
       lease,
     });
-    this.changes.push(["put", revision, key, old === undefined]);
+    this.#changes.push(["put", revision, key, old === undefined]);
   }
 
   deleteRange(key: string, rangeEnd: string): number {
-    const doomed = inRange(this.keys, Buffer.from(key), Buffer.from(rangeEnd));
+    const doomed = inRange(this.#keys, Buffer.from(key), Buffer.from(rangeEnd));
     for (const kv of doomed) {
-      this.keys.delete(text(kv.key));
-      this.changes.push(["delete", this.store.revision + 1, text(kv.key), false]);
+      this.#keys.delete(text(kv.key));
+      this.#changes.push(["delete", this.#store.revision + 1, text(kv.key), false]);
     }
     return doomed.length;
   }
 
   range(query: RangeQuery): { kvs: KeyValue[] } {
-    return rangeOf(this.keys, query);
+    return rangeOf(this.#keys, query);
   }
 
   end(): number {
-    this.done(this.keys, this.changes);
-    return this.store.revision;
+    this.#done(this.#keys, this.#changes);
+    return this.#store.revision;
   }
 }
 

@@ -50,16 +50,16 @@ export class IndexedStore {
 
 /** Builds an index from revisions that come in their order, while they are read or written. */
 export class IndexBuilder {
-  private readonly state = beginIndex();
+  readonly #state = beginIndex();
 
   add(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    restore(this.state, changeOf(main, sub, tombstone, value));
+    restore(this.#state, changeOf(main, sub, tombstone, value));
   }
 
   /** `backend` holds the same revisions, and the metadata beside them. */
   finish(backend: Backend): IndexedStore {
-    endIndex(this.state, backend);
-    return this.state;
+    endIndex(this.#state, backend);
+    return this.#state;
   }
 }
 

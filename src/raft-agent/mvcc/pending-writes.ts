@@ -11,17 +11,17 @@ const firstCapacity = 256;
 const chunkBytes = 64 * 1024;
 
 export class PendingWrites {
-  private mains = new Float64Array(firstCapacity);
-  private subs = new Uint32Array(firstCapacity);
-  private tombstones = new Uint8Array(firstCapacity);
-  private readonly chunks: Uint8Array[] = [];
+  #mains = new Float64Array(firstCapacity);
+  #subs = new Uint32Array(firstCapacity);
+  #tombstones = new Uint8Array(firstCapacity);
+  readonly #chunks: Uint8Array[] = [];
   /** Where a value lies: its chunk (1 = the first; 0 where compaction was quicker than the commit), and the part of it. */
-  private chunkOf = new Uint32Array(firstCapacity);
-  private starts = new Uint32Array(firstCapacity);
-  private lengths = new Uint32Array(firstCapacity);
-  private count = 0;
+  #chunkOf = new Uint32Array(firstCapacity);
+  #starts = new Uint32Array(firstCapacity);
+  #lengths = new Uint32Array(firstCapacity);
+  #count = 0;
   /** Bytes of the last chunk that are taken. */
-  private used = chunkBytes;
+  #used = chunkBytes;
   /** Revision keys to delete from disk. */
   readonly deletions: { main: number; sub: number; tombstone: boolean }[] = [];
   /** Full metadata key → new value, null to delete. */
@@ -33,28 +33,28 @@ export class PendingWrites {
 
   /** Revisions come in ascending order; `value` is copied. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    const place = this.count++;
-    if (place === this.mains.length) this.grow();
-    this.mains[place] = main;
-    this.subs[place] = sub;
-    this.tombstones[place] = tombstone ? 1 : 0;
-    this.starts[place] = this.keep(value);
-    this.lengths[place] = value.length;
-    this.chunkOf[place] = this.chunks.length;
+    const place = this.#count++;
+    if (place === this.#mains.length) this.#grow();
+    this.#mains[place] = main;
+    this.#subs[place] = sub;
+    this.#tombstones[place] = tombstone ? 1 : 0;
+    this.#starts[place] = this.#keep(value);
+    this.#lengths[place] = value.length;
+    this.#chunkOf[place] = this.#chunks.length;
     this.operations++;
     this.bytes += value.length + 32;
   }
 
   get(main: number, sub: number): Uint8Array | undefined {
-    const place = this.find(main, sub);
-    return place < 0 ? undefined : this.valueAt(place);
+    const place = this.#find(main, sub);
+    return place < 0 ? undefined : this.#valueAt(place);
   }
 
   /** Forgets a change that never reached the disk; false when it is not here. */
   forget(main: number, sub: number): boolean {
-    const place = this.find(main, sub);
-    if (place < 0 || this.chunkOf[place] === 0) return false;
-    this.chunkOf[place] = 0;
+    const place = this.#find(main, sub);
+    if (place < 0 || this.#chunkOf[place] === 0) return false;
+    this.#chunkOf[place] = 0;
     return true;
   }
 
@@ -77,60 +77,60 @@ export class PendingWrites {
 
   /** Ascending from (`main`, `sub`); false when `visit` asked to stop. */
   scan(main: number, sub: number, visit: RevisionVisitor): boolean {
-    for (let place = this.lowerBound(main, sub); place < this.count; place++) {
-      const value = this.valueAt(place);
+    for (let place = this.#lowerBound(main, sub); place < this.#count; place++) {
+      const value = this.#valueAt(place);
       if (value === undefined) continue;
-      if (!visit(this.mains[place]!, this.subs[place]!, this.tombstones[place] === 1, value)) return false;
+      if (!visit(this.#mains[place]!, this.#subs[place]!, this.#tombstones[place] === 1, value)) return false;
     }
     return true;
   }
 
   /** A view: the bytes stay as they are. Undefined for a change that was forgotten. */
-  private valueAt(place: number): Uint8Array | undefined {
-    const chunk = this.chunks[this.chunkOf[place]! - 1];
-    const start = this.starts[place]!;
-    return chunk?.subarray(start, start + this.lengths[place]!);
+  #valueAt(place: number): Uint8Array | undefined {
+    const chunk = this.#chunks[this.#chunkOf[place]! - 1];
+    const start = this.#starts[place]!;
+    return chunk?.subarray(start, start + this.#lengths[place]!);
   }
 
   /** Copies `value` into the last chunk, or a new one, and returns where it starts. */
-  private keep(value: Uint8Array): number {
-    if (this.used + value.length > (this.chunks.at(-1)?.length ?? 0)) {
-      this.chunks.push(new Uint8Array(Math.max(chunkBytes, value.length)));
-      this.used = 0;
+  #keep(value: Uint8Array): number {
+    if (this.#used + value.length > (this.#chunks.at(-1)?.length ?? 0)) {
+      this.#chunks.push(new Uint8Array(Math.max(chunkBytes, value.length)));
+      this.#used = 0;
     }
-    const start = this.used;
-    this.chunks[this.chunks.length - 1]!.set(value, start);
-    this.used += value.length;
+    const start = this.#used;
+    this.#chunks[this.#chunks.length - 1]!.set(value, start);
+    this.#used += value.length;
     return start;
   }
 
   /** The place of a revision, or -1. Most look-ups are for what is older than anything here. */
-  private find(main: number, sub: number): number {
-    if (this.count === 0 || main < this.mains[0]!) return -1;
-    const place = this.lowerBound(main, sub);
-    const found = place < this.count && this.mains[place] === main && this.subs[place] === sub;
+  #find(main: number, sub: number): number {
+    if (this.#count === 0 || main < this.#mains[0]!) return -1;
+    const place = this.#lowerBound(main, sub);
+    const found = place < this.#count && this.#mains[place] === main && this.#subs[place] === sub;
     return found ? place : -1;
   }
 
-  private lowerBound(main: number, sub: number): number {
+  #lowerBound(main: number, sub: number): number {
     let low = 0;
-    let high = this.count;
+    let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const before = this.mains[middle]! - main || this.subs[middle]! - sub;
+      const before = this.#mains[middle]! - main || this.#subs[middle]! - sub;
       if (before < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  private grow(): void {
-    const capacity = this.mains.length * 2;
-    this.mains = grown(this.mains, new Float64Array(capacity));
-    this.subs = grown(this.subs, new Uint32Array(capacity));
-    this.tombstones = grown(this.tombstones, new Uint8Array(capacity));
-    this.chunkOf = grown(this.chunkOf, new Uint32Array(capacity));
-    this.starts = grown(this.starts, new Uint32Array(capacity));
-    this.lengths = grown(this.lengths, new Uint32Array(capacity));
+  #grow(): void {
+    const capacity = this.#mains.length * 2;
+    this.#mains = grown(this.#mains, new Float64Array(capacity));
+    this.#subs = grown(this.#subs, new Uint32Array(capacity));
+    this.#tombstones = grown(this.#tombstones, new Uint8Array(capacity));
+    this.#chunkOf = grown(this.#chunkOf, new Uint32Array(capacity));
+    this.#starts = grown(this.#starts, new Uint32Array(capacity));
+    this.#lengths = grown(this.#lengths, new Uint32Array(capacity));
   }
 }

@@ -6,61 +6,61 @@ const segmentCount = 256;
 
 export class SlotHash {
   /** Entries are slot + 1; 0 is free. */
-  private readonly segments: Uint32Array[] = [];
-  private readonly counts = new Uint32Array(segmentCount);
-  private readonly hashOf: (slot: number) => number;
+  readonly #segments: Uint32Array[] = [];
+  readonly #counts = new Uint32Array(segmentCount);
+  readonly #hashOf: (slot: number) => number;
 
   /** `hashOf` gives the hash of a slot that is in the table. */
   constructor(hashOf: (slot: number) => number) {
-    this.hashOf = hashOf;
-    for (let i = 0; i < segmentCount; i++) this.segments.push(new Uint32Array(8));
+    this.#hashOf = hashOf;
+    for (let i = 0; i < segmentCount; i++) this.#segments.push(new Uint32Array(8));
   }
 
   /** The slot with this hash for which `matches` holds, or -1. */
   find(hash: number, matches: (slot: number) => boolean): number {
-    const segment = this.segments[hash & (segmentCount - 1)]!;
+    const segment = this.#segments[hash & (segmentCount - 1)]!;
     const mask = segment.length - 1;
     for (let place = (hash >>> 8) & mask; ; place = (place + 1) & mask) {
       const entry = segment[place]!;
       if (entry === 0) return -1;
-      if (this.hashOf(entry - 1) === hash && matches(entry - 1)) return entry - 1;
+      if (this.#hashOf(entry - 1) === hash && matches(entry - 1)) return entry - 1;
     }
   }
 
   add(hash: number, slot: number): void {
     const index = hash & (segmentCount - 1);
-    if ((this.counts[index]! + 1) * 4 > this.segments[index]!.length * 3) this.growSegment(index);
-    insert(this.segments[index]!, hash, slot + 1);
-    this.counts[index]!++;
+    if ((this.#counts[index]! + 1) * 4 > this.#segments[index]!.length * 3) this.#growSegment(index);
+    insert(this.#segments[index]!, hash, slot + 1);
+    this.#counts[index]!++;
   }
 
   /** Takes a slot out and closes the gap, so that later probes still find what lay behind it. */
   remove(hash: number, slot: number): void {
     const index = hash & (segmentCount - 1);
-    const segment = this.segments[index]!;
+    const segment = this.#segments[index]!;
     const mask = segment.length - 1;
     let gap = (hash >>> 8) & mask;
     while (segment[gap] !== slot + 1) gap = (gap + 1) & mask;
     for (let place = (gap + 1) & mask; segment[place] !== 0; place = (place + 1) & mask) {
-      const home = (this.hashOf(segment[place]! - 1) >>> 8) & mask;
+      const home = (this.#hashOf(segment[place]! - 1) >>> 8) & mask;
       // The entry may fill the gap unless its home lies between the gap and itself.
       if (((place - home) & mask) < ((place - gap) & mask)) continue;
       segment[gap] = segment[place]!;
       gap = place;
     }
     segment[gap] = 0;
-    this.counts[index]!--;
+    this.#counts[index]!--;
   }
 
   get bytes(): number {
-    return this.segments.reduce((sum, segment) => sum + segment.byteLength, 0);
+    return this.#segments.reduce((sum, segment) => sum + segment.byteLength, 0);
   }
 
-  private growSegment(index: number): void {
-    const old = this.segments[index]!;
+  #growSegment(index: number): void {
+    const old = this.#segments[index]!;
     const larger = new Uint32Array(old.length * 2);
-    for (const entry of old) if (entry !== 0) insert(larger, this.hashOf(entry - 1), entry);
-    this.segments[index] = larger;
+    for (const entry of old) if (entry !== 0) insert(larger, this.#hashOf(entry - 1), entry);
+    this.#segments[index] = larger;
   }
 }
 

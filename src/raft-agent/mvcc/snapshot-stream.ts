@@ -17,14 +17,14 @@ const frameBytesMax = 1 << 30;
 
 /** Gathers frames into chunks and keeps the checksum. */
 class ChunkWriter {
-  private parts: Uint8Array[] = [];
-  private size = 0;
+  #parts: Uint8Array[] = [];
+  #size = 0;
   crc = 0;
 
   add(bytes: Uint8Array): void {
     this.crc = extendCrc32c(this.crc, bytes);
-    this.parts.push(bytes);
-    this.size += bytes.length;
+    this.#parts.push(bytes);
+    this.#size += bytes.length;
   }
 
   frame(kind: number, ...payload: Uint8Array[]): void {
@@ -36,13 +36,13 @@ class ChunkWriter {
   }
 
   get full(): boolean {
-    return this.size >= chunkSize;
+    return this.#size >= chunkSize;
   }
 
   take(): Uint8Array {
-    const chunk = Buffer.concat(this.parts);
-    this.parts = [];
-    this.size = 0;
+    const chunk = Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#size = 0;
     return chunk;
   }
 }
@@ -126,78 +126,78 @@ export async function importStore(
 }
 
 class FrameReader {
-  private rest: Uint8Array = new Uint8Array(0);
-  private started = false;
-  private ended = false;
-  private crc = 0;
-  private readonly empty: BackendFiller;
-  private readonly onRevision: BackendFiller["put"];
+  #rest: Uint8Array = new Uint8Array(0);
+  #started = false;
+  #ended = false;
+  #crc = 0;
+  readonly #empty: BackendFiller;
+  readonly #onRevision: BackendFiller["put"];
 
   constructor(empty: BackendFiller, onRevision: BackendFiller["put"]) {
-    this.empty = empty;
-    this.onRevision = onRevision;
+    this.#empty = empty;
+    this.#onRevision = onRevision;
   }
 
   push(chunk: Uint8Array): void {
-    const bytes = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    let offset = this.started ? 0 : this.readMagic(view);
-    while (this.started && view.length - offset >= 5) {
+    let offset = this.#started ? 0 : this.#readMagic(view);
+    while (this.#started && view.length - offset >= 5) {
       const length = view.readUInt32BE(offset);
       if (length > frameBytesMax) throw damaged(`a record claims ${length} bytes`);
       const end = offset + 5 + length;
       if (end > view.length) break;
-      this.take(view[offset + 4]!, view.subarray(offset + 5, end));
-      this.crc = extendCrc32c(this.crc, view.subarray(offset, end));
+      this.#take(view[offset + 4]!, view.subarray(offset + 5, end));
+      this.#crc = extendCrc32c(this.#crc, view.subarray(offset, end));
       offset = end;
     }
-    this.rest = view.subarray(offset).slice();
+    this.#rest = view.subarray(offset).slice();
   }
 
   finish(): void {
-    if (!this.ended) throw damaged("it ends too early");
-    if (this.rest.length > 0) throw damaged("there are bytes behind its end");
+    if (!this.#ended) throw damaged("it ends too early");
+    if (this.#rest.length > 0) throw damaged("there are bytes behind its end");
   }
 
-  private readMagic(view: Buffer): number {
+  #readMagic(view: Buffer): number {
     if (view.length < magic.length) return 0;
     if (!view.subarray(0, magic.length).equals(magic)) throw damaged("it does not begin like one");
-    this.started = true;
-    this.crc = crc32c(magic);
+    this.#started = true;
+    this.#crc = crc32c(magic);
     return magic.length;
   }
 
-  private take(kind: number, payload: Buffer): void {
-    if (this.ended) throw damaged("there are records behind its end");
+  #take(kind: number, payload: Buffer): void {
+    if (this.#ended) throw damaged("there are records behind its end");
     switch (kind) {
       case frameKind.consistentIndex:
-        this.empty.setConsistentIndex(readBigEndian(payload, 0), readBigEndian(payload, 8));
+        this.#empty.setConsistentIndex(readBigEndian(payload, 0), readBigEndian(payload, 8));
         break;
       case frameKind.metadata:
-        this.takeMetadata(payload);
+        this.#takeMetadata(payload);
         break;
       case frameKind.put:
       case frameKind.tombstone: {
         const value = payload.subarray(revisionKeyLength);
         const tombstone = kind === frameKind.tombstone;
-        this.onRevision(mainOf(payload), subOf(payload), tombstone, value);
-        this.empty.put(mainOf(payload), subOf(payload), tombstone, value.slice());
+        this.#onRevision(mainOf(payload), subOf(payload), tombstone, value);
+        this.#empty.put(mainOf(payload), subOf(payload), tombstone, value.slice());
         break;
       }
       case frameKind.end:
-        if (payload.readUInt32BE(0) !== this.crc) throw damaged("its checksum is wrong");
-        this.ended = true;
+        if (payload.readUInt32BE(0) !== this.#crc) throw damaged("its checksum is wrong");
+        this.#ended = true;
         break;
       default:
         throw damaged(`it holds a record of unknown kind ${kind}`);
     }
   }
 
-  private takeMetadata(payload: Buffer): void {
+  #takeMetadata(payload: Buffer): void {
     const nameEnd = 4 + payload.readUInt32BE(0);
     const name = payload.subarray(4, nameEnd).toString();
     const split = name.indexOf("\0");
-    this.empty.putMetadata(name.slice(0, split), name.slice(split + 1), payload.subarray(nameEnd));
+    this.#empty.putMetadata(name.slice(0, split), name.slice(split + 1), payload.subarray(nameEnd));
   }
 }
 

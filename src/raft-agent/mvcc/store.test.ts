@@ -97,24 +97,24 @@ class Pair {
   readonly model = new NaiveStore();
   store: Store;
   readonly seen: StoreEvent[] = [];
-  private readonly reopenBackend: () => Promise<Backend>;
+  readonly #reopenBackend: () => Promise<Backend>;
 
   constructor(store: Store, reopen: () => Promise<Backend>) {
     this.store = store;
-    this.reopenBackend = reopen;
-    this.listen();
+    this.#reopenBackend = reopen;
+    this.#listen();
   }
 
-  private listen(): void {
+  #listen(): void {
     this.store.onWrite((_revision, events) => this.seen.push(...events));
   }
 
   async run(one: Command): Promise<void> {
     switch (one.kind) {
       case "write":
-        return this.write(one.changes);
+        return this.#write(one.changes);
       case "range":
-        return this.range(rangeRequest(bytes(one.range[0]), { ...one.query, rangeEnd: bytes(one.range[1]) }));
+        return this.#range(rangeRequest(bytes(one.range[0]), { ...one.query, rangeEnd: bytes(one.range[1]) }));
       case "compact": {
         const expected = outcome(() => this.model.compact(one.revision));
         const done = outcome(() => this.store.compact(one.revision));
@@ -124,8 +124,8 @@ class Pair {
       }
       case "reopen":
         await this.store.close();
-        this.store = await openStore({ backend: await this.reopenBackend() });
-        this.listen();
+        this.store = await openStore({ backend: await this.#reopenBackend() });
+        this.#listen();
         return expect(this.store.revision).toBe(this.model.revision);
       case "snapshot": {
         const other = await openStore({ backend: new MemoryBackend() });
@@ -146,7 +146,7 @@ class Pair {
     }
   }
 
-  private write(changes: (Command & { kind: "write" })["changes"]): void {
+  #write(changes: (Command & { kind: "write" })["changes"]): void {
     const txn = this.store.beginWrite();
     const model = this.model.begin();
     for (const one of changes) {
@@ -163,7 +163,7 @@ class Pair {
     expect(txn.end()).toBe(model.end());
   }
 
-  private range(request: ReturnType<typeof rangeRequest>): void {
+  #range(request: ReturnType<typeof rangeRequest>): void {
     const expected = outcome(() => this.model.range(request));
     const result = outcome(() => this.store.range(request));
     if (typeof result === "string" || typeof expected === "string") {

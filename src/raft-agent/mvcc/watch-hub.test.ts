@@ -28,10 +28,10 @@ class Client {
   refused = false;
 
   constructor(hub: WatchHub) {
-    this.stream = hub.openStream({ offer: (delivery) => this.take(delivery) });
+    this.stream = hub.openStream({ offer: (delivery) => this.#take(delivery) });
   }
 
-  private take(delivery: WatchDelivery): boolean {
+  #take(delivery: WatchDelivery): boolean {
     if (this.room <= 0) {
       this.refused = true;
       return false;

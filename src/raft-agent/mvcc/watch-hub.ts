@@ -53,36 +53,36 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
 
 class Hub implements WatchHub, StreamHub {
   readonly store: Store;
-  private readonly interests = new InterestIndex<Watcher>();
+  readonly #interests = new InterestIndex<Watcher>();
   /** Watchers that are behind and can be served, longest waiting first. */
-  private readonly queue = new Set<Watcher>();
+  readonly #queue = new Set<Watcher>();
   /** Watchers whose first revision has not come yet. */
-  private readonly future = new Set<Watcher>();
+  readonly #future = new Set<Watcher>();
   /** The last revision that synced watchers were (or are about to be) told of. */
-  private toldRevision: number;
+  #toldRevision: number;
   /** Interests with gathered events. */
-  private touched: Interest<Watcher>[] = [];
-  private flushScheduled = false;
-  private catchUpScheduled = false;
-  private readonly afterTurn: (task: () => void) => void;
-  private readonly nextTurn: (task: () => void) => void;
-  private readonly sliceEventsMax: number;
-  private readonly sliceBytesMax: number;
-  private readonly turnBytesMax: number;
+  #touched: Interest<Watcher>[] = [];
+  #flushScheduled = false;
+  #catchUpScheduled = false;
+  readonly #afterTurn: (task: () => void) => void;
+  readonly #nextTurn: (task: () => void) => void;
+  readonly #sliceEventsMax: number;
+  readonly #sliceBytesMax: number;
+  readonly #turnBytesMax: number;
   /** Only while somebody watches: an event that nobody hears of is not made. */
-  private stopListening: () => void = () => undefined;
-  private closed = false;
+  #stopListening: () => void = () => undefined;
+  #closed = false;
   watcherCount = 0;
   laggingCount = 0;
 
   constructor(options: WatchHubOptions) {
     this.store = options.store;
-    this.afterTurn = options.afterTurn ?? queueMicrotask;
-    this.nextTurn = options.nextTurn ?? ((task) => void setImmediate(task));
-    this.sliceEventsMax = options.sliceEventsMax ?? 1000;
-    this.sliceBytesMax = options.sliceBytesMax ?? 512 << 10;
-    this.turnBytesMax = options.turnBytesMax ?? 4 << 20;
-    this.toldRevision = this.store.revision;
+    this.#afterTurn = options.afterTurn ?? queueMicrotask;
+    this.#nextTurn = options.nextTurn ?? ((task) => void setImmediate(task));
+    this.#sliceEventsMax = options.sliceEventsMax ?? 1000;
+    this.#sliceBytesMax = options.sliceBytesMax ?? 512 << 10;
+    this.#turnBytesMax = options.turnBytesMax ?? 4 << 20;
+    this.#toldRevision = this.store.revision;
   }
 
   openStream(sink: WatchSink): WatchStream {
@@ -90,14 +90,14 @@ class Hub implements WatchHub, StreamHub {
   }
 
   close(): void {
-    this.closed = true;
-    this.stopListening();
+    this.#closed = true;
+    this.#stopListening();
   }
 
   flush(): void {
-    const { touched } = this;
+    const touched = this.#touched;
     if (touched.length === 0) return;
-    this.touched = [];
+    this.#touched = [];
     const { revision } = this.store;
     for (const interest of touched) {
       const events = interest.gathered;
@@ -107,7 +107,7 @@ class Hub implements WatchHub, StreamHub {
       const batch = encodeBatch(this.store, events, interest.options.prevKv);
       for (const watcher of interest.synced) {
         if (!watcher.stream.offer({ kind: "events", watchId: watcher.id, revision, batch })) {
-          this.fallBehind(watcher, batch.firstRevision);
+          this.#fallBehind(watcher, batch.firstRevision);
         }
       }
     }
@@ -115,39 +115,39 @@ class Hub implements WatchHub, StreamHub {
   }
 
   storeReplaced(): void {
-    for (const interest of this.interests.all()) {
-      const next = interest.gathered[0]?.revision ?? this.toldRevision + 1;
+    for (const interest of this.#interests.all()) {
+      const next = interest.gathered[0]?.revision ?? this.#toldRevision + 1;
       interest.gathered = [];
-      for (const watcher of interest.synced) this.fallBehind(watcher, next);
+      for (const watcher of interest.synced) this.#fallBehind(watcher, next);
     }
-    this.touched = [];
-    this.toldRevision = this.store.revision;
-    this.wakeFuture();
+    this.#touched = [];
+    this.#toldRevision = this.store.revision;
+    this.#wakeFuture();
     this.scheduleCatchUp();
   }
 
   add(stream: HubStream, id: number, request: WatchCreateRequest): Watcher {
-    const interest = this.interests.obtain(watchedKey(request), request.rangeEnd, {
+    const interest = this.#interests.obtain(watchedKey(request), request.rangeEnd, {
       noPut: request.filters.includes(WatchFilter.noPut),
       noDelete: request.filters.includes(WatchFilter.noDelete),
       prevKv: request.prevKv,
     });
     const watcher: Watcher = { id, stream, interest, next: request.startRevision };
-    if (this.watcherCount++ === 0) this.listen();
+    if (this.watcherCount++ === 0) this.#listen();
     if (request.startRevision === 0 || request.startRevision === this.store.revision + 1) interest.synced.add(watcher);
-    else this.fallBehind(watcher, request.startRevision);
+    else this.#fallBehind(watcher, request.startRevision);
     this.scheduleCatchUp();
     return watcher;
   }
 
   remove(watcher: Watcher): void {
-    if (--this.watcherCount === 0) this.stopListening();
-    this.queue.delete(watcher);
-    this.future.delete(watcher);
+    if (--this.watcherCount === 0) this.#stopListening();
+    this.#queue.delete(watcher);
+    this.#future.delete(watcher);
     watcher.stream.parked.delete(watcher);
     watcher.interest.synced.delete(watcher);
     if (watcher.interest.lagging.delete(watcher)) this.laggingCount--;
-    this.interests.release(watcher.interest);
+    this.#interests.release(watcher.interest);
   }
 
   isSynced(watcher: Watcher): boolean {
@@ -155,42 +155,42 @@ class Hub implements WatchHub, StreamHub {
   }
 
   scheduleCatchUp(): void {
-    if (this.catchUpScheduled || this.closed || this.nextCandidate() === null) return;
-    this.catchUpScheduled = true;
-    this.nextTurn(() => {
-      this.catchUpScheduled = false;
-      if (this.closed) return;
-      this.catchUp();
+    if (this.#catchUpScheduled || this.#closed || this.#nextCandidate() === null) return;
+    this.#catchUpScheduled = true;
+    this.#nextTurn(() => {
+      this.#catchUpScheduled = false;
+      if (this.#closed) return;
+      this.#catchUp();
       this.scheduleCatchUp();
     });
   }
 
-  private listen(): void {
-    this.toldRevision = this.store.revision;
-    this.stopListening = this.store.onWrite((revision, events) => this.gather(revision, events));
+  #listen(): void {
+    this.#toldRevision = this.store.revision;
+    this.#stopListening = this.store.onWrite((revision, events) => this.#gather(revision, events));
   }
 
-  private gather(revision: number, events: readonly StoreEvent[]): void {
-    this.toldRevision = revision;
+  #gather(revision: number, events: readonly StoreEvent[]): void {
+    this.#toldRevision = revision;
     for (const event of events) {
-      this.interests.match(event, (interest) => {
+      this.#interests.match(event, (interest) => {
         if (interest.synced.size === 0) return;
-        if (interest.gathered.length === 0) this.touched.push(interest);
+        if (interest.gathered.length === 0) this.#touched.push(interest);
         interest.gathered.push(event);
       });
     }
-    if (this.flushScheduled || (this.touched.length === 0 && this.future.size === 0)) return;
-    this.flushScheduled = true;
-    this.afterTurn(() => {
-      this.flushScheduled = false;
-      if (this.closed) return;
+    if (this.#flushScheduled || (this.#touched.length === 0 && this.#future.size === 0)) return;
+    this.#flushScheduled = true;
+    this.#afterTurn(() => {
+      this.#flushScheduled = false;
+      if (this.#closed) return;
       this.flush();
-      this.wakeFuture();
+      this.#wakeFuture();
       this.scheduleCatchUp();
     });
   }
 
-  private fallBehind(watcher: Watcher, next: number): void {
+  #fallBehind(watcher: Watcher, next: number): void {
     watcher.next = next;
     watcher.interest.synced.delete(watcher);
     watcher.interest.lagging.add(watcher);
@@ -200,29 +200,29 @@ class Hub implements WatchHub, StreamHub {
 
   /** Puts a lagging watcher where it waits: for its stream, for its revision, or for its turn. */
   enqueue(watcher: Watcher): void {
-    this.queue.delete(watcher);
+    this.#queue.delete(watcher);
     if (watcher.stream.full) watcher.stream.parked.add(watcher);
-    else if (watcher.next > this.store.revision + 1) this.future.add(watcher);
-    else this.queue.add(watcher);
+    else if (watcher.next > this.store.revision + 1) this.#future.add(watcher);
+    else this.#queue.add(watcher);
   }
 
-  private caughtUp(watcher: Watcher): void {
-    this.queue.delete(watcher);
+  #caughtUp(watcher: Watcher): void {
+    this.#queue.delete(watcher);
     if (watcher.interest.lagging.delete(watcher)) this.laggingCount--;
     watcher.interest.synced.add(watcher);
   }
 
-  private wakeFuture(): void {
-    for (const watcher of this.future) {
+  #wakeFuture(): void {
+    for (const watcher of this.#future) {
       if (watcher.next > this.store.revision + 1) continue;
-      this.future.delete(watcher);
+      this.#future.delete(watcher);
       this.enqueue(watcher);
     }
   }
 
   /** The longest waiting watcher whose stream has room. */
-  private nextCandidate(): Watcher | null {
-    for (const watcher of this.queue) {
+  #nextCandidate(): Watcher | null {
+    for (const watcher of this.#queue) {
       if (!watcher.stream.full) return watcher;
       this.enqueue(watcher);
     }
@@ -230,41 +230,41 @@ class Hub implements WatchHub, StreamHub {
   }
 
   /** Serves one slice of history to the longest waiting watcher and to others that need a part of it. */
-  private catchUp(): void {
+  #catchUp(): void {
     this.flush();
-    const first = this.nextCandidate();
+    const first = this.#nextCandidate();
     if (first === null) return;
     const from = first.next;
     if (from < this.store.compactedRevision) {
-      this.cancelCompacted(first);
+      this.#cancelCompacted(first);
       return;
     }
-    const { to, events } = this.readSlice(from);
-    const served = [...this.queue].filter((one) => !one.stream.full && one.next >= from && one.next <= to + 1);
+    const { to, events } = this.#readSlice(from);
+    const served = [...this.#queue].filter((one) => !one.stream.full && one.next >= from && one.next <= to + 1);
     const batches: SharedBatches = new Map();
-    let left = this.turnBytesMax;
+    let left = this.#turnBytesMax;
     for (const watcher of served) {
       if (left < 0) break;
-      left -= this.serve(watcher, events.get(watcher.interest) ?? [], to, batches);
+      left -= this.#serve(watcher, events.get(watcher.interest) ?? [], to, batches);
     }
   }
 
   /** Events by interest, of whole revisions from `from` to `to`. */
-  private readSlice(from: number): { to: number; events: Map<Interest<Watcher>, StoreEvent[]> } {
+  #readSlice(from: number): { to: number; events: Map<Interest<Watcher>, StoreEvent[]> } {
     const events = new Map<Interest<Watcher>, StoreEvent[]>();
     let read = 0;
     let bytes = 0;
     let to = this.store.revision;
     let last = from;
     this.store.history(from, to, (event) => {
-      if ((read >= this.sliceEventsMax || bytes >= this.sliceBytesMax) && event.revision !== last) {
+      if ((read >= this.#sliceEventsMax || bytes >= this.#sliceBytesMax) && event.revision !== last) {
         to = last;
         return false;
       }
       read++;
       bytes += event.kv.length;
       last = event.revision;
-      this.interests.match(event, (interest) => {
+      this.#interests.match(event, (interest) => {
         if (interest.lagging.size === 0) return;
         const known = events.get(interest);
         if (known === undefined) events.set(interest, [event]);
@@ -276,21 +276,21 @@ class Hub implements WatchHub, StreamHub {
   }
 
   /** Returns how many bytes were offered. */
-  private serve(watcher: Watcher, events: StoreEvent[], to: number, batches: SharedBatches): number {
+  #serve(watcher: Watcher, events: StoreEvent[], to: number, batches: SharedBatches): number {
     const skipped = events.findIndex((event) => event.revision >= watcher.next);
-    const batch = skipped < 0 ? null : this.sharedPart(watcher.interest, events, skipped, batches);
+    const batch = skipped < 0 ? null : this.#sharedPart(watcher.interest, events, skipped, batches);
     const bytes = batch?.encoded.length ?? 0;
     const { id, stream } = watcher;
     if (batch !== null && !stream.offer({ kind: "events", watchId: id, revision: this.store.revision, batch }))
       return bytes;
     watcher.next = to + 1;
     // Out of the queue, or to its end.
-    if (to === this.store.revision) this.caughtUp(watcher);
+    if (to === this.store.revision) this.#caughtUp(watcher);
     else this.enqueue(watcher);
     return bytes;
   }
 
-  private sharedPart(
+  #sharedPart(
     interest: Interest<Watcher>,
     events: readonly StoreEvent[],
     from: number,
@@ -303,7 +303,7 @@ class Hub implements WatchHub, StreamHub {
     return batch;
   }
 
-  private cancelCompacted(watcher: Watcher): void {
+  #cancelCompacted(watcher: Watcher): void {
     const compactRevision = this.store.compactedRevision;
     if (watcher.stream.offer({ kind: "compacted", watchId: watcher.id, compactRevision })) {
       watcher.stream.forget(watcher.id);

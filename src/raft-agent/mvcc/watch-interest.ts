@@ -32,27 +32,27 @@ export class Interest<Watcher> implements KeyInterval {
 }
 
 export class InterestIndex<Watcher> {
-  private readonly byName = new Map<string, Interest<Watcher>>();
-  private readonly bySingleKey = new Map<string, Interest<Watcher>[]>();
-  private readonly ranges = new IntervalTree<Interest<Watcher>>(createRandom(1));
+  readonly #byName = new Map<string, Interest<Watcher>>();
+  readonly #bySingleKey = new Map<string, Interest<Watcher>[]>();
+  readonly #ranges = new IntervalTree<Interest<Watcher>>(createRandom(1));
 
   /** Every interest there is. */
   all(): Iterable<Interest<Watcher>> {
-    return this.byName.values();
+    return this.#byName.values();
   }
 
   /** The interest in a range (etcd's notation), made if it is new. */
   obtain(key: Uint8Array, rangeEnd: Uint8Array, options: InterestOptions): Interest<Watcher> {
     const name = interestName(key, rangeEnd, options);
-    const known = this.byName.get(name);
+    const known = this.#byName.get(name);
     if (known !== undefined) return known;
     const single = rangeEnd.length === 0;
     const start = key.slice();
     const end = single ? start : isOpenEnd(rangeEnd) ? null : rangeEnd.slice();
     const interest = new Interest<Watcher>(start, end, options);
-    this.byName.set(name, interest);
-    if (!single) this.ranges.add(interest);
-    else this.bySingleKey.set(latin1(key), [...(this.bySingleKey.get(latin1(key)) ?? []), interest]);
+    this.#byName.set(name, interest);
+    if (!single) this.#ranges.add(interest);
+    else this.#bySingleKey.set(latin1(key), [...(this.#bySingleKey.get(latin1(key)) ?? []), interest]);
     return interest;
   }
 
@@ -61,23 +61,23 @@ export class InterestIndex<Watcher> {
     if (interest.synced.size + interest.lagging.size > 0) return;
     const single = interest.end === interest.start;
     const rangeEnd = single ? new Uint8Array(0) : (interest.end ?? new Uint8Array(1));
-    this.byName.delete(interestName(interest.start, rangeEnd, interest.options));
+    this.#byName.delete(interestName(interest.start, rangeEnd, interest.options));
     if (!single) {
-      this.ranges.remove(interest);
+      this.#ranges.remove(interest);
       return;
     }
     const key = latin1(interest.start);
-    const rest = this.bySingleKey.get(key)!.filter((one) => one !== interest);
-    if (rest.length > 0) this.bySingleKey.set(key, rest);
-    else this.bySingleKey.delete(key);
+    const rest = this.#bySingleKey.get(key)!.filter((one) => one !== interest);
+    if (rest.length > 0) this.#bySingleKey.set(key, rest);
+    else this.#bySingleKey.delete(key);
   }
 
   /** Visits every interest that wants the event. */
   match(event: StoreEvent, visit: (interest: Interest<Watcher>) => void): void {
-    if (this.bySingleKey.size > 0) {
-      for (const interest of this.bySingleKey.get(latin1(event.key)) ?? []) if (interest.wants(event)) visit(interest);
+    if (this.#bySingleKey.size > 0) {
+      for (const interest of this.#bySingleKey.get(latin1(event.key)) ?? []) if (interest.wants(event)) visit(interest);
     }
-    this.ranges.forEachHolding(event.key, (interest) => {
+    this.#ranges.forEachHolding(event.key, (interest) => {
       if (interest.wants(event)) visit(interest);
     });
   }

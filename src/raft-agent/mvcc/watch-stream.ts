@@ -61,33 +61,33 @@ export class HubStream implements WatchStream {
   full = false;
   /** Lagging watchers that wait for the sink to drain. */
   readonly parked: Set<Watcher> = new Set();
-  private readonly hub: StreamHub;
-  private readonly sink: WatchSink;
-  private readonly watchers = new Map<number, Watcher>();
-  private nextId = 0;
+  readonly #hub: StreamHub;
+  readonly #sink: WatchSink;
+  readonly #watchers = new Map<number, Watcher>();
+  #nextId = 0;
 
   constructor(hub: StreamHub, sink: WatchSink) {
-    this.hub = hub;
-    this.sink = sink;
+    this.#hub = hub;
+    this.#sink = sink;
   }
 
   get watcherCount(): number {
-    return this.watchers.size;
+    return this.#watchers.size;
   }
 
   create(request: WatchCreateRequest): CreateResult {
     // What was written before this call is nobody's business but of those who were there.
-    this.hub.flush();
+    this.#hub.flush();
     if (request.rangeEnd.length > 0 && isEmptyRange(watchedKey(request), request.rangeEnd)) {
       return { kind: "refused", reason: "emptyRange" };
     }
     if (request.startRevision < 0) return { kind: "refused", reason: "negativeRevision" };
-    if (request.watchId !== 0 && this.watchers.has(request.watchId)) {
+    if (request.watchId !== 0 && this.#watchers.has(request.watchId)) {
       return { kind: "refused", reason: "duplicateWatchId" };
     }
-    const watchId = request.watchId === 0 ? this.unusedId() : request.watchId;
-    this.watchers.set(watchId, this.hub.add(this, watchId, request));
-    return { kind: "created", watchId, revision: this.hub.store.revision };
+    const watchId = request.watchId === 0 ? this.#unusedId() : request.watchId;
+    this.#watchers.set(watchId, this.#hub.add(this, watchId, request));
+    return { kind: "created", watchId, revision: this.#hub.store.revision };
   }
 
   cancel(watchId: number): boolean {
@@ -98,45 +98,45 @@ export class HubStream implements WatchStream {
     this.full = false;
     const parked = [...this.parked];
     this.parked.clear();
-    for (const watcher of parked) this.hub.enqueue(watcher);
-    this.hub.scheduleCatchUp();
+    for (const watcher of parked) this.#hub.enqueue(watcher);
+    this.#hub.scheduleCatchUp();
   }
 
   progress(): number | null {
-    this.hub.flush();
+    this.#hub.flush();
     if (this.full) return null;
-    for (const watcher of this.watchers.values()) if (!this.hub.isSynced(watcher)) return null;
-    return this.hub.store.revision;
+    for (const watcher of this.#watchers.values()) if (!this.#hub.isSynced(watcher)) return null;
+    return this.#hub.store.revision;
   }
 
   progressOf(watchId: number): number | null {
-    this.hub.flush();
-    const watcher = this.watchers.get(watchId);
-    return watcher === undefined || this.full || !this.hub.isSynced(watcher) ? null : this.hub.store.revision;
+    this.#hub.flush();
+    const watcher = this.#watchers.get(watchId);
+    return watcher === undefined || this.full || !this.#hub.isSynced(watcher) ? null : this.#hub.store.revision;
   }
 
   close(): void {
-    for (const watcher of this.watchers.values()) this.hub.remove(watcher);
-    this.watchers.clear();
+    for (const watcher of this.#watchers.values()) this.#hub.remove(watcher);
+    this.#watchers.clear();
   }
 
   offer(delivery: WatchDelivery): boolean {
     if (this.full) return false;
-    this.full = !this.sink.offer(delivery);
+    this.full = !this.#sink.offer(delivery);
     return !this.full;
   }
 
   forget(watchId: number): boolean {
-    const watcher = this.watchers.get(watchId);
+    const watcher = this.#watchers.get(watchId);
     if (watcher === undefined) return false;
-    this.watchers.delete(watchId);
-    this.hub.remove(watcher);
+    this.#watchers.delete(watchId);
+    this.#hub.remove(watcher);
     return true;
   }
 
-  private unusedId(): number {
-    while (this.watchers.has(this.nextId)) this.nextId++;
-    return this.nextId++;
+  #unusedId(): number {
+    while (this.#watchers.has(this.#nextId)) this.#nextId++;
+    return this.#nextId++;
   }
 }
 

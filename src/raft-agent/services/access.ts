@@ -44,7 +44,7 @@ export type AccessOptions = {
 type Early = { readonly index: LogIndex; readonly deadlineMs: number; readonly run: () => void };
 
 /** Calls with tokens of the future; an attacker can invent such tokens, so that they must not pile up. */
-const EARLY_MAX = 1_000;
+const earlyMax = 1_000;
 
 export class Access {
   readonly #options: AccessOptions;
@@ -108,7 +108,7 @@ export class Access {
   /** Runs `run` once the call's token can be known here, or its time is over. */
   whenKnown(call: ServerCall, run: () => void): void {
     const { clock, requestTimeoutMs } = this.#options;
-    if (this.#early.length >= EARLY_MAX) {
+    if (this.#early.length >= earlyMax) {
       run();
       return;
     }

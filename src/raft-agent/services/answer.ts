@@ -13,7 +13,7 @@ import type { ServiceContext } from "./service-context.ts";
 export type UnaryHandler = (request: Uint8Array, call: ServerCall) => void;
 
 /** A writer that one huge answer has blown up is not kept beyond this. */
-const WRITER_BYTES_MAX = 4 << 20;
+const writerBytesMax = 4 << 20;
 
 export function fail(call: ServerCall, error: EtcdError): void {
   call.finish(error.code, error.text);
@@ -30,7 +30,7 @@ export function answer<Message>(
   writer.reset();
   write(writer, message);
   call.send(writer.view());
-  writer.shrink(WRITER_BYTES_MAX);
+  writer.shrink(writerBytesMax);
   call.finish();
 }
 

@@ -111,35 +111,35 @@ const compareOf = (key: string): Compare => ({
 });
 
 type Row = readonly [title: string, path: string, request: Uint8Array, fault: EtcdErrorName | null];
-const KV = "/etcdserverpb.KV/";
+const kv = "/etcdserverpb.KV/";
 
-const ANNS_REQUESTS: readonly Row[] = [
-  ["reads a key", `${KV}Range`, rangeBytes("a"), null],
-  ["reads a range that two grants make up", `${KV}Range`, rangeBytes("a", "c"), null],
-  ["reads serializably", `${KV}Range`, rangeBytes("a", "", true), null],
-  ["may not read beyond", `${KV}Range`, rangeBytes("a", "ca"), "permissionDenied"],
-  ["may not read to the end", `${KV}Range`, rangeBytes("a", "\0"), "permissionDenied"],
-  ["may not read serializably beyond", `${KV}Range`, rangeBytes("d", "", true), "permissionDenied"],
-  ["may not read what she only writes", `${KV}Range`, rangeBytes("c"), "permissionDenied"],
-  ["writes a key", `${KV}Put`, putBytes("c"), null],
-  ["may not write what she only reads", `${KV}Put`, putBytes("a"), "permissionDenied"],
-  ["may not see what was there by writing", `${KV}Put`, putBytes("c", { prevKv: true }), "permissionDenied"],
-  ["sees what was there where she reads too", `${KV}Put`, putBytes("b", { prevKv: true }), null],
-  ["deletes a range", `${KV}DeleteRange`, deleteBytes("b", "d"), null],
-  ["may not delete beyond", `${KV}DeleteRange`, deleteBytes("b", "e"), "permissionDenied"],
-  ["may not see what she deletes", `${KV}DeleteRange`, deleteBytes("b", "d", true), "permissionDenied"],
-  ["reads in a transaction", `${KV}Txn`, txnBytes({ compare: [compareOf("a")], success: [rangeOp("b")] }), null],
-  ["may not compare", `${KV}Txn`, txnBytes({ compare: [compareOf("z")] }), "permissionDenied"],
-  ["may not read on a branch", `${KV}Txn`, txnBytes({ failure: [rangeOp("z")] }), "permissionDenied"],
-  ["may not write on a branch", `${KV}Txn`, txnBytes({ failure: [putOp("a")] }), "permissionDenied"],
-  ["may not see by a put", `${KV}Txn`, txnBytes({ success: [putOp("c", { prevKv: true })] }), "permissionDenied"],
+const annsRequests: readonly Row[] = [
+  ["reads a key", `${kv}Range`, rangeBytes("a"), null],
+  ["reads a range that two grants make up", `${kv}Range`, rangeBytes("a", "c"), null],
+  ["reads serializably", `${kv}Range`, rangeBytes("a", "", true), null],
+  ["may not read beyond", `${kv}Range`, rangeBytes("a", "ca"), "permissionDenied"],
+  ["may not read to the end", `${kv}Range`, rangeBytes("a", "\0"), "permissionDenied"],
+  ["may not read serializably beyond", `${kv}Range`, rangeBytes("d", "", true), "permissionDenied"],
+  ["may not read what she only writes", `${kv}Range`, rangeBytes("c"), "permissionDenied"],
+  ["writes a key", `${kv}Put`, putBytes("c"), null],
+  ["may not write what she only reads", `${kv}Put`, putBytes("a"), "permissionDenied"],
+  ["may not see what was there by writing", `${kv}Put`, putBytes("c", { prevKv: true }), "permissionDenied"],
+  ["sees what was there where she reads too", `${kv}Put`, putBytes("b", { prevKv: true }), null],
+  ["deletes a range", `${kv}DeleteRange`, deleteBytes("b", "d"), null],
+  ["may not delete beyond", `${kv}DeleteRange`, deleteBytes("b", "e"), "permissionDenied"],
+  ["may not see what she deletes", `${kv}DeleteRange`, deleteBytes("b", "d", true), "permissionDenied"],
+  ["reads in a transaction", `${kv}Txn`, txnBytes({ compare: [compareOf("a")], success: [rangeOp("b")] }), null],
+  ["may not compare", `${kv}Txn`, txnBytes({ compare: [compareOf("z")] }), "permissionDenied"],
+  ["may not read on a branch", `${kv}Txn`, txnBytes({ failure: [rangeOp("z")] }), "permissionDenied"],
+  ["may not write on a branch", `${kv}Txn`, txnBytes({ failure: [putOp("a")] }), "permissionDenied"],
+  ["may not see by a put", `${kv}Txn`, txnBytes({ success: [putOp("c", { prevKv: true })] }), "permissionDenied"],
   [
     "may not write in a nested transaction",
-    `${KV}Txn`,
+    `${kv}Txn`,
     txnBytes({ success: [{ kind: "txn", request: { compare: [], success: [putOp("a")], failure: [] } }] }),
     "permissionDenied",
   ],
-  ["may not compact", `${KV}Compact`, encodeCompactionRequest({ revision: 1, physical: false }), "permissionDenied"],
+  ["may not compact", `${kv}Compact`, encodeCompactionRequest({ revision: 1, physical: false }), "permissionDenied"],
   ["asks for the members", "/etcdserverpb.Cluster/MemberList", new Uint8Array(0), null],
   ["asks for the status", "/etcdserverpb.Maintenance/Status", new Uint8Array(0), null],
   ["asks for alarms", "/etcdserverpb.Maintenance/Alarm", new Uint8Array(0), null],
@@ -160,7 +160,7 @@ describe("permissions", () => {
     shared = await guardedWorld();
   });
 
-  it.each(ANNS_REQUESTS)("user %s", async (_title, path, request, fault) => {
+  it.each(annsRequests)("user %s", async (_title, path, request, fault) => {
     const { world, ann } = shared;
     const wanted = fault === null ? { code: StatusCode.ok, text: "" } : pick(EtcdErrors[fault]);
     expect((await world.unary(path, request, ann)).status).toEqual(wanted);
@@ -168,13 +168,13 @@ describe("permissions", () => {
 
   it("nobody without a user gets anything, and root gets everything", async () => {
     const { world, root } = await guardedWorld();
-    for (const [, path, request] of ANNS_REQUESTS) {
+    for (const [, path, request] of annsRequests) {
       expect((await world.unary(path, request)).status, path).toEqual(pick(EtcdErrors.userEmpty));
       expect((await world.unary(path, request, { token: "x" })).status, path).toEqual(
         pick(EtcdErrors.invalidAuthToken),
       );
     }
-    for (const [, path, request] of ANNS_REQUESTS.filter(([, , , fault]) => fault !== null).slice(0, 14)) {
+    for (const [, path, request] of annsRequests.filter(([, , , fault]) => fault !== null).slice(0, 14)) {
       expect((await world.unary(path, request, root)).status?.text, path).not.toMatch(/permission|user/);
     }
   });
@@ -194,12 +194,12 @@ describe("permissions", () => {
   it("lease that holds foreign keys cannot be ended, used or looked into", async () => {
     const { world, root, ann } = await guardedWorld();
     await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
-    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
     const denied = pick(EtcdErrors.permissionDenied);
     expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, ann)).status).toEqual(
       denied,
     );
-    expect((await world.unary(`${KV}Put`, putBytes("c", { lease: 7n }), ann)).status).toEqual(denied);
+    expect((await world.unary(`${kv}Put`, putBytes("c", { lease: 7n }), ann)).status).toEqual(denied);
     const ask7 = { ID: 7n, keys: true };
     const looked = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
     expect(looked.status).toEqual(denied);
@@ -246,10 +246,10 @@ describe("permissions", () => {
     };
     await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
     expect((await renew(world, ann)).messages).toHaveLength(1);
-    await world.unary(`${KV}Put`, putBytes("rw", { lease: 7n }), ann);
+    await world.unary(`${kv}Put`, putBytes("rw", { lease: 7n }), ann);
     expect((await renew(world, ann)).messages).toHaveLength(1);
     expect((await renew(follower.world, follower.ann)).messages).toHaveLength(1);
-    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
     expect((await renew(world, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect((await renew(follower.world, follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect((await renew(world, root)).messages).toHaveLength(1);
@@ -398,7 +398,7 @@ describe("users and roles", () => {
   it("deleted role is taken from its users", async () => {
     const { world, root, ann } = await guardedWorld();
     await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "r" }, root);
-    expect((await world.unary(`${KV}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await world.unary(`${kv}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
   });
 });
 
@@ -420,7 +420,7 @@ describe("logins", () => {
   it("end with a new password, with the user, after 300 s without use, and when authentication ends", async () => {
     const { world, root, ann } = await guardedWorld();
     const read = async (headers: Headers): Promise<StatusCode | undefined> =>
-      (await world.unary(`${KV}Range`, rangeBytes("a"), headers)).status?.code;
+      (await world.unary(`${kv}Range`, rangeBytes("a"), headers)).status?.code;
     world.clock.nowMs += 299_000;
     expect(await read(ann)).toBe(StatusCode.ok);
     world.clock.nowMs += 299_000;
@@ -444,7 +444,7 @@ describe("logins", () => {
     const { world } = await guardedWorld();
     const index = world.consensus.index + 2;
     let done = false;
-    const early = world.unary(`${KV}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
+    const early = world.unary(`${kv}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
     void early.then(() => {
       done = true;
     });
@@ -458,7 +458,7 @@ describe("logins", () => {
   it("command decided on older users and roles is refused where it is applied", async () => {
     const { world, ann } = await guardedWorld();
     const { auth } = world.services.machine;
-    const putting = world.unary(`${KV}Put`, putBytes("b"), ann);
+    const putting = world.unary(`${kv}Put`, putBytes("b"), ann);
     // As if a change had been applied between the two.
     auth.countRevision();
     expect((await putting).status).toEqual(pick(EtcdErrors.authOldRevision));
@@ -473,7 +473,7 @@ describe("logins", () => {
     const timeToLive = (headers: Headers): Promise<RecordedCall> =>
       ask(follower.world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n, keys: true }, headers);
     await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
-    await world.unary(`${KV}Put`, putBytes("foreign", { lease: 7n }), root);
+    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
     expect((await timeToLive({})).status).toEqual(pick(EtcdErrors.userEmpty));
     expect((await timeToLive(follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, await timeToLive(follower.root)).grantedTTL).toBe(100n);

@@ -34,7 +34,7 @@ import { type PasswordAsker, type PasswordHasher, PasswordHasherBusyError } from
 import { randomTokenPrefix } from "../auth/simple-tokens.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type AuthChangeKind, encodeLogin } from "../state-machine/auth-command.ts";
-import { type AuthStore, ROOT } from "../state-machine/auth-store.ts";
+import { type AuthStore, rootName } from "../state-machine/auth-store.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import type { AppliedBy } from "../state-machine/command-table.ts";
@@ -47,8 +47,8 @@ import type { ServedMethod, UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd has no code and no prefix of its own for these. */
-const NO_PASSWORD_USER = "auth: authentication failed, password was given for no password user";
-const VERIFY_ONLY = "auth: token signing attempted with verify-only key";
+const noPasswordUser = "auth: authentication failed, password was given for no password user";
+const verifyOnly = "auth: token signing attempted with verify-only key";
 
 export function createAuthMethods(context: ServiceContext, hasher: PasswordHasher): ServedMethod[] {
   const method = (name: string, handler: UnaryHandler): UnaryMethod =>
@@ -62,7 +62,7 @@ export function createAuthMethods(context: ServiceContext, hasher: PasswordHashe
     method("RoleList", (_bytes, call) => listNames(context, call, (auth) => roleList(context, auth))),
     method("UserAdd", (bytes, call) => addUser(context, hasher, bytes, call)),
     method("UserChangePassword", (bytes, call) => changePassword(context, hasher, bytes, call)),
-    ...CHANGES.map(([name, kind, request]) =>
+    ...changes.map(([name, kind, request]) =>
       method(name, (bytes, call) => {
         // Only bytes that are such a message may go into the log: applying must not fail on them.
         const body = toBinary(request, fromBinary(request, bytes));
@@ -73,7 +73,7 @@ export function createAuthMethods(context: ServiceContext, hasher: PasswordHashe
 }
 
 // biome-ignore format: a table
-const CHANGES = [
+const changes = [
   ["AuthEnable", CommandKind.authEnable, AuthEnableRequestSchema],
   ["AuthDisable", CommandKind.authDisable, AuthDisableRequestSchema],
   ["UserDelete", CommandKind.authUserDelete, AuthUserDeleteRequestSchema],
@@ -178,7 +178,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     return;
   }
   if (user?.options?.noPassword) {
-    call.finish(StatusCode.unknown, NO_PASSWORD_USER);
+    call.finish(StatusCode.unknown, noPasswordUser);
     return;
   }
   if (user === undefined) {
@@ -230,7 +230,7 @@ function answerLogin(
 ): void {
   const token = context.access.issueToken(result);
   if (token === null) {
-    call.finish(StatusCode.unknown, VERIFY_ONLY);
+    call.finish(StatusCode.unknown, verifyOnly);
     return;
   }
   const message = create(AuthenticateResponseSchema, { header: generatedHeader(context, result.revision), token });
@@ -279,7 +279,7 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
       return;
     }
     const everything = create(PermissionSchema, { permType: PermissionType.readWrite, rangeEnd: Uint8Array.of(0) });
-    const perm = name === ROOT ? [everything] : role.keyPermission;
+    const perm = name === rootName ? [everything] : role.keyPermission;
     const message = create(AuthRoleGetResponseSchema, { header: header(context), perm });
     answerBytes(call, toBinary(AuthRoleGetResponseSchema, message));
   });

@@ -4,7 +4,7 @@ import { emptyBytes } from "../api/wire.ts";
 import type { AutoCompactionMode } from "./auto-compaction.ts";
 import { createWorld, type World } from "./single-member-world.ts";
 
-const MINUTE_MS = 60_000;
+const minuteMs = 60_000;
 
 async function write(world: World): Promise<void> {
   const request = { key: Buffer.from("a"), value: emptyBytes, lease: 0n };
@@ -20,7 +20,7 @@ async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, lead
     await write(world);
     if (!leads) world.consensus.leader = "00000000000000aa";
     for (let step = 0; step < 10; step++) {
-      world.clock.nowMs += MINUTE_MS / 10;
+      world.clock.nowMs += minuteMs / 10;
       world.services.tick();
     }
     if (!leads) world.consensus.leader = world.services.context.consensus.memberId;
@@ -32,7 +32,7 @@ async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, lead
 
 describe("automatic compaction", () => {
   it("by time keeps what is younger than the retention", async () => {
-    const compacted = await liveFor(12, { mode: "periodic", retentionMs: 5 * MINUTE_MS });
+    const compacted = await liveFor(12, { mode: "periodic", retentionMs: 5 * minuteMs });
     expect(compacted.slice(0, 4)).toEqual([-1, -1, -1, -1]);
     const last = compacted.at(-1)!;
     // Revision 13 is the twelfth minute's; five minutes and at most one interval stay.
@@ -41,7 +41,7 @@ describe("automatic compaction", () => {
   });
 
   it("by time with a long retention works once an hour", async () => {
-    const compacted = await liveFor(240, { mode: "periodic", retentionMs: 120 * MINUTE_MS });
+    const compacted = await liveFor(240, { mode: "periodic", retentionMs: 120 * minuteMs });
     expect(compacted[118]).toBe(-1);
     const changes = new Set(compacted.filter((revision) => revision > 0));
     expect(changes.size).toBe(3);

@@ -15,9 +15,9 @@ export type AutoCompactionMode =
   | { readonly mode: "periodic"; readonly retentionMs: number }
   | { readonly mode: "revision"; readonly revisions: number };
 
-const HOUR_MS = 3_600_000;
-const SAMPLES_PER_INTERVAL = 10;
-const REVISION_INTERVAL_MS = 300_000;
+const hourMs = 3_600_000;
+const samplesPerInterval = 10;
+const revisionIntervalMs = 300_000;
 
 export class AutoCompaction {
   readonly #context: ServiceContext;
@@ -36,11 +36,11 @@ export class AutoCompaction {
     this.#context = context;
     this.#mode = mode;
     this.#sampleMs =
-      mode.mode === "periodic" ? Math.min(mode.retentionMs, HOUR_MS) / SAMPLES_PER_INTERVAL : REVISION_INTERVAL_MS;
+      mode.mode === "periodic" ? Math.min(mode.retentionMs, hourMs) / samplesPerInterval : revisionIntervalMs;
     const nowMs = context.clock.monotonicMs();
     this.#startedMs = nowMs;
     this.#lastDoneMs = nowMs;
-    this.#nextSampleMs = mode.mode === "periodic" ? nowMs : nowMs + REVISION_INTERVAL_MS;
+    this.#nextSampleMs = mode.mode === "periodic" ? nowMs : nowMs + revisionIntervalMs;
   }
 
   /** To be called a few times a second. */
@@ -61,7 +61,7 @@ export class AutoCompaction {
     this.#samples.push(this.#context.machine.store.revision);
     const kept = Math.floor(retentionMs / this.#sampleMs) + 1;
     if (this.#samples.length > kept) this.#samples.shift();
-    const intervalMs = this.#compactedOnce ? Math.min(retentionMs, HOUR_MS) : retentionMs;
+    const intervalMs = this.#compactedOnce ? Math.min(retentionMs, hourMs) : retentionMs;
     const sinceMs = this.#compactedOnce ? this.#lastDoneMs : this.#startedMs;
     return nowMs - sinceMs < intervalMs ? null : this.#samples[0]!;
   }

@@ -6,16 +6,21 @@ import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** What a client may send before its token is known here. */
-const HELD_BYTES_MAX = 64 * 1024;
+const heldBytesMax = 64 * 1024;
 
-const CLOSED: StreamHandler = { onMessage: () => {}, onHalfClose: () => {}, onClose: () => {}, onDrain: () => {} };
+const closedHandler: StreamHandler = {
+  onMessage: () => {},
+  onHalfClose: () => {},
+  onClose: () => {},
+  onDrain: () => {},
+};
 
 export function guardedStream(context: ServiceContext, method: StreamMethod): StreamMethod {
   const open = (call: ServerCall): StreamHandler => {
     const refusal = context.access.fault(call, method.access);
     if (refusal === null) return method.open(call);
     fail(call, refusal);
-    return CLOSED;
+    return closedHandler;
   };
   return {
     ...method,
@@ -49,7 +54,7 @@ function openOnceKnown(
         return;
       }
       heldBytes += message.length;
-      if (heldBytes > HELD_BYTES_MAX) {
+      if (heldBytes > heldBytesMax) {
         fail(call, EtcdErrors.tooManyRequests);
         return;
       }

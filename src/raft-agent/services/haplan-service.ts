@@ -19,7 +19,7 @@ import { hashForClient, transferLeadership } from "./maintenance-service.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-const HAPLAN_SERVICE = "/haplan.v1.Haplan";
+const haplanService = "/haplan.v1.Haplan";
 
 /**
  * The wanted members. New ones are named by their peer URLs and come in as learners; then a second call, once they
@@ -77,7 +77,7 @@ type DrainResponse = { readonly leader: MemberId | null };
 
 export function createHaplanMethods(context: ServiceContext): ServedMethod[] {
   const rpc = (access: AccessLevel, name: string): MethodDeclaration => ({
-    path: `${HAPLAN_SERVICE}/${name}`,
+    path: `${haplanService}/${name}`,
     access,
     learner: true,
   });

@@ -11,15 +11,15 @@ import { answerBytes, guarded } from "./answer.ts";
 import type { ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-const SERVING = toBinary(
+const serving = toBinary(
   HealthCheckResponseSchema,
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVING }),
 );
-const NOT_SERVING = toBinary(
+const notServing = toBinary(
   HealthCheckResponseSchema,
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.NOT_SERVING }),
 );
-const SERVICE_UNKNOWN = toBinary(
+const serviceUnknown = toBinary(
   HealthCheckResponseSchema,
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVICE_UNKNOWN }),
 );
@@ -27,7 +27,7 @@ const SERVICE_UNKNOWN = toBinary(
 /** A member that is about to stop does not serve any more; the streams of those who watch for it end then. */
 export function createHealthMethods(context: ServiceContext): ServedMethod[] {
   const access = "checkedByMethod";
-  const status = (): Uint8Array => (context.shutdown.begun ? NOT_SERVING : SERVING);
+  const status = (): Uint8Array => (context.shutdown.begun ? notServing : serving);
   return [
     {
       kind: "unary",
@@ -51,7 +51,7 @@ function watch(status: () => Uint8Array, call: ServerCall): StreamHandler {
   return {
     onMessage: (request) => {
       guarded(call, () => {
-        call.send(isWholeServer(request) ? status() : SERVICE_UNKNOWN);
+        call.send(isWholeServer(request) ? status() : serviceUnknown);
       });
     },
     onHalfClose: () => {},

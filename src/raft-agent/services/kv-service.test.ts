@@ -11,7 +11,7 @@ import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, SELF, type World } from "./single-member-world.ts";
+import { createWorld, self, type World } from "./single-member-world.ts";
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 
@@ -322,7 +322,7 @@ describe("KV service", () => {
   it("refuses what needs space under a NOSPACE alarm, and deletes all the same", async () => {
     const world = await createWorld();
     await send.put(world, put("a"));
-    const alarm = { member: SELF, type: AlarmType.noSpace };
+    const alarm = { member: self, type: AlarmType.noSpace };
     world.services.context.proposer.propose(
       CommandKind.alarm,
       encodeAlarm({ action: AlarmAction.activate, alarm }),
@@ -343,7 +343,7 @@ describe("KV service", () => {
     expect((await send.put(world, put("a", "v".repeat(500)))).status?.code).toBe(StatusCode.ok);
     expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
     await Promise.resolve();
-    expect(world.services.machine.alarms.list(0)).toEqual([{ member: SELF, type: AlarmType.noSpace }]);
+    expect(world.services.machine.alarms.list(0)).toEqual([{ member: self, type: AlarmType.noSpace }]);
   });
 
   for (const [name, makeRoom] of [
@@ -369,14 +369,14 @@ describe("KV service", () => {
     await send.delete(world, "a");
     await send.compact(world, 3);
     await new Promise(setImmediate);
-    const alarm = { member: SELF, type: AlarmType.noSpace };
+    const alarm = { member: self, type: AlarmType.noSpace };
     await world.unary("/etcdserverpb.Maintenance/Alarm", encodeAlarm({ action: AlarmAction.deactivate, alarm }));
     expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
   });
 
   it("refuses everything that touches data under a CORRUPT alarm", async () => {
     const world = await createWorld();
-    const alarm = { member: SELF, type: AlarmType.corrupt };
+    const alarm = { member: self, type: AlarmType.corrupt };
     world.services.context.proposer.propose(
       CommandKind.alarm,
       encodeAlarm({ action: AlarmAction.activate, alarm }),
@@ -410,7 +410,7 @@ describe("KV service without a working leader", () => {
     const world = await createWorld();
     world.consensus.leader = null;
     const written = send.put(world, put("b"));
-    world.consensus.leader = SELF;
+    world.consensus.leader = self;
     world.services.leadershipChanged();
     expect((await written).status?.code).toBe(StatusCode.ok);
   });

@@ -16,10 +16,10 @@ import { LargeRange, type OpenedRange } from "./large-range.ts";
 import { propose } from "./propose-for-call.ts";
 import type { ServedMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
-import { PUT_OVERHEAD_BYTES } from "./space-quota.ts";
+import { putOverheadBytes } from "./space-quota.ts";
 
 /** A range up to about this size is answered in the turn in which it is read, before larger ones that wait. */
-const SMALL_BYTES = 64 << 10;
+const smallBytes = 64 << 10;
 
 export function createKvMethods(context: ServiceContext): ServedMethod[] {
   const path = (name: string): string => `/etcdserverpb.KV/${name}`;
@@ -73,7 +73,7 @@ function keptRange(request: RangeRequest): RangeRequest {
 function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
   const { pacing } = call;
   if (pacing === undefined || pacing.hasRoom) {
-    const opened = openRange(context, request, call, SMALL_BYTES);
+    const opened = openRange(context, request, call, smallBytes);
     if (opened === null) return;
     if (opened.cursor.keysLeft === 0 || pacing === undefined || pacing.hasRoomForLarge) {
       sendRange(context, request, call, opened);
@@ -82,7 +82,7 @@ function answerRange(context: ServiceContext, request: RangeRequest, call: Serve
   }
   const kept = keptRange(request);
   const make = (): void => {
-    const opened = openRange(context, kept, call, SMALL_BYTES);
+    const opened = openRange(context, kept, call, smallBytes);
     if (opened !== null) sendRange(context, kept, call, opened);
   };
   pacing.whenRoom(kept.key.length + kept.rangeEnd.length, () => guarded(call, make));
@@ -222,7 +222,7 @@ function spaceFault(context: ServiceContext, costBytes: number): EtcdError | nul
 }
 
 function putCost(request: PutRequest): number {
-  return PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
+  return putOverheadBytes + request.key.length + request.value.length;
 }
 
 function txnCost(request: TxnRequest): number {

@@ -14,7 +14,7 @@ import type { ServerCall } from "../grpc/call.ts";
 import { LargeRange } from "./large-range.ts";
 import { createWorld, type World } from "./single-member-world.ts";
 
-const ALL: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
+const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const keys = 400;
 
 async function put(world: World, key: string, bytes: number): Promise<void> {
@@ -63,11 +63,11 @@ function rest(source: LargeRange): Buffer {
 
 describe("a large range", () => {
   const requests: readonly (readonly [string, Partial<RangeRequest>])[] = [
-    ["whole", ALL],
-    ["with a limit", { ...ALL, limit: 300 }],
-    ["without values", { ...ALL, keysOnly: true }],
-    ["in descending order of versions", { ...ALL, sortOrder: SortOrder.descend, sortTarget: SortTarget.mod }],
-    ["at a revision of the past", { ...ALL, revision: 350 }],
+    ["whole", all],
+    ["with a limit", { ...all, limit: 300 }],
+    ["without values", { ...all, keysOnly: true }],
+    ["in descending order of versions", { ...all, sortOrder: SortOrder.descend, sortTarget: SortTarget.mod }],
+    ["at a revision of the past", { ...all, revision: 350 }],
   ];
   it.each(requests)("A6: is the same answer in parts as at once: %s", async (_title, options) => {
     const world = await filled();
@@ -86,7 +86,7 @@ describe("a large range", () => {
 
   it("A6: stays at its revision while others write, and its header tells that one", async () => {
     const world = await filled();
-    const { source } = begin(world, ALL);
+    const { source } = begin(world, all);
     const parts = [source.next() as Uint8Array];
     await put(world, "k/0399", 9_000);
     await put(world, "k/9999", 9_000);
@@ -99,7 +99,7 @@ describe("a large range", () => {
 
   it("A6: begins anew, at the latest revision, when what it has not read yet is compacted", async () => {
     const world = await filled();
-    const { source } = begin(world, ALL);
+    const { source } = begin(world, all);
     source.next();
     await put(world, "k/0399", 9_000);
     await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys + 2, physical: true }));
@@ -111,7 +111,7 @@ describe("a large range", () => {
 
   it("A6: ends as compacted when the revision that was asked for is", async () => {
     const world = await filled();
-    const { source, text } = begin(world, { ...ALL, revision: 300 });
+    const { source, text } = begin(world, { ...all, revision: 300 });
     source.next();
     await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
     expect([source.next(), text()]).toEqual([null, "etcdserver: mvcc: required revision has been compacted"]);
@@ -119,7 +119,7 @@ describe("a large range", () => {
 
   it("A6: goes on over a compaction that leaves its revision readable", async () => {
     const world = await filled();
-    const { source } = begin(world, ALL);
+    const { source } = begin(world, all);
     source.next();
     await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
     expect(source.next()).toBeInstanceOf(Uint8Array);

@@ -8,7 +8,7 @@ import { OpenCalls } from "./open-calls.ts";
 import type { StreamMethod } from "./served-method.ts";
 
 /** Locks, campaigns and observed elections wait by a watch of their own, and end with it. */
-const LASTING_PATHS: ReadonlySet<string> = new Set([
+const lastingPaths: ReadonlySet<string> = new Set([
   "/etcdserverpb.Watch/Watch",
   "/etcdserverpb.Lease/LeaseKeepAlive",
   "/grpc.health.v1.Health/Watch",
@@ -20,7 +20,7 @@ export class LastingStreams {
 
   /** The same method, with its calls known here while they are open. */
   bind(method: StreamMethod): StreamMethod {
-    if (!LASTING_PATHS.has(method.path)) return method;
+    if (!lastingPaths.has(method.path)) return method;
     return {
       ...method,
       open: (call) => {

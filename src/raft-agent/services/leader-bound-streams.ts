@@ -8,7 +8,7 @@ import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd's: election timeouts without a leader after which such a stream is ended. */
-const LEADERLESS_TIMEOUTS = 3;
+const leaderlessTimeouts = 3;
 
 export class LeaderBoundStreams {
   readonly #context: ServiceContext;
@@ -36,7 +36,7 @@ export class LeaderBoundStreams {
     const nowMs = clock.monotonicMs();
     this.#leaderlessSinceMs = consensus.leader() === null ? (this.#leaderlessSinceMs ?? nowMs) : null;
     if (this.#leaderlessSinceMs === null) return;
-    if (nowMs - this.#leaderlessSinceMs < LEADERLESS_TIMEOUTS * consensus.electionTimeoutMs) return;
+    if (nowMs - this.#leaderlessSinceMs < leaderlessTimeouts * consensus.electionTimeoutMs) return;
     this.#calls.failAll(EtcdErrors.noLeader);
   }
 }

@@ -1,14 +1,14 @@
 /** The leader's duty toward leases: proposes the end of those whose time is over, and their checkpoints. */
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseRevoke } from "../state-machine/command-body.ts";
-import { EXPIRY_BATCH_MAX } from "../state-machine/lease-expiry.ts";
+import { expiryBatchMax } from "../state-machine/lease-expiry.ts";
 import type { LeaseId } from "../state-machine/lease-table.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** Batches proposed in one tick; together with `EXPIRY_BATCH_MAX` it bounds what expiry may put into the log at once. */
-const BATCHES_PER_TICK_MAX = 4;
+const batchesPerTickMax = 4;
 /** Keys that go with the leases of one tick, the last of which may have more: all are deleted in one turn of the event loop. */
-const KEYS_PER_TICK_MAX = 2_000;
+const keysPerTickMax = 2_000;
 
 /** To be called every 500 ms or more often. */
 export function tickLeases(context: ServiceContext): void {
@@ -18,14 +18,14 @@ export function tickLeases(context: ServiceContext): void {
   let keys = 0;
   const isEnough = (id: LeaseId): boolean => {
     keys += machine.store.keysOfLease(id).length;
-    return keys >= KEYS_PER_TICK_MAX;
+    return keys >= keysPerTickMax;
   };
-  for (let batch = 0; batch < BATCHES_PER_TICK_MAX; batch++) {
+  for (let batch = 0; batch < batchesPerTickMax; batch++) {
     const ids = leaseExpiry.takeExpired(isEnough);
     if (ids.length > 0) {
       proposer.propose(CommandKind.leaseRevoke, encodeLeaseRevoke({ ids, leaderTerm }), () => {});
     }
-    if (ids.length < EXPIRY_BATCH_MAX) break;
+    if (ids.length < expiryBatchMax) break;
   }
   const checkpoints = leaseExpiry.takeCheckpoints();
   if (checkpoints.length > 0) {

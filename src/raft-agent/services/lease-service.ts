@@ -27,17 +27,17 @@ import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { LEASE_TTL_MAX_SECONDS, type Lease } from "../state-machine/lease-table.ts";
+import { type Lease, leaseTtlMaxSeconds } from "../state-machine/lease-table.ts";
 import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { askLeader, forwardToLeader, type LeaderAnswer } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
 import type { MethodDeclaration, ServedMethod, UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
-import { LEASE_BYTES } from "./space-quota.ts";
+import { leaseBytes } from "./space-quota.ts";
 
 /** Between members only: one renewal. */
-const RENEW_PATH = "/haplan.Peer/LeaseRenew";
+const renewPath = "/haplan.Peer/LeaseRenew";
 
 export function createLeaseMethods(context: ServiceContext): ServedMethod[] {
   const user = (name: string): MethodDeclaration => ({ path: `/etcdserverpb.Lease/${name}`, access: "user" });
@@ -53,7 +53,7 @@ export function createLeaseMethods(context: ServiceContext): ServedMethod[] {
 /** What followers may ask their leader beside clients' calls. */
 export function createLeasePeerMethods(context: ServiceContext): UnaryMethod[] {
   return [
-    unary(context, { path: RENEW_PATH, access: "member", learner: true }, (request, call) =>
+    unary(context, { path: renewPath, access: "member", learner: true }, (request, call) =>
       renewHere(context, request, call),
     ),
   ];
@@ -66,11 +66,11 @@ function leaseTtlFloorSeconds(electionTimeoutMs: number): number {
 
 function grant(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const request = fromBinary(LeaseGrantRequestSchema, bytes);
-  if (request.TTL > BigInt(LEASE_TTL_MAX_SECONDS)) {
+  if (request.TTL > BigInt(leaseTtlMaxSeconds)) {
     fail(call, EtcdErrors.leaseTtlTooLarge);
     return;
   }
-  if (!context.quota.take(LEASE_BYTES)) {
+  if (!context.quota.take(leaseBytes)) {
     fail(call, EtcdErrors.noSpace);
     return;
   }
@@ -141,7 +141,7 @@ function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<R
         else resolve({ ttl: null, code, text });
       };
       const message = encodeLeaseKeepAliveRequest({ id });
-      askLeader(context, { path: RENEW_PATH, message, ...(caller === null ? {} : { caller }) }, answered);
+      askLeader(context, { path: renewPath, message, ...(caller === null ? {} : { caller }) }, answered);
     };
     if (!context.leaseExpiry.primary) {
       ask();
@@ -175,7 +175,7 @@ function renewalFault({ access, machine }: ServiceContext, call: ServerCall, id:
   const caller = access.callerOf(call);
   if (isEtcdError(caller)) return caller;
   // A member of an older version forwards renewals without the user, which it has let in itself.
-  if (caller === null) return call.path === RENEW_PATH ? null : EtcdErrors.userEmpty;
+  if (caller === null) return call.path === renewPath ? null : EtcdErrors.userEmpty;
   if (machine.auth.adminFault(caller) === null) return null;
   for (const key of machine.store.keysOfLease(id)) {
     const fault = machine.auth.keyFault(caller, "write", key, emptyBytes);

@@ -29,9 +29,9 @@ import { createSnapshotMethod } from "./send-snapshot.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
 import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
 
-const TRANSFER_POLL_MS = 10;
+const transferPollMs = 10;
 /** Of clients, at the same time. */
-const HASH_SCANS_MAX = 4;
+const hashScansMax = 4;
 
 export function createMaintenanceMethods(context: ServiceContext): ServedMethod[] {
   const rpc = (access: AccessLevel, name: string): MethodDeclaration => ({
@@ -149,7 +149,7 @@ type HashEncoder = (hashed: KeyspaceHash, current: number) => Uint8Array;
 /** As `answerHash`, while not too many other clients' scans are under way: each reads the whole keyspace. */
 export function hashForClient(context: ServiceContext, call: ServerCall, revision: number, encode: HashEncoder): void {
   const { counts } = context;
-  if (counts.hashScans >= HASH_SCANS_MAX) {
+  if (counts.hashScans >= hashScansMax) {
     fail(call, EtcdErrors.tooManyRequests);
     return;
   }
@@ -197,7 +197,7 @@ export async function transferLeadership(context: ServiceContext, target: Member
   consensus.transferLeadership(target);
   while (consensus.leader() !== target) {
     if (clock.monotonicMs() >= deadlineMs) return EtcdErrors.timeoutLeaderTransfer;
-    await clock.sleep(TRANSFER_POLL_MS);
+    await clock.sleep(transferPollMs);
   }
   return null;
 }

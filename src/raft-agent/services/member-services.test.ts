@@ -30,12 +30,12 @@ import { StatusCode } from "../api/status-code.ts";
 import { votersToAdmit } from "../consensus/member-rules.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { Facts } from "./haplan-service.ts";
-import { createWorld, type RecordedCall, SELF, type World } from "./single-member-world.ts";
+import { createWorld, type RecordedCall, self, type World } from "./single-member-world.ts";
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const url = (host: number): string[] => [`http://127.77.15.${host}:2380`];
-const OTHER = "1111111111111111";
+const other = "1111111111111111";
 
 function grant(world: World, TTL: bigint, ID = 0n): Promise<RecordedCall> {
   const request = toBinary(LeaseGrantRequestSchema, create(LeaseGrantRequestSchema, { TTL, ID }));
@@ -127,8 +127,8 @@ describe("lease service", () => {
     const leader = await createWorld();
     const follower = await createWorld();
     await grant(leader, 10n, 7n);
-    follower.consensus.leader = OTHER;
-    follower.consensus.peers.set(OTHER, leader.services);
+    follower.consensus.leader = other;
+    follower.consensus.peers.set(other, leader.services);
     follower.services.leadershipChanged();
     expect(decodeLeaseKeepAliveResponse((await keepAlive(follower, 7n)).messages[0]!).ttl).toBe(10);
     expect(ttlOf(await timeToLive(follower, 7n))).toEqual([10n, 10n]);
@@ -137,10 +137,10 @@ describe("lease service", () => {
   it("answers what it asked of a lost leader itself once it leads", async () => {
     const world = await createWorld();
     await grant(world, 10n, 7n);
-    world.consensus.leader = OTHER;
+    world.consensus.leader = other;
     world.services.leadershipChanged();
     const asked = [timeToLive(world, 7n), keepAlive(world, 7n)] as const;
-    world.consensus.leader = SELF;
+    world.consensus.leader = self;
     world.services.leadershipChanged();
     // A new leader adds an election timeout.
     expect(ttlOf(await asked[0])).toEqual([11n, 10n]);
@@ -171,9 +171,9 @@ describe("lease service", () => {
       while (call.messages.length === 0) await null;
       expect(decodeLeaseKeepAliveResponse(call.messages[0]!).ttl).toBe(24);
       expect(world.services.machine.leases.get(7n)?.remainingSeconds).toBe(0);
-      world.consensus.leader = OTHER;
+      world.consensus.leader = other;
       world.services.leadershipChanged();
-      world.consensus.leader = SELF;
+      world.consensus.leader = self;
       world.services.leadershipChanged();
       expect(world.services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
     },
@@ -204,10 +204,10 @@ describe("lease service", () => {
     world.services.tick();
     await turn();
     const { consensus, services } = world;
-    consensus.leader = OTHER;
+    consensus.leader = other;
     services.leadershipChanged();
     // Leads, and has yet to apply the clearing entry of the old term.
-    consensus.leader = SELF;
+    consensus.leader = self;
     consensus.term = 3;
     services.leadershipChanged();
     expect(services.context.leaseExpiry.primary).toBe(false);
@@ -220,14 +220,14 @@ describe("lease service", () => {
     const world = await createWorld();
     await grant(world, 24n, 7n);
     const answer = timeToLive(world, 7n);
-    world.consensus.leader = OTHER;
+    world.consensus.leader = other;
     world.services.leadershipChanged();
     expect((await answer).status).toEqual(statusOf(EtcdErrors.timeout));
   });
 
   it("gives up on a leader that cannot be reached when the request's time is over", async () => {
     const world = await createWorld();
-    world.consensus.leader = OTHER;
+    world.consensus.leader = other;
     world.services.leadershipChanged();
     expect((await timeToLive(world, 7n)).status).toEqual(statusOf(EtcdErrors.timeout));
     world.consensus.leader = null;
@@ -276,11 +276,11 @@ describe("cluster service", () => {
     expect((await cluster.add(world, url(1))).status).toEqual(statusOf(EtcdErrors.peerUrlExists));
     const learner = addedId(await cluster.add(world, url(2), true));
     expect((await cluster.add(world, url(3), true)).status).toEqual(statusOf(EtcdErrors.tooManyLearners));
-    expect((await cluster.remove(world, OTHER)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
-    expect((await cluster.promote(world, OTHER)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
-    expect((await cluster.promote(world, SELF)).status).toEqual(statusOf(EtcdErrors.memberNotLearner));
+    expect((await cluster.remove(world, other)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.promote(world, other)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.promote(world, self)).status).toEqual(statusOf(EtcdErrors.memberNotLearner));
     expect((await cluster.promote(world, learner)).status).toEqual(statusOf(EtcdErrors.learnerNotReady));
-    expect((await cluster.update(world, OTHER, url(5))).status).toEqual(statusOf(EtcdErrors.memberNotFound));
+    expect((await cluster.update(world, other, url(5))).status).toEqual(statusOf(EtcdErrors.memberNotFound));
     expect((await cluster.update(world, learner, url(1))).status).toEqual(statusOf(EtcdErrors.peerUrlExists));
     expect((await cluster.update(world, learner, url(5))).status?.code).toBe(StatusCode.ok);
     expect(world.services.machine.membership.get(learner)?.peerUrls).toEqual(url(5));
@@ -288,7 +288,7 @@ describe("cluster service", () => {
 
   it("refuses to remove the last member, and what would break the quorum", async () => {
     const world = await createWorld();
-    expect((await cluster.remove(world, SELF)).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
+    expect((await cluster.remove(world, self)).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
     await cluster.add(world, url(2));
     expect((await cluster.add(world, url(3))).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
   });
@@ -300,13 +300,13 @@ describe("cluster service", () => {
     bringUp(world, second);
     world.services.tick();
     await turn();
-    expect(membership.configuration).toEqual({ voters: [SELF], votersOutgoing: [], learners: [second] });
+    expect(membership.configuration).toEqual({ voters: [self], votersOutgoing: [], learners: [second] });
     world.clock.nowMs += 2_000;
     const third = addedId(await cluster.add(world, url(3), true));
     bringUp(world, third);
     expect((await cluster.promote(world, third)).status?.code).toBe(StatusCode.ok);
     await turn();
-    expect(membership.configuration.voters).toEqual([SELF, second, third].sort());
+    expect(membership.configuration.voters).toEqual([self, second, third].sort());
     expect(membership.list().some((member) => member.learner)).toBe(false);
     expect((await cluster.remove(world, second)).status?.code).toBe(StatusCode.ok);
     expect(membership.isRemoved(second)).toBe(true);
@@ -337,7 +337,7 @@ describe("cluster service", () => {
 describe("a learner", () => {
   it("serves serializable ranges and its status, and nothing else", async () => {
     const world = await createWorld();
-    world.services.machine.membership.update(SELF, { learner: true });
+    world.services.machine.membership.update(self, { learner: true });
     const key = Buffer.from("a");
     const range = (serializable: boolean): Promise<RecordedCall> =>
       world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(key, { serializable })));
@@ -354,7 +354,7 @@ describe("a learner", () => {
 describe("maintenance service", () => {
   it("reports a missing leader and alarms in its status", async () => {
     const world = await createWorld();
-    const memberID = BigInt(`0x${SELF}`);
+    const memberID = BigInt(`0x${self}`);
     const activate = create(AlarmRequestSchema, {
       action: AlarmRequest_AlarmAction.ACTIVATE,
       memberID,
@@ -374,7 +374,7 @@ describe("maintenance service", () => {
 
   it("A10: raises no alarm of type NONE, and tells one of an unknown type as it was raised", async () => {
     const world = await createWorld();
-    const memberID = BigInt(`0x${SELF}`);
+    const memberID = BigInt(`0x${self}`);
     const raise = async (alarm: number): Promise<number[]> => {
       const action = AlarmRequest_AlarmAction.ACTIVATE;
       const request = create(AlarmRequestSchema, { action, memberID, alarm: alarm as AlarmType });
@@ -405,10 +405,10 @@ describe("maintenance service", () => {
         "/etcdserverpb.Maintenance/MoveLeader",
         toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: BigInt(`0x${id}`) })),
       );
-    expect((await move(OTHER)).status).toEqual(statusOf(EtcdErrors.badLeaderTransferee));
-    expect((await move(SELF)).status?.code).toBe(StatusCode.ok);
-    world.consensus.leader = OTHER;
-    expect((await move(SELF)).status).toEqual(statusOf(EtcdErrors.notLeader));
+    expect((await move(other)).status).toEqual(statusOf(EtcdErrors.badLeaderTransferee));
+    expect((await move(self)).status?.code).toBe(StatusCode.ok);
+    world.consensus.leader = other;
+    expect((await move(self)).status).toEqual(statusOf(EtcdErrors.notLeader));
   });
 });
 
@@ -419,32 +419,32 @@ describe("haplan service", () => {
   it("changes all votes at once and refuses even numbers, strangers and broken requests", async () => {
     const world = await createWorld();
     const added = await ask(world, "ChangeMembers", {
-      voters: [SELF],
+      voters: [self],
       learners: [],
       add: [{ peerUrls: url(2) }, { peerUrls: url(3) }],
     });
     const { configuration } = JSON.parse(Buffer.from(added.messages[0]!).toString());
     expect(configuration.learners.length).toBe(2);
     const [second, third] = configuration.learners;
-    const even = await ask(world, "ChangeMembers", { voters: [SELF, second], learners: [third] });
+    const even = await ask(world, "ChangeMembers", { voters: [self, second], learners: [third] });
     expect(even.status?.text).toMatch(/refusing 2 voters/);
-    const stranger = await ask(world, "ChangeMembers", { voters: [OTHER], learners: [] });
+    const stranger = await ask(world, "ChangeMembers", { voters: [other], learners: [] });
     expect(stranger.status?.text).toMatch(/member 1111111111111111 is not known/);
     expect((await ask(world, "ChangeMembers", {})).status?.text).toMatch(/must be lists of member ids/);
-    expect((await ask(world, "ChangeMembers", { voters: [SELF, second, third], learners: [] })).status?.text).toBe("");
-    expect(world.services.machine.membership.configuration.voters).toEqual([SELF, second, third].sort());
+    expect((await ask(world, "ChangeMembers", { voters: [self, second, third], learners: [] })).status?.text).toBe("");
+    expect(world.services.machine.membership.configuration.voters).toEqual([self, second, third].sort());
   });
 
   it("tells the facts, with each member's lag", async () => {
     const world = await createWorld();
     world.consensus.index = 50;
-    world.consensus.progress.push({ member: OTHER, matchIndex: 20, active: true });
+    world.consensus.progress.push({ member: other, matchIndex: 20, active: true });
     const call = await ask(world, "Facts", { hash: true });
     const facts = JSON.parse(Buffer.from(call.messages[0]!).toString()) as Facts;
-    expect(facts).toMatchObject({ memberId: SELF, role: "leader", term: 2, revision: 1, hash: { revision: 1 } });
+    expect(facts).toMatchObject({ memberId: self, role: "leader", term: 2, revision: 1, hash: { revision: 1 } });
     expect(facts.progress.map(({ member, lagEntries }) => [member, lagEntries])).toEqual([
-      [SELF, 0],
-      [OTHER, 30],
+      [self, 0],
+      [other, 30],
     ]);
   });
 
@@ -452,10 +452,10 @@ describe("haplan service", () => {
     const world = await createWorld();
     expect((await ask(world, "Drain", {})).status?.code).toBe(StatusCode.failedPrecondition);
     world.services.machine.membership.change(
-      { voters: [SELF, OTHER, "2222222222222222"], votersOutgoing: [], learners: [] },
+      { voters: [self, other, "2222222222222222"], votersOutgoing: [], learners: [] },
       { added: [] },
     );
-    world.consensus.progress.push({ member: OTHER, matchIndex: 20, active: true });
+    world.consensus.progress.push({ member: other, matchIndex: 20, active: true });
     world.consensus.progress.push({ member: "2222222222222222", matchIndex: 30, active: true });
     const call = await ask(world, "Drain", {});
     expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: "2222222222222222" });
@@ -465,11 +465,11 @@ describe("haplan service", () => {
     let asked = 0;
     const sendClientsAway = async (): Promise<void> => void (asked += 1);
     const world = await createWorld({ sendClientsAway });
-    world.consensus.leader = OTHER;
+    world.consensus.leader = other;
     await ask(world, "Drain", {});
     expect(asked).toBe(0);
     const call = await ask(world, "Drain", { clients: true });
-    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: OTHER });
+    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: other });
     expect(asked).toBe(1);
   });
 });

@@ -21,11 +21,11 @@ import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 export type LeaderAnswer = { readonly code: StatusCode; readonly text: string; readonly message: Uint8Array };
 
-const RETRY_MS = 100;
-const CHANGE_PATH = "/haplan.Peer/Change";
-const CHANGE_ID_BYTES = 16;
-const NO_BYTES = new Uint8Array(0);
-const NOBODY: Caller = { user: "", authRevision: 0 };
+const retryMs = 100;
+const changePath = "/haplan.Peer/Change";
+const changeIdBytes = 16;
+const noBytes = new Uint8Array(0);
+const nobody: Caller = { user: "", authRevision: 0 };
 
 /** The method table by path, for requests of peers. */
 export type PeerMethods = ReadonlyMap<string, UnaryMethod>;
@@ -40,7 +40,7 @@ export function answerPeerRequest(
   const request = decodeRequest(bytes);
   const method = methods.get(request?.path ?? "");
   if (request === null || method === undefined) {
-    done(encodeAnswer(StatusCode.unimplemented, `unknown peer request ${request?.path ?? ""}`, NO_BYTES));
+    done(encodeAnswer(StatusCode.unimplemented, `unknown peer request ${request?.path ?? ""}`, noBytes));
     return;
   }
   method.handle(request.message, createPeerCall(request, from, done));
@@ -48,7 +48,7 @@ export function answerPeerRequest(
 
 function createPeerCall(request: PeerRequest, from: string, done: (answer: Uint8Array) => void): ServerCall {
   const { path, caller, changeId } = request;
-  let message: Uint8Array = NO_BYTES;
+  let message: Uint8Array = noBytes;
   let open = true;
   return {
     path,
@@ -86,7 +86,7 @@ export type LeaderRequest = {
  */
 export function askLeader(context: ServiceContext, request: LeaderRequest, done: (answer: LeaderAnswer) => void): void {
   const { consensus, clock, proposer } = context;
-  const { path, message, caller = NOBODY, changeId = null } = request;
+  const { path, message, caller = nobody, changeId = null } = request;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
   const answered = (bytes: Uint8Array | null): void => {
     const answer = bytes === null ? null : decodeAnswer(bytes);
@@ -111,12 +111,12 @@ export function askLeader(context: ServiceContext, request: LeaderRequest, done:
     }
   };
   const retry = (): void => {
-    if (clock.monotonicMs() + RETRY_MS < deadlineMs) {
-      void clock.sleep(RETRY_MS).then(() => attempt(false));
+    if (clock.monotonicMs() + retryMs < deadlineMs) {
+      void clock.sleep(retryMs).then(() => attempt(false));
       return;
     }
     const { code, text } = consensus.leader() === null ? EtcdErrors.noLeader : EtcdErrors.timeout;
-    done({ code, text, message: NO_BYTES });
+    done({ code, text, message: noBytes });
   };
   attempt(true);
 }
@@ -135,7 +135,7 @@ export function askMember(
   message: Uint8Array,
 ): Promise<LeaderAnswer | null> {
   return new Promise((resolve) => {
-    const request = encodeRequest({ path, caller: NOBODY, message, changeId: null });
+    const request = encodeRequest({ path, caller: nobody, message, changeId: null });
     context.consensus.askPeer(member, request, (bytes) => {
       resolve(bytes === null ? null : decodeAnswer(bytes));
     });
@@ -156,7 +156,7 @@ export function forwardToLeader(
   call: ServerCall,
   options: ForwardOptions = {},
 ): void {
-  const caller = context.access.callerOf(call) ?? NOBODY;
+  const caller = context.access.callerOf(call) ?? nobody;
   if (isEtcdError(caller)) {
     call.finish(caller.code, caller.text);
     return;
@@ -196,7 +196,7 @@ type PeerRequest = {
 function encodeRequest({ path, caller, message, changeId }: PeerRequest): Uint8Array {
   if (changeId === null) return Buffer.concat([encodePath(path), encodeCaller(caller), message]);
   const id = Buffer.from(changeId, "hex");
-  return Buffer.concat([encodePath(CHANGE_PATH), encodeCaller(caller), id, encodePath(path), message]);
+  return Buffer.concat([encodePath(changePath), encodeCaller(caller), id, encodePath(path), message]);
 }
 
 /** Null when the bytes are cut short. */
@@ -205,10 +205,10 @@ function decodeRequest(bytes: Uint8Array): PeerRequest | null {
   const caller = outer === null ? null : decodeCaller(bytes, outer.end);
   if (outer === null || caller === null) return null;
   const message = bytes.subarray(caller.end);
-  if (outer.path !== CHANGE_PATH) return { path: outer.path, caller: caller.caller, message, changeId: null };
-  const inner = decodePath(message, CHANGE_ID_BYTES);
+  if (outer.path !== changePath) return { path: outer.path, caller: caller.caller, message, changeId: null };
+  const inner = decodePath(message, changeIdBytes);
   if (inner === null) return null;
-  const changeId = Buffer.from(message.subarray(0, CHANGE_ID_BYTES)).toString("hex");
+  const changeId = Buffer.from(message.subarray(0, changeIdBytes)).toString("hex");
   return { path: inner.path, caller: caller.caller, message: message.subarray(inner.end), changeId };
 }
 
@@ -233,5 +233,5 @@ function decodeAnswer(bytes: Uint8Array): LeaderAnswer {
   const code = (bytes[0] ?? StatusCode.internal) as StatusCode;
   const rest = bytes.subarray(1);
   if (code === StatusCode.ok) return { code, text: "", message: rest };
-  return { code, text: Buffer.from(rest).toString("utf8"), message: NO_BYTES };
+  return { code, text: Buffer.from(rest).toString("utf8"), message: noBytes };
 }

@@ -14,7 +14,7 @@ import { StatusCode } from "../api/status-code.ts";
 import { WireReader } from "../api/wire.ts";
 import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
-const ALL: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
+const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const emptyValue = new Uint8Array(0);
 const keyAt = (at: number): Buffer => Buffer.from(`k/${String(at).padStart(4, "0")}`);
 
@@ -46,7 +46,7 @@ function pieces(call: RecordedCall): RangeResponse[] {
 describe("RangeStream", () => {
   it("brings the pieces of one range, with header and count in the last one", async () => {
     const world = await filled(100);
-    const call = await ask(world, ALL);
+    const call = await ask(world, all);
     const parts = pieces(call);
     expect(call.status?.code).toBe(StatusCode.ok);
     expect(parts.length).toBeGreaterThan(1);
@@ -59,13 +59,13 @@ describe("RangeStream", () => {
   });
 
   it("keeps to the limit and says that there is more", async () => {
-    const parts = pieces(await ask(await filled(40), { ...ALL, limit: 25 }));
+    const parts = pieces(await ask(await filled(40), { ...all, limit: 25 }));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(25);
     expect(parts.at(-1)).toMatchObject({ more: true, count: 40 });
   });
 
   it("keeps pieces near the size of a request", async () => {
-    const parts = pieces(await ask(await filled(60, 200_000), ALL));
+    const parts = pieces(await ask(await filled(60, 200_000), all));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(60);
     for (const { kvs } of parts.slice(1)) expect(kvs.length * 200_000).toBeLessThan(2 * 1_572_864);
   });
@@ -74,7 +74,7 @@ describe("RangeStream", () => {
     const world = await filled(50);
     const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
-    handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...ALL, serializable: true })));
+    handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...all, serializable: true })));
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     const late = { key: Buffer.from("k/0049x"), value: Buffer.alloc(1), lease: 0n, ...flags };
     await world.unary("/etcdserverpb.KV/Put", encodePutRequest(late));
@@ -90,7 +90,7 @@ describe("RangeStream", () => {
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
-    handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...ALL, serializable: true })));
+    handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...all, serializable: true })));
     for (let piece = 0; piece < 20 && call.status === null; piece++) {
       await world.unary(
         "/etcdserverpb.KV/Put",
@@ -106,7 +106,7 @@ describe("RangeStream", () => {
 
   it("A17: has the latest revision in the header of a read of the past, as it was at the first piece", async () => {
     const world = await filled(30);
-    const parts = pieces(await ask(world, { ...ALL, revision: 21 }));
+    const parts = pieces(await ask(world, { ...all, revision: 21 }));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(20);
     expect(parts.at(-1)?.header?.revision).toBe(31);
   });
@@ -127,7 +127,7 @@ describe("RangeStream", () => {
         "/etcdserverpb.KV/Put",
         encodePutRequest({ key: keyAt(at), value: keyAt(99 - at), lease: 0n, ...flags }),
       );
-    const call = await ask(world, { ...ALL, sortTarget, sortOrder });
+    const call = await ask(world, { ...all, sortTarget, sortOrder });
     expect(call.status).toEqual({ code: StatusCode.ok, text: "" });
     const keys = pieces(call).flatMap(({ kvs }) => kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key)));
     expect(keys).toEqual(Array.from({ length: 45 }, (_, at) => keyAt(at)));
@@ -135,15 +135,15 @@ describe("RangeStream", () => {
 
   it("answers a count in one message, and refuses what it cannot cut", async () => {
     const world = await filled(12);
-    expect(pieces(await ask(world, { ...ALL, countOnly: true }))).toMatchObject([{ kvs: [], count: 12, more: false }]);
-    expect((await ask(world, { ...ALL, sortOrder: SortOrder.descend })).status).toEqual({
+    expect(pieces(await ask(world, { ...all, countOnly: true }))).toMatchObject([{ kvs: [], count: 12, more: false }]);
+    expect((await ask(world, { ...all, sortOrder: SortOrder.descend })).status).toEqual({
       code: StatusCode.unimplemented,
       text: "RangeStream does not support custom sort orders",
     });
-    expect((await ask(world, { ...ALL, minModRevision: 3 })).status).toEqual({
+    expect((await ask(world, { ...all, minModRevision: 3 })).status).toEqual({
       code: StatusCode.unimplemented,
       text: "RangeStream does not support revision filters",
     });
-    expect((await ask(world, { ...ALL, revision: 999 })).status?.code).toBe(StatusCode.outOfRange);
+    expect((await ask(world, { ...all, revision: 999 })).status?.code).toBe(StatusCode.outOfRange);
   });
 });

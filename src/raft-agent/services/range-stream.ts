@@ -13,7 +13,7 @@ import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 /** etcd's first piece; later ones double while they are small, and halve when they are too big. */
-const FIRST_PIECE_KEYS = 10;
+const firstPieceKeys = 10;
 
 export function createRangeStreamMethod(context: ServiceContext): StreamMethod {
   return {
@@ -84,7 +84,7 @@ class RangeStream {
   /** Of the whole range, once it is known. */
   #count = -1;
   #left = 0;
-  #pieceKeys = FIRST_PIECE_KEYS;
+  #pieceKeys = firstPieceKeys;
   #scheduled = false;
 
   constructor(context: ServiceContext, call: ServerCall, request: RangeRequest) {

@@ -13,7 +13,7 @@ import type { MemberId } from "../raft/entry.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
 import { MemberServices, type MemberServicesOptions } from "./member-services.ts";
 
-export const SELF: MemberId = "8e9e05c52164694d";
+export const self: MemberId = "8e9e05c52164694d";
 
 export type RecordedCall = ServerCall & {
   readonly messages: Uint8Array[];
@@ -86,11 +86,11 @@ function recordedCall(
 
 export async function createWorld(overrides: Partial<MemberServicesOptions> = {}): Promise<World> {
   const store = overrides.store ?? (await openStore({ backend: new MemoryBackend() }));
-  const founder = { id: SELF, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
-  new MembershipStore(store.metadata).seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
+  const founder = { id: self, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
+  new MembershipStore(store.metadata).seed([founder], { voters: [self], votersOutgoing: [], learners: [] });
   const clock = { nowMs: 1_700_000_000_000 };
   const consensus: World["consensus"] = {
-    leader: SELF,
+    leader: self,
     term: 2,
     index: 0,
     lag: 0,
@@ -151,21 +151,21 @@ function afterTurns(turns: number, run: () => void): void {
 function createPort(state: World["consensus"], services: () => MemberServices): ConsensusPort {
   const configuration = (): Configuration => services().machine.membership.configuration;
   return {
-    memberId: SELF,
+    memberId: self,
     electionTimeoutMs: 1_000,
     leader: () => state.leader,
     term: () => state.term,
     commitIndex: () => state.index + state.lag,
     appliedIndex: () => state.index,
     status: () => ({
-      role: state.leader === SELF ? "leader" : "follower",
+      role: state.leader === self ? "leader" : "follower",
       term: state.term,
       leader: state.leader,
       lastIndex: state.index,
       commitIndex: state.index,
       appliedIndex: state.index,
       configuration: configuration(),
-      progress: [{ member: SELF, matchIndex: state.index, active: true }, ...state.progress],
+      progress: [{ member: self, matchIndex: state.index, active: true }, ...state.progress],
     }),
     propose: (payload) => {
       if (state.leader === null) return { accepted: false, reason: "noLeader" };
@@ -183,7 +183,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
       queueMicrotask(() => services().readConfirmed(context, state.index));
     },
     changeConfiguration: ({ target, context }) => {
-      if (state.leader !== SELF) return { accepted: false, reason: "notLeader", lagging: [] };
+      if (state.leader !== self) return { accepted: false, reason: "notLeader", lagging: [] };
       const index = state.index + 1;
       if (state.swallowProposals) return { accepted: true, index };
       queueMicrotask(() => {
@@ -198,9 +198,9 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     },
     connectedMs: (member) => state.connectedMs.get(member) ?? null,
     askPeer: (member, request, done) => {
-      const peer = member === SELF ? services() : state.peers.get(member);
+      const peer = member === self ? services() : state.peers.get(member);
       if (peer === undefined) done(null);
-      else peer.answerPeer(SELF, request, done);
+      else peer.answerPeer(self, request, done);
     },
   };
 }

@@ -13,12 +13,12 @@ import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 
 /** etcd's default. */
-const DEFAULT_QUOTA_BYTES = 2_147_483_648;
-const CLEAR_BELOW = 0.9;
+const defaultQuotaBytes = 2_147_483_648;
+const clearBelow = 0.9;
 
 /** etcd's estimate of what a put costs beside its key and value, and a lease altogether. */
-export const PUT_OVERHEAD_BYTES = 256;
-export const LEASE_BYTES = 64;
+export const putOverheadBytes = 256;
+export const leaseBytes = 64;
 
 export type SpaceQuotaOptions = {
   readonly member: MemberId;
@@ -39,7 +39,7 @@ export class SpaceQuota {
 
   constructor(options: SpaceQuotaOptions) {
     this.#options = options;
-    this.quotaBytes = options.quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : options.quotaBytes;
+    this.quotaBytes = options.quotaBytes === 0 ? defaultQuotaBytes : options.quotaBytes;
     this.#inUseBytes = options.store.size().inUseBytes;
   }
 
@@ -60,7 +60,7 @@ export class SpaceQuota {
     if (this.quotaBytes < 0) return;
     this.#measure();
     const { alarms, member } = this.#options;
-    if (this.#inUseBytes < this.quotaBytes * CLEAR_BELOW && alarms.has(member, AlarmType.noSpace)) {
+    if (this.#inUseBytes < this.quotaBytes * clearBelow && alarms.has(member, AlarmType.noSpace)) {
       this.#propose(AlarmAction.deactivate);
     }
   }

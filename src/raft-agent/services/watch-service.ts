@@ -16,13 +16,13 @@ import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 /** Answers for the whole stream, and for watchers that never were. */
-const NO_WATCHER = -1;
+const noWatcher = -1;
 /** Where batches are split when the client allows it; below the usual receive limit of clients. */
-const FRAGMENT_BYTES = 2 * 1024 * 1024;
+const fragmentBytes = 2 * 1024 * 1024;
 /** Answers to a client that asks and does not read, before the stream is ended. */
-const UNREAD_ANSWERS_MAX = 10_000;
+const unreadAnswersMax = 10_000;
 
-const REFUSALS: Record<Extract<CreateResult, { kind: "refused" }>["reason"], string> = {
+const refusals: Record<Extract<CreateResult, { kind: "refused" }>["reason"], string> = {
   emptyRange: "mvcc: watcher range is empty",
   duplicateWatchId: "mvcc: duplicate watch ID provided on the WatchStream",
   negativeRevision: "mvcc: required revision has been compacted",
@@ -141,14 +141,14 @@ class WatchCall {
     if (denied !== null) {
       const cancelReason = statusText(denied);
       const revision = this.#context.machine.store.revision;
-      this.#answer({ watchId: NO_WATCHER, created: true, canceled: true, cancelReason }, revision);
+      this.#answer({ watchId: noWatcher, created: true, canceled: true, cancelReason }, revision);
       return;
     }
     const result = this.#stream.create(request);
     if (result.kind === "refused") {
-      const cancelReason = REFUSALS[result.reason];
+      const cancelReason = refusals[result.reason];
       const revision = this.#context.machine.store.revision;
-      this.#answer({ watchId: NO_WATCHER, created: true, canceled: true, cancelReason }, revision);
+      this.#answer({ watchId: noWatcher, created: true, canceled: true, cancelReason }, revision);
       return;
     }
     const watcher = { fragment: request.fragment, progressNotify: request.progressNotify, progressAtMs: 0 };
@@ -167,7 +167,7 @@ class WatchCall {
   #progress(): void {
     if (this.#stream.watcherCount === 0) return;
     const revision = this.#stream.progress();
-    if (revision !== null) this.#answer({ watchId: NO_WATCHER }, revision);
+    if (revision !== null) this.#answer({ watchId: noWatcher }, revision);
   }
 
   /** The interval with up to a tenth of jitter, so that many watchers are not notified in one turn. */
@@ -187,10 +187,10 @@ class WatchCall {
     const watcher = this.#watchers.get(watchId);
     if (watcher?.progressNotify) this.#scheduleProgress(watcher);
     this.#context.counts.watchEvents += delivery.batch.eventEnds.length;
-    if (watcher?.fragment && delivery.batch.encoded.length > FRAGMENT_BYTES) {
+    if (watcher?.fragment && delivery.batch.encoded.length > fragmentBytes) {
       this.#sendFragments(watchId, delivery.revision, delivery.batch);
     } else {
-      this.#send(NO_FLAGS, watchId, delivery.revision, delivery.batch.encoded);
+      this.#send(noFlags, watchId, delivery.revision, delivery.batch.encoded);
     }
     return true;
   }
@@ -200,21 +200,21 @@ class WatchCall {
     let start = 0;
     let end = 0;
     for (const eventEnd of eventEnds) {
-      if (eventEnd - start > FRAGMENT_BYTES && end > start) {
+      if (eventEnd - start > fragmentBytes && end > start) {
         this.#send({ fragment: true }, watchId, revision, encoded.subarray(start, end));
         start = end;
       }
       end = eventEnd;
     }
-    this.#send(NO_FLAGS, watchId, revision, encoded.subarray(start));
+    this.#send(noFlags, watchId, revision, encoded.subarray(start));
   }
 
   #answer(fields: Partial<WatchResponse> & { readonly watchId: number }, revision: number): void {
-    if (this.#blocked && ++this.#unreadAnswers > UNREAD_ANSWERS_MAX) {
+    if (this.#blocked && ++this.#unreadAnswers > unreadAnswersMax) {
       fail(this.call, EtcdErrors.tooManyRequests);
       return;
     }
-    this.#send(fields, fields.watchId, revision, NO_EVENTS);
+    this.#send(fields, fields.watchId, revision, noEvents);
   }
 
   #send(fields: Partial<WatchResponse>, watchId: number, revision: number, events: Uint8Array): void {
@@ -231,14 +231,14 @@ class WatchCall {
     });
     writer.raw(events);
     if (!this.call.send(writer.view())) this.#blocked = true;
-    writer.shrink(FRAGMENT_BYTES);
+    writer.shrink(fragmentBytes);
   }
 }
 
 /** Judged when a watcher is created, by the metadata of its stream; changes of permissions do not end it (etcd). */
 function watchFault({ access }: ServiceContext, call: ServerCall, request: WatchCreateRequest): EtcdError | null {
   if (!access.enabled) return null;
-  return access.keyFault(call, request.key.length === 0 ? FIRST_KEY : request.key, request.rangeEnd);
+  return access.keyFault(call, request.key.length === 0 ? firstKey : request.key, request.rangeEnd);
 }
 
 /** As grpc-go prints a status: clients look for such texts in the reason. */
@@ -247,6 +247,6 @@ function statusText({ code, text }: EtcdError): string {
   return `rpc error: code = ${name[0]!.toUpperCase()}${name.slice(1)} desc = ${text}`;
 }
 
-const FIRST_KEY = Uint8Array.of(0);
-const NO_FLAGS: Partial<WatchResponse> = {};
-const NO_EVENTS = new Uint8Array(0);
+const firstKey = Uint8Array.of(0);
+const noFlags: Partial<WatchResponse> = {};
+const noEvents = new Uint8Array(0);

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { MemoryFileSystem } from "../wal/memory-file-system.ts";
@@ -34,7 +34,7 @@ async function contentOf(parts: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe("the snapshot store", () => {
-  test("a snapshot comes back as it was written, whatever its chunks", async () => {
+  it("a snapshot comes back as it was written, whatever its chunks", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
@@ -54,7 +54,7 @@ describe("the snapshot store", () => {
     );
   });
 
-  test("the newest one is opened, and pruning keeps the newest", async () => {
+  it("the newest one is opened, and pruning keeps the newest", async () => {
     const store = await openStore(new MemoryFileSystem());
     expect(await store.openNewest()).toEqual({ snapshot: null, damaged: [] });
     for (const index of [5, 100, 20]) await store.write(at(index), chunks(`at ${index}`));
@@ -67,7 +67,7 @@ describe("the snapshot store", () => {
     await oldest.close();
   });
 
-  test("a snapshot with any bit flipped, or cut anywhere, or with bytes behind it, is left out for the one before", async () => {
+  it("a snapshot with any bit flipped, or cut anywhere, or with bytes behind it, is left out for the one before", async () => {
     const fileSystem = new MemoryFileSystem();
     const store = await openStore(fileSystem);
     await store.write(at(5), chunks("before"));
@@ -89,7 +89,7 @@ describe("the snapshot store", () => {
     await check(Buffer.concat([intact, Buffer.alloc(1)]), "one byte more");
   });
 
-  test("a snapshot that rots after it was opened fails while it is read", async () => {
+  it("a snapshot that rots after it was opened fails while it is read", async () => {
     const fileSystem = new MemoryFileSystem();
     const store = await openStore(fileSystem);
     const { name } = await store.write(at(5), chunks(Buffer.alloc(600_000, 1)));
@@ -99,7 +99,7 @@ describe("the snapshot store", () => {
     await expect(contentOf(snapshot!.chunks())).rejects.toMatchObject({ code: "snapshot/damaged" });
   });
 
-  test.each([
+  it.each([
     ["its source breaks", () => {}, new Error("the stream broke"), "the stream broke"],
     [
       "the disk is full",
@@ -115,7 +115,7 @@ describe("the snapshot store", () => {
     expect(await fileSystem.list(directory)).toEqual([]);
   });
 
-  test.each(Array.from({ length: 40 }, (_, seed) => seed))(
+  it.each(Array.from({ length: 40 }, (_, seed) => seed))(
     "a crash leaves the old snapshot or the new one, whole (seed %i)",
     async (seed) => {
       const random = createRandom(seed);

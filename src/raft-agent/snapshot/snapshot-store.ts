@@ -47,16 +47,16 @@ export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<
 }
 
 export class SnapshotStore {
-  private readonly fileSystem: FileSystem;
-  private readonly directory: string;
-  private readonly clock: Clock;
-  private lastNumber = 0;
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #clock: Clock;
+  #lastNumber = 0;
 
   /** Use `openSnapshotStore`. */
   constructor({ fileSystem, directory, clock = systemClock }: SnapshotStoreOptions) {
-    this.fileSystem = fileSystem;
-    this.directory = directory;
-    this.clock = clock;
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#clock = clock;
   }
 
   /**
@@ -66,28 +66,28 @@ export class SnapshotStore {
   async write(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<SnapshotName> {
     const { index, term } = metadata;
     const name = fileName(index, term);
-    const aside = `${this.directory}/${name.replace(/snapshot$/, `${++this.lastNumber}.making`)}`;
-    const file = await this.fileSystem.open(aside, { create: true });
+    const aside = `${this.#directory}/${name.replace(/snapshot$/, `${++this.#lastNumber}.making`)}`;
+    const file = await this.#fileSystem.open(aside, { create: true });
     try {
-      await closing(file, () => writeSnapshot(file, { metadata, createdMs: this.clock.now() }, chunks));
-      await this.fileSystem.rename(aside, `${this.directory}/${name}`);
+      await closing(file, () => writeSnapshot(file, { metadata, createdMs: this.#clock.now() }, chunks));
+      await this.#fileSystem.rename(aside, `${this.#directory}/${name}`);
     } catch (error) {
-      await this.fileSystem.remove(aside).catch(() => {}); // The first error is the one to tell; the next start tidies up.
+      await this.#fileSystem.remove(aside).catch(() => {}); // The first error is the one to tell; the next start tidies up.
       throw error;
     }
-    await this.fileSystem.syncDir(this.directory);
+    await this.#fileSystem.syncDir(this.#directory);
     return { name, index, term };
   }
 
   /** All snapshots, the newest first, by their names alone. */
   async list(): Promise<SnapshotName[]> {
-    const names = (await this.fileSystem.list(this.directory)).map(parseName).filter((name) => name !== null);
+    const names = (await this.#fileSystem.list(this.#directory)).map(parseName).filter((name) => name !== null);
     return names.sort((left, right) => right.index - left.index || right.term - left.term);
   }
 
   /** @throws HaplanError `snapshot/damaged` naming the file and the place, before anything was handed out. */
   async open(name: string): Promise<OpenSnapshot> {
-    const file = await this.fileSystem.open(`${this.directory}/${name}`, { create: false, readOnly: true });
+    const file = await this.#fileSystem.open(`${this.#directory}/${name}`, { create: false, readOnly: true });
     try {
       const { header } = await readHeader(file);
       const contentBytes = await verifySnapshot(file);
@@ -129,15 +129,15 @@ export class SnapshotStore {
   /** Removes those that reach no further than `index`: their content has found its way into the state machine. */
   async removeUpTo(index: LogIndex): Promise<void> {
     const done = (await this.list()).filter((snapshot) => snapshot.index <= index);
-    for (const { name } of done.toReversed()) await this.fileSystem.remove(`${this.directory}/${name}`);
-    if (done.length > 0) await this.fileSystem.syncDir(this.directory);
+    for (const { name } of done.toReversed()) await this.#fileSystem.remove(`${this.#directory}/${name}`);
+    if (done.length > 0) await this.#fileSystem.syncDir(this.#directory);
   }
 
   /** Removes all but the newest `keep` (at least one). Returns the names that are gone. */
   async prune(keep: number): Promise<string[]> {
     const old = (await this.list()).slice(Math.max(1, keep)).map(({ name }) => name);
-    for (const name of old.toReversed()) await this.fileSystem.remove(`${this.directory}/${name}`);
-    if (old.length > 0) await this.fileSystem.syncDir(this.directory);
+    for (const name of old.toReversed()) await this.#fileSystem.remove(`${this.#directory}/${name}`);
+    if (old.length > 0) await this.#fileSystem.syncDir(this.#directory);
     return old;
   }
 }

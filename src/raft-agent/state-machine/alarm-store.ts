@@ -3,8 +3,8 @@ import type { Metadata } from "../mvcc/backend.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
 
-const BUCKET = "alarm";
-const EMPTY = new Uint8Array(0);
+const bucket = "alarm";
+const empty = new Uint8Array(0);
 
 export class AlarmStore {
   readonly #alarms = new Map<string, Alarm>();
@@ -39,21 +39,21 @@ export class AlarmStore {
 
   activate(alarm: Alarm): void {
     this.#alarms.set(keyOf(alarm), alarm);
-    this.#metadata.put(BUCKET, keyOf(alarm), EMPTY);
+    this.#metadata.put(bucket, keyOf(alarm), empty);
     this.#summarize();
   }
 
   /** Returns false when it was not on. */
   deactivate(alarm: Alarm): boolean {
     if (!this.#alarms.delete(keyOf(alarm))) return false;
-    this.#metadata.delete(BUCKET, keyOf(alarm));
+    this.#metadata.delete(bucket, keyOf(alarm));
     this.#summarize();
     return true;
   }
 
   load(): void {
     this.#alarms.clear();
-    for (const [key] of this.#metadata.entries(BUCKET)) {
+    for (const [key] of this.#metadata.entries(bucket)) {
       const [member, type] = key.split("/");
       this.#alarms.set(key, { member: member ?? "", type: Number(type) as AlarmType });
     }

@@ -8,7 +8,7 @@ import { CommandKind, createCommandCodec } from "./command.ts";
 import { StateMachine } from "./state-machine.ts";
 import { answerTooLarge, executeDeleteRange, executeTxn, readTxn, writtenWithoutAnswer } from "./txn.ts";
 
-const SELF = "8e9e05c52164694d";
+const selfId = "8e9e05c52164694d";
 const key = (value: string): Uint8Array => Buffer.from(value);
 const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
 const putOp = (name: string, prevKv = false): RequestOp => ({
@@ -20,7 +20,11 @@ const rangeOp = (name: string): RequestOp => ({ kind: "range", request: rangeReq
 async function createMachine(values: Record<string, number>): Promise<{ machine: StateMachine; last(): ApplyResult }> {
   const results: ApplyResult[] = [];
   const store = await openStore({ backend: new MemoryBackend() });
-  const machine = new StateMachine({ self: SELF, store, listener: { completed: (_, result) => results.push(result) } });
+  const machine = new StateMachine({
+    self: selfId,
+    store,
+    listener: { completed: (_, result) => results.push(result) },
+  });
   const writing = store.beginWrite();
   for (const [name, bytes] of Object.entries(values)) writing.put(key(name), new Uint8Array(bytes), 0n);
   writing.end();
@@ -29,7 +33,7 @@ async function createMachine(values: Record<string, number>): Promise<{ machine:
 
 function apply({ machine }: { machine: StateMachine }, success: RequestOp[]): void {
   const body = encodeTxnRequest({ compare: [], success, failure: [] });
-  machine.apply(1, 1, createCommandCodec(SELF).encode(CommandKind.txn, 1, body));
+  machine.apply(1, 1, createCommandCodec(selfId).encode(CommandKind.txn, 1, body));
 }
 
 const kvCount = (response: ResponseOp | undefined): number =>
@@ -56,7 +60,7 @@ describe("the answer of one request", () => {
 
   it.each([
     { title: "another member's caller waits", self: "1111111111111111", isAwaited: true },
-    { title: "the caller has given up", self: SELF, isAwaited: false },
+    { title: "the caller has given up", self: selfId, isAwaited: false },
   ])("is not read when $title, and what the transaction writes is written", async ({ self, isAwaited }) => {
     const backend = new MemoryBackend();
     const store = await openStore({ backend });

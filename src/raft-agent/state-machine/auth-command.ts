@@ -17,13 +17,13 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { bytesEqual, compareBytes } from "../mvcc/key-range.ts";
-import { type AuthStore, ROOT } from "./auth-store.ts";
+import { type AuthStore, rootName } from "./auth-store.ts";
 import { CommandKind } from "./command.ts";
 import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
 import { isGrantable } from "./key-permissions.ts";
 
 /** A name is a key of the store's metadata, whose keys are bounded. */
-const NAME_BYTES_MAX = 1_024;
+const nameBytesMax = 1_024;
 
 /** What members do with their tokens after a change. */
 export type AuthEvent =
@@ -46,7 +46,7 @@ export function decodeLogin(bytes: Uint8Array): LoginBody {
 
 export type AuthOutcome = { readonly event: AuthEvent | null };
 
-const UNTOLD: AuthOutcome = { event: null };
+const untold: AuthOutcome = { event: null };
 
 /** Changes of users and roles. */
 export type AuthChangeKind = (typeof CommandKind)[
@@ -64,7 +64,7 @@ export type AuthChangeKind = (typeof CommandKind)[
 
 type Change = (auth: AuthStore, body: Uint8Array) => AuthOutcome | EtcdError;
 
-const CHANGES: { readonly [Kind in AuthChangeKind]: Change } = {
+const changes: { readonly [Kind in AuthChangeKind]: Change } = {
   [CommandKind.authEnable]: enable,
   [CommandKind.authDisable]: disable,
   [CommandKind.authUserAdd]: addUser,
@@ -80,20 +80,20 @@ const CHANGES: { readonly [Kind in AuthChangeKind]: Change } = {
 
 /** The caller has been checked. */
 export function applyAuthChange(auth: AuthStore, kind: AuthChangeKind, body: Uint8Array): AuthOutcome | EtcdError {
-  return CHANGES[kind](auth, body);
+  return changes[kind](auth, body);
 }
 
 function enable(auth: AuthStore): AuthOutcome | EtcdError {
-  if (auth.enabled) return UNTOLD;
-  const root = auth.user(ROOT);
+  if (auth.enabled) return untold;
+  const root = auth.user(rootName);
   if (root === undefined) return EtcdErrors.rootUserNotExist;
-  if (!root.roles.includes(ROOT)) return EtcdErrors.rootRoleNotExist;
+  if (!root.roles.includes(rootName)) return EtcdErrors.rootRoleNotExist;
   auth.setEnabled(true);
-  return UNTOLD;
+  return untold;
 }
 
 function disable(auth: AuthStore): AuthOutcome {
-  if (!auth.enabled) return UNTOLD;
+  if (!auth.enabled) return untold;
   auth.setEnabled(false);
   auth.countRevision();
   return { event: { kind: "disabled" } };
@@ -109,12 +109,12 @@ function addUser(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const password = kept.noPassword ? new Uint8Array(0) : Buffer.from(hashedPassword, "base64");
   auth.putUser(name, { password, roles: [], options: kept });
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function deleteUser(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { name } = fromBinary(AuthUserDeleteRequestSchema, body);
-  if (auth.enabled && name === ROOT) return EtcdErrors.invalidAuthManagement;
+  if (auth.enabled && name === rootName) return EtcdErrors.invalidAuthManagement;
   if (auth.user(name) === undefined) return EtcdErrors.userNotFound;
   auth.deleteUser(name);
   auth.countRevision();
@@ -135,23 +135,23 @@ function grantRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { user: name, role } = fromBinary(AuthUserGrantRoleRequestSchema, body);
   const user = auth.user(name);
   if (user === undefined) return EtcdErrors.userNotFound;
-  if (role !== ROOT && auth.role(role) === undefined) return EtcdErrors.roleNotFound;
-  if (user.roles.includes(role)) return UNTOLD;
+  if (role !== rootName && auth.role(role) === undefined) return EtcdErrors.roleNotFound;
+  if (user.roles.includes(role)) return untold;
   const roles = [...user.roles, role].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   auth.putUser(name, { ...rest(user), roles });
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function revokeRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { name, role } = fromBinary(AuthUserRevokeRoleRequestSchema, body);
-  if (auth.enabled && name === ROOT && role === ROOT) return EtcdErrors.invalidAuthManagement;
+  if (auth.enabled && name === rootName && role === rootName) return EtcdErrors.invalidAuthManagement;
   const user = auth.user(name);
   if (user === undefined) return EtcdErrors.userNotFound;
   if (!user.roles.includes(role)) return EtcdErrors.roleNotGranted;
   auth.putUser(name, { ...rest(user), roles: user.roles.filter((one) => one !== role) });
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function addRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
@@ -162,12 +162,12 @@ function addRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   if (tooLong !== null) return tooLong;
   auth.putRole(name, []);
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function deleteRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { role } = fromBinary(AuthRoleDeleteRequestSchema, body);
-  if (auth.enabled && role === ROOT) return EtcdErrors.invalidAuthManagement;
+  if (auth.enabled && role === rootName) return EtcdErrors.invalidAuthManagement;
   if (auth.role(role) === undefined) return EtcdErrors.roleNotFound;
   auth.deleteRole(role);
   for (const name of auth.userNames()) {
@@ -176,7 +176,7 @@ function deleteRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError 
     auth.putUser(name, { ...rest(user), roles: user.roles.filter((one) => one !== role) });
   }
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function grantPermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
@@ -196,7 +196,7 @@ function grantPermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdE
     permissions.sort((a, b) => compareBytes(a.key, b.key)),
   );
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function revokePermission(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
@@ -207,7 +207,7 @@ function revokePermission(auth: AuthStore, body: Uint8Array): AuthOutcome | Etcd
   if (left.length === role.keyPermission.length) return EtcdErrors.permissionNotGranted;
   auth.putRole(request.role, left);
   auth.countRevision();
-  return UNTOLD;
+  return untold;
 }
 
 function rest(user: NonNullable<ReturnType<AuthStore["user"]>>): Parameters<AuthStore["putUser"]>[1] {
@@ -220,6 +220,6 @@ function isSameRange(a: Pick<Permission, "key" | "rangeEnd">, b: Pick<Permission
 }
 
 function nameFault(what: "user" | "role", name: string): EtcdError | null {
-  if (Buffer.byteLength(name) <= NAME_BYTES_MAX) return null;
-  return etcdError(StatusCode.invalidArgument, `${what} name is longer than ${NAME_BYTES_MAX} bytes`);
+  if (Buffer.byteLength(name) <= nameBytesMax) return null;
+  return etcdError(StatusCode.invalidArgument, `${what} name is longer than ${nameBytesMax} bytes`);
 }

@@ -10,15 +10,15 @@ import type { Caller } from "./caller.ts";
 import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
 import { grantedIntervals, holdsRange, type KeyIntervals } from "./key-permissions.ts";
 
-const USERS = "authUsers";
-const ROLES = "authRoles";
-const AUTH = "auth";
-const ENABLED_KEY = "authEnabled";
-const REVISION_KEY = "authRevision";
+const users = "authUsers";
+const roles = "authRoles";
+const auth = "auth";
+const enabledKey = "authEnabled";
+const revisionKey = "authRevision";
 /** Both the user and the role that may do everything. */
-export const ROOT = "root";
+export const rootName = "root";
 /** etcd writes it when a cluster starts. */
-const FIRST_REVISION = 1;
+const firstRevision = 1;
 
 type Granted = { readonly read: KeyIntervals; readonly write: KeyIntervals };
 
@@ -28,7 +28,7 @@ export class AuthStore {
   readonly #roles = new Map<string, Role>();
   /** What each user's roles add up to; emptied by every change. */
   readonly #granted = new Map<string, Granted>();
-  #revision = FIRST_REVISION;
+  #revision = firstRevision;
   /** Asked for every request: a plain field. */
   enabled = false;
 
@@ -46,15 +46,15 @@ export class AuthStore {
     this.#roles.clear();
     this.#granted.clear();
     // Decoded byte fields are views: onto a copy, since the backend owns what it hands out.
-    for (const [name, bytes] of this.#metadata.entries(USERS)) {
+    for (const [name, bytes] of this.#metadata.entries(users)) {
       this.#users.set(name, fromBinary(UserSchema, bytes.slice()));
     }
-    for (const [name, bytes] of this.#metadata.entries(ROLES)) {
+    for (const [name, bytes] of this.#metadata.entries(roles)) {
       this.#roles.set(name, fromBinary(RoleSchema, bytes.slice()));
     }
-    this.enabled = this.#metadata.get(AUTH, ENABLED_KEY)?.[0] === 1;
-    const revision = this.#metadata.get(AUTH, REVISION_KEY);
-    this.#revision = revision?.length === 8 ? Number(Buffer.from(revision).readBigUInt64BE()) : FIRST_REVISION;
+    this.enabled = this.#metadata.get(auth, enabledKey)?.[0] === 1;
+    const revision = this.#metadata.get(auth, revisionKey);
+    this.#revision = revision?.length === 8 ? Number(Buffer.from(revision).readBigUInt64BE()) : firstRevision;
   }
 
   user(name: string): User | undefined {
@@ -76,7 +76,7 @@ export class AuthStore {
 
   setEnabled(enabled: boolean): void {
     this.enabled = enabled;
-    this.#metadata.put(AUTH, ENABLED_KEY, Uint8Array.of(enabled ? 1 : 0));
+    this.#metadata.put(auth, enabledKey, Uint8Array.of(enabled ? 1 : 0));
   }
 
   /** To be called once by every change but enabling. */
@@ -85,29 +85,29 @@ export class AuthStore {
     this.#granted.clear();
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64BE(BigInt(this.#revision));
-    this.#metadata.put(AUTH, REVISION_KEY, bytes);
+    this.#metadata.put(auth, revisionKey, bytes);
   }
 
   putUser(name: string, fields: Pick<User, "password" | "roles"> & Pick<Partial<User>, "options">): void {
     const user = create(UserSchema, { name: Buffer.from(name), ...fields });
     this.#users.set(name, user);
-    this.#metadata.put(USERS, name, toBinary(UserSchema, user));
+    this.#metadata.put(users, name, toBinary(UserSchema, user));
   }
 
   deleteUser(name: string): void {
     this.#users.delete(name);
-    this.#metadata.delete(USERS, name);
+    this.#metadata.delete(users, name);
   }
 
   putRole(name: string, keyPermission: Permission[]): void {
     const role = create(RoleSchema, { name: Buffer.from(name), keyPermission });
     this.#roles.set(name, role);
-    this.#metadata.put(ROLES, name, toBinary(RoleSchema, role));
+    this.#metadata.put(roles, name, toBinary(RoleSchema, role));
   }
 
   deleteRole(name: string): void {
     this.#roles.delete(name);
-    this.#metadata.delete(ROLES, name);
+    this.#metadata.delete(roles, name);
   }
 
   /** Null when `caller` may do what only root may, or when authentication is off. */
@@ -116,7 +116,7 @@ export class AuthStore {
     if (caller === null || caller.user === "") return EtcdErrors.userEmpty;
     const user = this.#users.get(caller.user);
     if (user === undefined) return EtcdErrors.userNotFound;
-    return user.roles.includes(ROOT) ? null : EtcdErrors.permissionDenied;
+    return user.roles.includes(rootName) ? null : EtcdErrors.permissionDenied;
   }
 
   /** Null when `caller` has the keys, or when authentication is off. `rangeEnd` as in a RangeRequest. */
@@ -126,7 +126,7 @@ export class AuthStore {
     if (caller.authRevision < this.#revision) return EtcdErrors.authOldRevision;
     const user = this.#users.get(caller.user);
     if (user === undefined) return EtcdErrors.permissionDenied;
-    if (user.roles.includes(ROOT)) return null;
+    if (user.roles.includes(rootName)) return null;
     return holdsRange(this.#grantedTo(caller.user, user)[access], key, rangeEnd) ? null : EtcdErrors.permissionDenied;
   }
 

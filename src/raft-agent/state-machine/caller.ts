@@ -7,17 +7,17 @@ export type Caller = {
   readonly authRevision: number;
 };
 
-const USER_BYTES_MAX = 0xffff;
-const TWO_TO_32 = 0x1_0000_0000;
+const userBytesMax = 0xffff;
+const twoTo32 = 0x1_0000_0000;
 
 /** `| length u16 | user ... | auth revision u64 |`. */
 export function encodeCaller(caller: Caller): Buffer {
-  const user = Buffer.from(caller.user).subarray(0, USER_BYTES_MAX);
+  const user = Buffer.from(caller.user).subarray(0, userBytesMax);
   const bytes = Buffer.allocUnsafe(user.length + 10);
   bytes.writeUInt16BE(user.length, 0);
   bytes.set(user, 2);
-  bytes.writeUInt32BE(Math.floor(caller.authRevision / TWO_TO_32), user.length + 2);
-  bytes.writeUInt32BE(caller.authRevision % TWO_TO_32, user.length + 6);
+  bytes.writeUInt32BE(Math.floor(caller.authRevision / twoTo32), user.length + 2);
+  bytes.writeUInt32BE(caller.authRevision % twoTo32, user.length + 6);
   return bytes;
 }
 
@@ -27,6 +27,6 @@ export function decodeCaller(bytes: Uint8Array, start: number): { caller: Caller
   if (view.length < start + 2) return null;
   const userEnd = start + 2 + view.readUInt16BE(start);
   if (view.length < userEnd + 8) return null;
-  const authRevision = view.readUInt32BE(userEnd) * TWO_TO_32 + view.readUInt32BE(userEnd + 4);
+  const authRevision = view.readUInt32BE(userEnd) * twoTo32 + view.readUInt32BE(userEnd + 4);
   return { caller: { user: view.toString("utf8", start + 2, userEnd), authRevision }, end: userEnd + 8 };
 }

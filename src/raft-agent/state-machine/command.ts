@@ -58,13 +58,13 @@ export type Command = {
   readonly body: Uint8Array;
 };
 
-const COMMAND_HEADER_BYTES = 18;
+const commandHeaderBytes = 18;
 
-const FLAGS_NONE = 0;
+const flagsNone = 0;
 /** A caller (`encodeCaller`) stands before the body. */
-const FLAG_CALLER = 1;
-const TWO_TO_32 = 0x1_0000_0000;
-const LEADER_STARTED: Command = {
+const flagCaller = 1;
+const twoTo32 = 0x1_0000_0000;
+const leaderStarted: Command = {
   kind: CommandKind.noOp,
   own: false,
   requestNumber: 0,
@@ -100,27 +100,27 @@ function encodeCommand(
   caller: Caller | null,
 ): Uint8Array {
   const callerBytes = caller === null ? null : encodeCaller(caller);
-  const bodyStart = COMMAND_HEADER_BYTES + (callerBytes === null ? 0 : callerBytes.length);
+  const bodyStart = commandHeaderBytes + (callerBytes === null ? 0 : callerBytes.length);
   const bytes = Buffer.allocUnsafe(bodyStart + body.length);
   bytes[0] = kind;
-  bytes[1] = FLAGS_NONE;
+  bytes[1] = flagsNone;
   if (callerBytes !== null) {
-    bytes[1] = FLAG_CALLER;
-    bytes.set(callerBytes, COMMAND_HEADER_BYTES);
+    bytes[1] = flagCaller;
+    bytes.set(callerBytes, commandHeaderBytes);
   }
   bytes.set(origin, 2);
-  bytes.writeUInt32BE(Math.floor(requestNumber / TWO_TO_32), 10);
-  bytes.writeUInt32BE(requestNumber % TWO_TO_32, 14);
+  bytes.writeUInt32BE(Math.floor(requestNumber / twoTo32), 10);
+  bytes.writeUInt32BE(requestNumber % twoTo32, 14);
   bytes.set(body, bodyStart);
   return bytes;
 }
 
 function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
-  if (payload.length === 0) return LEADER_STARTED;
+  if (payload.length === 0) return leaderStarted;
   const kind = payload[0]!;
   const flags = payload[1] ?? 0;
-  const caller = flags === FLAG_CALLER ? decodeCaller(payload, COMMAND_HEADER_BYTES) : null;
-  const readable = flags === FLAGS_NONE ? payload.length >= COMMAND_HEADER_BYTES : caller !== null;
+  const caller = flags === flagCaller ? decodeCaller(payload, commandHeaderBytes) : null;
+  const readable = flags === flagsNone ? payload.length >= commandHeaderBytes : caller !== null;
   if (!readable || !knownKinds.has(kind)) {
     throw new HaplanError(
       "command/unknown",
@@ -131,9 +131,9 @@ function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
   return {
     kind: kind as CommandKind,
     own: holdsAt(payload, 2, self),
-    requestNumber: readUint32(payload, 10) * TWO_TO_32 + readUint32(payload, 14),
+    requestNumber: readUint32(payload, 10) * twoTo32 + readUint32(payload, 14),
     caller: caller === null ? null : caller.caller,
-    body: payload.subarray(caller === null ? COMMAND_HEADER_BYTES : caller.end),
+    body: payload.subarray(caller === null ? commandHeaderBytes : caller.end),
   };
 }
 

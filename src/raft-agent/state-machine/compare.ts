@@ -29,16 +29,16 @@ type Subject = {
   lease: bigint;
 };
 
-const ABSENT: Subject = { version: 0, createRevision: 0, modRevision: 0, value: null, lease: 0n };
+const absent: Subject = { version: 0, createRevision: 0, modRevision: 0, value: null, lease: 0n };
 
 function holds(view: ReadView, compare: Compare): boolean {
   if (compare.rangeEnd.length === 0 && compare.target !== CompareTarget.value) {
     const known = view.describe(compare.key);
-    return holdsFor(compare, known === undefined ? ABSENT : { ...known, value: null });
+    return holdsFor(compare, known === undefined ? absent : { ...known, value: null });
   }
   const { kvs } = view.range(rangeRequest(compare.key, { rangeEnd: compare.rangeEnd }));
   // An absent key has no value that could be equal or unequal to anything.
-  if (kvs.length === 0) return compare.target !== CompareTarget.value && holdsFor(compare, ABSENT);
+  if (kvs.length === 0) return compare.target !== CompareTarget.value && holdsFor(compare, absent);
   return kvs.every((kv) => holdsFor(compare, decodeKeyValue(kv)));
 }
 
@@ -69,7 +69,7 @@ function orderOf(compare: Compare, subject: Subject): number {
     case CompareTarget.mod:
       return subject.modRevision - (operand.kind === "modRevision" ? operand.number : 0);
     case CompareTarget.value:
-      return Buffer.compare(subject.value ?? NO_BYTES, operand.kind === "value" ? operand.bytes : NO_BYTES);
+      return Buffer.compare(subject.value ?? noBytes, operand.kind === "value" ? operand.bytes : noBytes);
     case CompareTarget.lease: {
       const lease = operand.kind === "lease" ? operand.lease : 0n;
       return subject.lease === lease ? 0 : subject.lease < lease ? -1 : 1;
@@ -79,4 +79,4 @@ function orderOf(compare: Compare, subject: Subject): number {
   }
 }
 
-const NO_BYTES = new Uint8Array(0);
+const noBytes = new Uint8Array(0);

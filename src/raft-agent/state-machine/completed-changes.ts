@@ -11,9 +11,9 @@ import type { AddedMember } from "./membership.ts";
 /** `added` are the members that the change brought in: their ids are told to the client. */
 export type CompletedChange = { readonly id: ChangeId; readonly added: readonly AddedMember[] };
 
-const BUCKET = "changes_completed";
+const bucket = "changes_completed";
 /** A change is asked again for some seconds, at most two minutes: it takes far fewer than this meanwhile. */
-const REMEMBERED_MAX = 1_024;
+const rememberedMax = 1_024;
 
 export class CompletedChanges {
   readonly #metadata: Metadata;
@@ -26,7 +26,7 @@ export class CompletedChanges {
 
   load(): void {
     this.#changes.clear();
-    for (const [key, bytes] of this.#metadata.entries(BUCKET)) {
+    for (const [key, bytes] of this.#metadata.entries(bucket)) {
       const change = JSON.parse(Buffer.from(bytes).toString("utf8")) as CompletedChange;
       this.#changes.set(change.id, { index: Number.parseInt(key, 16), change });
     }
@@ -39,11 +39,11 @@ export class CompletedChanges {
   /** Told when the entry at `index` is applied. */
   add(index: LogIndex, change: CompletedChange): void {
     this.#changes.set(change.id, { index, change });
-    this.#metadata.put(BUCKET, keyOf(index), Buffer.from(JSON.stringify(change)));
+    this.#metadata.put(bucket, keyOf(index), Buffer.from(JSON.stringify(change)));
     for (const [id, { index: oldest }] of this.#changes) {
-      if (this.#changes.size <= REMEMBERED_MAX) break;
+      if (this.#changes.size <= rememberedMax) break;
       this.#changes.delete(id);
-      this.#metadata.delete(BUCKET, keyOf(oldest));
+      this.#metadata.delete(bucket, keyOf(oldest));
     }
   }
 }

@@ -16,7 +16,7 @@ type Row = readonly [
   boolean,
 ];
 
-const ROWS: readonly Row[] = [
+const rows: readonly Row[] = [
   ["one key for itself", [["a"]], ["a"], true],
   ["one key not for a longer one", [["a"]], ["a\0"], false],
   ["one key as a range", [["a"]], ["a", "a\0"], true],
@@ -61,7 +61,7 @@ const ROWS: readonly Row[] = [
 ];
 
 describe("permissions on keys", () => {
-  it.each(ROWS)("hold %s", (_title, granted, [key, rangeEnd = ""], held) => {
+  it.each(rows)("hold %s", (_title, granted, [key, rangeEnd = ""], held) => {
     const intervals = grantedIntervals(
       granted.map(([start, end]) => permission(start, end)),
       "read",

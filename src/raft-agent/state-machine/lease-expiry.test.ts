@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Metadata } from "../mvcc/backend.ts";
-import { EXPIRY_BATCH_MAX, LeaseExpiry } from "./lease-expiry.ts";
+import { expiryBatchMax, LeaseExpiry } from "./lease-expiry.ts";
 import { LeaseTable } from "./lease-table.ts";
 
 function createMemoryMetadata(): Metadata {
@@ -95,8 +95,8 @@ describe("lease expiry", () => {
     for (let id = 1n; id <= 1_200n; id++) expiry.granted(table.grant(id, 2));
     clock.nowMs += 2_000;
     expect([expiry.takeExpired().length, expiry.takeExpired().length, expiry.takeExpired().length]).toEqual([
-      EXPIRY_BATCH_MAX,
-      EXPIRY_BATCH_MAX,
+      expiryBatchMax,
+      expiryBatchMax,
       200,
     ]);
   });

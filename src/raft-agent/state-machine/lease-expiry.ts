@@ -13,19 +13,19 @@
 import type { Lease, LeaseId, LeaseTable } from "./lease-table.ts";
 
 /** Bound of one expiry entry in the log. */
-export const EXPIRY_BATCH_MAX = 500;
-const CHECKPOINT_BATCH_MAX = 1_000;
+export const expiryBatchMax = 500;
+const checkpointBatchMax = 1_000;
 /** Between checkpoints of one lease: at most etcd's interval. */
-const CHECKPOINT_INTERVAL_MAX_MS = 300_000;
-const CHECKPOINT_INTERVAL_MIN_MS = 5_000;
+const checkpointIntervalMaxMs = 300_000;
+const checkpointIntervalMinMs = 5_000;
 /** A revoke that did not come back from the log is proposed again after this long. */
-const REVOKE_RETRY_MS = 3_000;
+const revokeRetryMs = 3_000;
 /** After a change of leader, at most this many leases end in the same second. */
-const EXPIRIES_PER_SECOND_MAX = 750;
+const expiriesPerSecondMax = 750;
 
 /** How often the leases are looked through for due checkpoints: when one is due, within these bounds. */
-const CHECKPOINT_SCAN_MIN_MS = 1_000;
-const CHECKPOINT_SCAN_MAX_MS = 10_000;
+const checkpointScanMinMs = 1_000;
+const checkpointScanMaxMs = 10_000;
 
 type Timing = {
   endsAtMs: number;
@@ -84,7 +84,7 @@ export class LeaseExpiry {
       if (wantedMs >= windowStartMs + 1_000) {
         windowStartMs = wantedMs;
         inWindow = 0;
-      } else if (inWindow >= EXPIRIES_PER_SECOND_MAX) {
+      } else if (inWindow >= expiriesPerSecondMax) {
         windowStartMs += 1_000;
         inWindow = 0;
       }
@@ -147,13 +147,13 @@ export class LeaseExpiry {
     const nowMs = this.#clock.monotonicMs();
     const expired: LeaseId[] = [];
     for (let due = this.#queue.peek(); due !== undefined && due.atMs <= nowMs; due = this.#queue.peek()) {
-      if (expired.length >= EXPIRY_BATCH_MAX) break;
+      if (expired.length >= expiryBatchMax) break;
       this.#queue.pop();
       const timing = this.#timings.get(due.id);
       if (timing === undefined || timing.queuedAtMs !== due.atMs) continue;
       const over = timing.endsAtMs <= nowMs;
       if (over) expired.push(due.id);
-      timing.queuedAtMs = over ? nowMs + REVOKE_RETRY_MS : timing.endsAtMs;
+      timing.queuedAtMs = over ? nowMs + revokeRetryMs : timing.endsAtMs;
       this.#queue.push({ id: due.id, atMs: timing.queuedAtMs });
       if (over && isEnough(due.id)) break;
     }
@@ -165,18 +165,18 @@ export class LeaseExpiry {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#nextCheckpointScanMs) return [];
     const checkpoints: Checkpoint[] = [];
-    let nextMs = nowMs + CHECKPOINT_SCAN_MAX_MS;
+    let nextMs = nowMs + checkpointScanMaxMs;
     for (const [id, timing] of this.#timings) {
       if (timing.endsAtMs <= nowMs) continue;
       if (timing.checkpointAtMs <= nowMs) {
-        if (checkpoints.length >= CHECKPOINT_BATCH_MAX) return checkpoints;
+        if (checkpoints.length >= checkpointBatchMax) return checkpoints;
         timing.checkpoints++;
         timing.checkpointAtMs = nowMs + nextCheckpointMs(this.#table.get(id)!);
         checkpoints.push({ id, remainingSeconds: Math.ceil((timing.endsAtMs - nowMs) / 1_000) });
       }
       nextMs = Math.min(nextMs, timing.checkpointAtMs);
     }
-    this.#nextCheckpointScanMs = Math.max(nextMs, nowMs + CHECKPOINT_SCAN_MIN_MS);
+    this.#nextCheckpointScanMs = Math.max(nextMs, nowMs + checkpointScanMinMs);
     return checkpoints;
   }
 
@@ -210,7 +210,7 @@ function nextCheckpointMs({ ttlSeconds }: Lease): number {
 }
 
 function clampCheckpointMs(intervalMs: number): number {
-  return Math.min(CHECKPOINT_INTERVAL_MAX_MS, Math.max(CHECKPOINT_INTERVAL_MIN_MS, intervalMs));
+  return Math.min(checkpointIntervalMaxMs, Math.max(checkpointIntervalMinMs, intervalMs));
 }
 
 class DueQueue {

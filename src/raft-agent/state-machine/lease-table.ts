@@ -18,10 +18,10 @@ export type Lease = {
 };
 
 /** etcd's limit for a TTL, in seconds: above it, time arithmetic in nanoseconds would overflow there. */
-export const LEASE_TTL_MAX_SECONDS = 9_000_000_000;
+export const leaseTtlMaxSeconds = 9_000_000_000;
 
 /** etcd's bucket, with leasepb.Lease values; keys are 16 hex digits here. */
-const BUCKET = "lease";
+const bucket = "lease";
 
 export class LeaseTable {
   readonly #leases = new Map<LeaseId, Lease>();
@@ -53,7 +53,7 @@ export class LeaseTable {
   }
 
   revoke(id: LeaseId): void {
-    if (this.#leases.delete(id)) this.#metadata.delete(BUCKET, metadataKey(id));
+    if (this.#leases.delete(id)) this.#metadata.delete(bucket, metadataKey(id));
   }
 
   checkpoint(id: LeaseId, remainingSeconds: number): void {
@@ -64,7 +64,7 @@ export class LeaseTable {
   /** Reads everything again, at start and after a snapshot was installed. */
   load(): void {
     this.#leases.clear();
-    for (const [, bytes] of this.#metadata.entries(BUCKET)) {
+    for (const [, bytes] of this.#metadata.entries(bucket)) {
       const lease = decodeLease(bytes);
       this.#leases.set(lease.id, lease);
     }
@@ -72,7 +72,7 @@ export class LeaseTable {
 
   #set(lease: Lease): Lease {
     this.#leases.set(lease.id, lease);
-    this.#metadata.put(BUCKET, metadataKey(lease.id), encodeLease(lease));
+    this.#metadata.put(bucket, metadataKey(lease.id), encodeLease(lease));
     return lease;
   }
 }

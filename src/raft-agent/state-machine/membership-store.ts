@@ -13,10 +13,10 @@ import {
 } from "./membership.ts";
 
 /** etcd's bucket names; values are JSON. */
-const MEMBERS = "members";
-const REMOVED = "members_removed";
-const META = "meta";
-const CLUSTER = "cluster";
+const membersBucket = "members";
+const removedBucket = "members_removed";
+const meta = "meta";
+const cluster = "cluster";
 
 export class MembershipStore extends Membership {
   /** Changes that were asked for with an id. */
@@ -39,7 +39,7 @@ export class MembershipStore extends Membership {
 
   setClusterVersion(version: string): void {
     this.#clusterVersion = version;
-    this.#metadata.put(CLUSTER, "clusterVersion", Buffer.from(version));
+    this.#metadata.put(cluster, "clusterVersion", Buffer.from(version));
   }
 
   /** The entry that brought the configuration; 0 for that of the founding members. The same on every member. */
@@ -54,18 +54,18 @@ export class MembershipStore extends Membership {
 
   setDowngradeTarget(version: string): void {
     this.#downgradeTarget = version;
-    this.#metadata.put(CLUSTER, "downgradeTarget", Buffer.from(version));
+    this.#metadata.put(cluster, "downgradeTarget", Buffer.from(version));
   }
 
   load(): void {
     this.completed.load();
-    const members = this.#metadata.entries(MEMBERS).map(([, bytes]) => parse<Member>(bytes));
-    const removed = this.#metadata.entries(REMOVED).map(([id]) => id);
-    const configuration = this.#metadata.get(META, "confState");
-    const index = this.#metadata.get(META, "confIndex");
+    const members = this.#metadata.entries(membersBucket).map(([, bytes]) => parse<Member>(bytes));
+    const removed = this.#metadata.entries(removedBucket).map(([id]) => id);
+    const configuration = this.#metadata.get(meta, "confState");
+    const index = this.#metadata.get(meta, "confIndex");
     this.#configurationIndex = index === undefined ? 0 : parse<LogIndex>(index);
-    this.#clusterVersion = text(this.#metadata.get(CLUSTER, "clusterVersion"));
-    this.#downgradeTarget = text(this.#metadata.get(CLUSTER, "downgradeTarget"));
+    this.#clusterVersion = text(this.#metadata.get(cluster, "clusterVersion"));
+    this.#downgradeTarget = text(this.#metadata.get(cluster, "downgradeTarget"));
     this.replace(
       members,
       removed,
@@ -83,7 +83,7 @@ export class MembershipStore extends Membership {
 
   applyConfiguration(index: LogIndex, configuration: Configuration, context: Uint8Array): MembershipChange {
     this.#configurationIndex = index;
-    this.#metadata.put(META, "confIndex", json(index));
+    this.#metadata.put(meta, "confIndex", json(index));
     const { added, changeId } = decodeMembershipContext(context);
     const change = this.change(configuration, { added });
     this.#keep(change);
@@ -106,12 +106,12 @@ export class MembershipStore extends Membership {
   }
 
   #keep(change: MembershipChange): void {
-    for (const member of change.changed) this.#metadata.put(MEMBERS, member.id, json(member));
+    for (const member of change.changed) this.#metadata.put(membersBucket, member.id, json(member));
     for (const id of change.removed) {
-      this.#metadata.delete(MEMBERS, id);
-      this.#metadata.put(REMOVED, id, json(true));
+      this.#metadata.delete(membersBucket, id);
+      this.#metadata.put(removedBucket, id, json(true));
     }
-    this.#metadata.put(META, "confState", json(this.configuration));
+    this.#metadata.put(meta, "confState", json(this.configuration));
   }
 }
 

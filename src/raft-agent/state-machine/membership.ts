@@ -55,12 +55,12 @@ export type MemberFields = Partial<Pick<Member, "name" | "peerUrls" | "clientUrl
 /** What a change did, so that transport and disk follow. */
 export type MembershipChange = { readonly changed: readonly Member[]; readonly removed: readonly MemberId[] };
 
-const NO_CONFIGURATION: Configuration = { voters: [], votersOutgoing: [], learners: [] };
+const noConfiguration: Configuration = { voters: [], votersOutgoing: [], learners: [] };
 
 export class Membership {
   readonly #members = new Map<MemberId, Member>();
   readonly #removed = new Set<MemberId>();
-  #configuration: Configuration = NO_CONFIGURATION;
+  #configuration: Configuration = noConfiguration;
 
   get configuration(): Configuration {
     return this.#configuration;

@@ -13,11 +13,11 @@ import { EtcdErrors } from "./etcd-error.ts";
 import { MembershipStore } from "./membership-store.ts";
 import { StateMachine } from "./state-machine.ts";
 
-const SELF = "8e9e05c52164694d";
-const OTHER = "1111111111111111";
+const selfId = "8e9e05c52164694d";
+const other = "1111111111111111";
 const key = (value: string): Uint8Array => Buffer.from(value);
 
-async function createMachine(self = SELF): Promise<{
+async function createMachine(self = selfId): Promise<{
   machine: StateMachine;
   results: [number, ApplyResult][];
   apply(kind: CommandKind, body: Uint8Array, term?: number): ApplyResult | undefined;
@@ -25,7 +25,7 @@ async function createMachine(self = SELF): Promise<{
   const results: [number, ApplyResult][] = [];
   const store = await openStore({ backend: new MemoryBackend() });
   const machine = new StateMachine({ self, store, listener: { completed: (...result) => results.push(result) } });
-  const codec = createCommandCodec(SELF);
+  const codec = createCommandCodec(selfId);
   let index = 0;
   return {
     machine,
@@ -50,9 +50,9 @@ const put = (name: string, lease = 0n): Uint8Array =>
 
 describe("state machine", () => {
   it("answers only the member that proposed, with the number it gave", async () => {
-    const here = await createMachine(SELF);
-    const elsewhere = await createMachine(OTHER);
-    const payload = createCommandCodec(SELF).encode(CommandKind.put, 2 ** 52 + 5, put("a"));
+    const here = await createMachine(selfId);
+    const elsewhere = await createMachine(other);
+    const payload = createCommandCodec(selfId).encode(CommandKind.put, 2 ** 52 + 5, put("a"));
     here.machine.apply(1, 1, payload);
     elsewhere.machine.apply(1, 1, payload);
     expect(here.results).toEqual([[2 ** 52 + 5, { kind: "put", revision: 2, prevKv: undefined }]]);
@@ -63,7 +63,7 @@ describe("state machine", () => {
   it("skips entries that the store already holds", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.put, put("a"));
-    machine.apply(1, 1, createCommandCodec(SELF).encode(CommandKind.put, 9, put("b")));
+    machine.apply(1, 1, createCommandCodec(selfId).encode(CommandKind.put, 9, put("b")));
     expect([machine.store.revision, machine.appliedIndex]).toEqual([2, 1]);
   });
 
@@ -165,19 +165,19 @@ describe("state machine", () => {
   it("keeps members across a restart and refuses attributes of strangers", async () => {
     const store = await openStore({ backend: new MemoryBackend() });
     const listener = { completed: () => {} };
-    const founder = { id: SELF, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
-    new MembershipStore(store.metadata).seed([founder], { voters: [SELF], votersOutgoing: [], learners: [] });
-    const machine = new StateMachine({ self: SELF, store, listener });
-    const codec = createCommandCodec(OTHER);
-    const attributes = encodeJson({ id: SELF, name: "m1", clientUrls: ["http://127.77.15.1:2"] });
+    const founder = { id: selfId, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
+    new MembershipStore(store.metadata).seed([founder], { voters: [selfId], votersOutgoing: [], learners: [] });
+    const machine = new StateMachine({ self: selfId, store, listener });
+    const codec = createCommandCodec(other);
+    const attributes = encodeJson({ id: selfId, name: "m1", clientUrls: ["http://127.77.15.1:2"] });
     machine.apply(1, 1, codec.encode(CommandKind.memberAttributes, 1, attributes));
     machine.apply(2, 1, codec.encode(CommandKind.clusterVersion, 2, key("3.6.0")));
-    const again = new StateMachine({ self: SELF, store, listener });
+    const again = new StateMachine({ self: selfId, store, listener });
     expect(again.membership.list()).toEqual([{ ...founder, name: "m1", clientUrls: ["http://127.77.15.1:2"] }]);
-    expect(again.membership.configuration.voters).toEqual([SELF]);
+    expect(again.membership.configuration.voters).toEqual([selfId]);
     expect(again.membership.clusterVersion).toBe("3.6.0");
     const { apply } = await createMachine();
-    expect(apply(CommandKind.memberUpdate, encodeJson({ id: OTHER, learner: false }))).toBe(EtcdErrors.memberNotFound);
+    expect(apply(CommandKind.memberUpdate, encodeJson({ id: other, learner: false }))).toBe(EtcdErrors.memberNotFound);
   });
 
   it("gives the same data on every member, whatever the commands, and never throws", async () => {
@@ -229,8 +229,8 @@ describe("state machine", () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 30 }), async (commands) => {
-        const one = await createMachine(SELF);
-        const two = await createMachine(OTHER);
+        const one = await createMachine(selfId);
+        const two = await createMachine(other);
         for (const [kind, body] of commands) {
           one.apply(kind, body);
           two.apply(kind, body);

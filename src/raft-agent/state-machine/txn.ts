@@ -17,7 +17,7 @@ import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
 /** What the ranges and previous key-values of one request may bring: its answer is made in one piece, and on every member. */
-const ANSWER_BYTES_MAX = 256 << 20;
+const answerBytesMax = 256 << 20;
 
 /** Of a transaction that only reads. */
 export const answerTooLarge: EtcdError = etcdError(
@@ -31,7 +31,7 @@ export const writtenWithoutAnswer: EtcdError = etcdError(
 );
 
 export function answerBudget(): ReadBudget {
-  return { leftBytes: ANSWER_BYTES_MAX };
+  return { leftBytes: answerBytesMax };
 }
 
 /** Answers inside a transaction carry only a revision, nested transactions not even that. */

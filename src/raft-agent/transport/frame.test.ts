@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ByteWriter } from "../wal/byte-codec.ts";
 import { FrameReader } from "./frame.ts";
 
@@ -14,7 +14,7 @@ function frames(bodies: readonly { type: number; body: Uint8Array }[]): Uint8Arr
 }
 
 describe("the frame reader", () => {
-  test("frames come out whole and in order, however the bytes are cut", () => {
+  it("frames come out whole and in order, however the bytes are cut", () => {
     const frame = fc.record({ type: fc.nat(255), body: fc.uint8Array({ maxLength: 30 }) });
     fc.assert(
       fc.property(
@@ -38,7 +38,7 @@ describe("the frame reader", () => {
     );
   });
 
-  test.each([[0], [65], [0xffff_ffff]])("a frame that says it has %i bytes is refused before they arrive", (length) => {
+  it.each([[0], [65], [0xffff_ffff]])("a frame that says it has %i bytes is refused before they arrive", (length) => {
     const writer = new ByteWriter();
     writer.uint32(length);
     const reader = new FrameReader(64, () => {});

@@ -28,63 +28,63 @@ export const frameHeaderBytes = 5;
 export type OnFrame = (type: number, bytes: Uint8Array, start: number, end: number, owned: boolean) => void;
 
 export class FrameReader {
-  private readonly frameBytesMax: number;
-  private readonly onFrame: OnFrame;
+  readonly #frameBytesMax: number;
+  readonly #onFrame: OnFrame;
   /** Pieces of a frame that is not complete, and how many bytes they are. */
-  private pieces: Uint8Array[] = [];
-  private size = 0;
+  #pieces: Uint8Array[] = [];
+  #size = 0;
   /** Bytes of the incomplete frame with its length field, once that is known. */
-  private wanted = 4;
-  private stopped = false;
+  #wanted = 4;
+  #stopped = false;
 
   constructor(frameBytesMax: number, onFrame: OnFrame) {
-    this.frameBytesMax = frameBytesMax;
-    this.onFrame = onFrame;
+    this.#frameBytesMax = frameBytesMax;
+    this.#onFrame = onFrame;
   }
 
   /** No frame is handed out any more, not even one that has already arrived. */
   stop(): void {
-    this.stopped = true;
-    this.pieces = [];
+    this.#stopped = true;
+    this.#pieces = [];
   }
 
   /** @throws HaplanError `transport/bad-frame` for a length that no frame can have. */
   push(piece: Uint8Array): void {
-    if (this.pieces.length === 0) {
-      this.read(piece, false);
+    if (this.#pieces.length === 0) {
+      this.#read(piece, false);
       return;
     }
-    this.pieces.push(piece);
-    this.size += piece.length;
-    if (this.size < this.wanted) return;
-    const joined = Buffer.concat(this.pieces, this.size);
-    this.pieces = [];
-    this.read(joined, true);
+    this.#pieces.push(piece);
+    this.#size += piece.length;
+    if (this.#size < this.#wanted) return;
+    const joined = Buffer.concat(this.#pieces, this.#size);
+    this.#pieces = [];
+    this.#read(joined, true);
   }
 
-  private read(bytes: Uint8Array, joined: boolean): void {
+  #read(bytes: Uint8Array, joined: boolean): void {
     let at = 0;
     let owned = joined;
-    while (!this.stopped) {
+    while (!this.#stopped) {
       const left = bytes.length - at;
-      this.wanted = left < 4 ? 4 : 4 + this.checkedLength(getUint32(bytes, at));
-      if (left < this.wanted) break;
-      const end = at + this.wanted;
-      this.onFrame(bytes[at + 4]!, bytes, at + frameHeaderBytes, end, owned);
+      this.#wanted = left < 4 ? 4 : 4 + this.#checkedLength(getUint32(bytes, at));
+      if (left < this.#wanted) break;
+      const end = at + this.#wanted;
+      this.#onFrame(bytes[at + 4]!, bytes, at + frameHeaderBytes, end, owned);
       // What follows in the same piece shares it: whoever keeps such a frame must copy it, or it would pin the piece.
       owned = false;
       at = end;
     }
-    if (at === bytes.length || this.stopped) return;
-    this.pieces = [at === 0 ? bytes : bytes.subarray(at)];
-    this.size = bytes.length - at;
+    if (at === bytes.length || this.#stopped) return;
+    this.#pieces = [at === 0 ? bytes : bytes.subarray(at)];
+    this.#size = bytes.length - at;
   }
 
-  private checkedLength(length: number): number {
-    if (length >= 1 && length <= this.frameBytesMax) return length;
+  #checkedLength(length: number): number {
+    if (length >= 1 && length <= this.#frameBytesMax) return length;
     throw new HaplanError(
       "transport/bad-frame",
-      `a frame of ${length} bytes, at most ${this.frameBytesMax} are allowed`,
+      `a frame of ${length} bytes, at most ${this.#frameBytesMax} are allowed`,
     );
   }
 }

@@ -24,21 +24,21 @@ export class FramedSocket {
   bytesReceived = 0;
   /** When the last bytes arrived, on the given clock. */
   lastReceivedMs: number;
-  private readonly socket: Socket;
-  private readonly options: FramedSocketOptions;
-  private readonly reader: FrameReader;
-  private writer: ByteWriter = new ByteWriter(bufferBytes);
-  private idleWriter: ByteWriter | null = null;
-  private frameStart = 0;
-  private flushScheduled = false;
-  private closed = false;
-  private drainWaiters: (() => void)[] = [];
+  readonly #socket: Socket;
+  readonly #options: FramedSocketOptions;
+  readonly #reader: FrameReader;
+  #writer: ByteWriter = new ByteWriter(bufferBytes);
+  #idleWriter: ByteWriter | null = null;
+  #frameStart = 0;
+  #flushScheduled = false;
+  #closed = false;
+  #drainWaiters: (() => void)[] = [];
 
   constructor(socket: Socket, options: FramedSocketOptions) {
-    this.socket = socket;
-    this.options = options;
+    this.#socket = socket;
+    this.#options = options;
     this.lastReceivedMs = options.now();
-    this.reader = new FrameReader(options.frameBytesMax, options.onFrame);
+    this.#reader = new FrameReader(options.frameBytesMax, options.onFrame);
     socket.setNoDelay(true);
     socket.setTimeout(0);
     socket.on("data", (bytes: Buffer) => this.receive(bytes));
@@ -49,21 +49,21 @@ export class FramedSocket {
   }
 
   get open(): boolean {
-    return !this.closed;
+    return !this.#closed;
   }
 
   /** Bytes not yet handed to the kernel. */
   get queuedBytes(): number {
-    return this.socket.writableLength + this.writer.length;
+    return this.#socket.writableLength + this.#writer.length;
   }
 
   /** Takes bytes that arrived before this object was made. */
   receive(bytes: Uint8Array): void {
-    if (this.closed || bytes.length === 0) return;
-    this.lastReceivedMs = this.options.now();
+    if (this.#closed || bytes.length === 0) return;
+    this.lastReceivedMs = this.#options.now();
     this.bytesReceived += bytes.length;
     try {
-      this.reader.push(bytes);
+      this.#reader.push(bytes);
     } catch (error) {
       // Only what the bytes are to blame for: a bug in whoever handles a frame must not pass for a bad connection.
       if (!(error instanceof HaplanError) || !/^(transport|codec)\//.test(error.code)) throw error;
@@ -73,32 +73,33 @@ export class FramedSocket {
 
   /** Begins a frame: write its body into the result, then call `endFrame`. */
   beginFrame(type: number): ByteWriter {
-    this.frameStart = this.writer.length;
-    this.writer.uint32(0);
-    this.writer.uint8(type);
-    return this.writer;
+    this.#frameStart = this.#writer.length;
+    this.#writer.uint32(0);
+    this.#writer.uint8(type);
+    return this.#writer;
   }
 
   endFrame(): void {
-    const { writer, frameStart } = this;
+    const writer = this.#writer;
+    const frameStart = this.#frameStart;
     putUint32(writer.bytes, frameStart, writer.length - frameStart - frameHeaderBytes + 1);
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
     setImmediate(() => this.flush());
   }
 
   /** Sends what was written so far, now instead of at the end of the turn. */
   flush(): void {
-    this.flushScheduled = false;
-    const { writer } = this;
-    if (this.closed || writer.length === 0) return;
-    this.writer = this.idleWriter ?? new ByteWriter(bufferBytes);
-    this.idleWriter = null;
+    this.#flushScheduled = false;
+    const writer = this.#writer;
+    if (this.#closed || writer.length === 0) return;
+    this.#writer = this.#idleWriter ?? new ByteWriter(bufferBytes);
+    this.#idleWriter = null;
     this.bytesSent += writer.length;
-    this.socket.write(writer.written(), () => {
+    this.#socket.write(writer.written(), () => {
       writer.length = 0;
-      if (writer.bytes.length <= bufferBytesMax) this.idleWriter = writer;
-      this.wakeDrainWaiters();
+      if (writer.bytes.length <= bufferBytesMax) this.#idleWriter = writer;
+      this.#wakeDrainWaiters();
     });
   }
 
@@ -106,37 +107,37 @@ export class FramedSocket {
   async drained(bytes: number): Promise<void> {
     while (this.open && this.queuedBytes > bytes) {
       this.flush();
-      await new Promise<void>((resolve) => this.drainWaiters.push(resolve));
+      await new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
     }
   }
 
   pause(): void {
-    this.socket.pause();
+    this.#socket.pause();
   }
 
   resume(): void {
-    this.socket.resume();
+    this.#socket.resume();
   }
 
   /** Sends what is queued, then closes in order. */
   finish(): void {
     this.flush();
-    this.socket.end();
+    this.#socket.end();
   }
 
   close(reason: string): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.reader.stop();
-    this.socket.destroy();
-    this.wakeDrainWaiters();
-    this.options.onClose(reason);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reader.stop();
+    this.#socket.destroy();
+    this.#wakeDrainWaiters();
+    this.#options.onClose(reason);
   }
 
-  private wakeDrainWaiters(): void {
-    const waiters = this.drainWaiters;
+  #wakeDrainWaiters(): void {
+    const waiters = this.#drainWaiters;
     if (waiters.length === 0) return;
-    this.drainWaiters = [];
+    this.#drainWaiters = [];
     for (const wake of waiters) wake();
   }
 }

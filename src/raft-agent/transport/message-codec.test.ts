@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Message, MessageBody, MessageKind } from "../raft/message.ts";
 import { ByteWriter } from "../wal/byte-codec.ts";
@@ -87,7 +87,7 @@ function plain(message: Message): unknown {
 }
 
 describe("the message codec", () => {
-  test.each(Object.entries(bodies))("%s comes out as it went in, from owned and from borrowed bytes", (_, body) => {
+  it.each(Object.entries(bodies))("%s comes out as it went in, from owned and from borrowed bytes", (_, body) => {
     fc.assert(
       fc.property(body, number, fc.boolean(), (content, term, owned) => {
         const message: Message = { from, to, term, ...content };
@@ -98,7 +98,7 @@ describe("the message codec", () => {
     );
   });
 
-  test("a decoded append keeps its entries when the bytes that it came from are used again", () => {
+  it("a decoded append keeps its entries when the bytes that it came from are used again", () => {
     const message: Message = {
       from,
       to,
@@ -116,7 +116,7 @@ describe("the message codec", () => {
     expect(plain(decoded)).toEqual(plain(message));
   });
 
-  test("a message that was cut, padded or flipped is decoded to something or refused, never worse", () => {
+  it("a message that was cut, padded or flipped is decoded to something or refused, never worse", () => {
     const anyBody = fc.oneof(...Object.values(bodies));
     fc.assert(
       fc.property(anyBody, fc.nat(), fc.nat(255), fc.nat(), (body, at, xor, cut) => {

@@ -4,19 +4,19 @@ import type { MemberId } from "../raft/entry.ts";
 type Addresses = { readonly urls: readonly string[]; readonly former: readonly string[] };
 
 export class PeerAddresses {
-  private readonly members = new Map<MemberId, Addresses>();
+  readonly #members = new Map<MemberId, Addresses>();
 
   set(peer: MemberId, urls: readonly string[]): void {
-    const { urls: before, former } = this.members.get(peer) ?? { urls: [], former: [] };
-    this.members.set(peer, { urls, former: [...former, ...before].filter((url) => !urls.includes(url)) });
+    const { urls: before, former } = this.#members.get(peer) ?? { urls: [], former: [] };
+    this.#members.set(peer, { urls, former: [...former, ...before].filter((url) => !urls.includes(url)) });
   }
 
   remove(peer: MemberId): void {
-    this.members.delete(peer);
+    this.#members.delete(peer);
   }
 
   get(peer: MemberId): Addresses | undefined {
-    return this.members.get(peer);
+    return this.#members.get(peer);
   }
 
   /**
@@ -24,12 +24,12 @@ export class PeerAddresses {
    * moves keeps its old certificate until it is started again.
    */
   arrived(peer: MemberId): void {
-    const { urls } = this.members.get(peer) ?? { urls: [] };
-    this.members.set(peer, { urls, former: [] });
+    const { urls } = this.#members.get(peer) ?? { urls: [] };
+    this.#members.set(peer, { urls, former: [] });
   }
 
   /** Every URL of every member. */
   all(): string[] {
-    return [...this.members.values()].flatMap(({ urls, former }) => [...urls, ...former]);
+    return [...this.#members.values()].flatMap(({ urls, former }) => [...urls, ...former]);
   }
 }

@@ -14,28 +14,28 @@ import type { TransportContext } from "./transport-types.ts";
 export type Admission = { readonly refusal: string } | { readonly refusal: null; readonly urls: readonly string[] };
 
 export class PeerAdmission {
-  private readonly context: TransportContext;
-  private readonly addresses: PeerAddresses;
+  readonly #context: TransportContext;
+  readonly #addresses: PeerAddresses;
   /** Members that are being asked for, so that a caller that comes again and again is asked for once. */
-  private readonly searches = new Map<MemberId, Promise<readonly string[] | null>>();
+  readonly #searches = new Map<MemberId, Promise<readonly string[] | null>>();
 
   constructor(context: TransportContext, addresses: PeerAddresses) {
-    this.context = context;
-    this.addresses = addresses;
+    this.#context = context;
+    this.#addresses = addresses;
   }
 
   async admit(socket: Socket, { from, urls }: Hello): Promise<Admission> {
-    const { refuseAt, identifiesMembers } = this.context.options.tls ?? {};
+    const { refuseAt, identifiesMembers } = this.#context.options.tls ?? {};
     const isIdentified = socket instanceof TLSSocket && refuseAt !== undefined && identifiesMembers?.() === true;
     if (!isIdentified) return { refusal: null, urls };
-    const known = this.addresses.get(from);
+    const known = this.#addresses.get(from);
     if (known !== undefined) {
       const why = refuseAt(socket, known.urls);
-      if (why === null) this.addresses.arrived(from);
+      if (why === null) this.#addresses.arrived(from);
       else if (known.former.length === 0 || refuseAt(socket, known.former) !== null) return imposter(from, why);
       return { refusal: null, urls: known.urls };
     }
-    const found = await this.find(from);
+    const found = await this.#find(from);
     if (found === null) return { refusal: `member ${from} is not known here, nor to any member that is` };
     const why = refuseAt(socket, found);
     return why === null ? { refusal: null, urls: found } : imposter(from, why);
@@ -43,18 +43,18 @@ export class PeerAdmission {
 
   /** Over HTTP a caller does not say which member it is: it has to be one of them. */
   refuseHttp(socket: Socket): string | null {
-    const { tls, advertisedUrls } = this.context.options;
+    const { tls, advertisedUrls } = this.#context.options;
     if (tls?.refuseAt === undefined || !(socket instanceof TLSSocket)) return null;
-    return tls.refuseAt(socket, [...this.addresses.all(), ...advertisedUrls]);
+    return tls.refuseAt(socket, [...this.#addresses.all(), ...advertisedUrls]);
   }
 
-  private find(peer: MemberId): Promise<readonly string[] | null> {
-    const { findMember } = this.context.options;
+  #find(peer: MemberId): Promise<readonly string[] | null> {
+    const { findMember } = this.#context.options;
     if (findMember === undefined) return Promise.resolve(null);
-    let search = this.searches.get(peer);
+    let search = this.#searches.get(peer);
     if (search === undefined) {
-      search = findMember(peer, this.addresses.all()).finally(() => this.searches.delete(peer));
-      this.searches.set(peer, search);
+      search = findMember(peer, this.#addresses.all()).finally(() => this.#searches.delete(peer));
+      this.#searches.set(peer, search);
     }
     return search;
   }

@@ -25,21 +25,21 @@ export type PeerChannelParts = {
 };
 
 export class PeerChannel {
-  private readonly parts: PeerChannelParts;
-  private readonly socket: FramedSocket;
-  private readonly requests = new RequestTable();
+  readonly #parts: PeerChannelParts;
+  readonly #socket: FramedSocket;
+  readonly #requests = new RequestTable();
 
   constructor(raw: Socket, parts: PeerChannelParts) {
-    this.parts = parts;
+    this.#parts = parts;
     const { context, peer, statistics } = parts;
-    this.socket = new FramedSocket(raw, {
+    this.#socket = new FramedSocket(raw, {
       frameBytesMax: context.limits.frameBytesMax,
       now: context.now,
-      onFrame: (type, bytes, start, end, owned) => this.take(type, bytes, start, end, owned),
+      onFrame: (type, bytes, start, end, owned) => this.#take(type, bytes, start, end, owned),
       onClose: (reason) => {
-        statistics.sentBytes += this.socket.bytesSent;
-        statistics.receivedBytes += this.socket.bytesReceived;
-        this.requests.failAll(`the connection with member ${peer} broke off (${reason})`);
+        statistics.sentBytes += this.#socket.bytesSent;
+        statistics.receivedBytes += this.#socket.bytesReceived;
+        this.#requests.failAll(`the connection with member ${peer} broke off (${reason})`);
         parts.onClose(reason);
       },
     });
@@ -47,18 +47,18 @@ export class PeerChannel {
 
   /** Bytes since it was opened, which the statistics do not have before it is closed. */
   get openBytes(): { readonly sent: number; readonly received: number } {
-    return { sent: this.socket.bytesSent, received: this.socket.bytesReceived };
+    return { sent: this.#socket.bytesSent, received: this.#socket.bytesReceived };
   }
 
   /** Takes bytes that came right behind the greeting. */
   receive(bytes: Uint8Array): void {
-    this.socket.receive(bytes);
+    this.#socket.receive(bytes);
   }
 
   /** Sends the message, or drops it when too much is waiting (Raft repeats what matters). */
   send(message: Message): void {
-    const { socket } = this;
-    const { context, peer, statistics } = this.parts;
+    const socket = this.#socket;
+    const { context, peer, statistics } = this.#parts;
     const { frameBytesMax, queueBytesMax } = context.limits;
     if (socket.queuedBytes > queueBytesMax) {
       statistics.sentFailures++;
@@ -78,13 +78,13 @@ export class PeerChannel {
 
   /** @throws HaplanError `transport/unavailable`, `transport/timeout`, or what the peer's handler threw. */
   request(kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const { socket } = this;
-    const { requestsMax, frameBytesMax } = this.parts.context.limits;
-    if (this.requests.size >= requestsMax)
-      return Promise.reject(unavailable(this.parts.peer, `${requestsMax} requests are waiting already`));
+    const socket = this.#socket;
+    const { requestsMax, frameBytesMax } = this.#parts.context.limits;
+    if (this.#requests.size >= requestsMax)
+      return Promise.reject(unavailable(this.#parts.peer, `${requestsMax} requests are waiting already`));
     if (body.length > frameBytesMax - 16)
-      return Promise.reject(unavailable(this.parts.peer, `${body.length} bytes are too many for a frame`));
-    return this.requests.add(timeoutMs, (number) => {
+      return Promise.reject(unavailable(this.#parts.peer, `${body.length} bytes are too many for a frame`));
+    return this.#requests.add(timeoutMs, (number) => {
       const writer = socket.beginFrame(frameType.request);
       writer.uint32(number);
       writer.uint16(kind);
@@ -95,44 +95,44 @@ export class PeerChannel {
 
   /** Asks the peer to call back and fetch a snapshot. */
   offerSnapshot(): void {
-    this.socket.beginFrame(frameType.snapshotOffer);
-    this.socket.endFrame();
-    this.socket.flush();
+    this.#socket.beginFrame(frameType.snapshotOffer);
+    this.#socket.endFrame();
+    this.#socket.flush();
   }
 
   /** Sends what the current turn has written so far. */
   flush(): void {
-    this.socket.flush();
+    this.#socket.flush();
   }
 
   /** To be called every `pingIntervalMs`: a half-open connection, whose other end is gone without a word, is closed. */
   closeIfDead(): boolean {
-    const { context } = this.parts;
-    const silentMs = context.now() - this.socket.lastReceivedMs;
+    const { context } = this.#parts;
+    const silentMs = context.now() - this.#socket.lastReceivedMs;
     if (silentMs <= context.limits.deadAfterMs) return false;
-    this.socket.close(`nothing arrived for ${Math.round(silentMs)} ms`);
+    this.#socket.close(`nothing arrived for ${Math.round(silentMs)} ms`);
     return true;
   }
 
   ping(): void {
-    this.socket.beginFrame(frameType.ping).uint64(Math.round(this.parts.context.now() * 1000));
-    this.socket.endFrame();
+    this.#socket.beginFrame(frameType.ping).uint64(Math.round(this.#parts.context.now() * 1000));
+    this.#socket.endFrame();
   }
 
   close(reason: string): void {
-    this.socket.close(reason);
+    this.#socket.close(reason);
   }
 
-  private take(type: number, bytes: Uint8Array, start: number, end: number, owned: boolean): void {
-    const { context, peer, onSnapshotOffer } = this.parts;
+  #take(type: number, bytes: Uint8Array, start: number, end: number, owned: boolean): void {
+    const { context, peer, onSnapshotOffer } = this.#parts;
     const { handlers, self } = context.options;
     if (type === frameType.message) {
       handlers.onMessage(decodeMessage(bytes, start, end, owned, { from: peer, to: self }));
-    } else if (type === frameType.request) answerRequest(context, peer, this.socket, copyBytes(bytes, start, end));
-    else if (type === frameType.response) this.requests.answer(bytes, start, end);
+    } else if (type === frameType.request) answerRequest(context, peer, this.#socket, copyBytes(bytes, start, end));
+    else if (type === frameType.response) this.#requests.answer(bytes, start, end);
     else if (type === frameType.ping && end - start === 8) {
-      this.socket.beginFrame(frameType.pong).raw(bytes.subarray(start, end));
-      this.socket.endFrame();
+      this.#socket.beginFrame(frameType.pong).raw(bytes.subarray(start, end));
+      this.#socket.endFrame();
     } else if (type === frameType.pong && end - start === 8) {
       handlers.onRoundTrip?.(peer, Math.max(0, context.now() - getUint64(bytes, start) / 1000));
     } else if (type === frameType.snapshotOffer && end === start) onSnapshotOffer();

@@ -20,57 +20,57 @@ export type PeerLinkParts = {
 
 export class PeerLink {
   urls: readonly string[];
-  private readonly parts: PeerLinkParts;
+  readonly #parts: PeerLinkParts;
   /** The connection that stands. */
   channel: PeerChannel | null = null;
-  private stopped = false;
-  private attempts = 0;
-  private lastLogged = "";
+  #stopped = false;
+  #attempts = 0;
+  #lastLogged = "";
   /** Ends the pause before the next attempt. */
-  private wakeUp: () => void = () => {};
+  #wakeUp: () => void = () => {};
 
   constructor(parts: PeerLinkParts) {
-    this.parts = parts;
+    this.#parts = parts;
     this.urls = parts.urls;
-    void this.keepUp();
+    void this.#keepUp();
   }
 
   /** The peer has just been heard of: it is worth calling it now. */
   callNow(): void {
-    this.attempts = 0;
-    this.wakeUp();
+    this.#attempts = 0;
+    this.#wakeUp();
   }
 
   /** Closes the connection and stays away. */
   stop(reason: string): void {
-    this.stopped = true;
-    this.wakeUp();
+    this.#stopped = true;
+    this.#wakeUp();
     this.channel?.close(reason);
   }
 
-  private async keepUp(): Promise<void> {
-    const { context, peer } = this.parts;
-    while (!this.stopped) {
-      const url = this.urls[this.attempts % Math.max(1, this.urls.length)];
+  async #keepUp(): Promise<void> {
+    const { context, peer } = this.#parts;
+    while (!this.#stopped) {
+      const url = this.urls[this.#attempts % Math.max(1, this.urls.length)];
       const start = context.now();
       try {
         if (url === undefined)
           throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer}: it has no peer URL`);
-        await this.use(await dialPeer(context, peer, url, Purpose.messages), url);
+        await this.#use(await dialPeer(context, peer, url, Purpose.messages), url);
         // A connection that lasted was a good one; one that did not is not called again in a tight circle.
-        if (context.now() - start > context.limits.retryMaxMs) this.attempts = 0;
+        if (context.now() - start > context.limits.retryMaxMs) this.#attempts = 0;
       } catch (error) {
-        this.logOnce(errorText(error));
+        this.#logOnce(errorText(error));
         if (error instanceof HaplanError && error.code === "transport/removed") context.options.handlers.onRemoved?.();
       }
-      if (!this.stopped) await this.pause();
-      this.attempts++;
+      if (!this.#stopped) await this.#pause();
+      this.#attempts++;
     }
   }
 
   /** Resolves when the connection is gone. */
-  private use({ socket, rest }: Dialed, url: string): Promise<void> {
-    const { context, peer, statistics, onUp, onDown, onSnapshotOffer } = this.parts;
+  #use({ socket, rest }: Dialed, url: string): Promise<void> {
+    const { context, peer, statistics, onUp, onDown, onSnapshotOffer } = this.#parts;
     return new Promise((resolve) => {
       const channel = new PeerChannel(socket, {
         context,
@@ -79,14 +79,14 @@ export class PeerLink {
         onSnapshotOffer,
         onClose: (reason) => {
           this.channel = null;
-          if (!this.stopped) context.log("warn", `lost the connection to member ${peer}: ${reason}`);
+          if (!this.#stopped) context.log("warn", `lost the connection to member ${peer}: ${reason}`);
           onDown();
           resolve();
         },
       });
-      if (this.stopped) return channel.close("it is not wanted any more");
+      if (this.#stopped) return channel.close("it is not wanted any more");
       this.channel = channel;
-      this.lastLogged = "";
+      this.#lastLogged = "";
       context.log("info", `connected to member ${peer} at ${url}`);
       onUp();
       channel.ping();
@@ -94,22 +94,22 @@ export class PeerLink {
     });
   }
 
-  private pause(): Promise<void> {
-    const { limits, options } = this.parts.context;
-    const longest = Math.min(limits.retryMaxMs, limits.retryMinMs * 2 ** Math.min(this.attempts, 20));
+  #pause(): Promise<void> {
+    const { limits, options } = this.#parts.context;
+    const longest = Math.min(limits.retryMaxMs, limits.retryMinMs * 2 ** Math.min(this.#attempts, 20));
     const pauseMs = longest * (0.5 + options.random.next() / 2);
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, pauseMs);
-      this.wakeUp = () => {
+      this.#wakeUp = () => {
         clearTimeout(timer);
         resolve();
       };
     });
   }
 
-  private logOnce(text: string): void {
-    if (text === this.lastLogged || this.stopped) return;
-    this.lastLogged = text;
-    this.parts.context.log("warn", text);
+  #logOnce(text: string): void {
+    if (text === this.#lastLogged || this.#stopped) return;
+    this.#lastLogged = text;
+    this.#parts.context.log("warn", text);
   }
 }

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import { openAuthority } from "../../pki/authority.ts";
 import type { Message } from "../raft/message.ts";
@@ -69,7 +69,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 const vote: Message = { from: a, to: b, term: 1, kind: "voteResponse", preVote: false, granted: true };
 
-test("members with certificates of one authority talk to each other", async () => {
+it("members with certificates of one authority talk to each other", async () => {
   const one = await start(a, { material: () => material["ours/m1"]! });
   const two = await start(b, { material: () => material["ours/m2"]! });
   one.transport.setPeer(b, [two.url]);
@@ -79,7 +79,7 @@ test("members with certificates of one authority talk to each other", async () =
   expect(two.messages).toEqual([vote]);
 });
 
-test.each<readonly [string, string | null, object, string]>([
+it.each<readonly [string, string | null, object, string]>([
   [
     "of another authority",
     "other/m1",
@@ -111,7 +111,7 @@ test.each<readonly [string, string | null, object, string]>([
   expect(one.transport.isConnected(b)).toBe(false);
 });
 
-test("A19: a member that cannot be called gets messages on the connection that it made, with TLS as without", async () => {
+it("A19: a member that cannot be called gets messages on the connection that it made, with TLS as without", async () => {
   const one = await start(a, { material: () => material["ours/m1"]! });
   const two = await start(b, { material: () => material["ours/m2"]! });
   one.transport.setPeer(b, [`https://${host}:1`]);
@@ -129,7 +129,7 @@ test("A19: a member that cannot be called gets messages on the connection that i
   expect(one.transport.statisticsFor(b).sentFailures).toBe(1);
 });
 
-test("A3: a member that moves is let in at its former address until it has come from the new one", async () => {
+it("A3: a member that moves is let in at its former address until it has come from the new one", async () => {
   const nameOf = (socket: TLSSocket): string => String(socket.getPeerCertificate().subject.CN);
   const two = await start(b, {
     material: () => material["ours/m2"]!,
@@ -156,7 +156,7 @@ test("A3: a member that moves is let in at its former address until it has come 
   expect([await callAs("renewed"), await callAs("m1")]).toEqual([true, true]);
 });
 
-test("an address may do without TLS beside one that has it", async () => {
+it("an address may do without TLS beside one that has it", async () => {
   const two = await start(b, { material: () => material["ours/m2"]! });
   const plain = await two.transport.listen({ host, port: 0 }, false);
   const one = await start(a, { material: () => material["ours/m1"]! });
@@ -167,7 +167,7 @@ test("an address may do without TLS beside one that has it", async () => {
   await until(() => three.transport.isConnected(b));
 });
 
-test("a caller without TLS is turned away", async () => {
+it("a caller without TLS is turned away", async () => {
   const two = await start(b, { material: () => material["ours/m2"]! });
   const one = await start(a, { material: () => material["ours/m1"]! });
   one.transport.setPeer(b, [two.url.replace("https", "http")]);
@@ -175,7 +175,7 @@ test("a caller without TLS is turned away", async () => {
   expect(one.transport.isConnected(b)).toBe(false);
 });
 
-test("renewed certificates are used for new connections, and HTTPS on the peer port reaches the HTTP server", async () => {
+it("renewed certificates are used for new connections, and HTTPS on the peer port reaches the HTTP server", async () => {
   let current = material["ours/m2"]!;
   const httpServer = createHttpServer((_, response) => response.end("members"));
   const two = await start(b, { material: () => current, requireClientCertificate: false }, { httpServer });
@@ -192,7 +192,7 @@ test("renewed certificates are used for new connections, and HTTPS on the peer p
   expect(await ask()).toEqual({ name: "renewed", body: "members" });
 });
 
-test("a connection whose caller is gone is closed, though an answer to it never ends", async () => {
+it("a connection whose caller is gone is closed, though an answer to it never ends", async () => {
   const httpServer = createHttpServer((_, response) => response.end("members"));
   const closed = new EventEmitter();
   httpServer.on("connection", (socket: Socket) => {

@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, get } from "node:http";
 import { connect, type Socket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { createRandom } from "../../base/random.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
@@ -92,7 +92,7 @@ function sendRaw(port: number, bytes: Uint8Array): Promise<Buffer> {
 }
 
 describe("the peer transport", () => {
-  test("messages arrive complete and in order, in both directions, large ones too", async () => {
+  it("messages arrive complete and in order, in both directions, large ones too", async () => {
     const [one, two] = await pair();
     const data = Buffer.alloc(300_000, "d");
     for (let round = 0; round < 2000; round++) one.transport.send(heartbeat(a, b, round));
@@ -125,7 +125,7 @@ describe("the peer transport", () => {
     expect(two.transport.statisticsFor(a).receivedBytes).toBeGreaterThan(900_000);
   });
 
-  test("a peer that goes away is reported once, and called again until it is back", async () => {
+  it("a peer that goes away is reported once, and called again until it is back", async () => {
     const [one, two] = await pair();
     await two.transport.close();
     await until(() => one.events.length === 2);
@@ -139,7 +139,7 @@ describe("the peer transport", () => {
     expect(again.messages[0]).toEqual(heartbeat(a, b, 2));
   });
 
-  test("a member that is not known yet is answered where it says it can be reached", async () => {
+  it("a member that is not known yet is answered where it says it can be reached", async () => {
     const two = await start(b);
     const advertisedUrls: string[] = [];
     const stranger = await start(c, { advertisedUrls });
@@ -150,7 +150,7 @@ describe("the peer transport", () => {
     await until(() => stranger.messages.length === 1);
   });
 
-  test("a stranger that hangs up is forgotten, with the address that it named", async () => {
+  it("a stranger that hangs up is forgotten, with the address that it named", async () => {
     const two = await start(b);
     const urls = ["http://127.77.12.1:1"];
     const socket = connect(two.port, host);
@@ -163,7 +163,7 @@ describe("the peer transport", () => {
     expect(two.transport.statisticsFor(c)).toMatchObject({ receivedBytes: 0, sentFailures: 0 });
   });
 
-  test.each([
+  it.each([
     ["of another cluster", { clusterId: "c2c2c2c2c2c2c2c2" }, b, "cluster ID mismatch"],
     ["of the wrong member", {}, c, "wrong member"],
   ])("T low: a call %s is refused, and both sides say why", async (_, options, wanted, reason) => {
@@ -176,7 +176,7 @@ describe("the peer transport", () => {
     expect(one.events).toEqual([]);
   });
 
-  test("a call in another version of the protocol is refused", async () => {
+  it("a call in another version of the protocol is refused", async () => {
     const two = await start(b);
     const hello = Buffer.from(
       encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: a, to: b, urls: [] }),
@@ -187,7 +187,7 @@ describe("the peer transport", () => {
     expect(two.logs[0]).toContain(`member ${a} speaks version 99, member ${b} version 1`);
   });
 
-  test("a removed peer is disconnected and refused", async () => {
+  it("a removed peer is disconnected and refused", async () => {
     const [one, two] = await pair();
     one.transport.removePeer(b);
     await until(() => one.events.includes("-bb") && two.events.includes("-aa"));
@@ -196,7 +196,7 @@ describe("the peer transport", () => {
     await until(() => one.transport.isConnected(b));
   });
 
-  test("R29: a removed member is told so, by whichever member answers at the address that it knows", async () => {
+  it("R29: a removed member is told so, by whichever member answers at the address that it knows", async () => {
     const one = await start(a);
     one.transport.removePeer(b);
     let told = 0;
@@ -208,7 +208,7 @@ describe("the peer transport", () => {
     ]);
   });
 
-  test("a peer that falls silent without closing is given up", async () => {
+  it("a peer that falls silent without closing is given up", async () => {
     const limits = { pingIntervalMs: 10, deadAfterMs: 60 };
     const two = await start(b, { limits });
     const socket = connect({ host, port: two.port }, () =>
@@ -222,7 +222,7 @@ describe("the peer transport", () => {
     expect(two.logs.at(-1)).toContain("nothing arrived for");
   });
 
-  test("pings measure the round trip", async () => {
+  it("pings measure the round trip", async () => {
     const times: number[] = [];
     await pair({
       handlers: { onRoundTrip: (peer, ms) => times.push(peer === b ? ms : Number.NaN) },
@@ -232,7 +232,7 @@ describe("the peer transport", () => {
     expect(times.every((ms) => ms >= 0 && ms < 10_000)).toBe(true);
   });
 
-  test("messages beyond the queue's bound are dropped and counted", async () => {
+  it("messages beyond the queue's bound are dropped and counted", async () => {
     const [one] = await pair({ limits: { queueBytesMax: 10_000 } });
     const data = Buffer.alloc(4_000);
     for (let index = 1; index <= 10; index++) {
@@ -252,7 +252,7 @@ describe("the peer transport", () => {
     expect(one.transport.statisticsFor(b).sentFailures).toBe(7);
   });
 
-  test("a bug in a message handler is not mistaken for a bad connection", async () => {
+  it("a bug in a message handler is not mistaken for a bad connection", async () => {
     const listeners = process.listeners("uncaughtException");
     process.removeAllListeners("uncaughtException");
     const caught = new Promise<unknown>((resolve) => process.once("uncaughtException", resolve));
@@ -285,7 +285,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     return [one, two] as const;
   }
 
-  test("A19: gets messages in order, asks and is asked, on the connection that it made", async () => {
+  it("A19: gets messages in order, asks and is asked, on the connection that it made", async () => {
     const onRequest = async (_: string, kind: number, body: Uint8Array): Promise<Uint8Array> =>
       Buffer.of(kind, ...body);
     const trips: string[] = [];
@@ -307,7 +307,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     await until(() => trips.includes(b));
   });
 
-  test("A19: fetches the snapshot that it is offered, and the sender hears of it when it is durable", async () => {
+  it("A19: fetches the snapshot that it is offered, and the sender hears of it when it is durable", async () => {
     const received: unknown[] = [];
     const [one] = await oneWay(
       {},
@@ -328,7 +328,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     expect(received).toEqual([a, metadata, 4_000_000]);
   });
 
-  test("A19: a peer of before, which sends no flag, gets nothing that it would not know on its connection", async () => {
+  it("A19: a peer of before, which sends no flag, gets nothing that it would not know on its connection", async () => {
     const one = await start(a);
     one.transport.setPeer(b, [`http://${host}:1`]);
     const hello = { purpose: Purpose.messages, takesMessages: false, clusterId, from: b, to: a, urls: [] };
@@ -344,7 +344,7 @@ describe("a member that the others cannot call, but that calls them", () => {
 });
 
 describe("requests", () => {
-  test("a request is answered by the peer's handler, and its error comes back with code and text", async () => {
+  it("a request is answered by the peer's handler, and its error comes back with code and text", async () => {
     const onRequest = async (peer: string, kind: number, body: Uint8Array): Promise<Uint8Array> => {
       if (kind === 7) throw new HaplanError("lease/not-found", "Cannot keep lease 7 alive: it does not exist");
       return Buffer.from(`${peer} ${kind} ${Buffer.from(body)}`);
@@ -360,7 +360,7 @@ describe("requests", () => {
     });
   });
 
-  test("a request fails at once when the connection breaks off, and after its time when nobody answers", async () => {
+  it("a request fails at once when the connection breaks off, and after its time when nobody answers", async () => {
     let asked = 0;
     const onRequest = (): Promise<Uint8Array> => {
       asked++;
@@ -397,7 +397,7 @@ describe("snapshots", () => {
     }
   }
 
-  test("a snapshot arrives whole, and the sender hears of it when it is durable", async () => {
+  it("a snapshot arrives whole, and the sender hears of it when it is durable", async () => {
     let durable = false;
     const received: unknown[] = [];
     const onSnapshot = async (
@@ -425,7 +425,7 @@ describe("snapshots", () => {
     ]);
   });
 
-  test("a receiver that fails tells the sender why", async () => {
+  it("a receiver that fails tells the sender why", async () => {
     const onSnapshot = async (): Promise<void> => {
       throw new HaplanError("snapshot/no-space", "Cannot store the snapshot: the disk is full");
     };
@@ -435,7 +435,7 @@ describe("snapshots", () => {
     });
   });
 
-  test("a source that breaks fails on both sides", async () => {
+  it("a source that breaks fails on both sides", async () => {
     let seen: unknown = null;
     const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
       try {
@@ -453,7 +453,7 @@ describe("snapshots", () => {
     expect(seen).toMatchObject({ code: "transport/snapshot-failed" });
   });
 
-  test("a receiver that goes away fails the sender", async () => {
+  it("a receiver that goes away fails the sender", async () => {
     let two: Member | undefined;
     const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
       for await (const _chunk of chunks) void two!.transport.close();
@@ -467,7 +467,7 @@ describe("snapshots", () => {
 });
 
 describe("the peer port", () => {
-  test("HTTP on the peer port reaches the HTTP server", async () => {
+  it("HTTP on the peer port reaches the HTTP server", async () => {
     const httpServer = createHttpServer((request, response) => response.end(`you asked for ${request.url}`));
     const one = await start(a, { httpServer });
     const body = await new Promise<string>((resolve, reject) => {
@@ -478,7 +478,7 @@ describe("the peer port", () => {
     expect(body).toBe("you asked for /members");
   });
 
-  test("garbage closes the connection with a line in the log, and the port goes on", async () => {
+  it("garbage closes the connection with a line in the log, and the port goes on", async () => {
     const one = await start(a, { limits: { handshakeTimeoutMs: 100, frameBytesMax: 1000 } });
     const random = createRandom(99);
     const hello = Buffer.from(

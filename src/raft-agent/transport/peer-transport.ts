@@ -32,101 +32,101 @@ const fetchesMax = 4;
 type Inbound = { readonly channel: PeerChannel; readonly takesMessages: boolean };
 
 export class PeerTransport {
-  private readonly context: TransportContext;
-  private readonly links = new Map<MemberId, PeerLink>();
+  readonly #context: TransportContext;
+  readonly #links = new Map<MemberId, PeerLink>();
   /** The connections that peers have made to us. */
-  private readonly inbound = new Map<MemberId, Inbound>();
-  private readonly offers = new SnapshotOffers();
+  readonly #inbound = new Map<MemberId, Inbound>();
+  readonly #offers = new SnapshotOffers();
   /** Connections on which this member fetches a snapshot that it was offered. */
-  private readonly fetching = new Set<Socket>();
+  readonly #fetching = new Set<Socket>();
   /** Those and the calls for more. */
-  private fetches = 0;
-  private readonly linksUp = new Set<MemberId>();
-  private readonly connected = new Set<MemberId>();
-  private readonly removed = new Set<MemberId>();
+  #fetches = 0;
+  readonly #linksUp = new Set<MemberId>();
+  readonly #connected = new Set<MemberId>();
+  readonly #removed = new Set<MemberId>();
   /** Those that only their own greeting has made known: forgotten when they hang up. */
-  private readonly strangers = new Set<MemberId>();
-  private readonly statisticsOf = new Map<MemberId, PeerStatistics>();
-  private readonly addresses = new PeerAddresses();
-  private readonly listener: PeerListener;
-  private readonly checks: NodeJS.Timeout;
-  private lastCheckMs: number;
-  private closing = false;
+  readonly #strangers = new Set<MemberId>();
+  readonly #statisticsOf = new Map<MemberId, PeerStatistics>();
+  readonly #addresses = new PeerAddresses();
+  readonly #listener: PeerListener;
+  readonly #checks: NodeJS.Timeout;
+  #lastCheckMs: number;
+  #closing = false;
 
   constructor(options: TransportOptions) {
     const { monotonicMs } = options.clock ?? systemClock;
     const limits = { ...defaultTransportLimits, ...options.limits };
     for (const id of [options.self, options.clusterId]) assertId(id);
-    this.context = { options, limits, now: monotonicMs, log: (level, text) => options.handlers.onLog?.(level, text) };
-    this.listener = new PeerListener({
-      context: this.context,
-      admission: new PeerAdmission(this.context, this.addresses),
-      isRemoved: (id) => this.removed.has(id),
-      onPeer: (socket, hello, rest) => this.acceptPeer(socket, hello, rest),
+    this.#context = { options, limits, now: monotonicMs, log: (level, text) => options.handlers.onLog?.(level, text) };
+    this.#listener = new PeerListener({
+      context: this.#context,
+      admission: new PeerAdmission(this.#context, this.#addresses),
+      isRemoved: (id) => this.#removed.has(id),
+      onPeer: (socket, hello, rest) => this.#acceptPeer(socket, hello, rest),
     });
-    this.lastCheckMs = monotonicMs();
-    this.checks = setInterval(() => this.check(), limits.pingIntervalMs);
-    this.checks.unref();
+    this.#lastCheckMs = monotonicMs();
+    this.#checks = setInterval(() => this.#check(), limits.pingIntervalMs);
+    this.#checks.unref();
   }
 
   /** Listens at one more address; returns it with the port that was given when 0 was asked for. */
   listen(address: ListenAddress, withTls = true): Promise<ListenAddress> {
-    return this.listener.listen(address, withTls);
+    return this.#listener.listen(address, withTls);
   }
 
   /** Makes a peer known, or changes its URLs (`http://HOST:PORT` or `https://HOST:PORT`, tried in turn), and calls it. */
   setPeer(peer: MemberId, urls: readonly string[]): void {
     assertId(peer);
-    if (peer === this.context.options.self || this.closing) return;
-    this.removed.delete(peer);
-    this.strangers.delete(peer);
-    this.addresses.set(peer, urls);
-    this.call(peer, urls);
+    if (peer === this.#context.options.self || this.#closing) return;
+    this.#removed.delete(peer);
+    this.#strangers.delete(peer);
+    this.#addresses.set(peer, urls);
+    this.#call(peer, urls);
   }
 
-  private call(peer: MemberId, urls: readonly string[]): void {
-    const known = this.links.get(peer);
-    if (known === undefined) this.links.set(peer, this.makeLink(peer, urls));
+  #call(peer: MemberId, urls: readonly string[]): void {
+    const known = this.#links.get(peer);
+    if (known === undefined) this.#links.set(peer, this.#makeLink(peer, urls));
     else known.urls = urls;
   }
 
   /** Forgets a peer for good: its connections are closed and its calls refused. */
   removePeer(peer: MemberId): void {
-    this.removed.add(peer);
-    this.addresses.remove(peer);
+    this.#removed.add(peer);
+    this.#addresses.remove(peer);
     const reason = "the member has been removed from the cluster";
-    this.links.get(peer)?.stop(reason);
-    this.links.delete(peer);
-    this.inbound.get(peer)?.channel.close(reason);
+    this.#links.get(peer)?.stop(reason);
+    this.#links.delete(peer);
+    this.#inbound.get(peer)?.channel.close(reason);
   }
 
   /** Sends to `message.to`, without a promise that it arrives. Everything sent in one turn goes out in one write. */
   send(message: Message): void {
-    const channel = this.channelTo(message.to);
+    const channel = this.#channelTo(message.to);
     if (channel !== null) {
       channel.send(message);
       return;
     }
-    const counted = this.statisticsOf.get(message.to);
+    const counted = this.#statisticsOf.get(message.to);
     if (counted !== undefined) counted.sentFailures++;
   }
 
   /** Its own connection comes first: it is the one that is kept up from here. */
-  private channelTo(peer: MemberId): PeerChannel | null {
-    const link = this.links.get(peer);
+  #channelTo(peer: MemberId): PeerChannel | null {
+    const link = this.#links.get(peer);
     if (link === undefined) return null;
-    return link.channel ?? this.inboundTo(peer);
+    return link.channel ?? this.#inboundTo(peer);
   }
 
-  private inboundTo(peer: MemberId): PeerChannel | null {
-    const inbound = this.inbound.get(peer);
+  #inboundTo(peer: MemberId): PeerChannel | null {
+    const inbound = this.#inbound.get(peer);
     return inbound?.takesMessages ? inbound.channel : null;
   }
 
   /** Sends what the current turn of the event loop has written so far, without waiting for the turn to end. */
   flush(): void {
-    for (const { channel } of this.links.values()) channel?.flush();
-    for (const { channel } of this.inbound.values()) channel.flush();
+    for (const { channel } of this.#links.values()) channel?.flush();
+    for (const { channel } of this.#inbound.values()) channel.flush();
   }
 
   /**
@@ -135,9 +135,9 @@ export class PeerTransport {
    * again, though whether the first attempt was carried out is not known; `transport/timeout`; or what the handler threw.
    */
   request(peer: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    const channel = this.channelTo(peer);
+    const channel = this.#channelTo(peer);
     if (channel !== null) return channel.request(kind, body, timeoutMs);
-    const isKnown = this.links.has(peer);
+    const isKnown = this.#links.has(peer);
     return Promise.reject(unavailable(peer, isKnown ? "there is no connection" : "it is not known here"));
   }
 
@@ -150,30 +150,32 @@ export class PeerTransport {
       "transport/unreachable",
       `Cannot send a snapshot to member ${peer}: it has no peer URL`,
     );
-    for (const url of this.links.get(peer)?.urls ?? []) {
+    for (const url of this.#links.get(peer)?.urls ?? []) {
       try {
-        const dialed = await dialPeer(this.context, peer, url, Purpose.snapshot);
-        return await sendSnapshotOver(this.context, dialed, metadata, chunks);
+        const dialed = await dialPeer(this.#context, peer, url, Purpose.snapshot);
+        return await sendSnapshotOver(this.#context, dialed, metadata, chunks);
       } catch (error) {
         failure = error;
         if (!(error instanceof HaplanError) || error.code !== "transport/unreachable") throw error;
       }
     }
-    const channel = this.links.has(peer) ? this.inboundTo(peer) : null;
+    const channel = this.#links.has(peer) ? this.#inboundTo(peer) : null;
     if (channel === null) throw failure;
     // Connecting and greeting, at the peer's side.
-    const fetched = await this.offers.make(peer, channel, 2 * this.context.limits.handshakeTimeoutMs);
-    return sendSnapshotOver(this.context, fetched, metadata, chunks);
+    const fetched = await this.#offers.make(peer, channel, 2 * this.#context.limits.handshakeTimeoutMs);
+    return sendSnapshotOver(this.#context, fetched, metadata, chunks);
   }
 
   isConnected(peer: MemberId): boolean {
-    return this.connected.has(peer);
+    return this.#connected.has(peer);
   }
 
   /** Counters for metrics; those of open connections are up to date. */
   statisticsFor(peer: MemberId): PeerStatistics {
-    const total = this.statistics(peer);
-    const open = [this.links.get(peer)?.channel, this.inbound.get(peer)?.channel].map((channel) => channel?.openBytes);
+    const total = this.#statistics(peer);
+    const open = [this.#links.get(peer)?.channel, this.#inbound.get(peer)?.channel].map(
+      (channel) => channel?.openBytes,
+    );
     const sum = (of: "sent" | "received"): number => open.reduce((bytes, each) => bytes + (each?.[of] ?? 0), 0);
     return {
       ...total,
@@ -184,141 +186,141 @@ export class PeerTransport {
 
   /** Closes everything; no handler is called afterwards, except `onPeerDisconnected` for those that were connected. */
   async close(): Promise<void> {
-    this.closing = true;
-    clearInterval(this.checks);
-    for (const link of this.links.values()) link.stop("this member stops");
-    for (const { channel } of this.inbound.values()) channel.close("this member stops");
-    for (const socket of this.fetching) socket.destroy();
-    await this.listener.close();
+    this.#closing = true;
+    clearInterval(this.#checks);
+    for (const link of this.#links.values()) link.stop("this member stops");
+    for (const { channel } of this.#inbound.values()) channel.close("this member stops");
+    for (const socket of this.#fetching) socket.destroy();
+    await this.#listener.close();
   }
 
-  private makeLink(peer: MemberId, urls: readonly string[]): PeerLink {
-    const statistics = this.statistics(peer);
+  #makeLink(peer: MemberId, urls: readonly string[]): PeerLink {
+    const statistics = this.#statistics(peer);
     const mark = (up: boolean): void => {
-      if (up) this.linksUp.add(peer);
-      else this.linksUp.delete(peer);
-      this.reportConnection(peer);
+      if (up) this.#linksUp.add(peer);
+      else this.#linksUp.delete(peer);
+      this.#reportConnection(peer);
     };
     return new PeerLink({
-      context: this.context,
+      context: this.#context,
       peer,
       urls,
       statistics,
-      onSnapshotOffer: () => void this.fetchSnapshot(peer),
+      onSnapshotOffer: () => void this.#fetchSnapshot(peer),
       onUp: () => mark(true),
       onDown: () => mark(false),
     });
   }
 
-  private acceptPeer(raw: Socket, hello: Hello, rest: Uint8Array): void {
+  #acceptPeer(raw: Socket, hello: Hello, rest: Uint8Array): void {
     const peer = hello.from;
-    if (this.closing) return void raw.destroy();
-    if (hello.purpose === Purpose.snapshot) return void receiveSnapshot(this.context, peer, raw, rest);
+    if (this.#closing) return void raw.destroy();
+    if (hello.purpose === Purpose.snapshot) return void receiveSnapshot(this.#context, peer, raw, rest);
     if (hello.purpose === Purpose.fetchSnapshot) {
-      if (!this.offers.accept(peer, { socket: raw, rest })) raw.destroy();
+      if (!this.#offers.accept(peer, { socket: raw, rest })) raw.destroy();
       return;
     }
-    const previous = this.inbound.get(peer);
+    const previous = this.#inbound.get(peer);
     const channel: PeerChannel = new PeerChannel(raw, {
-      context: this.context,
+      context: this.#context,
       peer,
-      statistics: this.statistics(peer),
-      onSnapshotOffer: () => void this.fetchSnapshot(peer),
-      onClose: (reason) => this.inboundClosed(peer, channel, reason),
+      statistics: this.#statistics(peer),
+      onSnapshotOffer: () => void this.#fetchSnapshot(peer),
+      onClose: (reason) => this.#inboundClosed(peer, channel, reason),
     });
-    this.inbound.set(peer, { channel, takesMessages: hello.takesMessages });
+    this.#inbound.set(peer, { channel, takesMessages: hello.takesMessages });
     // A peer calls again only when it has lost the connection before: that one is dead even if it looks open.
     previous?.channel.close("the member has connected anew");
-    this.learnPeer(hello);
-    this.reportConnection(peer);
+    this.#learnPeer(hello);
+    this.#reportConnection(peer);
     channel.receive(rest);
   }
 
   /** Peers may have more than one at a time, and no peer may have this member open any number of connections. */
-  private async fetchSnapshot(peer: MemberId): Promise<void> {
-    let failure = this.fetches < fetchesMax ? "it has no peer URL" : `${fetchesMax} are being fetched already`;
-    const urls = this.fetches < fetchesMax ? (this.links.get(peer)?.urls ?? []) : [];
-    this.fetches++;
+  async #fetchSnapshot(peer: MemberId): Promise<void> {
+    let failure = this.#fetches < fetchesMax ? "it has no peer URL" : `${fetchesMax} are being fetched already`;
+    const urls = this.#fetches < fetchesMax ? (this.#links.get(peer)?.urls ?? []) : [];
+    this.#fetches++;
     for (const url of urls) {
       try {
-        const { socket, rest } = await dialPeer(this.context, peer, url, Purpose.fetchSnapshot);
-        if (this.closing) return void socket.destroy();
-        this.fetching.add(socket);
+        const { socket, rest } = await dialPeer(this.#context, peer, url, Purpose.fetchSnapshot);
+        if (this.#closing) return void socket.destroy();
+        this.#fetching.add(socket);
         socket.once("close", () => {
-          this.fetching.delete(socket);
-          this.fetches--;
+          this.#fetching.delete(socket);
+          this.#fetches--;
         });
-        receiveSnapshot(this.context, peer, socket, rest);
+        receiveSnapshot(this.#context, peer, socket, rest);
         return;
       } catch (error) {
         failure = errorText(error);
       }
     }
-    this.fetches--;
-    this.context.log("warn", `could not fetch the snapshot that member ${peer} offers: ${failure}`);
+    this.#fetches--;
+    this.#context.log("warn", `could not fetch the snapshot that member ${peer} offers: ${failure}`);
   }
 
   /** A member that is not in our configuration yet may be our new leader: answer it where it says it can be reached. */
-  private learnPeer({ from, urls }: Hello): void {
-    const link = this.links.get(from);
+  #learnPeer({ from, urls }: Hello): void {
+    const link = this.#links.get(from);
     if (link !== undefined) link.callNow();
     else if (urls.length > 0) {
-      this.call(from, urls);
-      this.strangers.add(from);
+      this.#call(from, urls);
+      this.#strangers.add(from);
     }
   }
 
   /** Whoever can greet could else have us call any number of addresses for ever. */
-  private forgetStranger(peer: MemberId, reason: string): void {
-    if (this.strangers.delete(peer)) {
-      this.links.get(peer)?.stop(reason);
-      this.links.delete(peer);
+  #forgetStranger(peer: MemberId, reason: string): void {
+    if (this.#strangers.delete(peer)) {
+      this.#links.get(peer)?.stop(reason);
+      this.#links.delete(peer);
     }
-    if (!this.links.has(peer)) this.statisticsOf.delete(peer);
+    if (!this.#links.has(peer)) this.#statisticsOf.delete(peer);
   }
 
-  private inboundClosed(peer: MemberId, channel: PeerChannel, reason: string): void {
-    if (this.inbound.get(peer)?.channel !== channel) return;
-    this.inbound.delete(peer);
-    if (!this.closing) {
-      this.statistics(peer).receivedFailures++;
-      this.context.log("warn", `lost the connection from member ${peer}: ${reason}`);
+  #inboundClosed(peer: MemberId, channel: PeerChannel, reason: string): void {
+    if (this.#inbound.get(peer)?.channel !== channel) return;
+    this.#inbound.delete(peer);
+    if (!this.#closing) {
+      this.#statistics(peer).receivedFailures++;
+      this.#context.log("warn", `lost the connection from member ${peer}: ${reason}`);
     }
-    this.forgetStranger(peer, reason);
-    this.reportConnection(peer);
+    this.#forgetStranger(peer, reason);
+    this.#reportConnection(peer);
   }
 
-  private reportConnection(peer: MemberId): void {
-    const isUp = this.linksUp.has(peer) || this.inbound.has(peer);
-    if (isUp === this.connected.has(peer)) return;
-    const { handlers } = this.context.options;
+  #reportConnection(peer: MemberId): void {
+    const isUp = this.#linksUp.has(peer) || this.#inbound.has(peer);
+    if (isUp === this.#connected.has(peer)) return;
+    const { handlers } = this.#context.options;
     if (isUp) {
-      this.connected.add(peer);
+      this.#connected.add(peer);
       handlers.onPeerConnected?.(peer);
     } else {
-      this.connected.delete(peer);
+      this.#connected.delete(peer);
       handlers.onPeerDisconnected?.(peer);
     }
   }
 
-  private check(): void {
-    const now = this.context.now();
-    const late = now - this.lastCheckMs > 3 * this.context.limits.pingIntervalMs;
-    this.lastCheckMs = now;
+  #check(): void {
+    const now = this.#context.now();
+    const late = now - this.#lastCheckMs > 3 * this.#context.limits.pingIntervalMs;
+    this.#lastCheckMs = now;
     // After a pause of our own (a stopped process, a sleeping machine) the silence is ours: read first, judge next time.
     if (late) return;
-    for (const { channel } of this.links.values()) if (channel?.closeIfDead() === false) channel.ping();
-    for (const [peer, { channel }] of this.inbound) {
+    for (const { channel } of this.#links.values()) if (channel?.closeIfDead() === false) channel.ping();
+    for (const [peer, { channel }] of this.#inbound) {
       // Where this is the connection that messages take: what it is worth is not measured on another.
-      if (!channel.closeIfDead() && this.channelTo(peer) === channel) channel.ping();
+      if (!channel.closeIfDead() && this.#channelTo(peer) === channel) channel.ping();
     }
   }
 
-  private statistics(peer: MemberId): PeerStatistics {
-    let found = this.statisticsOf.get(peer);
+  #statistics(peer: MemberId): PeerStatistics {
+    let found = this.#statisticsOf.get(peer);
     if (found === undefined) {
       found = { sentBytes: 0, receivedBytes: 0, sentFailures: 0, receivedFailures: 0 };
-      this.statisticsOf.set(peer, found);
+      this.#statisticsOf.set(peer, found);
     }
     return found;
   }

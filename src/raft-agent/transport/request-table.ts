@@ -10,24 +10,24 @@ type Waiting = {
 const nothing = new Uint8Array(0);
 
 export class RequestTable {
-  private readonly waiting = new Map<number, Waiting>();
-  private lastNumber = 0;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastNumber = 0;
 
   get size(): number {
-    return this.waiting.size;
+    return this.#waiting.size;
   }
 
   /** Registers a request; `send` is given its number. */
   add(timeoutMs: number, send: (number: number) => void): Promise<Uint8Array> {
-    const number = (this.lastNumber = (this.lastNumber + 1) >>> 0);
+    const number = (this.#lastNumber = (this.#lastNumber + 1) >>> 0);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.waiting.delete(number);
+        this.#waiting.delete(number);
         reject(
           new HaplanError("transport/timeout", `Cannot complete a request to a peer: no answer within ${timeoutMs} ms`),
         );
       }, timeoutMs);
-      this.waiting.set(number, { timer, settle: (error, body) => (error === null ? resolve(body) : reject(error)) });
+      this.#waiting.set(number, { timer, settle: (error, body) => (error === null ? resolve(body) : reject(error)) });
       send(number);
     });
   }
@@ -37,18 +37,18 @@ export class RequestTable {
     const reader = new ByteReader(bytes, start, end);
     const number = reader.uint32();
     const succeeded = reader.uint8() === 0;
-    const waiting = this.waiting.get(number);
+    const waiting = this.#waiting.get(number);
     if (waiting === undefined) return;
     const error = succeeded ? null : readError(reader);
-    this.waiting.delete(number);
+    this.#waiting.delete(number);
     clearTimeout(waiting.timer);
     waiting.settle(error, succeeded ? copyBytes(reader.raw(reader.remaining)) : nothing);
   }
 
   /** Fails all that wait: the answer can no longer come, and whether the request was carried out is not known. */
   failAll(reason: string): void {
-    const all = [...this.waiting.values()];
-    this.waiting.clear();
+    const all = [...this.#waiting.values()];
+    this.#waiting.clear();
     for (const { timer, settle } of all) {
       clearTimeout(timer);
       settle(new HaplanError("transport/unavailable", `Cannot complete a request to a peer: ${reason}`), nothing);

@@ -10,7 +10,7 @@ import type { PeerChannel } from "./peer-channel.ts";
 type Offer = { readonly peer: MemberId; readonly accept: (connection: Dialed) => void };
 
 export class SnapshotOffers {
-  private readonly offers: Offer[] = [];
+  readonly #offers: Offer[] = [];
 
   /**
    * Resolves with the connection on which the peer takes the snapshot.
@@ -20,7 +20,7 @@ export class SnapshotOffers {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(timer);
-        this.offers.splice(this.offers.indexOf(offer), 1);
+        this.#offers.splice(this.#offers.indexOf(offer), 1);
       };
       const timer = setTimeout(() => {
         end();
@@ -34,14 +34,14 @@ export class SnapshotOffers {
           resolve(connection);
         },
       };
-      this.offers.push(offer);
+      this.#offers.push(offer);
       channel.offerSnapshot();
     });
   }
 
   /** The peer calls for what it was offered. False when there is nothing for it (any more). */
   accept(peer: MemberId, connection: Dialed): boolean {
-    const offer = this.offers.find((each) => each.peer === peer);
+    const offer = this.#offers.find((each) => each.peer === peer);
     offer?.accept(connection);
     return offer !== undefined;
   }

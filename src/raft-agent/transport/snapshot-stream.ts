@@ -147,60 +147,61 @@ async function install(
 class IncomingChunks implements AsyncIterable<Uint8Array> {
   started = false;
   onFull: (full: boolean) => void = () => {};
-  private waiting: Uint8Array[] = [];
-  private waitingBytes = 0;
-  private total = 0;
-  private crc = 0;
-  private ended = false;
-  private error: HaplanError | null = null;
-  private wake: () => void = () => {};
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #total = 0;
+  #crc = 0;
+  #ended = false;
+  #error: HaplanError | null = null;
+  #wake: () => void = () => {};
 
   add(chunk: Uint8Array): void {
-    this.waiting.push(chunk);
-    this.waitingBytes += chunk.length;
-    this.total += chunk.length;
-    this.crc = crc32c(chunk, 0, chunk.length, this.crc);
-    if (this.waitingBytes > windowBytes) this.onFull(true);
-    this.wake();
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+    this.#total += chunk.length;
+    this.#crc = crc32c(chunk, 0, chunk.length, this.#crc);
+    if (this.#waitingBytes > windowBytes) this.onFull(true);
+    this.#wake();
   }
 
   finish(end: ByteReader): void {
     const [total, crc] = [end.uint64(), end.uint32()];
-    if (total !== this.total || crc !== this.crc) {
+    if (total !== this.#total || crc !== this.#crc) {
       throw new HaplanError(
         "transport/bad-frame",
-        `a snapshot of ${this.total} bytes with another length or checksum than announced`,
+        `a snapshot of ${this.#total} bytes with another length or checksum than announced`,
       );
     }
-    this.ended = true;
-    this.wake();
+    this.#ended = true;
+    this.#wake();
   }
 
   fail(error: HaplanError): void {
-    this.error ??= error;
-    this.wake();
+    this.#error ??= error;
+    this.#wake();
   }
 
   /** A handler that stopped reading early cannot have made everything durable. */
   assertFinished(): void {
-    if (this.ended && this.waiting.length === 0) return;
+    if (this.#ended && this.#waiting.length === 0) return;
     throw (
-      this.error ?? new HaplanError("transport/snapshot-failed", "Cannot take the snapshot: it was not read to its end")
+      this.#error ??
+      new HaplanError("transport/snapshot-failed", "Cannot take the snapshot: it was not read to its end")
     );
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const chunk = this.waiting.shift();
+      const chunk = this.#waiting.shift();
       if (chunk !== undefined) {
-        this.waitingBytes -= chunk.length;
-        if (this.waitingBytes <= windowBytes / 2) this.onFull(false);
+        this.#waitingBytes -= chunk.length;
+        if (this.#waitingBytes <= windowBytes / 2) this.onFull(false);
         yield chunk;
-      } else if (this.ended) return;
-      else if (this.error !== null) throw this.error;
+      } else if (this.#ended) return;
+      else if (this.#error !== null) throw this.#error;
       else {
         await new Promise<void>((resolve) => {
-          this.wake = resolve;
+          this.#wake = resolve;
         });
       }
     }

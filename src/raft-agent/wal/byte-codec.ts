@@ -118,7 +118,7 @@ export class ByteReader {
     return this.end - this.at;
   }
 
-  private take(count: number): number {
+  #take(count: number): number {
     const from = this.at;
     if (count > this.end - from) {
       throw new HaplanError(
@@ -131,20 +131,20 @@ export class ByteReader {
   }
 
   uint8(): number {
-    return this.bytes[this.take(1)]!;
+    return this.bytes[this.#take(1)]!;
   }
 
   uint16(): number {
-    const from = this.take(2);
+    const from = this.#take(2);
     return this.bytes[from]! | (this.bytes[from + 1]! << 8);
   }
 
   uint32(): number {
-    return getUint32(this.bytes, this.take(4));
+    return getUint32(this.bytes, this.#take(4));
   }
 
   uint64(): number {
-    const value = getUint64(this.bytes, this.take(8));
+    const value = getUint64(this.bytes, this.#take(8));
     if (value > Number.MAX_SAFE_INTEGER) {
       throw new HaplanError(
         "codec/out-of-range",
@@ -156,12 +156,12 @@ export class ByteReader {
 
   /** A view, not a copy. */
   raw(count: number): Uint8Array {
-    const from = this.take(count);
+    const from = this.#take(count);
     return this.bytes.subarray(from, from + count);
   }
 
   memberId(): MemberId {
-    const from = this.take(8);
+    const from = this.#take(8);
     const high = swapBytes(getUint32(this.bytes, from));
     const low = swapBytes(getUint32(this.bytes, from + 4));
     return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");

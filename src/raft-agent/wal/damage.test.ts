@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 import { openWal, type RecoveredWal } from "./open-wal.ts";
@@ -72,7 +72,7 @@ async function outcome(fileSystem: MemoryFileSystem): Promise<RecoveredWal | "re
 }
 
 describe("a damaged log", () => {
-  test.each([
+  it.each([
     ["ends within a sector", lastWithinSector, 0],
     ["ends across sectors", lastAcrossSectors, 512],
   ])("a log that %s never loses an acknowledged batch to one flipped bit", async (_, last, fromByte) => {
@@ -95,7 +95,7 @@ describe("a damaged log", () => {
     expect(refused).toBe((end - fromByte) * 8);
   });
 
-  test("a log whose last segment was cut short is refused at every length", async () => {
+  it("a log whose last segment was cut short is refused at every length", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastAcrossSectors));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
@@ -106,7 +106,7 @@ describe("a damaged log", () => {
     }
   });
 
-  test("a log whose last write stopped at any byte gives the batches before it, or all, or is refused", async () => {
+  it("a log whose last write stopped at any byte gives the batches before it, or all, or is refused", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastAcrossSectors));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
@@ -131,7 +131,7 @@ describe("a damaged log", () => {
     expect(outcomes.get(all)).toBe(1);
   });
 
-  test("a log whose batches were zeroed from any byte on, though later ones were acknowledged, ends at a batch or is refused", async () => {
+  it("a log whose batches were zeroed from any byte on, though later ones were acknowledged, ends at a batch or is refused", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastWithinSector));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
@@ -144,7 +144,7 @@ describe("a damaged log", () => {
     }
   });
 
-  test("a log with a damaged, missing, foreign or renamed segment is refused", async () => {
+  it("a log with a damaged, missing, foreign or renamed segment is refused", async () => {
     const { fileSystem } = await makeLog(
       Array.from({ length: 12 }, (_, at) => ({ ...noBatch, entries: [entry(at + 1, 1, "e".repeat(700))] })),
     );
@@ -173,7 +173,7 @@ describe("a damaged log", () => {
     expect(await outcome(missing)).toBe("refused");
   });
 
-  test("a segment's header that was zeroed is refused even when the segment is empty", async () => {
+  it("a segment's header that was zeroed is refused even when the segment is empty", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastWithinSector));
     const newest = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log")).at(-1)!;
     fileSystem.put(`${directory}/${newest}`, new Uint8Array(segmentBytes));

@@ -10,7 +10,7 @@ export class LogShape {
   lastIndex: LogIndex = 0;
   snapshotIndex: LogIndex = 0;
   /** From `index` on up to the next run, entries have `term`. */
-  private runs: { index: LogIndex; term: Term }[] = [];
+  #runs: { index: LogIndex; term: Term }[] = [];
 
   /** Checks that the entries continue or overwrite the log, each following the one before. */
   assertAppendable(entries: readonly Entry[]): void {
@@ -34,10 +34,10 @@ export class LogShape {
 
   append(entry: Entry): void {
     if (entry.index <= this.lastIndex) {
-      while (this.runs.length > 0 && this.runs.at(-1)!.index >= entry.index) this.runs.pop();
+      while (this.#runs.length > 0 && this.#runs.at(-1)!.index >= entry.index) this.#runs.pop();
     }
     this.lastIndex = entry.index;
-    if (this.runs.at(-1)?.term !== entry.term) this.runs.push({ index: entry.index, term: entry.term });
+    if (this.#runs.at(-1)?.term !== entry.term) this.#runs.push({ index: entry.index, term: entry.term });
   }
 
   /**
@@ -45,19 +45,19 @@ export class LogShape {
    * entry with the same term (Raft §7, step 6 of InstallSnapshot); otherwise the log is empty after it.
    */
   compact(snapshot: SnapshotMetadata): boolean {
-    const keepsSuffix = this.termAt(snapshot.index) === snapshot.term;
+    const keepsSuffix = this.#termAt(snapshot.index) === snapshot.term;
     if (!keepsSuffix) {
-      this.runs = [];
+      this.#runs = [];
       this.lastIndex = snapshot.index;
     }
-    const behind = this.runs.filter((run) => run.index > snapshot.index);
-    this.runs = [{ index: snapshot.index, term: snapshot.term }, ...behind];
+    const behind = this.#runs.filter((run) => run.index > snapshot.index);
+    this.#runs = [{ index: snapshot.index, term: snapshot.term }, ...behind];
     this.snapshotIndex = snapshot.index;
     return keepsSuffix;
   }
 
-  private termAt(index: LogIndex): Term | undefined {
+  #termAt(index: LogIndex): Term | undefined {
     if (index > this.lastIndex) return undefined;
-    return this.runs.findLast((run) => run.index <= index)?.term;
+    return this.#runs.findLast((run) => run.index <= index)?.term;
   }
 }

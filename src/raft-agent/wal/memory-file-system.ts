@@ -29,21 +29,21 @@ type DirChange =
 
 export class MemoryFileSystem implements FileSystem {
   readonly faults: DiskFaults = {};
-  private seen = new Map<string, Inode>();
-  private durable = new Map<string, Inode>();
-  private changes: DirChange[] = [];
-  private readonly locks = new Set<string>();
+  #seen = new Map<string, Inode>();
+  #durable = new Map<string, Inode>();
+  #changes: DirChange[] = [];
+  readonly #locks = new Set<string>();
   /** Handles of earlier lives of the machine stop working. */
-  private life = 0;
+  #life = 0;
 
   /**
    * The disk as a process of now sees it: everything that it does fails once the machine has crashed or the process was
    * killed. What outlives a crash in a test has to use this, and not the disk itself.
    */
   mount(): FileSystem {
-    const life = this.life;
+    const life = this.#life;
     const alive = <Result>(work: () => Promise<Result>): Promise<Result> =>
-      life === this.life ? work() : Promise.reject(systemError("EIO", "a process that is no more"));
+      life === this.#life ? work() : Promise.reject(systemError("EIO", "a process that is no more"));
     return {
       list: (directory) => alive(() => this.list(directory)),
       makeDir: () => alive(() => this.makeDir()),
@@ -57,30 +57,30 @@ export class MemoryFileSystem implements FileSystem {
 
   /** Pulls the plug and powers up again: open handles die, locks fall, unsynced bytes survive as the dice say. */
   crash(random: Random): void {
-    const kept = random.below(this.changes.length + 1);
-    for (const change of this.changes.slice(0, kept)) applyChange(this.durable, change);
-    for (const inode of new Set(this.durable.values())) forgetUnsynced(inode, random);
-    this.seen = new Map(this.durable);
+    const kept = random.below(this.#changes.length + 1);
+    for (const change of this.#changes.slice(0, kept)) applyChange(this.#durable, change);
+    for (const inode of new Set(this.#durable.values())) forgetUnsynced(inode, random);
+    this.#seen = new Map(this.#durable);
     this.kill();
-    this.changes = [];
+    this.#changes = [];
   }
 
   /** Kills the process but not the machine: handles die and locks fall, all written bytes stay in the page cache. */
   kill(): void {
-    this.life++;
-    this.locks.clear();
+    this.#life++;
+    this.#locks.clear();
   }
 
   /** An independent copy of what a reader sees, all of it durable. */
   clone(): MemoryFileSystem {
     const copy = new MemoryFileSystem();
-    for (const [path, inode] of this.seen) copy.put(path, inode.seen.slice(0, inode.seenSize));
+    for (const [path, inode] of this.#seen) copy.put(path, inode.seen.slice(0, inode.seenSize));
     return copy;
   }
 
   /** The content of a file as a reader sees it; tests and dumps only. */
   contentOf(path: string): Uint8Array {
-    const inode = this.inodeAt(path);
+    const inode = this.#inodeAt(path);
     return inode.seen.slice(0, inode.seenSize);
   }
 
@@ -90,8 +90,8 @@ export class MemoryFileSystem implements FileSystem {
     inode.seen = Uint8Array.from(bytes);
     inode.durable = Uint8Array.from(bytes);
     inode.seenSize = inode.durableSize = bytes.length;
-    this.seen.set(path, inode);
-    this.durable.set(path, inode);
+    this.#seen.set(path, inode);
+    this.#durable.set(path, inode);
   }
 
   /** Flips one bit of a file, on the platter and in the cache: bit rot. */
@@ -103,7 +103,7 @@ export class MemoryFileSystem implements FileSystem {
 
   async list(directory: string): Promise<string[]> {
     const prefix = `${directory}/`;
-    const names = [...this.seen.keys()]
+    const names = [...this.#seen.keys()]
       .filter((path) => path.startsWith(prefix))
       .map((path) => path.slice(prefix.length));
     return names.filter((name) => !name.includes("/")).sort();
@@ -114,55 +114,55 @@ export class MemoryFileSystem implements FileSystem {
   async open(path: string, options: { readonly create: boolean; readonly readOnly?: boolean }): Promise<FileHandle> {
     await this.faults.before?.("open", path);
     if (options.create) {
-      if (this.seen.has(path)) throw systemError("EEXIST", path);
+      if (this.#seen.has(path)) throw systemError("EEXIST", path);
       const inode = newInode();
-      this.seen.set(path, inode);
-      this.changes.push({ kind: "link", path, inode });
+      this.#seen.set(path, inode);
+      this.#changes.push({ kind: "link", path, inode });
     }
-    return this.handle(path, this.inodeAt(path));
+    return this.#handle(path, this.#inodeAt(path));
   }
 
   async rename(from: string, to: string): Promise<void> {
     await this.faults.before?.("rename", from);
-    this.inodeAt(from);
-    this.change({ kind: "rename", from, to });
+    this.#inodeAt(from);
+    this.#change({ kind: "rename", from, to });
   }
 
   async remove(path: string): Promise<void> {
     await this.faults.before?.("remove", path);
-    this.inodeAt(path);
-    this.change({ kind: "remove", path });
+    this.#inodeAt(path);
+    this.#change({ kind: "remove", path });
   }
 
   async syncDir(directory: string): Promise<void> {
     await this.faults.before?.("syncDir", directory);
-    for (const change of this.changes) applyChange(this.durable, change);
-    this.changes = [];
+    for (const change of this.#changes) applyChange(this.#durable, change);
+    this.#changes = [];
   }
 
   async lock(path: string): Promise<DirLock> {
-    if (this.locks.has(path)) throw new HaplanError("file-system/locked", `Cannot lock "${path}": it is held already`);
-    this.locks.add(path);
-    return { release: async () => void this.locks.delete(path) };
+    if (this.#locks.has(path)) throw new HaplanError("file-system/locked", `Cannot lock "${path}": it is held already`);
+    this.#locks.add(path);
+    return { release: async () => void this.#locks.delete(path) };
   }
 
-  private change(change: DirChange): void {
-    applyChange(this.seen, change);
-    this.changes.push(change);
+  #change(change: DirChange): void {
+    applyChange(this.#seen, change);
+    this.#changes.push(change);
   }
 
-  private inodeAt(path: string): Inode {
-    const inode = this.seen.get(path);
+  #inodeAt(path: string): Inode {
+    const inode = this.#seen.get(path);
     if (inode === undefined) throw systemError("ENOENT", path);
     return inode;
   }
 
-  private handle(path: string, inode: Inode): FileHandle {
-    const life = this.life;
+  #handle(path: string, inode: Inode): FileHandle {
+    const life = this.#life;
     const enter = async (operation: FileOperation): Promise<void> => {
-      if (life !== this.life) throw systemError("EIO", path);
+      if (life !== this.#life) throw systemError("EIO", path);
       await this.faults.before?.(operation, path);
-      if (life !== this.life) throw systemError("EIO", path);
+      if (life !== this.#life) throw systemError("EIO", path);
     };
     const handle: FileHandle = {
       size: async () => inode.seenSize,
@@ -172,7 +172,7 @@ export class MemoryFileSystem implements FileSystem {
       },
       write: async (offset, bytes) => {
         await enter("write");
-        this.checkCapacity(path, inode, offset + bytes.length);
+        this.#checkCapacity(path, inode, offset + bytes.length);
         writeInto(inode, offset, bytes);
       },
       writeDurably: async (offset, bytes) => {
@@ -194,10 +194,10 @@ export class MemoryFileSystem implements FileSystem {
     return handle;
   }
 
-  private checkCapacity(path: string, inode: Inode, end: number): void {
+  #checkCapacity(path: string, inode: Inode, end: number): void {
     if (this.faults.capacityBytes === undefined || end <= inode.seenSize) return;
     let total = end - inode.seenSize;
-    for (const each of new Set(this.seen.values())) total += each.seenSize;
+    for (const each of new Set(this.#seen.values())) total += each.seenSize;
     if (total > this.faults.capacityBytes) throw systemError("ENOSPC", path);
   }
 }

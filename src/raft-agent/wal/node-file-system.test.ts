@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createNodeFileSystem } from "./node-file-system.ts";
 import { openWal } from "./open-wal.ts";
 import { entry, noBatch } from "./wal-fixture.ts";
@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 describe("the real file system", () => {
-  test("a file keeps what was written, under its new name too, and ends where it ends", async () => {
+  it("a file keeps what was written, under its new name too, and ends where it ends", async () => {
     const fileSystem = createNodeFileSystem(root);
     await fileSystem.makeDir("a/b");
     const file = await fileSystem.open("a/b/one", { create: true });
@@ -38,7 +38,7 @@ describe("the real file system", () => {
     await expect(fileSystem.remove("a/b/two")).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  test("a log lives on it", async () => {
+  it("a log lives on it", async () => {
     const options = {
       fileSystem: createNodeFileSystem(root),
       directory: "wal",
@@ -59,7 +59,7 @@ describe("a lock", () => {
   const holder = (path: string): string =>
     `import { createServer } from "node:net"; createServer().listen(${JSON.stringify(path)}, () => console.log("held"));`;
 
-  test.each([
+  it.each([
     ["a short path", ""],
     ["a path longer than a socket address", "x".repeat(120)],
   ])("a lock at %s has one holder at a time and can be taken again after its release", async (_, deeper) => {
@@ -75,7 +75,7 @@ describe("a lock", () => {
     expect(await fileSystem.list(directory)).toEqual([]);
   });
 
-  test("a lock is respected while another process lives and falls when that is killed", async () => {
+  it("a lock is respected while another process lives and falls when that is killed", async () => {
     const fileSystem = createNodeFileSystem(root);
     const process_ = execa(process.execPath, ["--input-type=module", "-e", holder(join(root, "lock"))], {
       reject: false,

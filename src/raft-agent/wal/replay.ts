@@ -12,9 +12,9 @@ export type RecoveredLog = {
 };
 
 export class Replay {
-  private hardState: HardState | null = null;
-  private snapshot: SnapshotMetadata | null = null;
-  private entries: Entry[] = [];
+  #hardState: HardState | null = null;
+  #snapshot: SnapshotMetadata | null = null;
+  #entries: Entry[] = [];
 
   /** Folds in one batch; entries keep views into `payload`. Returns the highest entry index in it, 0 without entries. */
   apply(payload: Uint8Array): number {
@@ -23,35 +23,37 @@ export class Replay {
     while (reader.remaining > 0) {
       const record = readRecord(reader);
       if (record.kind === "entry") highest = Math.max(highest, record.entry.index);
-      this.applyRecord(record);
+      this.#applyRecord(record);
     }
     return highest;
   }
 
-  private applyRecord(record: LogRecord): void {
-    if (record.kind === "hardState") this.hardState = record.hardState;
-    else if (record.kind === "entry") this.applyEntry(record.entry);
+  #applyRecord(record: LogRecord): void {
+    if (record.kind === "hardState") this.#hardState = record.hardState;
+    else if (record.kind === "entry") this.#applyEntry(record.entry);
     else {
       const { index } = record.snapshot;
-      this.snapshot = record.snapshot;
-      const first = this.entries[0]?.index ?? 0;
-      if (!record.keepsSuffix) this.entries = [];
-      else if (first <= index) this.entries.splice(0, index - first + 1);
+      this.#snapshot = record.snapshot;
+      const first = this.#entries[0]?.index ?? 0;
+      if (!record.keepsSuffix) this.#entries = [];
+      else if (first <= index) this.#entries.splice(0, index - first + 1);
     }
   }
 
   /** An entry replaces the one with its index and everything behind it (Raft §5.3). */
-  private applyEntry(entry: Entry): void {
-    const first = this.entries[0]?.index ?? entry.index;
+  #applyEntry(entry: Entry): void {
+    const first = this.#entries[0]?.index ?? entry.index;
     const at = entry.index - first;
-    if (at < 0) this.entries = [];
-    else if (at < this.entries.length) this.entries.length = at;
-    this.entries.push(entry);
+    if (at < 0) this.#entries = [];
+    else if (at < this.#entries.length) this.#entries.length = at;
+    this.#entries.push(entry);
   }
 
   /** The result, or what contradicts itself in it: then something that was acknowledged is missing. */
   finish(): RecoveredLog | { readonly problem: string } {
-    const { hardState, snapshot, entries } = this;
+    const hardState = this.#hardState;
+    const snapshot = this.#snapshot;
+    const entries = this.#entries;
     const base = snapshot?.index ?? 0;
     const gap = entries.findIndex((entry, at) => entry.index !== base + 1 + at);
     if (gap !== -1) return { problem: `entry ${entries[gap]!.index} where entry ${base + 1 + gap} belongs` };

@@ -70,28 +70,28 @@ export async function scanLog(
 }
 
 class Scanner {
-  private readonly segments: ScannedSegment[] = [];
-  private torn: TornRange[] = [];
-  private lastBatch: Scan["lastBatch"] = null;
+  readonly #segments: ScannedSegment[] = [];
+  #torn: TornRange[] = [];
+  #lastBatch: Scan["lastBatch"] = null;
   /** Sequence and checksum of the last batch read, and of the last batch of a complete group. */
-  private read = { sequence: 0, crc: 0 };
-  private complete = { sequence: 0, crc: 0 };
+  #read = { sequence: 0, crc: 0 };
+  #complete = { sequence: 0, crc: 0 };
   /** The batches of a group whose last one has not been seen yet. */
-  private group: ScannedBatch[] = [];
-  private readonly visit: (batch: ScannedBatch) => void;
+  #group: ScannedBatch[] = [];
+  readonly #visit: (batch: ScannedBatch) => void;
 
   constructor(visit: (batch: ScannedBatch) => void) {
-    this.visit = visit;
+    this.#visit = visit;
   }
 
   segment(name: string, bytes: Uint8Array): void {
-    const segment = this.openSegment(name, bytes);
-    const isFirst = this.segments.length === 0;
-    this.segments.push(segment);
+    const segment = this.#openSegment(name, bytes);
+    const isFirst = this.#segments.length === 0;
+    this.#segments.push(segment);
     for (;;) {
-      const batch = this.batchAt(segment, bytes);
+      const batch = this.#batchAt(segment, bytes);
       if (batch === null) break;
-      this.accept(batch, bytes);
+      this.#accept(batch, bytes);
     }
     if (isFirst && segment.number > 1 && segment.end === segmentHeaderBytes) {
       throw damageError(
@@ -100,13 +100,13 @@ class Scanner {
         "no valid batch, though older segments were let go because of what it holds",
       );
     }
-    this.checkRest(segment, bytes);
+    this.#checkRest(segment, bytes);
   }
 
-  private openSegment(name: string, bytes: Uint8Array): ScannedSegment {
+  #openSegment(name: string, bytes: Uint8Array): ScannedSegment {
     const header = decodeSegmentHeader(bytes);
     if ("problem" in header) throw damageError(name, 0, header.problem);
-    const previous = this.segments.at(-1);
+    const previous = this.#segments.at(-1);
     const number = previous === undefined ? segmentNumber(name)! : previous.number + 1;
     if (name !== segmentName(number))
       throw damageError(segmentName(number), 0, `nothing: the file is missing, though "${name}" exists`);
@@ -121,61 +121,61 @@ class Scanner {
   }
 
   /** The valid batch at the segment's end, or null. */
-  private batchAt(segment: ScannedSegment, bytes: Uint8Array): ScannedBatch | null {
+  #batchAt(segment: ScannedSegment, bytes: Uint8Array): ScannedBatch | null {
     const offset = segment.end;
     const header = decodeBatchHeader(bytes, offset, bytes.length, segment.header.logId);
     if (header === null || !isPayloadIntact(bytes, offset, header)) return null;
-    const startsLog = this.read.sequence === 0;
-    const sequence = startsLog && segment.number > 1 ? header.sequence : this.read.sequence + 1;
+    const startsLog = this.#read.sequence === 0;
+    const sequence = startsLog && segment.number > 1 ? header.sequence : this.#read.sequence + 1;
     if (header.sequence !== sequence) return null;
-    if (header.previousCrc !== this.read.crc && !(startsLog && segment.number > 1)) {
+    if (header.previousCrc !== this.#read.crc && !(startsLog && segment.number > 1)) {
       throw damageError(segment.name, offset, `batch ${sequence}, which does not continue the batch before it`);
     }
     const start = offset + batchHeaderBytes;
     return { segment, offset, header, payload: bytes.subarray(start, start + header.payloadBytes) };
   }
 
-  private accept(batch: ScannedBatch, bytes: Uint8Array): void {
+  #accept(batch: ScannedBatch, bytes: Uint8Array): void {
     const { segment, header, offset } = batch;
-    if (this.torn.length > 0) this.refuseTorn(segment);
-    this.group.push(batch);
+    if (this.#torn.length > 0) this.#refuseTorn(segment);
+    this.#group.push(batch);
     segment.end += batchBytes(header.payloadBytes);
-    this.read = { sequence: header.sequence, crc: header.headerCrc };
+    this.#read = { sequence: header.sequence, crc: header.headerCrc };
     if (header.moreFollows) return;
-    for (const part of this.group) this.visit(part);
-    this.group = [];
-    this.complete = this.read;
-    this.lastBatch = { segment, offset, bytes: bytes.subarray(offset, segment.end) };
+    for (const part of this.#group) this.#visit(part);
+    this.#group = [];
+    this.#complete = this.#read;
+    this.#lastBatch = { segment, offset, bytes: bytes.subarray(offset, segment.end) };
   }
 
-  private checkRest(segment: ScannedSegment, bytes: Uint8Array): void {
+  #checkRest(segment: ScannedSegment, bytes: Uint8Array): void {
     const offset = segment.end;
     if (isZero(bytes, offset, bytes.length)) return;
-    if (this.torn.length > 0) this.refuseTorn(segment);
+    if (this.#torn.length > 0) this.#refuseTorn(segment);
     const { logId } = segment.header;
     const header = decodeBatchHeader(bytes, offset, bytes.length, logId);
-    const reason = explainDamage({ bytes, offset, sequence: this.read.sequence + 1, logId, header });
+    const reason = explainDamage({ bytes, offset, sequence: this.#read.sequence + 1, logId, header });
     if (reason !== null) throw damageError(segment.name, offset, reason);
-    this.torn.push({ segment, start: offset, end: endOfContent(bytes) });
+    this.#torn.push({ segment, start: offset, end: endOfContent(bytes) });
   }
 
   /** There is data behind a damaged place: so the place was durable once. */
-  private refuseTorn(later: ScannedSegment): never {
-    const { segment, start } = this.torn[0]!;
+  #refuseTorn(later: ScannedSegment): never {
+    const { segment, start } = this.#torn[0]!;
     throw damageError(segment.name, start, `a damaged batch, though segment "${later.name}" was written behind it`);
   }
 
   finish(): Scan {
-    const unfinished = this.group.map(({ segment, offset, header }) => {
+    const unfinished = this.#group.map(({ segment, offset, header }) => {
       segment.end = Math.min(segment.end, offset);
       return { segment, start: offset, end: offset + batchBytes(header.payloadBytes) };
     });
     return {
-      segments: this.segments,
-      torn: [...unfinished, ...this.torn],
-      lastBatch: this.lastBatch && { ...this.lastBatch, bytes: copyBytes(this.lastBatch.bytes) },
-      lastSequence: this.complete.sequence,
-      lastCrc: this.complete.crc,
+      segments: this.#segments,
+      torn: [...unfinished, ...this.#torn],
+      lastBatch: this.#lastBatch && { ...this.#lastBatch, bytes: copyBytes(this.#lastBatch.bytes) },
+      lastSequence: this.#complete.sequence,
+      lastCrc: this.#complete.crc,
     };
   }
 }

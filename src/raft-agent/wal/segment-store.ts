@@ -53,35 +53,35 @@ type ClosedSegment = { readonly number: number; readonly highestIndex: LogIndex 
 
 export class SegmentStore {
   active: OpenSegment;
-  private closed: ClosedSegment[];
-  private ready: OpenSegment[];
-  private readonly settings: SegmentSettings;
+  #closed: ClosedSegment[];
+  #ready: OpenSegment[];
+  readonly #settings: SegmentSettings;
   /** Changes of the directory run one after the other. */
-  private maintenance: Promise<void> = Promise.resolve();
-  private haste: Haste = "relaxed";
+  #maintenance: Promise<void> = Promise.resolve();
+  #haste: Haste = "relaxed";
 
   constructor(settings: SegmentSettings, closed: readonly ClosedSegment[], active: OpenSegment, ready: OpenSegment[]) {
-    this.settings = settings;
-    this.closed = [...closed];
+    this.#settings = settings;
+    this.#closed = [...closed];
     this.active = active;
-    this.ready = ready;
+    this.#ready = ready;
   }
 
   /** Starts making the next segment ready; a failure shows only when that segment is needed. */
   prepareAhead(): void {
-    this.inBackground(() => this.prepareNext()).catch(() => {});
+    this.#inBackground(() => this.#prepareNext()).catch(() => {});
   }
 
   /** Moves on to the next segment, waiting for it, or trying once more to make it, when it is not ready. */
   async advance(): Promise<void> {
-    if (this.ready.length === 0) {
-      this.haste = "urgent";
-      await this.inBackground(() => this.prepareNext());
-      this.haste = "relaxed";
+    if (this.#ready.length === 0) {
+      this.#haste = "urgent";
+      await this.#inBackground(() => this.#prepareNext());
+      this.#haste = "relaxed";
     }
     const left = this.active;
-    this.closed.push({ number: left.number, highestIndex: left.highestIndex });
-    this.active = this.ready.shift()!;
+    this.#closed.push({ number: left.number, highestIndex: left.highestIndex });
+    this.active = this.#ready.shift()!;
     await left.file.close();
     this.prepareAhead();
   }
@@ -91,42 +91,42 @@ export class SegmentStore {
    * `firstNeeded` or a later one: a segment is needed until the state that the next one begins with is durable.
    */
   releaseBelow(limit: LogIndex, firstNeeded: number): Promise<void> {
-    return this.inBackground(async () => {
+    return this.#inBackground(async () => {
       // One after the other, each made durable before the next: after a crash the rest is still without a gap.
-      for (let oldest = this.closed[0]; oldest !== undefined; oldest = this.closed[0]) {
+      for (let oldest = this.#closed[0]; oldest !== undefined; oldest = this.#closed[0]) {
         if (oldest.highestIndex >= limit || oldest.number >= firstNeeded) return;
-        await this.recycle(oldest.number);
-        this.closed.shift();
+        await this.#recycle(oldest.number);
+        this.#closed.shift();
       }
     });
   }
 
   /** Waits for what runs in the background, then closes the files. */
   async close(): Promise<void> {
-    this.haste = "abandon";
-    await this.maintenance;
-    for (const segment of [this.active, ...this.ready]) await segment.file.close();
+    this.#haste = "abandon";
+    await this.#maintenance;
+    for (const segment of [this.active, ...this.#ready]) await segment.file.close();
   }
 
-  private inBackground(work: () => Promise<void>): Promise<void> {
-    const done = this.maintenance.then(work);
-    this.maintenance = done.catch(() => {});
+  #inBackground(work: () => Promise<void>): Promise<void> {
+    const done = this.#maintenance.then(work);
+    this.#maintenance = done.catch(() => {});
     return done;
   }
 
-  private async recycle(number: number): Promise<void> {
-    const { fileSystem, directory } = this.settings;
+  async #recycle(number: number): Promise<void> {
+    const { fileSystem, directory } = this.#settings;
     const path = `${directory}/${segmentName(number)}`;
-    if ((await listSpares(fileSystem, directory)).length < this.settings.spareSegmentsMax) {
+    if ((await listSpares(fileSystem, directory)).length < this.#settings.spareSegmentsMax) {
       await fileSystem.rename(path, path.replace(/\.log$/, ".spare"));
     } else await fileSystem.remove(path);
     await fileSystem.syncDir(directory);
   }
 
-  private async prepareNext(): Promise<void> {
-    if (this.ready.length > 0 || this.haste === "abandon") return;
-    const { settings } = this;
-    this.ready.push(await makeSegment(settings, this.active.number + 1, settings.segmentBytes, () => this.haste));
+  async #prepareNext(): Promise<void> {
+    if (this.#ready.length > 0 || this.#haste === "abandon") return;
+    const settings = this.#settings;
+    this.#ready.push(await makeSegment(settings, this.active.number + 1, settings.segmentBytes, () => this.#haste));
   }
 }
 

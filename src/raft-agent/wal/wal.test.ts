@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AssertionError } from "../../base/assert.ts";
 import { createRandom } from "../../base/random.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
@@ -31,7 +31,7 @@ async function appendMany(wal: Wal, from: number, to: number, data = "x".repeat(
 }
 
 describe("a log", () => {
-  test("a log that was closed gives back what was appended", async () => {
+  it("a log that was closed gives back what was appended", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal, recovered } = await open(fileSystem);
     expect(recovered).toMatchObject({ isNew: true, hardState: null, snapshot: null, entries: [] });
@@ -49,7 +49,7 @@ describe("a log", () => {
     });
   });
 
-  test("a log merges the batches that wait into one disk write", async () => {
+  it("a log merges the batches that wait into one disk write", async () => {
     const fileSystem = new MemoryFileSystem();
     let syncs = 0;
     const { wal } = await open(fileSystem, { observer: { onSync: () => syncs++ } });
@@ -60,7 +60,7 @@ describe("a log", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(4);
   });
 
-  test("a log goes on in further segments and lets go of those that a snapshot covers", async () => {
+  it("a log goes on in further segments and lets go of those that a snapshot covers", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, hardState: { term: 1, votedFor: null, commitIndex: 0 } });
@@ -81,7 +81,7 @@ describe("a log", () => {
     expect(recovered.entries.map(({ index }) => index)).toEqual(Array.from({ length: 75 }, (_, at) => 46 + at));
   });
 
-  test("a log writes a batch that is larger than a segment as one whole", async () => {
+  it("a log writes a batch that is larger than a segment as one whole", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     const entries = Array.from({ length: 40 }, (_, at) => entry(at + 1, 1, "y".repeat(900)));
@@ -91,14 +91,14 @@ describe("a log", () => {
     expect(textOf(await recover(fileSystem))).toEqual(textOf({ hardState, snapshot: null, entries }));
   });
 
-  test("a log refuses an entry that no segment can hold, and takes the next one", async () => {
+  it("a log refuses an entry that no segment can hold, and takes the next one", async () => {
     const { wal } = await open(new MemoryFileSystem());
     const tooLarge = wal.append({ ...noBatch, entries: [entry(1, 1, "z".repeat(8000))] });
     await expect(tooLarge).rejects.toMatchObject({ code: "wal/entry-too-large" });
     await wal.append({ ...noBatch, entries: [entry(1, 1)] });
   });
 
-  test.each([
+  it.each([
     ["leaves a gap", [entry(5, 1)]],
     ["jumps", [entry(2, 1), entry(4, 1)]],
     ["reaches into the snapshot", [entry(1, 1)]],
@@ -108,7 +108,7 @@ describe("a log", () => {
     expect(() => wal.append({ ...noBatch, entries })).toThrow(AssertionError);
   });
 
-  test.each(["sync", "write"] as const)(
+  it.each(["sync", "write"] as const)(
     "a log whose %s failed rejects everything from then on with the same error",
     async (operation) => {
       const fileSystem = new MemoryFileSystem();
@@ -129,7 +129,7 @@ describe("a log", () => {
     },
   );
 
-  test("a log on a full disk fails when it needs a segment that cannot be made, and keeps what it acknowledged", async () => {
+  it("a log on a full disk fails when it needs a segment that cannot be made, and keeps what it acknowledged", async () => {
     const fileSystem = new MemoryFileSystem();
     fileSystem.faults.capacityBytes = 3 * 8192;
     const { wal } = await open(fileSystem);
@@ -140,7 +140,7 @@ describe("a log", () => {
     expect((await recover(fileSystem)).entries.length).toBeGreaterThan(30);
   });
 
-  test("a log tells how long a write has been stalled", async () => {
+  it("a log tells how long a write has been stalled", async () => {
     const fileSystem = new MemoryFileSystem();
     let now = 1000;
     const clock = { now: () => now, monotonicMs: () => now, sleep: async () => {} };
@@ -161,7 +161,7 @@ describe("a log", () => {
     expect(wal.pendingSinceMs()).toBeNull();
   });
 
-  test("a log's directory belongs to one at a time", async () => {
+  it("a log's directory belongs to one at a time", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await expect(open(fileSystem)).rejects.toMatchObject({ code: "file-system/locked" });
@@ -174,7 +174,7 @@ describe("a log", () => {
 const keepNothing = { next: () => 0.99, below: (bound: number) => (bound === 2 ? 1 : 0) };
 
 describe("a log in a narrow crash window", () => {
-  test("what was written but not synced by a killed process is durable once it has been recovered", async () => {
+  it("what was written but not synced by a killed process is durable once it has been recovered", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, entries: [entry(1, 1)] });
@@ -191,7 +191,7 @@ describe("a log in a narrow crash window", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(2);
   });
 
-  test("a segment whose name was not durable when the process was killed is kept with what was written into it", async () => {
+  it("a segment whose name was not durable when the process was killed is kept with what was written into it", async () => {
     const fileSystem = new MemoryFileSystem();
     let dirSyncs = 0;
     fileSystem.faults.before = (operation) => {
@@ -214,7 +214,7 @@ describe("a log in a narrow crash window", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(20);
   });
 
-  test("a group of batches that was cut off can be repaired, however often the repair is cut off as well", async () => {
+  it("a group of batches that was cut off can be repaired, however often the repair is cut off as well", async () => {
     const entries = Array.from({ length: 60 }, (_, at) => entry(at + 2, 1, "g".repeat(900)));
     for (let written = 1; written < 8; written++) {
       for (let operations = 0; operations < 24; operations++) {
@@ -251,7 +251,7 @@ async function failAfter(
 
 describe("a log and random batches", () => {
   // Seed 713 lets go of segments while the next one has not been begun.
-  test.each([713, ...Array.from({ length: 60 }, (_, seed) => seed)])(
+  it.each([713, ...Array.from({ length: 60 }, (_, seed) => seed)])(
     "a log that crashes gives back everything acknowledged and nothing that was not appended (seed %i)",
     async (seed) => {
       const random = createRandom(seed);

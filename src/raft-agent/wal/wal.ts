@@ -64,30 +64,30 @@ type Group = {
 type BatchPart = { readonly moreFollows: boolean; readonly highestIndex: LogIndex };
 
 export class Wal {
-  private readonly parts: WalParts;
-  private sequence: number;
-  private previousCrc: number;
+  readonly #parts: WalParts;
+  #sequence: number;
+  #previousCrc: number;
   /** As of the last byte written, also in the middle of a group. */
-  private readonly written: Standing;
+  readonly #written: Standing;
   /** Of the last group that is durable as a whole. */
-  private durableSnapshotIndex: LogIndex;
+  #durableSnapshotIndex: LogIndex;
   /** The segment in which that group ends; the state that it begins with is therefore durable. */
-  private durableSegment: number;
-  private collecting: Group | null = null;
-  private spareWriter: ByteWriter | null = new ByteWriter(64 * 1024);
-  private running: Promise<void> | null = null;
-  private writingSinceMs: number | null = null;
-  private failure: HaplanError | null = null;
-  private closing = false;
+  #durableSegment: number;
+  #collecting: Group | null = null;
+  #spareWriter: ByteWriter | null = new ByteWriter(64 * 1024);
+  #running: Promise<void> | null = null;
+  #writingSinceMs: number | null = null;
+  #failure: HaplanError | null = null;
+  #closing = false;
 
   /** Use `openWal`. */
   constructor(parts: WalParts) {
-    this.parts = parts;
-    this.sequence = parts.lastSequence;
-    this.previousCrc = parts.lastCrc;
-    this.written = { ...parts.standing };
-    this.durableSnapshotIndex = parts.standing.snapshot?.index ?? 0;
-    this.durableSegment = parts.segments.active.number;
+    this.#parts = parts;
+    this.#sequence = parts.lastSequence;
+    this.#previousCrc = parts.lastCrc;
+    this.#written = { ...parts.standing };
+    this.#durableSnapshotIndex = parts.standing.snapshot?.index ?? 0;
+    this.#durableSegment = parts.segments.active.number;
   }
 
   /**
@@ -97,18 +97,18 @@ export class Wal {
    * @throws AssertionError when the entries do not fit to the log.
    */
   append(batch: WalBatch): Promise<void> {
-    const refusal = this.failure ?? (this.closing ? closedError() : this.findTooLarge(batch.entries));
+    const refusal = this.#failure ?? (this.#closing ? closedError() : this.#findTooLarge(batch.entries));
     if (refusal !== null) return Promise.reject(refusal);
-    if (batch.snapshot === null) this.parts.shape.assertAppendable(batch.entries);
-    const group = (this.collecting ??= this.newGroup());
-    this.encode(group, batch);
-    this.running ??= Promise.resolve().then(() => this.run());
+    if (batch.snapshot === null) this.#parts.shape.assertAppendable(batch.entries);
+    const group = (this.#collecting ??= this.#newGroup());
+    this.#encode(group, batch);
+    this.#running ??= Promise.resolve().then(() => this.#run());
     return group.durable;
   }
 
   /** How long the disk write under way has been taking; null when there is none. For noticing a stalled disk. */
   pendingSinceMs(): number | null {
-    return this.writingSinceMs === null ? null : this.parts.clock.monotonicMs() - this.writingSinceMs;
+    return this.#writingSinceMs === null ? null : this.#parts.clock.monotonicMs() - this.#writingSinceMs;
   }
 
   /**
@@ -116,21 +116,21 @@ export class Wal {
    * marker does not cover, whatever `index` says.
    */
   async releaseBefore(index: LogIndex): Promise<void> {
-    if (this.failure !== null) throw this.failure;
-    await this.parts.segments.releaseBelow(Math.min(index, this.durableSnapshotIndex + 1), this.durableSegment);
+    if (this.#failure !== null) throw this.#failure;
+    await this.#parts.segments.releaseBelow(Math.min(index, this.#durableSnapshotIndex + 1), this.#durableSegment);
   }
 
   /** Finishes what was appended, closes the files and frees the directory. */
   async close(): Promise<void> {
-    this.closing = true;
-    await this.running;
-    await this.parts.segments.close();
-    await this.parts.lock.release();
+    this.#closing = true;
+    await this.#running;
+    await this.#parts.segments.close();
+    await this.#parts.lock.release();
   }
 
-  private newGroup(): Group {
-    const writer = this.spareWriter ?? new ByteWriter(64 * 1024);
-    this.spareWriter = null;
+  #newGroup(): Group {
+    const writer = this.#spareWriter ?? new ByteWriter(64 * 1024);
+    this.#spareWriter = null;
     writer.length = batchHeaderBytes;
     let resolve = (): void => {};
     let reject = (_error: Error): void => {};
@@ -142,8 +142,8 @@ export class Wal {
     return { writer, standing: { hardState: null, snapshot: null }, highestIndex: 0, durable, resolve, reject };
   }
 
-  private encode(group: Group, { snapshot, entries, hardState }: WalBatch): void {
-    const { shape } = this.parts;
+  #encode(group: Group, { snapshot, entries, hardState }: WalBatch): void {
+    const { shape } = this.#parts;
     if (snapshot !== null) {
       writeSnapshotMarker(group.writer, snapshot, shape.compact(snapshot));
       group.standing.snapshot = snapshot;
@@ -160,105 +160,105 @@ export class Wal {
     }
   }
 
-  private findTooLarge(entries: readonly Entry[]): HaplanError | null {
-    const roomMax = this.parts.segmentBytes - segmentHeaderBytes - carryBytesMax;
+  #findTooLarge(entries: readonly Entry[]): HaplanError | null {
+    const roomMax = this.#parts.segmentBytes - segmentHeaderBytes - carryBytesMax;
     for (const entry of entries) {
       if (batchBytes(entryRecordBytes(entry.data.length)) <= roomMax) continue;
       return new HaplanError(
         "wal/entry-too-large",
-        `Cannot append entry ${entry.index}: its ${entry.data.length} bytes do not fit into a segment of ${this.parts.segmentBytes} bytes`,
+        `Cannot append entry ${entry.index}: its ${entry.data.length} bytes do not fit into a segment of ${this.#parts.segmentBytes} bytes`,
       );
     }
     return null;
   }
 
-  private async run(): Promise<void> {
-    for (let group = this.collecting; group !== null; group = this.collecting) {
-      this.collecting = null;
+  async #run(): Promise<void> {
+    for (let group = this.#collecting; group !== null; group = this.#collecting) {
+      this.#collecting = null;
       try {
-        await this.writeGroup(group);
+        await this.#writeGroup(group);
         group.resolve();
       } catch (error) {
-        this.fail(error, group);
+        this.#fail(error, group);
       }
-      if (group.writer.bytes.length <= bufferBytesMax) this.spareWriter = group.writer;
+      if (group.writer.bytes.length <= bufferBytesMax) this.#spareWriter = group.writer;
     }
-    this.running = null;
+    this.#running = null;
   }
 
-  private fail(error: unknown, group: Group): void {
-    this.failure = new HaplanError(
+  #fail(error: unknown, group: Group): void {
+    this.#failure = new HaplanError(
       "wal/write-failed",
       `Cannot write the log: ${errorText(error)}. What was being written may or may not be durable, so this member stops here; ` +
         "check the disk and start the member again",
       { cause: error },
     );
-    group.reject(this.failure);
-    this.collecting?.reject(this.failure);
-    this.collecting = null;
+    group.reject(this.#failure);
+    this.#collecting?.reject(this.#failure);
+    this.#collecting = null;
   }
 
-  private async writeGroup(group: Group): Promise<void> {
+  async #writeGroup(group: Group): Promise<void> {
     const { writer, highestIndex } = group;
-    this.writingSinceMs = this.parts.clock.monotonicMs();
+    this.#writingSinceMs = this.#parts.clock.monotonicMs();
     const payloadBytes = writer.length - batchHeaderBytes;
-    const { active } = this.parts.segments;
+    const { active } = this.#parts.segments;
     if (batchBytes(payloadBytes) <= active.segmentBytes - active.end) {
-      await this.writeBatch(writer, payloadBytes, { moreFollows: false, highestIndex });
-    } else await this.writeInParts(new ByteReader(writer.bytes, batchHeaderBytes, writer.length), highestIndex);
-    this.writingSinceMs = null;
-    this.written.hardState = group.standing.hardState ?? this.written.hardState;
-    this.written.snapshot = group.standing.snapshot ?? this.written.snapshot;
-    this.durableSnapshotIndex = this.written.snapshot?.index ?? 0;
-    this.durableSegment = this.parts.segments.active.number;
+      await this.#writeBatch(writer, payloadBytes, { moreFollows: false, highestIndex });
+    } else await this.#writeInParts(new ByteReader(writer.bytes, batchHeaderBytes, writer.length), highestIndex);
+    this.#writingSinceMs = null;
+    this.#written.hardState = group.standing.hardState ?? this.#written.hardState;
+    this.#written.snapshot = group.standing.snapshot ?? this.#written.snapshot;
+    this.#durableSnapshotIndex = this.#written.snapshot?.index ?? 0;
+    this.#durableSegment = this.#parts.segments.active.number;
   }
 
   /** Seals the payload that stands in `writer` behind the room for a header, and makes it durable. */
-  private async writeBatch(writer: ByteWriter, payloadBytes: number, part: BatchPart): Promise<void> {
-    const { clock, observer, logId, segments } = this.parts;
+  async #writeBatch(writer: ByteWriter, payloadBytes: number, part: BatchPart): Promise<void> {
+    const { clock, observer, logId, segments } = this.#parts;
     const { active } = segments;
     const total = batchBytes(payloadBytes);
     writer.length = batchHeaderBytes + payloadBytes;
     writer.reserve(total - writer.length);
     const { moreFollows } = part;
-    const frame = { payloadBytes, sequence: this.sequence + 1, previousCrc: this.previousCrc, moreFollows, logId };
+    const frame = { payloadBytes, sequence: this.#sequence + 1, previousCrc: this.#previousCrc, moreFollows, logId };
     const crc = sealBatch(writer.bytes, 0, frame);
     const start = clock.monotonicMs();
     await active.file.writeDurably(active.end, writer.bytes.subarray(0, total));
     observer.onSync?.(clock.monotonicMs() - start, total);
     active.end += total;
     active.highestIndex = Math.max(active.highestIndex, part.highestIndex);
-    this.sequence++;
-    this.previousCrc = crc;
+    this.#sequence++;
+    this.#previousCrc = crc;
   }
 
   /**
    * Writes a group that does not fit into the rest of the segment: as few batches as the segments allow, all but the
    * last one marked `moreFollows`, so that recovery takes the group whole or not at all.
    */
-  private async writeInParts(records: ByteReader, highestIndex: LogIndex): Promise<void> {
-    const { segments } = this.parts;
+  async #writeInParts(records: ByteReader, highestIndex: LogIndex): Promise<void> {
+    const { segments } = this.#parts;
     let isFresh = false;
     while (records.remaining > 0) {
       const room = segments.active.segmentBytes - segments.active.end;
       const start = records.at;
       if (batchBytes(records.remaining) <= room) records.at = records.end;
       // A group that the next segment can surely take whole is not begun in this one.
-      else if (isFresh || records.remaining > this.parts.segmentBytes / 4) this.skipWhatFits(records, room);
+      else if (isFresh || records.remaining > this.#parts.segmentBytes / 4) this.#skipWhatFits(records, room);
       if (records.at > start) {
         const part = new ByteWriter(batchBytes(records.at - start));
         part.length = batchHeaderBytes;
         part.raw(records.bytes.subarray(start, records.at));
-        await this.writeBatch(part, records.at - start, { moreFollows: records.remaining > 0, highestIndex });
+        await this.#writeBatch(part, records.at - start, { moreFollows: records.remaining > 0, highestIndex });
       }
       if (records.remaining === 0) return;
-      await this.advance(records.at > batchHeaderBytes);
+      await this.#advance(records.at > batchHeaderBytes);
       isFresh = true;
     }
   }
 
   /** Moves `records` forward over as many records as fit into a batch of `room` bytes, noting what they say. */
-  private skipWhatFits(records: ByteReader, room: number): void {
+  #skipWhatFits(records: ByteReader, room: number): void {
     const start = records.at;
     while (records.remaining > 0) {
       const recordStart = records.at;
@@ -267,8 +267,8 @@ export class Wal {
         records.at = recordStart;
         return;
       }
-      if (record.kind === "hardState") this.written.hardState = record.hardState;
-      if (record.kind === "snapshot") this.written.snapshot = record.snapshot;
+      if (record.kind === "hardState") this.#written.hardState = record.hardState;
+      if (record.kind === "snapshot") this.#written.snapshot = record.snapshot;
     }
   }
 
@@ -276,15 +276,15 @@ export class Wal {
    * Goes on in the next segment, which begins with the hard state and the snapshot marker as they are now, so that the
    * segments before it can be let go. `moreFollows` makes that batch part of the group being written.
    */
-  private async advance(moreFollows: boolean): Promise<void> {
-    await this.parts.segments.advance();
-    const { hardState, snapshot } = this.written;
+  async #advance(moreFollows: boolean): Promise<void> {
+    await this.#parts.segments.advance();
+    const { hardState, snapshot } = this.#written;
     const carry = new ByteWriter(carryBytesMax);
     carry.length = batchHeaderBytes;
     if (snapshot !== null) writeSnapshotMarker(carry, snapshot, true);
     if (hardState !== null) writeHardState(carry, hardState);
     assert(batchBytes(carry.length) <= carryBytesMax, "the state carried into a new segment is small");
-    await this.writeBatch(carry, carry.length - batchHeaderBytes, { moreFollows, highestIndex: 0 });
+    await this.#writeBatch(carry, carry.length - batchHeaderBytes, { moreFollows, highestIndex: 0 });
   }
 }
 

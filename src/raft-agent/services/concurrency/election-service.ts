@@ -28,10 +28,10 @@ import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
 import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
 
 /** What an observer that does not read may leave lying, before its stream is ended. */
-const UNREAD_LEADERS_MAX = 1_000;
-const NO_LEADER = "election: no leader";
-const NOT_LEADER = "election: not leader";
-const LEADER_KEY_MISSING = '"leader" field must be provided';
+const unreadLeadersMax = 1_000;
+const noLeader = "election: no leader";
+const notLeader = "election: not leader";
+const leaderKeyMissing = '"leader" field must be provided';
 
 export function createElectionMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   const path = (name: string): string => `/v3electionpb.Election/${name}`;
@@ -71,7 +71,7 @@ async function campaign(
 
 async function proclaim(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { leader: named, value } = fromBinary(ProclaimRequestSchema, bytes);
-  if (named === undefined) throw new RecipeError(LEADER_KEY_MISSING);
+  if (named === undefined) throw new RecipeError(leaderKeyMissing);
   const queue = new TurnQueue(calls, call);
   const lease = await queue.session(named.lease);
   const header = await rewrite(queue, { key: named.key, revision: Number(named.rev), lease }, value);
@@ -82,20 +82,20 @@ type Held = { readonly key: Uint8Array; readonly revision: number; readonly leas
 
 async function rewrite(queue: TurnQueue, { key, revision, lease }: Held, value: Uint8Array): Promise<ResponseHeader> {
   const { succeeded, header } = await queue.txn([createdAt(key, revision)], [putOp(key, value, lease)]);
-  if (!succeeded) throw new RecipeError(NOT_LEADER);
+  if (!succeeded) throw new RecipeError(notLeader);
   return headerOf(header);
 }
 
 async function leader(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { name } = fromBinary(LeaderRequestSchema, bytes);
   const { kv, header } = await new TurnQueue(calls, call).first(queuePrefix(name));
-  if (kv === undefined) throw new RecipeError(NO_LEADER);
+  if (kv === undefined) throw new RecipeError(noLeader);
   return encodeLeader(header, kv);
 }
 
 async function resign(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { leader: named } = fromBinary(ResignRequestSchema, bytes);
-  if (named === undefined) throw new RecipeError(LEADER_KEY_MISSING);
+  if (named === undefined) throw new RecipeError(leaderKeyMissing);
   const queue = new TurnQueue(calls, call);
   await queue.session(named.lease);
   const { header } = await queue.txn([createdAt(named.key, Number(named.rev))], [deleteOp(named.key)]);
@@ -122,7 +122,7 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
       let unread = 0;
       const tell = (header: ResponseHeader, kv: EncodedKeyValue): void => {
         if (call.send(encodeLeader(header, kv))) return;
-        if (++unread > UNREAD_LEADERS_MAX) fail(call, EtcdErrors.tooManyRequests);
+        if (++unread > unreadLeadersMax) fail(call, EtcdErrors.tooManyRequests);
       };
       return {
         onMessage: (message) => {

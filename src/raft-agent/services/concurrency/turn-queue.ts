@@ -26,7 +26,7 @@ import { prefixEnd } from "../../mvcc/key-range.ts";
 import type { LocalCalls } from "./local-calls.ts";
 
 /** Of the lease that is made for a client who names none. */
-const SESSION_TTL_SECONDS = 60n;
+const sessionTtlSeconds = 60n;
 
 /** One client's view of a queue's keys. */
 export class TurnQueue {
@@ -41,7 +41,7 @@ export class TurnQueue {
   /** The lease itself, or a new one when it is 0. */
   async session(lease: bigint): Promise<bigint> {
     if (lease !== 0n) return lease;
-    const request = toBinary(LeaseGrantRequestSchema, create(LeaseGrantRequestSchema, { TTL: SESSION_TTL_SECONDS }));
+    const request = toBinary(LeaseGrantRequestSchema, create(LeaseGrantRequestSchema, { TTL: sessionTtlSeconds }));
     const answer = await this.#calls.unary(this.#client, "/etcdserverpb.Lease/LeaseGrant", request);
     return fromBinary(LeaseGrantResponseSchema, answer).ID;
   }

@@ -35,13 +35,13 @@ export type CorruptionCheckOptions = {
   readonly onNotice: (level: "warn" | "error", text: string) => void;
 };
 
-const HASH_PATH = "/haplan.Peer/HashKv";
-const EXPECT_PATH = "/haplan.Peer/ExpectState";
+const hashPath = "/haplan.Peer/HashKv";
+const expectPath = "/haplan.Peer/ExpectState";
 /** Asked of the leader: compare now. Answered when what differed is repaired. */
-export const COMPARE_PATH = "/haplan.Peer/CompareMembers";
+export const comparePath = "/haplan.Peer/CompareMembers";
 /** A follower may be a little behind the revision that is compared. */
-const ATTEMPTS = 10;
-const RETRY_MS = 200;
+const attemptsMax = 10;
+const retryMs = 200;
 
 type Hashed = Omit<KeyspaceHash, "revision">;
 
@@ -52,7 +52,7 @@ export function createCorruptionPeerMethods(
   check: CorruptionCheck,
 ): UnaryMethod[] {
   return [
-    unary(context, { path: HASH_PATH, access: "member", learner: true }, (request, call) => {
+    unary(context, { path: hashPath, access: "member", learner: true }, (request, call) => {
       const { revision } = fromBinary(HashKVRequestSchema, request);
       const encode = ({ hash, compactRevision }: KeyspaceHash): Uint8Array => {
         const message = create(HashKVResponseSchema, { hash, compactRevision: BigInt(compactRevision) });
@@ -60,11 +60,11 @@ export function createCorruptionPeerMethods(
       };
       void answerHash(context, call, { revision: Number(revision), reader: "members" }, encode);
     }),
-    unary(context, { path: EXPECT_PATH, access: "member", learner: true }, (_request, call) => {
+    unary(context, { path: expectPath, access: "member", learner: true }, (_request, call) => {
       if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
       else answerBytes(call, Buffer.from(String(replacement.expect())));
     }),
-    unary(context, { path: COMPARE_PATH, access: "member", learner: true }, (_request, call) => {
+    unary(context, { path: comparePath, access: "member", learner: true }, (_request, call) => {
       if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
       else
         check.check().then(
@@ -119,7 +119,7 @@ export class CorruptionCheck {
     const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
     await Promise.all(
       others.map(async ({ id }) => {
-        const theirs = await askHash(this.#context, id, revision, ATTEMPTS);
+        const theirs = await askHash(this.#context, id, revision, attemptsMax);
         if (theirs !== null && theirs.compactRevision === own.compactRevision) hashes.set(id, theirs.hash);
       }),
     );
@@ -167,12 +167,12 @@ export class CorruptionCheck {
   async #repair(member: MemberId, revision: number): Promise<void> {
     const { replacement, onNotice } = this.#options;
     if (replacement === null) return;
-    const answer = await askMember(this.#context, member, EXPECT_PATH, new Uint8Array(0));
+    const answer = await askMember(this.#context, member, expectPath, new Uint8Array(0));
     if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not take a new state`);
     await this.#waitUntilApplied(Number(Buffer.from(answer.message).toString()));
     await replacement.send(member);
     const { store } = this.#context.machine;
-    const asked = askHash(this.#context, member, revision, ATTEMPTS);
+    const asked = askHash(this.#context, member, revision, attemptsMax);
     const [own, theirs] = await Promise.all([store.hashKv(revision, "members"), asked]);
     if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
     await this.#alarm(member, AlarmAction.deactivate);
@@ -183,8 +183,8 @@ export class CorruptionCheck {
   async #waitUntilApplied(index: LogIndex): Promise<void> {
     const { consensus, clock } = this.#context;
     for (let attempt = 0; consensus.appliedIndex() < index; attempt++) {
-      if (attempt === ATTEMPTS) throw new Error(`entry ${index} is not applied here`);
-      await clock.sleep(RETRY_MS);
+      if (attempt === attemptsMax) throw new Error(`entry ${index} is not applied here`);
+      await clock.sleep(retryMs);
     }
   }
 
@@ -232,12 +232,12 @@ export async function askHash(
 ): Promise<Hashed | null> {
   const request = toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
   for (let attempt = 1; ; attempt++) {
-    const answer = await askMember(context, member, HASH_PATH, request);
+    const answer = await askMember(context, member, hashPath, request);
     if (answer?.code === StatusCode.ok) {
       const { hash, compactRevision } = fromBinary(HashKVResponseSchema, answer.message);
       return { hash, compactRevision: Number(compactRevision) };
     }
     if (answer?.code !== StatusCode.outOfRange || attempt >= attempts) return null;
-    await context.clock.sleep(RETRY_MS);
+    await context.clock.sleep(retryMs);
   }
 }

@@ -9,15 +9,15 @@ import { StatusCode } from "../../api/status-code.ts";
 import type { MemberId } from "../../raft/entry.ts";
 import { askLeader } from "../peer-requests.ts";
 import type { ServiceContext } from "../service-context.ts";
-import { askHash, COMPARE_PATH, type CorruptionCheckOptions, majorityHash } from "./corruption-check.ts";
+import { askHash, type CorruptionCheckOptions, comparePath, majorityHash } from "./corruption-check.ts";
 
 type Finding = "agrees" | "differs" | "unknown";
 
-const RETRY_MS = 100;
+const retryMs = 100;
 /** Between two attempts to be repaired, each of which is in the log. */
-const REPAIR_RETRY_MS = 1_000;
+const repairRetryMs = 1_000;
 /** A store that has never been written: what it will hold comes from the others. */
-const EMPTY_REVISION = 1;
+const emptyRevision = 1;
 
 /** Resolves once the member may serve clients: for one that differs from a majority that is after its repair. */
 export async function checkBeforeServing(
@@ -26,7 +26,7 @@ export async function checkBeforeServing(
 ): Promise<void> {
   const { machine, consensus, clock, proposer } = context;
   const others = machine.membership.configuration.voters.filter((id) => id !== consensus.memberId);
-  if (others.length === 0 || machine.store.revision <= EMPTY_REVISION) return;
+  if (others.length === 0 || machine.store.revision <= emptyRevision) return;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
   let isDamaged = false;
   for (;;) {
@@ -49,7 +49,7 @@ export async function checkBeforeServing(
       onNotice("warn", "no majority was found to compare this member's data with: it serves without");
       return;
     }
-    await clock.sleep(finding === "differs" ? REPAIR_RETRY_MS : RETRY_MS);
+    await clock.sleep(finding === "differs" ? repairRetryMs : retryMs);
   }
 }
 
@@ -69,7 +69,7 @@ async function compareWith(context: ServiceContext, others: readonly MemberId[])
 
 function requestRepair(context: ServiceContext, onNotice: CorruptionCheckOptions["onNotice"]): Promise<void> {
   return new Promise((resolve) => {
-    askLeader(context, { path: COMPARE_PATH, message: new Uint8Array(0) }, ({ code, text }) => {
+    askLeader(context, { path: comparePath, message: new Uint8Array(0) }, ({ code, text }) => {
       if (code !== StatusCode.ok) onNotice("warn", `the leader could not repair this member: ${text}`);
       resolve();
     });

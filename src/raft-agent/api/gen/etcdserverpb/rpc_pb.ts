@@ -2625,7 +2625,7 @@ export const AlarmTypeSchema: GenEnum<AlarmType> = /*@__PURE__*/
 /**
  * @generated from service etcdserverpb.KV
  */
-export const KV: GenService<{
+export const kv: GenService<{
   /**
    * @generated from rpc etcdserverpb.KV.Range
    */
