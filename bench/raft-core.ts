@@ -5,7 +5,7 @@
  *   npm run build && node dist/bench/raft-core.js [--json]
  */
 import { createRandom } from "../src/base/random.ts";
-import { foundingState } from "../src/raft-agent/raft/bootstrap.ts";
+import { bootstrapState } from "../src/raft-agent/raft/bootstrap.ts";
 import type { MemberId } from "../src/raft-agent/raft/entry.ts";
 import type { Message } from "../src/raft-agent/raft/message.ts";
 import { Raft } from "../src/raft-agent/raft/raft.ts";
@@ -22,7 +22,7 @@ type Result = { readonly batchSize: number; readonly entriesPerSecond: number; r
 function createCluster(): readonly Member[] {
   const ids = ["0000000000000001", "0000000000000002", "0000000000000003"];
   return ids.map((id, seed) => {
-    const raft = new Raft({ id, random: createRandom(seed) }, foundingState(ids));
+    const raft = new Raft({ id, random: createRandom(seed) }, bootstrapState(ids));
     return { id, raft, appliedIndex: 1, compactedIndex: 1 };
   });
 }

@@ -62,7 +62,7 @@ describe("a follower whose directory was put back to an older copy", () => {
     cpSync(`${members.dataDirectory(2)}.old`, members.dataDirectory(2), { recursive: true });
 
     await members.start(2);
-    expect(await stoppedBy(2)).toMatch(/^m3: This member has lost entries of its log: it had acknowledged/);
+    expect(await stoppedBy(2)).toMatch(/^m3: This member has lost log entries: it acknowledged/);
     await expect(members.start(2)).rejects.toThrow(/lost entries that it had acknowledged.*add it as a new member/);
     await members.clients[0]!.put("still", "written");
     expect(members.stopped).toEqual([]);

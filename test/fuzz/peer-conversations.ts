@@ -118,7 +118,7 @@ function messageBody(random: Random): MessageBody {
         previousIndex: number(),
         previousTerm: number(),
         commitIndex: number(),
-        wantsAnswer: flag,
+        needsAck: flag,
         entries: Array.from({ length: random.below(3) }, () => ({ index: 0, term: 0, kind: 0, data: bytes() })),
       };
     case 3:

@@ -28,7 +28,7 @@ function describeBody(message: Message): string {
       return `${what} log ends ${message.lastLogIndex}/${message.lastLogTerm}${message.leadershipTransfer ? " (transfer)" : ""}`;
     }
     case "voteResponse":
-      return `${message.preVote ? "pre-vote" : "vote"} ${message.granted ? "granted" : "refused"}`;
+      return `${message.preVote ? "pre-vote" : "vote"} ${message.granted ? "granted" : "rejected"}`;
     case "appendRequest": {
       const entries = message.entries.map(describeEntry).join(", ");
       return `append after ${message.previousIndex}/${message.previousTerm} commit ${message.commitIndex} [${entries}]`;

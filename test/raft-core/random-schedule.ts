@@ -4,7 +4,7 @@
  * The same seed gives the same run.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
-import { foundingState, joiningState } from "../../src/raft-agent/raft/bootstrap.ts";
+import { bootstrapState, joiningState } from "../../src/raft-agent/raft/bootstrap.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { Message } from "../../src/raft-agent/raft/message.ts";
 import type { RaftOptions } from "../../src/raft-agent/raft/options.ts";
@@ -16,7 +16,7 @@ const maxNetworkMessages = 400;
 
 export type ScheduleOptions = {
   readonly seed: number;
-  readonly founders: number;
+  readonly initialMembers: number;
   /** Members that exist from the start and may be added to the cluster. */
   readonly joiners: number;
   readonly steps: number;
@@ -37,9 +37,9 @@ export class RandomSchedule {
   constructor(options: ScheduleOptions) {
     this.#options = options;
     this.#random = createRandom(options.seed);
-    const founders = Array.from({ length: options.founders }, (_, i) => memberId(i + 1));
-    for (let n = 1; n <= options.founders + options.joiners; n += 1) {
-      const restored = n <= options.founders ? foundingState(founders) : joiningState();
+    const initialMembers = Array.from({ length: options.initialMembers }, (_, i) => memberId(i + 1));
+    for (let n = 1; n <= options.initialMembers + options.joiners; n += 1) {
+      const restored = n <= options.initialMembers ? bootstrapState(initialMembers) : joiningState();
       this.members.push(new MemoryMember(this.#raftOptions(memberId(n)), restored));
       this.checker.start(memberId(n), restored.snapshot, []);
     }

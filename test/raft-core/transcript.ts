@@ -15,7 +15,7 @@
  *   status [N ...] | print N          one line for each member | its whole log
  */
 import { createRandom } from "../../src/base/random.ts";
-import { foundingState, joiningState } from "../../src/raft-agent/raft/bootstrap.ts";
+import { bootstrapState, joiningState } from "../../src/raft-agent/raft/bootstrap.ts";
 import { EntryKind, type MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { RaftEvent } from "../../src/raft-agent/raft/event.ts";
 import type { Message } from "../../src/raft-agent/raft/message.ts";
@@ -48,7 +48,7 @@ class Transcript {
   #options: Partial<Record<string, number | boolean>> = {};
   #network: Message[] = [];
   #lines: string[] = [];
-  #founders = 0;
+  #memberCount = 0;
 
   run(command: string): readonly string[] {
     this.#lines = [];
@@ -65,10 +65,10 @@ class Transcript {
   }
 
   readonly #commands: Readonly<Record<string, Command>> = {
-    founders: ([count], options) => {
-      this.#founders = Number(count);
+    members: ([count], options) => {
+      this.#memberCount = Number(count);
       for (const [name, value] of options) this.#options[name] = value === "false" ? false : Number(value);
-      for (let n = 1; n <= this.#founders; n += 1) this.#add(n, foundingState(this.#founderIds()));
+      for (let n = 1; n <= this.#memberCount; n += 1) this.#add(n, bootstrapState(this.#memberIds()));
     },
     joiner: ([n]) => this.#add(Number(n), joiningState()),
     log: ([n], options) => this.#restoreLog(Number(n), options),
@@ -94,7 +94,7 @@ class Transcript {
     },
     propose: ([n, ...payloads]) => {
       const result = this.#member(n).raft.propose(payloads.map((word) => new TextEncoder().encode(word)));
-      if (!result.accepted) this.#log(`refused: ${result.reason}`);
+      if (!result.accepted) this.#log(`rejected: ${result.reason}`);
     },
     read: ([n, context]) => this.#member(n).raft.requestRead(Number(context)),
     compact: ([n, index]) => this.#member(n).compact(Number(index)),
@@ -109,7 +109,7 @@ class Transcript {
   };
 
   #restoreLog(n: number, options: ReadonlyMap<string, string>): void {
-    const founding = foundingState(this.#founderIds());
+    const founding = bootstrapState(this.#memberIds());
     const terms = (options.get("terms") ?? "").split(",").filter(Boolean).map(Number);
     const entries = terms.map((term, i) => {
       return { term, index: i + 2, kind: EntryKind.normal, data: new TextEncoder().encode(`${i + 2}@${term}`) };
@@ -127,7 +127,7 @@ class Transcript {
     const target = { voters: list("voters"), learners: list("learners") };
     const result = this.#member(n).raft.proposeConfiguration({ target, context: new Uint8Array(0) });
     if (result.accepted) this.#log(`accepted as entry ${result.index}`);
-    else this.#log(["refused:", result.reason, ...result.lagging.map(memberNumber)].join(" "));
+    else this.#log(["rejected:", result.reason, ...result.lagging.map(memberNumber)].join(" "));
   }
 
   #stabilize(numbers: readonly number[]): void {
@@ -211,8 +211,8 @@ class Transcript {
     return member;
   }
 
-  #founderIds(): MemberId[] {
-    return Array.from({ length: this.#founders }, (_, i) => memberId(i + 1));
+  #memberIds(): MemberId[] {
+    return Array.from({ length: this.#memberCount }, (_, i) => memberId(i + 1));
   }
 
   #raftOptions(n: number): RaftOptions {

@@ -8,9 +8,9 @@ import { failureOf } from "./failure.ts";
 import { History } from "./history.ts";
 import { Host } from "./host.ts";
 import { MemberProcess } from "./member-process.ts";
+import type { Mutations } from "./mutations.ts";
 import { Network } from "./network.ts";
 import { clusterToken } from "./open-disk.ts";
-import type { Plants } from "./plants.ts";
 import type { Profile } from "./profile.ts";
 import { Life, SimulatedTime } from "./simulated-time.ts";
 import { emptyStatistics, type Statistics } from "./statistics.ts";
@@ -26,17 +26,17 @@ export class Cluster implements World {
   readonly observer: Checkers = new Checkers(() => this.time.nowMs);
   readonly random: Random;
   readonly profile: Profile;
-  readonly plants: Plants;
+  readonly mutations: Mutations;
   readonly network: Network;
   readonly hosts: Map<MemberId, Host> = new Map();
   /** The first thing that was found wrong. */
   violation: unknown = null;
   areClientsStopped = false;
 
-  constructor(random: Random, profile: Profile, plants: Plants) {
+  constructor(random: Random, profile: Profile, mutations: Mutations) {
     this.random = random;
     this.profile = profile;
-    this.plants = plants;
+    this.mutations = mutations;
     this.network = new Network(this.time, random, this.trace, profile.network);
     this.network.answerLossChance = profile.answerLossChance;
     const founders = Array.from({ length: profile.members }, (_, at) =>

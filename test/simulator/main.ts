@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
-import { plantedBugs, plantedSeedsMax } from "./planted-bugs.ts";
+import { mutantSeedsMax, mutants } from "./mutants.ts";
 import { runTasks } from "./seed-pool.ts";
 import { type SeedAnswer, type SeedTask, serveSeeds } from "./seed-worker.ts";
 import { addStatistics, emptyStatistics, type Statistics } from "./statistics.ts";
@@ -15,8 +15,8 @@ type Options = {
   readonly seed: number;
   readonly minutes?: number;
   readonly workers: number;
-  readonly bug?: string;
-  readonly planted?: boolean;
+  readonly mutant?: string;
+  readonly mutants?: boolean;
 };
 
 if (process.argv.includes("--worker")) serveSeeds();
@@ -29,13 +29,13 @@ async function main(): Promise<number> {
     .option("--seed <n>", "the first seed", wholeNumber, 1)
     .option("--minutes <n>", "go on to further seeds for this long", Number)
     .option("--workers <n>", "processes at a time", wholeNumber, availableParallelism())
-    .option("--bug <name>", "plant a bug")
-    .option("--planted", "plant every bug in turn, and expect each to be found")
+    .option("--mutant <name>", "run a mutant")
+    .option("--mutants", "run every mutant in turn, and expect each to be detected")
     .parse();
   const given = program.opts<Omit<Options, "seeds"> & { readonly seeds?: number }>();
   const isOne = program.getOptionValueSource("seed") === "cli";
   const options: Options = { ...given, seeds: given.seeds ?? (isOne ? 1 : given.minutes === undefined ? 200 : 0) };
-  return options.planted === true ? findPlanted(options) : runSeeds(options);
+  return options.mutants === true ? findMutants(options) : runSeeds(options);
 }
 
 function wholeNumber(text: string): number {
@@ -43,14 +43,14 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-async function runSeeds({ seed: first, seeds, minutes, workers, bug }: Options): Promise<number> {
+async function runSeeds({ seed: first, seeds, minutes, workers, mutant }: Options): Promise<number> {
   const startMs = performance.now();
   const deadlineMs = startMs + (minutes ?? 0) * 60_000;
   const sum = emptyStatistics();
   let [nextSeed, ran, failed] = [first, 0, 0];
   const next = (): SeedTask | null => {
     const goesOn = nextSeed < first + seeds || performance.now() < deadlineMs;
-    return goesOn ? { seed: nextSeed++, bug: bug ?? null } : null;
+    return goesOn ? { seed: nextSeed++, mutant: mutant ?? null } : null;
   };
   await runTasks(fileURLToPath(import.meta.url), workers, next, (answer) => {
     ran++;
@@ -64,36 +64,36 @@ async function runSeeds({ seed: first, seeds, minutes, workers, bug }: Options):
   return failed === 0 ? 0 : 1;
 }
 
-/** Runs seeds 1, 2, 3… with each bug until it shows, and says so at once. */
-async function findPlanted({ workers }: Options): Promise<number> {
+/** Runs seeds 1, 2, 3… of each mutant until it is detected, and reports it at once. */
+async function findMutants({ workers }: Options): Promise<number> {
   const found = new Set<string>();
-  const names = Object.keys(plantedBugs);
+  const names = Object.keys(mutants);
   const tasks = (function* (): Generator<SeedTask> {
-    for (const bug of names) {
-      for (let seed = 1; seed <= plantedSeedsMax && !found.has(bug); seed++) yield { seed, bug };
+    for (const mutant of names) {
+      for (let seed = 1; seed <= mutantSeedsMax && !found.has(mutant); seed++) yield { seed, mutant };
     }
   })();
   await runTasks(
     fileURLToPath(import.meta.url),
     workers,
     () => tasks.next().value ?? null,
-    ({ task: { bug, seed }, result: { violation } }) => {
-      if (bug === null || violation === null || found.has(bug)) return;
-      found.add(bug);
-      console.log(`${bug.padEnd(40)} seed ${String(seed).padStart(3)}  ${violation.text}`);
+    ({ task: { mutant, seed }, result: { violation } }) => {
+      if (mutant === null || violation === null || found.has(mutant)) return;
+      found.add(mutant);
+      console.log(`${mutant.padEnd(40)} seed ${String(seed).padStart(3)}  ${violation.text}`);
     },
   );
   for (const name of names) if (!found.has(name)) console.log(`${name.padEnd(40)} NOT FOUND`);
-  console.log(`${found.size} of ${names.length} planted bugs found`);
+  console.log(`${found.size} of ${names.length} mutants detected`);
   return found.size === names.length ? 0 : 1;
 }
 
-function reportFailure({ task: { seed, bug }, result }: SeedAnswer): void {
+function reportFailure({ task: { seed, mutant }, result }: SeedAnswer): void {
   mkdirSync(traceDir, { recursive: true });
-  const path = `${traceDir}/seed-${seed}${bug === null ? "" : `-${bug}`}.txt`;
+  const path = `${traceDir}/seed-${seed}${mutant === null ? "" : `-${mutant}`}.txt`;
   writeFileSync(path, `${result.violation!.trace.join("\n")}\n`);
   console.log(`seed ${seed}: ${result.violation!.text}`);
-  console.log(`  again: npm run sim -- --seed ${seed}${bug === null ? "" : ` --bug ${bug}`}   trace: ${path}`);
+  console.log(`  again: npm run sim -- --seed ${seed}${mutant === null ? "" : ` --mutant ${mutant}`}   trace: ${path}`);
 }
 
 function printSummary(ran: number, failed: number, sum: Statistics, wallMs: number): void {

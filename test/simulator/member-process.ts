@@ -35,7 +35,7 @@ const tickMs = 10;
 const housekeepingMs = 100;
 /** The rest of the committed entries waits for another turn. */
 const entriesInOneTurn = 5;
-/** How late it is with the planted bug. */
+/** The delay of the mutant `tellsLateOfReplacement`. */
 const toldLateMs = 20;
 
 /** The core, told to somebody who watches. */
@@ -80,7 +80,7 @@ export class MemberProcess implements Endpoint {
       store: opened.store,
       onInstalled: (index) => {
         const tell = (): void => late.process?.snapshotInstalled(index);
-        if (world.plants.tellsLateOfReplacement === true) life.after(toldLateMs, tell);
+        if (world.mutations.tellsLateOfReplacement === true) life.after(toldLateMs, tell);
         else tell();
       },
       onLog: () => {},
@@ -173,8 +173,8 @@ export class MemberProcess implements Endpoint {
   }
 
   answer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
-    const { plants, random } = this.#world;
-    const asked = plants.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
+    const { mutations, random } = this.#world;
+    const asked = mutations.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
     this.services.answerPeer(from, asked, done);
   }
 
@@ -206,31 +206,31 @@ export class MemberProcess implements Endpoint {
   }
 
   #createRaft(restored: RestoredState): ObservedRaft {
-    const { profile, plants, random, observer } = this.#world;
+    const { profile, mutations, random, observer } = this.#world;
     const { id } = this.#host;
     const raft = new ObservedRaft(
       {
         ...profile.raft,
         id,
         random: createRandom(random.below(2 ** 32)),
-        rules: { ...safetyRules, ...plants.rules },
+        rules: { ...safetyRules, ...mutations.rules },
       },
       restored,
     );
     raft.change = (ready) => {
       observer.ready?.(id, ready, raft.status().term);
-      return plants.ready?.(ready) ?? ready;
+      return mutations.ready?.(ready) ?? ready;
     };
     return raft;
   }
 
   #createDriver(wal: Wal): ConsensusDriver {
-    const { network, plants, profile, random } = this.#world;
+    const { network, mutations, profile, random } = this.#world;
     const { services } = this;
     return new ConsensusDriver(
       {
         raft: this.#raft,
-        wal: plants.wal?.(wal) ?? wal,
+        wal: mutations.wal?.(wal) ?? wal,
         machine: this.#observedMachine(services.machine),
         send: (message) => network.send(message),
         sendSnapshot: (request) => this.#sendSnapshot(request),
@@ -245,7 +245,7 @@ export class MemberProcess implements Endpoint {
           this.#retention.applied(index, bytes).catch((error) => this.fail(error));
         },
         readConfirmed: (context, index) =>
-          services.readConfirmed(context, plants.readsBeforeApplied === true ? 0 : index),
+          services.readConfirmed(context, mutations.readsBeforeApplied === true ? 0 : index),
         readFailed: (context) => services.readFailed(context),
         failed: (error) => this.fail(error),
       },
@@ -284,9 +284,9 @@ export class MemberProcess implements Endpoint {
   }
 
   #createRetention({ wal, store, restored }: Opened): LogRetention {
-    const { plants, profile } = this.#world;
+    const { mutations, profile } = this.#world;
     const flushed =
-      plants.compactsUnflushed === true
+      mutations.compactsUnflushed === true
         ? { flush: () => Promise.resolve(), flushedIndex: Number.MAX_SAFE_INTEGER }
         : store;
     const raft = {

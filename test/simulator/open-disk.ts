@@ -7,7 +7,7 @@ import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
 import type { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
-import { lacksFounders } from "../../src/raft-agent/raft/bootstrap.ts";
+import { needsBootstrap } from "../../src/raft-agent/raft/bootstrap.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import { MemberServices } from "../../src/raft-agent/services/member-services.ts";
@@ -15,7 +15,7 @@ import type { Member, MembershipChange } from "../../src/raft-agent/state-machin
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
-import type { Plants } from "./plants.ts";
+import type { Mutations } from "./mutations.ts";
 import { SimulatedBackend } from "./simulated-backend.ts";
 import type { Life } from "./simulated-time.ts";
 import type { World } from "./world.ts";
@@ -31,7 +31,7 @@ export type Opened = {
 
 /** @throws HaplanError: the disk cannot be used. */
 export async function openDisk(world: World, host: Host, life: Life): Promise<Opened> {
-  const { plants, profile, random } = world;
+  const { mutations, profile, random } = world;
   const { wal, recovered: found } = await openWal({
     fileSystem: host.disk.mount(),
     directory: "wal",
@@ -40,13 +40,13 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
     clock: life.clock,
     random,
   });
-  const recovered = plants.recovered?.(found, random) ?? found;
-  const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), plants);
+  const recovered = mutations.recovered?.(found, random) ?? found;
+  const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), mutations);
   const store = await openStore({ backend, yieldTurn: () => Promise.resolve() });
   const founds = host.founders !== null && recovered.snapshot === null;
   const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
   if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
-  if (host.founders !== null && lacksFounders(restored.snapshot.index, store.consistentIndex)) {
+  if (host.founders !== null && needsBootstrap(restored.snapshot.index, store.consistentIndex)) {
     await seedFounders(store, host.founders.map(foundingMember), restored.snapshot);
   }
   life.every(profile.disk.storeCommitMs, () => void store.flush());
@@ -64,7 +64,7 @@ export function createServices(
   const services = new MemberServices({
     consensus: link,
     store,
-    clock: clockWithPlants(world.plants, clock),
+    clock: clockWithMutations(world.mutations, clock),
     clusterId,
     clusterToken,
     version: "3.6.1",
@@ -77,13 +77,13 @@ export function createServices(
     limits: { watchProgressIntervalMs: 300 },
     onMembershipChanged,
   });
-  if (world.plants.promisesUncleared === true) promiseUncleared(services);
+  if (world.mutations.promisesUncleared === true) promiseUncleared(services);
   return services;
 }
 
-function clockWithPlants(plants: Plants, clock: Clock): Clock {
-  if (plants.reusesRequestNumbers === true) return { ...clock, now: () => 1 };
-  return plants.countsOnWallClock === true ? { ...clock, monotonicMs: () => clock.now() } : clock;
+function clockWithMutations(mutations: Mutations, clock: Clock): Clock {
+  if (mutations.reusesRequestNumbers === true) return { ...clock, now: () => 1 };
+  return mutations.countsOnWallClock === true ? { ...clock, monotonicMs: () => clock.now() } : clock;
 }
 
 function promiseUncleared({ context: { leaseExpiry, machine } }: MemberServices): void {

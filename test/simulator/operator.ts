@@ -84,7 +84,7 @@ export class Operator {
     }
     const ready = coming.slice(0, missing);
     if (!ready.every((id) => this.#hasCaughtUp(status, id))) return null;
-    if (this.#cluster.plants.addsVotersOneByOne === true) return { voters: [...voters, ready[0]!], learners: [] };
+    if (this.#cluster.mutations.addsVotersOneByOne === true) return { voters: [...voters, ready[0]!], learners: [] };
     return { voters: [...staying, ...ready], learners: [] };
   }
 
@@ -116,15 +116,15 @@ export class Operator {
     });
     time.after(answerTimeoutMs, () => over(false));
     const process = this.#askedMember(leader).process!;
-    if (this.#cluster.plants.addsVotersOneByOne === true && request.voters.length % 2 === 0) {
+    if (this.#cluster.mutations.addsVotersOneByOne === true && request.voters.length % 2 === 0) {
       process.driver.changeConfiguration({ target: request, context: new Uint8Array(0) });
     } else process.call(Buffer.from(JSON.stringify(request)), call);
   }
 
   /** Any member that runs: one that does not lead asks the leader. */
   #askedMember(leader: Host): Host {
-    const { hosts, plants, random } = this.#cluster;
-    if (plants.addsVotersOneByOne === true) return leader;
+    const { hosts, mutations, random } = this.#cluster;
+    if (mutations.addsVotersOneByOne === true) return leader;
     const { membership } = leader.process!.services.machine;
     const running = [...hosts.values()].filter(
       ({ id, process }) => process !== null && membership.get(id) !== undefined,

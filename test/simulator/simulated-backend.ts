@@ -13,20 +13,20 @@ import type {
 } from "../../src/raft-agent/mvcc/backend.ts";
 import type { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
 import type { LogIndex, Term } from "../../src/raft-agent/raft/entry.ts";
-import type { Plants } from "./plants.ts";
+import type { Mutations } from "./mutations.ts";
 
 export class SimulatedBackend implements Backend {
   readonly metadata: Metadata;
   readonly #content: MemoryBackend;
   readonly #waitForDisk: () => Promise<void>;
-  readonly #plants: Plants;
+  readonly #mutations: Mutations;
   /** Commits and replacements run one after the other. */
   #chain: Promise<void> = Promise.resolve();
 
   /** `waitForDisk` takes as long as a sync; it never resolves, or rejects, when the process has ended meanwhile. */
-  constructor(content: MemoryBackend, waitForDisk: () => Promise<void>, plants: Plants) {
+  constructor(content: MemoryBackend, waitForDisk: () => Promise<void>, mutations: Mutations) {
     this.#content = content;
-    this.#plants = plants;
+    this.#mutations = mutations;
     this.#waitForDisk = waitForDisk;
     this.metadata = content.metadata;
   }
@@ -66,7 +66,7 @@ export class SimulatedBackend implements Backend {
   commit(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#waitForDisk();
-      if (this.#plants.storeForgetsIndex === true) await this.#commitWithOldIndex();
+      if (this.#mutations.storeForgetsIndex === true) await this.#commitWithOldIndex();
       else await this.#content.commit();
     });
   }

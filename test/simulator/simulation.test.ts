@@ -1,9 +1,9 @@
 /**
  * A short look at what `npm run sim` does at length: the same seed is the same run, a few seeds find nothing, and bugs
- * that show quickly are found; with HAPLAN_TEST_EVERYTHING all planted bugs. They are in docs/simulator.md.
+ * that show quickly are found; with HAPLAN_TEST_EVERYTHING all mutants. They are in docs/simulator.md.
  */
 import { describe, expect, it } from "vitest";
-import { plantedBugs, plantedSeedsMax } from "./planted-bugs.ts";
+import { mutantSeedsMax, mutants } from "./mutants.ts";
 import type { Profile } from "./profile.ts";
 import { runTask } from "./seed-worker.ts";
 import { runSeed } from "./simulation.ts";
@@ -63,7 +63,7 @@ describe("simulation", () => {
   });
 
   it("R20: ends a member whose disk was put back to an older copy, and finds nothing else wrong", async () => {
-    const sum = await runClean([1, 2, 3], { ...plantedBugs["lost-entries-ignored"]!.bias, durationMs: 5_000 });
+    const sum = await runClean([1, 2, 3], { ...mutants["lost-entries-ignored"]!.bias, durationMs: 5_000 });
     expect(sum.lostMembers).toBeGreaterThan(0);
   });
 
@@ -76,13 +76,13 @@ describe("simulation", () => {
     expect(sum.keyCompactions).toBeGreaterThan(0);
   });
 
-  it.each(everything ? Object.keys(plantedBugs) : quickToFind)(
-    "finds the planted bug %s",
-    async (bug) => {
-      const seedsMax = everything ? plantedSeedsMax : 8;
+  it.each(everything ? Object.keys(mutants) : quickToFind)(
+    "detects the mutant %s",
+    async (mutant) => {
+      const seedsMax = everything ? mutantSeedsMax : 8;
       let found: string | null = null;
       for (let seed = 1; seed <= seedsMax && found === null; seed++) {
-        found = (await runTask({ seed, bug })).violation?.property ?? null;
+        found = (await runTask({ seed, mutant })).violation?.property ?? null;
       }
       expect(found).not.toBeNull();
     },

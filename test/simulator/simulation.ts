@@ -13,10 +13,10 @@ import { checkWatchPromises } from "./checkers/watch-promises.ts";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { LeaseHolder } from "./lease-holder.ts";
+import type { Mutations } from "./mutations.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
 import { PairWriter } from "./pair-writer.ts";
-import type { Plants } from "./plants.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import type { Statistics } from "./statistics.ts";
 import { Violation } from "./violation.ts";
@@ -29,7 +29,7 @@ const restCheckMs = 500;
 export type RunOptions = {
   readonly seed: number;
   /** A planted bug, and a profile in which it shows. */
-  readonly plants?: Plants;
+  readonly mutations?: Mutations;
   readonly bias?: Partial<Profile>;
 };
 
@@ -41,10 +41,10 @@ export type RunResult = {
   readonly violation: { readonly property: string; readonly text: string; readonly trace: readonly string[] } | null;
 };
 
-export async function runSeed({ seed, plants = {}, bias = {} }: RunOptions): Promise<RunResult> {
+export async function runSeed({ seed, mutations = {}, bias = {} }: RunOptions): Promise<RunResult> {
   const random = createRandom(seed);
   const profile = drawProfile(random, bias);
-  const cluster = new Cluster(random, profile, plants);
+  const cluster = new Cluster(random, profile, mutations);
   let violation: RunResult["violation"] = null;
   try {
     await live(cluster);

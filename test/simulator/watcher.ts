@@ -54,7 +54,7 @@ export class Watcher {
   }
 
   #open(process: ReturnType<Cluster["processes"]>[number]): void {
-    const { time, plants } = this.#cluster;
+    const { time, mutations } = this.#cluster;
     const random = this.#random;
     const stream: StreamCall = new StreamCall(
       { time, random },
@@ -63,7 +63,7 @@ export class Watcher {
         process,
         onMessage: (message) => {
           const response = decodeWatchResponse(message);
-          for (const told of plants.watched?.(response) ?? [response]) this.#take(stream, told);
+          for (const told of mutations.watched?.(response) ?? [response]) this.#take(stream, told);
         },
         onEnd: () => this.#leave(stream),
       },

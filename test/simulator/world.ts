@@ -1,9 +1,9 @@
 /** What the parts of a simulation share. */
 import type { Random } from "../../src/base/random.ts";
 import type { Host } from "./host.ts";
+import type { Mutations } from "./mutations.ts";
 import type { Network } from "./network.ts";
 import type { Observer } from "./observer.ts";
-import type { Plants } from "./plants.ts";
 import type { Profile } from "./profile.ts";
 import type { SimulatedTime } from "./simulated-time.ts";
 import type { Statistics } from "./statistics.ts";
@@ -15,7 +15,7 @@ export type World = {
   readonly trace: Trace;
   readonly network: Network;
   readonly profile: Profile;
-  readonly plants: Plants;
+  readonly mutations: Mutations;
   readonly observer: Observer;
   readonly statistics: Statistics;
   /** A process says that it cannot go on. */

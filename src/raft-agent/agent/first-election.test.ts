@@ -5,14 +5,14 @@ type World = { voters: readonly string[]; connected: readonly string[]; leader: 
 
 function firstElection(self: string, world: World, preVote = true): { consider(): void; stood(): number } {
   let stood = 0;
-  const electorate = {
+  const view = {
     self,
     preVote,
     voters: () => world.voters,
     isConnected: (peer: string) => world.connected.includes(peer),
     leader: () => world.leader,
   };
-  const election = new FirstElection(electorate, () => (stood += 1));
+  const election = new FirstElection(view, () => (stood += 1));
   return { consider: () => election.consider(), stood: () => stood };
 }
 

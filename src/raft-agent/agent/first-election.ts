@@ -5,7 +5,7 @@
  */
 import type { MemberId } from "../raft/entry.ts";
 
-export type Electorate = {
+export type ElectionView = {
   /** Without a pre-vote, standing raises the term and may unseat a living leader: then only a lone voter does. */
   readonly preVote: boolean;
   readonly self: MemberId;
@@ -15,26 +15,26 @@ export type Electorate = {
 };
 
 export class FirstElection {
-  readonly #electorate: Electorate;
+  readonly #view: ElectionView;
   readonly #stand: () => void;
   #isOver = false;
 
-  constructor(electorate: Electorate, stand: () => void) {
-    this.#electorate = electorate;
+  constructor(view: ElectionView, stand: () => void) {
+    this.#view = view;
     this.#stand = stand;
   }
 
   /** To be called at the start, and whenever somebody has connected. */
   consider(): void {
     if (this.#isOver) return;
-    this.#isOver = this.#electorate.leader() !== null;
-    if (this.#isOver || !isFirstOfMajority(this.#electorate)) return;
+    this.#isOver = this.#view.leader() !== null;
+    if (this.#isOver || !isFirstOfMajority(this.#view)) return;
     this.#isOver = true;
     this.#stand();
   }
 }
 
-function isFirstOfMajority({ self, preVote, voters, isConnected }: Electorate): boolean {
+function isFirstOfMajority({ self, preVote, voters, isConnected }: ElectionView): boolean {
   const all = voters();
   if (!preVote && all.length > 1) return false;
   const present = all.filter((voter) => voter === self || isConnected(voter));

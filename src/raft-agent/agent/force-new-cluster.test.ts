@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
-import { foundingState, joiningState } from "../raft/bootstrap.ts";
+import { bootstrapState, joiningState } from "../raft/bootstrap.ts";
 import { decodeConfigurationEntry, encodeConfigurationEntry } from "../raft/configuration-codec.ts";
 import { type Entry, EntryKind, type MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
@@ -112,7 +112,7 @@ async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
 
 /** A follower of three: of its three entries it knows of the first that it is committed. */
 async function beginSurvivor(): Promise<void> {
-  const founded = foundingState([self, ...others]);
+  const founded = bootstrapState([self, ...others]);
   const entries = [entry(2, "known"), entry(3, "perhaps"), entry(4, "acknowledged")];
   const hardState = { term: 2, votedFor: others[0]!, commitIndex: 2 };
   await write(

@@ -100,7 +100,7 @@ async function assertLost(configuration: Configuration, survivor: Survivor): Pro
     return answer?.status === "fulfilled" && answer.value.clusterId === clusterId;
   });
   const isPresent = (id: MemberId): boolean => id === self || present.some((member) => member.id === id);
-  if (present.length === 0 || tallyVotes(safetyRules.electorateOf(configuration), isPresent) !== "won") return;
+  if (present.length === 0 || tallyVotes(safetyRules.voterGroupsOf(configuration), isPresent) !== "won") return;
   const answering = present.map(({ id, peerUrls }) => `${id} at ${peerUrls.join()}`).join(" and ");
   throw refusal(`with it there is a majority, since ${answering} still answers; start it without the flag`);
 }

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { makeDirDurably } from "../../base/durable-file.ts";
 import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
-import { awaitsSnapshot, foundingState } from "../raft/bootstrap.ts";
+import { awaitsSnapshot, bootstrapState } from "../raft/bootstrap.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { Member } from "../state-machine/membership.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
@@ -23,7 +23,7 @@ const configWith = (...more: string[]): AgentConfig =>
   createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
 const config = configWith();
 const founding = foundCluster(config);
-const founded = foundingState(founding.members.map(({ id }) => id));
+const founded = bootstrapState(founding.members.map(({ id }) => id));
 
 /** The log of a founder whose process ended before its store had written anything. */
 async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {

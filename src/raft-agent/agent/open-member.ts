@@ -17,7 +17,7 @@ import { assertInitialCluster } from "../config/initial-cluster.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { Store, StoreObserver } from "../mvcc/store.ts";
-import { foundingState, joiningState, lacksFounders } from "../raft/bootstrap.ts";
+import { bootstrapState, joiningState, needsBootstrap } from "../raft/bootstrap.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { RestoredState } from "../raft/state.ts";
 import type { Member } from "../state-machine/membership.ts";
@@ -86,7 +86,7 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
       observer: options.storeObserver,
     });
     const hasBegun = recovered.snapshot !== null;
-    const isUnfounded = !hasBegun || lacksFounders(recovered.snapshot.index, store.consistentIndex);
+    const isUnfounded = !hasBegun || needsBootstrap(recovered.snapshot.index, store.consistentIndex);
     const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
     if (founding !== null) assertSameIdentity(identity, founding.identity);
     const founderIds = hasBegun ? null : (founding?.members.map(({ id }) => id) ?? null);
@@ -218,7 +218,7 @@ export function restoreState(
   founders: readonly MemberId[] | null,
   appliedIndex: LogIndex,
 ): RestoredState {
-  if (founders !== null) return foundingState(founders);
+  if (founders !== null) return bootstrapState(founders);
   const beginning = joiningState();
   const hardState = recovered.hardState ?? beginning.hardState;
   const snapshot = recovered.snapshot ?? beginning.snapshot;

@@ -13,7 +13,7 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import { type ImportedKeys, importKeys } from "../etcd-snapshot/import-keys.ts";
 import { type ImportedMetadata, importMetadata } from "../etcd-snapshot/import-metadata.ts";
 import { openLmdbBackend } from "../mvcc/lmdb-backend.ts";
-import { foundingState } from "../raft/bootstrap.ts";
+import { bootstrapState } from "../raft/bootstrap.ts";
 import type { RestoredState } from "../raft/state.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
@@ -46,7 +46,7 @@ export async function restoreMember(options: RestoreOptions): Promise<RestoredMe
   const logDir = isInside ? join(stagedDir, logInside) : aside(resolve(config.walDir));
   try {
     const founding = foundCluster(config);
-    const state = foundingState(founding.members.map(({ id }) => id));
+    const state = bootstrapState(founding.members.map(({ id }) => id));
     const imported = await fillStore(join(stagedDir, "member/snap"), options, founding, state);
     await beginLog(logDir, founding, state);
     for (const directory of [join(stagedDir, "member"), stagedDir]) syncDir(directory);

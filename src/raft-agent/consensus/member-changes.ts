@@ -9,7 +9,7 @@
  */
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
-import type { ConfigurationRefusal } from "../raft/event.ts";
+import type { ConfigurationRejection } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -182,7 +182,7 @@ function isSame(one: Configuration, other: Configuration): boolean {
   return lists(one) === lists(other);
 }
 
-function errorOfRefusal(reason: ConfigurationRefusal): EtcdError | "waits" {
+function errorOfRefusal(reason: ConfigurationRejection): EtcdError | "waits" {
   switch (reason) {
     case "notLeader":
       return EtcdErrors.notLeader;

@@ -6,7 +6,7 @@ import { Proposer } from "./proposer.ts";
 
 const other = "1111111111111111";
 
-// `request-numbers-reused-after-restart` among the bugs that the simulator plants.
+// `request-numbers-reused-after-restart` among the mutants of the simulator.
 it("a restarted member does not take an entry of its former life for the answer to a new request", async () => {
   const { services } = await createWorld();
   const { decode } = createCommandCodec(self);

@@ -7,7 +7,7 @@
  */
 import { StatusCode } from "../api/status-code.ts";
 import type { Term } from "../raft/entry.ts";
-import type { ProposalRefusal } from "../raft/event.ts";
+import type { ProposalRejection } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { Caller } from "../state-machine/caller.ts";
 import { type CommandCodec, type CommandKind, createCommandCodec } from "../state-machine/command.ts";
@@ -244,7 +244,7 @@ export class Proposer {
 }
 
 /** Null: no final answer, the command may be offered again. */
-function errorOfRefusal(reason: ProposalRefusal): EtcdError | null {
+function errorOfRefusal(reason: ProposalRejection): EtcdError | null {
   switch (reason) {
     case "noLeader":
     case "leadershipTransferring":

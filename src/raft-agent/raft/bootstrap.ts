@@ -1,21 +1,21 @@
 /**
- * The two ways in which a member begins. A new cluster begins behind a snapshot at index 1, term 1 that holds its
- * first configuration: every founding member makes the same one by itself. Index 1 rather than 0, because a member
- * that joins later starts at 0, finds that entry 1 is "compacted", and so receives the founders' state as a snapshot
- * instead of a log that never says who founded the cluster.
+ * The two initial states of a member. A new cluster starts behind a snapshot at index 1, term 1 that holds its first
+ * configuration; each initial member builds the same snapshot independently. Index 1 rather than 0, because a member
+ * that joins later starts at 0, finds entry 1 compacted, and therefore receives the initial members' state as a
+ * snapshot instead of a log that never names the initial members.
  */
 import type { LogIndex, MemberId } from "./entry.ts";
 import type { RestoredState } from "./state.ts";
 
-/** Where a new cluster begins. */
-const foundingIndex: LogIndex = 1;
+/** The index at which a new cluster starts. */
+const bootstrapIndex: LogIndex = 1;
 
-/** The start of a founding member; every founder passes the same voters. */
-export function foundingState(voters: readonly MemberId[]): RestoredState {
+/** The initial state of a member of a new cluster; every initial member passes the same voters. */
+export function bootstrapState(voters: readonly MemberId[]): RestoredState {
   return {
     hardState: { term: 1, votedFor: null, commitIndex: 1 },
     snapshot: {
-      index: foundingIndex,
+      index: bootstrapIndex,
       term: 1,
       configuration: { voters: [...new Set(voters)].sort(), votersOutgoing: [], learners: [] },
     },
@@ -23,7 +23,10 @@ export function foundingState(voters: readonly MemberId[]): RestoredState {
   };
 }
 
-/** The start of a member that a running cluster has added: it knows nobody, votes for nobody, and waits. */
+/**
+ * The initial state of a member that was added to a running cluster: no known members, no vote, waiting for the
+ * leader.
+ */
 export function joiningState(): RestoredState {
   return {
     hardState: { term: 0, votedFor: null, commitIndex: 0 },
@@ -33,14 +36,15 @@ export function joiningState(): RestoredState {
 }
 
 /**
- * True while a founder's store holds nothing, not even who founded the cluster, and its log begins there. A log that
- * begins later does so behind a snapshot, which brings that along: see `awaitsSnapshot`.
+ * True while the store of an initial member is empty, without even the initial membership, and its log starts at the
+ * bootstrap index. A log that starts later does so behind a snapshot, which carries the membership: see
+ * `awaitsSnapshot`.
  */
-export function lacksFounders(logBegin: LogIndex, storeIndex: LogIndex): boolean {
-  return storeIndex === 0 && logBegin === foundingIndex;
+export function needsBootstrap(logBegin: LogIndex, storeIndex: LogIndex): boolean {
+  return storeIndex === 0 && logBegin === bootstrapIndex;
 }
 
-/** True when the log begins behind a snapshot that has not been moved into the store. */
+/** True when the log starts behind a snapshot that has not been moved into the store. */
 export function awaitsSnapshot(logBegin: LogIndex, storeIndex: LogIndex): boolean {
-  return logBegin > Math.max(foundingIndex, storeIndex);
+  return logBegin > Math.max(bootstrapIndex, storeIndex);
 }

@@ -1,41 +1,42 @@
 /**
- * A candidate, and before it a pre-candidate: both ask and count, and both give way to a leader of their term. Only
- * the pre-candidate repeats its question, since pre-votes bind nobody and loyalty to a lost leader wears off.
+ * The candidate and pre-candidate roles: both request votes and count them, and both become followers of a leader of
+ * their term. Only the pre-candidate resends its requests, since pre-votes bind no voter and leader stickiness
+ * expires.
  */
-import { answerVoteRequest, askForPreVotes, campaign, takeVote } from "./election.ts";
-import { acceptAppend, acceptHeartbeat, acceptSnapshot } from "./follower.ts";
-import { takeForwardedProposals } from "./proposals.ts";
-import { ignore, type Reactions } from "./reactions.ts";
+import { answerVoteRequest, campaign, recordVote, sendPreVotes } from "./election.ts";
+import { handleAppend, handleHeartbeat, handleSnapshot } from "./follower.ts";
+import { ignore, type MessageHandlers } from "./message-handlers.ts";
+import { handleForwardedProposals } from "./proposals.ts";
 import { becomeFollower } from "./role-change.ts";
 import type { RaftState } from "./state.ts";
 
-export const candidateReactions: Reactions = {
+export const candidateHandlers: MessageHandlers = {
   voteRequest: answerVoteRequest,
-  voteResponse: takeVote,
-  appendRequest: acceptAppend,
+  voteResponse: recordVote,
+  appendRequest: handleAppend,
   appendResponse: ignore,
-  heartbeatRequest: acceptHeartbeat,
+  heartbeatRequest: handleHeartbeat,
   heartbeatResponse: ignore,
-  snapshotRequest: acceptSnapshot,
+  snapshotRequest: handleSnapshot,
   timeoutNowRequest: ignore,
-  forwardedProposals: takeForwardedProposals,
+  forwardedProposals: handleForwardedProposals,
   readIndexRequest: ignore,
   readIndexResponse: ignore,
 };
 
-/** A pre-candidate has not left the leader's term: the leader may still choose it as successor. */
-export const preCandidateReactions: Reactions = {
-  ...candidateReactions,
+/** A pre-candidate has not left the leader's term: the leader may still choose it as its successor. */
+export const preCandidateHandlers: MessageHandlers = {
+  ...candidateHandlers,
   timeoutNowRequest: (state) => campaign(state, { leadershipTransfer: true }),
 };
 
-/** An election without a result is given up and started again with a new timeout (Raft §5.2). */
+/** An election without a result times out and restarts with a new timeout (Raft §5.2). */
 export function tickCandidate(state: RaftState): void {
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks >= state.electionDeadlineTicks) {
     becomeFollower(state, state.term, null);
     campaign(state, { leadershipTransfer: false });
   } else if (state.role === "preCandidate" && state.electionElapsedTicks % state.settings.preVoteRetryTicks === 0) {
-    askForPreVotes(state);
+    sendPreVotes(state);
   }
 }

@@ -1,11 +1,11 @@
-/** Turning what has collected into a `Ready`: what to send, persist, apply and answer. */
+/** Turns the accumulated effects into a `Ready`: what to send, persist, apply and answer. */
 import type { Entry, HardState, LogIndex } from "./entry.ts";
 import { releaseHeldProposals } from "./proposals.ts";
 import type { Ready, SoftState } from "./ready.ts";
 import { replicateToAll, startReadRound } from "./replication.ts";
 import type { RaftState } from "./state.ts";
 
-/** Returns null when there is nothing to do. `reported` is the soft state that the driver knows. */
+/** Returns null when there is nothing to do. `reported` is the soft state that the driver has last seen. */
 export function collectReady(state: RaftState, reported: SoftState): Ready | null {
   releaseHeldProposals(state);
   if (state.leadership !== null) {
@@ -40,32 +40,33 @@ export function collectReady(state: RaftState, reported: SoftState): Ready | nul
 type Batch = Pick<Ready, "persistTicket" | "hardState" | "entries">;
 
 /**
- * What to write. The commit index alone is no reason for a write, it only rides along: it merely speeds up a restart.
- * Answers that wait for the disk need a ticket of their own while earlier batches are under way; otherwise everything
- * they promise is durable already and they leave at once.
+ * The batch to write. A changed commit index alone does not cause a write; it is only included in one, since it merely
+ * speeds up a restart. Messages that wait for the disk need a ticket of their own while earlier batches are in flight;
+ * otherwise everything they promise is already durable and they are sent at once.
  */
 function takeBatch(state: RaftState): Batch {
   const { durability, outbox, log } = state;
   const entries = log.slice(durability.unsavedFrom, log.lastIndex);
-  const hasChanges = state.term !== durability.handedOut.term || state.votedFor !== durability.handedOut.votedFor;
+  const hasChanges =
+    state.term !== durability.batchedHardState.term || state.votedFor !== durability.batchedHardState.votedFor;
   const hasContent = hasChanges || entries.length > 0 || outbox.installSnapshot !== null;
   if (!hasContent && (durability.isIdle || outbox.afterPersist.length === 0)) {
     outbox.releaseAfterPersist();
     return { persistTicket: null, hardState: null, entries };
   }
-  const writesHardState = hasContent && (hasChanges || state.commitIndex !== durability.handedOut.commitIndex);
+  const writesHardState = hasContent && (hasChanges || state.commitIndex !== durability.batchedHardState.commitIndex);
   const hardState: HardState = { term: state.term, votedFor: state.votedFor, commitIndex: state.commitIndex };
-  const persistTicket = durability.begin(log.lastIndex, writesHardState ? hardState : durability.handedOut);
+  const persistTicket = durability.begin(log.lastIndex, writesHardState ? hardState : durability.batchedHardState);
   return { persistTicket, hardState: writesHardState ? hardState : null, entries };
 }
 
-/** Committed entries that a restart would find here as well, as many as one `Ready` may carry. */
+/** Committed entries that a restart would also find here, as many as one `Ready` may carry. */
 function takeCommitted(state: RaftState): readonly Entry[] {
-  const from = state.handedOutIndex + 1;
+  const from = state.deliveredIndex + 1;
   const durablyCommitted: LogIndex = Math.min(state.commitIndex, state.durability.durableIndex);
   if (from > durablyCommitted) return state.log.slice(from, durablyCommitted);
   const to = state.log.lastWithinBytes(from, durablyCommitted, state.settings.maxCommittedBytes);
-  state.handedOutIndex = to;
+  state.deliveredIndex = to;
   return state.log.slice(from, to);
 }
 

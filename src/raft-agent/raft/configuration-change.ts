@@ -1,12 +1,12 @@
 /**
- * Changing who decides (Raft §6). A change of voters goes through one joint configuration, in which the old and the
- * new voters each need their majority; the leader leaves it by itself as soon as it is committed. A change of learners
- * alone is one entry. One change at a time.
+ * Membership changes (Raft §6). A change of voters goes through one joint configuration, in which the old and the new
+ * voters each need their own majority; the leader leaves the joint configuration by itself as soon as it is committed.
+ * A change of learners alone is one entry. One change at a time.
  */
 import { type Configuration, isJoint, isVoter, membersOf } from "./configuration.ts";
 import { encodeConfigurationEntry } from "./configuration-codec.ts";
 import { EntryKind, type LogIndex, type MemberId } from "./entry.ts";
-import type { ConfigurationChange, ConfigurationRefusal, ConfigurationResult } from "./event.ts";
+import type { ConfigurationChange, ConfigurationRejection, ConfigurationResult } from "./event.ts";
 import { appendEntry } from "./log-changes.ts";
 import { replicate } from "./replication.ts";
 import { addPeer } from "./role-change.ts";
@@ -14,27 +14,29 @@ import type { Leadership, RaftState } from "./state.ts";
 
 export function proposeConfiguration(state: RaftState, change: ConfigurationChange): ConfigurationResult {
   const { leadership } = state;
-  if (leadership === null) return refuse("notLeader");
-  if (isChanging(state, leadership)) return refuse("changeInProgress");
+  if (leadership === null) return reject("notLeader");
+  if (isChanging(state, leadership)) return reject("changeInProgress");
   const { configuration } = state.configurations.current;
   const target = normalized(change.target);
-  if (target.voters.length === 0) return refuse("noVoters");
-  const lagging = target.voters.filter((voter) => !isVoter(configuration, voter) && !isReady(state, leadership, voter));
-  if (lagging.length > 0) return refuse("learnerNotReady", lagging);
+  if (target.voters.length === 0) return reject("noVoters");
+  const lagging = target.voters.filter(
+    (voter) => !isVoter(configuration, voter) && !isCaughtUp(state, leadership, voter),
+  );
+  if (lagging.length > 0) return reject("learnerNotReady", lagging);
   return {
     accepted: true,
     index: appendConfiguration(state, nextConfiguration(configuration, target), change.context),
   };
 }
 
-/** Leaves a joint configuration, or lets removed peers go. Called when the commit index has moved. */
-export function followUpConfiguration(state: RaftState, leadership: Leadership): void {
+/** Leaves a joint configuration, or drops removed peers. Called when the commit index has advanced. */
+export function advanceConfigurationChange(state: RaftState, leadership: Leadership): void {
   const { index, configuration, members } = state.configurations.current;
   if (index > state.commitIndex) return;
   if (!isJoint(configuration)) {
     for (const [peer, progress] of leadership.peers) {
       if (members.includes(peer)) continue;
-      // It still learns that its removal is committed, so that its host can retire.
+      // The removed member still learns that its removal is committed, so that its host can shut it down.
       replicate(state, peer, progress);
       leadership.peers.delete(peer);
     }
@@ -43,7 +45,7 @@ export function followUpConfiguration(state: RaftState, leadership: Leadership):
   }
 }
 
-/** The configuration that leads to `target`: the joint one when the voters differ. */
+/** The next configuration on the way to `target`: the joint one when the voters differ. */
 function nextConfiguration(current: Configuration, target: Configuration): Configuration {
   const sameVoters = current.voters.join() === target.voters.join();
   return sameVoters ? target : { ...target, votersOutgoing: current.voters };
@@ -60,8 +62,8 @@ function appendConfiguration(state: RaftState, configuration: Configuration, con
 }
 
 /**
- * A change is under way until its last entry is committed. A leader that has not committed anything in its term yet
- * does not know whether its predecessor's change is.
+ * A change is in progress until its last entry is committed. A leader that has not yet committed an entry of its term
+ * does not know whether its predecessor's change is committed.
  */
 function isChanging(state: RaftState, leadership: Leadership): boolean {
   const { index, configuration } = state.configurations.current;
@@ -69,8 +71,8 @@ function isChanging(state: RaftState, leadership: Leadership): boolean {
   return state.commitIndex < leadership.termStartIndex || leadership.transfer !== null;
 }
 
-/** A voter that lags would take part in majorities that then wait for it: it has to catch up as a learner first. */
-function isReady(state: RaftState, leadership: Leadership, voter: MemberId): boolean {
+/** A lagging voter would join majorities that then wait for it, so it has to catch up as a learner first. */
+function isCaughtUp(state: RaftState, leadership: Leadership, voter: MemberId): boolean {
   const progress = leadership.peers.get(voter);
   if (progress === undefined || progress.state !== "replicate") return false;
   return state.log.lastIndex - progress.matchIndex <= state.settings.maxLearnerLagEntries;
@@ -82,6 +84,6 @@ function normalized(target: ConfigurationChange["target"]): Configuration {
   return { voters, votersOutgoing: [], learners };
 }
 
-function refuse(reason: ConfigurationRefusal, lagging: readonly MemberId[] = []): ConfigurationResult {
+function reject(reason: ConfigurationRejection, lagging: readonly MemberId[] = []): ConfigurationResult {
   return { accepted: false, reason, lagging };
 }

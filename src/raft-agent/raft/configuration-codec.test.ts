@@ -6,7 +6,7 @@ const member = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toStri
 const members = fc.array(member, { maxLength: 9 });
 
 describe("configuration codec", () => {
-  it("reads back what it wrote", () => {
+  it("round-trips a configuration entry", () => {
     const configuration = fc.record({ voters: members, votersOutgoing: members, learners: members });
     fc.assert(
       fc.property(configuration, fc.uint8Array(), (configuration, context) => {
@@ -18,7 +18,7 @@ describe("configuration codec", () => {
     );
   });
 
-  it("refuses bytes that are cut short or of another version", () => {
+  it("rejects truncated bytes and other versions", () => {
     const configuration = { voters: ["00000000000000ab"], votersOutgoing: [], learners: [] };
     const bytes = encodeConfigurationEntry({ configuration, context: new Uint8Array(0) });
     for (let length = 0; length < bytes.length; length += 1) {

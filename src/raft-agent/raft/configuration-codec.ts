@@ -1,9 +1,9 @@
 /**
- * Bytes of a configuration entry:
+ * The encoding of a configuration entry:
  *
  *   version (1) | voters | outgoing voters | learners | context
  *
- * where each list is a 16-bit count and 8 bytes a member, and the context is the rest. Numbers are big-endian.
+ * Each list is a 16-bit count and 8 bytes per member; the context is the rest. Numbers are big-endian.
  */
 import { assert } from "../../base/assert.ts";
 import type { Configuration } from "./configuration.ts";
@@ -12,7 +12,10 @@ import type { MemberId } from "./entry.ts";
 const formatVersion = 1;
 const memberBytes = 8;
 
-/** What a configuration entry says: the configuration in force from there on, and bytes for the state machine. */
+/**
+ * The content of a configuration entry: the configuration in force from there on, and opaque bytes for the state
+ * machine.
+ */
 export type ConfigurationEntry = { readonly configuration: Configuration; readonly context: Uint8Array };
 
 export function encodeConfigurationEntry({ configuration, context }: ConfigurationEntry): Uint8Array {
@@ -34,7 +37,10 @@ export function encodeConfigurationEntry({ configuration, context }: Configurati
   return bytes;
 }
 
-/** Reads what `encodeConfigurationEntry` wrote. The log's checksums precede it, so that bad bytes are a bug. */
+/**
+ * Decodes the output of `encodeConfigurationEntry`. The log's checksums are verified before, so malformed bytes are a
+ * bug.
+ */
 export function decodeConfigurationEntry(bytes: Uint8Array): ConfigurationEntry {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   assert(bytes.length >= 7 && view.getUint8(0) === formatVersion, `configuration entry has version ${formatVersion}`);

@@ -1,27 +1,27 @@
 /**
- * Which configuration is in force where in the log. A configuration counts from the moment its entry is appended,
- * committed or not (Raft §6), so an entry that is truncated takes its configuration back with it. The first element
- * is the one in force at the compaction point and never goes away.
+ * Maps log positions to configurations. A configuration is in force from the moment its entry is appended, committed
+ * or not (Raft §6), so truncating the entry reverts its configuration. The first element is the configuration at the
+ * compaction point and is never removed.
  */
 import { assert } from "../../base/assert.ts";
 import { type Configuration, membersOf } from "./configuration.ts";
 import type { LogIndex, MemberId } from "./entry.ts";
-import type { Electorate } from "./quorum.ts";
+import type { VoterGroups } from "./quorum.ts";
 
 export type ConfigurationInForce = {
   readonly index: LogIndex;
   readonly configuration: Configuration;
-  readonly electorate: Electorate;
+  readonly voterGroups: VoterGroups;
   readonly members: readonly MemberId[];
 };
 
 export class ConfigurationHistory {
-  readonly #electorateOf: (configuration: Configuration) => Electorate;
+  readonly #voterGroupsOf: (configuration: Configuration) => VoterGroups;
   #history: ConfigurationInForce[];
   #current: ConfigurationInForce;
 
-  constructor(index: LogIndex, configuration: Configuration, electorateOf: (c: Configuration) => Electorate) {
-    this.#electorateOf = electorateOf;
+  constructor(index: LogIndex, configuration: Configuration, voterGroupsOf: (c: Configuration) => VoterGroups) {
+    this.#voterGroupsOf = voterGroupsOf;
     this.#current = this.#inForce(index, configuration);
     this.#history = [this.#current];
   }
@@ -31,12 +31,12 @@ export class ConfigurationHistory {
   }
 
   append(index: LogIndex, configuration: Configuration): void {
-    assert(index > this.#current.index, "configurations are appended in the order of the log");
+    assert(index > this.#current.index, "configurations are appended in log order");
     this.#current = this.#inForce(index, configuration);
     this.#history.push(this.#current);
   }
 
-  /** Takes back every configuration at `index` or behind. */
+  /** Reverts every configuration at or after `index`. */
   truncateFrom(index: LogIndex): void {
     while (this.#history.length > 1 && this.#current.index >= index) {
       this.#history.pop();
@@ -47,11 +47,11 @@ export class ConfigurationHistory {
   /** The configuration in force at `index`, which is not before the compaction point. */
   at(index: LogIndex): Configuration {
     const found = this.#history.findLast((inForce) => inForce.index <= index) ?? this.#history[0];
-    assert(found !== undefined, "a configuration is in force everywhere");
+    assert(found !== undefined, "every index has a configuration in force");
     return found.configuration;
   }
 
-  /** Forgets what is older than the configuration in force at `index`. */
+  /** Drops configurations older than the one in force at `index`. */
   compact(index: LogIndex): void {
     const keepFrom = this.#history.findLastIndex((inForce) => inForce.index <= index);
     if (keepFrom > 0) this.#history = this.#history.slice(keepFrom);
@@ -63,7 +63,7 @@ export class ConfigurationHistory {
   }
 
   #inForce(index: LogIndex, configuration: Configuration): ConfigurationInForce {
-    const electorate = this.#electorateOf(configuration);
-    return { index, configuration, electorate, members: membersOf(configuration) };
+    const voterGroups = this.#voterGroupsOf(configuration);
+    return { index, configuration, voterGroups, members: membersOf(configuration) };
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Entry, EntryKind } from "./entry.ts";
 import { EntryList, packSize } from "./entry-list.ts";
 
-/** Now and then one with a payload that is too large to be packed. */
+/** Occasionally an entry with a payload that is too large to be packed. */
 function entry(index: number, term: number): Entry {
   const bytes = index % 500 === 7 ? 3000 : index % 9;
   const kind = index % 100 === 3 ? EntryKind.configuration : EntryKind.normal;
@@ -21,7 +21,7 @@ const steps = fc.array(
 );
 
 describe("entry list", () => {
-  it("answers like a plain list of objects, whatever is added and removed at either end", () => {
+  it("matches a plain list of objects under any additions and removals at either end", () => {
     fc.assert(
       fc.property(steps, fc.nat(), fc.nat(), (list, someIndex, length) => {
         const entries = new EntryList(5);
@@ -60,7 +60,7 @@ describe("entry list", () => {
     );
   });
 
-  it("holds packed entries without the memory that they came in", () => {
+  it("does not retain the buffers of packed entries", () => {
     const entries = new EntryList(1);
     const received = new Uint8Array(1 << 20);
     for (let index = 1; index <= 2 * packSize; index++) {

@@ -1,19 +1,19 @@
 /**
- * A run of entries as the log keeps them in memory. Those that are still to be sent, written and applied are objects;
- * applied ones, which only a follower that lags asks for, are packed, many into a few arrays outside the heap. A log of a
- * hundred thousand entries would else be most of what the garbage collector has to walk through.
+ * A run of log entries in memory. Entries that are still to be sent, written and applied are objects; applied ones,
+ * which only a lagging follower needs, are packed, many into a few arrays outside the heap. Otherwise a log of a
+ * hundred thousand entries would be most of what the garbage collector has to traverse.
  */
 import type { Entry, EntryKind, LogIndex, Term } from "./entry.ts";
 
 /** Entries packed together. */
 export const packSize = 1024;
-/** Larger payloads are kept as they are: one object more is nothing beside them. */
+/** Larger payloads are kept as they are: one more object is negligible beside them. */
 const packedBytesMax = 1024;
 
 export class EntryList {
   #first: LogIndex;
   readonly #packs: Pack[] = [];
-  /** Entries of the first pack that are dropped already. */
+  /** Entries of the first pack that are already dropped. */
   #skipped = 0;
   #recent: Entry[] = [];
 
@@ -36,7 +36,7 @@ export class EntryList {
     this.#recent.push(entry);
   }
 
-  /** Packs entries up to `index`, which lies in the list or precedes it, as far as they fill whole packs. */
+  /** Packs entries up to `index`, which is in the list or precedes it, as far as they fill whole packs. */
   packUpTo(index: LogIndex): void {
     while (index - this.#firstRecent + 1 >= packSize) this.#packs.push(new Pack(this.#recent.splice(0, packSize)));
   }
@@ -63,7 +63,7 @@ export class EntryList {
     return entries;
   }
 
-  /** Removes `index`, which is in the list or follows it, and everything behind it. */
+  /** Removes `index`, which is in the list or follows it, and everything after it. */
   truncateFrom(index: LogIndex): void {
     while (index < this.#firstRecent) {
       const firstKept = this.#packs.length === 1 ? this.#skipped : 0;
@@ -73,7 +73,7 @@ export class EntryList {
     this.#recent.length = index - this.#firstRecent;
   }
 
-  /** Forgets everything up to and including `index`, which is in the list or precedes it. */
+  /** Drops everything up to and including `index`, which is in the list or precedes it. */
   dropUpTo(index: LogIndex): void {
     let left = index + 1 - this.#first;
     const packed = this.#firstRecent - this.#first;

@@ -1,11 +1,11 @@
 /**
- * How long a killed leader is missed, in simulated milliseconds: members tick out of phase, messages and disks take
- * their time, and the broken connection is noticed by each at another moment.
+ * How long a cluster has no leader after its leader is killed, in simulated milliseconds: members tick out of phase,
+ * messages and disks take time, and each member notices the broken connection at another moment.
  */
 import { describe, expect, it } from "vitest";
 import { MemoryMember, memberId } from "../../../test/raft-core/memory-member.ts";
 import { createRandom, type Random } from "../../base/random.ts";
-import { foundingState } from "./bootstrap.ts";
+import { bootstrapState } from "./bootstrap.ts";
 import type { MemberId } from "./entry.ts";
 import type { Message } from "./message.ts";
 
@@ -29,7 +29,7 @@ class TimedCluster {
     const ids = Array.from({ length: size }, (_, i) => memberId(i + 1));
     for (const id of ids) {
       const random = createRandom(this.#random.below(2 ** 32));
-      const member = new MemoryMember({ id, random, electionTimeoutTicks: 50, heartbeatTicks: 5 }, foundingState(ids));
+      const member = new MemoryMember({ id, random, electionTimeoutTicks: 50, heartbeatTicks: 5 }, bootstrapState(ids));
       this.members.set(id, member);
       const tick = (): void => {
         if (!this.members.has(id)) return;
@@ -49,7 +49,7 @@ class TimedCluster {
     this.#agenda.push({ atMs: this.nowMs + delayMs, act });
   }
 
-  /** Performs what comes next until `isDone` holds. */
+  /** Runs the next events until `isDone` holds. */
   runUntil(isDone: () => boolean): void {
     for (let event = 0; event < 100_000 && !isDone(); event += 1) {
       this.#agenda.sort((a, b) => a.atMs - b.atMs);
@@ -91,7 +91,7 @@ class TimedCluster {
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
       this.in(this.between(...this.#pace.messageMs), () => {
-        // A connection that has been seen to close brings nothing more.
+        // A connection that is known to be closed delivers nothing more.
         if (this.#broken.has(`${message.from} ${message.to}`)) return;
         const to = this.members.get(message.to);
         to?.step({ kind: "message", message });
@@ -101,7 +101,7 @@ class TimedCluster {
   }
 }
 
-/** From the kill of a busy leader until another one has committed in its own term. */
+/** The time from the kill of a busy leader until another one has committed an entry of its own term. */
 function gapMs(size: number, seed: number, pace: Pace): number {
   const cluster = new TimedCluster(size, seed, pace);
   const candidate = cluster.members.get(memberId((seed % size) + 1));
@@ -109,8 +109,8 @@ function gapMs(size: number, seed: number, pace: Pace): number {
   if (candidate !== undefined) cluster.work(candidate);
   cluster.runUntil(() => cluster.nowMs > 2_000);
   const old = cluster.leader();
-  if (old === undefined) throw new Error("The cluster has elected nobody");
-  // What is under way at the kill leaves the followers with logs of different lengths.
+  if (old === undefined) throw new Error("The cluster has not elected a leader");
+  // Entries in flight at the kill leave the followers with logs of different lengths.
   old.raft.propose([new Uint8Array(1)]);
   cluster.work(old);
   const settledMs = cluster.nowMs;
@@ -132,15 +132,15 @@ function sortedGapsMs(size: number, pace: Pace): readonly number[] {
 }
 
 describe("failover", () => {
-  it.each([3, 5])("killed leader of %i members is replaced well within 150 ms at ticks of 20 ms", (size) => {
+  it.each([3, 5])("a killed leader of %i members is replaced well within 150 ms at ticks of 20 ms", (size) => {
     const gaps = sortedGapsMs(size, { fsyncMs: [1, 4], noticeMs: [2, 8], messageMs: [0.2, 2] });
     expect(gaps[50]).toBeLessThan(60);
     expect(gaps.at(-1)).toBeLessThan(150);
   });
 
   it.each([3, 5])("%i members on a busy machine do not split the vote", (size) => {
-    // Each hears of the death at another time, so turns overlap, and three slow fsyncs follow one upon the other: of
-    // the candidate's term, of the vote for it, and of the entry that opens the new term.
+    // Each member notices the kill at another time, so election slots overlap, and three slow fsyncs follow one
+    // another: the candidate's term, the vote for it, and the entry that opens the new term.
     const gaps = sortedGapsMs(size, { fsyncMs: [20, 60], noticeMs: [2, 150], messageMs: [1, 40] });
     expect(gaps.at(-1)).toBeLessThan(800);
   });

@@ -1,14 +1,17 @@
-/** Proposals that a follower forwards while leadership moves: each is committed once, and none is lost on the way. */
+/** Proposals that a follower forwards while leadership moves: each is committed once, and none is lost. */
 import { describe, expect, it } from "vitest";
 import { MemoryMember, memberId } from "../../../test/raft-core/memory-member.ts";
 import { createRandom } from "../../base/random.ts";
-import { foundingState } from "./bootstrap.ts";
+import { bootstrapState } from "./bootstrap.ts";
 import type { MemberId } from "./entry.ts";
 import type { Message } from "./message.ts";
 
 const electionTimeoutTicks = 20;
 
-/** Members whose messages are delivered one at a time, in an order that the seed draws; per connection they stay in order. */
+/**
+ * Members whose messages are delivered one at a time, in an order drawn from the seed; messages of one connection stay
+ * in order.
+ */
 class Network {
   readonly members: readonly MemoryMember[];
   readonly committed: Map<MemberId, string[]>;
@@ -20,7 +23,7 @@ class Network {
     const ids = Array.from({ length: size }, (_, at) => memberId(at + 1));
     this.members = ids.map((id) => {
       const random = createRandom(this.#random.below(2 ** 32));
-      return new MemoryMember({ id, random, electionTimeoutTicks, heartbeatTicks: 3 }, foundingState(ids));
+      return new MemoryMember({ id, random, electionTimeoutTicks, heartbeatTicks: 3 }, bootstrapState(ids));
     });
     this.committed = new Map(ids.map((id) => [id, []]));
   }
@@ -29,7 +32,7 @@ class Network {
     return this.members.find(({ raft }) => raft.status().role === "leader");
   }
 
-  /** Delivers up to `count` messages; returns whether any is left. */
+  /** Delivers up to `count` messages; returns whether any are left. */
   deliver(count = Number.POSITIVE_INFINITY): boolean {
     this.#collect();
     for (let i = 0; i < count && this.#underWay.length > 0; i += 1) {
@@ -69,7 +72,7 @@ function electedNetwork(size: number, seed: number): Network {
 
 describe("forwarded proposals", () => {
   it.each(Array.from({ length: 20 }, (_, seed) => seed))(
-    "T11: are each committed once when leadership moves meanwhile (seed %i)",
+    "T11: are committed exactly once while leadership moves (seed %i)",
     (seed) => {
       const random = createRandom(1_000 + seed);
       const network = electedNetwork(3, seed);
@@ -95,7 +98,7 @@ describe("forwarded proposals", () => {
   it("T11: are appended by a leader whose transfer fails", () => {
     const network = electedNetwork(3, 1);
     const [leader, follower] = network.members;
-    // The message that tells the successor to stand is lost with the time that it would take.
+    // The timeoutNow message to the successor is lost, together with the time it would take.
     leader!.step({ kind: "transferLeadership", to: memberId(3) });
     leader!.takeReady();
     follower!.raft.propose([Buffer.from("write a")]);
@@ -106,10 +109,10 @@ describe("forwarded proposals", () => {
     expect([...network.committed.values()]).toEqual([["write a"], ["write a"], ["write a"]]);
   });
 
-  it("T11: are dropped by a member that finds no leader for as long as their member waits", () => {
+  it("T11: are dropped when no leader is found before their member times out", () => {
     const member = new MemoryMember(
       { id: memberId(1), random: createRandom(1), electionTimeoutTicks, heartbeatTicks: 3 },
-      foundingState([memberId(1), memberId(2), memberId(3)]),
+      bootstrapState([memberId(1), memberId(2), memberId(3)]),
     );
     const forward = (text: string): void => {
       const proposals = [Buffer.from(text)];

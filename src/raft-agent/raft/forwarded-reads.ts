@@ -1,6 +1,6 @@
 /**
- * Reads that a follower has passed on to its leader. On the wire each gets a number of the core's own, counted from a
- * random start, so that an answer from before a restart cannot be taken for a later one: it might be too old.
+ * Reads that a follower has forwarded to its leader. On the wire each has a number of the core's own, counted from a
+ * random start, so that a response from before a restart cannot be mistaken for a later one: it might be stale.
  */
 import type { Random } from "../../base/random.ts";
 
@@ -9,7 +9,7 @@ type ForwardedRead = { readonly context: number; readonly expiresAtTick: number 
 const highestStart = 2 ** 48;
 
 export class ForwardedReads {
-  /** In the order of their expiry. */
+  /** In order of expiry. */
   readonly #reads = new Map<number, ForwardedRead>();
   #nextNumber: number;
 
@@ -28,14 +28,14 @@ export class ForwardedReads {
     return this.#nextNumber;
   }
 
-  /** The driver's number of the read that was answered, or null when it is not waited for any more. */
+  /** The driver's number of the answered read, or null when it is no longer pending. */
   take(number: number): number | null {
     const read = this.#reads.get(number);
     this.#reads.delete(number);
     return read === undefined ? null : read.context;
   }
 
-  /** Removes and returns the reads that have waited until `tick` or longer. */
+  /** Removes and returns the reads that have been pending until `tick` or longer. */
   takeExpired(tick: number): readonly number[] {
     const expired: number[] = [];
     for (const [number, read] of this.#reads) {

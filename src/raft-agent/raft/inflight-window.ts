@@ -1,6 +1,6 @@
 /**
- * The append messages that are on their way to one follower, as a ring of (last index, bytes) pairs in ascending
- * order. Acknowledging an index frees everything up to it, since a follower acknowledges its log, not a message.
+ * The append messages in flight to one follower, as a ring of (last index, bytes) pairs in ascending order.
+ * Acknowledging an index frees everything up to it, since a follower acknowledges its log, not a message.
  */
 import { assert } from "../../base/assert.ts";
 import type { LogIndex } from "./entry.ts";
@@ -29,13 +29,13 @@ export class InflightWindow {
     return this.#bytes;
   }
 
-  /** Full by number or by weight; the message that crosses the byte limit is the last one let in. */
+  /** Full by count or by size; the message that crosses the byte limit is the last one admitted. */
   get isFull(): boolean {
     return this.#count === this.#maxMessages || this.#bytes >= this.#maxBytes;
   }
 
   add(lastIndex: LogIndex, bytes: number): void {
-    assert(!this.isFull, "a message is sent only while its window has room");
+    assert(!this.isFull, "a message is sent only while the window has room");
     const slot = (this.#head + this.#count) % this.#maxMessages;
     this.#lastIndexes[slot] = lastIndex;
     this.#sizes[slot] = bytes;

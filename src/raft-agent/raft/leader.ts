@@ -1,32 +1,32 @@
-/** A leader: listens to its peers' answers, counts, and shows every so often that it is alive (Raft §5.2, §5.3). */
+/** The leader role: handles its peers' responses, counts them, and sends heartbeats (Raft §5.2, §5.3). */
 import { AssertionError } from "../../base/assert.ts";
 import { advanceCommit } from "./commit.ts";
-import { followUpConfiguration } from "./configuration-change.ts";
+import { advanceConfigurationChange } from "./configuration-change.ts";
 import { answerVoteRequest } from "./election.ts";
 import type { MemberId } from "./entry.ts";
 import type { Message, MessageOf } from "./message.ts";
+import { ignore, type MessageHandlers } from "./message-handlers.ts";
 import type { Progress } from "./progress.ts";
-import { takeForwardedProposals } from "./proposals.ts";
+import { handleForwardedProposals } from "./proposals.ts";
 import { tallyVotes } from "./quorum.ts";
-import { ignore, type Reactions } from "./reactions.ts";
-import { takeForwardedRead } from "./reads.ts";
+import { handleForwardedRead } from "./reads.ts";
 import { confirmReads, sendHeartbeats } from "./replication.ts";
 import { becomeFollower } from "./role-change.ts";
 import type { Leadership, RaftState } from "./state.ts";
 import { continueTransfer, tickTransfer } from "./transfer.ts";
 
-export const leaderReactions: Reactions = {
+export const leaderHandlers: MessageHandlers = {
   voteRequest: answerVoteRequest,
   voteResponse: ignore,
-  appendRequest: refuseSecondLeader,
-  appendResponse: fromPeer(takeAppendResponse),
-  heartbeatRequest: refuseSecondLeader,
-  heartbeatResponse: fromPeer(takeHeartbeatResponse),
-  snapshotRequest: refuseSecondLeader,
+  appendRequest: assertSingleLeader,
+  appendResponse: fromPeer(handleAppendResponse),
+  heartbeatRequest: assertSingleLeader,
+  heartbeatResponse: fromPeer(handleHeartbeatResponse),
+  snapshotRequest: assertSingleLeader,
   timeoutNowRequest: ignore,
-  forwardedProposals: takeForwardedProposals,
+  forwardedProposals: handleForwardedProposals,
   readIndexRequest: (state, message) => {
-    if (state.leadership !== null) takeForwardedRead(state, state.leadership, message);
+    if (state.leadership !== null) handleForwardedRead(state, state.leadership, message);
   },
   readIndexResponse: ignore,
 };
@@ -37,32 +37,38 @@ export function tickLeader(state: RaftState, leadership: Leadership): void {
   if (leadership.heartbeatElapsedTicks >= state.settings.heartbeatTicks) sendHeartbeats(state, leadership);
 }
 
-/** The connection to a peer broke: what was on its way is lost, so its log has to be asked for again. */
-export function losePeer(leadership: Leadership, peer: MemberId): void {
+/**
+ * The connection to a peer broke (etcd: ReportUnreachable): in-flight messages are lost, so its log has to be probed
+ * again.
+ */
+export function onPeerDisconnected(leadership: Leadership, peer: MemberId): void {
   const progress = leadership.peers.get(peer);
   if (progress?.state === "replicate") progress.becomeProbe();
-  else if (progress !== undefined) progress.awaitsAnswer = false;
+  else if (progress !== undefined) progress.probeInFlight = false;
 }
 
-/** The driver has sent a snapshot, or given up. What follows is a probe: behind the snapshot, or from the start. */
-export function endSnapshot(leadership: Leadership, peer: MemberId, succeeded: boolean): void {
+/**
+ * The driver has sent a snapshot, or failed to (etcd: ReportSnapshot). Probing follows: behind the snapshot, or from
+ * the start.
+ */
+export function onSnapshotFinished(leadership: Leadership, peer: MemberId, succeeded: boolean): void {
   const progress = leadership.peers.get(peer);
   if (progress?.state !== "snapshot") return;
   if (!succeeded) progress.pendingSnapshotIndex = 0;
   progress.becomeProbe();
-  // The follower speaks up when the snapshot is installed; after a failure the next heartbeat's answer starts over.
-  progress.awaitsAnswer = true;
+  // The follower responds once the snapshot is installed; after a failure the next heartbeat response starts over.
+  progress.probeInFlight = true;
 }
 
-/** Without a majority that answers, somebody else may be leading by now: steps down (thesis §6.2). */
+/** CheckQuorum: without responses from a majority another leader may exist by now, so step down (thesis §6.2). */
 function checkQuorum(state: RaftState, leadership: Leadership): boolean {
   leadership.quorumElapsedTicks += 1;
   if (!state.settings.checkQuorum || leadership.quorumElapsedTicks < state.settings.electionTimeoutTicks) return true;
   leadership.quorumElapsedTicks = 0;
-  const { electorate } = state.configurations.current;
+  const { voterGroups } = state.configurations.current;
   const isActive = (member: MemberId): boolean =>
     member === state.id || leadership.peers.get(member)?.recentlyActive === true;
-  const keepsQuorum = tallyVotes(electorate, isActive) === "won";
+  const keepsQuorum = tallyVotes(voterGroups, isActive) === "won";
   for (const progress of leadership.peers.values()) progress.recentlyActive = false;
   if (!keepsQuorum) becomeFollower(state, state.term, null);
   return keepsQuorum;
@@ -71,19 +77,20 @@ function checkQuorum(state: RaftState, leadership: Leadership): boolean {
 function checkTransfer(state: RaftState, leadership: Leadership): boolean {
   if (leadership.transfer === null) return true;
   if (!tickTransfer(state, leadership)) return false;
-  // A joint configuration is not left during a transfer: it may have been waiting.
-  if (leadership.transfer === null) followUpConfiguration(state, leadership);
+  // A joint configuration is not left during a transfer, so it may have been waiting.
+  if (leadership.transfer === null) advanceConfigurationChange(state, leadership);
   return true;
 }
 
-function takeAppendResponse(
+function handleAppendResponse(
   state: RaftState,
   leadership: Leadership,
   progress: Progress,
   message: MessageOf<"appendResponse">,
 ): void {
   if (!message.accepted) {
-    // A hint in a later term than ours at that position is skipped in whole, and so is ours by the follower's.
+    // A hint in a later term than ours at that position is skipped as a whole, and so is our term by the follower's
+    // hint.
     const { index } = state.log.lastAtOrBelowTerm(message.hintIndex, message.hintTerm);
     progress.reject(message.index, index);
     return;
@@ -96,49 +103,52 @@ function takeAppendResponse(
   if (state.leadership === leadership) continueTransfer(state, leadership);
 }
 
-/** The log reaches up to what is kept here: entries can go on from there, whichever snapshot it was. */
+/**
+ * The follower's log reaches the entries kept here, so replication can continue from entries, whichever snapshot it
+ * installed.
+ */
 function catchUpAfterSnapshot(progress: Progress): void {
   progress.pendingSnapshotIndex = 0;
   progress.becomeReplicate();
 }
 
-function takeHeartbeatResponse(
+function handleHeartbeatResponse(
   state: RaftState,
   leadership: Leadership,
   progress: Progress,
   message: MessageOf<"heartbeatResponse">,
 ): void {
-  progress.awaitsAnswer = false;
-  askAgain(state, progress);
+  progress.probeInFlight = false;
+  scheduleProbe(state, progress);
   if (message.readRound <= progress.answeredRound) return;
   progress.answeredRound = message.readRound;
   confirmReads(state, leadership);
 }
 
 /**
- * It is alive but behind: an append or its answer may have been lost, which an empty one brings to light. Once for each
- * heartbeat is enough: rounds of reads come many times in between, while entries are simply on their way.
+ * The follower is alive but behind: an append or its response may have been lost, which an empty append detects. Once
+ * per heartbeat is enough: read rounds occur many times in between, while entries are simply in flight.
  */
-function askAgain(state: RaftState, progress: Progress): void {
-  if (state.ticks - progress.askedAtTicks < state.settings.heartbeatTicks) return;
+function scheduleProbe(state: RaftState, progress: Progress): void {
+  if (state.ticks - progress.lastProbeTicks < state.settings.heartbeatTicks) return;
   if (progress.matchIndex >= state.log.lastIndex || progress.inflight.count === 0) return;
-  progress.askedAtTicks = state.ticks;
-  progress.mustAsk = true;
+  progress.lastProbeTicks = state.ticks;
+  progress.probeDue = true;
 }
 
-type PeerReaction<M> = (state: RaftState, leadership: Leadership, progress: Progress, message: M) => void;
+type PeerHandler<M> = (state: RaftState, leadership: Leadership, progress: Progress, message: M) => void;
 
-/** Wraps an answer's handling: answers of members that are no peers any more are dropped, all others show life. */
-function fromPeer<M extends Message>(react: PeerReaction<M>): (state: RaftState, message: M) => void {
+/** Wraps a response handler: responses of former peers are dropped, all others mark the peer as active. */
+function fromPeer<M extends Message>(handle: PeerHandler<M>): (state: RaftState, message: M) => void {
   return (state, message) => {
     const progress = state.leadership?.peers.get(message.from);
     if (state.leadership === null || progress === undefined) return;
     progress.recentlyActive = true;
-    react(state, state.leadership, progress, message);
+    handle(state, state.leadership, progress, message);
   };
 }
 
-function refuseSecondLeader(state: RaftState, message: Message): void {
+function assertSingleLeader(state: RaftState, message: Message): void {
   throw new AssertionError(
     `Invariant broken: ${state.id} leads term ${state.term}, and so does ${message.from} (election safety, Raft §5.2)`,
   );

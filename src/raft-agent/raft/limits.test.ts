@@ -1,8 +1,11 @@
-/** Every queue and batch of the core has a limit; each is reached here, and what then happens is the documented thing. */
+/**
+ * Each queue and batch of the core has a limit; each limit is reached here, and what then happens is what the
+ * documentation says.
+ */
 import { describe, expect, it } from "vitest";
 import { MemoryMember, memberId } from "../../../test/raft-core/memory-member.ts";
 import { createRandom } from "../../base/random.ts";
-import { foundingState } from "./bootstrap.ts";
+import { bootstrapState } from "./bootstrap.ts";
 import { entryBytes } from "./entry.ts";
 import type { Message, MessageBody, MessageOf } from "./message.ts";
 import type { RaftOptions } from "./options.ts";
@@ -10,8 +13,8 @@ import type { RaftOptions } from "./options.ts";
 const [self, other, third] = [memberId(1), memberId(2), memberId(3)];
 const voters = [self, other, third];
 
-function memberWith(options: Partial<RaftOptions>, founders: readonly string[] = voters): MemoryMember {
-  return new MemoryMember({ id: self, random: createRandom(1), ...options }, foundingState(founders));
+function memberWith(options: Partial<RaftOptions>, initialMembers: readonly string[] = voters): MemoryMember {
+  return new MemoryMember({ id: self, random: createRandom(1), ...options }, bootstrapState(initialMembers));
 }
 
 function send(member: MemoryMember, from: string, body: MessageBody): void {
@@ -29,7 +32,7 @@ function drain(member: MemoryMember): Message[] {
   return messages;
 }
 
-/** A leader whose first follower is known to hold its log, so that it replicates freely. */
+/** A leader that knows its first follower's log, so that it replicates optimistically. */
 function leaderWith(options: Partial<RaftOptions>): MemoryMember {
   const member = memberWith(options);
   member.step({ kind: "campaign" });
@@ -53,14 +56,14 @@ function appendsTo(messages: readonly Message[], peer: string): MessageOf<"appen
 const payload = (bytes: number): Uint8Array => new Uint8Array(bytes);
 
 describe("limits", () => {
-  it("leader refuses a payload above maxProposalBytes, and takes none of its batch", () => {
+  it("leader rejects a payload above maxProposalBytes together with its whole batch", () => {
     const leader = leaderWith({ maxProposalBytes: 100 });
     expect(leader.raft.propose([payload(1), payload(101)])).toEqual({ accepted: false, reason: "tooLarge" });
     expect(leader.raft.status().lastIndex).toBe(2);
     expect(leader.raft.propose([payload(100)])).toEqual({ accepted: true });
   });
 
-  it("leader refuses proposals above maxUncommittedBytes until something is committed", () => {
+  it("leader rejects proposals above maxUncommittedBytes until an entry is committed", () => {
     const leader = leaderWith({ maxUncommittedBytes: 1000 });
     expect(leader.raft.propose([payload(600)]).accepted).toBe(true);
     expect(leader.raft.propose([payload(600)])).toEqual({ accepted: false, reason: "tooManyInFlight" });
@@ -70,7 +73,7 @@ describe("limits", () => {
     expect(leader.raft.propose([payload(600), payload(600)])).toEqual({ accepted: false, reason: "tooLarge" });
   });
 
-  it("follower forwards the proposals of one turn together, in messages of at most maxAppendBytes", () => {
+  it("follower batches the forwarded proposals of one step in messages of at most maxAppendBytes", () => {
     const member = memberWith({ maxAppendBytes: 100 });
     send(member, other, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
     drain(member);
@@ -83,13 +86,13 @@ describe("limits", () => {
     expect(drain(member)).toMatchObject([{ to: other, proposals: [payload(5)] }]);
   });
 
-  it("leader takes those of a message of forwarded proposals that there is room for", () => {
+  it("leader appends the forwarded proposals of a message that fit its limits", () => {
     const leader = leaderWith({ maxProposalBytes: 100 });
     send(leader, other, { kind: "forwardedProposals", proposals: [payload(1), payload(101), payload(2)] });
     expect(leader.raft.status().lastIndex).toBe(4);
   });
 
-  it("follower refuses to forward above maxUncommittedBytes until its driver has taken them", () => {
+  it("follower rejects forwarding above maxUncommittedBytes until its driver has taken the messages", () => {
     const follower = memberWith({ maxUncommittedBytes: 1000 });
     expect(follower.raft.propose([payload(1)])).toEqual({ accepted: false, reason: "noLeader" });
     send(follower, other, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
@@ -99,7 +102,7 @@ describe("limits", () => {
     expect(follower.raft.propose([payload(600)]).accepted).toBe(true);
   });
 
-  it("leader keeps messages under maxAppendBytes, and sends a larger entry alone", () => {
+  it("leader limits messages to maxAppendBytes, and sends a larger entry alone", () => {
     const leader = leaderWith({ maxAppendBytes: 300 });
     leader.raft.propose([payload(100), payload(100), payload(100), payload(900), payload(1)]);
     const appends = appendsTo(drain(leader), other);
@@ -115,7 +118,7 @@ describe("limits", () => {
     }
   });
 
-  it("leader stops at maxInflightMessages and goes on with each acknowledgement", () => {
+  it("leader pauses at maxInflightMessages and resumes with each acknowledgement", () => {
     const leader = leaderWith({ maxInflightMessages: 3, maxAppendBytes: 1 });
     leader.raft.propose(Array.from({ length: 10 }, () => payload(5)));
     expect(appendsTo(drain(leader), other).map(({ previousIndex }) => previousIndex)).toEqual([2, 3, 4]);
@@ -123,13 +126,13 @@ describe("limits", () => {
     expect(appendsTo(drain(leader), other).map(({ previousIndex }) => previousIndex)).toEqual([5, 6]);
   });
 
-  it("leader stops at maxInflightBytes", () => {
+  it("leader pauses at maxInflightBytes", () => {
     const leader = leaderWith({ maxInflightBytes: 250, maxAppendBytes: 1 });
     leader.raft.propose(Array.from({ length: 10 }, () => payload(100)));
     expect(appendsTo(drain(leader), other)).toHaveLength(3);
   });
 
-  it("leader whose whole window was lost finds out by the heartbeat's answer", () => {
+  it("leader detects a lost window by the heartbeat response", () => {
     const leader = leaderWith({ maxInflightMessages: 2, maxAppendBytes: 1 });
     leader.raft.propose([payload(1), payload(1), payload(1)]);
     expect(appendsTo(drain(leader), other)).toHaveLength(2);
@@ -140,7 +143,7 @@ describe("limits", () => {
     expect(appendsTo(drain(leader), other)[0]).toMatchObject({ previousIndex: 2 });
   });
 
-  it("leader asks for what may be lost once for each heartbeat, however many rounds of reads are answered", () => {
+  it("leader probes for lost appends once per heartbeat, however many read rounds are acknowledged", () => {
     const leader = leaderWith({ heartbeatTicks: 3 });
     leader.raft.propose([payload(1)]);
     drain(leader);
@@ -155,7 +158,7 @@ describe("limits", () => {
     expect(asked).toEqual([1, 0, 0, 1, 0, 0, 1, 0, 0]);
   });
 
-  it("committed entries come in portions of maxCommittedBytes", () => {
+  it("committed entries are delivered in batches of maxCommittedBytes", () => {
     const single = memberWith({ maxCommittedBytes: 300 }, [self]);
     single.step({ kind: "campaign" });
     drain(single);
@@ -168,7 +171,7 @@ describe("limits", () => {
     expect(portions).toEqual([2, 2, 1]);
   });
 
-  it("leader fails a read beyond maxPendingReads, and leaves a follower's without an answer", () => {
+  it("leader fails a read beyond maxPendingReads, and does not answer a follower's", () => {
     const leader = leaderWith({ maxPendingReads: 2 });
     for (const context of [1, 2, 3]) leader.raft.requestRead(context);
     send(leader, other, { kind: "readIndexRequest", context: 4 });
@@ -179,16 +182,16 @@ describe("limits", () => {
     expect(ready?.messages.filter(({ kind }) => kind === "readIndexResponse")).toEqual([]);
   });
 
-  it("follower fails forwarded reads that are too many, unanswered for an election timeout, or orphaned", () => {
+  it("follower fails forwarded reads beyond the limit, unanswered for an election timeout, or orphaned", () => {
     const follower = memberWith({ maxPendingReads: 1, electionTimeoutTicks: 20, heartbeatTicks: 3 });
-    const hearLeader = (): void => send(follower, other, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
-    hearLeader();
+    const followLeader = (): void => send(follower, other, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
+    followLeader();
     follower.raft.requestRead(1);
     follower.raft.requestRead(2);
     expect(follower.takeReady()?.failedReads).toEqual([2]);
     for (let tick = 0; tick < 20; tick += 1) {
       follower.step({ kind: "tick" });
-      hearLeader();
+      followLeader();
     }
     expect(follower.takeReady()?.failedReads).toEqual([1]);
     follower.raft.requestRead(3);
@@ -196,7 +199,7 @@ describe("limits", () => {
     expect(follower.takeReady()?.failedReads).toEqual([3]);
   });
 
-  it("leader refuses to make a voter of a stranger, and of a learner that lags by more than maxLearnerLagEntries", () => {
+  it("leader does not promote an unknown member, nor a learner that lags by more than maxLearnerLagEntries", () => {
     const leader = leaderWith({ maxLearnerLagEntries: 5 });
     const fourth = memberId(4);
     const wanted = { target: { voters: [...voters, fourth], learners: [] }, context: payload(0) };
@@ -215,7 +218,7 @@ describe("limits", () => {
     expect(leader.raft.proposeConfiguration(wanted)).toMatchObject({ accepted: false, reason: "changeInProgress" });
   });
 
-  it("options that cannot work are refused with what is wrong", () => {
+  it("invalid options are rejected with the reason", () => {
     expect(() => memberWith({ heartbeatTicks: 100, electionTimeoutTicks: 100 })).toThrow(
       "electionTimeoutTicks (100) exceeds heartbeatTicks (100)",
     );

@@ -1,11 +1,11 @@
-/** Changes of the log that take the configuration in force and the disk's promises along. */
+/** Changes of the log that keep the configuration in force and the durability state in step. */
 import { assert } from "../../base/assert.ts";
 import type { SnapshotMetadata } from "./configuration.ts";
 import { decodeConfigurationEntry } from "./configuration-codec.ts";
 import { type Entry, EntryKind, type LogIndex } from "./entry.ts";
 import type { RaftState } from "./state.ts";
 
-/** Appends an entry; a configuration is in force from now on (Raft §6, thesis §4.1). */
+/** Appends an entry; a configuration takes effect at once (Raft §6, thesis §4.1). */
 export function appendEntry(state: RaftState, entry: Entry): void {
   state.log.append(entry);
   if (entry.kind === EntryKind.configuration) {
@@ -13,23 +13,23 @@ export function appendEntry(state: RaftState, entry: Entry): void {
   }
 }
 
-/** Removes `index` and all behind it, and goes back to the configuration in force before. */
+/** Removes `index` and everything after it, and reverts to the configuration in force before. */
 export function truncateLog(state: RaftState, index: LogIndex): void {
-  assert(index > state.commitIndex, `truncation at ${index} spares what is committed, up to ${state.commitIndex}`);
+  assert(index > state.commitIndex, `truncation at ${index} keeps the committed entries up to ${state.commitIndex}`);
   state.log.truncateFrom(index);
   state.configurations.truncateFrom(index);
   state.durability.truncateFrom(index);
 }
 
-/** Puts a received snapshot in the place of the whole log (Raft §7). */
+/** Replaces the whole log with a received snapshot (Raft §7). */
 export function replaceLog(state: RaftState, snapshot: SnapshotMetadata): void {
   const previous = state.configurations.current.configuration;
   const configuration = state.settings.rules.configurationAfterInstall(snapshot.configuration, previous);
-  state.durability.replaceBy(snapshot.index, state.commitIndex);
+  state.durability.replaceWithSnapshot(snapshot.index, state.commitIndex);
   state.log.reset(snapshot.index, snapshot.term);
   state.configurations.reset(snapshot.index, configuration);
   state.commitIndex = snapshot.index;
-  state.handedOutIndex = snapshot.index;
+  state.deliveredIndex = snapshot.index;
   state.outbox.installSnapshot = { ...snapshot, configuration };
 }
 
@@ -38,7 +38,7 @@ export function commitUpTo(state: RaftState, index: LogIndex): void {
   if (index <= state.commitIndex) return;
   assert(
     index <= state.log.lastIndex,
-    () => `commit index ${index} lies inside the log, which ends at ${state.log.lastIndex}`,
+    () => `commit index ${index} is inside the log, which ends at ${state.log.lastIndex}`,
   );
   state.commitIndex = index;
 }

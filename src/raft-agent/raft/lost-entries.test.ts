@@ -1,8 +1,8 @@
-/** A member whose disk was put back to an older copy finds out, and has no part in consensus any more. */
+/** A member whose disk was restored from an older copy detects it and takes no further part in consensus. */
 import { describe, expect, it } from "vitest";
 import { MemoryMember, memberId } from "../../../test/raft-core/memory-member.ts";
 import { createRandom } from "../../base/random.ts";
-import { foundingState } from "./bootstrap.ts";
+import { bootstrapState } from "./bootstrap.ts";
 import type { RaftOptions } from "./options.ts";
 
 const ids = [1, 2, 3].map(memberId);
@@ -14,10 +14,10 @@ const optionsOf = (n: number): RaftOptions => ({
 });
 
 function cluster(): MemoryMember[] {
-  return [1, 2, 3].map((n) => new MemoryMember(optionsOf(n), foundingState(ids)));
+  return [1, 2, 3].map((n) => new MemoryMember(optionsOf(n), bootstrapState(ids)));
 }
 
-/** Carries out everything until nothing is left; what is for members in `deaf` gets lost. */
+/** Runs until nothing is left to do; messages to members in `deaf` are lost. */
 function settle(members: readonly MemoryMember[], deaf: readonly MemoryMember[] = []): void {
   for (let isQuiet = false; !isQuiet; ) {
     isQuiet = true;
@@ -41,7 +41,7 @@ function tick(member: MemoryMember, times: number): void {
   for (let i = 0; i < times; i++) member.step({ kind: "tick" });
 }
 
-/** The first member leads, and all have 30 entries of clients. */
+/** The first member leads, and all members have 30 client entries. */
 function clusterWithEntries(): [MemoryMember, MemoryMember, MemoryMember] {
   const members = cluster() as [MemoryMember, MemoryMember, MemoryMember];
   members[0].step({ kind: "campaign" });
@@ -51,11 +51,11 @@ function clusterWithEntries(): [MemoryMember, MemoryMember, MemoryMember] {
   return members;
 }
 
-describe("a follower that was put back to an older copy", () => {
+describe("a follower restored from an older copy", () => {
   it.each([
-    ["at once", 0],
-    ["while more is written", 5],
-  ])("R20: stops when the leader shows what it had acknowledged (%s)", (_when, more) => {
+    ["idle", 0],
+    ["under writes", 5],
+  ])("R20: stops when the leader's heartbeat shows what it had acknowledged (%s)", (_when, more) => {
     const members = clusterWithEntries();
     const [leader, , follower] = members;
     const old = { ...follower.disk, entries: [...follower.disk.entries] };
@@ -69,12 +69,12 @@ describe("a follower that was put back to an older copy", () => {
     expect(() => settle(now)).toThrow(
       expect.objectContaining({
         code: "raft/lost-entries",
-        message: expect.stringMatching(/acknowledged everything up to entry \d+ .* its log ends at entry 32\./),
+        message: expect.stringMatching(/acknowledged entries up to \d+ .* its log ends at entry 32\./),
       }),
     );
   });
 
-  it("R20: is told no such thing after a restart with everything that it had synced", () => {
+  it("R20: keeps running after a restart with everything that it had synced", () => {
     const members = clusterWithEntries();
     const [leader, , follower] = members;
     propose(leader, 5);

@@ -1,17 +1,17 @@
 /**
- * What members say to each other: one tagged union. The core produces and consumes these values; how they travel is
- * the transport's business.
+ * The messages between members, as one tagged union. The core produces and consumes these values; encoding and
+ * delivery are the transport's.
  */
 import type { SnapshotMetadata } from "./configuration.ts";
 import type { Entry, LogIndex, MemberId, Term } from "./entry.ts";
 
-/** Asks for a vote (Raft §5.2), or with `preVote` whether a vote would be given (thesis §9.6). */
+/** Requests a vote (Raft §5.2), or with `preVote` asks whether a vote would be granted (thesis §9.6). */
 export type VoteRequest = {
   readonly kind: "voteRequest";
   readonly preVote: boolean;
   readonly lastLogIndex: LogIndex;
   readonly lastLogTerm: Term;
-  /** The leader itself asked for this election (thesis §3.10): leader stickiness does not apply. */
+  /** The leader itself requested this election (thesis §3.10): leader stickiness does not apply. */
   readonly leadershipTransfer: boolean;
 };
 
@@ -28,13 +28,13 @@ export type AppendRequest = {
   readonly previousTerm: Term;
   readonly entries: readonly Entry[];
   readonly commitIndex: LogIndex;
-  /** False where it only tells of a commitment: an answer to that would carry no news. */
-  readonly wantsAnswer: boolean;
+  /** False for an append that only carries the commit index: its response would carry no news. */
+  readonly needsAck: boolean;
 };
 
 /**
  * Answers an append or an installed snapshot. Accepted: the log is durable up to `index` and equal to the leader's.
- * Rejected: `index` is the request's `previousIndex`, and the hint lets the leader skip whole terms at once.
+ * Rejected: `index` is the request's `previousIndex`, and the hint lets the leader skip whole terms.
  */
 export type AppendResponse = {
   readonly kind: "appendResponse";
@@ -44,7 +44,7 @@ export type AppendResponse = {
   readonly hintTerm: Term;
 };
 
-/** Keeps leadership alive; `readRound` numbers the batch of linearizable reads it confirms (thesis §6.4). */
+/** Maintains leadership; `readRound` numbers the batch of linearizable reads it confirms (thesis §6.4). */
 export type HeartbeatRequest = {
   readonly kind: "heartbeatRequest";
   readonly commitIndex: LogIndex;
@@ -57,18 +57,18 @@ export type HeartbeatResponse = {
 };
 
 /**
- * Replaces a follower's log by a snapshot (Raft §7). The core only names the snapshot: its bytes travel beside, and
- * the receiving driver hands this message to its core once they are complete and durable.
+ * Replaces a follower's log with a snapshot (Raft §7). The core only names the snapshot: its bytes are sent
+ * separately, and the receiving driver passes this message to its core once they are complete and durable.
  */
 export type SnapshotRequest = {
   readonly kind: "snapshotRequest";
   readonly snapshot: SnapshotMetadata;
 };
 
-/** The leader tells its successor to start an election at once (thesis §3.10). */
+/** The leader asks its successor to start an election at once (thesis §3.10). */
 export type TimeoutNowRequest = { readonly kind: "timeoutNowRequest" };
 
-/** A follower hands client proposals to its leader. `proposals` are entry payloads. */
+/** A follower forwards client proposals to its leader. `proposals` are entry payloads. */
 export type ForwardedProposals = {
   readonly kind: "forwardedProposals";
   readonly proposals: readonly Uint8Array[];
@@ -98,7 +98,7 @@ export type MessageBody =
 
 export type MessageKind = MessageBody["kind"];
 
-/** Every message carries its sender's term, by which stale members find out that they are (Raft §5.1). */
+/** Every message carries its sender's term, by which stale members detect that they are stale (Raft §5.1). */
 export type Message = {
   readonly from: MemberId;
   readonly to: MemberId;

@@ -1,4 +1,4 @@
-/** What a member is told at its start, with the defaults. Times are in ticks of the driver's clock. */
+/** The options of a member, with defaults. Times are in ticks of the driver's clock. */
 import { assert } from "../../base/assert.ts";
 import type { Random } from "../../base/random.ts";
 import type { MemberId } from "./entry.ts";
@@ -6,37 +6,39 @@ import { type SafetyRules, safetyRules } from "./safety-rules.ts";
 
 export type RaftOptions = {
   readonly id: MemberId;
-  /** Draws election timeouts. Members, and restarts of a member, need different seeds. */
+  /** The source of election timeouts. Members, and restarts of a member, need different seeds. */
   readonly random: Random;
 } & Partial<RaftSettings>;
 
 export type RaftSettings = {
-  /** A follower that hears nothing for this long, and up to twice as long by lot, starts an election. */
+  /**
+   * A follower that does not hear from a leader for this long, and up to twice as long at random, starts an election.
+   */
   readonly electionTimeoutTicks: number;
-  /** How often a leader shows that it is alive. */
+  /** The interval of a leader's heartbeats. */
   readonly heartbeatTicks: number;
-  /** How soon a pre-candidate repeats its question to those who have not said yes. */
+  /** Interval at which a pre-candidate resends pre-vote requests to members that have not granted one. */
   readonly preVoteRetryTicks: number;
-  /** After the leader's connection broke, the voters start their elections this far apart, in the order of ids. */
+  /** After the connection to the leader broke, the voters start their elections this far apart, in the order of ids. */
   readonly disconnectStaggerTicks: number;
-  /** Ask before raising the term (thesis §9.6). */
+  /** Run a pre-vote before raising the term (thesis §9.6). */
   readonly preVote: boolean;
-  /** A leader without an active quorum steps down, and followers are loyal to a leader they hear (thesis §6.2, §4.2.3). */
+  /** A leader without an active quorum steps down, and followers apply leader stickiness (thesis §6.2, §4.2.3). */
   readonly checkQuorum: boolean;
-  /** Entries in one append message; a larger single entry still travels alone. */
+  /** The maximum size of the entries in one append message; a larger single entry is still sent, alone. */
   readonly maxAppendBytes: number;
-  /** Unacknowledged append messages for each follower. */
+  /** The maximum number of unacknowledged append messages per follower. */
   readonly maxInflightMessages: number;
   readonly maxInflightBytes: number;
-  /** Proposals are refused while this much awaits commitment, or forwarding. */
+  /** Proposals are rejected while this much awaits commitment or forwarding. */
   readonly maxUncommittedBytes: number;
-  /** The largest single payload. */
+  /** The maximum size of a single payload. */
   readonly maxProposalBytes: number;
-  /** Committed entries handed out in one `Ready`; a larger single entry still comes alone. */
+  /** The maximum size of committed entries in one `Ready`; a larger single entry is still delivered, alone. */
   readonly maxCommittedBytes: number;
-  /** Linearizable reads that await confirmation. */
+  /** The maximum number of linearizable reads that await confirmation. */
   readonly maxPendingReads: number;
-  /** A learner that is further behind is not made a voter. */
+  /** A learner that lags further behind is not promoted to voter. */
   readonly maxLearnerLagEntries: number;
   /** For tests only: see `safety-rules.ts`. */
   readonly rules: SafetyRules;
@@ -62,7 +64,7 @@ const defaultRaftSettings: RaftSettings = {
   rules: safetyRules,
 };
 
-/** Fills in the defaults and refuses combinations that cannot work. */
+/** Fills in the defaults and rejects invalid combinations. */
 export function raftSettings(options: RaftOptions): RaftSettings {
   const settings: RaftSettings = { ...defaultRaftSettings, ...options };
   assert(/^[0-9a-f]{16}$/.test(options.id), `member id "${options.id}" is 16 lower-case hex digits`);

@@ -1,4 +1,4 @@
-/** What has collected for the driver since the last `Ready`. */
+/** The effects that have accumulated since the last `Ready`. */
 import type { SnapshotMetadata } from "./configuration.ts";
 import type { MemberId, Term } from "./entry.ts";
 import type { Message } from "./message.ts";
@@ -12,12 +12,12 @@ export class Outbox {
   reads: ReadState[] = [];
   failedReads: number[] = [];
   installSnapshot: SnapshotMetadata | null = null;
-  /** The weight of the proposals among `messages`. */
+  /** The size of the proposals among `messages`. */
   forwardedBytes = 0;
-  /** The newest message with proposals among `messages`, while more may join it. */
+  /** The newest message with proposals among `messages`, while more can be added to it. */
   #forwarding: Forwarding | null = null;
 
-  /** Queues a proposal for the leader. Those of one turn travel together, as many as weigh `maxBytes`. */
+  /** Queues a proposal for the leader. Proposals of one step are batched into one message, up to `maxBytes`. */
   forward(to: MemberId, term: Term, from: MemberId, proposal: Uint8Array, maxBytes: number): void {
     const open = this.#forwarding;
     this.forwardedBytes += proposal.length;
@@ -32,8 +32,8 @@ export class Outbox {
   }
 
   /**
-   * Queues an answer that promises durable entries. It replaces the one before if that went to the same leader:
-   * who acknowledges more acknowledges the less.
+   * Queues a response that promises durable entries. It replaces the previous one to the same leader: acknowledging an
+   * index acknowledges every lower one.
    */
   acknowledge(message: Message & { kind: "appendResponse" }): void {
     const before = this.afterPersist.at(-1);
@@ -43,7 +43,7 @@ export class Outbox {
     else if (before.index <= message.index) this.afterPersist[this.afterPersist.length - 1] = message;
   }
 
-  /** Moves the answers that depend on the disk over to those that depend on nothing. */
+  /** Moves the responses that depend on the disk to those that depend on nothing. */
   releaseAfterPersist(): void {
     for (const message of this.afterPersist) this.messages.push(message);
     this.afterPersist = [];

@@ -1,9 +1,9 @@
 /**
- * One follower as seen by the leader.
+ * The progress of one follower as seen by the leader.
  *
- *   probe      its log is not known yet: one message at a time, the next after an answer or a heartbeat's
- *   replicate  its log is known: messages follow each other optimistically, as far as the window allows
- *   snapshot   what it needs is compacted away: nothing until the snapshot has arrived or failed
+ *   probe      its log is not known yet: one message at a time, the next after a response or a heartbeat's
+ *   replicate  its log is known: messages are pipelined optimistically, as far as the window allows
+ *   snapshot   the entries it needs are compacted: nothing is sent until the snapshot has arrived or failed
  */
 import type { LogIndex } from "./entry.ts";
 import type { InflightWindow } from "./inflight-window.ts";
@@ -12,19 +12,19 @@ export type ProgressState = "probe" | "replicate" | "snapshot";
 
 export class Progress {
   state: ProgressState = "probe";
-  /** The log is known to be equal and durable there up to here. */
+  /** The log is known to be equal and durable on the follower up to this index. */
   matchIndex: LogIndex = 0;
   /** The next entry to send; above `matchIndex`. */
   nextIndex: LogIndex;
-  /** The snapshot on its way, else 0. */
+  /** The index of the snapshot in flight, else 0. */
   pendingSnapshotIndex: LogIndex = 0;
-  /** A probe is on its way. */
-  awaitsAnswer = false;
-  /** Ask even without anything new: an earlier message may have been lost. */
-  mustAsk = false;
-  /** When that was last found, in the leader's ticks. */
-  askedAtTicks: number = Number.NEGATIVE_INFINITY;
-  /** Heard of since the last check of the quorum. */
+  /** A probe is in flight (etcd: MsgAppFlowPaused). */
+  probeInFlight = false;
+  /** Send a probe even without new entries: an earlier message may have been lost. */
+  probeDue = false;
+  /** The leader's tick at which that was last detected. */
+  lastProbeTicks: number = Number.NEGATIVE_INFINITY;
+  /** Whether the follower was heard from since the last quorum check. */
   recentlyActive = false;
   /** The highest commit index sent. */
   sentCommitIndex: LogIndex = 0;
@@ -38,34 +38,34 @@ export class Progress {
   }
 
   get isPaused(): boolean {
-    if (this.state === "probe") return this.awaitsAnswer;
+    if (this.state === "probe") return this.probeInFlight;
     return this.state === "snapshot" || this.inflight.isFull;
   }
 
   /** Notes that `count` entries ending in `lastIndex` were sent; `count` may be 0. */
   sent(lastIndex: LogIndex, count: number, bytes: number): void {
-    this.mustAsk = false;
+    this.probeDue = false;
     if (this.state === "probe") {
-      this.awaitsAnswer = true;
+      this.probeInFlight = true;
     } else if (count > 0) {
       this.nextIndex = lastIndex + 1;
       this.inflight.add(lastIndex, bytes);
     }
   }
 
-  /** The follower holds everything up to `index`. Returns whether that is news. */
+  /** The follower holds everything up to `index`. Returns whether the match index advanced. */
   acknowledge(index: LogIndex): boolean {
     const isNews = index > this.matchIndex;
     this.matchIndex = Math.max(this.matchIndex, index);
     this.nextIndex = Math.max(this.nextIndex, index + 1);
-    this.awaitsAnswer = false;
+    this.probeInFlight = false;
     if (this.state === "replicate") this.inflight.freeUpTo(index);
     return isNews;
   }
 
   /**
-   * The follower could not place an append behind `rejectedIndex`; its log may agree up to `agreesUpTo`. Late answers,
-   * about positions that were settled meanwhile, are ignored: then the result is false.
+   * The follower rejected an append after `rejectedIndex`; its log may agree up to `agreesUpTo`. Late responses, about
+   * positions that were settled meanwhile, are ignored: then the result is false.
    */
   reject(rejectedIndex: LogIndex, agreesUpTo: LogIndex): boolean {
     if (this.state === "snapshot" || rejectedIndex <= this.matchIndex) return false;
@@ -92,7 +92,7 @@ export class Progress {
 
   #enter(state: ProgressState): void {
     this.state = state;
-    this.awaitsAnswer = false;
+    this.probeInFlight = false;
     this.pendingSnapshotIndex = 0;
     this.inflight.clear();
   }

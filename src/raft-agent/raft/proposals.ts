@@ -1,21 +1,21 @@
-/** Proposals: bounded, appended by the leader, handed on by a follower. */
+/** Proposals: bounded, appended by the leader, forwarded by a follower. */
 import { EntryKind } from "./entry.ts";
-import type { ProposalRefusal, ProposalResult } from "./event.ts";
+import type { ProposalRejection, ProposalResult } from "./event.ts";
 import { appendEntry } from "./log-changes.ts";
 import type { MessageOf } from "./message.ts";
 import type { RaftState } from "./state.ts";
 
-/** Takes all payloads in, or none. Accepted means under way, not committed: a lost leader may lose them. */
+/** Accepts all payloads, or none. Accepted does not mean committed: a change of leader may lose them. */
 export function propose(state: RaftState, payloads: readonly Uint8Array[]): ProposalResult {
-  const refusal = findRefusal(state, payloads);
-  if (refusal !== null) return { accepted: false, reason: refusal };
+  const rejection = rejectionReason(state, payloads);
+  if (rejection !== null) return { accepted: false, reason: rejection };
   if (payloads.length === 0) return { accepted: true };
   if (state.leadership !== null) appendProposals(state, payloads);
   else forwardProposals(state, payloads);
   return { accepted: true };
 }
 
-function findRefusal(state: RaftState, payloads: readonly Uint8Array[]): ProposalRefusal | null {
+function rejectionReason(state: RaftState, payloads: readonly Uint8Array[]): ProposalRejection | null {
   const { maxProposalBytes, maxUncommittedBytes } = state.settings;
   let bytes = 0;
   for (const payload of payloads) {
@@ -31,7 +31,7 @@ function findRefusal(state: RaftState, payloads: readonly Uint8Array[]): Proposa
   return uncommittedBytes(state) + bytes > maxUncommittedBytes ? "tooManyInFlight" : null;
 }
 
-/** What the leader has taken in without an end in sight: bounded, so that a lost quorum does not fill the memory. */
+/** What the leader has accepted but not committed: bounded, so that a lost quorum does not exhaust memory. */
 function uncommittedBytes(state: RaftState): number {
   return state.log.bytesBetween(state.commitIndex + 1, state.log.lastIndex);
 }
@@ -48,26 +48,27 @@ function forwardProposals(state: RaftState, proposals: readonly Uint8Array[]): v
 }
 
 /**
- * Other members' proposals. Their members do not know what became of them, so they are not dropped because leadership is
- * moving: a member that no longer leads sends them on to its leader, and holds them while there is none. Each goes one
- * way only, so none is taken twice. What does not fit is dropped: the proposer has to be ready for a lost one anyway.
+ * Handles proposals forwarded by other members. Those members do not learn the outcome, so the proposals are not
+ * dropped because leadership is moving: a member that no longer leads forwards them to its leader, and holds them
+ * while there is none. Each is forwarded in one direction only, so none is appended twice. What does not fit is
+ * dropped: the proposer must handle a lost proposal anyway.
  */
-export function takeForwardedProposals(state: RaftState, message: MessageOf<"forwardedProposals">): void {
+export function handleForwardedProposals(state: RaftState, message: MessageOf<"forwardedProposals">): void {
   const { heldProposals, settings, ticks } = state;
-  // One by one, since they only happen to travel together.
+  // One by one, since they are only batched for transport.
   for (const proposal of message.proposals) {
     const { accepted } = propose(state, [proposal]);
     if (!accepted && !mayPropose(state)) heldProposals.add(proposal, ticks, settings.maxUncommittedBytes);
   }
 }
 
-/** Sends on what was held, once there is a leader to take it. */
+/** Forwards the held proposals once there is a leader. */
 export function releaseHeldProposals(state: RaftState): void {
   if (state.heldProposals.isEmpty || !mayPropose(state)) return;
   for (const proposal of state.heldProposals.takeAll()) propose(state, [proposal]);
 }
 
-/** Drops what has been held for so long that its member has given up. */
+/** Drops proposals that have been held for so long that their member has timed out. */
 export function expireHeldProposals(state: RaftState): void {
   const { heldProposals, settings, ticks } = state;
   heldProposals.expire(ticks - 2 * settings.electionTimeoutTicks);

@@ -16,7 +16,7 @@ function entry(index: number, term: number): Entry {
 const ascendingTerms = fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 20 }).map((list) => list.sort());
 
 describe("raft log", () => {
-  it("answers like a plain list after any appends, truncation and compaction", () => {
+  it("matches a plain list after any appends, truncation and compaction", () => {
     fc.assert(
       fc.property(ascendingTerms, fc.nat(20), fc.nat(20), (terms, keep, forget) => {
         const log = logOf(terms);
@@ -37,7 +37,7 @@ describe("raft log", () => {
     );
   });
 
-  it("slices by bytes hold as much as fits, and never less than one entry", () => {
+  it("byte-limited slices hold as much as fits, and at least one entry", () => {
     fc.assert(
       fc.property(fc.nat(19), fc.nat(600), (skip, maxBytes) => {
         const log = logOf(new Array(20).fill(1));
@@ -50,7 +50,7 @@ describe("raft log", () => {
     );
   });
 
-  it("hint is the last position at or below a term, found as by walking back", () => {
+  it("hint is the last position at or below a term, as found by walking back", () => {
     fc.assert(
       fc.property(ascendingTerms, fc.nat(20), fc.nat(6), (terms, index, term) => {
         const log = logOf(terms, 3, 1);
@@ -61,7 +61,7 @@ describe("raft log", () => {
     );
   });
 
-  it("refuses a gap", () => {
+  it("rejects a gap", () => {
     expect(() => logOf([1, 1]).append(entry(4, 1))).toThrow("entry 4 follows the last one, 2");
   });
 });

@@ -1,7 +1,7 @@
 /**
- * The log in memory: everything since the last compaction. The compaction point (`baseIndex`, `baseTerm`) is kept,
- * so that the first entry still has a predecessor to be compared with. Running sums of bytes answer every question
- * about sizes without walking over entries.
+ * The log in memory: everything since the last compaction. The compaction point (`baseIndex`, `baseTerm`) is kept, so
+ * that the first entry still has a predecessor to compare. Prefix sums of bytes answer every question about sizes
+ * without a walk over the entries.
  */
 import { AssertionError, assert } from "../../base/assert.ts";
 import { type Entry, entryBytes, type LogIndex, type Term } from "./entry.ts";
@@ -13,9 +13,9 @@ const noEntries: readonly Entry[] = [];
 export class RaftLog {
   #baseIndex: LogIndex;
   #baseTerm: Term;
-  /** What lies behind `#baseIndex`. */
+  /** The entries after `#baseIndex`. */
   #entries: EntryList;
-  /** `#bytesUpTo[i]` counts the bytes up to the entry at `#baseIndex + 1 + i`, and `#baseBytes`. */
+  /** `#bytesUpTo[i]` is the size of the entries up to `#baseIndex + 1 + i`, plus `#baseBytes`. */
   #bytesUpTo: number[] = [];
   #baseBytes = 0;
 
@@ -42,7 +42,7 @@ export class RaftLog {
     return { index: last, term: this.#entries.termAt(last) ?? this.#baseTerm };
   }
 
-  /** The term at `index`, or null when it is compacted away or not written yet. */
+  /** The term at `index`, or null when it is compacted or not written yet. */
   termAt(index: LogIndex): Term | null {
     if (index === this.#baseIndex) return this.#baseTerm;
     return this.#entries.termAt(index) ?? null;
@@ -58,22 +58,22 @@ export class RaftLog {
     this.#entries.push(entry);
   }
 
-  /** Entries up to `index` will hardly be asked for again. */
-  settleUpTo(index: LogIndex): void {
+  /** Packs entries up to `index`, which are unlikely to be read again. */
+  packUpTo(index: LogIndex): void {
     this.#entries.packUpTo(index);
   }
 
-  /** Removes `index` and everything behind it. */
+  /** Removes `index` and everything after it. */
   truncateFrom(index: LogIndex): void {
-    assert(index > this.#baseIndex && index <= this.lastIndex + 1, `truncation at ${index} lies inside the log`);
+    assert(index > this.#baseIndex && index <= this.lastIndex + 1, `truncation at ${index} is inside the log`);
     this.#entries.truncateFrom(index);
     this.#bytesUpTo.length = index - this.#baseIndex - 1;
   }
 
-  /** Forgets everything up to and including `index`; costs a copy of what remains. */
+  /** Drops everything up to and including `index`; copies what remains. */
   compact(index: LogIndex): void {
     const term = this.termAt(index);
-    assert(term !== null && index >= this.#baseIndex, `compaction at ${index} lies inside the log`);
+    assert(term !== null && index >= this.#baseIndex, `compaction at ${index} is inside the log`);
     this.#baseBytes = this.#sumUpTo(index);
     this.#entries.dropUpTo(index);
     this.#bytesUpTo = this.#bytesUpTo.slice(index - this.#baseIndex);
@@ -93,11 +93,14 @@ export class RaftLog {
   /** Entries `from` to `to`, both included. */
   slice(from: LogIndex, to: LogIndex): readonly Entry[] {
     if (from > to) return noEntries;
-    if (from <= this.#baseIndex || to > this.lastIndex) fail(`slice ${from} to ${to} lies inside the log`);
+    if (from <= this.#baseIndex || to > this.lastIndex) fail(`slice ${from} to ${to} is inside the log`);
     return this.#entries.slice(from, to);
   }
 
-  /** The last index such that `from` to it weighs at most `maxBytes`, yet never less than one entry, nor beyond `to`. */
+  /**
+   * The last index such that the entries from `from` to it are at most `maxBytes`, but at least one entry, and not
+   * beyond `to`.
+   */
   lastWithinBytes(from: LogIndex, to: LogIndex, maxBytes: number): LogIndex {
     const limit = this.#sumUpTo(from - 1) + maxBytes;
     if (this.#sumUpTo(to) <= limit) return to;
@@ -111,7 +114,7 @@ export class RaftLog {
     return fits;
   }
 
-  /** The weight of entries `from` to `to`, both included. */
+  /** The size of entries `from` to `to`, both included. */
   bytesBetween(from: LogIndex, to: LogIndex): number {
     return from > to ? 0 : this.#sumUpTo(to) - this.#sumUpTo(from - 1);
   }
@@ -139,7 +142,7 @@ export class RaftLog {
   }
 }
 
-/** `assert` for the hot path: its caller builds the message only when it is needed. */
+/** `assert` for the hot path: the caller builds the message only on failure. */
 function fail(message: string): never {
   throw new AssertionError(`Invariant broken: ${message}`);
 }

@@ -1,7 +1,7 @@
 /**
- * Linearizable reads on the leader (thesis §6.4). A read notes the commit index at which it arrived and waits for a
- * round of heartbeats that starts afterwards: who still answers then has not elected anybody else. Rounds are
- * numbered, so one round confirms every read before it, and a later answer confirms all earlier rounds.
+ * Linearizable reads on the leader (thesis §6.4). A read records the commit index at its arrival and waits for a round
+ * of heartbeats that starts afterwards: members that respond then have not elected another leader. Rounds are
+ * numbered, so one round confirms every read before it, and a later response confirms all earlier rounds.
  */
 import type { LogIndex, MemberId } from "./entry.ts";
 
@@ -18,8 +18,8 @@ export class ReadRounds {
   /** The number of the last round that was sent. */
   sentRound = 0;
   readonly #maxPending: number;
-  /** Reads that came before the leader knew the commit index. */
-  #early: { readonly from: MemberId; readonly context: number }[] = [];
+  /** Reads that arrived before the leader knew the commit index. */
+  #deferred: { readonly from: MemberId; readonly context: number }[] = [];
   /** In ascending order of rounds; those before `#head` are done. */
   #pending: PendingRead[] = [];
   #head = 0;
@@ -29,7 +29,7 @@ export class ReadRounds {
   }
 
   get size(): number {
-    return this.#early.length + this.#pending.length - this.#head;
+    return this.#deferred.length + this.#pending.length - this.#head;
   }
 
   /** True when a read waits for a round that has not been sent. */
@@ -38,23 +38,23 @@ export class ReadRounds {
     return this.#head < this.#pending.length && last !== undefined && last.round > this.sentRound;
   }
 
-  /** Takes a read in; `index` is null while the leader does not know the commit index. Returns false when full. */
+  /** Registers a read; `index` is null while the leader does not know the commit index. Returns false when full. */
   register(from: MemberId, context: number, index: LogIndex | null): boolean {
     if (this.size >= this.#maxPending) return false;
-    if (index === null) this.#early.push({ from, context });
+    if (index === null) this.#deferred.push({ from, context });
     else this.#pending.push({ from, context, index, round: this.sentRound + 1 });
     return true;
   }
 
-  /** The leader knows the commit index now: reads that came too early start here. */
+  /** The leader knows the commit index now: deferred reads start here. */
   start(index: LogIndex): void {
-    for (const { from, context } of this.#early) {
+    for (const { from, context } of this.#deferred) {
       this.#pending.push({ from, context, index, round: this.sentRound + 1 });
     }
-    this.#early = [];
+    this.#deferred = [];
   }
 
-  /** Removes the reads that `round` confirms and hands each to `answer`. */
+  /** Removes the reads that `round` confirms and passes each to `answer`. */
   confirm(round: number, answer: (read: PendingRead) => void): void {
     for (let read = this.#pending[this.#head]; read !== undefined && read.round <= round; ) {
       answer(read);
@@ -64,9 +64,9 @@ export class ReadRounds {
     this.#dropDone();
   }
 
-  /** Every read that is left, confirmed or not; for failing them. */
+  /** Every pending read, confirmed or not; for failing them. */
   remaining(): readonly { readonly from: MemberId; readonly context: number }[] {
-    return [...this.#early, ...this.#pending.slice(this.#head)];
+    return [...this.#deferred, ...this.#pending.slice(this.#head)];
   }
 
   #dropDone(): void {

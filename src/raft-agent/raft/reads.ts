@@ -1,12 +1,12 @@
-/** Linearizable reads as the driver asks for them, on any member (thesis §6.4). */
+/** Linearizable reads as requested by the driver, on any member (thesis §6.4). */
 import { mayServeReads } from "./commit.ts";
 import type { MessageOf } from "./message.ts";
 import { send } from "./sending.ts";
 import type { Leadership, RaftState } from "./state.ts";
 
 /**
- * Asks for a read index. The outcome appears in a later `Ready` under the same `context`: among `reads`, or among
- * `failedReads` when there is no leader, too many reads wait, or the leader was lost or silent meanwhile.
+ * Requests a read index. The outcome appears in a later `Ready` under the same `context`: among `reads`, or among
+ * `failedReads` when there is no leader, too many reads are pending, or the leader was lost or did not respond.
  */
 export function requestRead(state: RaftState, context: number): void {
   const taken =
@@ -26,8 +26,8 @@ function forwardRead(state: RaftState, context: number): boolean {
   return true;
 }
 
-/** A follower's read. When there are too many it stays without an answer, and the follower lets it expire. */
-export function takeForwardedRead(
+/** Handles a read of a follower. When too many are pending it is not answered, and the follower lets it expire. */
+export function handleForwardedRead(
   state: RaftState,
   leadership: Leadership,
   { from, context }: MessageOf<"readIndexRequest">,
@@ -39,7 +39,7 @@ function knownCommitIndex(state: RaftState, leadership: Leadership): number | nu
   return mayServeReads(state, leadership) ? state.commitIndex : null;
 }
 
-/** Fails the reads that a silent leader has left without an answer. */
+/** Fails the reads that an unresponsive leader has not answered. */
 export function expireForwardedReads(state: RaftState): void {
   for (const context of state.forwardedReads.takeExpired(state.ticks)) state.outbox.failedReads.push(context);
 }

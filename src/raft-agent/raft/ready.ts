@@ -1,11 +1,11 @@
 /**
- * What the core wants done, collected since the last time it was asked. The driver's duties, in this order:
+ * The effects that the core requests, accumulated since the last call. The driver's duties, in this order:
  *
  * 1. send `messages` (they promise nothing that is not durable yet);
  * 2. write `installSnapshot`, `entries` and `hardState` to the log, in one batch, and fsync it; sending (1) and
  *    writing (2) may overlap, which is why a leader's appends are among `messages`;
- * 3. when the batch is durable: send its `messagesAfterPersist`, and tell the core with a `persisted` event. Batches
- *    are made durable in the order in which they were taken;
+ * 3. when the batch is durable: send its `messagesAfterPersist`, and report it to the core with a `persisted` event.
+ *    Batches are made durable in the order in which they were taken;
  * 4. apply `committed` in order, then answer `reads` whose index is applied.
  */
 import type { SnapshotMetadata } from "./configuration.ts";
@@ -14,27 +14,27 @@ import type { Message } from "./message.ts";
 
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
-/** What observers care about; never persisted. */
+/** Volatile state for observers; never persisted. */
 export type SoftState = { readonly role: Role; readonly leader: MemberId | null; readonly term: Term };
 
 /** A confirmed linearizable read: once `index` is applied, the read numbered `context` may be answered. */
 export type ReadState = { readonly context: number; readonly index: LogIndex };
 
 export type Ready = {
-  /** The number to hand back in the `persisted` event; null when there is nothing to persist. */
+  /** The number to return in the `persisted` event; null when there is nothing to persist. */
   readonly persistTicket: number | null;
   /** Changed since the last batch, else null. */
   readonly hardState: HardState | null;
-  /** To append. The first one's index may lie inside the log: everything from there on is replaced. */
+  /** Entries to append. The index of the first may lie inside the log: everything from there on is replaced. */
   readonly entries: readonly Entry[];
   /** A received snapshot that replaces the whole log up to its index. */
   readonly installSnapshot: SnapshotMetadata | null;
   readonly messages: readonly Message[];
   readonly messagesAfterPersist: readonly Message[];
-  /** Committed and durable here, in order, each exactly once. */
+  /** Committed and durable on this member, in order, each exactly once. */
   readonly committed: readonly Entry[];
   readonly reads: readonly ReadState[];
-  /** Reads that cannot be confirmed any more (leader lost or changed): fail them with a retryable error. */
+  /** Reads that can no longer be confirmed (leader lost or changed): fail them with a retryable error. */
   readonly failedReads: readonly number[];
   /** Changed since the last Ready, else null. */
   readonly softState: SoftState | null;

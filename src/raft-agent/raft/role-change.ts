@@ -1,4 +1,4 @@
-/** How a member enters a role. Who may, and when, is decided by `election.ts` and by the roles themselves. */
+/** Role transitions. Whether and when they happen is decided by `election.ts` and by the roles themselves. */
 import { assert } from "../../base/assert.ts";
 import { EntryKind, type LogIndex, type MemberId, type Term } from "./entry.ts";
 import { InflightWindow } from "./inflight-window.ts";
@@ -7,14 +7,14 @@ import { Progress } from "./progress.ts";
 import { ReadRounds } from "./read-rounds.ts";
 import type { Leadership, RaftState } from "./state.ts";
 
-/** Follows `leader`, or nobody yet, in `term`, which is never behind the current one. */
+/** Follows `leader`, or none yet, in `term`, which is never lower than the current one. */
 export function becomeFollower(state: RaftState, term: Term, leader: MemberId | null): void {
   enterTerm(state, term);
   leaveRole(state, "follower");
   setLeader(state, leader);
 }
 
-/** Starts asking who would vote, without disturbing anybody (thesis §9.6). */
+/** Starts a pre-vote, which disturbs no other member (thesis §9.6). */
 export function becomePreCandidate(state: RaftState): void {
   leaveRole(state, "preCandidate");
   setLeader(state, null);
@@ -29,7 +29,9 @@ export function becomeCandidate(state: RaftState): void {
   state.votedFor = state.id;
 }
 
-/** Takes over, and opens the term with an empty entry whose commitment settles all earlier ones (Raft §5.4.2, §8). */
+/**
+ * Becomes leader, and opens the term with an empty entry whose commitment commits all earlier ones (Raft §5.4.2, §8).
+ */
 export function becomeLeader(state: RaftState): void {
   assert(state.role === "candidate", "only a candidate becomes leader");
   leaveRole(state, "leader");
@@ -40,30 +42,30 @@ export function becomeLeader(state: RaftState): void {
   appendEntry(state, { term: state.term, index: nextIndex, kind: EntryKind.normal, data: new Uint8Array(0) });
 }
 
-/** Starts to replicate to a member; a no-op for the leader itself and for those it knows. */
+/** Starts replicating to a member; a no-op for the leader itself and for existing peers. */
 export function addPeer(state: RaftState, leadership: Leadership, member: MemberId, nextIndex: LogIndex): void {
   if (member === state.id || leadership.peers.has(member)) return;
   const window = new InflightWindow(state.settings.maxInflightMessages, state.settings.maxInflightBytes);
   leadership.peers.set(member, new Progress(nextIndex, window));
 }
 
-/** Draws a new election timeout: a fresh lot each time keeps split votes from repeating (Raft §5.2). */
+/** Draws a new election timeout: a new random value each time prevents repeated split votes (Raft §5.2). */
 export function resetElectionTimer(state: RaftState): void {
   const { electionTimeoutTicks } = state.settings;
   state.electionElapsedTicks = 0;
   state.electionDeadlineTicks = electionTimeoutTicks + state.random.below(electionTimeoutTicks);
 }
 
-/** Notes who leads. Reads that were passed on to somebody else cannot be trusted to be answered: they fail. */
+/** Sets the leader. Reads that were forwarded to another leader may never be answered, so they fail. */
 export function setLeader(state: RaftState, leader: MemberId | null): void {
   if (state.leader === leader) return;
   state.leader = leader;
-  state.hasTurn = false;
+  state.hasElectionSlot = false;
   for (const context of state.forwardedReads.takeAll()) state.outbox.failedReads.push(context);
 }
 
 function enterTerm(state: RaftState, term: Term): void {
-  assert(term >= state.term, `term ${term} is not behind the current one, ${state.term}`);
+  assert(term >= state.term, `term ${term} is not lower than the current one, ${state.term}`);
   if (term === state.term) return;
   state.term = term;
   state.votedFor = null;

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { memberId } from "../../../test/raft-core/memory-member.ts";
 import { createRandom } from "../../base/random.ts";
-import { foundingState } from "./bootstrap.ts";
+import { bootstrapState } from "./bootstrap.ts";
 import { EntryKind } from "./entry.ts";
 import type { Message, MessageBody, MessageKind } from "./message.ts";
 import { Raft } from "./raft.ts";
@@ -15,7 +15,7 @@ const self = memberId(1);
 const other = memberId(2);
 const third = memberId(3);
 
-/** A reaction in short: the role afterwards, `+n` when the term rose, and the answers. */
+/** A reaction in short: the role afterwards, `+n` when the term rose, and the responses. */
 type Reaction = string;
 
 function drain(raft: Raft): Ready[] {
@@ -31,12 +31,12 @@ function send(raft: Raft, from: string, term: number, body: MessageBody): void {
   raft.step({ kind: "message", message: { from, to: self, term, ...body } as Message });
 }
 
-/** A member of three in the wanted role: in term 2, or 1 before any election. */
+/** One of three members, in the given role: in term 2, or 1 before any election. */
 function memberIn(role: Role): Raft {
   const random = createRandom(1);
   const raft = new Raft(
     { id: self, random, electionTimeoutTicks: 10, heartbeatTicks: 3 },
-    foundingState([self, other, third]),
+    bootstrapState([self, other, third]),
   );
   if (role === "follower") {
     send(raft, other, 2, { kind: "heartbeatRequest", commitIndex: 1, readRound: 0 });
@@ -63,7 +63,7 @@ const bodies: Readonly<Record<MessageKind, MessageBody>> = {
     previousTerm: 1,
     entries: [{ term: 1, index: 2, kind: EntryKind.normal, data: new Uint8Array(1) }],
     commitIndex: 2,
-    wantsAnswer: true,
+    needsAck: true,
   },
   appendResponse: { kind: "appendResponse", accepted: true, index: 2, hintIndex: 0, hintTerm: 0 },
   heartbeatRequest: { kind: "heartbeatRequest", commitIndex: 1, readRound: 5 },
@@ -79,9 +79,9 @@ const bodies: Readonly<Record<MessageKind, MessageBody>> = {
 };
 
 function describeAnswer(message: Message): string {
-  if (message.kind === "voteResponse") return message.granted ? "grants" : "refuses";
+  if (message.kind === "voteResponse") return message.granted ? "grants" : "rejects";
   if (message.kind === "appendResponse") return message.accepted ? `acknowledges ${message.index}` : "rejects";
-  if (message.kind === "voteRequest") return message.preVote ? "asks for pre-votes" : "asks for votes";
+  if (message.kind === "voteRequest") return message.preVote ? "requests pre-votes" : "requests votes";
   if (message.kind === "appendRequest") return `appends ${message.entries.length}, commit ${message.commitIndex}`;
   return message.kind;
 }
@@ -89,7 +89,7 @@ function describeAnswer(message: Message): string {
 function reactionOf(role: Role, kind: MessageKind, termDifference: number): Reaction {
   const raft = memberIn(role);
   const before = raft.status();
-  // A leader that asks for votes has lost its leadership; the table is about somebody else who does.
+  // A leader that requests votes has lost its leadership; the table is about another member that requests them.
   const sender = kind === "voteRequest" ? third : other;
   try {
     send(raft, sender, before.term + termDifference, bodies[kind]);
@@ -113,7 +113,7 @@ const sameTerm: Readonly<Record<Role, Readonly<Record<MessageKind, Reaction>>>> 
     heartbeatRequest: "follower, heartbeatResponse",
     heartbeatResponse: "follower",
     snapshotRequest: "follower, acknowledges 7",
-    timeoutNowRequest: "candidate +1, asks for votes",
+    timeoutNowRequest: "candidate +1, requests votes",
     forwardedProposals: "follower, forwardedProposals",
     readIndexRequest: "follower",
     readIndexResponse: "follower",
@@ -126,13 +126,13 @@ const sameTerm: Readonly<Record<Role, Readonly<Record<MessageKind, Reaction>>>> 
     heartbeatRequest: "follower of the sender, heartbeatResponse",
     heartbeatResponse: "preCandidate",
     snapshotRequest: "follower of the sender, acknowledges 7",
-    timeoutNowRequest: "candidate +1, asks for votes",
+    timeoutNowRequest: "candidate +1, requests votes",
     forwardedProposals: "preCandidate",
     readIndexRequest: "preCandidate",
     readIndexResponse: "preCandidate",
   },
   candidate: {
-    voteRequest: "candidate, refuses",
+    voteRequest: "candidate, rejects",
     voteResponse: "leader, appends 1, commit 1",
     appendRequest: "follower of the sender, acknowledges 2",
     appendResponse: "candidate",
@@ -159,36 +159,39 @@ const sameTerm: Readonly<Record<Role, Readonly<Record<MessageKind, Reaction>>>> 
   },
 };
 
-/** A later term makes a follower of everybody, except that a vote is not even considered while a leader is alive. */
-const laterTerm: Readonly<Record<MessageKind, Readonly<Record<"loyal" | "leaderless", Reaction>>>> = {
-  voteRequest: { loyal: "unchanged", leaderless: "follower +1, grants" },
-  voteResponse: { loyal: "follower +1", leaderless: "follower +1" },
+/**
+ * Every role becomes a follower at a later term, except that a vote request is not even considered while a leader is
+ * alive.
+ */
+const laterTerm: Readonly<Record<MessageKind, Readonly<Record<"inLease" | "leaderless", Reaction>>>> = {
+  voteRequest: { inLease: "unchanged", leaderless: "follower +1, grants" },
+  voteResponse: { inLease: "follower +1", leaderless: "follower +1" },
   appendRequest: {
-    loyal: "follower +1 of the sender, acknowledges 2",
+    inLease: "follower +1 of the sender, acknowledges 2",
     leaderless: "follower +1 of the sender, acknowledges 2",
   },
-  appendResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  appendResponse: { inLease: "follower +1", leaderless: "follower +1" },
   heartbeatRequest: {
-    loyal: "follower +1 of the sender, heartbeatResponse",
+    inLease: "follower +1 of the sender, heartbeatResponse",
     leaderless: "follower +1 of the sender, heartbeatResponse",
   },
-  heartbeatResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  heartbeatResponse: { inLease: "follower +1", leaderless: "follower +1" },
   snapshotRequest: {
-    loyal: "follower +1 of the sender, acknowledges 7",
+    inLease: "follower +1 of the sender, acknowledges 7",
     leaderless: "follower +1 of the sender, acknowledges 7",
   },
-  timeoutNowRequest: { loyal: "candidate +2, asks for votes", leaderless: "candidate +2, asks for votes" },
-  forwardedProposals: { loyal: "follower +1", leaderless: "follower +1" },
-  readIndexRequest: { loyal: "follower +1", leaderless: "follower +1" },
-  readIndexResponse: { loyal: "follower +1", leaderless: "follower +1" },
+  timeoutNowRequest: { inLease: "candidate +2, requests votes", leaderless: "candidate +2, requests votes" },
+  forwardedProposals: { inLease: "follower +1", leaderless: "follower +1" },
+  readIndexRequest: { inLease: "follower +1", leaderless: "follower +1" },
+  readIndexResponse: { inLease: "follower +1", leaderless: "follower +1" },
 };
 
 /**
- * An earlier term has no say in any role; those who believe they lead or stand are told. Proposals belong to no term: a
- * follower sends them on.
+ * A message of an earlier term is ignored in any role; a sender that believes it is leader or candidate is sent the
+ * current term. Proposals belong to no term: a follower forwards them.
  */
 const earlierTerm: Readonly<Record<MessageKind, string | Partial<Record<Role, string>>>> = {
-  voteRequest: ", refuses",
+  voteRequest: ", rejects",
   voteResponse: "",
   appendRequest: ", rejects",
   appendResponse: "",
@@ -205,27 +208,27 @@ const roles = Object.keys(sameTerm) as Role[];
 const kinds = Object.keys(bodies) as MessageKind[];
 
 describe("role table", () => {
-  it("follower gives its vote to the leader it follows: who stands leads no more", () => {
+  it("follower votes for the leader it follows: a leader that campaigns has lost its leadership", () => {
     const raft = memberIn("follower");
     send(raft, other, 3, bodies.voteRequest);
     expect(drain(raft).flatMap((ready) => ready.messagesAfterPersist.map(describeAnswer))).toEqual(["grants"]);
   });
 
   for (const role of roles) {
-    it.each(kinds)(`${role} reacts to a %s of its term as the table says`, (kind) => {
+    it.each(kinds)(`${role} handles a %s of its own term as in the table`, (kind) => {
       expect(reactionOf(role, kind, 0)).toBe(sameTerm[role][kind]);
     });
 
-    it.each(kinds)(`${role} reacts to a %s of a later term as the table says`, (kind) => {
-      const loyalty = role === "leader" ? "loyal" : "leaderless";
-      const expected = laterTerm[kind][role === "follower" ? "loyal" : loyalty];
-      // A follower that already follows the sender does not change its leader.
+    it.each(kinds)(`${role} handles a %s of a later term as in the table`, (kind) => {
+      const expectedAs = role === "leader" ? "inLease" : "leaderless";
+      const expected = laterTerm[kind][role === "follower" ? "inLease" : expectedAs];
+      // A follower that already follows the sender keeps its leader.
       const reaction = reactionOf(role, kind, 1);
       const unchanged = expected === "unchanged" ? role : expected;
       expect(reaction).toBe(role === "follower" ? unchanged.replace(" of the sender", "") : unchanged);
     });
 
-    it.each(kinds)(`${role} gives a %s of an earlier term no say`, (kind) => {
+    it.each(kinds)(`${role} ignores a %s of an earlier term`, (kind) => {
       const expected = earlierTerm[kind];
       const answer = typeof expected === "string" ? expected : (expected[role] ?? "");
       expect(reactionOf(role, kind, -1)).toBe(`${role}${answer}`);

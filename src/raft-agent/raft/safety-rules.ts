@@ -5,7 +5,7 @@
  */
 import type { Configuration } from "./configuration.ts";
 import type { LogIndex, MemberId, Term } from "./entry.ts";
-import type { Electorate } from "./quorum.ts";
+import type { VoterGroups } from "./quorum.ts";
 
 /** The last entry of a log: what an election compares. */
 export type LogEnd = { readonly index: LogIndex; readonly term: Term };
@@ -15,31 +15,37 @@ export type SafetyRules = {
   readonly isStale: (messageTerm: Term, currentTerm: Term) => boolean;
   /** One vote per term (Raft §5.2). */
   readonly mayVoteFor: (candidate: MemberId, votedFor: MemberId | null) => boolean;
-  /** Only a log that is at least as complete gets a vote (Raft §5.4.1). */
+  /** Only a log that is at least as up-to-date gets a vote (Raft §5.4.1). */
   readonly isUpToDate: (candidate: LogEnd, own: LogEnd) => boolean;
-  /** A vote must not be heard of before it is durable, or a restart could vote twice (Raft figure 2). */
+  /** A vote must not be sent before it is durable, or a restart could vote twice (Raft figure 2). */
   readonly voteWaitsForDisk: boolean;
-  /** Nor must an acknowledgement of entries, or a restart could lose what was counted (Raft figure 2). */
+  /** Nor must an acknowledgement of entries, or a restart could lose entries that were counted (Raft figure 2). */
   readonly acknowledgementWaitsForDisk: boolean;
-  /** How far the leader may count itself: its own disk, not its memory (thesis §10.2.1). */
+  /** How far the leader may count itself: what its own disk holds, not its memory (thesis §10.2.1). */
   readonly ownMatchIndex: (durableIndex: LogIndex, lastIndex: LogIndex) => LogIndex;
-  /** Only entries of the current term are committed by counting; older ones follow along (Raft §5.4.2). */
+  /**
+   * Only entries of the current term are committed by counting replicas; older ones are committed indirectly (Raft
+   * §5.4.2).
+   */
   readonly mayCommitByCounting: (entryTerm: Term, currentTerm: Term) => boolean;
-  /** An entry that disagrees with the leader's is removed together with all that follow it (Raft §5.3). */
+  /** An entry that conflicts with the leader's is removed together with all that follow it (Raft §5.3). */
   readonly conflicts: (ownTerm: Term, leaderTerm: Term) => boolean;
   /**
-   * A leader tells each follower no commit index beyond what that follower has acknowledged to it. A log that ends
-   * before it has lost acknowledged entries, and the votes of that time with them (Raft figure 2: what persistent state
-   * is).
+   * A leader sends each follower no commit index beyond what that follower has acknowledged to it. A log that ends
+   * before such a commit index has lost acknowledged entries, and possibly votes of that time (Raft figure 2:
+   * persistent state).
    */
   readonly hasLostEntries: (acknowledged: LogIndex, lastIndex: LogIndex) => boolean;
-  /** Who decides: a majority of the voters, and in a joint configuration also one of the outgoing voters (Raft §6). */
-  readonly electorateOf: (configuration: Configuration) => Electorate;
-  /** A snapshot brings the configuration in force at its index (Raft §7). */
+  /**
+   * The groups that decide: a majority of the voters, and in a joint configuration also one of the outgoing voters
+   * (Raft §6).
+   */
+  readonly voterGroupsOf: (configuration: Configuration) => VoterGroups;
+  /** A snapshot carries the configuration in force at its index (Raft §7). */
   readonly configurationAfterInstall: (installed: Configuration, previous: Configuration) => Configuration;
   /** A leader knows the commit index only once it has committed an entry of its own term (Raft §8). */
   readonly mayServeReads: (commitIndex: LogIndex, termStartIndex: LogIndex) => boolean;
-  /** A read counts as confirmed only up to the round that a quorum has answered (Raft §8, thesis §6.4). */
+  /** A read is confirmed only up to the round that a quorum has acknowledged (Raft §8, thesis §6.4). */
   readonly confirmedReadRound: (answeredByQuorum: number, sent: number) => number;
 };
 
@@ -54,7 +60,7 @@ export const safetyRules: SafetyRules = {
   mayCommitByCounting: (entryTerm, currentTerm) => entryTerm === currentTerm,
   conflicts: (ownTerm, leaderTerm) => ownTerm !== leaderTerm,
   hasLostEntries: (acknowledged, lastIndex) => acknowledged > lastIndex,
-  electorateOf: ({ voters, votersOutgoing }) => [voters, votersOutgoing].filter((group) => group.length > 0),
+  voterGroupsOf: ({ voters, votersOutgoing }) => [voters, votersOutgoing].filter((group) => group.length > 0),
   configurationAfterInstall: (installed) => installed,
   mayServeReads: (commitIndex, termStartIndex) => commitIndex >= termStartIndex,
   confirmedReadRound: (answeredByQuorum) => answeredByQuorum,

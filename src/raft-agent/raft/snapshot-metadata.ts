@@ -1,10 +1,10 @@
-/** Naming a state of the log. */
+/** Describes a state of the log. */
 import { assert } from "../../base/assert.ts";
 import type { SnapshotMetadata } from "./configuration.ts";
 import type { LogIndex } from "./entry.ts";
 import type { RaftState } from "./state.ts";
 
-/** What a snapshot of the state machine taken at `index` has to say about its place in the log. */
+/** The position in the log of a snapshot of the state machine taken at `index`. */
 export function snapshotMetadataAt(state: RaftState, index: LogIndex): SnapshotMetadata {
   const term = state.log.termAt(index);
   assert(term !== null && index <= state.commitIndex, `index ${index} is committed and not compacted away`);

@@ -1,6 +1,6 @@
 /**
- * The one state that the roles work on. A member owns exactly one; functions of the other files take it as their
- * first argument and change it in place.
+ * The one state that the roles share. A member owns exactly one; functions of the other files take it as their first
+ * argument and change it in place.
  */
 import { assert } from "../../base/assert.ts";
 import type { Random } from "../../base/random.ts";
@@ -18,31 +18,36 @@ import { RaftLog } from "./raft-log.ts";
 import type { ReadRounds } from "./read-rounds.ts";
 import type { Role } from "./ready.ts";
 
-/** What a member finds on its disk at its start. */
+/** The state that a member reads from its disk at startup. */
 export type RestoredState = {
   readonly hardState: HardState;
-  /** Where the log was cut off, and the configuration there. */
+  /** The compaction point of the log, and the configuration there. */
   readonly snapshot: SnapshotMetadata;
-  /** Everything behind the snapshot, without a gap. */
+  /** All entries after the snapshot, without a gap. */
   readonly entries: readonly Entry[];
-  /** What the state machine has applied durably by itself, if it lies behind the snapshot: not handed out again. */
+  /**
+   * The index that a durable state machine has already applied, if it is after the snapshot: those entries are not
+   * delivered again.
+   */
   readonly appliedIndex?: LogIndex;
 };
 
 type Transfer = {
   readonly to: MemberId;
   elapsedTicks: number;
-  /** The successor was told to start its election. */
-  told: boolean;
-  /** Step down when the transfer fails, since the own disk does not answer. */
-  readonly resignAfterwards: boolean;
+  /** timeoutNow was sent to the successor. */
+  timeoutNowSent: boolean;
+  /** Step down when the transfer fails, since the local disk does not respond. */
+  readonly stepDownAfterwards: boolean;
 };
 
-/** What only a leader knows; made anew at each election. */
+/** State that only a leader has; reinitialized after each election. */
 export type Leadership = {
-  /** Everyone else who receives the log. Removed members stay until their removal is committed. */
+  /** Every other member that receives the log. Removed members stay until their removal is committed. */
   readonly peers: Map<MemberId, Progress>;
-  /** How far the log is durable on a member, the leader included; made once, since every acknowledgement asks. */
+  /**
+   * How far the log is durable on a member, the leader included; created once, since every acknowledgement needs it.
+   */
   readonly matchOf: (member: MemberId) => LogIndex;
   readonly reads: ReadRounds;
   /** The empty entry that opened the term. */
@@ -67,30 +72,33 @@ export type RaftState = {
   role: Role;
   leader: MemberId | null;
   commitIndex: LogIndex;
-  /** Committed entries up to here were given to the driver. */
-  handedOutIndex: LogIndex;
+  /** Committed entries up to this index were delivered to the driver (etcd: applying). */
+  deliveredIndex: LogIndex;
   /** And the driver reported these as applied. */
   appliedIndex: LogIndex;
   /** Ticks since the start; only differences matter. */
   ticks: number;
-  /** Ticks since the leader was heard, or the election began. */
+  /** Ticks since the leader was last heard from, or the election began. */
   electionElapsedTicks: number;
   electionDeadlineTicks: number;
-  /** The leader's connection broke: this member is to stand soon, unless it gives way to somebody (once). */
-  hasTurn: boolean;
-  /** Answers to the own election. */
+  /**
+   * The connection to the leader broke: this member campaigns soon, unless it yields its election slot to another
+   * member (once).
+   */
+  hasElectionSlot: boolean;
+  /** Responses to this member's own election. */
   readonly votes: Map<MemberId, boolean>;
   leadership: Leadership | null;
-  /** The own disk hangs: no election can be won with it. */
+  /** The local disk is stalled: no election can be won with it. */
   diskStalled: boolean;
 };
 
-/** Builds the state of a member that starts, as a follower that knows no leader. */
+/** Creates the state of a member at startup: a follower that knows no leader. */
 export function createState(options: RaftOptions, restored: RestoredState): RaftState {
   const settings = raftSettings(options);
   const { hardState, snapshot, entries } = restored;
   const log = new RaftLog(snapshot.index, snapshot.term);
-  const configurations = new ConfigurationHistory(snapshot.index, snapshot.configuration, settings.rules.electorateOf);
+  const configurations = new ConfigurationHistory(snapshot.index, snapshot.configuration, settings.rules.voterGroupsOf);
   for (const entry of entries) {
     log.append(entry);
     if (entry.kind === EntryKind.configuration) {
@@ -98,10 +106,13 @@ export function createState(options: RaftOptions, restored: RestoredState): Raft
     }
   }
   const appliedIndex = Math.max(snapshot.index, restored.appliedIndex ?? 0);
-  log.settleUpTo(appliedIndex);
+  log.packUpTo(appliedIndex);
   const commitIndex = Math.max(hardState.commitIndex, appliedIndex);
-  assert(commitIndex <= log.lastIndex, `commit index ${commitIndex} lies inside the restored log`);
-  assert(hardState.term >= log.end.term, `restored term ${hardState.term} is not behind its log's, ${log.end.term}`);
+  assert(commitIndex <= log.lastIndex, `commit index ${commitIndex} is inside the restored log`);
+  assert(
+    hardState.term >= log.end.term,
+    `restored term ${hardState.term} is not lower than its log's, ${log.end.term}`,
+  );
   return {
     id: options.id,
     settings,
@@ -117,12 +128,12 @@ export function createState(options: RaftOptions, restored: RestoredState): Raft
     role: "follower",
     leader: null,
     commitIndex,
-    handedOutIndex: appliedIndex,
+    deliveredIndex: appliedIndex,
     appliedIndex,
     ticks: 0,
     electionElapsedTicks: 0,
     electionDeadlineTicks: settings.electionTimeoutTicks + options.random.below(settings.electionTimeoutTicks),
-    hasTurn: false,
+    hasElectionSlot: false,
     votes: new Map(),
     leadership: null,
     diskStalled: false,

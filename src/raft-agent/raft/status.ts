@@ -1,4 +1,4 @@
-/** A member as seen from outside, for operators, metrics and tests. */
+/** The status of a member, for operators, metrics and tests. */
 import type { Configuration } from "./configuration.ts";
 import type { LogIndex, MemberId, Term } from "./entry.ts";
 import type { ProgressState } from "./progress.ts";
@@ -9,11 +9,11 @@ export type PeerStatus = {
   readonly state: ProgressState;
   readonly matchIndex: LogIndex;
   readonly nextIndex: LogIndex;
-  /** The snapshot on its way, else 0: entries behind it are worth keeping. */
+  /** The index of the snapshot in flight, else 0: entries after it are worth keeping. */
   readonly pendingSnapshotIndex: LogIndex;
   readonly inflightMessages: number;
   readonly inflightBytes: number;
-  /** Heard of since the last check of the quorum. */
+  /** Whether the follower was heard from since the last quorum check. */
   readonly recentlyActive: boolean;
 };
 
@@ -29,10 +29,10 @@ export type RaftStatus = {
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
-  /** In force, committed or not, and the entry that brought it. */
+  /** The configuration in force, committed or not, and the entry that carries it. */
   readonly configuration: Configuration;
   readonly configurationIndex: LogIndex;
-  /** Who is being made leader, on a leader. */
+  /** The target of a leadership transfer, on a leader. */
   readonly transferringTo: MemberId | null;
   readonly pendingReads: number;
   /** Empty except on a leader. */

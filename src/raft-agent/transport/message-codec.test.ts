@@ -35,12 +35,12 @@ const bodies: { readonly [kind in MessageKind]: fc.Arbitrary<MessageBody> } = {
         maxLength: 5,
       }),
     )
-    .map(([previousIndex, previousTerm, commitIndex, wantsAnswer, entries]) => ({
+    .map(([previousIndex, previousTerm, commitIndex, needsAck, entries]) => ({
       kind: "appendRequest" as const,
       previousIndex,
       previousTerm,
       commitIndex,
-      wantsAnswer,
+      needsAck,
       entries: entries.map((entry, at) => ({ ...entry, index: previousIndex + 1 + at })),
     })),
   appendResponse: fc.record({
@@ -107,7 +107,7 @@ describe("the message codec", () => {
       previousIndex: 1,
       previousTerm: 2,
       commitIndex: 1,
-      wantsAnswer: true,
+      needsAck: true,
       entries: [{ index: 2, term: 3, kind: 0, data: Buffer.from("kept") }],
     };
     const framed = encoded(message);

@@ -83,7 +83,7 @@ function flagsOf(message: Message): number {
     case "voteResponse":
       return (message.preVote ? 1 : 0) | (message.granted ? 2 : 0);
     case "appendRequest":
-      return message.wantsAnswer ? 1 : 0;
+      return message.needsAck ? 1 : 0;
     case "appendResponse":
       return message.accepted ? 1 : 0;
     default:
@@ -172,12 +172,12 @@ function decodeBody(reader: ByteReader, kind: MessageKind | undefined, flags: nu
   }
 }
 
-function decodeAppendRequest(reader: ByteReader, wantsAnswer: boolean): AppendRequest {
+function decodeAppendRequest(reader: ByteReader, needsAck: boolean): AppendRequest {
   const [previousIndex, previousTerm, commitIndex] = [reader.uint64(), reader.uint64(), reader.uint64()];
   const count = checkedCount(reader, 13);
   const entries: Entry[] = [];
   for (let at = 1; at <= count; at++) entries.push(decodeEntry(reader, previousIndex + at));
-  return { kind: "appendRequest", previousIndex, previousTerm, commitIndex, wantsAnswer, entries };
+  return { kind: "appendRequest", previousIndex, previousTerm, commitIndex, needsAck, entries };
 }
 
 function decodeEntry(reader: ByteReader, index: LogIndex): Entry {

@@ -105,7 +105,7 @@ describe("the peer transport", () => {
         previousIndex: 0,
         previousTerm: 0,
         commitIndex: 0,
-        wantsAnswer: true,
+        needsAck: true,
       },
       entries: [1, 2, 3].map((index) => ({ index, term: 2, kind: 0 as const, data })),
     });
@@ -245,7 +245,7 @@ describe("the peer transport", () => {
         previousIndex: index - 1,
         previousTerm: 1,
         commitIndex: 0,
-        wantsAnswer: true,
+        needsAck: true,
         entries,
       });
     }

@@ -1,7 +1,7 @@
-/** Broken rules, one mistake each, such as people make. A simulation is worth something when it finds every one. */
+/** Mutants of the safety rules: one realistic mistake each. A simulation proves something when it detects every one. */
 import type { SafetyRules } from "../../src/raft-agent/raft/safety-rules.ts";
 
-export type PlantedFlaw =
+export type RuleMutant =
   | "staleTermAccepted"
   | "twoVotesInOneTerm"
   | "voteWithoutUpToDateCheck"
@@ -18,7 +18,7 @@ export type PlantedFlaw =
   | "readBeforeOwnTermCommitted"
   | "readWithoutRound";
 
-export const plantedFlaws: Readonly<Record<PlantedFlaw, Partial<SafetyRules>>> = {
+export const ruleMutants: Readonly<Record<RuleMutant, Partial<SafetyRules>>> = {
   staleTermAccepted: { isStale: () => false },
   twoVotesInOneTerm: { mayVoteFor: () => true },
   voteWithoutUpToDateCheck: { isUpToDate: () => true },
@@ -28,12 +28,12 @@ export const plantedFlaws: Readonly<Record<PlantedFlaw, Partial<SafetyRules>>> =
   olderTermCommittedByCounting: { mayCommitByCounting: () => true },
   conflictNotTruncated: { conflicts: () => false },
   lostEntriesIgnored: { hasLostEntries: () => false },
-  jointDecidedByNewVotersOnly: { electorateOf: ({ voters }) => [voters] },
+  jointDecidedByNewVotersOnly: { voterGroupsOf: ({ voters }) => [voters] },
   jointDecidedByOldVotersOnly: {
-    electorateOf: ({ voters, votersOutgoing }) => [votersOutgoing.length > 0 ? votersOutgoing : voters],
+    voterGroupsOf: ({ voters, votersOutgoing }) => [votersOutgoing.length > 0 ? votersOutgoing : voters],
   },
   learnerCounted: {
-    electorateOf: ({ voters, votersOutgoing, learners }) =>
+    voterGroupsOf: ({ voters, votersOutgoing, learners }) =>
       [[...new Set([...voters, ...learners])], votersOutgoing].filter((group) => group.length > 0),
   },
   snapshotWithoutConfiguration: { configurationAfterInstall: (_installed, previous) => previous },

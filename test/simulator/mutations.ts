@@ -1,4 +1,4 @@
-/** The places where a bug can be planted, beside the core's safety rules. Nothing but tests of the simulator sets them. */
+/** The mutations that a mutant can apply, beside the core's safety rules. Only tests of the simulator set them. */
 
 import type { Random } from "../../src/base/random.ts";
 import type { WatchResponse } from "../../src/raft-agent/api/watch.ts";
@@ -7,7 +7,7 @@ import type { SafetyRules } from "../../src/raft-agent/raft/safety-rules.ts";
 import type { RecoveredWal } from "../../src/raft-agent/wal/open-wal.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 
-export type Plants = {
+export type Mutations = {
   readonly rules?: Partial<SafetyRules>;
   /** Changes what the run loop is told to do. */
   readonly ready?: (ready: Ready) => Ready;

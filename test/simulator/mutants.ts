@@ -1,20 +1,20 @@
 /**
- * Bugs such as people make, each of which the simulator has to find. The first ones break one of the core's safety
- * rules, the others the run loop, the log, the store or the operator.
+ * The mutants, each of which the simulator has to detect. The first ones break one of the core's safety rules, the
+ * others the run loop, the log, the store or the operator.
  */
-import { type PlantedFlaw, plantedFlaws } from "../raft-core/planted-flaws.ts";
-import type { Plants } from "./plants.ts";
+import { type RuleMutant, ruleMutants } from "../raft-core/mutants.ts";
+import type { Mutations } from "./mutations.ts";
 import { type FaultKind, faultKinds, type Profile } from "./profile.ts";
-import { watchFlaws } from "./watch-flaws.ts";
+import { watchMutants } from "./watch-mutants.ts";
 
-export type PlantedBug = {
-  readonly plants: Plants;
+export type Mutant = {
+  readonly mutations: Mutations;
   /** Turns the dials to where the bug can show; the seed decides the rest. */
   readonly bias: Partial<Profile>;
 };
 
 /** Each shows within so many seeds, from 1 on. */
-export const plantedSeedsMax = 200;
+export const mutantSeedsMax = 200;
 
 const noFaults = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
 const only = (weights: Partial<Record<FaultKind, number>>): Record<FaultKind, number> => ({ ...noFaults, ...weights });
@@ -183,17 +183,17 @@ const heldLeases: Partial<Profile> = {
   weights: only({ transfer: 3, kill: 1, clockJump: 1 }),
 };
 
-const watchFlaw = (name: keyof typeof watchFlaws): PlantedBug => ({
-  plants: { watched: watchFlaws[name] },
+const watchFlaw = (name: keyof typeof watchMutants): Mutant => ({
+  mutations: { watched: watchMutants[name] },
   bias: watched,
 });
 
-const flaw = (name: PlantedFlaw, bias: Partial<Profile>): PlantedBug => ({
-  plants: { rules: plantedFlaws[name] },
+const flaw = (name: RuleMutant, bias: Partial<Profile>): Mutant => ({
+  mutations: { rules: ruleMutants[name] },
   bias,
 });
 
-export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
+export const mutants: Readonly<Record<string, Mutant>> = {
   "stale-term-accepted": flaw("staleTermAccepted", changingLeaders),
   "two-votes-in-one-term": flaw("twoVotesInOneTerm", changingLeaders),
   "vote-without-up-to-date-check": flaw("voteWithoutUpToDateCheck", changingLeaders),
@@ -210,7 +210,7 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   "read-before-own-term-committed": flaw("readBeforeOwnTermCommitted", busyReads),
   "read-without-round": flaw("readWithoutRound", deposedLeaders),
   "driver-acknowledges-before-fsync": {
-    plants: {
+    mutations: {
       wal: (wal) => ({
         append: (batch) => {
           wal.append(batch).catch(() => {});
@@ -222,7 +222,7 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
     bias: powerCuts,
   },
   "driver-sends-everything-at-once": {
-    plants: {
+    mutations: {
       ready: (ready) => ({
         ...ready,
         messages: [...ready.messages, ...ready.messagesAfterPersist],
@@ -232,7 +232,7 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
     bias: powerCuts,
   },
   "hard-state-written-only-with-entries": {
-    plants: {
+    mutations: {
       wal: (wal) => ({
         append: (batch) =>
           batch.entries.length === 0 && batch.snapshot === null ? Promise.resolve() : wal.append(batch),
@@ -242,7 +242,7 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
     bias: powerCuts,
   },
   "torn-tail-takes-acknowledged-write": {
-    plants: {
+    mutations: {
       recovered: (recovered) => {
         if (recovered.repaired.length === 0 || recovered.entries.length === 0) return recovered;
         const entries = recovered.entries.slice(0, -1);
@@ -255,13 +255,13 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
     bias: powerCuts,
   },
   "log-compacted-before-store-flushed": {
-    plants: { compactsUnflushed: true },
+    mutations: { compactsUnflushed: true },
     bias: { ...powerCuts, retention: newMachines.retention! },
   },
-  "store-forgets-its-index": { plants: { storeForgetsIndex: true }, bias: powerCuts },
-  "read-answered-before-applied": { plants: { readsBeforeApplied: true }, bias: busyReads },
-  "request-numbers-reused-after-restart": { plants: { reusesRequestNumbers: true }, bias: powerCuts },
-  "change-made-twice": { plants: { forgetsChanges: true }, bias: lostAnswers },
+  "store-forgets-its-index": { mutations: { storeForgetsIndex: true }, bias: powerCuts },
+  "read-answered-before-applied": { mutations: { readsBeforeApplied: true }, bias: busyReads },
+  "request-numbers-reused-after-restart": { mutations: { reusesRequestNumbers: true }, bias: powerCuts },
+  "change-made-twice": { mutations: { forgetsChanges: true }, bias: lostAnswers },
   "watch-event-twice": watchFlaw("eventTwice"),
   "watch-event-lost": watchFlaw("eventLost"),
   "watch-revision-split": watchFlaw("revisionSplit"),
@@ -269,8 +269,8 @@ export const plantedBugs: Readonly<Record<string, PlantedBug>> = {
   "watch-progress-ahead": watchFlaw("progressAhead"),
   "watch-previous-value-missing": watchFlaw("previousMissing"),
   "watch-key-created-anew": watchFlaw("createdAnew"),
-  "watchers-told-late-of-a-snapshot": { plants: { tellsLateOfReplacement: true }, bias: watchedSnapshots },
-  "lease-promised-before-cleared": { plants: { promisesUncleared: true }, bias: heldLeases },
-  "leases-counted-on-wall-clock": { plants: { countsOnWallClock: true }, bias: heldLeases },
-  "voters-added-one-by-one": { plants: { addsVotersOneByOne: true }, bias: changingVoters },
+  "watchers-told-late-of-a-snapshot": { mutations: { tellsLateOfReplacement: true }, bias: watchedSnapshots },
+  "lease-promised-before-cleared": { mutations: { promisesUncleared: true }, bias: heldLeases },
+  "leases-counted-on-wall-clock": { mutations: { countsOnWallClock: true }, bias: heldLeases },
+  "voters-added-one-by-one": { mutations: { addsVotersOneByOne: true }, bias: changingVoters },
 };

@@ -26,7 +26,7 @@ type FlawName =
   | "previousMissing"
   | "createdAnew";
 
-export const watchFlaws: Readonly<Record<FlawName, WatchFlaw>> = {
+export const watchMutants: Readonly<Record<FlawName, WatchFlaw>> = {
   eventTwice: (response) => (isDue(response) ? [response, response] : [response]),
   eventLost: (response) => (isDue(response) ? [] : [response]),
   revisionSplit: (response) =>
