@@ -15,7 +15,7 @@ const ports: Readonly<Record<System, { readonly client: number; readonly peer: n
   etcd: { client: 12_379, peer: 12_380 },
   haplan: { client: 22_379, peer: 22_380 },
 };
-const agentMain = fileURLToPath(new URL("../cmd/haplan-agent/main.js", import.meta.url));
+const agentMain = fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 const startMsMax = 20_000;
 const stopMsMax = 5_000;
 

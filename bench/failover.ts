@@ -3,7 +3,7 @@
  * taken, with writes sent to all members in turn. A real etcd, where one is installed, is treated in the same way:
  * three members on loopback, no TLS, heartbeats every 100 ms, elections after 1000 ms.
  *
- *   npm run build && node dist/bench/failover.js [--rounds 20] [--json]
+ *   npm run build:tools && node build/bench/failover.js [--rounds 20] [--json]
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

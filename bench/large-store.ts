@@ -4,7 +4,7 @@
  * resident memory (of its own, and pages of the file that it has mapped), disk, and what a compaction takes and
  * disturbs.
  *
- *   npm run build && node dist/bench/large-store.js [--keys 1000000] [--value-bytes 2048] [--system haplan]
+ *   npm run build:tools && node build/bench/large-store.js [--keys 1000000] [--value-bytes 2048] [--system haplan]
  * [--directory DIR]
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -44,7 +44,7 @@ type Result = {
 
 const host = "127.77.34.20";
 const ports = { etcd: 12_379, haplan: 22_379 };
-const agentMain = fileURLToPath(new URL("../cmd/haplan-agent/main.js", import.meta.url));
+const agentMain = fileURLToPath(new URL("../../dist/cmd/haplan-agent/main.js", import.meta.url));
 const putPath = "/etcdserverpb.KV/Put";
 const loadStreams = 100;
 const settleMs = 10_000;

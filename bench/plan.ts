@@ -4,7 +4,7 @@
  * `terraform_data`, which need no provider and no network. Once from nothing, and once with nothing to do; there both
  * take the state's word for the world (`-refresh=false`), since 1,000 workers would be 1,000 processes.
  *
- *   npm run build && node dist/bench/plan.js [--rounds 5]
+ *   npm run build:tools && node build/bench/plan.js [--rounds 5]
  *
  * Needs GNU time; without terraform only haplan's rows are there.
  */
@@ -13,13 +13,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { applyPlan } from "../src/apply/apply-plan.ts";
-import { FakeWorld } from "../src/apply/fake-world.ts";
+
 import { observeCluster } from "../src/apply/observe-cluster.ts";
 import { planChanges } from "../src/plan/planner.ts";
 import { loadSpec } from "../src/spec/load-spec.ts";
 import { renderState } from "../src/state/state-document.ts";
 import { buildDir } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
+import { FakeWorld } from "../test/support/fake-world.ts";
 import { median } from "./report.ts";
 import { type Cost, timeProgram } from "./timed-program.ts";
 

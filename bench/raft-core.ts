@@ -2,7 +2,7 @@
  * The consensus core alone: three members in memory, no disk, no sockets, no codec. Says how many entries a second are
  * appended by the leader, replicated to both followers, committed, and handed out on all three.
  *
- *   npm run build && node dist/bench/raft-core.js [--json]
+ *   npm run build:tools && node build/bench/raft-core.js [--json]
  */
 import { createRandom } from "../src/base/random.ts";
 import { bootstrapState } from "../src/raft-agent/raft/bootstrap.ts";

@@ -2,7 +2,7 @@
  * What serving costs: a unary echo behind our own framing and behind node:http2, in turns, each server in a process
  * of its own. Prints requests per second, latency and CPU per request, and the ratio of the two.
  *
- * Usage: node dist/bench/serving-path.js [--rounds 2] [--seconds 2]
+ * Usage: node build/bench/serving-path.js [--rounds 2] [--seconds 2]
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

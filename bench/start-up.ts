@@ -2,7 +2,7 @@
  * What starting costs: CPU of the tool's short verbs from start to end, and of an agent from its start to its first
  * answer, of this build and, in turns with it, of another one.
  *
- *   npm run build && node dist/bench/start-up.js [--rounds 11] [--against <another checkout>/dist] [--node <path>]
+ *   npm run build:tools && node build/bench/start-up.js [--rounds 11] [--against <another checkout>/dist] [--node <path>]
  *
  * Needs GNU time. Every round makes the plan of a cluster that runs: each build has applied its own.
  */
@@ -20,7 +20,7 @@ import { cpuMicros } from "./process-usage.ts";
 import { median } from "./report.ts";
 import { timeProgram } from "./timed-program.ts";
 
-const thisBuild = fileURLToPath(new URL("..", import.meta.url));
+const thisBuild = fileURLToPath(new URL("../../dist/", import.meta.url));
 const example = join(thisBuild, "../examples/ha-3-masters.yaml");
 const firstAnswerMsMax = 20_000;
 

@@ -1,7 +1,10 @@
-// The main job as a newcomer meets it: bring up examples/ha-3-masters.yaml, use it through the load balancer with
-// haplan's own client, look at it, and say how to take it down again.
+// The main job as a newcomer meets it: bring up examples/ha-3-masters.yaml, use it through the load balancer, look at it,
+// and say how to take it down again.
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { request } from "node:https";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -30,9 +33,6 @@ function haplan(args, { capture = false } = {}) {
 
 haplan(["apply", spec, "-auto-approve"]);
 
-const { connect } = await import(`${root}dist/src/etcd-client/grpc-client.js`);
-const { EtcdClient } = await import(`${root}dist/src/etcd-client/etcd-client.js`);
-const { decodeKeyValue } = await import(`${root}dist/src/raft-agent/api/key-value.js`);
 const environment = new Map(
   [...haplan(["output", spec, "-raw", "env"], { capture: true }).matchAll(/^export (\w+)='?([^'\n]*)'?$/gm)].map(
     ([, name, value]) => [name, value],
@@ -40,18 +40,25 @@ const environment = new Map(
 );
 const read = (name) => readFileSync(environment.get(name));
 const endpoint = environment.get("ETCDCTL_ENDPOINTS");
-const channel = connect({
-  endpoints: [endpoint],
-  tls: { ca: read("ETCDCTL_CACERT"), cert: read("ETCDCTL_CERT"), key: read("ETCDCTL_KEY") },
-});
-const client = new EtcdClient(channel);
+const tls = { ca: read("ETCDCTL_CACERT"), cert: read("ETCDCTL_CERT"), key: read("ETCDCTL_KEY") };
+
+/** A call of etcd's JSON gateway, as curl makes it. */
+async function call(path, message) {
+  const outgoing = request(new URL(path, endpoint), { method: "POST", agent: false, ...tls });
+  outgoing.end(JSON.stringify(message));
+  const [answer] = await once(outgoing, "response");
+  const body = await text(answer);
+  if (answer.statusCode !== 200) throw new Error(`${path} answered ${answer.statusCode}: ${body}`);
+  return JSON.parse(body);
+}
+
+const base64 = (value) => Buffer.from(value).toString("base64");
 const key = "/demo/greeting";
 const value = `written ${new Date().toISOString()}`;
-const { header } = await client.put(key, value);
+const { header } = await call("/v3/kv/put", { key: base64(key), value: base64(value) });
 console.log(`\nWrote ${key} through the load balancer ${endpoint} (revision ${header.revision}).`);
-const { kvs } = await client.range(key);
-console.log(`Read  ${key} back: "${Buffer.from(decodeKeyValue(kvs[0]).value)}"`);
-await channel.close();
+const { kvs } = await call("/v3/kv/range", { key: base64(key) });
+console.log(`Read  ${key} back: "${Buffer.from(kvs[0].value, "base64")}"`);
 
 haplan(["status", spec]);
 console.log(`

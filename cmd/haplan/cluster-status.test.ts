@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../src/plan/cluster-fixture.ts";
 import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
 import { type ResourceType, resourceAddress } from "../../src/plan/resource.ts";
 import type { State, StateResource } from "../../src/plan/state.ts";
+import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../test/support/planned-cluster.ts";
 import { certificateStatus } from "./certificate-status.ts";
 import { clusterStatus, statusExitCode } from "./cluster-status.ts";
 import { createPaint } from "./paint.ts";

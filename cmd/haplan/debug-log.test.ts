@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createCliFixture } from "./cli-fixture.ts";
+import { createCliFixture } from "../../test/support/command-line.ts";
 import { loggableWords } from "./debug-log.ts";
 
 const cli = createCliFixture();

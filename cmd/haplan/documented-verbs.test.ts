@@ -3,13 +3,13 @@ import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
-import { unstoppable } from "./cli-fixture.ts";
+import { unstoppable } from "../../test/support/command-line.ts";
 import { noDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
 import { realRooms } from "./rooms.ts";
-import { createScriptedTerminal } from "./scripted-terminal.ts";
+import { createScriptedTerminal } from "./terminal.fake.ts";
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
 

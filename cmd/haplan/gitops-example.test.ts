@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { formatSpec } from "../../src/spec/format-spec.ts";
+import { createCliFixture } from "../../test/support/command-line.ts";
 import { normalizeFlags } from "./argv.ts";
-import { createCliFixture } from "./cli-fixture.ts";
 
 const directory = new URL("../../examples/gitops/", import.meta.url).pathname;
 const read = (name: string): string => readFileSync(join(directory, name), "utf8");

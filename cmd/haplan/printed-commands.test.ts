@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { createLocalBackend } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
-import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, type CliRun, createCliFixture } from "../../test/support/command-line.ts";
 
 const awkward = "with space/it's $HOME & *.yaml";
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../src/base/clock.ts";
-import { fixtureSpec, settledState } from "../../src/plan/cluster-fixture.ts";
+import { fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
 import { noDebugLog } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { withRefreshProgress } from "./refresh-progress.ts";
 import { Reporter } from "./reporter.ts";
-import { createScriptedTerminal } from "./scripted-terminal.ts";
+import { createScriptedTerminal } from "./terminal.fake.ts";
 
 /** A clock that moves when it is told to. */
 function heldClock(): Clock & { readonly advance: (ms: number) => Promise<void> } {

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
 beforeAll(async () => {

@@ -1,8 +1,13 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { FakeWorld } from "../../src/apply/fake-world.ts";
-import { type CliFixture, type CliRun, createCliFixture, exampleSpec as example } from "./cli-fixture.ts";
+import {
+  type CliFixture,
+  type CliRun,
+  createCliFixture,
+  exampleSpec as example,
+} from "../../test/support/command-line.ts";
+import type { FakeWorld } from "../../test/support/fake-world.ts";
 
 let cli: CliFixture;
 let cwd: string;

@@ -1,6 +1,6 @@
 /** `apply -json` as tools read it that know Terraform's stream: each change begins once, and ends once. */
 import { afterAll, describe, expect, it } from "vitest";
-import { createCliFixture } from "./cli-fixture.ts";
+import { createCliFixture } from "../../test/support/command-line.ts";
 
 type Line = {
   readonly type: string;

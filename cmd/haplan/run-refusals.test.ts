@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, type CliRun, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
 beforeEach(() => {

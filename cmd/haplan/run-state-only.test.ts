@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { emptyFacts } from "../../src/apply/fake-world.ts";
-import { type CliFixture, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
+import { emptyFacts } from "../../test/support/fake-world.ts";
 
 let cli: CliFixture;
 beforeEach(() => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { acquireLock } from "../../src/state/lock.ts";
-import { type CliFixture, type CliRun, createCliFixture } from "./cli-fixture.ts";
+import { type CliFixture, type CliRun, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
 beforeEach(() => {

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
-import { createCliFixture } from "./cli-fixture.ts";
+import { createCliFixture } from "../../test/support/command-line.ts";
 
 const cli = createCliFixture();
 const { haplan } = cli;

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { createRandom } from "../../src/base/random.ts";
-import { MemoryFileSystem } from "../../src/raft-agent/wal/memory-file-system.ts";
+import { MemoryFileSystem } from "../../src/raft-agent/wal/file-system.fake.ts";
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
-import { entry, snapshotAt } from "../../src/raft-agent/wal/wal-fixture.ts";
+import { entry, snapshotAt } from "../../src/raft-agent/wal/wal.fixture.ts";
 import { dumpLog } from "./dump-log.ts";
 
 async function logWithTwoBatches(): Promise<MemoryFileSystem> {

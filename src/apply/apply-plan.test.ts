@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { fixtureNowMs, fixtureSpec } from "../plan/cluster-fixture.ts";
+import { FakeWorld } from "../../test/support/fake-world.ts";
+import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planChanges } from "../plan/planner.ts";
@@ -8,7 +9,6 @@ import { rememberedObservation } from "../plan/remembered-observation.ts";
 import { specFromState } from "../plan/spec-from-state.ts";
 import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
-import { FakeWorld } from "./fake-world.ts";
 import { observeCluster } from "./observe-cluster.ts";
 import type { StepContext } from "./step-context.ts";
 import { awaitPresented } from "./steps/await-presented.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fixtureMember, fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
+import { fixtureMember, fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";

@@ -2,12 +2,12 @@
 // ports, a load balancer that moves, a minority that is harmed before, and an apply that is killed, sometimes to go on with
 // yet another spec. The fake world looks for a lost quorum, an endpoint without a target and two members at one place.
 import { expect, it } from "vitest";
+import { FakeWorld } from "../../test/support/fake-world.ts";
+import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
 import { createRandom, type Random } from "../base/random.ts";
-import { fixtureNowMs, fixtureSpec } from "../plan/cluster-fixture.ts";
 import { type PlanResult, planChanges } from "../plan/planner.ts";
 import type { ClusterSpec, MasterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { applyPlan } from "./apply-plan.ts";
-import { FakeWorld } from "./fake-world.ts";
 import { observeCluster } from "./observe-cluster.ts";
 
 const firstSeed = Number(process.env["HAPLAN_SPEC_SEED"] ?? 1);

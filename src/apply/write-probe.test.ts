@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { VirtualClock } from "../base/clock.fake.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
-import { VirtualClock } from "./virtual-clock.ts";
 import { connectingClient, keptClient, type ProbeClient, WriteProbe } from "./write-probe.ts";
 
 /** Writes that are answered by `answer`, after as many milliseconds as it says; a negative number fails. */

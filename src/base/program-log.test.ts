@@ -5,13 +5,23 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { rolldown } from "rolldown";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openFullPipe } from "../../test/crash/full-pipe.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-program-log-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const built = fileURLToPath(new URL("../../dist/src/base/program-log.js", import.meta.url));
+const built = join(directory, "program-log.mjs");
+beforeAll(async () => {
+  const bundle = await rolldown({
+    input: fileURLToPath(new URL("program-log.ts", import.meta.url)),
+    platform: "node",
+    transform: { target: "node20.19" },
+  });
+  await bundle.write({ file: built, format: "esm" });
+  await bundle.close();
+});
 
 /** A program with a log on standard error that does `last`, and that hangs for good unless this ends it. */
 function startProgram(last: string, standardError: number): ChildProcess {

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../../test/support/etcd-process.ts";
 import { CompareResult, CompareTarget } from "../raft-agent/api/compare.ts";
 import { decodeKeyValue, EventType } from "../raft-agent/api/key-value.ts";
 import { rangeRequest } from "../raft-agent/api/range.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { EtcdClient, prefixEnd } from "./etcd-client.ts";
 import { memberList, memberStatus, snapshot } from "./etcd-cluster.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "./etcd-fixture.ts";
 import { connect, type GrpcClient } from "./grpc-client.ts";
 
 describe("prefix end", () => {

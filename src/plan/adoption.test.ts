@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { adoptedInput, adoptingSpec, adoptingInput as input, adoptedPair as pair } from "./adopting-fixture.ts";
-import { fixtureMember } from "./cluster-fixture.ts";
+import { fixtureMember } from "../../test/support/planned-cluster.ts";
+import { adoptedInput, adoptingSpec, adoptingInput as input, adoptedPair as pair } from "./adopting-cluster.fixture.ts";
 import type { ObservedMember } from "./observed-cluster.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";

@@ -1,6 +1,5 @@
 // Certificates as resources with a life: what is planned when they near their end, are past it, or are not haplan's.
 import { describe, expect, it } from "vitest";
-import { msPerDay } from "./certificate-validity.ts";
 import {
   fixtureAuthority,
   fixtureInput,
@@ -8,7 +7,8 @@ import {
   fixtureSpec,
   settledObservation,
   settledState,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import { msPerDay } from "./certificate-validity.ts";
 import type { ObservedAuthority, ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";

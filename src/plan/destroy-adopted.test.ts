@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { adoptedInput, adoptedPair, adoptingSpec } from "./adopting-fixture.ts";
-import { fixtureInput, fixtureSpec } from "./cluster-fixture.ts";
+import { fixtureInput, fixtureSpec } from "../../test/support/planned-cluster.ts";
+import { adoptedInput, adoptedPair, adoptingSpec } from "./adopting-cluster.fixture.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 

@@ -1,9 +1,9 @@
 /** The load balancer's targets along a plan: each follows its member, and clients always reach one that serves. */
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { formerTargetOf } from "../units/load-balancer-targets.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 import type { Step } from "./step.ts";

@@ -1,7 +1,7 @@
 // A real etcd moves one vote at a time: what the plan makes of it, and what the guard says to even moments.
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";

@@ -2,9 +2,9 @@
 // other ports, with each of them leading and each of them unwell. The walk below is an account of its own of what steps
 // do to places, votes and the load balancer's targets; it shares no code with the planner.
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import { desiredResources } from "./desired-resources.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { decideSteps } from "./planner.ts";

@@ -2,8 +2,6 @@
 // differ in nothing that the planner looks at are interchangeable, so mixes are counted as multisets, not as sequences.
 // The walk below is a second, independent account of what steps do; it shares no code with the guard.
 import { describe, expect, it } from "vitest";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { agentUnitName, loadBalancerUnitName } from "../units/unit-definition.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -11,7 +9,9 @@ import {
   fixtureMember,
   fixtureSpec,
   settledState,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { agentUnitName, loadBalancerUnitName } from "../units/unit-definition.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import type { ObservedMachine, ObservedMember } from "./observed-cluster.ts";
 import { decideSteps } from "./planner.ts";

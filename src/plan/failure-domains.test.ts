@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import { planChanges } from "./planner.ts";
 
 function zoned(zones: readonly (string | null)[]): ClusterSpec {

@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { clientUrl } from "../units/addresses.ts";
-import { adoptedPair, adoptingInput, adoptingSpec } from "./adopting-fixture.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -8,7 +6,9 @@ import {
   fixtureSpec,
   settledObservation,
   settledState,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import { clientUrl } from "../units/addresses.ts";
+import { adoptedPair, adoptingInput, adoptingSpec } from "./adopting-cluster.fixture.ts";
 import { desiredResources } from "./desired-resources.ts";
 import { importResource } from "./import-resource.ts";
 import type { Plan } from "./plan.ts";

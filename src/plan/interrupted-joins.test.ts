@@ -1,6 +1,12 @@
 // What a plan does with learners that an apply has started, and that have no votes yet because it was stopped.
 import { describe, expect, it } from "vitest";
-import { fixtureInput, fixtureMember, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import {
+  fixtureInput,
+  fixtureMember,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import type { ObservedMember } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";

@@ -1,6 +1,6 @@
 // A state by hand may give a member, or its machine, another name than the machine on which it runs has.
 import { describe, expect, it } from "vitest";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { planChanges } from "./planner.ts";
 import type { ResourceType } from "./resource.ts";

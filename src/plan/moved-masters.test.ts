@@ -1,7 +1,13 @@
 // A master with another name and the same machine: as the spec tells it, as a state tells it, and what is left unclear.
 import { describe, expect, it } from "vitest";
+import {
+  fixtureInput,
+  fixtureMachine,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
-import { fixtureInput, fixtureMachine, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import { moveResources } from "./moved-masters.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";

@@ -1,6 +1,12 @@
 /** Plans for a part of the world: targets, refresh only, and plans made from memory. */
 import { describe, expect, it } from "vitest";
-import { emptyObservation, fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import {
+  emptyObservation,
+  fixtureInput,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";

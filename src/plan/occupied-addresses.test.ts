@@ -1,6 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { agentUnitName } from "../units/unit-definition.ts";
 import {
   fixtureInput,
   fixtureMachine,
@@ -8,7 +6,9 @@ import {
   fixtureSpec,
   settledObservation,
   settledState,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { agentUnitName } from "../units/unit-definition.ts";
 import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";

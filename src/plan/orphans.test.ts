@@ -1,6 +1,12 @@
 /** T9: processes of a cluster whose directory is gone; and a member whose data is gone while it runs. */
 import { describe, expect, it } from "vitest";
-import { emptyObservation, fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import {
+  emptyObservation,
+  fixtureInput,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import type { ObservedOrphan } from "./observed-cluster.ts";
 import { planChanges } from "./planner.ts";
 

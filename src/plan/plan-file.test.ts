@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fixtureInput, fixtureSpec, settledObservation } from "./cluster-fixture.ts";
+import { fixtureInput, fixtureSpec, settledObservation } from "../../test/support/planned-cluster.ts";
 import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "./plan-file.ts";
 import { planChanges, presentBinding } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";

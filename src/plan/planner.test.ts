@@ -1,6 +1,5 @@
 // Plans as text, one file each under testdata/: what would be done, in which order and why, and the quorum on the way.
 import { describe, expect, it } from "vitest";
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -10,7 +9,8 @@ import {
   fixtureSpec,
   settledObservation,
   settledState,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster, ObservedMachine, ObservedMember } from "./observed-cluster.ts";
 import { type PlanResult, planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";

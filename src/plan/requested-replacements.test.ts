@@ -1,6 +1,12 @@
 /** T5: what `-replace` asks for is done, or refused with what can be asked for; never dropped. */
 import { describe, expect, it } from "vitest";
-import { emptyObservation, fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
+import {
+  emptyObservation,
+  fixtureInput,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import { desiredResources } from "./desired-resources.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";

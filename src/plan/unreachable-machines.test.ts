@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "./cluster-fixture.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { type PlanResult, planChanges } from "./planner.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fixtureSpec, settledState } from "../plan/cluster-fixture.ts";
+import { fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
 import { findResource, moveMaster, moveResource, removeResources, selectResources } from "./edit-resources.ts";
 
 const state = settledState(fixtureSpec(["m1", "m2", "m3"]));

@@ -1,14 +1,14 @@
 /** The state in a real etcd, where one is installed; a haplan cluster speaks the same (see test/compatibility). */
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../../test/support/etcd-process.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "../etcd-client/etcd-fixture.ts";
 import { connect } from "../etcd-client/grpc-client.ts";
 import { createEtcdBackend } from "./etcd-backend.ts";
 import { lockLeaseMs } from "./lock-holder.ts";
+import { stateWith } from "./state.fixture.ts";
 import type { StateBackend } from "./state-backend.ts";
-import { stateWith } from "./state-fixture.ts";
 import { stateBytesMax } from "./state-size.ts";
 import { createStateStore, type StateStore } from "./state-store.ts";
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { lockLeaseMs } from "./lock-holder.ts";
 import { createS3Backend } from "./s3-backend.ts";
+import { stateWith } from "./state.fixture.ts";
 import type { StateBackend } from "./state-backend.ts";
-import { stateWith } from "./state-fixture.ts";
 import { stateBytesMax } from "./state-size.ts";
 import { createStateStore, type StateStore } from "./state-store.ts";
 

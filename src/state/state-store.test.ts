@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { createLocalBackend, stateDir } from "./local-backend.ts";
 import { noLock } from "./lock-holder.ts";
+import { stateWith } from "./state.fixture.ts";
 import type { StateBackend } from "./state-backend.ts";
 import { renderState } from "./state-document.ts";
-import { stateWith } from "./state-fixture.ts";
 import { createStateStore, type StateStore, type StateStoreOptions } from "./state-store.ts";
 
 let root: string;

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../../test/support/etcd-process.ts";
 import { systemClock } from "../base/clock.ts";
 import { openMemberChannel } from "../control-plane/open-member-channel.ts";
 import { readWorkerReports, type WorkerReport } from "../control-plane/worker-reports.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "../etcd-client/etcd-fixture.ts";
 import { runWorker } from "./worker.ts";
 import { loadWorkerConfig } from "./worker-config.ts";
 

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { WriteAvailability } from "../../src/apply/apply-event.ts";
 import type { ProbeClientRequest, ProbeRequest } from "../../src/apply/ports.ts";
 import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
-import { listeningFront } from "../../src/raft-agent/agent/listening-front.ts";
+import { listeningFront } from "../support/listening-front.ts";
 import { buildDir } from "./cluster-fixture.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-bundled-"));

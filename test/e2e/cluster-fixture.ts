@@ -7,13 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { unstoppable } from "../../cmd/haplan/cli-fixture.ts";
 import { realRooms } from "../../cmd/haplan/rooms.ts";
 import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
-import { createScriptedTerminal } from "../../cmd/haplan/scripted-terminal.ts";
+import { createScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { unstoppable } from "../support/command-line.ts";
 import { isAlive, processesOfDir } from "./dir-processes.ts";
 import { type ProgramRun, type RunningProgram, type RunOptions, startProgram } from "./run-program.ts";
 

@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "../../src/etcd-client/etcd-fixture.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../support/etcd-process.ts";
 import { ClusterFixture, specText, until } from "./cluster-fixture.ts";
 import type { RunningProgram } from "./run-program.ts";
 

@@ -12,7 +12,7 @@ import { Lock } from "../../src/raft-agent/api/gen/v3lockpb/v3lock_pb.ts";
 import { createJsonRoutes } from "../../src/raft-agent/gateway/json-routes.ts";
 import { clientPreface, FrameType, goawayFrame, pingFrame, settingsFrame } from "../../src/raft-agent/http2/frame.ts";
 import { encodeStateless } from "../../src/raft-agent/http2/hpack-encoder.ts";
-import { anyFrame } from "../../src/raft-agent/http2/raw-client.ts";
+import { anyFrame } from "../support/raw-client.ts";
 import { chance, mutateBytes, mutatePieces, pick, randomBytes } from "./mutate.ts";
 import { randomMessage } from "./random-message.ts";
 

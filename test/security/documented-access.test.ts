@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
-import { createWorld } from "../../src/raft-agent/services/single-member-world.ts";
+import { createWorld } from "../support/single-member.ts";
 import { type AccessRow, columns, type Outcome, readAccessTable } from "./access-tables.ts";
 import { AccessTrial, pathOf } from "./access-trial.ts";
 import { GuardedMember, type Holder, resolveEveryName } from "./guarded-member.ts";

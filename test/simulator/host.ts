@@ -1,8 +1,8 @@
 /** A machine: a disk and a store that outlive its processes, and at most one process at a time. */
 import type { Random } from "../../src/base/random.ts";
-import { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
+import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
-import { MemoryFileSystem } from "../../src/raft-agent/wal/memory-file-system.ts";
+import { MemoryFileSystem } from "../../src/raft-agent/wal/file-system.fake.ts";
 import type { MemberProcess } from "./member-process.ts";
 import type { DiskProfile } from "./profile.ts";
 import type { Life, SimulatedTime } from "./simulated-time.ts";

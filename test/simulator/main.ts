@@ -8,7 +8,7 @@ import { runTasks } from "./seed-pool.ts";
 import { type SeedAnswer, type SeedTask, serveSeeds } from "./seed-worker.ts";
 import { addStatistics, emptyStatistics, type Statistics } from "./statistics.ts";
 
-const traceDir = "dist/simulation";
+const traceDir = "build/simulation";
 
 type Options = {
   readonly seeds: number;

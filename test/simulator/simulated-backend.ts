@@ -3,6 +3,7 @@
  * the process ended is gone. The content is that of the memory backend, which tells committed from written.
  */
 
+import type { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
 import type {
   Backend,
   BackendFiller,
@@ -11,7 +12,6 @@ import type {
   RevisionVisitor,
   StoreSize,
 } from "../../src/raft-agent/mvcc/backend.ts";
-import type { MemoryBackend } from "../../src/raft-agent/mvcc/memory-backend.ts";
 import type { LogIndex, Term } from "../../src/raft-agent/raft/entry.ts";
 import type { Mutations } from "./mutations.ts";
 

@@ -16,9 +16,12 @@ export function sourcesBelow(...directories: readonly string[]): Source[] {
   );
 }
 
-/** Everything that ships: no tests. */
+/** Only tests may import these: tests, the doubles of a port, and what builds values for tests. */
+export const testOnly: RegExp = /\.(test|fake|fixture)\.ts$|^(test|bench)\//;
+
+/** Everything that ships. */
 export function productSources(): Source[] {
-  return sourcesBelow("src", "cmd").filter(({ path }) => !path.endsWith(".test.ts"));
+  return sourcesBelow("src", "cmd").filter(({ path }) => !testOnly.test(path));
 }
 
 export type Import = { readonly from: string; readonly to: string; readonly typesOnly: boolean };

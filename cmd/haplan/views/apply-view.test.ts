@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Step } from "../../../src/plan/step.ts";
 import { createPaint, fitLine } from "../paint.ts";
-import { createScriptedTerminal, type ScriptedTerminal } from "../scripted-terminal.ts";
+import { createScriptedTerminal, type ScriptedTerminal } from "../terminal.fake.ts";
 import { createApplyView, writesSentence } from "./apply-view.ts";
 import { liveStatus } from "./live-status.ts";
 

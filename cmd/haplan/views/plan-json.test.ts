@@ -5,18 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
+import type { Plan } from "../../../src/plan/plan.ts";
+import { planChanges } from "../../../src/plan/planner.ts";
+import type { PlannerInput } from "../../../src/plan/planner-input.ts";
 import {
   emptyObservation,
   fixtureInput,
   fixtureSpec,
   settledObservation,
   settledState,
-} from "../../../src/plan/cluster-fixture.ts";
-import type { Plan } from "../../../src/plan/plan.ts";
-import { planChanges } from "../../../src/plan/planner.ts";
-import type { PlannerInput } from "../../../src/plan/planner-input.ts";
+} from "../../../test/support/planned-cluster.ts";
+import { evaluateRego } from "../../../test/support/rego-subset.ts";
 import { planToJson } from "./plan-json.ts";
-import { evaluateRego } from "./rego-subset.ts";
 
 const here = (name: string): string => readFileSync(new URL(name, import.meta.url), "utf8");
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true, strict: false }).compile(

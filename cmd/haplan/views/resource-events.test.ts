@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
-import { fixtureSpec, settledObservation } from "../../../src/plan/cluster-fixture.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planChanges } from "../../../src/plan/planner.ts";
+import { fixtureSpec, settledObservation } from "../../../test/support/planned-cluster.ts";
 import { ResourceEvents } from "./resource-events.ts";
 
 const spec = fixtureSpec(["m1", "m2", "m3"], { tls: false });

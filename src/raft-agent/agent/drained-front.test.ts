@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { listeningFront } from "../../../test/support/listening-front.ts";
 import { systemClock } from "../../base/clock.ts";
-import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
 const host = "127.77.42.5";

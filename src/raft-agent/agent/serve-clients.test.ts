@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listeningFront } from "../../../test/support/listening-front.ts";
 import { openAuthority } from "../../pki/authority.ts";
-import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
 const host = "127.77.42.4";

@@ -2,9 +2,9 @@
 import { get } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listeningFront } from "../../../test/support/listening-front.ts";
 import { EtcdClient } from "../../etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../etcd-client/grpc-client.ts";
-import { listeningFront } from "./listening-front.ts";
 import type { ClientFront } from "./serve-clients.ts";
 
 const host = "127.77.42.5";

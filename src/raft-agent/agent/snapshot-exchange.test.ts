@@ -1,15 +1,15 @@
 /** What watchers and readers of a follower are told while it takes a snapshot into its store. */
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { decodeWatchResponse, encodeWatchRequest, type WatchCreateRequest, watchCreateRequest } from "../api/watch.ts";
-import { MemoryBackend } from "../mvcc/memory-backend.ts";
+import { MemoryBackend } from "../mvcc/backend.fake.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
-import { createWorld, type RecordedCall, type World } from "../services/single-member-world.ts";
 import { openSnapshotStore } from "../snapshot/snapshot-store.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseGrant } from "../state-machine/command-body.ts";
-import { MemoryFileSystem } from "../wal/memory-file-system.ts";
+import { MemoryFileSystem } from "../wal/file-system.fake.ts";
 import { SnapshotExchange } from "./snapshot-exchange.ts";
 
 const prefix = { rangeEnd: Uint8Array.of(0) };

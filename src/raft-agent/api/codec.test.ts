@@ -2,6 +2,7 @@
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { messageArbitrary } from "../../../test/support/message-arbitrary.ts";
 import * as compaction from "./compaction.ts";
 import { decodeCompare, encodeCompare } from "./compare.ts";
 import * as deleteRange from "./delete-range.ts";
@@ -9,7 +10,6 @@ import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
 import { EventSchema, KeyValueSchema } from "./gen/mvccpb/kv_pb.ts";
 import { decodeEvent, decodeKeyValue, encodeEvent, encodeKeyValue } from "./key-value.ts";
 import * as lease from "./lease-keep-alive.ts";
-import { messageArbitrary } from "./message-arbitrary.ts";
 import * as put from "./put.ts";
 import * as range from "./range.ts";
 import { decodeResponseHeader, encodeResponseHeader } from "./response-header.ts";

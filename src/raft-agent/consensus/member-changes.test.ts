@@ -2,6 +2,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
 import {
   MemberAddRequestSchema,
   MemberAddResponseSchema,
@@ -11,7 +12,6 @@ import {
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
-import { createWorld, type RecordedCall, self, type World } from "../services/single-member-world.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 
 const leaderId: MemberId = "1111111111111111";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, self } from "../services/single-member-world.ts";
+import { createWorld, self } from "../../../test/support/single-member.ts";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, self, type World } from "../../../test/support/single-member.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { emptyBytes } from "../api/wire.ts";
-import { createWorld, self, type World } from "../services/single-member-world.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 
 const other = "1111111111111111";

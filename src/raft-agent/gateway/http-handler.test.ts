@@ -1,10 +1,10 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { createWorld, self, type World } from "../../../test/support/single-member.ts";
 import { methodCounters } from "../grpc/method-counters.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, self, type World } from "../services/single-member-world.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { createHttpHandler } from "./http-handler.ts";
 

@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createWorld, self } from "../../../test/support/single-member.ts";
 import { openAuthority } from "../../pki/authority.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, self } from "../services/single-member-world.ts";
 import { createHttpHandler } from "./http-handler.ts";
 
 const host = "127.77.27.2";

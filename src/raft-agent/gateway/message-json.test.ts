@@ -1,8 +1,8 @@
 import { create, fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { messageArbitrary } from "../../../test/support/message-arbitrary.ts";
 import { RangeResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
-import { messageArbitrary } from "../api/message-arbitrary.ts";
 import { createJsonRoutes } from "./json-routes.ts";
 import { messageJson } from "./message-json.ts";
 

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ListenerTls, listenForClients } from "./client-listener.ts";
-import { startEchoServer } from "./echo-server.ts";
+import { startEchoServer } from "./echo-server.fixture.ts";
 
 const host = "127.77.13.5";
 

@@ -4,9 +4,9 @@
  * each round trip in which data comes.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type EchoServer, startEchoServer } from "./echo-server.ts";
+import { anyFrame, greeting, openPost, RawClient } from "../../../test/support/raw-client.ts";
+import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
 import { ErrorCode, FrameType, pingFrame, settingsFrame, writeUint32 } from "./frame.ts";
-import { anyFrame, greeting, openPost, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.9";
 const pingsOfAFlood = 4;

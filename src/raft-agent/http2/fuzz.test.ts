@@ -4,13 +4,13 @@
  * longer or repeat a finding.
  */
 import { describe, expect, it } from "vitest";
+import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
 import { createRandom, type Random } from "../../base/random.ts";
-import { startEchoServer } from "./echo-server.ts";
+import { startEchoServer } from "./echo-server.fixture.ts";
 import { pingFrame, settingsFrame } from "./frame.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { ConnectionError } from "./http2-error.ts";
-import { anyFrame, greeting, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.4";
 const rounds = Number(process.env["FUZZ_ROUNDS"] ?? 300);

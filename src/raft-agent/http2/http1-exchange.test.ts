@@ -2,12 +2,12 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
+import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
 import { type ClientListener, listenForClients } from "./client-listener.ts";
 import { connectionOwner } from "./connection-owner.ts";
 import { Flag, FrameType } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { exchangesMax, Http1Exchange } from "./http1-exchange.ts";
-import { anyFrame, greeting, RawClient } from "./raw-client.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { TurnEnd } from "./turn-end.ts";
 

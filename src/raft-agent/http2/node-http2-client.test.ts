@@ -2,7 +2,7 @@
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
-import { type EchoServer, startEchoServer } from "./echo-server.ts";
+import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 
 const host = "127.77.13.3";

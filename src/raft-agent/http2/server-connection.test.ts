@@ -1,9 +1,9 @@
 /** Conformance, row by row: what a client sends, and what the sections of RFC 9113 say the server answers. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type EchoServer, startEchoServer } from "./echo-server.ts";
+import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
+import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
 import { clientPreface, ErrorCode, FrameType, goawayFrame, pingFrame, settingsFrame, writeUint32 } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
-import { anyFrame, greeting, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.2";
 const { data, headers, priority, rstStream, settings, pushPromise, ping, windowUpdate, continuation } = FrameType;

@@ -1,9 +1,9 @@
 /** A client that asks and does not read: what waits for it is bounded within one turn, and counted to the byte. */
 import { afterEach, describe, expect, it } from "vitest";
+import { anyFrame, greeting, openPost, RawClient } from "../../../test/support/raw-client.ts";
 import { AnswerMemory } from "./answer-memory.ts";
-import { type EchoServer, startEchoServer } from "./echo-server.ts";
+import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
 import { FrameType, settingsFrame } from "./frame.ts";
-import { anyFrame, greeting, openPost, RawClient } from "./raw-client.ts";
 
 const host = "127.77.13.10";
 const mib = 1 << 20;

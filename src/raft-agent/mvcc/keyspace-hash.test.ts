@@ -2,10 +2,10 @@
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type EtcdFixture, etcdInstalled, startEtcd } from "../../../test/support/etcd-process.ts";
 import { crc32c } from "../../base/crc32c.ts";
 import { createRandom } from "../../base/random.ts";
-import { type EtcdFixture, etcdInstalled, startEtcd } from "../../etcd-client/etcd-fixture.ts";
-import { MemoryBackend } from "./memory-backend.ts";
+import { MemoryBackend } from "./backend.fake.ts";
 import { openStore } from "./mvcc-store.ts";
 import type { Store, StoreEvent } from "./store.ts";
 

@@ -6,12 +6,12 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { decodeKeyValue, type KeyValue } from "../api/key-value.ts";
 import { rangeRequest, SortOrder, SortTarget } from "../api/range.ts";
+import { MemoryBackend } from "./backend.fake.ts";
 import type { Backend } from "./backend.ts";
 import { prefixEnd } from "./key-range.ts";
 import { openLmdbBackend } from "./lmdb-backend.ts";
-import { MemoryBackend } from "./memory-backend.ts";
 import { openStore } from "./mvcc-store.ts";
-import { NaiveStore } from "./naive-store.ts";
+import { NaiveStore } from "./store.fake.ts";
 import { RevisionError, type Store, type StoreEvent } from "./store.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);

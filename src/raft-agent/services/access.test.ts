@@ -1,13 +1,13 @@
 import { createSecretKey } from "node:crypto";
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { signToken, type TokenKeys } from "../auth/json-web-token.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { AccessLevel } from "./served-method.ts";
-import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const secret = createSecretKey(Buffer.from("secret"));
 const signing: TokenKeys = { method: "HS256", signKey: secret, verifyKey: secret };

@@ -7,6 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -19,7 +20,6 @@ import { StatusCode } from "../api/status-code.ts";
 import { encodeTxnRequest, type RequestOp, type TxnRequest } from "../api/txn.ts";
 import { decodeWatchResponse, encodeWatchRequest, watchCreateRequest } from "../api/watch.ts";
 import { type EtcdErrorName, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 const { READ, WRITE, READWRITE } = Permission_Type;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, type World } from "../../../test/support/single-member.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { AutoCompactionMode } from "./auto-compaction.ts";
-import { createWorld, type World } from "./single-member-world.ts";
 
 const minuteMs = 60_000;
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, self, type World } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
 import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -11,7 +12,6 @@ import { AlarmType } from "../state-machine/apply-result.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, self, type World } from "./single-member-world.ts";
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 

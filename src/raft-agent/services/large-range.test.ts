@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, type World } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
@@ -12,7 +13,6 @@ import {
 } from "../api/range.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { LargeRange } from "./large-range.ts";
-import { createWorld, type World } from "./single-member-world.ts";
 
 const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const keys = 400;

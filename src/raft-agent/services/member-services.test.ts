@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
 import {
   AlarmRequest_AlarmAction,
   AlarmRequestSchema,
@@ -30,7 +31,6 @@ import { StatusCode } from "../api/status-code.ts";
 import { votersToAdmit } from "../consensus/member-rules.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { Facts } from "./haplan-service.ts";
-import { createWorld, type RecordedCall, self, type World } from "./single-member-world.ts";
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
 import {
@@ -12,7 +13,6 @@ import {
 } from "../api/range.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { WireReader } from "../api/wire.ts";
-import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const emptyValue = new Uint8Array(0);

@@ -2,11 +2,11 @@
 import { createHash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import { SnapshotResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
 import { bytesSource } from "../bbolt/page-source.ts";
-import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const path = "/etcdserverpb.Maintenance/Snapshot";
 

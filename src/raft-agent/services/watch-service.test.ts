@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
@@ -12,7 +13,6 @@ import {
 } from "../api/watch.ts";
 import type { StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { createWorld, type RecordedCall, type World } from "./single-member-world.ts";
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
-import { MemoryFileSystem } from "../wal/memory-file-system.ts";
+import { MemoryFileSystem } from "../wal/file-system.fake.ts";
 import { openSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
 
 const directory = "snapshots";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
-import { MemoryFileSystem } from "./memory-file-system.ts";
+import { MemoryFileSystem } from "./file-system.fake.ts";
 import { openWal, type RecoveredWal } from "./open-wal.ts";
+import { entry, type LogText, noBatch, snapshotAt, textOf } from "./wal.fixture.ts";
 import type { WalBatch } from "./wal.ts";
-import { entry, type LogText, noBatch, snapshotAt, textOf } from "./wal-fixture.ts";
 
 const directory = "wal";
 const segmentBytes = 4096;

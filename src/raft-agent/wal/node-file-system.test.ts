@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createNodeFileSystem } from "./node-file-system.ts";
 import { openWal } from "./open-wal.ts";
-import { entry, noBatch } from "./wal-fixture.ts";
+import { entry, noBatch } from "./wal.fixture.ts";
 
 let root: string;
 beforeEach(() => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { AssertionError } from "../../base/assert.ts";
 import { createRandom } from "../../base/random.ts";
-import { MemoryFileSystem } from "./memory-file-system.ts";
+import { MemoryFileSystem } from "./file-system.fake.ts";
 import { type OpenWalOptions, openWal } from "./open-wal.ts";
+import { entry, ModelLog, noBatch, snapshotAt, textOf } from "./wal.fixture.ts";
 import type { Wal } from "./wal.ts";
-import { entry, ModelLog, noBatch, snapshotAt, textOf } from "./wal-fixture.ts";
 
 const directory = "wal";
 

@@ -7,11 +7,11 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, type World } from "../../../../test/support/single-member.ts";
 import { LeaseGrantRequestSchema, LeaseRevokeRequestSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
 import * as elections from "../../api/gen/v3electionpb/v3election_pb.ts";
 import * as locks from "../../api/gen/v3lockpb/v3lock_pb.ts";
 import { StatusCode } from "../../api/status-code.ts";
-import { createWorld, type RecordedCall, type World } from "../single-member-world.ts";
 
 const text = (value: string): Uint8Array => Buffer.from(value);
 const words = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString();

@@ -2,12 +2,12 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FakeWorld } from "../../src/apply/fake-world.ts";
+import type { ExitCode } from "../../cmd/haplan/cli-context.ts";
+import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
+import { StopRequests } from "../../cmd/haplan/stop-requests.ts";
+import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
-import type { ExitCode } from "./cli-context.ts";
-import { runHaplan } from "./run-haplan.ts";
-import { createScriptedTerminal, type ScriptedTerminal } from "./scripted-terminal.ts";
-import { StopRequests } from "./stop-requests.ts";
+import { FakeWorld } from "./fake-world.ts";
 
 export const exampleSpec: string = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
 

@@ -1,19 +1,20 @@
 /** Clusters for tests of the planner: a spec, and the state and world of one that was applied and left in peace. */
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl, peerUrl } from "../units/addresses.ts";
-import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
-import { type DesiredResource, desiredResources } from "./desired-resources.ts";
+
+import { type DesiredResource, desiredResources } from "../../src/plan/desired-resources.ts";
 import type {
   ObservedAuthority,
   ObservedCertificate,
   ObservedCluster,
   ObservedMachine,
   ObservedMember,
-} from "./observed-cluster.ts";
-import type { PlannerInput } from "./planner-input.ts";
-import type { Attributes } from "./resource.ts";
-import type { State } from "./state.ts";
+} from "../../src/plan/observed-cluster.ts";
+import type { PlannerInput } from "../../src/plan/planner-input.ts";
+import type { Attributes } from "../../src/plan/resource.ts";
+import type { State } from "../../src/plan/state.ts";
+import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
+import { clientUrl, peerUrl } from "../../src/units/addresses.ts";
+import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
 
 export type FixtureOptions = { readonly tls?: boolean; readonly workers?: number; readonly engine?: "agent" | "etcd" };
 

@@ -5,27 +5,27 @@
  * two members at one address and port are written down.
  */
 
-import { HaplanError } from "../base/haplan-error.ts";
-import type { ControlPlane } from "../control-plane/control-plane.ts";
-import type { Authority } from "../pki/authority-port.ts";
-import type { JournalRecord } from "../plan/journal-record.ts";
+import type { ApplyEvent } from "../../src/apply/apply-event.ts";
+import type { ApplyPorts } from "../../src/apply/ports.ts";
+import { startWriteProbe } from "../../src/apply/write-probe.ts";
+import { VirtualClock } from "../../src/base/clock.fake.ts";
+import { HaplanError } from "../../src/base/haplan-error.ts";
+import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
+import type { Authority } from "../../src/pki/authority-port.ts";
+import type { JournalRecord } from "../../src/plan/journal-record.ts";
 import type {
   ObservedAuthority,
   ObservedCertificate,
   ObservedMachine,
   ObservedMembership,
   ObservedOrphan,
-} from "../plan/observed-cluster.ts";
-import { majority } from "../plan/quorum-model.ts";
-import type { State } from "../plan/state.ts";
-import type { MachineIdentity, MachineRef, Provider } from "../providers/provider.ts";
-import { unitDigest, unitRestartDigest } from "../providers/unit-digest.ts";
-import { type LoadBalancerConfig, loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../units/unit-definition.ts";
-import type { ApplyEvent } from "./apply-event.ts";
-import type { ApplyPorts } from "./ports.ts";
-import { VirtualClock } from "./virtual-clock.ts";
-import { startWriteProbe } from "./write-probe.ts";
+} from "../../src/plan/observed-cluster.ts";
+import { majority } from "../../src/plan/quorum-model.ts";
+import type { State } from "../../src/plan/state.ts";
+import type { MachineIdentity, MachineRef, Provider } from "../../src/providers/provider.ts";
+import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
+import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
 
 type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };
 export type FakeMachine = { identity: MachineIdentity; units: Map<string, FakeUnit>; data: string | null };

@@ -1,12 +1,12 @@
 /** For tests: the client ports of a member that has its store in memory and no peers. */
 import { pino } from "pino";
-import { createAgentConfig } from "../config/agent-config.ts";
-import { readSettings } from "../config/read-settings.ts";
-import { GrpcServer } from "../grpc/grpc-server.ts";
-import { memberValues } from "../metrics/member-values.ts";
-import { createMetrics } from "../metrics/metrics.ts";
-import { createWorld, self } from "../services/single-member-world.ts";
-import { ClientFront } from "./serve-clients.ts";
+import { ClientFront } from "../../src/raft-agent/agent/serve-clients.ts";
+import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
+import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
+import { GrpcServer } from "../../src/raft-agent/grpc/grpc-server.ts";
+import { memberValues } from "../../src/raft-agent/metrics/member-values.ts";
+import { createMetrics } from "../../src/raft-agent/metrics/metrics.ts";
+import { createWorld, self } from "./single-member.ts";
 
 /** Listens at the places that `flags` name. */
 export async function listeningFront(flags: readonly string[]): Promise<ClientFront> {

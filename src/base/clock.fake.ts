@@ -1,5 +1,5 @@
 /** A clock that jumps to the next thing anyone waits for, so that minutes of waiting cost nothing. */
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "./clock.ts";
 
 type Sleeper = { readonly at: number; readonly wake: () => void };
 

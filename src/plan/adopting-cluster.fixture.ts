@@ -1,6 +1,5 @@
 /** Clusters for tests of adoption: m1 and m2 run already, under names of their own; m3 is haplan's. */
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { clientUrl } from "../units/addresses.ts";
+
 import {
   emptyObservation,
   fixtureInput,
@@ -8,7 +7,9 @@ import {
   fixtureMachine,
   fixtureMember,
   fixtureSpec,
-} from "./cluster-fixture.ts";
+} from "../../test/support/planned-cluster.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { clientUrl } from "../units/addresses.ts";
 import { desiredResources } from "./desired-resources.ts";
 import type { ObservedMember, ObservedMembership } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";

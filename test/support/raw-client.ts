@@ -8,9 +8,9 @@ import {
   readUint32,
   settingsFrame,
   writeFrameHeader,
-} from "./frame.ts";
-import { FrameParser } from "./frame-parser.ts";
-import { encodeStateless } from "./hpack-encoder.ts";
+} from "../../src/raft-agent/http2/frame.ts";
+import { FrameParser } from "../../src/raft-agent/http2/frame-parser.ts";
+import { encodeStateless } from "../../src/raft-agent/http2/hpack-encoder.ts";
 
 export type SeenFrame = {
   readonly type: number;

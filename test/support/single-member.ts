@@ -3,15 +3,15 @@
  * calls that remember what was sent. Leadership, time and lost proposals are the test's to set.
  */
 
-import { StatusCode } from "../api/status-code.ts";
-import type { ConsensusPort, PeerProgress } from "../consensus/consensus-port.ts";
-import type { Method, ServerCall, StreamHandler } from "../grpc/call.ts";
-import { MemoryBackend } from "../mvcc/memory-backend.ts";
-import { openStore } from "../mvcc/mvcc-store.ts";
-import type { Configuration } from "../raft/configuration.ts";
-import type { MemberId } from "../raft/entry.ts";
-import { MembershipStore } from "../state-machine/membership-store.ts";
-import { MemberServices, type MemberServicesOptions } from "./member-services.ts";
+import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
+import type { ConsensusPort, PeerProgress } from "../../src/raft-agent/consensus/consensus-port.ts";
+import type { Method, ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
+import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
+import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
+import type { Configuration } from "../../src/raft-agent/raft/configuration.ts";
+import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
+import { MemberServices, type MemberServicesOptions } from "../../src/raft-agent/services/member-services.ts";
+import { MembershipStore } from "../../src/raft-agent/state-machine/membership-store.ts";
 
 export const self: MemberId = "8e9e05c52164694d";
 
