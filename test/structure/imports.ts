@@ -1,4 +1,4 @@
-/** The imports of the sources, by room, and what docs/ARCHITECTURE.md lets each room know. */
+/** Reads the imports of the sources, and the imports that docs/ARCHITECTURE.md allows each module. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,7 +29,7 @@ export type Import = { readonly from: string; readonly to: string; readonly type
 const importStatement = /^(?:import|export)\s+(type\s+)?(?:\{([^}]*)\}|[\w*][^"{]*)?\s*(?:from\s+)?"(\.[^"]+)"/gm;
 const importCall = /\bimport\("(\.[^"]+)"\)/g;
 
-/** Relative imports of a source. */
+/** The relative imports of a source. */
 export function importsOf({ path, text }: Source): Import[] {
   const target = (name: string): string => normalize(join(dirname(path), name));
   const statements = [...text.matchAll(importStatement)].map(([, type, names, name]) => ({
@@ -46,24 +46,24 @@ function areTypes(names: string): boolean {
   return list.filter((name) => name !== "").every((name) => name.startsWith("type "));
 }
 
-/** The room that a file is in: `plan`, `raft`; null for what is in none. */
-export function roomOf(path: string): string | null {
-  const [top, room, inner, file] = path.split("/");
+/** The module of a file: `plan`, `raft`; null if it is in none. */
+export function moduleOf(path: string): string | null {
+  const [top, module, inner, file] = path.split("/");
   if (top === "cmd") return "cmd";
-  if (top !== "src" || room === undefined || inner === undefined) return null;
-  if (room !== "raft-agent") return room;
+  if (top !== "src" || module === undefined || inner === undefined) return null;
+  if (module !== "raft-agent") return module;
   return file === undefined ? null : inner;
 }
 
-export type Knowledge = {
+export type AllowedImports = {
   readonly everything: boolean;
-  readonly rooms: readonly string[];
+  readonly modules: readonly string[];
   readonly types: readonly string[];
 };
 
-/** The table of rooms: `base, plan; types of spec`. @throws Error for a cell that says something else */
-export function readKnowledge(page: string): Map<string, Knowledge> {
-  const table = page.slice(page.indexOf("## Rooms"));
+/** Parses the table of modules: `base, plan; types of spec`. @throws Error for a malformed cell */
+export function readImportTable(page: string): Map<string, AllowedImports> {
+  const table = page.slice(page.indexOf("## Modules"));
   const rows = [...table.matchAll(/^\| `([^`]+)` \| .* \| ([^|]+) \|$/gm)];
   return new Map(rows.map(([, path, cell]) => [nameOf(path!), readCell(cell!.trim())]));
 }
@@ -72,28 +72,28 @@ function nameOf(path: string): string {
   return path === "cmd/*" ? "cmd" : path.replace(/^src\/(raft-agent\/)?/, "");
 }
 
-function readCell(cell: string): Knowledge {
-  if (cell === "everything") return { everything: true, rooms: [], types: [] };
-  if (cell === "nothing") return { everything: false, rooms: [], types: [] };
-  const [rooms = "", types = "", ...rest] = cell.split("; types of ");
+function readCell(cell: string): AllowedImports {
+  if (cell === "everything") return { everything: true, modules: [], types: [] };
+  if (cell === "nothing") return { everything: false, modules: [], types: [] };
+  const [modules = "", types = "", ...rest] = cell.split("; types of ");
   if (rest.length > 0) throw new Error(`the cell "${cell}" names types twice`);
-  return { everything: false, rooms: list(rooms), types: list(types) };
+  return { everything: false, modules: list(modules), types: list(types) };
 }
 
 function list(text: string): string[] {
   return text === "" ? [] : text.split(", ");
 }
 
-/** Imports that the table does not allow, in words. */
-export function forbiddenImports(sources: readonly Source[], known: ReadonlyMap<string, Knowledge>): string[] {
+/** Describes each import that the table does not allow. */
+export function forbiddenImports(sources: readonly Source[], known: ReadonlyMap<string, AllowedImports>): string[] {
   return sources.flatMap(importsOf).flatMap((found) => {
-    const [from, to] = [roomOf(found.from), roomOf(found.to)];
+    const [from, to] = [moduleOf(found.from), moduleOf(found.to)];
     if (from === to && from !== null) return [];
-    const knowledge = from === null ? undefined : known.get(from);
-    if (knowledge === undefined) return [`${found.from} is in no room of the table`];
+    const allowed = from === null ? undefined : known.get(from);
+    if (allowed === undefined) return [`${found.from} is in no module of the table`];
     const isAllowed =
-      knowledge.everything ||
-      (to !== null && (knowledge.rooms.includes(to) || (found.typesOnly && knowledge.types.includes(to))));
+      allowed.everything ||
+      (to !== null && (allowed.modules.includes(to) || (found.typesOnly && allowed.types.includes(to))));
     return isAllowed ? [] : [`${found.from} imports ${found.to}`];
   });
 }

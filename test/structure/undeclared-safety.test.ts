@@ -1,6 +1,6 @@
 /**
- * A step kind, a command kind or a method that does not say what decides its safety does not compile: a copy of the sources
- * is given one, and the compiler has to refuse it where the declaration belongs.
+ * A step kind, a command kind or a method without its safety declarations does not compile: the test adds one to a copy of
+ * the sources and expects a compiler error where the declaration belongs.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), "haplan-undeclared-"));
 afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
-/** What is added where, in front of a line that is there. */
+/** Lines to add, each before an existing line. */
 const additions = [
   {
     file: "src/plan/step.ts",
@@ -54,7 +54,7 @@ function errorsOfCopy(): ReadonlyMap<string, string> {
   return errors;
 }
 
-describe("what does not say how it concerns safety does not compile:", () => {
+describe("without its safety declarations", () => {
   let errors: ReadonlyMap<string, string>;
   beforeAll(() => {
     errors = errorsOfCopy();

@@ -1,4 +1,4 @@
-/** How much memory a member's answers may take on their way to clients, see "Answers in memory" in docs/ARCHITECTURE.md. */
+/** How much memory a member's answers may take on their way to clients, see "Memory for responses" in docs/ARCHITECTURE.md. */
 import { totalmem } from "node:os";
 
 const mostBytes = 1024 * 1_048_576;
