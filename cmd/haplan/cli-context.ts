@@ -18,8 +18,7 @@ import type { Terminal } from "./terminal.ts";
 
 /** The rooms that touch the world, as functions that open them. */
 export type Rooms = {
-  /** `directory`: the cluster's, `.haplan/<cluster>`. */
-  readonly openProvider: (options: ProviderOptions) => Provider;
+  readonly openProvider: (options: ProviderOptions) => Promise<Provider>;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
@@ -30,7 +29,7 @@ export type Rooms = {
 };
 
 /** Where haplan runs; `run-haplan.ts` makes a context of it. */
-export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables" | "log">;
+export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables" | "log" | "atEnd">;
 
 export type CliContext = {
   /** Where haplan was started: state lives below it, and relative paths are relative to it. */
@@ -52,6 +51,8 @@ export type CliContext = {
   readonly version: string;
   /** What asks this run to stop. */
   readonly stop: StopRequests;
+  /** What is opened during the run is closed when it ends, the last first. */
+  readonly atEnd: (close: () => Promise<void>) => void;
 };
 
 /**

@@ -28,6 +28,7 @@ function program(): Command {
     variables: {},
     version: "0.0.0-test",
     stop: unstoppable(),
+    atEnd: () => {},
   };
   return createProgram(context, () => {});
 }

@@ -2,9 +2,8 @@
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import type { CliContext } from "./cli-context.ts";
 import { parseDuration } from "./duration.ts";
-import { type RefusalError, refuse } from "./refusal.ts";
+import { refuse, stoppedBeforeChange } from "./refusal.ts";
 import type { Session } from "./session.ts";
-import type { StopRequests } from "./stop-requests.ts";
 
 export type LockFlags = { readonly lock: string; readonly lockTimeout: string };
 
@@ -39,11 +38,6 @@ async function lockState({ stop }: CliContext, session: Session, operation: stri
     if (stop.signal.aborted) throw stoppedBeforeChange(stop);
     throw error;
   }
-}
-
-/** A stop that was requested before anything was done. */
-export function stoppedBeforeChange(stop: StopRequests): RefusalError {
-  return refuse("apply/interrupted", stop.reason, "Nothing was changed.");
 }
 
 /** `-lock=false`, `-refresh=true`. @throws RefusalError */

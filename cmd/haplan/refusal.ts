@@ -1,6 +1,7 @@
 /** What a command refuses to do, as diagnostics for its user. */
 import type { CommandWords } from "../../src/base/command-words.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import type { StopRequests } from "./stop-requests.ts";
 
 /** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
 export class RefusalError extends Error {
@@ -21,4 +22,9 @@ export function refuse(
   commands: readonly CommandWords[] = [],
 ): RefusalError {
   return new RefusalError([{ severity: "error", code, summary, detail, commands }]);
+}
+
+/** A stop that was requested before anything was done. */
+export function stoppedBeforeChange(stop: StopRequests): RefusalError {
+  return refuse("apply/interrupted", stop.reason, "Nothing was changed.");
 }

@@ -1,6 +1,7 @@
 /** One run of the command line as a function: arguments in, exit code out. All errors end here. */
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import { errorText } from "../../src/base/haplan-error.ts";
 import { type ExpandedWords, normalizeFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
 import type { CliContext, ExitCode, Surroundings } from "./cli-context.ts";
 import { loggableWords, noDebugLog, openDebugLog } from "./debug-log.ts";
@@ -62,11 +63,13 @@ async function runLogged(
   const reporter = new Reporter(terminal, clock, invocation, log);
   let code: ExitCode = 0;
   let added: ExpandedWords["added"] = new Map();
+  const opened: (() => Promise<void>)[] = [];
+  const atEnd = (close: () => Promise<void>): void => void opened.push(close);
   const finish = (outcome: ExitCode): void => {
     code = outcome;
   };
   try {
-    const program = createProgram({ ...surroundings, reporter, variables: {} }, finish);
+    const program = createProgram({ ...surroundings, reporter, variables: {}, atEnd }, finish);
     const expanded = withEnvironmentFlags(program, typed, environment);
     added = expanded.added;
     for (const [variable, words] of added) {
@@ -88,7 +91,15 @@ async function runLogged(
     reporter.fail(diagnosticsOf(error));
     return 1;
   } finally {
+    await closeAll(opened, log);
     reporter.close();
+  }
+}
+
+/** What was done is done: a connection that does not close properly fails nothing. */
+async function closeAll(opened: readonly (() => Promise<void>)[], log: CliContext["log"]): Promise<void> {
+  for (const close of opened.toReversed()) {
+    await close().catch((error: unknown) => log.write("warn", "close", { error: errorText(error) }));
   }
 }
 

@@ -24,7 +24,7 @@ import type { DebugLog } from "./debug-log.ts";
 import { readEtcdUser } from "./etcd-user.ts";
 import { loggedCalls, namedIn } from "./logged-calls.ts";
 import { withRefreshProgress } from "./refresh-progress.ts";
-import { RefusalError } from "./refusal.ts";
+import { RefusalError, stoppedBeforeChange } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
 export type Session = {
@@ -59,11 +59,19 @@ export async function sessionFor(
   const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment), log);
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
+  const provider = await rooms.openProvider({
+    provider: from.spec.provider,
+    directory,
+    signal: context.stop.signal,
+    clock: context.clock,
+    log: (message, facts) => log.write("debug", message, facts),
+  });
+  context.atEnd(() => provider.close());
   return {
     ...from,
     directory,
     backend: loggedCalls(log, "state", backend),
-    provider: loggedCalls(log, "provider", rooms.openProvider({ provider: from.spec.provider, directory }), namedIn),
+    provider: loggedCalls(log, "provider", provider, namedIn),
     authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, rooms), namedIn),
     rooms,
   };
@@ -115,13 +123,23 @@ export async function clientMaterial({ spec, authority }: Session): Promise<TlsM
 }
 
 /** Looks at everything that belongs to the spec, and changes nothing. */
-export function observeSession(context: CliContext, session: Session, state: State | null): Promise<ObservedCluster> {
+export async function observeSession(
+  context: CliContext,
+  session: Session,
+  state: State | null,
+): Promise<ObservedCluster> {
+  const { signal } = context.stop;
   const { provider, authority, rooms, spec } = session;
   const ports = { provider, authority, connect: rooms.connect, askPresented: rooms.askPresented };
-  return withRefreshProgress(context, state, (onProbe) =>
-    observeCluster(ports, { spec, state }, (endpoint, ended) => {
-      context.log.write("trace", ended ? "member asked" : "asking a member", { endpoint });
-      onProbe(endpoint, ended);
-    }),
-  );
+  try {
+    return await withRefreshProgress(context, state, (onProbe) =>
+      observeCluster(ports, { spec, state, signal }, (endpoint, ended) => {
+        context.log.write("trace", ended ? "member asked" : "asking a member", { endpoint });
+        onProbe(endpoint, ended);
+      }),
+    );
+  } catch (error) {
+    if (signal.aborted) throw stoppedBeforeChange(context.stop);
+    throw error;
+  }
 }

@@ -38,12 +38,17 @@ type Progress = { readonly stepsDone: number; readonly remaining: readonly Step[
  * @throws whatever state store or journal throw: then nothing more is done.
  */
 export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOptions = {}): Promise<ApplyOutcome> {
+  const { parallelism = 10, progressIntervalMs = 10_000, signal = new AbortController().signal } = options;
   const records = (await ports.journal.read()).filter((record) => record.planId === plan.id);
   const found = await ports.stateStore.read();
   const lineage = found?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   if (records.length === 0) {
     if ((found?.serial ?? 0) !== plan.binding.stateSerial) return { kind: "refused", diagnostics: [movedState(plan)] };
-    const problems = await preflightPlan(plan, lineage, ports);
+    const problems = await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+      return null;
+    });
+    if (problems === null) return { kind: "interrupted", stepsDone: 0, remaining: plan.steps };
     if (problems.some((problem) => problem.severity === "error")) return { kind: "refused", diagnostics: problems };
   } else if (found === null && plan.mode === "apply") {
     // The state is written before the first intent: without it, this journal is another life's.
@@ -58,7 +63,6 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
     const step = plan.steps.find((candidate) => candidate.id === record.stepId);
     if (step !== undefined) await keeper.apply(stateEdits(plan, step, record.result ?? {}));
   }
-  const { parallelism = 10, progressIntervalMs = 10_000, signal = new AbortController().signal } = options;
   const walk = new PlanWalk({ plan, ports, keeper, done, begun, parallelism, progressIntervalMs, signal });
   const failure = await walk.run();
   const remaining = plan.steps.filter(({ id }) => !done.has(id));

@@ -25,18 +25,25 @@ const keptOut: ReadonlySet<string> = new Set([
   "control-plane/not-permitted",
 ]);
 
+export type ObserveRequest = {
+  readonly spec: ClusterSpec;
+  readonly state: State | null;
+  /** Aborted when the run is to stop: machines that do not answer are waited for no longer. */
+  readonly signal?: AbortSignal;
+};
+
 /** Changes nothing. What could not be looked at is in `problems`. */
 export async function observeCluster(
   ports: ObservePorts,
-  { spec, state }: { readonly spec: ClusterSpec; readonly state: State | null },
+  { spec, state, signal }: ObserveRequest,
   onProbe?: ProbeListener,
 ): Promise<ObservedCluster> {
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
   const [{ machines, unreachable }, orphans, pki] = await Promise.all([
-    ports.provider.observe(state?.lineage ?? null, names),
-    ports.provider.observeOrphans(),
+    ports.provider.observe(state?.lineage ?? null, names, signal),
+    ports.provider.observeOrphans(signal),
     ports.authority.observe(),
   ]);
   const [membership, presented] = await Promise.all([

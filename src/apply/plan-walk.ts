@@ -6,6 +6,7 @@ import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
+import { machineActedOn } from "../plan/unreachable-machines.ts";
 import { type OpenedProbe, openWriteProbe } from "./open-write-probe.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
@@ -106,10 +107,17 @@ export class PlanWalk {
   }
 
   #isFree(step: Step): boolean {
-    if (!step.after.every((id) => this.#options.done.has(id))) return false;
+    if (!step.after.every((id) => this.#options.done.has(id)) || !this.#hasMachineFree(step)) return false;
     if (!traitsOf(step.action).needsQuorum) return true;
     const other = this.#plan.steps.some((each) => this.#running.has(each.id) && traitsOf(each.action).needsQuorum);
     return !other;
+  }
+
+  /** The provider serves so many machines at once: a step that would only wait for its turn is not begun. */
+  #hasMachineFree({ action }: Step): boolean {
+    if (machineActedOn(action) === null) return true;
+    const busy = this.#plan.steps.filter((each) => this.#running.has(each.id) && machineActedOn(each.action) !== null);
+    return busy.length < this.#ports.provider.limits.machinesAtOnce;
   }
 
   async #carryOut(step: Step): Promise<void> {

@@ -22,6 +22,7 @@ export async function preflightPlan(
   plan: Plan,
   lineage: string,
   { provider, connect, authority }: Pick<ApplyPorts, "provider" | "connect" | "authority">,
+  signal: AbortSignal,
 ): Promise<readonly Diagnostic[]> {
   if (plan.mode === "destroy") return [];
   const actions = plan.steps.map((step) => step.action);
@@ -39,7 +40,7 @@ export async function preflightPlan(
       ? [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }]
       : [],
   );
-  return provider.preflight({ machines, units, space });
+  return provider.preflight({ machines, units, space }, signal);
 }
 
 /** As far as the members tell; where none does, the steps that need them will say so. */

@@ -2,10 +2,14 @@
  * The port between haplan and machines, whatever they are: a directory with processes on this machine, a host over ssh,
  * an instance in a cloud. A machine is a place where files can be put and units can run; agents, load balancers and
  * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
+ *
+ * Every call takes a signal. Once it is aborted, a call that waits for a machine rejects; what it was doing may be done or
+ * not, and is done again by the next run.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { CallLimits } from "./machine-calls.ts";
 
 export type MachineIdentity = {
   readonly name: string;
@@ -14,6 +18,11 @@ export type MachineIdentity = {
   /** Label put on the machine, so that it can be found again when the state is lost. */
   readonly lineage: string;
   readonly generation: number;
+};
+
+export type NewMachine = MachineIdentity & {
+  /** The generation of a machine of the same name that stays meanwhile. */
+  readonly beside?: number;
 };
 
 /** A name alone is the newest machine of that name: while a master moves there are two. */
@@ -29,47 +38,45 @@ export type FoundMachines = {
 /** What will be put on a machine's disk. */
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
+export type PreflightRequest = {
+  readonly machines: readonly MachineIdentity[];
+  readonly units: readonly UnitDefinition[];
+  readonly space: readonly MachineSpace[];
+};
+
+/** A session with the machines of one cluster. */
 export type Provider = {
-  /**
-   * Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine.
-   */
-  observe(lineage: string | null, names: readonly string[]): Promise<FoundMachines>;
+  /** What `MachineCalls` holds its calls to. */
+  readonly limits: CallLimits;
+  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
+  observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines>;
   /** Finds what still runs of machines of this cluster that are not there any more. */
-  observeOrphans(): Promise<readonly ObservedOrphan[]>;
+  observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]>;
   /**
    * Says before anything is changed what would go wrong: ports taken, directories that cannot be written, programs
    * missing, disks without room.
    */
-  preflight(request: {
-    readonly machines: readonly MachineIdentity[];
-    readonly units: readonly UnitDefinition[];
-    readonly space: readonly MachineSpace[];
-  }): Promise<readonly Diagnostic[]>;
-  /**
-   * `beside`: the generation of a machine of the same name that stays meanwhile.
-   * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
-   */
-  createMachine(machine: MachineIdentity, beside?: number): Promise<void>;
-  /**
-   * Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already.
-   */
-  renameMachine(from: string, to: string): Promise<void>;
-  /**
-   * Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name.
-   */
-  destroyMachine(machine: MachineRef): Promise<void>;
+  preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
+  /** @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name. */
+  createMachine(machine: NewMachine, signal?: AbortSignal): Promise<void>;
+  /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
+  renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void>;
+  /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */
+  destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void>;
   /**
    * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads
    * it when only files changed that it can reload; restarts it otherwise.
    * @throws HaplanError `provider/unit-exited` when it ends at once, with the last lines of its log.
    */
-  startUnit(machine: MachineRef, unit: UnitDefinition): Promise<{ readonly pid: number | null }>;
+  startUnit(machine: MachineRef, unit: UnitDefinition, signal?: AbortSignal): Promise<{ readonly pid: number | null }>;
   /** SIGTERM (a leader hands over first), then SIGKILL after `graceMs`. No error when it is not running. */
-  stopUnit(machine: MachineRef, unit: string, graceMs: number): Promise<void>;
+  stopUnit(machine: MachineRef, unit: string, graceMs: number, signal?: AbortSignal): Promise<void>;
   /** Stops the unit and removes its files. */
-  removeUnit(machine: MachineRef, unit: string): Promise<void>;
+  removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */
-  unitLog(machine: MachineRef, unit: string, lines: number): Promise<string>;
+  unitLog(machine: MachineRef, unit: string, lines: number, signal?: AbortSignal): Promise<string>;
   /** A file in a unit's directory, also one that the unit wrote itself; null when it is not there. */
-  readUnitFile(machine: MachineRef, unit: string, path: string): Promise<string | null>;
+  readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
+  /** Ends the session: connections are closed, nothing on the machines changes. No call is made after it. */
+  close(): Promise<void>;
 };

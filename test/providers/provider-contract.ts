@@ -8,7 +8,13 @@ import type { MachineIdentity, Provider } from "../../src/providers/provider.ts"
 import { unitDigest } from "../../src/providers/unit-digest.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 
-export type OpenedProvider = { readonly provider: Provider; close(): Promise<void> };
+export type OpenedProvider = {
+  readonly provider: Provider;
+  /** Opens another session with the same machines. */
+  again(): Promise<Provider>;
+  /** Removes what was made for the test. */
+  close(): Promise<void>;
+};
 
 /**
  * What the program `probe` has to be on the provider's machines: it runs until SIGTERM when its argument is `idle`, and ends
@@ -47,6 +53,7 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
     afterEach(async () => {
       await provider.destroyMachine("m1");
       await provider.destroyMachine("m2");
+      await provider.close();
       await opened.close();
     });
     const found = async (lineage = "lineage-a", names: readonly string[] = []): Promise<readonly ObservedMachine[]> =>
@@ -76,7 +83,7 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
     it("keeps two machines of one name apart by their generation, and takes a name alone for the newest", async () => {
       await provider.createMachine(m1);
       await provider.startUnit("m1", unit());
-      await provider.createMachine(second, 1);
+      await provider.createMachine({ ...second, beside: 1 });
       await provider.startUnit("m1", unit());
       const generations = async (): Promise<readonly (readonly [number, boolean | undefined])[]> =>
         (await found()).map(({ generation, units }) => [generation, units[0]?.running] as const).toSorted();
@@ -137,6 +144,31 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       expect((await found())[0]?.units).toMatchObject([{ running: false }]);
       for (let twice = 0; twice < 2; twice += 1) await provider.removeUnit("m1", "agent");
       expect((await found())[0]?.units).toEqual([]);
+    });
+
+    it("leaves running what runs when its session ends, and finds it in the next one", async () => {
+      const session = await opened.again();
+      await session.createMachine(m1);
+      const { pid } = await session.startUnit("m1", unit());
+      await session.close();
+      expect(await found()).toMatchObject([{ name: "m1", units: [{ running: true, pid }] }]);
+    });
+
+    it("ends each call soon after its signal is aborted, and makes good later what was cut off", async () => {
+      const signal = AbortSignal.abort(new Error("stopped"));
+      const calls = [
+        provider.observe("lineage-a", [], signal),
+        provider.createMachine(m1, signal),
+        provider.unitLog("m1", "agent", 1, signal),
+      ];
+      const late = new Promise((resolve) => setTimeout(() => resolve("late"), 5_000).unref());
+      expect(await Promise.race([Promise.allSettled(calls), late])).not.toBe("late");
+      await provider.createMachine(m1);
+      expect(await found()).toMatchObject([{ name: "m1", generation: 1 }]);
+    });
+
+    it("serves at least one machine at once", () => {
+      expect(provider.limits.machinesAtOnce).toBeGreaterThan(0);
     });
 
     it("says which machine and which name it does not take", async () => {

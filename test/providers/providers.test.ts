@@ -3,28 +3,44 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
-import { type Fault, FaultyConnection } from "./faulty-connection.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { boundedProvider } from "../../src/providers/bounded-provider.ts";
+import { createLocalProvider, localLimits } from "../../src/providers/local/local-provider.ts";
+import { MachineCalls, type MachineCallsOptions } from "../../src/providers/machine-calls.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+import { FakeRemote, type Fault } from "./fake-remote.ts";
 import { describeProvider, type OpenedProvider, probeProgram } from "./provider-contract.ts";
 
-async function openLocal(): Promise<OpenedProvider> {
+const unstopped = (): Omit<MachineCallsOptions, "limits"> => ({
+  clock: systemClock,
+  signal: new AbortController().signal,
+  log: () => {},
+});
+const limits = { machinesAtOnce: 3, callTimeoutMs: 10_000 };
+
+function makeLocal(): { readonly local: Provider; readonly close: () => Promise<void> } {
   const parent = mkdtempSync(join(tmpdir(), "haplan-provider-"));
   mkdirSync(join(parent, "cmd", "probe"), { recursive: true });
   writeFileSync(join(parent, "cmd", "probe", "main.js"), probeProgram);
-  const provider = createLocalProvider({
-    root: join(parent, ".haplan", "demo"),
-    programsDir: join(parent, "cmd"),
-  });
-  return { provider, close: async () => rmSync(parent, { recursive: true, force: true }) };
+  const local = createLocalProvider({ root: join(parent, ".haplan", "demo"), programsDir: join(parent, "cmd") });
+  return { local, close: async () => rmSync(parent, { recursive: true, force: true }) };
+}
+
+async function openLocal(): Promise<OpenedProvider> {
+  const { local, close } = makeLocal();
+  const again = async (): Promise<Provider> =>
+    boundedProvider(local, new MachineCalls({ limits: localLimits, ...unstopped() }));
+  return { provider: await again(), again, close };
 }
 
 /** Every call fails in each of these ways before one goes through. */
 function openBehind(...pattern: readonly Fault[]): () => Promise<OpenedProvider> {
   return async () => {
-    const { provider, close } = await openLocal();
-    const connection = new FaultyConnection(provider);
-    connection.faults = Array.from({ length: 200 }, () => pattern).flat();
-    return { provider: connection.over(pattern.length), close };
+    const { local, close } = makeLocal();
+    const remote = new FakeRemote(local);
+    remote.faults = Array.from({ length: 200 }, () => pattern).flat();
+    const again = async (): Promise<Provider> => remote.session({ attempts: pattern.length, limits, ...unstopped() });
+    return { provider: await again(), again, close };
   };
 }
 
@@ -38,18 +54,20 @@ if (process.env["HAPLAN_TEST_EVERYTHING"] !== undefined) {
 
 describe("a machine that is cut off", () => {
   it("is unreachable, not gone, and the others are found", async () => {
-    const { provider, close } = await openLocal();
-    const connection = new FaultyConnection(provider);
-    const remote = connection.over(1);
+    const { local, close } = makeLocal();
+    const remote = new FakeRemote(local);
+    const session = remote.session({ limits, ...unstopped() });
     const machine = { name: "m1", address: "127.77.18.1", zone: null, lineage: "lineage-a", generation: 1 };
-    await remote.createMachine(machine);
-    await remote.createMachine({ ...machine, name: "m2" });
-    connection.cutOff.add("m1");
-    expect(await remote.observe("lineage-a", [])).toMatchObject({
+    await session.createMachine(machine);
+    await session.createMachine({ ...machine, name: "m2" });
+    remote.cutOff.add("m1");
+    expect(await session.observe("lineage-a", [])).toMatchObject({
       machines: [{ name: "m2" }],
       unreachable: [{ name: "m1", reason: "no route to host" }],
     });
-    await Promise.all(["m1", "m2"].map((name) => provider.destroyMachine(name)));
+    await Promise.all(["m1", "m2"].map((name) => local.destroyMachine(name)));
+    await session.close();
+    expect(remote.open).toBe(0);
     await close();
   });
 });

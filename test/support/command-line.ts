@@ -7,6 +7,8 @@ import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
 import { StopRequests } from "../../cmd/haplan/stop-requests.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import type { ProviderOptions } from "../../src/providers/open-provider.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import { FakeWorld } from "./fake-world.ts";
 
 export const exampleSpec: string = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
@@ -28,6 +30,10 @@ export type CliFixture = {
   readonly environment: Record<string, string>;
   /** Standard input of the runs to come. */
   input: string;
+  /** What stops the runs to come. */
+  stop: StopRequests;
+  /** Opens the provider of the runs to come, over the one of the world in memory. */
+  openProvider: (options: ProviderOptions, inMemory: Provider) => Provider;
   /** Runs one command line, split at spaces unless it is split already; `answers` null: there is nobody to be asked. */
   haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
   /** What `show -json` prints of the plan that `plan` with these words makes. */
@@ -56,6 +62,8 @@ export function createCliFixture(directory?: string): CliFixture {
     version: "9.9.9",
     environment,
     input: "",
+    stop: unstoppable(),
+    openProvider: (_, inMemory) => inMemory,
     planDocument: async (words) => {
       await fixture.haplan(`plan ${words} -out=document.plan`);
       return JSON.parse((await fixture.haplan("show -json document.plan")).out);
@@ -69,7 +77,7 @@ export function createCliFixture(directory?: string): CliFixture {
         terminal,
         clock: impatientClock,
         openRooms: async () => ({
-          openProvider: () => provider,
+          openProvider: async (options) => fixture.openProvider(options, provider),
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,
@@ -81,7 +89,7 @@ export function createCliFixture(directory?: string): CliFixture {
         }),
         environment,
         version: fixture.version,
-        stop: unstoppable(),
+        stop: fixture.stop,
       });
       return { code, out: terminal.output(), err: terminal.errors(), terminal };
     },

@@ -202,6 +202,7 @@ export class FakeWorld {
 
   #provider(): Provider {
     return {
+      limits: { machinesAtOnce: 10, callTimeoutMs: null },
       observe: async (lineage, names) => {
         const found = [...this.facts.machines.values()]
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
@@ -216,7 +217,7 @@ export class FakeWorld {
         const failure = this.failing("preflight");
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
       },
-      createMachine: async (identity, beside) =>
+      createMachine: async ({ beside, ...identity }) =>
         this.#act(`createMachine ${identity.name}`, () => this.#createMachine(identity, beside)),
       renameMachine: async (from, to) =>
         this.#act(`renameMachine ${from} ${to}`, () => {
@@ -233,6 +234,7 @@ export class FakeWorld {
         this.#act(`removeUnit ${refText(machine)}`, () => void this.#machinesOf(machine)[0]?.units.delete(unit)),
       unitLog: async (machine) => `log of ${refText(machine)}`,
       readUnitFile: async () => null,
+      close: async () => {},
     };
   }
 

@@ -21,11 +21,11 @@ type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "
 const stopGraceMs = 10_000;
 
 export async function startAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
-  const { plan, ports, keeper } = context;
+  const { plan, ports, keeper, signal } = context;
   const join = action.join ?? (await liveJoin(context, action.member));
   const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
   const unit = await materializeUnit(blueprint, ports.authority);
-  const { pid } = await ports.provider.startUnit(action.member, unit);
+  const { pid } = await ports.provider.startUnit(action.member, unit, signal);
   const facts = { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
   return action.join === null ? { ...facts, join } : facts;
 }
@@ -70,6 +70,8 @@ export async function startMember(
   try {
     return await startAgent(context, action);
   } catch (error) {
+    // A run that is stopped takes nothing back: the next one goes on from here.
+    if (context.signal.aborted) throw error;
     const member = context.keeper.find(resourceAddress("haplan_raft_member", action.member))?.attributes;
     const id = member?.["memberId"];
     if (action.join?.clusterState === "new" || member?.["role"] !== "learner" || typeof id !== "string") throw error;
@@ -94,7 +96,7 @@ export async function reloadAgent(
 
 /** Also for a process that is there and says nothing: only a stop makes room for a start. */
 export async function restartAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
-  await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs);
+  await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs, context.signal);
   return startAgent(context, action);
 }
 
@@ -103,6 +105,6 @@ export async function stopAgent(
   action: StepAction & { readonly kind: "stopAgent" },
 ): Promise<StepFacts> {
   const { member, generation } = action;
-  await context.ports.provider.stopUnit(machineRef(member, generation), agentUnitName, stopGraceMs);
+  await context.ports.provider.stopUnit(machineRef(member, generation), agentUnitName, stopGraceMs, context.signal);
   return {};
 }

@@ -83,8 +83,11 @@ async function untilSteady(
 }
 
 /** Of these members those that have a machine of haplan's and no process on it. */
-export async function endedAgents({ ports }: StepContext, names: readonly string[]): Promise<readonly string[]> {
-  const { machines } = await ports.provider.observe(null, names);
+export async function endedAgents(
+  { ports, signal }: StepContext,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  const { machines } = await ports.provider.observe(null, names, signal);
   const ended = (name: string): boolean => {
     const agent = unitOf(newestMachine(machines, name), agentUnitName);
     return agent !== undefined && !agent.running;
@@ -96,7 +99,7 @@ export async function notHealthy(context: StepContext, { missing, ended }: Wait)
   const seconds = Math.round(context.plan.spec.policy.joinTimeoutMs / 1000);
   const logs = await Promise.all(
     missing.map(async (name) => {
-      const log = await context.ports.provider.unitLog(name, agentUnitName, logLines).catch(() => "");
+      const log = await context.ports.provider.unitLog(name, agentUnitName, logLines, context.signal).catch(() => "");
       return log === "" ? `${name}: no log` : `${name}:\n${log}`;
     }),
   );
@@ -142,6 +145,6 @@ export async function awaitCatchUp(
 
 export async function removeLearner(context: StepContext, name: string, id: string): Promise<void> {
   await (await context.connection.controlPlane()).removeMember(id);
-  await context.ports.provider.stopUnit(name, agentUnitName, 0);
+  await context.ports.provider.stopUnit(name, agentUnitName, 0, context.signal);
   await context.keeper.apply([{ kind: "remove", address: resourceAddress("haplan_raft_member", name) }]);
 }

@@ -12,16 +12,16 @@ const stopGraceMs = 2_000;
 
 /** Starting and updating are one act: the unit runs with exactly this definition when it returns. */
 export async function startLoadBalancer(
-  { plan, ports, keeper }: StepContext,
+  { plan, ports, keeper, signal }: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
 ): Promise<StepFacts> {
   const blueprint = loadBalancerBlueprint(plan.spec, action);
   const unit = await materializeUnit(blueprint, ports.authority);
-  const { pid } = await ports.provider.startUnit(loadBalancerName, unit);
+  const { pid } = await ports.provider.startUnit(loadBalancerName, unit, signal);
   return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
 }
 
-export async function stopLoadBalancer({ ports }: StepContext): Promise<StepFacts> {
-  await ports.provider.stopUnit(loadBalancerName, loadBalancerUnitName, stopGraceMs);
+export async function stopLoadBalancer({ ports, signal }: StepContext): Promise<StepFacts> {
+  await ports.provider.stopUnit(loadBalancerName, loadBalancerUnitName, stopGraceMs, signal);
   return {};
 }

@@ -13,16 +13,18 @@ export function machineRef(name: string, generation: number | undefined): Machin
 export async function createMachine(context: StepContext, action: Of<"createMachine">): Promise<StepFacts> {
   const { machine, address, zone, generation, deposes } = action;
   const { lineage } = context.keeper.state;
-  await context.ports.provider.createMachine({ name: machine, address, zone, lineage, generation }, deposes);
+  const beside = deposes === undefined ? {} : { beside: deposes };
+  const wanted = { name: machine, address, zone, lineage, generation, ...beside };
+  await context.ports.provider.createMachine(wanted, context.signal);
   return {};
 }
 
 export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepFacts> {
-  await context.ports.provider.renameMachine(from, to);
+  await context.ports.provider.renameMachine(from, to, context.signal);
   return {};
 }
 
 export async function destroyMachine(context: StepContext, action: Of<"destroyMachine">): Promise<StepFacts> {
-  await context.ports.provider.destroyMachine(machineRef(action.machine, action.generation));
+  await context.ports.provider.destroyMachine(machineRef(action.machine, action.generation), context.signal);
   return {};
 }

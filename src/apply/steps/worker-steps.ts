@@ -11,19 +11,19 @@ import type { StepContext } from "../step-context.ts";
 const stopGraceMs = 2_000;
 
 export async function startWorker(
-  { plan, ports, keeper }: StepContext,
+  { plan, ports, keeper, signal }: StepContext,
   action: StepAction & { readonly kind: "startWorker" },
 ): Promise<StepFacts> {
   const blueprint = workerBlueprint(plan.spec, action.worker);
   const unit = await materializeUnit(blueprint, ports.authority);
-  const { pid } = await ports.provider.startUnit(action.worker, unit);
+  const { pid } = await ports.provider.startUnit(action.worker, unit, signal);
   return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
 }
 
 export async function stopWorker(
-  { ports }: StepContext,
+  { ports, signal }: StepContext,
   action: StepAction & { readonly kind: "stopWorker" },
 ): Promise<StepFacts> {
-  await ports.provider.stopUnit(action.worker, workerUnitName, stopGraceMs);
+  await ports.provider.stopUnit(action.worker, workerUnitName, stopGraceMs, signal);
   return {};
 }

@@ -132,8 +132,8 @@ describe("a local machine", () => {
     const second = { ...m1, address: "127.77.18.2", generation: 2 };
     await provider.createMachine(m1);
     const former = await provider.startUnit("m1", unit());
-    for (let twice = 0; twice < 2; twice += 1) await provider.createMachine(second, 1);
-    await expect(provider.createMachine({ ...m1, generation: 3 }, 1)).rejects.toMatchObject({
+    for (let twice = 0; twice < 2; twice += 1) await provider.createMachine({ ...second, beside: 1 });
+    await expect(provider.createMachine({ ...m1, generation: 3, beside: 1 })).rejects.toMatchObject({
       code: "provider/machine-taken",
     });
     const generations = async (): Promise<readonly (readonly [number, string, number])[]> =>
@@ -155,7 +155,7 @@ describe("a local machine", () => {
     await provider.destroyMachine({ name: "m1", generation: 1 });
     await provider.destroyMachine({ name: "m1", generation: 1 });
     expect(await generations()).toEqual([[2, "127.77.18.2", 1]]);
-    await provider.createMachine({ ...m1, generation: 3 }, 2);
+    await provider.createMachine({ ...m1, generation: 3, beside: 2 });
     expect(existsSync(join(root, "machines", "m1", "machine.json"))).toBe(true);
     await provider.destroyMachine("m1");
     expect(identifyProcess(pid!)).toBeNull();
@@ -179,7 +179,7 @@ describe("a local machine", () => {
 
   it("T12: is destroyed by its generation also when its directory is gone and its processes run", async () => {
     await provider.createMachine(m1);
-    await provider.createMachine({ ...m1, generation: 2 }, 1);
+    await provider.createMachine({ ...m1, generation: 2, beside: 1 });
     const { pid } = await provider.startUnit("m1", unit());
     rmSync(join(root, "machines", "m1@2"), { recursive: true });
     expect(await provider.observeOrphans()).toEqual([{ machine: "m1", unit: "agent", pid }]);

@@ -8,6 +8,7 @@ import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
+import type { CallLimits } from "../machine-calls.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import {
@@ -37,6 +38,9 @@ export type LocalProviderOptions = {
   readonly programsDir?: string;
 };
 
+/** Processes of this machine answer at once, or are killed: an act is finished rather than cut off. */
+export const localLimits: CallLimits = { machinesAtOnce: 10, callTimeoutMs: null };
+
 /** How long a restarted or removed unit may take to end by itself. */
 const restartGraceMs = 10_000;
 
@@ -44,10 +48,11 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
   const programsDir = options.programsDir ?? builtProgramsDir();
   return {
+    limits: localLimits,
     observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsDir, request),
-    createMachine: async (machine, beside) => createMachineDir(root, machine, beside),
+    createMachine: async ({ beside, ...machine }) => createMachineDir(root, machine, beside),
     renameMachine: async (from, to) => renameMachineDirs(root, from, to),
     destroyMachine: (machine) => destroyMachine(root, machine),
     startUnit: (machine, unit) => startUnit(root, programsDir, machine, unit),
@@ -56,6 +61,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     unitLog: async (machine, unit, lines) => logTail(unitPaths(root, dirOf(root, machine), unit).log, lines),
     readUnitFile: async (machine, unit, path) =>
       readIfThere(join(unitPaths(root, dirOf(root, machine), unit).files, path)),
+    close: async () => {},
   };
 }
 

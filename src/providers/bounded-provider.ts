@@ -1,0 +1,34 @@
+/** A provider whose calls are bounded. What it observes it asks many machines for: it bounds each of them itself. */
+import type { MachineCall, MachineCalls } from "./machine-calls.ts";
+import type { MachineRef, Provider } from "./provider.ts";
+
+export function boundedProvider(provider: Provider, calls: MachineCalls): Provider {
+  const on = (call: string, machine: MachineRef, signal: AbortSignal | undefined, waitMs = 0): MachineCall => ({
+    what: `${call} ${typeof machine === "string" ? machine : `${machine.name}@${machine.generation}`}`,
+    signal,
+    waitMs,
+  });
+  return {
+    limits: provider.limits,
+    observe: (lineage, names, signal) => provider.observe(lineage, names, signal),
+    observeOrphans: (signal) => provider.observeOrphans(signal),
+    preflight: (request, signal) => provider.preflight(request, signal),
+    createMachine: (machine, signal) =>
+      calls.run(on("createMachine", machine.name, signal), (given) => provider.createMachine(machine, given)),
+    renameMachine: (from, to, signal) =>
+      calls.run(on("renameMachine", from, signal), (given) => provider.renameMachine(from, to, given)),
+    destroyMachine: (machine, signal) =>
+      calls.run(on("destroyMachine", machine, signal), (given) => provider.destroyMachine(machine, given)),
+    startUnit: (machine, unit, signal) =>
+      calls.run(on("startUnit", machine, signal), (given) => provider.startUnit(machine, unit, given)),
+    stopUnit: (machine, unit, graceMs, signal) =>
+      calls.run(on("stopUnit", machine, signal, graceMs), (given) => provider.stopUnit(machine, unit, graceMs, given)),
+    removeUnit: (machine, unit, signal) =>
+      calls.run(on("removeUnit", machine, signal), (given) => provider.removeUnit(machine, unit, given)),
+    unitLog: (machine, unit, lines, signal) =>
+      calls.run(on("unitLog", machine, signal), (given) => provider.unitLog(machine, unit, lines, given)),
+    readUnitFile: (machine, unit, path, signal) =>
+      calls.run(on("readUnitFile", machine, signal), (given) => provider.readUnitFile(machine, unit, path, given)),
+    close: () => provider.close(),
+  };
+}
