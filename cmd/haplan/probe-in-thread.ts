@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { WriteAvailability } from "../../src/apply/apply-event.ts";
-import type { ProbeWrites, RunningProbe } from "../../src/apply/ports.ts";
+import type { ProbePace, ProbeWrites, RunningProbe } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
@@ -12,6 +12,7 @@ import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
 
 /** What the thread is told. */
 export type ProbeMessage =
+  | { readonly kind: "setPace"; readonly pace: ProbePace }
   | { readonly kind: "moveEndpoint"; readonly endpoint: MembersRequest }
   | { readonly kind: "stop" };
 
@@ -36,6 +37,10 @@ class ProbeThread implements RunningProbe {
     worker.on("error", (error) => {
       this.#failure = error;
     });
+  }
+
+  setPace(pace: ProbePace): void {
+    this.#tell({ kind: "setPace", pace });
   }
 
   moveEndpoint(endpoint: MembersRequest): void {

@@ -10,7 +10,8 @@ const port = parentPort;
 if (port === null) throw new Error("Invariant broken: the write probe's thread was started as a program");
 const probe = startWriteProbe(workerData as ProbeRequest, connectControlPlane, systemClock);
 port.on("message", async (message: ProbeMessage) => {
-  if (message.kind === "moveEndpoint") probe.moveEndpoint(message.endpoint);
+  if (message.kind === "setPace") probe.setPace(message.pace);
+  else if (message.kind === "moveEndpoint") probe.moveEndpoint(message.endpoint);
   else port.postMessage(await probe.stop());
 });
 port.postMessage("writing");

@@ -5,8 +5,8 @@ import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
-import { openWriteProbe } from "./open-write-probe.ts";
-import type { ApplyPorts, ProbeClientRequest, ProbeRequest } from "./ports.ts";
+import { type OpenedProbe, openWriteProbe } from "./open-write-probe.ts";
+import type { ApplyPorts, ProbeClientRequest, ProbeWrites } from "./ports.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 import type { Connection } from "./step-context.ts";
 
@@ -23,16 +23,31 @@ async function opened(
   before: ClusterSpec | null = null,
 ): Promise<readonly ProbeClientRequest[]> {
   let asked: readonly ProbeClientRequest[] = [];
+  await openProbe(
+    spec,
+    members,
+    actions,
+    async (request) => {
+      asked = request.clients;
+      return { setPace: () => undefined, moveEndpoint: () => undefined, stop: async () => null };
+    },
+    before,
+  );
+  return asked;
+}
+
+async function openProbe(
+  spec: ClusterSpec,
+  members: readonly ObservedMember[] | null,
+  actions: readonly StepAction[],
+  probeWrites: ProbeWrites,
+  before: ClusterSpec | null = null,
+): Promise<OpenedProbe | null> {
   const membership = members === null ? null : ({ members } as ObservedMembership);
   const state = before === null ? null : settledState(before);
-  await openWriteProbe({
+  return await openWriteProbe({
     plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
-    ports: {
-      probeWrites: async (request: ProbeRequest) => {
-        asked = request.clients;
-        return { moveEndpoint: () => undefined, stop: async () => null };
-      },
-    } as unknown as ApplyPorts,
+    ports: { probeWrites } as ApplyPorts,
     done: new Set(),
     keeper: { find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
     connection: {
@@ -40,8 +55,24 @@ async function opened(
       controlPlane: async () => ({ observe: async () => membership }),
     } as Connection,
   });
-  return asked;
 }
+
+it("looks closely while any step is done that delays writes", async () => {
+  const paces: string[] = [];
+  const probe = { setPace: (pace: string) => paces.push(pace), moveEndpoint: () => undefined, stop: async () => null };
+  const opened = (await openProbe(three, null, [], async () => probe))!;
+  const ended = [
+    opened.stepStarted({ kind: "takeSnapshot" } as StepAction),
+    opened.stepStarted({ kind: "updateAgent" } as StepAction),
+    opened.stepStarted({ kind: "awaitCatchUp" } as StepAction),
+    opened.stepStarted({ kind: "updateLoadBalancer" } as StepAction),
+  ];
+  expect(paces).toEqual(["dense", "dense"]);
+  for (const end of ended.slice(0, 3)) end();
+  expect(paces).toHaveLength(2);
+  ended[3]!();
+  expect(paces).toEqual(["dense", "dense", "steady"]);
+});
 
 const listed = (requests: readonly ProbeClientRequest[]): readonly string[] =>
   requests.map(({ connects, endpoints }) => `${connects ? "anew " : "kept "}${endpoints.join(" ")}`);

@@ -1,6 +1,7 @@
 /** Which clients the write probe is made of, for a plan. */
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { StepAction } from "../plan/step.ts";
+import { traitsOf } from "../plan/step-traits.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
@@ -12,7 +13,9 @@ type ProbeContext = Pick<StepContext, "plan" | "ports" | "keeper" | "connection"
 };
 
 export type OpenedProbe = {
-  /** To be called after each step. */
+  /** To be called before each step; what it returns, once the step has ended. */
+  stepStarted(action: StepAction): () => void;
+  /** To be called after each step that succeeded. */
   stepDone(action: StepAction): void;
   stop: RunningProbe["stop"];
 };
@@ -42,7 +45,17 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
     ];
     const endpoint = balanced || typeof before !== "string" ? null : { endpoints: [before], tls };
     const probe = await ports.probeWrites({ clients, endpoint });
+    const closely = new Set<StepAction>();
     return {
+      stepStarted: (action) => {
+        if (!traitsOf(action).delaysWrites) return () => undefined;
+        probe.setPace("dense");
+        closely.add(action);
+        return () => {
+          closely.delete(action);
+          if (closely.size === 0) probe.setPace("steady");
+        };
+      },
       stepDone: (action) => {
         if (endpoint === null || !settlesEndpoint(action)) return;
         probe.moveEndpoint({ endpoints: [clusterEndpoint(spec)], tls });

@@ -137,6 +137,7 @@ export class PlanWalk {
       warn: (message) => emit({ kind: "stepWarning", step, message }),
     };
     emit({ kind: "stepStarted", step });
+    const stepEnded = this.#probe?.stepStarted(step.action);
     void this.#tellProgress(step, started, progress.signal, () => detail);
     try {
       await passQuorumGate(context, step);
@@ -153,6 +154,7 @@ export class PlanWalk {
     } catch (thrown) {
       await this.#fail(step, thrown, clock.monotonicMs() - started);
     } finally {
+      stepEnded?.();
       progress.abort();
     }
   }

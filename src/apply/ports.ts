@@ -23,7 +23,11 @@ export type ProbeRequest = {
   readonly endpoint: MembersRequest | null;
 };
 
+/** How often a write begins: `dense` while a step is at work that clients may feel. */
+export type ProbePace = "steady" | "dense";
+
 export type RunningProbe = {
+  setPace(pace: ProbePace): void;
   /** The client of the endpoint goes on through another one. */
   moveEndpoint(endpoint: MembersRequest): void;
   /** Ends the probe and tells what it saw; null when it never came to write. */

@@ -28,6 +28,18 @@ describe("WriteProbe", () => {
     expect(await probe.stop()).toMatchObject({ failed: 1, longestGapMs: 30 });
   });
 
+  it("T10: begins four times as many writes while it looks closely", async () => {
+    const clock = new VirtualClock();
+    const probe = probed(clock, () => 1);
+    await clock.sleep(1_000);
+    probe.setPace("dense");
+    await clock.sleep(1_000);
+    probe.setPace("steady");
+    await clock.sleep(1_000);
+    const availability = (await probe.stop())!;
+    expect(Math.abs(availability.attempts - (50 + 200 + 50))).toBeLessThanOrEqual(5);
+  });
+
   it("R38: tells of a run in which nothing went through", async () => {
     const clock = new VirtualClock();
     const probe = probed(clock, () => -2_000);

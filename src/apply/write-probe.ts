@@ -7,12 +7,12 @@ import type { Clock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
 import type { ConnectControlPlane, ControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { WriteAvailability } from "./apply-event.ts";
-import type { ProbeRequest, RunningProbe } from "./ports.ts";
+import type { ProbePace, ProbeRequest, RunningProbe } from "./ports.ts";
 import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
-/** The clients take turns: at this distance one of them begins a write. A gap of all of them is measured as exactly. */
-const turnMs = 20;
+/** The clients take turns: at this interval one of them begins a write. A gap of all of them is measured as exactly. */
+const turnMs: { readonly [Pace in ProbePace]: number } = { steady: 20, dense: 5 };
 /** A timer may be late by less than this on any machine. */
 const stallMs = 10;
 /** As long as etcdctl waits by default. */
@@ -41,6 +41,7 @@ export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPl
       : keptClient(connect(endpoint), false);
   const probe = new WriteProbe(clients, clock, request.endpoint === null ? null : through(request.endpoint));
   return {
+    setPace: (pace) => probe.setPace(pace),
     moveEndpoint: (endpoint) => probe.moveEndpoint(through(endpoint)),
     stop: () => probe.stop(),
   };
@@ -77,6 +78,7 @@ export class WriteProbe {
   readonly #retired: ProbeClient[] = [];
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
+  #pace: ProbePace = "steady";
   #writes = 0;
   readonly #attempts: WriteAttempt[] = [];
   readonly #stalls: Stall[] = [];
@@ -89,6 +91,11 @@ export class WriteProbe {
     this.#clock = clock;
     this.#startedMs = clock.monotonicMs();
     this.#running = this.#run();
+  }
+
+  /** From the next write on. */
+  setPace(pace: ProbePace): void {
+    this.#pace = pace;
   }
 
   /** The client of the endpoint goes on as `client`: what it waited for ends with the first write that this one does. */
@@ -126,10 +133,11 @@ export class WriteProbe {
 
   /** A pause that takes much longer than asked for shows that this process was busy, or was not run at all. */
   async #sleep(): Promise<void> {
-    const dueMs = this.#clock.monotonicMs() + turnMs;
-    await this.#clock.sleep(turnMs, this.#stopping.signal).catch(() => undefined);
+    const pauseMs = turnMs[this.#pace];
+    const dueMs = this.#clock.monotonicMs() + pauseMs;
+    await this.#clock.sleep(pauseMs, this.#stopping.signal).catch(() => undefined);
     const nowMs = this.#clock.monotonicMs();
-    if (nowMs - dueMs > stallMs) this.#stalls.push({ fromMs: dueMs - turnMs, untilMs: nowMs });
+    if (nowMs - dueMs > stallMs) this.#stalls.push({ fromMs: dueMs - pauseMs, untilMs: nowMs });
   }
 
   async #write(client: number, put: ProbeClient["put"]): Promise<void> {

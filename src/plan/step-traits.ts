@@ -11,6 +11,8 @@ export type StepTraits = {
   readonly needsQuorum: boolean;
   /** It could take a voter or a vote away: apply looks at the live members right before it. */
   readonly gated: boolean;
+  /** Clients may wait longer for a write while it is done: the write probe looks more closely. */
+  readonly delaysWrites: boolean;
   /**
    * What `-target` takes with it. `controlPlane`: every step of the control plane, since half of such a change is no design;
    * `beforeControlPlane`: nothing, but a step of the control plane takes it; `itself`: only what it waits for.
@@ -18,12 +20,19 @@ export type StepTraits = {
   readonly targeting: "controlPlane" | "beforeControlPlane" | "itself";
 };
 
-const decided = { touchesQuorum: true, needsQuorum: true, gated: true, targeting: "controlPlane" } as const;
-const takesVoterDown = { touchesQuorum: true, needsQuorum: false, gated: true, targeting: "controlPlane" } as const;
-const showsMembers = { touchesQuorum: true, needsQuorum: false, gated: false, targeting: "controlPlane" } as const;
-const aside = { touchesQuorum: false, needsQuorum: false, gated: false, targeting: "controlPlane" } as const;
-const reachesClients = { touchesQuorum: true, needsQuorum: false, gated: false, targeting: "itself" } as const;
-const unrelated = { touchesQuorum: false, needsQuorum: false, gated: false, targeting: "itself" } as const;
+const decided: StepTraits = {
+  touchesQuorum: true,
+  needsQuorum: true,
+  gated: true,
+  delaysWrites: true,
+  targeting: "controlPlane",
+};
+const takesVoterDown: StepTraits = { ...decided, needsQuorum: false };
+const showsMembers: StepTraits = { ...takesVoterDown, gated: false };
+const awaitsMembers: StepTraits = { ...showsMembers, delaysWrites: false };
+const aside: StepTraits = { ...awaitsMembers, touchesQuorum: false };
+const reachesClients: StepTraits = { ...showsMembers, targeting: "itself" };
+const unrelated: StepTraits = { ...aside, targeting: "itself" };
 
 export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } = {
   createAuthority: unrelated,
@@ -41,12 +50,12 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   // It is down already.
   restartAgent: showsMembers,
   stopAgent: takesVoterDown,
-  awaitQuorum: showsMembers,
+  awaitQuorum: awaitsMembers,
   // Looking at members that are taken over is no change: they can be imported alone.
   checkMembers: { ...unrelated, targeting: "beforeControlPlane" },
   takeSnapshot: aside,
   addLearner: decided,
-  awaitCatchUp: showsMembers,
+  awaitCatchUp: awaitsMembers,
   changeVoters: decided,
   removeMember: decided,
   updateMember: decided,

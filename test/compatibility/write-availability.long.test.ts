@@ -28,7 +28,9 @@ function startProbe(endpoint: string): WriteProbe {
   const connect = (): ReturnType<typeof connectControlPlane> =>
     connectControlPlane({ endpoints: [endpoint], tls: null });
   const kept = Array.from({ length: 3 }, () => keptClient(connect()));
-  return new WriteProbe([...kept, connectingClient(connect)], systemClock);
+  const probe = new WriteProbe([...kept, connectingClient(connect)], systemClock);
+  probe.setPace("dense");
+  return probe;
 }
 
 describe.skipIf("missing" in goClient)(`the longest gap in writes${whyNoGo}`, () => {
