@@ -1,8 +1,8 @@
 /**
- * Noise on the ports of a real agent, with and without TLS: conversations that were right before bytes, frames and
- * messages in them were changed, told by clients that drop, stall and vanish. Whatever comes, the process lives, serves a
- * well-behaved client within a second, and afterwards holds what it held before. HAPLAN_FUZZ_SECONDS makes it longer;
- * with the HAPLAN_FUZZ_SEED of a finding the same conversations come again.
+ * Fuzzes the ports of a real agent, with and without TLS: valid conversations whose bytes, frames and messages are
+ * mutated, sent by clients that drip, stall and disconnect. Whatever arrives, the process stays alive, serves a
+ * well-behaved client within a second, and afterwards holds the same resources as before. HAPLAN_FUZZ_SECONDS makes it
+ * longer; HAPLAN_FUZZ_SEED of a finding replays the same conversations.
  */
 import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom } from "../../src/base/random.ts";
 import { type Conversation, clientConversation } from "./client-conversations.ts";
-import { type Footprint, MemberUnderFire } from "./member-under-fire.ts";
+import { type Footprint, FuzzedMember } from "./fuzzed-member.ts";
 import { peerConversation } from "./peer-conversations.ts";
 import { play, type Target } from "./play.ts";
 
@@ -25,12 +25,15 @@ const seed = Number(process.env["HAPLAN_FUZZ_SEED"] ?? 1);
 const clients = 32;
 const roundMs = 5_000;
 const servesWithinMs = 1_000;
-/** The machine may be busy with others: a slow answer is asked for again. */
+/** The machine may be busy with other processes: a slow request is retried. */
 const servesAgainWithinMs = 20_000;
 const settlesWithinMs = 12_000;
-/** Up to 128 MiB of the log stay in memory for followers, whoever wrote them; the rest is the collector's. */
+/**
+ * Up to 128 MiB of the log stay in memory for followers, whichever client wrote them; the rest is for the garbage
+ * collector.
+ */
 const extraBytesMax = 192 * 1024 * 1024;
-/** The first rounds fill caches and let the compiler work: what is held is compared with what was held then. */
+/** The first rounds fill caches and warm up the compiler: later footprints are compared with the one after them. */
 const warmUpMs = Math.min(20_000, seconds * 60);
 
 type Port = "client" | "peer";
@@ -40,14 +43,14 @@ describe.each([
   ["without TLS", false],
   ["with TLS", true],
 ])("an agent %s under noise", (_, withTls) => {
-  let member: MemberUnderFire;
+  let member: FuzzedMember;
   beforeAll(async () => {
-    member = await MemberUnderFire.start(agentHost, withTls);
+    member = await FuzzedMember.start(agentHost, withTls);
   });
   afterAll(() => member?.stop());
 
   it.each<Port>(["client", "peer"])(
-    `goes on, on its %s port, for ${seconds / 4} s (seed ${seed})`,
+    `survives on its %s port for ${seconds / 4} s (seed ${seed})`,
     { timeout: seconds * 1_000 + 60_000, retry: 0 },
     async (port) => {
       const noise = new Noise(member, port);
@@ -76,15 +79,15 @@ describe.each([
   );
 
   const long = seconds < 30 ? undefined : it;
-  long?.("hangs up on those that begin and do not go on", { timeout: 60_000 }, async () => {
+  long?.("closes connections that start and do not continue", { timeout: 60_000 }, async () => {
     const beginnings = ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /health HTTP/1.1\r\nHost: "];
-    await Promise.all(beginnings.map((text) => untilHungUp(member.client, text)));
-    await Promise.all(["", "\u00f5hap", "GET /members HTTP/1.1\r\n"].map((text) => untilHungUp(member.peer, text)));
+    await Promise.all(beginnings.map((text) => untilClosed(member.client, text)));
+    await Promise.all(["", "\u00f5hap", "GET /members HTTP/1.1\r\n"].map((text) => untilClosed(member.peer, text)));
   });
 });
 
-/** Begins, with TLS where the port has it, waits, and resolves when the other side closes. */
-async function untilHungUp({ host, port, tls }: Target, beginning: string): Promise<void> {
+/** Sends `beginning`, over TLS where the port has it, and resolves when the other side closes. */
+async function untilClosed({ host, port, tls }: Target, beginning: string): Promise<void> {
   const socket = tls === undefined ? connect(port, host) : tlsConnect({ ...tls, host, port });
   socket.on("error", () => {});
   socket.on("data", () => {});
@@ -96,17 +99,17 @@ async function untilHungUp({ host, port, tls }: Target, beginning: string): Prom
 /** Several clients at a time, each conversation drawn from the seed and its own number. */
 class Noise {
   readonly counts: Counts = { connections: 0, requests: 0, bytesSent: 0, bytesReceived: 0 };
-  readonly #member: MemberUnderFire;
+  readonly #member: FuzzedMember;
   readonly #port: Port;
   readonly #held = new Set<Socket>();
   #said: (readonly [number, Conversation])[] = [];
 
-  constructor(member: MemberUnderFire, port: Port) {
+  constructor(member: FuzzedMember, port: Port) {
     this.#member = member;
     this.#port = port;
   }
 
-  /** One round. What was left open is closed at its end. */
+  /** One round. Connections left open are closed at its end. */
   async make(durationMs: number): Promise<void> {
     const endMs = performance.now() + durationMs;
     this.#said = [];
@@ -118,7 +121,7 @@ class Noise {
     this.#held.clear();
   }
 
-  /** Runs the check; when it fails, says which conversations came before. */
+  /** Runs the check; when it fails, reports the preceding conversations. */
   async explain(check: () => Promise<void>): Promise<void> {
     try {
       await check();
@@ -147,28 +150,28 @@ class Noise {
   }
 }
 
-async function expectHealthy(member: MemberUnderFire, before: Footprint): Promise<void> {
-  expect(member.isAlive, "the process lives").toBe(true);
+async function expectHealthy(member: FuzzedMember, before: Footprint): Promise<void> {
+  expect(member.isAlive, "the process is alive").toBe(true);
   await expect
     .poll(() => member.putAndGet(`${Math.random()}`), { timeout: servesAgainWithinMs, message: "ms to put and get" })
     .toBeLessThan(servesWithinMs);
-  expect(member.admittedBugs).toEqual([]);
+  expect(member.reportedBugs).toEqual([]);
   const more = (): readonly string[] =>
     Object.entries(member.footprint().descriptors)
       .filter(([kind, count]) => count > (before.descriptors[kind] ?? 0))
       .map(([kind, count]) => `${count} of ${kind}, ${before.descriptors[kind] ?? 0} before`);
-  await expect.poll(more, { timeout: settlesWithinMs, message: "what the process holds" }).toEqual([]);
+  await expect.poll(more, { timeout: settlesWithinMs, message: "the resources of the process" }).toEqual([]);
 }
 
-async function expectBackTo(member: MemberUnderFire, before: Footprint): Promise<void> {
+async function expectBackTo(member: FuzzedMember, before: Footprint): Promise<void> {
   await expectHealthy(member, before);
   const bytesMax = before.residentBytes + extraBytesMax;
   const resident = (): number => member.footprint().residentBytes;
   await expect.poll(resident, { timeout: settlesWithinMs, message: "resident bytes" }).toBeLessThan(bytesMax);
 }
 
-/** What the member holds once it has held the same for a while. */
-async function settled(member: MemberUnderFire): Promise<Footprint> {
+/** The member's footprint once it has been stable for a while. */
+async function settled(member: FuzzedMember): Promise<Footprint> {
   for (let before = member.footprint(), same = 0; ; ) {
     await sleep(50);
     const now = member.footprint();

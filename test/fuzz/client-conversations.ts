@@ -1,7 +1,8 @@
 /**
- * What a client may say on the client port, right and wrong: gRPC calls of every service in HTTP/2 frames, and HTTP/1.1
- * requests to the gateway and the operations' paths. What would change who is a member, or who may write, is left out:
- * the well-behaved client that checks on the member afterwards could no longer tell harm from obedience.
+ * The conversations of a client on the client port, valid and invalid: gRPC calls of every service in HTTP/2 frames,
+ * and HTTP/1.1 requests to the gateway and the operational endpoints. Calls that change membership or permissions are
+ * left out: the well-behaved client that checks the member afterwards could not distinguish damage from a valid
+ * change.
  */
 import { type DescMethod, toBinary, toJsonString } from "@bufbuild/protobuf";
 import type { Random } from "../../src/base/random.ts";
@@ -17,11 +18,11 @@ import { chance, mutateBytes, mutatePieces, pick, randomBytes } from "./mutate.t
 import { randomMessage } from "./random-message.ts";
 
 export type Conversation = {
-  /** What TLS is asked for; empty for nothing. */
+  /** The ALPN protocols to offer; empty for none. */
   readonly alpn: readonly string[];
-  /** Sent one after the other, whatever the server says. */
+  /** Sent one after the other, whatever the server responds. */
   readonly pieces: readonly Buffer[];
-  /** Requests that were in it before it was spoiled. */
+  /** The number of requests in it before it was mutated. */
   readonly requests: number;
 };
 
@@ -52,7 +53,7 @@ function http2Conversation(random: Random): Conversation {
     frames.push(...(chance(random, 8) ? plainRequest(random, 2 * at + 1) : grpcCall(random, 2 * at + 1)));
     if (chance(random, 3)) frames.push(strayFrame(random, 2 * random.below(requests) + 1));
   }
-  // A third stays as it is: what is well-formed reaches further.
+  // A third is left unmodified: well-formed input reaches further.
   for (let times = random.below(3); times > 0; times--) frames = mutatePieces(random, frames);
   const opening = Buffer.concat([clientPreface, settingsFrame(chance(random, 3) ? randomSettings(random) : [])]);
   const spoiltOpening = chance(random, 15) ? mutateBytes(random, opening) : opening;

@@ -1,7 +1,7 @@
-/** How good bytes are made bad. Every draw comes from the given source, so that a seed repeats a finding. */
+/** Mutates valid bytes. Every draw comes from the given source, so that a seed reproduces a finding. */
 import type { Random } from "../../src/base/random.ts";
 
-/** Values at which length fields and counters turn over. */
+/** Values at which length fields and counters overflow. */
 const edges = [0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff];
 
 export function pick<T>(random: Random, choices: readonly T[]): T {
@@ -16,7 +16,7 @@ export function randomBytes(random: Random, max: number): Buffer {
   return Buffer.from(Array.from({ length: random.below(max + 1) }, () => random.below(256)));
 }
 
-/** The bytes with one to four small changes. `from` is where they may begin. */
+/** The bytes with one to four small changes, from `from` on. */
 export function mutateBytes(random: Random, bytes: Uint8Array, from = 0): Buffer {
   let changed: Buffer = Buffer.from(bytes);
   for (let times = 1 + random.below(4); times > 0 && changed.length > from; times--) {
@@ -48,7 +48,7 @@ function mutateOnce(random: Random, bytes: Buffer, at: number): Buffer {
   }
 }
 
-/** The pieces with one dropped, doubled, exchanged with another, or changed inside. */
+/** The pieces with one dropped, duplicated, swapped with another, or mutated. */
 export function mutatePieces(random: Random, pieces: readonly Buffer[]): Buffer[] {
   const changed = [...pieces];
   if (changed.length === 0) return changed;

@@ -1,8 +1,8 @@
 /**
- * What somebody may say on the peer port: greetings, frames, messages of the core, snapshots, the HTTP that members ask
- * of each other. A greeted peer is trusted to keep to the protocol, as Raft trusts its members: one that speaks for a
- * later term can depose and overwrite whomever it likes. So the messages here are of term 0, which everybody has left
- * behind, and what is spoiled in them is everything but the term.
+ * The conversations of a peer on the peer port: greetings, frames, messages of the core, snapshots, the HTTP requests
+ * between members. A greeted peer is trusted to follow the protocol, as Raft trusts its members: one that claims a
+ * later term can depose the leader and overwrite logs. So the messages here have term 0, which every member has left
+ * behind, and everything but the term is mutated.
  */
 import { crc32c } from "../../src/base/crc32c.ts";
 import type { Random } from "../../src/base/random.ts";
@@ -50,7 +50,7 @@ function hello(random: Random, { clusterId, memberId }: PeerPlace, purpose: Purp
   return chance(random, 6) ? mutateBytes(random, bytes) : bytes;
 }
 
-/** Drops, doubles and exchanges whole frames; inside of them only what is not the term of a message. */
+/** Drops, duplicates and swaps whole frames; inside of them everything but the term of a message is mutated. */
 function mutateFrames(random: Random, frames: readonly Buffer[]): Buffer[] {
   if (chance(random, 2)) {
     const at = random.below(frames.length);
@@ -142,7 +142,7 @@ function snapshotFrames(random: Random): Buffer[] {
   const member = "00000000000000aa";
   const configuration = { voters: [member], votersOutgoing: [], learners: [] };
   const metadata = { index: random.below(1_000), term: 0, configuration };
-  // The leader's term comes first; it is long past.
+  // The leader's term comes first; it is long outdated.
   const contents = Array.from({ length: random.below(4) }, () =>
     Buffer.concat([Buffer.alloc(8), randomBytes(random, 200)]),
   );

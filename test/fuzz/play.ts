@@ -1,4 +1,7 @@
-/** Says a conversation on a port, with the manners of the worst clients: in drops, deaf, half-open, gone in the middle. */
+/**
+ * Plays a conversation on a port like the worst clients: in drips, without reading, half-open, disconnecting in the
+ * middle.
+ */
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
@@ -14,7 +17,7 @@ export type Target = {
   readonly tls?: ConnectionOptions;
 };
 
-/** What was said; the sockets that a conversation leaves open are given to `held`. */
+/** The traffic of a conversation; the sockets that it leaves open are passed to `held`. */
 export type Played = { bytesSent: number; bytesReceived: number };
 
 const answerMs = 20;
@@ -24,13 +27,13 @@ const connectMs = 1_000;
 export async function play(random: Random, target: Target, said: Conversation, held: Set<Socket>): Promise<Played> {
   const socket = connect({ host: target.host, port: target.port, noDelay: true });
   const played: Played = { bytesSent: 0, bytesReceived: 0 };
-  // A server may close whenever it likes: what matters is how it is afterwards.
+  // A server may close at any time: what matters is its state afterwards.
   socket.on("error", () => {});
   hold(socket, held);
-  const manner = target.tls === undefined ? 0 : random.below(8);
-  // Without TLS also where the port wants it.
-  if (target.tls === undefined || manner === 0) await converse(random, socket, socket, said, played);
-  else if (manner === 1) await spoilHandshake(random, socket, await clientHello());
+  const mode = target.tls === undefined ? 0 : random.below(8);
+  // Without TLS even where the port requires it.
+  if (target.tls === undefined || mode === 0) await converse(random, socket, socket, said, played);
+  else if (mode === 1) await spoilHandshake(random, socket, await clientHello());
   else {
     const secured = tlsConnect({ ...target.tls, socket: wireOf(socket), ALPNProtocols: [...said.alpn] });
     secured.on("error", () => {});
@@ -82,10 +85,10 @@ async function converse(
     case 1:
       raw.resetAndDestroy();
       break;
-    case 2: // It stays open, half said or waiting for more, until the round is over.
+    case 2: // It stays open, partly sent or waiting for more, until the round is over.
       break;
     default:
-      // Until it has fallen silent, or closed.
+      // Until it has gone silent, or closed.
       for (let waits = 0; waits < answersMax && !socket.destroyed; waits++) {
         await sleep(answerMs);
         if (played.bytesReceived > 0 && performance.now() - lastHeardMs > answerMs) break;
@@ -94,7 +97,7 @@ async function converse(
   }
 }
 
-/** Parts to write, and the milliseconds to wait behind each. */
+/** The parts to write, and the milliseconds to wait after each. */
 function deliveries(random: Random, pieces: readonly Buffer[]): (readonly [Buffer, number])[] {
   const whole = Buffer.concat(pieces);
   switch (random.below(5)) {
@@ -115,7 +118,7 @@ function deliveries(random: Random, pieces: readonly Buffer[]): (readonly [Buffe
         pick(random, [0, 1, 3]),
       ]);
     }
-    case 3: // It leaves before it has said everything.
+    case 3: // It disconnects before everything is sent.
       return [[whole.subarray(0, random.below(whole.length + 1)), 0]];
     default:
       return [[whole, 0]];
@@ -129,7 +132,7 @@ async function spoilHandshake(random: Random, socket: Socket, hello: Buffer): Pr
   if (!chance(random, 4)) socket.resetAndDestroy();
 }
 
-/** A socket that was given to TLS itself could not be reset any more. */
+/** A socket that was passed to TLS itself could no longer be reset. */
 function wireOf(socket: Socket): Duplex {
   const wire: Duplex = new Duplex({
     read: () => void socket.resume(),

@@ -1,4 +1,4 @@
-/** A message of any generated type, drawn from its descriptor: small keys that meet each other, values at the edges. */
+/** A random message of any generated type, from its descriptor: small keys that collide, values at the edges. */
 import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
 import type { Random } from "../../src/base/random.ts";
 import { chance, pick, randomBytes } from "./mutate.ts";

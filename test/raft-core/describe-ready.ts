@@ -1,4 +1,4 @@
-/** A `Ready` and its messages in short lines, for transcripts. */
+/** Formats a `Ready` and its messages as short lines, for transcripts. */
 import { isJoint } from "../../src/raft-agent/raft/configuration.ts";
 import { decodeConfigurationEntry } from "../../src/raft-agent/raft/configuration-codec.ts";
 import { type Entry, EntryKind } from "../../src/raft-agent/raft/entry.ts";
@@ -56,7 +56,7 @@ function describeBody(message: Message): string {
   }
 }
 
-/** One line for each thing that the driver has to do. */
+/** One line for each duty of the driver. */
 export function describeReady(ready: Ready): readonly string[] {
   const lines: string[] = [];
   const { softState, hardState, installSnapshot } = ready;

@@ -1,6 +1,6 @@
 /**
- * A member that lives in memory: the core, a disk that remembers only what was synced, and a state machine that
- * applies by noting. It performs a driver's duties one at a time, so that a schedule can put anything in between.
+ * A member in memory: the core, a disk that keeps only what was synced, and a state machine that records what it
+ * applies. It performs a driver's duties one at a time, so that a schedule can interleave anything.
  */
 import type { Configuration, SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
 import type { Entry, HardState, LogIndex, MemberId } from "../../src/raft-agent/raft/entry.ts";
@@ -11,13 +11,13 @@ import { Raft } from "../../src/raft-agent/raft/raft.ts";
 import type { Ready } from "../../src/raft-agent/raft/ready.ts";
 import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 
-/** What survives a crash. */
+/** The state that survives a crash. */
 export type MemoryDisk = { hardState: HardState; snapshot: SnapshotMetadata; entries: Entry[] };
 
 export class MemoryMember {
   readonly id: MemberId;
   readonly disk: MemoryDisk;
-  /** Batches that were written and not synced, oldest first. */
+  /** Batches that were written but not synced, oldest first. */
   unsynced: Ready[] = [];
   appliedIndex: LogIndex;
   raft: Raft;
@@ -33,7 +33,7 @@ export class MemoryMember {
     this.raft.step(event);
   }
 
-  /** Takes what the core wants done, and applies. Returns null when there is nothing. */
+  /** Takes the next `Ready`, and applies. Returns null when there is none. */
   takeReady(): Ready | null {
     const ready = this.raft.takeReady();
     if (ready === null) return null;
@@ -59,9 +59,9 @@ export class MemoryMember {
     return batch.messagesAfterPersist;
   }
 
-  /** Cuts the log off at `index`, which is applied, as after a snapshot of the state machine. */
+  /** Truncates the log at `index`, which is applied, as after a snapshot of the state machine. */
   compact(index: LogIndex): void {
-    // While a received snapshot waits for the disk, the core's log starts behind the disk's.
+    // While a received snapshot waits for the disk, the core's log starts after the disk's.
     const isBehindCore = index < this.raft.status().firstIndex - 1;
     if (index <= this.disk.snapshot.index || index > this.appliedIndex || isBehindCore) return;
     const snapshot = this.raft.snapshotMetadata(index);
@@ -70,7 +70,7 @@ export class MemoryMember {
     this.disk.snapshot = snapshot;
   }
 
-  /** Loses everything but the disk, and the first `surviving` unsynced batches, which had just made it. */
+  /** Loses everything but the disk and the first `surviving` unsynced batches, which had just reached it. */
   restart(options: RaftOptions, surviving = 0): void {
     for (const batch of this.unsynced.slice(0, surviving)) this.#write(batch);
     this.unsynced = [];

@@ -1,7 +1,6 @@
 /**
- * A cluster under a random schedule: at each step a lot decides which of the things that may happen does happen.
- * Messages are lost, doubled and reordered, members crash and lose what was not synced, links break, voters change.
- * The same seed gives the same run.
+ * A cluster under a random schedule: each step draws one of the possible events. Messages are lost, duplicated and
+ * reordered, members crash and lose what was not synced, links break, voters change. The same seed gives the same run.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
 import { bootstrapState, joiningState } from "../../src/raft-agent/raft/bootstrap.ts";
@@ -17,10 +16,10 @@ const maxNetworkMessages = 400;
 export type ScheduleOptions = {
   readonly seed: number;
   readonly initialMembers: number;
-  /** Members that exist from the start and may be added to the cluster. */
+  /** Members that exist from the start and may be added to the cluster later. */
   readonly joiners: number;
   readonly steps: number;
-  /** Replaces some safety rules by broken ones. */
+  /** Replaces some safety rules with broken ones. */
   readonly rules?: Partial<SafetyRules>;
 };
 
@@ -30,7 +29,7 @@ export class RandomSchedule {
   readonly #options: ScheduleOptions;
   readonly #random: Random;
   #network: Message[] = [];
-  /** Members cut off from everyone outside their group; a group number for each. */
+  /** Members partitioned from every member outside their group; a group number for each. */
   readonly #groups = new Map<MemberId, number>();
   #counter = 0;
 
@@ -45,12 +44,12 @@ export class RandomSchedule {
     }
   }
 
-  /** Runs the given number of steps; throws when safety is broken. */
+  /** Runs the given number of steps; throws when a safety property is violated. */
   run(): void {
     for (let step = 0; step < this.#options.steps; step += 1) this.#step();
   }
 
-  /** Ends all faults and runs until a new proposal is applied by every voter. Returns false if that never happens. */
+  /** Ends all faults and runs until every voter has applied a new proposal. Returns false if that never happens. */
   recover(): boolean {
     this.#groups.clear();
     let goal = Number.POSITIVE_INFINITY;
@@ -115,7 +114,7 @@ export class RandomSchedule {
 
   #deliverAny(): void {
     if (this.#network.length === 0) return;
-    // Mostly the oldest, so that there is progress; sometimes any, sometimes twice, sometimes never.
+    // Mostly the oldest, so that there is progress; sometimes another one, sometimes twice, sometimes never.
     const at = this.#random.below(4) === 0 ? this.#random.below(this.#network.length) : 0;
     const message = this.#network[at];
     if (message === undefined) return;
@@ -154,7 +153,7 @@ export class RandomSchedule {
     member.raft.requestRead(this.#counter);
   }
 
-  /** Wants a random membership: everyone else a learner or gone. */
+  /** Proposes a random membership: every other member is a learner or removed. */
   #configure(member: MemoryMember): void {
     const voters: MemberId[] = [];
     const learners: MemberId[] = [];

@@ -1,5 +1,5 @@
 /**
- * Watches a cluster from outside and throws as soon as one of the paper's safety properties (figure 3) is broken:
+ * Observes a cluster from outside and throws as soon as one of the paper's safety properties (figure 3) is violated:
  * election safety, log matching, leader completeness, state machine safety; and that reads are linearizable.
  */
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
@@ -14,7 +14,7 @@ type Position = { readonly term: Term; readonly chain: number };
 
 export class SafetyChecker {
   readonly #leaders = new Map<Term, MemberId>();
-  /** The digest of the log up to an (index, term), whoever has it: equal positions mean equal logs. */
+  /** The digest of the log up to an (index, term), of any member: equal positions mean equal logs. */
   readonly #chains = new Map<string, number>();
   /** What was applied at each index, anywhere. */
   readonly #applied = new Map<LogIndex, Position>();

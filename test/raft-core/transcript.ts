@@ -1,12 +1,12 @@
 /**
- * Runs scripts against members in memory and writes down what happens. A script line starts with `>`; what follows it
- * in the file, up to the next one, is the expected transcript. Commands:
+ * Runs scripts against members in memory and records what happens. A script line starts with `>`; the lines up to the
+ * next one are the expected transcript. Commands:
  *
- *   founders N [option=value ...]     N members that found a cluster; options are `RaftOptions` in ticks and bytes
+ *   members N [option=value ...]      N initial members of a cluster; options are `RaftOptions` in ticks and bytes
  *   joiner N                          a member that waits to be added
  *   log N term=T terms=1,2,2          a member that restarts with this log, starting at index 2
  *   campaign N | tick N [TIMES] | persist N | ready N | disconnect N PEER | stall N
- *   deliver FROM->TO [COUNT] | drop FROM->TO [COUNT]     the oldest messages of that way; * stands for anybody
+ *   deliver FROM->TO [COUNT] | drop FROM->TO [COUNT]     the oldest messages on that link; * matches any member
  *   stabilize [N ...]                 ready, persist and deliver among these members until nothing is left
  *   isolate N ... | heal              messages from and to these members are dropped
  *   crash N                           restarts it with what was durable
@@ -28,7 +28,7 @@ const maxStabilizePasses = 200;
 
 type Command = (words: readonly string[], options: ReadonlyMap<string, string>) => void;
 
-/** Runs every command of `script` and returns the script with its transcript filled in anew. */
+/** Runs every command of `script` and returns the script with an updated transcript. */
 export function renderTranscript(script: string): string {
   const transcript = new Transcript();
   const blocks = script.split(/^(?=[>#]|$)/m).map((block) => block.split("\n")[0] ?? "");

@@ -23,7 +23,7 @@ function createWorld(flushedIndex: number, firstIndex = 1) {
       store,
       wal: {
         append: async ({ snapshot }) => void calls.push(`marker ${snapshot?.index}`),
-        releaseBefore: async (index) => void calls.push(`release ${index}`),
+        truncateBefore: async (index) => void calls.push(`release ${index}`),
       },
       raft: {
         snapshotMetadata: metadata,

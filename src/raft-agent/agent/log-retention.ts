@@ -18,7 +18,7 @@ export type RetentionLimits = {
 
 export type RetentionPorts = {
   readonly store: { readonly flushedIndex: LogIndex; flush(): Promise<void> };
-  readonly wal: { append(batch: WalBatch): Promise<void>; releaseBefore(index: LogIndex): Promise<void> };
+  readonly wal: { append(batch: WalBatch): Promise<void>; truncateBefore(index: LogIndex): Promise<void> };
   readonly raft: {
     snapshotMetadata(index: LogIndex): SnapshotMetadata;
     compact(index: LogIndex): void;
@@ -71,6 +71,6 @@ export class LogRetention {
     raft.compact(index);
     this.#baseIndex = Math.max(this.#baseIndex, index);
     this.#bytesSinceCompaction = 0;
-    await wal.releaseBefore(index + 1);
+    await wal.truncateBefore(index + 1);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Fixed-width little-endian numbers, member ids and byte strings, written into one growing buffer and read back with
- * bounds checks. Shared by everything of ours that is binary: log records, snapshot headers, peer frames.
+ * Encodes fixed-width little-endian numbers, member ids and byte strings into one growing buffer, and decodes them
+ * with bounds checks. Shared by all binary formats of haplan: log records, snapshot headers, peer frames.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -24,22 +24,22 @@ export function getUint32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
-/** Exact up to 2^53 - 1; anything larger only ever comes from damaged bytes, and readers check for it. */
+/** Exact up to 2^53 - 1; anything larger only occurs in damaged bytes, and readers check for it. */
 export function getUint64(bytes: Uint8Array, at: number): number {
   return getUint32(bytes, at + 4) * twoTo32 + getUint32(bytes, at);
 }
 
-/** A copy of its own of `bytes[start, end)`. (`slice` of a Buffer is a view, unlike that of other typed arrays.) */
+/** An independent copy of `bytes[start, end)`. (`slice` of a Buffer is a view, unlike that of other typed arrays.) */
 export function copyBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): Uint8Array {
   const copy = new Uint8Array(end - start);
   copy.set(bytes.subarray(start, end));
   return copy;
 }
 
-/** A buffer that grows; `bytes` may move with every write, so take it only when done. */
+/** A growing buffer; `bytes` may be reallocated by every write, so take it only when done. */
 export class ByteWriter {
   bytes: Uint8Array;
-  /** Bytes written so far; may be set back to drop what follows. */
+  /** Bytes written so far; may be lowered to drop what follows. */
   length = 0;
 
   constructor(capacity = 4096) {
@@ -96,13 +96,13 @@ export class ByteWriter {
     for (const id of ids) this.memberId(id);
   }
 
-  /** What was written, without a copy: valid until the next write. */
+  /** The written bytes, without a copy: valid until the next write. */
   written(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }
 }
 
-/** Reads `bytes[at, end)` forwards; running over the end throws `codec/truncated`. */
+/** Reads `bytes[at, end)` forwards; reading past the end throws `codec/truncated`. */
 export class ByteReader {
   readonly bytes: Uint8Array;
   at: number;
@@ -121,10 +121,7 @@ export class ByteReader {
   #take(count: number): number {
     const from = this.at;
     if (count > this.end - from) {
-      throw new HaplanError(
-        "codec/truncated",
-        `Cannot decode: ${count} bytes are wanted where ${this.remaining} are left`,
-      );
+      throw new HaplanError("codec/truncated", `Cannot decode: need ${count} bytes, but only ${this.remaining} remain`);
     }
     this.at = from + count;
     return from;
@@ -146,10 +143,7 @@ export class ByteReader {
   uint64(): number {
     const value = getUint64(this.bytes, this.#take(8));
     if (value > Number.MAX_SAFE_INTEGER) {
-      throw new HaplanError(
-        "codec/out-of-range",
-        `Cannot decode: the number at byte ${this.at - 8} is beyond 2^53 - 1`,
-      );
+      throw new HaplanError("codec/out-of-range", `Cannot decode: the number at byte ${this.at - 8} exceeds 2^53 - 1`);
     }
     return value;
   }

@@ -8,7 +8,7 @@ import type { WalBatch } from "./wal.ts";
 const directory = "wal";
 const segmentBytes = 4096;
 
-/** Every kind of record, batches within one sector and batches across sectors, the last one as asked. */
+/** Every kind of record, batches within one sector and batches across sectors, with the given last one. */
 function batchesEndingWith(last: WalBatch): WalBatch[] {
   return [
     { hardState: { term: 1, votedFor: "00000000000000aa", commitIndex: 0 }, entries: [], snapshot: null },
@@ -58,8 +58,8 @@ async function makeLog(
   return { fileSystem, states: [...states.slice(1), textOf(recovered)], ends };
 }
 
-/** What recovery makes of the log: its state, or the code of the refusal. Anything else is thrown. */
-async function outcome(fileSystem: MemoryFileSystem): Promise<RecoveredWal | "refused"> {
+/** The result of recovery: the log's state, or "rejected". Any other error is thrown. */
+async function outcome(fileSystem: MemoryFileSystem): Promise<RecoveredWal | "rejected"> {
   try {
     const { wal, recovered } = await open(fileSystem);
     await wal.close();
@@ -67,7 +67,7 @@ async function outcome(fileSystem: MemoryFileSystem): Promise<RecoveredWal | "re
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     expect({ code, message }).toMatchObject({ code: "wal/damaged", message: expect.stringContaining(".log") });
-    return "refused";
+    return "rejected";
   }
 }
 
@@ -80,33 +80,33 @@ describe("a damaged log", () => {
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     const expected = JSON.stringify(states.at(-1));
-    let refused = 0;
+    let rejected = 0;
     const end = ends.at(-1)!;
-    // Every bit that means something, and some of the empty rest.
+    // Every bit with a meaning, and some of the empty rest.
     for (let bit = fromByte * 8; bit < intact.length * 8; bit += bit < (end + 48) * 8 ? 1 : 97) {
       const damaged = fileSystem.clone();
       damaged.flipBit(name, bit);
       const result = await outcome(damaged);
-      if (result === "refused") refused++;
+      if (result === "rejected") rejected++;
       else if (JSON.stringify(textOf(result)) !== expected)
         throw new Error(`bit ${bit}: ${JSON.stringify(textOf(result))}`);
     }
     // Every bit of the header and of the batches is checked; only flips in the empty rest can be repaired.
-    expect(refused).toBe((end - fromByte) * 8);
+    expect(rejected).toBe((end - fromByte) * 8);
   });
 
-  it("a log whose last segment was cut short is refused at every length", async () => {
+  it("a log whose last segment was truncated is rejected at every length", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastAcrossSectors));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
     for (let length = 0; length < intact.length; length++) {
       const damaged = fileSystem.clone();
       damaged.put(name, intact.slice(0, length));
-      expect(await outcome(damaged), `cut at ${length}`).toBe("refused");
+      expect(await outcome(damaged), `cut at ${length}`).toBe("rejected");
     }
   });
 
-  it("a log whose last write stopped at any byte gives the batches before it, or all, or is refused", async () => {
+  it("a log whose last write stopped at any byte recovers the batches before it, or all, or is rejected", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastAcrossSectors));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
@@ -116,22 +116,22 @@ describe("a damaged log", () => {
       damaged.put(name, intact.slice().fill(0, from));
       const result = await outcome(damaged);
       const kind =
-        result === "refused"
+        result === "rejected"
           ? result
           : String(states.findIndex((state) => JSON.stringify(state) === JSON.stringify(textOf(result))));
       outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
-      // A repaired log can be opened again and has nothing left to repair.
-      if (result !== "refused") expect(await outcome(damaged)).toMatchObject({ repaired: [] });
+      // A repaired log can be opened again and needs no further repair.
+      if (result !== "rejected") expect(await outcome(damaged)).toMatchObject({ repaired: [] });
     }
     const before = String(states.length - 2);
     const all = String(states.length - 1);
-    expect([...outcomes.keys()].sort()).toEqual([before, all, "refused"].sort());
-    // Refused: the last write stopped inside the four bytes of its end mark, or inside the last header word.
-    expect(outcomes.get("refused")).toBeLessThan(8);
+    expect([...outcomes.keys()].sort()).toEqual([before, all, "rejected"].sort());
+    // Rejected: the last write stopped inside the four bytes of its end mark, or inside the last header word.
+    expect(outcomes.get("rejected")).toBeLessThan(8);
     expect(outcomes.get(all)).toBe(1);
   });
 
-  it("a log whose batches were zeroed from any byte on, though later ones were acknowledged, ends at a batch or is refused", async () => {
+  it("a log zeroed from any byte on, though later batches were acknowledged, ends at a batch or is rejected", async () => {
     const { fileSystem, states, ends } = await makeLog(batchesEndingWith(lastWithinSector));
     const name = `${directory}/000000000001.log`;
     const intact = fileSystem.contentOf(name);
@@ -140,11 +140,11 @@ describe("a damaged log", () => {
       const damaged = fileSystem.clone();
       damaged.put(name, intact.slice().fill(0, from));
       const result = await outcome(damaged);
-      if (result !== "refused") expect(legal.has(JSON.stringify(textOf(result))), `zero from ${from}`).toBe(true);
+      if (result !== "rejected") expect(legal.has(JSON.stringify(textOf(result))), `zero from ${from}`).toBe(true);
     }
   });
 
-  it("a log with a damaged, missing, foreign or renamed segment is refused", async () => {
+  it("a log with a damaged, missing, foreign or renamed segment is rejected", async () => {
     const { fileSystem } = await makeLog(
       Array.from({ length: 12 }, (_, at) => ({ ...noBatch, entries: [entry(at + 1, 1, "e".repeat(700))] })),
     );
@@ -166,17 +166,17 @@ describe("a damaged log", () => {
     for (const [name, damage] of Object.entries(cases)) {
       const damaged = fileSystem.clone();
       damage(damaged);
-      expect(await outcome(damaged), name).toBe("refused");
+      expect(await outcome(damaged), name).toBe("rejected");
     }
     const missing = fileSystem.clone();
     await missing.remove(segment(2));
-    expect(await outcome(missing)).toBe("refused");
+    expect(await outcome(missing)).toBe("rejected");
   });
 
-  it("a segment's header that was zeroed is refused even when the segment is empty", async () => {
+  it("a zeroed segment header is rejected even when the segment is empty", async () => {
     const { fileSystem } = await makeLog(batchesEndingWith(lastWithinSector));
     const newest = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log")).at(-1)!;
     fileSystem.put(`${directory}/${newest}`, new Uint8Array(segmentBytes));
-    expect(await outcome(fileSystem)).toBe("refused");
+    expect(await outcome(fileSystem)).toBe("rejected");
   });
 });

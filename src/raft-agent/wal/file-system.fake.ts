@@ -1,8 +1,8 @@
 /**
- * A disk in memory that fails the way disks fail, each time by the same dice. It keeps two versions of everything: what
- * a reader sees (the page cache) and what would survive the plug being pulled. A crash keeps, of what was not synced,
- * an arbitrary choice of 512-byte sectors, and of the changes to a directory an arbitrary first few (a journal keeps
- * their order). Used by this room's tests and by the simulator.
+ * A disk in memory that fails like a real one, deterministically by the seed. It keeps two versions of everything:
+ * what a reader sees (the page cache) and what would survive a power loss. A crash keeps, of the unsynced writes, an
+ * arbitrary subset of 512-byte sectors, and of the changes to a directory an arbitrary prefix (a journal keeps their
+ * order). Used by this module's tests and by the simulator.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
@@ -11,15 +11,15 @@ import { sectorBytes } from "./segment-format.ts";
 
 type FileOperation = "open" | "read" | "write" | "sync" | "rename" | "remove" | "syncDir";
 
-/** What can go wrong; set and cleared at any time. */
+/** The faults to inject; set and cleared at any time. */
 export type DiskFaults = {
   /** Called before each operation: may wait (a stall) or throw (a failure: the operation then has no effect). */
   before?: (operation: FileOperation, path: string) => Promise<void> | void;
-  /** Writes that would make the files' sizes together exceed this fail with ENOSPC. */
+  /** Writes that would raise the total size of the files above this fail with ENOSPC. */
   capacityBytes?: number;
 };
 
-/** A file's bytes, as seen and as on the platter; `dirty` are the sectors in which they may differ. */
+/** A file's bytes, as seen by readers and as durable; the two may differ in the `dirty` sectors. */
 type Inode = { seen: Uint8Array; seenSize: number; durable: Uint8Array; durableSize: number; dirty: Set<number> };
 
 type DirChange =
@@ -33,17 +33,17 @@ export class MemoryFileSystem implements FileSystem {
   #durable = new Map<string, Inode>();
   #changes: DirChange[] = [];
   readonly #locks = new Set<string>();
-  /** Handles of earlier lives of the machine stop working. */
-  #life = 0;
+  /** Handles from before the last crash or kill no longer work. */
+  #epoch = 0;
 
   /**
-   * The disk as a process of now sees it: everything that it does fails once the machine has crashed or the process was
-   * killed. What outlives a crash in a test has to use this, and not the disk itself.
+   * The disk as seen by a current process: every call fails once the machine has crashed or the process was killed.
+   * Code that outlives a crash in a test has to use this instead of the disk itself.
    */
   mount(): FileSystem {
-    const life = this.#life;
+    const epoch = this.#epoch;
     const alive = <Result>(work: () => Promise<Result>): Promise<Result> =>
-      life === this.#life ? work() : Promise.reject(systemError("EIO", "a process that is no more"));
+      epoch === this.#epoch ? work() : Promise.reject(systemError("EIO", "the process is dead"));
     return {
       list: (directory) => alive(() => this.list(directory)),
       makeDir: () => alive(() => this.makeDir()),
@@ -55,7 +55,7 @@ export class MemoryFileSystem implements FileSystem {
     };
   }
 
-  /** Pulls the plug and powers up again: open handles die, locks fall, unsynced bytes survive as the dice say. */
+  /** Simulates a power loss and restart: open handles fail, locks are released, unsynced bytes survive at random. */
   crash(random: Random): void {
     const kept = random.below(this.#changes.length + 1);
     for (const change of this.#changes.slice(0, kept)) applyChange(this.#durable, change);
@@ -65,9 +65,12 @@ export class MemoryFileSystem implements FileSystem {
     this.#changes = [];
   }
 
-  /** Kills the process but not the machine: handles die and locks fall, all written bytes stay in the page cache. */
+  /**
+   * Kills the process but not the machine: handles fail and locks are released, all written bytes stay in the page
+   * cache.
+   */
   kill(): void {
-    this.#life++;
+    this.#epoch++;
     this.#locks.clear();
   }
 
@@ -78,13 +81,13 @@ export class MemoryFileSystem implements FileSystem {
     return copy;
   }
 
-  /** The content of a file as a reader sees it; tests and dumps only. */
+  /** The content of a file as seen by a reader; tests and dumps only. */
   contentOf(path: string): Uint8Array {
     const inode = this.#inodeAt(path);
     return inode.seen.slice(0, inode.seenSize);
   }
 
-  /** Puts a file there, durably, in place of any other. */
+  /** Creates or replaces a file, durably. */
   put(path: string, bytes: Uint8Array): void {
     const inode = newInode();
     inode.seen = Uint8Array.from(bytes);
@@ -94,7 +97,7 @@ export class MemoryFileSystem implements FileSystem {
     this.#durable.set(path, inode);
   }
 
-  /** Flips one bit of a file, on the platter and in the cache: bit rot. */
+  /** Flips one bit of a file, both durable and cached: bit rot. */
   flipBit(path: string, bit: number): void {
     const bytes = this.contentOf(path);
     bytes[bit >>> 3]! ^= 1 << (bit & 7);
@@ -141,7 +144,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async lock(path: string): Promise<DirLock> {
-    if (this.#locks.has(path)) throw new HaplanError("file-system/locked", `Cannot lock "${path}": it is held already`);
+    if (this.#locks.has(path)) throw new HaplanError("file-system/locked", `Cannot lock "${path}": it is already held`);
     this.#locks.add(path);
     return { release: async () => void this.#locks.delete(path) };
   }
@@ -158,11 +161,11 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   #handle(path: string, inode: Inode): FileHandle {
-    const life = this.#life;
+    const epoch = this.#epoch;
     const enter = async (operation: FileOperation): Promise<void> => {
-      if (life !== this.#life) throw systemError("EIO", path);
+      if (epoch !== this.#epoch) throw systemError("EIO", path);
       await this.faults.before?.(operation, path);
-      if (life !== this.#life) throw systemError("EIO", path);
+      if (epoch !== this.#epoch) throw systemError("EIO", path);
     };
     const handle: FileHandle = {
       size: async () => inode.seenSize,
@@ -232,7 +235,7 @@ function makeDurable(inode: Inode): void {
   inode.dirty.clear();
 }
 
-/** Each unsynced sector is kept or lost by itself; the size is the old or the new one. */
+/** Each unsynced sector is kept or lost independently; the size is the old or the new one. */
 function forgetUnsynced(inode: Inode, random: Random): void {
   if (inode.durable.length < inode.seen.length) inode.durable = grown(inode.durable, inode.seen.length);
   for (const sector of inode.dirty) {

@@ -13,8 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-describe("the real file system", () => {
-  it("a file keeps what was written, under its new name too, and ends where it ends", async () => {
+describe("the node file system", () => {
+  it("a file keeps its content, also after a rename, and reads end at its size", async () => {
     const fileSystem = createNodeFileSystem(root);
     await fileSystem.makeDir("a/b");
     const file = await fileSystem.open("a/b/one", { create: true });
@@ -38,7 +38,7 @@ describe("the real file system", () => {
     await expect(fileSystem.remove("a/b/two")).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  it("a log lives on it", async () => {
+  it("a log works on it", async () => {
     const options = {
       fileSystem: createNodeFileSystem(root),
       directory: "wal",
@@ -75,7 +75,7 @@ describe("a lock", () => {
     expect(await fileSystem.list(directory)).toEqual([]);
   });
 
-  it("a lock is respected while another process lives and falls when that is killed", async () => {
+  it("a lock is held while another process lives and is released when that process is killed", async () => {
     const fileSystem = createNodeFileSystem(root);
     const process_ = execa(process.execPath, ["--input-type=module", "-e", holder(join(root, "lock"))], {
       reject: false,

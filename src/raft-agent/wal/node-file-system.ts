@@ -1,7 +1,7 @@
 /**
- * The real disk behind the FileSystem port. Everything runs in the thread pool, so that a stalled disk never stops the
- * event loop, and thereby heartbeats. Durable writes go through a second descriptor opened with O_DSYNC: write and
- * fdatasync in one trip to the pool instead of two.
+ * The FileSystem port on a real disk. Everything runs in the thread pool, so that a stalled disk never blocks the
+ * event loop, and thereby heartbeats. Durable writes use a second descriptor opened with O_DSYNC: write and fdatasync
+ * in one round trip to the pool instead of two.
  */
 import { close, constants, fdatasync, fstat, ftruncate, open as openFile, read, write } from "node:fs";
 import { open, readdir, rename, rm } from "node:fs/promises";
@@ -52,7 +52,7 @@ export function createNodeFileSystem(root: string): FileSystem {
 async function openHandle(path: string, create: boolean, readOnly: boolean): Promise<FileHandle> {
   const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
   const descriptor = await openDescriptor(path, access | (create ? constants.O_CREAT | constants.O_EXCL : 0), 0o600);
-  // Opened now and not when first needed: by then the file may have another name.
+  // Opened now rather than on first use: by then the file may have been renamed.
   const durable = readOnly ? descriptor : await openDescriptor(path, constants.O_WRONLY | constants.O_DSYNC);
   return {
     size: async () => (await statDescriptor(descriptor)).size,

@@ -1,4 +1,4 @@
-/** Opens a log: takes its directory, recovers what it holds, repairs a torn tail, and gets it ready to be written. */
+/** Opens a log: locks its directory, recovers its content, repairs a torn tail, and prepares it for writing. */
 
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -7,7 +7,6 @@ import type { Random } from "../../base/random.ts";
 import { copyBytes } from "./byte-codec.ts";
 import { damageError } from "./damage.ts";
 import type { DirLock, FileSystem } from "./file-system.ts";
-import { LogShape } from "./log-shape.ts";
 import { type RecoveredLog, Replay } from "./replay.ts";
 import { type Scan, type ScannedSegment, scanLog, type TornRange } from "./scan.ts";
 import { type LogId, metadataBytesMax, segmentBytesMin } from "./segment-format.ts";
@@ -18,23 +17,27 @@ import {
   type SegmentSettings,
   SegmentStore,
 } from "./segment-store.ts";
+import { TermRuns } from "./term-runs.ts";
 import { Wal, type WalObserver } from "./wal.ts";
 
 const segmentBytesDefault = 64 * 1024 * 1024;
-/** A new log's first segment is small, so that a new member starts at once; the second is made meanwhile. */
+/** A new log's first segment is small, so that a new member starts at once; the second one is prepared meanwhile. */
 const firstSegmentBytesMax = 4 * 1024 * 1024;
 
 export type OpenWalOptions = {
   readonly fileSystem: FileSystem;
   readonly directory: string;
-  /** Opaque bytes, at most 256, written when the log is created: whose log this is. Ignored for an existing one. */
+  /**
+   * Opaque bytes, at most 256, written when the log is created: the identity of the log's owner. Ignored for an
+   * existing log.
+   */
   readonly metadata: Uint8Array;
-  /** Size of new segments, at least 4096; 64 MiB unless told otherwise. */
+  /** Size of new segments, at least 4096; 64 MiB by default. */
   readonly segmentBytes?: number;
-  /** Released segments kept for reuse; 2 unless told otherwise. */
+  /** Released segments kept for reuse; 2 by default. */
   readonly spareSegmentsMax?: number;
   readonly clock?: Clock;
-  /** Draws the new log's identity; the system's randomness unless told otherwise. */
+  /** The source of the new log's identity; the system's randomness by default. */
   readonly random?: Random;
   readonly observer?: WalObserver;
 };
@@ -43,13 +46,13 @@ export type RecoveredWal = RecoveredLog & {
   /** The log did not exist before. */
   readonly isNew: boolean;
   readonly metadata: Uint8Array;
-  /** What a crash had left of batches that were never acknowledged, and is gone now. */
+  /** The remains of batches that were never acknowledged when the process crashed; zeroed by now. */
   readonly repaired: readonly { readonly file: string; readonly offset: number; readonly bytes: number }[];
 };
 
 /**
- * @throws HaplanError `file-system/locked` when another process has the directory, `wal/damaged` when the log does not
- * hold what was acknowledged, `wal/bad-option`, or the system's error.
+ * @throws HaplanError `file-system/locked` when another process holds the directory, `wal/damaged` when the log does
+ * not hold what was acknowledged, `wal/bad-option`, or the system's error.
  */
 export async function openWal(options: OpenWalOptions): Promise<{ wal: Wal; recovered: RecoveredWal }> {
   checkOptions(options);
@@ -75,13 +78,13 @@ function checkOptions({ metadata, segmentBytes = segmentBytesDefault }: OpenWalO
   if (metadata.length > metadataBytesMax) {
     throw new HaplanError(
       "wal/bad-option",
-      `Cannot open the log: its metadata has ${metadata.length} bytes, at most ${metadataBytesMax} are allowed`,
+      `Cannot open the log: its metadata has ${metadata.length} bytes, but at most ${metadataBytesMax} are allowed`,
     );
   }
   if (!Number.isInteger(segmentBytes) || segmentBytes < segmentBytesMin || segmentBytes % 8 !== 0) {
     throw new HaplanError(
       "wal/bad-option",
-      `Cannot open the log: a segment size of ${segmentBytes} is not a multiple of 8 from ${segmentBytesMin} on`,
+      `Cannot open the log: a segment size of ${segmentBytes} is not a multiple of 8 of at least ${segmentBytesMin}`,
     );
   }
 }
@@ -89,7 +92,7 @@ function checkOptions({ metadata, segmentBytes = segmentBytesDefault }: OpenWalO
 async function createLog(options: OpenWalOptions, lock: DirLock): Promise<{ wal: Wal; recovered: RecoveredWal }> {
   const leftovers = (await options.fileSystem.list(options.directory)).filter((name) => name.endsWith(".spare"));
   if (leftovers.length > 0)
-    throw damageError(leftovers[0]!, 0, "a segment of an older log, whose other files are missing");
+    throw damageError(leftovers[0]!, 0, "a segment of an older log whose other files are missing");
   const settings = settingsOf(options, drawLogId(options.random), copyBytes(options.metadata));
   const first = await makeSegment(settings, 1, Math.min(settings.segmentBytes, firstSegmentBytesMax));
   const empty = { hardState: null, snapshot: null, entries: [] };
@@ -110,7 +113,7 @@ async function resumeLog(
   const log = replay.finish();
   if ("problem" in log) throw damageError(active.name, active.end, log.problem);
   const { fileSystem, directory } = options;
-  // The newest segment's name may not have been made durable by the process that gave it.
+  // The process that renamed the newest segment may not have synced the directory.
   await fileSystem.syncDir(directory);
   const open = new Map<ScannedSegment, OpenSegment>();
   for (const segment of scan.segments.filter(({ number }) => number >= active.number)) {
@@ -154,21 +157,21 @@ function startWal(
   { lastSequence, lastCrc }: Pick<Scan, "lastSequence" | "lastCrc">,
 ): Wal {
   const segments = new SegmentStore(settings, files.closed, files.active, files.ready);
-  const shape = new LogShape();
-  if (log.snapshot !== null) shape.compact(log.snapshot);
-  for (const entry of log.entries) shape.append(entry);
+  const termRuns = new TermRuns();
+  if (log.snapshot !== null) termRuns.compact(log.snapshot);
+  for (const entry of log.entries) termRuns.append(entry);
   segments.prepareAhead();
   return new Wal({
     segments,
     lock,
-    shape,
+    termRuns,
     lastSequence,
     lastCrc,
     logId: settings.logId,
     segmentBytes: settings.segmentBytes,
     clock: settings.clock,
     observer: options.observer ?? {},
-    standing: { hardState: log.hardState, snapshot: log.snapshot },
+    carriedState: { hardState: log.hardState, snapshot: log.snapshot },
   });
 }
 
@@ -185,7 +188,7 @@ function settingsOf(options: OpenWalOptions, logId: LogId, metadata: Uint8Array)
   };
 }
 
-/** Never zero in either half. */
+/** Neither half is ever zero. */
 function drawLogId(random: Random | undefined): LogId {
   if (random !== undefined) return { high: 1 + random.below(0xffff_ffff), low: 1 + random.below(0xffff_ffff) };
   const bytes = randomBytes(8);

@@ -1,4 +1,6 @@
-/** What a batch's payload holds: hard states, entries and snapshot markers, one after the other. Layout: README.md. */
+/**
+ * The content of a batch's payload: hard states, entries and snapshot markers, one after the other. Layout: README.md.
+ */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import { type Entry, EntryKind, type HardState } from "../raft/entry.ts";
@@ -6,17 +8,17 @@ import { ByteReader, type ByteWriter, putUint32 } from "./byte-codec.ts";
 import { readSnapshotMetadata, writeSnapshotMetadata } from "./snapshot-metadata-codec.ts";
 
 const recordType = { hardState: 1, entry: 2, snapshot: 3 } as const;
-/** Type, flags, two spare bytes, body length. */
+/** Type, flags, two reserved bytes, body length. */
 const recordHeaderBytes = 8;
 const entryFixedBytes = recordHeaderBytes + 16;
 
 export type LogRecord =
   | { readonly kind: "hardState"; readonly hardState: HardState }
   | { readonly kind: "entry"; readonly entry: Entry }
-  /** `keepsSuffix`: the entries behind the snapshot's index stay in the log; otherwise the log is empty after it. */
+  /** `keepsSuffix`: the entries after the snapshot's index stay in the log; otherwise the log is empty after it. */
   | { readonly kind: "snapshot"; readonly snapshot: SnapshotMetadata; readonly keepsSuffix: boolean };
 
-/** Bytes in a payload of an entry with this much data. */
+/** The size in a payload of an entry with this much data. */
 export function entryRecordBytes(dataBytes: number): number {
   return entryFixedBytes + dataBytes;
 }
@@ -57,8 +59,8 @@ function endRecord(writer: ByteWriter, start: number): void {
 }
 
 /**
- * Reads the record at the reader's place. An entry's data is a view into the reader's bytes.
- * @throws HaplanError when the record makes no sense: under a right checksum that is a bug or another program's work.
+ * Reads the next record. An entry's data is a view into the reader's bytes. @throws HaplanError when the record is
+ * invalid: under a valid checksum that is a bug, or another program wrote it.
  */
 export function readRecord(reader: ByteReader): LogRecord {
   const type = reader.uint8();
@@ -90,6 +92,6 @@ export function readRecord(reader: ByteReader): LogRecord {
 function unknownRecord(what: string): HaplanError {
   return new HaplanError(
     "wal/unknown-record",
-    `Cannot read the log: it holds ${what}, which this program does not know`,
+    `Cannot read the log: it contains ${what}, which this version does not support`,
   );
 }

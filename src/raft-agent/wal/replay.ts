@@ -1,4 +1,4 @@
-/** Folds the records of a log, in order, into what a member has to know when it starts. Pure. */
+/** Folds the records of a log, in order, into the state with which a member starts. Pure. */
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { Entry, HardState } from "../raft/entry.ts";
 import { ByteReader } from "./byte-codec.ts";
@@ -16,7 +16,7 @@ export class Replay {
   #snapshot: SnapshotMetadata | null = null;
   #entries: Entry[] = [];
 
-  /** Folds in one batch; entries keep views into `payload`. Returns the highest entry index in it, 0 without entries. */
+  /** Applies one batch; entries keep views into `payload`. Returns the highest entry index in it, 0 without entries. */
   apply(payload: Uint8Array): number {
     const reader = new ByteReader(payload);
     let highest = 0;
@@ -40,7 +40,7 @@ export class Replay {
     }
   }
 
-  /** An entry replaces the one with its index and everything behind it (Raft §5.3). */
+  /** An entry replaces the one with its index and everything after it (Raft §5.3). */
   #applyEntry(entry: Entry): void {
     const first = this.#entries[0]?.index ?? entry.index;
     const at = entry.index - first;
@@ -49,17 +49,17 @@ export class Replay {
     this.#entries.push(entry);
   }
 
-  /** The result, or what contradicts itself in it: then something that was acknowledged is missing. */
+  /** The result, or the contradiction found: then acknowledged data is missing. */
   finish(): RecoveredLog | { readonly problem: string } {
     const hardState = this.#hardState;
     const snapshot = this.#snapshot;
     const entries = this.#entries;
     const base = snapshot?.index ?? 0;
     const gap = entries.findIndex((entry, at) => entry.index !== base + 1 + at);
-    if (gap !== -1) return { problem: `entry ${entries[gap]!.index} where entry ${base + 1 + gap} belongs` };
+    if (gap !== -1) return { problem: `entry ${entries[gap]!.index} instead of entry ${base + 1 + gap}` };
     const last = base + entries.length;
     if (hardState !== null && hardState.commitIndex > last) {
-      return { problem: `a commit index of ${hardState.commitIndex}, though the entries end at ${last}` };
+      return { problem: `a commit index of ${hardState.commitIndex}, although the entries end at ${last}` };
     }
     return { hardState, snapshot, entries };
   }

@@ -1,4 +1,4 @@
-/** Reads a log from its first byte to its last and checks every one of them; changes nothing. */
+/** Reads a log from its first byte to its last and verifies all of it; changes nothing. */
 
 import type { LogIndex } from "../raft/entry.ts";
 import { copyBytes } from "./byte-codec.ts";
@@ -20,7 +20,7 @@ export type ScannedBatch = {
   readonly segment: ScannedSegment;
   readonly offset: number;
   readonly header: BatchHeader;
-  /** A view into the segment's bytes: copy what is kept. */
+  /** A view into the segment's bytes: copy what has to be kept. */
   readonly payload: Uint8Array;
 };
 
@@ -28,18 +28,18 @@ export type ScannedSegment = {
   readonly number: number;
   readonly name: string;
   readonly header: SegmentHeader;
-  /** Where the next batch goes. */
+  /** The offset of the next batch. */
   end: number;
-  /** The highest index of an entry in it, to be filled in by whoever reads the batches. */
+  /** The highest index of an entry in it, filled in by the reader of the batches. */
   highestIndex: LogIndex;
 };
 
-/** Bytes that belong to no complete group of batches and have to be zeroed before the log goes on. */
+/** Bytes that belong to no complete group of batches and have to be zeroed before the log is appended to. */
 export type TornRange = { readonly segment: ScannedSegment; readonly start: number; readonly end: number };
 
 export type Scan = {
   readonly segments: readonly ScannedSegment[];
-  /** In the order of the log; to be zeroed from the last to the first. */
+  /** In log order; to be zeroed from the last to the first. */
   readonly torn: readonly TornRange[];
   /** The last batch of the last complete group, with a copy of all its bytes. */
   readonly lastBatch: { readonly segment: ScannedSegment; readonly offset: number; readonly bytes: Uint8Array } | null;
@@ -48,8 +48,8 @@ export type Scan = {
 };
 
 /**
- * Calls `visit` with each batch of each complete group, in order.
- * @throws HaplanError `wal/damaged` for anything that a crash cannot explain.
+ * Calls `visit` with each batch of each complete group, in order. @throws HaplanError `wal/damaged` for any damage
+ * that a crash cannot explain.
  */
 export async function scanLog(
   fileSystem: FileSystem,
@@ -76,7 +76,7 @@ class Scanner {
   /** Sequence and checksum of the last batch read, and of the last batch of a complete group. */
   #read = { sequence: 0, crc: 0 };
   #complete = { sequence: 0, crc: 0 };
-  /** The batches of a group whose last one has not been seen yet. */
+  /** The batches of a group whose last one has not been read yet. */
   #group: ScannedBatch[] = [];
   readonly #visit: (batch: ScannedBatch) => void;
 
@@ -97,7 +97,7 @@ class Scanner {
       throw damageError(
         name,
         segment.end,
-        "no valid batch, though older segments were let go because of what it holds",
+        "no valid batch, although older segments were released on the basis of its content",
       );
     }
     this.#checkRest(segment, bytes);
@@ -109,10 +109,10 @@ class Scanner {
     const previous = this.#segments.at(-1);
     const number = previous === undefined ? segmentNumber(name)! : previous.number + 1;
     if (name !== segmentName(number))
-      throw damageError(segmentName(number), 0, `nothing: the file is missing, though "${name}" exists`);
+      throw damageError(segmentName(number), 0, `nothing: the file is missing, although "${name}" exists`);
     if (header.number !== number) throw damageError(name, 0, `the header of segment ${header.number}`);
     if (bytes.length !== header.segmentBytes) {
-      throw damageError(name, bytes.length, `its end, though it was made with ${header.segmentBytes} bytes`);
+      throw damageError(name, bytes.length, `its end, although it was created with ${header.segmentBytes} bytes`);
     }
     const logId = previous?.header.logId ?? header.logId;
     if (logId.low !== header.logId.low || logId.high !== header.logId.high)
@@ -129,7 +129,7 @@ class Scanner {
     const sequence = startsLog && segment.number > 1 ? header.sequence : this.#read.sequence + 1;
     if (header.sequence !== sequence) return null;
     if (header.previousCrc !== this.#read.crc && !(startsLog && segment.number > 1)) {
-      throw damageError(segment.name, offset, `batch ${sequence}, which does not continue the batch before it`);
+      throw damageError(segment.name, offset, `batch ${sequence}, which does not continue the previous batch`);
     }
     const start = offset + batchHeaderBytes;
     return { segment, offset, header, payload: bytes.subarray(start, start + header.payloadBytes) };
@@ -137,7 +137,7 @@ class Scanner {
 
   #accept(batch: ScannedBatch, bytes: Uint8Array): void {
     const { segment, header, offset } = batch;
-    if (this.#torn.length > 0) this.#refuseTorn(segment);
+    if (this.#torn.length > 0) this.#rejectTorn(segment);
     this.#group.push(batch);
     segment.end += batchBytes(header.payloadBytes);
     this.#read = { sequence: header.sequence, crc: header.headerCrc };
@@ -151,7 +151,7 @@ class Scanner {
   #checkRest(segment: ScannedSegment, bytes: Uint8Array): void {
     const offset = segment.end;
     if (isZero(bytes, offset, bytes.length)) return;
-    if (this.#torn.length > 0) this.#refuseTorn(segment);
+    if (this.#torn.length > 0) this.#rejectTorn(segment);
     const { logId } = segment.header;
     const header = decodeBatchHeader(bytes, offset, bytes.length, logId);
     const reason = explainDamage({ bytes, offset, sequence: this.#read.sequence + 1, logId, header });
@@ -159,10 +159,10 @@ class Scanner {
     this.#torn.push({ segment, start: offset, end: endOfContent(bytes) });
   }
 
-  /** There is data behind a damaged place: so the place was durable once. */
-  #refuseTorn(later: ScannedSegment): never {
+  /** There is data after a damaged place, so the place was durable once. */
+  #rejectTorn(later: ScannedSegment): never {
     const { segment, start } = this.#torn[0]!;
-    throw damageError(segment.name, start, `a damaged batch, though segment "${later.name}" was written behind it`);
+    throw damageError(segment.name, start, `a damaged batch, although segment "${later.name}" was written after it`);
   }
 
   finish(): Scan {

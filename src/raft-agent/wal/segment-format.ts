@@ -1,22 +1,24 @@
-/** The header of a segment file and the frame around a batch, byte for byte as drawn in README.md. */
+/** Encodes the header of a segment file and the frame around a batch, byte for byte as drawn in README.md. */
 
 import { crc32c } from "../../base/crc32c.ts";
 import { ByteReader, ByteWriter, copyBytes, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
 
 const formatVersion = 1;
-/** One sector: the header is written and synced before the segment gets its name, so it is never torn. */
+/**
+ * One sector: the header is written and synced before the segment is renamed to its final name, so it is never torn.
+ */
 export const segmentHeaderBytes = 512;
 export const metadataBytesMax = 256;
 export const segmentBytesMin = 4096;
-/** The unit in which a disk keeps or loses a write. */
+/** The unit that a disk writes or loses as a whole. */
 export const sectorBytes = 512;
 
 const segmentMagic = Buffer.from("haplaLOG");
 
 export type SegmentHeader = {
-  /** Counts up by one from segment to segment, from 1. */
+  /** Increments by one from segment to segment, from 1. */
   readonly number: number;
-  /** Drawn once for a log; ties every batch to it. Two 32-bit halves, so that no precision is lost. */
+  /** Drawn once per log; ties every batch to it. Two 32-bit halves, so that no precision is lost. */
   readonly logId: LogId;
   readonly segmentBytes: number;
   readonly metadata: Uint8Array;
@@ -40,7 +42,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return writer.bytes;
 }
 
-/** The header, or what is wrong with it. */
+/** The header, or the reason why it is invalid. */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { readonly problem: string } {
   if (bytes.length < segmentHeaderBytes)
     return { problem: `only ${bytes.length} bytes of the ${segmentHeaderBytes} of its header` };
@@ -49,7 +51,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { readon
     return { problem: "a header with a wrong checksum" };
   const version = getUint32(bytes, 12);
   if (version !== formatVersion) {
-    return { problem: `format version ${version} where this program knows only ${formatVersion}` };
+    return { problem: `format version ${version}, but this version supports only ${formatVersion}` };
   }
   const reader = new ByteReader(bytes, 16, segmentHeaderBytes);
   const number = reader.uint64();
@@ -60,7 +62,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { readon
 }
 
 export const batchHeaderBytes = 40;
-/** Written last and never zero: a missing end is told from a damaged one. */
+/** Written last and never zero, so that a missing end differs from a damaged one. */
 const batchEndMark = 0xe4d0f11e;
 const batchMagic = 0xba7c4a5e;
 const moreFollowsBit = 1;
@@ -68,9 +70,9 @@ const moreFollowsBit = 1;
 export type BatchHeader = {
   readonly payloadBytes: number;
   readonly payloadCrc: number;
-  /** Counts up by one from batch to batch through the whole life of the log, from 1. */
+  /** Increments by one from batch to batch over the lifetime of the log, from 1. */
   readonly sequence: number;
-  /** The header checksum of the batch before: a chain through all batches. */
+  /** The header checksum of the previous batch: a chain through all batches. */
   readonly previousCrc: number;
   /** Set on all but the last batch of a group that is valid only as a whole. */
   readonly moreFollows: boolean;
@@ -78,7 +80,7 @@ export type BatchHeader = {
   readonly headerCrc: number;
 };
 
-/** Bytes on disk of a batch with this much payload: header, payload, padding to 8, end mark in the last 4. */
+/** The size on disk of a batch with this much payload: header, payload, padding to 8, end mark in the last 4. */
 export function batchBytes(payloadBytes: number): number {
   return batchHeaderBytes + ((payloadBytes + 11) & ~7);
 }
@@ -92,7 +94,7 @@ export type BatchFrame = {
 };
 
 /**
- * Frames the payload that stands in `bytes` from `start + batchHeaderBytes` on; `bytes` reaches to the batch's end.
+ * Frames the payload that is in `bytes` from `start + batchHeaderBytes` on; `bytes` extends to the batch's end.
  * Returns the header checksum, which the next batch continues.
  */
 export function sealBatch(bytes: Uint8Array, start: number, frame: BatchFrame): number {
@@ -115,7 +117,7 @@ export function sealBatch(bytes: Uint8Array, start: number, frame: BatchFrame): 
   return headerCrc;
 }
 
-/** The header at `start` when it is whole and of this log, else null. `end` bounds what may be read. */
+/** The header at `start` if it is intact and of this log, else null. `end` bounds what may be read. */
 export function decodeBatchHeader(bytes: Uint8Array, start: number, end: number, logId: LogId): BatchHeader | null {
   if (start + batchHeaderBytes > end || getUint32(bytes, start) !== batchMagic) return null;
   const headerCrc = getUint32(bytes, start + 4);
@@ -133,7 +135,7 @@ export function decodeBatchHeader(bytes: Uint8Array, start: number, end: number,
   };
 }
 
-/** True when the payload, the padding and the end mark of the batch at `start` are as they were written. */
+/** True when the payload, the padding and the end mark of the batch at `start` are intact. */
 export function isPayloadIntact(bytes: Uint8Array, start: number, header: BatchHeader): boolean {
   const end = start + batchBytes(header.payloadBytes);
   if (getUint32(bytes, end - 4) !== batchEndMark) return false;

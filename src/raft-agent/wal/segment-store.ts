@@ -1,7 +1,7 @@
 /**
- * The segment files of a log: one that is written, one made ready behind it, older ones that are still needed, and a
- * few spare ones to be used again. Making a segment ready (zeroing, header, sync, name) happens in the background, so
- * that the switch from one to the next costs the writer nothing.
+ * The segment files of a log: the active one, a prepared one after it, older ones that are still needed, and a few
+ * released ones for reuse. Preparing a segment (zeroing, header, sync, rename) happens in the background, so that the
+ * switch from one to the next costs the writer nothing.
  */
 import type { Clock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
@@ -11,7 +11,7 @@ import { encodeSegmentHeader, type LogId, segmentHeaderBytes } from "./segment-f
 
 /** Zeroes are synced this many bytes at a time, so that the log's own syncs never queue behind a whole segment. */
 const zeroChunkBytes = 256 * 1024;
-/** Between two chunks the disk is left alone for this many times as long as a chunk took, unless a writer waits. */
+/** Between two chunks the disk is left idle for this many times as long as a chunk took, unless a writer waits. */
 const pauseFactor = 3;
 const pauseMsMax = 20;
 const zeroChunk = new Uint8Array(zeroChunkBytes);
@@ -20,7 +20,7 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(12, "0")}.log`;
 }
 
-/** The number in a segment's name, or null when it is another file. */
+/** The number in a segment's name, or null for another file. */
 export function segmentNumber(name: string): number | null {
   return /^\d{12}\.log$/.test(name) ? Number(name.slice(0, 12)) : null;
 }
@@ -32,19 +32,19 @@ export type SegmentSettings = {
   readonly metadata: Uint8Array;
   /** Size of new segments. */
   readonly segmentBytes: number;
-  /** Files kept for reuse beyond the one made ready. */
+  /** Files kept for reuse beyond the prepared one. */
   readonly spareSegmentsMax: number;
   readonly clock: Clock;
 };
 
-/** How hurried the making of a segment is; may change while it is being made. */
-export type Haste = "relaxed" | "urgent" | "abandon";
+/** The priority of preparing a segment; may change while it is being prepared. */
+export type Priority = "background" | "urgent" | "cancelled";
 
 export type OpenSegment = {
   readonly number: number;
   readonly segmentBytes: number;
   readonly file: FileHandle;
-  /** Where the next batch goes. */
+  /** The offset of the next batch. */
   end: number;
   highestIndex: LogIndex;
 };
@@ -58,7 +58,7 @@ export class SegmentStore {
   readonly #settings: SegmentSettings;
   /** Changes of the directory run one after the other. */
   #maintenance: Promise<void> = Promise.resolve();
-  #haste: Haste = "relaxed";
+  #priority: Priority = "background";
 
   constructor(settings: SegmentSettings, closed: readonly ClosedSegment[], active: OpenSegment, ready: OpenSegment[]) {
     this.#settings = settings;
@@ -67,17 +67,17 @@ export class SegmentStore {
     this.#ready = ready;
   }
 
-  /** Starts making the next segment ready; a failure shows only when that segment is needed. */
+  /** Starts preparing the next segment; a failure is reported only when that segment is needed. */
   prepareAhead(): void {
     this.#inBackground(() => this.#prepareNext()).catch(() => {});
   }
 
-  /** Moves on to the next segment, waiting for it, or trying once more to make it, when it is not ready. */
+  /** Switches to the next segment; waits for it, or retries creating it once, when it is not ready. */
   async advance(): Promise<void> {
     if (this.#ready.length === 0) {
-      this.#haste = "urgent";
+      this.#priority = "urgent";
       await this.#inBackground(() => this.#prepareNext());
-      this.#haste = "relaxed";
+      this.#priority = "background";
     }
     const left = this.active;
     this.#closed.push({ number: left.number, highestIndex: left.highestIndex });
@@ -87,12 +87,13 @@ export class SegmentStore {
   }
 
   /**
-   * Lets go of the oldest segments as long as all their entries have an index below `limit`, and never of segment
-   * `firstNeeded` or a later one: a segment is needed until the state that the next one begins with is durable.
+   * Releases the oldest segments as long as all their entries have an index below `limit`, but never segment
+   * `firstNeeded` or a later one: a segment is needed until the state at the start of the next one is durable.
    */
   releaseBelow(limit: LogIndex, firstNeeded: number): Promise<void> {
     return this.#inBackground(async () => {
-      // One after the other, each made durable before the next: after a crash the rest is still without a gap.
+      // One after the other, each made durable before the next: after a crash the remaining ones are still without a
+      // gap.
       for (let oldest = this.#closed[0]; oldest !== undefined; oldest = this.#closed[0]) {
         if (oldest.highestIndex >= limit || oldest.number >= firstNeeded) return;
         await this.#recycle(oldest.number);
@@ -101,9 +102,9 @@ export class SegmentStore {
     });
   }
 
-  /** Waits for what runs in the background, then closes the files. */
+  /** Waits for background work, then closes the files. */
   async close(): Promise<void> {
-    this.#haste = "abandon";
+    this.#priority = "cancelled";
     await this.#maintenance;
     for (const segment of [this.active, ...this.#ready]) await segment.file.close();
   }
@@ -124,9 +125,9 @@ export class SegmentStore {
   }
 
   async #prepareNext(): Promise<void> {
-    if (this.#ready.length > 0 || this.#haste === "abandon") return;
+    if (this.#ready.length > 0 || this.#priority === "cancelled") return;
     const settings = this.#settings;
-    this.#ready.push(await makeSegment(settings, this.active.number + 1, settings.segmentBytes, () => this.#haste));
+    this.#ready.push(await makeSegment(settings, this.active.number + 1, settings.segmentBytes, () => this.#priority));
   }
 }
 
@@ -135,19 +136,19 @@ async function listSpares(fileSystem: FileSystem, directory: string): Promise<st
 }
 
 /**
- * Makes an empty segment, from a spare file when there is one of the right size. It gets its name only when every byte
- * of it is durable: a named segment always has a whole header and its full size.
+ * Creates an empty segment, from a released file when there is one of the right size. It gets its final name only when
+ * every byte of it is durable: a segment with its final name always has an intact header and its full size.
  */
 export async function makeSegment(
   settings: SegmentSettings,
   number: number,
   segmentBytes: number,
-  haste: () => Haste = () => "urgent",
+  priority: () => Priority = () => "urgent",
 ): Promise<OpenSegment> {
   const { fileSystem, directory, logId, metadata } = settings;
-  const { file, path } = await openAside(settings, number, segmentBytes);
+  const { file, path } = await openTemporary(settings, number, segmentBytes);
   try {
-    await fillWithZeroes(file, segmentBytes, settings.clock, haste);
+    await fillWithZeroes(file, segmentBytes, settings.clock, priority);
     await file.write(0, encodeSegmentHeader({ number, logId, segmentBytes, metadata }));
     await file.sync();
     await fileSystem.rename(path, `${directory}/${segmentName(number)}`);
@@ -159,17 +160,18 @@ export async function makeSegment(
   }
 }
 
-async function fillWithZeroes(file: FileHandle, size: number, clock: Clock, haste: () => Haste): Promise<void> {
+async function fillWithZeroes(file: FileHandle, size: number, clock: Clock, priority: () => Priority): Promise<void> {
   for (let offset = 0; offset < size; offset += zeroChunkBytes) {
-    if (haste() === "abandon") throw new HaplanError("wal/closed", "Cannot make a segment: the log is being closed");
+    if (priority() === "cancelled")
+      throw new HaplanError("wal/closed", "Cannot create a segment: the log is being closed");
     const start = clock.monotonicMs();
     await file.writeDurably(offset, zeroChunk.subarray(0, Math.min(zeroChunkBytes, size - offset)));
     const pauseMs = Math.min(pauseMsMax, pauseFactor * (clock.monotonicMs() - start));
-    if (haste() === "relaxed" && pauseMs > 0) await clock.sleep(pauseMs);
+    if (priority() === "background" && pauseMs > 0) await clock.sleep(pauseMs);
   }
 }
 
-async function openAside(
+async function openTemporary(
   { fileSystem, directory }: SegmentSettings,
   number: number,
   segmentBytes: number,
@@ -186,14 +188,14 @@ async function openAside(
   return { file: await fileSystem.open(path, { create: true }), path };
 }
 
-/** Removes files that a crash left half made. */
+/** Removes partially created files that a crash has left. */
 export async function removeUnfinished(fileSystem: FileSystem, directory: string): Promise<void> {
   for (const name of await fileSystem.list(directory)) {
     if (isUnfinished(name)) await fileSystem.remove(`${directory}/${name}`);
   }
 }
 
-/** Half made: it holds nothing of a log. */
+/** True for a partially created segment: it holds nothing of a log. */
 export function isUnfinished(name: string): boolean {
   return name.endsWith(".making");
 }

@@ -1,4 +1,4 @@
-/** SnapshotMetadata as bytes: one form for the log's markers, the headers of snapshot files, and the wire. */
+/** Encodes SnapshotMetadata: one encoding for the log's markers, the headers of snapshot files, and the wire. */
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { ByteReader, ByteWriter } from "./byte-codec.ts";
 
@@ -10,7 +10,7 @@ export function writeSnapshotMetadata(writer: ByteWriter, metadata: SnapshotMeta
   writer.memberIds(metadata.configuration.learners);
 }
 
-/** @throws HaplanError `codec/...` when the bytes are too few or a number is out of range. */
+/** @throws HaplanError `codec/...` when the bytes are truncated or a number is out of range. */
 export function readSnapshotMetadata(reader: ByteReader): SnapshotMetadata {
   const index = reader.uint64();
   const term = reader.uint64();

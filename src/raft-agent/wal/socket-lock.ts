@@ -1,7 +1,7 @@
 /**
- * A lock that dies with its holder: a listening Unix socket at the lock's path. Unlike a file with a process id it
- * holds across containers that share a directory but not their process ids, and needs no guess about who is still
- * alive: the kernel closes the socket of a dead process, and a connection to it is then refused.
+ * A lock that is released when its holder dies: a listening Unix socket at the lock's path. Unlike a pid file it works
+ * across containers that share a directory but not a pid namespace, and needs no guess about which processes are
+ * alive: the kernel closes the socket of a dead process, and connections to it are then refused.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
@@ -12,9 +12,9 @@ import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { DirLock } from "./file-system.ts";
 
 /**
- * Takes the lock at `path`. The socket is made under a name of its own and then linked to `path`, which fails when
- * `path` exists: so the name appears with somebody already listening behind it.
- * @throws HaplanError `file-system/locked` when a live process holds it.
+ * Takes the lock at `path`. The socket is created under a unique name and then linked to `path`, which fails when
+ * `path` exists: so the name appears only with a process already listening on it. @throws HaplanError
+ * `file-system/locked` when a live process holds it.
  */
 export async function lockWithSocket(path: string): Promise<DirLock> {
   const own = `${path}.${randomBytes(6).toString("hex")}`;
@@ -53,8 +53,8 @@ async function linkIfFree(own: string, path: string): Promise<boolean> {
 }
 
 /**
- * Clears a lock whose holder is dead. It is moved aside and asked again there, since between the first answer and the
- * removal another process may have done the same and already hold a new lock under the old name: that one is put back.
+ * Removes a lock whose holder is dead. It is renamed and checked again there, since between the first check and the
+ * removal another process may have done the same and already hold a new lock under the old name: that one is restored.
  */
 async function removeIfDead(path: string): Promise<void> {
   if (await isAlive(path)) throw lockedError(path);
@@ -81,7 +81,8 @@ function isAlive(path: string): Promise<boolean> {
       resolve(alive);
     };
     socket.on("connect", () => answer(true));
-    // A full backlog (EAGAIN) is a sign of life; only a refusal or an absent file is not.
+    // A full backlog (EAGAIN) means that the holder is alive; only a refused connection or an absent file means that
+    // it is not.
     socket.on("error", (error) => answer(!["ECONNREFUSED", "ENOENT"].includes(systemErrorCode(error) ?? "")));
   });
 }
@@ -102,7 +103,9 @@ function listenOn(path: string): Promise<Server> {
   });
 }
 
-/** The address of a Unix socket holds 107 bytes: a longer path is reached through a descriptor of its directory. */
+/**
+ * The address of a Unix socket is at most 107 bytes: a longer path is reached through a descriptor of its directory.
+ */
 function shortened(path: string): { readonly path: string; release(): void } {
   if (Buffer.byteLength(path) <= 100) return { path, release: () => {} };
   const directory = openSync(dirname(path), "r");
@@ -112,6 +115,6 @@ function shortened(path: string): { readonly path: string; release(): void } {
 function lockedError(path: string): HaplanError {
   return new HaplanError(
     "file-system/locked",
-    `Cannot use "${dirname(path)}": another process holds its lock "${basename(path)}"; stop that process, or give this one a directory of its own`,
+    `Cannot use "${dirname(path)}": another process holds its lock "${basename(path)}". Stop that process, or use another directory for this one`,
   );
 }

@@ -1,4 +1,4 @@
-/** What the tests of the log share: short ways to make batches, and a model of what recovery must give back. */
+/** Shared by the tests of the log: short ways to create batches, and a model of what recovery must return. */
 
 import { crc32c } from "../../base/crc32c.ts";
 import type { Random } from "../../base/random.ts";
@@ -20,7 +20,7 @@ export function snapshotAt(index: number, term: number): SnapshotMetadata {
   };
 }
 
-/** The state of a log, as text that compares well. */
+/** The state of a log, as text that is easy to compare. */
 export type LogText = {
   readonly hardState: string;
   readonly snapshotIndex: number;
@@ -41,7 +41,7 @@ export function textOf(log: {
   return { hardState, snapshotIndex: log.snapshot?.index ?? 0, entries };
 }
 
-/** The log as arrays: the obvious way to do what the real one does with files. */
+/** The log as arrays: the obvious implementation of what the real one does with files. */
 export class ModelLog {
   hardState: HardState | null = null;
   snapshot: SnapshotMetadata | null = null;
@@ -64,7 +64,7 @@ export class ModelLog {
     if (batch.hardState !== null) this.hardState = batch.hardState;
   }
 
-  /** A random batch that a consensus core could have asked for next. */
+  /** A random batch that a consensus core could append next. */
   draw(random: Random, dataBytesMax: number): WalBatch {
     const term = (this.hardState?.term ?? 1) + (random.below(6) === 0 ? 1 : 0);
     const base = this.snapshot?.index ?? 0;
@@ -96,6 +96,6 @@ export class ModelLog {
 }
 
 function drawData(random: Random, bytesMax: number): Uint8Array {
-  // Never zero: what cannot be told from an unwritten sector is the subject of a test of its own.
+  // Never zero: data that cannot be distinguished from an unwritten sector has a test of its own.
   return Uint8Array.from({ length: random.below(bytesMax + 1) }, () => 1 + random.below(255));
 }

@@ -31,7 +31,7 @@ async function appendMany(wal: Wal, from: number, to: number, data = "x".repeat(
 }
 
 describe("a log", () => {
-  it("a log that was closed gives back what was appended", async () => {
+  it("a closed log recovers what was appended", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal, recovered } = await open(fileSystem);
     expect(recovered).toMatchObject({ isNew: true, hardState: null, snapshot: null, entries: [] });
@@ -49,7 +49,7 @@ describe("a log", () => {
     });
   });
 
-  it("a log merges the batches that wait into one disk write", async () => {
+  it("a log merges waiting batches into one disk write", async () => {
     const fileSystem = new MemoryFileSystem();
     let syncs = 0;
     const { wal } = await open(fileSystem, { observer: { onSync: () => syncs++ } });
@@ -60,16 +60,16 @@ describe("a log", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(4);
   });
 
-  it("a log goes on in further segments and lets go of those that a snapshot covers", async () => {
+  it("a log continues in further segments and releases those that a snapshot covers", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, hardState: { term: 1, votedFor: null, commitIndex: 0 } });
     await appendMany(wal, 1, 60);
     const before = (await fileSystem.list(directory)).filter((name) => name.endsWith(".log"));
-    await wal.releaseBefore(50);
+    await wal.truncateBefore(50);
     expect(await fileSystem.list(directory)).toContain(before[0]);
     await wal.append({ ...noBatch, snapshot: snapshotAt(45, 1) });
-    await wal.releaseBefore(1000);
+    await wal.truncateBefore(1000);
     const after = await fileSystem.list(directory);
     expect(after.filter((name) => name.endsWith(".log")).length).toBeLessThan(before.length - 1);
     expect(after.filter((name) => name.endsWith(".spare"))).toHaveLength(2);
@@ -81,7 +81,7 @@ describe("a log", () => {
     expect(recovered.entries.map(({ index }) => index)).toEqual(Array.from({ length: 75 }, (_, at) => 46 + at));
   });
 
-  it("a log writes a batch that is larger than a segment as one whole", async () => {
+  it("a log writes a batch larger than a segment atomically", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     const entries = Array.from({ length: 40 }, (_, at) => entry(at + 1, 1, "y".repeat(900)));
@@ -91,7 +91,7 @@ describe("a log", () => {
     expect(textOf(await recover(fileSystem))).toEqual(textOf({ hardState, snapshot: null, entries }));
   });
 
-  it("a log refuses an entry that no segment can hold, and takes the next one", async () => {
+  it("a log rejects an entry larger than a segment, and accepts the next one", async () => {
     const { wal } = await open(new MemoryFileSystem());
     const tooLarge = wal.append({ ...noBatch, entries: [entry(1, 1, "z".repeat(8000))] });
     await expect(tooLarge).rejects.toMatchObject({ code: "wal/entry-too-large" });
@@ -102,14 +102,14 @@ describe("a log", () => {
     ["leaves a gap", [entry(5, 1)]],
     ["jumps", [entry(2, 1), entry(4, 1)]],
     ["reaches into the snapshot", [entry(1, 1)]],
-  ])("a log takes an entry that %s for a bug", async (_, entries) => {
+  ])("a log treats an entry that %s as a bug", async (_, entries) => {
     const { wal } = await open(new MemoryFileSystem());
     await wal.append({ ...noBatch, snapshot: snapshotAt(1, 1) });
     expect(() => wal.append({ ...noBatch, entries })).toThrow(AssertionError);
   });
 
   it.each(["sync", "write"] as const)(
-    "a log whose %s failed rejects everything from then on with the same error",
+    "a log whose %s failed rejects every later append with the same error",
     async (operation) => {
       const fileSystem = new MemoryFileSystem();
       const { wal } = await open(fileSystem);
@@ -129,7 +129,7 @@ describe("a log", () => {
     },
   );
 
-  it("a log on a full disk fails when it needs a segment that cannot be made, and keeps what it acknowledged", async () => {
+  it("a log on a full disk fails when it needs a segment that cannot be created, and keeps what it acknowledged", async () => {
     const fileSystem = new MemoryFileSystem();
     fileSystem.faults.capacityBytes = 3 * 8192;
     const { wal } = await open(fileSystem);
@@ -140,7 +140,7 @@ describe("a log", () => {
     expect((await recover(fileSystem)).entries.length).toBeGreaterThan(30);
   });
 
-  it("a log tells how long a write has been stalled", async () => {
+  it("a log reports how long a write has been stalled", async () => {
     const fileSystem = new MemoryFileSystem();
     let now = 1000;
     const clock = { now: () => now, monotonicMs: () => now, sleep: async () => {} };
@@ -161,7 +161,7 @@ describe("a log", () => {
     expect(wal.pendingSinceMs()).toBeNull();
   });
 
-  it("a log's directory belongs to one at a time", async () => {
+  it("a log's directory has one owner at a time", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await expect(open(fileSystem)).rejects.toMatchObject({ code: "file-system/locked" });
@@ -170,11 +170,11 @@ describe("a log", () => {
   });
 });
 
-/** Dice with which a crash keeps nothing that was not synced. */
+/** A random source with which a crash keeps nothing that was not synced. */
 const keepNothing = { next: () => 0.99, below: (bound: number) => (bound === 2 ? 1 : 0) };
 
 describe("a log in a narrow crash window", () => {
-  it("what was written but not synced by a killed process is durable once it has been recovered", async () => {
+  it("what a killed process wrote but did not sync is durable once it is recovered", async () => {
     const fileSystem = new MemoryFileSystem();
     const { wal } = await open(fileSystem);
     await wal.append({ ...noBatch, entries: [entry(1, 1)] });
@@ -191,11 +191,11 @@ describe("a log in a narrow crash window", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(2);
   });
 
-  it("a segment whose name was not durable when the process was killed is kept with what was written into it", async () => {
+  it("a segment whose name was not durable when the process was killed is kept with its content", async () => {
     const fileSystem = new MemoryFileSystem();
     let dirSyncs = 0;
     fileSystem.faults.before = (operation) => {
-      // The first is for the first segment, the second for the one made ready behind it.
+      // The first sync is for the first segment, the second for the prepared one after it.
       if (operation === "syncDir" && ++dirSyncs >= 2) throw new Error("killed");
     };
     const { wal } = await open(fileSystem);
@@ -204,7 +204,7 @@ describe("a log in a narrow crash window", () => {
     fileSystem.kill();
     delete fileSystem.faults.before;
     const { wal: again } = await open(fileSystem);
-    // Nothing else makes the name durable before the log moves on into that segment.
+    // Nothing else makes the name durable before the log switches to that segment.
     fileSystem.faults.before = (operation) => {
       if (operation === "syncDir") throw new Error("no more");
     };
@@ -214,7 +214,7 @@ describe("a log in a narrow crash window", () => {
     expect((await recover(fileSystem)).entries).toHaveLength(20);
   });
 
-  it("a group of batches that was cut off can be repaired, however often the repair is cut off as well", async () => {
+  it("an interrupted group of batches can be repaired, however often the repair is interrupted", async () => {
     const entries = Array.from({ length: 60 }, (_, at) => entry(at + 2, 1, "g".repeat(900)));
     for (let written = 1; written < 8; written++) {
       for (let operations = 0; operations < 24; operations++) {
@@ -232,7 +232,7 @@ describe("a log in a narrow crash window", () => {
   });
 });
 
-/** Lets `work` run until the disk has done `count` operations of a kind, or of any, and fails from then on. */
+/** Lets `work` run until the disk has done `count` operations of a kind, or of any kind, and fails from then on. */
 async function failAfter(
   fileSystem: MemoryFileSystem,
   kind: "sync" | null,
@@ -250,9 +250,9 @@ async function failAfter(
 }
 
 describe("a log and random batches", () => {
-  // Seed 713 lets go of segments while the next one has not been begun.
+  // Seed 713 releases segments while the next one has not been started.
   it.each([713, ...Array.from({ length: 60 }, (_, seed) => seed)])(
-    "a log that crashes gives back everything acknowledged and nothing that was not appended (seed %i)",
+    "a log that crashes recovers everything acknowledged and nothing that was not appended (seed %i)",
     async (seed) => {
       const random = createRandom(seed);
       const fileSystem = new MemoryFileSystem();
@@ -260,17 +260,17 @@ describe("a log and random batches", () => {
       for (let life = 0; life < 4; life++) {
         const { wal, recovered } = await open(fileSystem, { spareSegmentsMax: random.below(3) });
         expect(textOf(recovered)).toEqual(textOf(model));
-        await liveOneLife(wal, fileSystem, model, random);
+        await runUntilCrash(wal, fileSystem, model, random);
       }
     },
   );
 });
 
 /**
- * Appends until the machine loses power at a random operation, then makes `model` the state that was recovered, having
- * checked that it is one of those that the appends passed through, and not older than the last acknowledged one.
+ * Appends until the machine loses power at a random operation, then sets `model` to the recovered state, having
+ * checked that it is one of the states after an append, and not older than the last acknowledged one.
  */
-async function liveOneLife(
+async function runUntilCrash(
   wal: Wal,
   fileSystem: MemoryFileSystem,
   model: ModelLog,
@@ -296,7 +296,7 @@ async function liveOneLife(
       () => {},
     );
     if (random.below(3) > 0) await done;
-    if (random.below(10) === 0) await wal.releaseBefore(model.lastIndex).catch(() => {});
+    if (random.below(10) === 0) await wal.truncateBefore(model.lastIndex).catch(() => {});
   }
   const acknowledgedAtCrash = acknowledged;
   if (random.below(4) === 0) fileSystem.kill();

@@ -1,7 +1,7 @@
 /**
- * The write-ahead log: what a member must never forget, made durable one group of batches per disk write. While one
- * group is being written, everything that arrives is collected into the next one (group commit). Two buffers change
- * roles, so the hot path allocates one promise per group.
+ * The write-ahead log of a member's persistent state, made durable with one disk write per group of batches. While one
+ * group is being written, further batches are collected into the next one (group commit). Two buffers alternate, so
+ * the hot path allocates one promise per group.
  */
 import { assert } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -10,51 +10,51 @@ import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { Entry, HardState, LogIndex } from "../raft/entry.ts";
 import { ByteReader, ByteWriter } from "./byte-codec.ts";
 import type { DirLock } from "./file-system.ts";
-import type { LogShape } from "./log-shape.ts";
 import { entryRecordBytes, readRecord, writeEntry, writeHardState, writeSnapshotMarker } from "./record.ts";
 import { batchBytes, batchHeaderBytes, type LogId, sealBatch, segmentHeaderBytes } from "./segment-format.ts";
 import type { SegmentStore } from "./segment-store.ts";
+import type { TermRuns } from "./term-runs.ts";
 
-/** Buffers that grew beyond this are not kept. */
+/** Larger buffers are not kept. */
 const bufferBytesMax = 8 * 1024 * 1024;
 
-/** Room for the state that a new segment begins with: enough for a configuration of 100 members. */
+/** Room for the state at the start of a new segment: enough for a configuration of 100 members. */
 const carryBytesMax = 1024;
 
-/** What is made durable together; the snapshot comes first, then the entries, then the hard state. */
+/** The unit of durability; the snapshot comes first, then the entries, then the hard state. */
 export type WalBatch = {
   readonly hardState: HardState | null;
-  /** Consecutive. The first one's index may lie inside the log: everything from there on is replaced. */
+  /** Consecutive. The index of the first may lie inside the log: everything from there on is replaced. */
   readonly entries: readonly Entry[];
-  /** A snapshot that is durable elsewhere: entries up to its index are not needed any more (Raft §7). */
+  /** A snapshot that is durable elsewhere: entries up to its index are no longer needed (Raft §7). */
   readonly snapshot: SnapshotMetadata | null;
 };
 
 export type WalObserver = {
-  /** After each durable write: how long write and fdatasync took together, and how many bytes they were. */
+  /** Called after each durable write: how long write and fdatasync took together, and how many bytes were written. */
   onSync?(durationMs: number, bytes: number): void;
 };
 
-/** The hard state and snapshot marker as of some place in the log. */
-export type Standing = { hardState: HardState | null; snapshot: SnapshotMetadata | null };
+/** The hard state and snapshot marker as of some position in the log. */
+export type CarriedState = { hardState: HardState | null; snapshot: SnapshotMetadata | null };
 
 export type WalParts = {
   readonly segments: SegmentStore;
   readonly lock: DirLock;
-  readonly shape: LogShape;
+  readonly termRuns: TermRuns;
   readonly logId: LogId;
   readonly clock: Clock;
   readonly observer: WalObserver;
   readonly segmentBytes: number;
   readonly lastSequence: number;
   readonly lastCrc: number;
-  readonly standing: Standing;
+  readonly carriedState: CarriedState;
 };
 
 /** Batches that become durable together. `writer` holds room for a header, then the payload. */
 type Group = {
   readonly writer: ByteWriter;
-  readonly standing: Standing;
+  readonly carriedState: CarriedState;
   highestIndex: LogIndex;
   durable: Promise<void>;
   resolve: () => void;
@@ -67,11 +67,11 @@ export class Wal {
   readonly #parts: WalParts;
   #sequence: number;
   #previousCrc: number;
-  /** As of the last byte written, also in the middle of a group. */
-  readonly #written: Standing;
+  /** As of the last byte written, including the middle of a group. */
+  readonly #written: CarriedState;
   /** Of the last group that is durable as a whole. */
   #durableSnapshotIndex: LogIndex;
-  /** The segment in which that group ends; the state that it begins with is therefore durable. */
+  /** The segment in which that group ends; the state at its start is therefore durable. */
   #durableSegment: number;
   #collecting: Group | null = null;
   #spareWriter: ByteWriter | null = new ByteWriter(64 * 1024);
@@ -85,42 +85,42 @@ export class Wal {
     this.#parts = parts;
     this.#sequence = parts.lastSequence;
     this.#previousCrc = parts.lastCrc;
-    this.#written = { ...parts.standing };
-    this.#durableSnapshotIndex = parts.standing.snapshot?.index ?? 0;
+    this.#written = { ...parts.carriedState };
+    this.#durableSnapshotIndex = parts.carriedState.snapshot?.index ?? 0;
     this.#durableSegment = parts.segments.active.number;
   }
 
   /**
    * Resolves once the batch is durable. May be called again before that: waiting batches are written together, in the
-   * order of the calls. All bytes are copied before it returns. An error of the disk (`wal/write-failed`) is final:
-   * every waiting and every later append is rejected with it.
-   * @throws AssertionError when the entries do not fit to the log.
+   * order of the calls. All bytes are copied before it returns. A disk error (`wal/write-failed`) is final: every
+   * waiting and every later append is rejected with it. @throws AssertionError when the entries do not continue the
+   * log.
    */
   append(batch: WalBatch): Promise<void> {
-    const refusal = this.#failure ?? (this.#closing ? closedError() : this.#findTooLarge(batch.entries));
-    if (refusal !== null) return Promise.reject(refusal);
-    if (batch.snapshot === null) this.#parts.shape.assertAppendable(batch.entries);
+    const error = this.#failure ?? (this.#closing ? closedError() : this.#findTooLarge(batch.entries));
+    if (error !== null) return Promise.reject(error);
+    if (batch.snapshot === null) this.#parts.termRuns.assertAppendable(batch.entries);
     const group = (this.#collecting ??= this.#newGroup());
     this.#encode(group, batch);
     this.#running ??= Promise.resolve().then(() => this.#run());
     return group.durable;
   }
 
-  /** How long the disk write under way has been taking; null when there is none. For noticing a stalled disk. */
+  /** How long the disk write in flight has been pending; null when there is none. For detecting a stalled disk. */
   pendingSinceMs(): number | null {
     return this.#writingSinceMs === null ? null : this.#parts.clock.monotonicMs() - this.#writingSinceMs;
   }
 
   /**
-   * Gives the space of entries below `index` back, by whole segments. Nothing is let go that the last durable snapshot
-   * marker does not cover, whatever `index` says.
+   * Truncates the front of the log: frees the space of entries below `index`, by whole segments. Entries that the last
+   * durable snapshot marker does not cover are kept, whatever `index` says.
    */
-  async releaseBefore(index: LogIndex): Promise<void> {
+  async truncateBefore(index: LogIndex): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
     await this.#parts.segments.releaseBelow(Math.min(index, this.#durableSnapshotIndex + 1), this.#durableSegment);
   }
 
-  /** Finishes what was appended, closes the files and frees the directory. */
+  /** Completes the pending appends, closes the files and unlocks the directory. */
   async close(): Promise<void> {
     this.#closing = true;
     await this.#running;
@@ -138,25 +138,25 @@ export class Wal {
       resolve = onDurable;
       reject = onFailure;
     });
-    durable.catch(() => {}); // The callers hold the same promise and see the failure there.
-    return { writer, standing: { hardState: null, snapshot: null }, highestIndex: 0, durable, resolve, reject };
+    durable.catch(() => {}); // The callers hold the same promise and observe the failure there.
+    return { writer, carriedState: { hardState: null, snapshot: null }, highestIndex: 0, durable, resolve, reject };
   }
 
   #encode(group: Group, { snapshot, entries, hardState }: WalBatch): void {
-    const { shape } = this.#parts;
+    const { termRuns } = this.#parts;
     if (snapshot !== null) {
-      writeSnapshotMarker(group.writer, snapshot, shape.compact(snapshot));
-      group.standing.snapshot = snapshot;
-      shape.assertAppendable(entries);
+      writeSnapshotMarker(group.writer, snapshot, termRuns.compact(snapshot));
+      group.carriedState.snapshot = snapshot;
+      termRuns.assertAppendable(entries);
     }
     for (const entry of entries) {
       writeEntry(group.writer, entry);
-      shape.append(entry);
+      termRuns.append(entry);
       if (entry.index > group.highestIndex) group.highestIndex = entry.index;
     }
     if (hardState !== null) {
       writeHardState(group.writer, hardState);
-      group.standing.hardState = hardState;
+      group.carriedState.hardState = hardState;
     }
   }
 
@@ -189,7 +189,7 @@ export class Wal {
   #fail(error: unknown, group: Group): void {
     this.#failure = new HaplanError(
       "wal/write-failed",
-      `Cannot write the log: ${errorText(error)}. What was being written may or may not be durable, so this member stops here; ` +
+      `Cannot write the log: ${errorText(error)}. The pending writes may or may not be durable, so this member stops; ` +
         "check the disk and start the member again",
       { cause: error },
     );
@@ -207,13 +207,13 @@ export class Wal {
       await this.#writeBatch(writer, payloadBytes, { moreFollows: false, highestIndex });
     } else await this.#writeInParts(new ByteReader(writer.bytes, batchHeaderBytes, writer.length), highestIndex);
     this.#writingSinceMs = null;
-    this.#written.hardState = group.standing.hardState ?? this.#written.hardState;
-    this.#written.snapshot = group.standing.snapshot ?? this.#written.snapshot;
+    this.#written.hardState = group.carriedState.hardState ?? this.#written.hardState;
+    this.#written.snapshot = group.carriedState.snapshot ?? this.#written.snapshot;
     this.#durableSnapshotIndex = this.#written.snapshot?.index ?? 0;
     this.#durableSegment = this.#parts.segments.active.number;
   }
 
-  /** Seals the payload that stands in `writer` behind the room for a header, and makes it durable. */
+  /** Seals the payload that is in `writer` after the room for a header, and makes it durable. */
   async #writeBatch(writer: ByteWriter, payloadBytes: number, part: BatchPart): Promise<void> {
     const { clock, observer, logId, segments } = this.#parts;
     const { active } = segments;
@@ -234,7 +234,7 @@ export class Wal {
 
   /**
    * Writes a group that does not fit into the rest of the segment: as few batches as the segments allow, all but the
-   * last one marked `moreFollows`, so that recovery takes the group whole or not at all.
+   * last one marked `moreFollows`, so that recovery takes the group as a whole or not at all.
    */
   async #writeInParts(records: ByteReader, highestIndex: LogIndex): Promise<void> {
     const { segments } = this.#parts;
@@ -243,8 +243,8 @@ export class Wal {
       const room = segments.active.segmentBytes - segments.active.end;
       const start = records.at;
       if (batchBytes(records.remaining) <= room) records.at = records.end;
-      // A group that the next segment can surely take whole is not begun in this one.
-      else if (isFresh || records.remaining > this.#parts.segmentBytes / 4) this.#skipWhatFits(records, room);
+      // A group that certainly fits into the next segment is not started in this one.
+      else if (isFresh || records.remaining > this.#parts.segmentBytes / 4) this.#skipFitting(records, room);
       if (records.at > start) {
         const part = new ByteWriter(batchBytes(records.at - start));
         part.length = batchHeaderBytes;
@@ -257,8 +257,8 @@ export class Wal {
     }
   }
 
-  /** Moves `records` forward over as many records as fit into a batch of `room` bytes, noting what they say. */
-  #skipWhatFits(records: ByteReader, room: number): void {
+  /** Advances `records` over as many records as fit into a batch of `room` bytes, noting their state. */
+  #skipFitting(records: ByteReader, room: number): void {
     const start = records.at;
     while (records.remaining > 0) {
       const recordStart = records.at;
@@ -273,8 +273,8 @@ export class Wal {
   }
 
   /**
-   * Goes on in the next segment, which begins with the hard state and the snapshot marker as they are now, so that the
-   * segments before it can be let go. `moreFollows` makes that batch part of the group being written.
+   * Switches to the next segment, which starts with the current hard state and snapshot marker, so that the segments
+   * before it can be released. `moreFollows` makes that batch part of the group being written.
    */
   async #advance(moreFollows: boolean): Promise<void> {
     await this.#parts.segments.advance();
@@ -283,7 +283,7 @@ export class Wal {
     carry.length = batchHeaderBytes;
     if (snapshot !== null) writeSnapshotMarker(carry, snapshot, true);
     if (hardState !== null) writeHardState(carry, hardState);
-    assert(batchBytes(carry.length) <= carryBytesMax, "the state carried into a new segment is small");
+    assert(batchBytes(carry.length) <= carryBytesMax, "the state at the start of a new segment is small");
     await this.#writeBatch(carry, carry.length - batchHeaderBytes, { moreFollows, highestIndex: 0 });
   }
 }

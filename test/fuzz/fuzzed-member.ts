@@ -1,4 +1,4 @@
-/** A member as a process of its own, watched from outside: what it holds, what it logs, whether it still serves. */
+/** A member as a separate process, observed from outside: its resources, its log, whether it still serves. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,11 +16,11 @@ import { agentMain, freePorts } from "../compatibility/member-processes.ts";
 import type { PeerPlace } from "./peer-conversations.ts";
 import type { Target } from "./play.ts";
 
-/** What a process holds, by `/proc`. */
+/** The resources of a process, according to `/proc`. */
 export type Footprint = {
-  /** Open sockets, and how often each file is open. Threads for a while have pipes of their own: those do not count. */
+  /** Open sockets, and how often each file is open. Short-lived threads have pipes of their own: those do not count. */
   readonly descriptors: Readonly<Record<string, number>>;
-  /** Of its own: without pages of the database that happen to be in memory. */
+  /** Private memory only: without database pages that happen to be resident. */
   readonly residentBytes: number;
 };
 
@@ -29,7 +29,7 @@ const logLinesKept = 60;
 
 type ClientTls = { readonly ca: string; readonly cert: string; readonly key: string };
 
-export class MemberUnderFire {
+export class FuzzedMember {
   readonly client: Target;
   readonly peer: Target;
   readonly #process: ChildProcess;
@@ -38,11 +38,11 @@ export class MemberUnderFire {
   readonly #log: string[] = [];
   #place: PeerPlace | null = null;
 
-  static async start(host: string, withTls: boolean): Promise<MemberUnderFire> {
+  static async start(host: string, withTls: boolean): Promise<FuzzedMember> {
     const directory = mkdtempSync(join(tmpdir(), "haplan-fuzz-"));
     const tls = withTls ? await issueCertificate(join(directory, "pki"), host) : null;
     const [clientPort = 0, peerPort = 0] = await freePorts(host, 2);
-    const member = new MemberUnderFire(directory, host, [clientPort, peerPort], tls);
+    const member = new FuzzedMember(directory, host, [clientPort, peerPort], tls);
     const deadlineMs = Date.now() + startMs;
     for (;;) {
       try {
@@ -89,12 +89,12 @@ export class MemberUnderFire {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
-  /** The last lines that the member wrote, and those that admit a bug. */
+  /** The last lines of the member's log, and those that report a bug. */
   get log(): string {
     return this.#log.join("\n");
   }
 
-  readonly admittedBugs: string[] = [];
+  readonly reportedBugs: string[] = [];
 
   footprint(): Footprint {
     const directory = `/proc/${this.#process.pid}`;
@@ -102,7 +102,7 @@ export class MemberUnderFire {
     const descriptors: Record<string, number> = {};
     for (const name of readdirSync(`${directory}/fd`)) {
       const kind = linkOf(`${directory}/fd/${name}`).replace(/:.*/, "");
-      // Segments of the log come and go with what is written.
+      // Log segments are created and removed with the writes.
       if ((kind === "socket" || kind.startsWith("/")) && !kind.includes("/wal/"))
         descriptors[kind] = (descriptors[kind] ?? 0) + 1;
     }
@@ -110,7 +110,7 @@ export class MemberUnderFire {
     return { descriptors, residentBytes };
   }
 
-  /** What a well-behaved client does, and how long that took. @throws when it fails or reads something else. */
+  /** The requests of a well-behaved client, and their duration. @throws when one fails or reads another value. */
   async putAndGet(value: string): Promise<number> {
     const start = performance.now();
     await using grpc = this.#connect();
@@ -118,23 +118,23 @@ export class MemberUnderFire {
     await client.put("well-behaved", value);
     const { kvs, header } = await client.range("well-behaved");
     const read = Buffer.from(decodeKeyValue(kvs[0]!).value).toString();
-    if (read !== value) throw new Error(`${read} was read where ${value} had been written`);
+    if (read !== value) throw new Error(`read ${read} after writing ${value}`);
     this.#place = { clusterId: hex(header!.clusterId), memberId: hex(header!.memberId) };
     return performance.now() - start;
   }
 
   get place(): PeerPlace {
-    if (this.#place === null) throw new Error("nobody has asked the member yet");
+    if (this.#place === null) throw new Error("the member has not been queried yet");
     return this.#place;
   }
 
-  /** Takes back what noisy clients left by rights: history, keys, leases. */
+  /** Removes what the fuzzing clients legitimately left: history, keys, leases. */
   async tidy(): Promise<void> {
     await using grpc = this.#connect();
     const client = new EtcdClient(grpc, { timeoutMs: 5_000 });
     const answer = await grpc.unary("/etcdserverpb.Lease/LeaseLeases", Buffer.of(), { timeoutMs: 5_000 });
     const { leases } = fromBinary(LeaseLeasesResponseSchema, answer);
-    // One that expires meanwhile is gone as well.
+    // A lease that expires meanwhile is gone as well.
     for (const { ID } of leases) await client.leaseRevoke(ID).catch(() => {});
     await client.deleteRange(Buffer.of(0), Buffer.of(0));
     const { header } = await client.put("well-behaved", "tidy");
@@ -159,7 +159,7 @@ export class MemberUnderFire {
     for (const line of text.split("\n").filter((one) => one !== "")) {
       this.#log.push(line);
       if (this.#log.length > logLinesKept) this.#log.shift();
-      if (line.includes("bug of ours")) this.admittedBugs.push(line);
+      if (line.includes("bug of ours")) this.reportedBugs.push(line);
     }
   }
 }

@@ -1,18 +1,18 @@
 /**
- * Which terms the log's entries have, as runs: all that the log itself has to remember of its content in order to refuse
- * nonsense and to know what a snapshot leaves standing. A handful of numbers, however long the log.
+ * The terms of the log's entries, as runs: the only part of its content that the log keeps in memory, in order to
+ * reject invalid appends and to know which entries a snapshot keeps. A few numbers, however long the log.
  */
 import { assert } from "../../base/assert.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { Entry, LogIndex, Term } from "../raft/entry.ts";
 
-export class LogShape {
+export class TermRuns {
   lastIndex: LogIndex = 0;
   snapshotIndex: LogIndex = 0;
-  /** From `index` on up to the next run, entries have `term`. */
+  /** Entries from `index` up to the next run have `term`. */
   #runs: { index: LogIndex; term: Term }[] = [];
 
-  /** Checks that the entries continue or overwrite the log, each following the one before. */
+  /** Checks that the entries are consecutive and continue or overwrite the log. */
   assertAppendable(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
@@ -22,12 +22,12 @@ export class LogShape {
     );
     assert(
       first.index > this.snapshotIndex,
-      () => `entry ${first.index} lies inside the snapshot at ${this.snapshotIndex}`,
+      () => `entry ${first.index} is inside the snapshot at ${this.snapshotIndex}`,
     );
     for (let at = 1; at < entries.length; at++) {
       assert(
         entries[at]!.index === first.index + at,
-        () => `entry ${entries[at]!.index} stands ${at} behind entry ${first.index}`,
+        () => `entry ${entries[at]!.index} is at offset ${at} from entry ${first.index}`,
       );
     }
   }
@@ -41,7 +41,7 @@ export class LogShape {
   }
 
   /**
-   * Takes note of a snapshot. Returns whether the entries behind it stay: they do when the log has the snapshot's last
+   * Applies a snapshot. Returns whether the entries after it are kept: they are when the log has the snapshot's last
    * entry with the same term (Raft §7, step 6 of InstallSnapshot); otherwise the log is empty after it.
    */
   compact(snapshot: SnapshotMetadata): boolean {
