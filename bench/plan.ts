@@ -16,7 +16,7 @@ import { applyPlan } from "../src/apply/apply-plan.ts";
 
 import { observeCluster } from "../src/apply/observe-cluster.ts";
 import { planChanges } from "../src/plan/planner.ts";
-import { loadSpec } from "../src/spec/load-spec.ts";
+import { specReader } from "../src/providers/spec-reader.ts";
 import { renderState } from "../src/state/state-document.ts";
 import { buildDir } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
@@ -45,7 +45,7 @@ ${Array.from({ length: workers }, machine("w", 100)).join("")}  loadBalancer: { 
 
 /** The state as an apply would leave it, made by the real engine in a world in memory. */
 async function settledState(specPath: string): Promise<string> {
-  const { spec, sourceDigest } = loadSpec(specPath, specPath, {});
+  const { spec, sourceDigest } = specReader.load(specPath);
   if (spec === null) throw new Error("The bench's own spec is wrong");
   const world = new FakeWorld();
   const observed = await observeCluster(world.ports(), { spec, state: null });

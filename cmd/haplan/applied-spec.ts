@@ -8,6 +8,7 @@ import { canonicalDigest } from "../../src/base/canonical-json.ts";
 import { makeDirDurably, writeFileDurably } from "../../src/base/durable-file.ts";
 import { errorText, HaplanError } from "../../src/base/haplan-error.ts";
 import { specFromState } from "../../src/plan/spec-from-state.ts";
+import { specReader } from "../../src/providers/spec-reader.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { nearestName } from "../../src/spec/nearest-name.ts";
 import { createLocalBackend, stateDir } from "../../src/state/local-backend.ts";
@@ -82,7 +83,7 @@ function readKept(directory: string): AppliedSpec | null {
 async function rebuild({ clock, environment }: CliContext, directory: string, name: string): Promise<ClusterSpec> {
   const backend = createLocalBackend({ directory, clock });
   const state = await createStateStore({ backend, encryption: null, environment }).read();
-  const spec = state === null ? null : specFromState(state);
+  const spec = state === null ? null : specFromState(state, specReader);
   if (spec === null) {
     throw refuse(
       "cli/no-applied-spec",

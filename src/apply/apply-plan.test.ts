@@ -7,6 +7,7 @@ import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
 import { rememberedObservation } from "../plan/remembered-observation.ts";
 import { specFromState } from "../plan/spec-from-state.ts";
+import { specReader } from "../providers/spec-reader.ts";
 import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
 import { observeCluster } from "./observe-cluster.ts";
@@ -527,7 +528,7 @@ describe("An apply that is killed while two members have one name", () => {
 
   it("T12: leaves a state that destroy understands without the spec, and destroys both machines", async () => {
     const world = await inTheMiddle();
-    const spec = specFromState(world.facts.state!)!;
+    const spec = specFromState(world.facts.state!, specReader)!;
     expect(spec.controlPlane.masters.map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
     expect((await apply(world, spec, { mode: "destroy" })).kind).toBe("applied");
     expect([world.facts.machines.size, world.facts.state]).toEqual([0, null]);

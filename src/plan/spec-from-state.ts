@@ -2,7 +2,7 @@
 
 import type { Json } from "../base/json.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { fillDefaults } from "../spec/fill-defaults.ts";
+import type { SpecReader } from "../spec/spec-reader.ts";
 import { workerUnitName } from "../units/unit-definition.ts";
 import { type ResourceType, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
@@ -13,7 +13,7 @@ type Host = { readonly name: string; readonly zone?: string; readonly address: s
  * Null when the state does not tell enough: members that were adopted are reached with certificates that only the spec
  * names.
  */
-export function specFromState(state: State): ClusterSpec | null {
+export function specFromState(state: State, reader: SpecReader): ClusterSpec | null {
   const of = (type: ResourceType): readonly StateResource[] => state.resources.filter((each) => each.type === type);
   if (of("haplan_raft_member").some(({ attributes }) => attributes["adopted"] === true)) return null;
   const hosts = (role: string): readonly Host[] => of("haplan_machine").flatMap((machine) => hostOf(machine, role));
@@ -21,7 +21,9 @@ export function specFromState(state: State): ClusterSpec | null {
   const [loadBalancer] = hosts("loadBalancer");
   const ports = of("haplan_load_balancer")[0]?.attributes["ports"];
   const type = of("haplan_load_balancer")[0]?.attributes["type"];
-  return fillDefaults({
+  return reader.resolve({
+    apiVersion: "haplan.dev/v1",
+    kind: "Cluster",
     metadata: { name: state.clusterName },
     spec: {
       controlPlane: {

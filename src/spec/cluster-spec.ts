@@ -2,30 +2,36 @@
  * The cluster as asked for: what `cluster.yaml` means once it is parsed, checked and every default is filled in.
  * Nothing here is optional except what is truly absent.
  */
-export type MemberCount = 3 | 5 | 7;
+import type { FilledPart } from "./declaration/cluster.ts";
 
-export type MasterSpec = {
+export type MemberCount = NonNullable<FilledPart<"controlPlane">["members"]>;
+
+/** Values of a provider's own keys, which it alone understands: each of the kind that its schema declares. */
+export type ProviderSettings = { readonly [key: string]: unknown };
+
+/** The master that had the name `from` has the name `to`, and is the same one. */
+export type MovedMaster = FilledPart<"movedMaster">;
+
+type HostSpec = {
   readonly name: string;
   /** Failure domain; masters are spread over zones. */
   readonly zone: string | null;
   /** IP address or host name, without port. */
   readonly address: string;
+  /** The provider's own keys of this host; absent when none is written or has a default. */
+  readonly settings?: ProviderSettings;
+};
+
+export type MasterSpec = HostSpec & {
   /** Client URL of a member that haplan did not start and takes over; absent for those that haplan makes. */
   readonly adoptedAt?: string;
 };
 
-/** The master that had the name `from` has the name `to`, and is the same one. */
-export type MovedMaster = { readonly from: string; readonly to: string };
-
-type WorkerSpec = { readonly name: string; readonly zone: string | null; readonly address: string };
-
 /** `embedded` is our own TCP proxy; `haproxy` is the real one, configured from a template. */
-type LoadBalancerSpec = {
-  readonly type: "embedded" | "haproxy";
-  readonly address: string;
+export type LoadBalancerSpec = Pick<FilledPart<"loadBalancer">, "type" | "address"> & {
   /** Ports that clients connect to; the first is the control plane's endpoint. */
   readonly ports: readonly number[];
-};
+} & Pick<HostSpec, "settings">;
 
 /** A certificate of a master that haplan makes, from an authority whose key it does not have. Paths as written. */
 export type ReadyCertificate = {
@@ -59,7 +65,7 @@ export type AdoptedTls = {
 type ControlPlaneSpec = {
   readonly members: MemberCount;
   /** What runs on each master: our Raft agent, or a real etcd. */
-  readonly engine: "agent" | "etcd";
+  readonly engine: FilledPart<"controlPlane">["engine"];
   readonly clientPort: number;
   readonly peerPort: number;
   readonly tls: {
@@ -74,21 +80,8 @@ type ControlPlaneSpec = {
   readonly moved?: readonly MovedMaster[];
 };
 
-type PolicySpec = {
-  /** A learner is promoted only when it is at most this many entries behind the leader. */
-  readonly maxLearnerLagEntries: number;
-  /** How many good answers in a row make a member healthy. */
-  readonly healthSamples: number;
-  readonly joinTimeoutMs: number;
-  /** No membership change without a snapshot before it. */
-  readonly backupBeforeMembershipChange: boolean;
-  /** A real etcd may pass an even number of voters on its way. */
-  readonly allowEvenSteps: boolean;
-  /** A certificate with fewer days left is renewed. */
-  readonly renewBeforeDays: number;
-};
-
-type ProviderSpec = { readonly type: "local" };
+/** `spec.provider` with the provider's own keys. */
+type ProviderSpec = FilledPart<"provider">;
 
 /** Where the state is kept. Paths are as they were written: relative to the directory that haplan is started in. */
 export type BackendSpec =
@@ -120,7 +113,7 @@ export type BackendSpec =
 export type StateSpec = {
   readonly backend: BackendSpec;
   /** `passphraseEnv` names the environment variable that holds the passphrase. */
-  readonly encryption: { readonly passphraseEnv: string } | null;
+  readonly encryption: FilledPart<"encryption"> | null;
 };
 
 export type ClusterSpec = {
@@ -128,7 +121,7 @@ export type ClusterSpec = {
   readonly provider: ProviderSpec;
   readonly state: StateSpec;
   readonly controlPlane: ControlPlaneSpec;
-  readonly workers: readonly WorkerSpec[];
+  readonly workers: readonly HostSpec[];
   readonly loadBalancer: LoadBalancerSpec;
-  readonly policy: PolicySpec;
+  readonly policy: FilledPart<"policy">;
 };

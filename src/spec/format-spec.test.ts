@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { specReader } from "../providers/spec-reader.ts";
 import { formatSpec } from "./format-spec.ts";
-import { parseSpec } from "./load-spec.ts";
 import { readYaml } from "./yaml-document.ts";
+
+const parseSpec = specReader.parse;
 
 const example = readFileSync(new URL("../../examples/ha-3-masters.yaml", import.meta.url), "utf8");
 

@@ -1,8 +1,10 @@
 /** Reports no. 12: merge keys, and keys that are for the writer of a spec and not for haplan. */
 import { describe, expect, it } from "vitest";
+import { specReader } from "../providers/spec-reader.ts";
 import { formatSpec } from "./format-spec.ts";
-import { parseSpec } from "./load-spec.ts";
 import { readYaml } from "./yaml-document.ts";
+
+const parseSpec = specReader.parse;
 
 const spec = `apiVersion: haplan.dev/v1
 kind: Cluster

@@ -1,21 +1,27 @@
 /** Checks a document against the schema and says what ajv found in words that tell what to write instead. */
-import type { ErrorObject, ValidateFunction } from "ajv";
+import type { ErrorObject } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
-import { clusterSchema, type JsonSchema } from "./cluster-schema.ts";
+import type { FilledCluster } from "./declaration/cluster.ts";
 import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import { nearestName } from "./nearest-name.ts";
+import type { JsonSchema } from "./schema/json-schema.ts";
 import type { YamlValue } from "./yaml-value.ts";
 
-let compiled: ValidateFunction | undefined;
+/** A document that fits the schema, or all that is wrong with its shape. */
+export type ShapeCheck =
+  | { readonly document: FilledCluster; readonly findings: readonly [] }
+  | { readonly document: null; readonly findings: readonly SpecFinding[] };
 
-/** All that is wrong with the shape of `value`; empty when it fits the schema. */
-export function checkShape(value: YamlValue): readonly SpecFinding[] {
-  compiled ??= compileSchema(clusterSchema, { allErrors: true, verbose: true, allowUnionTypes: true });
-  if (compiled(value)) return [];
-  return (compiled.errors ?? []).flatMap(findingFor);
+/** Checks documents against `schema`, and fills the defaults into the document itself. */
+export function createShapeCheck(schema: JsonSchema): (document: unknown) => ShapeCheck {
+  const validate = compileSchema<FilledCluster>(schema, { allErrors: true, verbose: true, useDefaults: true });
+  return (document) => {
+    if (validate(document)) return { document, findings: [] };
+    return { document: null, findings: (validate.errors ?? []).flatMap((error) => findingFor(error, schema)) };
+  };
 }
 
-function findingFor(error: ErrorObject): readonly SpecFinding[] {
+function findingFor(error: ErrorObject, root: JsonSchema): readonly SpecFinding[] {
   const subject = pointerForPeople(error.instancePath);
   const schema = (error.parentSchema ?? {}) as JsonSchema;
   const expected = typeof schema["description"] === "string" ? schema["description"] : "something else";
@@ -26,7 +32,7 @@ function findingFor(error: ErrorObject): readonly SpecFinding[] {
     case "required":
       return [missingKey(error, schema)];
     case "type":
-      return [wrongType(error, subject, expected, found)];
+      return [wrongType(error, { subject, expected, found, root })];
     case "enum":
     case "const":
       return wrongChoice(error, subject, schema, found);
@@ -73,7 +79,14 @@ function missingKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
   };
 }
 
-function wrongType(error: ErrorObject, subject: string, expected: string, found: string): SpecFinding {
+type WrongType = {
+  readonly subject: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly root: JsonSchema;
+};
+
+function wrongType(error: ErrorObject, { subject, expected, found, root }: WrongType): SpecFinding {
   const wanted = wordsForType[String(error.params["type"])] ?? String(error.params["type"]);
   const quoted = typeof error.data === "string" && /^\d+$/.test(error.data);
   const detail = quoted ? unquoted(error) : `Write ${wanted}: ${expected}.`;
@@ -81,16 +94,18 @@ function wrongType(error: ErrorObject, subject: string, expected: string, found:
     code: "spec/wrong-type",
     summary: `${subject} must be ${wanted}, but is ${found}`,
     detail:
-      error.data === null && !isRequired(error) ? `${detail} Or leave the line out, if it is not needed.` : detail,
+      error.data === null && !isRequired(error, root)
+        ? `${detail} Or leave the line out, if it is not needed.`
+        : detail,
   });
 }
 
 /** Whether the mapping that has this key cannot do without it. */
-function isRequired({ schemaPath, instancePath }: ErrorObject): boolean {
+function isRequired({ schemaPath, instancePath }: ErrorObject, root: JsonSchema): boolean {
   // From `#/properties/spec/.../properties/to/type` to the schema of the mapping.
   const steps = pointerKeys(schemaPath.slice(1)).slice(0, -1);
   if (steps.at(-2) !== "properties") return false;
-  let schema: unknown = clusterSchema;
+  let schema: unknown = root;
   for (const step of steps.slice(0, -2)) schema = (schema as Readonly<Record<string, unknown>> | undefined)?.[step];
   const required = (schema as JsonSchema | undefined)?.["required"];
   return Array.isArray(required) && required.includes(pointerKeys(instancePath).at(-1));
@@ -117,27 +132,31 @@ function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, fo
   if (error.instancePath === "/spec/controlPlane/members") return [];
   if (typeof error.data !== "string") return [];
   const choices = error.keyword === "const" ? [String(schema["const"])] : (schema["enum"] as readonly string[]);
-  const unsupported = unsupportedChoices[error.instancePath]?.[error.data];
+  const unsupported = notInThisVersion(error, choices);
   const nearest = nearestName(error.data, choices);
   const hint = nearest === null || choices.length === 1 ? "" : `Did you mean "${nearest}"? `;
   return [
     findingAt(error.instancePath, {
-      code: unsupported === undefined ? "spec/bad-value" : "spec/not-in-this-version",
+      code: unsupported === null ? "spec/bad-value" : "spec/not-in-this-version",
       summary: unsupported ?? `${subject} is ${found}`,
       detail: `${hint}Write ${choices.map((choice) => `\`${pointerKeys(error.instancePath).at(-1)}: ${choice}\``).join(" or ")}.`,
     }),
   ];
 }
 
-/** Values that haplan knows of but that this version does not carry. */
-const unsupportedChoices: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  "/spec/provider/type": {
-    ssh: "This version of haplan carries the provider local only, not ssh",
-    aws: "This version of haplan carries the provider local only, not aws",
-  },
-  "/spec/controlPlane/engine": { etcd: "This version of haplan carries the engine agent only, not etcd" },
-  "/spec/loadBalancer/type": { nlb: "This version of haplan carries embedded and haproxy only, not nlb" },
+/** Values that a later version is to know: what this one knows instead. */
+const plannedChoices: Readonly<Record<string, { readonly values: readonly string[]; readonly kind: string }>> = {
+  "/spec/provider/type": { values: ["ssh", "aws"], kind: "provider" },
+  "/spec/loadBalancer/type": { values: ["nlb"], kind: "load balancer" },
 };
+
+/** Null for a value that no version knows. */
+function notInThisVersion({ instancePath, data }: ErrorObject, choices: readonly string[]): string | null {
+  const planned = plannedChoices[instancePath];
+  if (planned === undefined || !planned.values.includes(String(data))) return null;
+  const kinds = choices.length === 1 ? planned.kind : `${planned.kind}s`;
+  return `This version of haplan has the ${kinds} ${choices.join(" and ")} only, not ${data}`;
+}
 
 function rangeOf(schema: JsonSchema): string {
   const { minimum, maximum } = schema as { minimum?: number; maximum?: number };

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseSpec } from "./load-spec.ts";
+import { specReader } from "../providers/spec-reader.ts";
+
+const parseSpec = specReader.parse;
 
 const example = readFileSync(new URL("../../examples/ha-3-masters.yaml", import.meta.url), "utf8");
 

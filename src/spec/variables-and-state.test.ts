@@ -2,8 +2,10 @@
 /** What was added to a plain spec: variables in its values, and the section `state`. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { specReader } from "../providers/spec-reader.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
-import { parseSpec } from "./load-spec.ts";
+
+const parseSpec = specReader.parse;
 
 function specWith(lines: readonly string[]): string {
   return ["apiVersion: haplan.dev/v1", "kind: Cluster", "metadata: { name: demo }", "spec:", ...lines].join("\n");

@@ -4,8 +4,8 @@ import { HaplanError } from "../base/haplan-error.ts";
 import { movedTypes, moveResources } from "../plan/moved-masters.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress, specName } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
-import { reservedNames } from "../spec/draft.ts";
 import { nearestName } from "../spec/nearest-name.ts";
+import { reservedNames } from "../spec/reserved-names.ts";
 
 /** Resources with this address, or of this type; all of them without a filter. @throws HaplanError `state/no-resource` */
 export function selectResources(state: State, filters: readonly string[]): readonly StateResource[] {

@@ -56,7 +56,7 @@ describe("the table of modules in docs/ARCHITECTURE.md", () => {
       'import type { Step } from "../plan/step.ts";',
     ],
     ["a value among imported types", "src/apply/probe.ts", 'import { type Journal, open } from "../state/journal.ts";'],
-    ["a dynamic import", "src/base/probe.ts", 'const late = await import("../spec/load-spec.ts");'],
+    ["a dynamic import", "src/base/probe.ts", 'const late = await import("../spec/spec-reader.ts");'],
     [
       "an import by a module that the table lacks",
       "src/novelty/probe.ts",
@@ -77,12 +77,32 @@ describe("the table of modules in docs/ARCHITECTURE.md", () => {
 });
 
 describe("a provider", () => {
-  it("is imported only by its own files and by the file that opens it", () => {
+  const registries = ["src/providers/open-provider.ts", "src/providers/provider-schemas.ts"];
+
+  it("is imported only by its own files, by the file that opens it and by the one that lists its schema", () => {
     const outside = sources
       .flatMap(importsOf)
       .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))
       .map(({ from }) => from);
-    expect([...new Set(outside)]).toEqual(["src/providers/open-provider.ts"]);
+    expect([...new Set(outside)].toSorted()).toEqual(registries);
+  });
+
+  /** Not the backend of the state that is called local as well. */
+  const aboutLocal = /provider[^\n]*"local"|provider local|loopback|\b127\.0\.[1-9]/i;
+  const namesLocal = ({ path, text }: Source): boolean =>
+    !path.startsWith("src/providers/local/") && !registries.includes(path) && aboutLocal.test(text);
+
+  it("named local, its addresses and its defaults are known by its own files and the registries alone", () => {
+    expect(sources.filter(namesLocal).map(({ path }) => path)).toEqual([]);
+  });
+
+  it.each([
+    'if (spec.provider.type === "local") return;',
+    'const address = "127.0.1.100";',
+    'const detail = "With provider local the masters may be left out.";',
+  ])("named local is found in a source that holds %s", (text) => {
+    expect(namesLocal({ path: "src/spec/rules/probe.ts", text })).toBe(true);
+    expect(namesLocal({ path: "src/providers/local/probe.ts", text })).toBe(false);
   });
 });
 

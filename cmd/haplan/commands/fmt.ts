@@ -3,8 +3,8 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { writeFileDurably } from "../../../src/base/durable-file.ts";
 import { errorText } from "../../../src/base/haplan-error.ts";
+import { specReader } from "../../../src/providers/spec-reader.ts";
 import { formatSpec } from "../../../src/spec/format-spec.ts";
-import { parseSpec } from "../../../src/spec/load-spec.ts";
 import { type ReadSource, readSource } from "../../../src/spec/read-source.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -51,7 +51,7 @@ function formOf(source: ReadSource, shownAs: string): Form {
   if (!source.ok) throw new RefusalError([source.diagnostic]);
   const { text, hasByteOrderMark } = source;
   const formatted = formatSpec(text);
-  if (formatted === null) throw new RefusalError(parseSpec(shownAs, text).diagnostics);
+  if (formatted === null) throw new RefusalError(specReader.parse(shownAs, text).diagnostics);
   return { text, formatted, settled: formatted === text && !hasByteOrderMark };
 }
 

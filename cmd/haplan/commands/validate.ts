@@ -1,9 +1,10 @@
 /** `haplan validate [SPEC]`: is the spec right? Looks at nothing but the file. */
 import { resolve } from "node:path";
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
-import { type LoadedSpec, loadSource } from "../../../src/spec/load-spec.ts";
+import { specReader } from "../../../src/providers/spec-reader.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { readSource } from "../../../src/spec/read-source.ts";
+import type { LoadedSpec } from "../../../src/spec/spec-reader.ts";
 import { readYaml } from "../../../src/spec/yaml-document.ts";
 import type { YamlValue } from "../../../src/spec/yaml-value.ts";
 import { chooseSpec } from "../choose-spec.ts";
@@ -34,7 +35,7 @@ export async function runValidate(
 export async function loadNamedSpec(context: CliContext, path: string): Promise<LoadedSpec> {
   const { environment, variables } = context;
   const source = await readSpecSource(context, path);
-  const loaded = loadSource(source, specLabel(path), { ...environment, ...variables });
+  const loaded = specReader.loadSource(source, specLabel(path), { ...environment, ...variables });
   const known = loaded.variables;
   // Of what could not be read it is not known what it refers to.
   const unused = known === null ? [] : Object.keys(variables).filter((name) => !known.has(name));

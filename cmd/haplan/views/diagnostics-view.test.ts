@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { parseSpec } from "../../../src/spec/load-spec.ts";
+import { specReader } from "../../../src/providers/spec-reader.ts";
 import { createPaint } from "../paint.ts";
 import { diagnosticsToJson, renderDiagnostics } from "./diagnostics-view.ts";
+
+const parseSpec = specReader.parse;
 
 const { diagnostics } = parseSpec(
   "cluster.yaml",

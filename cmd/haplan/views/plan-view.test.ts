@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
-import { parseSpec } from "../../../src/spec/load-spec.ts";
+import { specReader } from "../../../src/providers/spec-reader.ts";
 import { createPaint } from "../paint.ts";
 import { planToJson } from "./plan-json.ts";
 import { planCounts, renderPlan } from "./plan-view.ts";
+
+const parseSpec = specReader.parse;
 
 const spec = parseSpec(
   "f",

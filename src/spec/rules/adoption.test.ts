@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parseSpec } from "../load-spec.ts";
+import { specReader } from "../../providers/spec-reader.ts";
+
+const parseSpec = specReader.parse;
 
 const files = "caFile: ca.crt, certFile: c.crt, keyFile: c.key";
 

@@ -1,13 +1,17 @@
 /** Members that are taken over: each endpoint belongs to one master, by its address, and one at least is new. */
-import type { AdoptTlsDraft } from "../draft.ts";
+import type { AdoptedTlsDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkAdoption: SpecRule = ({ adoptEndpoints, adoptTls, masters, tlsEnabled, controlPlane }) => {
-  const endpoints = adoptEndpoints.flatMap(({ pointer, value }) =>
-    URL.canParse(value) ? [{ pointer, value, url: new URL(value) }] : [],
+export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
+  const adopt = controlPlane?.entries.adopt ?? null;
+  if (controlPlane === null || adopt === null) return [];
+  const tlsEnabled = controlPlane.entries.tls.entries.enabled;
+  const adoptTls = adopt.entries.tls;
+  const endpoints = (adopt.entries.endpoints?.items ?? []).flatMap((endpoint) =>
+    endpoint !== null && URL.canParse(endpoint.value) ? [{ ...endpoint, url: new URL(endpoint.value) }] : [],
   );
-  if (endpoints.length === 0 || controlPlane === null) return [];
+  if (endpoints.length === 0) return [];
   const findings: SpecFinding[] = [];
   const scheme = tlsEnabled.value ? "https:" : "http:";
   for (const { pointer, value } of endpoints.filter(({ url }) => url.protocol !== scheme)) {
@@ -32,7 +36,7 @@ export const checkAdoption: SpecRule = ({ adoptEndpoints, adoptTls, masters, tls
     });
     return findings;
   }
-  const addresses = masters.value.flatMap(({ address }) => address?.value ?? []);
+  const addresses = masters.hosts.flatMap(({ address }) => address?.value ?? []);
   const seen = new Set<string>();
   for (const { pointer, value, url } of endpoints) {
     if (!addresses.includes(url.hostname)) findings.push(unlisted(pointer, value, url.hostname));
@@ -40,23 +44,28 @@ export const checkAdoption: SpecRule = ({ adoptEndpoints, adoptTls, masters, tls
     seen.add(url.hostname);
   }
   const adopted = new Set(endpoints.map(({ url }) => url.hostname));
-  const own = masters.value.flatMap(({ name, address }) =>
+  const own = masters.hosts.flatMap(({ name, address }) =>
     name === null || address === null || adopted.has(address.value) ? [] : [name.value],
   );
   return adoptTls === null ? findings : [...findings, ...checkAdoptedTls(adoptTls, own)];
 };
 
 /** Every master that haplan makes needs a certificate: one that is ready, or one from an authority whose key is there. */
-function checkAdoptedTls(tls: AdoptTlsDraft, own: readonly string[]): readonly SpecFinding[] {
+function checkAdoptedTls(tls: AdoptedTlsDraft, own: readonly string[]): readonly SpecFinding[] {
   const findings: SpecFinding[] = [];
   const say = (pointer: string, summary: string, detail: string): void =>
     void findings.push(findingAt(pointer, { code: "spec/adopt-certificate", summary, detail }));
-  for (const { pointer, name, keys } of tls.certificates) {
+  const certificates = (tls.entries.certificates?.items ?? []).filter((certificate) => certificate !== null);
+  for (const {
+    pointer,
+    written,
+    entries: { name },
+  } of certificates) {
     if (name !== null && !own.includes(name.value)) {
       const detail = `Certificates are named for masters that haplan makes: ${own.join(", ") || "there is none"}.`;
       say(name.pointer, `${name.value} gets no certificate from haplan`, detail);
     }
-    if (keys.includes("peerCertFile") !== keys.includes("peerKeyFile")) {
+    if (written.includes("peerCertFile") !== written.includes("peerKeyFile")) {
       say(
         pointer,
         "A peer certificate and its key belong together",
@@ -64,14 +73,14 @@ function checkAdoptedTls(tls: AdoptTlsDraft, own: readonly string[]): readonly S
       );
     }
   }
-  if (tls.keys.includes("peerCaKeyFile") && !tls.keys.includes("peerCaFile")) {
+  if (tls.written.includes("peerCaKeyFile") && !tls.written.includes("peerCaFile")) {
     say(tls.pointer, "The peers' authority has a key and no certificate", "Write peerCaFile as well.");
   }
   for (const name of own) {
-    const ready = tls.certificates.find((certificate) => certificate.name?.value === name);
+    const ready = certificates.find((certificate) => certificate.entries.name?.value === name);
     if (ready !== undefined) continue;
-    const missing = ["caKeyFile", ...(tls.keys.includes("peerCaFile") ? ["peerCaKeyFile"] : [])];
-    const absent = missing.filter((key) => !tls.keys.includes(key));
+    const missing = ["caKeyFile", ...(tls.written.includes("peerCaFile") ? ["peerCaKeyFile"] : [])];
+    const absent = missing.filter((key) => !tls.written.includes(key));
     if (absent.length === 0) continue;
     say(
       tls.pointer,

@@ -11,18 +11,22 @@ import {
 } from "../quorum-table.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkMemberCount: SpecRule = ({ controlPlane, members, masters }) => {
+export const checkMemberCount: SpecRule = ({ controlPlane, masters, derivesMasters }) => {
   if (controlPlane === null) return [];
+  const { members } = controlPlane.entries;
   if (members === null) {
-    if (controlPlane.keys.includes("members")) return [];
-    if (masters === null) return controlPlane.keys.includes("masters") ? [] : [missing(controlPlane.pointer)];
-    return isSupportedMemberCount(masters.value.length) ? [] : [refused(masters.pointer, masters.value.length)];
+    if (controlPlane.written.includes("members")) return [];
+    // Where masters have to be listed, it is the schema that says so.
+    if (masters === null) {
+      return controlPlane.written.includes("masters") || !derivesMasters ? [] : [missing(controlPlane.pointer)];
+    }
+    return isSupportedMemberCount(masters.hosts.length) ? [] : [refused(masters.pointer, masters.hosts.length)];
   }
   const findings = isSupportedMemberCount(members.value) ? [] : [refused(members.pointer, members.value)];
-  if (masters === null || masters.value.length === members.value) return findings;
+  if (masters === null || masters.hosts.length === members.value) return findings;
   const mismatch = findingAt(members.pointer, {
     code: "spec/members-mismatch",
-    summary: `members is ${members.value}, but ${masters.value.length} masters are listed`,
+    summary: `members is ${members.value}, but ${masters.hosts.length} masters are listed`,
     detail: "Make the two equal, or leave `members` out: then the list counts.",
   });
   return [...findings, mismatch];
@@ -33,7 +37,7 @@ function missing(pointer: string): SpecFinding {
     place: { pointer, part: "key" },
     code: "spec/missing-key",
     summary: 'spec.controlPlane has neither "members" nor "masters"',
-    detail: "Add `members: 3`: with provider local the masters are then m1, m2 and m3.",
+    detail: "Add `members: 3`: the masters are then m1, m2 and m3.",
   };
 }
 

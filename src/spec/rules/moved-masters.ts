@@ -1,10 +1,15 @@
 /** `moved` leads from names that no master has any more to names of masters, from each to one, and to each from one. */
-import { presentName } from "../fill-defaults.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import { nearestName } from "../nearest-name.ts";
+import { presentName } from "../present-name.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkMovedMasters: SpecRule = ({ moved, hosts }) => {
+export const checkMovedMasters: SpecRule = ({ controlPlane, hosts }) => {
+  // An entry of which a name is missing is the schema's to report.
+  const moved = (controlPlane?.entries.moved.items ?? []).flatMap((item) => {
+    const { from = null, to = null } = item?.entries ?? {};
+    return from === null || to === null ? [] : [{ from, to }];
+  });
   const names = (kind: string): readonly string[] =>
     hosts.flatMap((host) => (host.kind === kind && host.name !== null ? [host.name.value] : []));
   const [masters, workers] = [names("master"), names("worker")];

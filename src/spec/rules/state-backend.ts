@@ -1,39 +1,42 @@
 /** The state's backend has its own settings, no other's; and a cluster's state does not live in that cluster. */
 import type { StateDraft } from "../draft.ts";
-import { findingAt, type SpecFinding } from "../finding.ts";
+import { findingAt, pointerInto, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkStateBackend: SpecRule = ({ state, hosts, clientPort, loadBalancerPorts }) => {
+export const checkStateBackend: SpecRule = ({ state, hosts, controlPlane, loadBalancer }) => {
   if (state === null) return [];
   const addresses = hosts.filter(({ kind }) => kind !== "worker").flatMap(({ address }) => address?.value ?? []);
-  const ports = [clientPort.value, ...loadBalancerPorts.map(({ value }) => value)];
+  const listening = [controlPlane?.entries.clientPort, ...(loadBalancer?.entries.ports?.items ?? [])];
+  const ports = listening.flatMap((port) => port?.value ?? []);
   const own = new Set(addresses.flatMap((address) => ports.map((port) => `${address}:${port}`)));
   return [...checkSettings(state), ...checkFiles(state), ...checkOwn(state, own)];
 };
 
-function checkSettings({ backend, settings, pointer }: StateDraft): readonly SpecFinding[] {
-  const { value } = backend;
+function checkSettings({ entries, written, pointer }: StateDraft): readonly SpecFinding[] {
+  const { value } = entries.backend;
+  const settings = (["etcd", "s3"] as const).filter((section) => written.includes(section));
   const foreign = settings
-    .filter((section) => section.value !== value)
+    .filter((section) => section !== value)
     .map((section) =>
-      findingAt(section.pointer, {
+      findingAt(pointerInto(pointer, section), {
         code: "spec/unused-backend-settings",
-        summary: `The backend is ${value}, so the settings for ${section.value} say nothing`,
-        detail: `Write \`backend: ${section.value}\`, or remove them.`,
+        summary: `The backend is ${value}, so the settings for ${section} say nothing`,
+        detail: `Write \`backend: ${section}\`, or remove them.`,
       }),
     );
-  if ((value !== "etcd" && value !== "s3") || settings.some((section) => section.value === value)) return foreign;
+  if ((value !== "etcd" && value !== "s3") || settings.includes(value)) return foreign;
   const example = value === "etcd" ? "etcd: { endpoints: [https://10.0.0.1:2379] }" : "s3: { bucket: my-bucket }";
   const detail = `Add \`${example}\` beside \`backend\`.`;
   const summary = `The backend is ${value}, and nothing says where it is`;
   return [...foreign, { place: { pointer, part: "key" }, code: "spec/missing-backend-settings", summary, detail }];
 }
 
-function checkFiles({ etcdKeys, pointer }: StateDraft): readonly SpecFinding[] {
-  const has = (name: string): boolean => etcdKeys.includes(name);
+function checkFiles({ entries: { etcd } }: StateDraft): readonly SpecFinding[] {
+  if (etcd === null) return [];
+  const has = (name: string): boolean => etcd.written.includes(name);
   if (has("certFile") === has("keyFile") && (has("caFile") || !has("certFile"))) return [];
   return [
-    findingAt(`${pointer}/etcd`, {
+    findingAt(etcd.pointer, {
       code: "spec/incomplete-tls",
       summary: "The files for TLS are not complete",
       detail: "Write caFile alone, or caFile, certFile and keyFile together.",
@@ -41,8 +44,9 @@ function checkFiles({ etcdKeys, pointer }: StateDraft): readonly SpecFinding[] {
   ];
 }
 
-function checkOwn({ etcdEndpoints }: StateDraft, own: ReadonlySet<string>): readonly SpecFinding[] {
-  return etcdEndpoints
+function checkOwn({ entries: { etcd } }: StateDraft, own: ReadonlySet<string>): readonly SpecFinding[] {
+  return (etcd?.entries.endpoints?.items ?? [])
+    .filter((endpoint) => endpoint !== null)
     .filter(({ value }) => own.has(value.replace(/^https?:\/\//, "").replace(/\/$/, "")))
     .map(({ pointer, value }) =>
       findingAt(pointer, {

@@ -1,6 +1,7 @@
 /** Masters, workers and the load balancer are all machines; a name means one of them. */
-import { type Draft, reservedNames } from "../draft.ts";
 import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
+import { reservedNames } from "../reserved-names.ts";
+import type { LocatedValue } from "../schema/located.ts";
 import type { SpecRule } from "./rule.ts";
 
 export const checkUniqueNames: SpecRule = ({ hosts }) => {
@@ -14,7 +15,7 @@ export const checkUniqueNames: SpecRule = ({ hosts }) => {
   });
 };
 
-function duplicate(name: Draft<string>, owner: string): SpecFinding {
+function duplicate(name: LocatedValue<string>, owner: string): SpecFinding {
   return findingAt(name.pointer, {
     code: "spec/duplicate-name",
     summary: `The name "${name.value}" is already taken by ${owner}`,

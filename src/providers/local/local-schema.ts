@@ -1,0 +1,48 @@
+/** What the provider `local` contributes to the spec: every machine is on this computer, at a loopback address. */
+import { isIPv4 } from "node:net";
+import { findingAt, type SpecFinding } from "../../spec/finding.ts";
+import type { ProviderSchema } from "../../spec/provider-schema.ts";
+import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
+import type { SpecRule } from "../../spec/rules/rule.ts";
+import type { LocatedValue } from "../../spec/schema/located.ts";
+
+const checkAddresses: SpecRule = ({ hosts }) => {
+  const malformed = hosts.flatMap(({ address }) =>
+    address === null || address.value === "" || isLoopback(address.value) ? [] : [badAddress(address)],
+  );
+  return [...malformed, ...findSharedAddresses(hosts.filter(({ address }) => isLoopback(address?.value ?? "")))];
+};
+
+function isLoopback(address: string): boolean {
+  return isIPv4(address) && address.startsWith("127.") && address !== "127.255.255.255";
+}
+
+function badAddress({ pointer, value }: LocatedValue<string>): SpecFinding {
+  const hasPort = /^[^:]+:\d+$/.test(value);
+  return findingAt(pointer, {
+    code: "spec/bad-address",
+    summary: `${JSON.stringify(value)} is not an address that provider local can use`,
+    detail: hasPort
+      ? "Write the address without its port; ports are set by clientPort, peerPort and loadBalancer.ports."
+      : "Provider local runs every machine on this computer, each on a loopback address of its own. Write one of 127.0.0.0/8, such as 127.0.1.1.",
+  });
+}
+
+export const localSchema: ProviderSchema = {
+  type: "local",
+  description: "local: each machine is a directory with processes on this computer",
+  settings: {},
+  hostKeys: {},
+  address: {
+    description: "an IP address without port; with provider local one of 127.0.0.0/8",
+    example: "127.0.1.1",
+  },
+  deriveMasters: {
+    description:
+      "the masters; with provider local they may be left out and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
+    derive: (members) =>
+      Array.from({ length: members }, (_, index) => ({ name: `m${index + 1}`, address: `127.0.1.${index + 1}` })),
+  },
+  loadBalancerAddress: "127.0.1.100",
+  rules: [checkAddresses],
+};

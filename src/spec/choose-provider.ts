@@ -1,0 +1,45 @@
+/** Which provider a document is for, before anything in it was found right. */
+import { pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
+import type { ProviderSchema } from "./provider-schema.ts";
+
+export type ProviderChoice = {
+  /** The default one where the document names one that there is not. */
+  readonly provider: ProviderSchema;
+  readonly isKnown: boolean;
+};
+
+/** The provider that `document` names, or the first of `providers`, of which there is at least one. */
+export function chooseProvider(document: unknown, providers: readonly ProviderSchema[]): ProviderChoice {
+  const [first] = providers;
+  if (first === undefined) throw new Error("A spec cannot be read without any provider");
+  const part = entryOf(entryOf(document, "spec"), "provider");
+  const type = entryOf(part, "type");
+  if (type === undefined) return { provider: first, isKnown: true };
+  const named = providers.find((provider) => provider.type === type);
+  return { provider: named ?? first, isKnown: named !== undefined };
+}
+
+const providerPointer = "/spec/provider";
+const hostPointers = [
+  ["spec", "controlPlane", "masters"],
+  ["spec", "workers"],
+  ["spec", "loadBalancer"],
+];
+
+/** Whether the finding is about a key that may well be one of a provider that is not known. */
+export function mayBeOwnKey({ code, place }: SpecFinding): boolean {
+  if (code !== "spec/unknown-key" || !("pointer" in place)) return false;
+  const keys = pointerKeys(place.pointer);
+  const key = keys.at(-1) ?? "";
+  if (place.pointer === pointerInto(providerPointer, key)) return true;
+  return hostPointers.some((host) => {
+    const isWithin = host.every((step, index) => keys[index] === step);
+    const isOneOfList = /^\d+$/.test(keys[host.length] ?? "");
+    return isWithin && keys.length === host.length + (isOneOfList ? 2 : 1);
+  });
+}
+
+function entryOf(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+  return (value as { readonly [key: string]: unknown })[key];
+}

@@ -1,0 +1,85 @@
+/** `spec.controlPlane` */
+
+export const movedMaster = {
+  type: "object",
+  description: "a master that has another name than before, and keeps its machine and data",
+  keys: {
+    from: {
+      shape: "dnsLabel",
+      required: true,
+      description: "the name that the master had, which no master has now",
+      example: "m1",
+    },
+    to: { shape: "dnsLabel", required: true, description: "the name that it has in masters", example: "m8" },
+  },
+} as const;
+
+export const tls = {
+  type: "object",
+  description: "mutual TLS between members and for clients",
+  keys: { enabled: { type: "boolean", default: true, description: "true or false", example: false } },
+} as const;
+
+export const controlPlane = {
+  type: "object",
+  description: "the masters and what runs on them",
+  keys: {
+    members: {
+      type: "integer",
+      enum: [3, 5, 7],
+      description: "how many members: 3, 5 or 7; must equal the number of masters when they are listed",
+      absent: "the number of `masters`",
+      example: 3,
+    },
+    engine: {
+      type: "string",
+      enum: ["agent", "etcd"],
+      default: "agent",
+      description:
+        "what runs on each master: agent, haplan's own Raft agent, or etcd, a real one that is found on the path",
+      example: "etcd",
+    },
+    adopt: { shape: "adopt", absent: "no member is taken over" },
+    masters: { shape: "masters", absent: "as many as `members` says, where the provider gives them addresses" },
+    moved: {
+      type: "array",
+      items: { shape: "movedMaster" },
+      maxItems: 64,
+      default: [],
+      description: "masters that have other names than before: from the former name to the one in masters",
+    },
+    zones: {
+      type: "array",
+      items: { shape: "zone" },
+      minItems: 1,
+      maxItems: 7,
+      uniqueItems: true,
+      description: "failure domains that masters without a zone of their own are spread over, the emptiest first",
+      absent: "masters without a zone have none",
+      example: ["a", "b", "c"],
+    },
+    tls: { shape: "tls", default: {} },
+    clientPort: { shape: "port", default: 2379, description: "the TCP port for clients, 1 to 65535" },
+    peerPort: { shape: "port", default: 2380, description: "the TCP port for the other members, 1 to 65535" },
+    electionTimeoutMs: {
+      type: "integer",
+      minimum: 10,
+      maximum: 50_000,
+      default: 1000,
+      description: "milliseconds without a leader's message before an election",
+    },
+    heartbeatIntervalMs: {
+      type: "integer",
+      minimum: 1,
+      maximum: 10_000,
+      default: 100,
+      description: "milliseconds between a leader's messages",
+    },
+  },
+} as const;
+
+export const masters = {
+  type: "array",
+  items: { shape: "host" },
+  description: "the masters",
+} as const;

@@ -1,0 +1,26 @@
+/** `spec.loadBalancer` */
+
+export const loadBalancer = {
+  type: "object",
+  description: "the one address that clients and workers use",
+  extendedBy: "hostKeys",
+  keys: {
+    type: {
+      type: "string",
+      enum: ["embedded", "haproxy"],
+      default: "embedded",
+      description: "embedded (haplan's own TCP proxy) or haproxy",
+      example: "haproxy",
+    },
+    address: { shape: "address", filledBy: "provider" },
+    ports: {
+      type: "array",
+      items: { shape: "port" },
+      minItems: 1,
+      maxItems: 16,
+      description: "a list of ports that clients connect to, at least one; the first is the control plane's endpoint",
+      absent: "`controlPlane.clientPort` alone",
+      example: [2379],
+    },
+  },
+} as const;

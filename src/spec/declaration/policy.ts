@@ -1,0 +1,49 @@
+/** `spec.policy` */
+
+export const policy = {
+  type: "object",
+  description: "how carefully changes are made",
+  keys: {
+    maxLearnerLagEntries: {
+      type: "integer",
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 1000,
+      description: "entries a learner may lack when it gets its vote",
+    },
+    healthSamples: {
+      type: "integer",
+      minimum: 1,
+      maximum: 100,
+      default: 3,
+      description: "good answers in a row that make a member healthy",
+    },
+    joinTimeoutMs: {
+      type: "integer",
+      minimum: 1000,
+      maximum: 86_400_000,
+      default: 300_000,
+      description: "milliseconds a new member may take to catch up",
+    },
+    backupBeforeMembershipChange: {
+      type: "boolean",
+      default: false,
+      description: "take a snapshot before each change of the membership, and change nothing when that fails",
+      example: true,
+    },
+    renewBeforeDays: {
+      type: "integer",
+      minimum: 1,
+      maximum: 300,
+      default: 90,
+      description: "days before its end from which on a certificate is renewed",
+    },
+    allowEvenSteps: {
+      type: "boolean",
+      default: false,
+      description:
+        "with engine etcd: allow changes that pass an even number of voters, such as 4 on the way from 3 to 5",
+      example: true,
+    },
+  },
+} as const;

@@ -1,0 +1,110 @@
+/** `spec.state` */
+
+export const etcdState = {
+  type: "object",
+  description: "the etcd that holds the state",
+  keys: {
+    endpoints: {
+      type: "array",
+      items: {
+        type: "string",
+        pattern: "^(https?://)?[^/\\s]+:\\d+/?$",
+        description: "an endpoint such as https://10.0.0.1:2379",
+      },
+      minItems: 1,
+      maxItems: 16,
+      required: true,
+      description: "a list of endpoints of one cluster, such as https://10.0.0.1:2379",
+      example: ["https://10.0.0.1:2379"],
+    },
+    prefix: {
+      type: "string",
+      pattern: "^/[^\\s]*$",
+      default: "/haplan/state",
+      description: "the prefix of the keys, such as /haplan/state",
+    },
+    caFile: {
+      shape: "file",
+      absent: "the system's authorities",
+      description: "the PEM file of the authority that signed the etcd's certificates",
+    },
+    certFile: {
+      shape: "file",
+      absent: "no client certificate",
+      description: "the PEM file of the certificate that haplan shows",
+      example: "pki/client.crt",
+    },
+    keyFile: {
+      shape: "file",
+      absent: "no client certificate",
+      description: "the PEM file of that certificate's key",
+      example: "pki/client.key",
+    },
+  },
+} as const;
+
+export const s3State = {
+  type: "object",
+  description: "the bucket that holds the state",
+  keys: {
+    bucket: {
+      type: "string",
+      pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+      required: true,
+      description: "a bucket's name: 3 to 63 lower-case letters, digits, dots and dashes",
+      example: "my-states",
+    },
+    prefix: { type: "string", default: "haplan", description: "the prefix of the objects' names, such as haplan" },
+    region: {
+      type: "string",
+      minLength: 1,
+      description: "a region such as eu-central-1",
+      absent: "the environment's",
+      example: "eu-central-1",
+    },
+    endpoint: {
+      type: "string",
+      pattern: "^https?://",
+      description: "a URL, for stores that speak S3 and are not Amazon's",
+      absent: "Amazon's",
+      example: "https://minio.example:9000",
+    },
+    forcePathStyle: {
+      type: "boolean",
+      description: "true or false: whether the bucket goes into the path instead of the host name",
+      absent: "true when `endpoint` is written",
+      example: true,
+    },
+  },
+} as const;
+
+export const encryption = {
+  type: "object",
+  description: "encryption of the state and of saved plans with a passphrase",
+  keys: {
+    passphraseEnv: {
+      type: "string",
+      pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
+      required: true,
+      description: "the name of the environment variable that holds the passphrase, such as HAPLAN_PASSPHRASE",
+      example: "HAPLAN_PASSPHRASE",
+    },
+  },
+} as const;
+
+export const state = {
+  type: "object",
+  description: "where the state is kept, and whether it is encrypted",
+  keys: {
+    backend: {
+      type: "string",
+      enum: ["local", "etcd", "s3"],
+      default: "local",
+      description: "local (a file below .haplan), etcd (a real etcd or another haplan cluster) or s3 (a bucket)",
+      example: "s3",
+    },
+    etcd: { shape: "etcdState", absent: "required with `backend: etcd`" },
+    s3: { shape: "s3State", absent: "required with `backend: s3`" },
+    encryption: { shape: "encryption", absent: "neither is encrypted" },
+  },
+} as const;

@@ -1,0 +1,60 @@
+/** A document, which may hold anything → the draft that the rules look at. */
+import type { ClusterShapes } from "./declaration/cluster.ts";
+import type { ControlPlaneDraft, HostDraft, LocatedPart, SpecDraft } from "./draft.ts";
+import type { ProviderSchema } from "./provider-schema.ts";
+import { isSupportedMemberCount } from "./quorum-table.ts";
+import { type LocatedList, locate } from "./schema/located.ts";
+import type { Shapes } from "./schema/shape.ts";
+import type { YamlValue } from "./yaml-value.ts";
+
+/** The draft of `document`, which may hold anything. */
+export function draftSpec(document: YamlValue, provider: ProviderSchema, shapes: Shapes): SpecDraft {
+  const spec = locate<ClusterShapes, "cluster">("cluster", shapes, document)?.entries.spec?.entries;
+  const controlPlane = spec?.controlPlane ?? null;
+  const loadBalancer = spec?.loadBalancer ?? null;
+  const list = controlPlane?.entries.masters ?? null;
+  const masters = list === null ? null : { pointer: list.pointer, hosts: hostsOf("master", list) };
+  return {
+    provider: spec?.provider ?? null,
+    state: spec?.state ?? null,
+    controlPlane,
+    loadBalancer,
+    derivesMasters: provider.deriveMasters !== null,
+    masters,
+    hosts: [
+      ...(masters?.hosts ?? derivedHosts(controlPlane, provider)),
+      ...(loadBalancer === null
+        ? []
+        : [{ kind: "load balancer" as const, name: null, ...addressAndEntries(loadBalancer) }]),
+      ...(spec === undefined ? [] : hostsOf("worker", spec.workers)),
+    ],
+  };
+}
+
+function hostsOf(kind: HostDraft["kind"], { items }: LocatedList<LocatedPart<"host"> | null>): readonly HostDraft[] {
+  return items.map((host) =>
+    host === null
+      ? { kind, name: null, address: null, entries: {} }
+      : { kind, name: host.entries.name, ...addressAndEntries(host) },
+  );
+}
+
+function addressAndEntries({
+  entries,
+}: LocatedPart<"host"> | LocatedPart<"loadBalancer">): Pick<HostDraft, "address" | "entries"> {
+  return { address: entries.address, entries };
+}
+
+/** Where neither a list nor something else is written in its place. */
+function derivedHosts(controlPlane: ControlPlaneDraft | null, { deriveMasters }: ProviderSchema): readonly HostDraft[] {
+  const members = controlPlane?.entries.members ?? null;
+  if (controlPlane === null || members === null || deriveMasters === null) return [];
+  if (controlPlane.written.includes("masters") || !isSupportedMemberCount(members.value)) return [];
+  const { pointer } = members;
+  return deriveMasters.derive(members.value).map(({ name, address }) => ({
+    kind: "master",
+    name: { pointer, value: name },
+    address: { pointer, value: address },
+    entries: {},
+  }));
+}

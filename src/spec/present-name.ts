@@ -1,0 +1,13 @@
+/** Masters that had other names. */
+import type { MovedMaster } from "./cluster-spec.ts";
+
+/** The name that is left when every entry of `moved` is followed; `name` itself in a circle. */
+export function presentName(name: string, moved: readonly MovedMaster[]): string {
+  let at = name;
+  for (let hops = 0; hops <= moved.length; hops += 1) {
+    const next = moved.find(({ from }) => from === at)?.to;
+    if (next === undefined) return at;
+    at = next;
+  }
+  return name;
+}

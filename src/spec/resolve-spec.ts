@@ -1,0 +1,113 @@
+/** A document that was found right, with its defaults → the cluster that it asks for. */
+import type {
+  AdoptedTls,
+  BackendSpec,
+  ClusterSpec,
+  LoadBalancerSpec,
+  MasterSpec,
+  MemberCount,
+  MovedMaster,
+} from "./cluster-spec.ts";
+import type { FilledCluster, FilledPart } from "./declaration/cluster.ts";
+import { presentName } from "./present-name.ts";
+import type { ProviderSchema } from "./provider-schema.ts";
+
+/** The cluster that `document`, which has passed the schema and all rules, asks for. */
+export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
+  const { controlPlane, loadBalancer, policy } = spec;
+  const { adopt, clientPort, engine, peerPort, electionTimeoutMs, heartbeatIntervalMs, tls } = controlPlane;
+  const listed = controlPlane.masters ?? deriveMasters?.derive(controlPlane.members ?? 0) ?? [];
+  const masters = spreadOverZones(listed.map(resolveHost), controlPlane.zones ?? []).map((master) =>
+    withAdoption(master, adopt?.endpoints ?? []),
+  );
+  return {
+    name: metadata.name,
+    provider: spec.provider,
+    state: { backend: resolveBackend(spec.state), encryption: spec.state.encryption ?? null },
+    controlPlane: {
+      members: masters.length as MemberCount,
+      engine,
+      clientPort,
+      peerPort,
+      tls: { enabled: tls.enabled, ...resolveAdoptedTls(adopt?.tls, masters) },
+      electionTimeoutMs,
+      heartbeatIntervalMs,
+      masters,
+      ...resolveMoved(controlPlane.moved),
+    },
+    workers: spec.workers.map(resolveHost),
+    loadBalancer: resolveLoadBalancer(loadBalancer, clientPort),
+    policy,
+  };
+}
+
+/** A master may have been renamed more than once: each former name leads to the present one. */
+function resolveMoved(moved: readonly MovedMaster[]): { readonly moved?: readonly MovedMaster[] } {
+  if (moved.length === 0) return {};
+  return { moved: moved.map(({ from }) => ({ from, to: presentName(from, moved) })) };
+}
+
+function resolveHost({ name, zone, address, ...own }: FilledPart<"host">): MasterSpec {
+  return { name, zone: zone ?? null, address, ...settingsOf(own) };
+}
+
+function resolveLoadBalancer(
+  { type, address, ports, ...own }: FilledPart<"loadBalancer">,
+  clientPort: number,
+): LoadBalancerSpec {
+  return { type, address, ports: ports ?? [clientPort], ...settingsOf(own) };
+}
+
+/** The provider's own keys of a host. */
+function settingsOf(own: { readonly [key: string]: unknown }): Pick<MasterSpec, "settings"> {
+  return Object.keys(own).length === 0 ? {} : { settings: own };
+}
+
+/** Each master without a zone goes to the zone that has the fewest so far; the order of the lists decides between equals. */
+function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[]): readonly MasterSpec[] {
+  const count = new Map(zones.map((zone) => [zone, masters.filter((master) => master.zone === zone).length]));
+  return masters.map((master) => {
+    if (master.zone !== null || zones.length === 0) return master;
+    const zone = zones.reduce((best, candidate) => (count.get(candidate)! < count.get(best)! ? candidate : best));
+    count.set(zone, count.get(zone)! + 1);
+    return { ...master, zone };
+  });
+}
+
+function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {
+  const endpoint = endpoints.find((url) => new URL(url).hostname === master.address);
+  return endpoint === undefined ? master : { ...master, adoptedAt: endpoint };
+}
+
+function resolveAdoptedTls(
+  tls: FilledPart<"adoptedTls"> | undefined,
+  masters: readonly MasterSpec[],
+): { readonly adopted?: AdoptedTls } {
+  if (tls === undefined) return {};
+  const { caFile, certFile, keyFile, caKeyFile = null, peerCaFile = null, peerCaKeyFile = null } = tls;
+  const certificates = (tls.certificates ?? []).map(({ peerCertFile = null, peerKeyFile = null, ...ready }) => {
+    const address = masters.find((master) => master.name === ready.name)?.address ?? "";
+    return { ...ready, address, peerCertFile, peerKeyFile };
+  });
+  return { adopted: { caFile, certFile, keyFile, caKeyFile, peerCaFile, peerCaKeyFile, certificates } };
+}
+
+function resolveBackend({ backend, etcd, s3 }: FilledPart<"state">): BackendSpec {
+  if (backend === "etcd" && etcd !== undefined) {
+    const { endpoints, prefix, caFile, certFile, keyFile } = etcd;
+    const tls = caFile === undefined ? null : { caFile, certFile: certFile ?? null, keyFile: keyFile ?? null };
+    return { type: "etcd", endpoints, prefix: prefix.replace(/\/+$/, ""), tls };
+  }
+  if (backend === "s3" && s3 !== undefined) {
+    return {
+      type: "s3",
+      bucket: s3.bucket,
+      prefix: s3.prefix.replace(/^\/+|\/+$/g, ""),
+      region: s3.region ?? null,
+      endpoint: s3.endpoint ?? null,
+      // A bucket's own host name needs a name server that knows it, which stores at a given address rarely have.
+      forcePathStyle: s3.forcePathStyle ?? s3.endpoint !== undefined,
+    };
+  }
+  return { type: "local" };
+}

@@ -1,0 +1,23 @@
+/** For providers to which an address is that of one machine. */
+import type { HostDraft } from "../draft.ts";
+import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
+import type { LocatedValue } from "../schema/located.ts";
+
+/** Tells of each host that has the address of one before it. */
+export function findSharedAddresses(hosts: readonly HostDraft[]): readonly SpecFinding[] {
+  const taken = new Map<string, string>();
+  return hosts.flatMap(({ kind, address }) => {
+    if (address === null || address.value === "") return [];
+    const other = taken.get(address.value);
+    taken.set(address.value, other ?? `${kind} at ${pointerForPeople(address.pointer)}`);
+    return other === undefined ? [] : [duplicate(address, other)];
+  });
+}
+
+function duplicate(address: LocatedValue<string>, other: string): SpecFinding {
+  return findingAt(address.pointer, {
+    code: "spec/duplicate-address",
+    summary: `The address ${address.value} is already used by the ${other}`,
+    detail: "Two machines cannot share an address: give each one of its own.",
+  });
+}

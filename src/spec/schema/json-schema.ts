@@ -1,0 +1,37 @@
+/** A declared shape as JSON Schema (draft 7), for ajv and for editors. */
+import { type Keys, resolveShape, type Shape, type Shapes } from "./shape.ts";
+
+export type JsonSchema = { readonly [keyword: string]: unknown };
+
+/**
+ * For ajv, which fills a default in only where the mapping around it is there: so mappings have defaults of their own.
+ * Editors would offer these in the place of the keys.
+ */
+export type SchemaUse = "check" | "editor";
+
+/** References are written out: an error of the validator then tells everything about the value in one place. */
+export function toJsonSchema(shape: Shape, shapes: Shapes, use: SchemaUse): JsonSchema {
+  const resolved = resolveShape(shape, shapes);
+  if (resolved.type === "object") {
+    const { type, description, default: fallback } = resolved;
+    const filled = fallback === undefined || use === "editor" ? {} : { default: fallback };
+    return { type, description, ...filled, ...mappingKeywords(resolved.keys, shapes, use) };
+  }
+  const { required: _, absent: _absent, filledBy: _filledBy, example, ...keywords } = resolved;
+  return {
+    ...keywords,
+    ...(resolved.type === "array" ? { items: toJsonSchema(resolved.items, shapes, use) } : {}),
+    ...(example === undefined ? {} : { examples: [example] }),
+  };
+}
+
+function mappingKeywords(keys: Keys, shapes: Shapes, use: SchemaUse): JsonSchema {
+  const properties = Object.entries(keys).map(([name, shape]) => [name, toJsonSchema(shape, shapes, use)] as const);
+  return {
+    additionalProperties: false,
+    // Keys that begin with x- are the user's: anchors, and notes for other tools.
+    patternProperties: { "^x-": true },
+    required: Object.keys(keys).filter((name) => keys[name]?.required === true),
+    properties: Object.fromEntries(properties),
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * A document through its declaration: every value that has the type it should have, with the place that it came from
+ * and with the default where there is none. Rules look at it, so that they can judge the good parts of a file whose
+ * other parts are wrong.
+ */
+import { pointerInto } from "../finding.ts";
+import type { YamlValue } from "../yaml-value.ts";
+import { type MappingShape, resolveShape, type Shape, type Shapes } from "./shape.ts";
+
+/** A value and its JSON pointer; a default has that of the mapping which does not have the key. */
+export type LocatedValue<T> = { readonly pointer: string; readonly value: T };
+export type LocatedList<Item> = { readonly pointer: string; readonly items: readonly Item[] };
+export type LocatedMapping<Entries> = {
+  readonly pointer: string;
+  /** Keys that are written. */
+  readonly written: readonly string[];
+  /** Null for what is not there or has the wrong type, and has no default. */
+  readonly entries: Entries;
+};
+
+export type Located<S, Known> = S extends { readonly shape: infer Name extends keyof Known }
+  ? Located<Known[Name], Known>
+  : S extends { readonly keys: infer K }
+    ? LocatedMapping<
+        { readonly [Key in keyof K]: LocatedEntry<K[Key], Known> } & (S extends { readonly extendedBy: string }
+          ? AnyEntries
+          : unknown)
+      >
+    : S extends { readonly items: infer Item }
+      ? LocatedList<Located<Item, Known> | null>
+      : LocatedValue<
+          S extends { readonly type: "string" } ? string : S extends { readonly type: "integer" } ? number : boolean
+        >;
+
+type LocatedEntry<S, Known> = S extends { readonly default: unknown } ? Located<S, Known> : Located<S, Known> | null;
+
+type AnyLocated =
+  | LocatedValue<string | number | boolean>
+  | { readonly pointer: string; readonly items: readonly (AnyLocated | null)[] }
+  | { readonly pointer: string; readonly written: readonly string[]; readonly entries: AnyEntries };
+
+/** Entries of a mapping that the provider extends. */
+export type AnyEntries = { readonly [key: string]: AnyLocated | null };
+
+/**
+ * The located view of `value`, which may hold anything; null where it is not a mapping. `Known` are the shapes as they
+ * are declared; `shapes` are the same with what the provider adds.
+ */
+export function locate<Known extends Shapes, Name extends keyof Known & string>(
+  name: Name,
+  shapes: Shapes,
+  value: YamlValue,
+): Located<Known[Name], Known> | null {
+  // The types follow the declaration as the walk does.
+  return locateValue({ shape: name }, shapes, { pointer: "", value }) as Located<Known[Name], Known> | null;
+}
+
+function locateValue(shape: Shape, shapes: Shapes, { pointer, value }: LocatedValue<YamlValue>): AnyLocated | null {
+  const resolved = resolveShape(shape, shapes);
+  switch (resolved.type) {
+    case "object":
+      return isMapping(value) ? locateMapping(resolved, shapes, { pointer, value }) : null;
+    case "array":
+      if (!isList(value)) return null;
+      return {
+        pointer,
+        items: value.map((item, index) =>
+          locateValue(resolved.items, shapes, { pointer: pointerInto(pointer, index), value: item }),
+        ),
+      };
+    case "string":
+      return typeof value === "string" ? { pointer, value } : null;
+    case "integer":
+      return typeof value === "number" && Number.isInteger(value) ? { pointer, value } : null;
+    case "boolean":
+      return typeof value === "boolean" ? { pointer, value } : null;
+  }
+}
+
+function locateMapping(
+  { keys }: MappingShape,
+  shapes: Shapes,
+  { pointer, value }: LocatedValue<{ readonly [key: string]: YamlValue }>,
+): AnyLocated {
+  const entries = Object.entries(keys).map(([name, shape]) => {
+    const written = Object.hasOwn(value, name)
+      ? locateValue(shape, shapes, { pointer: pointerInto(pointer, name), value: value[name] ?? null })
+      : null;
+    return [name, written ?? locateDefault(shape, shapes, pointer)] as const;
+  });
+  return { pointer, written: Object.keys(value), entries: Object.fromEntries(entries) };
+}
+
+function locateDefault(shape: Shape, shapes: Shapes, pointer: string): AnyLocated | null {
+  const { default: fallback } = resolveShape(shape, shapes);
+  if (fallback === undefined) return null;
+  const located = locateValue(shape, shapes, { pointer, value: fallback as YamlValue });
+  return located === null || !("entries" in located) ? located : { ...located, written: [] };
+}
+
+function isMapping(value: YamlValue): value is { readonly [key: string]: YamlValue } {
+  return typeof value === "object" && value !== null && !isList(value);
+}
+
+function isList(value: YamlValue): value is readonly YamlValue[] {
+  return Array.isArray(value);
+}
