@@ -2,11 +2,13 @@
 import {
   create,
   type DescMessage,
+  type DescMethodUnary,
   fromBinary,
   type MessageInitShape,
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Metadata } from "../etcd-client/client-stream.ts";
 import {
   AuthenticateRequestSchema,
@@ -33,10 +35,20 @@ import {
   StatusRequestSchema,
   StatusResponseSchema,
 } from "../raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import type { Configuration, FactsResponse } from "../raft-agent/api/gen/haplan/v1/haplan_pb.ts";
+import {
+  decodeHaplan,
+  encodeHaplan,
+  encodingOf,
+  type HaplanEncoding,
+  haplanMethods,
+  haplanPath,
+} from "../raft-agent/api/haplan-messages.ts";
 import { decodeKeyValue } from "../raft-agent/api/key-value.ts";
 import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../raft-agent/api/lease-keep-alive.ts";
 import { encodePutRequest } from "../raft-agent/api/put.ts";
 import { decodeRangeResponse, encodeRangeRequest, rangeRequest } from "../raft-agent/api/range.ts";
+import { emptyBytes } from "../raft-agent/api/wire.ts";
 
 /** One endpoint: bytes in, bytes out. Rejects with `GrpcError`. */
 export type MemberChannel = {
@@ -231,18 +243,28 @@ export async function revokeLease(channel: MemberChannel, lease: bigint, timeout
   await call(channel, "Lease/LeaseRevoke", LeaseRevokeRequestSchema, LeaseRevokeResponseSchema, wanted, timeoutMs);
 }
 
+/** Also tells which encoding the agent speaks: an empty request is the same in both. */
+async function haplanFacts(
+  channel: MemberChannel,
+  timeoutMs: number,
+): Promise<{ readonly facts: FactsResponse; readonly encoding: HaplanEncoding }> {
+  const { facts } = haplanMethods;
+  const answer = await channel.unary(haplanPath(facts), emptyBytes, timeoutMs);
+  return { facts: readAnswer(facts, answer), encoding: encodingOf(answer) };
+}
+
 export async function agentConfiguration(
   channel: MemberChannel,
   timeoutMs: number,
 ): Promise<AgentConfiguration & { readonly index: number | null }> {
-  type Facts = { readonly configuration: AgentConfiguration; readonly configurationIndex?: number };
-  const { configuration, configurationIndex = null } = await haplanCall<Facts>(channel, "Facts", {}, timeoutMs);
-  return { ...configuration, index: configurationIndex };
+  const { configuration, configurationIndex } = (await haplanFacts(channel, timeoutMs)).facts;
+  const index = configurationIndex === undefined ? null : Number(configurationIndex);
+  return { ...plainConfiguration(configuration), index };
 }
 
 /** Asks the member to hand leadership over, and its clients to go elsewhere: it is to leave. */
 export async function drainMember(channel: MemberChannel, timeoutMs: number): Promise<void> {
-  await haplanCall(channel, "Drain", { clients: true }, timeoutMs);
+  await haplanCall(channel, haplanMethods.drain, { clients: true }, timeoutMs);
 }
 
 /** Moves all votes in one joint change; members in neither list leave for good. */
@@ -251,18 +273,42 @@ export async function changeMembers(
   wanted: { readonly voters: readonly string[]; readonly learners: readonly string[] },
   timeoutMs: number,
 ): Promise<AgentConfiguration> {
-  return (await haplanCall<{ configuration: AgentConfiguration }>(channel, "ChangeMembers", wanted, timeoutMs))
-    .configuration;
+  const request = { voters: [...wanted.voters], learners: [...wanted.learners] };
+  const { configuration } = await haplanCall(channel, haplanMethods.changeMembers, request, timeoutMs);
+  return plainConfiguration(configuration);
 }
 
-async function haplanCall<Response>(
+async function haplanCall<Request extends DescMessage, Response extends DescMessage>(
   channel: MemberChannel,
-  method: string,
-  request: object,
+  method: DescMethodUnary<Request, Response>,
+  request: MessageInitShape<Request>,
   timeoutMs: number,
-): Promise<Response> {
-  const bytes = await channel.unary(`/haplan.v1.Haplan/${method}`, Buffer.from(JSON.stringify(request)), timeoutMs);
-  return JSON.parse(Buffer.from(bytes).toString()) as Response;
+): Promise<MessageShape<Response>> {
+  const deadline = performance.now() + timeoutMs;
+  const { encoding } = await haplanFacts(channel, timeoutMs);
+  const leftMs = Math.max(1, Math.ceil(deadline - performance.now()));
+  const answer = await channel.unary(haplanPath(method), encodeHaplan(method.input, request, encoding), leftMs);
+  return readAnswer(method, answer);
+}
+
+function readAnswer<Response extends DescMessage>(
+  method: DescMethodUnary<DescMessage, Response>,
+  bytes: Uint8Array,
+): MessageShape<Response> {
+  try {
+    return decodeHaplan(method.output, bytes);
+  } catch (error) {
+    throw new HaplanError(
+      "control-plane/unknown-answer",
+      `Cannot read the agent's answer to ${method.name}: ${errorText(error)}. Use the haplan of the agents' release, or of the one after it`,
+      { cause: error },
+    );
+  }
+}
+
+function plainConfiguration(configuration: Configuration | undefined): AgentConfiguration {
+  const { voters = [], votersOutgoing = [], learners = [] } = configuration ?? {};
+  return { voters, votersOutgoing, learners };
 }
 
 async function call<Request extends DescMessage, Response extends DescMessage>(

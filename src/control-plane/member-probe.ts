@@ -1,4 +1,5 @@
 /** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
+import { HaplanError } from "../base/haplan-error.ts";
 import { type Refusal, refusedFor } from "./access-refusal.ts";
 import {
   type AgentConfiguration,
@@ -27,7 +28,10 @@ export type MemberAnswer = {
 /** Never written by anybody: reading it costs a member next to nothing. */
 const probeKey = "/haplan/probe";
 
-/** Null when it does not answer. Takes at most `timeoutMs`. */
+/**
+ * Null when it does not answer. Takes at most `timeoutMs`.
+ * @throws HaplanError `control-plane/unknown-answer` when it is an agent that this haplan does not understand.
+ */
 export async function probeMember(
   endpoint: string,
   channel: MemberChannel,
@@ -43,7 +47,11 @@ export async function probeMember(
     memberStatus(channel, timeoutMs).catch(() => null),
     // A learner of etcd 3.4 refuses to list the members; what it says of itself still counts.
     listMembers(channel, timeoutMs).catch((): MemberListing => ({ clusterId: "", members: [] })),
-    agentConfiguration(channel, timeoutMs).catch(() => null),
+    agentConfiguration(channel, timeoutMs).catch((error: unknown) => {
+      // An agent whose answer is not understood is no etcd.
+      if (error instanceof HaplanError) throw error;
+      return null;
+    }),
     succeeds(
       readKey(channel, probeKey, { serializable: true }, timeoutMs).catch((error: unknown) => {
         refused = refusedFor(error);

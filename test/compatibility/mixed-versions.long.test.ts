@@ -4,10 +4,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
+import { agentConfiguration, changeMembers } from "../../src/control-plane/member-calls.ts";
+import { openMemberChannel } from "../../src/control-plane/open-member-channel.ts";
 import { agentMain, type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { previousAgent } from "./previous-build.ts";
 import { ownPut, SteadyWriters } from "./steady-clients.ts";
 
+const callTimeoutMs = 10_000;
 const host = "127.77.63.1";
 const orders = [
   [0, 1, 2],
@@ -32,6 +35,18 @@ async function moveTo(build: string, order: readonly number[], cluster: ClusterP
     else await cluster.terminate(member);
     cluster.useAgent(member, build);
     await cluster.restart(member);
+    await changeNothing(cluster);
+  }
+}
+
+/** As the tool does, through each member: whichever leads, and of whichever release it is. */
+async function changeNothing(cluster: ClusterProcesses): Promise<void> {
+  for (const url of cluster.urls) {
+    const channel = openMemberChannel(url, null);
+    const { voters, learners } = await agentConfiguration(channel, callTimeoutMs);
+    const changed = await changeMembers(channel, { voters, learners }, callTimeoutMs);
+    expect(changed).toEqual({ voters, votersOutgoing: [], learners });
+    channel.close();
   }
 }
 

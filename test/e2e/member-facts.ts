@@ -1,12 +1,16 @@
 /** What members say of their stores, and whether they say the same. */
 import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import type { Facts } from "../../src/raft-agent/services/haplan-service.ts";
+import type { FactsResponse } from "../../src/raft-agent/api/gen/haplan/v1/haplan_pb.ts";
+import { decodeHaplan, encodeHaplan, haplanMethods, haplanPath } from "../../src/raft-agent/api/haplan-messages.ts";
 import { until } from "./cluster-fixture.ts";
 
-export async function memberFacts(client: EtcdClient, timeoutMs = 5_000): Promise<Facts> {
-  const request = Buffer.from(JSON.stringify({ hash: true }));
-  const answer = await client.grpc.unary("/haplan.v1.Haplan/Facts", request, { timeoutMs, idempotent: true });
-  return JSON.parse(answer.toString()) as Facts;
+export async function memberFacts(client: EtcdClient, timeoutMs = 5_000): Promise<FactsResponse> {
+  const { facts } = haplanMethods;
+  const request = encodeHaplan(facts.input, { hash: true }, "protobuf");
+  return decodeHaplan(
+    facts.output,
+    await client.grpc.unary(haplanPath(facts), request, { timeoutMs, idempotent: true }),
+  );
 }
 
 /** Waits until all members stand at one revision; tells it and every member's hash of the keyspace there. */
@@ -20,7 +24,7 @@ export function settledHashes(
       const facts = await Promise.all(members.map((member) => memberFacts(member)));
       const revision = facts[0]!.revision;
       if (facts.some((each) => each.revision !== revision || each.hash?.revision !== revision)) return false;
-      return { revision, hashes: facts.map(({ hash }) => hash?.hash) };
+      return { revision: Number(revision), hashes: facts.map(({ hash }) => hash?.hash) };
     },
     timeoutMs,
   );

@@ -4,9 +4,10 @@ import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { GrpcClient } from "../../src/etcd-client/grpc-client.ts";
 import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import * as rpc from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import type { FactsResponse } from "../../src/raft-agent/api/gen/haplan/v1/haplan_pb.ts";
+import { decodeHaplan, haplanMethods } from "../../src/raft-agent/api/haplan-messages.ts";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
-import type { Facts } from "../../src/raft-agent/services/haplan-service.ts";
-import { encodeCaller } from "../../src/raft-agent/state-machine/caller.ts";
+import { decodePeerAnswer, encodePeerRequest, PeerRequestKind } from "../../src/raft-agent/consensus/peer-request.ts";
 import { CommandKind, createCommandCodec } from "../../src/raft-agent/state-machine/command.ts";
 import type { AccessRow, Outcome } from "./access-tables.ts";
 import { exampleRequest, plainUser, secretLease, spareUser } from "./example-requests.ts";
@@ -90,15 +91,18 @@ export class AccessTrial {
   /** A request for a method, in the name of a user, as members forward it. */
   async askAsPeer(holder: Holder, method: string, user: string, message: Uint8Array): Promise<Answer> {
     const { transport, refusal } = await this.#caller(holder);
-    const caller = encodeCaller({ user, authRevision: refusal === null ? await this.#authRevision() : 1 });
-    const inner =
-      method === "Peer/Change" ? [Buffer.alloc(16, 1), pathBytes("Haplan/ChangeMembers"), message] : [message];
-    const request = Buffer.concat([pathBytes(method), caller, ...inner]);
+    const isChange = method === "Peer/Change";
+    const kind = PeerRequestKind.protobuf;
+    const request = encodePeerRequest(kind, {
+      path: pathOf(isChange ? "Haplan/ChangeMembers" : method),
+      caller: { user, authRevision: refusal === null ? await this.#authRevision() : 1 },
+      changeId: isChange ? "01".repeat(16) : null,
+      message,
+    });
     try {
-      const answer = await transport.request(this.#member.ids.m1, 0, request, requestTimeoutMs);
-      const code = answer[0] as StatusCode;
+      const answer = await transport.request(this.#member.ids.m1, kind, request, requestTimeoutMs);
+      const { code, text } = decodePeerAnswer(kind, answer);
       if (method === "Auth/AuthDisable" && code === StatusCode.ok) await this.#logIn();
-      const text = code === StatusCode.ok ? "" : Buffer.from(answer.subarray(1)).toString();
       return { code, text, outcome: outcomeOf(code, text) };
     } catch (error) {
       return { code: null, text: "", outcome: refusalOf(error) };
@@ -114,7 +118,7 @@ export class AccessTrial {
     transport.send({ from: m2, to: m1, term, ...body });
     await this.#settle(holder);
     const { progress } = await this.#facts();
-    return progress.find(({ member }) => member === m2)?.matchIndex === 1 ? "yes" : "-";
+    return progress.find(({ member }) => member === m2)?.matchIndex === 1n ? "yes" : "-";
   }
 
   async #forwardProposal(holder: Holder, user: string): Promise<Outcome> {
@@ -165,8 +169,12 @@ export class AccessTrial {
     return caller;
   }
 
-  async #facts(): Promise<Facts> {
-    return JSON.parse((await this.#askBytes("Haplan/Facts", new Uint8Array(0))).toString()) as Facts;
+  async #facts(): Promise<{ readonly term: number; readonly progress: FactsResponse["progress"] }> {
+    const { term, progress } = decodeHaplan(
+      haplanMethods.facts.output,
+      await this.#askBytes("Haplan/Facts", new Uint8Array(0)),
+    );
+    return { term: Number(term), progress };
   }
 
   async #authRevision(): Promise<number> {
@@ -209,13 +217,6 @@ function refusalOf(error: unknown): Outcome {
   // The snapshot was looked at, and is of no use to the member.
   if (error.message.includes("the state that came ends at entry 1,")) return "yes";
   throw error;
-}
-
-function pathBytes(method: string): Buffer {
-  const path = Buffer.from(pathOf(method));
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(path.length);
-  return Buffer.concat([length, path]);
 }
 
 async function* termOnly(): AsyncGenerator<Uint8Array> {

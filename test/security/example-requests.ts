@@ -2,6 +2,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { PermissionSchema } from "../../src/raft-agent/api/gen/authpb/auth_pb.ts";
 import * as rpc from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { encodeHaplan, haplanMethods } from "../../src/raft-agent/api/haplan-messages.ts";
 import { encodeLeaseKeepAliveRequest } from "../../src/raft-agent/api/lease-keep-alive.ts";
 import type { GuardedMember } from "./guarded-member.ts";
 
@@ -23,7 +24,6 @@ function message<Schema extends DescMessage>(schema: Schema, fields: MessageInit
   return () => toBinary(schema, create(schema, fields));
 }
 
-const json = (value: object): Buffer => text(JSON.stringify(value));
 /** No role grants it. */
 const key = text("secret");
 const permission = create(PermissionSchema, { permType: 2, key });
@@ -48,7 +48,7 @@ const examples: Readonly<Record<string, (member: GuardedMember) => Uint8Array>> 
   "Auth/RoleGrantPermission": message(rpc.AuthRoleGrantPermissionRequestSchema, { name: "new", perm: permission }),
   "Auth/RoleRevokePermission": message(rpc.AuthRoleRevokePermissionRequestSchema, { role: "new", key }),
   "Auth/RoleDelete": message(rpc.AuthRoleDeleteRequestSchema, { role: "new" }),
-  "Haplan/Facts with `hash`": () => json({ hash: true }),
+  "Haplan/Facts with `hash`": message(haplanMethods.facts.input, { hash: true }),
   "Haplan/ChangeMembers": sameMembers,
   "Peer/Change": sameMembers,
   "Peer/LeaseRenew": () => encodeLeaseKeepAliveRequest({ id: secretLease }),
@@ -56,5 +56,5 @@ const examples: Readonly<Record<string, (member: GuardedMember) => Uint8Array>> 
 
 /** A change that changes nothing. */
 function sameMembers({ ids }: GuardedMember): Uint8Array {
-  return json({ voters: [ids.m1], learners: [ids.m2, ids.m3] });
+  return encodeHaplan(haplanMethods.changeMembers.input, { voters: [ids.m1], learners: [ids.m2, ids.m3] }, "protobuf");
 }

@@ -3,12 +3,14 @@
  * the member that runs there are `m2` and `m3`, which were added and never started, and `m4`, which was added and
  * removed again. The name server takes every name for the caller's address, as one does that somebody else has in hand.
  */
+
 import { promises as dns } from "node:dns";
 import { mkdtempSync, rmSync } from "node:fs";
 import { get } from "node:https";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { createRandom } from "../../src/base/random.ts";
 import { connect, type GrpcClient } from "../../src/etcd-client/grpc-client.ts";
@@ -16,6 +18,8 @@ import { openAuthority } from "../../src/pki/authority.ts";
 import { certificatePath, keyPath } from "../../src/pki/certificate-directory.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
+import type { ChangeMembersResponse } from "../../src/raft-agent/api/gen/haplan/v1/haplan_pb.ts";
+import { decodeHaplan, encodeHaplan, haplanMethods, haplanPath } from "../../src/raft-agent/api/haplan-messages.ts";
 import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { PeerTransport } from "../../src/raft-agent/transport/peer-transport.ts";
@@ -158,9 +162,10 @@ export class GuardedMember {
   async #makeMembership(): Promise<void> {
     const client = this.client("admin");
     await until(() => this.logs.some((line) => line.includes("ready to serve client requests")));
-    const change = async (request: object): Promise<Configured> => {
-      const bytes = Buffer.from(JSON.stringify({ voters: [this.ids.m1], learners: [], ...request }));
-      return JSON.parse((await client.unary("/haplan.v1.Haplan/ChangeMembers", bytes)).toString()) as Configured;
+    const { changeMembers } = haplanMethods;
+    const change = async (request: MessageInitShape<typeof changeMembers.input>): Promise<ChangeMembersResponse> => {
+      const bytes = encodeHaplan(changeMembers.input, { voters: [this.ids.m1], ...request }, "protobuf");
+      return decodeHaplan(changeMembers.output, await client.unary(haplanPath(changeMembers), bytes));
     };
     const { members } = await change({ add: [...neverStarted, removed].map((url) => ({ peerUrls: [url] })) });
     const idAt = (url: string): string => members.find(({ peerUrls }) => peerUrls.includes(url))!.id;
@@ -179,8 +184,6 @@ export class GuardedMember {
     return { ca: caPem, cert: certificatePem, key: keyPem };
   }
 }
-
-type Configured = { readonly members: readonly { readonly id: string; readonly peerUrls: readonly string[] }[] };
 
 /** Takes every name for the address that asks, in both directions, until the returned function is called. */
 export function resolveEveryName(): () => void {

@@ -9,6 +9,13 @@ import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.t
 import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
 import { ConsensusDriver } from "../../src/raft-agent/consensus/consensus-driver.ts";
 import { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
+import {
+  decodePeerRequest,
+  encodePeerAnswer,
+  isPeerRequestKind,
+  type PeerAnswer,
+  type PeerRequest,
+} from "../../src/raft-agent/consensus/peer-request.ts";
 import type { ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { awaitsSnapshot } from "../../src/raft-agent/raft/bootstrap.ts";
@@ -23,6 +30,7 @@ import type { MemberServices } from "../../src/raft-agent/services/member-servic
 import { openSnapshotStore } from "../../src/raft-agent/snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
 import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
+import { spokenVersions } from "../../src/raft-agent/transport/handshake.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint } from "./network.ts";
@@ -119,8 +127,11 @@ export class MemberProcess implements Endpoint {
     const { network } = world;
     link.connect({
       driver: this.driver,
-      transport: { request: (peer, _kind, body, timeoutMs) => network.request(host.id, peer, body, timeoutMs) },
-      answerPeer: (from, request, done) => this.answer(from, request, done),
+      transport: {
+        versionWith: () => spokenVersions.highest,
+        request: (peer, kind, body, timeoutMs) => network.request(host.id, peer, kind, body, timeoutMs),
+      },
+      answerPeer: (from, request, done) => this.#answerPeer(from, request, done),
     });
     this.#retention = this.#createRetention(opened);
     network.attach(host.id, this);
@@ -172,7 +183,13 @@ export class MemberProcess implements Endpoint {
     this.driver.step({ kind: "peerDisconnected", peer });
   }
 
-  answer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
+  answer(from: MemberId, kind: number, bytes: Uint8Array, done: (answer: Uint8Array) => void): void {
+    const request = isPeerRequestKind(kind) ? decodePeerRequest(kind, bytes) : null;
+    if (request === null || !isPeerRequestKind(kind)) throw new Error(`a request of kind ${kind} cannot be read`);
+    this.#answerPeer(from, request, (answer) => done(encodePeerAnswer(kind, answer)));
+  }
+
+  #answerPeer(from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void): void {
     const { mutations, random } = this.#world;
     const asked = mutations.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
     this.services.answerPeer(from, asked, done);
@@ -315,11 +332,8 @@ export class MemberProcess implements Endpoint {
   }
 }
 
-/** The id stands behind the path and an empty caller (services/peer-requests.ts). */
-function withAnotherChangeId(request: Uint8Array, random: Random): Uint8Array {
-  const path = "/haplan.Peer/Change";
-  if (Buffer.from(request.subarray(2, 2 + path.length)).toString() !== path) return request;
-  const changed = request.slice();
-  changed[2 + path.length + 10] = random.below(256);
-  return changed;
+function withAnotherChangeId(request: PeerRequest, random: Random): PeerRequest {
+  const { changeId } = request;
+  if (changeId === null) return request;
+  return { ...request, changeId: random.below(256).toString(16).padStart(2, "0") + changeId.slice(2) };
 }

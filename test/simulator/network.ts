@@ -19,7 +19,7 @@ export type Endpoint = {
   receive(message: Message): void;
   connected(peer: MemberId): void;
   disconnected(peer: MemberId): void;
-  answer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void;
+  answer(from: MemberId, kind: number, request: Uint8Array, done: (answer: Uint8Array) => void): void;
   takeSnapshot(from: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
 };
 
@@ -149,14 +149,14 @@ export class Network {
   }
 
   /** One request and its answer beside the log; null when it did not come back in time. */
-  request(from: MemberId, to: MemberId, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  request(from: MemberId, to: MemberId, kind: number, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const asker = this.#endpoints.get(from);
     const body = copyBytes(request);
     return new Promise((resolve, reject) => {
       asker?.life.after(timeoutMs, () => reject(new Error("no answer in time")));
       this.#pass(from, to, () => {
         const endpoint = this.#endpoints.get(to);
-        endpoint?.answer(from, body, (answer) => {
+        endpoint?.answer(from, kind, body, (answer) => {
           const copy = copyBytes(answer);
           if (this.#random.next() < this.answerLossChance) return;
           this.#pass(to, from, () => asker?.life.after(0, () => resolve(copy)));

@@ -3,6 +3,7 @@
  * members come in as learners and get their votes once they have caught up; lost members go in the same change.
  */
 
+import { encodeHaplan, haplanMethods, haplanPath } from "../../src/raft-agent/api/haplan-messages.ts";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import type { ConsensusStatus } from "../../src/raft-agent/consensus/consensus-port.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
@@ -11,14 +12,12 @@ import type { Cluster } from "./cluster.ts";
 import type { Host } from "./host.ts";
 import { Violation } from "./violation.ts";
 
-/** As the planning tool asks (services/haplan-service.ts). */
-type ChangeMembersRequest = {
-  readonly voters: readonly MemberId[];
-  readonly learners: readonly MemberId[];
-  readonly add?: readonly { readonly peerUrls: readonly string[] }[];
+type WantedMembers = {
+  readonly voters: MemberId[];
+  readonly learners: MemberId[];
+  readonly add?: { peerUrls: string[] }[];
 };
 
-const changeMembersPath = "/haplan.v1.Haplan/ChangeMembers";
 const periodMs = 250;
 const answerTimeoutMs = 8_000;
 const retireAfterMs = 4_000;
@@ -70,7 +69,7 @@ export class Operator {
     this.#retireRemoved(members.map(({ id }) => id));
   }
 
-  #nextChange(leader: Host, status: ConsensusStatus): ChangeMembersRequest | null {
+  #nextChange(leader: Host, status: ConsensusStatus): WantedMembers | null {
     const { voters, votersOutgoing, learners } = leader.process!.services.machine.membership.configuration;
     if (votersOutgoing.length > 0) return null;
     const staying = voters.filter((id) => this.#isWanted(id));
@@ -80,7 +79,7 @@ export class Operator {
     if (missing <= 0) return { voters: staying.slice(0, this.goal), learners: [] };
     if (coming.length < missing) {
       const add = Array.from({ length: missing - coming.length }, () => this.#newMachine());
-      return { voters, learners: coming, add };
+      return { voters: [...voters], learners: coming, add };
     }
     const ready = coming.slice(0, missing);
     if (!ready.every((id) => this.#hasCaughtUp(status, id))) return null;
@@ -93,11 +92,11 @@ export class Operator {
     return peer?.active === true && lastIndex - peer.matchIndex <= this.#cluster.profile.raft.maxLearnerLagEntries!;
   }
 
-  #newMachine(): { readonly peerUrls: readonly string[] } {
+  #newMachine(): { peerUrls: string[] } {
     return { peerUrls: [`http://added-${++this.#addedCount}:2380`] };
   }
 
-  #change(leader: Host, request: ChangeMembersRequest): void {
+  #change(leader: Host, request: WantedMembers): void {
     const { time, statistics } = this.#cluster;
     this.#busy = true;
     let isOver = false;
@@ -109,7 +108,7 @@ export class Operator {
     };
     this.onChange(request.voters);
     this.#cluster.note([], `the operator asks for ${describe(request)}`);
-    const call = new ClientCall(changeMembersPath, ({ code, text }) => {
+    const call = new ClientCall(haplanPath(haplanMethods.changeMembers), ({ code, text }) => {
       // No machine is asked for twice: the change was made, and its answer lost.
       if (text.includes("already belongs to a member")) time.after(0, () => fail(text));
       over(code === StatusCode.ok);
@@ -118,7 +117,7 @@ export class Operator {
     const process = this.#askedMember(leader).process!;
     if (this.#cluster.mutations.addsVotersOneByOne === true && request.voters.length % 2 === 0) {
       process.driver.changeConfiguration({ target: request, context: new Uint8Array(0) });
-    } else process.call(Buffer.from(JSON.stringify(request)), call);
+    } else process.call(encodeHaplan(haplanMethods.changeMembers.input, request, "protobuf"), call);
   }
 
   /** Any member that runs: one that does not lead asks the leader. */
@@ -152,7 +151,7 @@ export class Operator {
   }
 }
 
-function describe({ voters, learners, add = [] }: ChangeMembersRequest): string {
+function describe({ voters, learners, add = [] }: WantedMembers): string {
   const short = (ids: readonly MemberId[]): string => ids.map((id) => id.slice(0, 4)).join(" ");
   return `voters ${short(voters)}, learners ${short(learners)}, ${add.length} new ones`;
 }

@@ -4,6 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
+import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind } from "../consensus/peer-request.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftEvent } from "../raft/event.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
@@ -97,11 +98,10 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
       metrics.peerDisconnected(peer);
       traffic.step({ kind: "peerDisconnected", peer });
     },
-    onRequest: (peer, _kind, body) =>
-      new Promise((resolve, reject) => {
-        if (isMember(peer)) services.answerPeer(peer, body, resolve);
-        else reject(new HaplanError("agent/no-member", `member ${peer} is not known to member ${self}`));
-      }),
+    onRequest: (peer, kind, body) => {
+      if (isMember(peer)) return answerEncoded(services, peer, kind, body);
+      return Promise.reject(new HaplanError("agent/no-member", `member ${peer} is not known to member ${self}`));
+    },
     onSnapshot: async (peer, metadata, chunks) => {
       const startMs = systemClock.monotonicMs();
       const term = await snapshots.receive(metadata, chunks);
@@ -118,4 +118,21 @@ function handlersFor(traffic: PeerTraffic): TransportHandlers {
     onLog: (level, text) => logger[level](text),
     onRoundTrip: (peer, milliseconds) => metrics.peerRoundTrip(peer, milliseconds / 1000),
   };
+}
+
+/** @throws HaplanError `agent/unknown-request`, which the peer logs */
+async function answerEncoded(
+  services: AgentParts["services"],
+  peer: MemberId,
+  kind: number,
+  body: Uint8Array,
+): Promise<Uint8Array> {
+  if (!isPeerRequestKind(kind)) {
+    throw new HaplanError("agent/unknown-request", `requests of kind ${kind} are not known to this version`);
+  }
+  const request = decodePeerRequest(kind, body);
+  if (request === null) throw new HaplanError("agent/unknown-request", "the request is cut short");
+  return new Promise((resolve) => {
+    services.answerPeer(peer, request, (answer) => resolve(encodePeerAnswer(kind, answer)));
+  });
 }

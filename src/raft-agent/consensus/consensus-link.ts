@@ -1,19 +1,27 @@
 /** What services see of consensus: the port they were written against, over the run loop and the transport. */
 import type { Clock } from "../../base/clock.ts";
+import { errorText } from "../../base/haplan-error.ts";
+import { StatusCode } from "../api/status-code.ts";
+import { emptyBytes } from "../api/wire.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { SoftState } from "../raft/ready.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
 import type { ConsensusPort, ConsensusStatus } from "./consensus-port.ts";
-
-/** The one kind of request that members make of each other beside the log: see services/peer-requests.ts. */
-export const servicePeerRequest = 1;
+import {
+  decodePeerAnswer,
+  encodePeerRequest,
+  type PeerAnswer,
+  type PeerRequest,
+  type PeerRequestKind,
+  peerRequestKind,
+} from "./peer-request.ts";
 
 export type ConsensusLinkParts = {
   readonly driver: ConsensusDriver;
-  readonly transport: Pick<PeerTransport, "request">;
+  readonly transport: Pick<PeerTransport, "request" | "versionWith">;
   /** What other members' requests are answered with. */
-  readonly answerPeer: (from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void) => void;
+  readonly answerPeer: (from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void) => void;
 };
 
 export class ConsensusLink implements ConsensusPort {
@@ -86,17 +94,30 @@ export class ConsensusLink implements ConsensusPort {
     return sinceMs === undefined ? null : this.#clock.monotonicMs() - sinceMs;
   }
 
-  askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void {
+  askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void {
     const { transport, answerPeer } = this.#connected;
     if (member === this.memberId) {
       answerPeer(member, request, done);
       return;
     }
-    transport.request(member, servicePeerRequest, request, 5 * this.electionTimeoutMs).then(done, () => done(null));
+    const kind = peerRequestKind(transport.versionWith(member) ?? 1);
+    transport.request(member, kind, encodePeerRequest(kind, request), 5 * this.electionTimeoutMs).then(
+      (answer) => done(readAnswer(kind, member, answer)),
+      () => done(null),
+    );
   }
 
   get #connected(): ConsensusLinkParts {
     if (this.#parts === null) throw new Error("Invariant broken: services ask consensus before it exists");
     return this.#parts;
+  }
+}
+
+function readAnswer(kind: PeerRequestKind, member: MemberId, bytes: Uint8Array): PeerAnswer {
+  try {
+    return decodePeerAnswer(kind, bytes);
+  } catch (error) {
+    const text = `haplan-agent: the answer of member ${member} cannot be read: ${errorText(error)}`;
+    return { code: StatusCode.internal, text, message: emptyBytes };
   }
 }

@@ -6,6 +6,7 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { ConfigurationChange, ConfigurationResult, ProposalResult } from "../raft/event.ts";
 import type { Role } from "../raft/ready.ts";
+import type { PeerAnswer, PeerRequest } from "./peer-request.ts";
 
 /** What the leader knows of another member's log; followers know nothing and report an empty list. */
 export type PeerProgress = {
@@ -58,5 +59,5 @@ export type ConsensusPort = {
    * follower). The other side runs `answerPeerRequest`; this member may be asked as well, since who is asked for as the
    * leader may be the one who asks by now. `done` gets null when the member could not be reached.
    */
-  askPeer(member: MemberId, request: Uint8Array, done: (answer: Uint8Array | null) => void): void;
+  askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void;
 };

@@ -10,9 +10,11 @@ import {
   MemberRemoveRequestSchema,
   MemberUpdateRequestSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeHaplan, encodeHaplan, encodingOf, haplanMethods, haplanPath } from "../api/haplan-messages.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
+import type { PeerAnswer } from "./peer-request.ts";
 
 const leaderId: MemberId = "1111111111111111";
 const nextLeader: MemberId = "2222222222222222";
@@ -90,7 +92,7 @@ async function createTrio(): Promise<Trio> {
       trio.answers = "come";
       services.answerPeer(from, bytes, (answer) => {
         if (answers === "are lost and another leads") asked.consensus.leader = nextLeader;
-        (done as (answer: Uint8Array | null) => void)(answers === "come" ? answer : null);
+        (done as (answer: PeerAnswer | null) => void)(answers === "come" ? answer : null);
       });
     },
   });
@@ -189,19 +191,21 @@ describe("a change of the members", () => {
     expect(both.map(({ status }) => status)).toEqual([ok, statusOf(EtcdErrors.peerUrlExists)]);
   });
 
-  it("A12: an older leader is asked without an id", async () => {
+  it("a leader of the release before is asked for ChangeMembers in JSON, and the client answered in protobuf", async () => {
     const { asked, leader } = await createTrio();
-    const paths: string[] = [];
+    const messages: string[] = [];
     asked.consensus.peers.set(leaderId, {
-      answerPeer: (from, bytes, done) => {
-        const path = Buffer.from(bytes.subarray(2, 2 + bytes[1]!)).toString();
-        paths.push(path);
-        if (path === "/haplan.Peer/Change") done(Buffer.from(`${"\x0c"}unknown peer request ${path}`));
-        else leader.services.answerPeer(from, bytes, done);
+      answerPeer: (from, request, done) => {
+        messages.push(Buffer.from(request.message).toString());
+        leader.services.answerPeer(from, request, done);
       },
     });
-    expect((await asked.unary(add.path, add.bytes)).status).toEqual(ok);
-    expect(paths).toEqual(["/haplan.Peer/Change", add.path]);
-    expect(urlsOf(leader).length).toBe(3);
+    const { changeMembers } = haplanMethods;
+    const wanted = { voters: [self], learners: [learner], add: [{ peerUrls: ["http://127.0.82.4:2380"] }] };
+    const call = await asked.unary(haplanPath(changeMembers), encodeHaplan(changeMembers.input, wanted, "protobuf"));
+    expect(call.status).toEqual(ok);
+    expect(messages.map((message) => JSON.parse(message))).toMatchObject([wanted]);
+    expect(encodingOf(call.messages[0]!)).toBe("protobuf");
+    expect(decodeHaplan(changeMembers.output, call.messages[0]!).members.length).toBe(3);
   });
 });

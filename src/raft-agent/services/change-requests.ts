@@ -23,7 +23,7 @@ export type ChangeHandler = (context: ServiceContext, request: Uint8Array) => Ch
 export function changeOnLeader(
   context: ServiceContext,
   handler: ChangeHandler,
-  options: Pick<ForwardOptions, "header"> = {},
+  options: Pick<ForwardOptions, "convertAnswer"> = {},
 ): UnaryHandler {
   return (request, call) => {
     if (call.changeId !== undefined) carryOut(context, handler(context, request), call, call.changeId);

@@ -1,14 +1,19 @@
 /**
- * haplan.v1.Haplan: the door through which the planning tool works on an agent beside etcd's API. Messages are JSON
- * texts in gRPC frames: these calls are rare, and people read them.
+ * haplan.v1.Haplan: what the haplan tool asks of an agent beside etcd's API. `api/haplan-messages.ts` has the encodings.
  */
-
+import type { DescMethod, MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  ChangeMembersRequest,
+  ConfigurationSchema,
+  FactsResponseSchema,
+  MemberSchema,
+} from "../api/gen/haplan/v1/haplan_pb.ts";
+import { decodeHaplan, encodeHaplan, encodingOf, haplanMethods, haplanPath } from "../api/haplan-messages.ts";
 import { StatusCode } from "../api/status-code.ts";
-import { WireError } from "../api/wire.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import type { KeyspaceHash } from "../mvcc/store.ts";
 import type { Configuration } from "../raft/configuration.ts";
-import type { LogIndex, MemberId } from "../raft/entry.ts";
+import type { MemberId } from "../raft/entry.ts";
 import { alarmName } from "../state-machine/apply-result.ts";
 import { etcdError } from "../state-machine/etcd-error.ts";
 import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
@@ -19,82 +24,41 @@ import { hashForClient, transferLeadership } from "./maintenance-service.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-const haplanService = "/haplan.v1.Haplan";
-
-/**
- * The wanted members. New ones are named by their peer URLs and come in as learners; then a second call, once they
- * have caught up, names them among the voters. All votes move in one joint change.
- */
-type ChangeMembersRequest = {
-  /** Ids that shall vote: an odd number. */
-  readonly voters: readonly MemberId[];
-  /** Ids that shall follow without a vote; members in neither list leave for good. */
-  readonly learners: readonly MemberId[];
-  /** Members to bring in as learners. */
-  readonly add?: readonly { readonly peerUrls: readonly string[] }[];
-};
-type ChangeMembersResponse = { readonly configuration: Configuration; readonly members: readonly Member[] };
-
-type FactsRequest = {
-  /** Also hash the keyspace, which reads all of it; at `revision`, or the current one. */
-  readonly hash?: boolean;
-  readonly revision?: number;
-};
-
-export type Facts = {
-  readonly memberId: MemberId;
-  readonly clusterId: string;
-  readonly version: string;
-  readonly role: string;
-  readonly term: number;
-  readonly leader: MemberId | null;
-  readonly lastIndex: LogIndex;
-  readonly commitIndex: LogIndex;
-  readonly appliedIndex: LogIndex;
-  readonly configuration: Configuration;
-  /** The entry that brought it. */
-  readonly configurationIndex: LogIndex;
-  readonly members: readonly Member[];
-  /** Only the leader knows; `lagEntries` counts what a member has still to receive. */
-  readonly progress: readonly {
-    readonly member: MemberId;
-    readonly matchIndex: LogIndex;
-    readonly lagEntries: number;
-    readonly active: boolean;
-  }[];
-  readonly revision: number;
-  readonly dbSizeBytes: number;
-  readonly dbSizeInUseBytes: number;
-  readonly alarms: readonly { readonly member: MemberId; readonly type: string }[];
-  readonly hash: KeyspaceHash | null;
-};
-
-type DrainRequest = {
-  /** Also ask the clients to go elsewhere: the member is to leave. */
-  readonly clients?: boolean;
-};
-type DrainResponse = { readonly leader: MemberId | null };
-
 export function createHaplanMethods(context: ServiceContext): ServedMethod[] {
-  const rpc = (access: AccessLevel, name: string): MethodDeclaration => ({
-    path: `${haplanService}/${name}`,
+  const rpc = (access: AccessLevel, method: DescMethod): MethodDeclaration => ({
+    path: haplanPath(method),
     access,
     learner: true,
   });
+  const { changeMembers, facts, drain } = haplanMethods;
   return [
-    unary(context, rpc("root", "ChangeMembers"), changeOnLeader(context, changeMembers, { header: false })),
-    unary(context, rpc("user", "Facts"), (request, call) => facts(context, request, call)),
-    unary(context, rpc("root", "Drain"), (request, call) => drain(context, request, call)),
+    unary(context, rpc("root", changeMembers), (request, call) => answerChange(context, request, call)),
+    unary(context, rpc("user", facts), (request, call) => answerFacts(context, request, call)),
+    unary(context, rpc("root", drain), (request, call) => answerDrain(context, request, call)),
   ];
 }
 
+/** The leader may be of the release before: it is asked in JSON, and the client answered in its own encoding. */
+function answerChange(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { input, output } = haplanMethods.changeMembers;
+  if (call.changeId !== undefined) {
+    changeOnLeader(context, changeMembers)(bytes, call);
+    return;
+  }
+  const encoding = encodingOf(bytes);
+  const forwarded = encodeHaplan(input, decodeHaplan(input, bytes), "json");
+  const convertAnswer = (answer: Uint8Array): Uint8Array =>
+    encodeHaplan(output, decodeHaplan(output, answer), encoding);
+  changeOnLeader(context, changeMembers, { convertAnswer })(forwarded, call);
+}
+
 function changeMembers(context: ServiceContext, bytes: Uint8Array): Change {
-  const request = parseJson<ChangeMembersRequest>(bytes);
+  const request = decodeHaplan(haplanMethods.changeMembers.input, bytes);
   return {
     decide: () => {
       const fault = changeFault(context, request);
       if (fault !== null) return etcdError(StatusCode.failedPrecondition, fault);
-      const added = (request.add ?? []).map(({ peerUrls }): AddedMember => {
+      const added = request.add.map(({ peerUrls }): AddedMember => {
         const sorted = [...peerUrls].sort();
         const id = computeMemberId(sorted, context.clusterToken, context.clock.now());
         return { id, peerUrls: sorted, learner: true };
@@ -104,17 +68,17 @@ function changeMembers(context: ServiceContext, bytes: Uint8Array): Change {
     },
     answer: () => {
       const { membership } = context.machine;
-      return encodeJson({
-        configuration: membership.configuration,
-        members: membership.list(),
-      } satisfies ChangeMembersResponse);
+      const { configuration } = membership;
+      const members = membership.list().map(memberMessage);
+      const response = { configuration: configurationMessage(configuration), members };
+      return encodeHaplan(haplanMethods.changeMembers.output, response, encodingOf(bytes));
     },
   };
 }
 
 /** What is wrong with a wanted configuration, in words, or null. */
 function changeFault(context: ServiceContext, request: ChangeMembersRequest): string | null {
-  if (!isIdList(request.voters) || !isIdList(request.learners)) {
+  if (request.voters.length === 0 || ![...request.voters, ...request.learners].every(isMemberId)) {
     return 'voters and learners must be lists of member ids, for example {"voters":["8e9e05c52164694d"],"learners":[]}';
   }
   if (request.voters.length % 2 === 0) {
@@ -127,7 +91,7 @@ function changeFault(context: ServiceContext, request: ChangeMembersRequest): st
   const twice = named.find((id, at) => named.indexOf(id) !== at);
   if (twice !== undefined) return `member ${twice} is named twice: a member either votes or learns`;
   const used = new Set(context.machine.membership.list().flatMap((member) => member.peerUrls));
-  for (const { peerUrls } of request.add ?? []) {
+  for (const { peerUrls } of request.add) {
     const urlFault = urlListFault(peerUrls);
     if (urlFault !== null) return urlFault;
     const taken = peerUrls.find((url) => used.has(url));
@@ -136,14 +100,17 @@ function changeFault(context: ServiceContext, request: ChangeMembersRequest): st
   return null;
 }
 
-function isIdList(value: unknown): boolean {
-  return Array.isArray(value) && value.every((id) => typeof id === "string" && /^[0-9a-f]{16}$/.test(id));
+function isMemberId(id: string): boolean {
+  return /^[0-9a-f]{16}$/.test(id);
 }
 
-function facts(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
-  const request = parseJson<FactsRequest>(bytes);
-  if (request.hash !== true) {
-    answerJson(call, collectFacts(context, null));
+function answerFacts(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+  const { input, output } = haplanMethods.facts;
+  const request = decodeHaplan(input, bytes);
+  const encoding = encodingOf(bytes);
+  const encode = (hash: KeyspaceHash | null): Uint8Array => encodeHaplan(output, collectFacts(context, hash), encoding);
+  if (!request.hash) {
+    answerBytes(call, encode(null));
     return;
   }
   // Hashes at two revisions tell what was written between them, to those who may not read it as well.
@@ -152,44 +119,76 @@ function facts(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
     fail(call, denied);
     return;
   }
-  hashForClient(context, call, request.revision ?? 0, (hash) => encodeJson(collectFacts(context, hash)));
+  hashForClient(context, call, Number(request.revision), encode);
 }
 
-function collectFacts(context: ServiceContext, hash: KeyspaceHash | null): Facts {
+function collectFacts(
+  context: ServiceContext,
+  hash: KeyspaceHash | null,
+): MessageInitShape<typeof FactsResponseSchema> {
   const { consensus, machine } = context;
+  const { membership, store } = machine;
   const raft = consensus.status();
-  const size = machine.store.size();
+  const size = store.size();
   return {
     memberId: consensus.memberId,
     clusterId: context.clusterId,
     version: context.version,
     role: raft.role,
-    term: raft.term,
-    leader: raft.leader,
-    lastIndex: raft.lastIndex,
-    commitIndex: raft.commitIndex,
-    appliedIndex: raft.appliedIndex,
-    configuration: machine.membership.configuration,
-    configurationIndex: machine.membership.configurationIndex,
-    members: machine.membership.list(),
-    progress: raft.progress.map((peer) => ({
-      ...peer,
-      lagEntries: Math.max(0, raft.lastIndex - peer.matchIndex),
+    term: BigInt(raft.term),
+    ...(raft.leader === null ? {} : { leader: raft.leader }),
+    lastIndex: BigInt(raft.lastIndex),
+    commitIndex: BigInt(raft.commitIndex),
+    appliedIndex: BigInt(raft.appliedIndex),
+    configuration: configurationMessage(membership.configuration),
+    configurationIndex: BigInt(membership.configurationIndex),
+    members: membership.list().map(memberMessage),
+    progress: raft.progress.map(({ member, matchIndex, active }) => ({
+      member,
+      matchIndex: BigInt(matchIndex),
+      lagEntries: BigInt(Math.max(0, raft.lastIndex - matchIndex)),
+      active,
     })),
-    revision: machine.store.revision,
-    dbSizeBytes: size.totalBytes,
-    dbSizeInUseBytes: size.inUseBytes,
+    revision: BigInt(store.revision),
+    dbSizeBytes: BigInt(size.totalBytes),
+    dbSizeInUseBytes: BigInt(size.inUseBytes),
     alarms: machine.alarms.list(0).map(({ member, type }) => ({ member, type: alarmName(type) })),
-    hash,
+    ...(hash === null
+      ? {}
+      : {
+          hash: {
+            hash: hash.hash,
+            revision: BigInt(hash.revision),
+            compactRevision: BigInt(hash.compactRevision),
+          },
+        }),
   };
 }
 
+/** A message may be changed by its owner, and these lists may not: it gets copies. */
+function configurationMessage({
+  voters,
+  votersOutgoing,
+  learners,
+}: Configuration): MessageInitShape<typeof ConfigurationSchema> {
+  return { voters: [...voters], votersOutgoing: [...votersOutgoing], learners: [...learners] };
+}
+
+function memberMessage({ peerUrls, clientUrls, ...member }: Member): MessageInitShape<typeof MemberSchema> {
+  return { ...member, peerUrls: [...peerUrls], clientUrls: [...clientUrls] };
+}
+
 /** Hands leadership to the voter that is furthest; does not on a member that does not lead. Then sends the clients away. */
-function drain(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { consensus } = context;
-  const { clients = false } = parseJson<DrainRequest>(bytes);
+  const { input, output } = haplanMethods.drain;
+  const { clients } = decodeHaplan(input, bytes);
+  const encoding = encodingOf(bytes);
   const reply = (): void => {
-    const answer = (): void => answerJson(call, { leader: consensus.leader() } satisfies DrainResponse);
+    const answer = (): void => {
+      const leader = consensus.leader();
+      answerBytes(call, encodeHaplan(output, leader === null ? {} : { leader }, encoding));
+    };
     if (clients) void context.sendClientsAway().then(answer);
     else answer();
   };
@@ -218,27 +217,4 @@ function chooseSuccessor(context: ServiceContext): MemberId | null {
     .filter(({ member }) => machine.membership.configuration.voters.includes(member))
     .sort((a, b) => b.matchIndex - a.matchIndex);
   return candidates[0]?.member ?? null;
-}
-
-/** An empty message is an empty object. */
-function parseJson<Message>(bytes: Uint8Array): Message {
-  if (bytes.length === 0) return {} as Message;
-  try {
-    return asObject(JSON.parse(Buffer.from(bytes).toString("utf8"))) as Message;
-  } catch (error) {
-    throw new WireError(`the message is not JSON: ${String(error)}`);
-  }
-}
-
-function asObject(value: unknown): object {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  throw new TypeError("expected an object");
-}
-
-function answerJson(call: ServerCall, message: ChangeMembersResponse | Facts | DrainResponse): void {
-  answerBytes(call, encodeJson(message));
-}
-
-function encodeJson(message: object): Buffer {
-  return Buffer.from(JSON.stringify(message));
 }

@@ -23,6 +23,7 @@ import {
 } from "../api/lease-keep-alive.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { emptyBytes } from "../api/wire.ts";
+import type { PeerAnswer } from "../consensus/peer-request.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
@@ -30,7 +31,7 @@ import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-e
 import { type Lease, leaseTtlMaxSeconds } from "../state-machine/lease-table.ts";
 import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
-import { askLeader, forwardToLeader, type LeaderAnswer } from "./peer-requests.ts";
+import { askLeader, forwardToLeader } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
 import type { MethodDeclaration, ServedMethod, UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
@@ -136,12 +137,12 @@ function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<R
   if (isEtcdError(caller)) return Promise.resolve({ ttl: null, ...caller });
   return new Promise((resolve) => {
     const ask = (): void => {
-      const answered = ({ code, text, message }: LeaderAnswer): void => {
+      const answered = ({ code, text, message }: PeerAnswer): void => {
         if (code === StatusCode.ok) resolve({ ttl: decodeLeaseKeepAliveResponse(message).ttl });
         else resolve({ ttl: null, code, text });
       };
       const message = encodeLeaseKeepAliveRequest({ id });
-      askLeader(context, { path: renewPath, message, ...(caller === null ? {} : { caller }) }, answered);
+      askLeader(context, { path: renewPath, message, caller }, answered);
     };
     if (!context.leaseExpiry.primary) {
       ask();

@@ -1,4 +1,12 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
 import {
@@ -24,13 +32,13 @@ import {
   MoveLeaderRequestSchema,
   StatusResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { decodeHaplan, encodeHaplan, encodingOf, haplanMethods, haplanPath } from "../api/haplan-messages.ts";
 import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../api/lease-keep-alive.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { votersToAdmit } from "../consensus/member-rules.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import type { Facts } from "./haplan-service.ts";
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -412,26 +420,37 @@ describe("maintenance service", () => {
   });
 });
 
-describe("haplan service", () => {
-  const ask = async (world: World, method: string, message: unknown): Promise<RecordedCall> =>
-    world.unary(`/haplan.v1.Haplan/${method}`, Buffer.from(JSON.stringify(message)));
+describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (encoding) => {
+  const { changeMembers, facts, drain } = haplanMethods;
+  const ask = async <Request extends DescMessage>(
+    world: World,
+    method: DescMethodUnary<Request>,
+    message: MessageInitShape<Request>,
+  ): Promise<RecordedCall> => world.unary(haplanPath(method), encodeHaplan(method.input, message, encoding));
+  const answerOf = <Response extends DescMessage>(
+    { output }: DescMethodUnary<DescMessage, Response>,
+    { messages }: RecordedCall,
+  ): MessageShape<Response> => {
+    // An answer without fields is empty in protobuf.
+    expect(encodingOf(messages[0]!)).toBe(encoding);
+    return decodeHaplan(output, messages[0]!);
+  };
 
   it("changes all votes at once and refuses even numbers, strangers and broken requests", async () => {
     const world = await createWorld();
-    const added = await ask(world, "ChangeMembers", {
+    const added = await ask(world, changeMembers, {
       voters: [self],
       learners: [],
       add: [{ peerUrls: url(2) }, { peerUrls: url(3) }],
     });
-    const { configuration } = JSON.parse(Buffer.from(added.messages[0]!).toString());
-    expect(configuration.learners.length).toBe(2);
-    const [second, third] = configuration.learners;
-    const even = await ask(world, "ChangeMembers", { voters: [self, second], learners: [third] });
+    const [second, third, ...others] = answerOf(changeMembers, added).configuration!.learners as [string, string];
+    expect(others).toEqual([]);
+    const even = await ask(world, changeMembers, { voters: [self, second], learners: [third] });
     expect(even.status?.text).toMatch(/refusing 2 voters/);
-    const stranger = await ask(world, "ChangeMembers", { voters: [other], learners: [] });
+    const stranger = await ask(world, changeMembers, { voters: [other], learners: [] });
     expect(stranger.status?.text).toMatch(/member 1111111111111111 is not known/);
-    expect((await ask(world, "ChangeMembers", {})).status?.text).toMatch(/must be lists of member ids/);
-    expect((await ask(world, "ChangeMembers", { voters: [self, second, third], learners: [] })).status?.text).toBe("");
+    expect((await ask(world, changeMembers, {})).status?.text).toMatch(/must be lists of member ids/);
+    expect((await ask(world, changeMembers, { voters: [self, second, third], learners: [] })).status?.text).toBe("");
     expect(world.services.machine.membership.configuration.voters).toEqual([self, second, third].sort());
   });
 
@@ -439,26 +458,26 @@ describe("haplan service", () => {
     const world = await createWorld();
     world.consensus.index = 50;
     world.consensus.progress.push({ member: other, matchIndex: 20, active: true });
-    const call = await ask(world, "Facts", { hash: true });
-    const facts = JSON.parse(Buffer.from(call.messages[0]!).toString()) as Facts;
-    expect(facts).toMatchObject({ memberId: self, role: "leader", term: 2, revision: 1, hash: { revision: 1 } });
-    expect(facts.progress.map(({ member, lagEntries }) => [member, lagEntries])).toEqual([
-      [self, 0],
-      [other, 30],
+    const call = await ask(world, facts, { hash: true });
+    const answer = answerOf(facts, call);
+    expect(answer).toMatchObject({ memberId: self, role: "leader", term: 2n, revision: 1n, hash: { revision: 1n } });
+    expect(answer.progress.map(({ member, lagEntries }) => [member, lagEntries])).toEqual([
+      [self, 0n],
+      [other, 30n],
     ]);
   });
 
   it("drains a leader to the voter with the longest log, and refuses when there is none", async () => {
     const world = await createWorld();
-    expect((await ask(world, "Drain", {})).status?.code).toBe(StatusCode.failedPrecondition);
+    expect((await ask(world, drain, {})).status?.code).toBe(StatusCode.failedPrecondition);
     world.services.machine.membership.change(
       { voters: [self, other, "2222222222222222"], votersOutgoing: [], learners: [] },
       { added: [] },
     );
     world.consensus.progress.push({ member: other, matchIndex: 20, active: true });
     world.consensus.progress.push({ member: "2222222222222222", matchIndex: 30, active: true });
-    const call = await ask(world, "Drain", {});
-    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: "2222222222222222" });
+    const call = await ask(world, drain, {});
+    expect(answerOf(drain, call).leader).toBe("2222222222222222");
   });
 
   it("T11: a drain sends the clients away when it is asked to", async () => {
@@ -466,10 +485,10 @@ describe("haplan service", () => {
     const sendClientsAway = async (): Promise<void> => void (asked += 1);
     const world = await createWorld({ sendClientsAway });
     world.consensus.leader = other;
-    await ask(world, "Drain", {});
+    await ask(world, drain, {});
     expect(asked).toBe(0);
-    const call = await ask(world, "Drain", { clients: true });
-    expect(JSON.parse(Buffer.from(call.messages[0]!).toString())).toEqual({ leader: other });
+    const call = await ask(world, drain, { clients: true });
+    expect(answerOf(drain, call).leader).toBe(other);
     expect(asked).toBe(1);
   });
 });

@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { PasswordHasher } from "../auth/password-hasher.ts";
 import type { ConsensusPort } from "../consensus/consensus-port.ts";
 import { MemberChanges } from "../consensus/member-changes.ts";
+import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "../consensus/proposer.ts";
 import { ReadQueue } from "../consensus/read-queue.ts";
 import type { Store } from "../mvcc/store.ts";
@@ -229,7 +230,7 @@ export class MemberServices {
   }
 
   /** The other end of `ConsensusPort.askPeer`. */
-  answerPeer(from: MemberId, request: Uint8Array, done: (answer: Uint8Array) => void): void {
+  answerPeer(from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void): void {
     answerPeerRequest(this.#peerMethods, from, request, done);
   }
 

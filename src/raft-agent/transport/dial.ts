@@ -12,7 +12,7 @@ import {
   Purpose,
   type Reply,
   replyBytes,
-  spokenVersions,
+  type VersionRange,
 } from "./handshake.ts";
 import type { PeerTls, TransportContext } from "./transport-types.ts";
 
@@ -21,6 +21,8 @@ export type Dialed = {
   readonly socket: Socket;
   /** Bytes that came right behind the greeting. */
   readonly rest: Uint8Array;
+  /** The peer's. */
+  readonly versions: VersionRange;
 };
 
 /**
@@ -34,21 +36,23 @@ export async function dialPeer(
   purpose: Purpose,
 ): Promise<Dialed> {
   const { self, clusterId, advertisedUrls, tls } = context.options;
+  const { versions } = context;
   const { socket, readyEvent } = openSocket(peer, url, tls);
   try {
     const { reply, rest } = await withTimeout(socket, context.limits.handshakeTimeoutMs, async () => {
       await once(socket, readyEvent);
       const takesMessages = purpose === Purpose.messages;
-      socket.write(encodeHello({ purpose, takesMessages, clusterId, from: self, to: peer, urls: advertisedUrls }));
+      const hello = { purpose, takesMessages, clusterId, from: self, to: peer, urls: advertisedUrls };
+      socket.write(encodeHello(hello, versions));
       return readReply(socket);
     });
     if (reply.status !== HandshakeStatus.accepted) {
-      const reason = explainRefusal(reply.status, { versions: spokenVersions, clusterId, from: self, to: peer }, reply);
+      const reason = explainRefusal(reply.status, { versions, clusterId, from: self, to: peer }, reply);
       const code = reply.status === HandshakeStatus.removed ? "transport/removed" : "transport/refused";
       throw new HaplanError(code, `Cannot connect to member ${peer} at ${url}: ${reason}`);
     }
     socket.removeAllListeners("error");
-    return { socket, rest };
+    return { socket, rest, versions: reply.versions };
   } catch (error) {
     socket.on("error", () => {}); // It is being given up: whatever else happens to it does not matter.
     socket.destroy();

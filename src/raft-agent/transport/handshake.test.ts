@@ -10,8 +10,11 @@ import {
   HandshakeStatus,
   judgeHello,
   Purpose,
+  spokenVersions,
   type VersionRange,
 } from "./handshake.ts";
+
+const firstVersion = { lowest: 1, highest: 1 };
 
 const [caller, answerer, clusterId] = ["00000000000000aa", "00000000000000bb", "00000000000000cc"];
 const greeting = {
@@ -47,21 +50,21 @@ describe("versions of the protocol", () => {
   });
 
   it("leave the greeting of a member that speaks one version as it was in the first release", () => {
-    const bytes = Buffer.from(encodeHello(greeting));
+    const bytes = Buffer.from(encodeHello(greeting, firstVersion));
     expect(bytes.subarray(0, 12).toString("hex")).toBe(`f5${Buffer.from("haplan\n").toString("hex")}01000001`);
     expect(
-      Buffer.from(encodeReply({ status: 0, clusterId, member: answerer }))
+      Buffer.from(encodeReply({ status: 0, clusterId, member: answerer }, firstVersion))
         .subarray(8, 12)
         .toString("hex"),
     ).toBe("01000000");
   });
 
   it("that have none in common are refused, with both of them named", () => {
-    const versions = { lowest: 2, highest: 4 };
+    const versions = { lowest: spokenVersions.highest + 1, highest: spokenVersions.highest + 3 };
     expect(judged(versions)).toBe(HandshakeStatus.wrongVersion);
-    const own = { versions: { lowest: 1, highest: 1 }, clusterId, member: answerer };
+    const own = { versions: firstVersion, clusterId, member: answerer };
     expect(explainRefusal(HandshakeStatus.wrongVersion, { versions, clusterId, from: caller, to: answerer }, own)).toBe(
-      `protocol version mismatch: member ${caller} speaks versions 2 to 4, member ${answerer} version 1`,
+      `protocol version mismatch: member ${caller} speaks versions ${versions.lowest} to ${versions.highest}, member ${answerer} version 1`,
     );
   });
 });

@@ -6,9 +6,12 @@ import { ByteReader, ByteWriter, getUint32 } from "../wal/byte-codec.ts";
 /**
  * Versions of the protocol that a member speaks, both included. Two members use the highest that both speak, so that a
  * cluster can be upgraded one member at a time: a release that adds a version goes on speaking the one before.
+ *
+ * 1. Requests beside the log have lengths in front.
+ * 2. They are the messages of `api/proto/haplan/peer/peer.proto`.
  */
 export type VersionRange = { readonly lowest: number; readonly highest: number };
-export const spokenVersions: VersionRange = { lowest: 1, highest: 1 };
+export const spokenVersions: VersionRange = { lowest: 1, highest: 2 };
 
 /** Null when there is no version that both speak. */
 export function commonVersion(one: VersionRange, other: VersionRange): number | null {
@@ -173,9 +176,9 @@ function checkMagic(bytes: Uint8Array): void {
 /** Whether this member takes the caller's connection. */
 export function judgeHello(
   hello: Hello,
-  own: { clusterId: string; self: MemberId; isRemoved(id: MemberId): boolean },
+  own: { clusterId: string; self: MemberId; isRemoved(id: MemberId): boolean; versions?: VersionRange },
 ): HandshakeStatus {
-  if (commonVersion(hello.versions, spokenVersions) === null) return HandshakeStatus.wrongVersion;
+  if (commonVersion(hello.versions, own.versions ?? spokenVersions) === null) return HandshakeStatus.wrongVersion;
   if (hello.clusterId !== own.clusterId) return HandshakeStatus.wrongCluster;
   // First: all members may have been replaced since, and others answer at the addresses that the caller knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;

@@ -24,7 +24,6 @@ import {
   HandshakeStatus,
   type Hello,
   judgeHello,
-  spokenVersions,
 } from "./handshake.ts";
 import type { Admission, PeerAdmission } from "./peer-admission.ts";
 import type { PeerTls, TlsMaterial, TransportContext } from "./transport-types.ts";
@@ -143,7 +142,7 @@ export class PeerListener {
 
   #refusalReply(status: HandshakeStatus, reason: string): Uint8Array {
     const { self: member, clusterId } = this.#parts.context.options;
-    return encodeReply({ status, clusterId, member, reason });
+    return encodeReply({ status, clusterId, member, reason }, this.#parts.context.versions);
   }
 
   #tellRejected(rejection: RejectedConnection): void {
@@ -236,13 +235,10 @@ export class PeerListener {
 
   async #answer(socket: Socket, hello: Hello, rest: Uint8Array): Promise<void> {
     const { self, clusterId } = this.#parts.context.options;
-    const status = judgeHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved });
+    const { versions } = this.#parts.context;
+    const status = judgeHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved, versions });
     if (status !== HandshakeStatus.accepted) {
-      this.#turnAway(
-        socket,
-        status,
-        explainRefusal(status, hello, { versions: spokenVersions, clusterId, member: self }),
-      );
+      this.#turnAway(socket, status, explainRefusal(status, hello, { versions, clusterId, member: self }));
       return;
     }
     const admission = await this.#admitted(socket, hello);
@@ -252,7 +248,7 @@ export class PeerListener {
       this.#turnAway(socket, HandshakeStatus.notPermitted, admission.refusal ?? "it has been removed from the cluster");
       return;
     }
-    socket.write(encodeReply({ status, clusterId, member: self }));
+    socket.write(encodeReply({ status, clusterId, member: self }, versions));
     this.#parts.onPeer(socket, { ...hello, urls: admission.urls }, rest);
   }
 

@@ -10,6 +10,7 @@ import { copyBytes, getUint64 } from "../wal/byte-codec.ts";
 import { answerRequest } from "./answer-request.ts";
 import { frameHeaderBytes, frameType } from "./frame.ts";
 import { FramedSocket } from "./framed-socket.ts";
+import { commonVersion, type VersionRange } from "./handshake.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { RequestTable } from "./request-table.ts";
 import type { PeerStatistics, TransportContext } from "./transport-types.ts";
@@ -18,6 +19,8 @@ export type PeerChannelParts = {
   readonly context: TransportContext;
   readonly peer: MemberId;
   readonly statistics: PeerStatistics;
+  /** Which the peer speaks. */
+  readonly peerVersions: VersionRange;
   /** The peer has a snapshot for this member and cannot call it. */
   readonly onSnapshotOffer: () => void;
   /** Called exactly once; `reason` is for the log. */
@@ -43,6 +46,12 @@ export class PeerChannel {
         parts.onClose(reason);
       },
     });
+  }
+
+  /** Of the protocol, on this connection. The greeting refuses a peer that shares none. */
+  get version(): number {
+    const { context, peerVersions } = this.#parts;
+    return commonVersion(peerVersions, context.versions) ?? context.versions.lowest;
   }
 
   /** Bytes since it was opened, which the statistics do not have before it is closed. */

@@ -69,13 +69,14 @@ export class PeerLink {
   }
 
   /** Resolves when the connection is gone. */
-  #use({ socket, rest }: Dialed, url: string): Promise<void> {
+  #use({ socket, rest, versions }: Dialed, url: string): Promise<void> {
     const { context, peer, statistics, onUp, onDown, onSnapshotOffer } = this.#parts;
     return new Promise((resolve) => {
       const channel = new PeerChannel(socket, {
         context,
         peer,
         statistics,
+        peerVersions: versions,
         onSnapshotOffer,
         onClose: (reason) => {
           this.channel = null;

@@ -184,7 +184,7 @@ describe("the peer transport", () => {
     hello[8] = 99;
     const reply = await sendRaw(two.port, hello);
     expect(reply[10]).toBe(1);
-    expect(two.logs[0]).toContain(`member ${a} speaks version 99, member ${b} version 1`);
+    expect(two.logs[0]).toContain(`member ${a} speaks versions 99 to 100, member ${b} versions 1 to 2`);
   });
 
   it("a removed peer is disconnected and refused", async () => {
@@ -305,6 +305,16 @@ describe("a member that the others cannot call, but that calls them", () => {
     expect(one.transport.statisticsFor(b).sentFailures).toBe(0);
     // What the connection is worth is measured from here as well.
     await until(() => trips.includes(b));
+  });
+
+  it.each([
+    [1, { lowest: 1, highest: 1 }, { lowest: 1, highest: 2 }],
+    [2, { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }],
+    [2, { lowest: 1, highest: 2 }, { lowest: 2, highest: 3 }],
+  ])("two members use version %i of the protocol, the highest that both speak", async (version, left, right) => {
+    const [one, two] = await pair({ versions: left }, { versions: right });
+    expect([one.transport.versionWith(b), two.transport.versionWith(a)]).toEqual([version, version]);
+    expect(one.transport.versionWith(c)).toBe(null);
   });
 
   it("A19: fetches the snapshot that it is offered, and the sender hears of it when it is durable", async () => {

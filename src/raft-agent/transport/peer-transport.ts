@@ -11,7 +11,7 @@ import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
 import { dialPeer } from "./dial.ts";
-import { type Hello, Purpose } from "./handshake.ts";
+import { type Hello, Purpose, spokenVersions } from "./handshake.ts";
 import { PeerListener } from "./listener.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
 import { PeerAdmission } from "./peer-admission.ts";
@@ -57,7 +57,14 @@ export class PeerTransport {
     const { monotonicMs } = options.clock ?? systemClock;
     const limits = { ...defaultTransportLimits, ...options.limits };
     for (const id of [options.self, options.clusterId]) assertId(id);
-    this.#context = { options, limits, now: monotonicMs, log: (level, text) => options.handlers.onLog?.(level, text) };
+    const versions = options.versions ?? spokenVersions;
+    this.#context = {
+      options,
+      versions,
+      limits,
+      now: monotonicMs,
+      log: (level, text) => options.handlers.onLog?.(level, text),
+    };
     this.#listener = new PeerListener({
       context: this.#context,
       admission: new PeerAdmission(this.#context, this.#addresses),
@@ -127,6 +134,11 @@ export class PeerTransport {
   flush(): void {
     for (const { channel } of this.#links.values()) channel?.flush();
     for (const { channel } of this.#inbound.values()) channel.flush();
+  }
+
+  /** The version of the protocol on the connection that takes what is sent to a peer; null without one. */
+  versionWith(peer: MemberId): number | null {
+    return this.#channelTo(peer)?.version ?? null;
   }
 
   /**
@@ -217,7 +229,7 @@ export class PeerTransport {
     if (this.#closing) return void raw.destroy();
     if (hello.purpose === Purpose.snapshot) return void receiveSnapshot(this.#context, peer, raw, rest);
     if (hello.purpose === Purpose.fetchSnapshot) {
-      if (!this.#offers.accept(peer, { socket: raw, rest })) raw.destroy();
+      if (!this.#offers.accept(peer, { socket: raw, rest, versions: hello.versions })) raw.destroy();
       return;
     }
     const previous = this.#inbound.get(peer);
@@ -225,6 +237,7 @@ export class PeerTransport {
       context: this.#context,
       peer,
       statistics: this.#statistics(peer),
+      peerVersions: hello.versions,
       onSnapshotOffer: () => void this.#fetchSnapshot(peer),
       onClose: (reason) => this.#inboundClosed(peer, channel, reason),
     });

@@ -7,6 +7,7 @@ import type { RejectedConnection } from "../../base/rejected-connection.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
+import type { VersionRange } from "./handshake.ts";
 
 /** PEM texts; a new object whenever any of them changed. */
 export type TlsMaterial = {
@@ -97,6 +98,8 @@ export type TransportOptions = {
   readonly handlers: TransportHandlers;
   readonly random: Random;
   readonly clock?: Clock;
+  /** The versions of the protocol that this member speaks; `spokenVersions` unless a test says otherwise. */
+  readonly versions?: VersionRange;
   readonly tls?: PeerTls;
   /**
    * The peer URLs of a member that is not known here, from those that are known at `knownUrls`; null when none of them
@@ -121,6 +124,7 @@ export type PeerStatistics = {
 /** What the parts of the transport share. */
 export type TransportContext = {
   readonly options: TransportOptions;
+  readonly versions: VersionRange;
   readonly limits: TransportLimits;
   readonly now: () => number;
   readonly log: (level: "info" | "warn", text: string) => void;

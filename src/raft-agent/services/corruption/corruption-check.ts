@@ -8,6 +8,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../../base/haplan-error.ts";
 import { HashKVRequestSchema, HashKVResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
+import { ExpectStateRequestSchema, ExpectStateResponseSchema } from "../../api/gen/haplan/peer/peer_pb.ts";
 import { StatusCode } from "../../api/status-code.ts";
 import type { KeyspaceHash } from "../../mvcc/store.ts";
 import type { LogIndex, MemberId } from "../../raft/entry.ts";
@@ -60,9 +61,10 @@ export function createCorruptionPeerMethods(
       };
       void answerHash(context, call, { revision: Number(revision), reader: "members" }, encode);
     }),
-    unary(context, { path: expectPath, access: "member", learner: true }, (_request, call) => {
+    unary(context, { path: expectPath, access: "member", learner: true }, (request, call) => {
+      const { asMessage } = fromBinary(ExpectStateRequestSchema, request);
       if (replacement === null) call.finish(StatusCode.unimplemented, "haplan-agent: this member cannot be repaired");
-      else answerBytes(call, Buffer.from(String(replacement.expect())));
+      else answerBytes(call, encodeAppliedIndex(replacement.expect(), asMessage));
     }),
     unary(context, { path: comparePath, access: "member", learner: true }, (_request, call) => {
       if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
@@ -73,6 +75,19 @@ export function createCorruptionPeerMethods(
         );
     }),
   ];
+}
+
+/** The release before asks for, and answers, a decimal number. */
+function encodeAppliedIndex(index: LogIndex, asMessage: boolean): Uint8Array {
+  if (!asMessage) return Buffer.from(String(index));
+  return toBinary(ExpectStateResponseSchema, create(ExpectStateResponseSchema, { appliedIndex: BigInt(index) }));
+}
+
+/** @throws Error when the bytes are neither: then nothing is repaired. */
+function decodeAppliedIndex(bytes: Uint8Array): LogIndex {
+  const text = Buffer.from(bytes).toString("latin1");
+  if (/^\d+$/.test(text)) return Number(text);
+  return Number(fromBinary(ExpectStateResponseSchema, bytes).appliedIndex);
 }
 
 export class CorruptionCheck {
@@ -167,9 +182,10 @@ export class CorruptionCheck {
   async #repair(member: MemberId, revision: number): Promise<void> {
     const { replacement, onNotice } = this.#options;
     if (replacement === null) return;
-    const answer = await askMember(this.#context, member, expectPath, new Uint8Array(0));
+    const request = toBinary(ExpectStateRequestSchema, create(ExpectStateRequestSchema, { asMessage: true }));
+    const answer = await askMember(this.#context, member, expectPath, request);
     if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not take a new state`);
-    await this.#waitUntilApplied(Number(Buffer.from(answer.message).toString()));
+    await this.#waitUntilApplied(decodeAppliedIndex(answer.message));
     await replacement.send(member);
     const { store } = this.#context.machine;
     const asked = askHash(this.#context, member, revision, attemptsMax);
