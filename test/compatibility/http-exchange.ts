@@ -82,7 +82,7 @@ function collect(response: IncomingMessage, quietMs: number): Promise<Exchange> 
 
 /** Why a body is no message, in the words of Go's JSON and in ours. */
 const noMessage =
-  /^(json: |invalid character|unexpected E|unexpected end|unknown value|illegal base64|the request is no )/;
+  /^(json: |invalid character|unexpected E|unexpected end|unknown value|illegal base64|the request is not a valid )/;
 /** etcd 3.4's gateway says 412 where later ones say 400. */
 const preconditionFailed = 412;
 const whoAndWhen = new Set(["cluster_id", "member_id", "raft_term"]);

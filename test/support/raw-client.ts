@@ -1,4 +1,4 @@
-/** For tests: a client that sends whatever bytes it is told and records the frames that come back. */
+/** For tests: a client that sends arbitrary bytes and records the frames that it receives. */
 import { connect, type Socket } from "node:net";
 import {
   clientPreface,
@@ -42,7 +42,7 @@ export function openPost(streamId: number): Buffer {
   return anyFrame(FrameType.headers, Flag.endStream | Flag.endHeaders, streamId, encodeStateless(fields));
 }
 
-/** What a well-behaved client says first. */
+/** The first bytes of a well-behaved client. */
 export const greeting: Buffer = Buffer.concat([clientPreface, settingsFrame([])]);
 
 export class RawClient {
@@ -87,7 +87,10 @@ export class RawClient {
     if (!this.closed) this.#socket.write(Buffer.concat(pieces));
   }
 
-  /** Resolves once the condition holds; rejects when the connection closes first or nothing comes of it in time. */
+  /**
+   * Resolves once the condition holds; rejects when the connection closes first or the condition does not hold in
+   * time.
+   */
   async until(condition: () => boolean): Promise<void> {
     if (condition()) return;
     await new Promise<void>((resolve, reject) => {
@@ -124,7 +127,7 @@ export class RawClient {
     return this.#receivedBytes.get(streamId) ?? 0;
   }
 
-  /** Answers to pings so far. */
+  /** Responses to pings so far. */
   get pingAcks(): number {
     return this.#pingAcks;
   }

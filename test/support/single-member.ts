@@ -177,7 +177,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
       });
       return { accepted: true };
     },
-    atTurnEnd: queueMicrotask,
+    onTickEnd: queueMicrotask,
     requestReadIndex: (context) => {
       if (state.leader === null || state.swallowReads) return;
       queueMicrotask(() => services().readConfirmed(context, state.index));

@@ -56,7 +56,7 @@ export class HttpClients {
     for (const response of this.#responses) askToClose(response);
   }
 
-  welcomeClients(): void {
+  stopDraining(): void {
     this.#closing = false;
   }
 

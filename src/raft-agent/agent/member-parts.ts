@@ -30,7 +30,7 @@ export function createServices(
   link: ConsensusLink,
   callbacks: Pick<
     MemberServicesOptions,
-    "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "sendClientsAway"
+    "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "drainClients"
   >,
 ): MemberServices {
   return new MemberServices({
@@ -90,7 +90,7 @@ export function createGrpcServer(
     keepalive: config.keepalive,
     ...(config.extensiveMetrics ? { onHandled } : {}),
     slow: new RequestStats(config.warningUnaryRequestDurationMs, logger),
-    maxAnswerBytes: answerMemoryBytes(),
+    maxResponseBytes: answerMemoryBytes(),
     onCutOff: (remoteAddress, heldBytes) =>
       logger.warn({ remoteAddress, heldBytes }, "ended a client's connection: it does not read its answers"),
     onHandlerError: (error, path) =>

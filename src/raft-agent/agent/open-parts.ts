@@ -80,7 +80,7 @@ export async function openParts(
   });
   const services = createServices(config, opened, link, {
     onMembershipChanged: (change) => listener.membershipChanged(change),
-    sendClientsAway: () => late.front?.sendClientsAway() ?? Promise.resolve(),
+    drainClients: () => late.front?.drainClients() ?? Promise.resolve(),
     onLeaseGranted: (ttlSeconds) => late.metrics?.work.leaseGranted(ttlSeconds),
     onNotice: (level, text) => logger[level](text),
     stateReplacement: listener.stateReplacement,

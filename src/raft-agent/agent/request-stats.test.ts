@@ -16,8 +16,8 @@ const put: SlowRequest = {
     ignoreLease: false,
   }),
   requestBytes: 11,
-  answerBytes: 28,
-  answerCount: 0,
+  responseBytes: 28,
+  responseCount: 0,
 };
 
 function openStats() {
@@ -33,7 +33,7 @@ describe("A15: request stats", () => {
     stats.onSlow(put);
     stats.onSlow({ ...put, path: "/etcdserverpb.Maintenance/Status", request: null });
     stats.onSlow({ ...put, request: null, requestBytes: 9_000 });
-    stats.onSlow({ ...put, path: "/etcdserverpb.KV/Txn", request: Buffer.from([0xff]), answerCount: null });
+    stats.onSlow({ ...put, path: "/etcdserverpb.KV/Txn", request: Buffer.from([0xff]), responseCount: null });
     expect(lines).toMatchObject([
       {
         msg: "request stats",

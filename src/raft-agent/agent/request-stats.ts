@@ -25,7 +25,7 @@ export class RequestStats implements SlowRequestOptions {
     this.#now = now;
   }
 
-  countAnswer(path: string, message: Uint8Array): number | null {
+  countResponse(path: string, message: Uint8Array): number | null {
     if (message.length > countedBytesMax) return null;
     if (path === "/etcdserverpb.KV/Range") return decodeRangeResponse(message).count;
     return path === "/etcdserverpb.KV/DeleteRange" ? decodeDeleteRangeResponse(message).deleted : 0;
@@ -62,13 +62,13 @@ export class RequestStats implements SlowRequestOptions {
 const keyValueMethods = /^\/etcdserverpb\.KV\/(Range|Put|DeleteRange|Txn)$/;
 
 /** etcd knows the contents of four methods, and says -1 of all others. */
-function contentOf({ path, request, requestBytes, answerBytes, answerCount }: SlowRequest): object {
+function contentOf({ path, request, requestBytes, responseBytes, responseCount }: SlowRequest): object {
   const isKnown = keyValueMethods.test(path);
   return {
     "request count": isKnown ? requestCount(path, request) : -1,
     "request size": isKnown ? requestBytes : -1,
-    "response count": isKnown ? (answerCount ?? -1) : -1,
-    "response size": isKnown ? answerBytes : -1,
+    "response count": isKnown ? (responseCount ?? -1) : -1,
+    "response size": isKnown ? responseBytes : -1,
     "request content": request === null ? "" : (unlessMalformed(() => requestText(path, request)) ?? ""),
   };
 }

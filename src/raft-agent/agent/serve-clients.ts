@@ -138,20 +138,20 @@ export class ClientFront {
       for (;;) {
         const nowMs = systemClock.monotonicMs();
         if (hasGone() || nowMs - startedMs > callsMs) return;
-        if (nowMs - fromMs > patienceMs && this.#callsUnderWay === 0) return;
+        if (nowMs - fromMs > patienceMs && this.#callsInFlight === 0) return;
         await systemClock.sleep(pollMs);
       }
     };
     clearTimeout(this.#welcome);
     this.#httpClients.closeConnections();
-    this.#grpc.sendClientsAway();
-    const haveLeft = (): boolean => this.#grpc.leavingCount === 0 && !this.#httpClients.areLeaving;
+    this.#grpc.drainClients();
+    const haveLeft = (): boolean => this.#grpc.drainingCount === 0 && !this.#httpClients.areLeaving;
     await until(() => haveLeft() && !this.#httpClients.areBalancersUnaware, leaveMs);
     await this.#answerBalanced();
     const stopping = this.#listeners.map((listener) => listener.stop());
     await Promise.all([...stopping, ...this.#httpServers.map((server) => stopListening(server))]);
     this.#grpc.drain();
-    await until(() => this.#grpc.connectionCount + this.#undecidedCount === 0 && !this.#httpClients.areActive, leaveMs);
+    await until(() => this.#grpc.connectionCount + this.#pendingCount === 0 && !this.#httpClients.areActive, leaveMs);
   }
 
   /** Clients that come all the time come to this member itself: they are not waited for. */
@@ -160,7 +160,7 @@ export class ClientFront {
     const isQuiet = (): boolean => {
       const quietSinceMs = systemClock.monotonicMs() - lateConnectionMs;
       const isLate = this.#listeners.some(({ lastAcceptedMs }) => lastAcceptedMs > quietSinceMs);
-      return !isLate && this.#undecidedCount + this.#callsUnderWay === 0;
+      return !isLate && this.#pendingCount + this.#callsInFlight === 0;
     };
     while (this.#httpClients.areBalanced && !isQuiet() && systemClock.monotonicMs() < untilMs) {
       await systemClock.sleep(pollMs);
@@ -171,31 +171,33 @@ export class ClientFront {
    * Asks the clients to go elsewhere, and returns once they know and their calls are answered, or after a while. The member
    * goes on, and its health checks say that it is about to stop; if it is not stopped, clients are welcome again later.
    */
-  async sendClientsAway(): Promise<void> {
+  async drainClients(): Promise<void> {
     const untilMs = systemClock.monotonicMs() + leaveMs;
     clearTimeout(this.#welcome);
-    this.#welcome = setTimeout(() => this.#welcomeClients(), welcomeAfterMs).unref();
+    this.#welcome = setTimeout(() => this.#stopDraining(), welcomeAfterMs).unref();
     this.#services.announceShutdown();
     this.#httpClients.closeConnections();
-    this.#grpc.sendClientsAway();
+    this.#grpc.drainClients();
     // The call that asks for this is one of them.
     const isDone = (): boolean =>
-      this.#grpc.unawareCount === 0 && this.#grpc.unaryCallsUnderWay <= 1 && !this.#httpClients.areBalancersUnaware;
+      this.#grpc.unacknowledgedDrainCount === 0 &&
+      this.#grpc.unaryCallsInFlight <= 1 &&
+      !this.#httpClients.areBalancersUnaware;
     while (!isDone() && systemClock.monotonicMs() < untilMs) await systemClock.sleep(pollMs);
   }
 
-  #welcomeClients(): void {
+  #stopDraining(): void {
     this.#services.revokeShutdown();
-    this.#grpc.welcomeClients();
-    this.#httpClients.welcomeClients();
+    this.#grpc.stopDraining();
+    this.#httpClients.stopDraining();
   }
 
-  get #callsUnderWay(): number {
-    return Math.max(0, this.#grpc.callsUnderWay) + this.#httpClients.requestsUnderWay;
+  get #callsInFlight(): number {
+    return Math.max(0, this.#grpc.callsInFlight) + this.#httpClients.requestsUnderWay;
   }
 
-  get #undecidedCount(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.undecidedCount, 0);
+  get #pendingCount(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.pendingCount, 0);
   }
 
   async close(): Promise<void> {

@@ -88,7 +88,7 @@ it("ConsensusDriver hands out what is asked for at the end of a turn together wi
     requestRead: (context: number) => calls.push(`read ${context}`),
   };
   const driver = createDriver(raft, calls);
-  driver.atTurnEnd(() => driver.requestRead(1));
+  driver.onTickEnd(() => driver.requestRead(1));
   driver.step({ kind: "campaign" });
   await turn();
   await turn();

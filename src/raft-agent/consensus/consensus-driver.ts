@@ -113,7 +113,7 @@ export class ConsensusDriver {
   }
 
   /** @see ConsensusPort */
-  atTurnEnd(run: () => void): void {
+  onTickEnd(run: () => void): void {
     this.#turnEnd.push(run);
     this.#wake();
   }

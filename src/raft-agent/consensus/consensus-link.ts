@@ -80,7 +80,7 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   propose: ConsensusPort["propose"] = (payload) => this.#connected.driver.propose(payload);
-  atTurnEnd: ConsensusPort["atTurnEnd"] = (run) => this.#connected.driver.atTurnEnd(run);
+  onTickEnd: ConsensusPort["onTickEnd"] = (run) => this.#connected.driver.onTickEnd(run);
   requestReadIndex: ConsensusPort["requestReadIndex"] = (context) => this.#connected.driver.requestRead(context);
   changeConfiguration: ConsensusPort["changeConfiguration"] = (change) =>
     this.#connected.driver.changeConfiguration(change);

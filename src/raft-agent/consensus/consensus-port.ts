@@ -45,7 +45,7 @@ export type ConsensusPort = {
    * Runs once everything that arrived in this turn of the event loop has been taken in. What `run` proposes and asks
    * for still belongs to the turn.
    */
-  atTurnEnd(run: () => void): void;
+  onTickEnd(run: () => void): void;
   /** Asks for a read index for the batch of reads numbered `context`; answered through `ReadQueue`. */
   requestReadIndex(context: number): void;
   /** Leader only. */

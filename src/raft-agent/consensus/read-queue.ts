@@ -124,7 +124,7 @@ export class ReadQueue {
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    this.#options.consensus.atTurnEnd(() => {
+    this.#options.consensus.onTickEnd(() => {
       this.#flushScheduled = false;
       this.#flush();
     });

@@ -1,5 +1,5 @@
 /**
- * What a member says of its own health: `/health` as load balancers know it, and the named checks behind `/livez` and
+ * A member's report of its own health: `/health` for load balancers, and the named checks behind `/livez` and
  * `/readyz` (etcd server/etcdserver/api/etcdhttp/health.go).
  */
 import { rangeRequest } from "../api/range.ts";
@@ -12,27 +12,27 @@ export type Health = { readonly health: "true" | "false"; readonly reason: strin
 export type HealthOptions = {
   /** Do not ask the leader. */
   readonly serializable: boolean;
-  /** Names of alarms to overlook. */
+  /** Names of alarms to ignore. */
   readonly exclude: readonly string[];
 };
 
-const sick = (reason: string): Health => ({ health: "false", reason });
+const unhealthy = (reason: string): Health => ({ health: "false", reason });
 
 export async function checkHealth(services: MemberServices, options: HealthOptions): Promise<Health> {
   const { machine, context } = services;
-  if (context.shutdown.begun) return sick("SHUTTING DOWN");
+  if (context.shutdown.begun) return unhealthy("SHUTTING DOWN");
   for (const { type } of machine.alarms.list(AlarmType.none)) {
     if (options.exclude.includes(alarmName(type))) continue;
-    return sick(`ALARM ${type === AlarmType.noSpace || type === AlarmType.corrupt ? alarmName(type) : "UNKNOWN"}`);
+    return unhealthy(`ALARM ${type === AlarmType.noSpace || type === AlarmType.corrupt ? alarmName(type) : "UNKNOWN"}`);
   }
-  if (!options.serializable && context.consensus.leader() === null) return sick("RAFT NO LEADER");
-  const error = options.serializable ? readHere(services) : await readAtLeader(services);
-  return error === null ? { health: "true", reason: "" } : sick(`RANGE ERROR:${error.text}`);
+  if (!options.serializable && context.consensus.leader() === null) return unhealthy("RAFT NO LEADER");
+  const error = options.serializable ? readLocally(services) : await readAtLeader(services);
+  return error === null ? { health: "true", reason: "" } : unhealthy(`RANGE ERROR:${error.text}`);
 }
 
 export type CheckName = "data_corruption" | "serializable_read" | "linearizable_read" | "non_learner" | "shutdown";
 
-/** In the order in which they are listed. */
+/** In the order of the list. */
 export const livezChecks: readonly CheckName[] = ["serializable_read"];
 export const readyzChecks: readonly CheckName[] = [
   "data_corruption",
@@ -41,28 +41,28 @@ export const readyzChecks: readonly CheckName[] = [
   "non_learner",
 ];
 
-/** Only while it fails, so that the list is etcd's otherwise. */
+/** Only while it fails, so that otherwise the list is etcd's. */
 export const shutdownCheck: CheckName = "shutdown";
 
-/** Null when all is well, else the words after `failed: `. */
+/** Null when the check passes, else the words after `failed: `. */
 export async function runCheck(services: MemberServices, name: CheckName): Promise<string | null> {
   const { machine, context } = services;
   switch (name) {
     case "data_corruption":
       return machine.alarms.corrupt ? "alarm activated: CORRUPT" : null;
     case "serializable_read":
-      return readHere(services)?.text ?? null;
+      return readLocally(services)?.text ?? null;
     case "linearizable_read":
       return (await readAtLeader(services))?.text ?? null;
     case "shutdown":
-      return context.shutdown.begun ? "this member is about to stop" : null;
+      return context.shutdown.begun ? "this member is stopping" : null;
     case "non_learner":
       return machine.membership.isShownAsLearner(context.consensus.memberId) ? "not supported for learner" : null;
   }
 }
 
-/** Reads one key through the store, so that a store that cannot be read shows. */
-function readHere({ machine }: MemberServices): EtcdError | null {
+/** Reads one key through the store, so that an unreadable store is detected. */
+function readLocally({ machine }: MemberServices): EtcdError | null {
   machine.store.range(rangeRequest(probeKey, { limit: 1 }));
   return null;
 }
@@ -70,7 +70,7 @@ function readHere({ machine }: MemberServices): EtcdError | null {
 function readAtLeader(services: MemberServices): Promise<EtcdError | null> {
   if (services.context.consensus.leader() === null) return Promise.resolve(EtcdErrors.noLeader);
   return new Promise((resolve) => {
-    services.context.reads.request((error) => resolve(error ?? readHere(services)));
+    services.context.reads.request((error) => resolve(error ?? readLocally(services)));
   });
 }
 

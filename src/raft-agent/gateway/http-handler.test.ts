@@ -48,8 +48,8 @@ const post = async ({ url }: Site, path: string, body: unknown): Promise<[number
   return [response.status, await response.json()];
 };
 
-describe("large answers over HTTP", () => {
-  /** So many MiB in values of 4 MiB. */
+describe("large responses over HTTP", () => {
+  /** A store with this many MiB in values of 4 MiB. */
   async function filledSite(mib: number): Promise<Site> {
     const site = await openSite();
     const writing = site.world.services.machine.store.beginWrite();
@@ -64,7 +64,7 @@ describe("large answers over HTTP", () => {
     return response.status;
   };
 
-  it("A6: are sent up to 32 MiB, and refused beyond with what to do instead", async () => {
+  it("A6: are sent up to 32 MiB, and rejected above that with an alternative", async () => {
     const site = await filledSite(80);
     expect(await status(site, "/v3/kv/range", { ...all, limit: 6 })).toBe(200);
     const [code, body] = await post(site, "/v3/kv/range", all);
@@ -74,7 +74,7 @@ describe("large answers over HTTP", () => {
     expect(await status(site, "/v3/kv/txn", { success })).toBe(429);
   });
 
-  it("A6: are refused while too much of earlier ones is not read, and sent again afterwards", async () => {
+  it("A6: are rejected while too much of earlier ones is unread, and sent again afterwards", async () => {
     const site = await filledSite(28);
     const unread = await Promise.all(
       Array.from({ length: 4 }, () => fetch(`${site.url}/v3/kv/range`, { method: "POST", body: JSON.stringify(all) })),
@@ -87,12 +87,12 @@ describe("large answers over HTTP", () => {
 });
 
 describe("health over HTTP", () => {
-  it("T11: says that a member that is about to stop is alive and not ready", async () => {
+  it("T11: reports a stopping member as live and not ready", async () => {
     const site = await openSite();
     site.world.services.announceShutdown();
     const lines =
       "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\n" +
-      "[-]shutdown failed: this member is about to stop\n";
+      "[-]shutdown failed: this member is stopping\n";
     expect(await get(site, "/readyz")).toEqual([503, lines]);
     expect(await get(site, "/readyz?stopping=404")).toEqual([404, lines]);
     expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
@@ -100,7 +100,7 @@ describe("health over HTTP", () => {
     expect((await post(site, "/v3/kv/put", { key: "YQ==", value: "YQ==" }))[0]).toBe(200);
   });
 
-  it("says that a working member is healthy, live and ready", async () => {
+  it("reports a working member as healthy, live and ready", async () => {
     const site = await openSite();
     expect(await get(site, "/health")).toEqual([200, '{"health":"true","reason":""}']);
     expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
@@ -111,7 +111,7 @@ describe("health over HTTP", () => {
     expect(await get(site, "/readyz/non_learner")).toEqual([200, "ok\n"]);
   });
 
-  it("refuses other methods and unknown paths", async () => {
+  it("rejects other methods and unknown paths", async () => {
     const site = await openSite();
     expect((await get(site, "/health", "POST"))[0]).toBe(405);
     expect(await get(site, "/nothing")).toEqual([404, "404 page not found\n"]);
@@ -122,7 +122,7 @@ describe("health over HTTP", () => {
     expect((await get(site, "/%zz"))[0]).toBe(400);
   });
 
-  it("packs the metrics for who takes gzip, and speaks Prometheus' text to everybody", async () => {
+  it("compresses the metrics for clients that accept gzip, and serves Prometheus text to all", async () => {
     const site = await openSite();
     const encodingFor = async (accepted: string): Promise<string | null> => {
       const headers = { "Accept-Encoding": accepted, Accept: "application/openmetrics-text; version=1.0.0" };
@@ -136,7 +136,7 @@ describe("health over HTTP", () => {
       expect(await encodingFor(accepted), accepted).toBe(null);
   });
 
-  it("leads unclean paths to where they mean, and takes any method for the metrics", async () => {
+  it("redirects unclean paths, and accepts any method for the metrics", async () => {
     const site = await openSite();
     const redirected = await fetch(`${site.url}//metrics?a=b`, { redirect: "manual" });
     expect([redirected.status, redirected.headers.get("location")]).toEqual([301, "/metrics?a=b"]);
@@ -145,7 +145,7 @@ describe("health over HTTP", () => {
     expect(await get(site, "/%68ealth")).toEqual([200, '{"health":"true","reason":""}']);
   });
 
-  it("tells a missing leader from a member that is down", async () => {
+  it("distinguishes a missing leader from a member that is down", async () => {
     const site = await openSite();
     site.world.consensus.leader = null;
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"RAFT NO LEADER"}']);
@@ -202,7 +202,7 @@ describe("health over HTTP", () => {
     expect(await get(site, "/health?exclude=NOSPACE")).toEqual([503, '{"health":"false","reason":"ALARM CORRUPT"}']);
   });
 
-  it("shows version and metrics, and refuses strange hosts", async () => {
+  it("serves version and metrics, and rejects unknown hosts", async () => {
     const site = await openSite();
     site.world.services.machine.membership.setClusterVersion("3.6.0");
     expect((await get(site, "/version"))[1]).toBe('{"etcdserver":"3.6.1","etcdcluster":"3.6.0","storage":"3.6.0"}');
@@ -218,7 +218,7 @@ describe("health over HTTP", () => {
 describe("JSON gateway", () => {
   const header = { cluster_id: "14841639068965178418", member_id: "10276657743932975437", raft_term: "2" };
 
-  it("answers with proto names, strings for long integers, base64, and without zeros", async () => {
+  it("responds with proto names, strings for long integers, base64, and without zeros", async () => {
     const site = await openSite();
     expect(await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==", unknown: 1 })).toEqual([
       200,
@@ -244,7 +244,7 @@ describe("JSON gateway", () => {
     ]);
   });
 
-  it("turns status codes into HTTP's and keeps etcd's text", async () => {
+  it("maps status codes to HTTP's and keeps etcd's text", async () => {
     const site = await openSite();
     const future = "etcdserver: mvcc: required revision is a future revision";
     expect(await post(site, "/v3/kv/range", { key: "YQ==", revision: "99" })).toEqual([
@@ -255,7 +255,7 @@ describe("JSON gateway", () => {
     expect(await post(site, "/v3/kv/range", "{bad")).toMatchObject([400, { code: 3 }]);
   });
 
-  it("counts its calls like those that come over gRPC", async () => {
+  it("counts its calls like those over gRPC", async () => {
     const site = await openSite();
     await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==" });
     await post(site, "/v3/kv/range", {});
@@ -286,7 +286,7 @@ describe("JSON gateway", () => {
     ]);
   });
 
-  it("ends calls at the deadline that Grpc-Timeout sets, and refuses what is no time", async () => {
+  it("ends calls at the deadline of Grpc-Timeout, and rejects an invalid one", async () => {
     const site = await openSite();
     const ask = async (timeout: string): Promise<[number, unknown]> => {
       const body = `{"create_request":{"key":"YQ=="}}`;
@@ -305,12 +305,12 @@ describe("JSON gateway", () => {
     expect(await ask("5x")).toMatchObject([400, { code: 3, error: "invalid grpc-timeout: 5x" }]);
   });
 
-  it("ends a stream at the first message that is none, and leaves alone what comes behind it", async () => {
+  it("ends a stream at the first invalid message, and ignores what follows", async () => {
     const site = await openSite();
     const snapshot = await fetch(`${site.url}/v3/maintenance/snapshot`, { method: "POST", body: "{}{nonsense}" });
     expect(snapshot.status).toBe(400);
     const message =
-      'the request is no etcdserverpb.LeaseKeepAliveRequest: field ID takes a whole number, which "x" is not';
+      'the request is not a valid etcdserverpb.LeaseKeepAliveRequest: field ID must be an integer, but is "x"';
     expect(await post(site, "/v3/lease/keepalive", '{"ID":1}{"ID":"x"}{"ID":2}')).toEqual([
       400,
       { error: { ...{ grpc_code: 3, http_code: 400, message, http_status: "Bad Request" }, code: 3, details: [] } },
@@ -322,7 +322,7 @@ describe("JSON gateway", () => {
     expect(await get(site, "/livez")).toEqual([200, "ok\n"]);
   });
 
-  it("streams watches as one object a line and ends a keepalive with its body", async () => {
+  it("streams watches as one object per line and ends a keepalive with its body", async () => {
     const site = await openSite();
     await post(site, "/v3/kv/put", { key: "YQ==", value: "Yg==" });
     const response = await fetch(`${site.url}/v3/watch`, {

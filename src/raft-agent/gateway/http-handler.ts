@@ -1,6 +1,6 @@
 /**
- * Everything that is served over HTTP and is not gRPC: health, version, metrics, and the JSON gateway on the client
- * port; the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
+ * The HTTP handler for everything that is not gRPC: health, version, metrics, and the JSON gateway on the client port;
+ * the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { posix } from "node:path";
@@ -22,7 +22,7 @@ export type HttpHandlerOptions = {
   readonly counters: readonly MethodCounters[];
   /** True on the client port. */
   readonly gateway: boolean;
-  /** etcd's `--cors`: origins that browsers may come from. */
+  /** etcd's `--cors`: the allowed origins of browsers. */
   readonly corsOrigins: readonly string[];
   /** etcd's `--host-whitelist`, for ports without TLS; `*` allows any. */
   readonly hostWhitelist: readonly string[];
@@ -32,7 +32,7 @@ export type HttpHandlerOptions = {
 
 const gzip = promisify(gzipWithCallback);
 
-/** For `http.createServer`, or for sockets handed to its `connection` event. */
+/** For `http.createServer`, or for sockets passed to its `connection` event. */
 export function createHttpHandler(options: HttpHandlerOptions): RequestListener {
   const { services, metrics, counters } = options;
   const gateway = options.gateway
@@ -55,10 +55,10 @@ async function serve(
 ): Promise<void> {
   const target = parseTarget(request.url ?? "/");
   if (target === null) {
-    sendText(response, 400, "the request's path cannot be read\n");
+    sendText(response, 400, "the request's path is malformed\n");
     return;
   }
-  // RFC 9112 §3.2: a proxy before us may have looked at another one than we do.
+  // RFC 9112 §3.2: a proxy before us may have used another one than we do.
   if ((request.headersDistinct["host"]?.length ?? 0) > 1) {
     sendText(response, 400, "the request has more than one Host header\n");
     return;
@@ -72,7 +72,7 @@ async function serve(
   if (request.method === "OPTIONS") {
     response.writeHead(200, { "Content-Length": 0 }).end();
   } else if (clean !== target.path) {
-    // Dashboards put "/metrics" behind an address that ends in a slash, and follow.
+    // Dashboards append "/metrics" to an address that ends in a slash, and follow redirects.
     response.setHeader("Location", encodeURI(clean) + target.search);
     sendText(response, 301, "Moved Permanently\n");
   } else if (/^\/v3(beta)?\//.test(clean)) {
@@ -93,7 +93,7 @@ async function serveOperations(
 ): Promise<boolean> {
   const { services, metrics } = options;
   if (target.path === "/metrics") {
-    // By any method, as etcd's: there are probes that ask by HEAD.
+    // By any method, as in etcd: some probes use HEAD.
     await sendMetrics(metrics, request, response);
     return true;
   }
@@ -132,7 +132,7 @@ async function sendHealth(
   sendJson(response, health.health === "true" ? 200 : 503, health);
 }
 
-/** `name` picks a single check; `exclude` is for the whole list. */
+/** `name` selects a single check; `exclude` applies to the whole list. */
 function checksResponse(
   target: Target,
   services: MemberServices,
@@ -161,8 +161,8 @@ function checksResponse(
 }
 
 /**
- * `?stopping=404` is for HAProxy's `disable-on-404`: no new connections for a member that is about to stop, and those that
- * it has are left alone.
+ * `?stopping=404` is for HAProxy's `disable-on-404`: a stopping member gets no new connections, and its existing ones
+ * are kept.
  */
 function stoppingStatus(target: Target): number {
   return target.query.get("stopping") === "404" ? 404 : 503;
@@ -174,7 +174,7 @@ function versionOf({ context, machine }: MemberServices): Record<string, string>
   return { etcdserver: context.version, etcdcluster: cluster === "" ? "not_decided" : cluster, storage: minor };
 }
 
-/** Prometheus asks for gzip, a tenth of the page. */
+/** Prometheus requests gzip, which is a tenth of the page. */
 async function sendMetrics(metrics: Metrics, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const text = Buffer.from(await metrics.render());
   const isPacked = acceptsGzip(request.headers["accept-encoding"] ?? "");
@@ -210,19 +210,21 @@ function hostOf(request: IncomingMessage): string {
   return (request.headers.host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 
-/** Whoever sees this has a browser or a proxy between, and the switch to look for is named. */
+/** This text is read behind a browser or a proxy, so it names the flag to set. */
 function unknownHostText(host: string): string {
   return (
-    `The Host header "${host}" is not among the names that this member is known by.\n` +
+    `The Host header "${host}" is not in this member's host whitelist.\n` +
     `Serve clients over TLS, or add the name: --host-whitelist=${JSON.stringify(host)}\n` +
-    "The check is against DNS rebinding (CVE-2018-5702).\n"
+    "The check prevents DNS rebinding (CVE-2018-5702).\n"
   );
 }
 
-/** `search` begins with `?` or is empty. */
+/** `search` starts with `?` or is empty. */
 type Target = { readonly path: string; readonly search: string; readonly query: URLSearchParams };
 
-/** Of a request's first line, with an origin (as proxies may send it) or without; null when it cannot be read. */
+/**
+ * Parses the target of a request line, with an origin (as proxies may send it) or without; null when it is malformed.
+ */
 function parseTarget(text: string): Target | null {
   const [, raw = "", search = ""] = /^(?:https?:\/\/[^/?]*)?([^?]*)(.*)$/.exec(text) ?? [];
   try {

@@ -1,4 +1,4 @@
-/** The client port as curl and browsers see it: HTTP/2 with and without TLS, not gRPC. */
+/** The client port as seen by curl and browsers: HTTP/2 with and without TLS, not gRPC. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -125,7 +125,7 @@ describe.each([
     expect(await send(port, "/nothing")).toEqual([404, "404 page not found\n"]);
   });
 
-  it("serves the JSON gateway whatever the content-type, except gRPC's", async () => {
+  it("serves the JSON gateway for any content-type except gRPC's", async () => {
     for (const contentType of ["application/json", "text/plain"]) {
       const [status, text] = await send(port, "/v3/kv/put", { key: "YQ==", value: "Yg==" }, contentType);
       expect([status, JSON.parse(text)]).toMatchObject([200, { header: { raft_term: "2" } }]);
@@ -134,7 +134,7 @@ describe.each([
     expect((await send(port, "/v3/kv/put", {}, "application/grpc-web"))[0]).toBe(415);
   });
 
-  it("streams a watch and hears of its end", async () => {
+  it("streams a watch and detects its end", async () => {
     const stream = port.client.request({ ":method": "POST", ":path": "/v3/watch" });
     let text = "";
     const lines = (): unknown[] =>
@@ -156,7 +156,7 @@ describe.each([
       await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
-  it.skipIf(!hasCurl)("answers curl", async () => {
+  it.skipIf(!hasCurl)("serves curl", async () => {
     const certificates = ["--cacert", "ca.crt", "--cert", "user.crt", "--key", "user.key"];
     const curl = async (path: string, ...more: string[]): Promise<string> => {
       const how = withTls ? certificates : ["--http2-prior-knowledge"];
@@ -172,7 +172,7 @@ describe.each([
 });
 
 describe("JSON gateway over HTTP/2", () => {
-  it("takes no user from the client's certificate", async () => {
+  it("does not take the user from the client's certificate", async () => {
     const port = await open(true);
     const calls: readonly [string, unknown][] = [
       ["user/add", { name: "root", password: "secret" }],

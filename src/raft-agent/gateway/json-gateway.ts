@@ -1,29 +1,29 @@
 /**
- * The JSON gateway: the same methods as gRPC, asked by POST. A request is turned into the method's bytes and handed to
- * the same table that gRPC calls go to; answers are turned back. Streams are one JSON object a line.
+ * The JSON gateway: the same methods as gRPC, called by POST. A request is converted to the method's bytes and passed
+ * to the same table as gRPC calls; responses are converted back. Streams are one JSON object per line.
  */
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { longestTimerMs } from "../../base/longest-timer.ts";
 import { StatusCode } from "../api/status-code.ts";
-import { type AnswerPacing, type Method, type ServerCall, type StreamHandler, wholeMessage } from "../grpc/call.ts";
+import { type Method, type ResponsePacing, type ServerCall, type StreamHandler, wholeMessage } from "../grpc/call.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { parseTimeout } from "../grpc/timeout.ts";
 import { encodeJson } from "./json-message.ts";
 import { createJsonRoutes } from "./json-routes.ts";
 import { messageJson } from "./message-json.ts";
 import { readObjects } from "./read-objects.ts";
-import { messageBytesMax, UnreadAnswers } from "./unread-answers.ts";
+import { messageBytesMax, UnreadResponses } from "./unread-responses.ts";
 
 const tooLarge = "etcdserver: request is too large";
-const answerTooLarge = {
+const responseTooLarge = {
   code: StatusCode.resourceExhausted,
-  text: "haplan-agent: the answer is larger than 32 MiB: ask for less at a time, with a limit, or by gRPC",
+  text: "haplan-agent: the response is larger than 32 MiB: request less at a time, with a limit, or use gRPC",
 };
 const tooMuchUnread = {
   code: StatusCode.resourceExhausted,
-  text: "haplan-agent: too much of earlier answers is not read yet",
+  text: "haplan-agent: too much of earlier responses is not read yet",
 };
 
 /** grpc-gateway's translation (`runtime.HTTPStatusFromCode`). */
@@ -47,29 +47,29 @@ const httpStatus: Record<StatusCode, number> = {
   [StatusCode.unauthenticated]: 401,
 };
 
-/** Answers requests below `/v3/`; returns false for paths that it does not know. */
+/** Serves requests below `/v3/`; returns false for unknown paths. */
 export type JsonGateway = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
 
 export type JsonGatewayOptions = {
   readonly methods: readonly Method[];
-  /** Of the same methods: a dashboard does not ask which way a call came. */
+  /** The same counters: a dashboard does not distinguish how a call arrived. */
   readonly counters: readonly MethodCounters[];
   /** A call is over. */
   handled(method: MethodCounters, seconds: number): void;
 };
 
-/** One method and what is needed to serve it. */
+/** One method with what is needed to serve it. */
 type Served<M extends Method = Method> = {
   readonly method: M;
   readonly description: DescMethod;
   readonly counters: MethodCounters;
-  readonly unread: UnreadAnswers;
+  readonly unread: UnreadResponses;
   handled(method: MethodCounters, seconds: number): void;
 };
 
 export function createJsonGateway({ methods, counters, handled }: JsonGatewayOptions): JsonGateway {
   const routes = createJsonRoutes();
-  const unread = new UnreadAnswers();
+  const unread = new UnreadResponses();
   const served = new Map<string, Method>(methods.map((method) => [method.path, method]));
   const counted = new Map<string, MethodCounters>(counters.map((one) => [one.path, one]));
   return (path, request, response) => {
@@ -123,14 +123,14 @@ function serveUnary(
           sendError(response, status);
           return;
         }
-        sendAnswer(served, response, sent);
+        sendResponse(served, response, sent);
       },
     });
     response.on("close", () => method.onClose?.(call));
     countReceived(counters, message);
     method.handle(message, call);
   };
-  // What stands behind the first object is nobody's, as with etcd; nothing at all is the empty message.
+  // Anything after the first object is ignored, as in etcd; an empty body is the empty message.
   readObjects(request, {
     wantsMore: () => !isAsked,
     onObject: ask,
@@ -142,10 +142,10 @@ function serveUnary(
   });
 }
 
-/** Turns the message of a call that went well into JSON, unless that would take too much memory. */
-function sendAnswer({ description, unread }: Served, response: ServerResponse, message: Uint8Array): void {
+/** Converts the message of a successful call to JSON, unless that would take too much memory. */
+function sendResponse({ description, unread }: Served, response: ServerResponse, message: Uint8Array): void {
   if (message.length > messageBytesMax) {
-    sendError(response, answerTooLarge);
+    sendError(response, responseTooLarge);
     return;
   }
   // Bytes are a third longer in base64.
@@ -157,15 +157,15 @@ function sendAnswer({ description, unread }: Served, response: ServerResponse, m
   sendJson(response, 200, messageJson(description.output, message));
 }
 
-/** A range that is too large is refused before it is read. */
-function pacingOf(call: Pick<ServerCall, "send" | "finish">): AnswerPacing {
+/** A range that is too large is rejected before it is read. */
+function pacingOf(call: Pick<ServerCall, "send" | "finish">): ResponsePacing {
   return {
     hasRoom: true,
     hasRoomForLarge: true,
     whenRoom: (_requestBytes, task) => task(),
     sendFrom: (source) => {
       if (source.expectedBytes() > 2 * messageBytesMax) {
-        call.finish(answerTooLarge.code, answerTooLarge.text);
+        call.finish(responseTooLarge.code, responseTooLarge.text);
         return;
       }
       call.send(wholeMessage(source));
@@ -218,7 +218,7 @@ function beginStream(response: ServerResponse): void {
   response.writeHead(200, { "Content-Type": "application/json" });
 }
 
-/** Hands on every JSON object of the body as it comes. Once the call is over, what else comes is nobody's. */
+/** Passes every JSON object of the body to the call as it arrives. Once the call is over, the rest is ignored. */
 function feedStream(
   description: DescMethod,
   request: IncomingMessage,
@@ -263,7 +263,7 @@ function createCall(
       const value = headers[`grpc-metadata-${name}`] ?? (name === "authorization" ? headers[name] : undefined);
       return Array.isArray(value) ? value[0] : value;
     },
-    // Logging in by certificate is not possible here: the client behind the gateway may be somebody else (etcd).
+    // Authentication by certificate is not possible here: the client behind the gateway may be another one (etcd).
     clientCommonName: undefined,
     remoteAddress: `${request.socket.remoteAddress}:${request.socket.remotePort}`,
     get pacing() {
@@ -323,7 +323,7 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   response.end(body);
 }
 
-/** `allowed` is the one method that the path knows. */
+/** `allowed` is the one method that the path supports. */
 export function sendMethodNotAllowed(response: ServerResponse, allowed: string): void {
   response.setHeader("Allow", allowed);
   sendText(response, 405, "Method Not Allowed\n");

@@ -17,10 +17,10 @@ const a = Uint8Array.of(0x61);
 
 describe("a message as JSON", () => {
   it.each([
-    ["the name of the proto", `{"range_end":"YQ=="}`, { rangeEnd: a }],
-    ["the name of JSON", `{"rangeEnd":"YQ=="}`, { rangeEnd: a }],
+    ["a proto name", `{"range_end":"YQ=="}`, { rangeEnd: a }],
+    ["a JSON name", `{"rangeEnd":"YQ=="}`, { rangeEnd: a }],
     ["an unknown field", `{"unknown":[{"a":"}"}],"key":"YQ=="}`, { key: a }],
-    ["the same field twice: the last counts", `{"key":"Yg==","key":"YQ=="}`, { key: a }],
+    ["a repeated field: the last one counts", `{"key":"Yg==","key":"YQ=="}`, { key: a }],
     ["base64 without padding", `{"key":"YQ"}`, { key: a }],
     ["base64 for URLs", `{"key":"-_8="}`, { key: Uint8Array.of(0xfb, 0xff) }],
     ["base64 with line ends", `{"key":"YQ\\n==\\r\\n"}`, { key: a }],
@@ -32,14 +32,14 @@ describe("a message as JSON", () => {
     ["a number", `{"limit":-5}`, { limit: -5n }],
     ["a number as text", `{"limit":"-5"}`, { limit: -5n }],
     ["a whole number with a point or an exponent", `{"limit":1.0,"revision":2e1}`, { limit: 1n, revision: 20n }],
-    ["a number that no double holds", `{"limit":9007199254740993}`, { limit: 9007199254740993n }],
+    ["a number beyond double precision", `{"limit":9007199254740993}`, { limit: 9007199254740993n }],
     ["the smallest number", `{"limit":-9223372036854775808}`, { limit: -(2n ** 63n) }],
-    ["long numbers inside of texts", `{"key":"YQ==","x":"a\\"9007199254740993"}`, { key: a }],
+    ["long numbers inside strings", `{"key":"YQ==","x":"a\\"9007199254740993"}`, { key: a }],
   ])("takes %s", (_, text, wanted) => {
     expect(read(RangeRequestSchema, text)).toMatchObject(wanted);
   });
 
-  it("takes long numbers wherever numbers are meant, and nowhere else", () => {
+  it("accepts long numbers wherever numbers are expected, and nowhere else", () => {
     const id = "7587862094293712906";
     expect(read(LeaseGrantRequestSchema, `{"ID":${id},"TTL":"${id}"}`)).toMatchObject({ ID: BigInt(id) });
     const nested = `{"success":[{"request_range":{"revision":${id}}}]}`;
@@ -62,31 +62,31 @@ describe("a message as JSON", () => {
       `{"sort_order":"1"}`,
       'cannot decode enum etcdserverpb.RangeRequest.SortOrder from JSON: "1"',
     ],
-    ["text that is not base64", `{"key":"foo bar"}`, 'field key takes bytes as base64, which "foo bar" is not'],
-    ["too little padding", `{"key":"YQ="}`, 'field key takes bytes as base64, which "YQ=" is not'],
-    ["padding inside", `{"key":"YQ==YQ=="}`, "field key takes bytes as base64"],
-    ["two alphabets at once", `{"key":"-+8="}`, "field key takes bytes as base64"],
-    ["half a byte", `{"key":"Y"}`, "field key takes bytes as base64"],
+    ["text that is not base64", `{"key":"foo bar"}`, 'field key must be base64 bytes, but is "foo bar"'],
+    ["too little padding", `{"key":"YQ="}`, 'field key must be base64 bytes, but is "YQ="'],
+    ["padding inside", `{"key":"YQ==YQ=="}`, "field key must be base64 bytes"],
+    ["two alphabets at once", `{"key":"-+8="}`, "field key must be base64 bytes"],
+    ["half a byte", `{"key":"Y"}`, "field key must be base64 bytes"],
     ["an array of bytes", `{"key":[97]}`, "expected Uint8Array, got Array(1)"],
     ["a fraction", `{"limit":1.5}`, "1.5 out of range"],
-    ["other spellings of numbers", `{"limit":"0x10"}`, 'field limit takes a whole number, which "0x10" is not'],
-    ["no number", `{"limit":""}`, 'field limit takes a whole number, which "" is not'],
+    ["other spellings of numbers", `{"limit":"0x10"}`, 'field limit must be an integer, but is "0x10"'],
+    ["an empty number", `{"limit":""}`, 'field limit must be an integer, but is ""'],
     ["a number beyond 64 bits", `{"limit":9223372036854775808}`, "9223372036854775808 out of range"],
     ["a flag as text", `{"serializable":"true"}`, "expected boolean"],
     ["one field in both spellings", `{"range_end":"YQ==","rangeEnd":"Yg=="}`, "set multiple times"],
-    ["half a character", `{"key":"\\ud800"}`, "field key takes bytes as base64"],
-    ["another value than an object", "[]", "Array(0)"],
-    ["half an object", `{"key":`, "it is cut off: the JSON ends at line 1, column 8"],
-  ])("refuses %s", (_, text, reason) => {
-    const refusal = read(RangeRequestSchema, text);
-    expect(refusal).toMatch(/^the request is no etcdserverpb\.RangeRequest: /);
-    expect(refusal).toContain(reason);
+    ["an incomplete character", `{"key":"\\ud800"}`, "field key must be base64 bytes"],
+    ["a value other than an object", "[]", "Array(0)"],
+    ["a truncated object", `{"key":`, "it is cut off: the JSON ends at line 1, column 8"],
+  ])("rejects %s", (_, text, reason) => {
+    const rejection = read(RangeRequestSchema, text);
+    expect(rejection).toMatch(/^the request is not a valid etcdserverpb\.RangeRequest: /);
+    expect(rejection).toContain(reason);
   });
 
   it.each([
     ["null in a list", `{"compare":[null]}`, "list item must not be null"],
     ["two operations in one", `{"success":[{"request_put":{},"request_range":{}}]}`, "oneof set multiple times"],
-  ])("refuses %s", (_, text, reason) => {
+  ])("rejects %s", (_, text, reason) => {
     expect(read(TxnRequestSchema, text)).toContain(reason);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Messages as JSON, read as etcd's gateways read them: names in both spellings, 64-bit integers as numbers or strings,
- * bytes as base64 of either alphabet, unknown fields passed over, and nothing else guessed.
+ * Parses messages as JSON like etcd's gateways: names in both spellings, 64-bit integers as numbers or strings, bytes
+ * as base64 of either alphabet, unknown fields ignored, and nothing else guessed.
  */
 import {
   type DescField,
@@ -14,17 +14,17 @@ import {
 import { errorText } from "../../base/haplan-error.ts";
 import { parseJson } from "../../base/json-text.ts";
 
-/** The message's bytes, or in words why the text is no such message. `null` is the empty message. */
+/** The message's bytes, or the reason why the text is not such a message. `null` is the empty message. */
 export function encodeJson(description: DescMessage, text: string): Uint8Array | string {
   try {
     const json = parseExactly(text) ?? {};
     return toBinary(description, fromJson(description, knownFields(description, json)));
   } catch (error) {
-    return `the request is no ${description.typeName}: ${errorText(error)}`;
+    return `the request is not a valid ${description.typeName}: ${errorText(error)}`;
   }
 }
 
-/** An integer that a double may not hold, as `parseExactly` hands it on; no text that anybody means looks like it. */
+/** An integer that a double may not hold, in the form that `parseExactly` returns; no real text looks like it. */
 const long = /^\0-?\d{16,}$/;
 
 function parseExactly(text: string): JsonValue {
@@ -34,7 +34,7 @@ function parseExactly(text: string): JsonValue {
   return JSON.parse(text.replace(tokens, (token) => (token.startsWith('"') ? token : `"\\u0000${token}"`)));
 }
 
-/** What is to be decoded strictly: a mistyped enum's name must not read as its default, as unknown fields do. */
+/** The part to be decoded strictly: a mistyped enum name must not be read as its default, as unknown fields are. */
 function knownFields(description: DescMessage, json: JsonValue): JsonValue {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
   const known: JsonObject = {};
@@ -56,21 +56,20 @@ function knownItem(field: DescField, value: JsonValue): JsonValue {
   if (field.message !== undefined) return knownFields(field.message, value);
   if (typeof value !== "string") return value;
   if (long.test(value)) return isLong(field.scalar) ? value.slice(1) : Number(value.slice(1));
-  if (field.scalar === ScalarType.BYTES && !isBase64(value))
-    throw new Error(wrongText(field, "bytes as base64", value));
-  if (isLong(field.scalar) && !/^-?\d+$/.test(value)) throw new Error(wrongText(field, "a whole number", value));
+  if (field.scalar === ScalarType.BYTES && !isBase64(value)) throw new Error(wrongText(field, "base64 bytes", value));
+  if (isLong(field.scalar) && !/^-?\d+$/.test(value)) throw new Error(wrongText(field, "an integer", value));
   return value;
 }
 
 function wrongText({ name }: DescField, wanted: string, given: string): string {
-  return `field ${name} takes ${wanted}, which ${JSON.stringify(given)} is not`;
+  return `field ${name} must be ${wanted}, but is ${JSON.stringify(given)}`;
 }
 
 function isLong(scalar: ScalarType | undefined): boolean {
   return scalar === ScalarType.INT64 || scalar === ScalarType.UINT64;
 }
 
-/** Padded or not at all, in one of the alphabets (RFC 4648 §4 and §5); line ends do not count. */
+/** Padded or not padded at all, in one of the alphabets (RFC 4648 §4 and §5); line ends are ignored. */
 function isBase64(text: string): boolean {
   const [, digits = "", padding = ""] = /^([^=]*)(=*)$/.exec(text.replace(/[\r\n]/g, "")) ?? [text, "="];
   if (!/^(?:[A-Za-z0-9+/]*|[\w-]*)$/.test(digits) || digits.length % 4 === 1) return false;

@@ -1,4 +1,4 @@
-/** Which path of the JSON gateway stands for which gRPC method (the `google.api.http` options of etcd's rpc.proto). */
+/** Maps paths of the JSON gateway to gRPC methods (the `google.api.http` options of etcd's rpc.proto). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Auth, Cluster, kv, Lease, Maintenance, Watch } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { Election } from "../api/gen/v3electionpb/v3election_pb.ts";

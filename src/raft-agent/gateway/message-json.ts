@@ -1,11 +1,11 @@
 /**
- * A message as JSON values, as `toJson` of protobuf-es makes them, with base64 by the platform: theirs takes 200 ns for each
- * byte, in which the member would do nothing else.
+ * A message as JSON values, equal to `toJson` of protobuf-es, but with the platform's base64: theirs takes 200 ns per
+ * byte, which would block the member.
  */
 import { type DescField, type DescMessage, fromBinary, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 
-/** Field names as in the proto, 64-bit integers as strings, zero values left out. */
+/** Field names as in the proto, 64-bit integers as strings, zero values omitted. */
 export function messageJson(description: DescMessage, bytes: Uint8Array): JsonObject {
   return objectOf(reflect(description, fromBinary(description, bytes)));
 }
@@ -23,7 +23,7 @@ function fieldJson(message: ReflectMessage, field: DescField): JsonValue {
     case "list":
       return Array.from(message.get(field), (item) => itemJson(field, item));
     case "map":
-      throw new Error(`field ${field.name} is a map: etcd's API has none`);
+      throw new Error(`field ${field.name} is a map, which etcd's API does not have`);
     default:
       return itemJson(field, message.get(field));
   }

@@ -19,7 +19,7 @@ afterAll(() => {
   server.close();
 });
 
-it("a profile tells where time goes, a heap profile what was allocated, and only one is taken at a time", async () => {
+it("a profile shows where time is spent, a heap profile what was allocated, and only one is taken at a time", async () => {
   const first = fetch(`${site}/profile?seconds=0.2`);
   await new Promise((resolve) => server.once("request", resolve));
   expect((await fetch(`${site}/heap?seconds=0.1`)).status).toBe(503);
@@ -31,7 +31,7 @@ it("a profile tells where time goes, a heap profile what was allocated, and only
   expect(await (await fetch(`${site}/heap?seconds=0.05`)).json()).toHaveProperty("head.callFrame");
 });
 
-it("a client that goes away ends its profile", async () => {
+it("a client that disconnects ends its profile", async () => {
   const gone = new AbortController();
   const asked = fetch(`${site}/profile?seconds=100`, { signal: gone.signal }).catch(() => "gone");
   await new Promise((resolve) => server.once("request", resolve));
@@ -48,6 +48,6 @@ it.each([
   ["GET", "/profile?seconds=x", 400],
   ["GET", "/profile?seconds=0", 400],
   ["GET", "/heap?seconds=121", 400],
-])("%s %s is refused", async (method, path, status) => {
+])("%s %s is rejected", async (method, path, status) => {
   expect((await fetch(site + path, { method })).status).toBe(status);
 });

@@ -1,7 +1,7 @@
 /**
- * `/debug/pprof/` with `--enable-pprof`: what the member computes (`profile`) or allocates (`heap`) while somebody
- * waits, in V8's formats, which browsers' developer tools open. Both sample, so that a member under load goes on
- * serving; a heap profile tells of code, not of what keys and values hold.
+ * `/debug/pprof/` with `--enable-pprof`: what the member computes (`profile`) or allocates (`heap`) for a given time,
+ * in V8's formats, which browsers' developer tools open. Both sample, so that a member under load keeps serving; a
+ * heap profile shows code, not the content of keys and values.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Session } from "node:inspector";
@@ -30,14 +30,14 @@ export type Profiles = (
   response: ServerResponse,
 ) => void;
 
-/** Answers for paths below `/debug/pprof/`, one profile at a time. */
+/** Serves paths below `/debug/pprof/`, one profile at a time. */
 export function createProfiles(): Profiles {
   let isBusy = false;
   return (path, query, request, response) => {
     const kind = kinds[path.slice("/debug/pprof/".length)];
     const seconds = Number(query.get("seconds") ?? secondsDefault);
     if (kind === undefined) {
-      sendText(response, 404, "There are /debug/pprof/profile?seconds=N and /debug/pprof/heap?seconds=N\n");
+      sendText(response, 404, "Use /debug/pprof/profile?seconds=N or /debug/pprof/heap?seconds=N\n");
     } else if (request.method !== "GET") {
       sendMethodNotAllowed(response, "GET");
     } else if (!(seconds > 0 && seconds <= secondsMax)) {
@@ -55,7 +55,7 @@ export function createProfiles(): Profiles {
   };
 }
 
-/** Ends early when the client goes away. */
+/** Ends early when the client disconnects. */
 async function take({ start, stop, fileName }: Kind, durationMs: number, response: ServerResponse): Promise<void> {
   const session = new Session();
   session.connect();

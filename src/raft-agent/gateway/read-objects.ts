@@ -1,22 +1,22 @@
 /** The body of a request to the gateway: one JSON object for a call, any number of them for a stream. */
 import type { IncomingMessage } from "node:http";
-import { ObjectCutter } from "./object-cutter.ts";
+import { JsonSplitter } from "./json-splitter.ts";
 
-/** Base64 makes a third more of what gRPC would take: 1.5 MiB of request, and room for the names. */
+/** Base64 adds a third to the gRPC limit: 1.5 MiB of request, and room for the names. */
 export const bodyBytesMax: number = 4 * 1024 * 1024;
 
 export type ObjectReader = {
-  /** Asked before each of the following; once false, the rest of the body is not looked at. */
+  /** Called before each of the following; once false, the rest of the body is ignored. */
   wantsMore(): boolean;
   onObject(json: string): void;
-  /** An object has more than `BODY_BYTES_MAX` bytes. */
+  /** An object is larger than `bodyBytesMax`. */
   onTooLarge(): void;
   onEnd(): void;
 };
 
-/** What is no object is handed on at the end of the body, for a parser to say what is wrong with it. */
+/** An incomplete object is passed on at the end of the body, so that a parser can report the error in it. */
 export function readObjects(request: IncomingMessage, reader: ObjectReader): void {
-  const objects = new ObjectCutter();
+  const objects = new JsonSplitter();
   request.setEncoding("utf8");
   request.on("data", (chunk: string) => {
     if (!reader.wantsMore()) return;

@@ -7,7 +7,7 @@ import { serveWebSockets } from "./websocket.ts";
 const host = "127.77.41.5";
 let server: Server;
 beforeAll(async () => {
-  // Every answer takes a moment, as one that needs consensus does.
+  // Every response takes a moment, like one that needs consensus.
   const answer: RequestListener = (request, response) => void setTimeout(() => response.end(request.url), 20);
   server = createServer(answer);
   const withoutUpgrades = createServer(answer);
@@ -19,7 +19,7 @@ afterAll(() => {
   server.close();
 });
 
-it("an offer to upgrade that is not taken is answered in its turn, behind requests that are not answered yet", async () => {
+it("an upgrade offer that is not accepted is answered in order, after earlier pending requests", async () => {
   const socket = connect({ host, port: (server.address() as AddressInfo).port });
   const lines = "HTTP/1.1\r\nHost: m\r\n";
   const offer = "Connection: Upgrade\r\nUpgrade: h2c\r\n";

@@ -1,7 +1,7 @@
 /**
- * The gateway's streams over WebSocket, as etcd has them below /v3/ (grpc-websocket-proxy): every message is a JSON
- * object of the request, every line of the answer is a message. The request goes to the same HTTP server, as a POST on
- * a connection in memory.
+ * The gateway's streams over WebSocket, as in etcd below /v3/ (grpc-websocket-proxy): every message is a JSON object
+ * of the request, every line of the response is a message. The request goes to the same HTTP server, as a POST on an
+ * in-memory connection.
  */
 import {
   request as httpRequest,
@@ -16,8 +16,8 @@ import { type AcceptHttp1, connectInMemory } from "../http2/in-memory-connection
 import { bodyBytesMax } from "./read-objects.ts";
 
 /**
- * Lets `server`, which has the gateway behind it, take WebSockets. A connection that offers something else is handed to
- * `acceptOthers`: a server that never upgrades answers it, and what follows on it, as if nobody had asked.
+ * Lets `server`, which serves the gateway, accept WebSockets. A connection that offers another protocol is passed to
+ * `acceptOthers`: a server that never upgrades handles it, and what follows on it, as if there were no offer.
  */
 export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void {
   const webSockets = new WebSocketServer({
@@ -31,15 +31,15 @@ export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void
     if (isOurs) webSockets.handleUpgrade(request, socket, head, (webSocket) => carry(webSocket, request, accept));
     else serveWithoutUpgrade(request, socket, head, acceptOthers);
   };
-  const lastAnswers = new WeakMap<Duplex, ServerResponse>();
-  server.on("request", ({ socket }, response) => lastAnswers.set(socket, response));
+  const lastResponses = new WeakMap<Duplex, ServerResponse>();
+  server.on("request", ({ socket }, response) => lastResponses.set(socket, response));
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const before = lastAnswers.get(socket);
+    const before = lastResponses.get(socket);
     if (before === undefined || before.closed) {
       upgrade(request, socket, head);
       return;
     }
-    // Answers to earlier requests leave first. When they do not come, the pause ends the connection.
+    // Responses to earlier requests are sent first. If they never come, the timeout closes the connection.
     socket.pause().on("error", () => {});
     before.once("close", () => {
       if (socket.destroyed) return;
@@ -49,12 +49,12 @@ export function serveWebSockets(server: Server, acceptOthers: AcceptHttp1): void
   });
 }
 
-/** The one subprotocol: browsers cannot set a header, and send their token behind this word. */
+/** The one subprotocol: browsers cannot set a header, and send their token after this word. */
 const bearer = "Bearer";
 
 function carry(webSocket: WebSocket, { url, headers, socket }: IncomingMessage, accept: AcceptHttp1): void {
   const messages = createWebSocketStream(webSocket, { decodeStrings: false });
-  const { clientEnd, hangUp } = connectInMemory(accept, socket);
+  const { clientEnd, disconnect } = connectInMemory(accept, socket);
   const request = httpRequest({
     method: "POST",
     path: url,
@@ -64,11 +64,11 @@ function carry(webSocket: WebSocket, { url, headers, socket }: IncomingMessage, 
   });
   request.on("response", (response) => pipeline(response.setEncoding("utf8"), lines, messages, () => {}));
   request.on("error", () => messages.end());
-  // No pipeline: an answer may be complete before the request is, and has to be sent to its end.
+  // No pipeline: a response may be complete before the request is, and has to be sent to its end.
   messages.pipe(eachOnItsLine()).pipe(request);
   request.flushHeaders();
-  messages.on("error", () => {}); // A broken frame, say: the close that follows is what counts.
-  webSocket.on("close", hangUp);
+  messages.on("error", () => {}); // For example a broken frame: the close that follows is what counts.
+  webSocket.on("close", disconnect);
 }
 
 function requestHeaders({ host, origin, authorization, ...headers }: IncomingMessage["headers"]): OutgoingHttpHeaders {
@@ -77,7 +77,7 @@ function requestHeaders({ host, origin, authorization, ...headers }: IncomingMes
   return { ...Object.fromEntries(present), "transfer-encoding": "chunked" };
 }
 
-/** Ends what is no JSON, too: the gateway says what is wrong with it instead of waiting for more. */
+/** Terminates invalid JSON, too: the gateway reports the error in it instead of waiting for more. */
 function eachOnItsLine(): Transform {
   return new Transform({ transform: (message: Buffer, _, done) => done(null, `${message}\n`) });
 }
@@ -92,10 +92,10 @@ async function* lines(chunks: AsyncIterable<string>): AsyncGenerator<string> {
   if (rest !== "") yield rest;
 }
 
-/** Such as a client that would rather speak HTTP/2. */
+/** Such as a client that offers HTTP/2. */
 function serveWithoutUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accept: AcceptHttp1): void {
-  const { clientEnd, hangUp } = connectInMemory(accept, socket);
-  socket.on("close", hangUp);
+  const { clientEnd, disconnect } = connectInMemory(accept, socket);
+  socket.on("close", disconnect);
   socket.on("error", () => {});
   clientEnd.write(headOf(request));
   clientEnd.write(head);

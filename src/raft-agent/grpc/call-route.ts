@@ -1,6 +1,6 @@
 /**
- * What a request's headers ask for, worked out once per header block: the method, its deadline, its compression; or
- * the refusal. Texts follow grpc-go, whose clients print them.
+ * What a request's headers ask for, derived once per header block: the method, its deadline, its compression; or the
+ * rejection. Texts follow grpc-go, whose clients print them.
  */
 
 import { StatusCode } from "../api/status-code.ts";
@@ -22,31 +22,31 @@ export type CallRoute =
       /** Messages with the compressed flag are gzip; otherwise such a message is an error. */
       readonly gzip: boolean;
     }
-  /** Not gRPC, for whoever serves other requests. */
+  /** Not gRPC: for the HTTP handler. */
   | { readonly kind: "http" }
-  /** A header block that answers and ends the stream. */
-  | { readonly kind: "refusal"; readonly block: Buffer };
+  /** A header block that responds and ends the stream. */
+  | { readonly kind: "rejection"; readonly block: Buffer };
 
-/** Methods by path, and the names of the services they belong to. */
+/** Methods by path, and the names of their services. */
 export type MethodTable = {
   readonly entries: ReadonlyMap<string, MethodEntry>;
   readonly services: ReadonlySet<string>;
 };
 
-/** `servesHttp`: requests that are not gRPC have somewhere to go; like etcd, the content-type decides. */
+/** `servesHttp`: there is a handler for requests that are not gRPC; as in etcd, the content-type decides. */
 export function routeCall(table: MethodTable, head: RequestHead, servesHttp: boolean): CallRoute {
   const contentType = head.field("content-type") ?? "";
   if (servesHttp && !contentType.toLowerCase().startsWith("application/grpc")) return { kind: "http" };
   if (head.method !== "POST")
-    return refusal(405, StatusCode.internal, `:method is ${quote(head.method)}, which should be POST`);
+    return rejection(405, StatusCode.internal, `:method is ${quote(head.method)}, which should be POST`);
   if (!/^application\/grpc($|[+;])/.test(contentType.toLowerCase()))
-    return refusal(415, StatusCode.invalidArgument, `invalid gRPC request content-type ${quote(contentType)}`);
+    return rejection(415, StatusCode.invalidArgument, `invalid gRPC request content-type ${quote(contentType)}`);
   const timeout = head.field("grpc-timeout");
   const timeoutMs = timeout === undefined ? undefined : parseTimeout(timeout);
   if (timeout !== undefined && timeoutMs === undefined)
-    return refusal(400, StatusCode.internal, `malformed grpc-timeout: ${quote(timeout)}`);
+    return rejection(400, StatusCode.internal, `malformed grpc-timeout: ${quote(timeout)}`);
   const entry = table.entries.get(head.path);
-  if (entry === undefined) return refusal(200, StatusCode.unimplemented, unknownMethodText(table, head.path));
+  if (entry === undefined) return rejection(200, StatusCode.unimplemented, unknownMethodText(table, head.path));
   const encoding = head.field("grpc-encoding") ?? "identity";
   if (encoding !== "identity" && encoding !== "gzip") return unknownEncoding(encoding);
   return { kind: "call", entry, timeoutMs, gzip: encoding === "gzip" };
@@ -62,16 +62,16 @@ function unknownMethodText(table: MethodTable, path: string): string {
 
 function unknownEncoding(encoding: string): CallRoute {
   const text = `grpc: Decompressor is not installed for grpc-encoding ${quote(encoding)}`;
-  return refusal(200, StatusCode.unimplemented, text, [["grpc-accept-encoding", "identity,gzip"]]);
+  return rejection(200, StatusCode.unimplemented, text, [["grpc-accept-encoding", "identity,gzip"]]);
 }
 
-function refusal(
+function rejection(
   httpStatus: number,
   code: StatusCode,
   message: string,
   more: readonly (readonly [string, string])[] = [],
 ): CallRoute {
-  return { kind: "refusal", block: trailersOnlyBlock(httpStatus, code, message, more) };
+  return { kind: "rejection", block: trailersOnlyBlock(httpStatus, code, message, more) };
 }
 
 /** Headers and trailers in one block (gRPC over HTTP/2, "Trailers-Only"). */
@@ -89,7 +89,7 @@ export function trailersOnlyBlock(
   ]);
 }
 
-/** Trailers behind messages. */
+/** Trailers after messages. */
 export function trailersBlock(code: StatusCode, message: string): Buffer {
   return encodeStateless(statusFields(code, message));
 }
@@ -102,7 +102,7 @@ function statusFields(code: StatusCode, message: string): (readonly [string, str
   ];
 }
 
-/** As Go's %q for what may stand in a header: quotes and backslashes escaped. */
+/** Like Go's %q for text allowed in a header: quotes and backslashes are escaped. */
 function quote(text: string): string {
   return JSON.stringify(text);
 }

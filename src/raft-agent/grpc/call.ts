@@ -1,16 +1,16 @@
 /**
- * gRPC as services see it: bytes in, bytes out, a status at the end. How the bytes are framed is the business of the
- * http2 room; services never see a frame.
+ * gRPC as seen by services: bytes in, bytes out, a status at the end. Framing is up to the http2 module; services
+ * never see a frame.
  */
 import type { StatusCode } from "../api/status-code.ts";
 
-/** A message that is made part by part, since it may be large. */
+/** A message that is built part by part, since it may be large. */
 export type MessageSource = {
-  /** About how long the message will be. */
+  /** The approximate length of the message. */
   expectedBytes(): number;
   /**
-   * The next part, which belongs to the caller and is not empty; null at the end. "again": the parts so far are void, and
-   * the message begins anew. A source that cannot go on ends its call.
+   * The next part, which is owned by the caller and is not empty; null at the end. "again": the parts so far are void,
+   * and the message starts over. A source that cannot continue ends its call.
    */
   next(): Uint8Array | "again" | null;
 };
@@ -25,19 +25,22 @@ export function wholeMessage(source: MessageSource): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** How calls of one connection share memory and the event loop when their answers are large. */
-export type AnswerPacing = {
-  /** A small answer may be made at once: few wait for the client, and this turn has time. */
+/** How calls of one connection share memory and the event loop when their responses are large. */
+export type ResponsePacing = {
+  /** A small response may be built at once: few wait for the client, and this turn has time. */
   readonly hasRoom: boolean;
-  /** So may a large one: the client has taken most of the answers before. */
+  /** A large one may, too: the client has taken most of the previous responses. */
   readonly hasRoomForLarge: boolean;
-  /** Runs `task` when there is room for a large answer, unless the call ends before. It holds `requestBytes` until then. */
+  /**
+   * Runs `task` when there is room for a large response, unless the call ends before. It holds `requestBytes` until
+   * then.
+   */
   whenRoom(requestBytes: number, task: () => void): void;
   /** Sends the one message of a unary call and finishes the call. */
   sendFrom(source: MessageSource): void;
 };
 
-/** One request in flight, seen from the server. */
+/** One request in flight, from the server's side. */
 export type ServerCall = {
   /** For example `/etcdserverpb.KV/Put`. */
   readonly path: string;
@@ -45,14 +48,14 @@ export type ServerCall = {
   header(name: string): string | undefined;
   /** Common name of the verified client certificate, or undefined. */
   readonly clientCommonName: string | undefined;
-  /** Who asks, when another member forwards the call and has made sure of the user. */
+  /** The user of a call that another member forwards after authenticating it. */
   readonly forwardedCaller?: { readonly user: string; readonly authRevision: number };
-  /** The id under which another member forwards a change, so that it is carried out once. */
+  /** The id under which another member forwards a change, so that it is applied once. */
   readonly changeId?: string;
   /** Address of the client, for logs. */
   readonly remoteAddress: string;
-  /** Absent where the answer stays within the process. */
-  readonly pacing?: AnswerPacing;
+  /** Absent where the response stays within the process. */
+  readonly pacing?: ResponsePacing;
   /** False once the client has cancelled, the deadline has passed or the call is finished: sending is then a no-op. */
   readonly open: boolean;
   /**
@@ -64,20 +67,20 @@ export type ServerCall = {
   finish(code?: StatusCode, message?: string): void;
 };
 
-/** What a streaming method does with what the client does. Every callback runs on the event loop, never nested. */
+/** The handlers of a streaming method for the client's events. Every callback runs on the event loop, never nested. */
 export type StreamHandler = {
   /** One whole message. The bytes are valid only until the callback returns: copy what is kept. */
   onMessage(message: Uint8Array): void;
-  /** The client will send no more. */
+  /** The client sends no more messages. */
   onHalfClose(): void;
-  /** The call is over, for whatever reason, `finish` included; release everything. Called exactly once. */
+  /** The call is over, for whatever reason, including `finish`; release everything. Called exactly once. */
   onClose(): void;
-  /** The buffered bytes have gone out after `send` returned false. */
+  /** The buffered bytes were sent after `send` returned false. */
   onDrain(): void;
 };
 
 export type Method =
-  /** `request` is valid only until `handle` returns: copy what is kept. The answer may come later. */
+  /** `request` is valid only until `handle` returns: copy what is kept. The response may follow later. */
   | {
       readonly kind: "unary";
       readonly path: string;

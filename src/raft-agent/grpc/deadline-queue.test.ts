@@ -5,7 +5,7 @@ import { decodeStatusMessage, encodeStatusMessage } from "./status-message.ts";
 import { formatTimeout, parseTimeout } from "./timeout.ts";
 
 describe("deadline queue", () => {
-  it("fires what was added and not removed, in the order of deadlines", () => {
+  it("fires the remaining calls in the order of deadlines", () => {
     vi.useFakeTimers();
     try {
       const step = fc.record({ deadlineMs: fc.integer({ min: 0, max: 1_000 }), removed: fc.boolean() });
@@ -36,7 +36,7 @@ describe("deadline queue", () => {
 });
 
 describe("grpc-timeout", () => {
-  it("reads every unit and refuses what is none", () => {
+  it("parses every unit and rejects unknown ones", () => {
     const rows: [string, number | undefined][] = [
       ["1H", 3_600_000],
       ["2M", 120_000],
@@ -54,7 +54,7 @@ describe("grpc-timeout", () => {
     for (const [text, ms] of rows) expect(parseTimeout(text)).toBe(ms);
   });
 
-  it("writes what it reads, never shorter than asked", () => {
+  it("round-trips, never shorter than the input", () => {
     fc.assert(
       fc.property(fc.double({ min: 1, max: 9e10, noNaN: true }), (ms) => {
         expect(parseTimeout(formatTimeout(ms))).toBeGreaterThanOrEqual(ms);
@@ -64,7 +64,7 @@ describe("grpc-timeout", () => {
 });
 
 describe("grpc-message", () => {
-  it("brings every text back", () => {
+  it("round-trips every text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {
         const encoded = encodeStatusMessage(text);
@@ -74,7 +74,7 @@ describe("grpc-message", () => {
     );
   });
 
-  it("leaves broken escapes as they stand", () => {
+  it("keeps broken escapes as they are", () => {
     expect(decodeStatusMessage("100%")).toBe("100%");
     expect(decodeStatusMessage("%zz%41")).toBe("%zzA");
   });

@@ -1,12 +1,12 @@
 /**
- * Deadlines of calls in flight: a binary heap under one timer, so that a call costs no timer of its own. Calls mostly
- * come in the order of their deadlines and finish long before them, which the heap makes cheap.
+ * Deadlines of calls in flight: a binary heap under one timer, so that a call needs no timer of its own. Calls mostly
+ * arrive in the order of their deadlines and finish long before them, which the heap makes cheap.
  */
 
-/** A call with a deadline keeps its place in the heap, so that it can leave it; -1 when it is in none. */
+/** A call with a deadline stores its heap position, so that it can be removed; -1 when it is in none. */
 export type Expiring = { deadlineMs: number; deadlineSlot: number; onDeadline(): void };
 
-/** Node's timers take at most this. */
+/** The maximum delay of a Node timer. */
 const timerMaxMs = 0x7fff_ffff;
 
 export class DeadlineQueue {
@@ -39,7 +39,7 @@ export class DeadlineQueue {
     else this.#sink(slot, last);
   }
 
-  /** Forgets all deadlines. */
+  /** Removes all deadlines. */
   clear(): void {
     for (const call of this.#heap) call.deadlineSlot = -1;
     this.#heap.length = 0;
@@ -83,7 +83,7 @@ export class DeadlineQueue {
     this.#timer = setTimeout(this.#onTimer, waitMs).unref();
   }
 
-  /** The timer may be early, when the call it was set for has finished: it is then set anew, once. */
+  /** The timer may fire early, when the call it was set for has finished: it is then set again, once. */
   readonly #onTimer = (): void => {
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#nowMs();

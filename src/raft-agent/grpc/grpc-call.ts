@@ -1,31 +1,31 @@
 /**
- * A gRPC call on an HTTP/2 stream: messages out of DATA frames, messages into DATA frames, the status into trailers.
- * It is the stream and the call in one object. A message that lies whole in a frame reaches the service in place.
+ * A gRPC call on an HTTP/2 stream: messages from DATA frames, messages into DATA frames, the status into trailers. It
+ * is the stream and the call in one object. A message contained in one frame is passed to the service in place.
  */
 import { gunzipSync } from "node:zlib";
 import { systemErrorCode } from "../../base/haplan-error.ts";
 import { StatusCode } from "../api/status-code.ts";
+import type { FlushScheduler } from "../http2/flush-scheduler.ts";
 import { ErrorCode, readUint32, writeUint32 } from "../http2/frame.ts";
-import { type HotField, hotFields } from "../http2/hpack-encoder.ts";
+import { type IndexedField, indexedFields } from "../http2/hpack-encoder.ts";
 import type { RequestHead } from "../http2/request-head.ts";
 import type { ServerConnection } from "../http2/server-connection.ts";
 import { ServerStream } from "../http2/server-stream.ts";
-import type { TurnEnd } from "../http2/turn-end.ts";
-import type { AnswerTurns, PacedCall } from "./answer-turns.ts";
-import type { AnswerPacing, MessageSource, ServerCall, StreamHandler } from "./call.ts";
+import type { MessageSource, ResponsePacing, ServerCall, StreamHandler } from "./call.ts";
 import { type CallRoute, type MethodEntry, trailersBlock, trailersOnlyBlock } from "./call-route.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { MethodCounters } from "./method-counters.ts";
 import { messagePrefixBytes, PartialMessage } from "./partial-message.ts";
+import type { PacedCall, ResponseScheduler } from "./response-scheduler.ts";
 import type { RecentRequests, SlowRequestOptions } from "./slow-requests.ts";
 
-/** What calls need from their server. */
+/** What calls require from their server. */
 export type CallContext = {
   readonly maxReceiveBytes: number;
   readonly maxBufferedBytes: number;
   readonly deadlines: DeadlineQueue;
-  readonly turnEnd: TurnEnd;
-  readonly turns: AnswerTurns;
+  readonly flushScheduler: FlushScheduler;
+  readonly responses: ResponseScheduler;
   readonly nowMs: () => number;
   onHandlerError(error: unknown, path: string): void;
   readonly onHandled: ((method: MethodCounters, seconds: number) => void) | undefined;
@@ -33,8 +33,8 @@ export type CallContext = {
   readonly recent: RecentRequests;
 };
 
-/** The fields of every good answer; the server's connections keep them in their header tables. */
-export const responseFields: readonly HotField[] = hotFields([
+/** The fields of every successful response; the server's connections keep them in their header tables. */
+export const responseFields: readonly IndexedField[] = indexedFields([
   [":status", "200"],
   ["content-type", "application/grpc"],
   ["grpc-status", "0"],
@@ -46,7 +46,7 @@ const compressedFlag = 1;
 /** The prefix of the message being sent: it is copied before `send` returns. */
 const prefix = new Uint8Array(messagePrefixBytes);
 
-export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, PacedCall, Expiring {
+export class GrpcCall extends ServerStream implements ServerCall, ResponsePacing, PacedCall, Expiring {
   open = true;
   deadlineMs = 0;
   deadlineSlot = -1;
@@ -55,16 +55,16 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
   readonly #gzip: boolean;
   #handler: StreamHandler | undefined = undefined;
   #partial: PartialMessage | undefined = undefined;
-  /** A unary request that is whole while the client has not yet said that nothing follows. */
+  /** A unary request that is complete while the client has not yet half-closed. */
   #request: Uint8Array | undefined = undefined;
   #startedMs = 0;
-  /** Of a unary call: where its request is kept, and how long it and its answer are. */
+  /** Of a unary call: where its request is kept, and the length of the request and the response. */
   #keptAt = -1;
   #requestBytes = 0;
-  #answerBytes = 0;
-  /** 0 while it has none, or one that is made piece by piece. */
-  #answeredMs = 0;
-  #answerCount: number | null = null;
+  #responseBytes = 0;
+  /** 0 without a response, or with one that is built part by part. */
+  #respondedMs = 0;
+  #responseCount: number | null = null;
   #headersSent = false;
   #closeDue = false;
   #drainDue = false;
@@ -99,24 +99,24 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     return this.head.field(name);
   }
 
-  get pacing(): AnswerPacing {
+  get pacing(): ResponsePacing {
     return this;
   }
 
   get hasRoom(): boolean {
-    return this.#context.turns.hasRoom(this.connection);
+    return this.#context.responses.hasRoom(this.connection);
   }
 
   get hasRoomForLarge(): boolean {
-    return this.#context.turns.hasRoomForLarge(this.connection);
+    return this.#context.responses.hasRoomForLarge(this.connection);
   }
 
   whenRoom(requestBytes: number, task: () => void): void {
-    if (this.open) this.#context.turns.wait(this, requestBytes, task);
+    if (this.open) this.#context.responses.wait(this, requestBytes, task);
   }
 
   sendFrom(source: MessageSource): void {
-    if (this.open) this.#context.turns.make(this, source);
+    if (this.open) this.#context.responses.make(this, source);
   }
 
   sendParts(parts: Uint8Array[], bytes: number): void {
@@ -128,9 +128,9 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
 
   send(message: Uint8Array): boolean {
     if (!this.open) return true;
-    if (this.#requestBytes > 0) this.#answered(message);
+    if (this.#requestBytes > 0) this.#responded(message);
     this.#beginMessage(message.length);
-    this.#context.turns.sent(message.length);
+    this.#context.responses.sent(message.length);
     return this.connection.sender.data(this, prefix, message);
   }
 
@@ -186,7 +186,7 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
   override onDrain(): void {
     if (!this.open || this.#handler === undefined) return;
     this.#drainDue = true;
-    this.#context.turnEnd.addCallback(this);
+    this.#context.flushScheduler.addCallback(this);
   }
 
   override onAbort(): void {
@@ -199,8 +199,8 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     if (this.queue !== undefined) this.connection.resetStream(this, ErrorCode.cancel);
   }
 
-  /** Callbacks to the service that must not be nested in one of its own calls. */
-  atTurnEnd(): void {
+  /** Runs callbacks to the service that must not be nested in one of its own calls. */
+  onTickEnd(): void {
     try {
       if (this.#closeDue) {
         this.#closeDue = false;
@@ -220,14 +220,14 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     const { counters } = this.#entry;
     counters.messagesSent++;
     counters.bytesSent += bytes;
-    this.#answerBytes += bytes;
+    this.#responseBytes += bytes;
     if (!this.#headersSent) this.#sendHeaders();
     writeUint32(prefix, 1, bytes);
   }
 
   #sendHeaders(): void {
     this.#headersSent = true;
-    this.connection.sender.hot(this, headerFields, false);
+    this.connection.sender.indexed(this, headerFields, false);
   }
 
   #closed(code: StatusCode): void {
@@ -240,24 +240,24 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     this.#request = undefined;
     if (this.#handler === undefined && (method.kind === "stream" || method.onClose === undefined)) return;
     this.#closeDue = true;
-    this.#context.turnEnd.addCallback(this);
+    this.#context.flushScheduler.addCallback(this);
   }
 
   get #isTimed(): boolean {
     return this.#context.onHandled !== undefined || this.#context.slow !== undefined;
   }
 
-  /** The one answer of a unary call: looked at while its bytes are there, in case that the call is logged. */
-  #answered(message: Uint8Array): void {
+  /** The one response of a unary call, inspected while its bytes are available, in case the call is logged. */
+  #responded(message: Uint8Array): void {
     const { slow, nowMs } = this.#context;
-    this.#answeredMs = nowMs();
-    if (slow === undefined || this.#answeredMs - this.#startedMs <= slow.thresholdMs) return;
-    this.#answerCount = slow.countAnswer(this.path, message);
+    this.#respondedMs = nowMs();
+    if (slow === undefined || this.#respondedMs - this.#startedMs <= slow.thresholdMs) return;
+    this.#responseCount = slow.countResponse(this.path, message);
   }
 
   #timed(counters: MethodCounters): void {
     const { onHandled, slow, recent } = this.#context;
-    const tookMs = (this.#answeredMs || this.#context.nowMs()) - this.#startedMs;
+    const tookMs = (this.#respondedMs || this.#context.nowMs()) - this.#startedMs;
     onHandled?.(counters, tookMs / 1000);
     if (slow === undefined || tookMs <= slow.thresholdMs || this.#entry.method.kind !== "unary") return;
     slow.onSlow({
@@ -266,8 +266,8 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
       tookMs,
       request: recent.read(this.#keptAt, this.#requestBytes),
       requestBytes: this.#requestBytes,
-      answerBytes: this.#answerBytes,
-      answerCount: this.#answerCount,
+      responseBytes: this.#responseBytes,
+      responseCount: this.#responseCount,
     });
   }
 
@@ -277,7 +277,7 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
     this.#partial = undefined;
   }
 
-  /** Takes bytes of a message that a frame does not hold whole. */
+  /** Takes bytes of a message that no frame contains as a whole. */
   #onFragment(bytes: Buffer, start: number, end: number, endStream: boolean): number {
     const partial = (this.#partial ??= new PartialMessage());
     let at = partial.takePrefix(bytes, start, end);
@@ -326,7 +326,8 @@ export class GrpcCall extends ServerStream implements ServerCall, AnswerPacing, 
 
   #onMessage(buffer: Buffer, last: boolean): void {
     const { counters, method } = this.#entry;
-    // A service that calls `slice` means a copy; a Buffer's would share the bytes of everything that was read with it.
+    // A service that calls `slice` expects a copy; a Buffer's would share the bytes of everything that was read with
+    // it.
     const message = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
     counters.messagesReceived++;
     counters.bytesReceived += message.length;

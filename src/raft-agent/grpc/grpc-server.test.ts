@@ -110,7 +110,7 @@ describe("grpc server", () => {
     return answer(stream);
   }
 
-  it("answers a unary call with one message and status 0", async () => {
+  it("responds to a unary call with one message and status 0", async () => {
     const { client, server } = await start();
     const { status, code, body, headers } = await unary(client, framed(Buffer.from("hello")));
     expect([status, code, headers["content-type"]]).toEqual([200, 0, "application/grpc"]);
@@ -125,7 +125,7 @@ describe("grpc server", () => {
     expect(server.counters[0]?.handled[0]).toBe(1);
   });
 
-  it("puts messages together that come in pieces, and takes apart those that come in one frame", async () => {
+  it("assembles messages that arrive in pieces, and splits those that arrive in one frame", async () => {
     const { client } = await start();
     const large = Buffer.alloc(1_500_000, 5);
     expect((await unary(client, framed(large))).body.subarray(5).equals(large)).toBe(true);
@@ -149,7 +149,7 @@ describe("grpc server", () => {
     ]);
   });
 
-  const refusals: readonly (readonly [string, string, Record<string, string>, number, number, string])[] = [
+  const rejections: readonly (readonly [string, string, Record<string, string>, number, number, string])[] = [
     ["an unknown service", "/x.Y/Z", {}, 200, 12, "unknown service x.Y"],
     ["an unknown method", "/t.Service/Nope", {}, 200, 12, "unknown method Nope for service t.Service"],
     ["a path without a method", "/nothing", {}, 200, 12, 'malformed method name: "/nothing"'],
@@ -162,7 +162,7 @@ describe("grpc server", () => {
       'invalid gRPC request content-type "application/json"',
     ],
     [
-      "another method than POST",
+      "a method other than POST",
       "/t.Service/Echo",
       { ":method": "GET" },
       405,
@@ -179,7 +179,7 @@ describe("grpc server", () => {
       'grpc: Decompressor is not installed for grpc-encoding "snappy"',
     ],
   ];
-  it.each(refusals)("refuses %s", async (_title, path, headers, status, code, message) => {
+  it.each(rejections)("rejects %s", async (_title, path, headers, status, code, message) => {
     const { client } = await start();
     const stream = request(client, path, headers);
     stream.end(framed(Buffer.from("x")));
@@ -196,7 +196,7 @@ describe("grpc server", () => {
       "grpc: received message larger than max (1001 vs. 1000)",
     ],
     [
-      "a length above the limit before its bytes",
+      "a length above the limit, before its bytes",
       Buffer.from("000000ffff", "hex"),
       {},
       8,
@@ -212,7 +212,7 @@ describe("grpc server", () => {
     ],
     ["half a message", framed(Buffer.alloc(9)).subarray(0, 8), {}, 13, "unexpected EOF"],
     [
-      "compression that was not announced",
+      "unannounced compression",
       framed(gzipSync("x"), 1),
       {},
       13,
@@ -227,19 +227,19 @@ describe("grpc server", () => {
       "grpc: received message after decompression larger than max (1001 vs. 1000)",
     ],
   ];
-  it.each(badBodies)("answers %s", async (_title, body, headers, code, message) => {
+  it.each(badBodies)("rejects %s", async (_title, body, headers, code, message) => {
     const { client } = await start({ maxReceiveBytes: 1_000 });
     const answered = await unary(client, body, headers);
     expect([answered.code, answered.message]).toEqual([code, message]);
   });
 
-  it("reads gzip", async () => {
+  it("decodes gzip", async () => {
     const { client } = await start();
     const answered = await unary(client, framed(gzipSync("packed"), 1), { "grpc-encoding": "gzip" });
     expect(answered.body).toEqual(framed(Buffer.from("packed")));
   });
 
-  it("shows services the headers of a call, -bin ones as they came", async () => {
+  it("passes the headers of a call to services, -bin ones unchanged", async () => {
     let seen: (string | undefined)[] = [];
     const handle = (_request: Uint8Array, call: ServerCall): void => {
       seen = [call.header("token"), call.header("trace-bin"), call.header("absent"), call.path];
@@ -251,7 +251,7 @@ describe("grpc server", () => {
     expect([answered.code, answered.message]).toEqual([7, "etcdserver: permission denied – 100 %"]);
   });
 
-  it("ends calls at their deadline and tells the service", async () => {
+  it("ends calls at their deadline and notifies the service", async () => {
     let call: ServerCall | undefined;
     let closes = 0;
     const handle = (_request: Uint8Array, open: ServerCall): void => {
@@ -269,7 +269,7 @@ describe("grpc server", () => {
     expect(server.counters[0]?.messagesSent).toBe(0);
   });
 
-  it("tells a stream of each message, the half-close and the end, never one within the other", async () => {
+  it("notifies a stream of each message, the half-close and the end, never nested", async () => {
     const { client } = await start();
     const stream = request(client, chat.path);
     stream.end(Buffer.concat([framed(Buffer.from("one")), framed(Buffer.from("stop")), framed(Buffer.from("late"))]));
@@ -278,7 +278,7 @@ describe("grpc server", () => {
     expect(events).toEqual(["message one", "handled", "message stop", "handled", "close"]);
   });
 
-  it("tells a stream of the client's cancel, and of its connection's end", async () => {
+  it("notifies a stream of the client's cancel, and of its connection's end", async () => {
     const { client, server } = await start();
     const first = request(client, chat.path);
     first.on("error", () => undefined);
@@ -296,7 +296,7 @@ describe("grpc server", () => {
     await expect.poll(() => server.connectionCount).toBe(0);
   });
 
-  it("says when a stream's peer is slow and when it has caught up", async () => {
+  it("reports when a stream's peer is slow and when it has caught up", async () => {
     const sent: boolean[] = [];
     let drains = 0;
     const feed: Method = {
@@ -328,7 +328,7 @@ describe("grpc server", () => {
     expect(sent.filter((ready) => !ready).length).toBe(drains);
   });
 
-  it("refuses to hold more unfinished messages than it may", async () => {
+  it("rejects unfinished messages above the limit", async () => {
     const { client } = await start({ maxBufferedBytes: 100_000 });
     const streams = Array.from({ length: 4 }, () => request(client, echo.path));
     const answers = streams.map((stream) => answer(stream));
@@ -343,7 +343,7 @@ describe("grpc server", () => {
     await Promise.all(answers);
   });
 
-  it("reports a service that throws, and answers INTERNAL", async () => {
+  it("reports a service that throws, and responds INTERNAL", async () => {
     const errors: unknown[] = [];
     const broken: Method = {
       kind: "unary",
@@ -359,7 +359,7 @@ describe("grpc server", () => {
     expect(errors).toEqual([new Error("bug")]);
   });
 
-  it("shuts down when the calls under way are done", async () => {
+  it("shuts down when the calls in flight are done", async () => {
     const { client, server } = await start();
     const stream = request(client, chat.path);
     stream.write(framed(Buffer.from("x")));
@@ -372,8 +372,8 @@ describe("grpc server", () => {
     expect(server.connectionCount).toBe(0);
   });
 
-  it("refuses a table with a malformed or doubled path", () => {
-    expect(() => new GrpcServer({ methods: [{ ...echo, path: "Echo" }] })).toThrow("does not read");
+  it("rejects a table with a malformed or duplicate path", () => {
+    expect(() => new GrpcServer({ methods: [{ ...echo, path: "Echo" }] })).toThrow("is not");
     expect(() => new GrpcServer({ methods: [echo, echo] })).toThrow("twice");
   });
 

@@ -1,70 +1,70 @@
 /**
- * The gRPC server: a table of methods behind HTTP/2 connections. It owns no port; give it sockets that are known to
- * speak HTTP/2 (see http2/client-listener.ts).
+ * The gRPC server: a table of methods behind HTTP/2 connections. It owns no port; it accepts sockets that are known to
+ * use HTTP/2 (see http2/client-listener.ts).
  */
 import type { Socket } from "node:net";
-import { AnswerMemory } from "../http2/answer-memory.ts";
 import type { Http2Limits } from "../http2/connection-options.ts";
 import { type ConnectionOwner, connectionOwner } from "../http2/connection-owner.ts";
+import { FlushScheduler } from "../http2/flush-scheduler.ts";
 import { Http1Exchange } from "../http2/http1-exchange.ts";
 import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
 import { etcdKeepalive, type KeepaliveOptions } from "../http2/ping-policy.ts";
 import type { RequestHead } from "../http2/request-head.ts";
+import { ResponseMemory } from "../http2/response-memory.ts";
 import { ServerConnection } from "../http2/server-connection.ts";
 import { ServerStream } from "../http2/server-stream.ts";
-import { TurnEnd } from "../http2/turn-end.ts";
-import { AnswerTurns } from "./answer-turns.ts";
 import type { Method } from "./call.ts";
 import { type CallRoute, type MethodEntry, type MethodTable, routeCall } from "./call-route.ts";
 import { DeadlineQueue } from "./deadline-queue.ts";
 import { type CallContext, GrpcCall, responseFields } from "./grpc-call.ts";
 import { type MethodCounters, methodCounters } from "./method-counters.ts";
+import { ResponseScheduler } from "./response-scheduler.ts";
 import { RecentRequests, type SlowRequestOptions } from "./slow-requests.ts";
 
 export type GrpcServerOptions = {
   readonly methods: readonly Method[];
-  /** Largest request message; etcd's is 1.5 MiB for the request and 512 KiB for what wraps it. */
+  /** The largest request message; etcd's is 1.5 MiB for the request and 512 KiB for its overhead. */
   readonly maxReceiveBytes?: number;
-  /** Memory for messages that have begun and not ended, per connection. */
+  /** Memory for incomplete messages, per connection. */
   readonly maxBufferedBytes?: number;
   readonly limits?: Partial<Http2Limits>;
-  /** What answers may take on their way to all clients together. */
-  readonly maxAnswerBytes?: number;
+  /** The memory limit of responses on their way to all clients together. */
+  readonly maxResponseBytes?: number;
   readonly keepalive?: Partial<KeepaliveOptions>;
-  /** Gets an HTTP/1.1 socket for every request that is not gRPC. Without it such requests are answered 415. */
+  /** Receives an HTTP/1.1 socket for every request that is not gRPC. Without it such requests are answered with 415. */
   readonly onHttp1?: AcceptHttp1;
-  /** A service threw: a bug. Without it the error is thrown again outside any call, which ends the process. */
+  /** A service threw: a bug. Without it the error is rethrown outside any call, which ends the process. */
   readonly onHandlerError?: (error: unknown, path: string) => void;
-  /** A connection was ended since its client did not read `heldBytes` of answers. */
+  /** A connection was closed because its client did not read `heldBytes` of responses. */
   readonly onCutOff?: (remoteAddress: string, heldBytes: number) => void;
-  /** A call is over; measured only when somebody listens. */
+  /** A call is over; measured only when there is a listener. */
   readonly onHandled?: (method: MethodCounters, seconds: number) => void;
-  /** Tells of unary requests that take long. */
+  /** Reports slow unary requests. */
   readonly slow?: SlowRequestOptions;
 };
 
 const defaultMaxReceiveBytes = 1_572_864 + 524_288;
 const defaultMaxBufferedBytes = 64 * 1_048_576;
-/** How long a client stays that connects while clients are asked to go elsewhere. */
+/** How long a new connection may stay while clients are being drained. */
 const lateDrainMs = 250;
 
 export class GrpcServer {
   /** Counters of every method, in the order of the table. */
   readonly counters: readonly MethodCounters[];
-  readonly memory: AnswerMemory;
-  /** Connections that were ended since their clients did not read. */
+  readonly memory: ResponseMemory;
+  /** Connections that were closed because their clients did not read. */
   cutOffTotal = 0;
   readonly #connections = new Set<ServerConnection>();
   readonly #table: MethodTable;
   readonly #onHttp1: AcceptHttp1 | undefined;
-  readonly #turnEnd = new TurnEnd();
-  readonly #turns: AnswerTurns;
+  readonly #flushScheduler = new FlushScheduler();
+  readonly #responses: ResponseScheduler;
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
   readonly #connectionOwner: ConnectionOwner;
-  #state: "serving" | "leaving" | "draining" | "down" = "serving";
-  /** Connections that were there when the clients were asked to go elsewhere. */
-  readonly #leaving = new Set<ServerConnection>();
+  #state: "serving" | "draining" | "draining" | "down" = "serving";
+  /** Connections that existed when draining started. */
+  readonly #draining = new Set<ServerConnection>();
   #onEmpty: (() => void) | undefined = undefined;
 
   constructor(options: GrpcServerOptions) {
@@ -73,21 +73,21 @@ export class GrpcServer {
     this.#onHttp1 = options.onHttp1;
     this.counters = [...this.#table.entries.values()].map((entry) => entry.counters);
     this.#deadlines = new DeadlineQueue(nowMs);
-    this.memory = new AnswerMemory(options.maxAnswerBytes);
+    this.memory = new ResponseMemory(options.maxResponseBytes);
     const maxBufferedBytes = options.maxBufferedBytes ?? defaultMaxBufferedBytes;
-    this.#turns = new AnswerTurns({
+    this.#responses = new ResponseScheduler({
       memory: this.memory,
-      turnEnd: this.#turnEnd,
+      flushScheduler: this.#flushScheduler,
       nowMs,
       maxBufferedBytes,
-      relieve: (bytes) => this.#relieve(bytes),
+      freeMemory: (bytes) => this.#freeMemory(bytes),
     });
     this.#context = {
       maxReceiveBytes: options.maxReceiveBytes ?? defaultMaxReceiveBytes,
       maxBufferedBytes,
       deadlines: this.#deadlines,
-      turnEnd: this.#turnEnd,
-      turns: this.#turns,
+      flushScheduler: this.#flushScheduler,
+      responses: this.#responses,
       nowMs,
       onHandlerError: options.onHandlerError ?? throwLater,
       onHandled: options.onHandled,
@@ -96,13 +96,13 @@ export class GrpcServer {
     };
     this.#connectionOwner = connectionOwner({
       keepalive: { ...etcdKeepalive, ...options.keepalive },
-      hotFields: responseFields,
-      turnEnd: this.#turnEnd,
+      indexedFields: responseFields,
+      flushScheduler: this.#flushScheduler,
       memory: this.memory,
       nowMs,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       createStream: (connection, id, head) => this.#createStream(connection, id, head),
-      relieve: (bytes) => this.#relieve(bytes),
+      freeMemory: (bytes) => this.#freeMemory(bytes),
       onCutOff: ({ remoteAddress }, heldBytes) => {
         this.cutOffTotal++;
         options.onCutOff?.(remoteAddress, heldBytes);
@@ -115,25 +115,25 @@ export class GrpcServer {
     return this.#connections.size;
   }
 
-  /** Connections that were asked to go elsewhere and have not gone yet. */
-  get leavingCount(): number {
-    return this.#leaving.size;
+  /** Draining connections that are not closed yet. */
+  get drainingCount(): number {
+    return this.#draining.size;
   }
 
-  /** Those of them that have not been heard to know of it. */
-  get unawareCount(): number {
-    return [...this.#leaving].filter((connection) => !connection.hasSeenDrain).length;
+  /** Those of them that have not acknowledged the GOAWAY. */
+  get unacknowledgedDrainCount(): number {
+    return [...this.#draining].filter((connection) => !connection.hasAcknowledgedDrain).length;
   }
 
-  get callsUnderWay(): number {
-    return underWay(this.counters);
+  get callsInFlight(): number {
+    return inFlight(this.counters);
   }
 
-  get unaryCallsUnderWay(): number {
-    return underWay(this.counters.filter(({ kind }) => kind === "unary"));
+  get unaryCallsInFlight(): number {
+    return inFlight(this.counters.filter(({ kind }) => kind === "unary"));
   }
 
-  /** Serves a socket that speaks HTTP/2. */
+  /** Serves a socket that uses HTTP/2. */
   accept(socket: Socket, clientCommonName?: string): void {
     if (this.#state === "down") {
       socket.destroy();
@@ -142,44 +142,44 @@ export class GrpcServer {
     const connection = new ServerConnection(socket, this.#connectionOwner, clientCommonName);
     this.#connections.add(connection);
     if (this.#state === "draining") connection.drain();
-    if (this.#state !== "leaving") return;
+    if (this.#state !== "draining") return;
     const timer = setTimeout(() => {
-      if (this.#state === "leaving") connection.drain();
+      if (this.#state === "draining") connection.drain();
     }, lateDrainMs);
     timer.unref();
   }
 
-  /** Writes out every answer given so far, instead of at the end of the turn. */
+  /** Writes out all responses so far, instead of at the end of the turn. */
   flush(): void {
-    this.#turnEnd.run();
+    this.#flushScheduler.run();
   }
 
   /**
-   * Asks clients to go elsewhere (GOAWAY), those of later connections after a moment: a client that comes back at once is
-   * not sent round in a circle. Calls are answered as before.
+   * Drains clients (GOAWAY), those of later connections after a moment: a client that reconnects at once is not sent
+   * in a circle. Calls are answered as before.
    */
-  sendClientsAway(): void {
-    this.#state = "leaving";
+  drainClients(): void {
+    this.#state = "draining";
     for (const connection of this.#connections) {
-      this.#leaving.add(connection);
+      this.#draining.add(connection);
       connection.drain();
     }
   }
 
-  /** Connections that come from now on may stay. Those that were asked to leave go all the same. */
-  welcomeClients(): void {
-    if (this.#state === "leaving") this.#state = "serving";
+  /** New connections may stay from now on. Those that are draining close all the same. */
+  stopDraining(): void {
+    if (this.#state === "draining") this.#state = "serving";
   }
 
-  /** No client can come any more: asks all that are left to go. */
+  /** No client can connect any more: drains all that are left. */
   drain(): void {
     this.#state = "draining";
     for (const connection of this.#connections) connection.drain();
   }
 
   /**
-   * Asks clients to go elsewhere (GOAWAY), waits for calls under way up to `graceMs`, then closes what is left.
-   * Resolves when no connection remains; sockets that come later are closed.
+   * Drains clients (GOAWAY), waits for calls in flight up to `graceMs`, then closes what is left. Resolves when no
+   * connection remains; later sockets are closed.
    */
   async shutdown(graceMs: number): Promise<void> {
     this.drain();
@@ -191,7 +191,7 @@ export class GrpcServer {
       clearTimeout(timer);
     }
     this.#state = "down";
-    this.#turnEnd.run();
+    this.#flushScheduler.run();
     this.#deadlines.clear();
   }
 
@@ -201,13 +201,13 @@ export class GrpcServer {
 
   #onClosed(connection: ServerConnection): void {
     this.#connections.delete(connection);
-    this.#leaving.delete(connection);
-    this.#turns.forget(connection);
+    this.#draining.delete(connection);
+    this.#responses.forget(connection);
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 
-  /** Ends the connections whose clients would take longest to read what waits for them, until `bytes` more fit. */
-  #relieve(bytes: number): void {
+  /** Closes the connections whose clients would take longest to read their queue, until `bytes` more fit. */
+  #freeMemory(bytes: number): void {
     while (!this.memory.hasRoomFor(bytes)) {
       const slowest = slowestReader(this.#connections);
       if (slowest === null) return;
@@ -221,15 +221,15 @@ export class GrpcServer {
     head.route = route;
     if (route.kind === "call") return new GrpcCall(this.#context, connection, id, head, route);
     if (route.kind === "http") return new Http1Exchange(connection, id, head, this.#onHttp1!);
-    return new RefusedCall(connection, id, head, route);
+    return new RejectedCall(connection, id, head, route);
   }
 }
 
-/** A request that is answered from its headers alone; whatever body it has is dropped. */
-class RefusedCall extends ServerStream {
+/** A request that is answered from its headers alone; its body, if any, is dropped. */
+class RejectedCall extends ServerStream {
   readonly #block: Buffer;
 
-  constructor(connection: ServerConnection, id: number, head: RequestHead, route: CallRoute & { kind: "refusal" }) {
+  constructor(connection: ServerConnection, id: number, head: RequestHead, route: CallRoute & { kind: "rejection" }) {
     super(connection, id, head);
     this.#block = route.block;
   }
@@ -243,12 +243,12 @@ class RefusedCall extends ServerStream {
   override onAbort(): void {}
 }
 
-function underWay(counters: readonly MethodCounters[]): number {
+function inFlight(counters: readonly MethodCounters[]): number {
   const handled = (method: MethodCounters): number => method.handled.reduce((sum, count) => sum + count, 0);
   return counters.reduce((sum, method) => sum + method.started - handled(method), 0);
 }
 
-/** Of those that are equally slow, the one that holds most; null when none holds anything. */
+/** Among equally slow ones, the one that holds most; null when none holds anything. */
 function slowestReader(connections: Iterable<ServerConnection>): ServerConnection | null {
   let slowest: ServerConnection | null = null;
   let most = { seconds: 0, bytes: 0 };
@@ -268,7 +268,7 @@ function methodTable(methods: readonly Method[]): MethodTable {
   for (const method of methods) {
     const slash = method.path.lastIndexOf("/");
     if (!method.path.startsWith("/") || slash < 2)
-      throw new RangeError(`Method path "${method.path}" does not read /package.Service/Method`);
+      throw new RangeError(`Method path "${method.path}" is not of the form /package.Service/Method`);
     if (entries.has(method.path)) throw new RangeError(`Method ${method.path} is in the table twice`);
     entries.set(method.path, { method, counters: methodCounters(method.path, method.kind) });
     services.add(method.path.slice(1, slash));

@@ -1,4 +1,4 @@
-/** What the metrics page says of each method. Plain numbers in place: counting a call allocates nothing. */
+/** The metrics of a method. Plain numbers in place: counting a call allocates nothing. */
 export type MethodCounters = {
   readonly path: string;
   readonly kind: "unary" | "stream";

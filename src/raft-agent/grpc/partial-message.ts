@@ -1,8 +1,11 @@
-/** A length-prefixed message whose bytes come in more than one DATA frame (gRPC over HTTP/2, "Length-Prefixed-Message"). */
+/**
+ * A length-prefixed message whose bytes arrive in more than one DATA frame (gRPC over HTTP/2,
+ * "Length-Prefixed-Message").
+ */
 import { readUint32 } from "../http2/frame.ts";
 
 export const messagePrefixBytes = 5;
-/** What a message is given at first: a length that is only claimed reserves no memory. */
+/** The initial capacity of a message: a length that is only claimed reserves no memory. */
 const firstCapacityBytes = 4_096;
 
 export class PartialMessage {
@@ -11,7 +14,7 @@ export class PartialMessage {
   #body: Buffer = Buffer.alloc(0);
   #used = 0;
 
-  /** True once the prefix is there, so that `length` and `compressed` mean something. */
+  /** True once the prefix is complete, so that `length` and `compressed` are valid. */
   get prefixKnown(): boolean {
     return this.#prefixUsed === messagePrefixBytes;
   }
@@ -37,14 +40,14 @@ export class PartialMessage {
     return this.#body.subarray(0, this.#used);
   }
 
-  /** Takes what is missing of the prefix and returns the offset behind it. */
+  /** Takes the missing part of the prefix and returns the offset after it. */
   takePrefix(bytes: Buffer, start: number, end: number): number {
     let at = start;
     while (at < end && this.#prefixUsed < messagePrefixBytes) this.#prefix[this.#prefixUsed++] = bytes[at++]!;
     return at;
   }
 
-  /** Takes what is missing of the body and returns the offset behind it. */
+  /** Takes the missing part of the body and returns the offset after it. */
   takeBody(bytes: Buffer, start: number, end: number): number {
     const taken = Math.min(end - start, this.length - this.#used);
     this.#makeRoom(this.#used + taken);

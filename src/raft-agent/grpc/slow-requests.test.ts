@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { RecentRequests } from "./slow-requests.ts";
 
 describe("recent requests", () => {
-  it("are read as they were until they are overwritten, over the end of the ring as well", () => {
+  it("are unchanged until they are overwritten, also across the end of the ring", () => {
     const recent = new RecentRequests();
     const of = (fill: number, length: number): Uint8Array => new Uint8Array(length).fill(fill);
     const kept: { position: number; fill: number; length: number }[] = [];

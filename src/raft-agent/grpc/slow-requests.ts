@@ -1,5 +1,5 @@
 /**
- * Unary requests that take long, with what they asked. Which ones do is known only at their end, when their bytes are gone,
+ * Slow unary requests, with their content. Which ones are slow is known only at their end, when their bytes are gone,
  * so the bytes of all are kept for a while: in a ring, without an allocation for any of them.
  */
 
@@ -7,23 +7,23 @@ export type SlowRequest = {
   readonly path: string;
   readonly remoteAddress: string;
   readonly tookMs: number;
-  /** Null when they were too many, or are overwritten by now. */
+  /** Null when the request was too large, or is overwritten by now. */
   readonly request: Uint8Array | null;
   readonly requestBytes: number;
-  readonly answerBytes: number;
-  /** What `countAnswer` said of the answer; null when there was none, or it was too large to look at. */
-  readonly answerCount: number | null;
+  readonly responseBytes: number;
+  /** The result of `countResponse`; null when there was no response, or it was too large to inspect. */
+  readonly responseCount: number | null;
 };
 
 export type SlowRequestOptions = {
   readonly thresholdMs: number;
-  /** What the answer counts, asked only of requests that are slow already. */
-  countAnswer(path: string, message: Uint8Array): number | null;
+  /** The count in the response, asked only of requests that are already slow. */
+  countResponse(path: string, message: Uint8Array): number | null;
   onSlow(request: SlowRequest): void;
 };
 
 const ringBytes = 2 * 1_048_576;
-/** The rest of a larger request is a value, which is not logged, or a transaction that nobody would read. */
+/** The rest of a larger request is a value, which is not logged, or a transaction too long to read. */
 const keptBytesMax = 4_096;
 
 export class RecentRequests {
@@ -31,7 +31,7 @@ export class RecentRequests {
   /** Bytes written since the start, gaps at the end of the ring included. */
   #written = 0;
 
-  /** Returns where they are, or -1 when they are too many. */
+  /** Returns its position, or -1 when it is too large. */
   keep(request: Uint8Array): number {
     const { length } = request;
     if (length > keptBytesMax) return -1;
@@ -43,7 +43,7 @@ export class RecentRequests {
     return position;
   }
 
-  /** A copy, or null when they are overwritten. */
+  /** A copy, or null when it is overwritten. */
   read(position: number, length: number): Uint8Array | null {
     if (position < 0 || this.#written - position > ringBytes) return null;
     const start = position % ringBytes;

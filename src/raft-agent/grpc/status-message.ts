@@ -1,6 +1,6 @@
 /**
- * grpc-message on the wire: UTF-8, percent-encoded outside printable ASCII (gRPC over HTTP/2, "Responses"). A text
- * that is not encoded properly is handed on as it stands, as the specification asks.
+ * grpc-message on the wire: UTF-8, percent-encoded outside printable ASCII (gRPC over HTTP/2, "Responses").
+ * Incorrectly encoded text is passed on as it is, as the specification asks.
  */
 
 export function encodeStatusMessage(text: string): string {

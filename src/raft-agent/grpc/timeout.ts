@@ -8,7 +8,7 @@ const unitMs: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 
-/** Milliseconds, possibly a fraction; undefined for text that is no timeout. */
+/** Milliseconds, possibly a fraction; undefined for text that is not a timeout. */
 export function parseTimeout(text: string): number | undefined {
   const unit = unitMs[text.at(-1) ?? ""];
   const digits = text.slice(0, -1);

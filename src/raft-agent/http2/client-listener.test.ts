@@ -109,7 +109,7 @@ describe("client listener", () => {
     const server = await startEchoServer(host, {}, undefined, { onHttp1: (socket) => http.emit("connection", socket) });
     expect(await textOf(httpGet(`http://${host}:${server.port}/health`))).toBe("http /health");
     expect(await h2Status(`http://${host}:${server.port}`)).toBe(200);
-    // A request line that begins like the preface, in single bytes, is still HTTP/1.1.
+    // A request line that starts like the preface, sent byte by byte, is still HTTP/1.1.
     const socket = connectTcp(server.port, host);
     for (const byte of "PROPFIND / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n") {
       socket.write(byte);
@@ -142,7 +142,7 @@ describe("client listener", () => {
     await server.close();
   });
 
-  it("A9: drops a client of a port with and without TLS that says nothing, or nothing more, in time", async () => {
+  it("A9: drops a client of a port with and without TLS that sends nothing, or nothing more, in time", async () => {
     const tls = { ...files("server"), ca: files("ca").cert };
     const server = await startEchoServer(host, {}, undefined, { tls, plain: true, handshakeTimeoutMs: 20 });
     for (const bytes of [Buffer.alloc(0), Buffer.from([0x16]), Buffer.from([0x16, 3, 1])]) {
@@ -153,14 +153,14 @@ describe("client listener", () => {
     await server.close();
   });
 
-  it("drops a client that says nothing in time", async () => {
+  it("drops a client that sends nothing in time", async () => {
     const server = await startEchoServer(host, {}, undefined, { handshakeTimeoutMs: 20 });
     const socket = connectTcp(server.port, host);
     await new Promise((resolve) => socket.once("close", resolve));
     await server.close();
   });
 
-  it("A low: tells protocols apart by ALPN, verifies clients and says who they are, with two names nobody", async () => {
+  it("A low: selects the protocol by ALPN, verifies clients and reports their name, and none for two names", async () => {
     const http = createServer((_request, response) => response.end("secure"));
     const ca = readFileSync(join(directory, "ca.crt"), "utf8");
     const tls: ListenerTls = { ...files("server"), ca, requireClientCertificate: true };
@@ -172,7 +172,7 @@ describe("client listener", () => {
     const trust = { ca, checkServerIdentity: () => undefined };
     expect(await h2Status(url, { ...trust, ...files("client") })).toBe(200);
     expect(server.seenCommonNames).toEqual(["alice"]);
-    // Which of two names is the user differs from program to program: neither is.
+    // Programs differ in which of two names is the user, so neither is.
     expect(await h2Status(url, { ...trust, ...files("twice") })).toBe(200);
     expect(server.seenCommonNames).toEqual(["alice", undefined]);
     expect(await textOf(httpsGet(url, { ...trust, ...files("client"), agent: false }))).toBe("secure");
@@ -181,14 +181,14 @@ describe("client listener", () => {
     await server.close();
   });
 
-  it("closes a connection whose client is gone, though a write never ends", async () => {
+  it("closes a connection whose client has disconnected, even if a write never ends", async () => {
     const closed = new EventEmitter();
     const server = await listenForClients({
       host,
       port: 0,
       tls: files("server"),
       onHttp2: (socket) => {
-        // As Node.js does it when a reset comes in between.
+        // As in Node.js when a reset intervenes.
         socket._write = () => {};
         socket.on("close", () => closed.emit("close")).resume();
         socket.write("the last words");
@@ -200,7 +200,7 @@ describe("client listener", () => {
     await server.close();
   });
 
-  it("takes renewed certificates into use and refuses a key that does not fit", async () => {
+  it("uses renewed certificates and rejects a mismatched key", async () => {
     const listener = await listenForClients({
       host,
       port: 0,
@@ -225,7 +225,7 @@ describe("client listener", () => {
     await listener.close();
   });
 
-  it("names the address it cannot listen on", async () => {
+  it("reports the address it cannot listen on", async () => {
     const onHttp2 = (): void => undefined;
     await expect(listenForClients({ host: "203.0.113.1", port: 0, onHttp2 })).rejects.toThrow(
       "Cannot listen on 203.0.113.1:0",

@@ -1,6 +1,6 @@
 /**
- * The listening socket of a port that speaks both HTTP/2 (gRPC) and HTTP/1.1 (gateway, health, metrics): with TLS
- * they are told apart by ALPN, without by their first bytes. HTTP/1.1 sockets go to whoever serves HTTP/1.1, for
+ * The listening socket of a port that serves both HTTP/2 (gRPC) and HTTP/1.1 (gateway, health, metrics): with TLS the
+ * protocol is chosen by ALPN, without TLS by the first bytes. HTTP/1.1 sockets are passed to an HTTP/1.1 server, for
  * example `(socket) => httpServer.emit("connection", socket)`.
  */
 import { createServer, type Server, type Socket } from "node:net";
@@ -24,26 +24,26 @@ export type ListenerTls = {
   /** PEM. */
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
-  /** Authorities that client certificates are checked against. */
+  /** Authorities that client certificates are verified against. */
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
-  /** Refuse clients without a certificate from `ca`. */
+  /** Reject clients without a certificate from `ca`. */
   readonly requireClientCertificate?: boolean;
-  /** Why a client's certificate is refused although `ca` has signed it; null when it is not. */
+  /** The reason to reject a client's certificate although `ca` has signed it; null to accept it. */
   readonly refuse?: (socket: TLSSocket) => string | null;
 } & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
-/** Port 0 stands for any free one. */
+/** Port 0 selects any free port. */
 export type ClientListenerOptions = ListenPlace & {
   readonly tls?: ListenerTls;
-  /** With `tls`: serves clients without TLS on the same port as well. */
+  /** With `tls`: also serve clients without TLS on the same port. */
   readonly plain?: boolean;
-  /** Gets every HTTP/2 socket; `clientCommonName` is that of the verified certificate. */
+  /** Receives every HTTP/2 socket; `clientCommonName` is that of the verified certificate. */
   onHttp2(socket: Socket, clientCommonName: string | undefined): void;
-  /** Gets every HTTP/1.1 socket with nothing read from it. Without it such sockets are closed. */
+  /** Receives every HTTP/1.1 socket, with nothing read from it. Without it such sockets are closed. */
   onHttp1?(socket: Socket, clientCommonName: string | undefined): void;
-  /** A client was refused before it could ask for anything. */
+  /** A client was rejected before it could send a request. */
   onRejected?(rejection: RejectedConnection): void;
-  /** How long a client may take for its TLS handshake, and then to say something. */
+  /** The time limit for the TLS handshake, and then for the first bytes. */
   readonly handshakeTimeoutMs?: number;
 };
 
@@ -51,35 +51,35 @@ export type ClientListener = {
   /** 0 for a socket in the file system. */
   readonly port: number;
   readonly hasTls: boolean;
-  /** Takes new certificates into use for connections to come; those that exist go on with theirs. */
+  /** Uses new certificates for future connections; existing connections keep theirs. */
   replaceTls(tls: ListenerTls): void;
-  /** Connections that are in their TLS handshake, or have said nothing yet. */
-  readonly undecidedCount: number;
+  /** Connections that are in their TLS handshake, or have not sent anything yet. */
+  readonly pendingCount: number;
   /** When the last connection was accepted, on the monotonic clock. */
   readonly lastAcceptedMs: number;
-  /** Stops listening, and lets the connections that have said nothing yet do so. */
+  /** Stops listening, but lets the connections that have not sent anything yet do so. */
   stop(): Promise<void>;
-  /** Stops listening; connections that were handed on live on, those that have said nothing yet are closed. */
+  /** Stops listening; dispatched connections stay open, those that have not sent anything yet are closed. */
   close(): Promise<void>;
 };
 
-/** @throws HaplanError `listen-failed` when the address cannot be bound, or the certificate and key do not fit. */
+/** @throws HaplanError `listen-failed` when the address cannot be bound, or the certificate and key do not match. */
 export async function listenForClients(options: ClientListenerOptions): Promise<ClientListener> {
   const timeoutMs = options.handshakeTimeoutMs ?? 10_000;
   const { onHttp2, onHttp1 } = options;
-  const undecided: Undecided = new Set();
+  const pending: PendingSockets = new Set();
   const dispatch = (socket: Socket, protocol: string, commonName: string | undefined): void => {
     if (protocol === "h2") onHttp2(socket, commonName);
     else if (onHttp1 === undefined) socket.destroy();
     else onHttp1(socket, commonName);
   };
-  const tlsServer = options.tls === undefined ? null : createTls(options.tls, timeoutMs, undecided, dispatch);
+  const tlsServer = options.tls === undefined ? null : createTls(options.tls, timeoutMs, pending, dispatch);
   if (tlsServer !== null) {
     rejectConnections(tlsServer, { refuse: options.tls?.refuse, onRejected: options.onRejected });
   }
   const handshakeCount = tlsServer === null ? () => 0 : countHandshakes(tlsServer);
   const isTlsAlone = tlsServer !== null && options.plain !== true;
-  const server = isTlsAlone ? tlsServer : createPlain(timeoutMs, undecided, dispatch, tlsServer);
+  const server = isTlsAlone ? tlsServer : createPlain(timeoutMs, pending, dispatch, tlsServer);
   let lastAcceptedMs = Number.NEGATIVE_INFINITY;
   server.on("connection", () => {
     lastAcceptedMs = systemClock.monotonicMs();
@@ -88,8 +88,8 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
-    get undecidedCount() {
-      return undecided.size + handshakeCount();
+    get pendingCount() {
+      return pending.size + handshakeCount();
     },
     get lastAcceptedMs() {
       return lastAcceptedMs;
@@ -100,29 +100,34 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
     close: async () => {
       // The callback of `close` would wait for connections, which may outlive the port.
       server.close();
-      for (const socket of undecided) socket.destroy();
+      for (const socket of pending) socket.destroy();
       await new Promise((resolve) => setImmediate(resolve));
     },
   };
 }
 
 type Dispatch = (socket: Socket, protocol: string, commonName: string | undefined) => void;
-/** Sockets that nobody has taken yet. */
-type Undecided = Set<Socket>;
+/** Sockets that have not been dispatched yet. */
+type PendingSockets = Set<Socket>;
 
-/** Hands clients that begin with TLS to `tlsServer`, if there is one. */
-function createPlain(timeoutMs: number, undecided: Undecided, dispatch: Dispatch, tlsServer: TlsServer | null): Server {
+/** Passes clients that start with TLS to `tlsServer`, if there is one. */
+function createPlain(
+  timeoutMs: number,
+  pending: PendingSockets,
+  dispatch: Dispatch,
+  tlsServer: TlsServer | null,
+): Server {
   return createServer({ noDelay: true }, (socket) => {
-    sniff(socket, timeoutMs, undecided, (protocol) => {
+    sniff(socket, timeoutMs, pending, (protocol) => {
       if (protocol === "tls" && tlsServer !== null) tlsServer.emit("connection", socket);
       else dispatch(socket, protocol, undefined);
     });
   });
 }
 
-function sniff(socket: Socket, timeoutMs: number, undecided: Undecided, found: (protocol: string) => void): void {
-  const forget = (): boolean => undecided.delete(socket);
-  undecided.add(socket);
+function sniff(socket: Socket, timeoutMs: number, pending: PendingSockets, found: (protocol: string) => void): void {
+  const forget = (): boolean => pending.delete(socket);
+  pending.add(socket);
   socket.once("close", forget);
   sniffProtocol(socket, timeoutMs, (protocol) => {
     socket.off("close", forget);
@@ -131,10 +136,10 @@ function sniff(socket: Socket, timeoutMs: number, undecided: Undecided, found: (
   });
 }
 
-function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, dispatch: Dispatch): TlsServer {
+function createTls(tls: ListenerTls, timeoutMs: number, pending: PendingSockets, dispatch: Dispatch): TlsServer {
   const server = createTlsServer({
     ...contextOptions(tls),
-    // Without an ALPN callback of its own Node would let clients with other protocols through as "no ALPN".
+    // Without an explicit ALPN callback Node would admit clients with other protocols as "no ALPN".
     ALPNProtocols: ["h2", "http/1.1"],
     requestCert: tls.ca !== undefined,
     rejectUnauthorized: tls.requireClientCertificate ?? false,
@@ -146,12 +151,12 @@ function createTls(tls: ListenerTls, timeoutMs: number, undecided: Undecided, di
     closeOnceGone(socket);
     const commonName = verifiedCommonName(socket);
     if (socket.alpnProtocol) dispatch(socket, socket.alpnProtocol, commonName);
-    else sniff(socket, timeoutMs, undecided, (protocol) => dispatch(socket, protocol, commonName));
+    else sniff(socket, timeoutMs, pending, (protocol) => dispatch(socket, protocol, commonName));
   });
   return server;
 }
 
-/** Returns a function that tells how many handshakes are under way. */
+/** Returns a function that reports the number of handshakes in progress. */
 function countHandshakes(server: TlsServer): () => number {
   let count = 0;
   const ended = (): void => {
@@ -169,7 +174,7 @@ function verifiedCommonName(socket: TLSSocket): string | undefined {
   if (!socket.authorized) return undefined;
   const subject: { CN?: string | string[] } | undefined = socket.getPeerCertificate().subject;
   const name = subject?.CN;
-  // Of several names none is taken for a user: which one counts differs from program to program.
+  // Of several names none is used as the user: programs differ in which one counts.
   return typeof name === "string" ? name : undefined;
 }
 
@@ -182,7 +187,7 @@ function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: Listen
 function replaceTls(server: TlsServer | null, tls: ListenerTls): void {
   if (server === null) throw new HaplanError("listen-failed", "Cannot load certificates: the port has no TLS");
   try {
-    // A throw-away context first: it refuses a key that does not fit before the running one is touched.
+    // A throwaway context first: it rejects a mismatched key before the active context is touched.
     createSecureContext(contextOptions(tls));
     server.setSecureContext(contextOptions(tls));
   } catch (error) {

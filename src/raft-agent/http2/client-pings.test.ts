@@ -1,7 +1,7 @@
 /**
- * grpc's keepalive enforcement (grpc-go, internal/transport/http2_server.go): a ping is no offence when DATA or HEADERS
- * were written since the last one, in whatever way they left. A grpc-go client measures its bandwidth with one ping for
- * each round trip in which data comes.
+ * grpc's keepalive enforcement (grpc-go, internal/transport/http2_server.go): a ping is no violation when DATA or
+ * HEADERS were written since the last one, in whatever way they were sent. A grpc-go client measures its bandwidth
+ * with one ping for each round trip in which data arrives.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { anyFrame, greeting, openPost, RawClient } from "../../../test/support/raw-client.ts";
@@ -18,7 +18,7 @@ const credit = (streamId: number, increment: number): Buffer => {
 const initialWindow = (bytes: number): Buffer => settingsFrame([[4, bytes]]);
 const largeWindows = Buffer.concat([initialWindow(0x7fff_ffff), credit(0, 0x7fff_0000)]);
 
-/** Reads the stream to its end with a ping for each round trip in which data came; returns the number of pings. */
+/** Reads the stream to its end with a ping for each round trip in which data arrived; returns the number of pings. */
 async function readWithPings(client: RawClient, streamId: number, onRound: () => Uint8Array[]): Promise<number> {
   let pings = 0;
   let seenBytes = 0;
@@ -45,13 +45,13 @@ describe("pings of clients", () => {
     try {
       await run(client);
     } finally {
-      server.answerBytes = undefined;
+      server.responseBytes = undefined;
       client.destroy();
     }
   }
 
   const ways: readonly (readonly [title: string, bytes: number, opening: Buffer, onRound: () => Buffer[]])[] = [
-    ["at once, frame by frame", 60_000, initialWindow(0x7fff_ffff), () => []],
+    ["directly, frame by frame", 60_000, initialWindow(0x7fff_ffff), () => []],
     [
       "from the queue, as the client's windows grow",
       1_400_000,
@@ -62,9 +62,9 @@ describe("pings of clients", () => {
     ["from the queue, as the connection's window grows", 700_000, initialWindow(1_000_000), () => [credit(0, 40_000)]],
     ["from the queue, as the socket drains", 40_000_000, largeWindows, () => []],
   ];
-  it.each(ways)("A1: are welcome while data leaves %s", async (_way, bytes, opening, onRound) => {
+  it.each(ways)("A1: are accepted while data is sent %s", async (_way, bytes, opening, onRound) => {
     await withClient(async (client) => {
-      server.answerBytes = bytes;
+      server.responseBytes = bytes;
       client.write(greeting, opening, openPost(1));
       await readWithPings(client, 1, onRound);
       expect(client.goawayCode).toBeUndefined();
@@ -72,9 +72,9 @@ describe("pings of clients", () => {
     });
   });
 
-  it("A1: are welcome while a change of the initial window lets data go", async () => {
+  it("A1: are accepted while a change of the initial window admits data", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 60_000;
+      server.responseBytes = 60_000;
       let window = 5_000;
       client.write(greeting, initialWindow(window), openPost(1));
       const pings = await readWithPings(client, 1, () => [initialWindow((window += 5_000))]);
@@ -82,9 +82,9 @@ describe("pings of clients", () => {
     });
   });
 
-  it("A1: are answered while the client reads nothing, in the order in which they came", async () => {
+  it("A1: are answered while the client reads nothing, in order of arrival", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 30_000_000;
+      server.responseBytes = 30_000_000;
       client.write(greeting, largeWindows, openPost(1));
       await client.until(() => client.receivedBytes(1) > 0);
       client.pause();
@@ -100,11 +100,11 @@ describe("pings of clients", () => {
 
   const offences: readonly (readonly [title: string, before: Buffer])[] = [
     ["without a stream", Buffer.alloc(0)],
-    ["with a stream whose answer waits for a window", Buffer.concat([initialWindow(0), openPost(1)])],
+    ["with a stream whose response waits for a window", Buffer.concat([initialWindow(0), openPost(1)])],
   ];
-  it.each(offences)("A1: end the connection when nothing was sent between them, %s", async (_title, before) => {
+  it.each(offences)("A1: close the connection when nothing was sent between them, %s", async (_title, before) => {
     await withClient(async (client) => {
-      server.answerBytes = 100;
+      server.responseBytes = 100;
       client.write(greeting, before);
       for (let ping = 0; ping <= pingsOfAFlood; ping++) client.write(pingFrame(Buffer.alloc(8), false));
       await client.until(() => client.goawayCode !== undefined);
@@ -112,11 +112,11 @@ describe("pings of clients", () => {
     });
   });
 
-  it("A1: end the connection when the data that was queued never left", async () => {
+  it("A1: close the connection when the queued data was never sent", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 1_000_000;
+      server.responseBytes = 1_000_000;
       client.write(greeting, openPost(1));
-      // All that the windows let go has come; what is queued behind it is no excuse.
+      // Everything the windows admit has arrived; what is still queued does not count.
       await client.until(() => client.receivedBytes(1) === 65_535);
       for (let ping = 0; ping <= pingsOfAFlood; ping++) client.write(pingFrame(Buffer.alloc(8), false));
       await client.until(() => client.goawayCode !== undefined);

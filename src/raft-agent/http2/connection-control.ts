@@ -1,6 +1,7 @@
 /**
- * What concerns a connection and none of its streams (RFC 9113): the preface of either side and SETTINGS, PING and
- * keepalive, and the graceful shutdown, which needs a PING to know when its GOAWAY has arrived. Such frames are few.
+ * The part of a connection that concerns none of its streams (RFC 9113): the preface of either side and SETTINGS, PING
+ * and keepalive, and the graceful shutdown, which needs a PING to learn when its GOAWAY has arrived. Such frames are
+ * rare.
  */
 import type { Socket } from "node:net";
 import type { ConnectionOptions } from "./connection-options.ts";
@@ -34,14 +35,14 @@ export type ControlledConnection = {
 };
 
 export type ControlListener = {
-  /** The client has changed SETTINGS_INITIAL_WINDOW_SIZE by so much. */
+  /** The client has changed SETTINGS_INITIAL_WINDOW_SIZE by this amount. */
   windowChanged(change: number): void;
-  /** The client has seen the GOAWAY of the shutdown. May be told again. */
-  drainSeen(): void;
+  /** The client has received the GOAWAY of the shutdown. May be called repeatedly. */
+  drainAcknowledged(): void;
 };
 
 export class ConnectionControl {
-  /** The client's first frame has come. */
+  /** The client's first frame has arrived. */
   settingsSeen = false;
   readonly #connection: ControlledConnection;
   readonly #listener: ControlListener;
@@ -67,28 +68,30 @@ export class ConnectionControl {
     this.#sendPreface();
   }
 
-  /** Bytes have come: returns where in them frames begin, behind what belongs to the client's preface (§3.4). */
-  heard(chunk: Buffer): number {
-    this.#idlePing.heard();
+  /**
+   * Processes received bytes: returns the offset at which frames start, after any part of the client's preface (§3.4).
+   */
+  receive(chunk: Buffer): number {
+    this.#idlePing.onActivity();
     return this.#prefaceMatched < clientPreface.length ? this.#matchPreface(chunk) : 0;
   }
 
-  /** A frame that costs the client next to nothing. */
-  spend(what: string): void {
+  /** Charges a frame that costs the client next to nothing. */
+  charge(what: string): void {
     if (!this.#frames.take()) throw floodError(what);
   }
 
-  /** Announces the end (§6.8). */
+  /** Announces the shutdown (§6.8). */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
     const { sender } = this.#connection;
     sender.frame(goawayFrame(maxStreamId, ErrorCode.noError, "shutting down"));
-    // The answer to this ping says that the client has seen the GOAWAY; only then is the last stream known.
+    // The response to this ping confirms that the client has received the GOAWAY; only then is the last stream known.
     sender.frame(pingFrame(drainPing, false));
   }
 
-  /** The socket is gone. */
+  /** The socket is closed. */
   stop(): void {
     clearTimeout(this.#prefaceTimer);
     this.#idlePing.stop();
@@ -112,13 +115,13 @@ export class ConnectionControl {
   #matchPreface(chunk: Buffer): number {
     let at = 0;
     while (at < chunk.length && this.#prefaceMatched < clientPreface.length)
-      if (chunk[at++] !== clientPreface[this.#prefaceMatched++]) throw protocolError("client preface is wrong");
+      if (chunk[at++] !== clientPreface[this.#prefaceMatched++]) throw protocolError("invalid client preface");
     return at;
   }
 
   onSettings(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw protocolError("SETTINGS on a stream");
-    this.spend("SETTINGS");
+    this.charge("SETTINGS");
     if ((flags & Flag.ack) !== 0) {
       if (end !== start) throw frameSizeError("SETTINGS acknowledgement");
       if (!this.settingsSeen) throw protocolError("first frame is a SETTINGS acknowledgement");
@@ -142,13 +145,13 @@ export class ConnectionControl {
     if (end - start !== 8) throw frameSizeError("PING");
     const opaque = bytes.subarray(start, end);
     if ((flags & Flag.ack) !== 0) {
-      this.spend("PING acknowledgement");
-      if (this.#draining && opaque.equals(drainPing)) this.#listener.drainSeen();
+      this.charge("PING acknowledgement");
+      if (this.#draining && opaque.equals(drainPing)) this.#listener.drainAcknowledged();
       return;
     }
     const { options, sender, streamCount } = this.#connection;
     const sent = sender.takeSent();
-    if (!sent) this.spend("PING");
+    if (!sent) this.charge("PING");
     if (!this.#strikes.allow(options.nowMs(), streamCount > 0, sent))
       throw new ConnectionError(ErrorCode.enhanceYourCalm, "too_many_pings");
     sender.frame(pingFrame(opaque, true));
@@ -157,6 +160,6 @@ export class ConnectionControl {
   onGoaway(streamId: number, start: number, end: number): void {
     if (streamId !== 0) throw protocolError("GOAWAY on a stream");
     if (end - start < 8) throw frameSizeError("GOAWAY");
-    this.spend("GOAWAY");
+    this.charge("GOAWAY");
   }
 }

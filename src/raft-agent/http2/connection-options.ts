@@ -1,23 +1,24 @@
-/** What the connections of a server are configured with. */
-import type { AnswerMemory } from "./answer-memory.ts";
+/** The configuration of a server's connections. */
+
 import { defaultFloodLimits, type FloodLimits } from "./flood-guard.ts";
-import type { HotField } from "./hpack-encoder.ts";
+import type { FlushScheduler } from "./flush-scheduler.ts";
+import type { IndexedField } from "./hpack-encoder.ts";
 import type { KeepaliveOptions } from "./ping-policy.ts";
-import type { TurnEnd } from "./turn-end.ts";
+import type { ResponseMemory } from "./response-memory.ts";
 
 export type Http2Limits = {
-  /** Streams open at once on a connection; more are refused with REFUSED_STREAM. */
+  /** Streams open at once on a connection; more are rejected with REFUSED_STREAM. */
   readonly maxConcurrentStreams: number;
-  /** Size of a request's header fields (RFC 9113 §6.5.2); larger requests get 431. */
+  /** The maximum size of a request's header fields (RFC 9113 §6.5.2); larger requests get 431. */
   readonly maxHeaderListBytes: number;
-  /** Size of the table with which a client compresses its headers (RFC 7541 §4.2). */
+  /** The size of the table with which a client compresses its headers (RFC 7541 §4.2). */
   readonly headerTableBytes: number;
   /** What a client may send on one stream, and on the connection, before we have read it; at least 65,535. */
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
-  /** Answers that wait on one connection; a client that lets more pile up is cut off. */
+  /** Responses queued on one connection; a client that lets more accumulate is cut off. */
   readonly maxQueuedBytes: number;
-  /** How long a client may take for its preface and first SETTINGS. */
+  /** The time limit for the client's preface and first SETTINGS. */
   readonly prefaceTimeoutMs: number;
   readonly flood: FloodLimits;
 };
@@ -33,16 +34,16 @@ export const defaultHttp2Limits: Http2Limits = {
   flood: defaultFloodLimits,
 };
 
-/** What all connections of a server share. */
+/** The state shared by all connections of a server. */
 export type ConnectionOptions = {
   readonly limits: Http2Limits;
   readonly keepalive: KeepaliveOptions;
-  /** The response fields worth a place in the peer's table; see `hotFields`. */
-  readonly hotFields: readonly HotField[];
-  readonly turnEnd: TurnEnd;
-  readonly memory: AnswerMemory;
+  /** The response fields kept in the peer's dynamic table; see `indexedFields`. */
+  readonly indexedFields: readonly IndexedField[];
+  readonly flushScheduler: FlushScheduler;
+  readonly memory: ResponseMemory;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
-  /** `bytes` more do not fit into `memory`: ends the connections that hold it. */
-  relieve(bytes: number): void;
+  /** `bytes` more do not fit into `memory`: closes the connections that hold it. */
+  freeMemory(bytes: number): void;
 };

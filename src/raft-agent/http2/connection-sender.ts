@@ -1,4 +1,4 @@
-/** The sending side of a connection: answers, resets, window updates and control frames, gathered for one write. */
+/** The sending side of a connection: responses, resets, window updates and control frames, combined into one write. */
 import type { Socket } from "node:net";
 import type { ConnectionOptions } from "./connection-options.ts";
 import {
@@ -11,17 +11,17 @@ import {
   writeRstStream,
   writeWindowUpdate,
 } from "./frame.ts";
-import { type HotField, HpackEncoder, hotFieldBytesMax } from "./hpack-encoder.ts";
+import { HpackEncoder, type IndexedField, indexedFieldBytesMax } from "./hpack-encoder.ts";
 import { Output } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
 import { SendQueue } from "./send-queue.ts";
 import type { SendingStream } from "./sending-stream.ts";
 
-/** A peer that lets our control frames pile up to this is not reading and is cut off. */
+/** A peer that lets this many bytes of control frames accumulate is not reading and is cut off. */
 const outputMaxBytes = 8 * 1_048_576;
-/** How much of a header block goes into the HEADERS frame; the rest follows in CONTINUATION frames. */
+/** The size of the header fragment in the HEADERS frame; the rest follows in CONTINUATION frames. */
 const firstFragmentMax = 4_000;
-/** In place of a block of trailers: an empty DATA frame ends the stream (RFC 9113 §8.1). */
+/** Instead of a trailer block: an empty DATA frame ends the stream (RFC 9113 §8.1). */
 const noTrailers = Buffer.alloc(0);
 
 export class ConnectionSender<Stream extends SendingStream> {
@@ -38,8 +38,8 @@ export class ConnectionSender<Stream extends SendingStream> {
   #ended = false;
 
   /**
-   * `onLocalEnd` hears of every stream whose END_STREAM went into the output, `onOverload` that more waits for the client
-   * than may: it ends the connection.
+   * `onLocalEnd` is called for every stream whose END_STREAM was written to the output, `onOverload` when more is
+   * queued for the client than the limit: it closes the connection.
    */
   constructor(
     socket: Socket,
@@ -53,18 +53,18 @@ export class ConnectionSender<Stream extends SendingStream> {
     this.#peer = peer;
     this.#onLocalEnd = onLocalEnd;
     this.#onOverload = onOverload;
-    this.encoder = new HpackEncoder(options.hotFields);
+    this.encoder = new HpackEncoder(options.indexedFields);
     this.#output = new Output(socket, options.memory.slabs, this.#onWritten);
     this.queue = new SendQueue(this.#output, peer, defaultWindowBytes, options, this.#sendQueuedTrailers);
   }
 
-  /** Sends a block of hot fields at once; with `endStream` the stream is over. */
-  hot(stream: Stream, fields: readonly HotField[], endStream: boolean): void {
+  /** Sends a block of indexed fields at once; `endStream` ends the stream. */
+  indexed(stream: Stream, fields: readonly IndexedField[], endStream: boolean): void {
     if (stream.localClosed || this.#ended) return;
-    const buffer = this.#output.reserve(frameHeaderBytes + 4 + fields.length * hotFieldBytesMax);
+    const buffer = this.#output.reserve(frameHeaderBytes + 4 + fields.length * indexedFieldBytesMax);
     const frame = this.#output.position;
     let at = this.encoder.begin(buffer, frame + frameHeaderBytes);
-    for (let i = 0; i < fields.length; i++) at = this.encoder.writeHot(buffer, at, fields[i]!);
+    for (let i = 0; i < fields.length; i++) at = this.encoder.writeIndexed(buffer, at, fields[i]!);
     this.#finishHeaders(stream, buffer, frame, at, Flag.endHeaders, endStream);
     this.#afterHeaders(stream, endStream);
   }
@@ -83,7 +83,7 @@ export class ConnectionSender<Stream extends SendingStream> {
     this.#afterHeaders(stream, endStream);
   }
 
-  /** Sends a body piece; false when part of it waits for the peer or the socket: `onDrain` follows. */
+  /** Sends a body piece; false when part of it has to wait for the peer or the socket: `onDrain` follows. */
   data(stream: Stream, prefix: Uint8Array, body: Uint8Array): boolean {
     if (stream.localClosed || this.#ended) return true;
     if (!this.#makeRoom(prefix.length + body.length)) return true;
@@ -91,21 +91,21 @@ export class ConnectionSender<Stream extends SendingStream> {
     return this.queue.send(stream, prefix, body);
   }
 
-  /** Sends one body piece given in parts, which belong to the stream from now on. `bytes` is their length. */
+  /** Sends one body piece given in parts, which are owned by the stream from now on. `bytes` is their length. */
   parts(stream: Stream, parts: Uint8Array[], bytes: number): void {
     if (stream.localClosed || this.#ended || !this.#makeRoom(bytes)) return;
     this.#noteFlush();
     this.queue.sendParts(stream, parts, bytes);
   }
 
-  /** Ends the stream once its queue has gone out: with hot fields when there is no queue, else with `stateless`. */
-  trailers(stream: Stream, fields: readonly HotField[], stateless: Buffer): void {
+  /** Ends the stream once its queue is sent: with indexed fields when the queue is empty, else with `stateless`. */
+  trailers(stream: Stream, fields: readonly IndexedField[], stateless: Buffer): void {
     if (stream.queue !== undefined) stream.queuedTrailers = stateless;
-    else if (fields.length > 0) this.hot(stream, fields, true);
+    else if (fields.length > 0) this.indexed(stream, fields, true);
     else this.block(stream, stateless, true);
   }
 
-  /** Ends a stream that has no trailers, once its queue has gone out. */
+  /** Ends a stream without trailers once its queue is sent. */
   end(stream: Stream): void {
     if (stream.localClosed || this.#ended) return;
     if (stream.queue !== undefined) stream.queuedTrailers = noTrailers;
@@ -126,7 +126,7 @@ export class ConnectionSender<Stream extends SendingStream> {
     this.#noteFlush();
   }
 
-  /** Whether DATA or HEADERS frames were written since this was last asked, in whatever way they left. */
+  /** Whether DATA or HEADERS frames were written since the last call, in whatever way they were sent. */
   takeSent(): boolean {
     const sent = this.#headersSent || this.queue.dataSent;
     this.#headersSent = false;
@@ -134,48 +134,51 @@ export class ConnectionSender<Stream extends SendingStream> {
     return sent;
   }
 
-  /** A whole frame made elsewhere. */
+  /** A whole frame encoded elsewhere. */
   frame(frame: Buffer): void {
     if (this.#ended) return;
     this.#output.append(frame, 0, frame.length);
     this.#noteFlush();
   }
 
-  /** What answers to this client take in memory. */
+  /** The memory held by responses to this client. */
   get heldBytes(): number {
     return this.queue.waitingBytes + this.#output.heldBytes;
   }
 
-  /** Lets queued streams go on after a window has grown. */
+  /** Resumes queued streams after a window has grown. */
   pump(): void {
     this.queue.pump();
     if (this.#output.pendingBytes > 0) this.#noteFlush();
   }
 
-  /** One write for all that was said in this turn. */
-  atTurnEnd(): void {
+  /** One write for all frames of this event-loop turn. */
+  onTickEnd(): void {
     this.#flushNoted = false;
     if (this.#output.pendingBytes > outputMaxBytes) this.#socket.destroy();
     else this.#output.flush();
   }
 
-  /** Accepts nothing more, writes what there is and then ends the socket. */
+  /** Accepts no more frames, writes what is pending and then ends the socket. */
   finish(): void {
     this.#ended = true;
     this.#flushAndEnd();
   }
 
-  /** The socket is gone. */
+  /** The socket is closed. */
   discard(): void {
     this.#ended = true;
     this.#output.discard();
   }
 
-  /** A client that asks for ever more and reads nothing is cut off before it takes the memory. False when this one was. */
+  /**
+   * A client that sends ever more requests and reads no responses is cut off before it exhausts memory. False when
+   * this one was.
+   */
   #makeRoom(bytes: number): boolean {
     const { limits, memory } = this.#options;
     if (this.queue.waitingBytes > limits.maxQueuedBytes) this.#onOverload();
-    else if (!memory.hasRoomFor(bytes)) this.#options.relieve(bytes);
+    else if (!memory.hasRoomFor(bytes)) this.#options.freeMemory(bytes);
     return !this.#ended;
   }
 
@@ -220,7 +223,7 @@ export class ConnectionSender<Stream extends SendingStream> {
   }
 
   #afterEnd(stream: Stream): void {
-    // An answer that is whole before the request is: ask the client to stop (RFC 9113 §8.1).
+    // The response is complete before the request is: ask the client to stop (RFC 9113 §8.1).
     if (!stream.remoteClosed) this.reset(stream.id, ErrorCode.noError);
     this.#onLocalEnd(stream);
   }
@@ -228,7 +231,7 @@ export class ConnectionSender<Stream extends SendingStream> {
   #noteFlush(): void {
     if (this.#flushNoted) return;
     this.#flushNoted = true;
-    this.#options.turnEnd.addFlush(this);
+    this.#options.flushScheduler.addFlush(this);
   }
 
   readonly #sendQueuedTrailers = (stream: Stream, block: Buffer): void => {

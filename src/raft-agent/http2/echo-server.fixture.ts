@@ -1,15 +1,16 @@
-/** For tests: an HTTP/2 server that sends every body back, behind the same listener as the real one. */
-import type { AnswerMemory } from "./answer-memory.ts";
+/** For tests: an HTTP/2 server that echoes every body, behind the same listener as the real one. */
+
 import { type ClientListenerOptions, listenForClients } from "./client-listener.ts";
 import type { Http2Limits } from "./connection-options.ts";
 import { connectionOwner } from "./connection-owner.ts";
-import { hotFields } from "./hpack-encoder.ts";
+import { FlushScheduler } from "./flush-scheduler.ts";
+import { indexedFields } from "./hpack-encoder.ts";
 import type { KeepaliveOptions } from "./ping-policy.ts";
+import type { ResponseMemory } from "./response-memory.ts";
 import { ServerConnection } from "./server-connection.ts";
 import { ServerStream } from "./server-stream.ts";
-import { TurnEnd } from "./turn-end.ts";
 
-const fields = hotFields([
+const fields = indexedFields([
   [":status", "200"],
   ["x-end", "yes"],
 ]);
@@ -20,11 +21,11 @@ export type EchoServer = {
   readonly connections: Set<ServerConnection>;
   /** Streams that ended by a reset or with their connection. */
   aborted: number;
-  /** Makes `send` answer this much for each request instead of echoing, when set. */
-  answerBytes: number | undefined;
-  /** Called before each such answer. */
-  onAnswer: () => void;
-  /** Connections that were ended since their clients did not read. */
+  /** When set, `send` responds with this many bytes to each request instead of echoing. */
+  responseBytes: number | undefined;
+  /** Called before each such response. */
+  onResponse: () => void;
+  /** Connections that were closed because their clients did not read. */
   cutOff: number;
   readonly seenCommonNames: (string | undefined)[];
   close(): Promise<void>;
@@ -35,17 +36,17 @@ export async function startEchoServer(
   limits: Partial<Http2Limits> = {},
   keepalive?: KeepaliveOptions,
   listener: Partial<ClientListenerOptions> = {},
-  more: { readonly memory?: AnswerMemory } = {},
+  more: { readonly memory?: ResponseMemory } = {},
 ): Promise<EchoServer> {
   const connections = new Set<ServerConnection>();
   const options = connectionOwner({
     limits,
-    hotFields: fields,
-    turnEnd: new TurnEnd(),
+    indexedFields: fields,
+    flushScheduler: new FlushScheduler(),
     createStream: (connection, id, head) => new EchoStream(server, connection, id, head),
     onClosed: (connection) => connections.delete(connection),
     onCutOff: () => server.cutOff++,
-    relieve: () => {
+    freeMemory: () => {
       const most = [...connections].sort((a, b) => b.heldBytes - a.heldBytes)[0];
       most?.cutOff();
     },
@@ -58,8 +59,8 @@ export async function startEchoServer(
     },
     connections,
     aborted: 0,
-    answerBytes: undefined,
-    onAnswer: () => {},
+    responseBytes: undefined,
+    onResponse: () => {},
     cutOff: 0,
     seenCommonNames: [],
     close: async () => {
@@ -88,12 +89,12 @@ class EchoStream extends ServerStream {
   }
 
   override onOpen(endStream: boolean): void {
-    this.connection.sender.hot(this, fields.slice(0, 1), false);
+    this.connection.sender.indexed(this, fields.slice(0, 1), false);
     if (endStream) this.#end();
   }
 
   override onData(bytes: Buffer, start: number, end: number, endStream: boolean): void {
-    if (end > start && this.#server.answerBytes === undefined)
+    if (end > start && this.#server.responseBytes === undefined)
       this.connection.sender.data(this, nothing, bytes.subarray(start, end));
     if (endStream) this.#end();
   }
@@ -105,9 +106,9 @@ class EchoStream extends ServerStream {
   }
 
   #end(): void {
-    const { answerBytes } = this.#server;
-    this.#server.onAnswer();
-    if (answerBytes !== undefined) this.connection.sender.data(this, nothing, Buffer.alloc(answerBytes, 7));
+    const { responseBytes } = this.#server;
+    this.#server.onResponse();
+    if (responseBytes !== undefined) this.connection.sender.data(this, nothing, Buffer.alloc(responseBytes, 7));
     this.connection.sender.trailers(this, fields.slice(1), Buffer.from("\0\x05x-end\x03yes", "latin1"));
   }
 }

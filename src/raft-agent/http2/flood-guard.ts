@@ -1,21 +1,21 @@
 /**
- * Limits on what a client may make us do for next to nothing: resets (CVE-2023-44487, and resets it provokes from us,
+ * Limits the work that a client can cause at next to no cost: resets (CVE-2023-44487, and resets it provokes from us,
  * CVE-2025-8671), pings, settings, empty frames (CVE-2019-9512, -9515, -9518), tiny window updates (-9511). Each kind
- * has a budget that refills with time; the clock is asked only when a budget runs out.
+ * has a budget that refills over time; the clock is read only when a budget is exhausted.
  */
 
 /** A budget of `burst`, refilled at `perSecond`. */
 export type Budget = { readonly burst: number; readonly perSecond: number };
 
 export type FloodLimits = {
-  /** Streams reset by the client, or by us for a fault of the client's. */
+  /** Streams reset by the client, or by us for a client error. */
   readonly resets: Budget;
   /** PING, SETTINGS, PRIORITY, unknown and empty frames. */
   readonly control: Budget;
   readonly windowUpdates: Budget;
 };
 
-/** A client that cancels a thousand calls a second for good is still served. */
+/** A client that permanently cancels a thousand calls per second is still served. */
 export const defaultFloodLimits: FloodLimits = {
   resets: { burst: 10_000, perSecond: 1_000 },
   control: { burst: 10_000, perSecond: 1_000 },
@@ -36,7 +36,7 @@ export class TokenBucket {
     this.#refilledAtMs = now();
   }
 
-  /** Takes one; false means that the budget is spent. */
+  /** Takes one token; false means that the budget is exhausted. */
   take(): boolean {
     if (--this.#tokens >= 0) return true;
     const nowMs = this.#now();

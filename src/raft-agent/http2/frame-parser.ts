@@ -1,7 +1,7 @@
 /**
- * Cuts a byte stream into frames without making an object per frame. Frames that lie whole inside a chunk are handed
- * over in place; only a frame that a chunk boundary splits is gathered in a buffer of its own, so that work is linear
- * in bytes however small the pieces are.
+ * Splits a byte stream into frames without allocating an object per frame. Frames contained in one chunk are delivered
+ * in place; only a frame split by a chunk boundary is copied into its own buffer, so that work is linear in bytes
+ * however small the chunks are.
  */
 import { ErrorCode, frameHeaderBytes, readUint32 } from "./frame.ts";
 import { ConnectionError } from "./http2-error.ts";
@@ -64,7 +64,7 @@ export class FrameParser {
     chunk.copy(this.#split, 0, at);
   }
 
-  /** Returns the offset behind the split frame, or -1 when the chunk is used up (or the sink said stop). */
+  /** Returns the offset after the split frame, or -1 when the chunk is used up (or the sink stopped). */
   #completeSplit(chunk: Buffer, at: number): number {
     let next = at;
     if (this.#split === undefined) {

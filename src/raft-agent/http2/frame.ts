@@ -1,9 +1,9 @@
 /**
- * The bytes of HTTP/2 frames (RFC 9113 §4, §6, §7): constants, and writers that put frames into a buffer the caller
- * owns. Reading is in frame-parser.ts. Nothing here allocates.
+ * The encoding of HTTP/2 frames (RFC 9113 §4, §6, §7): constants, and writers that put frames into a buffer owned by
+ * the caller. Parsing is in frame-parser.ts. Nothing here allocates.
  */
 
-/** What a client sends before its first frame (RFC 9113 §3.4). */
+/** The bytes that a client sends before its first frame (RFC 9113 §3.4). */
 export const clientPreface: Buffer = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
 export const frameHeaderBytes = 9;
@@ -75,7 +75,7 @@ export function writeFrameHeader(
   return writeUint32(target, at + 5, streamId);
 }
 
-/** Writes a 32-bit big-endian number and returns the offset behind it. */
+/** Writes a 32-bit big-endian number and returns the offset after it. */
 export function writeUint32(target: Uint8Array, at: number, value: number): number {
   target[at] = value >>> 24;
   target[at + 1] = value >>> 16;
@@ -119,7 +119,7 @@ export function pingFrame(opaque: Uint8Array, ack: boolean): Buffer {
   return frame;
 }
 
-/** A GOAWAY frame (§6.8); `debug` is for people. */
+/** A GOAWAY frame (§6.8); `debug` is for humans. */
 export function goawayFrame(lastStreamId: number, code: number, debug: string): Buffer {
   const text = Buffer.from(debug, "utf8");
   const frame = Buffer.alloc(frameHeaderBytes + 8 + text.length);

@@ -1,7 +1,7 @@
 /**
- * Seeded noise: valid conversations with bytes changed, frames dropped, repeated and cut. Whatever comes, the server
- * must answer a well-behaved client afterwards and keep no stream of the noisy one. FUZZ_ROUNDS and FUZZ_SEED make it
- * longer or repeat a finding.
+ * Fuzzes the server from a seed: valid conversations with bytes changed, frames dropped, repeated and truncated.
+ * Whatever arrives, the server must serve a well-behaved client afterwards and keep no stream of the fuzzing one.
+ * FUZZ_ROUNDS and FUZZ_SEED make it longer or reproduce a finding.
  */
 import { describe, expect, it } from "vitest";
 import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
@@ -47,8 +47,8 @@ function randomFrame(random: Random): Buffer {
   }
 }
 
-describe("http2 server under noise", () => {
-  it(`survives ${rounds} noisy conversations (seed ${seed})`, async () => {
+describe("http2 server under fuzzing", () => {
+  it(`survives ${rounds} mutated conversations (seed ${seed})`, async () => {
     const server = await startEchoServer(host);
     const random = createRandom(seed);
     for (let round = 0; round < rounds; round++) {
@@ -73,7 +73,7 @@ describe("http2 server under noise", () => {
     await server.close();
   });
 
-  it("decodes noise to fields or to COMPRESSION_ERROR, within the table's bound", () => {
+  it("decodes random bytes to fields or to COMPRESSION_ERROR, within the table's limit", () => {
     const random = createRandom(seed);
     const decoder = new HpackDecoder(256, 1_000);
     for (let round = 0; round < rounds * 30; round++) {

@@ -1,5 +1,7 @@
-/** Gathers a header block that a client spreads over HEADERS and CONTINUATION frames (RFC 9113 §4.3, §6.10), bounded
- * in bytes and in frames (CVE-2024-27316: CONTINUATION without end). */
+/**
+ * Assembles a header block that a client spreads over HEADERS and CONTINUATION frames (RFC 9113 §4.3, §6.10), bounded
+ * in bytes and in frames (CVE-2024-27316: endless CONTINUATION).
+ */
 import { ErrorCode } from "./frame.ts";
 import { ConnectionError } from "./http2-error.ts";
 
@@ -25,7 +27,7 @@ export class HeaderAssembly {
   add(bytes: Buffer, start: number, end: number): void {
     this.#bytes += end - start;
     if (this.#bytes > this.#bytesMax || this.#parts.length > continuationsMax)
-      throw new ConnectionError(ErrorCode.enhanceYourCalm, "header block without end");
+      throw new ConnectionError(ErrorCode.enhanceYourCalm, "endless header block");
     this.#parts.push(Buffer.from(bytes.subarray(start, end)));
   }
 
@@ -35,8 +37,7 @@ export class HeaderAssembly {
 }
 
 /**
- * Where the useful part of a DATA or HEADERS payload lies, without padding (RFC 9113 §6.1): the start is `start + 1`
- * and this is the end.
+ * The end of the content of a DATA or HEADERS payload, without padding (RFC 9113 §6.1); it starts at `start + 1`.
  * @throws ConnectionError PROTOCOL_ERROR when the padding takes the whole payload or more.
  */
 export function endWithoutPadding(bytes: Buffer, start: number, end: number): number {

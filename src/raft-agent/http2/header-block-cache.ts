@@ -1,7 +1,7 @@
 /**
- * Remembers the last few header blocks of a connection and what they decoded to. A client that sends one method over
- * and over sends the same few bytes; as long as the dynamic table has not changed since, the same bytes mean the same
- * fields. A block that itself changes the table is never kept: it would mean something else the second time.
+ * Caches the last few header blocks of a connection with their decoded fields. A client that calls one method
+ * repeatedly sends the same few bytes; as long as the dynamic table has not changed since, the same bytes mean the
+ * same fields. A block that itself changes the table is never cached: it would mean something else the second time.
  */
 import type { RequestHead } from "./request-head.ts";
 
@@ -16,7 +16,7 @@ export class HeaderBlockCache {
   #lastHit = 0;
   #tableChanges = -1;
 
-  /** What these bytes decoded to, or undefined. `tableChanges` is the decoder's counter. */
+  /** The decoded fields of these bytes, or undefined. `tableChanges` is the decoder's counter. */
   find(bytes: Buffer, start: number, end: number, tableChanges: number): RequestHead | undefined {
     if (tableChanges !== this.#tableChanges) return undefined;
     const entries = this.#blocks.length;
@@ -28,7 +28,7 @@ export class HeaderBlockCache {
     return undefined;
   }
 
-  /** Keeps a block that was decoded without changing the table. */
+  /** Caches a block that was decoded without changing the table. */
   add(bytes: Buffer, start: number, end: number, tableChanges: number, head: RequestHead): void {
     if (end - start > blockBytesMax) return;
     if (tableChanges !== this.#tableChanges) {

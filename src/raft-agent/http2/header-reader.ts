@@ -1,4 +1,7 @@
-/** Header blocks of a connection in, request heads and trailers out: assembly, decoding and the cache of known blocks. */
+/**
+ * Turns header blocks of a connection into request heads and trailers: assembly, decoding and the cache of known
+ * blocks.
+ */
 import { Flag, FrameType } from "./frame.ts";
 import { HeaderAssembly } from "./header-assembly.ts";
 import { HeaderBlockCache } from "./header-block-cache.ts";
@@ -17,7 +20,7 @@ export class HeaderReader {
     this.#listMaxBytes = listMaxBytes;
   }
 
-  /** True between a HEADERS frame without END_HEADERS and the CONTINUATION that has it: nothing else may come. */
+  /** True between a HEADERS frame without END_HEADERS and the CONTINUATION that has it: no other frame may arrive. */
   get assembling(): boolean {
     return this.#assembly !== undefined;
   }
@@ -27,7 +30,7 @@ export class HeaderReader {
     this.#assembly.add(bytes, start, end);
   }
 
-  /** Takes the frame behind an unfinished block; returns the assembly once it is whole (RFC 9113 §6.10). */
+  /** Takes the frame after an unfinished block; returns the assembly once it is complete (RFC 9113 §6.10). */
   continue(
     type: number,
     flags: number,
@@ -38,7 +41,7 @@ export class HeaderReader {
   ): HeaderAssembly | undefined {
     const assembly = this.#assembly!;
     if (type !== FrameType.continuation || streamId !== assembly.streamId)
-      throw protocolError("header block is interrupted");
+      throw protocolError("interrupted header block");
     assembly.add(bytes, start, end);
     if ((flags & Flag.endHeaders) === 0) return undefined;
     this.#assembly = undefined;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HpackDecoder } from "./hpack-decoder.ts";
-import { encodeStateless, HpackEncoder, hotFields } from "./hpack-encoder.ts";
+import { encodeStateless, HpackEncoder, indexedFields } from "./hpack-encoder.ts";
 import { ConnectionError } from "./http2-error.ts";
 
 function decode(decoder: HpackDecoder, hex: string): [string, string][] {
@@ -40,7 +40,7 @@ const lastResponse = response(
 const byName = (fields: readonly (readonly string[])[]): string[] => fields.map((field) => field.join(": ")).sort();
 
 describe("hpack decoder", () => {
-  it("reads the literals and indexes of RFC 7541 C.2", () => {
+  it("decodes the literals and indexes of RFC 7541 C.2", () => {
     const decoder = new HpackDecoder(4096, 65_536);
     expect(decode(decoder, "400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572")).toEqual([
       ["custom-key", "custom-header"],
@@ -69,7 +69,7 @@ describe("hpack decoder", () => {
         "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
       ],
     ],
-  ])("follows the requests of RFC 7541 %s", (_title, blocks) => {
+  ])("decodes the requests of RFC 7541 %s", (_title, blocks) => {
     const decoder = new HpackDecoder(4096, 65_536);
     expect(decode(decoder, blocks[0]!)).toEqual(request1);
     expect(decoder.tableBytes).toBe(57);
@@ -96,7 +96,7 @@ describe("hpack decoder", () => {
         "88c1 6196 d07a be94 1054 d444 a820 0595 040b 8166 e084 a62d 1bff c05a 839b d9ab 77ad 94e7 821d d7f2 e6c7 b335 dfdf cd5b 3960 d5af 2708 7f36 72c1 ab27 0fb5 291f 9587 3160 65c0 03ed 4ee5 b106 3d50 07",
       ],
     ],
-  ])("follows the responses of RFC 7541 %s through evictions", (_title, blocks) => {
+  ])("decodes the responses of RFC 7541 %s through evictions", (_title, blocks) => {
     const decoder = new HpackDecoder(256, 65_536);
     expect(decode(decoder, blocks[0]!)).toEqual(response("302", "21"));
     expect(decoder.tableBytes).toBe(222);
@@ -110,17 +110,17 @@ describe("hpack decoder", () => {
     ["index 0 (§6.1)", "80"],
     ["an index beyond the table (§2.3.3)", "be"],
     ["a table size above the limit (§6.3)", "3fe2 7f"],
-    ["a table size update behind a field (§4.2)", "8220"],
+    ["a table size update after a field (§4.2)", "8220"],
     ["an integer that never ends (§5.1)", "7fff ffff ffff ffff"],
-    ["an integer that is cut off", "7f80"],
+    ["a truncated integer", "7f80"],
     ["a string longer than the block", "4005 6162"],
-    ["a string that is missing", "40"],
+    ["a missing string", "40"],
     ["a Huffman string padded with zeros (§5.2)", "4081 0081 00"],
-  ])("refuses %s", (_title, hex) => {
+  ])("rejects %s", (_title, hex) => {
     expect(() => decode(new HpackDecoder(4096, 65_536), hex)).toThrow(ConnectionError);
   });
 
-  it("empties the table at size 0 and takes it into use again (§4.3)", () => {
+  it("clears the table at size 0 and uses it again (§4.3)", () => {
     const decoder = new HpackDecoder(4096, 65_536);
     decode(decoder, "4001 6101 62");
     decode(decoder, "203f e11f 4001 6301 64");
@@ -128,7 +128,7 @@ describe("hpack decoder", () => {
     expect(() => decode(decoder, "bf")).toThrow(ConnectionError);
   });
 
-  it("empties the table for an entry that is larger than the table (§4.4)", () => {
+  it("clears the table for an entry larger than the table (§4.4)", () => {
     const decoder = new HpackDecoder(64, 65_536);
     decode(decoder, "4001 6101 62");
     expect(decoder.tableBytes).toBe(34);
@@ -136,7 +136,7 @@ describe("hpack decoder", () => {
     expect(decoder.tableBytes).toBe(0);
   });
 
-  it("keeps the table in step when a field list is too large to keep", () => {
+  it("keeps the table in sync when a field list is too large to keep", () => {
     const decoder = new HpackDecoder(4096, 100);
     const block = Buffer.from("4001610162400163016440016501664001670168", "hex");
     const fields = decoder.decode(block, 0, block.length);
@@ -147,7 +147,7 @@ describe("hpack decoder", () => {
 });
 
 describe("hpack encoder", () => {
-  const hot = hotFields([
+  const indexed = indexedFields([
     [":status", "200"],
     ["content-type", "application/grpc"],
     ["grpc-status", "0"],
@@ -155,7 +155,7 @@ describe("hpack encoder", () => {
   const encode = (encoder: HpackEncoder): Buffer => {
     const target = Buffer.alloc(512);
     let at = encoder.begin(target, 0);
-    for (const field of hot) at = encoder.writeHot(target, at, field);
+    for (const field of indexed) at = encoder.writeIndexed(target, at, field);
     return target.subarray(0, at);
   };
   const expected = [
@@ -164,8 +164,8 @@ describe("hpack encoder", () => {
     ["grpc-status", "0"],
   ];
 
-  it("spends one byte on a hot field after its first use", () => {
-    const encoder = new HpackEncoder(hot);
+  it("spends one byte on a indexed field after its first use", () => {
+    const encoder = new HpackEncoder(indexed);
     const decoder = new HpackDecoder(4096, 65_536);
     expect(decode(decoder, encode(encoder).toString("hex"))).toEqual(expected);
     const again = encode(encoder);
@@ -173,10 +173,10 @@ describe("hpack encoder", () => {
     expect(decode(decoder, again.toString("hex"))).toEqual(expected);
   });
 
-  it("is understood by a decoder of any table size, also when the size changes on the way", () => {
+  it("is understood by a decoder of any table size, also when the size changes", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 6_000 }), { maxLength: 6 }), (sizes) => {
-        const encoder = new HpackEncoder(hot);
+        const encoder = new HpackEncoder(indexed);
         const decoder = new HpackDecoder(6_000, 65_536);
         for (const size of sizes) {
           encoder.limitTable(size);
@@ -187,7 +187,7 @@ describe("hpack encoder", () => {
     );
   });
 
-  it("leaves the table alone for what it encodes as stateless", () => {
+  it("does not touch the table for stateless blocks", () => {
     const decoder = new HpackDecoder(4096, 65_536);
     const block = encodeStateless([
       [":status", "415"],

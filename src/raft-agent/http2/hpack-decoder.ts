@@ -1,6 +1,6 @@
 /**
- * HPACK decoding (RFC 7541): static and dynamic table, Huffman strings, table size updates, every length bounded.
- * One decoder belongs to one connection, because the dynamic table is the connection's.
+ * HPACK decoding (RFC 7541): static and dynamic table, Huffman strings, table size updates, every length bounded. Each
+ * connection has its own decoder, because the dynamic table is per connection.
  */
 import { ErrorCode } from "./frame.ts";
 import { staticEntries, staticNames, staticValues } from "./hpack-static-table.ts";
@@ -10,13 +10,13 @@ import { huffmanDecode, huffmanDecodedBytesMax } from "./huffman.ts";
 /** Bytes that RFC 7541 §4.1 adds to name and value of every entry. */
 export const entryOverheadBytes = 32;
 
-/** Header fields in the order in which they came. Strings hold one byte per character (latin1). */
+/** Header fields in order of arrival. Strings hold one byte per character (latin1). */
 export class FieldList {
   readonly names: string[] = [];
   readonly values: string[] = [];
   /** Size as RFC 9113 §6.5.2 counts it: name + value + 32 per field. */
   sizeBytes = 0;
-  /** True when the size went over the limit; the fields that did not fit are not kept. */
+  /** True when the size exceeded the limit; the fields that did not fit are dropped. */
   tooLarge = false;
 
   add(name: string, value: string, sizeMaxBytes: number): void {
@@ -56,7 +56,7 @@ export class HpackDecoder {
     this.#values = new Array<string>(slots).fill("");
   }
 
-  /** Counts changes of the dynamic table: while it stands still, equal blocks decode to equal fields. */
+  /** Counts changes of the dynamic table: while it is unchanged, equal blocks decode to equal fields. */
   get changes(): number {
     return this.#changes;
   }
@@ -67,8 +67,8 @@ export class HpackDecoder {
   }
 
   /**
-   * Decodes one whole header block.
-   * @throws ConnectionError COMPRESSION_ERROR: the table is then out of step, the connection cannot go on.
+   * Decodes one whole header block. @throws ConnectionError COMPRESSION_ERROR: the table is then out of sync, and the
+   * connection cannot continue.
    */
   decode(bytes: Buffer, start: number, end: number): FieldList {
     this.#bytes = bytes;
@@ -87,7 +87,7 @@ export class HpackDecoder {
       fields.add(this.#nameAt(index), this.#valueAt(index), this.#listMaxBytes);
       return;
     }
-    if ((first & 0xe0) === 0x20) throw compressionError("table size update behind a field");
+    if ((first & 0xe0) === 0x20) throw compressionError("table size update after a field");
     const indexed = first >= 0x40;
     const nameIndex = this.#integer(indexed ? 6 : 4);
     const name = nameIndex === 0 ? this.#string() : this.#nameAt(nameIndex);
@@ -142,13 +142,13 @@ export class HpackDecoder {
     this.#evictUntil(bytes);
   }
 
-  /** An integer with an N-bit prefix (§5.1); more than 2^28 is refused, no field needs it. */
+  /** An integer with an N-bit prefix (§5.1); more than 2^28 is rejected, no field needs it. */
   #integer(prefixBits: number): number {
     const prefixMax = (1 << prefixBits) - 1;
     let value = this.#bytes[this.#at++]! & prefixMax;
     if (value < prefixMax) return value;
     for (let shift = 0; shift <= 21; shift += 7) {
-      if (this.#at >= this.#end) throw compressionError("integer is cut off");
+      if (this.#at >= this.#end) throw compressionError("integer is truncated");
       const byte = this.#bytes[this.#at++]!;
       value += (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
@@ -161,13 +161,13 @@ export class HpackDecoder {
     const huffman = this.#bytes[this.#at]! >= 0x80;
     const length = this.#integer(7);
     const start = this.#at;
-    if (length > this.#end - start) throw compressionError("string is cut off");
+    if (length > this.#end - start) throw compressionError("string is truncated");
     this.#at = start + length;
     if (!huffman) return this.#bytes.toString("latin1", start, start + length);
     const room = huffmanDecodedBytesMax(length);
     if (this.#scratch.length < room) this.#scratch = Buffer.allocUnsafe(Math.max(256, room));
     const decoded = huffmanDecode(this.#bytes, start, start + length, this.#scratch);
-    if (decoded < 0) throw compressionError("Huffman string is padded wrongly or holds EOS");
+    if (decoded < 0) throw compressionError("Huffman string is padded incorrectly or contains EOS");
     return this.#scratch.toString("latin1", 0, decoded);
   }
 }

@@ -1,23 +1,23 @@
 /**
- * HPACK encoding of responses. A server of ours sends the same few fields over and over: those "hot" fields are put
- * into the peer's dynamic table at their first use and are one byte from then on; everything else is a literal that
- * touches no table, so that a block made now may be sent later.
+ * HPACK encoding of responses. The server sends the same few fields repeatedly: those "indexed" fields are put into
+ * the peer's dynamic table on first use and take one byte from then on; everything else is a literal that touches no
+ * table, so that a block encoded now may be sent later.
  */
 import { staticNames, staticValues } from "./hpack-static-table.ts";
 
 /**
- * A field worth a place in the dynamic table. `slot` is its position in the list given to the encoder; a field that
- * is whole in the static table needs no place, its `literal` is the static index.
+ * A field kept in the dynamic table. `slot` is its position in the list given to the encoder; a field that is complete
+ * in the static table needs no slot, its `literal` is the static index.
  */
-export type HotField = {
+export type IndexedField = {
   readonly slot: number;
   readonly literal: Buffer;
   readonly tableBytes: number;
   readonly isStatic: boolean;
 };
 
-/** Numbers the fields and prepares their bytes. Give the result to every encoder of the server. */
-export function hotFields(fields: readonly (readonly [name: string, value: string])[]): readonly HotField[] {
+/** Assigns slots to the fields and precomputes their bytes. Pass the result to every encoder of the server. */
+export function indexedFields(fields: readonly (readonly [name: string, value: string])[]): readonly IndexedField[] {
   return fields.map(([name, value], slot) => {
     const index = staticNames.findIndex((staticName, i) => staticName === name && staticValues[i] === value);
     if (index > 0) return { slot, literal: Buffer.of(0x80 | index), tableBytes: 0, isStatic: true };
@@ -26,28 +26,30 @@ export function hotFields(fields: readonly (readonly [name: string, value: strin
   });
 }
 
-/** Enough for any hot field, as a literal or as an index. */
-export const hotFieldBytesMax = 128;
+/** Enough for any indexed field, as a literal or as an index. */
+export const indexedFieldBytesMax = 128;
 
-/** A table smaller than this is not used at all; hot fields must fit in it. */
+/** A smaller table is not used at all; indexed fields must fit in it. */
 const smallestTableBytes = 512;
 
 export class HpackEncoder {
-  /** For each slot, how many insertions had happened before its own; -1 when it is not in the table. */
+  /** For each slot, the number of insertions before its own; -1 when it is not in the table. */
   readonly #insertedAt: Int32Array;
   #insertions = 0;
   #tableMaxBytes = 4096;
   #announceResize = false;
 
-  constructor(fields: readonly HotField[]) {
+  constructor(fields: readonly IndexedField[]) {
     if (fields.reduce((sum, field) => sum + field.tableBytes, 0) > smallestTableBytes)
-      throw new RangeError(`Hot header fields take more than ${smallestTableBytes} bytes: keep fewer or shorter ones`);
+      throw new RangeError(
+        `Indexed header fields take more than ${smallestTableBytes} bytes: use fewer or shorter ones`,
+      );
     this.#insertedAt = new Int32Array(fields.length).fill(-1);
   }
 
   /**
-   * The peer's SETTINGS_HEADER_TABLE_SIZE. Ours only ever shrinks, so that one update in the next block says it all
-   * (RFC 7541 §4.2).
+   * The peer's SETTINGS_HEADER_TABLE_SIZE. Ours only ever shrinks, so one update in the next block suffices (RFC 7541
+   * §4.2).
    */
   limitTable(bytes: number): void {
     if (bytes >= this.#tableMaxBytes) return;
@@ -63,8 +65,8 @@ export class HpackEncoder {
     return writeInteger(target, at, 0x20, 5, this.#tableMaxBytes);
   }
 
-  /** Writes a hot field into a block that is sent at once, and returns the offset behind it. */
-  writeHot(target: Uint8Array, at: number, field: HotField): number {
+  /** Writes an indexed field into a block that is sent at once, and returns the offset after it. */
+  writeIndexed(target: Uint8Array, at: number, field: IndexedField): number {
     const inserted = this.#insertedAt[field.slot]!;
     if (inserted >= 0) {
       target[at] = 0x80 | (62 + this.#insertions - inserted - 1);
@@ -79,7 +81,7 @@ export class HpackEncoder {
 }
 
 /** The same literal as "without indexing" (RFC 7541 §6.2.2): the name's index then has a prefix of 4 bits, not 6. */
-function writeUnindexed(target: Uint8Array, at: number, field: HotField): number {
+function writeUnindexed(target: Uint8Array, at: number, field: IndexedField): number {
   const nameIndex = field.literal[0]! & 0x3f;
   const next = writeInteger(target, at, 0, 4, nameIndex);
   target.set(field.literal.subarray(1), next);

@@ -20,5 +20,5 @@ const entries: readonly (readonly [string, string])[] = [
 
 export const staticNames: readonly string[] = entries.map(([name]) => name);
 export const staticValues: readonly string[] = entries.map(([, value]) => value);
-/** Entries in the static table; the dynamic table's indexes start right behind. */
+/** Entries in the static table; the dynamic table's indexes start right after. */
 export const staticEntries = 61;

@@ -1,15 +1,15 @@
-/** Requests of node:http2's client that end at a node:http server of this process. */
+/** Requests of node:http2's client that are handled by a node:http server of this process. */
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
 import { type ClientListener, listenForClients } from "./client-listener.ts";
 import { connectionOwner } from "./connection-owner.ts";
+import { FlushScheduler } from "./flush-scheduler.ts";
 import { Flag, FrameType } from "./frame.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { exchangesMax, Http1Exchange } from "./http1-exchange.ts";
 import { ServerConnection } from "./server-connection.ts";
-import { TurnEnd } from "./turn-end.ts";
 
 const host = "127.77.27.1";
 
@@ -28,7 +28,7 @@ async function open(handler: RequestListener): Promise<Site> {
   const http = createServer(handler);
   const connections = new Set<ServerConnection>();
   const options = connectionOwner({
-    turnEnd: new TurnEnd(),
+    flushScheduler: new FlushScheduler(),
     createStream: (connection, id, head) =>
       new Http1Exchange(connection, id, head, (socket) => http.emit("connection", socket)),
     onClosed: (connection) => connections.delete(connection),
@@ -102,7 +102,7 @@ describe("HTTP/1.1 exchange", () => {
     }
   });
 
-  it("leaves out of the answer what speaks about an HTTP/1.1 connection", async () => {
+  it("omits the fields of an HTTP/1.1 connection from the response", async () => {
     const { client } = await open((_, response) => {
       response.setHeader("Keep-Alive", "timeout=5");
       response.writeHead(404, { "Set-Cookie": ["a=1", "b=2"], "Content-Type": "text/plain" });
@@ -115,7 +115,7 @@ describe("HTTP/1.1 exchange", () => {
     expect([headers[":status"], headers["set-cookie"]]).toEqual([404, ["a=1", "b=2"]]);
   });
 
-  it("answers HEAD, empty bodies and 204 without a body", async () => {
+  it("responds to HEAD, empty bodies and 204 without a body", async () => {
     const { client } = await open((request, response) => {
       if (request.url === "/204") response.writeHead(204).end();
       else if (request.url === "/0") response.writeHead(200, { "Content-Length": 0 }).end();
@@ -131,7 +131,7 @@ describe("HTTP/1.1 exchange", () => {
     }
   });
 
-  it("streams both ways while neither side has ended", async () => {
+  it("streams in both directions while neither side has ended", async () => {
     const { client } = await open((request, response) => {
       response.writeHead(200);
       response.flushHeaders();
@@ -150,7 +150,7 @@ describe("HTTP/1.1 exchange", () => {
     await until(() => text === "got one got two over");
   });
 
-  it("passes 100 Continue on before the body comes", async () => {
+  it("forwards 100 Continue before the body arrives", async () => {
     const { client } = await open(async (request, response) => response.end(await bodyOf(request)));
     const stream = client.request({ ":method": "POST", ":path": "/", expect: "100-continue" });
     await new Promise((resolve) => stream.once("continue", resolve));
@@ -158,7 +158,7 @@ describe("HTTP/1.1 exchange", () => {
     expect((await answerOf(stream)).body).toBe("now");
   });
 
-  it("holds the client back while the server does not read, and the server while the client does not", async () => {
+  it("applies backpressure to the client while the server does not read, and vice versa", async () => {
     const size = 8 * 1_048_576;
     const held: { request: IncomingMessage | null; written: number } = { request: null, written: 0 };
     const { client } = await open((request, response) => {
@@ -202,7 +202,7 @@ describe("HTTP/1.1 exchange", () => {
     expect([received.length, answered.body.length]).toEqual([size, size]);
   });
 
-  it("tells the server when the client cancels or goes away", async () => {
+  it("notifies the server when the client cancels or disconnects", async () => {
     let closed = 0;
     const { client } = await open((_, response) => {
       response.on("close", () => closed++);
@@ -217,7 +217,7 @@ describe("HTTP/1.1 exchange", () => {
     await until(() => closed === 2);
   });
 
-  it("resets the stream when the server breaks off, with or without an answer begun", async () => {
+  it("resets the stream when the server aborts, with or without a started response", async () => {
     const { client } = await open((request, response) => {
       if (request.url === "/begun") response.write("first");
       setImmediate(() => response.destroy());
@@ -228,16 +228,16 @@ describe("HTTP/1.1 exchange", () => {
     }
   });
 
-  it("ends an exchange whose answer does not wait for the body", async () => {
+  it("ends an exchange whose response does not wait for the body", async () => {
     const { client, connections } = await open((_, response) => response.writeHead(413).end("too large"));
     const stream = client.request({ ":method": "POST", ":path": "/" });
-    stream.write("begun and never ended");
+    stream.write("started and never ended");
     const { headers, body, code } = await answerOf(stream);
     expect([headers[":status"], body, code]).toEqual([413, "too large", 0]);
     await until(() => [...connections].every((connection) => connection.streamCount === 0));
   });
 
-  it("A21: refuses what HTTP/1.1 cannot carry, with every Node.js", async () => {
+  it("A21: rejects what HTTP/1.1 cannot represent, with every Node.js version", async () => {
     const { listener, http } = await open((_, response) => response.end());
     let requests = 0;
     http.on("request", () => requests++);
@@ -278,7 +278,7 @@ describe("HTTP/1.1 exchange", () => {
     expect(requests).toBe(0);
   });
 
-  it("refuses more exchanges than a connection may have, and takes new ones when others have ended", async () => {
+  it("rejects more exchanges than a connection may have, and accepts new ones when others have ended", async () => {
     let hold = true;
     const { client } = await open((_, response) => {
       if (hold) response.write("held");

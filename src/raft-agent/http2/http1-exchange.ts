@@ -1,8 +1,8 @@
 /**
- * A request over HTTP/2 that is answered by an HTTP/1.1 server of this process: the stream becomes a request of
- * `node:http`'s client on one end of a socket pair in memory, and the server gets the other end. So every HTTP
- * version ends at the same handler, and nothing of HTTP/1.1 is written or parsed here. Fields are translated by
- * RFC 9113 §8.2.2 and §8.3.1.
+ * Handles an HTTP/2 request with an HTTP/1.1 server of this process: the stream becomes a request of `node:http`'s
+ * client on one end of an in-memory socket pair, and the server gets the other end. So every HTTP version ends at the
+ * same handler, and no HTTP/1.1 is written or parsed here. Fields are translated according to RFC 9113 §8.2.2 and
+ * §8.3.1.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
@@ -13,7 +13,7 @@ import { connectionFields, type RequestHead } from "./request-head.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { ServerStream } from "./server-stream.ts";
 
-/** Exchanges under way on one connection; each may keep a body and a parser in memory, so more are refused. */
+/** Concurrent exchanges on one connection; each may hold a body and a parser in memory, so more are rejected. */
 export const exchangesMax = 1_000;
 
 const open = new WeakMap<ServerConnection, number>();
@@ -23,7 +23,7 @@ export class Http1Exchange extends ServerStream {
   readonly #acceptHttp1: AcceptHttp1;
   #request: ClientRequest | undefined = undefined;
   #response: IncomingMessage | undefined = undefined;
-  #hangUp: () => void = () => {};
+  #disconnect: () => void = () => {};
   #over = false;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, acceptHttp1: AcceptHttp1) {
@@ -36,13 +36,13 @@ export class Http1Exchange extends ServerStream {
     const count = open.get(connection) ?? 0;
     open.set(connection, count + 1);
     if (count >= exchangesMax) this.#fail(ErrorCode.refusedStream);
-    else if (head.method === "CONNECT") this.#refuse(405);
+    else if (head.method === "CONNECT") this.#reject(405);
     else {
       try {
         this.#request = this.#send(endStream);
       } catch {
-        // Bytes that HTTP/2 lets through in names, values or the path and HTTP/1.1 does not.
-        this.#refuse(400);
+        // Bytes that HTTP/2 permits in names, values or the path but HTTP/1.1 does not.
+        this.#reject(400);
       }
     }
   }
@@ -72,15 +72,15 @@ export class Http1Exchange extends ServerStream {
     request.on("response", (response) => this.#onResponse(response));
     request.on("drain", () => this.connection.resumeReading(this));
     request.on("error", () => this.#fail(ErrorCode.internalError));
-    // The server may want to begin before the body does, as watches do.
+    // The server may want to start before the body does, as watches do.
     if (endStream) request.end();
     else request.flushHeaders();
     return request;
   }
 
   #connect(): Duplex {
-    const { clientEnd, hangUp } = connectInMemory(this.#acceptHttp1, this.connection.socket);
-    this.#hangUp = hangUp;
+    const { clientEnd, disconnect } = connectInMemory(this.#acceptHttp1, this.connection.socket);
+    this.#disconnect = disconnect;
     return clientEnd;
   }
 
@@ -105,8 +105,8 @@ export class Http1Exchange extends ServerStream {
     response.on("error", () => this.#fail(ErrorCode.internalError));
   }
 
-  /** Answers without asking the server. */
-  #refuse(status: number): void {
+  /** Responds without involving the server. */
+  #reject(status: number): void {
     this.connection.sender.block(this, encodeStateless([[":status", String(status)]]), true);
     this.#close();
   }
@@ -122,21 +122,21 @@ export class Http1Exchange extends ServerStream {
     this.#over = true;
     open.set(this.connection, (open.get(this.connection) ?? 1) - 1);
     this.#request?.destroy();
-    this.#hangUp();
+    this.#disconnect();
   }
 }
 
 function requestHeaders({ fields, authority, contentLength }: RequestHead, endStream: boolean): OutgoingHttpHeaders {
   const headers = new Map<string, string[]>();
   for (const [at, name] of fields.names.entries()) {
-    // `te` speaks about the connection, too; :authority counts more than host.
+    // `te` concerns the connection, too; :authority takes precedence over host.
     if (name.startsWith(":") || name === "te" || name === "host") continue;
     const values = headers.get(name);
     if (values === undefined) headers.set(name, [fields.values[at]!]);
     else values.push(fields.values[at]!);
   }
   headers.set("host", [authority]);
-  // Otherwise the client would frame the body by its idea of which methods have one.
+  // Otherwise the client would frame the body by its own assumption of which methods have one.
   if (!endStream && contentLength < 0) headers.set("transfer-encoding", ["chunked"]);
   return Object.fromEntries(headers);
 }

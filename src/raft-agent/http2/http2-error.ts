@@ -20,7 +20,7 @@ export function frameSizeError(what: string): ConnectionError {
   return new ConnectionError(ErrorCode.frameSizeError, `${what} frame has a wrong length`);
 }
 
-/** A client that asks for more work than it may (see flood-guard.ts). */
+/** A client that causes more work than allowed (see flood-guard.ts). */
 export function floodError(what: string): ConnectionError {
   return new ConnectionError(ErrorCode.enhanceYourCalm, `too many frames: ${what}`);
 }

@@ -9,7 +9,7 @@ function decode(bytes: Uint8Array): Buffer | undefined {
 }
 
 describe("huffman code", () => {
-  it("agrees with the strings of RFC 7541 appendix C", () => {
+  it("matches the strings of RFC 7541 appendix C", () => {
     const rows: [string, string][] = [
       ["www.example.com", "f1e3c2e5f23a6ba0ab90f4ff"],
       ["no-cache", "a8eb10649cbf"],
@@ -26,7 +26,7 @@ describe("huffman code", () => {
     }
   });
 
-  it("brings every string of bytes back", () => {
+  it("round-trips every byte string", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         expect(decode(huffmanEncode(bytes))).toEqual(Buffer.from(bytes));
@@ -34,7 +34,7 @@ describe("huffman code", () => {
     );
   });
 
-  it("refuses padding of zeros, of more than seven bits, and EOS (RFC 7541 §5.2)", () => {
+  it("rejects padding of zeros, of more than seven bits, and EOS (RFC 7541 §5.2)", () => {
     // "0" is 00000: the rest of the byte must be ones.
     expect(decode(Buffer.of(0b00000_111))?.toString()).toBe("0");
     expect(decode(Buffer.of(0b00000_000))?.toString()).toBeUndefined();

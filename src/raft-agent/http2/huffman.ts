@@ -26,13 +26,13 @@ const codeLengths: readonly number[] = [
 ];
 const endOfString = 256;
 
-/** Code words, right-aligned, by symbol; with `codeLengths` all that an encoder needs. */
+/** Code words, right-aligned, by symbol; with `codeLengths` sufficient for an encoder. */
 const codes: Uint32Array = assignCodes();
 
-/** A step of the state machine: the next state, the symbol it completes or -1. State -1 means an invalid string. */
+/** A step of the state machine: the next state, and the symbol it completes or -1. State -1 means an invalid string. */
 const nextState = new Int16Array(256 * 16);
 const completed = new Int16Array(256 * 16).fill(-1);
-/** States in which a string may end: at most seven one-bits of padding behind the last symbol. */
+/** States in which a string may end: at most seven one-bits of padding after the last symbol. */
 const mayEnd = new Uint8Array(256);
 buildMachine();
 
@@ -88,14 +88,14 @@ function buildMachine(): void {
   }
 }
 
-/** The longest string a Huffman-coded one of `length` bytes can become (the shortest code has 5 bits). */
+/** The maximum decoded length of a Huffman-coded string of `length` bytes (the shortest code has 5 bits). */
 export function huffmanDecodedBytesMax(length: number): number {
   return Math.ceil((length * 8) / 5);
 }
 
 /**
- * Decodes `source[start, end)` into `target`, which must hold `huffmanDecodedBytesMax` bytes.
- * Returns the number of bytes, or -1 for a string that holds EOS or is padded wrongly (RFC 7541 §5.2).
+ * Decodes `source[start, end)` into `target`, which must hold `huffmanDecodedBytesMax` bytes. Returns the number of
+ * bytes, or -1 for a string that contains EOS or is padded incorrectly (RFC 7541 §5.2).
  */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
   let state = 0;
@@ -114,7 +114,7 @@ export function huffmanDecode(source: Uint8Array, start: number, end: number, ta
   return mayEnd[state] === 1 ? written : -1;
 }
 
-/** Encodes bytes; the last byte is padded with ones. Used by clients of ours and by tests, not on the hot path. */
+/** Encodes bytes; the last byte is padded with ones. Used by our clients and by tests, not on the hot path. */
 export function huffmanEncode(source: Uint8Array): Buffer {
   const encoded: number[] = [];
   let pending = 0n;

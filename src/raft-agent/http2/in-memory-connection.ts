@@ -2,13 +2,13 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 
-/** Takes the server's end of a connection, for example `(socket) => httpServer.emit("connection", socket)`. */
+/** Receives the server's end of a connection, for example `(socket) => httpServer.emit("connection", socket)`. */
 export type AcceptHttp1 = (socket: Duplex) => void;
 
 export type InMemoryConnection = {
   readonly clientEnd: Duplex;
-  /** Tells the server that the client is gone. */
-  hangUp(): void;
+  /** Tells the server that the client has disconnected. */
+  disconnect(): void;
 };
 
 /** The server sees the other end of `origin` as its client. */
@@ -19,17 +19,17 @@ export function connectInMemory(acceptHttp1: AcceptHttp1, origin: Duplex): InMem
   Object.assign(serverEnd, { remoteAddress, remotePort, encrypted });
   serverEnd.on("error", () => undefined);
   acceptHttp1(serverEnd);
-  return { clientEnd, hangUp: () => void serverEnd.destroy() };
+  return { clientEnd, disconnect: () => void serverEnd.destroy() };
 }
 
 /**
- * One of two ends: what is written here is read there. An end that is destroyed, with an error or without, is read to its
- * end by the other, as a socket is. `duplexPair` of Node.js does neither in one version and hands the error over in
- * another, so that an answer written just before it would be lost.
+ * One of two ends: what is written to one is read from the other. An end that is destroyed, with or without an error,
+ * is read to its end by the other, as with a socket. `duplexPair` of Node.js does neither in one version and passes
+ * the error across in another, so that a response written just before it would be lost.
  */
 class End extends Duplex {
   #other: End | undefined;
-  /** Lets the other end write on, once this one reads again. */
+  /** Lets the other end continue writing once this one reads again. */
   #resumeOther: (() => void) | undefined = undefined;
 
   constructor(other?: End) {
@@ -46,7 +46,7 @@ class End extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     const other = this.#other;
-    // Nothing is read there any more, which the end of what comes from there tells.
+    // The other end no longer reads, which the end of its own data reports.
     if (other === undefined || other.destroyed || other.push(chunk)) done();
     else other.#resumeOther = done;
   }
@@ -58,7 +58,7 @@ class End extends Duplex {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const other = this.#other;
-    // A writer that waits for this end to read would wait for ever.
+    // A writer that waits for this end to read would wait forever.
     this._read();
     if (other !== undefined && !other.destroyed) process.nextTick(() => other.push(null));
     done(error);

@@ -1,4 +1,4 @@
-/** node:http2's client (nghttp2) as the oracle: what it sends and understands, our server must too. */
+/** Uses node:http2's client (nghttp2) as the oracle: our server must understand what it sends, and vice versa. */
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
@@ -44,7 +44,7 @@ describe("http2 server with nghttp2's client", () => {
     }
   });
 
-  it("serves a hundred streams at once, with fields that fill and turn over the header table", async () => {
+  it("serves a hundred concurrent streams, with fields that fill and recycle the header table", async () => {
     const random = createRandom(13);
     const text = (): string =>
       Array.from({ length: random.below(60) }, () => String.fromCharCode(33 + random.below(94))).join("");
@@ -59,7 +59,7 @@ describe("http2 server with nghttp2's client", () => {
   });
 
   it("decodes what nghttp2 encodes, byte for byte", async () => {
-    // nghttp2's deflater chooses Huffman, the table and size updates by itself; the decoder is fed through the wire.
+    // nghttp2's deflater chooses Huffman, the table and size updates by itself; the decoder is fed over the wire.
     const seen: [string, string][] = [];
     const original = HpackDecoder.prototype.decode;
     HpackDecoder.prototype.decode = function (bytes, start, end) {

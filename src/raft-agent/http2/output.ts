@@ -1,7 +1,7 @@
 /**
- * What a connection has to say, gathered over one turn of the event loop and handed to the socket in one write. At
- * most one write is under way per connection; what comes meanwhile gathers for the next, which is how a slow socket
- * pushes back.
+ * The output of a connection, collected over one event-loop turn and passed to the socket in one write. At most one
+ * write is in flight per connection; later output is collected for the next one, which is how a slow socket applies
+ * backpressure.
  */
 import type { Duplex } from "node:stream";
 import { largeSlabBytes, type SlabPool, smallSlabBytes } from "./slab-pool.ts";
@@ -10,7 +10,7 @@ export class Output {
   readonly #socket: Duplex;
   readonly #pool: SlabPool;
   readonly #onWritten: () => void;
-  /** Slabs before the current one, and how far each is written: a frame header that does not fit leaves one early. */
+  /** Slabs before the current one, and how far each is filled: a frame header that does not fit leaves one early. */
   #full: Buffer[] = [];
   readonly #fullUsed: number[] = [];
   #writing: Buffer[] = [];
@@ -19,19 +19,19 @@ export class Output {
   #fullBytes = 0;
   #lastTurnBytes = 0;
 
-  /** `onWritten` is called when a write has been taken by the kernel and another may start. */
+  /** `onWritten` is called when the kernel has taken a write and another may start. */
   constructor(socket: Duplex, pool: SlabPool, onWritten: () => void) {
     this.#socket = socket;
     this.#pool = pool;
     this.#onWritten = onWritten;
   }
 
-  /** Bytes gathered and not yet handed to the socket. */
+  /** Bytes collected and not yet passed to the socket. */
   get pendingBytes(): number {
     return this.#fullBytes + this.#used;
   }
 
-  /** Bytes that the socket has not taken yet, gathered or handed to it. */
+  /** Bytes that the socket has not taken yet, collected or passed to it. */
   get heldBytes(): number {
     let bytes = this.pendingBytes;
     for (const slab of this.#writing) bytes += slab.length;
@@ -56,12 +56,12 @@ export class Output {
     return this.#used;
   }
 
-  /** States that the reserved buffer is written up to `end`. */
+  /** Marks the reserved buffer as written up to `end`. */
   advance(end: number): void {
     this.#used = end;
   }
 
-  /** Copies `source[start, end)`; it may be cut over several slabs. */
+  /** Copies `source[start, end)`; it may be split over several slabs. */
   append(source: Uint8Array, start: number, end: number): void {
     let at = start;
     while (at < end) {
@@ -74,7 +74,7 @@ export class Output {
     }
   }
 
-  /** Hands everything gathered to the socket in one write, unless one is under way. */
+  /** Passes everything collected to the socket in one write, unless one is in flight. */
   flush(): void {
     if (this.writing || this.pendingBytes === 0 || this.#socket.destroyed) return;
     this.#lastTurnBytes = this.pendingBytes;
@@ -98,7 +98,7 @@ export class Output {
     socket.uncork();
   }
 
-  /** Gives the buffers that the socket does not hold back to the pool; nothing can be written afterwards. */
+  /** Returns the buffers that the socket does not hold to the pool; nothing can be written afterwards. */
   discard(): void {
     for (const slab of this.#full) this.#pool.giveBack(slab);
     if (this.#slab !== undefined) this.#pool.giveBack(this.#slab);
@@ -132,5 +132,5 @@ export class Output {
   };
 }
 
-/** The most that one gathered write of a connection should hold before messages wait in their streams. */
+/** The maximum size of one combined write of a connection before messages wait in their streams. */
 export const outputHighWaterBytes: number = 16 * largeSlabBytes;

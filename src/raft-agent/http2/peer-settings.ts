@@ -1,4 +1,4 @@
-/** What the peer's SETTINGS frames say (RFC 9113 §6.5.2), checked. */
+/** The peer's SETTINGS (RFC 9113 §6.5.2), validated. */
 import { defaultMaxFrameBytes, defaultWindowBytes, ErrorCode, maxWindowBytes, readUint32, SettingId } from "./frame.ts";
 import { ConnectionError } from "./http2-error.ts";
 
@@ -13,9 +13,9 @@ export function defaultPeerSettings(): PeerSettings {
 }
 
 /**
- * Takes over a SETTINGS payload in the order of its entries; unknown ones are ignored. `onHeaderTable` hears of each
- * value of SETTINGS_HEADER_TABLE_SIZE, since the smallest on the way counts (RFC 7541 §4.2).
- * @throws ConnectionError for a value out of range.
+ * Applies a SETTINGS payload in the order of its entries; unknown ones are ignored. `onHeaderTable` is called with
+ * each value of SETTINGS_HEADER_TABLE_SIZE, since the smallest intermediate value counts (RFC 7541 §4.2). @throws
+ * ConnectionError for a value out of range.
  */
 export function applySettings(
   settings: PeerSettings,

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { etcdKeepalive, IdlePing } from "./ping-policy.ts";
 
 it.each([2 ** 31, 3_600_000_000, Number.MAX_SAFE_INTEGER])(
-  "a client is not pinged at once when the idle time is longer than a timer can be (%d ms)",
+  "a client is not pinged at once when the idle time exceeds the maximum timer (%d ms)",
   async (intervalMs) => {
     const told: string[] = [];
     const ping = new IdlePing(

@@ -1,19 +1,19 @@
 /**
  * Keepalive in both directions, after grpc-go's transport (keepalive.ServerParameters and EnforcementPolicy), whose
  * defaults etcd sets: a client may ping every 5 s while it has streams; the server pings after 2 h of silence and
- * gives the client 20 s to show that it lives.
+ * gives the client 20 s to respond.
  */
 
 import { longestTimerMs } from "../../base/longest-timer.ts";
 
 export type KeepaliveOptions = {
-  /** A client that pings more often than this collects strikes. */
+  /** A client that pings more often than this accumulates strikes. */
   readonly minTimeMs: number;
-  /** Whether a client without streams may ping at that pace; otherwise only every two hours. */
+  /** Whether a client without streams may ping at that rate; otherwise only every two hours. */
   readonly permitWithoutStream: boolean;
-  /** The server pings after this long without a byte from the client; 0 switches it off. */
+  /** The server pings after this long without a byte from the client; 0 disables it. */
   readonly intervalMs: number;
-  /** How long the client may take to show a sign of life after the server's ping. */
+  /** The time limit for a response to the server's ping. */
   readonly timeoutMs: number;
 };
 
@@ -28,8 +28,9 @@ const strikesMax = 2;
 const withoutStreamMs = 7_200_000;
 
 /**
- * Counts pings that come too soon. DATA or HEADERS frames that were written since the last ping reset the count
- * (resetPingStrikes in grpc-go): a client measures its bandwidth with a ping for each round trip in which data comes.
+ * Counts pings that arrive too soon. DATA or HEADERS frames written since the last ping reset the count
+ * (resetPingStrikes in grpc-go): a client measures its bandwidth with a ping for each round trip in which data
+ * arrives.
  */
 export class PingStrikes {
   readonly #options: KeepaliveOptions;
@@ -40,7 +41,7 @@ export class PingStrikes {
     this.#options = options;
   }
 
-  /** False when the client has pinged too often and must go. */
+  /** False when the client has pinged too often and must be disconnected. */
   allow(nowMs: number, hasStreams: boolean, sentSinceLastPing: boolean): boolean {
     const sinceLastMs = nowMs - this.#lastPingMs;
     this.#lastPingMs = nowMs;
@@ -60,7 +61,7 @@ export class IdlePing {
   readonly #sendPing: () => void;
   readonly #onDead: () => void;
   #timer: NodeJS.Timeout | undefined = undefined;
-  #heard = false;
+  #onActivity = false;
   #asked = false;
 
   constructor(options: KeepaliveOptions, sendPing: () => void, onDead: () => void) {
@@ -70,9 +71,9 @@ export class IdlePing {
     this.#arm(options.intervalMs);
   }
 
-  /** Bytes came from the client. */
-  heard(): void {
-    this.#heard = true;
+  /** Bytes arrived from the client. */
+  onActivity(): void {
+    this.#onActivity = true;
   }
 
   stop(): void {
@@ -86,8 +87,8 @@ export class IdlePing {
   }
 
   readonly #onTimer = (): void => {
-    if (this.#heard) {
-      this.#heard = false;
+    if (this.#onActivity) {
+      this.#onActivity = false;
       this.#asked = false;
       this.#arm(this.#options.intervalMs);
     } else if (this.#asked) this.#onDead();

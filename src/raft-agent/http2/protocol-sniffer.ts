@@ -1,6 +1,7 @@
 /**
- * Tells HTTP/2 with prior knowledge (RFC 9113 §3.3) from HTTP/1.1 and TLS by the first bytes: no HTTP/1.1 request begins
- * with the client preface, and a difference shows within 24 bytes. TLS begins with a handshake record (RFC 8446 §5.1).
+ * Distinguishes HTTP/2 with prior knowledge (RFC 9113 §3.3) from HTTP/1.1 and TLS by the first bytes: no HTTP/1.1
+ * request starts with the client preface, and a difference shows within 24 bytes. TLS starts with a handshake record
+ * (RFC 8446 §5.1).
  */
 import type { Socket } from "node:net";
 import { clientPreface } from "./frame.ts";
@@ -10,8 +11,8 @@ export type Protocol = "h2" | "http/1.1" | "tls";
 const handshakeRecord = 0x16;
 
 /**
- * Waits for the first bytes, puts them back and says what they are. A socket that says nothing in time, or closes, is
- * dropped without a word.
+ * Waits for the first bytes, puts them back and reports the protocol. A socket that sends nothing in time, or closes,
+ * is dropped silently.
  */
 export function sniffProtocol(socket: Socket, timeoutMs: number, found: (protocol: Protocol) => void): void {
   const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();

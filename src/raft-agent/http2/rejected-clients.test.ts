@@ -1,4 +1,4 @@
-/** What a client port with TLS reports of clients that it refuses, in etcd's words. */
+/** What a client port with TLS reports about clients that it rejects, in etcd's words. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
@@ -78,7 +78,7 @@ function say(bytes: Uint8Array, thenLeave = false) {
   return socket.on("error", () => {});
 }
 
-describe("A15: a refused client", () => {
+describe("A15: a rejected client", () => {
   const certificate = { ipAddresses: [host, "127.0.0.1"], dnsNames: ["localhost", "m1.example"] };
   const ca = (): string => pem.server.ca;
 
@@ -95,23 +95,27 @@ describe("A15: a refused client", () => {
       { error: "tls: failed to verify certificate: x509: certificate signed by unknown authority" },
     ],
     [
-      "whose good certificate is refused",
+      "whose valid certificate is rejected",
       () => callWith({ ...pem.client }),
       { error: "its certificate is revoked", serverName: "m1.example", names: certificate },
     ],
     [
-      "that speaks HTTP",
+      "that sends HTTP",
       () => say(Buffer.from("GET /health HTTP/1.1\r\n\r\n")),
       { error: "tls: first record does not look like a TLS handshake" },
     ],
-    ["that says nothing", () => say(Buffer.alloc(0)), { error: "i/o timeout" }],
-    ["that goes away in its handshake", () => say(Buffer.from([0x16, 3, 1]), true), { error: "EOF", isGone: true }],
+    ["that sends nothing", () => say(Buffer.alloc(0)), { error: "i/o timeout" }],
+    [
+      "that disconnects during its handshake",
+      () => say(Buffer.from([0x16, 3, 1]), true),
+      { error: "EOF", isGone: true },
+    ],
     [
       "with an old version of TLS",
       () => callWith({ ca: ca(), minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }),
       { error: "tls: client offered only unsupported versions" },
     ],
-  ])("%s is told of with its address", async (_, call, expected) => {
+  ])("%s is reported with its address", async (_, call, expected) => {
     const rejection = await rejectionOf(call);
     expect(rejection).toMatchObject({ isGone: false, ...expected });
     expect(rejection.remoteAddress).toMatch(/^127\.\d+\.\d+\.\d+:\d+$/);

@@ -1,24 +1,24 @@
-/** A request's header fields, checked by RFC 9113 §8: what a stream starts with. */
+/** A request's header fields, validated according to RFC 9113 §8: the start of a stream. */
 import type { FieldList } from "./hpack-decoder.ts";
 
 /**
- * Immutable once made, and shared by all requests whose header block had the same bytes; `route` is where the layer
- * above keeps what it worked out from it, once for all of them.
+ * Immutable, and shared by all requests whose header block had the same bytes; `route` is where the layer above caches
+ * what it derived from it, once for all of them.
  */
 export class RequestHead {
   readonly fields: FieldList;
   readonly method: string;
   readonly path: string;
   readonly authority: string;
-  /** -1 when the client did not say. */
+  /** -1 when the client did not send it. */
   readonly contentLength: number;
-  /** Why the request is malformed (§8.1.1), or undefined. */
+  /** The reason why the request is malformed (§8.1.1), or undefined. */
   readonly problem: string | undefined;
   route: unknown = undefined;
 
   constructor(fields: FieldList) {
     this.fields = fields;
-    this.problem = findProblem(fields);
+    this.problem = validateHead(fields);
     this.method = this.field(":method") ?? "";
     this.path = this.field(":path") ?? "";
     this.authority = this.field(":authority") ?? this.field("host") ?? "";
@@ -32,7 +32,7 @@ export class RequestHead {
   }
 }
 
-/** Fields that speak about an HTTP/1.1 connection and have no place here (§8.2.2). */
+/** Fields that concern an HTTP/1.1 connection and are not allowed here (§8.2.2). */
 export const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -42,25 +42,25 @@ export const connectionFields: ReadonlySet<string> = new Set([
 ]);
 const requestPseudoFields: readonly string[] = [":method", ":scheme", ":path", ":authority"];
 
-/** Why trailers are malformed (§8.1), or undefined. */
-export function findTrailerProblem(fields: FieldList): string | undefined {
+/** The reason why trailers are malformed (§8.1), or undefined. */
+export function validateTrailers(fields: FieldList): string | undefined {
   for (let i = 0; i < fields.names.length; i++) {
     const name = fields.names[i]!;
     if (name.startsWith(":")) return `pseudo-field ${name} in trailers`;
-    const problem = findFieldProblem(name, fields.values[i]!);
+    const problem = validateField(name, fields.values[i]!);
     if (problem !== undefined) return problem;
   }
   return undefined;
 }
 
-function findProblem(fields: FieldList): string | undefined {
+function validateHead(fields: FieldList): string | undefined {
   const pseudo = new Map<string, string>();
   let regularSeen = false;
   for (let i = 0; i < fields.names.length; i++) {
     const name = fields.names[i]!;
     const value = fields.values[i]!;
     if (name.startsWith(":")) {
-      if (regularSeen) return `pseudo-field ${name} behind a regular field`;
+      if (regularSeen) return `pseudo-field ${name} after a regular field`;
       if (!requestPseudoFields.includes(name)) return `unknown pseudo-field ${name}`;
       if (pseudo.has(name)) return `pseudo-field ${name} twice`;
       pseudo.set(name, value);
@@ -68,13 +68,13 @@ function findProblem(fields: FieldList): string | undefined {
       continue;
     }
     regularSeen = true;
-    const problem = findFieldProblem(name, value);
+    const problem = validateField(name, value);
     if (problem !== undefined) return problem;
   }
-  return findPseudoProblem(pseudo) ?? findLengthProblem(fields);
+  return validatePseudoFields(pseudo) ?? validateContentLength(fields);
 }
 
-function findPseudoProblem(pseudo: ReadonlyMap<string, string>): string | undefined {
+function validatePseudoFields(pseudo: ReadonlyMap<string, string>): string | undefined {
   const method = pseudo.get(":method");
   if (method === undefined || method === "") return ":method is missing";
   if (method === "CONNECT") {
@@ -84,10 +84,10 @@ function findPseudoProblem(pseudo: ReadonlyMap<string, string>): string | undefi
   if (!pseudo.get(":scheme")) return ":scheme is missing";
   const path = pseudo.get(":path");
   if (path === undefined || path === "") return ":path is missing";
-  return path.startsWith("/") || (path === "*" && method === "OPTIONS") ? undefined : ":path does not begin with /";
+  return path.startsWith("/") || (path === "*" && method === "OPTIONS") ? undefined : ":path does not start with /";
 }
 
-function findLengthProblem(fields: FieldList): string | undefined {
+function validateContentLength(fields: FieldList): string | undefined {
   let seen: string | undefined;
   for (let i = 0; i < fields.names.length; i++) {
     if (fields.names[i] !== "content-length") continue;
@@ -99,7 +99,7 @@ function findLengthProblem(fields: FieldList): string | undefined {
   return undefined;
 }
 
-function findFieldProblem(name: string, value: string): string | undefined {
+function validateField(name: string, value: string): string | undefined {
   if (!isFieldName(name)) return "field name is empty, not lower case or has forbidden characters";
   if (!isFieldValue(value)) return `value of ${name} has forbidden characters`;
   if (connectionFields.has(name)) return `connection-specific field ${name}`;

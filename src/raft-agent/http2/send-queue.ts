@@ -1,6 +1,6 @@
 /**
- * The sending half of flow control (RFC 9113 §5.2, §6.9): DATA goes straight into the output while both windows and
- * the socket allow; what they do not allow is copied and waits in its stream, and streams take turns frame by frame.
+ * The sending half of flow control (RFC 9113 §5.2, §6.9): DATA is written straight to the output while both windows
+ * and the socket allow; the rest is copied and queued in its stream, and streams alternate frame by frame.
  */
 import type { ConnectionOptions } from "./connection-options.ts";
 import { FrameType, frameHeaderBytes, maxWindowBytes, writeFrameHeader } from "./frame.ts";
@@ -10,12 +10,12 @@ import type { SendingStream } from "./sending-stream.ts";
 
 /** Frames up to this size are written in one reserved piece. */
 const reservedBytesMax = 4_096;
-/** The largest DATA frame, whatever the client takes: streams take turns frame by frame, and the output has a bound. */
+/** The largest DATA frame, whatever the client accepts: streams alternate frame by frame, and the output is bounded. */
 const frameBytesMax = 65_536;
-/** An unread answer is not judged by its speed before that time has passed. */
-const judgedAfterMs = 1_000;
-/** A client that stands still is taken for one that reads this much a second: a little that waits is no burden. */
-const leastBytesPerSecond = 65_536;
+/** The reading speed of a client is not evaluated before this time has passed. */
+const speedKnownAfterMs = 1_000;
+/** A stalled client is assumed to read this much per second: a small queue is no burden. */
+const minBytesPerSecond = 65_536;
 
 export class SendQueue<Stream extends SendingStream> {
   /** DATA frames were written since this was last set to false. */
@@ -24,20 +24,20 @@ export class SendQueue<Stream extends SendingStream> {
   readonly #peer: PeerSettings;
   readonly #sendTrailers: (stream: Stream, block: Buffer) => void;
   #window: number;
-  /** Streams with queued bytes and an open window, in turn order. */
+  /** Streams with queued bytes and an open window, in round-robin order. */
   #ready: Stream[] = [];
   #pumping = false;
   readonly #options: Pick<ConnectionOptions, "memory" | "nowMs">;
   #waitingBytes = 0;
   #unpacedBytes = 0;
   #largeBytes = 0;
-  /** When bytes began to wait, and how many have left since. */
+  /** When bytes started to wait, and how many have been sent since. */
   #waitingSinceMs = 0;
   #leftBytes = 0;
   #roomBytes = 0;
   #onRoom: (() => void) | undefined = undefined;
 
-  /** `sendTrailers` ends a stream whose queue has run empty. */
+  /** `sendTrailers` ends a stream whose queue is empty. */
   constructor(
     output: Output,
     peer: PeerSettings,
@@ -52,7 +52,7 @@ export class SendQueue<Stream extends SendingStream> {
     this.#sendTrailers = sendTrailers;
   }
 
-  /** Bytes held for streams until windows and socket let them go. */
+  /** Bytes held for streams until windows and socket admit them. */
   get waitingBytes(): number {
     return this.#waitingBytes;
   }
@@ -62,23 +62,29 @@ export class SendQueue<Stream extends SendingStream> {
     return this.#unpacedBytes;
   }
 
-  /** The same without large answers. */
+  /** The same without large responses. */
   get smallBytes(): number {
     return this.#unpacedBytes - this.#largeBytes;
   }
 
-  /** Calls `task` once when at most `roomBytes` of streams that are not paced wait; within `pump`, so it only notes. */
+  /**
+   * Calls `task` once when at most `roomBytes` of streams that are not paced wait; called within `pump`, so it must
+   * only take a note.
+   */
   whenRoom(roomBytes: number, task: () => void): void {
     this.#roomBytes = roomBytes;
     this.#onRoom = task;
   }
 
-  /** How long the client takes for what waits, at its speed since that began to wait; 0 while it is too early to say. */
+  /**
+   * How long the client takes to read the queue, at its speed since the queue started; 0 while it is too early to
+   * know.
+   */
   get secondsToRead(): number {
     const waitingMs = this.#options.nowMs() - this.#waitingSinceMs;
-    if (this.#waitingBytes === 0 || waitingMs < judgedAfterMs) return 0;
+    if (this.#waitingBytes === 0 || waitingMs < speedKnownAfterMs) return 0;
     const bytesPerSecond = (this.#leftBytes / waitingMs) * 1_000;
-    return this.#waitingBytes / Math.max(bytesPerSecond, leastBytesPerSecond);
+    return this.#waitingBytes / Math.max(bytesPerSecond, minBytesPerSecond);
   }
 
   /** Sends or queues `prefix` and `body` as one piece. False when something had to be queued. */
@@ -149,7 +155,7 @@ export class SendQueue<Stream extends SendingStream> {
     output.append(body, 0, body.length);
   }
 
-  /** Forgets what a stream has queued. */
+  /** Drops the queue of a stream. */
   drop(stream: Stream): void {
     if (stream.queue === undefined) return;
     for (const piece of stream.queue) this.#count(stream, -piece.length);
@@ -158,7 +164,7 @@ export class SendQueue<Stream extends SendingStream> {
     this.#noteRoom();
   }
 
-  /** Notes that a stream may be able to send queued bytes. */
+  /** Lists a stream that may be able to send queued bytes. */
   list(stream: Stream): void {
     if (stream.listed || stream.queue === undefined || stream.sendWindow <= 0) return;
     stream.listed = true;
@@ -173,7 +179,7 @@ export class SendQueue<Stream extends SendingStream> {
 
   /** Writes queued frames, stream by stream, while windows and socket allow. */
   pump(): void {
-    // A stream that runs empty may send again from within; the loop that is under way then takes care of it.
+    // A stream whose queue becomes empty may send again from within; the running loop then handles it.
     if (this.#pumping) return;
     this.#pumping = true;
     let turn = 0;

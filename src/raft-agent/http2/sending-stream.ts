@@ -1,4 +1,4 @@
-/** What sending needs to know of a stream, and keeps on it. */
+/** The state of a stream that sending reads and updates. */
 export type SendingStream = {
   readonly id: number;
   readonly remoteClosed: boolean;

@@ -1,4 +1,4 @@
-/** Conformance, row by row: what a client sends, and what the sections of RFC 9113 say the server answers. */
+/** Conformance, row by row: what a client sends, and the server's response according to the sections of RFC 9113. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
 import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
@@ -61,12 +61,12 @@ const connectionErrors: readonly (readonly [...Row, code: number])[] = [
   ],
   [
     "5.1",
-    "DATA on a stream that both have closed",
+    "DATA on a stream closed by both sides",
     [greeting, open(1, both), anyFrame(data, 0, 1, Buffer.of(1))],
     ErrorCode.streamClosed,
   ],
   ["5.1.1", "a stream with an even id", [greeting, open(2)], ErrorCode.protocolError],
-  ["5.1.1", "a stream id that goes back", [greeting, open(5, both), open(3, both)], ErrorCode.streamClosed],
+  ["5.1.1", "a decreasing stream id", [greeting, open(5, both), open(3, both)], ErrorCode.streamClosed],
   ["6.1", "DATA on stream 0", [greeting, anyFrame(data, 0, 0, Buffer.of(1))], ErrorCode.protocolError],
   [
     "6.1",
@@ -153,7 +153,7 @@ const connectionErrors: readonly (readonly [...Row, code: number])[] = [
   ],
   [
     "6.10",
-    "a header block that is interrupted",
+    "an interrupted header block",
     [greeting, open(1, 0), anyFrame(ping, 0, 0, Buffer.alloc(8))],
     ErrorCode.protocolError,
   ],
@@ -220,7 +220,7 @@ const streamErrors: readonly (readonly [...Row, code: number])[] = [
   ],
   [
     "8.3",
-    "a pseudo-field behind a regular one",
+    "a pseudo-field after a regular one",
     [open(1, both, encodeStateless([["a", "b"], ...request]))],
     ErrorCode.protocolError,
   ],
@@ -258,7 +258,7 @@ describe("http2 server connection", () => {
     }
   }
 
-  it.each(connectionErrors)("ends the connection (%s) for %s", async (section, title, bytes, code) => {
+  it.each(connectionErrors)("closes the connection (%s) for %s", async (section, title, bytes, code) => {
     await withClient(async (client) => {
       // A wrong preface that differs early is HTTP/1.1 to the listener; here it differs in the last byte.
       client.write(...bytes);
@@ -280,9 +280,9 @@ describe("http2 server connection", () => {
     });
   });
 
-  it("ends the stream (5.1) for DATA and HEADERS behind END_STREAM while the answer waits", async () => {
+  it("ends the stream (5.1) for DATA and HEADERS after END_STREAM while the response waits", async () => {
     await withClient(async (client) => {
-      // A window of 0 keeps the answer, and so the stream, open.
+      // A window of 0 keeps the response, and so the stream, open.
       client.write(greeting, settingsFrame([[4, 0]]));
       for (const id of [1, 3]) client.write(open(id), anyFrame(data, endStream, id, Buffer.of(1)));
       client.write(anyFrame(data, 0, 1, Buffer.of(2)), open(3, both, encodeStateless([["x", "y"]])));
@@ -316,7 +316,7 @@ describe("http2 server connection", () => {
     });
   });
 
-  it("answers the same whatever pieces the bytes come in", async () => {
+  it("responds the same however the bytes are split", async () => {
     const bytes = Buffer.concat([
       greeting,
       open(1),
@@ -347,14 +347,14 @@ describe("http2 server connection", () => {
     });
   });
 
-  it("sends no more than both windows allow (6.9), and goes on when they grow", async () => {
+  it("sends no more than both windows allow (6.9), and resumes when they grow", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 100_000;
+      server.responseBytes = 100_000;
       client.write(greeting, settingsFrame([[4, 10]]), open(1, both));
       await client.until(() => client.body(1).length === 10);
       client.write(anyFrame(windowUpdate, 0, 1, uint32(5)));
       await client.until(() => client.body(1).length === 15);
-      // The change of the initial window counts for streams that exist (6.9.2).
+      // A change of the initial window applies to existing streams (6.9.2).
       client.write(settingsFrame([[4, 100_000]]));
       await client.until(() => client.body(1).length === 65_535);
       client.write(anyFrame(windowUpdate, 0, 0, uint32(1_000_000)), anyFrame(windowUpdate, 0, 1, uint32(1_000_000)));
@@ -362,12 +362,12 @@ describe("http2 server connection", () => {
       expect(client.body(1).length).toBe(100_000);
       expect(Math.max(...client.frames.map((frame) => frame.payload.length))).toBeLessThanOrEqual(16_384);
     });
-    server.answerBytes = undefined;
+    server.responseBytes = undefined;
   });
 
-  it("A1: serves a client that takes frames of 16 MiB (6.5.2) an answer of 12 MB", async () => {
+  it("A1: serves a response of 12 MB to a client that accepts frames of 16 MiB (6.5.2)", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 12_000_000;
+      server.responseBytes = 12_000_000;
       const settingsOfClient = settingsFrame([
         [4, 0x7fff_ffff],
         [5, 0xff_ffff],
@@ -376,12 +376,12 @@ describe("http2 server connection", () => {
       await client.until(() => client.ended(1));
       expect(client.receivedBytes(1)).toBe(12_000_000);
     });
-    server.answerBytes = undefined;
+    server.responseBytes = undefined;
   });
 
-  it("shares the connection's window between streams that wait", async () => {
+  it("shares the connection's window between waiting streams", async () => {
     await withClient(async (client) => {
-      server.answerBytes = 200_000;
+      server.responseBytes = 200_000;
       client.write(greeting, settingsFrame([[4, 1_000_000]]), open(1, both), open(3, both));
       await client.until(() => client.body(1).length + client.body(3).length === 65_535);
       client.write(anyFrame(windowUpdate, 0, 0, uint32(100_000)));
@@ -390,12 +390,12 @@ describe("http2 server connection", () => {
       client.write(anyFrame(windowUpdate, 0, 0, uint32(1_000_000)));
       await client.until(() => client.ended(1) && client.ended(3));
     });
-    server.answerBytes = undefined;
+    server.responseBytes = undefined;
   });
 
   it("credits stream and connection windows as it reads (6.9)", async () => {
     const small = await startEchoServer(host, { streamWindowBytes: 65_535, connectionWindowBytes: 100_000 });
-    small.answerBytes = 0;
+    small.responseBytes = 0;
     const piece = (id: number): Buffer => anyFrame(data, 0, id, Buffer.alloc(16_000));
     await withClient(async (client) => {
       client.write(greeting, open(1), piece(1), piece(1), piece(1), piece(1));
@@ -405,7 +405,7 @@ describe("http2 server connection", () => {
     await small.close();
   });
 
-  it("refuses streams above SETTINGS_MAX_CONCURRENT_STREAMS (5.1.2) and serves them when there is room", async () => {
+  it("rejects streams above SETTINGS_MAX_CONCURRENT_STREAMS (5.1.2) and serves them when there is room", async () => {
     const small = await startEchoServer(host, { maxConcurrentStreams: 2 });
     await withClient(async (client) => {
       client.write(greeting, open(1), open(3), open(5));
@@ -416,10 +416,10 @@ describe("http2 server connection", () => {
     await small.close();
   });
 
-  it("answers 431 to a field list above SETTINGS_MAX_HEADER_LIST_SIZE (10.5.1) and goes on", async () => {
+  it("responds 431 to a field list above SETTINGS_MAX_HEADER_LIST_SIZE (10.5.1) and continues", async () => {
     const small = await startEchoServer(host, { maxHeaderListBytes: 400 });
     await withClient(async (client) => {
-      // Twenty fields of one byte each by reference to the table: small on the wire, large by the list's measure.
+      // Twenty fields of one byte each by reference to the table: small on the wire, large as a field list.
       const large = Buffer.concat([head(), Buffer.from("4001780179", "hex"), Buffer.alloc(20, 0xbe)]);
       client.write(greeting, open(1, both, large), open(3, both));
       await client.until(() => client.ended(1) && client.ended(3));
@@ -429,7 +429,7 @@ describe("http2 server connection", () => {
     await small.close();
   });
 
-  it("ignores frames that were under way when it reset the stream (5.1)", async () => {
+  it("ignores frames that were in flight when it reset the stream (5.1)", async () => {
     await withClient(async (client) => {
       client.write(greeting, open(1), anyFrame(windowUpdate, 0, 1, uint32(0)));
       await client.until(() => client.resetCode(1) !== undefined);
@@ -439,7 +439,7 @@ describe("http2 server connection", () => {
     });
   });
 
-  it("tells streams of a reset and of the end of their connection", async () => {
+  it("notifies streams of a reset and of the end of their connection", async () => {
     const before = server.aborted;
     await withClient(async (client) => {
       client.write(greeting, open(1), open(3), anyFrame(rstStream, 0, 1, uint32(8)), open(5, both));
@@ -449,7 +449,7 @@ describe("http2 server connection", () => {
     await expect.poll(() => server.aborted).toBe(before + 2);
   });
 
-  it("drains gracefully (6.8): takes what was under way, refuses what comes later, then closes", async () => {
+  it("drains gracefully (6.8): serves streams in flight, rejects later ones, then closes", async () => {
     const draining = await startEchoServer(host);
     await withClient(async (client) => {
       client.write(greeting, open(1));
@@ -457,7 +457,7 @@ describe("http2 server connection", () => {
       for (const connection of draining.connections) connection.drain();
       await client.until(() => client.goawayCode === ErrorCode.noError);
       const asked = client.frames.find((frame) => frame.type === ping)!;
-      // Stream 3 was under way: it is before the answer to the ping.
+      // Stream 3 was in flight: it precedes the response to the ping.
       client.write(open(3), pingFrame(asked.payload, true), open(5));
       await client.until(() => client.resetCode(5) === ErrorCode.refusedStream);
       expect(client.frames.filter((frame) => frame.type === FrameType.goaway)).toHaveLength(2);
@@ -495,11 +495,11 @@ describe("http2 server connection", () => {
     ["unknown frames", () => Buffer.concat(Array.from({ length: 40 }, () => anyFrame(200, 0, 0)))],
     ["window updates", () => Buffer.concat(Array.from({ length: 40 }, () => anyFrame(windowUpdate, 0, 0, uint32(1))))],
     [
-      "CONTINUATION frames without end",
+      "endless CONTINUATION frames",
       () => Buffer.concat([open(1, 0), ...Array.from({ length: 100 }, () => anyFrame(continuation, 0, 1))]),
     ],
     [
-      "CONTINUATION bytes without end",
+      "endless CONTINUATION bytes",
       () =>
         Buffer.concat([
           open(1, 0),
@@ -511,7 +511,7 @@ describe("http2 server connection", () => {
       () => Buffer.concat(Array.from({ length: 4 }, () => pingFrame(Buffer.alloc(8), false))),
     ],
   ];
-  it.each(floods)("answers a flood of %s with ENHANCE_YOUR_CALM (10.5)", async (_title, bytes) => {
+  it.each(floods)("responds to a flood of %s with ENHANCE_YOUR_CALM (10.5)", async (_title, bytes) => {
     const strict = await startEchoServer(host, { flood: { resets: tight, control: tight, windowUpdates: tight } });
     await withClient(async (client) => {
       client.write(greeting, bytes());
@@ -532,7 +532,7 @@ describe("http2 server connection", () => {
     await strict.close();
   });
 
-  it("takes GOAWAY from a client calmly (6.8)", async () => {
+  it("tolerates GOAWAY from a client (6.8)", async () => {
     await withClient(async (client) => {
       client.write(greeting, goawayFrame(0, 0, "bye"), open(1, both));
       await client.until(() => client.ended(1));

@@ -1,9 +1,10 @@
 /**
- * One HTTP/2 connection, seen from the server (RFC 9113): takes frames apart, keeps streams and windows, and ends with
- * GOAWAY. What concerns no stream is `connection-control.ts`'s, and what a request means the business of the streams that
- * the options' `createStream` makes. README.md has the conformance table.
+ * One HTTP/2 connection, from the server's side (RFC 9113): parses frames, manages streams and windows, and ends with
+ * GOAWAY. `connection-control.ts` handles what concerns no stream, and the streams created by the options'
+ * `createStream` handle requests. README.md has the conformance table.
  */
 import type { Socket } from "node:net";
+import { ClosedStreamGrace } from "./closed-stream-grace.ts";
 import { ConnectionControl } from "./connection-control.ts";
 // biome-ignore lint/suspicious/noImportCycles: a connection, its streams and its owner know each other; only types.
 import type { ConnectionOwner } from "./connection-owner.ts";
@@ -15,14 +16,13 @@ import { endWithoutPadding } from "./header-assembly.ts";
 import { HeaderReader } from "./header-reader.ts";
 import { encodeStateless } from "./hpack-encoder.ts";
 import { ConnectionError, floodError, frameSizeError, protocolError } from "./http2-error.ts";
-import { LateFrames } from "./late-frames.ts";
 import { defaultPeerSettings, type PeerSettings } from "./peer-settings.ts";
-import { findTrailerProblem, type RequestHead } from "./request-head.ts";
+import { type RequestHead, validateTrailers } from "./request-head.ts";
 // biome-ignore lint/suspicious/noImportCycles: a connection, its streams and its owner know each other; only types.
 import type { ServerStream } from "./server-stream.ts";
 
 const status431 = encodeStateless([[":status", "431"]]);
-/** How long a client may take to close after our GOAWAY for an error. */
+/** The time limit for a client to close after our GOAWAY for an error. */
 const lingerMs = 1_000;
 
 export class ServerConnection {
@@ -33,21 +33,21 @@ export class ServerConnection {
   readonly clientCommonName: string | undefined;
   readonly peerSettings: PeerSettings = defaultPeerSettings();
   readonly streamWindowBytes: number;
-  /** Request bytes that the layer above holds back until a message is whole; it keeps the count and the limit. */
+  /** Request bytes that the layer above buffers until a message is complete; it maintains the count and the limit. */
   bufferedRequestBytes = 0;
   readonly sender: ConnectionSender<ServerStream>;
   readonly #headers: HeaderReader;
   readonly #parser: FrameParser;
   readonly #streams = new Map<number, ServerStream>();
-  readonly #late = new LateFrames();
+  readonly #late = new ClosedStreamGrace();
   readonly #resets: TokenBucket;
   readonly #windowUpdates: TokenBucket;
   readonly #control: ConnectionControl;
   #lastStreamId = 0;
   #receiveWindow: number;
-  /** The client has seen our GOAWAY: no stream of its is under way unknown to us. */
-  #drainSeen = false;
-  /** No frame is read any more: GOAWAY for an error is out, or the socket is gone. */
+  /** The client has received our GOAWAY: none of its streams is in flight unknown to us. */
+  #drainAcknowledged = false;
+  /** No more frames are read: GOAWAY for an error was sent, or the socket is closed. */
   #ended = false;
   #closedReported = false;
 
@@ -66,7 +66,7 @@ export class ServerConnection {
     this.#windowUpdates = new TokenBucket(limits.flood.windowUpdates, options.nowMs);
     this.#control = new ConnectionControl(this, {
       windowChanged: (change) => this.#adjustStreamWindows(change),
-      drainSeen: () => this.#onDrainSeen(),
+      drainAcknowledged: () => this.#onDrainAcknowledged(),
     });
     socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
     socket.on("error", () => undefined);
@@ -77,12 +77,14 @@ export class ServerConnection {
     return this.#streams.size;
   }
 
-  /** What answers to this client take in memory, which `cutOff` frees: nothing once the connection is ending anyway. */
+  /**
+   * The memory held by responses to this client, which `cutOff` frees: nothing once the connection is closing anyway.
+   */
   get heldBytes(): number {
     return this.#ended ? 0 : this.sender.heldBytes;
   }
 
-  /** Ends a stream with RST_STREAM (§6.4), for a reason of the server's own. The stream's `onAbort` is not called. */
+  /** Resets a stream with RST_STREAM (§6.4), for a reason of the server. The stream's `onAbort` is not called. */
   resetStream(stream: ServerStream, code: ErrorCode): void {
     if (this.#streams.get(stream.id) !== stream) return;
     if (!stream.remoteClosed) this.#late.expect(stream.id);
@@ -90,35 +92,35 @@ export class ServerConnection {
     this.sender.reset(stream.id, code);
   }
 
-  /** Gives the client room again on a stream that set `readingPaused`. */
+  /** Reopens the window of a stream that set `readingPaused`. */
   resumeReading(stream: ServerStream): void {
     if (!stream.readingPaused) return;
     stream.readingPaused = false;
     if (!stream.remoteClosed && !stream.localClosed) this.#creditStream(stream);
   }
 
-  /** The client knows that it is to go elsewhere: its next calls will not come here. */
-  get hasSeenDrain(): boolean {
-    return this.#drainSeen;
+  /** The client knows that it must use another server: it sends no more calls here. */
+  get hasAcknowledgedDrain(): boolean {
+    return this.#drainAcknowledged;
   }
 
-  // ---- ending ---------------------------------------------------------------------------------------------------
+  // ---- closing --------------------------------------------------------------------------------------------------
 
   /**
-   * Graceful shutdown (§6.8): announces the end, takes what was under way when the client heard of it, and closes
-   * when the last stream is done.
+   * Graceful shutdown (§6.8): announces it, serves the streams that were in flight when the client received it, and
+   * closes when the last one is done.
    */
   drain(): void {
     if (!this.#ended) this.#control.drain();
   }
 
-  /** Closes at once; streams hear `onAbort`. */
+  /** Closes at once; streams receive `onAbort`. */
   destroy(): void {
     this.#ended = true;
     this.socket.destroy();
   }
 
-  /** Ends a connection whose client does not read. What waits for it is given up in this turn, not when the socket closes. */
+  /** Closes a connection whose client does not read. Its queue is dropped in this turn, not when the socket closes. */
   cutOff(): void {
     if (this.#closedReported) return;
     const { heldBytes } = this.sender;
@@ -142,7 +144,7 @@ export class ServerConnection {
   }
 
   #closeWhenDrained(): void {
-    if (this.#drainSeen && this.#streams.size === 0 && !this.#ended) this.#end();
+    if (this.#drainAcknowledged && this.#streams.size === 0 && !this.#ended) this.#end();
   }
 
   readonly #onLocalEnd = (stream: ServerStream): void => {
@@ -154,7 +156,7 @@ export class ServerConnection {
     stream.localClosed = true;
     this.sender.queue.drop(stream);
     this.#streams.delete(stream.id);
-    if (this.#drainSeen) this.#closeWhenDrained();
+    if (this.#drainAcknowledged) this.#closeWhenDrained();
   }
 
   #abortStreams(): void {
@@ -177,12 +179,12 @@ export class ServerConnection {
     this.options.onClosed(this);
   }
 
-  // ---- receiving ------------------------------------------------------------------------------------------------
+  // ---- closing --------------------------------------------------------------------------------------------------
 
   #onChunk(chunk: Buffer): void {
     if (this.#ended) return;
     try {
-      const at = this.#control.heard(chunk);
+      const at = this.#control.receive(chunk);
       if (at < chunk.length) this.#parser.feed(chunk, at);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
@@ -225,14 +227,14 @@ export class ServerConnection {
       case FrameType.continuation:
         throw protocolError("CONTINUATION without HEADERS");
       default:
-        this.#control.spend("unknown frame");
+        this.#control.charge("unknown frame");
     }
   }
 
-  /** Checked and otherwise ignored (§5.3.2). */
+  /** Validated and otherwise ignored (§5.3.2). */
   #onPriority(streamId: number, start: number, end: number): void {
     if (streamId === 0) throw protocolError("PRIORITY on stream 0");
-    this.#control.spend("PRIORITY");
+    this.#control.charge("PRIORITY");
     if (end - start !== 5) this.#streamError(streamId, ErrorCode.frameSizeError);
   }
 
@@ -270,7 +272,7 @@ export class ServerConnection {
   #openStream(streamId: number, endStream: boolean, head: RequestHead): void {
     const { tooLarge } = head.fields;
     const malformed = head.problem !== undefined || (endStream && head.contentLength > 0);
-    const full = this.#drainSeen || this.#streams.size >= this.options.limits.maxConcurrentStreams;
+    const full = this.#drainAcknowledged || this.#streams.size >= this.options.limits.maxConcurrentStreams;
     if (full || (malformed && !tooLarge)) {
       if (!endStream) this.#late.expect(streamId);
       this.sender.reset(streamId, full ? ErrorCode.refusedStream : ErrorCode.protocolError);
@@ -287,7 +289,7 @@ export class ServerConnection {
     }
   }
 
-  /** A second header block on a stream: trailers (§8.1). It is decoded in any case, to keep the table in step. */
+  /** A second header block on a stream: trailers (§8.1). It is decoded in any case, to keep the table in sync. */
   #onTrailers(streamId: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const fields = this.#headers.readTrailers(bytes, start, end);
     const stream = this.#streams.get(streamId);
@@ -298,7 +300,7 @@ export class ServerConnection {
     } else if (stream.remoteClosed) this.#streamError(streamId, ErrorCode.streamClosed);
     else {
       const whole = stream.head.contentLength < 0 || stream.head.contentLength === stream.receivedBytes;
-      if (!endStream || !whole || fields.tooLarge || findTrailerProblem(fields) !== undefined)
+      if (!endStream || !whole || fields.tooLarge || validateTrailers(fields) !== undefined)
         this.#streamError(streamId, ErrorCode.protocolError);
       else {
         stream.remoteClosed = true;
@@ -316,13 +318,13 @@ export class ServerConnection {
       to = endWithoutPadding(bytes, start, end);
       from++;
     }
-    // Padding counts too (§6.9.1), and so do frames for streams that are gone.
+    // Padding counts too (§6.9.1), and so do frames for closed streams.
     this.#consumeConnectionWindow(end - start);
     if (stream === undefined || stream.remoteClosed) {
       this.#onDataTooLate(streamId, stream, endStream);
       return;
     }
-    if (from === to && !endStream) this.#control.spend("empty DATA");
+    if (from === to && !endStream) this.#control.charge("empty DATA");
     if (!this.#consumeStreamWindow(stream, end - start, endStream)) return;
     stream.receivedBytes += to - from;
     const expected = stream.head.contentLength;
@@ -349,7 +351,7 @@ export class ServerConnection {
   #consumeConnectionWindow(length: number): void {
     this.#receiveWindow -= length;
     if (this.#receiveWindow < 0)
-      throw new ConnectionError(ErrorCode.flowControlError, "more DATA than the connection's window");
+      throw new ConnectionError(ErrorCode.flowControlError, "DATA exceeds the connection's window");
     const windowMax = this.options.limits.connectionWindowBytes;
     if (this.#receiveWindow > windowMax / 2) return;
     this.sender.windowUpdate(0, windowMax - this.#receiveWindow);
@@ -366,7 +368,7 @@ export class ServerConnection {
     return true;
   }
 
-  /** Once half of the window is used: an update for every frame would cost more than it gives. */
+  /** Once half of the window is used: an update for every frame would cost more than it gains. */
   #creditStream(stream: ServerStream): void {
     if (stream.receiveWindow > this.streamWindowBytes / 2) return;
     this.sender.windowUpdate(stream.id, this.streamWindowBytes - stream.receiveWindow);
@@ -422,9 +424,9 @@ export class ServerConnection {
     this.sender.pump();
   }
 
-  #onDrainSeen(): void {
-    if (this.#drainSeen) return;
-    this.#drainSeen = true;
+  #onDrainAcknowledged(): void {
+    if (this.#drainAcknowledged) return;
+    this.#drainAcknowledged = true;
     this.sender.frame(goawayFrame(this.#lastStreamId, ErrorCode.noError, "shutting down"));
     this.#closeWhenDrained();
   }
@@ -433,7 +435,7 @@ export class ServerConnection {
     if (!this.#resets.take()) throw floodError("resets");
   }
 
-  /** A fault of the client's that ends one stream (§5.4.2). */
+  /** A client error that ends one stream (§5.4.2). */
   #streamError(streamId: number, code: ErrorCode): void {
     const stream = this.#streams.get(streamId);
     if (stream !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * Output buffers that go round: a connection takes one when it has something to say and gives it back when the
- * socket has taken the bytes. Two sizes, since most turns of most connections are small.
+ * Recycled output buffers: a connection takes one when it has output and returns it when the socket has taken the
+ * bytes. Two sizes, since most turns of most connections are small.
  */
 export const smallSlabBytes = 4_096;
 export const largeSlabBytes = 65_536;
@@ -10,10 +10,10 @@ export class SlabPool {
   readonly #large: Buffer[] = [];
   readonly #keptMaxBytes: number;
   #keptBytes = 0;
-  /** What connections have taken and not given back. */
+  /** Slabs taken by connections and not yet returned. */
   inUseBytes = 0;
 
-  /** `keptMaxBytes` bounds what lies idle; what is in use is bounded by the connections' own limits. */
+  /** `keptMaxBytes` bounds the idle slabs; slabs in use are bounded by the connections' own limits. */
   constructor(keptMaxBytes: number = 8 * 1_048_576) {
     this.#keptMaxBytes = keptMaxBytes;
   }
@@ -34,7 +34,7 @@ export class SlabPool {
     (slab.length === largeSlabBytes ? this.#large : this.#small).push(slab);
   }
 
-  /** A slab that something else may still read goes to the garbage collector. */
+  /** Leaves a slab that may still be read to the garbage collector. */
   abandon(slab: Buffer): void {
     this.inUseBytes -= slab.length;
   }

@@ -189,7 +189,7 @@ function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCal
       const leader = consensus.leader();
       answerBytes(call, encodeHaplan(output, leader === null ? {} : { leader }, encoding));
     };
-    if (clients) void context.sendClientsAway().then(answer);
+    if (clients) void context.drainClients().then(answer);
     else answer();
   };
   const successor = chooseSuccessor(context);

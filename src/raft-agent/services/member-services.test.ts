@@ -482,8 +482,8 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
 
   it("T11: a drain sends the clients away when it is asked to", async () => {
     let asked = 0;
-    const sendClientsAway = async (): Promise<void> => void (asked += 1);
-    const world = await createWorld({ sendClientsAway });
+    const drainClients = async (): Promise<void> => void (asked += 1);
+    const world = await createWorld({ drainClients });
     world.consensus.leader = other;
     await ask(world, drain, {});
     expect(asked).toBe(0);

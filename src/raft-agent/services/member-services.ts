@@ -80,7 +80,7 @@ export type MemberServicesOptions = {
   /** Members came, changed or left: the transport follows. */
   readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
   /** Asks the clients of this member to go elsewhere; resolves once they know, or after a while. */
-  readonly sendClientsAway?: () => Promise<void>;
+  readonly drainClients?: () => Promise<void>;
   readonly onLeaseGranted?: (ttlSeconds: number) => void;
   readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
 };
@@ -150,7 +150,7 @@ export class MemberServices {
       clusterId: options.clusterId,
       clusterToken: options.clusterToken,
       version: options.version,
-      sendClientsAway: options.sendClientsAway ?? (() => Promise.resolve()),
+      drainClients: options.drainClients ?? (() => Promise.resolve()),
     });
     this.watchHub = createWatchHub({ store, ...(options.nextTurn && { nextTurn: options.nextTurn }) });
     this.watchService = createWatchService(this.context, this.watchHub);

@@ -51,7 +51,7 @@ export type ServiceContext = {
   readonly version: string;
   /** The member is going to stop: it answers, and asks its clients to go elsewhere. */
   readonly shutdown: { begun: boolean };
-  readonly sendClientsAway: () => Promise<void>;
+  readonly drainClients: () => Promise<void>;
   readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
   /** For answers that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;

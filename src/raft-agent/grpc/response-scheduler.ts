@@ -1,83 +1,88 @@
 /**
- * Large answers take turns. Each connection has a lane: its next large answer begins once the client has taken most of
- * the one before, and all lanes share the event loop in short slices. So a client that asks for much and does not read
- * holds one large answer in memory, and others wait for no more than a slice. Small answers do not wait for large ones.
+ * Schedules large responses. Each connection has a lane: its next large response begins once the client has taken most
+ * of the previous one, and all lanes share the event loop in short slices. So a client that requests much and does not
+ * read holds one large response in memory, and others wait for no more than a slice. Small responses do not wait for
+ * large ones.
  */
 
 import { StatusCode } from "../api/status-code.ts";
-import type { AnswerMemory } from "../http2/answer-memory.ts";
+import type { FlushScheduler } from "../http2/flush-scheduler.ts";
+import type { ResponseMemory } from "../http2/response-memory.ts";
 import type { ServerConnection } from "../http2/server-connection.ts";
-import type { TurnEnd } from "../http2/turn-end.ts";
 import type { MessageSource } from "./call.ts";
 
-/** A connection with more unread answers than this begins no further large one. */
+/** A connection with more unread response bytes than this starts no further large response. */
 const roomBytes = 1 << 20;
-/** A connection with more unread small answers than this has none made either. */
+/** A connection with more unread bytes of small responses than this starts no small one either. */
 const smallBytesMax = 32 << 20;
-/** Answers made in one turn of the event loop before later ones wait for the next. */
+/** The bytes of responses built in one turn of the event loop; later ones wait for the next turn. */
 const turnBytesMax = 4 << 20;
-/** About what is read of an answer to find out that it is large. */
+/** Roughly what is read of a response to find out that it is large. */
 const firstPartBytes = 1 << 20;
-/** How long lanes work before the event loop sees to everything else. */
+/** How long lanes run before they yield to the event loop. */
 const sliceMs = 10;
-/** How long an answer waits for memory before slow readers lose their connections for it. */
-const patienceMs = 1_000;
+/** How long a response waits for memory before slow readers are disconnected for it. */
+const memoryWaitMs = 1_000;
 const retryMs = 100;
-/** What a waiting call takes beside its request. */
+/** The memory of a waiting call beside its request. */
 const taskOverheadBytes = 1_024;
 
-/** A call that has its answer made here. */
+/** A call whose response is built here. */
 export type PacedCall = {
   readonly open: boolean;
   readonly connection: ServerConnection;
   finish(code: StatusCode, message: string): void;
-  /** Sends a whole message, whose parts the call keeps, and ends the call. */
+  /** Sends a whole message, whose parts are owned by the call, and ends the call. */
   sendParts(parts: Uint8Array[], bytes: number): void;
 };
 
-type Waiting = { readonly kind: "waiting"; readonly call: PacedCall; readonly heldBytes: number; run(): void };
-type Making = {
+type WaitingTask = { readonly kind: "waiting"; readonly call: PacedCall; readonly heldBytes: number; run(): void };
+type BuildTask = {
   readonly kind: "making";
   readonly call: PacedCall;
   readonly source: MessageSource;
   parts: Uint8Array[];
   bytes: number;
   reservedBytes: number;
-  /** Memory is set aside for it. */
+  /** Memory is reserved for it. */
   admitted: boolean;
 };
-type Lane = { readonly connection: ServerConnection; readonly tasks: (Waiting | Making)[]; starvedSinceMs: number };
+type Lane = {
+  readonly connection: ServerConnection;
+  readonly tasks: (WaitingTask | BuildTask)[];
+  starvedSinceMs: number;
+};
 type Progress = "more" | "full" | "starved" | "empty";
 
-export type AnswerTurnsOptions = {
-  readonly memory: AnswerMemory;
-  readonly turnEnd: TurnEnd;
+export type ResponseSchedulerOptions = {
+  readonly memory: ResponseMemory;
+  readonly flushScheduler: FlushScheduler;
   readonly nowMs: () => number;
-  /** Request bytes that a connection may hold back, waiting calls included. */
+  /** Request bytes that a connection may hold, waiting calls included. */
   readonly maxBufferedBytes: number;
-  /** Ends connections that read slowly until `bytes` more fit into memory, if they can. */
-  relieve(bytes: number): void;
+  /** Closes slow-reading connections until `bytes` more fit into memory, if possible. */
+  freeMemory(bytes: number): void;
 };
 
-export class AnswerTurns {
-  readonly #options: AnswerTurnsOptions;
+export class ResponseScheduler {
+  readonly #options: ResponseSchedulerOptions;
   readonly #lanes = new Map<ServerConnection, Lane>();
-  /** Lanes that can work, in turn order. */
+  /** Lanes that can run, in round-robin order. */
   #ready: Lane[] = [];
-  /** Lanes whose next answer does not fit into memory. */
+  /** Lanes whose next response does not fit into memory. */
   readonly #starved = new Set<Lane>();
   #scheduled = false;
   #retryTimer: NodeJS.Timeout | undefined = undefined;
   #turn = 0;
   #turnBytes = 0;
 
-  constructor(options: AnswerTurnsOptions) {
+  constructor(options: ResponseSchedulerOptions) {
     this.#options = options;
   }
 
-  /** An answer of so many bytes is sent in this turn. */
+  /** Records that a response of this many bytes is sent in this turn. */
   sent(bytes: number): void {
-    const { turn } = this.#options.turnEnd;
+    const { turn } = this.#options.flushScheduler;
     if (turn !== this.#turn) {
       this.#turn = turn;
       this.#turnBytes = 0;
@@ -85,13 +90,13 @@ export class AnswerTurns {
     this.#turnBytes += bytes;
   }
 
-  /** Whether a small answer can be made at once: it may overtake large ones. */
+  /** Whether a small response can be built at once: it may overtake large ones. */
   hasRoom(connection: ServerConnection): boolean {
     if (connection.sender.queue.smallBytes > smallBytesMax) return false;
-    return this.#turnBytes <= turnBytesMax || this.#options.turnEnd.turn !== this.#turn;
+    return this.#turnBytes <= turnBytesMax || this.#options.flushScheduler.turn !== this.#turn;
   }
 
-  /** Whether a large answer can be begun at once. */
+  /** Whether a large response can be started at once. */
   hasRoomForLarge(connection: ServerConnection): boolean {
     return (
       !this.#lanes.has(connection) && connection.sender.queue.unpacedBytes <= roomBytes && this.hasRoom(connection)
@@ -110,16 +115,16 @@ export class AnswerTurns {
     this.#laneOf(connection).tasks.push({ kind: "waiting", call, heldBytes, run });
   }
 
-  /** Makes an answer in slices and sends it. */
+  /** Builds a response in slices and sends it. */
   make(call: PacedCall, source: MessageSource): void {
-    const task: Making = { kind: "making", call, source, parts: [], bytes: 0, reservedBytes: 0, admitted: false };
+    const task: BuildTask = { kind: "making", call, source, parts: [], bytes: 0, reservedBytes: 0, admitted: false };
     // Its first part was read in this turn.
     this.sent(Math.min(source.expectedBytes(), firstPartBytes));
-    // Before calls that wait: it has begun.
+    // Ahead of waiting calls: it has been started.
     this.#laneOf(call.connection).tasks.unshift(task);
   }
 
-  /** The connection is gone. */
+  /** The connection is closed. */
   forget(connection: ServerConnection): void {
     const lane = this.#lanes.get(connection);
     if (lane === undefined) return;
@@ -159,7 +164,7 @@ export class AnswerTurns {
   };
 
   #follow(lane: Lane, progress: Progress): void {
-    // The work may have ended the connection.
+    // The work may have closed the connection.
     if (this.#lanes.get(lane.connection) !== lane) return;
     if (progress === "more") this.#makeReady(lane);
     else if (progress === "full") lane.connection.sender.queue.whenRoom(roomBytes, () => this.#makeReady(lane));
@@ -184,7 +189,7 @@ export class AnswerTurns {
     return "more";
   }
 
-  #makePart(lane: Lane, task: Making): Progress {
+  #makePart(lane: Lane, task: BuildTask): Progress {
     if (!task.admitted && !this.#admit(task)) return "starved";
     if (!task.call.open) return "more";
     const part = task.source.next();
@@ -204,12 +209,12 @@ export class AnswerTurns {
     return "more";
   }
 
-  /** False while the answer does not fit into memory beside the others. */
-  #admit(task: Making): boolean {
+  /** False while the response does not fit into memory beside the others. */
+  #admit(task: BuildTask): boolean {
     const { memory } = this.#options;
     const expectedBytes = task.source.expectedBytes();
     if (expectedBytes > memory.maxBytes) {
-      const text = `haplan-agent: the answer takes about ${expectedBytes} bytes, and all answers together may take ${memory.maxBytes} bytes of memory: ask for less at a time, with a limit`;
+      const text = `haplan-agent: the response takes about ${expectedBytes} bytes, but all responses together may take ${memory.maxBytes} bytes of memory: request less at a time, with a limit`;
       task.call.finish(StatusCode.resourceExhausted, text);
       return true;
     }
@@ -219,12 +224,12 @@ export class AnswerTurns {
     return true;
   }
 
-  #setReserved(task: Making, bytes: number): void {
+  #setReserved(task: BuildTask, bytes: number): void {
     this.#options.memory.reservedBytes += bytes - task.reservedBytes;
     task.reservedBytes = bytes;
   }
 
-  #release(task: Waiting | Making): void {
+  #release(task: WaitingTask | BuildTask): void {
     if (task.kind === "making") this.#setReserved(task, 0);
     else task.call.connection.bufferedRequestBytes -= task.heldBytes;
   }
@@ -237,10 +242,10 @@ export class AnswerTurns {
 
   readonly #retry = (): void => {
     this.#retryTimer = undefined;
-    const patientSinceMs = this.#options.nowMs() - patienceMs;
+    const memoryWantedSinceMs = this.#options.nowMs() - memoryWaitMs;
     for (const lane of [...this.#starved]) {
-      // What an earlier one of them was given may have cost it its connection.
-      if (this.#starved.has(lane) && this.#retryLane(lane, patientSinceMs)) {
+      // Memory given to an earlier lane may have cost this one its connection.
+      if (this.#starved.has(lane) && this.#retryLane(lane, memoryWantedSinceMs)) {
         this.#starved.delete(lane);
         this.#makeReady(lane);
       }
@@ -248,11 +253,11 @@ export class AnswerTurns {
     if (this.#starved.size > 0) this.#retryTimer = setTimeout(this.#retry, retryMs).unref();
   };
 
-  /** Only sets memory aside: the answers are made in slices, like all others. */
-  #retryLane(lane: Lane, patientSinceMs: number): boolean {
+  /** Only reserves memory: the responses are built in slices, like all others. */
+  #retryLane(lane: Lane, memoryWantedSinceMs: number): boolean {
     const task = lane.tasks[0];
     if (task?.kind !== "making" || !task.call.open) return true;
-    if (lane.starvedSinceMs <= patientSinceMs) this.#options.relieve(task.source.expectedBytes());
+    if (lane.starvedSinceMs <= memoryWantedSinceMs) this.#options.freeMemory(task.source.expectedBytes());
     return !task.call.open || this.#admit(task);
   }
 }

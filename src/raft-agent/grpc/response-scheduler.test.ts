@@ -1,4 +1,4 @@
-/** Large answers of many calls and connections: how much of them is in memory, and who waits for whom. */
+/** Large responses of many calls and connections: how much of them is in memory, and which calls wait for which. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ClientListener, listenForClients } from "../http2/client-listener.ts";
@@ -9,7 +9,7 @@ const host = "127.77.13.11";
 const mebibyte = 1 << 20;
 const largeWindow = { settings: { initialWindowSize: 0x7fff_ffff } };
 
-/** A message of so many MiB, one at a time. */
+/** A message of this many MiB, one at a time. */
 class Zeros implements MessageSource {
   readonly #mib: number;
   #made = 0;
@@ -33,7 +33,7 @@ function framed(mib: number): Buffer {
 
 type Answer = { readonly bytes: number; readonly status: string; readonly message: string };
 
-describe("large answers", () => {
+describe("large responses", () => {
   const seen = { begun: 0, mostBytes: 0 };
   const large: Method = {
     kind: "unary",
@@ -54,7 +54,7 @@ describe("large answers", () => {
     path: "/t.Service/Small",
     handle: (request, call) => answerSmall(request.slice(), call),
   };
-  /** As a watch: one piece, and the next one once the client has taken it. */
+  /** Like a watch: one piece, and the next one once the client has taken it. */
   const stream: Method = {
     kind: "stream",
     path: "/t.Service/Stream",
@@ -114,7 +114,7 @@ describe("large answers", () => {
     await new Promise((resolve) => stream.once("close", resolve));
     return { bytes, status: String(fields["grpc-status"]), message: String(fields["grpc-message"] ?? "") };
   }
-  /** Calls whose answers nobody reads: their windows stay closed. */
+  /** Calls whose responses are never read: their windows stay closed. */
   function unread(mib: number, count: number): { client: ClientHttp2Session; calls: ClientHttp2Stream[] } {
     const client = connect(`http://${host}:${listener.port}`);
     client.on("error", () => undefined);
@@ -122,17 +122,17 @@ describe("large answers", () => {
     return { client, calls: Array.from({ length: count }, () => call(client, large, framed(mib))) };
   }
 
-  it("A6: come whole and one after the other, however many are asked for at once", async () => {
+  it("A6: arrive complete and one after the other, however many are requested at once", async () => {
     await start();
     const client = connected();
     const answers = await Promise.all(Array.from({ length: 30 }, () => read(call(client, large, framed(8)))));
     expect(answers).toEqual(Array(30).fill({ bytes: 8 * mebibyte + 5, status: "0", message: "" }));
-    // One that is read, one that is made, and the output.
+    // One being read, one being built, and the output.
     expect(seen.mostBytes).toBeLessThan(20 * mebibyte);
     await expect.poll(() => server.memory.usedBytes).toBe(0);
   });
 
-  it("A6: wait in their requests while the client does not read, and small ones of others do not wait", async () => {
+  it("A6: wait as requests while the client does not read, without delaying small ones of others", async () => {
     await start();
     const { client } = unread(8, 300);
     await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
@@ -144,7 +144,7 @@ describe("large answers", () => {
     await expect.poll(() => server.memory.usedBytes).toBe(0);
   });
 
-  it("A6: let small answers of their own connection pass", async () => {
+  it("A6: are overtaken by small responses of their own connection", async () => {
     await start();
     const client = connected();
     const slow = call(client, large, framed(40));
@@ -153,7 +153,7 @@ describe("large answers", () => {
     expect(slow.closed).toBe(false);
   });
 
-  it("A6: do not wait for streams that stand still, which count all the same", async () => {
+  it("A6: do not wait for stalled streams, which count all the same", async () => {
     await start();
     const { client } = unread(1, 0);
     await new Promise((resolve) => client.once("remoteSettings", resolve));
@@ -166,26 +166,26 @@ describe("large answers", () => {
     await expect.poll(() => server.memory.waitingBytes).toBe(0);
   });
 
-  it("A6: of many silent connections stay below the bound of all, which costs the slowest their connections", async () => {
+  it("A6: of many silent connections stay below the common limit, which closes the slowest connections", async () => {
     const cutOff: number[] = [];
-    await start({ maxAnswerBytes: 64 * mebibyte, onCutOff: (_address, heldBytes) => cutOff.push(heldBytes) });
+    await start({ maxResponseBytes: 64 * mebibyte, onCutOff: (_address, heldBytes) => cutOff.push(heldBytes) });
     for (let at = 0; at < 20; at++) unread(8, 1);
     await expect.poll(() => seen.begun).toBe(20);
     await expect.poll(() => cutOff.length, { timeout: 10_000 }).toBeGreaterThan(10);
     expect(server.memory.usedBytes).toBeLessThanOrEqual(64 * mebibyte);
     expect(server.cutOffTotal).toBe(cutOff.length);
-    // Who reads is served among them.
+    // A client that reads is served among them.
     expect((await read(call(connected(), large, framed(16)))).bytes).toBe(16 * mebibyte + 5);
   });
 
-  it("A6: that can never fit are refused with a reason", async () => {
-    await start({ maxAnswerBytes: 16 * mebibyte });
+  it("A6: that can never fit are rejected with a reason", async () => {
+    await start({ maxResponseBytes: 16 * mebibyte });
     const { status, message } = await read(call(connected(), large, framed(17)));
-    expect([status, decodeURIComponent(message)]).toEqual(["8", expect.stringContaining("ask for less at a time")]);
+    expect([status, decodeURIComponent(message)]).toEqual(["8", expect.stringContaining("request less at a time")]);
     expect(server.memory.usedBytes).toBe(0);
   });
 
-  it("A6: are given up when their calls are cancelled, and make room for others", async () => {
+  it("A6: are dropped when their calls are cancelled, and make room for others", async () => {
     await start();
     const { client, calls } = unread(8, 10);
     await expect.poll(() => server.memory.waitingBytes).toBeGreaterThan(4 * mebibyte);
@@ -194,12 +194,12 @@ describe("large answers", () => {
     expect((await read(call(client, large, framed(2)))).bytes).toBe(2 * mebibyte + 5);
   });
 
-  it("A6: wait in so many requests as a connection may leave unfinished; more are refused", async () => {
+  it("A6: wait in as many requests as a connection may leave unfinished; more are rejected", async () => {
     await start({ maxBufferedBytes: 20_000 });
     const { calls } = unread(8, 30);
-    const refused = await Promise.all(calls.slice(-5).map(read));
+    const rejected = await Promise.all(calls.slice(-5).map(read));
     const message = "too many unfinished requests on this connection";
-    expect(refused).toEqual(Array(5).fill({ bytes: 0, status: "8", message }));
+    expect(rejected).toEqual(Array(5).fill({ bytes: 0, status: "8", message }));
     const waiting = calls.slice(0, 10).map(read);
     expect((await Promise.all(waiting)).map(({ bytes }) => bytes)).toEqual(Array(10).fill(8 * mebibyte + 5));
   });

@@ -1,12 +1,12 @@
 /**
- * Cuts a text that arrives in pieces into the JSON objects in it, with or without line ends between them. A word that is
- * none ends where white space begins, so that a parser can say so before more comes.
+ * Splits a text that arrives in pieces into its JSON objects, with or without line ends between them. A word that is
+ * not JSON ends at white space, so that a parser can reject it before more arrives.
  */
 
 /** Looks at every character once, however small the pieces are. */
-export class ObjectCutter {
+export class JsonSplitter {
   #text = "";
-  /** How far it has been looked at, and what is open there. */
+  /** How far the text was scanned, and what is open there. */
   #at = 0;
   #depth = 0;
   #quoted = false;
@@ -16,12 +16,12 @@ export class ObjectCutter {
     this.#text += piece;
   }
 
-  /** What belongs to no whole object yet. */
+  /** The text that does not belong to a complete object yet. */
   get rest(): string {
     return this.#text;
   }
 
-  /** The next whole object, or null until more has come. Whether it is valid is for a parser to say. */
+  /** The next complete object, or null until more has arrived. Whether it is valid is up to a parser. */
   next(): string | null {
     const text = this.#text;
     for (; this.#at < text.length; this.#at++) {

@@ -1,18 +1,18 @@
 /**
- * The memory that answers take on their way to clients, counted over all connections of a server: answers that are being
- * made, those that wait in streams, and output buffers. Beyond the bound the connections that read slowest are ended.
+ * Accounts for the memory of responses on their way to clients, over all connections of a server: responses being
+ * built, responses queued in streams, and output buffers. Beyond the limit the slowest-reading connections are closed.
  */
 import { SlabPool } from "./slab-pool.ts";
 
-/** What a server may hold unless it is told otherwise. */
+/** The default limit of a server. */
 const defaultMaxBytes = 1024 * 1_048_576;
 
-export class AnswerMemory {
+export class ResponseMemory {
   readonly maxBytes: number;
   readonly slabs: SlabPool = new SlabPool();
-  /** In streams, until the windows of the client and the socket let them go. */
+  /** Queued in streams, until the windows of the client and the socket admit them. */
   waitingBytes = 0;
-  /** Set aside for answers that are being made. */
+  /** Reserved for responses that are being built. */
   reservedBytes = 0;
 
   constructor(maxBytes: number = defaultMaxBytes) {

@@ -1,11 +1,11 @@
 /**
- * Streams that we ended before the client did: its frames that were under way when our RST_STREAM left are ignored
- * (RFC 9113 §5.1, "closed"), frames for any other closed stream are an error. Bounded: the oldest are forgotten, and
+ * Streams that we closed before the client did: frames that were in flight when our RST_STREAM was sent are ignored
+ * (RFC 9113 §5.1, "closed"); frames for any other closed stream are an error. Bounded: the oldest are dropped, and
  * from then on every id up to theirs is treated leniently.
  */
 const rememberedMax = 1_024;
 
-export class LateFrames {
+export class ClosedStreamGrace {
   readonly #ids = new Set<number>();
   #forgottenUpTo = 0;
 

@@ -1,14 +1,14 @@
-/** A client that asks and does not read: what waits for it is bounded within one turn, and counted to the byte. */
+/** A client that sends requests and does not read: its queue is bounded within one turn, and counted to the byte. */
 import { afterEach, describe, expect, it } from "vitest";
 import { anyFrame, greeting, openPost, RawClient } from "../../../test/support/raw-client.ts";
-import { AnswerMemory } from "./answer-memory.ts";
 import { type EchoServer, startEchoServer } from "./echo-server.fixture.ts";
 import { FrameType, settingsFrame } from "./frame.ts";
+import { ResponseMemory } from "./response-memory.ts";
 
 const host = "127.77.13.10";
 const mib = 1 << 20;
 
-describe("answers that are not read", () => {
+describe("unread responses", () => {
   let server: EchoServer | undefined;
   const clients: RawClient[] = [];
   afterEach(async () => {
@@ -27,40 +27,40 @@ describe("answers that are not read", () => {
     return client;
   }
 
-  it("A6: end the connection within the turn in which they reach its bound, and leave nothing behind", async () => {
-    const memory = new AnswerMemory();
+  it("A6: close the connection within the turn in which they reach its limit, and leave nothing behind", async () => {
+    const memory = new ResponseMemory();
     server = await startEchoServer(host, { maxQueuedBytes: 4 * mib }, undefined, {}, { memory });
-    server.answerBytes = mib;
+    server.responseBytes = mib;
     let mostBytes = 0;
-    server.onAnswer = () => (mostBytes = Math.max(mostBytes, memory.usedBytes));
+    server.onResponse = () => (mostBytes = Math.max(mostBytes, memory.usedBytes));
     const client = await connected(server.port);
     await ask(client, 300);
     await client.until(() => client.closed);
-    // One answer above the bound, and what the output takes.
+    // One response above the limit, and the size of the output.
     expect(mostBytes).toBeLessThanOrEqual(6.5 * mib);
     await expect.poll(() => [memory.usedBytes, server!.cutOff]).toEqual([0, 1]);
   });
 
-  it("A6: of all connections end the one that holds most, when together they reach the server's bound", async () => {
-    const memory = new AnswerMemory(16 * mib);
+  it("A6: close the connection that holds most when all together reach the server's limit", async () => {
+    const memory = new ResponseMemory(16 * mib);
     server = await startEchoServer(host, {}, undefined, {}, { memory });
     const patient = await connected(server.port);
-    server.answerBytes = 2 * mib;
+    server.responseBytes = 2 * mib;
     await ask(patient, 1);
     await expect.poll(() => memory.waitingBytes).toBe(2 * mib);
-    server.answerBytes = mib;
+    server.responseBytes = mib;
     const greedy = await connected(server.port);
     await ask(greedy, 300);
     await greedy.until(() => greedy.closed);
     expect([patient.closed, server.cutOff, memory.waitingBytes]).toEqual([false, 1, 2 * mib]);
   });
 
-  it("A6: are judged by the speed of the client: bytes that trickle are slower than much that is read", async () => {
+  it("A6: are compared by the client's speed: a trickle is slower than a large response being read", async () => {
     server = await startEchoServer(host);
     const windows = { trickling: 1, steady: 400_000 };
     const seconds: number[] = [];
     for (const [bytes, increment] of [[2 * mib, windows.trickling] as const, [64 * mib, windows.steady] as const]) {
-      server.answerBytes = bytes;
+      server.responseBytes = bytes;
       const client = await connected(server.port);
       await ask(client, 1);
       const reading = setInterval(() => client.write(moreWindow(0, increment), moreWindow(1, increment)), 50);
@@ -73,10 +73,10 @@ describe("answers that are not read", () => {
     expect(seconds[0]).toBeGreaterThan(seconds[1]!);
   });
 
-  it("A6: are counted down to nothing by reading, by resets, by new windows and by the end of the connection", async () => {
-    const memory = new AnswerMemory();
+  it("A6: are released by reading, by resets, by new windows and by the end of the connection", async () => {
+    const memory = new ResponseMemory();
     server = await startEchoServer(host, {}, undefined, {}, { memory });
-    server.answerBytes = 300_000;
+    server.responseBytes = 300_000;
     for (let round = 0; round < 4; round++) {
       const client = await connected(server.port);
       await ask(client, 10);
