@@ -1,6 +1,6 @@
 /**
- * The spec as it was last applied, kept beside the state: verbs that need only what was made (`-state-only CLUSTER`)
- * work without the spec's file, whatever has become of that.
+ * The last applied spec, saved beside the state. It lets commands that need only what was applied (`-state-only
+ * CLUSTER`) work even if the spec's file is gone.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,28 +17,28 @@ import { createStateStore } from "../../src/state/state-store.ts";
 import type { CliContext } from "./cli-context.ts";
 import { refuse } from "./refusal.ts";
 
-/** In the cluster's directory. */
+/** File name in the cluster's directory. */
 export const appliedSpecFile = "applied-spec.json";
 const kind = "haplan.appliedSpec";
 
 export type AppliedSpec = {
   readonly spec: ClusterSpec;
-  /** The spec's file, as it was given; null when it is not known. */
+  /** Path of the spec's file as it was given; null if unknown. */
   readonly path: string | null;
 };
 
 /**
- * Keeps what is about to be applied; durable when it returns. To be called under the lock.
+ * Saves the spec that is about to be applied; durable on return. Call it under the lock.
  * @throws HaplanError `state/unwritable`
  */
-export function keepAppliedSpec(directory: string, { spec, path }: AppliedSpec): void {
+export function saveAppliedSpec(directory: string, { spec, path }: AppliedSpec): void {
   const file = { kind, version: 1, checksum: canonicalDigest(spec), path, spec };
-  const keptAt = join(directory, appliedSpecFile);
+  const target = join(directory, appliedSpecFile);
   try {
     makeDirDurably(directory);
-    writeFileDurably(keptAt, `${JSON.stringify(file, null, 1)}\n`);
+    writeFileDurably(target, `${JSON.stringify(file, null, 1)}\n`);
   } catch (error) {
-    const message = `Cannot keep the spec that is to be applied\n${keptAt}: ${errorText(error)}\nNothing was done. Make room, or make it writable, and run the same command again.`;
+    const message = `Cannot save the spec before applying it\n${target}: ${errorText(error)}\nNothing was changed. Free some space or make the file writable, and run the same command again.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }
@@ -57,19 +57,19 @@ export function appliedClusters(cwd: string): readonly string[] {
 }
 
 /**
- * The spec of a cluster as it was last applied. Where it was not kept (by a haplan that did not do so yet), it is put
- * together from the state, as far as is needed to look at the cluster and to destroy it.
- * @throws RefusalError when there is no such cluster in this directory, or it takes more than the state to know it
+ * The last applied spec of a cluster. If it was not saved (by an earlier haplan), it is rebuilt from the state, as far
+ * as inspecting and destroying the cluster need it.
+ * @throws RefusalError if this directory has no such cluster, or its spec cannot be rebuilt from the state
  */
 export async function readAppliedSpec(context: CliContext, name: string): Promise<AppliedSpec> {
   const known = appliedClusters(context.cwd);
   if (!known.includes(name)) throw unknownCluster(name, known);
   const directory = stateDir(context.cwd, name);
-  return readKept(directory) ?? { spec: await rebuild(context, directory, name), path: null };
+  return readSaved(directory) ?? { spec: await rebuild(context, directory, name), path: null };
 }
 
-/** Null when there is none that is whole. */
-function readKept(directory: string): AppliedSpec | null {
+/** Null if there is none, or if it is damaged. */
+function readSaved(directory: string): AppliedSpec | null {
   try {
     const file = JSON.parse(readFileSync(join(directory, appliedSpecFile), "utf8")) as Record<string, unknown>;
     const { spec, path, checksum } = file;
@@ -87,8 +87,8 @@ async function rebuild({ clock, environment }: CliContext, directory: string, na
   if (spec === null) {
     throw refuse(
       "cli/no-applied-spec",
-      `What was applied to "${name}" is not known here`,
-      `${join(directory, appliedSpecFile)} is not there or is damaged, and the state alone does not tell it: it is kept elsewhere, or members were adopted. Name the spec instead of -state-only.`,
+      `The applied spec of "${name}" is not available here`,
+      `${join(directory, appliedSpecFile)} is missing or damaged, and the spec cannot be rebuilt from the state: the state is kept elsewhere, or members were adopted. Pass the spec instead of -state-only.`,
     );
   }
   const passphraseEnv = sealedUnder((await backend.read())?.text ?? "");
@@ -100,7 +100,7 @@ function unknownCluster(name: string, known: readonly string[]): Error {
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
   const list =
     known.length === 0
-      ? "No cluster was applied in this directory; start haplan in the one that has .haplan."
-      : `These were: ${known.join(", ")}.`;
+      ? "No cluster was applied in this directory; run haplan in the directory that contains .haplan."
+      : `Applied clusters: ${known.join(", ")}.`;
   return refuse("cli/unknown-cluster", `No cluster "${name}" was applied in this directory`, `${hint}${list}`);
 }

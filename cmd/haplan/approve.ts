@@ -1,10 +1,10 @@
-/** Asking before anything is changed: only `yes` counts as yes. */
+/** Approval before a change; only `yes` is accepted. */
 import type { CliContext } from "./cli-context.ts";
 import { parseSwitch } from "./lock-state.ts";
 import { refuse } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
-/** Called before planning: where nobody can be asked, it is better to say so at once than after a minute's work. */
+/** Called before planning, so that a run that cannot ask fails at once and not after a minute of work. */
 export function requireApprover(
   context: CliContext,
   spec: string | undefined,
@@ -13,19 +13,19 @@ export function requireApprover(
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
-  // A reader of a stream of JSON reads no questions.
+  // A reader of a JSON stream cannot answer questions.
   if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
-  const reason = mayAsk ? whyNoAnswer(spec) : "-input=false keeps it from asking";
+  const reason = mayAsk ? whyNoAnswer(spec) : "-input=false prevents that";
   const saved =
     command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
   throw refuse(
     "cli/nobody-to-ask",
-    `haplan ${command} asks before it changes anything, and ${reason}`,
-    `Nothing was planned or changed.${saved} To go on without being asked, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
+    `haplan ${command} asks for approval, but ${reason}`,
+    `Nothing was planned or changed.${saved} To approve in advance, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
 }
 
-/** Why a question would have no answer. */
+/** Reports why a question cannot be answered. */
 export function whyNoAnswer(spec: string | undefined): string {
   return spec === standardInput ? "standard input holds the spec" : "standard input is not a terminal";
 }

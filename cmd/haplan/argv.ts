@@ -1,9 +1,9 @@
-/** Command lines as Terraform's users write them, in the one form that the parser of verbs and flags takes. */
+/** Normalizes command lines written in Terraform's style for the command-line parser. */
 import type { Command } from "commander";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import { refuse } from "./refusal.ts";
 
-/** Gives long flags their second dash. `-h`, `-`, numbers and everything after `--` stay as they are. */
+/** Gives long flags their second dash. `-h`, `-`, numbers and everything after `--` are left alone. */
 export function normalizeFlags(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf("--");
   const flags = end === -1 ? argv : argv.slice(0, end);
@@ -11,8 +11,8 @@ export function normalizeFlags(argv: readonly string[]): readonly string[] {
   return [...flags.map((word) => (/^-[a-zA-Z][\w-]+/.test(word) ? `-${word}` : word)), ...rest];
 }
 
-/** `--json=true` is `--json`, and `--json=false` is nothing, for each flag of `program` that takes no value. */
-export function settleSwitches(program: Command, words: readonly string[]): readonly string[] {
+/** Turns `--json=true` into `--json` and drops `--json=false`, for each flag of `program` that takes no value. */
+export function resolveSwitches(program: Command, words: readonly string[]): readonly string[] {
   const switches = new Set(switchesOf(program));
   const end = words.indexOf("--");
   return words.flatMap((word, index) => {
@@ -27,16 +27,16 @@ function switchesOf(command: Command): string[] {
   return [...own, ...command.commands.flatMap(switchesOf)];
 }
 
-/** Words of the environment, and where in `words` they were put. */
+/** Words from the environment, and the position in `words` where they were inserted. */
 export type ExpandedWords = {
   readonly words: readonly string[];
-  /** By name of the variable: the words that it added. */
+  /** The inserted words, by the name of their variable. */
   readonly added: ReadonlyMap<string, readonly string[]>;
 };
 
 /**
- * The words with those of HAPLAN_CLI_ARGS and HAPLAN_CLI_ARGS_<verb> behind the verb, as Terraform takes TF_CLI_ARGS:
- * what is typed comes after them and counts more.
+ * Inserts the words of HAPLAN_CLI_ARGS and HAPLAN_CLI_ARGS_<command> behind the command's name, as Terraform does with
+ * TF_CLI_ARGS: words on the command line come after them and take precedence.
  */
 export function withEnvironmentFlags(
   program: Command,
@@ -61,14 +61,14 @@ export function withEnvironmentFlags(
   return { words: [...words.slice(0, at + nested), ...[...added.values()].flat(), ...words.slice(at + nested)], added };
 }
 
-/** The first word that is a verb, and not the value of a flag before it (`-chdir plan`); -1 without one. */
+/** Index of the first word that is a command, and not the value of a flag before it (`-chdir plan`); -1 without one. */
 function verbIndex(program: Command, words: readonly string[], verbs: ReadonlyMap<string, Command>): number {
   const valued = new Set(program.options.filter(({ required }) => required).map(({ long }) => long));
   return words.findIndex((word, index) => verbs.has(word) && !valued.has(words[index - 1]));
 }
 
-/** The variable that `message`, which names a flag or a word, is about; null where it was typed. */
-export function variableAtFault(
+/** The variable that supplied the flag or word named in `message`; null if it was on the command line. */
+export function sourceVariable(
   message: string,
   typed: readonly string[],
   added: ExpandedWords["added"],
@@ -80,23 +80,23 @@ export function variableAtFault(
   return [...added].find(([, words]) => holds(words))?.[0] ?? null;
 }
 
-/** Split at blanks; quotes of either kind hold blanks together. @throws RefusalError */
+/** Splits at spaces; single or double quotes keep spaces together. @throws RefusalError */
 function splitWords(variable: string, text: string): readonly string[] {
   const words = text.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? [];
   if (words.join("").length !== text.replace(/("[^"]*"|'[^']*')|\s/g, "$1").length)
-    throw refuse("cli/bad-environment", `A quote in ${variable} has no end`, `It is: ${text}`);
+    throw refuse("cli/bad-environment", `A quote in ${variable} is not closed`, `Its value is: ${text}`);
   return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, "$1$2"));
 }
 
-/** Variables by name, from words such as `COUNT=5`. @throws RefusalError */
+/** Parses variables from words such as `COUNT=5`. @throws RefusalError */
 export function parseVariables(words: readonly string[]): Environment {
   const entries = words.map((word) => {
     const match = /^([A-Za-z_]\w*)=(.*)$/s.exec(word);
     if (match !== null) return [match[1] ?? "", match[2] ?? ""] as const;
     throw refuse(
       "cli/bad-variable",
-      "A -var gives no variable a value",
-      "Write -var NAME=VALUE, without spaces around the equals sign. What was written is not shown, since it may be a secret.",
+      "A -var has no value",
+      "Write -var NAME=VALUE, without spaces around the equals sign. The given text is not shown because it may be a secret.",
     );
   });
   return Object.fromEntries(entries);

@@ -1,15 +1,15 @@
-/** How long the authority and each certificate are still good, as `haplan status` tells it. */
+/** Remaining validity of the authority and of each certificate, for `haplan status`. */
 import { certificateValidity } from "../../src/plan/certificate-validity.ts";
 import type { ObservedCertificate, ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 
 export type CertificateStatus = {
-  /** `ca` for the authority's own. */
+  /** `ca` for the authority's certificate. */
   readonly name: string;
-  /** `untrusted`: another authority has signed it. */
+  /** `untrusted`: signed by another authority. */
   readonly status: "valid" | "renewalDue" | "expired" | "notYetValid" | "untrusted";
   readonly notAfter: string;
-  /** Whole days until it expires; negative once it has. */
+  /** Whole days until it expires; negative once it has expired. */
   readonly daysLeft: number;
 };
 
@@ -26,7 +26,7 @@ export function certificateStatus({
   type Dated = Pick<ObservedCertificate, "name" | "notBefore" | "notAfter" | "trusted">;
   const statusOf = ({ name, notBefore, notAfter, trusted }: Dated): CertificateStatus => {
     const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
-    // Without the authority's certificate there is nothing to judge a signature by.
+    // Without the authority's certificate, signatures cannot be verified.
     const foreign = !trusted && observed.authority !== null;
     const due = status === "valid" && daysLeft < spec.policy.renewBeforeDays;
     return { name, status: foreign ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };

@@ -1,6 +1,6 @@
 /**
- * Which spec a command works on: the one named, else `cluster.yaml` in this directory, else that of the newest plan
- * made here. Every plan leaves a note beside the state for that purpose.
+ * Chooses the spec of a command: the given one, else `cluster.yaml` in this directory, else that of the newest plan
+ * made here. Each plan records its spec beside the state for this.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
@@ -13,17 +13,17 @@ import { specLabel } from "./spec-source.ts";
 
 export const newestPlanFile = "newest-plan.json";
 
-/** What a plan leaves behind: `spec` is relative to the directory that haplan was started in. */
+/** The record of a plan: `spec` is relative to the directory that haplan was started in. */
 type NewestPlan = { readonly spec: string; readonly planId: string };
 
 /**
- * The path of the spec, as it should be shown; says on standard error which one it is.
- * @throws RefusalError when there is none
+ * The path of the spec, as it should be shown; prints to standard error which one was chosen.
+ * @throws RefusalError if there is none
  */
 export function chooseSpec(context: CliContext, argument: string | undefined): string {
   const { cwd, terminal } = context;
   const say = (path: string, why: string): string => {
-    // Without a name, the next run finds the same cluster.yaml, but perhaps another plan that is newer.
+    // Without a path, a later run finds the same cluster.yaml, but perhaps another, newer plan.
     if (argument !== undefined || why !== "") context.invocation.about({ spec: path });
     terminal.printError(terminal.errorPaint.dim(`Spec: ${specLabel(path)}${why}`));
     return path;
@@ -35,12 +35,12 @@ export function chooseSpec(context: CliContext, argument: string | undefined): s
   throw refuse(
     "cli/no-spec",
     "No spec was given",
-    "There is no cluster.yaml in this directory, and no plan was made here yet. Give the path of a spec. examples/ha-3-masters.yaml is one to start from.",
+    "There is no cluster.yaml in this directory, and no plan was made here yet. Pass the path of a spec. examples/ha-3-masters.yaml is a starting point.",
   );
 }
 
-/** Leaves the note that `chooseSpec` looks for; a plan is good without it, so failing to write it is only said. */
-export function rememberSpec(
+/** Writes the record that `chooseSpec` reads. The plan is valid without it, so a failure is only reported. */
+export function recordSpec(
   context: CliContext,
   note: { clusterName: string; spec: string | null; planId: string },
 ): void {
@@ -52,7 +52,7 @@ export function rememberSpec(
     makeDirDurably(directory);
     writeFileDurably(join(directory, newestPlanFile), `${JSON.stringify(newest)}\n`);
   } catch (error) {
-    context.terminal.printError(`Cannot note the newest plan in ${directory}: ${errorText(error)}`);
+    context.terminal.printError(`Cannot record the newest plan in ${directory}: ${errorText(error)}`);
   }
 }
 

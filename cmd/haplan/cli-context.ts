@@ -1,4 +1,4 @@
-/** What every command is given, and how a command says no. */
+/** The context that every command gets. */
 
 import type { ProbeWrites } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
@@ -16,47 +16,47 @@ import type { Reporter } from "./reporter.ts";
 import type { StopRequests } from "./stop-requests.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** The rooms that touch the world, as functions that open them. */
-export type Rooms = {
+/** Functions that open everything with side effects: processes, files, network. */
+export type Dependencies = {
   readonly openProvider: (options: ProviderOptions) => Promise<Provider>;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
   readonly probeWrites: ProbeWrites;
   readonly askPresented: AskPresented;
-  /** What workers report through the load balancer. @throws when nobody answers within `timeoutMs` */
+  /** Reads the reports of workers through the load balancer. @throws if no member answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };
 
-/** Where haplan runs; `run-haplan.ts` makes a context of it. */
-export type Surroundings = Omit<CliContext, "invocation" | "reporter" | "variables" | "log" | "atEnd">;
+/** What haplan gets from its process; `run-haplan.ts` derives a context from it. */
+export type RunEnvironment = Omit<CliContext, "invocation" | "reporter" | "variables" | "log" | "atEnd">;
 
 export type CliContext = {
-  /** Where haplan was started: state lives below it, and relative paths are relative to it. */
+  /** The working directory: state is kept below it, and relative paths are resolved against it. */
   readonly cwd: string;
   readonly terminal: Terminal;
-  /** How haplan was called, and the lines that it prints to be run. */
+  /** The command line, and the source of commands that haplan prints. */
   readonly invocation: Invocation;
   readonly reporter: Reporter;
-  /** What HAPLAN_LOG asks for. */
+  /** The log of HAPLAN_LOG. */
   readonly log: DebugLog;
   readonly clock: Clock;
-  /** Loads the rooms: only commands that look at a cluster wait for them. */
-  readonly openRooms: () => Promise<Rooms>;
-  /** Environment variables: for what specs refer to, and passphrases. */
+  /** Loads the dependencies; only commands that observe a cluster wait for this. */
+  readonly loadDependencies: () => Promise<Dependencies>;
+  /** Environment variables: variables of specs, and passphrases. */
   readonly environment: Environment;
-  /** What was given with `-var`; counts more than the environment. */
+  /** Variables given with `-var`; they override the environment. */
   readonly variables: Environment;
   /** haplan's own version. */
   readonly version: string;
-  /** What asks this run to stop. */
+  /** Requests to stop this run. */
   readonly stop: StopRequests;
-  /** What is opened during the run is closed when it ends, the last first. */
+  /** Registers a function that closes a resource when the run ends; the last one runs first. */
   readonly atEnd: (close: () => Promise<void>) => void;
 };
 
 /**
- * 0 done, 1 failed, 2 done and there is something to see (`-detailed-exitcode`), 3 not in form (`fmt -check`), 4 no
- * quorum (`status`).
+ * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`), 4 no quorum
+ * (`status`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;

@@ -1,4 +1,4 @@
-/** Names of what the command line keeps in a cluster's directory, beside the state and the machines. */
+/** Names of the command line's files in a cluster's directory, beside the state and the machines. */
 import { join } from "node:path";
 
 export function journalFile(directory: string): string {

@@ -1,4 +1,4 @@
-/** What users of a cluster need to know: its endpoints, and an environment for etcdctl. */
+/** Outputs for users of a cluster: its endpoints, and an environment for etcdctl. */
 import { resolve } from "node:path";
 import { certificatePath, keyPath } from "../../src/pki/certificate-directory.ts";
 import { appliedClientUrls, appliedEndpoint } from "../../src/plan/applied-addresses.ts";
@@ -11,7 +11,7 @@ export const outputNames = ["endpoint", "endpoints", "env"] as const;
 
 export type Outputs = { readonly [name: string]: string | readonly string[] };
 
-/** Of the cluster as it was applied, whatever the spec says by now; null while it has no endpoint. */
+/** Outputs of the applied cluster, whatever the spec says now; null while it has no endpoint. */
 export function outputsOf(session: Session, state: State | null, cwd: string): Outputs | null {
   const endpoint = appliedEndpoint(state);
   if (endpoint === null) return null;
@@ -22,11 +22,11 @@ export function outputsOf(session: Session, state: State | null, cwd: string): O
   } satisfies Record<(typeof outputNames)[number], Outputs[string]>;
 }
 
-/** Shell lines that make etcdctl work through the load balancer; absolute paths, so that it works from anywhere. */
+/** Shell lines that make etcdctl work through the load balancer; with absolute paths, so that they work anywhere. */
 function renderEnvironment({ spec, directory }: Session, endpoint: string, cwd: string): string {
   const names = ["ETCDCTL_CACERT", "ETCDCTL_CERT", "ETCDCTL_KEY"];
   const lines = ["export ETCDCTL_API=3", `export ETCDCTL_ENDPOINTS=${quote(endpoint)}`];
-  // What an earlier cluster has left in the shell would make etcdctl speak TLS.
+  // Variables of another cluster that remain in the shell would make etcdctl use TLS.
   if (!endpoint.startsWith("https:")) return [...lines, `unset ${names.join(" ")}`].join("\n");
   const pki = resolve(authorityDir(directory));
   const { adopted } = spec.controlPlane.tls;
@@ -41,7 +41,7 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The form of `terraform output -json`. */
+/** The format of `terraform output -json`. */
 export function outputsAsTerraform(outputs: Outputs): object {
   const entries = Object.entries(outputs).map(([name, value]) => {
     const type = typeof value === "string" ? "string" : ["list", "string"];

@@ -1,4 +1,4 @@
-/** What `haplan status` tells, put together from what was observed. Pure but for the questions it is given answers to. */
+/** Derives the result of `haplan status` from what was observed. Pure. */
 import type { LoadBalancerStatus } from "../../src/load-balancer/load-balancer-status.ts";
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import {
@@ -17,22 +17,22 @@ import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/u
 import { certificateStatus } from "./certificate-status.ts";
 import type { ClusterStatus, MemberRole, MemberStatus } from "./views/status-view.ts";
 
-export type StatusFacts = {
+export type StatusInput = {
   readonly spec: ClusterSpec;
   readonly state: State | null;
   readonly observed: ObservedCluster;
-  /** Null when the load balancer does not tell (HAProxy) or is silent. */
+  /** Null if the load balancer has no status (HAProxy) or does not answer. */
   readonly loadBalancer: LoadBalancerStatus | null;
-  /** Names of workers that report through the load balancer; null when that could not be asked. */
+  /** Names of workers that report through the load balancer; null if that could not be read. */
   readonly reporting: ReadonlySet<string> | null;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
 };
 
-export function clusterStatus(facts: StatusFacts): ClusterStatus {
-  const { spec, observed } = facts;
+export function clusterStatus(input: StatusInput): ClusterStatus {
+  const { spec, observed } = input;
   const found = observed.membership?.members ?? [];
-  const members = found.length > 0 ? found.map((member) => foundMember(facts, member)) : rememberedMembers(facts);
+  const members = found.length > 0 ? found.map((member) => foundMember(input, member)) : membersInState(input);
   const learners = new Set(found.filter(({ learner }) => learner).map(({ id }) => id));
   const voting = members.filter(({ id }) => id === null || !learners.has(id));
   const healthyVoters = voting.filter(({ healthy }) => healthy).length;
@@ -47,22 +47,22 @@ export function clusterStatus(facts: StatusFacts): ClusterStatus {
     faultTolerance: faultToleranceOf(voting.length),
     canLose,
     hasLeader: observed.membership?.hasLeader ?? false,
-    notAuthenticated: whyNotAuthenticated(facts),
-    certificates: certificateStatus(facts),
-    loadBalancer: loadBalancerOf(facts),
+    notAuthenticated: whyNotAuthenticated(input),
+    certificates: certificateStatus(input),
+    loadBalancer: loadBalancerOf(input),
     workers: spec.workers.map(({ name, address }) => {
       const unit = observedUnit(observed, name, workerUnitName);
-      // Without a quorum no lease expires: reports that are there tell nothing.
-      const reporting = facts.reporting === null || canLose === null ? null : facts.reporting.has(name);
+      // Without a quorum no lease expires, so existing reports prove nothing.
+      const reporting = input.reporting === null || canLose === null ? null : input.reporting.has(name);
       return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
     }),
   };
 }
 
-/** Members that refuse what haplan shows them are not down. */
-function whyNotAuthenticated({ state, observed }: StatusFacts): string | null {
-  const told = observed.problems.find((problem) => problem.notAuthenticated)?.message;
-  if (told !== undefined) return told;
+/** Members that reject haplan's credentials are not down. */
+function whyNotAuthenticated({ state, observed }: StatusInput): string | null {
+  const reported = observed.problems.find((problem) => problem.notAuthenticated)?.message;
+  if (reported !== undefined) return reported;
   const { authority, membership, certificates } = observed;
   const known = state?.resources.find(({ type }) => type === "haplan_ca")?.attributes["fingerprint"];
   if (membership !== null || authority === null || typeof known !== "string" || known === authority.fingerprint)
@@ -71,7 +71,7 @@ function whyNotAuthenticated({ state, observed }: StatusFacts): string | null {
   return `cannot authenticate: ca.crt in ${authority.directory} is not the authority that the members trust`;
 }
 
-function foundMember({ spec, observed }: StatusFacts, member: ObservedMember): MemberStatus {
+function foundMember({ spec, observed }: StatusInput, member: ObservedMember): MemberStatus {
   const wanted = spec.controlPlane.masters.find(
     (master) => master.name === member.name || member.peerUrls.includes(peerUrl(spec, master)),
   );
@@ -99,7 +99,7 @@ function zoneOf({ controlPlane }: ClusterSpec, name: string): string | null {
   return controlPlane.masters.find((master) => master.name === name)?.zone ?? null;
 }
 
-/** Log entries behind the leader; null where one of the two indexes is not known. */
+/** Log entries behind the leader; null if one of the two indexes is unknown. */
 function lagOf({ membership }: ObservedCluster, { raftIndex }: ObservedMember): number | null {
   const leaderIndex = membership?.members.find(({ leader }) => leader)?.raftIndex ?? null;
   return leaderIndex === null || raftIndex === null ? null : Math.max(0, leaderIndex - raftIndex);
@@ -110,11 +110,11 @@ function roleOf(member: ObservedMember): MemberRole {
   return member.leader ? "leader" : "follower";
 }
 
-/** When nobody answers, the state still knows who should. */
-function rememberedMembers(facts: StatusFacts): readonly MemberStatus[] {
+/** If no member answers, the state still lists the members. */
+function membersInState(input: StatusInput): readonly MemberStatus[] {
   const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
-  const { spec, state, observed } = facts;
-  const unauthenticated = whyNotAuthenticated(facts) !== null;
+  const { spec, state, observed } = input;
+  const unauthenticated = whyNotAuthenticated(input) !== null;
   return (state?.resources ?? [])
     .filter(({ type }) => type === "haplan_raft_member")
     .map(({ name, attributes }) => ({
@@ -135,22 +135,22 @@ function rememberedMembers(facts: StatusFacts): readonly MemberStatus[] {
     }));
 }
 
-/** What a probe is told: 4 when writes cannot go through or that is not known, 2 when a voter is missing. */
+/** Exit code for probes: 4 if writes fail or the status is unknown, 2 if a voter is missing. */
 export function statusExitCode({ members, canLose, healthyVoters, voters, hasLeader }: ClusterStatus): 0 | 2 | 4 {
   if (members.length === 0 || canLose === null || !hasLeader) return 4;
   return healthyVoters < voters ? 2 : 0;
 }
 
-function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusFacts): ClusterStatus["loadBalancer"] {
+function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusInput): ClusterStatus["loadBalancer"] {
   const unit = observedUnit(observed, loadBalancerName, loadBalancerUnitName);
   if (unit === undefined) return null;
-  const told = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
+  const reported = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
   return {
     type: spec.loadBalancer.type,
     endpoint: appliedEndpoint(state) ?? clusterEndpoint(spec),
     running: unit.running,
     pid: unit.pid,
-    backends: told ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
+    backends: reported ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
   };
 }
 

@@ -2,7 +2,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { createCliFixture } from "../../test/support/command-line.ts";
-import { loggableWords } from "./debug-log.ts";
+import { redactedWords } from "./debug-log.ts";
 
 const cli = createCliFixture();
 const { haplan } = cli;
@@ -45,11 +45,11 @@ describe("T low: HAPLAN_LOG", () => {
     expect(lines.at(-1)).toBe("[INFO] exit: code=0");
   });
 
-  it("a level that is not known is taken for TRACE, as by Terraform, and said", async () => {
+  it("a level that is not supported is taken for TRACE, as by Terraform, and said", async () => {
     cli.environment["HAPLAN_LOG"] = "1";
     const { code, err } = await haplan("validate three.yaml");
     expect(code).toBe(0);
-    expect(err).toContain("[WARN] HAPLAN_LOG=1 is no level: taken for TRACE. Levels are TRACE, DEBUG,");
+    expect(err).toContain("[WARN] HAPLAN_LOG=1 is not a log level: using TRACE. Levels are TRACE, DEBUG,");
   });
 
   it("JSON writes each line as an object", async () => {
@@ -119,14 +119,14 @@ describe("the command line in the log", () => {
     ["-var secret", "-var (not shown)"],
     ["-target=haplan_agent.m1 three.yaml", "-target=haplan_agent.m1 three.yaml"],
   ])("of %s is %s", (typed, shown) => {
-    expect(loggableWords(typed.split(" ")).join(" ")).toBe(shown);
+    expect(redactedWords(typed.split(" ")).join(" ")).toBe(shown);
   });
 
   it("has no value of a variable that is written with spaces, nor has the error", async () => {
     cli.environment["HAPLAN_LOG"] = "trace";
     const { code, err } = await haplan(["plan", "three.yaml", "-var", "A = hunter2"]);
     expect(code).toBe(1);
-    expect(err).toContain("gives no variable a value");
+    expect(err).toContain("A -var has no value");
     expect(err).not.toContain("hunter2");
   });
 });

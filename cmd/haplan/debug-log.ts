@@ -1,6 +1,6 @@
 /**
- * The log that `HAPLAN_LOG` asks for, with Terraform's conventions for TF_LOG: what haplan asks of the world and how long
- * that takes. It holds names and addresses, and never what is sent: keys, certificates, passwords, values.
+ * The log of `HAPLAN_LOG`, with Terraform's conventions for TF_LOG: haplan's calls to the outside and their durations.
+ * It contains names and addresses, never payloads: keys, certificates, passwords, values.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
@@ -10,43 +10,43 @@ import type { Environment } from "../../src/state/sealed-text.ts";
 import { refuse } from "./refusal.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** From the most to the least talkative. */
+/** From most to least verbose. */
 const levels = ["trace", "debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof levels)[number];
 
-type Fact = string | number | boolean | readonly string[];
-export type LogFacts = { readonly [name: string]: Fact };
+type LogField = string | number | boolean | readonly string[];
+export type LogFields = { readonly [name: string]: LogField };
 
 export type DebugLog = {
   /** Whether anything is written at all. */
   readonly enabled: boolean;
-  write(level: LogLevel, message: string, facts?: LogFacts): void;
+  write(level: LogLevel, message: string, fields?: LogFields): void;
   close(): void;
 };
 
 export const noDebugLog: DebugLog = { enabled: false, write: () => {}, close: () => {} };
 
-export type DebugLogPlace = {
+export type DebugLogOptions = {
   readonly cwd: string;
   readonly terminal: Pick<Terminal, "printError">;
   readonly clock: Clock;
 };
 
-/** @throws RefusalError when HAPLAN_LOG_PATH names a file that cannot be written */
-export function openDebugLog(environment: Environment, { cwd, terminal, clock }: DebugLogPlace): DebugLog {
+/** @throws RefusalError if the file of HAPLAN_LOG_PATH cannot be written */
+export function openDebugLog(environment: Environment, { cwd, terminal, clock }: DebugLogOptions): DebugLog {
   const wanted = (environment["HAPLAN_LOG"] ?? "").trim().toLowerCase();
   if (wanted === "" || wanted === "off") return noDebugLog;
   const known = levels.find((level) => level === wanted);
   const least = levels.indexOf(known ?? "trace");
   const render = wanted === "json" ? jsonLine : textLine;
   const sink = openSink(environment["HAPLAN_LOG_PATH"] ?? "", cwd, terminal);
-  const write: DebugLog["write"] = (level, message, facts = {}) => {
-    if (levels.indexOf(level) >= least) sink.write(render(clock.now(), level, message, facts));
+  const write: DebugLog["write"] = (level, message, fields = {}) => {
+    if (levels.indexOf(level) >= least) sink.write(render(clock.now(), level, message, fields));
   };
   if (known === undefined && wanted !== "json") {
     write(
       "warn",
-      `HAPLAN_LOG=${wanted} is no level: taken for TRACE. Levels are ${levels.join(", ").toUpperCase()}, OFF and JSON`,
+      `HAPLAN_LOG=${wanted} is not a log level: using TRACE. Levels are ${levels.join(", ").toUpperCase()}, OFF and JSON`,
     );
   }
   return { enabled: true, write, close: sink.close };
@@ -55,7 +55,7 @@ export function openDebugLog(environment: Environment, { cwd, terminal, clock }:
 type Sink = { readonly write: (line: string) => void; readonly close: () => void };
 
 /** Standard error, or the end of a file. */
-function openSink(path: string, cwd: string, terminal: DebugLogPlace["terminal"]): Sink {
+function openSink(path: string, cwd: string, terminal: DebugLogOptions["terminal"]): Sink {
   if (path === "") return { write: terminal.printError, close: () => {} };
   let descriptor: number | null;
   try {
@@ -72,7 +72,7 @@ function openSink(path: string, cwd: string, terminal: DebugLogPlace["terminal"]
     try {
       writeSync(descriptor, `${line}\n`);
     } catch (error) {
-      // What is under way does not end because it cannot be logged.
+      // A failure to log does not stop the operation.
       close();
       terminal.printError(`Cannot write ${path}, given with HAPLAN_LOG_PATH: ${errorText(error)}. The log ends here.`);
     }
@@ -80,31 +80,31 @@ function openSink(path: string, cwd: string, terminal: DebugLogPlace["terminal"]
   return { write, close };
 }
 
-function textLine(now: number, level: LogLevel, message: string, facts: LogFacts): string {
-  const told = Object.entries(facts).map(([name, fact]) => ` ${name}=${factText(fact)}`);
-  return `${new Date(now).toISOString()} [${level.toUpperCase()}] ${message}${told.length === 0 ? "" : `:${told.join("")}`}`;
+function textLine(now: number, level: LogLevel, message: string, fields: LogFields): string {
+  const shown = Object.entries(fields).map(([name, field]) => ` ${name}=${fieldText(field)}`);
+  return `${new Date(now).toISOString()} [${level.toUpperCase()}] ${message}${shown.length === 0 ? "" : `:${shown.join("")}`}`;
 }
 
-function factText(fact: Fact): string {
-  const text = Array.isArray(fact) ? fact.join(",") : String(fact);
+function fieldText(field: LogField): string {
+  const text = Array.isArray(field) ? field.join(",") : String(field);
   return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
 }
 
-function jsonLine(now: number, level: LogLevel, message: string, facts: LogFacts): string {
+function jsonLine(now: number, level: LogLevel, message: string, fields: LogFields): string {
   return JSON.stringify({
     "@level": level,
     "@message": message,
     "@module": "haplan",
     "@timestamp": new Date(now).toISOString(),
-    ...facts,
+    ...fields,
   });
 }
 
 /**
- * The command line without values that may be secret: those of variables, however the flag before them is spelled, and of
- * flags that haplan does not know.
+ * The command line without values that may be secret: those of variables, whatever the spelling of the flag, and of
+ * unknown flags.
  */
-export function loggableWords(words: readonly string[]): readonly string[] {
+export function redactedWords(words: readonly string[]): readonly string[] {
   return words.map((word, index) => {
     if (/^--?vars?$/i.test(words[index - 1] ?? "")) return hidden(word);
     return word.includes("=") && !/^--?(?!var)[a-z-]+=/.test(word) ? hidden(word) : word;

@@ -5,10 +5,10 @@ import { expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { unstoppable } from "../../test/support/command-line.ts";
 import { noDebugLog } from "./debug-log.ts";
+import { productionDependencies } from "./dependencies.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram } from "./program.ts";
 import { Reporter } from "./reporter.ts";
-import { realRooms } from "./rooms.ts";
 import { createScriptedTerminal } from "./terminal.fake.ts";
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
@@ -23,7 +23,7 @@ function program(): Command {
     log: noDebugLog,
     reporter: new Reporter(terminal, systemClock, invocation, noDebugLog),
     clock: systemClock,
-    openRooms: async () => realRooms,
+    loadDependencies: async () => productionDependencies,
     environment: {},
     variables: {},
     version: "0.0.0-test",

@@ -1,4 +1,4 @@
-/** Durations as flags take them: `30s`, `2m`, `500ms`, `0`. */
+/** Durations of flags: `30s`, `2m`, `500ms`, `0`. */
 import { refuse } from "./refusal.ts";
 
 const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -11,7 +11,7 @@ export function parseDuration(flag: string, text: string): number {
     throw refuse(
       "cli/bad-duration",
       `${flag} ${text} is not a duration`,
-      "Write a number with ms, s, m or h, such as 30s.",
+      "Write a number with a unit of ms, s, m or h, such as 30s.",
     );
   }
   return Number(match[1]) * (factors[match[2] ?? ""] ?? 0);

@@ -1,15 +1,15 @@
 /**
- * The command line as it was called, and the command lines that haplan prints for its user to run: each can be pasted
- * into a shell as it stands, and works on the same spec with the same variables.
+ * The current command line, and the command lines that haplan prints for its user: each can be pasted into a shell and
+ * works on the same spec with the same variables.
  */
 import type { CommandWords } from "../../src/base/command-words.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 
-/** What names the cluster that a line is about. */
+/** The flags that select the cluster. */
 type Subject = {
-  /** As it was given, or as it was found; null when the line finds the same spec by itself. */
+  /** As it was given, or as it was found; null if the command finds the same spec by itself. */
   readonly spec: string | null;
-  /** The name given with `-state-only`, for verbs that have the flag. */
+  /** The name given with `-state-only`, for commands that have the flag. */
   readonly stateOnly: string | null;
   /** The value of each `-var`. */
   readonly variables: readonly string[];
@@ -34,12 +34,12 @@ export class Invocation {
     this.words = words;
   }
 
-  /** What the lines to come are about. */
+  /** The cluster of the printed commands. */
   about(subject: Partial<Subject>): void {
     this.#subject = { ...this.#subject, ...subject };
   }
 
-  /** The line that was called, with `flags` added, and without each `-replace` of an address in `replaced`. */
+  /** The current command line, with `flags` added, and without each `-replace` of an address in `replaced`. */
   again(change: { readonly flags?: readonly string[]; readonly replaced?: ReadonlySet<string> } = {}): string {
     const kept = withoutReplace(this.words, change.replaced ?? new Set());
     const end = kept.indexOf("--");
@@ -50,13 +50,13 @@ export class Invocation {
     ]);
   }
 
-  /** Another line: `command` with what names the spec, in the way that its verb takes it. */
+  /** Another command: `command` with the flags that select the spec, in the form that it accepts. */
   line(command: CommandWords): string {
     const { chdir } = this.#subject;
     return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), ...this.#wordsOf(command)]);
   }
 
-  /** The line that applies a saved plan: that knows its spec and its variables. */
+  /** The command that applies a saved plan, which contains its spec and variables. */
   applySaved(path: string): string {
     const { chdir } = this.#subject;
     return shellLine([...(chdir === null ? [] : [`-chdir=${chdir}`]), "apply", pathWord(path)]);
@@ -81,7 +81,7 @@ export class Invocation {
     ];
   }
 
-  /** The diagnostic with its commands spelled out at the end of its detail, each on an indented line of its own. */
+  /** The diagnostic with its commands at the end of its detail, each on an indented line of its own. */
   spellOut(diagnostic: Diagnostic): Diagnostic {
     const { commands = [], ...rest } = diagnostic;
     if (commands.length === 0) return rest;
@@ -90,18 +90,18 @@ export class Invocation {
   }
 }
 
-/** Verbs that take the spec as an argument; all others take `-spec`. */
+/** Commands that take the spec as an argument; all others take `-spec`. */
 const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destroy", "status", "output", "validate"]);
 
-/** Verbs that need more than what was applied. */
+/** Commands that need more than what was applied. */
 const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate"]);
 
-/** A path that begins with a dash would be read as a flag; a dash alone is standard input. */
+/** A path that begins with a dash would be parsed as a flag; a lone dash is standard input. */
 export function pathWord(path: string): string {
   return path.startsWith("-") && path !== "-" ? `./${path}` : path;
 }
 
-/** `haplan` and these words, quoted where a POSIX shell would read them otherwise. */
+/** `haplan` and these words, quoted where a POSIX shell needs it. */
 export function shellLine(words: readonly string[]): string {
   return ["haplan", ...words].map(shellWord).join(" ");
 }

@@ -1,4 +1,4 @@
-/** The lock of a cluster's state, as the flags ask for it: `-lock-timeout=30s`, `-lock=false`. */
+/** The lock of a cluster's state, as the flags request it: `-lock-timeout=30s`, `-lock=false`. */
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import type { CliContext } from "./cli-context.ts";
 import { parseDuration } from "./duration.ts";
@@ -8,8 +8,8 @@ import type { Session } from "./session.ts";
 export type LockFlags = { readonly lock: string; readonly lockTimeout: string };
 
 /**
- * Runs `work` under the cluster's lock; a request to stop lets it finish what it is at.
- * @throws HaplanError `lock/held`, which says who holds it
+ * Runs `work` under the cluster's lock; a request to stop lets it finish its current step.
+ * @throws HaplanError `lock/held`, which names the holder
  */
 export function withLock<Result>(
   context: CliContext,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `haplan`: puts the real rooms together, runs one command, and leaves with its exit code. */
+/** `haplan`: passes the production dependencies, runs one command, and exits with its exit code. */
 import { readFileSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
 import { runHaplan } from "./run-haplan.ts";
@@ -20,27 +20,27 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   const first = !terminal.closed();
   terminal.close();
   stop.outputLost(error.code ?? error.message);
-  // A reader that has seen enough (`haplan plan | head`) is no error; a full disk is one.
+  // A reader that closes the pipe early (`haplan plan | head`) is not an error; a full disk is.
   if (error.code === "EPIPE" || !first) return;
   resultsAreLost = true;
   process.exitCode = 1;
   terminal.printError(`Cannot write to standard output: ${error.message}`);
 });
-// Diagnostics that cannot be told change nothing.
+// Diagnostics that cannot be written are lost; the run continues.
 process.stderr.on("error", () => {});
 
 const code = await runHaplan(argv, {
   cwd: process.cwd(),
   terminal,
   clock: systemClock,
-  openRooms: async () => (await import("./rooms.ts")).realRooms,
+  loadDependencies: async () => (await import("./dependencies.ts")).productionDependencies,
   environment: process.env,
   version: ownVersion(),
   stop,
 });
 process.exitCode = resultsAreLost ? 1 : code;
 
-/** Beside the sources as beside the build: the nearest package.json above. */
+/** The nearest package.json above, both from the sources and in the build. */
 function ownVersion(): string {
   for (
     let directory = new URL(".", import.meta.url);

@@ -1,4 +1,4 @@
-/** Looks, then plans: the first half of `plan`, `apply` and `destroy`. */
+/** Refreshes, then plans: the first half of `plan`, `apply` and `destroy`. */
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
@@ -10,20 +10,20 @@ import { RefusalError } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
 import { refreshLines } from "./views/apply-json.ts";
 
-export type PlanWishes = {
+export type PlanOptions = {
   readonly mode: Plan["mode"];
-  /** Addresses of masters to replace although nothing asks for it. */
+  /** Addresses of resources to replace even if nothing requires it. */
   readonly replace?: readonly string[];
-  /** Addresses of resources to plan for; nothing plans for all. */
+  /** Addresses of resources to plan for; empty means all. */
   readonly target?: readonly string[];
   readonly refreshOnly?: boolean;
-  /** False takes the state's word for the world. */
+  /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
 };
 
-/** @throws RefusalError when there is no plan that is safe */
-export async function makePlan(context: CliContext, session: Session, wishes: PlanWishes): Promise<Plan> {
-  const input = await plannerInput(context, session, wishes);
+/** @throws RefusalError if there is no safe plan */
+export async function makePlan(context: CliContext, session: Session, options: PlanOptions): Promise<Plan> {
+  const input = await plannerInput(context, session, options);
   const result = planChanges(input);
   if (result.refusal !== undefined) throw new RefusalError(result.refusal);
   return result.plan;
@@ -38,21 +38,21 @@ async function refresh(context: CliContext, session: Session, state: State | nul
   return observed;
 }
 
-/** Everything a plan depends on, as it is now. */
-export async function plannerInput(context: CliContext, session: Session, wishes: PlanWishes): Promise<PlannerInput> {
+/** All current inputs of a plan. */
+export async function plannerInput(context: CliContext, session: Session, options: PlanOptions): Promise<PlannerInput> {
   const state = await sessionState(context, session);
   const observed =
-    wishes.refresh === false ? rememberedObservation(session.spec, state) : await refresh(context, session, state);
+    options.refresh === false ? rememberedObservation(session.spec, state) : await refresh(context, session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,
     state,
     observed,
-    mode: wishes.mode,
+    mode: options.mode,
     haplanVersion: context.version,
     nowMs: context.clock.now(),
-    replace: wishes.replace ?? [],
-    target: wishes.target ?? [],
-    refreshOnly: wishes.refreshOnly ?? false,
+    replace: options.replace ?? [],
+    target: options.target ?? [],
+    refreshOnly: options.refreshOnly ?? false,
   };
 }

@@ -1,4 +1,4 @@
-/** Which cluster a command works on: that of a spec, or with `-state-only` one that was applied in this directory. */
+/** Selects the cluster of a command: that of a spec, or with `-state-only` one that was applied in this directory. */
 
 import { stateDir } from "../../src/state/local-backend.ts";
 import { appliedClusters, hasAppliedSpec, readAppliedSpec } from "./applied-spec.ts";
@@ -15,28 +15,28 @@ export type ClusterChoice = {
   readonly stateOnly?: string | undefined;
 };
 
-/** @throws RefusalError when there is no such cluster, or its spec is wrong */
+/** @throws RefusalError if there is no such cluster, or its spec is invalid */
 export async function openCluster(context: CliContext, choice: ClusterChoice): Promise<Session> {
   const { spec, stateOnly } = choice;
   if (stateOnly === undefined) return openSession(context, chooseSpec(context, spec));
   refuseSpecFlags(context, spec);
   const applied = await readAppliedSpec(context, stateOnly);
   context.invocation.about({ spec: applied.path, stateOnly });
-  context.terminal.printError(context.terminal.errorPaint.dim(`Cluster: ${stateOnly}, as it was last applied here`));
+  context.terminal.printError(context.terminal.errorPaint.dim(`Cluster: ${stateOnly}, as last applied here`));
   return sessionFor(context, { spec: applied.spec, specPath: null, specDigest: "" });
 }
 
-/** The same for what ends a cluster: when its spec is of no use, the error names the way without one. */
+/** Like `openCluster`, for destroying; if the spec is unusable, the error shows the command that does not need it. */
 export async function openClusterToDestroy(context: CliContext, choice: ClusterChoice): Promise<Session> {
   try {
     return await openCluster(context, choice);
   } catch (error) {
     if (!(error instanceof RefusalError) || choice.stateOnly !== undefined) throw error;
-    throw new RefusalError(withWayOut(context, choice.spec, error));
+    throw new RefusalError(withDestroyCommand(context, choice.spec, error));
   }
 }
 
-function withWayOut(
+function withDestroyCommand(
   context: CliContext,
   spec: string | undefined,
   { diagnostics }: RefusalError,
@@ -46,13 +46,13 @@ function withWayOut(
   const clusters = named !== null && known.includes(named) ? [named] : known;
   const last = diagnostics.at(-1);
   if (last === undefined || clusters.length === 0) return diagnostics;
-  const way = "What was applied in this directory can be destroyed without the spec:";
+  const way = "The applied cluster can be destroyed without the spec:";
   const detail = last.detail ? `${last.detail}\n\n${way}` : way;
   const commands = clusters.map((name) => ["destroy", `-state-only=${name}`]);
   return [...diagnostics.slice(0, -1), { ...last, detail, commands }];
 }
 
-/** A spec that was given another name, or another place for its state, has nothing to destroy. */
+/** A spec whose cluster name or state backend was changed has nothing to destroy. */
 export function warnOfOtherClusters(context: CliContext, { spec }: Session): void {
   const others = appliedClusters(context.cwd);
   if (others.length === 0 || hasAppliedSpec(stateDir(context.cwd, spec.name))) return;
@@ -60,8 +60,8 @@ export function warnOfOtherClusters(context: CliContext, { spec }: Session): voi
     {
       severity: "warning",
       code: "cli/nothing-applied",
-      summary: `There is nothing to destroy of "${spec.name}"`,
-      detail: "Other clusters were applied in this directory. To destroy one of them:",
+      summary: `There is nothing to destroy for "${spec.name}"`,
+      detail: "Other clusters were applied in this directory. To destroy one of them, run:",
       commands: others.map((name) => ["destroy", `-state-only=${name}`]),
     },
   ]);
@@ -75,7 +75,7 @@ function refuseSpecFlags({ variables }: CliContext, spec: string | undefined): v
   if (given.length === 0) return;
   throw refuse(
     "cli/spec-with-state-only",
-    `-state-only reads no spec, and ${given.join(" and ")} was given`,
-    "Leave out the one or the other. Variables come from -var and -var-file, also in HAPLAN_CLI_ARGS.",
+    `-state-only reads no spec, but ${given.join(" and ")} was given`,
+    "Omit one of them. Variables come from -var and -var-file, also in HAPLAN_CLI_ARGS.",
   );
 }

@@ -1,4 +1,4 @@
-/** Colors as functions from text to text; without color they give the text back. */
+/** Colors as functions from text to text; without color they return the text unchanged. */
 export type Paint = {
   readonly bold: (text: string) => string;
   readonly dim: (text: string) => string;
@@ -23,12 +23,12 @@ export function createPaint(color: boolean): Paint {
   };
 }
 
-/** How many columns a text takes: colors take none. */
+/** The number of columns of a text; colors take none. */
 export function visibleLength(text: string): number {
   return withoutColors(text).length;
 }
 
-/** A line of at most `width` columns; one that has to be cut loses its colors. */
+/** A line of at most `width` columns; a truncated line loses its colors. */
 export function fitLine(line: string, width: number): string {
   return visibleLength(line) <= width ? line : `${withoutColors(line).slice(0, Math.max(0, width - 1))}…`;
 }

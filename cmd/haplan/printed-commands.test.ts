@@ -52,7 +52,7 @@ async function failingAt(act: string, words: readonly string[]): Promise<readonl
   cli.world.failing = (name) => (name.startsWith(act) ? "it broke" : null);
   const run = await cli.haplan(words);
   cli.world.failing = () => null;
-  expect(run.err).toContain("Mend the cause, then go on from here:");
+  expect(run.err).toContain("Fix the cause, then resume with:");
   return printedLines(run);
 }
 

@@ -1,4 +1,4 @@
-/** Starts the write probe in a thread, and asks it in the end what it saw. */
+/** Starts the write probe in a thread, and collects its result at the end. */
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,16 +10,16 @@ import { systemClock } from "../../src/base/clock.ts";
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
 import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
 
-/** What the thread is told. */
+/** Input of the thread. */
 export type ProbeMessage =
   | { readonly kind: "setPace"; readonly pace: ProbePace }
   | { readonly kind: "moveEndpoint"; readonly endpoint: MembersRequest }
   | { readonly kind: "stop" };
 
-/** In the build, where it is beside the program, which is one directory away from the chunks. */
+/** In the build the file is beside the program, one directory away from the chunks. */
 const threadFile = fileURLToPath(new URL("../haplan/write-probe.js", import.meta.url));
 
-/** From the sources, which Node.js 20 cannot start a thread with, the probe runs in this thread. */
+/** From the sources, which Node.js 20 cannot run in a thread, the probe runs in this thread. */
 export const probeInThread: ProbeWrites = async (request) => {
   if (!existsSync(threadFile)) return startWriteProbe(request, connectControlPlane, systemClock);
   const worker = new Worker(threadFile, { workerData: request });
@@ -29,7 +29,7 @@ export const probeInThread: ProbeWrites = async (request) => {
 
 class ProbeThread implements RunningProbe {
   readonly #worker: Worker;
-  /** Why it ended, when it has. */
+  /** Why the thread ended, if it has. */
   #failure: unknown = null;
 
   constructor(worker: Worker) {
@@ -40,22 +40,22 @@ class ProbeThread implements RunningProbe {
   }
 
   setPace(pace: ProbePace): void {
-    this.#tell({ kind: "setPace", pace });
+    this.#send({ kind: "setPace", pace });
   }
 
   moveEndpoint(endpoint: MembersRequest): void {
-    this.#tell({ kind: "moveEndpoint", endpoint });
+    this.#send({ kind: "moveEndpoint", endpoint });
   }
 
-  #tell(message: ProbeMessage): void {
+  #send(message: ProbeMessage): void {
     this.#worker.postMessage(message);
   }
 
-  /** Null as well when the thread has failed: what was measured is lost with it. */
+  /** Also null if the thread has failed: its measurements are lost. */
   async stop(): Promise<WriteAvailability | null> {
     if (this.#failure !== null) return null;
     const answered = once(this.#worker, "message") as Promise<[WriteAvailability | null]>;
-    this.#tell({ kind: "stop" });
+    this.#send({ kind: "stop" });
     try {
       return (await answered)[0];
     } catch {

@@ -58,11 +58,11 @@ describe("T low: while haplan looks at a cluster", () => {
     told.probe?.(urls[0] ?? "", true);
     await clock.advance(1);
     expect(terminal.statuses).toEqual([
-      `Looking at the cluster... (1.0s)\n  m2 at ${urls[1]} has not answered yet\n  m3 at ${urls[2]} has not answered yet`,
+      `Refreshing... (1.0s)\n  m2 at ${urls[1]} has not answered yet\n  m3 at ${urls[2]} has not answered yet`,
     ]);
     told.probe?.(urls[1] ?? "", true);
     await clock.advance(500);
-    expect(terminal.statuses.at(-1)).toBe(`Looking at the cluster... (1.5s)\n  m3 at ${urls[2]} has not answered yet`);
+    expect(terminal.statuses.at(-1)).toBe(`Refreshing... (1.5s)\n  m3 at ${urls[2]} has not answered yet`);
     answer.resolve("seen");
     expect(await result).toBe("seen");
     expect(terminal.statuses.at(-1)).toBe("");

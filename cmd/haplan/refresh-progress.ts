@@ -1,14 +1,14 @@
-/** On a terminal: what haplan still waits for while it looks at a cluster, once that takes more than a second. */
+/** Shows, on a terminal, which members haplan still waits for once a refresh takes more than a second. */
 import type { ProbeListener } from "../../src/control-plane/control-plane.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
 import { seconds } from "./views/live-status.ts";
 
-const silentMs = 1000;
+const quietMs = 1000;
 const repaintMs = 500;
 const shownMax = 8;
 
-/** Runs `look`, which tells of each member that it asks. */
+/** Runs `look`, which reports each member that it calls. */
 export async function withRefreshProgress<Result>(
   { terminal, reporter, clock }: Pick<CliContext, "terminal" | "reporter" | "clock">,
   state: State | null,
@@ -24,12 +24,12 @@ export async function withRefreshProgress<Result>(
   const startedMs = clock.monotonicMs();
   const done = new AbortController();
   const paint = async (): Promise<void> => {
-    for (let pauseMs = silentMs; ; pauseMs = repaintMs) {
+    for (let pauseMs = quietMs; ; pauseMs = repaintMs) {
       await clock.sleep(pauseMs, done.signal);
       const waited = seconds(clock.monotonicMs() - startedMs);
       const members = [...pending].sort().slice(0, shownMax);
       terminal.showStatus([
-        `Looking at the cluster... ${terminal.paint.dim(`(${waited})`)}`,
+        `Refreshing... ${terminal.paint.dim(`(${waited})`)}`,
         ...members.map(
           (endpoint) => `  ${[names.get(endpoint), endpoint].filter(Boolean).join(" at ")} has not answered yet`,
         ),

@@ -1,9 +1,9 @@
-/** What a command refuses to do, as diagnostics for its user. */
+/** A command's refusal, as diagnostics. */
 import type { CommandWords } from "../../src/base/command-words.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { StopRequests } from "./stop-requests.ts";
 
-/** Thrown by a command that cannot go on; what is wrong is in the diagnostics. */
+/** Thrown by a command that cannot continue; the diagnostics say why. */
 export class RefusalError extends Error {
   override readonly name = "RefusalError";
   readonly diagnostics: readonly Diagnostic[];
@@ -14,7 +14,7 @@ export class RefusalError extends Error {
   }
 }
 
-/** A refusal for one reason. */
+/** A refusal with a single diagnostic. */
 export function refuse(
   code: string,
   summary: string,

@@ -1,4 +1,4 @@
-/** After destroy: removes what haplan has written for a cluster, and the directories that this leaves empty. */
+/** Removes haplan's files of a destroyed cluster, and the directories that become empty. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { lockDir } from "../../src/state/local-backend.ts";
@@ -6,7 +6,7 @@ import { appliedSpecFile } from "./applied-spec.ts";
 import { newestPlanFile } from "./choose-spec.ts";
 import { journalFile } from "./cluster-files.ts";
 
-/** Files that somebody else has put there stay, and so do their directories. */
+/** Files of others are kept, and so are their directories. */
 export function removeClusterDir(directory: string): void {
   const journal = journalFile(directory);
   const ours = [
@@ -16,7 +16,7 @@ export function removeClusterDir(directory: string): void {
     join(directory, appliedSpecFile),
     lockDir(directory),
   ];
-  // What a run that was killed was just writing aside.
+  // Temporary files of a killed run.
   const aside = existsSync(directory) ? readdirSync(directory).filter((file) => /\.\d+\.tmp$/.test(file)) : [];
   for (const path of [...ours, ...aside.map((file) => join(directory, file))]) {
     rmSync(path, { recursive: true, force: true });

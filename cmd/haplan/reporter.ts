@@ -1,6 +1,6 @@
 /**
- * How diagnostics and events reach whoever runs haplan: as text, as one JSON document, as a stream of JSON lines, and
- * beside that into a file (`-json-into`) and as annotations of a CI system.
+ * Outputs diagnostics and events: as text, as one JSON document, as a stream of JSON lines, and also into a file
+ * (`-json-into`) and as annotations of a CI system.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
@@ -15,7 +15,7 @@ import { githubAnnotation } from "./views/annotation-view.ts";
 import { diagnosticsToJson, renderCompactWarnings, renderDiagnostics } from "./views/diagnostics-view.ts";
 import { diagnosticLine, renderUiLine, type UiLine, versionLine } from "./views/ui-line.ts";
 
-/** `document`: standard output is one JSON document; `stream`: one object a line. */
+/** `document`: standard output is one JSON document; `stream`: one object per line. */
 export type JsonForm = "none" | "document" | "stream";
 
 export type ReporterFlags = {
@@ -40,7 +40,7 @@ export class Reporter {
     this.#invocation = invocation;
   }
 
-  /** Before anything is done: a file that cannot be written is better known now. @throws RefusalError */
+  /** Called before any work, so that an unwritable file is reported first. @throws RefusalError */
   configure(
     form: JsonForm,
     flags: ReporterFlags,
@@ -48,10 +48,10 @@ export class Reporter {
   ): void {
     this.#form = form;
     const { annotations, jsonInto } = flags;
-    // A system that is not known gets nothing in another one's form, not even this.
+    // The format of another system would be wrong for an unknown one, even for this error.
     this.#flags = annotations === "github" ? flags : { compactWarnings: flags.compactWarnings ?? false };
     if (annotations !== undefined && annotations !== "github") {
-      throw refuse("cli/bad-annotations", `-annotations=${annotations} is not known`, "Write -annotations=github.");
+      throw refuse("cli/bad-annotations", `-annotations=${annotations} is not supported`, "Write -annotations=github.");
     }
     if (jsonInto !== undefined) {
       try {
@@ -68,7 +68,7 @@ export class Reporter {
     return this.#form !== "none";
   }
 
-  /** One line of the stream, to wherever a stream was asked for. */
+  /** Writes one line of the stream to every place that takes one. */
   event(line: UiLine): void {
     this.#log.write(line.level ?? "info", line.message, { type: line.type });
     if (this.#form !== "stream" && this.#file === null) return;
@@ -87,7 +87,7 @@ export class Reporter {
     const warnings = plain.map((warning) => this.#invocation.spellOut(warning));
     for (const warning of warnings) this.event(diagnosticLine(warning));
     this.#annotate(warnings);
-    // In a document they are part of what it says.
+    // A document contains its diagnostics.
     if (this.json || warnings.length === 0) return;
     const paint = this.#terminal.errorPaint;
     const text = this.#flags.compactWarnings
@@ -100,13 +100,13 @@ export class Reporter {
     const diagnostics = plain.map((diagnostic) => this.#invocation.spellOut(diagnostic));
     for (const diagnostic of diagnostics) this.event(diagnosticLine(diagnostic));
     this.#annotate(diagnostics);
-    // Where nobody reads standard output any more, standard error is the place left.
+    // If standard output is closed, standard error is the only place left.
     if (this.#form === "none" || this.#terminal.closed())
       this.#terminal.printError(renderDiagnostics(diagnostics, this.#terminal.errorPaint));
     if (this.#form === "document") this.#terminal.print(JSON.stringify(diagnosticsToJson(diagnostics), null, 2));
   }
 
-  /** For a mistake on the command line, which was said to people already: the form asked for is told all the same. */
+  /** Reports a command-line mistake, already printed as text, in the requested JSON format as well. */
   failUnread(form: JsonForm, diagnostic: Diagnostic): void {
     if (form === "stream") this.#terminal.print(renderUiLine(diagnosticLine(diagnostic), this.#clock.now()));
     else if (form === "document") this.#terminal.print(JSON.stringify(diagnosticsToJson([diagnostic]), null, 2));
@@ -117,7 +117,7 @@ export class Reporter {
     this.#file = null;
   }
 
-  /** A change that is under way does not end because its record cannot be written. */
+  /** A running change does not stop because its events cannot be written. */
   #writeIntoFile(text: string): void {
     if (this.#file === null) return;
     try {
@@ -125,13 +125,15 @@ export class Reporter {
     } catch (error) {
       const { path } = this.#file;
       this.close();
-      this.#terminal.printError(`Cannot write ${path}, given with -json-into: ${errorText(error)}. It ends here.`);
+      this.#terminal.printError(
+        `Cannot write ${path}, given with -json-into: ${errorText(error)}. Events are no longer written to it.`,
+      );
     }
   }
 
   #annotate(diagnostics: readonly Diagnostic[]): void {
     if (this.#flags.annotations === undefined) return;
-    // On standard error, where they disturb no JSON; GitHub reads both.
+    // On standard error, which keeps them out of JSON; GitHub reads both.
     for (const diagnostic of diagnostics) this.#terminal.printError(githubAnnotation(diagnostic));
   }
 }

@@ -1,18 +1,18 @@
-/** One run of the command line as a function: arguments in, exit code out. All errors end here. */
+/** One run of the command line as a function: arguments in, exit code out. It handles all errors. */
 import { type Command, CommanderError } from "commander";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { type ExpandedWords, normalizeFlags, settleSwitches, variableAtFault, withEnvironmentFlags } from "./argv.ts";
-import type { CliContext, ExitCode, Surroundings } from "./cli-context.ts";
-import { loggableWords, noDebugLog, openDebugLog } from "./debug-log.ts";
+import { type ExpandedWords, normalizeFlags, resolveSwitches, sourceVariable, withEnvironmentFlags } from "./argv.ts";
+import type { CliContext, ExitCode, RunEnvironment } from "./cli-context.ts";
+import { noDebugLog, openDebugLog, redactedWords } from "./debug-log.ts";
 import { Invocation } from "./invocation.ts";
 import { createProgram, jsonForm } from "./program.ts";
 import { RefusalError } from "./refusal.ts";
 import { Reporter } from "./reporter.ts";
 import { diagnosticForError } from "./views/error-view.ts";
 
-/** `haplan nosuch -h` asks for help on what there is not: left without its flag, it is refused like any other mistake. */
-function withoutVainHelp(program: Command, words: readonly string[]): readonly string[] {
+/** `haplan nosuch -h` is rejected like any other unknown command: the help flag is ignored. */
+function withoutUnusedHelp(program: Command, words: readonly string[]): readonly string[] {
   const valued = new Set(program.options.filter(({ required }) => required).map(({ long }) => long));
   let command = program;
   for (const [index, word] of words.entries()) {
@@ -36,19 +36,19 @@ function usageMistake({ message }: CommanderError, origin: string | null): Diagn
   return { severity: "error", code: "cli/usage", summary, detail: details.join("\n") };
 }
 
-export async function runHaplan(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
-  const { environment, terminal, clock, version } = surroundings;
+export async function runHaplan(argv: readonly string[], runEnvironment: RunEnvironment): Promise<ExitCode> {
+  const { environment, terminal, clock, version } = runEnvironment;
   const invocation = new Invocation(argv);
   try {
-    const log = openDebugLog(environment, surroundings);
-    const words = loggableWords(argv);
-    log.write("info", "haplan", { version, node: process.version, arguments: words, directory: surroundings.cwd });
-    const code = await runLogged(argv, { ...surroundings, invocation, log });
+    const log = openDebugLog(environment, runEnvironment);
+    const words = redactedWords(argv);
+    log.write("info", "haplan", { version, node: process.version, arguments: words, directory: runEnvironment.cwd });
+    const code = await runLogged(argv, { ...runEnvironment, invocation, log });
     log.write("info", "exit", { code });
     log.close();
     return code;
   } catch (error) {
-    // Only the log itself is not to be opened: everything else ends in there.
+    // Only an error from opening the log itself ends up here; all others are logged.
     new Reporter(terminal, clock, invocation, noDebugLog).fail(diagnosticsOf(error));
     return 1;
   }
@@ -56,9 +56,9 @@ export async function runHaplan(argv: readonly string[], surroundings: Surroundi
 
 async function runLogged(
   argv: readonly string[],
-  surroundings: Surroundings & Pick<CliContext, "invocation" | "log">,
+  runEnvironment: RunEnvironment & Pick<CliContext, "invocation" | "log">,
 ): Promise<ExitCode> {
-  const { terminal, clock, invocation, log, environment } = surroundings;
+  const { terminal, clock, invocation, log, environment } = runEnvironment;
   const typed = normalizeFlags(argv);
   const reporter = new Reporter(terminal, clock, invocation, log);
   let code: ExitCode = 0;
@@ -69,20 +69,20 @@ async function runLogged(
     code = outcome;
   };
   try {
-    const program = createProgram({ ...surroundings, reporter, variables: {}, atEnd }, finish);
+    const program = createProgram({ ...runEnvironment, reporter, variables: {}, atEnd }, finish);
     const expanded = withEnvironmentFlags(program, typed, environment);
     added = expanded.added;
     for (const [variable, words] of added) {
-      if (words.length > 0) log.write("info", "flags of the environment", { variable, words: loggableWords(words) });
+      if (words.length > 0) log.write("info", "flags of the environment", { variable, words: redactedWords(words) });
     }
-    const words = settleSwitches(program, expanded.words);
-    await program.parseAsync([...withoutVainHelp(program, words)], { from: "user" });
+    const words = resolveSwitches(program, expanded.words);
+    await program.parseAsync([...withoutUnusedHelp(program, words)], { from: "user" });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Commander has said it to people, and help is not a failure.
+      // Commander has printed it already, and help is not a failure.
       if (error.exitCode === 0) return 0;
-      const variable = variableAtFault(error.message, typed, added);
+      const variable = sourceVariable(error.message, typed, added);
       const origin = variable === null ? null : `It comes from the environment variable ${variable}.`;
       if (origin !== null) terminal.printError(origin);
       if (typed.includes("--json")) reporter.failUnread(jsonForm(verbOf(typed), true), usageMistake(error, origin));

@@ -31,7 +31,7 @@ const plan = (flags: string): ReturnType<CliFixture["haplan"]> =>
 describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
   it("is 0 when nothing has changed, and says so", async () => {
     const { code, out } = await plan("-refresh-only");
-    expect({ code, out }).toEqual({ code: 0, out: "No changes. The state matches what was found." });
+    expect({ code, out }).toEqual({ code: 0, out: "No changes. The state matches the observed cluster." });
   });
 
   it("is 2 when a change is listed, and does not say that there is none", async () => {
@@ -70,9 +70,9 @@ it("T low: a plan with -refresh=false says that it has not looked at the cluster
   const { code, out } = await plan("-refresh=false");
   expect({ code, out }).toEqual({
     code: 0,
-    out: expect.stringContaining("did not look at the cluster (-refresh=false)"),
+    out: expect.stringContaining("without refreshing it (-refresh=false)"),
   });
-  expect(out).not.toContain("masters that run");
+  expect(out).not.toContain("running masters");
 });
 
 describe("what the spec changes about a resource", () => {

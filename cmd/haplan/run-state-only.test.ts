@@ -101,7 +101,7 @@ describe("T17 R6: destroy", () => {
     Object.assign(cli.world.facts, emptyFacts());
     const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
     expect(code).toBe(0);
-    expect(err).toMatch(/nothing to destroy of "other"[\s\S]* haplan destroy -state-only=demo\n/);
+    expect(err).toMatch(/nothing to destroy for "other"[\s\S]* haplan destroy -state-only=demo\n/);
   });
 });
 
@@ -122,7 +122,7 @@ describe("T17 R6: -state-only", () => {
 
   it.each([
     ["destroy -state-only=dmeo -auto-approve", 'Did you mean "demo"?'],
-    ["destroy -state-only=.. -auto-approve", "These were: demo."],
+    ["destroy -state-only=.. -auto-approve", "Applied clusters: demo."],
     ["destroy -state-only=demo three.yaml -auto-approve", "the spec three.yaml was given"],
     ["destroy -state-only=demo -var A=1 -auto-approve", "a variable was given"],
     ["state list -state-only=demo -spec=three.yaml", "the spec three.yaml was given"],

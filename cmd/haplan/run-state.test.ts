@@ -67,7 +67,7 @@ describe("state verbs", () => {
 
   it("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
     expect((await haplan("state mv m1 m8")).out).toMatch(
-      /^Moved "m1" to "m8"\nThe spec does not list m8 yet. Write `name: m8` in place of `name: m1` in it/,
+      /^Moved "m1" to "m8"\nThe spec does not list m8 yet. Replace `name: m1` with `name: m8` in it/,
     );
     expect(await haplan("state mv m7 m9")).toMatchObject({ code: 1, err: expect.stringContaining("no master m7") });
     expect((await haplan("state list haplan_raft_member")).out).toContain("haplan_raft_member.m8");
@@ -84,7 +84,7 @@ describe("state verbs", () => {
   it("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {
     const moved = await haplan("state mv -dry-run m1 m8");
     expect(moved.out).toMatch(
-      /^Would move "m1" to "m8"\n[\s\S]*A plan of the spec as it is gives the master the name m1 back\.$/,
+      /^Would move "m1" to "m8"\n[\s\S]*With the current spec, a plan renames the master back to m1\.$/,
     );
     await haplan("state mv m1 m8");
     const back = await haplan("plan three.yaml");
@@ -92,7 +92,7 @@ describe("state verbs", () => {
     await haplan("state mv m8 m1");
     editSpec(/name: m1\b/, "name: m8");
     expect((await haplan("state mv m1 m8")).out).toBe(
-      'Moved "m1" to "m8"\nThe next plan renames its machine and restarts its agent; the data stays.',
+      'Moved "m1" to "m8"\nThe next plan renames its machine and restarts its agent; data is kept.',
     );
   });
 
@@ -183,7 +183,7 @@ describe("state verbs", () => {
     expect((await push({ serial: state.serial + 1 })).err).toContain("it has serial");
     expect((await push({ serial: state.serial + 9, lineage: "other" })).err).toContain("it has lineage");
     expect((await push({ clusterName: "other" })).err).toContain('the state of "other"');
-    expect((await push({ resources: 1 })).err).toContain("pushed.json is no state of haplan's");
+    expect((await push({ resources: 1 })).err).toContain("pushed.json is not a haplan state");
     expect(JSON.parse((await haplan("state pull")).out)).toEqual({ ...state, serial: state.serial + 5 });
     expect((await push({ serial: 1, lineage: "other" }, " -force")).code).toBe(0);
     expect(JSON.parse((await haplan("state pull")).out)).toMatchObject({ serial: 1, lineage: "other" });

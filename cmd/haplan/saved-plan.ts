@@ -1,4 +1,4 @@
-/** Saved plans: told from specs, read and written. */
+/** Saved plans: detects, reads and writes them. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
 import { writeFileDurably } from "../../src/base/durable-file.ts";
@@ -11,7 +11,7 @@ import type { CliContext } from "./cli-context.ts";
 import { readText } from "./read-text.ts";
 import { RefusalError, refuse } from "./refusal.ts";
 
-/** Whether `path` names a saved plan. False for what cannot be read: the reader of specs says why. */
+/** Reports whether `path` is a saved plan. False for an unreadable file: the spec reader reports the reason. */
 export function isPlanFile(context: CliContext, path: string): boolean {
   try {
     const file = openSync(resolve(context.cwd, path), "r");
@@ -30,13 +30,16 @@ export function isPlanFile(context: CliContext, path: string): boolean {
 
 export type SavedPlan = {
   readonly plan: Plan;
-  /** The spec's file, as it was given when the plan was made; null when it is not there, as where only the plan was handed on. */
+  /**
+   * Path of the spec's file as it was given when the plan was made; null if it does not exist, as where only the plan
+   * was passed on.
+   */
   readonly specPath: string | null;
-  /** That file is another than when the plan was made. */
+  /** That file has changed since the plan was made. */
   readonly specEdited: boolean;
 };
 
-/** Saves a plan, private to the user, and sealed when the spec asks for it. @throws RefusalError */
+/** Saves a plan with mode 0600, encrypted if the spec requires it. @throws RefusalError */
 export function writePlanFile(context: CliContext, path: string, plan: Plan, specPath: string | null): void {
   const { encryption } = plan.spec.state;
   const source = specPath === null ? null : readSource(resolve(context.cwd, specPath));
@@ -49,12 +52,12 @@ export function writePlanFile(context: CliContext, path: string, plan: Plan, spe
     throw refuse(
       "cli/cannot-save-plan",
       `Cannot save the plan to ${path}`,
-      `${errorText(error)}\nNothing is left of it there. Make room, or save it elsewhere.`,
+      `${errorText(error)}\nNo partial file was left. Free some space, or save the plan elsewhere.`,
     );
   }
 }
 
-/** @throws RefusalError when it is no plan, or a damaged one */
+/** @throws RefusalError if it is not a plan, or is damaged */
 export async function readPlanFile(context: CliContext, path: string): Promise<SavedPlan> {
   const text = await readText(context, path).catch((error: unknown) => {
     throw refuse("cli/cannot-read-plan", `Cannot read the plan ${path}`, errorText(error));

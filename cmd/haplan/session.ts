@@ -1,6 +1,6 @@
 /**
- * One spec with all that belongs to it: its state, its machines, its certificates, its members. The composition of the
- * rooms: every command that looks at a cluster opens a session.
+ * A spec with everything that belongs to it: state, machines, certificates, members. Every command that observes a
+ * cluster opens a session, which composes the dependencies.
  */
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
@@ -17,9 +17,9 @@ import { type Lock, noLock } from "../../src/state/lock-holder.ts";
 import { openBackend } from "../../src/state/open-backend.ts";
 import type { StateBackend } from "../../src/state/state-backend.ts";
 import { createStateStore, type StateStore } from "../../src/state/state-store.ts";
-import type { CliContext, Rooms } from "./cli-context.ts";
+import type { CliContext, Dependencies } from "./cli-context.ts";
 import { authorityDir } from "./cluster-files.ts";
-import { loadNamedSpec } from "./commands/validate.ts";
+import { loadSpecAt } from "./commands/validate.ts";
 import type { DebugLog } from "./debug-log.ts";
 import { readEtcdUser } from "./etcd-user.ts";
 import { loggedCalls, namedIn } from "./logged-calls.ts";
@@ -29,37 +29,37 @@ import { standardInput } from "./spec-source.ts";
 
 export type Session = {
   readonly spec: ClusterSpec;
-  /** As it was given; null without a spec's file. */
+  /** As it was given; null without a spec file. */
   readonly specPath: string | null;
   readonly specDigest: string;
-  /** `.haplan/<cluster>` below the directory that haplan was started in. */
+  /** `.haplan/<cluster>` below haplan's working directory. */
   readonly directory: string;
-  /** Where the state is. */
+  /** The backend of the state. */
   readonly backend: StateBackend;
   readonly provider: Provider;
   readonly authority: Authority;
-  readonly rooms: Rooms;
+  readonly dependencies: Dependencies;
 };
 
-/** Opens a session on the spec at `specPath`. @throws RefusalError with everything that is wrong with the spec */
+/** Opens a session on the spec at `specPath`. @throws RefusalError with all mistakes in the spec */
 export async function openSession(context: CliContext, specPath: string): Promise<Session> {
-  const { spec, diagnostics, sourceDigest } = await loadNamedSpec(context, specPath);
+  const { spec, diagnostics, sourceDigest } = await loadSpecAt(context, specPath);
   if (spec === null) throw new RefusalError(diagnostics);
   const file = specPath === standardInput ? null : specPath;
   return sessionFor(context, { spec, specPath: file, specDigest: sourceDigest ?? "" });
 }
 
-/** Opens a session on a spec that is at hand already, such as that of a saved plan. */
+/** Opens a session on a loaded spec, such as that of a saved plan. */
 export async function sessionFor(
   context: CliContext,
   from: Pick<Session, "spec" | "specPath" | "specDigest">,
 ): Promise<Session> {
   const directory = stateDir(context.cwd, from.spec.name);
   const { log } = context;
-  const rooms = roomsFor(await context.openRooms(), readEtcdUser(context.environment), log);
+  const dependencies = dependenciesFor(await context.loadDependencies(), readEtcdUser(context.environment), log);
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
-  const provider = await rooms.openProvider({
+  const provider = await dependencies.openProvider({
     provider: from.spec.provider,
     directory,
     signal: context.stop.signal,
@@ -72,48 +72,53 @@ export async function sessionFor(
     directory,
     backend: loggedCalls(log, "state", backend),
     provider: loggedCalls(log, "provider", provider, namedIn),
-    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, rooms), namedIn),
-    rooms,
+    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, dependencies), namedIn),
+    dependencies,
   };
 }
 
-/** All that is asked of members is asked as `user`, and logged. */
-function roomsFor(rooms: Rooms, user: EtcdUser | null, log: DebugLog): Rooms {
+/** All calls to members are made as `user`, and logged. */
+function dependenciesFor(dependencies: Dependencies, user: EtcdUser | null, log: DebugLog): Dependencies {
   const asUser = <Request extends MembersRequest>(request: Request): Request =>
     user === null ? request : { ...request, user };
   return {
-    ...rooms,
+    ...dependencies,
     connect: (request) => {
       log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
-      return loggedCalls(log, "members", rooms.connect(asUser(request)));
+      return loggedCalls(log, "members", dependencies.connect(asUser(request)));
     },
     probeWrites: ({ clients, endpoint }) =>
-      rooms.probeWrites({ clients: clients.map(asUser), endpoint: endpoint === null ? null : asUser(endpoint) }),
-    readWorkerReports: (request, timeoutMs) => rooms.readWorkerReports(asUser(request), timeoutMs),
+      dependencies.probeWrites({ clients: clients.map(asUser), endpoint: endpoint === null ? null : asUser(endpoint) }),
+    readWorkerReports: (request, timeoutMs) => dependencies.readWorkerReports(asUser(request), timeoutMs),
   };
 }
 
-/** The members' own authority where they were adopted. */
-function openSpecAuthority({ cwd, clock }: CliContext, spec: ClusterSpec, directory: string, rooms: Rooms): Authority {
+/** The members' own authority, if they were adopted. */
+function openSpecAuthority(
+  { cwd, clock }: CliContext,
+  spec: ClusterSpec,
+  directory: string,
+  dependencies: Dependencies,
+): Authority {
   const { adopted } = spec.controlPlane.tls;
   const own = authorityDir(directory);
   const now = (): number => clock.now();
   return adopted === undefined
-    ? rooms.openAuthority({ directory: own, now })
-    : rooms.openAdoptedAuthority({ directory: own, files: adopted, cwd, now });
+    ? dependencies.openAuthority({ directory: own, now })
+    : dependencies.openAdoptedAuthority({ directory: own, files: adopted, cwd, now });
 }
 
 export function sessionState(context: CliContext, session: Session): Promise<State | null> {
   return sessionStore(context, session).read();
 }
 
-/** The state as a store; what is written through it is written under `lock`. */
+/** The state as a store; writes through it are made under `lock`. */
 export function sessionStore(context: CliContext, session: Session, lock: Lock = noLock): StateStore {
   const { encryption } = session.spec.state;
   return createStateStore({ backend: session.backend, encryption, environment: context.environment, lock });
 }
 
-/** What haplan shows the members; null when TLS is off, or it has nothing to show. */
+/** haplan's client certificate for members; null if TLS is off or there is no certificate. */
 export async function clientMaterial({ spec, authority }: Session): Promise<TlsMaterial | null> {
   if (!spec.controlPlane.tls.enabled) return null;
   return authority.clientMaterial().catch((error: unknown) => {
@@ -129,8 +134,8 @@ export async function observeSession(
   state: State | null,
 ): Promise<ObservedCluster> {
   const { signal } = context.stop;
-  const { provider, authority, rooms, spec } = session;
-  const ports = { provider, authority, connect: rooms.connect, askPresented: rooms.askPresented };
+  const { provider, authority, dependencies, spec } = session;
+  const ports = { provider, authority, connect: dependencies.connect, askPresented: dependencies.askPresented };
   try {
     return await withRefreshProgress(context, state, (onProbe) =>
       observeCluster(ports, { spec, state, signal }, (endpoint, ended) => {

@@ -1,8 +1,8 @@
 /**
- * What asks a run to stop before it is done: signals, and a standard output that cannot be written any more. A run that
- * holds the state's lock finishes the step it is at and gives the lock back; any other run has nothing to finish.
+ * Requests to stop a run early: signals, and a standard output that can no longer be written. A run that holds the
+ * state's lock finishes its current step and releases the lock; any other run has nothing to finish.
  */
-export type StopSurroundings = {
+export type StopOptions = {
   /** Ends the process at once. */
   readonly leave: (code: 1) => void;
   /** Writes to standard error. */
@@ -11,20 +11,20 @@ export type StopSurroundings = {
 };
 
 /**
- * A signal that comes this soon after the first is the same request: Ctrl-C reaches the whole foreground group, and `npx`
- * passes it on as well.
+ * A signal that soon after the first is the same request: Ctrl-C reaches the whole foreground process group, and `npx`
+ * forwards it as well.
  */
 const sameRequestMs = 250;
 
 export class StopRequests {
   readonly #controller = new AbortController();
-  readonly #surroundings: StopSurroundings;
+  readonly #options: StopOptions;
   #holds = 0;
   #firstAtMs = 0;
   #cause: string | null = null;
 
-  constructor(surroundings: StopSurroundings) {
-    this.#surroundings = surroundings;
+  constructor(options: StopOptions) {
+    this.#options = options;
   }
 
   /** Aborted once a stop was requested. */
@@ -37,7 +37,7 @@ export class StopRequests {
     return this.#cause ?? "Stopped";
   }
 
-  /** Runs `work`, which must not be cut off. */
+  /** Runs `work`, which must not be interrupted. */
   async hold<Result>(work: () => Promise<Result>): Promise<Result> {
     this.#holds += 1;
     try {
@@ -48,25 +48,26 @@ export class StopRequests {
   }
 
   receive(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
-    const { leave, say, monotonicMs } = this.#surroundings;
+    const { leave, say, monotonicMs } = this.#options;
     if (this.#holds === 0) {
       leave(1);
     } else if (!this.signal.aborted) {
       this.#firstAtMs = monotonicMs();
-      say("\nStopping after what is under way; once more stops at once.");
-      this.#abort(signal === "SIGHUP" ? "Stopped because the terminal was closed" : "Stopped as you asked");
+      say("\nStopping after the running steps; repeat to stop at once.");
+      this.#abort(signal === "SIGHUP" ? "Interrupted: the terminal was closed" : "Interrupted by the user");
     } else if (signal !== "SIGHUP" && monotonicMs() - this.#firstAtMs >= sameRequestMs) {
-      // A closed terminal sends more than one SIGHUP, which is no request for haste. The journal is valid at every moment.
-      say("\nStopped at once. To go on from here, run the same command again.");
+      // A closed terminal sends more than one SIGHUP, which is not a request to stop at once. The journal is valid at
+      // every moment.
+      say("\nStopped at once. To resume, run the same command again.");
       leave(1);
     }
   }
 
-  /** What a change does is no longer seen: it stops as at Ctrl-C. Other verbs end with the exit code that they have. */
+  /** The effects of a change can no longer be shown: it stops as at Ctrl-C. Other commands keep their own exit code. */
   outputLost(why: string): void {
     if (this.#holds === 0 || this.signal.aborted) return;
-    this.#surroundings.say(`\nStandard output cannot be written (${why}): stopping after what is under way.`);
-    this.#abort("Stopped because standard output cannot be written");
+    this.#options.say(`\nStandard output cannot be written (${why}): stopping after the running steps.`);
+    this.#abort("Interrupted: standard output cannot be written");
   }
 
   #abort(cause: string): void {

@@ -1,33 +1,33 @@
-/** Where the command line reads and writes; a port, so that commands can be tested as functions. */
+/** The terminal that the command line reads and writes; a port, so that commands can be tested as functions. */
 import { createInterface } from "node:readline/promises";
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import { readStateStream } from "../../src/state/state-size.ts";
 import { createPaint, fitLine, type Paint } from "./paint.ts";
 
 export type Terminal = {
-  /** Text for the person or program that asked: results. Lines get their own line end. */
+  /** Prints a result to standard output, with a line end. */
   print(text: string): void;
-  /** Everything else: diagnostics, and which spec was taken. */
+  /** Prints anything else: diagnostics, and which spec was chosen. */
   printError(text: string): void;
-  /** Replaces the lines at the end of standard output that it wrote before; nothing happens unless `live`. */
+  /** Replaces the status lines at the end of standard output; does nothing unless `live`. */
   showStatus(lines: readonly string[]): void;
-  /** Whether what was written can be painted over: somebody looks, and not at a log. */
+  /** Whether output can be repainted: it goes to an interactive terminal, not to a log. */
   readonly live: boolean;
-  /** Asks on standard output; null when there is no answer any more, or `stop` was aborted. */
+  /** Asks on standard output; null if there is no answer any more, or `stop` was aborted. */
   ask(question: string, stop: AbortSignal): Promise<string | null>;
-  /** Nothing more is written to standard output. */
+  /** Stops all output to standard output. */
   close(): void;
   closed(): boolean;
-  /** All of standard input; waits until its writer is done. */
+  /** Reads all of standard input; waits for its end. */
   readInput(): Promise<string>;
-  /** Whether somebody can be asked. */
+  /** Whether questions can be answered. */
   readonly interactive: boolean;
   readonly paint: Paint;
   readonly errorPaint: Paint;
 };
 
 const inputReadTwice =
-  "Standard input was named twice\nIt can be read once. Write `-` in one place, and name a file in the other.";
+  "Standard input was named twice\nIt can be read only once. Use `-` in one place, and a file name in the other.";
 
 export function createTerminal(options: { readonly color: boolean }): Terminal {
   const { stdin, stdout, stderr } = process;
@@ -53,7 +53,7 @@ export function createTerminal(options: { readonly color: boolean }): Terminal {
     showStatus: (lines) => {
       if (!live || closed) return;
       clearStatus();
-      // More lines than the screen has would scroll away and could not be taken back.
+      // Lines beyond the height of the screen would scroll away and could not be replaced.
       const shown = lines.slice(-Math.max(1, (stdout.rows || 24) - 2));
       stdout.write(shown.map((line) => fitLine(line, (stdout.columns || 80) - 1)).join("\n"));
       statusLines = shown.length;
@@ -72,7 +72,7 @@ export function createTerminal(options: { readonly color: boolean }): Terminal {
       }
     },
     readInput: async () => {
-      // It has one content, and what reads it twice would get nothing the second time.
+      // Standard input can be read once; a second reader would get nothing.
       if (inputRead) throw new HaplanError("cli/input-read-twice", inputReadTwice);
       inputRead = true;
       return readStateStream(stdin, "standard input");

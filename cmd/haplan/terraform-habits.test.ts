@@ -31,14 +31,14 @@ describe("flags", () => {
     const { out } = await haplan("apply -destroy three.yaml", ["no"]);
     expect(out).toContain("No changes");
     expect((await haplan("apply -destroy -replace=haplan_machine.m1 three.yaml", [])).err).toContain(
-      "-destroy and -replace do not go together",
+      "-destroy and -replace cannot be combined",
     );
   });
 
   it("-input=false never asks, also on a terminal", async () => {
     const { code, err, terminal } = await haplan("apply three.yaml -input=false", ["yes"]);
     expect(code).toBe(1);
-    expect(err).toContain("-input=false keeps it from asking");
+    expect(err).toContain("-input=false prevents that");
     expect(terminal.questions).toEqual([]);
   });
 
@@ -79,7 +79,7 @@ describe("flags", () => {
   it("BR6: plan -destroy -refresh-only is refused: what it lists would not be what is destroyed", async () => {
     const { code, out, err } = await haplan("plan -destroy -refresh-only three.yaml");
     expect({ code, out }).toEqual({ code: 1, out: "" });
-    expect(err).toContain("-destroy and -refresh-only do not go together");
+    expect(err).toContain("-destroy and -refresh-only cannot be combined");
   });
 });
 
@@ -99,9 +99,9 @@ describe("variables", () => {
   });
 
   it.each([
-    ["- LB\n", "Write one NAME: VALUE on a line, as YAML"],
-    ["LB: [1]\n", "LB is neither a text nor a number nor true or false."],
-    ["a b: 1\n", '"a b" is no name of a variable.'],
+    ["- LB\n", "Write one NAME: VALUE per line, as YAML"],
+    ["LB: [1]\n", "LB is neither a string nor a number nor true or false."],
+    ["a b: 1\n", '"a b" is not a valid variable name.'],
     ["a: b: c\n", "It is not YAML"],
   ])("a file %j is refused", async (text, message) => {
     writeFileSync(join(cli.cwd, "bad-variables.yaml"), text);
@@ -151,11 +151,11 @@ describe("HAPLAN_CLI_ARGS", () => {
     expect(JSON.parse(out)).toMatchObject({ valid: true });
   });
 
-  it("is refused when a quote has no end", async () => {
+  it("is refused when a quote is not closed", async () => {
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-var 'LB=1";
     expect(await haplan("plan three.yaml")).toMatchObject({
       code: 1,
-      err: expect.stringContaining("A quote in HAPLAN_CLI_ARGS_plan has no end"),
+      err: expect.stringContaining("A quote in HAPLAN_CLI_ARGS_plan is not closed"),
     });
   });
 });

@@ -1,4 +1,4 @@
-/** The write probe in a thread of its own: what haplan computes meanwhile keeps no answer waiting. */
+/** Runs the write probe in a thread of its own, so that haplan's computations do not delay its measurements. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { ProbeRequest } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";

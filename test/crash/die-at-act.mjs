@@ -1,6 +1,6 @@
 /**
  * Loaded into haplan with `node --import`. An act is whatever haplan changes in the world: a file made, written,
- * renamed or removed, a process started or signaled, a member asked to change the membership. The process kills itself
+ * renamed or removed, a process started or signaled, a member called to change the membership. The process kills itself
  * with SIGKILL around the first act that no run before it has died at, and notes the act's name first: run after run,
  * every act is once the last one. Names hold no pids or random parts, so that they are the same in the next run.
  *

@@ -56,7 +56,7 @@ it("R11: state push waits for standard input that comes late", async () => {
   // It read all of it, and found what is wrong with it.
   expect({ code, err }).toMatchObject({
     code: 1,
-    err: expect.stringContaining("standard input is no state of haplan's"),
+    err: expect.stringContaining("standard input is not a haplan state"),
   });
   expect(err).not.toContain("EAGAIN");
 });

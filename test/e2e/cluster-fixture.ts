@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { realRooms } from "../../cmd/haplan/rooms.ts";
+import { productionDependencies } from "../../cmd/haplan/dependencies.ts";
 import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
 import { createScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -148,7 +148,7 @@ export class ClusterFixture {
       cwd: this.directory,
       terminal,
       clock: { ...systemClock, now: () => Date.now() + shiftMs },
-      openRooms: async () => realRooms,
+      loadDependencies: async () => productionDependencies,
       environment: { ...process.env, ...env },
       version: "0.0.0-test",
       stop: unstoppable(),

@@ -33,7 +33,7 @@ describe("apply killed with SIGKILL", () => {
     /create machine m2 \.\.\./,
     /start agent m1 \.\.\./,
     // Which of the agents is still to be started depends on how far the killed run had come.
-    /start agent m\d: (done|was there already)/,
+    /start agent m\d: (done|already exists)/,
     /are healthy \.\.\./,
     /start load balancer \.\.\./,
     /start worker w1 \.\.\./,
@@ -94,11 +94,11 @@ describe("destroy and apply that are asked to stop", () => {
     destroy.signal("SIGHUP");
     destroy.signal("SIGHUP");
     const destroyed = await destroy.end;
-    expect(destroyed.stderr).toContain("Stopping after what is under way");
+    expect(destroyed.stderr).toContain("Stopping after the running steps");
     // It may have been done with everything by then.
     if (destroyed.code !== 0) {
       expect(destroyed).toMatchObject({ code: 1, signal: null });
-      expect(destroyed.stderr).toMatch(/Stopped because the terminal was closed[\s\S]*haplan destroy -auto-approve/);
+      expect(destroyed.stderr).toMatch(/Interrupted: the terminal was closed[\s\S]*haplan destroy -auto-approve/);
       expect(heldLocks()).toBe(0);
       await cluster.mustRun("destroy", "-auto-approve");
     }

@@ -38,8 +38,8 @@ describe.skipIf(missing)(
       await terminal.shows("start agent m1 ...");
       terminal.type(ctrlC);
       expect(await terminal.end()).toBe(1);
-      expect(terminal.screen).toContain("Stopping after what is under way; once more stops at once.");
-      expect(terminal.screen).toMatch(/Stopped as you asked[\s\S]*haplan apply\s/);
+      expect(terminal.screen).toContain("Stopping after the running steps; repeat to stop at once.");
+      expect(terminal.screen).toMatch(/Interrupted by the user[\s\S]*haplan apply\s/);
       await expectSoundState();
     });
 
@@ -50,7 +50,7 @@ describe.skipIf(missing)(
       terminal.type(ctrlC + ctrlC);
       expect(await terminal.end()).toBe(1);
       expect(terminal.screen).toMatch(
-        /Stopped at once\. To go on from here, run the same command again\.|Stopped as you asked/,
+        /Stopped at once\. To resume, run the same command again\.|Interrupted by the user/,
       );
       await expectSoundState();
       const again = open("apply", "-auto-approve");

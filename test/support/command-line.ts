@@ -76,7 +76,7 @@ export function createCliFixture(directory?: string): CliFixture {
         cwd,
         terminal,
         clock: impatientClock,
-        openRooms: async () => ({
+        loadDependencies: async () => ({
           openProvider: async (options) => fixture.openProvider(options, provider),
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,

@@ -1,6 +1,6 @@
 /**
- * `haplan apply [SPEC | PLANFILE]` and `haplan destroy [SPEC]`: lock, look, plan, ask, do. A saved plan was looked at
- * when it was made, so it is not asked about; it is refused when the world has moved since.
+ * `haplan apply [SPEC | PLANFILE]` and `haplan destroy [SPEC]`: lock, refresh, plan, ask, apply. A saved plan was
+ * reviewed when it was made, so haplan does not ask again; it is refused if the cluster has changed since.
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -8,12 +8,12 @@ import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
-import { carryOutPlan, openJournal } from "../carry-out-plan.ts";
-import { rememberSpec } from "../choose-spec.ts";
+import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
+import { executePlan, openJournal } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
-import { makePlan, type PlanWishes } from "../make-plan.ts";
+import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
 import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import { removeClusterDir } from "../remove-cluster-dir.ts";
@@ -43,14 +43,14 @@ export async function runApply(
 ): Promise<ExitCode> {
   if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
-  // What is not there is told before that nobody can approve of it.
+  // A missing file is reported before a missing approval.
   if (!isMissing(context, argument)) requireApprover(context, argument, flags, "apply");
   const session = await openCluster(context, { spec: argument });
-  return lockedFromNothing(context, session, flags, async (lock) => {
-    const plan = await makePlan(context, session, { mode: "apply", ...wishesOf(flags) });
-    rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-    await agreeOn(context, plan, flags);
-    return carryOutPlan(context, session, plan, { lock, json: flags.json === true });
+  return lockedWithCleanup(context, session, flags, async (lock) => {
+    const plan = await makePlan(context, session, { mode: "apply", ...planOptionsOf(flags) });
+    recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
+    await confirmPlan(context, plan, flags);
+    return executePlan(context, session, plan, { lock, json: flags.json === true });
   });
 }
 
@@ -58,18 +58,18 @@ function isMissing({ cwd }: CliContext, argument: string | undefined): boolean {
   return argument !== undefined && argument !== standardInput && !existsSync(resolve(cwd, argument));
 }
 
-/** `apply -destroy` is `destroy`, which has less to wish for. @throws RefusalError */
+/** Runs `apply -destroy` as `destroy`, which has fewer options. @throws RefusalError */
 function refuseBesideDestroy(flags: ApplyFlags): ApplyFlags {
   const { replace = [], refreshOnly = false } = flags;
   if (replace.length === 0 && !refreshOnly) return flags;
   throw besideDestroy(refreshOnly ? "-refresh-only" : "-replace");
 }
 
-function wishesOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanWishes, "mode"> {
+function planOptionsOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanOptions, "mode"> {
   return { replace, target, refreshOnly };
 }
 
-/** A plan that is made is applied as it is: a flag that would change it was given in vain. @throws RefusalError */
+/** Rejects flags that would change a saved plan. @throws RefusalError */
 function refusePlanningFlags({ variables }: CliContext, path: string, { plan }: SavedPlan, flags: ApplyFlags): void {
   const { target = [], replace = [], refreshOnly = false } = flags;
   const given = [
@@ -89,7 +89,7 @@ function refusePlanningFlags({ variables }: CliContext, path: string, { plan }: 
     ...target.map((address) => `-target=${address}`),
     `-out=${path}`,
   ];
-  const detail = `${path} is a saved plan, and is applied as it is. Leave out ${names} here, or make the plan anew:`;
+  const detail = `${path} is a saved plan and is applied as it is. Omit ${names} here, or make a new plan:`;
   throw refuse("cli/flags-with-plan", `${what} change a saved plan`, detail, [words]);
 }
 
@@ -102,8 +102,8 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
   const session = await sessionFor(context, { spec: plan.spec, specPath: saved.specPath, specDigest });
   return locked(context, session, flags, plan.mode, async (lock) => {
-    const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true, saved: true });
-    return tidyUp(context, session, plan, code);
+    const code = await executePlan(context, session, plan, { lock, json: flags.json === true, saved: true });
+    return removeDestroyed(context, session, plan, code);
   });
 }
 
@@ -117,34 +117,34 @@ export async function runDestroy(
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     if (!planHasChanges(plan)) warnOfOtherClusters(context, session);
-    await agreeOn(context, plan, flags);
-    const code = await carryOutPlan(context, session, plan, { lock, json: flags.json === true });
-    return tidyUp(context, session, plan, code);
+    await confirmPlan(context, plan, flags);
+    const code = await executePlan(context, session, plan, { lock, json: flags.json === true });
+    return removeDestroyed(context, session, plan, code);
   });
 }
 
-/** After the last of a cluster is destroyed, nothing of it is left to keep. */
-async function tidyUp(context: CliContext, session: Session, plan: Plan, code: ExitCode): Promise<ExitCode> {
+/** Once the last resource of a cluster is destroyed, its files are removed. */
+async function removeDestroyed(context: CliContext, session: Session, plan: Plan, code: ExitCode): Promise<ExitCode> {
   const ended = code === 0 && plan.mode === "destroy" && (await sessionState(context, session)) === null;
   if (ended) removeClusterDir(session.directory);
   return code;
 }
 
-/** Like `locked`; where nothing was there before and the work was refused, nothing is left behind. */
-function lockedFromNothing(
+/** Like `locked`; removes a directory that a refused run has created. */
+function lockedWithCleanup(
   context: CliContext,
   session: Session,
   flags: ApplyFlags,
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const wasThere = existsSync(session.directory);
+  const existedBefore = existsSync(session.directory);
   return locked(context, session, flags, "apply", async (lock) => {
     try {
       return await work(lock);
     } catch (error) {
       const untouched = error instanceof RefusalError && (await sessionState(context, session)) === null;
-      // Under the lock nobody else has put anything there.
-      if (!wasThere && untouched && lock.fencing !== null) removeClusterDir(session.directory);
+      // Under the lock no other run can have written there.
+      if (!existedBefore && untouched && lock.fencing !== null) removeClusterDir(session.directory);
       throw error;
     }
   });
@@ -159,14 +159,14 @@ function locked(
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   return withLock(context, session, operation, flags, async (lock) => {
-    // A journal that cannot be understood is told of before anybody reads a plan and says yes to it.
+    // A damaged journal is reported before the plan is shown for approval.
     await openJournal(context, session, lock).read();
     return work(lock);
   });
 }
 
-/** Shows the plan and asks. @throws RefusalError when the answer is no, or the run is to stop */
-async function agreeOn(context: CliContext, plan: Plan, flags: ApplyFlags): Promise<void> {
+/** Shows the plan and asks. @throws RefusalError if the answer is no, or the run was asked to stop */
+async function confirmPlan(context: CliContext, plan: Plan, flags: ApplyFlags): Promise<void> {
   showPlan(context, plan, flags);
   if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, plan.mode);
   if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);

@@ -1,10 +1,10 @@
-/** `haplan completion bash|zsh|fish`: prints a script; nothing is written to anybody's shell files. */
+/** `haplan completion bash|zsh|fish`: prints a script; it does not write to the user's shell files. */
 import type { Command } from "commander";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { outputNames } from "../cluster-outputs.ts";
 import { refuse } from "../refusal.ts";
 import {
-  type CompletionVerb,
+  type CompletionCommand,
   type CompletionWords,
   completionShells,
   renderCompletion,
@@ -12,7 +12,7 @@ import {
 
 const trueOrFalse = ["true", "false"];
 
-/** What a flag takes, other than files. */
+/** Values of flags, other than files. */
 const flagValues: Readonly<Record<string, CompletionWords>> = {
   "--target": "addresses",
   "--replace": "addresses",
@@ -25,7 +25,7 @@ const flagValues: Readonly<Record<string, CompletionWords>> = {
   "--refresh": trueOrFalse,
 };
 
-/** What a verb takes, other than files. */
+/** Arguments of commands, other than files. */
 const verbWords: Readonly<Record<string, CompletionWords>> = {
   "state list": "addresses",
   "state show": "addresses",
@@ -45,7 +45,7 @@ export function runCompletion(context: CliContext, program: Command, name: strin
   return 0;
 }
 
-function verbsOf(command: Command, prefix: string): readonly CompletionVerb[] {
+function verbsOf(command: Command, prefix: string): readonly CompletionCommand[] {
   return command.commands.flatMap((verb) => {
     const name = `${prefix}${verb.name()}`;
     if (verb.commands.length > 0) return verbsOf(verb, `${name} `);

@@ -1,4 +1,6 @@
-/** `haplan fmt [SPEC | -]`: puts a spec into its one form; `-check` only says whether it is, `-diff` what changes. */
+/**
+ * `haplan fmt [SPEC | -]`: formats a spec; `-check` only reports whether it is formatted, `-diff` prints the changes.
+ */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { writeFileDurably } from "../../../src/base/durable-file.ts";
@@ -13,7 +15,7 @@ import { readSpecSource, specLabel, standardInput } from "../spec-source.ts";
 
 type FmtFlags = { readonly check?: boolean; readonly diff?: boolean };
 
-/** Prints the name of a file that is not, or was not, in form; 3 with `-check` when it is not. */
+/** Prints the name of a file that is, or was, not formatted; 3 with `-check` if it is not. */
 export async function runFmt(
   context: CliContext,
   specArgument: string | undefined,
@@ -23,7 +25,7 @@ export async function runFmt(
   const shownAs = chooseSpec(context, specArgument);
   const path = resolve(context.cwd, shownAs);
   const form = formOf(readSource(path, shownAs), shownAs);
-  if (form.settled) return 0;
+  if (form.isFormatted) return 0;
   context.terminal.print(shownAs);
   if (flags.diff) context.terminal.print(await unifiedDiff(shownAs, form));
   if (flags.check) return 3;
@@ -35,24 +37,24 @@ export async function runFmt(
   return 0;
 }
 
-/** From standard input to standard output, as editors call it. */
+/** From standard input to standard output, for editors. */
 async function formatInput(context: CliContext, { check, diff }: FmtFlags): Promise<ExitCode> {
   const { terminal } = context;
   const form = formOf(await readSpecSource(context, standardInput), specLabel(standardInput));
-  if (diff && !form.settled) terminal.print(await unifiedDiff("-", form));
+  if (diff && !form.isFormatted) terminal.print(await unifiedDiff("-", form));
   if (!diff && !check) terminal.print(form.formatted.replace(/\n$/, ""));
-  return check && !form.settled ? 3 : 0;
+  return check && !form.isFormatted ? 3 : 0;
 }
 
-type Form = { readonly text: string; readonly formatted: string; readonly settled: boolean };
+type Form = { readonly text: string; readonly formatted: string; readonly isFormatted: boolean };
 
-/** @throws RefusalError when it is no YAML */
+/** @throws RefusalError if it is not YAML */
 function formOf(source: ReadSource, shownAs: string): Form {
   if (!source.ok) throw new RefusalError([source.diagnostic]);
   const { text, hasByteOrderMark } = source;
   const formatted = formatSpec(text);
   if (formatted === null) throw new RefusalError(specReader.parse(shownAs, text).diagnostics);
-  return { text, formatted, settled: formatted === text && !hasByteOrderMark };
+  return { text, formatted, isFormatted: formatted === text && !hasByteOrderMark };
 }
 
 async function unifiedDiff(shownAs: string, { text, formatted }: Form): Promise<string> {
@@ -61,6 +63,6 @@ async function unifiedDiff(shownAs: string, { text, formatted }: Form): Promise<
   const patch = createTwoFilesPatch(`old/${path}`, `new/${path}`, text, formatted, undefined, undefined, {
     context: 3,
   });
-  // The library begins with a line of its own.
+  // The library adds a header line of its own.
   return patch.replace(/^=+\n/, "").trimEnd();
 }

@@ -1,4 +1,4 @@
-/** `haplan graph [SPEC]`: what depends on what, for Graphviz or as Mermaid. Looks at nothing but the spec. */
+/** `haplan graph [SPEC]`: the dependency graph, for Graphviz or as Mermaid. Reads only the spec. */
 import { type DesiredResource, desiredResources } from "../../../src/plan/desired-resources.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -13,7 +13,7 @@ export async function runGraph(
   { format }: GraphFlags,
 ): Promise<ExitCode> {
   if (format !== "dot" && format !== "mermaid") {
-    throw refuse("cli/bad-format", `-format=${format} is not known`, "Write -format=dot or -format=mermaid.");
+    throw refuse("cli/bad-format", `-format=${format} is not supported`, "Write -format=dot or -format=mermaid.");
   }
   const { spec } = await openSession(context, chooseSpec(context, specArgument));
   const resources = desiredResources(spec);
@@ -32,7 +32,7 @@ function dot(resources: readonly DesiredResource[]): readonly string[] {
   ];
 }
 
-/** Addresses hold characters that mean something in Mermaid: nodes get numbers, and addresses are their labels. */
+/** Addresses contain characters that are special in Mermaid: nodes get numbers, and addresses are their labels. */
 function mermaid(resources: readonly DesiredResource[]): readonly string[] {
   const node = new Map<string, string>(resources.map(({ address }, index) => [address, `n${index}`]));
   return [

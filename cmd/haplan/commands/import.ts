@@ -1,4 +1,4 @@
-/** `haplan import ADDRESS [ID]`: takes something that is there into the state, under the lock, as Terraform's does. */
+/** `haplan import ADDRESS [ID]`: imports an existing resource into the state, under the lock, as Terraform does. */
 import { importResource } from "../../../src/plan/import-resource.ts";
 import { newLineage } from "../../../src/state/local-backend.ts";
 import { chooseSpec } from "../choose-spec.ts";
@@ -28,8 +28,8 @@ export async function runImport(
     terminal.print(`${terminal.paint.bold(`${address}: Import prepared!`)} [id=${result.id}]\n`);
     terminal.print(renderState([result.resource], terminal.paint));
     terminal.print(`\n${terminal.paint.bold(terminal.paint.green("Import successful!"))}\n`);
-    terminal.print("The resource that was imported is shown above. It is in haplan's state now, and");
-    terminal.print("haplan manages it from here on. To see what is left to do, run:");
+    terminal.print("The resource that was imported is shown above. It is now in haplan's state, and");
+    terminal.print("haplan manages it from now on. To see what remains to be done, run:");
     terminal.print(`    ${context.invocation.line(["plan"])}`);
     return 0;
   });

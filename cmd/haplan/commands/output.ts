@@ -1,4 +1,4 @@
-/** `haplan output [SPEC]`: what users of the cluster need to know, for people and for scripts. */
+/** `haplan output [SPEC]`: outputs for users of the cluster and for scripts. */
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type Outputs, outputsAsTerraform, outputsOf } from "../cluster-outputs.ts";

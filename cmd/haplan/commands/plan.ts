@@ -1,7 +1,7 @@
-/** `haplan plan [SPEC]`: what would be done, in which order, and what becomes of the quorum meanwhile. */
+/** `haplan plan [SPEC]`: the changes, the order of the steps, and the quorum after each of them. */
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
-import { rememberSpec } from "../choose-spec.ts";
+import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import type { Invocation } from "../invocation.ts";
@@ -36,21 +36,21 @@ export async function runPlan(
   if (flags.stateOnly !== undefined && !flags.destroy) throw stateOnlyPlan(flags.stateOnly);
   if (flags.destroy && flags.refreshOnly) throw besideDestroy("-refresh-only");
   const session = flags.destroy ? await openClusterToDestroy(context, choice) : await openCluster(context, choice);
-  const wishes = {
+  const options = {
     mode: flags.destroy ? "destroy" : "apply",
     replace: flags.replace ?? [],
     target: flags.target ?? [],
     refreshOnly: flags.refreshOnly ?? false,
     refresh: parseSwitch("-refresh", flags.refresh),
   } as const;
-  if (!wishes.refresh && flags.out !== undefined) throw blindPlan();
-  const plan = await makePlan(context, session, wishes);
-  rememberSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
+  if (!options.refresh && flags.out !== undefined) throw unrefreshedPlan();
+  const plan = await makePlan(context, session, options);
+  recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
   if (flags.out !== undefined) writePlanFile(context, flags.out, plan, session.specPath);
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
-  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, wishes.refresh));
+  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, options.refresh));
   if (!reporter.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
   return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
 }
@@ -58,17 +58,17 @@ export async function runPlan(
 function stateOnlyPlan(name: string): Error {
   return refuse(
     "cli/state-only-plan",
-    "A plan of what there should be needs the spec",
-    `Name the spec; or leave it out and plan the end of ${name}:`,
+    "This plan needs the spec",
+    `Pass the spec, or plan to destroy ${name} without it:`,
     [["plan", "-destroy", `-state-only=${name}`]],
   );
 }
 
-function blindPlan(): Error {
+function unrefreshedPlan(): Error {
   return refuse(
     "cli/blind-plan",
-    "A plan that did not look at the cluster cannot be saved",
-    "Members may have failed or moved since the state was written, and a plan is bound to who votes now. Leave out -refresh=false or -out.",
+    "A plan without a refresh cannot be saved",
+    "Members may have failed or changed since the state was written, and a plan is bound to the current voters. Omit -refresh=false or -out.",
   );
 }
 
@@ -87,7 +87,7 @@ function nextStep(invocation: Invocation, spec: string | undefined, flags: PlanF
   return `${unsaved} if you run this command now:\n    ${invocation.line(applyWords(flags))}`;
 }
 
-/** The command that carries out what these flags plan. */
+/** The command that applies what these flags plan. */
 function applyWords({ destroy, replace = [], target = [], refreshOnly }: PlanFlags): CommandWords {
   const targets = target.map((address) => `-target=${address}`);
   if (destroy) return ["destroy", ...targets];

@@ -1,13 +1,13 @@
-/** `haplan quorum [N]`: how many of N must agree, how many may fail, and what a cut network leaves. */
+/** `haplan quorum [N]`: the quorum of N members, how many may fail, and which sides of a partition keep a quorum. */
 
 import { quorumTable } from "../../../src/spec/quorum-table.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { refuse } from "../refusal.ts";
-import { quorumFacts, renderQuorumFacts, renderQuorumTableView } from "../views/quorum-view.ts";
+import { analyzeQuorum, renderQuorumAnalysis, renderQuorumTableView } from "../views/quorum-view.ts";
 import { snakeKeys } from "../views/snake-keys.ts";
 
 const instancesMax = 99;
-/** The number of ways to cut domains apart grows with Bell's numbers: 4140 for 8. */
+/** The number of partitions grows with Bell's numbers: 4140 for 8 domains. */
 const domainsMax = 8;
 
 type QuorumFlags = { readonly json?: boolean; readonly domains?: string };
@@ -24,14 +24,17 @@ export function runQuorum(context: CliContext, argument: string | undefined, fla
       "Write one number for each domain, such as -domains 2,2,1 for 5 members.",
     );
   }
-  const facts = members === null ? null : quorumFacts(members, domains);
+  const analysis = members === null ? null : analyzeQuorum(members, domains);
   if (flags.json) {
     const table = quorumTable(Math.max(9, members ?? 0));
-    terminal.print(JSON.stringify({ format_version: "2.0", ...(snakeKeys({ table, ...facts }) as object) }, null, 2));
+    terminal.print(
+      JSON.stringify({ format_version: "2.0", ...(snakeKeys({ table, ...analysis }) as object) }, null, 2),
+    );
     return 0;
   }
   terminal.print(renderQuorumTableView(members, terminal.paint));
-  if (facts !== null && facts.placements.length > 0) terminal.print(`\n${renderQuorumFacts(facts, terminal.paint)}`);
+  if (analysis !== null && analysis.placements.length > 0)
+    terminal.print(`\n${renderQuorumAnalysis(analysis, terminal.paint)}`);
   return 0;
 }
 
@@ -52,6 +55,6 @@ function parseDomains(text: string): readonly number[] {
   throw refuse(
     "cli/bad-domains",
     `-domains ${text} is not a list of domains`,
-    `Write the members of each domain, at most ${domainsMax} of them, such as -domains 3,3.`,
+    `Write the number of members in each domain, for at most ${domainsMax} domains, such as -domains 3,3.`,
   );
 }

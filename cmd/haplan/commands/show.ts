@@ -1,4 +1,6 @@
-/** `haplan show [PLANFILE]`: a saved plan, or without one the state; for people, for programs, for a pull request. */
+/**
+ * `haplan show [PLANFILE]`: a saved plan, or the state without PLANFILE; as text, JSON, or Markdown for a pull request.
+ */
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { type ClusterChoice, openCluster } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
@@ -24,12 +26,13 @@ export async function runShow(context: CliContext, path: string | undefined, fla
 async function showState(context: CliContext, flags: ShowFlags): Promise<ExitCode> {
   const { terminal } = context;
   if (flags.markdown) {
-    throw refuse("cli/no-plan-file", "No plan was named", "Write `haplan show -markdown FILE`, with a saved plan.");
+    throw refuse("cli/no-plan-file", "No plan was given", "Write `haplan show -markdown FILE`, with a saved plan.");
   }
   const session = await openCluster(context, flags);
   const state = await sessionState(context, session);
   if (flags.json) terminal.print(JSON.stringify(stateToJson(state), null, 2));
-  else if (state === null) terminal.print(`Nothing was applied yet: there is no state at ${session.backend.place}.`);
+  else if (state === null)
+    terminal.print(`Nothing has been applied yet: there is no state at ${session.backend.place}.`);
   else terminal.print(renderState(state.resources, terminal.paint));
   return 0;
 }

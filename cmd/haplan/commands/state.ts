@@ -1,4 +1,4 @@
-/** `haplan state list|show|mv|rm|pull|push`: looking into the state, and putting it right by hand. */
+/** `haplan state list|show|mv|rm|pull|push`: inspects the state and repairs it by hand. */
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { State } from "../../../src/plan/state.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
@@ -42,24 +42,24 @@ export async function runStateShow(context: CliContext, address: string, flags: 
 }
 
 export function runStateMv(context: CliContext, from: string, to: string, flags: StateEditFlags): Promise<ExitCode> {
-  // A name alone is a master, with all that the state has of it.
+  // A name without a type is a master, with all its resources in the state.
   const isMaster = !from.includes(".") && !to.includes(".");
   return editState(context, "state mv", flags, (state, { spec }) => ({
     after: isMaster ? moveMaster(state, from, to) : moveResource(state, from, to),
-    told: [
+    messages: [
       `${flags.dryRun ? "Would move" : "Moved"} "${from}" to "${to}"`,
-      ...(isMaster ? afterMove(spec, from, to) : []),
+      ...(isMaster ? moveNotes(spec, from, to) : []),
     ],
   }));
 }
 
-/** What is left to do: a state alone does not rename a master for long. */
-function afterMove({ controlPlane }: ClusterSpec, from: string, to: string): readonly string[] {
-  const next = "renames its machine and restarts its agent; the data stays.";
+/** Prints what remains to be done: the state alone does not rename a master. */
+function moveNotes({ controlPlane }: ClusterSpec, from: string, to: string): readonly string[] {
+  const next = "renames its machine and restarts its agent; data is kept.";
   if (controlPlane.masters.some(({ name }) => name === to)) return [`The next plan ${next}`];
   return [
-    `The spec does not list ${to} yet. Write \`name: ${to}\` in place of \`name: ${from}\` in it: then the next plan ${next}`,
-    `A plan of the spec as it is gives the master the name ${from} back.`,
+    `The spec does not list ${to} yet. Replace \`name: ${from}\` with \`name: ${to}\` in it: then the next plan ${next}`,
+    `With the current spec, a plan renames the master back to ${from}.`,
   ];
 }
 
@@ -70,26 +70,26 @@ export function runStateRm(
 ): Promise<ExitCode> {
   return editState(context, "state rm", flags, (state) => ({
     after: removeResources(state, addresses),
-    told: addresses.map((address) => (flags.dryRun ? `Would remove ${address}` : `Removed ${address}`)),
+    messages: addresses.map((address) => (flags.dryRun ? `Would remove ${address}` : `Removed ${address}`)),
   }));
 }
 
-/** Prints the state as it is, opened. */
+/** Prints the state as stored, decrypted. */
 export async function runStatePull(context: CliContext, flags: StateFlags): Promise<ExitCode> {
   const { state } = await presentState(context, flags);
   context.terminal.print(renderStateText(state).trimEnd());
   return 0;
 }
 
-/** Puts a file in the state's place; only a later serial of the same lineage, unless it is forced. */
+/** Replaces the state with a file; without -force only with a later serial of the same lineage. */
 export async function runStatePush(context: CliContext, path: string, flags: StatePushFlags): Promise<ExitCode> {
   const session = await openCluster(context, flags);
   const state = await readStateFile(context, path);
   if (state.clusterName !== session.spec.name) {
     throw refuse(
       "state/other-cluster",
-      `${path} is the state of "${state.clusterName}", and the spec describes "${session.spec.name}"`,
-      "Name the spec that belongs to it with -spec. Nothing was changed.",
+      `${path} is the state of "${state.clusterName}", but the spec describes "${session.spec.name}"`,
+      "Pass the matching spec with -spec. Nothing was changed.",
     );
   }
   await withLock(context, session, "state push", flags, (lock) => {
@@ -104,21 +104,21 @@ async function editState(
   context: CliContext,
   operation: string,
   flags: StateEditFlags,
-  edit: (state: State, session: Session) => { readonly after: State; readonly told: readonly string[] },
+  edit: (state: State, session: Session) => { readonly after: State; readonly messages: readonly string[] },
 ): Promise<ExitCode> {
   const { terminal } = context;
   if (flags.dryRun) {
     const { session, state } = await presentState(context, flags);
-    terminal.print(edit(state, session).told.join("\n"));
+    terminal.print(edit(state, session).messages.join("\n"));
     return 0;
   }
   const session = await openCluster(context, flags);
   return withLock<ExitCode>(context, session, operation, flags, async (lock) => {
     const store = sessionStore(context, session, lock);
     const before = (await store.read()) ?? noState(session);
-    const { after, told } = edit(before, session);
+    const { after, messages } = edit(before, session);
     await store.write({ ...after, serial: before.serial + 1, haplanVersion: context.version });
-    terminal.print(told.join("\n"));
+    terminal.print(messages.join("\n"));
     return 0;
   });
 }
@@ -135,7 +135,7 @@ function noState(session: Session): never {
   throw refuse(
     "state/none",
     `There is no state of "${session.spec.name}" yet`,
-    `It was looked for at ${session.backend.place}. It is made by:`,
+    `haplan looked for it at ${session.backend.place}. To create it, run:`,
     [["apply"]],
   );
 }
@@ -143,11 +143,11 @@ function noState(session: Session): never {
 async function readStateFile(context: CliContext, path: string): Promise<State> {
   let text: string;
   try {
-    // Windows PowerShell begins what it writes with a byte order mark.
+    // Windows PowerShell writes a byte order mark first.
     text = (await readText(context, path)).replace(/^\uFEFF/, "");
   } catch (error) {
     throw refuse("state/unreadable", `Cannot read ${path}`, errorText(error));
   }
   const opened = sealedContent(text) === null ? text : unseal(text, path, context.environment);
-  return parseState(opened, path, { text: "Nothing was changed." }, `${specLabel(path)} is no state of haplan's`);
+  return parseState(opened, path, { text: "Nothing was changed." }, `${specLabel(path)} is not a haplan state`);
 }

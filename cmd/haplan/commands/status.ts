@@ -1,11 +1,11 @@
-/** `haplan status [SPEC]`: how the cluster is doing right now. */
+/** `haplan status [SPEC]`: the current status of the cluster. */
 import { parseStatus, statusFileName } from "../../../src/load-balancer/load-balancer-status.ts";
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
 import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { clusterStatus, type StatusFacts, statusExitCode } from "../cluster-status.ts";
+import { clusterStatus, type StatusInput, statusExitCode } from "../cluster-status.ts";
 import { openCluster } from "../open-cluster.ts";
 import { clientMaterial, observeSession, type Session, sessionState } from "../session.ts";
 import { renderStatus, statusToJson } from "../views/status-view.ts";
@@ -22,8 +22,8 @@ export async function runStatus(
   const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
     observeSession(context, session, state),
-    askLoadBalancer(context, session),
-    askWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
+    queryLoadBalancer(context, session),
+    queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
   const status = clusterStatus({
     spec: session.spec,
@@ -37,26 +37,26 @@ export async function runStatus(
   terminal.print(
     flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint, applyLine),
   );
-  const untold = observed.problems.filter((problem) => !problem.notAuthenticated);
-  for (const { subject, message } of untold) terminal.printError(`Not known (${subject}): ${message}`);
+  const otherProblems = observed.problems.filter((problem) => !problem.notAuthenticated);
+  for (const { subject, message } of otherProblems) terminal.printError(`Unknown (${subject}): ${message}`);
   const code = statusExitCode(status);
   return code === 2 && !flags.detailedExitcode ? 0 : code;
 }
 
-async function askLoadBalancer(context: CliContext, session: Session): Promise<StatusFacts["loadBalancer"]> {
+async function queryLoadBalancer(context: CliContext, session: Session): Promise<StatusInput["loadBalancer"]> {
   const text = await session.provider.readUnitFile(loadBalancerName, loadBalancerUnitName, statusFileName);
   return text === null ? null : parseStatus(text, context.clock.now());
 }
 
-/** Which workers hold a live lease, asked the way a worker would ask: through the load balancer. */
-async function askWorkers(session: Session, endpoint: string): Promise<StatusFacts["reporting"]> {
+/** Which workers hold a live lease, read as a worker would: through the load balancer. */
+async function queryWorkers(session: Session, endpoint: string): Promise<StatusInput["reporting"]> {
   const { spec } = session;
   if (spec.workers.length === 0) return new Set();
   const tls = await clientMaterial(session);
   if (tls === null && spec.controlPlane.tls.enabled) return null;
   try {
     const request = { endpoints: [endpoint], tls };
-    const reports = await session.rooms.readWorkerReports(request, questionTimeoutMs);
+    const reports = await session.dependencies.readWorkerReports(request, questionTimeoutMs);
     return new Set(reports.map(({ name }) => name));
   } catch {
     return null;

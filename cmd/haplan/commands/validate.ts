@@ -1,4 +1,4 @@
-/** `haplan validate [SPEC]`: is the spec right? Looks at nothing but the file. */
+/** `haplan validate [SPEC]`: validates the spec. Reads only the file. */
 import { resolve } from "node:path";
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
@@ -20,7 +20,7 @@ export async function runValidate(
 ): Promise<ExitCode> {
   const { terminal, reporter } = context;
   const path = chooseSpec(context, specArgument);
-  const { diagnostics, warnings } = await loadNamedSpec(context, path);
+  const { diagnostics, warnings } = await loadSpecAt(context, path);
   if (diagnostics.length > 0) throw new RefusalError(diagnostics);
   reporter.warn(warnings);
   if (flags.json) {
@@ -31,20 +31,20 @@ export async function runValidate(
   return 0;
 }
 
-/** Loads the spec relative to where haplan was started, with the path in diagnostics as it was given. */
-export async function loadNamedSpec(context: CliContext, path: string): Promise<LoadedSpec> {
+/** Loads the spec relative to haplan's working directory; diagnostics show the path as it was given. */
+export async function loadSpecAt(context: CliContext, path: string): Promise<LoadedSpec> {
   const { environment, variables } = context;
   const source = await readSpecSource(context, path);
   const loaded = specReader.loadSource(source, specLabel(path), { ...environment, ...variables });
   const known = loaded.variables;
-  // Of what could not be read it is not known what it refers to.
+  // The variables of an unreadable spec are unknown.
   const unused = known === null ? [] : Object.keys(variables).filter((name) => !known.has(name));
   if (known === null || unused.length === 0) return loaded;
   const diagnostics = unused.map((name) => unusedVariable(name, specLabel(path), [...known.keys()]));
   return { ...loaded, spec: null, diagnostics: [...loaded.diagnostics, ...diagnostics] };
 }
 
-/** The name of the cluster in a spec that may be wrong in everything else; null when even that cannot be read. */
+/** The name of the cluster in a spec that may have any other mistake; null if the name cannot be read either. */
 export function nameInSpec({ cwd, environment, variables }: CliContext, path: string): string | null {
   if (path === standardInput) return null;
   const source = readSource(resolve(cwd, path));
@@ -65,7 +65,7 @@ function unusedVariable(name: string, path: string, known: readonly string[]): D
   return {
     severity: "error",
     code: "cli/unused-variable",
-    summary: `${path} does not refer to the variable ${name}`,
-    detail: `${hint}Remove -var ${name}=..., or write \${${name}} where its value belongs.`,
+    summary: `${path} does not use the variable ${name}`,
+    detail: `${hint}Remove -var ${name}=..., or write \${${name}} where the value belongs.`,
   };
 }

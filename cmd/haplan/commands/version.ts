@@ -1,4 +1,4 @@
-/** `haplan version`: which haplan this is, and what it runs on. */
+/** `haplan version`: the version of haplan and of its runtime. */
 import type { CliContext, ExitCode } from "../cli-context.ts";
 
 export function runVersion(context: CliContext, flags: { readonly json?: boolean }): ExitCode {

@@ -1,4 +1,4 @@
-/** Diagnostics as workflow commands of GitHub Actions, which shows them beside the line that they are about. */
+/** Diagnostics as workflow commands of GitHub Actions, which shows them beside their line. */
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 
 export type Annotated = Pick<Diagnostic, "summary" | "detail" | "range" | "address"> & {

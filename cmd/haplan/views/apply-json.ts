@@ -1,4 +1,7 @@
-/** Apply at work, for programs: one JSON object a line, in the form of Terraform's machine-readable UI (ui 1.2). */
+/**
+ * The events of apply for programs: one JSON object per line, in the format of Terraform's machine-readable UI (ui
+ * 1.2).
+ */
 import type { ApplyEvent, WriteAvailability } from "../../../src/apply/apply-event.ts";
 import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
@@ -10,7 +13,7 @@ import type { UiLine } from "./ui-line.ts";
 
 type Resource = Pick<ResourceChange, "address" | "type" | "name">;
 
-/** What is known before the first step: every change, the drift, the summary. */
+/** Everything known before the first step: all changes, the drift, the summary. */
 export function planLines(plan: Plan): readonly UiLine[] {
   const { import: imports, add, change, destroy } = planCounts(plan);
   const lines = (changes: readonly ResourceChange[], type: string, verb: string): readonly UiLine[] =>
@@ -19,15 +22,15 @@ export function planLines(plan: Plan): readonly UiLine[] {
       .map((item) => {
         const action = actionWord(item);
         const importing = item.importing === undefined ? {} : { importing: item.importing };
-        const told = { resource: resourceOf(item), ...previousOf(item), action, ...reasonOf(item), ...importing };
-        return { type, message: `${item.address}: ${verb} ${action}`, change: told };
+        const reported = { resource: resourceOf(item), ...previousOf(item), action, ...reasonOf(item), ...importing };
+        return { type, message: `${item.address}: ${verb} ${action}`, change: reported };
       });
   return [
     ...lines(plan.drift, "resource_drift", "Drift detected:"),
     ...lines(plan.changes, "planned_change", "Plan to"),
     {
       type: "change_summary",
-      // Also when there is nothing to do, as in Terraform's stream.
+      // Also if there is nothing to do, as in Terraform's stream.
       message: planCountsSentence(plan),
       changes: { add, change, import: imports, remove: destroy, operation: "plan" },
       plan_id: plan.id,
@@ -35,7 +38,7 @@ export function planLines(plan: Plan): readonly UiLine[] {
   ];
 }
 
-/** Terraform's reason where one fits, and ours in words. */
+/** Terraform's reason where one fits, and haplan's as text. */
 function reasonOf({ action, reason, reasonCode, forcesReplacement }: ResourceChange): object {
   if (reason === null) return {};
   const requested = reasonCode === "requested" ? "requested" : null;
@@ -44,7 +47,7 @@ function reasonOf({ action, reason, reasonCode, forcesReplacement }: ResourceCha
   return { ...(known === null ? {} : { reason: known }), haplan_reason: reason };
 }
 
-/** What is only imported, or has only another address, has no other action; what changes as well is told by its change. */
+/** A pure import or move has no other action; if the resource changes as well, its change reports that. */
 export function actionWord({ action, importing, movedFrom }: ResourceChange): string {
   if (action === "createThenDelete" || action === "deleteThenCreate") return "replace";
   if (action !== "noop") return action;
@@ -57,7 +60,7 @@ function previousOf({ type, movedFrom }: ResourceChange): object {
   return { previous_resource: resourceOf({ address: movedFrom, type, name }) };
 }
 
-/** Looking at what the state holds, before and after. */
+/** Refreshing the resources of the state, start and end. */
 export function refreshLines(
   type: "refresh_start" | "refresh_complete",
   resources: readonly Resource[],
@@ -74,23 +77,23 @@ export function outputsLine(outputs: object): UiLine {
   return { type: "outputs", message: `Outputs: ${Object.keys(outputs).length}`, outputs };
 }
 
-/** `step_*`, `quorum_gate` and `membership_change` are ours; the rest are Terraform's. */
+/** `step_*`, `quorum_gate` and `membership_change` are haplan's own types; the others are Terraform's. */
 export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
   switch (event.kind) {
     case "planned": {
       const steps = event.steps.map(stepOf);
-      const message = `${steps.length} steps, ${event.alreadyDone.length} of them done already`;
+      const message = `${steps.length} steps, ${event.alreadyDone.length} of them already complete`;
       return { type: "steps", message, plan_id: event.planId, steps, already_done: event.alreadyDone };
     }
     case "stepStarted":
-      return { type: "step_start", message: `${event.step.title} ...`, step: stepOf(event.step) };
+      return { type: "step_start", message: `${event.step.title}...`, step: stepOf(event.step) };
     case "stepProgress": {
-      const message = `${event.step.title}: still at it${event.detail === null ? "" : `, ${event.detail}`}`;
+      const message = `${event.step.title}: still running${event.detail === null ? "" : `, ${event.detail}`}`;
       return { type: "step_progress", message, ...timed(event), detail: event.detail };
     }
     case "stepCompleted": {
       const { adopted, id } = event;
-      return { type: "step_complete", message: `${event.step.title}: done`, ...timed(event), adopted, id };
+      return { type: "step_complete", message: `${event.step.title}: complete`, ...timed(event), adopted, id };
     }
     case "stepFailed": {
       const { code, detail } = event;
@@ -98,13 +101,13 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
       return { type: "step_errored", level: "error", message, ...timed(event), code, detail };
     }
     case "quorumGate": {
-      const { step, kind: _, ...facts } = event;
+      const { step, kind: _, ...fields } = event;
       return {
         type: "quorum_gate",
         level: event.open ? "info" : "warn",
         message: event.reason,
         step: stepOf(step),
-        ...(snakeKeys(facts) as object),
+        ...(snakeKeys(fields) as object),
       };
     }
     case "membershipChange": {
@@ -133,7 +136,7 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
   }
 }
 
-/** Whole milliseconds; only `measured` when it is false. `outcome` is what the sentence says. */
+/** Whole milliseconds; only `measured` if it is false. `outcome` is the meaning of the message. */
 function availabilityFields(availability: WriteAvailability | null): object {
   if (availability === null) return { measured: false };
   const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;

@@ -1,6 +1,6 @@
 /**
- * Apply at work, for people. A line when a step begins and one when it ends; below them, on a terminal, what is going on
- * right now (live-status.ts), painted over twice a second; elsewhere a line every ten seconds.
+ * The events of apply as text. A line when a step starts and one when it ends; below them, on a terminal, the current
+ * status (live-status.ts), repainted twice a second; elsewhere a line every ten seconds.
  */
 import type { ApplyEvent, ApplySummary, WriteAvailability } from "../../../src/apply/apply-event.ts";
 import { outcomeOf } from "../../../src/apply/write-availability.ts";
@@ -11,9 +11,9 @@ import { type LiveQuorum, liveStatus, type RunningStep, seconds } from "./live-s
 
 export type ApplyView = { show(event: ApplyEvent): void; close(): void };
 
-const patienceMs = 10_000;
+const lineIntervalMs = 10_000;
 
-/** What the view remembers between events. */
+/** State of the view between events. */
 type Progress = {
   readonly terminal: Terminal;
   readonly mode: Plan["mode"];
@@ -21,14 +21,14 @@ type Progress = {
   readonly running: Map<string, RunningStep>;
   /** Number of each step, by id, counted from 1. */
   numbers: ReadonlyMap<string, number>;
-  /** Undefined until it is told, null when it could not be measured. */
+  /** Undefined until it is reported, null if it could not be measured. */
   available: WriteAvailability | null | undefined;
   done: number;
   readonly startedMs: number;
   quorum: LiveQuorum | null;
 };
 
-/** `nowMs` is a monotonic clock; on a terminal the last line is renewed every half second. */
+/** `nowMs` is a monotonic clock; on a terminal the status is repainted every half second. */
 export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: () => number): ApplyView {
   const progress: Progress = {
     terminal,
@@ -59,8 +59,8 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
 function showRunning(progress: Progress): void {
   const { running, terminal, nowMs, numbers, done, startedMs, quorum } = progress;
   if (!terminal.live) return;
-  const facts = { running: [...running.values()], nowMs: nowMs(), steps: numbers.size, done, startedMs, quorum };
-  terminal.showStatus(running.size === 0 ? [] : liveStatus(facts, terminal.paint));
+  const state = { running: [...running.values()], nowMs: nowMs(), steps: numbers.size, done, startedMs, quorum };
+  terminal.showStatus(running.size === 0 ? [] : liveStatus(state, terminal.paint));
 }
 
 function showEvent(progress: Progress, event: ApplyEvent): void {
@@ -81,7 +81,7 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
       break;
     case "quorumGate":
       progress.quorum = { voters: event.voters, healthyVoters: event.healthyVoters, canLose: event.canLose };
-      if (!event.open) say(progress, event.step, `${progress.terminal.paint.red("held back")}, ${event.reason}`);
+      if (!event.open) say(progress, event.step, `${progress.terminal.paint.red("waiting")}, ${event.reason}`);
       break;
     case "membershipChange":
       say(progress, event.step, `voters are now ${membership(event)}`);
@@ -103,7 +103,7 @@ function showPlanned(progress: Progress, { steps, alreadyDone }: Extract<ApplyEv
   progress.done = alreadyDone.length;
   if (alreadyDone.length === 0) return;
   progress.terminal.print(
-    `Going on with an interrupted apply: ${alreadyDone.length} of ${steps.length} steps are done already.`,
+    `Resuming an interrupted apply: ${alreadyDone.length} of ${steps.length} steps are already complete.`,
   );
 }
 
@@ -116,8 +116,8 @@ function showEnd(progress: Progress, event: Extract<ApplyEvent, { kind: "stepCom
     return;
   }
   progress.done += 1;
-  const how = event.adopted ? "was there already, adopted" : "done";
-  // Fingerprints are long, and their first digits tell them apart.
+  const how = event.adopted ? "already exists, adopted" : "done";
+  // Fingerprints are long, and their first digits distinguish them.
   const id = event.id === null ? "" : ` [${event.id.length > 20 ? event.id.slice(0, 12) : event.id}]`;
   say(progress, event.step, `${paint.green(how)} after ${seconds(event.elapsedMs)}${id}`);
 }
@@ -128,14 +128,14 @@ function say({ numbers, terminal }: Progress, step: Step, text: string): void {
   terminal.print(`${terminal.paint.dim(`[${number}/${numbers.size}]`)} ${step.title}${separator}${text}`);
 }
 
-/** A line every ten seconds is enough to see that something goes on. */
+/** A line every ten seconds shows that the step is still running. */
 function showProgress(progress: Progress, event: Extract<ApplyEvent, { kind: "stepProgress" }>): void {
   const entry = progress.running.get(event.step.id);
   if (entry === undefined) return;
   entry.detail = event.detail;
   if (progress.terminal.live) return;
-  if (event.elapsedMs < (entry.reports + 1) * patienceMs) return;
-  entry.reports = Math.floor(event.elapsedMs / patienceMs);
+  if (event.elapsedMs < (entry.reports + 1) * lineIntervalMs) return;
+  entry.reports = Math.floor(event.elapsedMs / lineIntervalMs);
   const waiting = event.detail === null ? "" : `, ${event.detail}`;
   say(progress, event.step, `Still going... [${seconds(event.elapsedMs)} elapsed]${waiting}`);
 }
@@ -146,11 +146,11 @@ function showSummary({ terminal, mode }: Progress, summary: ApplySummary): void 
   terminal.print("");
   terminal.print(paint.bold(paint.green(summarySentence(mode, summary))));
   if (degraded.length > 0) {
-    terminal.print(paint.yellow(`Not as wanted yet: ${degraded.join(", ")}. Run haplan apply again.`));
+    terminal.print(paint.yellow(`Degraded: ${degraded.join(", ")}. Run haplan apply again.`));
   }
 }
 
-/** Also where apply ends before its summary. */
+/** Also if apply ends before its summary. */
 function showAvailability({ terminal, available }: Progress): void {
   if (available !== undefined) terminal.print(writesSentence(available));
 }
@@ -168,7 +168,7 @@ export function summarySentence(mode: Plan["mode"], { imported, added, changed, 
   return `Apply complete! Resources: ${taken}${added} added, ${changed} changed, ${destroyed} destroyed.`;
 }
 
-/** How writing fared meanwhile, in one sentence. */
+/** Write availability during apply, in one sentence. */
 export function writesSentence(availability: WriteAvailability | null): string {
   if (availability === null) return "Write availability was not measured.";
   const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;

@@ -1,7 +1,7 @@
 /**
- * The attributes of one change, written as Terraform writes them: a symbol for what becomes of each value, names padded
- * to one width, what stays as it was only counted. Digests and process ids are only shown where nothing else changes,
- * and digests are cut short; the JSON form has them whole.
+ * The attributes of one change in Terraform's style: a symbol for each change, names padded to one width, unchanged
+ * attributes only counted. Digests and process ids are shown only if nothing else changes, and digests are truncated;
+ * the JSON form has them in full.
  */
 
 import type { Json } from "../../../src/base/json.ts";
@@ -22,8 +22,8 @@ export function attributeLines(planned: ResourceChange, paint: Paint): readonly 
     .map((name) => describe(change, name, before[name] ?? null, after[name] ?? null, unknown.has(name)))
     .filter((entry) => entry !== null);
   const changed = entries.filter(({ symbol }) => symbol !== " ");
-  const telling = changed.filter((entry) => !isOpaque(entry.name));
-  const shown = telling.length === 0 ? changed : telling;
+  const readable = changed.filter((entry) => !isOpaque(entry.name));
+  const shown = readable.length === 0 ? changed : readable;
   const width = Math.max(0, ...shown.map((entry) => entry.name.length));
   const unchanged = entries.filter(({ symbol }) => symbol === " ").length;
   return [
@@ -52,7 +52,7 @@ export function paintSymbol(symbol: string, paint: Paint): string {
 type Entry = {
   readonly symbol: ChangeSymbol;
   readonly name: string;
-  /** What follows the equals sign; further lines are indented below it. */
+  /** The text after the equals sign; further lines are indented below it. */
   readonly value: readonly string[];
   readonly remark: string;
 };
@@ -92,7 +92,7 @@ function entryLines(entry: Entry, width: number, paint: Paint): readonly string[
   });
 }
 
-/** Elements of a list carry a symbol of their own, after two spaces. */
+/** Elements of a list have a symbol of their own, after two spaces. */
 function paintElement(line: string, paint: Paint): string {
   const element = /^ {2}([-+]) (.*)$/s.exec(line);
   return element === null ? line : `  ${paintSymbol(element[1] ?? "", paint)} ${element[2]}`;

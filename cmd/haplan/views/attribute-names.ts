@@ -1,4 +1,4 @@
-/** Attributes as they are shown: in snake case, as in Terraform's output and for the tools that read it. */
+/** Attribute names as shown: in snake case, as in Terraform's output and for tools that read it. */
 import type { ResourceChange } from "../../../src/plan/plan.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
 
@@ -11,7 +11,7 @@ export function shownAttributes(attributes: Attributes): Attributes {
   return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [shownName(name), value]));
 }
 
-/** The change with the names of its attributes as they are shown. */
+/** The change with attribute names as shown. */
 export function shownChange(change: ResourceChange): ResourceChange {
   return {
     ...change,
@@ -23,7 +23,7 @@ export function shownChange(change: ResourceChange): ResourceChange {
   };
 }
 
-/** Values that tell a reader nothing: what they stand for is said by the reason, or by another attribute. */
+/** Values without meaning for a reader: the reason or another attribute explains them. */
 export function isOpaque(shown: string): boolean {
   return shown === "pid" || shown.endsWith("_digest");
 }

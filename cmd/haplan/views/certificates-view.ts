@@ -1,4 +1,4 @@
-/** The lines of `haplan status` about certificates: one when all is well, and one for each that is not. */
+/** The lines of `haplan status` about certificates: one if all are valid, and one for each that is not. */
 import { dayOf } from "../../../src/plan/certificate-validity.ts";
 import type { CertificateStatus } from "../certificate-status.ts";
 import type { Paint } from "../paint.ts";
@@ -22,9 +22,9 @@ function faultLine({ name, status, notAfter, daysLeft }: CertificateStatus, pain
     case "expired":
       return paint.red(`Certificate ${name}: expired on ${dayOf(notAfter)}`);
     case "untrusted":
-      return paint.red(`Certificate ${name}: was signed by another authority`);
+      return paint.red(`Certificate ${name}: signed by another authority`);
     case "notYetValid":
-      return paint.red(`Certificate ${name}: is not valid yet`);
+      return paint.red(`Certificate ${name}: not valid yet`);
     default:
       return paint.yellow(
         `Certificate ${name}: expires in ${daysLeft} days, on ${dayOf(notAfter)}; the next apply renews it`,

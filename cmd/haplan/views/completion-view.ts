@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are the shell's
-/** Completion scripts for shells, made from the verbs and flags themselves, so that they never lag behind. */
+/** Completion scripts for shells, generated from the commands and flags, so that they are always complete. */
 export type CompletionFlag = {
   readonly name: string;
   readonly description: string;
@@ -8,22 +8,22 @@ export type CompletionFlag = {
   readonly values: CompletionWords | null;
 };
 
-/** Words that are known, or what only the directory tells: the state's addresses, the clusters that were applied. */
+/** Fixed words, or words that depend on the directory: addresses in the state, applied clusters. */
 export type CompletionWords = readonly string[] | "addresses" | "clusters";
 
-export type CompletionVerb = {
+export type CompletionCommand = {
   /** `plan`, `state list`. */
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletionFlag[];
-  /** What it takes; null: files. */
+  /** The values that it takes; null: files. */
   readonly words: CompletionWords | null;
 };
 
 export const completionShells = ["bash", "zsh", "fish"] as const;
 export type CompletionShell = (typeof completionShells)[number];
 
-export function renderCompletion(shell: CompletionShell, verbs: readonly CompletionVerb[]): string {
+export function renderCompletion(shell: CompletionShell, verbs: readonly CompletionCommand[]): string {
   switch (shell) {
     case "bash":
       return bash(verbs);
@@ -34,8 +34,8 @@ export function renderCompletion(shell: CompletionShell, verbs: readonly Complet
   }
 }
 
-/** The first words of all verbs, and the second words by first word. */
-function words(verbs: readonly CompletionVerb[]): ReadonlyMap<string, readonly string[]> {
+/** The first words of all commands, and the second words by first word. */
+function words(verbs: readonly CompletionCommand[]): ReadonlyMap<string, readonly string[]> {
   const groups = new Map<string, string[]>();
   for (const { name } of verbs) {
     const [first = "", second] = name.split(" ");
@@ -46,28 +46,28 @@ function words(verbs: readonly CompletionVerb[]): ReadonlyMap<string, readonly s
   return groups;
 }
 
-/** Prints the words, one a line or on one line; `program` is how the shell calls haplan. */
+/** A shell command that prints the words, one per line or on one line; `program` is how the shell calls haplan. */
 function printing(values: CompletionWords, program: string): string {
   if (values === "addresses") return `${program} state list 2>/dev/null`;
   if (values === "clusters") return "ls .haplan 2>/dev/null";
   return `echo ${values.join(" ")}`;
 }
 
-/** Branches of a `case` over flags without dashes; `body` offers what a command prints. */
-function valueCases(verbs: readonly CompletionVerb[], body: (values: CompletionWords) => string): readonly string[] {
+/** Branches of a `case` over flags without dashes; `body` offers the output of a command. */
+function valueCases(verbs: readonly CompletionCommand[], body: (values: CompletionWords) => string): readonly string[] {
   const known = new Map(verbs.flatMap(({ flags }) => flags.map(({ name, values }) => [name, values] as const)));
   return [...known].flatMap(([name, values]) =>
     values === null ? [] : [`    ${name.replace(/^--/, "")}) ${body(values)}; return ;;`],
   );
 }
 
-function wordCases(verbs: readonly CompletionVerb[], body: (values: CompletionWords) => string): readonly string[] {
+function wordCases(verbs: readonly CompletionCommand[], body: (values: CompletionWords) => string): readonly string[] {
   return verbs.flatMap(({ name, words: offered }) =>
     offered === null ? [] : [`    ${quote(name)}) ${body(offered)}; return ;;`],
   );
 }
 
-function bash(verbs: readonly CompletionVerb[]): string {
+function bash(verbs: readonly CompletionCommand[]): string {
   const groups = words(verbs);
   const nested = [...groups].filter(([, seconds]) => seconds.length > 0);
   const cases = verbs.map(
@@ -90,7 +90,7 @@ function bash(verbs: readonly CompletionVerb[]): string {
       "    return",
       "  fi",
     ]),
-    // Bash takes `-target=ADDRESS` for three words.
+    // Bash splits `-target=ADDRESS` into three words.
     '  flag="${COMP_WORDS[COMP_CWORD-1]}"',
     '  if [ "$current" = "=" ]; then current=""',
     '  elif [ "$flag" = "=" ]; then flag="${COMP_WORDS[COMP_CWORD-2]}"; fi',
@@ -103,7 +103,7 @@ function bash(verbs: readonly CompletionVerb[]): string {
     ...cases,
     "  esac",
     '  case "$current" in',
-    // Flags are known with one dash and with two.
+    // Flags are completed with one dash and with two.
     '    --*) COMPREPLY=($(compgen -W "$flags" -- "$current")); return ;;',
     '    -*) COMPREPLY=($(compgen -W "${flags//--/-}" -- "$current")); return ;;',
     "  esac",
@@ -116,7 +116,7 @@ function bash(verbs: readonly CompletionVerb[]): string {
   ].join("\n");
 }
 
-function zsh(verbs: readonly CompletionVerb[]): string {
+function zsh(verbs: readonly CompletionCommand[]): string {
   const groups = words(verbs);
   const describe = (name: string): string =>
     verbs.find((verb) => verb.name === name)?.description ?? [...(groups.get(name) ?? [])].join(", ");
@@ -167,7 +167,7 @@ function zsh(verbs: readonly CompletionVerb[]): string {
   ].join("\n");
 }
 
-function fish(verbs: readonly CompletionVerb[]): string {
+function fish(verbs: readonly CompletionCommand[]): string {
   const groups = words(verbs);
   const lines = ["# fish completion for haplan: haplan completion fish | source"];
   for (const [first, seconds] of groups) {
@@ -195,7 +195,7 @@ function fish(verbs: readonly CompletionVerb[]): string {
   return lines.join("\n");
 }
 
-/** A list, or what a command prints when it is needed. */
+/** A list, or the output of a command at completion time. */
 function fishWords(values: CompletionWords): string {
   return quote(typeof values === "string" ? `(${printing(values, "haplan")})` : values.join(" "));
 }

@@ -1,13 +1,16 @@
-/** Diagnostics for people (Terraform's bars, with the place and a caret below it) and in the form of its validate -json. */
+/**
+ * Diagnostics as text (Terraform's bars, with the position and a caret below it) and in the format of its validate
+ * -json.
+ */
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { Paint } from "../paint.ts";
 
-/** All diagnostics, ready to be printed; an empty text when there are none. */
+/** All diagnostics as text; empty if there are none. */
 export function renderDiagnostics(diagnostics: readonly Diagnostic[], paint: Paint): string {
   return diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, paint)).join("\n");
 }
 
-/** Warnings as a list of their first lines. */
+/** Warnings as a list of their summaries. */
 export function renderCompactWarnings(warnings: readonly Diagnostic[], paint: Paint): string {
   const lines = warnings.map(({ summary, range }) => {
     const place = range === undefined ? "" : ` (${range.filename}:${range.start.line}:${range.start.column})`;
@@ -37,12 +40,12 @@ function placeLines({ range, snippet, address }: Diagnostic, paint: Paint): read
   const number = `  ${String(start.line).padStart(4)}: `;
   const sameLine = end.line === start.line ? end.column - start.column : snippet.length - start.column + 1;
   const width = Math.max(1, Math.min(sameLine, snippet.length - start.column + 1));
-  // A tab stays a tab, so that the caret stands below its character.
+  // A tab stays a tab, so that the caret is below its character.
   const lead = snippet.slice(0, start.column - 1).replace(/[^\t]/g, " ");
   return [...lines, `${number}${snippet}`, `${" ".repeat(number.length)}${lead}${paint.bold("^".repeat(width))}`];
 }
 
-/** Breaks prose at 76 columns; lines that begin with a space (tables) stay as they are. */
+/** Wraps prose at 76 columns; lines that begin with a space (tables) are left alone. */
 function wrap(line: string): readonly string[] {
   if (line.length <= 76 || line.startsWith(" ")) return [line];
   const lines: string[] = [];
@@ -56,7 +59,7 @@ function wrap(line: string): readonly string[] {
   return [...lines, current];
 }
 
-/** The object that `terraform validate -json` prints (format 1.0); `code` is ours. */
+/** The object that `terraform validate -json` prints (format 1.0); `code` is haplan's own. */
 export function diagnosticsToJson(diagnostics: readonly Diagnostic[]): object {
   const count = (severity: string): number => diagnostics.filter((item) => item.severity === severity).length;
   return {

@@ -1,4 +1,4 @@
-/** Whatever was thrown, as a diagnostic: an operating error by its code, anything else as a bug of haplan. */
+/** Any thrown value as a diagnostic: an operational error by its code, anything else as a bug in haplan. */
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 
@@ -14,7 +14,7 @@ export function diagnosticForError(thrown: unknown): Diagnostic {
     code: "haplan/bug",
     summary: `haplan has a bug: ${errorText(thrown)}`,
     detail: [
-      "Nothing more was done. Please report this, with what follows.",
+      "The run stopped there. Please report this error with the following details.",
       ...(stack?.split("\n").slice(1) ?? []),
     ].join("\n"),
   };

@@ -1,43 +1,43 @@
-/** What apply does right now, in the lines at the bottom of a terminal: running steps, how far it is, the quorum. */
+/** The current status of apply, in the bottom lines of a terminal: running steps, progress, quorum. */
 import type { Step } from "../../../src/plan/step.ts";
 import type { Paint } from "../paint.ts";
 
 export type RunningStep = {
   readonly step: Step;
   readonly startedMs: number;
-  /** What it waits for. */
+  /** The condition that it waits for. */
   detail: string | null;
-  /** Lines about it so far, where nothing is painted over. */
+  /** Lines printed about it so far, where output cannot be repainted. */
   reports: number;
 };
 
 export type LiveQuorum = { readonly voters: number; readonly healthyVoters: number; readonly canLose: number | null };
 
-export type LiveFacts = {
+export type LiveState = {
   /** Oldest first. */
   readonly running: readonly RunningStep[];
   readonly nowMs: number;
   readonly startedMs: number;
   readonly steps: number;
   readonly done: number;
-  /** As the last gate saw it; null before the first. */
+  /** As of the last gate; null before the first. */
   readonly quorum: LiveQuorum | null;
 };
 
 const runningShownMax = 5;
 const barWidth = 24;
 
-export function liveStatus(facts: LiveFacts, paint: Paint): readonly string[] {
-  const { running, nowMs } = facts;
+export function liveStatus(state: LiveState, paint: Paint): readonly string[] {
+  const { running, nowMs } = state;
   const shown = running.slice(0, runningShownMax).map(({ step, startedMs, detail }) => {
     const waiting = detail === null ? "" : `: ${detail}`;
     return `  ${step.title}${waiting} ${paint.dim(`(${seconds(nowMs - startedMs)})`)}`;
   });
   const hidden = running.length - shown.length;
-  return [...shown, ...(hidden > 0 ? [paint.dim(`  and ${hidden} more`)] : []), progressLine(facts, paint)];
+  return [...shown, ...(hidden > 0 ? [paint.dim(`  and ${hidden} more`)] : []), progressLine(state, paint)];
 }
 
-function progressLine({ done, steps, nowMs, startedMs, quorum }: LiveFacts, paint: Paint): string {
+function progressLine({ done, steps, nowMs, startedMs, quorum }: LiveState, paint: Paint): string {
   const filled = steps === 0 ? 0 : Math.floor((done / steps) * barWidth);
   const bar = `${paint.green("█".repeat(filled))}${paint.dim("░".repeat(barWidth - filled))}`;
   const counts = `${done}/${steps} steps, ${seconds(nowMs - startedMs)}`;

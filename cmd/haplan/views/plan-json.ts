@@ -1,7 +1,7 @@
 /**
- * A plan in Terraform's JSON form (format 1.2, `terraform show -json`), which policy and review tools read; what
- * Terraform has no word for (steps, the quorum timeline, what the plan is bound to) is below the key `haplan`.
- * Sensitive values are never in a plan, so there is nothing to hide here but their names.
+ * A plan in Terraform's JSON format (format 1.2, `terraform show -json`), which policy and review tools read. Steps,
+ * the quorum timeline and the binding of the plan, which Terraform does not have, are below the key `haplan`. A plan
+ * never contains sensitive values, so only their names need to be marked here.
  */
 
 import type { Json } from "../../../src/base/json.ts";
@@ -14,7 +14,7 @@ import { snakeKeys } from "./snake-keys.ts";
 
 export const providerName = "registry.haplan.dev/haplan/haplan";
 
-/** The Terraform whose format this is; readers compare it, and nothing of it is run. */
+/** The Terraform version that defines this format; readers compare it. */
 export const terraformVersion = "1.11.4";
 
 const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
@@ -56,7 +56,7 @@ export function planToJson(plan: Plan): object {
       plan_id: plan.id,
       mode: plan.mode,
       binding: snakeKeys(plan.binding),
-      // In the words of the spec's own language.
+      // In the names of the spec.
       spec: plan.spec,
       steps: snakeKeys(plan.steps),
       quorum: snakeKeys(plan.timeline),
@@ -65,14 +65,16 @@ export function planToJson(plan: Plan): object {
   };
 }
 
-/** What is imported was there before, as Terraform sees it: read from the world, though no state knew of it. */
+/**
+ * In Terraform's view an imported object existed before: it was read from the cluster, though no state contained it.
+ */
 function afterImport(change: ResourceChange): ResourceChange {
   return change.importing === undefined ? change : { ...change, before: change.before ?? change.after };
 }
 
 function changeToJson(change: ResourceChange): object {
   const reason = actionReason(change);
-  // What is made was not there, or is no longer: after looking, Terraform knows of nothing before it either.
+  // A created object did not exist, or no longer exists: after a refresh Terraform has no earlier value for it either.
   const before = change.action === "create" ? null : change.before;
   return {
     ...identity(change),
@@ -94,7 +96,7 @@ function changeToJson(change: ResourceChange): object {
   };
 }
 
-/** Terraform's reasons where one fits; ours, in words, is `haplan_reason`. */
+/** Terraform's reason where one fits; haplan's own, as text, is `haplan_reason`. */
 function actionReason({ action, reasonCode, forcesReplacement }: ResourceChange): string | null {
   if (forcesReplacement.length > 0) return "replace_because_cannot_update";
   if ((action === "createThenDelete" || action === "deleteThenCreate") && reasonCode === "requested") {
@@ -116,7 +118,7 @@ function resourceValue(change: ResourceChange, attributes: Attributes): object {
   };
 }
 
-/** What the spec asks for, as if it had been written in Terraform's language: constants, and what depends on what. */
+/** The wanted resources as if they were written in Terraform's language: constants and dependencies. */
 function configurationOf(plan: Plan): object {
   const resources = desiredResources(plan.spec).map(({ address, type, name, attributes, dependsOn }) => ({
     address,
@@ -136,7 +138,7 @@ function configurationOf(plan: Plan): object {
   };
 }
 
-/** The quorum as one of Terraform's checks, for plans that have one to keep: not for a first start, not for destroy. */
+/** The quorum as one of Terraform's checks, for plans with a quorum to keep: not for a first start, not for destroy. */
 function quorumChecks({ mode, timeline }: Plan): readonly object[] {
   const [now, ...later] = timeline;
   if (mode === "destroy" || now === undefined || now.canLose === null) return [];

@@ -1,6 +1,6 @@
 /**
- * A plan as a comment on a pull request: what happens in one line, then what a reviewer has to know first (warnings,
- * what is destroyed or replaced, the quorum), then the whole plan folded away.
+ * A plan as a comment on a pull request: a one-line summary, then what a reviewer must see first (warnings, what is
+ * destroyed or replaced, the quorum), then the whole plan in a collapsed block.
  */
 import type { ChangeAction, Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
@@ -9,7 +9,7 @@ import { createPaint } from "../paint.ts";
 import { nothingToDo, planSentence, renderPlan } from "./plan-view.ts";
 import { endpointText } from "./timeline-view.ts";
 
-/** GitHub refuses comments of more than 65536 characters, GitLab of more than a million. */
+/** GitHub rejects comments of more than 65536 characters, GitLab of more than a million. */
 const detailsLengthMax = 60_000;
 
 export function renderPlanMarkdown(plan: Plan): string {
@@ -82,7 +82,7 @@ function details(plan: Plan): readonly string[] {
   const text = renderPlan(plan, createPaint(false));
   const cut = text.length > detailsLengthMax;
   const shown = cut ? text.slice(0, text.lastIndexOf("\n", detailsLengthMax)) : text;
-  // Four backticks: nothing that a plan holds ends the block early.
+  // Four backticks, so that nothing in a plan ends the block early.
   const end = cut ? ["", `Only the first ${detailsLengthMax} characters are shown.`] : [];
   return [
     "",

@@ -184,7 +184,7 @@ describe("plan view", () => {
             - endpoint = "https://127.0.1.100:2379" -> null
           }
 
-      Steps that leave the quorum as it is:
+      Steps that do not affect the quorum:
          1 issue certificate m3
 
       Quorum timeline (each row is after the step):
@@ -192,7 +192,7 @@ describe("plan view", () => {
         now                                       3        0      2         0        -
          2 change voters from m1, m2, m4 ...    3+3        1    2+2 no quorum        -
          2 done                                   3        0      2         1      2/3
-        endpoint: targets of the load balancer that serve, of all it has
+        endpoint: serving targets of the load balancer, of all its targets
 
       Plan: 2 to add, 1 to change, 2 to destroy."
     `);
@@ -246,7 +246,7 @@ describe("plan view", () => {
         "      [31m-[39m endpoint = "https://127.0.1.100:2379" -> null",
         "    }",
         "",
-        "Steps that leave the quorum as it is:",
+        "Steps that do not affect the quorum:",
         "   1 issue certificate m3",
         "",
         "[1mQuorum timeline[22m (each row is after the step):",

@@ -1,6 +1,6 @@
 /**
- * A plan for people: Terraform's symbols, sentences and summary line, so that what reads Terraform's output reads ours,
- * with the drift set apart and the quorum timeline before the summary.
+ * A plan as text: Terraform's symbols, sentences and summary line, so that tools that read Terraform's output can read
+ * it; the drift is a section of its own, and the quorum timeline precedes the summary.
  */
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
@@ -26,8 +26,8 @@ export type PlanCounts = {
 };
 
 /**
- * How many objects a plan imports, adds, changes and destroys. A replacement counts as both adding and destroying, and
- * what is imported and changed as both of these.
+ * The number of objects that a plan imports, adds, changes and destroys. A replacement counts as both added and
+ * destroyed, and an imported object that changes counts as both.
  */
 export function planCounts(plan: Plan): PlanCounts {
   const count = (...actions: readonly ChangeAction[]): number =>
@@ -45,7 +45,7 @@ export function planSentence(plan: Plan): string {
   return planHasChanges(plan) ? planCountsSentence(plan) : nothingToDo(plan).join(" ");
 }
 
-/** What a plan without steps says, in two parts: the first is what counts. */
+/** The two parts of the message for a plan without steps; the first one is the result. */
 export function nothingToDo({ mode, drift, refreshOnly }: Plan): readonly [string, string] {
   if (drift.length > 0 && refreshOnly) {
     return ["Changes outside of haplan, and nothing to record.", "A refresh-only plan takes no actions to undo them."];
@@ -54,22 +54,22 @@ export function nothingToDo({ mode, drift, refreshOnly }: Plan): readonly [strin
     return ["Changes outside of haplan, and nothing to do.", "haplan has no action that would undo them."];
   }
   if (mode === "destroy") return ["No changes.", "No objects need to be destroyed."];
-  if (refreshOnly) return ["No changes.", "The state matches what was found."];
+  if (refreshOnly) return ["No changes.", "The state matches the observed cluster."];
   return ["No changes.", "Your infrastructure matches the configuration."];
 }
 
-/** The same, whether there is anything to do or not. */
+/** The same for plans with and without changes. */
 export function planCountsSentence(plan: Plan): string {
   return `Plan: ${countsText(plan)}`;
 }
 
-/** Imports are named only when there are any, as in Terraform. */
+/** Imports are shown only if there are any, as in Terraform. */
 function countsText(plan: Plan): string {
   const { import: imports, add, change, destroy } = planCounts(plan);
   return `${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`;
 }
 
-/** The whole plan as text, without a line end. `refreshed`: whether the cluster was looked at for it. */
+/** The whole plan as text, without a line end. `refreshed`: whether the cluster was observed for it. */
 export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
   const drift = renderDrift(plan, paint);
   if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint, refreshed)].join("\n");
@@ -94,13 +94,12 @@ export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
 
 function renderNoChanges(plan: Plan, paint: Paint, refreshed: boolean): string {
   const [first, second] = nothingToDo(plan);
-  const told = plan.drift.length > 0 && plan.mode === "apply";
-  const line = `${paint.bold(told ? paint.yellow(first) : paint.green(first))} ${second}`;
-  if (plan.mode === "destroy" || plan.refreshOnly || told) return line;
-  if (!refreshed)
-    return `${line}\n\nhaplan compared the state with the spec, and did not look at the cluster (-refresh=false).`;
+  const hasDrift = plan.drift.length > 0 && plan.mode === "apply";
+  const line = `${paint.bold(hasDrift ? paint.yellow(first) : paint.green(first))} ${second}`;
+  if (plan.mode === "destroy" || plan.refreshOnly || hasDrift) return line;
+  if (!refreshed) return `${line}\n\nhaplan compared the state with the spec, without refreshing it (-refresh=false).`;
   const { members } = plan.spec.controlPlane;
-  return `${line}\n\nhaplan compared the ${members} masters that run with the spec and found nothing to do.`;
+  return `${line}\n\nhaplan compared ${members} running masters with the spec and found no differences.`;
 }
 
 function legend(changes: readonly ResourceChange[], paint: Paint): readonly string[] {
@@ -125,7 +124,7 @@ function renderChange(change: ResourceChange, paint: Paint): readonly string[] {
   ];
 }
 
-/** What has only another name is shown as Terraform shows it. */
+/** A pure rename is shown as in Terraform. */
 function renderMove(change: ResourceChange, paint: Paint): readonly string[] {
   return [
     paint.bold(`  # ${change.movedFrom} has moved to ${change.address}`),
@@ -135,7 +134,7 @@ function renderMove(change: ResourceChange, paint: Paint): readonly string[] {
   ];
 }
 
-/** What is taken over as it is changes in nothing, and is shown all the same. */
+/** An imported object that does not change is shown all the same. */
 function renderImport(change: ResourceChange, paint: Paint): readonly string[] {
   if (change.importing === undefined) return [];
   const { id } = change.importing;
@@ -170,11 +169,11 @@ function renderDrift(plan: Plan, paint: Paint): readonly string[] {
   ];
 }
 
-/** Only steps that the timeline does not name already. */
+/** Only steps that are not in the timeline. */
 function renderSteps(plan: Plan): readonly string[] {
   const named = new Set(plan.timeline.flatMap(({ afterStep }) => afterStep ?? []));
   const others = plan.steps.flatMap((step, index) =>
     named.has(index) ? [] : [`  ${String(index + 1).padStart(2)} ${step.title}`],
   );
-  return others.length === 0 ? [] : ["Steps that leave the quorum as it is:", ...others, ""];
+  return others.length === 0 ? [] : ["Steps that do not affect the quorum:", ...others, ""];
 }

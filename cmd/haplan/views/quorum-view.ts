@@ -1,4 +1,4 @@
-/** The arithmetic of majorities as a table, and what becomes of N members when the network between domains is cut. */
+/** Majority arithmetic as a table, and the effect of a network partition between domains on N members. */
 import {
   faultToleranceOf,
   isSupportedMemberCount,
@@ -11,12 +11,12 @@ import {
 } from "../../../src/spec/quorum-table.ts";
 import type { Paint } from "../paint.ts";
 
-export type QuorumFacts = {
+export type QuorumAnalysis = {
   readonly members: number;
   readonly quorum: number;
   readonly faultTolerance: number;
   readonly supported: boolean;
-  /** One for each number of failure domains that is looked at. */
+  /** One for each number of failure domains shown. */
   readonly placements: readonly {
     /** Members in each domain. */
     readonly domains: readonly number[];
@@ -25,8 +25,8 @@ export type QuorumFacts = {
   }[];
 };
 
-/** `domains`: members in each failure domain; without it, spread evenly over two and over three. */
-export function quorumFacts(members: number, domains: readonly number[] | null): QuorumFacts {
+/** `domains`: members in each failure domain; by default spread evenly over two and over three. */
+export function analyzeQuorum(members: number, domains: readonly number[] | null): QuorumAnalysis {
   const quorum = quorumOf(members);
   const spreads =
     domains === null
@@ -52,19 +52,19 @@ export function renderQuorumTableView(members: number | null, paint: Paint): str
     paint.bold(head ?? ""),
     ...lines,
     "",
-    "haplan runs 3, 5 or 7: an even number survives no more than one less.",
+    "haplan runs 3, 5 or 7: an even number tolerates no more failures than one member less.",
   ].join("\n");
 }
 
-export function renderQuorumFacts(facts: QuorumFacts, paint: Paint): string {
-  const sections = facts.placements.map(({ domains, survivesAnyDomain, partitions }) => [
-    `${facts.members} members in ${domains.length} failure domains (${domains.join(" + ")})`,
+export function renderQuorumAnalysis(analysis: QuorumAnalysis, paint: Paint): string {
+  const sections = analysis.placements.map(({ domains, survivesAnyDomain, partitions }) => [
+    `${analysis.members} members in ${domains.length} failure domains (${domains.join(" + ")})`,
     survivesAnyDomain
       ? paint.green("  any one domain may fail: the others keep quorum")
       : paint.red(
-          `  the domain with ${Math.max(...domains)} must not fail: the others have no quorum of ${facts.quorum}`,
+          `  the domain with ${Math.max(...domains)} must not fail: the others have no quorum of ${analysis.quorum}`,
         ),
-    ...partitions.map((partition) => `  ${cut(partition, facts.quorum, paint)}`),
+    ...partitions.map((partition) => `  ${cut(partition, analysis.quorum, paint)}`),
   ]);
   return sections.map((lines) => lines.join("\n")).join("\n\n");
 }
@@ -72,5 +72,5 @@ export function renderQuorumFacts(facts: QuorumFacts, paint: Paint): string {
 function cut({ sides, survivor }: Partition, quorum: number, paint: Paint): string {
   const name = sides.join("|").padEnd(10);
   if (survivor === null) return `${name} ${paint.red("no quorum")}   no side has ${quorum}: every write stops`;
-  return `${name} ${paint.green("quorum")}      the side of ${sides[survivor]} goes on, the rest waits`;
+  return `${name} ${paint.green("quorum")}      the side of ${sides[survivor]} continues, the rest waits`;
 }

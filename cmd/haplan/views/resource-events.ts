@@ -1,7 +1,7 @@
 /**
- * A change of a resource as Terraform's stream tells it (`apply_start`, `apply_progress`, `apply_complete`,
- * `apply_errored`): haplan takes steps, and a change is under way from the first step that touches its resource to the
- * last one.
+ * Changes of resources as events of Terraform's stream (`apply_start`, `apply_progress`, `apply_complete`,
+ * `apply_errored`): haplan runs steps, and a change lasts from the first step that touches its resource to the last
+ * one.
  */
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
@@ -28,7 +28,7 @@ export class ResourceEvents {
     );
   }
 
-  /** What `event` means for the resources that it is about. */
+  /** The resource events that follow from `event`. */
   linesFor(event: ApplyEvent): readonly UiLine[] {
     switch (event.kind) {
       case "planned": {

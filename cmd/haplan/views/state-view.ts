@@ -1,4 +1,4 @@
-/** A state for people, in Terraform's blocks, and in the JSON form of `terraform show -json` (format 1.0). */
+/** A state as text, in Terraform's blocks, and in the JSON format of `terraform show -json` (format 1.0). */
 
 import type { Json } from "../../../src/base/json.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
@@ -33,7 +33,7 @@ function valueText(value: Json): string {
   return ["[", ...value.map((item: Json) => `        ${JSON.stringify(item)},`), "    ]"].join("\n");
 }
 
-/** `state` is null where nothing was made yet. */
+/** `state` is null if nothing has been applied yet. */
 export function stateToJson(state: State | null): object {
   if (state === null) return { format_version: "1.0" };
   return {

@@ -1,4 +1,4 @@
-/** How a cluster is doing: every member, the quorum, the load balancer and the workers. */
+/** The status of a cluster: all members, the quorum, the load balancer and the workers. */
 import type { CertificateStatus } from "../certificate-status.ts";
 import { type Paint, visibleLength } from "../paint.ts";
 import { certificateLines } from "./certificates-view.ts";
@@ -9,13 +9,13 @@ export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "un
 export type MemberStatus = {
   readonly name: string;
   readonly zone: string | null;
-  /** Null when it did not answer. */
+  /** Null if it did not answer. */
   readonly version: string | null;
-  /** Log entries behind the leader; null when that is not known. */
+  /** Log entries behind the leader; null if unknown. */
   readonly lag: number | null;
-  /** Alarms and errors that it tells of itself. */
+  /** Alarms and errors that the member reports. */
   readonly alarms: readonly string[];
-  /** Member id in hexadecimal, as etcdctl shows it; null when it is not known. */
+  /** Member id in hexadecimal, as etcdctl shows it; null if unknown. */
   readonly id: string | null;
   readonly role: MemberRole;
   readonly clientUrl: string | null;
@@ -33,15 +33,15 @@ export type ClusterStatus = {
   readonly voters: number;
   readonly healthyVoters: number;
   readonly quorum: number;
-  /** How many voters may fail when all are healthy. */
+  /** How many voters may fail if all are healthy. */
   readonly faultTolerance: number;
-  /** How many more may fail as things are; null while there is no quorum. */
+  /** How many more may fail now; null while there is no quorum. */
   readonly canLose: number | null;
   readonly hasLeader: boolean;
-  /** Why haplan has no way to ask the members anything; null when it could ask. */
+  /** Why haplan cannot authenticate to the members; null if it can. */
   readonly notAuthenticated: string | null;
   readonly certificates: readonly CertificateStatus[];
-  /** Null when there is none. */
+  /** Null if there is none. */
   readonly loadBalancer: {
     readonly type: string;
     readonly endpoint: string;
@@ -54,7 +54,7 @@ export type ClusterStatus = {
     readonly address: string;
     readonly running: boolean;
     readonly pid: number | null;
-    /** Its lease is alive: it reaches the control plane through the load balancer. Null when that cannot be asked. */
+    /** Its lease is alive: it reaches the control plane through the load balancer. Null if that cannot be read. */
     readonly reporting: boolean | null;
   }[];
 };
@@ -63,9 +63,10 @@ export function statusToJson(status: ClusterStatus): object {
   return { format_version: "2.0", ...(snakeKeys(status) as object) };
 }
 
-/** `applyLine` is the command line that makes the cluster. */
+/** `applyLine` is the command that creates the cluster. */
 export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: string): string {
-  if (status.members.length === 0) return `There is no cluster "${status.cluster}". It is made by:\n    ${applyLine}`;
+  if (status.members.length === 0)
+    return `There is no cluster "${status.cluster}". To create it, run:\n    ${applyLine}`;
   const rows = status.members.map((member) => [
     member.name,
     member.id ?? "-",
@@ -105,7 +106,7 @@ function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {
 
 function quorumLine(status: ClusterStatus, paint: Paint): string {
   const { voters, healthyVoters, quorum, canLose, hasLeader, notAuthenticated } = status;
-  if (notAuthenticated !== null) return paint.red(`Quorum: not known. haplan ${notAuthenticated}`);
+  if (notAuthenticated !== null) return paint.red(`Quorum: unknown. haplan ${notAuthenticated}`);
   const counts = `${healthyVoters} of ${voters} voters healthy, quorum ${quorum}`;
   if (canLose === null) return paint.red(`No quorum: ${counts}. Writes fail until more members are back.`);
   const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");

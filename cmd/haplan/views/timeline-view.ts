@@ -4,9 +4,9 @@ import { quorumOf } from "../../../src/spec/quorum-table.ts";
 import type { Paint } from "../paint.ts";
 
 const titleWidth = 37;
-const endpointNote = "  endpoint: targets of the load balancer that serve, of all it has";
+const endpointNote = "  endpoint: serving targets of the load balancer, of all its targets";
 
-/** Empty when the plan has no timeline. */
+/** Empty if the plan has no timeline. */
 export function renderTimeline(plan: Plan, paint: Paint): readonly string[] {
   if (plan.timeline.length === 0) return [];
   const head = `  ${"step".padEnd(titleWidth)}${columns("voters", "learners", "quorum", "can lose", "endpoint")}`;
@@ -22,7 +22,7 @@ function renderRow(row: QuorumRow, paint: Paint): string {
   const label = row.afterStep === null ? row.title : `${String(row.afterStep + 1).padStart(2)} ${row.title}`;
   const title = label.length > titleWidth - 1 ? `${label.slice(0, titleWidth - 4)}...` : label;
   const joint = row.votersOutgoing > 0;
-  // In a joint configuration each half has to agree by itself, the outgoing one first in the text.
+  // In a joint configuration each half needs its own majority, the outgoing one first in the text.
   const voters = joint ? `${row.votersOutgoing}+${row.voters}` : String(row.voters);
   const single = row.voters === 0 ? "-" : String(row.quorum);
   const quorum = joint ? `${quorumOf(row.votersOutgoing)}+${row.quorum}` : single;
@@ -32,7 +32,7 @@ function renderRow(row: QuorumRow, paint: Paint): string {
   return row.canLose === null && row.voters > 0 ? paint.red(text) : row.canLose === 0 ? paint.yellow(text) : text;
 }
 
-/** Targets that serve, of all that the load balancer has; `-` while it does not run. */
+/** Serving targets, of all targets of the load balancer; `-` while it does not run. */
 export function endpointText({ endpoint }: QuorumRow): string {
   return endpoint === undefined ? "-" : `${endpoint.serving}/${endpoint.targets}`;
 }

@@ -1,4 +1,7 @@
-/** One line of the JSON stream, in the form of Terraform's machine-readable UI (ui 1.2), and the lines that any command may print. */
+/**
+ * One line of the JSON stream, in the format of Terraform's machine-readable UI (ui 1.2), and the lines that any
+ * command may print.
+ */
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import { diagnosticToJson } from "./diagnostics-view.ts";
 

@@ -1,4 +1,4 @@
-/** Gives a plan to the apply engine, shows what it tells, and turns its outcome into an exit code. */
+/** Passes a plan to the apply engine, shows its events, and maps its outcome to an exit code. */
 
 import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
@@ -12,7 +12,7 @@ import { createJournalFile, type Journal } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { createSnapshotDir } from "../../src/state/snapshot-dir.ts";
-import { hasAppliedSpec, keepAppliedSpec } from "./applied-spec.ts";
+import { hasAppliedSpec, saveAppliedSpec } from "./applied-spec.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { journalFile, snapshotDir } from "./cluster-files.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
@@ -23,31 +23,31 @@ import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
 import { ResourceEvents } from "./views/resource-events.ts";
 
-/** What is painted over may be renewed often; in a log, a line now and then shows that something goes on. */
+/** A repainted line may change often; in a log, an occasional line shows that the step is still running. */
 const liveIntervalMs = 500;
 const plainIntervalMs = 10_000;
 
-export type CarryOutOptions = {
+export type ExecuteOptions = {
   readonly lock: Lock;
   readonly json: boolean;
-  /** The plan was made by an earlier run: it must still fit. */
+  /** The plan was made by an earlier run and must still be valid. */
   readonly saved?: boolean;
   readonly refreshOnly?: boolean;
 };
 
-export async function carryOutPlan(
+export async function executePlan(
   context: CliContext,
   session: Session,
   plan: Plan,
-  options: CarryOutOptions,
+  options: ExecuteOptions,
 ): Promise<ExitCode> {
   const ports = applyPorts(context, session, options.lock);
   if (options.saved) await checkSavedPlan(context, session, plan, ports);
   const view = createView(context, plan, options.json);
   const emit = (event: ApplyEvent): void => {
-    // Nothing was made yet, and the checks before the first step let the plan through.
+    // Nothing has been created yet, and the checks before the first step have passed.
     if (event.kind === "planned" && isApplied(session, plan)) {
-      keepAppliedSpec(session.directory, { spec: plan.spec, path: session.specPath });
+      saveAppliedSpec(session.directory, { spec: plan.spec, path: session.specPath });
     }
     view.show(event);
   };
@@ -64,16 +64,16 @@ export async function carryOutPlan(
   } finally {
     view.close();
   }
-  if (outcome.kind === "applied" && plan.mode === "apply") await tellOutputs(context, session);
+  if (outcome.kind === "applied" && plan.mode === "apply") await showOutputs(context, session);
   return conclude(context, plan, outcome);
 }
 
-async function tellOutputs(context: CliContext, session: Session): Promise<void> {
+async function showOutputs(context: CliContext, session: Session): Promise<void> {
   const outputs = outputsOf(session, await sessionState(context, session), context.cwd);
   if (outputs !== null) context.reporter.event(outputsLine(outputsAsTerraform(outputs)));
 }
 
-/** What is only recorded in the state is not what the spec asks for. */
+/** A refresh-only plan does not apply the spec. */
 function isApplied({ directory }: Session, { mode, refreshOnly }: Plan): boolean {
   return mode === "apply" && (refreshOnly !== true || !hasAppliedSpec(directory));
 }
@@ -82,9 +82,9 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
   return {
     provider: session.provider,
     authority: session.authority,
-    connect: session.rooms.connect,
-    probeWrites: session.rooms.probeWrites,
-    askPresented: session.rooms.askPresented,
+    connect: session.dependencies.connect,
+    probeWrites: session.dependencies.probeWrites,
+    askPresented: session.dependencies.askPresented,
     stateStore: sessionStore(context, session, lock),
     journal: openJournal(context, session, lock),
     snapshots: createSnapshotDir(snapshotDir(session.directory)),
@@ -98,7 +98,7 @@ export function openJournal(context: CliContext, session: Session, lock: Lock): 
   return createJournalFile({ path: journalFile(session.directory), clock: context.clock, beforeWrite });
 }
 
-/** A plan that was begun and cut off is not asked: what has moved since is its own doing. */
+/** An interrupted plan is not checked: it may have caused the changes itself. */
 async function checkSavedPlan(
   context: CliContext,
   session: Session,
@@ -119,7 +119,7 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
   return {
     show: (event) => {
       const lines = resources.linesFor(event);
-      // A change begins before its first step does, and ends after its last one.
+      // A change starts before its first step and completes after its last one.
       const own = applyEventLine(event, plan.mode);
       for (const line of event.kind === "stepStarted" ? [...lines, own] : [own, ...lines]) reporter.event(line);
       view?.show(event);
@@ -129,22 +129,22 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
 }
 
 function conclude({ stop, invocation }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
-  // Indented lines are printed as they are, so that the command can be copied.
-  const goOn = (remaining: readonly Step[]): string =>
+  // Indented lines are printed unwrapped, so that the command can be copied.
+  const resumeCommand = (remaining: readonly Step[]): string =>
     `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
-  const done = (count: number): string => `${count} of ${plan.steps.length} steps are done and stay done.`;
+  const done = (count: number): string => `${count} of ${plan.steps.length} steps are complete.`;
   switch (outcome.kind) {
     case "applied":
       return 0;
     case "refused":
       throw new RefusalError(outcome.diagnostics);
     case "interrupted": {
-      const detail = `${done(outcome.stepsDone)} To go on, run:\n${goOn(outcome.remaining)}`;
+      const detail = `${done(outcome.stepsDone)} To resume, run:\n${resumeCommand(outcome.remaining)}`;
       throw refuse("apply/interrupted", stop.reason, detail);
     }
     case "failed": {
       const { step, error, stepsDone, remaining } = outcome;
-      const detail = `${error.message}\n\n${done(stepsDone)} Mend the cause, then go on from here:\n${goOn(remaining)}`;
+      const detail = `${error.message}\n\n${done(stepsDone)} Fix the cause, then resume with:\n${resumeCommand(remaining)}`;
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }
