@@ -1,0 +1,47 @@
+import { existsSync } from "node:fs";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bringUp, type HostSet, hostsDirectory, takeDown, whyNoHosts } from "./host-set.ts";
+import { findProcess, type TestHost } from "./test-host.ts";
+
+const missing = whyNoHosts();
+const reason = missing === null ? "" : ` (skipped: ${missing})`;
+
+async function onHost({ keyFile, knownHostsFile }: HostSet, address: string, command: string): Promise<string> {
+  const options = ["-o", "BatchMode=yes", "-o", `UserKnownHostsFile=${knownHostsFile}`, "-i", keyFile];
+  return (await execa("ssh", [...options, `admin@${address}`, command])).stdout;
+}
+
+describe.skipIf(missing !== null)(`test hosts${reason}`, () => {
+  beforeAll(takeDown, 60_000);
+  afterAll(takeDown, 60_000);
+
+  it("are systems of their own that reach each other, and let admin in with sudo", async () => {
+    const set = await bringUp(2, "complete");
+    const ids = await Promise.all(set.hosts.map(({ ipv4 }) => onHost(set, ipv4, "cat /etc/machine-id")));
+    expect(new Set(ids).size).toBe(2);
+    const [first, second] = set.hosts as [TestHost, TestHost];
+    expect(await onHost(set, first.ipv6, "hostname; sudo -n id -u; ls /usr/sbin/keepalived")).toBe(
+      "h1\n0\n/usr/sbin/keepalived",
+    );
+    const greeting = await onHost(set, first.ipv4, `timeout 5 bash -c 'head -c 8 </dev/tcp/${second.ipv4}/22'`);
+    expect(greeting).toBe("SSH-2.0-");
+  }, 900_000);
+
+  it("stay as they are when they are asked for again, and one that has no power is made anew", async () => {
+    const before = await bringUp(2, "complete");
+    await onHost(before, before.hosts[0]!.ipv4, "touch kept");
+    process.kill(findProcess("h2")!, "SIGKILL");
+    const after = await bringUp(2, "complete");
+    expect(await onHost(after, after.hosts[0]!.ipv4, "ls")).toBe("kept");
+    expect(after.hosts[1]!.hostKey).not.toBe(before.hosts[1]!.hostKey);
+  }, 120_000);
+
+  it("leave nothing but the images", async () => {
+    const { hosts } = await bringUp(2, "complete");
+    await takeDown();
+    expect(hosts.filter(({ directory }) => existsSync(directory))).toEqual([]);
+    expect((await execa("ip", ["link"])).stdout).not.toContain("haplan");
+    expect(existsSync(hostsDirectory)).toBe(true);
+  }, 120_000);
+});
