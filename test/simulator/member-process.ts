@@ -3,12 +3,13 @@
  * and snapshot exchange, over simulated time, network and disk.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
+import { type AgentEvents, createAgentEvents } from "../../src/raft-agent/agent/agent-events.ts";
 import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/announce-member.ts";
 import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
 import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
 import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
+import { ConsensusClient } from "../../src/raft-agent/consensus/consensus-client.ts";
 import { ConsensusDriver } from "../../src/raft-agent/consensus/consensus-driver.ts";
-import { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
 import {
   decodePeerRequest,
   encodePeerAnswer,
@@ -29,7 +30,7 @@ import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import type { MemberServices } from "../../src/raft-agent/services/member-services.ts";
 import { openSnapshotStore } from "../../src/raft-agent/snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
-import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
+import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 import { spokenVersions } from "../../src/raft-agent/transport/handshake.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
@@ -61,7 +62,7 @@ export class MemberProcess implements Endpoint {
   readonly services: MemberServices;
   readonly driver: ConsensusDriver;
   readonly store: Store;
-  readonly link: ConsensusLink;
+  readonly link: ConsensusClient;
   readonly #world: World;
   readonly #host: Host;
   readonly #raft: ObservedRaft;
@@ -75,19 +76,12 @@ export class MemberProcess implements Endpoint {
    */
   static async start(world: World, host: Host, life: Life): Promise<MemberProcess> {
     const opened = await openDisk(world, host, life);
-    const late: { process: MemberProcess | null } = { process: null };
-    const link = new ConsensusLink({
-      memberId: host.id,
-      electionTimeoutMs: world.profile.raft.electionTimeoutTicks * tickMs,
-      appliedIndex: () => opened.store.consistentIndex,
-      clock: life.clock,
-    });
-    const services = createServices(world, opened, link, life, (change) => late.process?.followMembership(change));
+    const events = createAgentEvents();
     const snapshots = new SnapshotExchange({
       files: await openSnapshotStore({ fileSystem: host.disk.mount(), directory: "snap", clock: life.clock }),
       store: opened.store,
       onInstalled: (index) => {
-        const tell = (): void => late.process?.snapshotInstalled(index);
+        const tell = (): unknown => events.emit("snapshotInstalled", index);
         if (world.mutations.tellsLateOfReplacement === true) life.after(toldLateMs, tell);
         else tell();
       },
@@ -95,11 +89,9 @@ export class MemberProcess implements Endpoint {
     });
     if (awaitsSnapshot(opened.restored.snapshot.index, opened.store.consistentIndex)) {
       await snapshots.install(opened.restored.snapshot.index);
-      services.machine.load();
     }
     if (!life.alive) throw new Error("the process has ended");
-    late.process = new MemberProcess(world, host, life, { opened, link, services, snapshots });
-    return late.process;
+    return new MemberProcess(world, host, life, { opened, snapshots, events });
   }
 
   private constructor(
@@ -108,24 +100,26 @@ export class MemberProcess implements Endpoint {
     life: Life,
     parts: {
       readonly opened: Opened;
-      readonly link: ConsensusLink;
-      readonly services: MemberServices;
       readonly snapshots: SnapshotExchange;
+      readonly events: AgentEvents;
     },
   ) {
-    const { opened, link, services, snapshots } = parts;
+    const { opened, snapshots, events } = parts;
     this.life = life;
-    this.services = services;
     this.store = opened.store;
-    this.link = link;
     this.#world = world;
     this.#host = host;
     this.#snapshots = snapshots;
     world.observer.started?.(host.id, opened.restored.snapshot, opened.restored.entries);
     this.#raft = this.#createRaft(opened.restored);
-    this.driver = this.#createDriver(opened.wal);
+    const machine = new StateMachine({ self: host.id, store: opened.store });
+    this.driver = this.#createDriver(opened.wal, machine);
     const { network } = world;
-    link.connect({
+    this.link = new ConsensusClient({
+      memberId: host.id,
+      electionTimeoutMs: world.profile.raft.electionTimeoutTicks * tickMs,
+      appliedIndex: () => opened.store.consistentIndex,
+      clock: life.clock,
       driver: this.driver,
       transport: {
         versionWith: () => spokenVersions.highest,
@@ -133,6 +127,9 @@ export class MemberProcess implements Endpoint {
       },
       answerPeer: (from, request, done) => this.#answerPeer(from, request, done),
     });
+    const services = createServices(world, machine, this.link, life, (change) => this.#followMembership(change));
+    this.services = services;
+    events.on("snapshotInstalled", (index) => this.#snapshotInstalled(index));
     this.#retention = this.#createRetention(opened);
     network.attach(host.id, this);
     const atOnce = settledTicks(tickMs, world.profile.raft.heartbeatTicks * tickMs);
@@ -204,11 +201,11 @@ export class MemberProcess implements Endpoint {
 
   // What the member tells.
 
-  followMembership({ removed }: MembershipChange): void {
+  #followMembership({ removed }: MembershipChange): void {
     if (removed.includes(this.#host.id)) this.#world.removed(this.#host);
   }
 
-  snapshotInstalled(index: LogIndex): void {
+  #snapshotInstalled(index: LogIndex): void {
     if (!this.life.alive) return;
     this.services.snapshotInstalled();
     this.#retention.restartedAt(index);
@@ -241,14 +238,13 @@ export class MemberProcess implements Endpoint {
     return raft;
   }
 
-  #createDriver(wal: Wal): ConsensusDriver {
+  #createDriver(wal: Wal, machine: StateMachine): ConsensusDriver {
     const { network, mutations, profile, random } = this.#world;
-    const { services } = this;
     return new ConsensusDriver(
       {
         raft: this.#raft,
         wal: mutations.wal?.(wal) ?? wal,
-        machine: this.#observedMachine(services.machine),
+        machine: this.#observedMachine(machine),
         send: (message) => network.send(message),
         sendSnapshot: (request) => this.#sendSnapshot(request),
         installSnapshot: (index) => this.#snapshots.install(index),
@@ -258,12 +254,12 @@ export class MemberProcess implements Endpoint {
       {
         softState: (soft) => this.#softStateChanged(soft),
         applied: (index, bytes) => {
-          services.applied(index);
+          this.services.applied(index);
           this.#retention.applied(index, bytes).catch((error) => this.fail(error));
         },
         readConfirmed: (context, index) =>
-          services.readConfirmed(context, mutations.readsBeforeApplied === true ? 0 : index),
-        readFailed: (context) => services.readFailed(context),
+          this.services.readConfirmed(context, mutations.readsBeforeApplied === true ? 0 : index),
+        readFailed: (context) => this.services.readFailed(context),
         failed: (error) => this.fail(error),
       },
       { diskStallMs: profile.raft.electionTimeoutTicks * tickMs },

@@ -1,10 +1,10 @@
 /**
- * What a member finds on its disk and makes of it, as the agent does it (agent/open-member.ts, agent/member-parts.ts).
+ * What a member finds on its disk and makes of it, as the agent does it (agent/open-storage.ts, agent/from-config.ts).
  */
 import type { Clock } from "../../src/base/clock.ts";
-import { restoreState } from "../../src/raft-agent/agent/open-member.ts";
+import { restoreState } from "../../src/raft-agent/agent/open-storage.ts";
 import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
-import type { ConsensusLink } from "../../src/raft-agent/consensus/consensus-link.ts";
+import type { ConsensusPort } from "../../src/raft-agent/consensus/consensus-port.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import { needsBootstrap } from "../../src/raft-agent/raft/bootstrap.ts";
@@ -12,6 +12,7 @@ import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import { MemberServices } from "../../src/raft-agent/services/member-services.ts";
 import type { Member, MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
+import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
@@ -55,15 +56,15 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
 
 export function createServices(
   world: World,
-  { store }: Opened,
-  link: ConsensusLink,
+  machine: StateMachine,
+  consensus: ConsensusPort,
   life: Life,
   onMembershipChanged: (change: MembershipChange) => void,
 ): MemberServices {
   const { clock } = life;
   const services = new MemberServices({
-    consensus: link,
-    store,
+    consensus,
+    machine,
     clock: clockWithMutations(world.mutations, clock),
     clusterId,
     clusterToken,

@@ -8,10 +8,12 @@ import type { ConsensusPort, PeerProgress } from "../../src/raft-agent/consensus
 import type { Method, ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
+import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { Configuration } from "../../src/raft-agent/raft/configuration.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import { MemberServices, type MemberServicesOptions } from "../../src/raft-agent/services/member-services.ts";
 import { MembershipStore } from "../../src/raft-agent/state-machine/membership-store.ts";
+import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 
 export const self: MemberId = "8e9e05c52164694d";
 
@@ -84,8 +86,10 @@ function recordedCall(
   return call;
 }
 
-export async function createWorld(overrides: Partial<MemberServicesOptions> = {}): Promise<World> {
-  const store = overrides.store ?? (await openStore({ backend: new MemoryBackend() }));
+export type WorldOptions = Partial<Omit<MemberServicesOptions, "machine" | "consensus">> & { readonly store?: Store };
+
+export async function createWorld({ store: given, ...overrides }: WorldOptions = {}): Promise<World> {
+  const store = given ?? (await openStore({ backend: new MemoryBackend() }));
   const founder = { id: self, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
   new MembershipStore(store.metadata).seed([founder], { voters: [self], votersOutgoing: [], learners: [] });
   const clock = { nowMs: 1_700_000_000_000 };
@@ -101,10 +105,9 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
     connectedMs: new Map(),
     peers: new Map(),
   };
-  const world: { services: MemberServices | null } = { services: null };
-  const services = (): MemberServices => world.services!;
-  world.services = new MemberServices({
-    consensus: createPort(consensus, services),
+  const services: MemberServices = new MemberServices({
+    machine: new StateMachine({ self, store }),
+    consensus: createPort(consensus, () => services),
     clock: {
       now: () => clock.nowMs,
       monotonicMs: () => clock.nowMs,
@@ -118,14 +121,13 @@ export async function createWorld(overrides: Partial<MemberServicesOptions> = {}
     version: "3.6.1",
     quotaBytes: 0,
     ...overrides,
-    store,
   });
   // As if the entry that opens the leader's term were applied.
   store.setConsistentIndex(consensus.index, consensus.term);
-  world.services.leadershipChanged();
-  const methods = new Map<string, Method>(world.services.methods.map((method) => [method.path, method]));
+  services.leadershipChanged();
+  const methods = new Map<string, Method>(services.methods.map((method) => [method.path, method]));
   return {
-    services: world.services,
+    services,
     clock,
     consensus,
     unary: (path, request, headers, remoteAddress) =>
@@ -154,6 +156,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     memberId: self,
     electionTimeoutMs: 1_000,
     leader: () => state.leader,
+    isLeader: () => state.leader === self,
     term: () => state.term,
     commitIndex: () => state.index + state.lag,
     appliedIndex: () => state.index,

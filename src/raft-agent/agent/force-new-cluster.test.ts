@@ -17,10 +17,11 @@ import { type AddedMember, encodeMembershipContext } from "../state-machine/memb
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
 import type { WalBatch } from "../wal/wal.ts";
+import { createAgentEvents } from "./agent-events.ts";
 import { createDirectoryHandler } from "./cluster-directory.ts";
 import { forgetLostEntries, rememberLostEntries } from "./lost-entries.ts";
 import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
-import { openMember } from "./open-member.ts";
+import { openStorage } from "./open-storage.ts";
 
 const host = "127.77.42.2";
 const force = "--force-new-cluster";
@@ -57,17 +58,8 @@ async function write(...batches: WalBatch[]): Promise<void> {
 }
 
 async function start(...flags: string[]): Promise<{ restored: RestoredState; notices: readonly string[] }> {
-  const nothing = (): void => undefined;
-  const { restored, notices, wal, store } = await openMember({
-    config: configWith(...flags),
-    callingTls: null,
-    walObserver: {},
-    onStoreFailure: nothing,
-    onStoreCommit: nothing,
-    storeObserver: {},
-  });
-  await store.close();
-  await wal.close();
+  const { restored, notices, close } = await openStorage(configWith(...flags), createAgentEvents());
+  await close();
   return { restored, notices };
 }
 

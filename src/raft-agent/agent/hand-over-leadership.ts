@@ -3,7 +3,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { ConsensusDriver } from "../consensus/consensus-driver.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftStatus } from "../raft/status.ts";
-import { tickMs } from "./member-parts.ts";
+import { tickMs } from "./from-config.ts";
 
 const withinMs = 1_000;
 

@@ -1,6 +1,6 @@
 /**
- * All that services need from consensus. `agent.ts` implements it; tests have a single-member one that applies at
- * once. Calls return at once: what was proposed or asked comes back through `RequestTable` and `ReadQueue`.
+ * All that services need from consensus. `ConsensusClient` implements it; tests have a single-member one that applies at
+ * once. Calls return at once: what was proposed or asked comes back through `Proposer` and `ReadQueue`.
  */
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
@@ -34,6 +34,8 @@ export type ConsensusPort = {
 
   // Cheap getters for the hot path, without building a status.
   leader(): MemberId | null;
+  /** Whether this member is the leader, as far as it knows. */
+  isLeader(): boolean;
   term(): Term;
   commitIndex(): LogIndex;
   appliedIndex(): LogIndex;

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { PeerAnswerSchema, PeerRequestSchema } from "../api/gen/haplan/peer/peer_pb.ts";
 import type { StatusCode } from "../api/status-code.ts";
 import { WireError } from "../api/wire.ts";
-import { ConsensusLink } from "./consensus-link.ts";
+import { ConsensusClient } from "./consensus-client.ts";
 import {
   decodePeerAnswer,
   decodePeerRequest,
@@ -115,14 +115,12 @@ describe("the release before", () => {
     [2, protobuf],
     [null, framed],
   ])("where version %s is shared, a request of kind %i is sent", (version, kind) => {
-    const link = new ConsensusLink({
+    const sent: number[] = [];
+    const client = new ConsensusClient({
       memberId: "00000000000000aa",
       electionTimeoutMs: 1_000,
       appliedIndex: () => 0,
       clock: { monotonicMs: () => 0 },
-    });
-    const sent: number[] = [];
-    link.connect({
       driver: { status: () => ({ role: "follower", leader: null, term: 0 }) } as never,
       transport: {
         versionWith: () => version,
@@ -133,7 +131,7 @@ describe("the release before", () => {
       },
       answerPeer: () => {},
     });
-    link.askPeer("00000000000000bb", { path: "/a/B", caller: null, changeId: null, message: bytes0 }, () => {});
+    client.askPeer("00000000000000bb", { path: "/a/B", caller: null, changeId: null, message: bytes0 }, () => {});
     expect(sent).toEqual([kind]);
   });
 });

@@ -10,7 +10,6 @@ import { MemberChanges } from "../consensus/member-changes.ts";
 import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "../consensus/proposer.ts";
 import { ReadQueue } from "../consensus/read-queue.ts";
-import type { Store } from "../mvcc/store.ts";
 import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
@@ -18,7 +17,7 @@ import type { Alarm } from "../state-machine/apply-result.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
-import { StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
 import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
 import { createAuthMethods } from "./auth-service.ts";
 import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
@@ -51,7 +50,7 @@ import { createWatchService, type WatchService } from "./watch-service.ts";
 
 export type MemberServicesOptions = {
   readonly consensus: ConsensusPort;
-  readonly store: Store;
+  readonly machine: StateMachine;
   readonly clock: Clock;
   readonly clusterId: string;
   readonly clusterToken: string;
@@ -100,37 +99,35 @@ export class MemberServices {
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
   constructor(options: MemberServicesOptions) {
-    const { consensus, store, clock } = options;
+    const { consensus, machine, clock } = options;
+    const { store } = machine;
     const proposerLimits = { ...defaultProposerLimits(consensus.electionTimeoutMs), ...options.proposerLimits };
     const { requestTimeoutMs } = proposerLimits;
     const createChangeId = options.createChangeId ?? ((): ChangeId => randomBytes(16).toString("hex"));
     const appliedTerm = (): Term => store.consistentTerm;
     const proposer = new Proposer({ consensus, clock, limits: proposerLimits, appliedTerm });
-    this.machine = new StateMachine({
-      self: consensus.memberId,
-      store,
-      listener: {
-        completed: (requestNumber, result) => proposer.complete(requestNumber, result),
-        isAwaited: (requestNumber) => proposer.isAwaited(requestNumber),
-        leaseGranted: (lease) => {
-          leaseExpiry.granted(lease);
-          options.onLeaseGranted?.(lease.ttlSeconds);
-        },
-        leaseRevoked: (id) => leaseExpiry.revoked(id),
-        membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
-        alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
-        authChanged: (event) => access.authChanged(event),
-      },
-    });
-    const { alarms, auth, leases, membership } = this.machine;
+    this.machine = machine;
+    const { alarms, auth, leases, membership } = machine;
     const settings = { ...defaultAuthSettings, ...options.auth };
     const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs });
     const leaseExpiry = new LeaseExpiry(leases, clock);
+    machine.listen({
+      completed: (requestNumber, result) => proposer.complete(requestNumber, result),
+      isAwaited: (requestNumber) => proposer.isAwaited(requestNumber),
+      leaseGranted: (lease) => {
+        leaseExpiry.granted(lease);
+        options.onLeaseGranted?.(lease.ttlSeconds);
+      },
+      leaseRevoked: (id) => leaseExpiry.revoked(id),
+      membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
+      alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
+      authChanged: (event) => access.authChanged(event),
+    });
     this.context = createServiceContext({
       consensus,
       proposer,
       reads: new ReadQueue({ consensus, clock, requestTimeoutMs, waitingMax: proposerLimits.pendingMax }),
-      machine: this.machine,
+      machine,
       leaseExpiry,
       quota: new SpaceQuota({ member: consensus.memberId, store, alarms, proposer, quotaBytes: options.quotaBytes }),
       memberChanges: new MemberChanges({

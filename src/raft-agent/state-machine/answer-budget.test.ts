@@ -20,11 +20,8 @@ const rangeOp = (name: string): RequestOp => ({ kind: "range", request: rangeReq
 async function createMachine(values: Record<string, number>): Promise<{ machine: StateMachine; last(): ApplyResult }> {
   const results: ApplyResult[] = [];
   const store = await openStore({ backend: new MemoryBackend() });
-  const machine = new StateMachine({
-    self: selfId,
-    store,
-    listener: { completed: (_, result) => results.push(result) },
-  });
+  const machine = new StateMachine({ self: selfId, store });
+  machine.listen({ completed: (_, result) => results.push(result) });
   const writing = store.beginWrite();
   for (const [name, bytes] of Object.entries(values)) writing.put(key(name), new Uint8Array(bytes), 0n);
   writing.end();
@@ -64,7 +61,8 @@ describe("the answer of one request", () => {
   ])("is not read when $title, and what the transaction writes is written", async ({ self, isAwaited }) => {
     const backend = new MemoryBackend();
     const store = await openStore({ backend });
-    const machine = new StateMachine({ self, store, listener: { completed: () => {}, isAwaited: () => isAwaited } });
+    const machine = new StateMachine({ self, store });
+    machine.listen({ completed: () => {}, isAwaited: () => isAwaited });
     const writing = store.beginWrite();
     writing.put(key("a"), key("1"), 0n);
     writing.end();

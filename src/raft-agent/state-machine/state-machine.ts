@@ -68,6 +68,8 @@ export type StateMachineCounts = {
   leasesExpired: number;
 };
 
+const silent: StateMachineListener = { completed: () => {} };
+
 export class StateMachine {
   readonly store: Store;
   readonly leases: LeaseTable;
@@ -81,17 +83,21 @@ export class StateMachine {
     leasesExpired: 0,
   };
   readonly #codec: CommandCodec;
-  readonly #listener: StateMachineListener;
+  #listener: StateMachineListener = silent;
 
-  constructor(options: { self: MemberId; store: Store; listener: StateMachineListener }) {
+  constructor(options: { readonly self: MemberId; readonly store: Store }) {
     this.store = options.store;
     this.leases = new LeaseTable(options.store.metadata);
     this.alarms = new AlarmStore(options.store.metadata);
     this.membership = new MembershipStore(options.store.metadata);
     this.auth = new AuthStore(options.store.metadata);
     this.#codec = createCommandCodec(options.self);
-    this.#listener = options.listener;
     this.load();
+  }
+
+  /** Tells `listener` what is applied from now on. */
+  listen(listener: StateMachineListener): void {
+    this.#listener = listener;
   }
 
   get appliedIndex(): LogIndex {

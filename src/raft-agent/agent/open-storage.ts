@@ -25,7 +25,8 @@ import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal, type RecoveredWal } from "../wal/open-wal.ts";
 import type { RecoveredLog } from "../wal/replay.ts";
-import type { Wal, WalObserver } from "../wal/wal.ts";
+import type { Wal } from "../wal/wal.ts";
+import type { AgentEvents } from "./agent-events.ts";
 import { askForCluster } from "./cluster-directory.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
 import { assertNoLostEntries } from "./lost-entries.ts";
@@ -37,29 +38,23 @@ import {
   joinCluster,
   type MemberIdentity,
 } from "./member-identity.ts";
+import { callingMaterial } from "./peer-tls.ts";
 import { seedFounders } from "./seed-founders.ts";
 
-export type OpenedMember = {
+export type MemberStorage = {
   readonly identity: MemberIdentity;
   readonly wal: Wal;
   readonly store: Store;
   readonly restored: RestoredState;
   /** Sentences for the log: what recovery found. */
   readonly notices: readonly string[];
+  /** May be called again. */
+  close(): Promise<void>;
 };
 
-export type OpenMemberOptions = {
-  readonly config: AgentConfig;
-  readonly callingTls: ConnectionOptions | null;
-  readonly walObserver: WalObserver;
-  readonly onStoreFailure: (error: HaplanError) => void;
-  readonly onStoreCommit: (durationMs: number) => void;
-  readonly storeObserver: StoreObserver;
-};
-
-/** @throws HaplanError: the disk cannot be used, or nobody answers a joining member. */
-export async function openMember(options: OpenMemberOptions): Promise<OpenedMember> {
-  const { config } = options;
+/** @throws HaplanError: the disk cannot be used, or no member answers a joining one. */
+export async function openStorage(config: AgentConfig, events: AgentEvents): Promise<MemberStorage> {
+  const callingTls = config.peerTls === null ? null : callingMaterial(config.peerTls);
   const snapDir = snapshotDir(config);
   assertNotEtcds(config);
   if (!config.forceNewCluster) assertNoLostEntries(config);
@@ -68,23 +63,16 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
   makeDir("data-dir", snapDir);
   makeDir("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
-  const newIdentity = hasLog ? null : await decideIdentity(options);
+  const newIdentity = hasLog ? null : await decideIdentity(config, callingTls);
   const { wal, recovered } = await openWal({
     fileSystem,
     directory: ".",
     metadata: newIdentity === null ? new Uint8Array(0) : encodeIdentity(newIdentity),
-    observer: options.walObserver,
+    observer: { onSync: (durationMs, bytes) => events.emit("logSynced", durationMs, bytes) },
   });
   try {
     const identity = decodeIdentity(recovered.metadata);
-    const store = await openStore({
-      backend: openLmdbBackend({
-        directory: snapDir,
-        onFailure: options.onStoreFailure,
-        onCommit: options.onStoreCommit,
-      }),
-      observer: options.storeObserver,
-    });
+    const store = await openMemberStore(snapDir, events);
     const hasBegun = recovered.snapshot !== null;
     const isUnfounded = !hasBegun || needsBootstrap(recovered.snapshot.index, store.consistentIndex);
     const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
@@ -95,15 +83,34 @@ export async function openMember(options: OpenMemberOptions): Promise<OpenedMemb
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
     if (founding !== null) await seedFounders(store, founding.members, restored.snapshot);
-    const { callingTls } = options;
     const storedMembers = knownMembers(store);
     const forced = await forceNewCluster(config, { identity, wal, restored, storedMembers, callingTls });
     const notices = [...describeRepairs(recovered), ...forced.notices];
-    return { identity, wal, store, restored: forced.restored, notices };
+    let closed: Promise<void> | null = null;
+    const close = (): Promise<void> => {
+      closed ??= wal.close().then(() => store.close());
+      return closed;
+    };
+    return { identity, wal, store, restored: forced.restored, notices, close };
   } catch (error) {
     await wal.close();
     throw error;
   }
+}
+
+function openMemberStore(directory: string, events: AgentEvents): Promise<Store> {
+  const backend = openLmdbBackend({
+    directory,
+    onFailure: (error) => events.emit("failed", error),
+    onCommit: (durationMs) => events.emit("storeCommitted", durationMs),
+  });
+  const observer: StoreObserver = {
+    compactionSlice: (tookMs) => events.emit("compactionSlice", tookMs),
+    compacted: (tookMs, removed) => events.emit("compacted", tookMs, removed),
+    hashed: (tookMs) => events.emit("hashed", tookMs),
+    exported: (tookMs) => events.emit("snapshotExported", tookMs),
+  };
+  return openStore({ backend, observer });
 }
 
 /** Where the store lives and snapshots arrive. */
@@ -135,7 +142,7 @@ function makeDir(flag: "data-dir" | "wal-dir", path: string): void {
   }
 }
 
-async function decideIdentity({ config, callingTls }: OpenMemberOptions): Promise<MemberIdentity> {
+async function decideIdentity(config: AgentConfig, callingTls: ConnectionOptions | null): Promise<MemberIdentity> {
   if (config.forceNewCluster) throw noSurvivorError(config);
   assertInitialCluster(config);
   const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);

@@ -1,4 +1,4 @@
-/** What services see of consensus: the port they were written against, over the run loop and the transport. */
+/** Consensus as services see it: `ConsensusPort` over the run loop and the transport. */
 import type { Clock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { StatusCode } from "../api/status-code.ts";
@@ -17,38 +17,31 @@ import {
   peerRequestKind,
 } from "./peer-request.ts";
 
-export type ConsensusLinkParts = {
+export type ConsensusClientOptions = {
+  readonly memberId: MemberId;
+  readonly electionTimeoutMs: number;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly driver: ConsensusDriver;
+  readonly appliedIndex: () => LogIndex;
   readonly transport: Pick<PeerTransport, "request" | "versionWith">;
-  /** What other members' requests are answered with. */
+  /** Answers a request that this member makes of itself, as those of other members are answered. */
   readonly answerPeer: (from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void) => void;
 };
 
-export class ConsensusLink implements ConsensusPort {
+export class ConsensusClient implements ConsensusPort {
   readonly memberId: MemberId;
   readonly electionTimeoutMs: number;
-  readonly #appliedIndex: () => LogIndex;
-  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #options: ConsensusClientOptions;
+  readonly #driver: ConsensusDriver;
   readonly #connectedSinceMs = new Map<MemberId, number>();
-  #parts: ConsensusLinkParts | null = null;
-  #soft: SoftState = { role: "follower", leader: null, term: 0 };
+  #soft: SoftState;
 
-  constructor(options: {
-    memberId: MemberId;
-    electionTimeoutMs: number;
-    appliedIndex: () => LogIndex;
-    clock: Pick<Clock, "monotonicMs">;
-  }) {
+  constructor(options: ConsensusClientOptions) {
     this.memberId = options.memberId;
     this.electionTimeoutMs = options.electionTimeoutMs;
-    this.#appliedIndex = options.appliedIndex;
-    this.#clock = options.clock;
-  }
-
-  /** Services are made before the run loop that applies to them; this closes the circle. */
-  connect(parts: ConsensusLinkParts): void {
-    this.#parts = parts;
-    const { role, leader, term } = parts.driver.status();
+    this.#options = options;
+    this.#driver = options.driver;
+    const { role, leader, term } = options.driver.status();
     this.#soft = { role, leader, term };
   }
 
@@ -57,7 +50,7 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   peerConnected(peer: MemberId): void {
-    this.#connectedSinceMs.set(peer, this.#clock.monotonicMs());
+    this.#connectedSinceMs.set(peer, this.#options.clock.monotonicMs());
   }
 
   peerDisconnected(peer: MemberId): void {
@@ -65,37 +58,46 @@ export class ConsensusLink implements ConsensusPort {
   }
 
   leader = (): MemberId | null => this.#soft.leader;
+  isLeader = (): boolean => this.#soft.leader === this.memberId;
   term = (): number => this.#soft.term;
-  commitIndex = (): LogIndex => this.#connected.driver.commitIndex;
-  appliedIndex = (): LogIndex => this.#appliedIndex();
+  commitIndex = (): LogIndex => this.#driver.commitIndex;
+  appliedIndex = (): LogIndex => this.#options.appliedIndex();
 
   status(): ConsensusStatus {
-    const { role, term, leader, lastIndex, commitIndex, configuration, peers } = this.#connected.driver.status();
+    const { role, term, leader, lastIndex, commitIndex, configuration, peers } = this.#driver.status();
     const progress = [...peers].map(([member, { matchIndex, recentlyActive }]) => ({
       member,
       matchIndex,
       active: recentlyActive,
     }));
-    return { role, term, leader, lastIndex, commitIndex, appliedIndex: this.#appliedIndex(), configuration, progress };
+    return {
+      role,
+      term,
+      leader,
+      lastIndex,
+      commitIndex,
+      appliedIndex: this.#options.appliedIndex(),
+      configuration,
+      progress,
+    };
   }
 
-  propose: ConsensusPort["propose"] = (payload) => this.#connected.driver.propose(payload);
-  onTickEnd: ConsensusPort["onTickEnd"] = (run) => this.#connected.driver.onTickEnd(run);
-  requestReadIndex: ConsensusPort["requestReadIndex"] = (context) => this.#connected.driver.requestRead(context);
-  changeConfiguration: ConsensusPort["changeConfiguration"] = (change) =>
-    this.#connected.driver.changeConfiguration(change);
+  propose: ConsensusPort["propose"] = (payload) => this.#driver.propose(payload);
+  onTickEnd: ConsensusPort["onTickEnd"] = (run) => this.#driver.onTickEnd(run);
+  requestReadIndex: ConsensusPort["requestReadIndex"] = (context) => this.#driver.requestRead(context);
+  changeConfiguration: ConsensusPort["changeConfiguration"] = (change) => this.#driver.changeConfiguration(change);
 
   transferLeadership(to: MemberId): void {
-    this.#connected.driver.step({ kind: "transferLeadership", to });
+    this.#driver.step({ kind: "transferLeadership", to });
   }
 
   connectedMs(member: MemberId): number | null {
     const sinceMs = this.#connectedSinceMs.get(member);
-    return sinceMs === undefined ? null : this.#clock.monotonicMs() - sinceMs;
+    return sinceMs === undefined ? null : this.#options.clock.monotonicMs() - sinceMs;
   }
 
   askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void {
-    const { transport, answerPeer } = this.#connected;
+    const { transport, answerPeer } = this.#options;
     if (member === this.memberId) {
       answerPeer(member, request, done);
       return;
@@ -105,11 +107,6 @@ export class ConsensusLink implements ConsensusPort {
       (answer) => done(readAnswer(kind, member, answer)),
       () => done(null),
     );
-  }
-
-  get #connected(): ConsensusLinkParts {
-    if (this.#parts === null) throw new Error("Invariant broken: services ask consensus before it exists");
-    return this.#parts;
   }
 }
 

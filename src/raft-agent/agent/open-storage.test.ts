@@ -12,8 +12,9 @@ import type { Member } from "../state-machine/membership.ts";
 import { MembershipStore } from "../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
+import { createAgentEvents } from "./agent-events.ts";
 import { encodeIdentity, foundCluster } from "./member-identity.ts";
-import { type OpenedMember, openMember } from "./open-member.ts";
+import { type MemberStorage, openStorage } from "./open-storage.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
@@ -39,25 +40,16 @@ async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
   await wal.close();
 }
 
-async function open<Result>(look: (opened: OpenedMember) => Result, member = config): Promise<Result> {
-  const nothing = (): void => undefined;
-  const opened = await openMember({
-    config: member,
-    callingTls: null,
-    walObserver: {},
-    onStoreFailure: nothing,
-    onStoreCommit: nothing,
-    storeObserver: {},
-  });
+async function open<Result>(look: (opened: MemberStorage) => Result, member = config): Promise<Result> {
+  const opened = await openStorage(member, createAgentEvents());
   try {
     return look(opened);
   } finally {
-    await opened.store.close();
-    await opened.wal.close();
+    await opened.close();
   }
 }
 
-function membersIn({ metadata }: OpenedMember["store"]): readonly Member[] {
+function membersIn({ metadata }: MemberStorage["store"]): readonly Member[] {
   const membership = new MembershipStore(metadata);
   membership.load();
   return membership.list();

@@ -6,17 +6,15 @@ import { errorText } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import { readTokenKeys } from "../auth/token-options.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
-import type { ConsensusLink } from "../consensus/consensus-link.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import { defaultHttp2Limits } from "../http2/connection-options.ts";
-import type { AcceptHttp1 } from "../http2/in-memory-connection.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
+import type { AgentEvents } from "./agent-events.ts";
 import { answerMemoryBytes } from "./answer-memory-bytes.ts";
-import type { OpenedMember } from "./open-member.ts";
 import { RequestStats } from "./request-stats.ts";
 
 /** The etcd version that clients are told: what our API speaks like. */
@@ -26,18 +24,15 @@ export const tickMs = 10;
 
 export function createServices(
   config: AgentConfig,
-  { identity, store }: OpenedMember,
-  link: ConsensusLink,
+  parts: Pick<MemberServicesOptions, "consensus" | "machine" | "clusterId">,
   callbacks: Pick<
     MemberServicesOptions,
     "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "drainClients"
   >,
 ): MemberServices {
   return new MemberServices({
-    consensus: link,
-    store,
+    ...parts,
     clock: systemClock,
-    clusterId: identity.clusterId,
     clusterToken: config.initialClusterToken,
     version: spokenVersion,
     quotaBytes: config.quotaBackendBytes,
@@ -68,23 +63,17 @@ function authSettings({ auth, clientTls }: AgentConfig): AuthSettings {
   };
 }
 
-type GrpcOutlets = {
-  /** Called only with `--metrics=extensive`. */
-  readonly onHandled: (method: MethodCounters, seconds: number) => void;
-  /** Gets what comes over HTTP/2 and is not gRPC. */
-  readonly onHttp1: AcceptHttp1;
-};
-
 export function createGrpcServer(
   config: AgentConfig,
   services: MemberServices,
+  events: AgentEvents,
   logger: Logger,
-  { onHandled, onHttp1 }: GrpcOutlets,
 ): GrpcServer {
   const messageOverheadBytes = 512 * 1024;
-  return new GrpcServer({
+  const onHandled = (method: MethodCounters, seconds: number): unknown => events.emit("callHandled", method, seconds);
+  const server = new GrpcServer({
     methods: services.methods,
-    onHttp1,
+    onHttp1: (socket) => events.emit("http1Connection", socket),
     maxReceiveBytes: config.maxRequestBytes + messageOverheadBytes,
     limits: { maxConcurrentStreams: Math.min(config.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams) },
     keepalive: config.keepalive,
@@ -96,6 +85,8 @@ export function createGrpcServer(
     onHandlerError: (error, path) =>
       logger.error({ path, error: errorText(error) }, "a request failed by a bug of ours"),
   });
+  events.on("turnEnded", () => server.flush());
+  return server;
 }
 
 export function raftOptions(config: AgentConfig, id: MemberId, random: Random): RaftOptions {

@@ -1,0 +1,90 @@
+/**
+ * What the layers of a member report. Calls go down, from services to consensus to the log; what happens goes up as an
+ * event, to whatever has subscribed, in the order of subscription and within the turn in which it happens. The emitter is
+ * made before all layers, so that none of them has to know the ones above it.
+ */
+import { EventEmitter } from "node:events";
+import type { Duplex } from "node:stream";
+import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
+import type { MethodCounters } from "../grpc/method-counters.ts";
+import type { SnapshotMetadata } from "../raft/configuration.ts";
+import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
+import type { Message } from "../raft/message.ts";
+import type { SoftState } from "../raft/ready.ts";
+import type { MembershipChange } from "../state-machine/membership.ts";
+
+/** A request of a peer, or of this member itself. One of the two has to be called. */
+export type AskedByPeer = {
+  readonly from: MemberId;
+  readonly request: PeerRequest;
+  readonly answer: (answer: PeerAnswer) => void;
+  readonly reject: (error: Error) => void;
+};
+
+/** A snapshot that is durable beside the log. One of the two has to be called. */
+export type ReceivedSnapshot = {
+  readonly from: MemberId;
+  /** The term of the leader that sent it. */
+  readonly term: Term;
+  readonly metadata: SnapshotMetadata;
+  readonly taken: () => void;
+  readonly failed: (error: unknown) => void;
+};
+
+type AgentEventMap = {
+  /** The disk, the log, the store or the core failed: this member must stop. */
+  failed: [error: unknown];
+
+  // The log and the store.
+  logSynced: [durationMs: number, bytes: number];
+  storeCommitted: [durationMs: number];
+  compactionSlice: [durationMs: number];
+  compacted: [durationMs: number, removedRevisions: number];
+  hashed: [durationMs: number];
+  snapshotExported: [durationMs: number];
+  /** A snapshot is being moved into the store, or is not any more. */
+  snapshotApplying: [underWay: boolean];
+  /** The store's content was replaced, in this turn. */
+  snapshotInstalled: [index: LogIndex];
+
+  // Peers.
+  message: [message: Message];
+  peerConnected: [peer: MemberId];
+  peerDisconnected: [peer: MemberId];
+  peerRoundTrip: [peer: MemberId, durationMs: number];
+  peerRequest: [asked: AskedByPeer];
+  snapshotReceived: [snapshot: ReceivedSnapshot, durationMs: number];
+  /** A peer says that the cluster has removed this member. */
+  removed: [];
+
+  // Consensus.
+  softStateChanged: [state: SoftState];
+  leaderElected: [state: SoftState];
+  applied: [index: LogIndex, bytes: number];
+  appliedSlowly: [index: LogIndex, durationMs: number];
+  readConfirmed: [context: number, index: LogIndex];
+  readFailed: [context: number];
+  heartbeatLate: [];
+  /** What arrived in one turn of the event loop has been taken in, and is answered as far as it can be. */
+  turnEnded: [];
+
+  // The state machine and the services.
+  membershipChanged: [change: MembershipChange];
+  leaseGranted: [ttlSeconds: number];
+  /** Clients are to be asked to go elsewhere; `done` is called once they know, or after a while. */
+  drainRequested: [done: () => void];
+
+  /** Every 100 ms. */
+  housekeeping: [];
+
+  // Clients.
+  callHandled: [method: MethodCounters, seconds: number];
+  /** A client speaks HTTP/1.1, or asks over HTTP/2 for what is not gRPC. */
+  http1Connection: [socket: Duplex];
+};
+
+export type AgentEvents = EventEmitter<AgentEventMap>;
+
+export function createAgentEvents(): AgentEvents {
+  return new EventEmitter<AgentEventMap>();
+}

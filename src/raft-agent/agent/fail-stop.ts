@@ -1,0 +1,64 @@
+/** A member that cannot be trusted any more, or that was removed, says so once and stops. */
+import type { Logger } from "pino";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { AgentEvents } from "./agent-events.ts";
+import { rememberLostEntries } from "./lost-entries.ts";
+
+export type FailStopOptions = {
+  readonly dataDir: string;
+  readonly logger: Pick<Logger, "fatal">;
+  /** The process has to end. */
+  readonly onStopped: (reason: string) => void;
+};
+
+export class FailStop {
+  readonly #options: FailStopOptions;
+  #hasStopped = false;
+  #isClosing = false;
+
+  constructor(options: FailStopOptions, events: AgentEvents) {
+    this.#options = options;
+    events.on("failed", (error) => this.#fail(error));
+    events.on("removed", () => this.stopRemoved());
+  }
+
+  get hasStopped(): boolean {
+    return this.#hasStopped;
+  }
+
+  /** The member is being closed: what fails from now on is of no concern. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
+  /** The cluster has removed this member. */
+  stopRemoved(): void {
+    const { dataDir, logger } = this.#options;
+    if (!this.#begin()) return;
+    logger.fatal({ error: removedError(dataDir).message }, "this member was removed from the cluster and stops");
+    this.#options.onStopped("the member was removed from the cluster");
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#begin()) return;
+    rememberLostEntries(this.#options, error);
+    this.#options.logger.fatal({ error: errorText(error) }, "this member stops");
+    this.#options.onStopped(errorText(error));
+  }
+
+  /** False when there is nothing to say: it is said already, or the member is being closed. */
+  #begin(): boolean {
+    if (this.#isClosing || this.#hasStopped) return false;
+    this.#hasStopped = true;
+    return true;
+  }
+}
+
+/** Its data is worth nothing to the cluster any more, and would answer serializable reads with what once was. */
+export function removedError(dataDir: string): HaplanError {
+  return new HaplanError(
+    "agent/removed",
+    `Cannot go on with the data in "${dataDir}": this member was removed from the cluster, and its id is never used again; ` +
+      "to bring the machine back, clear the directory and add it as a new member",
+  );
+}

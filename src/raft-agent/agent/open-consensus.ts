@@ -1,0 +1,171 @@
+/** Consensus of one member: the core, the loop that drives it, and what other members send for it. */
+import { performance } from "node:perf_hooks";
+import { systemClock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { ConsensusClient } from "../consensus/consensus-client.ts";
+import { ConsensusDriver, type DriverListener } from "../consensus/consensus-driver.ts";
+import type { LogIndex, MemberId } from "../raft/entry.ts";
+import { Raft } from "../raft/raft.ts";
+import type { StateReplacement } from "../services/corruption/corruption-check.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { PeerTransport } from "../transport/peer-transport.ts";
+import type { AgentEvents, ReceivedSnapshot } from "./agent-events.ts";
+import { AwaitedState } from "./awaited-state.ts";
+import { raftOptions } from "./from-config.ts";
+import type { MemberStorage } from "./open-storage.ts";
+import { watchApplying } from "./slow-apply.ts";
+import type { SnapshotExchange } from "./snapshot-exchange.ts";
+
+/** How long a turn of the event loop applies entries; the rest waits for what else there is to do. */
+const applyingMs = 20;
+
+export type ConsensusParts = {
+  readonly storage: MemberStorage;
+  readonly snapshots: SnapshotExchange;
+  readonly machine: StateMachine;
+  readonly transport: PeerTransport;
+  readonly random: Random;
+};
+
+export type Consensus = {
+  readonly raft: Raft;
+  readonly driver: ConsensusDriver;
+  readonly client: ConsensusClient;
+  /** Also one whose configuration is in the log and not applied yet. */
+  isMember(id: MemberId): boolean;
+  /** How the state of a member is replaced whose data differs from the others'. */
+  readonly stateReplacement: StateReplacement;
+  /** Takes in and gives out nothing any more. */
+  stop(): void;
+};
+
+/** Nothing moves before the core is told that time passes, or a message comes. */
+export function openConsensus(config: AgentConfig, parts: ConsensusParts, events: AgentEvents): Consensus {
+  const { storage, snapshots, machine, transport, random } = parts;
+  const { identity, wal, store, restored } = storage;
+  const raft = new Raft(raftOptions(config, identity.memberId, random), restored);
+  const install = (index: LogIndex): Promise<void> => installSnapshot(snapshots, index, events);
+  const driver: ConsensusDriver = new ConsensusDriver(
+    {
+      raft,
+      wal,
+      machine: watchApplying(machine, {
+        warningMs: config.warningApplyDurationMs,
+        onSlow: (index, tookMs) => events.emit("appliedSlowly", index, tookMs),
+      }),
+      send: (message) => transport.send(message),
+      flush: () => transport.flush(),
+      sendSnapshot: (request) => snapshots.send(request, { driver, raft, transport }),
+      installSnapshot: install,
+      // What was answered meanwhile leaves in this turn of the event loop, not in the next.
+      defer: (run) =>
+        setImmediate(() => {
+          run();
+          events.emit("turnEnded");
+        }),
+      beginApplying: () => {
+        const endMs = performance.now() + applyingMs;
+        return () => performance.now() >= endMs;
+      },
+    },
+    reportTo(events),
+    { diskStallMs: config.electionTimeoutMs },
+  );
+  const client = openClient(config, parts, driver, events);
+  const awaitedState = new AwaitedState({
+    appliedIndex: () => store.consistentIndex,
+    suspendApplying: () => driver.suspendApplying(),
+    install,
+  });
+  const isMember = (id: MemberId): boolean => {
+    if (id === identity.memberId || machine.membership.get(id) !== undefined) return true;
+    const { voters, votersOutgoing, learners } = raft.status().configuration;
+    return [voters, votersOutgoing, learners].some((ids) => ids.includes(id));
+  };
+  takeFromPeers(events, { driver, client, isMember, awaitedState });
+  return {
+    raft,
+    driver,
+    client,
+    isMember,
+    stateReplacement: {
+      expect: () => awaitedState.expect(),
+      send: (member) => snapshots.sendReplacement(member, { driver, raft, transport }),
+    },
+    stop: () => {
+      awaitedState.stop();
+      driver.stop();
+    },
+  };
+}
+
+function reportTo(events: AgentEvents): DriverListener {
+  return {
+    softState: (state) => events.emit("softStateChanged", state),
+    applied: (index, bytes) => events.emit("applied", index, bytes),
+    readConfirmed: (context, index) => events.emit("readConfirmed", context, index),
+    readFailed: (context) => events.emit("readFailed", context),
+    failed: (error) => events.emit("failed", error),
+  };
+}
+
+async function installSnapshot(snapshots: SnapshotExchange, index: LogIndex, events: AgentEvents): Promise<void> {
+  events.emit("snapshotApplying", true);
+  try {
+    await snapshots.install(index);
+  } finally {
+    events.emit("snapshotApplying", false);
+  }
+}
+
+/** The first to hear what the driver and the peers report: services find in it what has changed. */
+function openClient(
+  config: AgentConfig,
+  { storage, transport }: ConsensusParts,
+  driver: ConsensusDriver,
+  events: AgentEvents,
+): ConsensusClient {
+  const { identity, store } = storage;
+  const client = new ConsensusClient({
+    memberId: identity.memberId,
+    electionTimeoutMs: config.electionTimeoutMs,
+    clock: systemClock,
+    driver,
+    appliedIndex: () => store.consistentIndex,
+    transport,
+    answerPeer: (from, request, answer) => events.emit("peerRequest", { from, request, answer, reject: () => {} }),
+  });
+  events.on("softStateChanged", (state) => {
+    const isElected = state.leader !== null && state.leader !== client.leader();
+    client.softStateChanged(state);
+    if (isElected) events.emit("leaderElected", state);
+  });
+  events.on("peerConnected", (peer) => client.peerConnected(peer));
+  events.on("peerDisconnected", (peer) => client.peerDisconnected(peer));
+  return client;
+}
+
+type PeerTraffic = Pick<Consensus, "driver" | "client" | "isMember"> & { readonly awaitedState: AwaitedState };
+
+function takeFromPeers(events: AgentEvents, traffic: PeerTraffic): void {
+  const { driver, isMember } = traffic;
+  events.on("message", (message) => {
+    // What clients ask through another member is done in the name of the user that it gives.
+    if (message.kind === "forwardedProposals" && !isMember(message.from)) return;
+    driver.step({ kind: "message", message });
+  });
+  events.on("peerDisconnected", (peer) => driver.step({ kind: "peerDisconnected", peer }));
+  events.on("snapshotReceived", (snapshot) => {
+    takeSnapshot(snapshot, traffic).then(snapshot.taken, snapshot.failed);
+  });
+}
+
+async function takeSnapshot(
+  { from, term, metadata }: ReceivedSnapshot,
+  { driver, client, awaitedState }: PeerTraffic,
+): Promise<void> {
+  if (awaitedState.isExpected) return awaitedState.take(metadata.index);
+  const message = { kind: "snapshotRequest", from, to: client.memberId, term, snapshot: metadata } as const;
+  driver.step({ kind: "message", message });
+}

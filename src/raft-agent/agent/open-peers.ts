@@ -1,0 +1,130 @@
+/** The connections with the other members: how they are made, and how they follow the membership. */
+import type { Logger } from "pino";
+import { systemClock } from "../../base/clock.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { Random } from "../../base/random.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind, type PeerAnswer } from "../consensus/peer-request.ts";
+import type { MemberId } from "../raft/entry.ts";
+import type { MembershipStore } from "../state-machine/membership-store.ts";
+import { PeerTransport } from "../transport/peer-transport.ts";
+import type { TransportHandlers } from "../transport/transport-types.ts";
+import type { AgentEvents } from "./agent-events.ts";
+import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
+import { spokenVersion } from "./from-config.ts";
+import { createHandedServer } from "./handed-server.ts";
+import { describeOpenRules } from "./member-certificate.ts";
+import type { MemberIdentity } from "./member-identity.ts";
+import { createPeerTls, type MemberTls } from "./peer-tls.ts";
+import { RejectionLog } from "./rejection-log.ts";
+import type { SnapshotExchange } from "./snapshot-exchange.ts";
+
+export type PeerParts = {
+  readonly identity: MemberIdentity;
+  readonly membership: MembershipStore;
+  readonly snapshots: SnapshotExchange;
+  readonly random: Random;
+};
+
+/** @throws HaplanError `agent/certificate` naming a file that cannot be used. */
+export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEvents, logger: Logger): PeerTransport {
+  const { identity, membership, random } = parts;
+  const directory = createDirectoryHandler({
+    clusterId: identity.clusterId,
+    version: spokenVersion,
+    members: () => membership.list(),
+  });
+  const tls = openPeerTls(config, parts, logger);
+  // One that joins knows no member yet but those that it was told of.
+  const initialUrls = config.initialCluster.filter(({ name }) => name !== config.name).flatMap((each) => each.peerUrls);
+  return new PeerTransport({
+    self: identity.memberId,
+    clusterId: identity.clusterId,
+    advertisedUrls: config.advertisePeerUrls,
+    random,
+    httpServer: createHandedServer(directory),
+    limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
+    ...(tls === null ? {} : { tls }),
+    findMember: async (peer, knownUrls) => {
+      const cluster = {
+        clusterId: identity.clusterId,
+        peerUrls: knownUrls.length === 0 ? initialUrls : knownUrls,
+      };
+      return (await findMember(cluster, peer, tls?.callingMaterial() ?? null))?.peerUrls ?? null;
+    },
+    handlers: handlersFor(parts.snapshots, events, logger),
+  });
+}
+
+/** Peers are called as members come, and refused once they have gone; a member that is removed itself says so. */
+export function followMembership(
+  transport: PeerTransport,
+  { identity, membership }: Pick<PeerParts, "identity" | "membership">,
+  events: AgentEvents,
+): void {
+  const self = identity.memberId;
+  const followAll = (): void => {
+    for (const { id, peerUrls } of membership.list()) if (id !== self) transport.setPeer(id, peerUrls);
+    for (const id of membership.removedIds()) transport.removePeer(id);
+  };
+  events.on("snapshotInstalled", followAll);
+  events.on("membershipChanged", ({ changed, removed }) => {
+    for (const { id, peerUrls } of changed) if (id !== self) transport.setPeer(id, peerUrls);
+    for (const id of removed) {
+      if (id === self) events.emit("removed");
+      else transport.removePeer(id);
+    }
+  });
+  followAll();
+}
+
+function openPeerTls(
+  { peerTls: files, advertisePeerUrls }: AgentConfig,
+  { identity, membership }: PeerParts,
+  logger: Logger,
+): MemberTls | null {
+  if (files === null) return null;
+  const ownPeerUrls = (): readonly string[] => [
+    ...advertisePeerUrls,
+    ...(membership.get(identity.memberId)?.peerUrls ?? []),
+  ];
+  const tls = createPeerTls(files, ownPeerUrls);
+  const openness = describeOpenRules(files, tls.memberRules());
+  if (openness !== null) logger.warn(`the peer port trusts more than members: ${openness}`);
+  return tls;
+}
+
+function handlersFor(snapshots: SnapshotExchange, events: AgentEvents, logger: Logger): TransportHandlers {
+  const rejections = new RejectionLog("peer", logger, () => systemClock.monotonicMs());
+  return {
+    onMessage: (message) => events.emit("message", message),
+    onPeerConnected: (peer) => events.emit("peerConnected", peer),
+    onPeerDisconnected: (peer) => events.emit("peerDisconnected", peer),
+    onRequest: (from, kind, body) => takeRequest(from, kind, body, events),
+    onSnapshot: async (from, metadata, chunks) => {
+      const startMs = systemClock.monotonicMs();
+      const term = await snapshots.receive(metadata, chunks);
+      const tookMs = systemClock.monotonicMs() - startMs;
+      await new Promise<void>((taken, failed) =>
+        events.emit("snapshotReceived", { from, metadata, term, taken, failed }, tookMs),
+      );
+    },
+    onRemoved: () => events.emit("removed"),
+    onRejected: (rejection) => rejections.add(rejection),
+    onLog: (level, text) => logger[level](text),
+    onRoundTrip: (peer, durationMs) => events.emit("peerRoundTrip", peer, durationMs),
+  };
+}
+
+/** @throws HaplanError `agent/unknown-request`, which the peer logs */
+async function takeRequest(from: MemberId, kind: number, body: Uint8Array, events: AgentEvents): Promise<Uint8Array> {
+  if (!isPeerRequestKind(kind)) {
+    throw new HaplanError("agent/unknown-request", `requests of kind ${kind} are not known to this version`);
+  }
+  const request = decodePeerRequest(kind, body);
+  if (request === null) throw new HaplanError("agent/unknown-request", "the request is cut short");
+  return new Promise((resolve, reject) => {
+    const answer = (message: PeerAnswer): void => resolve(encodePeerAnswer(kind, message));
+    events.emit("peerRequest", { from, request, answer, reject });
+  });
+}

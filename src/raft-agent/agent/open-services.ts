@@ -1,0 +1,58 @@
+/** The services of one member, told what consensus, the store and the peers report. */
+import type { Logger } from "pino";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { AgentConfig } from "../config/agent-config.ts";
+import type { MemberServices } from "../services/member-services.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { AgentEvents } from "./agent-events.ts";
+import { announceClusterVersion } from "./announce-member.ts";
+import { createServices } from "./from-config.ts";
+import type { MemberIdentity } from "./member-identity.ts";
+import type { Consensus } from "./open-consensus.ts";
+
+export type ServiceParts = {
+  readonly identity: MemberIdentity;
+  readonly machine: StateMachine;
+  readonly consensus: Consensus;
+};
+
+/** @throws HaplanError `agent/auth-token` naming a key file that cannot be used. */
+export function openServices(
+  config: AgentConfig,
+  { identity, machine, consensus }: ServiceParts,
+  events: AgentEvents,
+  logger: Logger,
+): MemberServices {
+  const { client, stateReplacement, isMember } = consensus;
+  const services = createServices(
+    config,
+    { consensus: client, machine, clusterId: identity.clusterId },
+    {
+      onMembershipChanged: (change) => events.emit("membershipChanged", change),
+      drainClients: () => new Promise((done) => events.emit("drainRequested", done)),
+      onLeaseGranted: (ttlSeconds) => events.emit("leaseGranted", ttlSeconds),
+      onNotice: (level, text) => logger[level](text),
+      stateReplacement: {
+        expect: () => {
+          logger.error("the leader found other data here than elsewhere: this member's state is replaced");
+          return stateReplacement.expect();
+        },
+        send: stateReplacement.send,
+      },
+    },
+  );
+  events.on("housekeeping", () => services.tick());
+  events.on("softStateChanged", () => {
+    services.leadershipChanged();
+    announceClusterVersion(services);
+  });
+  events.on("applied", (index) => services.applied(index));
+  events.on("readConfirmed", (context, index) => services.readConfirmed(context, index));
+  events.on("readFailed", (context) => services.readFailed(context));
+  events.on("snapshotInstalled", () => services.snapshotInstalled());
+  events.on("peerRequest", ({ from, request, answer, reject }) => {
+    if (isMember(from)) services.answerPeer(from, request, answer);
+    else reject(new HaplanError("agent/no-member", `member ${from} is not known to member ${identity.memberId}`));
+  });
+  return services;
+}
