@@ -54,6 +54,7 @@ async function settledState(specPath: string): Promise<string> {
     specDigest: sourceDigest ?? "",
     state: null,
     observed,
+    provider: world.model,
     mode: "apply",
     haplanVersion: "0.1.0",
     nowMs: Date.now(),

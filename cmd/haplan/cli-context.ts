@@ -7,8 +7,10 @@ import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
+import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { ProviderOptions } from "../../src/providers/open-provider.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";
 import type { Invocation } from "./invocation.ts";
@@ -19,6 +21,7 @@ import type { Terminal } from "./terminal.ts";
 /** Functions that open everything with side effects: processes, files, network. */
 export type Dependencies = {
   readonly openProvider: (options: ProviderOptions) => Promise<Provider>;
+  readonly openLoadBalancer: (spec: ClusterSpec, provider: Provider, clock: Clock) => LoadBalancer;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;

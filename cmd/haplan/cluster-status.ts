@@ -1,5 +1,4 @@
 /** Derives the result of `haplan status` from what was observed. Pure. */
-import type { LoadBalancerStatus } from "../../src/load-balancer/load-balancer-status.ts";
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import {
   newestMachine,
@@ -9,6 +8,7 @@ import {
 } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import { unitOf } from "../../src/plan/world.ts";
+import type { LoadBalancerReport } from "../../src/providers/load-balancer.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
@@ -22,7 +22,7 @@ export type StatusInput = {
   readonly state: State | null;
   readonly observed: ObservedCluster;
   /** Null if the load balancer has no status (HAProxy) or does not answer. */
-  readonly loadBalancer: LoadBalancerStatus | null;
+  readonly loadBalancer: LoadBalancerReport | null;
   /** Names of workers that report through the load balancer; null if that could not be read. */
   readonly reporting: ReadonlySet<string> | null;
   /** Milliseconds since the epoch. */
@@ -142,14 +142,14 @@ export function statusExitCode({ members, canLose, healthyVoters, voters, hasLea
 }
 
 function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusInput): ClusterStatus["loadBalancer"] {
-  const unit = observedUnit(observed, loadBalancerName, loadBalancerUnitName);
-  if (unit === undefined) return null;
+  const found = observed.loadBalancer ?? observedUnit(observed, loadBalancerName, loadBalancerUnitName);
+  if (found === undefined) return null;
   const reported = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
   return {
     type: spec.loadBalancer.type,
     endpoint: appliedEndpoint(state) ?? clusterEndpoint(spec),
-    running: unit.running,
-    pid: unit.pid,
+    running: found.running,
+    pid: "pid" in found ? found.pid : null,
     backends: reported ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
   };
 }

@@ -4,12 +4,14 @@ import { askPresented } from "../../src/control-plane/presented-certificate.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
 import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
+import { openLoadBalancer } from "../../src/providers/open-load-balancer.ts";
 import { openProvider } from "../../src/providers/open-provider.ts";
 import type { Dependencies } from "./cli-context.ts";
 import { probeInThread } from "./probe-in-thread.ts";
 
 export const productionDependencies: Dependencies = {
   openProvider,
+  openLoadBalancer,
   openAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,

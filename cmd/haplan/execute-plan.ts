@@ -81,6 +81,7 @@ function isApplied({ directory }: Session, { mode, refreshOnly }: Plan): boolean
 function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<ApplyPorts, "emit"> {
   return {
     provider: session.provider,
+    loadBalancer: session.loadBalancer,
     authority: session.authority,
     connect: session.dependencies.connect,
     probeWrites: session.dependencies.probeWrites,

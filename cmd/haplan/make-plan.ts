@@ -48,6 +48,7 @@ export async function plannerInput(context: CliContext, session: Session, option
     specDigest: session.specDigest,
     state,
     observed,
+    provider: session.provider.model,
     mode: options.mode,
     haplanVersion: context.version,
     nowMs: context.clock.now(),

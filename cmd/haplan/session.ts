@@ -10,6 +10,7 @@ import type { Authority } from "../../src/pki/authority-port.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
+import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { stateDir } from "../../src/state/local-backend.ts";
@@ -37,6 +38,7 @@ export type Session = {
   /** The backend of the state. */
   readonly backend: StateBackend;
   readonly provider: Provider;
+  readonly loadBalancer: LoadBalancer;
   readonly authority: Authority;
   readonly dependencies: Dependencies;
 };
@@ -59,19 +61,22 @@ export async function sessionFor(
   const dependencies = dependenciesFor(await context.loadDependencies(), readEtcdUser(context.environment), log);
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
-  const provider = await dependencies.openProvider({
+  const opened = await dependencies.openProvider({
     provider: from.spec.provider,
     directory,
     signal: context.stop.signal,
     clock: context.clock,
     log: (message, facts) => log.write("debug", message, facts),
   });
-  context.atEnd(() => provider.close());
+  context.atEnd(() => opened.close());
+  const provider = loggedCalls(log, "provider", opened, namedIn);
+  const loadBalancer = dependencies.openLoadBalancer(from.spec, provider, context.clock);
   return {
     ...from,
     directory,
     backend: loggedCalls(log, "state", backend),
-    provider: loggedCalls(log, "provider", provider, namedIn),
+    provider,
+    loadBalancer: loggedCalls(log, "load balancer", loadBalancer),
     authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, dependencies), namedIn),
     dependencies,
   };
@@ -134,8 +139,14 @@ export async function observeSession(
   state: State | null,
 ): Promise<ObservedCluster> {
   const { signal } = context.stop;
-  const { provider, authority, dependencies, spec } = session;
-  const ports = { provider, authority, connect: dependencies.connect, askPresented: dependencies.askPresented };
+  const { provider, loadBalancer, authority, dependencies, spec } = session;
+  const ports = {
+    provider,
+    loadBalancer,
+    authority,
+    connect: dependencies.connect,
+    askPresented: dependencies.askPresented,
+  };
   try {
     return await withRefreshProgress(context, state, (onProbe) =>
       observeCluster(ports, { spec, state, signal }, (endpoint, ended) => {

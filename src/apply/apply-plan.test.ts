@@ -7,6 +7,7 @@ import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
 import { rememberedObservation } from "../plan/remembered-observation.ts";
 import { specFromState } from "../plan/spec-from-state.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import { specReader } from "../providers/spec-reader.ts";
 import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { type ApplyOptions, type ApplyOutcome, applyPlan } from "./apply-plan.ts";
@@ -25,6 +26,7 @@ async function planFor(world: FakeWorld, spec: ClusterSpec, more: Partial<Planne
     specDigest: "d",
     state,
     observed,
+    provider: world.model,
     mode: "apply",
     haplanVersion: "0.1.0",
     nowMs: fixtureNowMs,
@@ -516,7 +518,7 @@ describe("An apply that is killed while two members have one name", () => {
     ]);
     const observed = rememberedObservation(elsewhere, facts.state);
     const input = { spec: elsewhere, specDigest: "d", state: facts.state, observed, mode: "apply" } as const;
-    const { plan } = planChanges({ ...input, haplanVersion: "0.1.0", nowMs: fixtureNowMs });
+    const { plan } = planChanges({ ...input, provider: localModel, haplanVersion: "0.1.0", nowMs: fixtureNowMs });
     expect(plan?.steps.map(({ action }) => action.kind)).toEqual(
       expect.arrayContaining(["awaitCatchUp", "changeVoters", "removeMember", "destroyMachine"]),
     );
@@ -606,7 +608,8 @@ describe("An apply of a new name that is killed", () => {
       const state = world.facts.state!;
       const observed = await observeCluster(world.ports(), { spec: three, state });
       const input = { spec: three, specDigest: "d", state, observed, mode: "apply", haplanVersion: "0.1.0" } as const;
-      for (const { code, detail } of planChanges({ ...input, nowMs: fixtureNowMs }).refusal ?? []) {
+      for (const { code, detail } of planChanges({ ...input, provider: localModel, nowMs: fixtureNowMs }).refusal ??
+        []) {
         refused.add(`${code}: ${detail}`);
         expect((await apply(world, renamed)).kind, `killed before act ${killAt}`).toBe("applied");
       }

@@ -57,7 +57,7 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const begun = stepIds(records, "intent");
   const done = stepIds(records, "done");
   ports.emit({ kind: "planned", planId: plan.id, steps: plan.steps, alreadyDone: [...done] });
-  const keeper = await StateKeeper.open(plan, ports.stateStore, ports.newLineage);
+  const keeper = await StateKeeper.open(plan, ports);
   // A step that was journalled as done may have died before its state was written.
   for (const record of records.filter((candidate) => candidate.phase === "done")) {
     const step = plan.steps.find((candidate) => candidate.id === record.stepId);

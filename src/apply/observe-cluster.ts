@@ -10,14 +10,17 @@ import type {
   ObservedMembership,
   ObservedPresentation,
 } from "../plan/observed-cluster.ts";
+import { rememberedLoadBalancer } from "../plan/remembered-observation.ts";
 import type { State } from "../plan/state.ts";
 import { unitOf } from "../plan/world.ts";
+import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import type { ApplyPorts } from "./ports.ts";
 
-export type ObservePorts = Pick<ApplyPorts, "provider" | "authority" | "connect" | "askPresented">;
+export type ObservePorts = Pick<ApplyPorts, "provider" | "loadBalancer" | "authority" | "connect" | "askPresented">;
 
 const keptOut: ReadonlySet<string> = new Set([
   "control-plane/user-needed",
@@ -39,10 +42,11 @@ export async function observeCluster(
   onProbe?: ProbeListener,
 ): Promise<ObservedCluster> {
   const problems: ObservationProblem[] = [];
-  const wanted = desiredResources(spec).filter((resource) => resource.type === "haplan_machine");
+  const wanted = desiredResources(spec, ports.provider.model).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
-  const [{ machines, unreachable }, orphans, pki] = await Promise.all([
+  const [{ machines, unreachable }, balancer, orphans, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names, signal),
+    ports.loadBalancer.observe(state?.lineage ?? null, signal),
     ports.provider.observeOrphans(signal),
     ports.authority.observe(),
   ]);
@@ -50,8 +54,37 @@ export async function observeCluster(
     observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
   ]);
-  const away = unreachable.length === 0 ? {} : { unreachable };
-  return { machines, ...away, orphans, ...pki, presented, membership, backends: knownBackends(state), problems };
+  const lost =
+    balancer.kind === "unreachable" ? [...unreachable, { name: loadBalancerName, ...balancer }] : unreachable;
+  const away = lost.length === 0 ? {} : { unreachable: lost.map(({ name, reason }) => ({ name, reason })) };
+  const found = loadBalancerFound(balancer, state);
+  return {
+    machines,
+    ...away,
+    ...found,
+    orphans,
+    ...pki,
+    presented,
+    membership,
+    backends: knownBackends(state),
+    problems,
+  };
+}
+
+/** One that cannot be looked at is taken to be as it was left. */
+function loadBalancerFound(found: LoadBalancerObservation, state: State | null): Pick<ObservedCluster, "loadBalancer"> {
+  switch (found.kind) {
+    case "onMachines":
+      return {};
+    case "absent":
+      return { loadBalancer: null };
+    case "unreachable":
+      return { loadBalancer: rememberedLoadBalancer(state) ?? null };
+    case "present": {
+      const { running, address, definitionDigest } = found;
+      return { loadBalancer: { running, address, definitionDigest } };
+    }
+  }
 }
 
 /** Asks the ports of haplan's own masters that run, all at once. */

@@ -5,6 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { AskPresented, ConnectControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { Authority } from "../pki/authority-port.ts";
+import type { LoadBalancer } from "../providers/load-balancer.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Journal } from "../state/journal.ts";
 import type { SnapshotDir } from "../state/snapshot-dir.ts";
@@ -39,6 +40,7 @@ export type ProbeWrites = (request: ProbeRequest) => Promise<RunningProbe>;
 
 export type ApplyPorts = {
   readonly provider: Provider;
+  readonly loadBalancer: LoadBalancer;
   readonly authority: Authority;
   readonly connect: ConnectControlPlane;
   readonly probeWrites: ProbeWrites;

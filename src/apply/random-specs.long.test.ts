@@ -19,7 +19,7 @@ async function planFor(world: FakeWorld, spec: ClusterSpec): Promise<PlanResult>
   const { state } = world.facts;
   const observed = await observeCluster(world.ports(), { spec, state });
   const bound = { specDigest: "d", mode: "apply", haplanVersion: "0.1.0", nowMs: fixtureNowMs } as const;
-  return planChanges({ spec, state, observed, ...bound });
+  return planChanges({ spec, state, observed, provider: world.model, ...bound });
 }
 
 /** One that no master has, of twelve. */

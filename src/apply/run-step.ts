@@ -14,7 +14,7 @@ import {
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
-import { createMachine, destroyMachine, renameMaster } from "./steps/machine-steps.ts";
+import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
@@ -34,6 +34,8 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return removeAuthority(context);
     case "createMachine":
       return createMachine(context, action);
+    case "updateMachine":
+      return updateMachine(context, action);
     case "renameMaster":
       return renameMaster(context, action);
     case "destroyMachine":

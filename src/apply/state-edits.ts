@@ -41,9 +41,10 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
     case "renewAuthority":
     case "issueCertificate":
     case "startWorker":
+    case "updateMachine":
       return all();
     case "createMachine":
-      return [...deposed(action), ...addresses.map((address) => upsertMachine(address, action.generation))];
+      return [...deposed(action), ...addresses.map((address) => upsertMachine(address, action.generation, facts))];
     case "startAgent":
     case "updateAgent":
     case "reloadAgent":
@@ -101,8 +102,8 @@ function deposed({ machine, deposes }: StepAction & { readonly kind: "createMach
   return deposes === undefined ? [] : [{ kind: "depose", name: machine, generation: deposes }];
 }
 
-function upsertMachine(address: ResourceAddress, generation: number): StateEdit {
-  return { ...upsert(address, {}), generation };
+function upsertMachine(address: ResourceAddress, generation: number, facts: StepFacts): StateEdit {
+  return { ...upsert(address, facts), generation };
 }
 
 function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & { kind: "upsert" } {

@@ -8,6 +8,8 @@ import type { State, StateResource } from "../plan/state.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
 
+type KeeperPorts = Pick<ApplyPorts, "stateStore" | "provider" | "newLineage">;
+
 export class StateKeeper {
   #current: State;
   readonly #store: ApplyPorts["stateStore"];
@@ -15,27 +17,29 @@ export class StateKeeper {
   readonly #desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(state: State, store: ApplyPorts["stateStore"], plan: Plan) {
+  private constructor(state: State, plan: Plan, { stateStore, provider }: KeeperPorts) {
     this.#current = state;
-    this.#store = store;
+    this.#store = stateStore;
     this.#plan = plan;
-    this.#desired = new Map(desiredResources(plan.spec).map((resource) => [resource.address, resource]));
+    this.#desired = new Map(
+      desiredResources(plan.spec, provider.model).map((resource) => [resource.address, resource]),
+    );
   }
 
   /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
-  static async open(plan: Plan, store: ApplyPorts["stateStore"], newLineage: () => string): Promise<StateKeeper> {
-    const found = await store.read();
-    if (found !== null) return new StateKeeper(found, store, plan);
+  static async open(plan: Plan, ports: KeeperPorts): Promise<StateKeeper> {
+    const found = await ports.stateStore.read();
+    if (found !== null) return new StateKeeper(found, plan, ports);
     const state: State = {
       version: 1,
       haplanVersion: plan.binding.haplanVersion,
-      lineage: plan.binding.stateLineage ?? newLineage(),
+      lineage: plan.binding.stateLineage ?? ports.newLineage(),
       serial: 1,
       clusterName: plan.spec.name,
       resources: [],
     };
-    await store.write(state);
-    return new StateKeeper(state, store, plan);
+    await ports.stateStore.write(state);
+    return new StateKeeper(state, plan, ports);
   }
 
   get state(): State {

@@ -8,6 +8,7 @@ import {
   fixtureMember,
   fixtureSpec,
 } from "../../test/support/planned-cluster.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { desiredResources } from "./desired-resources.ts";
@@ -58,7 +59,7 @@ function adoptedState(spec: ClusterSpec): State {
     lineage: fixtureLineage,
     serial: 5,
     clusterName: "demo",
-    resources: desiredResources(spec).map((resource) => ({
+    resources: desiredResources(spec, localModel).map((resource) => ({
       ...resource,
       generation: 1,
       status: "ready",

@@ -6,6 +6,7 @@ import { agentConfigDigest } from "../units/agent-unit.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
+import type { LoadBalancerDescription, MachineHost, ProviderModel } from "./provider-model.ts";
 import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 
 export type DesiredResource = {
@@ -18,6 +19,8 @@ export type DesiredResource = {
   readonly sensitive: readonly string[];
   /** Attributes that cannot be changed in place. */
   readonly replacedBy: readonly string[];
+  /** Attributes that the provider changes in place, by a step of its own. */
+  readonly changedInPlace: readonly string[];
   readonly dependsOn: readonly ResourceAddress[];
 };
 
@@ -30,7 +33,7 @@ export const toldByTheSpec: ReadonlySet<ResourceType> = new Set(["haplan_machine
 /** The certificate that `haplan` itself and its users' clients carry. */
 export const adminCertificateName = "admin";
 
-type Draft = Partial<Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "dependsOn">>;
+type Draft = Partial<Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "dependsOn">>;
 
 function resource(type: ResourceType, name: string, attributes: Attributes, more: Draft = {}): DesiredResource {
   return {
@@ -41,17 +44,19 @@ function resource(type: ResourceType, name: string, attributes: Attributes, more
     unknown: more.unknown ?? [],
     sensitive: more.sensitive ?? [],
     replacedBy: more.replacedBy ?? [],
+    changedInPlace: more.changedInPlace ?? [],
     dependsOn: more.dependsOn ?? [],
   };
 }
 
 /** All resources of a spec, in the order in which plans show them. */
-export function desiredResources(spec: ClusterSpec): readonly DesiredResource[] {
+export function desiredResources(spec: ClusterSpec, provider: ProviderModel): readonly DesiredResource[] {
+  const balancer = provider.describeLoadBalancer(spec);
   return [
-    ...(spec.controlPlane.tls.enabled ? certificates(spec) : []),
-    ...machines(spec),
+    ...(spec.controlPlane.tls.enabled ? certificates(spec, balancer) : []),
+    ...machines(spec, provider, balancer),
     ...spec.controlPlane.masters.flatMap((master) => masterResources(spec, master.name)),
-    ...loadBalancer(spec),
+    ...loadBalancer(spec, balancer),
     ...spec.workers.map((worker) =>
       resource(
         "haplan_worker",
@@ -80,7 +85,7 @@ function issuesForClients({ controlPlane }: ClusterSpec): boolean {
 }
 
 /** Of a cluster that was adopted, the authority is somebody else's: it issues if its key is there, and is no resource. */
-function certificates(spec: ClusterSpec): readonly DesiredResource[] {
+function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): readonly DesiredResource[] {
   const { adopted } = spec.controlPlane.tls;
   const dependsOn = adopted === undefined ? [resourceAddress("haplan_ca", spec.name)] : [];
   const issued = (name: string, profile: "member" | "client", subjectAltNames: readonly string[]): DesiredResource =>
@@ -91,7 +96,8 @@ function certificates(spec: ClusterSpec): readonly DesiredResource[] {
       { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"], dependsOn },
     );
   const clients = [
-    issued(loadBalancerName, "client", [loadBalancerName]),
+    // One that a cloud runs carries none.
+    ...(hosts.length === 0 ? [] : [issued(loadBalancerName, "client", [loadBalancerName])]),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
   ];
   const members = ownMasters(spec).flatMap((master) =>
@@ -116,14 +122,34 @@ function memberNames(spec: ClusterSpec, { name, address }: MasterSpec): readonly
   return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address])].sort();
 }
 
-function machines(spec: ClusterSpec): readonly DesiredResource[] {
-  const machine = (name: string, address: string, zone: string | null, role: string): DesiredResource =>
-    resource("haplan_machine", name, { address, zone, role }, { unknown: ["generation"], replacedBy: ["address"] });
-  return [
-    ...ownMasters(spec).map((master) => machine(master.name, master.address, master.zone, "master")),
-    machine(loadBalancerName, spec.loadBalancer.address, null, "loadBalancer"),
-    ...spec.workers.map((worker) => machine(worker.name, worker.address, worker.zone, "worker")),
+function machines(
+  spec: ClusterSpec,
+  provider: ProviderModel,
+  { hosts }: LoadBalancerDescription,
+): readonly DesiredResource[] {
+  const wanted = [
+    ...ownMasters(spec).map((master): MachineHost => ({ ...hostOf(master), role: "master" })),
+    ...hosts,
+    ...spec.workers.map((worker): MachineHost => ({ ...hostOf(worker), role: "worker" })),
   ];
+  return wanted.map((host) => {
+    const { name, address, zone, role } = host;
+    const { attributes, unknown, replacedBy } = provider.describeMachine(spec, host);
+    return resource(
+      "haplan_machine",
+      name,
+      { address, zone, role, ...attributes },
+      {
+        unknown: ["generation", ...unknown],
+        replacedBy: ["address", ...replacedBy],
+        changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
+      },
+    );
+  });
+}
+
+function hostOf({ name, address, zone }: Omit<MachineHost, "role">): Omit<MachineHost, "role"> {
+  return { name, address, zone };
 }
 
 function masterResources(spec: ClusterSpec, name: string): readonly DesiredResource[] {
@@ -169,9 +195,11 @@ function adoptedMember(spec: ClusterSpec, master: MasterSpec): DesiredResource {
   return resource("haplan_raft_member", master.name, attributes, { unknown: ["memberId", "peerUrl"] });
 }
 
-function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
+function loadBalancer(spec: ClusterSpec, balancer: LoadBalancerDescription): readonly DesiredResource[] {
   const { type, address, ports } = spec.loadBalancer;
   const masters = spec.controlPlane.masters.map((master) => master.name);
+  const { hosts, attributes, unknown, replacedBy } = balancer;
+  const facts = hosts.length === 0 ? ["definitionDigest"] : unitFacts(issuesForClients(spec));
   return [
     resource(
       "haplan_load_balancer",
@@ -182,10 +210,13 @@ function loadBalancer(spec: ClusterSpec): readonly DesiredResource[] {
         ports,
         endpoint: clusterEndpoint(spec),
         configDigest: loadBalancerConfigDigest(spec, { backends: masters }),
+        ...attributes,
       },
       {
-        unknown: unitFacts(issuesForClients(spec)),
-        dependsOn: [resourceAddress("haplan_machine", loadBalancerName)],
+        unknown: [...facts, ...unknown],
+        replacedBy,
+        changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
+        dependsOn: hosts.map(({ name }) => resourceAddress("haplan_machine", name)),
       },
     ),
     ...spec.controlPlane.masters.map((master) =>

@@ -1,8 +1,10 @@
 // Three masters and every way to place three: names that stay, come and go, at present and free addresses, on present and
 // other ports, with each of them leading and each of them unwell. The walk below is an account of its own of what steps
 // do to places, votes and the load balancer's targets; it shares no code with the planner.
+
 import { describe, expect, it } from "vitest";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import { desiredResources } from "./desired-resources.ts";
@@ -310,7 +312,7 @@ describe("planChanges, over every place of three masters", () => {
       const { target } = each;
       const { refusal, steps } = decideSteps(
         fixtureInput(target, { state, observed: observed(each) }),
-        desiredResources(target),
+        desiredResources(target, localModel),
       );
       const about = (wrong: string): Error => {
         const { masters, clientPort, peerPort } = target.controlPlane;

@@ -1,6 +1,7 @@
 // Every start in 1..7 voters, every mix of what can have become of them, learners, every valid target. Members that
 // differ in nothing that the planner looks at are interchangeable, so mixes are counted as multisets, not as sequences.
 // The walk below is a second, independent account of what steps do; it shares no code with the guard.
+
 import { describe, expect, it } from "vitest";
 import {
   emptyObservation,
@@ -10,6 +11,7 @@ import {
   fixtureSpec,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { agentUnitName, loadBalancerUnitName } from "../units/unit-definition.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
@@ -78,7 +80,7 @@ function prepare(names: readonly string[]): Prepared {
   const known = prepared.get(key);
   if (known !== undefined) return known;
   const spec = fixtureSpec(names, { tls: false, workers: 0 });
-  const made = { spec, desired: desiredResources(spec), state: settledState(spec) };
+  const made = { spec, desired: desiredResources(spec, localModel), state: settledState(spec) };
   prepared.set(key, made);
   return made;
 }

@@ -2,7 +2,8 @@
  * What of a resource is there, as the world shows it: the id by which it is found again, and the attributes that only
  * looking tells. The state takes this over when it does not know the resource (Terraform's import).
  */
-import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
+import { agentUnitName, workerUnitName } from "../units/unit-definition.ts";
 import type { ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
 import type { Attributes, ResourceType } from "./resource.ts";
 import { unitOf, type World } from "./world.ts";
@@ -36,7 +37,7 @@ export function foundResource(
     case "haplan_agent":
       return onMachine(agentUnitName);
     case "haplan_load_balancer":
-      return onMachine(loadBalancerUnitName);
+      return foundLoadBalancer(world, generation);
     case "haplan_worker":
       return onMachine(workerUnitName);
     case "haplan_raft_member":
@@ -44,6 +45,12 @@ export function foundResource(
     case "haplan_lb_backend":
       return null;
   }
+}
+
+function foundLoadBalancer({ loadBalancer }: World, generation: number): FoundResource | null {
+  if (loadBalancer === null) return null;
+  const { pid, definitionDigest, onMachine } = loadBalancer;
+  return { id: loadBalancerName, attributes: onMachine ? { pid, definitionDigest } : { definitionDigest }, generation };
 }
 
 type Dated = Pick<ObservedCertificate, "fingerprint" | "notAfter">;

@@ -7,6 +7,7 @@ import {
   settledObservation,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { adoptedPair, adoptingInput, adoptingSpec } from "./adopting-cluster.fixture.ts";
 import { desiredResources } from "./desired-resources.ts";
@@ -32,7 +33,7 @@ const imports = (plan: Plan): readonly string[] =>
   plan.changes.filter(({ importing }) => importing !== undefined).map(({ address }) => address);
 
 /** All but what can be seen, which is everything save what the load balancer serves. */
-const seen = desiredResources(three)
+const seen = desiredResources(three, localModel)
   .filter(({ type }) => type !== "haplan_lb_backend")
   .map(({ address }) => address);
 

@@ -27,7 +27,7 @@ export type ImportResult =
 export function importResource(input: PlannerInput, request: ImportRequest, newLineage: () => string): ImportResult {
   const draft = new PlanDraft();
   const world = readWorld(input.spec, input.state, input.observed);
-  const desired = desiredResources(input.spec);
+  const desired = desiredResources(input.spec, input.provider);
   const wanted = desired.find(({ address }) => address === request.address);
   checkIdentity(input, world, draft);
   if (wanted === undefined) refuseUnknown(request.address, desired, input, draft);
@@ -71,7 +71,9 @@ function checkImportable(input: PlannerInput, wanted: DesiredResource, world: Wo
       address,
     );
   } else if (input.state === null && type !== "haplan_raft_member") {
-    const first = desiredResources(input.spec).find((each) => each.type === "haplan_raft_member")?.address;
+    const first = desiredResources(input.spec, input.provider).find(
+      (each) => each.type === "haplan_raft_member",
+    )?.address;
     draft.refuse(
       "import/members-first",
       `There is no state, and ${address} is no member`,

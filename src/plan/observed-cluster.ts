@@ -23,6 +23,17 @@ export type ObservedMachine = {
   /** Whether the agent's data directory holds anything. */
   readonly hasData: boolean;
   readonly units: readonly ObservedUnit[];
+  /** What the provider found of the attributes that it describes machines by; absent where it looks for none. */
+  readonly attributes?: Attributes;
+};
+
+/** A load balancer that runs on no machine of haplan's. */
+export type ObservedLoadBalancer = {
+  readonly running: boolean;
+  /** Where clients reach it. */
+  readonly address: string;
+  /** What `ensure` returned under this name, unless somebody has changed it. */
+  readonly definitionDigest: string;
 };
 
 /** A machine that could not be looked at. Nothing is known of what is on it. */
@@ -123,6 +134,8 @@ export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
   /** Machines that are in neither list are not there. Absent when all could be looked at. */
   readonly unreachable?: readonly UnreachableMachine[];
+  /** Absent where it runs on machines, among whose units it is; null where there is none yet. */
+  readonly loadBalancer?: ObservedLoadBalancer | null;
   readonly orphans: readonly ObservedOrphan[];
   readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];

@@ -1,6 +1,7 @@
 /** All that a plan depends on: the planner is a function of this and of nothing else. */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
+import type { ProviderModel } from "./provider-model.ts";
 import type { State } from "./state.ts";
 
 export type PlannerInput = {
@@ -10,6 +11,8 @@ export type PlannerInput = {
   /** Null when there is none: nothing was ever made, or it was lost. */
   readonly state: State | null;
   readonly observed: ObservedCluster;
+  /** The pure half of the spec's provider. */
+  readonly provider: ProviderModel;
   readonly mode: "apply" | "destroy";
   readonly haplanVersion: string;
   /** When the plan is made, in milliseconds since the epoch: certificates are good or not at a moment. */

@@ -25,6 +25,7 @@ import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
+import { planMachineUpdates } from "./rules/machine-updates.ts";
 import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
 import { mastersOutlook, noteDrift } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
@@ -113,7 +114,7 @@ function importable(
 export function planChanges(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(underNewNames(found, moves.made));
-  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec);
+  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec, input.provider);
   const { world, draft, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
@@ -155,6 +156,7 @@ function planApply(input: PlannerInput, desired: readonly DesiredResource[], wor
   }
   const loadBalancer = planLoadBalancer(input, desired, world, certificates, endpoint, draft);
   planWorkers(input, desired, world, certificates, loadBalancer, draft);
+  planMachineUpdates(desired, world, draft);
   planLeftovers(input, desired, world, draft);
 }
 

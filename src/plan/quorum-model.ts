@@ -113,6 +113,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "renewAuthority":
     case "issueCertificate":
     case "createMachine":
+    case "updateMachine":
     case "renameMaster":
     case "reloadAgent":
     case "checkMembers":

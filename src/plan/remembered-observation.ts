@@ -3,15 +3,17 @@
  * left. Such a plan says what the spec would change; it knows of no failure, so it is for reading and not for applying.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
 import type {
   ObservedAuthority,
   ObservedCertificate,
   ObservedCluster,
+  ObservedLoadBalancer,
   ObservedMachine,
   ObservedUnit,
 } from "./observed-cluster.ts";
-import { type Attributes, type ResourceType, specName } from "./resource.ts";
+import { type Attributes, type ResourceType, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 export function rememberedObservation(spec: ClusterSpec, state: State | null): ObservedCluster {
@@ -19,8 +21,10 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
     (state?.resources ?? []).filter((resource) => resource.type === type);
   const members = of("haplan_raft_member");
   const [authority] = of("haplan_ca");
+  const balancer = rememberedLoadBalancer(state);
   return {
     machines: rememberedMachines(state),
+    ...(balancer === undefined ? {} : { loadBalancer: balancer }),
     authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : authorityOf(authority),
     certificates: of("haplan_certificate").map(certificateOf),
     membership:
@@ -36,6 +40,16 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
     orphans: [],
     problems: [],
   };
+}
+
+/** One that runs on no machine of haplan's, as it was left; undefined where it runs on one, or there is none. */
+export function rememberedLoadBalancer(state: State | null): ObservedLoadBalancer | undefined {
+  const named = (type: ResourceType): StateResource | undefined =>
+    state?.resources.find(({ address }) => address === resourceAddress(type, loadBalancerName));
+  const known = named("haplan_load_balancer");
+  if (known === undefined || named("haplan_machine") !== undefined) return undefined;
+  const { address, definitionDigest } = known.attributes;
+  return { running: true, address: text(address), definitionDigest: text(definitionDigest) };
 }
 
 /** Each machine as it was left. */

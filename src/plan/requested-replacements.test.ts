@@ -1,4 +1,5 @@
 /** T5: what `-replace` asks for is done, or refused with what can be asked for; never dropped. */
+
 import { describe, expect, it } from "vitest";
 import {
   emptyObservation,
@@ -7,6 +8,7 @@ import {
   settledObservation,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import { localModel } from "../providers/local/local-model.ts";
 import { desiredResources } from "./desired-resources.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
@@ -67,7 +69,7 @@ describe("a resource that is to be replaced as requested", () => {
   });
 
   it("T5: is, whichever it is, or is refused by name", () => {
-    for (const { address } of desiredResources(spec)) {
+    for (const { address } of desiredResources(spec, localModel)) {
       const { plan, refusal } = planChanges(settled({ replace: [address] }));
       if (address.startsWith("haplan_ca.") || address.startsWith("haplan_lb_backend.")) {
         expect(refusal).toMatchObject([{ code: "plan/not-replaceable", address }]);

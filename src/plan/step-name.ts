@@ -21,6 +21,8 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.name}`;
     case "createMachine":
       return `${action.kind}:${action.machine}#${action.generation}`;
+    case "updateMachine":
+      return `${action.kind}:${action.machine}`;
     case "renameMaster":
       return `${action.kind}:${action.from}>${action.to}`;
     case "destroyMachine":
@@ -75,6 +77,8 @@ export function stepTitle(action: StepAction): string {
       return `remove certificate ${action.name}`;
     case "createMachine":
       return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
+    case "updateMachine":
+      return `update machine ${action.machine}`;
     case "renameMaster":
       return `rename master ${action.from} to ${action.to}`;
     case "destroyMachine":

@@ -39,6 +39,7 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   renewAuthority: unrelated,
   issueCertificate: unrelated,
   createMachine: unrelated,
+  updateMachine: unrelated,
   // Nothing is stopped: its agent takes the name up when it restarts, in a step of its own.
   renameMaster: aside,
   // Its agent has been stopped, by a step of its own that is gated.

@@ -5,7 +5,7 @@
 
 import type { JoinFacts } from "../units/join-facts.ts";
 import type { LoadBalancerTargets } from "../units/load-balancer-targets.ts";
-import type { ResourceAddress } from "./resource.ts";
+import type { Attributes, ResourceAddress } from "./resource.ts";
 
 /** A member in a step. `memberId` is null for one that this plan adds: its id is known once it is added. */
 export type MemberRef = { readonly name: string; readonly memberId: string | null };
@@ -30,9 +30,13 @@ export type StepAction =
       readonly address: string;
       readonly zone: string | null;
       readonly generation: number;
+      /** What the provider has described it by; absent where that is nothing. */
+      readonly attributes?: Attributes;
       /** Generation of the machine of the same name that stays until this one has taken its place. */
       readonly deposes?: number;
     }
+  /** What the provider can change of a machine while it runs. */
+  | { readonly kind: "updateMachine"; readonly machine: string; readonly attributes: Attributes }
   /** The master that had the one name has the other from now on, with all that is there. */
   | { readonly kind: "renameMaster"; readonly from: string; readonly to: string }
   /** With all of its generations, or only one. */

@@ -29,6 +29,7 @@ export function rememberUnreachable(input: PlannerInput): PlannerInput {
 export function machineActedOn(action: StepAction): string | null {
   switch (action.kind) {
     case "createMachine":
+    case "updateMachine":
     case "destroyMachine":
       return action.machine;
     case "startAgent":

@@ -4,10 +4,12 @@
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientHostPort, clientUrl, hostPort, peerUrl } from "../units/addresses.ts";
-import { agentUnitName } from "../units/unit-definition.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
+import { agentUnitName, loadBalancerUnitName } from "../units/unit-definition.ts";
 import {
   newestMachine,
   type ObservedCluster,
+  type ObservedLoadBalancer,
   type ObservedMachine,
   type ObservedMember,
   type ObservedUnit,
@@ -33,6 +35,13 @@ export type MemberFact = {
   readonly adopted: boolean;
 };
 
+export type FoundLoadBalancer = ObservedLoadBalancer & {
+  /** Of its process; null where it has none on this machine. */
+  readonly pid: number | null;
+  /** False for a cloud's. */
+  readonly onMachine: boolean;
+};
+
 /**
  * `none`: no cluster yet. `forming`: its first start was begun and has not been confirmed. `formed`: it has members
  * whose votes count, so from here on every change goes through the membership.
@@ -54,6 +63,8 @@ export type World = {
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
   /** Machines that the state has as deposed although theirs are the members that vote. */
   readonly unseated: readonly { readonly name: string; readonly generation: number }[];
+  /** Null where there is none. */
+  readonly loadBalancer: FoundLoadBalancer | null;
   readonly members: readonly MemberFact[];
   /** While the cluster is forming: those who found it. */
   readonly founders: readonly string[];
@@ -92,12 +103,24 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
     strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources: resourcesOf(state, unseated),
     unseated,
+    loadBalancer: loadBalancerOf(observed, machines.get(loadBalancerName)),
     members,
     founders: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
     hasLeader: observed.membership?.hasLeader ?? false,
     membersRemembered: observed.membership === null && members.length > 0,
   };
+}
+
+function loadBalancerOf(
+  { loadBalancer }: ObservedCluster,
+  machine: ObservedMachine | undefined,
+): FoundLoadBalancer | null {
+  if (loadBalancer !== undefined) {
+    return loadBalancer === null ? null : { ...loadBalancer, pid: null, onMachine: false };
+  }
+  const unit = unitOf(machine, loadBalancerUnitName);
+  return machine === undefined || unit === undefined ? null : { ...unit, address: machine.address, onMachine: true };
 }
 
 function machinesThatCount(

@@ -9,12 +9,15 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     waitMs,
   });
   return {
+    model: provider.model,
     limits: provider.limits,
     observe: (lineage, names, signal) => provider.observe(lineage, names, signal),
     observeOrphans: (signal) => provider.observeOrphans(signal),
     preflight: (request, signal) => provider.preflight(request, signal),
     createMachine: (machine, signal) =>
       calls.run(on("createMachine", machine.name, signal), (given) => provider.createMachine(machine, given)),
+    updateMachine: (machine, attributes, signal) =>
+      calls.run(on("updateMachine", machine, signal), (given) => provider.updateMachine(machine, attributes, given)),
     renameMachine: (from, to, signal) =>
       calls.run(on("renameMachine", from, signal), (given) => provider.renameMachine(from, to, given)),
     destroyMachine: (machine, signal) =>

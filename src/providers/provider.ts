@@ -8,6 +8,8 @@
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
+import type { ProviderModel } from "../plan/provider-model.ts";
+import type { Attributes } from "../plan/resource.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { CallLimits } from "./machine-calls.ts";
 
@@ -21,6 +23,8 @@ export type MachineIdentity = {
 };
 
 export type NewMachine = MachineIdentity & {
+  /** What the pure half describes it by; absent where that is nothing. */
+  readonly attributes?: Attributes;
   /** The generation of a machine of the same name that stays meanwhile. */
   readonly beside?: number;
 };
@@ -46,6 +50,8 @@ export type PreflightRequest = {
 
 /** A session with the machines of one cluster. */
 export type Provider = {
+  /** Its pure half. */
+  readonly model: ProviderModel;
   /** What `MachineCalls` holds its calls to. */
   readonly limits: CallLimits;
   /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
@@ -57,8 +63,13 @@ export type Provider = {
    * missing, disks without room.
    */
   preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
-  /** @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name. */
-  createMachine(machine: NewMachine, signal?: AbortSignal): Promise<void>;
+  /**
+   * Makes it, and returns what only making it could tell, under the names that the pure half calls unknown.
+   * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
+   */
+  createMachine(machine: NewMachine, signal?: AbortSignal): Promise<Attributes>;
+  /** Makes a machine that is there what `attributes` say, as far as that can be done in place. */
+  updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes>;
   /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
   renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void>;
   /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */

@@ -60,7 +60,8 @@ export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalance
   return blueprintDigest(loadBalancerBlueprint(spec, targets));
 }
 
-function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
+/** Where it listens and what is behind it, whoever runs it. */
+export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
   const { address, ports } = targets.listensAt ?? spec.loadBalancer;
   return {
     listens: ports.map((port) => hostPort(bindAddress(address), port)),

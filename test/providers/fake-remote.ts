@@ -47,11 +47,14 @@ export class FakeRemote {
     const nameOf = (machine: string | { readonly name: string }): string =>
       typeof machine === "string" ? machine : machine.name;
     const inner: Provider = {
+      model: provider.model,
       limits,
       observe: (lineage, names, signal) => this.#observe(calls, { lineage, names, signal, attempts }),
       observeOrphans: (signal) => act(null, signal, () => provider.observeOrphans()),
       preflight: (request, signal) => act(null, signal, () => provider.preflight(request)),
       createMachine: (machine, signal) => act(machine.name, signal, () => provider.createMachine(machine)),
+      updateMachine: (machine, attributes, signal) =>
+        act(nameOf(machine), signal, () => provider.updateMachine(machine, attributes)),
       renameMachine: (from, to, signal) => act(from, signal, () => provider.renameMachine(from, to)),
       destroyMachine: (machine, signal) => act(nameOf(machine), signal, () => provider.destroyMachine(machine)),
       startUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.startUnit(machine, unit)),

@@ -77,9 +77,13 @@ describe("the table of modules in docs/ARCHITECTURE.md", () => {
 });
 
 describe("a provider", () => {
-  const registries = ["src/providers/open-provider.ts", "src/providers/provider-schemas.ts"];
+  const registries = [
+    "src/providers/open-provider.ts",
+    "src/providers/provider-models.ts",
+    "src/providers/provider-schemas.ts",
+  ];
 
-  it("is imported only by its own files, by the file that opens it and by the one that lists its schema", () => {
+  it("is imported only by its own files, by the file that opens it and by those that list its model and its schema", () => {
     const outside = sources
       .flatMap(importsOf)
       .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))

@@ -9,6 +9,7 @@ import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { ProviderOptions } from "../../src/providers/open-provider.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { FakeWorld } from "./fake-world.ts";
 
 export const exampleSpec: string = new URL("../../examples/ha-3-masters.yaml", import.meta.url).pathname;
@@ -78,6 +79,7 @@ export function createCliFixture(directory?: string): CliFixture {
         clock: impatientClock,
         loadDependencies: async () => ({
           openProvider: async (options) => fixture.openProvider(options, provider),
+          openLoadBalancer: (_, opened, clock) => world.cloud ?? unitLoadBalancer(opened, clock),
           openAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,

@@ -20,15 +20,25 @@ import type {
   ObservedMembership,
   ObservedOrphan,
 } from "../../src/plan/observed-cluster.ts";
+import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import { majority } from "../../src/plan/quorum-model.ts";
+import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
+import { localModel } from "../../src/providers/local/local-model.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../../src/providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
+import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
+import type { FakeCloudLoadBalancer } from "./fake-cloud-load-balancer.ts";
 
 type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };
-export type FakeMachine = { identity: MachineIdentity; units: Map<string, FakeUnit>; data: string | null };
+export type FakeMachine = {
+  identity: MachineIdentity;
+  attributes: Attributes;
+  units: Map<string, FakeUnit>;
+  data: string | null;
+};
 export type FakeMember = { id: string; name: string; peerUrl: string; learner: boolean };
 
 /** What survives the death of the process. */
@@ -83,14 +93,20 @@ export class FakeWorld {
   orphans: readonly ObservedOrphan[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
+  /** The pure half of the provider. */
+  model: ProviderModel = localModel;
+  /** Null where the load balancer is a unit. */
+  cloud: FakeCloudLoadBalancer | null = null;
 
   constructor(facts: FakeFacts = emptyFacts()) {
     this.facts = facts;
   }
 
   ports(): ApplyPorts {
+    const provider = this.#provider();
     return {
-      provider: this.#provider(),
+      provider,
+      loadBalancer: this.cloud ?? unitLoadBalancer(provider, this.clock),
       authority: this.#authority(),
       connect: ({ endpoints }) => this.#controlPlane(endpoints),
       probeWrites: async (request) =>
@@ -162,6 +178,7 @@ export class FakeWorld {
   }
 
   #balancerRuns(): boolean {
+    if (this.cloud !== null) return this.cloud.config !== null;
     return this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName)?.running === true;
   }
 
@@ -180,13 +197,18 @@ export class FakeWorld {
 
   /** Targets of the load balancer at which a voter answers clients. */
   servingTargets(): number {
-    const unit = this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName);
-    const file = unit?.definition.files.find(({ path }) => path === "load-balancer.json");
-    if (unit?.running !== true || file === undefined) return 0;
-    const { backends } = JSON.parse(String(file.content)) as LoadBalancerConfig;
+    const backends = this.#balancerConfig()?.backends ?? [];
     const serving = this.#listening().filter(({ machine }) => this.voters().some(({ id }) => id === machine.data));
     const places = new Set(serving.flatMap((each) => each.places.slice(0, 1)));
     return backends.filter(({ address, port }) => places.has(`${address}:${port}`)).length;
+  }
+
+  #balancerConfig(): LoadBalancerConfig | null {
+    if (this.cloud !== null) return this.cloud.config;
+    const unit = this.facts.machines.get(loadBalancerName)?.units.get(loadBalancerUnitName);
+    const file = unit?.definition.files.find(({ path }) => path === "load-balancer.json");
+    if (unit?.running !== true || file === undefined) return null;
+    return JSON.parse(String(file.content)) as LoadBalancerConfig;
   }
 
   #elect(): void {
@@ -202,6 +224,7 @@ export class FakeWorld {
 
   #provider(): Provider {
     return {
+      model: this.model,
       limits: { machinesAtOnce: 10, callTimeoutMs: null },
       observe: async (lineage, names) => {
         const found = [...this.facts.machines.values()]
@@ -217,8 +240,13 @@ export class FakeWorld {
         const failure = this.failing("preflight");
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
       },
-      createMachine: async ({ beside, ...identity }) =>
-        this.#act(`createMachine ${identity.name}`, () => this.#createMachine(identity, beside)),
+      createMachine: async ({ beside, attributes = {}, ...identity }) =>
+        this.#act(`createMachine ${identity.name}`, () => this.#createMachine(identity, attributes, beside)),
+      updateMachine: async (machine, attributes) =>
+        this.#act(`updateMachine ${refText(machine)}`, () => {
+          for (const found of this.#machinesOf(machine)) found.attributes = attributes;
+          return {};
+        }),
       renameMachine: async (from, to) =>
         this.#act(`renameMachine ${from} ${to}`, () => {
           for (const machine of this.#machinesOf(from)) machine.identity = { ...machine.identity, name: to };
@@ -246,16 +274,18 @@ export class FakeWorld {
     return typeof ref === "string" ? named : named.filter(({ identity }) => identity.generation === ref.generation);
   }
 
-  #createMachine(identity: MachineIdentity, beside: number | undefined): void {
+  #createMachine(identity: MachineIdentity, attributes: Attributes, beside: number | undefined): Attributes {
     const { name, generation } = identity;
     const there = this.#machinesOf(name).map((machine) => machine.identity.generation);
     for (const other of there) {
       if (other !== generation && other !== beside)
         this.accidents.push(`${name} was made on top of generation ${other}`);
     }
-    if (there.includes(generation)) return;
+    const facts = this.model === localModel ? {} : { instanceId: `i-${name}-${generation}` };
+    if (there.includes(generation)) return facts;
     const key = this.facts.machines.has(name) ? `${name}@${generation}` : name;
-    this.facts.machines.set(key, { identity, units: new Map(), data: null });
+    this.facts.machines.set(key, { identity, attributes, units: new Map(), data: null });
+    return facts;
   }
 
   #destroyMachine(ref: MachineRef): void {
@@ -522,5 +552,6 @@ function observedMachine(machine: FakeMachine): ObservedMachine {
       pid: running ? pid : null,
       definitionDigest: unitDigest(definition),
     })),
+    ...(Object.keys(machine.attributes).length === 0 ? {} : { attributes: machine.attributes }),
   };
 }

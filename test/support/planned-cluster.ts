@@ -11,6 +11,7 @@ import type {
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
+import { localModel } from "../../src/providers/local/local-model.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../../src/units/addresses.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
@@ -122,7 +123,7 @@ export function fixtureCertificate(
 
 export function settledObservation(spec: ClusterSpec): ObservedCluster {
   const masters = spec.controlPlane.masters;
-  const desired = desiredResources(spec);
+  const desired = desiredResources(spec, localModel);
   return {
     machines: [
       ...masters.map((master) => fixtureMachine(master.name, master.address, agentUnitName)),
@@ -153,7 +154,7 @@ export function settledState(spec: ClusterSpec, serial = 12): State {
     lineage: fixtureLineage,
     serial,
     clusterName: spec.name,
-    resources: desiredResources(spec).map((resource) => ({
+    resources: desiredResources(spec, localModel).map((resource) => ({
       address: resource.address,
       type: resource.type,
       name: resource.name,
@@ -201,6 +202,7 @@ export function fixtureInput(spec: ClusterSpec, more: Partial<PlannerInput> = {}
     specDigest: "spec-digest",
     state: more.state === undefined ? settledState(spec) : more.state,
     observed: more.observed ?? settledObservation(spec),
+    provider: localModel,
     mode: "apply",
     haplanVersion: "0.1.0",
     nowMs: fixtureNowMs,

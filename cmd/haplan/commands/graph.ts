@@ -15,8 +15,8 @@ export async function runGraph(
   if (format !== "dot" && format !== "mermaid") {
     throw refuse("cli/bad-format", `-format=${format} is not supported`, "Write -format=dot or -format=mermaid.");
   }
-  const { spec } = await openSession(context, chooseSpec(context, specArgument));
-  const resources = desiredResources(spec);
+  const { spec, provider } = await openSession(context, chooseSpec(context, specArgument));
+  const resources = desiredResources(spec, provider.model);
   context.terminal.print((format === "dot" ? dot(resources) : mermaid(resources)).join("\n"));
   return 0;
 }

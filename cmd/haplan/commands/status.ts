@@ -1,9 +1,6 @@
 /** `haplan status [SPEC]`: the current status of the cluster. */
-import { parseStatus, statusFileName } from "../../../src/load-balancer/load-balancer-status.ts";
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
-import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterStatus, type StatusInput, statusExitCode } from "../cluster-status.ts";
 import { openCluster } from "../open-cluster.ts";
@@ -22,7 +19,7 @@ export async function runStatus(
   const state = await sessionState(context, session);
   const [observed, loadBalancer, reporting] = await Promise.all([
     observeSession(context, session, state),
-    queryLoadBalancer(context, session),
+    session.loadBalancer.status(context.stop.signal).catch(() => null),
     queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
   const status = clusterStatus({
@@ -41,11 +38,6 @@ export async function runStatus(
   for (const { subject, message } of otherProblems) terminal.printError(`Unknown (${subject}): ${message}`);
   const code = statusExitCode(status);
   return code === 2 && !flags.detailedExitcode ? 0 : code;
-}
-
-async function queryLoadBalancer(context: CliContext, session: Session): Promise<StatusInput["loadBalancer"]> {
-  const text = await session.provider.readUnitFile(loadBalancerName, loadBalancerUnitName, statusFileName);
-  return text === null ? null : parseStatus(text, context.clock.now());
 }
 
 /** Which workers hold a live lease, read as a worker would: through the load balancer. */

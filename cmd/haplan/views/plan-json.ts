@@ -9,6 +9,7 @@ import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
+import { providerModel } from "../../../src/providers/provider-models.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
 import { snakeKeys } from "./snake-keys.ts";
 
@@ -120,18 +121,20 @@ function resourceValue(change: ResourceChange, attributes: Attributes): object {
 
 /** The wanted resources as if they were written in Terraform's language: constants and dependencies. */
 function configurationOf(plan: Plan): object {
-  const resources = desiredResources(plan.spec).map(({ address, type, name, attributes, dependsOn }) => ({
-    address,
-    mode: "managed",
-    type,
-    name,
-    provider_config_key: "haplan",
-    schema_version: 0,
-    expressions: Object.fromEntries(
-      Object.entries(shownAttributes(attributes)).map(([attribute, value]) => [attribute, { constant_value: value }]),
-    ),
-    ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
-  }));
+  const resources = desiredResources(plan.spec, providerModel(plan.spec.provider)).map(
+    ({ address, type, name, attributes, dependsOn }) => ({
+      address,
+      mode: "managed",
+      type,
+      name,
+      provider_config_key: "haplan",
+      schema_version: 0,
+      expressions: Object.fromEntries(
+        Object.entries(shownAttributes(attributes)).map(([attribute, value]) => [attribute, { constant_value: value }]),
+      ),
+      ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
+    }),
+  );
   return {
     provider_config: { haplan: { name: "haplan", full_name: providerName } },
     root_module: { resources },

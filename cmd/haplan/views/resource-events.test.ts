@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planChanges } from "../../../src/plan/planner.ts";
+import { localModel } from "../../../src/providers/local/local-model.ts";
 import { fixtureSpec, settledObservation } from "../../../test/support/planned-cluster.ts";
 import { ResourceEvents } from "./resource-events.ts";
 
@@ -12,6 +13,7 @@ const plan = planChanges({
   specDigest: "d",
   state: null,
   observed: { ...nothing, authority: null },
+  provider: localModel,
   mode: "apply",
   haplanVersion: "1",
   nowMs: 0,

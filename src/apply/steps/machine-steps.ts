@@ -11,12 +11,15 @@ export function machineRef(name: string, generation: number | undefined): Machin
 }
 
 export async function createMachine(context: StepContext, action: Of<"createMachine">): Promise<StepFacts> {
-  const { machine, address, zone, generation, deposes } = action;
+  const { machine, address, zone, generation, attributes = {}, deposes } = action;
   const { lineage } = context.keeper.state;
   const beside = deposes === undefined ? {} : { beside: deposes };
-  const wanted = { name: machine, address, zone, lineage, generation, ...beside };
-  await context.ports.provider.createMachine(wanted, context.signal);
-  return {};
+  const wanted = { name: machine, address, zone, lineage, generation, attributes, ...beside };
+  return await context.ports.provider.createMachine(wanted, context.signal);
+}
+
+export async function updateMachine(context: StepContext, action: Of<"updateMachine">): Promise<StepFacts> {
+  return await context.ports.provider.updateMachine(action.machine, action.attributes, context.signal);
 }
 
 export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepFacts> {

@@ -2,14 +2,12 @@
  * Destroying where members were adopted: what haplan did not start it does not stop. Its own members are led out of the
  * cluster, which is then as it was; an adopted one leaves it only when it is named (`-target`).
  */
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { majority } from "../quorum-model.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import { type MemberFact, unitOf, type World } from "../world.ts";
+import type { MemberFact, World } from "../world.ts";
 import { hasAdopted } from "./adoption.ts";
 import { backendsOf, presentPlace, toldTargets, wantedTargets } from "./endpoint.ts";
 import { machineAddress } from "./machines.ts";
@@ -83,7 +81,7 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
 function takeFromLoadBalancer(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): void {
   const served = input.observed.backends.map((backend) => backend.name);
   const gone = served.filter((name) => named.has(name)).map((name) => resourceAddress("haplan_lb_backend", name));
-  if (gone.length === 0 || unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName) === undefined) return;
+  if (gone.length === 0 || world.loadBalancer === null) return;
   for (const address of gone) draft.judge(address, "delete");
   draft.judge(loadBalancerAddress, "update", "masters leave");
   const staying = new Map([...toldTargets(input, world)].filter(([name]) => !named.has(name)));

@@ -1,5 +1,8 @@
 /** The end of a cluster: everything in the reverse order in which it was made; machines take along what is on them. */
+
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
+import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
@@ -37,6 +40,10 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
   for (const { name } of machines.filter((machine) => unitOf(machine, loadBalancerUnitName) !== undefined)) {
     const served = drop([resourceAddress("haplan_load_balancer", name), ...of("haplan_lb_backend")]);
     stops.set(name, draft.add({ kind: "stopLoadBalancer" }, served, workers));
+  }
+  if (world.loadBalancer?.onMachine === false) {
+    const served = drop([loadBalancerAddress, ...of("haplan_lb_backend")]);
+    stops.set(loadBalancerName, draft.add({ kind: "stopLoadBalancer" }, served, workers));
   }
   const clients = [...stops.values()];
   if (hasAdopted(input.spec)) leaveAdopted(input, world, clients, draft);

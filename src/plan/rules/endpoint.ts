@@ -5,14 +5,12 @@
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { clientHostPort } from "../../units/addresses.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { EndpointModel } from "../quorum-model.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
+import type { World } from "../world.ts";
 import type { KeptMaster } from "./masters.ts";
 
 type Targets = ReadonlyMap<string, string>;
@@ -42,8 +40,10 @@ export function toldTargets({ spec, observed }: PlannerInput, world: World): Tar
 
 /** The load balancer's part of the quorum model, as it is before the plan. */
 export function endpointModel(input: PlannerInput, world: World): EndpointModel {
-  const runs = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName)?.running === true;
-  return { targets: runs ? toldTargets(input, world) : null, wanted: wantedTargets(input.spec) };
+  return {
+    targets: world.loadBalancer?.running === true ? toldTargets(input, world) : null,
+    wanted: wantedTargets(input.spec),
+  };
 }
 
 /** Backends for a step: names, and where those are that are not where the spec has them. */
@@ -56,7 +56,7 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
 
 /** Where it listens until its own machine moves, which comes last; nothing where that stays. */
 export function presentPlace({ spec }: PlannerInput, world: World): Pick<LoadBalancerTargets, "listensAt"> {
-  const address = world.machines.get(loadBalancerName)?.address;
+  const address = world.loadBalancer?.address;
   if (address === undefined || address === spec.loadBalancer.address) return {};
   const known = world.resources.get(loadBalancerAddress)?.attributes["ports"];
   const ports = Array.isArray(known) ? known.filter((port) => typeof port === "number") : spec.loadBalancer.ports;
@@ -79,11 +79,10 @@ export class Endpoint {
   #lastStep: string | null = null;
 
   constructor(input: PlannerInput, world: World, certificate: string | null, draft: PlanDraft) {
-    const machine = world.machines.get(loadBalancerName);
     this.#draft = draft;
     this.#wanted = wantedTargets(input.spec);
     this.#certificate = certificate;
-    this.#active = unitOf(machine, loadBalancerUnitName)?.running === true;
+    this.#active = world.loadBalancer?.running === true;
     this.#place = presentPlace(input, world);
     this.#next = new Map(toldTargets(input, world));
     this.#told = input.observed.backends.length > 0 ? new Map(this.#next) : new Map();

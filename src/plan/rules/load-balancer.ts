@@ -1,18 +1,17 @@
 /** The load balancer and its backends: started once the control plane has its quorum, told of every change of masters. */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
+import type { FoundLoadBalancer, World } from "../world.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
-import { machineAddress, planMachine } from "./machines.ts";
+import { changedAttributes, forcingAttributes, haveChanged, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
-import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
 export function planLoadBalancer(
@@ -26,18 +25,23 @@ export function planLoadBalancer(
   const { spec, observed } = input;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
-  const machine = desired.find((candidate) => candidate.address === machineAddress(loadBalancerName))!;
+  const hosts = desired.filter(
+    ({ type, attributes }) => type === "haplan_machine" && attributes["role"] === "loadBalancer",
+  );
   const stop = (): string | null => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
-  const made = planMachine(input, machine, world, draft, stop);
+  const made = hosts
+    .map((machine) => ({ machine, step: planMachine(input, machine, world, draft, stop) }))
+    .filter(({ step }) => step !== null);
   warnOfMove(input, world, draft);
-  const unit = unitOf(world.machines.get(loadBalancerName), loadBalancerUnitName);
+  const found = world.loadBalancer;
   const known = world.resources.get(loadBalancerAddress)?.attributes;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
-  const after = [made, certificates.get(loadBalancerName) ?? null, draft.chainEnd];
+  const after = [...made.map(({ step }) => step), certificates.get(loadBalancerName) ?? null, draft.chainEnd];
 
-  if (unit === undefined || made !== null) {
+  const [first] = made;
+  if (found === null || first !== undefined) {
     judgeStart(
-      unit === undefined ? null : draft.reasonFor(machine.address),
+      found === null || first === undefined ? null : draft.reasonFor(first.machine.address),
       backends,
       known !== undefined,
       world,
@@ -51,9 +55,15 @@ export function planLoadBalancer(
     world,
     draft,
   );
-  const reason = whyUnitStartsAgain(resource, unit, known, certificates.has(loadBalancerName));
-  if (!unit.running) {
-    draft.judge(loadBalancerAddress, "update", "dead: its process is gone");
+  const reason = whyChanged(resource, found, certificates.has(loadBalancerName), world);
+  const forces = forcingAttributes(resource, world);
+  if (forces.length > 0) {
+    draft.judge(loadBalancerAddress, "deleteThenCreate", haveChanged(forces), forces);
+    const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
+    return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), [...after, stopped]);
+  }
+  if (!found.running) {
+    draft.judge(loadBalancerAddress, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
     noteDeadUnit(loadBalancerAddress, "stopped", draft);
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
@@ -72,9 +82,23 @@ export function planLoadBalancer(
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
 }
 
+/** One that a cloud runs has no files of haplan's: what it was told is compared as a whole. */
+function whyChanged(
+  resource: DesiredResource,
+  found: FoundLoadBalancer,
+  issued: boolean,
+  world: World,
+): ReturnType<typeof whyUnitStartsAgain> {
+  const known = world.resources.get(loadBalancerAddress)?.attributes;
+  const changed = changedAttributes(resource, resource.changedInPlace, world);
+  if (changed.length > 0) return haveChanged(changed);
+  const reason = whyUnitStartsAgain(resource, found, known, issued);
+  return reason === filesChanged && !found.onMachine ? "it was changed outside of haplan" : reason;
+}
+
 /** Clients are told of no new address: they have to be given it, and with TLS the former one is refused before it is gone. */
 function warnOfMove({ spec }: PlannerInput, world: World, draft: PlanDraft): void {
-  const present = world.machines.get(loadBalancerName)?.address;
+  const present = world.loadBalancer?.address ?? world.machines.get(loadBalancerName)?.address;
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
   const tls = spec.controlPlane.tls.enabled

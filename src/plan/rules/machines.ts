@@ -1,10 +1,11 @@
 /** Machines of the load balancer and of workers, which hold nothing that a quorum depends on. Masters' are in masters.ts. */
 
+import { sameJson } from "../../base/canonical-json.ts";
 import { asRequested } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
 import { generationOf, type World } from "../world.ts";
 import { isRequested } from "./requested-replacements.ts";
 
@@ -26,9 +27,9 @@ export function planMachine(
     draft.judge(resource.address, "create", world.resources.has(resource.address) ? "it is gone" : null);
     return draft.add(createMachine(resource, generationOf(world, resource.name) + 1), [resource.address]);
   }
-  const moves = found.address !== address;
-  if (!moves && !isRequested(input, resource.address)) return null;
-  if (moves) draft.judge(resource.address, "deleteThenCreate", "its address has changed", ["address"]);
+  const forces = found.address === address ? forcingAttributes(resource, world) : ["address"];
+  if (forces.length === 0 && !isRequested(input, resource.address)) return null;
+  if (forces.length > 0) draft.judge(resource.address, "deleteThenCreate", haveChanged(forces), forces);
   else draft.judge(resource.address, "deleteThenCreate", asRequested);
   const destroyed = draft.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);
   return draft.add(createMachine(resource, found.generation + 1), [resource.address], [destroyed]);
@@ -43,13 +44,43 @@ export function createMachine(
   address: string;
   zone: string | null;
   generation: number;
+  attributes?: Attributes;
 } {
   const zone = resource.attributes["zone"];
+  const attributes = describedAttributes(resource);
   return {
     kind: "createMachine",
     machine: resource.name,
     address: String(resource.attributes["address"]),
     zone: typeof zone === "string" ? zone : null,
     generation,
+    ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
   };
+}
+
+/** What the provider has described the machine, or the load balancer, by. */
+export function describedAttributes({ attributes, replacedBy, changedInPlace }: DesiredResource): Attributes {
+  const described = new Set([...replacedBy, ...changedInPlace]);
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => described.has(name) && name !== "address"));
+}
+
+/** Attributes, beside the address, for whose change another one takes its place; none of those that nobody remembers. */
+export function forcingAttributes(resource: DesiredResource, world: World): readonly string[] {
+  return changedAttributes(resource, resource.replacedBy, world).filter((name) => name !== "address");
+}
+
+/** Those of `names` that are not, or were not made, as the spec has them. */
+export function changedAttributes(
+  { address, type, name, attributes }: DesiredResource,
+  names: readonly string[],
+  world: World,
+): readonly string[] {
+  const found = type === "haplan_machine" ? world.machines.get(name)?.attributes : undefined;
+  const present = { ...world.resources.get(address)?.attributes, ...found };
+  return names.filter((each) => present[each] !== undefined && !sameJson(present[each], attributes[each]));
+}
+
+/** `its type and its image have changed`. */
+export function haveChanged(names: readonly string[]): string {
+  return `${names.map((name) => `its ${name}`).join(" and ")} ${names.length === 1 ? "has" : "have"} changed`;
 }

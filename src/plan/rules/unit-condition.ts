@@ -3,6 +3,8 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
+export const filesChanged = "its files were changed outside of haplan";
+
 /** `recorded`: what the state knows of it; `digest`: of its definition as found, undefined where there is none. */
 export function whyUnitDiffers(
   resource: DesiredResource,
@@ -12,7 +14,7 @@ export function whyUnitDiffers(
   if (recorded["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
   const written = recorded["definitionDigest"];
   const differs = typeof written === "string" && digest !== undefined && digest !== written;
-  return differs ? "its files were changed outside of haplan" : null;
+  return differs ? filesChanged : null;
 }
 
 /**

@@ -1,5 +1,7 @@
 /** What a plan says of machines that could not be looked at, and where it cannot do without them. */
-import type { DesiredResource } from "../desired-resources.ts";
+
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
@@ -12,7 +14,9 @@ export function checkUnreachable(
   draft: PlanDraft,
 ): void {
   for (const { name, reason } of world.unreachable) {
-    const address = resourceAddress("haplan_machine", name);
+    const machine = resourceAddress("haplan_machine", name);
+    const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);
+    const address = runsElsewhere ? loadBalancerAddress : machine;
     const isKnown = state?.resources.some((resource) => resource.address === address) === true;
     const isWanted = desired.some((resource) => resource.address === address);
     if (mode === "destroy") {
@@ -33,7 +37,7 @@ export function checkUnreachable(
       draft.warn(
         "plan/unreachable",
         `${address} is unreachable`,
-        `${reason}. What is on it is not known and stays as it is: this plan changes nothing there. It is not replaced for that; to replace it nevertheless, plan with -replace=${address}.`,
+        `${reason}. ${runsElsewhere ? "How it is is not known, and it stays as it is" : "What is on it is not known and stays as it is"}: this plan changes nothing there. It is not replaced for that; to replace it nevertheless, plan with -replace=${address}.`,
       );
     }
   }

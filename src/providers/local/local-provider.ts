@@ -11,6 +11,7 @@ import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { CallLimits } from "../machine-calls.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { localModel } from "./local-model.ts";
 import {
   createMachineDir,
   dirOf,
@@ -48,11 +49,17 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
   const programsDir = options.programsDir ?? builtProgramsDir();
   return {
+    model: localModel,
     limits: localLimits,
     observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsDir, request),
-    createMachine: async ({ beside, ...machine }) => createMachineDir(root, machine, beside),
+    createMachine: async ({ beside, attributes: _, ...machine }) => {
+      createMachineDir(root, machine, beside);
+      return {};
+    },
+    // A directory has no attributes.
+    updateMachine: async () => ({}),
     renameMachine: async (from, to) => renameMachineDirs(root, from, to),
     destroyMachine: (machine) => destroyMachine(root, machine),
     startUnit: (machine, unit) => startUnit(root, programsDir, machine, unit),

@@ -1,0 +1,42 @@
+/** Machines that are there and are to be made otherwise in place: what the provider can change while they run. */
+import type { DesiredResource } from "../desired-resources.ts";
+import type { PlanDraft } from "../plan-draft.ts";
+import { type Attributes, resourceAddress } from "../resource.ts";
+import type { World } from "../world.ts";
+import { changedAttributes, describedAttributes, haveChanged } from "./machines.ts";
+
+/** Masters one after the other, behind all other changes of the membership; the others side by side. */
+export function planMachineUpdates(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+  for (const machine of desired) {
+    if (machine.type !== "haplan_machine" || !world.machines.has(machine.name)) continue;
+    if (draft.verdicts.has(machine.address)) continue;
+    noteMachineDrift(machine, world, draft);
+    const changed = changedAttributes(machine, machine.changedInPlace, world);
+    if (changed.length === 0) continue;
+    draft.judge(machine.address, "update", haveChanged(changed));
+    const action = {
+      kind: "updateMachine",
+      machine: machine.name,
+      attributes: describedAttributes(machine),
+    } as const;
+    const isMaster = world.resources.has(resourceAddress("haplan_raft_member", machine.name));
+    if (isMaster) draft.chain(action, [machine.address]);
+    else draft.add(action, [machine.address]);
+  }
+}
+
+/** What was found otherwise than it was made. */
+function noteMachineDrift(machine: DesiredResource, world: World, draft: PlanDraft): void {
+  const found = world.machines.get(machine.name)?.attributes ?? {};
+  const known = world.resources.get(machine.address)?.attributes ?? {};
+  const names = changedAttributes({ ...machine, attributes: known }, Object.keys(found), world);
+  if (names.length === 0) return;
+  const pick = (from: Attributes): Attributes => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));
+  draft.drift.push({
+    address: machine.address,
+    action: "update",
+    reason: `${names.map((name) => `its ${name}`).join(" and ")} ${names.length === 1 ? "was" : "were"} changed outside of haplan`,
+    before: pick(known),
+    after: pick(found),
+  });
+}

@@ -1,0 +1,10 @@
+import type { LoadBalancerDescription } from "../plan/provider-model.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
+
+/** A load balancer that is a unit on one machine of its own, which has the load balancer's address. */
+export function loadBalancerOnMachine({ loadBalancer }: ClusterSpec): LoadBalancerDescription {
+  const { address } = loadBalancer;
+  const host = { name: loadBalancerName, address, zone: null, role: "loadBalancer" } as const;
+  return { attributes: {}, unknown: [], replacedBy: [], hosts: [host] };
+}
