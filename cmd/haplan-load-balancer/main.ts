@@ -7,8 +7,8 @@ import { createProgramLog, logUncaughtErrors } from "../../src/base/program-log.
 import { runLoadBalancer } from "../../src/load-balancer/run-load-balancer.ts";
 
 const { config } = new Command("haplan-load-balancer")
-  .description("Carries TCP connections to the members of a control plane that are ready")
-  .requiredOption("--config <file>", "JSON file with what to listen on and what is behind it; read again on SIGHUP")
+  .description("Forwards TCP connections to ready members of a control plane")
+  .requiredOption("--config <file>", "JSON file with listen addresses and backends; reloaded on SIGHUP")
   .parse()
   .opts<{ config: string }>();
 
@@ -17,7 +17,7 @@ const log = createProgramLog([standardOutput], { name: "haplan-load-balancer" })
 logUncaughtErrors(log);
 const { logger } = log;
 const starting = runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));
-// Before it listens: a signal that comes at once is not lost, nor does it end the process in its own way.
+// Installed before it listens, so that an early signal is neither lost nor ends the process by default.
 process.on("SIGHUP", () => void starting.then((balancer) => balancer.reload(), failsBelow));
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
@@ -35,5 +35,5 @@ try {
   await log.end(1);
 }
 
-/** Why it did not start is said, and the process ended, where it is waited for. */
+/** A failed start is logged and ends the process where it is awaited. */
 function failsBelow(): void {}

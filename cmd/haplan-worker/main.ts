@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** A process that stands for a worker host: `haplan-worker --config FILE`. Logs JSON lines to stdout. */
+/** A process that stands in for a worker host: `haplan-worker --config FILE`. Logs JSON lines to stdout. */
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -9,7 +9,7 @@ import { runWorker } from "../../src/worker/worker.ts";
 import { loadWorkerConfig } from "../../src/worker/worker-config.ts";
 
 const { config: path } = new Command("haplan-worker")
-  .description("Uses a control plane through its load balancer and reports there that it can")
+  .description("Uses a control plane through its load balancer and reports through it")
   .requiredOption("--config <file>", "JSON file with its name, the endpoint and the certificates")
   .parse()
   .opts<{ config: string }>();

@@ -111,7 +111,7 @@ describe("a saved plan", () => {
 describe("a state that cannot be trusted", () => {
   const damages: readonly (readonly [string, (text: string) => string])[] = [
     ["it is empty", () => ""],
-    ["it is cut off", (text) => text.slice(0, text.length / 2)],
+    ["it is truncated", (text) => text.slice(0, text.length / 2)],
     ["a value has the wrong type", (text) => text.replace(/"serial": \d+/, '"serial": "many"')],
     ["it is of a newer version", (text) => text.replace('"version": 1', '"version": 2')],
   ];

@@ -47,8 +47,8 @@ it("wal-dump prints every record of a log", async () => {
         entry 2: term 2, normal, 60 bytes "ssssssssssssssssssssssssssssssssssssssssssssssss"...
         hard state: term 2, voted for 00000000000000aa, commit index 1
       batch 2 at 704, 52 bytes
-        snapshot at 1: term 1, entries behind it stay, { voters: [ '00000000000000aa', 'fedcba9876543210' ], votersOutgoing: [], learners: [] }
-    2 segments, 2 batches since the log was made
+        snapshot at 1: term 1, entries after it are kept, { voters: [ '00000000000000aa', 'fedcba9876543210' ], votersOutgoing: [], learners: [] }
+    2 segments, 2 batches since the log was created
     ",
     }
   `);

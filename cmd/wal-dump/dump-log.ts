@@ -1,4 +1,4 @@
-/** A write-ahead log as text, batch by batch, for people who have to find out what a member knew. Changes nothing. */
+/** Prints a write-ahead log as text, batch by batch, for diagnosing what a member has persisted. Changes nothing. */
 import { inspect } from "node:util";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { ByteReader } from "../../src/raft-agent/wal/byte-codec.ts";
@@ -8,7 +8,7 @@ import { type ScannedBatch, scanLog } from "../../src/raft-agent/wal/scan.ts";
 
 const dataBytesShownMax = 48;
 
-/** Prints the log, a damaged one up to the damage. Returns the exit code: 0 when all of it could be read. */
+/** Prints the log, a damaged one up to the damage. Returns the exit code: 0 if all of it could be read. */
 export async function dumpLog(
   fileSystem: FileSystem,
   directory: string,
@@ -27,10 +27,10 @@ export async function dumpLog(
       print(`${torn.name}: ${end - start} bytes at ${start} were never acknowledged (torn by a crash)\n`);
     }
     if (scan.segments.length > 0) {
-      print(`${scan.segments.length} segments, ${scan.lastSequence} batches since the log was made\n`);
+      print(`${scan.segments.length} segments, ${scan.lastSequence} batches since the log was created\n`);
       return 0;
     }
-    complain("There is no log in this directory: give the one that holds files named like 000000000001.log\n");
+    complain("This directory contains no log: pass the one that contains files named like 000000000001.log\n");
   } catch (error) {
     complain(`${errorText(error)}\n`);
   }
@@ -47,21 +47,21 @@ function describeBatch({ offset, header, payload }: ScannedBatch): string {
   const reader = new ByteReader(payload);
   const lines: string[] = [];
   while (reader.remaining > 0) lines.push(`    ${describeRecord(readRecord(reader))}\n`);
-  const more = header.moreFollows ? ", group goes on" : "";
+  const more = header.moreFollows ? ", group continues" : "";
   return `  batch ${header.sequence} at ${offset}, ${header.payloadBytes} bytes${more}\n${lines.join("")}`;
 }
 
 function describeRecord(record: LogRecord): string {
   if (record.kind === "hardState") {
     const { term, votedFor, commitIndex } = record.hardState;
-    return `hard state: term ${term}, voted for ${votedFor ?? "nobody"}, commit index ${commitIndex}`;
+    return `hard state: term ${term}, voted for ${votedFor ?? "none"}, commit index ${commitIndex}`;
   }
   if (record.kind === "entry") {
     const { index, term, kind, data } = record.entry;
     return `entry ${index}: term ${term}, ${kind === 0 ? "normal" : "configuration"}, ${data.length} bytes ${shown(data)}`;
   }
   const { index, term, configuration } = record.snapshot;
-  const suffix = record.keepsSuffix ? "entries behind it stay" : "replaces the whole log";
+  const suffix = record.keepsSuffix ? "entries after it are kept" : "replaces the whole log";
   return `snapshot at ${index}: term ${term}, ${suffix}, ${inspect(configuration, { breakLength: Number.POSITIVE_INFINITY })}`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * `wal-dump DIRECTORY`: prints a write-ahead log without changing anything. Exit code 1 when it could not be read to
- * its end.
+ * `wal-dump DIRECTORY`: prints a write-ahead log without changing anything. Exits with 1 if it could not be read to its
+ * end.
  */
 import { argv, exit, stderr, stdout } from "node:process";
 import { createNodeFileSystem } from "../../src/raft-agent/wal/node-file-system.ts";

@@ -1,10 +1,10 @@
 /**
- * JSON with one spelling for one value: keys sorted, no blanks, `undefined` members left out. What is digested or
- * compared goes through here (the idea of RFC 8785, for the values that we use: no exponents, no lone surrogates).
+ * JSON with one spelling per value: sorted keys, no whitespace, no `undefined` members. Everything that is digested or
+ * compared goes through here (the idea of RFC 8785, for the values that haplan uses: no exponents, no lone surrogates).
  */
 import { createHash } from "node:crypto";
 
-/** @throws TypeError for what JSON cannot say: functions, symbols, bigints, NaN, infinities. */
+/** @throws TypeError for values that JSON cannot represent: functions, symbols, bigints, NaN, infinities. */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === "string" || typeof value === "boolean") return JSON.stringify(value);
   if (typeof value === "number" && Number.isFinite(value)) return JSON.stringify(value);
@@ -24,7 +24,7 @@ export function canonicalDigest(value: unknown): string {
   return createHash("sha256").update(canonicalJson(value)).digest("hex");
 }
 
-/** Whether two JSON values say the same; an absent one says null. */
+/** Reports whether two JSON values are equal; an absent value equals null. */
 export function sameJson(a: unknown, b: unknown): boolean {
   const [left, right] = [a ?? null, b ?? null];
   if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return left === right;

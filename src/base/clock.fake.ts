@@ -1,4 +1,4 @@
-/** A clock that jumps to the next thing anyone waits for, so that minutes of waiting cost nothing. */
+/** A clock that jumps to the next pending timer, so that minutes of waiting take no time. */
 import type { Clock } from "./clock.ts";
 
 type Sleeper = { readonly at: number; readonly wake: () => void };
@@ -34,7 +34,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** One sleeper a turn of the event loop, so that whoever was woken runs before time goes on. */
+  /** Wakes one sleeper per turn of the event loop, so that it runs before time advances. */
   #schedule(): void {
     if (this.#ticking) return;
     this.#ticking = true;

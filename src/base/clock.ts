@@ -1,4 +1,4 @@
-/** Time as a port: what needs time gets one of these, so that tests can hold it still. */
+/** Time as a port, so that tests can control it. */
 export type Clock = {
   /** Wall time in milliseconds since the epoch. */
   now(): number;

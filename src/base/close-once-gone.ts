@@ -1,13 +1,13 @@
-/** A way around connections with TLS that stay after their other end is gone. */
+/** A workaround for TLS connections that stay open after their other end has closed. */
 import type { TLSSocket } from "node:tls";
 
-/** For what was still to be said when the other end closed its side. */
+/** Time for data that is still to be sent when the other end closes its side. */
 const goneLingerMs = 1_000;
 
 /**
- * Closes a connection a while after its other end has. Node.js does so once the last write is done, but with TLS the end
- * of a write that met a reset may never be reported: the socket would stay until the keepalive, two hours later. To be
- * called for every connection with TLS that is accepted and whose reader does not close it at the `end` itself.
+ * Closes a connection some time after its other end has. Node.js does so once the last write is done, but with TLS a
+ * write that meets a reset may never complete: the socket would stay open until the keepalive, two hours later. Call it
+ * for every accepted TLS connection whose reader does not close it at `end` itself.
  */
 export function closeOnceGone(socket: TLSSocket): void {
   socket.once("end", () => setTimeout(() => socket.destroy(), goneLingerMs).unref());

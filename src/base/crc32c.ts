@@ -42,7 +42,7 @@ export function crc32c(bytes: Uint8Array, start = 0, end: number = bytes.length,
   return ~crc >>> 0;
 }
 
-/** The checksum of what gave `previous`, followed by the first `length` bytes of `bytes`. */
+/** The checksum of the data that gave `previous`, followed by the first `length` bytes of `bytes`. */
 export function extendCrc32c(previous: number, bytes: Uint8Array, length: number = bytes.length): number {
   return crc32c(bytes, 0, length, previous);
 }

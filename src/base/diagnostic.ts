@@ -1,12 +1,12 @@
 /**
- * Diagnostics: what a person has to know about their own input. They are collected and reported together, never
- * thrown one by one. The shape follows Terraform's, so that tools that read its JSON can read ours.
+ * Diagnostics: errors and warnings about the user's input. They are collected and reported together, never thrown one
+ * by one. The shape follows Terraform's, so that tools that read Terraform's JSON can read haplan's.
  */
 import type { CommandWords } from "./command-words.ts";
 
 export type Severity = "error" | "warning";
 
-/** A place in a text file. Lines and columns count from 1, `byte` from 0. */
+/** A position in a text file. Lines and columns count from 1, `byte` from 0. */
 export type SourcePosition = { readonly line: number; readonly column: number; readonly byte: number };
 
 /** The part of a file that a diagnostic points at, end exclusive. */
@@ -18,12 +18,12 @@ export type Diagnostic = {
   readonly code: string;
   /** One line: what is wrong. */
   readonly summary: string;
-  /** Why it is wrong and what to write instead; may hold several lines. */
+  /** Why it is wrong and what to write instead; may have several lines. */
   readonly detail?: string;
   readonly range?: SourceRange;
   /** The source line that `range` starts on, for printing below the message. */
   readonly snippet?: string;
-  /** The plan object or flag it is about, when it is not about a place in a file. */
+  /** The resource or flag that it is about, if it is not about a position in a file. */
   readonly address?: string;
   /** Command lines that help; printed below the detail. */
   readonly commands?: readonly CommandWords[];

@@ -1,6 +1,6 @@
 /**
- * Writing files that must survive a crash: written aside, fsynced, renamed over the old one, and the directory fsynced,
- * so that a reader sees either the whole old file or the whole new one.
+ * Writes files that must survive a crash: written to a temporary file, fsynced, renamed over the old one, and the
+ * directory fsynced. A reader sees either the whole old file or the whole new one.
  */
 import {
   closeSync,
@@ -16,13 +16,13 @@ import {
 import { dirname } from "node:path";
 
 export type DurableFileOptions = {
-  /** Permission bits; 0600 unless told otherwise, since most of what we write is somebody's secret. */
+  /** Permission bits; 0600 by default, because most of these files are secret. */
   readonly mode?: number;
 };
 
 /**
  * Replaces `path` with `content`.
- * @throws the system's error, with the old file untouched and nothing left beside it.
+ * @throws the system's error; the old file is untouched and no temporary file is left.
  */
 export function writeFileDurably(path: string, content: string | Uint8Array, options: DurableFileOptions = {}): void {
   const aside = `${path}.${process.pid}.tmp`;
@@ -44,9 +44,8 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
 }
 
 /**
- * Creates a directory and those of its parents that are missing, private to the user unless told otherwise. Not by
- * `recursive`: where the system says that the parent of a directory is absent though it is there, as below /proc,
- * Node.js goes on for ever.
+ * Creates a directory and its missing parents, private to the user by default. Does not use `recursive`: where the
+ * system reports an existing parent as missing, as below /proc, Node.js would loop forever.
  * @throws the system's error
  */
 export function makeDirDurably(path: string, mode = 0o700): void {
@@ -66,7 +65,7 @@ export function isDir(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
 }
 
-/** Makes renames, creations and removals inside `path` survive a crash. */
+/** Makes renames, creations and removals in `path` durable. */
 export function syncDir(path: string): void {
   const directory = openSync(path, "r");
   try {

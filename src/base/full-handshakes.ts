@@ -1,7 +1,7 @@
 /**
- * TLS without resumed sessions. A session that is resumed skips what a full handshake judges: whether the client's
- * certificate has ended or its authority is still trusted. So a server that asks for certificates hands out no tickets;
- * Node keeps no sessions of its own beside them.
+ * TLS without session resumption. A resumed session skips the checks of a full handshake: whether the client's
+ * certificate has expired or its authority is still trusted. So a server that requires certificates issues no tickets;
+ * Node.js keeps no other sessions.
  */
 import { constants } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";

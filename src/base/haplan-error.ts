@@ -1,8 +1,8 @@
 import type { CommandWords } from "./command-words.ts";
 
 /**
- * An operating error: something outside the program did not go as needed. `code` is stable and may be matched by
- * scripts; `message` names the action that failed and why; `cause` keeps the error underneath.
+ * An operational error: something outside the program failed. `code` is stable, so scripts may match it; `message`
+ * names the failed action and the reason; `cause` is the underlying error.
  */
 export class HaplanError extends Error {
   override readonly name = "HaplanError";
@@ -17,7 +17,7 @@ export class HaplanError extends Error {
   }
 }
 
-/** The text of whatever was thrown, for embedding in a message of our own. */
+/** The text of any thrown value, for use in another message. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

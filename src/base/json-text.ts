@@ -1,9 +1,9 @@
-/** A text that is no JSON, in words of our own: those of the engine's parser change with its version. */
+/** Errors about text that is not JSON, in haplan's own words: those of the engine's parser change between versions. */
 export class JsonError extends Error {
   override readonly name = "JsonError";
 }
 
-/** @throws JsonError that says what is wrong, as the end of a sentence: `it is empty` */
+/** @throws JsonError whose message completes a sentence: `it is empty` */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -17,9 +17,9 @@ function reasonOf(text: string, parserError: string): string {
   if (length === 0) return "it is empty";
   const [, digits] = /at position (\d+)/.exec(parserError) ?? [];
   const position = digits === undefined ? undefined : Number(digits);
-  // A text with a mistake in it is told apart from one that a full disk or a broken transfer has cut off.
+  // Distinguishes a text with a mistake from one that was truncated by a full disk or an interrupted transfer.
   if (/end of JSON|Unterminated/.test(parserError) || (position !== undefined && position >= length))
-    return `it is cut off: the JSON ends at ${placeOf(text, length)}`;
+    return `it is truncated: the JSON ends at ${placeOf(text, length)}`;
   return position === undefined ? "it is not JSON" : `it is not JSON at ${placeOf(text, position)}`;
 }
 

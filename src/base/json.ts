@@ -1,2 +1,2 @@
-/** A JSON value; attributes of a resource are made of these. */
+/** A JSON value; attributes of resources consist of these. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

@@ -1,6 +1,6 @@
 /**
- * Where a URL of a flag says to listen: an address, or with `unix:` and `unixs:` a socket in the file system. The
- * latter's path is all that stands behind `//`, so that `unix:///run/etcd.sock` is absolute and etcd 3.4's
+ * The listen address in a URL flag: a TCP address, or with `unix:` and `unixs:` a socket in the file system. The
+ * socket's path is everything behind `//`, so `unix:///run/etcd.sock` is absolute and etcd 3.4's
  * `unix://localhost:2379` is a file of that name in the working directory.
  */
 import { lstatSync, rmSync } from "node:fs";
@@ -28,7 +28,7 @@ export function listenAddress(url: URL): ListenAddress {
   return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
-/** The same place under several URLs (`http` and `https` on one port, or one URL twice) is listened at once. */
+/** One address under several URLs (`http` and `https` on one port, or one URL twice) is bound only once. */
 export function urlsByPlace(urls: readonly URL[]): readonly (readonly [URL, ...URL[]])[] {
   const found = new Map<string, [URL, ...URL[]]>();
   for (const url of urls) {
@@ -45,9 +45,9 @@ function placeText(place: ListenPlace): string {
 }
 
 /**
- * Lets the server listen there. A socket that a process left behind when it was killed is replaced, as etcd does; any
- * other file is not.
- * @throws HaplanError `listen-failed` naming the place
+ * Binds the server to the address. A socket file left by a killed process is replaced, as in etcd; any other file is
+ * not.
+ * @throws HaplanError `listen-failed` naming the address
  */
 export async function listenAt(server: Server, place: ListenPlace): Promise<void> {
   if ("path" in place && lstatSync(place.path, { throwIfNoEntry: false })?.isSocket()) rmSync(place.path);

@@ -1,48 +1,48 @@
 /**
- * Where the lines of a log go. A log must never hold up or end the program that writes it: what cannot be written (the
- * disk is full, the pipe's reader has stopped or gone) is dropped and counted.
+ * The output of a log. A log must never block or end the program that writes it: lines that cannot be written (a full
+ * disk, a pipe whose reader has stopped or closed) are dropped and counted.
  */
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
 import { Socket } from "node:net";
 
-/** How a place for a log is opened, be it a file, a device or a named pipe: one without a reader is refused. */
+/** Opens a file, a device or a named pipe for a log; fails for a pipe without a reader. */
 export const appendWithoutBlocking: number =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export type LogSinkOptions = {
-  /** Lines that wait beyond this size are dropped. */
+  /** Pending lines beyond this size are dropped. */
   readonly waitingBytesMax?: number;
-  /** Called when a line was written again after `lines` had been dropped. */
+  /** Called when a line is written again after `lines` were dropped. */
   readonly onRecovered?: (lines: number, reason: string) => void;
 };
 
 const defaultWaitingBytesMax = 1024 * 1024;
-/** How long to wait for a reader that has stopped. */
+/** How long to wait for a reader that does not read. */
 const retryMs = 50;
 const newline = 0x0a;
-/** The other end is not ready, which passes. */
+/** The other end is temporarily not ready. */
 const busyCodes: ReadonlySet<unknown> = new Set(["EAGAIN", "EBUSY", "EINTR"]);
 
 export class LogSink {
   readonly #descriptor: number;
-  /** A write to a file may block for as long as its disk does, so a thread does it. Everything else is non-blocking. */
+  /** A write to a file may block as long as its disk does, so a thread does it. Everything else is non-blocking. */
   #usesThread: boolean;
   readonly #options: LogSinkOptions;
   readonly #waiting: string[] = [];
   #waitingBytes = 0;
-  /** What is being written. */
+  /** The bytes being written. */
   #batch: Buffer | null = null;
-  /** Whether writing is under way: in a thread, or after a pause. */
+  /** Whether a write is in progress: in a thread, or after a pause. */
   #isBusy = false;
   #isInThread = false;
-  /** The last byte written is not the end of a line. */
+  /** The last byte written is not a line end. */
   #isTorn = false;
   #droppedTotal = 0;
   #droppedSinceWritten = 0;
   #reason = "";
   readonly #onIdle: (() => void)[] = [];
 
-  /** Takes `descriptor` over for as long as the process lives. */
+  /** Owns `descriptor` for the lifetime of the process. */
   constructor(descriptor: number, options: LogSinkOptions = {}) {
     this.#options = options;
     const target = openTarget(descriptor);
@@ -50,12 +50,12 @@ export class LogSink {
     this.#usesThread = target.mayBlock;
   }
 
-  /** How many lines were lost. */
+  /** The number of dropped lines. */
   get droppedTotal(): number {
     return this.#droppedTotal;
   }
 
-  /** Whether a thread is inside a write: a process cannot exit before that thread comes back. */
+  /** Whether a thread is inside a write: the process cannot exit before that thread returns. */
   get isInThread(): boolean {
     return this.#isInThread;
   }
@@ -84,17 +84,17 @@ export class LogSink {
     });
   }
 
-  /** From now on no thread is used: for a program that ends without giving other code a turn. */
+  /** Stops using threads: for a program that ends without another turn of the event loop. */
   writeDirectly(): void {
     this.#usesThread = false;
     if (!this.#isInThread) return;
-    // What a thread is writing just now is left to it.
+    // The bytes that a thread is writing now are left to it.
     pauseSync(retryMs);
     this.#batch = null;
     this.#isBusy = false;
   }
 
-  /** After `writeDirectly`: waits for a reader that has stopped, until `withinMs` have passed. */
+  /** After `writeDirectly`: waits up to `withinMs` for a reader that does not read. */
   drainSync(withinMs: number): void {
     const endMs = performance.now() + withinMs;
     while (this.#nextBatch() !== null) {
@@ -137,13 +137,13 @@ export class LogSink {
     }
   }
 
-  /** What a write has come to. False when the other end is not ready. */
+  /** Handles the result of a write. False if the other end is not ready. */
   #settle(error: NodeJS.ErrnoException | null, written: number): boolean {
     const batch = this.#batch!;
     if (error !== null) {
       if (busyCodes.has(error.code)) return false;
       this.#batch = null;
-      // A newline at the front belongs to a line that was written or counted before.
+      // A leading newline belongs to a line that was already written or counted.
       this.#drop(batch.filter((byte) => byte === newline).length - (batch[0] === newline ? 1 : 0), error.message);
       return true;
     }
@@ -178,7 +178,7 @@ function pauseSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Non-blocking without a change for other programs that write to the same place, where the system allows it. */
+/** Non-blocking without affecting other programs that write to the same file, where the system allows it. */
 function openTarget(descriptor: number): { readonly descriptor: number; readonly mayBlock: boolean } {
   if (fstatSync(descriptor).isFile()) return { descriptor, mayBlock: true };
   try {
@@ -187,7 +187,7 @@ function openTarget(descriptor: number): { readonly descriptor: number; readonly
     // A socket, as under systemd, or a pipe of another user.
   }
   try {
-    // Node.js makes what it wraps non-blocking.
+    // Node.js makes the descriptor that it wraps non-blocking.
     new Socket({ fd: descriptor, readable: false, writable: true }).unref();
     return { descriptor, mayBlock: false };
   } catch {

@@ -1,2 +1,2 @@
-/** The longest that a timer of Node's can be set to, 24.8 days: one that is set to more ends at once. */
+/** The longest delay of a Node.js timer, 24.8 days; a longer one fires at once. */
 export const longestTimerMs: number = 2 ** 31 - 1;

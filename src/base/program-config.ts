@@ -1,6 +1,6 @@
 /**
- * What one of haplan's programs is to do: a JSON file, checked before anything of it is used, and the certificates that
- * it names.
+ * The configuration of one of haplan's programs: a JSON file that is validated before use, and the certificates that it
+ * names.
  */
 import { readFileSync } from "node:fs";
 import type { ValidateFunction } from "ajv";
@@ -23,7 +23,7 @@ export const certificateFilesSchema: object = {
 
 export type LoadedProgramConfig<Config> = { readonly config: Config; readonly tls: Certificates | null };
 
-/** @throws HaplanError `errorCode` with all that is wrong. */
+/** @throws HaplanError `errorCode` listing all mistakes. */
 export function loadProgramConfig<Config extends { readonly tls: CertificateFiles | null }>(
   path: string,
   validate: ValidateFunction<Config>,
@@ -48,7 +48,7 @@ export function loadProgramConfig<Config extends { readonly tls: CertificateFile
   }
   if (!validate(config)) {
     const mistakes = validate.errors?.map((error) => `${error.instancePath || "the whole"} ${error.message}`) ?? [];
-    return refuse(`"${path}" is wrong: ${mistakes.join("; ")}`);
+    return refuse(`"${path}" is invalid: ${mistakes.join("; ")}`);
   }
   if (config.tls === null) return { config, tls: null };
   const { caFile, certFile, keyFile } = config.tls;

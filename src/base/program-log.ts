@@ -1,20 +1,20 @@
-/** The log of a program that serves: one JSON object a line, to places that may fail without harm to the program. */
+/** The log of a server program: one JSON object per line, to outputs that may fail without affecting the program. */
 import { type Logger, type LoggerOptions, pino } from "pino";
 import { errorText } from "./haplan-error.ts";
 import { LogSink } from "./log-sink.ts";
 
-/** What the end of a process waits for its log, at most. */
+/** How long the end of the process waits for its log. */
 const endWithinMs = 1_000;
 
 export type ProgramLog = {
   readonly logger: Logger;
-  /** How many lines could not be written, for all outputs together. */
+  /** The number of lines that could not be written, for all outputs together. */
   droppedLines(): number;
-  /** Resolves once the lines so far are written or dropped, or after a second. */
+  /** Resolves once all lines so far are written or dropped, or after a second. */
   written(): Promise<void>;
   /** Ends the process once the log is written, or after a second. */
   end(code: number): Promise<never>;
-  /** Logs a line and ends the process, a second later at most, without giving other code a turn. */
+  /** Logs a line and ends the process within a second, without another turn of the event loop. */
   endNow(code: number, say: (logger: Logger) => void): never;
 };
 
@@ -24,7 +24,7 @@ export function createProgramLog(descriptors: readonly number[], options: Logger
   const sinks = descriptors.map((descriptor) => new LogSink(descriptor, { onRecovered }));
   const logger = pino(options, { write: (line) => sinks.forEach((sink) => void sink.write(line)) });
   const exit = (code: number): never => {
-    // The exit would wait for the thread, which may hang on a disk that is gone.
+    // Exiting would wait for the thread, which may hang on a lost disk.
     if (sinks.some((sink) => sink.isInThread)) process.kill(process.pid, "SIGKILL");
     process.exit(code);
   };
@@ -49,8 +49,8 @@ export function createProgramLog(descriptors: readonly number[], options: Logger
 }
 
 /**
- * An error that no code expected ends the process, with its stack in the log; warnings of Node.js go there, too. By
- * itself Node.js writes both to standard error, and hangs for as long as its reader does not read.
+ * An unexpected error ends the process, with its stack in the log; warnings of Node.js are logged as well. By default
+ * Node.js writes both to standard error, and hangs as long as its reader does not read.
  */
 export function logUncaughtErrors({ logger, endNow }: ProgramLog): void {
   process.on("uncaughtException", (error) => {

@@ -1,4 +1,4 @@
-/** Randomness as a port. Everything that draws lots gets one of these; the same seed gives the same draws. */
+/** Randomness as a port. The same seed gives the same numbers. */
 export type Random = {
   /** A number in [0, 1). */
   next(): number;

@@ -1,20 +1,23 @@
-/** Connections that a TLS port refuses, and why, in the words of Go's TLS as etcd logs them: alerts look for these. */
+/**
+ * Connections that a TLS port rejects, with the reasons in the words of Go's TLS as logged by etcd, because alerts
+ * match these.
+ */
 import type { Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { errorText } from "./haplan-error.ts";
 
 export type RejectedConnection = {
   readonly remoteAddress: string;
-  /** The name that the client called, or empty. */
+  /** The server name that the client asked for, or empty. */
   readonly serverName: string;
-  /** Names in the certificate that the client has shown; null without one. */
+  /** Names in the client's certificate; null without one. */
   readonly names: { readonly ipAddresses: readonly string[]; readonly dnsNames: readonly string[] } | null;
   readonly error: string;
-  /** The client went away by itself: nothing that somebody has to look after. */
+  /** The client disconnected by itself, which needs no attention. */
   readonly isGone: boolean;
 };
 
-/** By the `code` of Node's error. */
+/** By the `code` of Node.js's error. */
 const handshakeErrors: Readonly<Record<string, string>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "tls: client didn't provide a certificate",
   ERR_SSL_HTTP_REQUEST: "tls: first record does not look like a TLS handshake",
@@ -32,7 +35,7 @@ const handshakeErrors: Readonly<Record<string, string>> = {
 const expired = "x509: certificate has expired or is not yet valid";
 const unknownAuthority = "x509: certificate signed by unknown authority";
 
-/** By OpenSSL's name of what is wrong with the certificate. */
+/** By OpenSSL's name of the certificate error. */
 const certificateErrors: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: expired,
   CERT_NOT_YET_VALID: expired,
@@ -45,28 +48,28 @@ const certificateErrors: Readonly<Record<string, string>> = {
   INVALID_PURPOSE: "x509: certificate specifies an incompatible key usage",
 };
 
-/** What is wrong with the certificate of a client that is not `authorized`. */
+/** The error in the certificate of a client that is not `authorized`. */
 export function certificateFault(socket: TLSSocket): string {
-  // Typed as an Error, and OpenSSL's name for it at run time.
+  // Typed as an Error, but OpenSSL's name of the error at run time.
   const name = String(socket.authorizationError);
-  // Of a socket that is closed already Node.js tells no certificate.
+  // A closed socket has no certificate any more.
   if (!socket.destroyed && socket.getPeerX509Certificate() === undefined) {
     return "tls: client didn't provide a certificate";
   }
   return `tls: failed to verify certificate: ${certificateErrors[name] ?? name}`;
 }
 
-/** A handshake that failed. Of a socket that is closed already Node.js tells no address: it is given as `remoteAddress`. */
+/** A failed handshake. A closed socket has no address any more, so it is passed as `remoteAddress`. */
 export function failedHandshake(socket: TLSSocket, error: unknown, remoteAddress: string): RejectedConnection {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  // Node.js closes the connection of a client whose certificate it refuses, and reports that it was closed.
+  // Node.js closes the connection of a client whose certificate it rejects, and reports that it was closed.
   const isCertificate = code === "ECONNRESET" && Boolean(socket.authorizationError);
   const isGone = !isCertificate && ["ECONNRESET", "EPIPE", "ECONNABORTED"].includes(code);
   const found = isCertificate ? certificateFault(socket) : (handshakeErrors[code] ?? errorText(error));
   return describe(socket, isGone ? "EOF" : found, isGone, remoteAddress);
 }
 
-/** A client whose handshake was good, and which is refused for what it has shown. */
+/** A client with a valid handshake that is rejected because of its certificate. */
 export function rejectedClient(socket: TLSSocket | Socket, error: string): RejectedConnection {
   return describe(socket, error, false, addressOf(socket));
 }
@@ -76,7 +79,10 @@ export function addressOf({ remoteAddress, remotePort }: Socket): string {
   return remoteAddress.includes(":") ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }
 
-/** Tells where a connection of `server` comes from also when it is closed: TLS sockets themselves forget it. */
+/**
+ * Returns a function that knows the remote address of a connection of `server` even after it was closed; TLS sockets
+ * lose it.
+ */
 export function rememberAddresses(server: TlsServer): (socket: TLSSocket) => string {
   const addresses = new WeakMap<object, string>();
   server.prependListener("connection", (socket: Socket) => addresses.set(socket, addressOf(socket)));
@@ -88,12 +94,15 @@ export function rememberAddresses(server: TlsServer): (socket: TLSSocket) => str
 }
 
 export type RejectionOptions = {
-  /** Why a client is refused although its certificate is good; null when it is not. */
+  /** Why a client with a valid certificate is rejected; null if it is accepted. */
   readonly refuse?: ((socket: TLSSocket) => string | null) | undefined;
   readonly onRejected?: ((rejection: RejectedConnection) => void) | undefined;
 };
 
-/** Ends and reports connections whose handshake fails, or which are refused after it; to be called before other listeners. */
+/**
+ * Closes and reports connections whose handshake fails, or that are rejected after it; call it before other listeners
+ * are added.
+ */
 export function rejectConnections(server: TlsServer, { refuse, onRejected }: RejectionOptions): void {
   const remoteAddress = rememberAddresses(server);
   server.on("tlsClientError", (error, socket) => {

@@ -1,14 +1,14 @@
 /**
- * Stops listening without losing connections: the system resets those that it has established and that are not accepted
- * yet, which their clients take for a member that has broken off. Node.js accepts one connection in each turn of the event
- * loop, so a turn in which none was accepted has found none waiting, and the port is closed at the end of such a turn.
+ * Stops listening without losing connections: the system resets connections that are established but not accepted yet,
+ * which their clients take for a crashed member. Node.js accepts one connection per turn of the event loop, so a turn
+ * without one has found none waiting, and the port is closed at the end of such a turn.
  */
 import { Server } from "node:net";
 import { systemClock } from "./clock.ts";
 
 /**
- * How short a turn has to be, and until when such a turn is waited for: a connection that arrives after the turn has looked
- * for one, and before the port is closed, is reset after all. A turn that took long was busy, or the process did not run.
+ * How short such a turn has to be, and how long to wait for one: a connection that arrives after the turn has looked
+ * for one, and before the port is closed, is reset after all. A long turn was busy, or the process was suspended.
  */
 const turns: readonly { readonly longestMs: number; readonly untilMs: number }[] = [
   { longestMs: 0.05, untilMs: 150 },
@@ -16,7 +16,7 @@ const turns: readonly { readonly longestMs: number; readonly untilMs: number }[]
   { longestMs: Number.POSITIVE_INFINITY, untilMs: 500 },
 ];
 
-/** Accepts what waits to be accepted and closes the port. Connections that were accepted live on. */
+/** Accepts waiting connections and closes the port. Accepted connections stay open. */
 export function stopListening(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const startedMs = systemClock.monotonicMs();
@@ -38,7 +38,7 @@ export function stopListening(server: Server): Promise<void> {
         return;
       }
       server.off("connection", onConnection);
-      // An HTTP server's own `close` would also end the connections on which no request has been read yet.
+      // An HTTP server's own `close` would also end connections without a request so far.
       Server.prototype.close.call(server);
       resolve();
     };

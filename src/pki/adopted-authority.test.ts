@@ -107,8 +107,8 @@ describe("the authority of a cluster that was adopted", () => {
 
   it.each<[string, Partial<AdoptedTls>, RegExp]>([
     ["a file that is not there", { caFile: "none.crt" }, /Cannot read none.crt \(adopt.tls: caFile\)/],
-    ["a file that is something else", { caFile: "empty.crt" }, /empty.crt holds no certificate/],
-    ["a certificate of no authority", { caFile: "pki/m3.crt" }, /no certificate of an authority/],
+    ["a file that is something else", { caFile: "empty.crt" }, /empty.crt contains no certificate/],
+    ["a certificate of no authority", { caFile: "pki/m3.crt" }, /not the certificate of an authority/],
     ["another's key", { caKeyFile: "plain.key" }, /plain.key is not the key of rsa.crt/],
     ["a key that is encrypted", { caKeyFile: "sealed.key" }, /sealed.key is encrypted/],
     ["a key that cannot sign here", { caFile: "edwards.crt", caKeyFile: "edwards.key" }, /RSA and EC/],
@@ -116,7 +116,7 @@ describe("the authority of a cluster that was adopted", () => {
     [
       "a certificate for another address",
       { ...own, certificates: [{ ...ready, address: "127.0.1.9" }] },
-      /not for 127.0.1.9/,
+      /not valid for 127.0.1.9/,
     ],
     ["a certificate from elsewhere", { certificates: [ready] }, /pki\/m3.crt was not issued by rsa.crt/],
     [
@@ -138,6 +138,6 @@ describe("the authority of a cluster that was adopted", () => {
       cwd,
       now: () => Date.now() + 40 * 86_400_000,
     });
-    await expect(later.observe()).rejects.toThrow(/rsa.crt has expired on/);
+    await expect(later.observe()).rejects.toThrow(/rsa.crt expired on/);
   });
 });

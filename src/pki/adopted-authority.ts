@@ -1,7 +1,7 @@
 /**
- * The authority of a cluster that was adopted: its files belong to somebody else and are only read. With the
- * authority's key, certificates of new members are issued into haplan's own directory; without, those that were made
- * ready are used. What does not fit is refused when it is first looked at, which is before anything is touched.
+ * The authority of an adopted cluster: its files belong to the operator and are only read. With the authority's key,
+ * certificates of new members are issued into haplan's own directory; without it, existing certificates are used. Files
+ * that do not fit are rejected when they are first read, before anything is changed.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
@@ -21,10 +21,10 @@ import { isIssuedBy, issueInto } from "./issue-certificate.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 export type AdoptedAuthorityOptions = {
-  /** Where haplan keeps what it issues. */
+  /** The directory of the certificates that haplan issues. */
   readonly directory: string;
   readonly files: AdoptedTls;
-  /** What paths of `files` are relative to. */
+  /** The base of relative paths in `files`. */
   readonly cwd: string;
   readonly now?: () => number;
 };
@@ -49,7 +49,7 @@ export function openAdoptedAuthority({ directory, files, cwd, now = Date.now }: 
     },
     createAuthority: async () => observeAuthority(reader, files),
     renewAuthority: async () => {
-      throw bad(`${files.caFile} was made by somebody else and is renewed by them`);
+      throw bad(`${files.caFile} is not managed by haplan: renew it where it was created`);
     },
     issue: async (request) => issueInto(directory, authorityFor(request.name), request, now()),
     material: async (name) => material(directory, reader, files, name),
@@ -68,7 +68,7 @@ function observeAuthority(reader: PemReader, { caFile, caKeyFile }: AdoptedTls):
   return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory: caFile };
 }
 
-/** Without the authority's key there is one client certificate for all who only connect. */
+/** Without the authority's key, all clients share one client certificate. */
 function material(directory: string, reader: PemReader, files: AdoptedTls, name: string): TlsMaterial {
   const caPem = reader.text("caFile", files.caFile);
   const client = (): Pair => reader.pair("certFile", files.certFile, files.keyFile);
@@ -100,7 +100,7 @@ function checkAll(reader: PemReader, files: AdoptedTls): void {
   }
 }
 
-/** Reads PEM files and says by name what is wrong with them. */
+/** Reads PEM files; errors name the file. */
 class PemReader {
   readonly #cwd: string;
   readonly #now: () => number;
@@ -118,16 +118,19 @@ class PemReader {
     }
   }
 
-  /** The key is "" when it is not at hand. */
+  /** The key is "" if it is not available. */
   authority(certFile: string, keyFile: string | null): Pair {
     const certificatePem = this.text("caFile", certFile);
     if (!this.#certificate(certFile, certificatePem).ca) {
-      throw bad(`${certFile} is no certificate of an authority: name the one that signed the members' certificates`);
+      throw bad(
+        `${certFile} is not the certificate of an authority: name the one that signed the members' certificates`,
+      );
     }
     if (keyFile === null) return { certificatePem, keyPem: "" };
     const pair = this.pair("caKeyFile", certFile, keyFile);
     const type = createPrivateKey(pair.keyPem).asymmetricKeyType;
-    if (type !== "rsa" && type !== "ec") throw bad(`${keyFile} is a key of type ${type}; RSA and EC can sign here`);
+    if (type !== "rsa" && type !== "ec")
+      throw bad(`${keyFile} is a key of type ${type}; only RSA and EC keys can sign here`);
     return pair;
   }
 
@@ -141,7 +144,7 @@ class PemReader {
     } catch (error) {
       const encrypted = keyPem.includes("ENCRYPTED");
       throw bad(
-        `${keyFile} ${encrypted ? "is encrypted: name a file with the key in clear" : `holds no private key: ${errorText(error)}`}`,
+        `${keyFile} ${encrypted ? "is encrypted: name a file with the unencrypted key" : `contains no private key: ${errorText(error)}`}`,
       );
     }
     if (!matches) throw bad(`${keyFile} is not the key of ${certFile}`);
@@ -152,7 +155,7 @@ class PemReader {
     const certificate = new X509Certificate(certificatePem);
     const named = isIP(address) === 0 ? certificate.checkHost(address) : certificate.checkIP(address);
     if (named === undefined)
-      throw bad(`${certFile} is not for ${address}: its names are ${certificate.subjectAltName ?? "none"}`);
+      throw bad(`${certFile} is not valid for ${address}: its names are ${certificate.subjectAltName ?? "none"}`);
     // Intermediate authorities may be in either file.
     const chain = [...certificatesIn(this.text("caFile", caFile)), ...certificatesIn(certificatePem).slice(1)];
     if (!chain.some((issuer) => certificate.verify(issuer.publicKey)))
@@ -164,11 +167,11 @@ class PemReader {
     try {
       certificate = new X509Certificate(pem);
     } catch (error) {
-      throw bad(`${path} holds no certificate in PEM: ${errorText(error)}`);
+      throw bad(`${path} contains no certificate in PEM: ${errorText(error)}`);
     }
     const { status } = certificateValidity(validityOf(certificate), this.#now());
-    if (status === "expired") throw bad(`${path} has expired on ${certificate.validTo}`);
-    if (status === "notYetValid") throw bad(`${path} is valid only from ${certificate.validFrom}`);
+    if (status === "expired") throw bad(`${path} expired on ${certificate.validTo}`);
+    if (status === "notYetValid") throw bad(`${path} is not valid before ${certificate.validFrom}`);
     return certificate;
   }
 }
@@ -179,5 +182,5 @@ function certificatesIn(pem: string): readonly X509Certificate[] {
 }
 
 function bad(message: string): HaplanError {
-  return new HaplanError("pki/adopt-files", `${message}. Nothing was touched`);
+  return new HaplanError("pki/adopt-files", `${message}. Nothing was changed`);
 }

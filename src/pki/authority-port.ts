@@ -1,4 +1,4 @@
-/** What apply needs of a certificate authority. Every act is idempotent. */
+/** The certificate authority as apply needs it. Every operation is idempotent. */
 import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
@@ -7,39 +7,42 @@ export type CertificateRequest = {
   /** `member`: server and client use; `client`: client use only. */
   readonly profile: "member" | "client";
   readonly commonName: string;
-  /** IP addresses and DNS names, told apart by their form. */
+  /** IP addresses and DNS names, distinguished by their form. */
   readonly subjectAltNames: readonly string[];
-  /** Fingerprint of the certificate that is to be replaced even if it is still good; a later one is kept. */
+  /** Fingerprint of the certificate to replace even if it is still valid; a later one is kept. */
   readonly replaces?: string | null;
 };
 
-/** The cluster's own certificate authority and what it has issued; keys stay behind this port except in `material`. */
+/**
+ * The cluster's own certificate authority and the certificates that it issued; keys leave this port only through
+ * `material`.
+ */
 export type Authority = {
   observe(): Promise<{
     readonly authority: ObservedAuthority | null;
     readonly certificates: readonly ObservedCertificate[];
   }>;
-  /** Makes the CA, or returns the one that is there. */
+  /** Creates the CA, or returns the existing one. */
   createAuthority(commonName: string): Promise<ObservedAuthority>;
   /**
-   * Replaces the CA's certificate of fingerprint `replaces` by one with the same name and key and a new life, so that all
-   * it has signed stays valid. Returns the present one when it is a later one already.
+   * Replaces the CA's certificate with fingerprint `replaces` by one with the same name and key and a new validity, so
+   * that everything it has signed stays valid. Returns the current one if it is already later.
    */
   renewAuthority(replaces: string): Promise<ObservedAuthority>;
   /**
-   * Issues, or returns the present one when it answers the request. Never for longer than the CA lives.
+   * Issues a certificate, or returns the existing one if it satisfies the request. It never outlives the CA.
    * @throws HaplanError `pki/authority-expired`, `pki/authority-key-missing`
    */
   issue(request: CertificateRequest): Promise<ObservedCertificate>;
   /** @throws HaplanError `pki/unknown-certificate` */
   material(name: string): Promise<TlsMaterial>;
   /**
-   * What haplan shows the members: its own certificate or, where that is no use any more, one that the CA signs for the
-   * occasion and that is written nowhere.
-   * @throws HaplanError `pki/not-authenticated` saying which file is missing or has expired
+   * haplan's client certificate: its own or, if that cannot be used, one that the CA signs for this run and that is
+   * never written to disk.
+   * @throws HaplanError `pki/not-authenticated` naming the file that is missing or has expired
    */
   clientMaterial(): Promise<TlsMaterial>;
-  /** Forgets one certificate and its key; no error when there is none. */
+  /** Removes one certificate and its key; no error if there is none. */
   removeCertificate(name: string): Promise<void>;
   /** Removes the CA, all certificates and their keys. */
   removeAuthority(): Promise<void>;

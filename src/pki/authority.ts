@@ -30,20 +30,20 @@ import { commonNameOf, generateKeys, issueInto } from "./issue-certificate.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 export type AuthorityOptions = {
-  /** Where the files are; made when the authority is. */
+  /** The directory of the files; created with the authority. */
   readonly directory: string;
-  /** Milliseconds since the epoch; the system's clock unless told otherwise. */
+  /** Milliseconds since the epoch; the system's clock by default. */
   readonly now?: () => number;
 };
 
 const authorityLifetimeMs = 3650 * msPerDay;
 /**
- * An authority starts in the past by this much, for hosts whose clock is behind, and what it signs starts when it does:
- * however far clocks are apart, a renewed certificate is good wherever the one before it was.
+ * An authority's validity starts this far in the past, for hosts with slow clocks, and certificates start when their
+ * authority does: however far clocks are apart, a renewed certificate is valid wherever the previous one was.
  */
 const backdatedMs = 3_600_000;
 
-/** Opens the authority kept in `directory`; nothing is read or written before a method is called. */
+/** Opens the authority in `directory`; reads and writes nothing until a method is called. */
 export function openAuthority(options: AuthorityOptions): Authority {
   const directory = options.directory;
   const now = options.now ?? Date.now;
@@ -110,7 +110,9 @@ function createAuthority(directory: string, commonName: string, now: number): Ob
   return observedAuthority(directory, { certificatePem, keyPem: "", signingKey: "present" });
 }
 
-/** The same name and key: what it has signed is good under both certificates, so that nothing has to change at once. */
+/**
+ * The same name and key: what it has signed is valid under both certificates, so not everything has to change at once.
+ */
 function renewAuthority(directory: string, replaces: string, now: number): ObservedAuthority {
   const { certificatePem: present, keyPem } = signingAuthority(directory, "renew the authority's certificate");
   const certificate = new X509Certificate(present);

@@ -1,6 +1,6 @@
 /**
  * The directory of an authority: its certificate and key, and a certificate and key for each name that it has issued
- * to. Every file is replaced atomically; a key whose certificate did not make it to disk counts as not issued.
+ * to. Every file is replaced atomically; a key without its certificate on disk counts as not issued.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
@@ -23,19 +23,19 @@ export type AuthorityFiles = {
   readonly signingKey: ObservedAuthority["signingKey"];
 };
 
-/** Where `name`'s certificate is, in PEM; `ca` names the authority itself. For programs that take paths. */
+/** Path of `name`'s certificate, in PEM; `ca` is the authority itself. For programs that take paths. */
 export function certificatePath(directory: string, name: string): string {
   return join(directory, `${name}.crt`);
 }
 
-/** Where `name`'s private key is, in PKCS #8 PEM, mode 0600. */
+/** Path of `name`'s private key, in PKCS #8 PEM, mode 0600. */
 export function keyPath(directory: string, name: string): string {
   return join(directory, `${name}.key`);
 }
 
 /**
- * The certificate that NAME.crt has replaced. A member may show it until it has taken up the new one, and haplan must
- * know it then.
+ * The certificate that NAME.crt has replaced. A member may present it until it has reloaded the new one, and haplan
+ * must accept it until then.
  */
 export function previousPath(directory: string, name: string): string {
   return join(directory, `${name}${previousSuffix}`);
@@ -55,7 +55,7 @@ export function issuedNames(directory: string): string[] {
   }
 }
 
-/** Null when its certificate is missing; its key may be kept elsewhere. */
+/** Null if its certificate is missing; its key may be kept elsewhere. */
 export function readAuthority(directory: string): AuthorityFiles | null {
   const certificatePem = readIfThere(certificatePath(directory, authorityName));
   if (certificatePem === null) return null;
@@ -67,7 +67,7 @@ export function readAuthority(directory: string): AuthorityFiles | null {
     : { certificatePem, keyPem: null, signingKey: "mismatched" };
 }
 
-/** Null when either half is missing or the halves do not belong together, as after a crash between the two writes. */
+/** Null if either file is missing or the two do not belong together, as after a crash between the two writes. */
 export function readPair(directory: string, name: string): Pair | null {
   const certificatePem = readIfThere(certificatePath(directory, name));
   const keyPem = readIfThere(keyPath(directory, name));
@@ -115,6 +115,6 @@ export function assertCertificateName(name: string): void {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && name !== authorityName) return;
   throw new HaplanError(
     "pki/bad-name",
-    `Cannot use "${name}" as a certificate's name: use letters, digits, "-", "_" and "."; "ca" is taken`,
+    `Cannot use "${name}" as a certificate's name: use letters, digits, "-", "_" and "."; "ca" is reserved`,
   );
 }

@@ -1,4 +1,4 @@
-/** What can be told about a certificate by looking at it: the facts a plan compares and a status shows. */
+/** Properties of a certificate that a plan compares and a status shows. */
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import { fingerprintOf } from "../base/fingerprint.ts";
@@ -7,7 +7,7 @@ import { type DerElement, derElements } from "../x509/der-reader.ts";
 
 const serverAuthOid = "1.3.6.1.5.5.7.3.1";
 
-/** `authorityPem` is the present authority's, if there is one. @throws when `pem` holds no certificate. */
+/** `authorityPem` is the current authority's certificate, if there is one. @throws if `pem` contains no certificate. */
 export function observeCertificate(name: string, pem: string, authorityPem: string | null): ObservedCertificate {
   const certificate = new X509Certificate(pem);
   const authority = authorityPem === null ? null : new X509Certificate(authorityPem);
@@ -23,7 +23,7 @@ export function observeCertificate(name: string, pem: string, authorityPem: stri
   };
 }
 
-/** The first and the last moment at which it is valid, in ISO 8601. */
+/** The start and the end of its validity, in ISO 8601. */
 export function validityOf(certificate: X509Certificate): { readonly notBefore: string; readonly notAfter: string } {
   return {
     notBefore: new Date(certificate.validFrom).toISOString(),
@@ -44,14 +44,14 @@ const versionTag = 0xa0;
 const extensionsTag = 0xa3;
 
 /**
- * What certificates that this one issues must repeat: its subject, byte for byte, and its key identifier if it has one
- * (RFC 5280 §4.1.2.4 and §4.2.1.1). @throws when `pem` holds no certificate.
+ * The fields that certificates issued by this one must repeat: its subject, byte for byte, and its key identifier if it
+ * has one (RFC 5280 §4.1.2.4 and §4.2.1.1). @throws if `pem` contains no certificate.
  */
 export function issuerNames(pem: string): { readonly name: Uint8Array; readonly keyIdentifier: Uint8Array | null } {
   const [certificate] = derElements(new X509Certificate(pem).raw);
   const [toBeSigned] = partsOf(certificate);
   const fields = partsOf(toBeSigned);
-  // Serial number, algorithm, issuer and validity are before the subject, and the version when it is not the first.
+  // Serial number, algorithm, issuer and validity precede the subject, and the version if it is not the first.
   const name = fields[fields[0]!.tag === versionTag ? 5 : 4]!.bytes;
   const [extensions] = partsOf(fields.find((field) => field.tag === extensionsTag));
   const found = partsOf(extensions).find((extension) =>

@@ -1,4 +1,4 @@
-/** What haplan itself shows to members, and which of their certificates it accepts although they have expired. */
+/** haplan's client certificate, and the members' certificates that it accepts although they have expired. */
 import { X509Certificate } from "node:crypto";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
@@ -19,11 +19,12 @@ import { validityOf } from "./certificate-facts.ts";
 import { isIssuedBy, sign } from "./issue-certificate.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
-/** Of a certificate that is made for one run of haplan. */
+/** Validity of a certificate that is made for one run of haplan. */
 const occasionalLifetimeMs = 3_600_000;
 
 /**
- * The certificate of `admin`; one for an hour, made in memory, when that one is of no use and the authority can sign.
+ * The certificate of `admin`; or one for an hour, made in memory, if that one cannot be used and the authority can
+ * sign.
  * @throws HaplanError `pki/not-authenticated` naming the file that is missing or has expired
  */
 export function clientMaterial(directory: string, now: number): TlsMaterial {
@@ -35,12 +36,12 @@ export function clientMaterial(directory: string, now: number): TlsMaterial {
   const acceptedExpired = knownFingerprints(directory, authority);
   const own = readPair(directory, adminCertificateName);
   const fault = adminFault(own, authority, now);
-  // Under an authority that has ended no other is any better, and the members' clocks may think otherwise.
+  // Under an expired authority no certificate is valid, and the members' clocks may differ.
   if (own !== null && (fault === null || ended)) return { caPem, ...own, acceptedExpired };
   if (ended) throw notAuthenticated(`ca.crt in "${directory}" expired on ${dayOf(caDates.notAfter)}`);
   if (keyPem === null) {
     throw notAuthenticated(
-      `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory })}, so that no other can be made`,
+      `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory })}, so haplan cannot issue another one`,
     );
   }
   const request = { name: adminCertificateName, profile: "client", commonName: adminCertificateName } as const;
@@ -54,17 +55,17 @@ export function clientMaterial(directory: string, now: number): TlsMaterial {
   return { caPem, certificatePem: signed.certificatePem, keyPem: ownKey, acceptedExpired };
 }
 
-/** Why haplan's own certificate is no use; null when it is. */
+/** Why haplan's own certificate cannot be used; null if it can. */
 function adminFault(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
   if (own === null) return "or its key is missing";
   if (!isIssuedBy(own, authority)) return "was signed by another authority";
   const dates = validityOf(new X509Certificate(own.certificatePem));
   const { status } = certificateValidity(dates, now);
   if (status === "expired") return `expired on ${dayOf(dates.notAfter)}`;
-  return status === "notYetValid" ? `is valid only from ${dayOf(dates.notBefore)}` : null;
+  return status === "notYetValid" ? `is not valid before ${dayOf(dates.notBefore)}` : null;
 }
 
-/** Of all that the authority has signed and that is, or was a moment ago, in use. */
+/** All certificates signed by the authority that are, or were until recently, in use. */
 function knownFingerprints(directory: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
   return issuedNames(directory).flatMap((name) => {
     const files = [certificatePath(directory, name), previousPath(directory, name)];

@@ -1,4 +1,4 @@
-/** Signs certificates, and puts them into the directory of the authority. */
+/** Signs certificates and writes them into the authority's directory. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto";
 import { makeDirDurably, writeFileDurably } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
@@ -11,7 +11,10 @@ import { issuerNames, observeCertificate, validityOf } from "./certificate-facts
 
 const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
 
-/** Issues by `authority`, or returns the certificate that is there when it is from it and does what is asked. */
+/**
+ * Issues a certificate by `authority`, or returns the existing one if that authority issued it and it satisfies the
+ * request.
+ */
 export function issueInto(
   directory: string,
   authority: Pair,
@@ -31,7 +34,7 @@ export function issueInto(
   return observeCertificate(request.name, certificatePem, authority.certificatePem);
 }
 
-/** Signs for a new key. What is signed never outlives its authority. @throws HaplanError `pki/authority-expired` */
+/** Signs for a new key. A certificate never outlives its authority. @throws HaplanError `pki/authority-expired` */
 export function sign(
   authority: Pair,
   request: CertificateRequest,
@@ -57,7 +60,7 @@ export function sign(
   return { certificatePem, privateKey: keys.privateKey };
 }
 
-/** Whether a certificate that is there already does what `request` asks for. */
+/** Reports whether an existing certificate satisfies `request`. */
 function answers(certificatePem: string, request: CertificateRequest, now: number): boolean {
   const names = (list: readonly string[]): string => [...list].sort().join(",");
   const present = observeCertificate(request.name, certificatePem, null);
@@ -78,7 +81,7 @@ export function isIssuedBy(
 }
 
 export function commonNameOf(certificatePem: string): string {
-  // One relative name per line; ours have a single one.
+  // One relative name per line; haplan's certificates have a single one.
   return new X509Certificate(certificatePem).subject.replace(/^CN=/, "");
 }
 

@@ -1,13 +1,13 @@
-/** What a TLS connection is opened with. */
+/** The credentials of a TLS connection. */
 export type TlsMaterial = {
   readonly caPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
-  /** What a member shows its peers, when that is something else. */
+  /** The certificate for peers, if it is a separate one. */
   readonly peer?: Omit<TlsMaterial, "peer">;
   /**
-   * SHA-256 fingerprints of servers' certificates that are accepted although they have expired. haplan alone does so, and
-   * only for certificates of its own cluster: how else would it reach the members to renew them?
+   * SHA-256 fingerprints of server certificates that are accepted although they have expired. Only haplan uses this,
+   * and only for certificates of its own cluster, because it has to reach the members to renew them.
    */
   readonly acceptedExpired?: readonly string[];
 };

@@ -1,7 +1,7 @@
 /**
- * The unit that runs on a master: our agent or a real etcd, told the same thing with the same flags (etcd 3.4's
- * "Configuration flags"). What a member starts with (`--initial-*`) is kept apart: it differs from member to member by
- * when it joined, is only read while the data directory is empty, and so is no part of the configuration's digest.
+ * The unit of a master: haplan's agent or a real etcd, with the same flags (etcd 3.4's "Configuration flags"). The
+ * initial flags (`--initial-*`) are kept apart: they depend on when a member joined and are read only while the data
+ * directory is empty, so they are not part of the configuration's digest.
  */
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
@@ -11,10 +11,10 @@ import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { agentUnitName, dataDirPlaceholder, peerTlsPaths, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
 
-/** `token` keeps members of clusters that were made from equal specs apart: the state's lineage. */
+/** `token` separates members of clusters that were created from equal specs: the state's lineage. */
 export type AgentStart = JoinFacts & { readonly token: string };
 
-/** As many as a cluster may have members. */
+/** The maximum number of members of a cluster. */
 const maxLearners = 7;
 
 export function agentBlueprint(spec: ClusterSpec, name: string, start: AgentStart): UnitBlueprint {
@@ -31,7 +31,7 @@ export function agentBlueprint(spec: ClusterSpec, name: string, start: AgentStar
   };
 }
 
-/** Digest over all of an agent's configuration that the spec decides. */
+/** Digest over the part of an agent's configuration that the spec determines. */
 export function agentConfigDigest(spec: ClusterSpec, name: string): string {
   return blueprintDigest(configuredAgent(spec, masterNamed(spec, name)));
 }
@@ -60,7 +60,8 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         `--initial-advertise-peer-urls=${peerUrl(spec, master)}`,
         `--heartbeat-interval=${spec.controlPlane.heartbeatIntervalMs}`,
         `--election-timeout=${spec.controlPlane.electionTimeoutMs}`,
-        // All who join catch up side by side and get their votes in one joint change; a real etcd takes one at a time.
+        // All joining members catch up in parallel and get their votes in one joint change; a real etcd takes one at a
+        // time.
         ...(engine === "agent" ? [`--max-learners=${maxLearners}`] : []),
         ...(tls.enabled ? tlsArguments(hasPeerCertificate(spec, master.name)) : []),
       ],
@@ -75,8 +76,8 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
 }
 
 /**
- * Our agent takes up all of its files when they change; etcd reads its certificates for every connection, but not the
- * CA.
+ * haplan's agent reloads all of its files when they change; etcd reads its certificates for every connection, but not
+ * the CA.
  */
 function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly string[] {
   const sets = [tlsPaths, peerTlsPaths];

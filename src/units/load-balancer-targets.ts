@@ -1,13 +1,13 @@
 export type LoadBalancerTargets = {
   /** Names of masters, sorted. */
   readonly backends: readonly string[];
-  /** `host:port` of those that are not where the spec has them: masters that have yet to move, or that leave. */
+  /** `host:port` of masters that are not at the address in the spec: those that have yet to move, or that leave. */
   readonly formerTargets?: { readonly [name: string]: string };
-  /** Where it still listens, when its own machine has yet to move; absent where the spec has it. */
+  /** Its current listen address, if its own machine has yet to move; absent if it is the spec's. */
   readonly listensAt?: { readonly address: string; readonly ports: readonly number[] };
 };
 
-/** `host:port`; undefined where it is the spec's. Masters may be named as what every object inherits: `constructor`. */
+/** `host:port`; undefined if it is the spec's. A master may have the name of an inherited property: `constructor`. */
 export function formerTargetOf({ formerTargets = {} }: LoadBalancerTargets, name: string): string | undefined {
   return Object.hasOwn(formerTargets, name) ? formerTargets[name] : undefined;
 }

@@ -1,7 +1,7 @@
 /**
- * The load balancer's unit: our own TCP proxy, told by a JSON file, or a real HAProxy, told by a rendered template.
- * Both pass bytes through (TLS ends at the masters), ask each master's health endpoint with the load balancer's own
- * client certificate, and cut the connections of a master that went down.
+ * The load balancer's unit: haplan's own TCP proxy, configured by a JSON file, or a real HAProxy, configured by a
+ * rendered template. Both forward bytes (TLS ends at the masters), check each master's health endpoint with the load
+ * balancer's client certificate, and close the connections of a master that went down.
  */
 import { assert } from "../base/assert.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
@@ -11,16 +11,16 @@ import { formerTargetOf, type LoadBalancerTargets } from "./load-balancer-target
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { loadBalancerUnitName, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
 
-/** Machine, certificate and unit of the load balancer all have this name; no master or worker may be called so. */
+/** The load balancer's machine, certificate and unit all have this name; it is reserved. */
 export const loadBalancerName = "load-balancer";
 
-/** What the embedded load balancer reads from `--config`. */
+/** The configuration that the embedded load balancer reads from `--config`. */
 export type LoadBalancerConfig = {
   /** `host:port`. */
   readonly listens: readonly string[];
   readonly backends: readonly { readonly name: string; readonly address: string; readonly port: number }[];
   readonly healthCheck: { readonly path: string; readonly intervalMs: number; readonly timeoutMs: number };
-  /** Files for asking the health endpoint over TLS; null when TLS is off. */
+  /** Files for the health checks over TLS; null if TLS is off. */
   readonly tls: CertificateFiles | null;
 };
 
@@ -55,7 +55,7 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
   };
 }
 
-/** Digest over the load balancer's configuration with these targets behind it. */
+/** Digest over the load balancer's configuration with these targets. */
 export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalancerTargets): string {
   return blueprintDigest(loadBalancerBlueprint(spec, targets));
 }
@@ -66,7 +66,7 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
   return {
     listens: ports.map((port) => hostPort(bindAddress(address), port)),
     backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),
-    // etcd has had `/readyz` since 3.4.29 only; `/health` of every version answers 503 without a leader.
+    // etcd has had `/readyz` only since 3.4.29; `/health` of every version answers 503 without a leader.
     healthCheck: {
       path: spec.controlPlane.engine === "agent" ? "/readyz?stopping=404" : "/health",
       intervalMs: 500,

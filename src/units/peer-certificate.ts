@@ -1,9 +1,9 @@
-/** Members whose peers trust another authority than their clients do carry a second certificate. */
+/** Members whose peers trust another authority than their clients have a second certificate. */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 
 const suffix = ".peer";
 
-/** A dot is in no master's name, so that no other certificate is called so. */
+/** No master's name contains a dot, so no other certificate has this name. */
 export function peerCertificateName(master: string): string {
   return `${master}${suffix}`;
 }
@@ -12,7 +12,7 @@ export function ofPeers(certificate: string): boolean {
   return certificate.endsWith(suffix);
 }
 
-/** Whether a master that haplan makes shows its peers another certificate than its clients. */
+/** Reports whether a master that haplan creates uses a separate certificate for its peers. */
 export function hasPeerCertificate({ controlPlane }: ClusterSpec, master: string): boolean {
   const { adopted } = controlPlane.tls;
   if (adopted === undefined) return false;

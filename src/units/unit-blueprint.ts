@@ -1,6 +1,6 @@
 /**
- * A unit before apply has added what is secret or needs a disk: its definition, the template files still to be
- * rendered and the certificate whose files it wants under `tls/`. Equal blueprints make equal units.
+ * A unit before apply adds secrets and rendered files: its definition, its template files and the name of the
+ * certificate to put under `tls/`. Equal blueprints give equal units.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Json } from "../base/json.ts";
@@ -18,11 +18,11 @@ export type UnitTemplate = {
 export type UnitBlueprint = {
   readonly definition: UnitDefinition;
   readonly templates: readonly UnitTemplate[];
-  /** Name of the certificate it carries; null when TLS is off. */
+  /** Name of its certificate; null if TLS is off. */
   readonly certificate: string | null;
 };
 
-/** The `configDigest` attribute: what the spec makes of the unit, without secrets. */
+/** The `configDigest` attribute: what the spec determines of the unit, without secrets. */
 export function blueprintDigest(blueprint: UnitBlueprint): string {
   return canonicalDigest({
     program: blueprint.definition.program,

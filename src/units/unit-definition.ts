@@ -1,6 +1,6 @@
 /**
- * What runs on a machine, as a value: program, arguments, environment, files. Built purely from the spec; secrets are
- * added as files by apply, so that a definition can be compared, digested and shown.
+ * A unit of a machine as a value: program, arguments, environment, files. Derived only from the spec; apply adds
+ * secrets as files, so that a definition can be compared, digested and shown.
  */
 export type UnitFile = {
   /** Relative to the unit's directory on the machine, for example `tls/server.key`. */
@@ -9,31 +9,29 @@ export type UnitFile = {
   readonly mode: number;
 };
 
-/** Placeholders that a provider fills in inside `arguments`, `environment` and text files. */
+/** Placeholders that a provider replaces inside `arguments`, `environment` and text files. */
 export const unitDirPlaceholder = "@UNIT@";
 export const dataDirPlaceholder = "@DATA@";
 
 export type UnitDefinition = {
   readonly name: string;
-  /** What to run: one of haplan's own programs, or a system program found on the machine's path. */
+  /** The program to run: one of haplan's own, or a system program on the machine's path. */
   readonly program:
     | { readonly kind: "haplan"; readonly command: string }
     | { readonly kind: "system"; readonly command: string };
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly UnitFile[];
-  /** Addresses that the unit will listen on, `host:port`; checked to be free before anything is changed. */
+  /** Listen addresses of the unit, `host:port`; checked to be free before anything is changed. */
   readonly listens: readonly string[];
   /**
-   * Files (by path) that the running program takes up on a signal, or by itself when `signal` is null: when nothing
-   * else changed it is not restarted, so that its connections live on. Absent: every change restarts it.
+   * Files (by path) that the running program reloads on a signal, or by itself if `signal` is null. A change of only
+   * these files does not restart it, so that its connections stay open. Absent: every change restarts it.
    */
   readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2" | null; readonly files: readonly string[] };
 };
 
-/**
- * Unit names: a machine of a master runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`.
- */
+/** Unit names: a master's machine runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
 export const agentUnitName = "agent";
 export const loadBalancerUnitName = "load-balancer";
 export const workerUnitName = "worker";
@@ -43,11 +41,11 @@ export const tlsPaths = {
   authority: "tls/ca.crt",
   certificate: "tls/tls.crt",
   key: "tls/tls.key",
-  /** Certificate and key in one file, as HAProxy wants them. */
+  /** Certificate and key in one file, as HAProxy requires. */
   bundle: "tls/tls.pem",
 } as const;
 
-/** The same for a member that shows its peers another certificate. */
+/** The same for a member with a separate certificate for its peers. */
 export const peerTlsPaths = {
   authority: "tls/peer-ca.crt",
   certificate: "tls/peer.crt",

@@ -1,5 +1,6 @@
 /**
- * The unit that stands for a worker host: it holds a client certificate and the load balancer's endpoint, nothing else.
+ * The unit that stands in for a worker host: it has a client certificate and the load balancer's endpoint, nothing
+ * else.
  */
 import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -7,12 +8,12 @@ import { clusterEndpoint } from "./addresses.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { tlsPaths, unitDirPlaceholder, workerUnitName } from "./unit-definition.ts";
 
-/** What a worker reads from `--config`. */
+/** The configuration that a worker reads from `--config`. */
 export type WorkerConfig = {
   readonly name: string;
   /** The load balancer, never a master. */
   readonly endpoint: string;
-  /** Where it reports under a lease. */
+  /** The key that it reports under, with a lease. */
   readonly reportKey: string;
   readonly tls: CertificateFiles | null;
 };

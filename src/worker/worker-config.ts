@@ -1,4 +1,4 @@
-/** What a worker is to do, as its file says. */
+/** The configuration of a worker, from its file. */
 import { compileSchema } from "../base/compile-schema.ts";
 import { certificateFilesSchema, type LoadedProgramConfig, loadProgramConfig } from "../base/program-config.ts";
 import type { WorkerConfig } from "../units/worker-unit.ts";
@@ -17,7 +17,7 @@ const schema = {
 
 const validate = compileSchema<WorkerConfig>(schema, { allErrors: true });
 
-/** @throws HaplanError `worker/bad-config` with all that is wrong. */
+/** @throws HaplanError `worker/bad-config` listing all mistakes. */
 export function loadWorkerConfig(path: string): LoadedProgramConfig<WorkerConfig> {
   return loadProgramConfig(path, validate, "worker/bad-config");
 }

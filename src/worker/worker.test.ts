@@ -57,7 +57,7 @@ describe.skipIf(!etcdInstalled)("a worker", () => {
 });
 
 it.each([
-  ["{", /it is cut off/],
+  ["{", /it is truncated/],
   ['{"name":"w1","endpoint":"127.0.0.1:2379","reportKey":"k","tls":null}', /\/endpoint must match/],
   ['{"name":"w1"}', /must have required property 'endpoint'/],
   [

@@ -1,7 +1,7 @@
 /**
- * Stands for a worker host: all it has is a client certificate and the load balancer's endpoint. Every second it reads
- * through that endpoint and reports under a lease that it could. Whoever finds the report knows that the control plane
- * is usable from there; a worker that cannot reach it any more loses its report with its lease.
+ * Stands in for a worker host: it has only a client certificate and the load balancer's endpoint. Every second it reads
+ * through that endpoint and writes its report under a lease. A live report proves that the control plane can be used
+ * from there; a worker that cannot reach it any more loses its report with its lease.
  */
 import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
@@ -23,11 +23,11 @@ export type WorkerLog = (event: string, facts: Readonly<Record<string, unknown>>
 
 const leaseTtlSeconds = 5;
 const reportIntervalMs = 1000;
-/** Well below the lease's life: a call that hangs must leave time for another try. */
+/** Well below the lease's TTL: a call that hangs must leave time for another try. */
 const callTimeoutMs = 1500;
 const backoff = { firstMs: 100, maxMs: 2000 };
 
-/** Reports until `stop` is aborted, then takes its report back; never gives up and never rejects. */
+/** Reports until `stop` is aborted, then deletes its report; never gives up and never rejects. */
 export async function runWorker(
   config: WorkerConfig,
   channel: MemberChannel,
@@ -49,7 +49,7 @@ export async function runWorker(
       failures ??= 0;
       if (failures++ === 0) log("unusable", { endpoint: config.endpoint, error: errorText(error) });
       const backedOffMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(failures, 10));
-      // Workers that lost the control plane together should not all come back in the same moment.
+      // Jitter, so that workers that lost the control plane together do not all return in the same moment.
       pauseMs = backedOffMs * (0.5 + random.next() / 2);
     }
     await systemClock.sleep(pauseMs, stop).catch(() => undefined);
@@ -61,7 +61,7 @@ export async function runWorker(
   channel.close();
 }
 
-/** The lease, kept alive, or a new one when it has run out or there was none. */
+/** The lease, kept alive, or a new one if it has expired or there was none. */
 async function renewedLease(channel: MemberChannel, lease: bigint | null): Promise<bigint> {
   if (lease !== null && (await keepLeaseAlive(channel, lease, callTimeoutMs))) return lease;
   return grantLease(channel, leaseTtlSeconds, callTimeoutMs);
