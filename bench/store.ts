@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { createRandom } from "../src/base/random.ts";
 import { rangeRequest } from "../src/raft-agent/api/range.ts";
 import { watchCreateRequest } from "../src/raft-agent/api/watch.ts";
-import { openLmdbBackend } from "../src/raft-agent/mvcc/lmdb-backend.ts";
+import { openLmdbBackend } from "../src/raft-agent/mvcc/backend/lmdb-backend.ts";
 import { openStore } from "../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../src/raft-agent/mvcc/store.ts";
-import { createWatchHub } from "../src/raft-agent/mvcc/watch-hub.ts";
+import { createWatchHub } from "../src/raft-agent/mvcc/watch/watch-hub.ts";
 
 const keys = Number(process.argv[2] ?? 1_000_000);
 const random = createRandom(1);

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeKeyValue, encodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
-import { openLmdbBackend } from "../../src/raft-agent/mvcc/lmdb-backend.ts";
+import { openLmdbBackend } from "../../src/raft-agent/mvcc/backend/lmdb-backend.ts";
 import { type ClusterFacts, closeFacts, learnFacts, speak } from "./conversation.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { b64, call, put, range } from "./script-words.ts";

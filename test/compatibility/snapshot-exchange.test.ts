@@ -27,7 +27,7 @@ import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { exportDatabase } from "../../src/raft-agent/etcd-snapshot/export-database.ts";
 import { openSnapshotFile } from "../../src/raft-agent/etcd-snapshot/snapshot-file.ts";
-import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
+import { MemoryBackend } from "../../src/raft-agent/mvcc/backend/backend.fake.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 
 const host = "127.77.22.10";

@@ -1,6 +1,6 @@
 /** A machine: a disk and a store that outlive its processes, and at most one process at a time. */
 import type { Random } from "../../src/base/random.ts";
-import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
+import { MemoryBackend } from "../../src/raft-agent/mvcc/backend/backend.fake.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import { MemoryFileSystem } from "../../src/raft-agent/wal/file-system.fake.ts";
 import type { MemberProcess } from "./member-process.ts";

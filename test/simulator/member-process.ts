@@ -4,10 +4,10 @@
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
 import { type AgentEvents, createAgentEvents } from "../../src/raft-agent/agent/agent-events.ts";
-import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/announce-member.ts";
-import { LogRetention } from "../../src/raft-agent/agent/log-retention.ts";
-import { SnapshotExchange } from "../../src/raft-agent/agent/snapshot-exchange.ts";
-import { settledTicks } from "../../src/raft-agent/agent/tick-timer.ts";
+import { LogRetention } from "../../src/raft-agent/agent/disk/log-retention.ts";
+import { SnapshotExchange } from "../../src/raft-agent/agent/disk/snapshot-exchange.ts";
+import { announceClusterVersion, announceMember } from "../../src/raft-agent/agent/loops/announce-member.ts";
+import { settledTicks } from "../../src/raft-agent/agent/loops/tick-timer.ts";
 import { ConsensusClient } from "../../src/raft-agent/consensus/consensus-client.ts";
 import { ConsensusDriver } from "../../src/raft-agent/consensus/consensus-driver.ts";
 import {
@@ -134,7 +134,7 @@ export class MemberProcess implements Endpoint {
     network.attach(host.id, this);
     const atOnce = settledTicks(tickMs, world.profile.raft.heartbeatTicks * tickMs);
     let gathered = 0;
-    // As agent/tick-timer.ts does: several at once while a leader is known.
+    // As agent/loops/tick-timer.ts does: several at once while a leader is known.
     life.every(tickMs * (0.95 + world.random.next() * 0.1), () => {
       gathered = this.#soft.leader === null ? 0 : (gathered + 1) % atOnce;
       if (this.#soft.leader === null) this.driver.tick();

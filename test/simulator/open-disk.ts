@@ -1,9 +1,9 @@
 /**
- * What a member finds on its disk and makes of it, as the agent does it (agent/open-storage.ts, agent/from-config.ts).
+ * What a member finds on its disk and makes of it, as the agent does it (agent/disk/open-storage.ts, agent/from-config.ts).
  */
 import type { Clock } from "../../src/base/clock.ts";
-import { restoreState } from "../../src/raft-agent/agent/open-storage.ts";
-import { seedFounders } from "../../src/raft-agent/agent/seed-founders.ts";
+import { restoreState } from "../../src/raft-agent/agent/disk/open-storage.ts";
+import { seedFounders } from "../../src/raft-agent/agent/disk/seed-founders.ts";
 import type { ConsensusPort } from "../../src/raft-agent/consensus/consensus-port.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";

@@ -3,7 +3,7 @@
  * the process ended is gone. The content is that of the memory backend, which tells committed from written.
  */
 
-import type { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
+import type { MemoryBackend } from "../../src/raft-agent/mvcc/backend/backend.fake.ts";
 import type {
   Backend,
   BackendFiller,
@@ -11,7 +11,7 @@ import type {
   ReadSnapshot,
   RevisionVisitor,
   StoreSize,
-} from "../../src/raft-agent/mvcc/backend.ts";
+} from "../../src/raft-agent/mvcc/backend/backend.ts";
 import type { LogIndex, Term } from "../../src/raft-agent/raft/entry.ts";
 import type { Mutations } from "./mutations.ts";
 

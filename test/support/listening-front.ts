@@ -1,6 +1,6 @@
 /** For tests: the client ports of a member that has its store in memory and no peers. */
 import { pino } from "pino";
-import { ClientFront } from "../../src/raft-agent/agent/serve-clients.ts";
+import { ClientFront } from "../../src/raft-agent/agent/clients/serve-clients.ts";
 import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { GrpcServer } from "../../src/raft-agent/grpc/grpc-server.ts";

@@ -6,7 +6,7 @@
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import type { ConsensusPort, PeerProgress } from "../../src/raft-agent/consensus/consensus-port.ts";
 import type { Method, ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
-import { MemoryBackend } from "../../src/raft-agent/mvcc/backend.fake.ts";
+import { MemoryBackend } from "../../src/raft-agent/mvcc/backend/backend.fake.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { Configuration } from "../../src/raft-agent/raft/configuration.ts";

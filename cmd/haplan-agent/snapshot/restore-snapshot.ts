@@ -1,6 +1,6 @@
 /** `snapshot restore`: flags in, a data directory out that the agent starts from. */
 import { HaplanError } from "../../../src/base/haplan-error.ts";
-import { restoreMember } from "../../../src/raft-agent/agent/restore-member.ts";
+import { restoreMember } from "../../../src/raft-agent/agent/disk/restore-member.ts";
 import { type AgentConfig, createAgentConfig } from "../../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../../src/raft-agent/config/read-settings.ts";
 import { openSnapshotFile } from "../../../src/raft-agent/etcd-snapshot/snapshot-file.ts";

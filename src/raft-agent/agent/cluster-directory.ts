@@ -8,7 +8,7 @@ import type { ConnectionOptions } from "node:tls";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Member } from "../state-machine/membership.ts";
-import type { RunningCluster } from "./member-identity.ts";
+import type { RunningCluster } from "./disk/member-identity.ts";
 
 const clusterIdHeader = "x-etcd-cluster-id";
 const answerBytesMax = 1024 * 1024;

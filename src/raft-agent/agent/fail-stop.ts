@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { rememberLostEntries } from "./lost-entries.ts";
+import { rememberLostEntries } from "./disk/lost-entries.ts";
 
 export type FailStopOptions = {
   readonly dataDir: string;

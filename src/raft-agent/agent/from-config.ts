@@ -14,8 +14,8 @@ import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { answerMemoryBytes } from "./answer-memory-bytes.ts";
-import { RequestStats } from "./request-stats.ts";
+import { answerMemoryBytes } from "./clients/answer-memory-bytes.ts";
+import { RequestStats } from "./clients/request-stats.ts";
 
 /** The etcd version that clients are told: what our API speaks like. */
 export const spokenVersion = "3.6.1";

@@ -11,11 +11,11 @@ import type { StateReplacement } from "../services/corruption/corruption-check.t
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { AgentEvents, ReceivedSnapshot } from "./agent-events.ts";
-import { AwaitedState } from "./awaited-state.ts";
+import type { MemberStorage } from "./disk/open-storage.ts";
+import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
 import { raftOptions } from "./from-config.ts";
-import type { MemberStorage } from "./open-storage.ts";
-import { watchApplying } from "./slow-apply.ts";
-import type { SnapshotExchange } from "./snapshot-exchange.ts";
+import { AwaitedState } from "./loops/awaited-state.ts";
+import { watchApplying } from "./loops/slow-apply.ts";
 
 /** How long a turn of the event loop applies entries; the rest waits for what else there is to do. */
 const applyingMs = 20;

@@ -5,19 +5,19 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
 import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind, type PeerAnswer } from "../consensus/peer-request.ts";
+import { createDetachedServer } from "../gateway/detached-http-server.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AgentEvents } from "./agent-events.ts";
 import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
+import type { MemberIdentity } from "./disk/member-identity.ts";
+import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
 import { spokenVersion } from "./from-config.ts";
-import { createHandedServer } from "./handed-server.ts";
-import { describeOpenRules } from "./member-certificate.ts";
-import type { MemberIdentity } from "./member-identity.ts";
-import { createPeerTls, type MemberTls } from "./peer-tls.ts";
 import { RejectionLog } from "./rejection-log.ts";
-import type { SnapshotExchange } from "./snapshot-exchange.ts";
+import { describeOpenRules } from "./tls/member-certificate.ts";
+import { createPeerTls, type MemberTls } from "./tls/peer-tls.ts";
 
 export type PeerParts = {
   readonly identity: MemberIdentity;
@@ -42,7 +42,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     clusterId: identity.clusterId,
     advertisedUrls: config.advertisePeerUrls,
     random,
-    httpServer: createHandedServer(directory),
+    httpServer: createDetachedServer(directory),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),
     findMember: async (peer, knownUrls) => {

@@ -5,9 +5,9 @@ import type { AgentConfig } from "../config/agent-config.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { announceClusterVersion } from "./announce-member.ts";
+import type { MemberIdentity } from "./disk/member-identity.ts";
 import { createServices } from "./from-config.ts";
-import type { MemberIdentity } from "./member-identity.ts";
+import { announceClusterVersion } from "./loops/announce-member.ts";
 import type { Consensus } from "./open-consensus.ts";
 
 export type ServiceParts = {

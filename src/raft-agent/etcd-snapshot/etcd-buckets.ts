@@ -9,7 +9,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { assert } from "../../base/assert.ts";
 import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import type { BucketSource } from "../bbolt/database-writer.ts";
-import type { Metadata, ReadSnapshot } from "../mvcc/backend.ts";
+import type { Metadata, ReadSnapshot } from "../mvcc/backend/backend.ts";
 import { revisionKeyLength, writeBigEndian, writeRevisionKey } from "../mvcc/revision.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import { AlarmStore } from "../state-machine/alarm-store.ts";

@@ -1,6 +1,6 @@
 /** A store as the bytes of etcd's database file, from one consistent view, in bounded memory. */
 import { layOutDatabase, writeDatabase } from "../bbolt/database-writer.ts";
-import type { ReadSnapshot } from "../mvcc/backend.ts";
+import type { ReadSnapshot } from "../mvcc/backend/backend.ts";
 import { etcdBuckets } from "./etcd-buckets.ts";
 
 export type DatabaseExport = {

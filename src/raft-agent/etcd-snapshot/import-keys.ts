@@ -3,8 +3,8 @@ import { errorText } from "../../base/haplan-error.ts";
 import { decodeKeyValue, type KeyValue } from "../api/key-value.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import { damagedDatabase } from "../bbolt/page-format.ts";
-import type { BackendFiller } from "../mvcc/backend.ts";
-import { finishedCompaction, metaBucket, scheduledCompaction } from "../mvcc/open-index.ts";
+import type { BackendFiller } from "../mvcc/backend/backend.ts";
+import { finishedCompaction, metaBucket, scheduledCompaction } from "../mvcc/index/open-index.ts";
 import { encodeRevisionKey, mainOf, revisionKeyLength, subOf } from "../mvcc/revision.ts";
 import { EtcdBucket, sharedMetaKeys } from "./etcd-buckets.ts";
 

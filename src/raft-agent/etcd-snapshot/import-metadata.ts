@@ -5,7 +5,7 @@ import { RoleSchema, UserSchema } from "../api/gen/authpb/auth_pb.ts";
 import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
 import { damagedDatabase } from "../bbolt/page-format.ts";
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import { AlarmStore } from "../state-machine/alarm-store.ts";
 import { AlarmType } from "../state-machine/apply-result.ts";
 import { LeaseTable } from "../state-machine/lease-table.ts";

@@ -8,7 +8,7 @@ import { DatabaseReader } from "../bbolt/database-reader.ts";
 import { type AddEntry, layOutDatabase, writeDatabase } from "../bbolt/database-writer.ts";
 import { damagedDatabase, defaultPageBytes } from "../bbolt/page-format.ts";
 import { bytesSource } from "../bbolt/page-source.ts";
-import { MemoryBackend } from "../mvcc/backend.fake.ts";
+import { MemoryBackend } from "../mvcc/backend/backend.fake.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import { encodeRevisionKey } from "../mvcc/revision.ts";
 import { RevisionError, type Store } from "../mvcc/store.ts";

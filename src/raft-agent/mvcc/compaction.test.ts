@@ -1,6 +1,6 @@
 /** How compaction shares the event loop and the disk with everybody else. */
 import { describe, expect, it } from "vitest";
-import { MemoryBackend } from "./backend.fake.ts";
+import { MemoryBackend } from "./backend/backend.fake.ts";
 import { openStore } from "./mvcc-store.ts";
 import type { Store } from "./store.ts";
 

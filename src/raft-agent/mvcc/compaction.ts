@@ -3,15 +3,15 @@
  * revisions the index drops, so nothing scans the disk. The wanted revision is written before, the finished one after;
  * a restart in between finds them unequal and walks again.
  */
-import type { Backend } from "./backend.ts";
-import { type IndexedChange, pruneIndexPages } from "./index-pages.ts";
+import type { Backend } from "./backend/backend.ts";
+import { type IndexedChange, pruneIndexPages } from "./index/index-pages.ts";
 import {
   finishedCompaction,
   type IndexedStore,
   metaBucket,
   readCompaction,
   scheduledCompaction,
-} from "./open-index.ts";
+} from "./index/open-index.ts";
 import { encodeRevisionKey } from "./revision.ts";
 import type { StoreObserver } from "./store.ts";
 

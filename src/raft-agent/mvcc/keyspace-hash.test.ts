@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EtcdFixture, etcdInstalled, startEtcd } from "../../../test/support/etcd-process.ts";
 import { crc32c } from "../../base/crc32c.ts";
 import { createRandom } from "../../base/random.ts";
-import { MemoryBackend } from "./backend.fake.ts";
+import { MemoryBackend } from "./backend/backend.fake.ts";
 import { openStore } from "./mvcc-store.ts";
 import type { Store, StoreEvent } from "./store.ts";
 

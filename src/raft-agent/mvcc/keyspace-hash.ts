@@ -9,8 +9,8 @@
 import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
 import { readKeyValue } from "../api/key-value.ts";
 import { WireReader } from "../api/wire.ts";
-import type { Backend, ReadSnapshot } from "./backend.ts";
-import type { IndexedStore } from "./open-index.ts";
+import type { Backend, ReadSnapshot } from "./backend/backend.ts";
+import type { IndexedStore } from "./index/open-index.ts";
 import { writeRevisionKey } from "./revision.ts";
 import { type HashReader, type KeyspaceHash, RevisionError } from "./store.ts";
 

@@ -1,5 +1,5 @@
 /** Which live key is attached to which lease. Keys are named by their index slots, so only leased keys cost memory. */
-import type { KeyIndex } from "./key-index.ts";
+import type { KeyIndex } from "./index/key-index.ts";
 import { compareBytes } from "./key-range.ts";
 
 export class LeaseAttachments {

@@ -5,12 +5,11 @@
 import { assert } from "../../base/assert.ts";
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Backend, Metadata, ReadSnapshot, StoreSize } from "./backend.ts";
+import type { Backend, Metadata, ReadSnapshot, StoreSize } from "./backend/backend.ts";
 import { Compactor } from "./compaction.ts";
+import { IndexBuilder, type IndexedStore, openIndex } from "./index/open-index.ts";
 import { hashKeyspace } from "./keyspace-hash.ts";
-import { IndexBuilder, type IndexedStore, openIndex } from "./open-index.ts";
 import { openRange, rangeAt } from "./range-query.ts";
-import { exportStore, importStore } from "./snapshot-stream.ts";
 import {
   type HashReader,
   type KeyDescription,
@@ -28,6 +27,7 @@ import {
   type WriteTransaction,
 } from "./store.ts";
 import { toStoreEvent } from "./store-event.ts";
+import { exportStore, importStore } from "./store-export.ts";
 import { StoreWriter } from "./store-writer.ts";
 
 export type MvccStoreOptions = {

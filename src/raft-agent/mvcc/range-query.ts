@@ -6,9 +6,9 @@ import { assert } from "../../base/assert.ts";
 import { decodeKeyValue, type EncodedKeyValue, encodeKeyValue } from "../api/key-value.ts";
 import { SortOrder, SortTarget } from "../api/range.ts";
 import { emptyBytes } from "../api/wire.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend } from "./backend/backend.ts";
+import type { IndexedStore } from "./index/open-index.ts";
 import { compareBytes } from "./key-range.ts";
-import type { IndexedStore } from "./open-index.ts";
 import { type RangeCursor, type RangeQuery, type RangeResult, type ReadBudget, RevisionError } from "./store.ts";
 
 /** A key-value that lives at the revision asked for. */

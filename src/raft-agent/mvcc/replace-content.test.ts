@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { rangeRequest } from "../api/range.ts";
-import { MemoryBackend } from "./backend.fake.ts";
-import { openLmdbBackend } from "./lmdb-backend.ts";
+import { MemoryBackend } from "./backend/backend.fake.ts";
+import { openLmdbBackend } from "./backend/lmdb-backend.ts";
 import { openStore } from "./mvcc-store.ts";
 import { RevisionError, type Store } from "./store.ts";
 

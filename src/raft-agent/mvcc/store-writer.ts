@@ -2,9 +2,9 @@
 import { assert } from "../../base/assert.ts";
 import { type EncodedKeyValue, writeKeyValue } from "../api/key-value.ts";
 import { emptyBytes, WireWriter } from "../api/wire.ts";
-import type { Backend } from "./backend.ts";
-import { ByteSlab } from "./byte-slab.ts";
-import type { IndexedStore } from "./open-index.ts";
+import type { Backend } from "./backend/backend.ts";
+import { ByteSlab } from "./index/byte-slab.ts";
+import type { IndexedStore } from "./index/open-index.ts";
 import { rangeAt } from "./range-query.ts";
 import type {
   KeyDescription,

@@ -6,7 +6,7 @@
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { RangeRequest } from "../api/range.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
-import type { Metadata, ReadSnapshot, StoreSize } from "./backend.ts";
+import type { Metadata, ReadSnapshot, StoreSize } from "./backend/backend.ts";
 
 /** A RangeRequest may be handed in as it is. */
 export type RangeQuery = Omit<RangeRequest, "serializable">;

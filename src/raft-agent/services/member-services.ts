@@ -10,7 +10,7 @@ import { MemberChanges } from "../consensus/member-changes.ts";
 import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "../consensus/proposer.ts";
 import { ReadQueue } from "../consensus/read-queue.ts";
-import { createWatchHub, type WatchHub } from "../mvcc/watch-hub.ts";
+import { createWatchHub, type WatchHub } from "../mvcc/watch/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Alarm } from "../state-machine/apply-result.ts";

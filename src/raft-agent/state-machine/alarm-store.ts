@@ -1,5 +1,5 @@
 /** Alarms that are on, per member and type, kept in the store's metadata. */
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { rangeRequest } from "../api/range.ts";
 import { encodeTxnRequest, type RequestOp, type ResponseOp } from "../api/txn.ts";
-import { MemoryBackend } from "../mvcc/backend.fake.ts";
+import { MemoryBackend } from "../mvcc/backend/backend.fake.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { ApplyResult } from "./apply-result.ts";
 import { CommandKind, createCommandCodec } from "./command.ts";

@@ -5,7 +5,7 @@
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Permission, type Role, RoleSchema, type User, UserSchema } from "../api/gen/authpb/auth_pb.ts";
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { Caller } from "./caller.ts";
 import { type EtcdError, EtcdErrors } from "./etcd-error.ts";
 import { grantedIntervals, holdsRange, type KeyIntervals } from "./key-permissions.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MemoryBackend } from "../mvcc/backend.fake.ts";
+import { MemoryBackend } from "../mvcc/backend/backend.fake.ts";
 import { CompletedChanges } from "./completed-changes.ts";
 
 const added = [{ id: "1111111111111111", peerUrls: ["http://127.0.82.1:2380"], learner: true }];

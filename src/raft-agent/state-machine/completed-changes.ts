@@ -3,7 +3,7 @@
  * That member asks again when an answer is lost: the leader of the day recognizes the id and answers for its
  * predecessor. Part of the replicated data, so that every member that may become leader knows the same ids.
  */
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { LogIndex } from "../raft/entry.ts";
 import type { ChangeId } from "./change-id.ts";
 import type { AddedMember } from "./membership.ts";

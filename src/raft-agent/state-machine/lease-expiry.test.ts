@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import { expiryBatchMax, LeaseExpiry } from "./lease-expiry.ts";
 import { LeaseTable } from "./lease-table.ts";
 

@@ -4,7 +4,7 @@
  * `lease-expiry.ts` for the leader's duty.
  */
 import { WireReader, WireWriter } from "../api/wire.ts";
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 
 /** A positive 63-bit number, as clients know it. */
 export type LeaseId = bigint;

@@ -1,5 +1,5 @@
 /** `Membership` kept in the store's metadata, together with the configuration and the cluster's version. */
-import type { Metadata } from "../mvcc/backend.ts";
+import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { ChangeId } from "./change-id.ts";

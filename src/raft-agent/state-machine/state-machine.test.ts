@@ -4,7 +4,7 @@ import { CompareResult, CompareTarget } from "../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodePutRequest, encodePutRequest } from "../api/put.ts";
 import { encodeTxnRequest, type RequestOp } from "../api/txn.ts";
-import { MemoryBackend } from "../mvcc/backend.fake.ts";
+import { MemoryBackend } from "../mvcc/backend/backend.fake.ts";
 import { openStore } from "../mvcc/mvcc-store.ts";
 import type { ApplyResult } from "./apply-result.ts";
 import { CommandKind, createCommandCodec } from "./command.ts";

@@ -1,0 +1,72 @@
+/** The client ports of a member that listens and does not serve yet. */
+import { get } from "node:http";
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listeningFront } from "../../../../test/support/listening-front.ts";
+import { EtcdClient } from "../../../etcd-client/etcd-client.ts";
+import { connect as connectGrpc } from "../../../etcd-client/grpc-client.ts";
+import type { ClientFront } from "./serve-clients.ts";
+
+const host = "127.77.42.19";
+const [both, http, metricsAlone] = [2379, 2378, 2381];
+let front: ClientFront;
+
+/** `listenHttp`: HTTP has a port of its own. */
+async function listen(listenHttp: boolean): Promise<void> {
+  const flags = [
+    `--listen-client-urls=http://${host}:${both}`,
+    ...(listenHttp ? [`--listen-client-http-urls=http://${host}:${http}`] : []),
+    `--listen-metrics-urls=http://${host}:${metricsAlone}`,
+    `--advertise-client-urls=http://${host}:${both}`,
+  ];
+  front = await listeningFront(flags);
+}
+
+afterEach(() => front.close());
+
+/** The status of a health check, or "reset". */
+function health(port: number): Promise<number | string> {
+  return new Promise((resolve) => {
+    get({ host: host, port, path: "/health", agent: false }, (response) => {
+      response.resume().once("end", () => resolve(response.statusCode ?? 0));
+    }).once("error", () => resolve("reset"));
+  });
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+
+describe.each([
+  ["on one port", false],
+  ["with HTTP on a port of its own", true],
+])("a member that does not serve yet, %s", (_, listenHttp) => {
+  beforeEach(() => listen(listenHttp));
+
+  it("A20: keeps gRPC and HTTP waiting, tells its metrics, and answers what waits once it serves", async () => {
+    const client = new EtcdClient(connectGrpc({ endpoints: [`http://${host}:${both}`] }), { timeoutMs: 5_000 });
+    let answered = 0;
+    const count = (): void => void answered++;
+    const read = client.range("key", { serializable: true });
+    const check = health(listenHttp ? http : both);
+    void read.then(count);
+    void check.then(count);
+    expect(await health(metricsAlone)).toBe(200);
+    await pause();
+    expect(answered).toBe(0);
+    front.serve();
+    expect(await check).toBe(200);
+    expect((await read).count).toBe(0);
+    await client.grpc.close();
+  });
+
+  it("A20: forgets a client that hangs up, and closes the others when the member ends", async () => {
+    const gone = connect({ host: host, port: both });
+    gone.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    const check = health(listenHttp ? http : both);
+    await pause();
+    gone.resetAndDestroy();
+    await pause();
+    await front.close();
+    expect(await check).toBe("reset");
+    front.serve();
+  });
+});

@@ -1,0 +1,145 @@
+/** What a start makes of a disk on which an earlier one was cut off. */
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { makeDirDurably } from "../../../base/durable-file.ts";
+import { type AgentConfig, createAgentConfig } from "../../config/agent-config.ts";
+import { readSettings } from "../../config/read-settings.ts";
+import { awaitsSnapshot, bootstrapState } from "../../raft/bootstrap.ts";
+import type { SnapshotMetadata } from "../../raft/configuration.ts";
+import type { Member } from "../../state-machine/membership.ts";
+import { MembershipStore } from "../../state-machine/membership-store.ts";
+import { createNodeFileSystem } from "../../wal/node-file-system.ts";
+import { openWal } from "../../wal/open-wal.ts";
+import { createAgentEvents } from "../agent-events.ts";
+import { encodeIdentity, foundCluster } from "./member-identity.ts";
+import { type MemberStorage, openStorage } from "./open-storage.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const flags = ["--name=m1", `--data-dir=${directory}`, "--initial-cluster=m1=http://localhost:2380"];
+const configWith = (...more: string[]): AgentConfig =>
+  createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
+const config = configWith();
+const founding = foundCluster(config);
+const founded = bootstrapState(founding.members.map(({ id }) => id));
+
+/** The log of a founder whose process ended before its store had written anything. */
+async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
+  const { wal } = await openWal({
+    fileSystem: createNodeFileSystem(config.walDir),
+    directory: ".",
+    metadata: encodeIdentity(founding.identity),
+  });
+  await wal.append({ hardState: founded.hardState, entries: [], snapshot: founded.snapshot });
+  for (const snapshot of snapshots) {
+    await wal.append({ hardState: { ...founded.hardState, commitIndex: snapshot.index }, entries: [], snapshot });
+  }
+  await wal.close();
+}
+
+async function open<Result>(look: (opened: MemberStorage) => Result, member = config): Promise<Result> {
+  const opened = await openStorage(member, createAgentEvents());
+  try {
+    return look(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+function membersIn({ metadata }: MemberStorage["store"]): readonly Member[] {
+  const membership = new MembershipStore(metadata);
+  membership.load();
+  return membership.list();
+}
+
+describe("a founder whose store is still empty", () => {
+  it("is told again who founded the cluster", async () => {
+    await beginLog([]);
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+  });
+
+  it("starts for the first time when its process ended before its log was made", async () => {
+    mkdirSync(config.walDir, { recursive: true });
+    writeFileSync(join(config.walDir, "000000000001.log.making"), "");
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+  });
+
+  it("knows the founders from its first start on, whatever --initial-cluster says later", async () => {
+    await beginLog([]);
+    await open(() => undefined);
+    const elsewhere = configWith("--initial-cluster=m2=http://localhost:2381", "--name=m2");
+    expect(await open(({ store }) => membersIn(store), elsewhere)).toEqual(founding.members);
+  });
+
+  it("is not founded with other members than those that its log was begun with", async () => {
+    await beginLog([]);
+    const elsewhere = configWith(
+      "--initial-cluster=m1=http://localhost:2381",
+      "--initial-advertise-peer-urls=http://localhost:2381",
+    );
+    await expect(open(() => undefined, elsewhere)).rejects.toThrow(/give the flags of the first start/);
+    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+  });
+
+  // Found by the simulator: it was taken for one that has the snapshot, with nothing of it in its store.
+  it("takes in the snapshot that it has received, and is not told of founders", async () => {
+    await beginLog([{ ...founded.snapshot, index: 15, term: 8 }]);
+    const { members, awaits } = await open(({ restored, store }) => ({
+      members: membersIn(store),
+      awaits: awaitsSnapshot(restored.snapshot.index, store.consistentIndex),
+    }));
+    expect(members).toEqual([]);
+    expect(awaits).toBe(true);
+  });
+});
+
+describe("a member whose directories cannot be made", () => {
+  const file = join(directory, "file");
+  it.each([
+    ["--data-dir", "/proc/haplan"],
+    ["--data-dir", file],
+    ["--wal-dir", "/proc/haplan/wal"],
+    ["--wal-dir", file],
+  ])("names %s for %s, and the way out", async (flag, path) => {
+    makeDirDurably(directory);
+    writeFileSync(file, "");
+    const member = configWith(`${flag}=${path}`);
+    await expect(open(() => undefined, member)).rejects.toThrow(
+      new RegExp(`Cannot make the directory "${path}.*let ${flag} name a place where this user may make directories`),
+    );
+    expect(existsSync(config.walDir)).toBe(false);
+  });
+});
+
+describe("a member whose log is in another directory", () => {
+  const fast = join(directory, "fast");
+  const moved = configWith(`--wal-dir=${fast}`);
+
+  it("R21: is told where its log lies, and nothing is made in the new directory", async () => {
+    await beginLog([]);
+    await open(() => undefined);
+    await expect(open(() => undefined, moved)).rejects.toThrow(
+      `--wal-dir names "${fast}", which holds no log, but a log lies in "${config.walDir}"; move its files to the new directory`,
+    );
+    expect(existsSync(fast)).toBe(false);
+    renameSync(config.walDir, fast);
+    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
+  });
+
+  it("R21: without the flag again it is asked for the directory, and told what to do when the log is lost", async () => {
+    await open(({ store }) => store.setConsistentIndex(7, 2), moved);
+    await expect(open(() => undefined)).rejects.toThrow(
+      /holds data up to entry 7, but there is no log in .*; if the log lies in another directory, name it with --wal-dir; if it is lost, remove/,
+    );
+    expect(existsSync(config.walDir)).toBe(false);
+  });
+
+  it("R21: the new directory may be the root of a file system", async () => {
+    mkdirSync(join(fast, "lost+found"), { recursive: true });
+    expect(await open(({ store }) => membersIn(store), moved)).toEqual(founding.members);
+    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
+  });
+});

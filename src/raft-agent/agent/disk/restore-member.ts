@@ -1,0 +1,107 @@
+/**
+ * A data directory from a snapshot: the store with the file's content, and a log that begins as a founder's does. Every
+ * founder of the new cluster restores the same file into its own directory and is then started as any member; its ids
+ * come from --initial-cluster and --initial-cluster-token, as etcd's do. Made aside and renamed: the directory is whole
+ * or absent.
+ */
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { makeDirDurably, syncDir } from "../../../base/durable-file.ts";
+import { HaplanError } from "../../../base/haplan-error.ts";
+import type { DatabaseReader } from "../../bbolt/database-reader.ts";
+import type { AgentConfig } from "../../config/agent-config.ts";
+import { type ImportedKeys, importKeys } from "../../etcd-snapshot/import-keys.ts";
+import { type ImportedMetadata, importMetadata } from "../../etcd-snapshot/import-metadata.ts";
+import { openLmdbBackend } from "../../mvcc/backend/lmdb-backend.ts";
+import { bootstrapState } from "../../raft/bootstrap.ts";
+import type { RestoredState } from "../../raft/state.ts";
+import { MembershipStore } from "../../state-machine/membership-store.ts";
+import { createNodeFileSystem } from "../../wal/node-file-system.ts";
+import { openWal } from "../../wal/open-wal.ts";
+import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
+
+export type RestoreOptions = {
+  readonly database: DatabaseReader;
+  readonly config: Pick<
+    AgentConfig,
+    "name" | "dataDir" | "walDir" | "initialCluster" | "initialClusterToken" | "advertisePeerUrls"
+  >;
+  /** 0 keeps the revision; see `importKeys`. */
+  readonly bumpRevision: number;
+};
+
+export type RestoredMember = ImportedKeys &
+  ImportedMetadata & { readonly memberId: string; readonly clusterId: string };
+
+/** @throws HaplanError `restore/not-empty`, `bbolt/damaged`, or the system's error; nothing is left behind then. */
+export async function restoreMember(options: RestoreOptions): Promise<RestoredMember> {
+  const { config } = options;
+  const dataDir = resolve(config.dataDir);
+  const logInside = relative(dataDir, resolve(config.walDir));
+  const isInside = !logInside.startsWith("..");
+  const targets = isInside ? [dataDir] : [dataDir, resolve(config.walDir)];
+  for (const target of targets) assertEmpty(target);
+  const aside = (directory: string): string => `${directory}.restoring-${process.pid}`;
+  const stagedDir = aside(dataDir);
+  const logDir = isInside ? join(stagedDir, logInside) : aside(resolve(config.walDir));
+  try {
+    const founding = foundCluster(config);
+    const state = bootstrapState(founding.members.map(({ id }) => id));
+    const imported = await fillStore(join(stagedDir, "member/snap"), options, founding, state);
+    await beginLog(logDir, founding, state);
+    for (const directory of [join(stagedDir, "member"), stagedDir]) syncDir(directory);
+    for (const target of targets) {
+      renameSync(aside(target), target);
+      syncDir(dirname(target));
+    }
+    return { ...imported, memberId: founding.identity.memberId, clusterId: founding.identity.clusterId };
+  } catch (error) {
+    for (const target of targets) rmSync(aside(target), { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function assertEmpty(directory: string): void {
+  if (!existsSync(directory) || readdirSync(directory).length === 0) return;
+  throw new HaplanError(
+    "restore/not-empty",
+    `Cannot restore into "${directory}": it is not empty; name a new directory, or remove what is in it`,
+  );
+}
+
+async function fillStore(
+  directory: string,
+  { database, bumpRevision }: RestoreOptions,
+  founding: Founding,
+  state: RestoredState,
+): Promise<ImportedKeys & ImportedMetadata> {
+  makeDirDurably(directory);
+  const backend = openLmdbBackend({ directory });
+  try {
+    let keys: ImportedKeys | undefined;
+    await backend.replace(async (empty) => {
+      keys = await importKeys(database, empty, bumpRevision);
+    });
+    const metadata = importMetadata(database, backend.metadata);
+    new MembershipStore(backend.metadata).seed(founding.members, state.snapshot.configuration);
+    backend.setConsistentIndex(state.snapshot.index, state.snapshot.term);
+    await backend.commit();
+    return { ...keys!, ...metadata };
+  } finally {
+    await backend.close();
+  }
+}
+
+async function beginLog(directory: string, { identity }: Founding, state: RestoredState): Promise<void> {
+  makeDirDurably(directory);
+  const { wal } = await openWal({
+    fileSystem: createNodeFileSystem(directory),
+    directory: ".",
+    metadata: encodeIdentity(identity),
+  });
+  try {
+    await wal.append({ hardState: state.hardState, entries: [], snapshot: state.snapshot });
+  } finally {
+    await wal.close();
+  }
+}

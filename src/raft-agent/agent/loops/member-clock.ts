@@ -1,0 +1,39 @@
+/** Lets time run for a member: the ticks of the core, and what has to be looked at now and then. */
+import type { AgentConfig } from "../../config/agent-config.ts";
+import type { AgentEvents } from "../agent-events.ts";
+import { tickMs } from "../from-config.ts";
+import type { Consensus } from "../open-consensus.ts";
+import { settledTicks, TickTimer } from "./tick-timer.ts";
+
+const housekeepingMs = 100;
+
+export class MemberClock {
+  readonly #events: AgentEvents;
+  readonly #ticks: TickTimer;
+  #housekeeping: NodeJS.Timeout | undefined = undefined;
+
+  constructor({ heartbeatIntervalMs }: AgentConfig, { driver, client }: Consensus, events: AgentEvents) {
+    this.#events = events;
+    this.#ticks = new TickTimer({
+      tickMs,
+      settledTicks: settledTicks(tickMs, heartbeatIntervalMs),
+      onTicks: (count) => {
+        // A leader that stood still has kept its followers waiting: they may be about to elect another.
+        const isLate = count * tickMs > 2 * heartbeatIntervalMs;
+        if (isLate && client.isLeader()) events.emit("heartbeatLate");
+        driver.tick(count);
+      },
+    });
+    events.on("softStateChanged", ({ leader }) => this.#ticks.settle(leader !== null));
+  }
+
+  start(): void {
+    this.#ticks.start();
+    this.#housekeeping = setInterval(() => this.#events.emit("housekeeping"), housekeepingMs);
+  }
+
+  stop(): void {
+    this.#ticks.stop();
+    clearInterval(this.#housekeeping);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * What lies where in the store's one LMDB tree, and how it is opened, read, written: metadata first, then revisions in
+ * order, then the pages of the key index.
+ */
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { errorText, HaplanError } from "../../../base/haplan-error.ts";
+import { isTombstone, mainOf, readBigEndian, subOf, writeBigEndian, writeRevisionKey } from "../revision.ts";
+import type { ReadSnapshot, RevisionVisitor } from "./backend.ts";
+import type { PendingWrites } from "./pending-writes.ts";
+
+export type Tree = RootDatabase<Buffer, Uint8Array>;
+
+const metadataPrefix = 1;
+const revisionPrefix = 2;
+const indexPagePrefix = 3;
+/** Revisions lie before this key. */
+const revisionsEnd = Uint8Array.of(indexPagePrefix);
+export const indexKey = "meta\0consistent_index";
+export const termKey = "meta\0term";
+
+/** Makes the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
+export class RevisionKeys {
+  readonly #buffer = new Uint8Array(19);
+  readonly #revisionPart = this.#buffer.subarray(1);
+  readonly #putKey = this.#buffer.subarray(0, 18);
+
+  constructor() {
+    this.#buffer[0] = revisionPrefix;
+  }
+
+  key(main: number, sub: number, tombstone: boolean): Uint8Array {
+    return writeRevisionKey(this.#revisionPart, main, sub, tombstone) === 17 ? this.#putKey : this.#buffer;
+  }
+}
+
+/** Call it within `tree.batch`. */
+export function writePending(tree: Tree, keys: RevisionKeys, batch: PendingWrites): void {
+  batch.scan(0, 0, (main, sub, tombstone, value) => {
+    tree.put(keys.key(main, sub, tombstone), value as Buffer);
+    return true;
+  });
+  for (const { main, sub, tombstone } of batch.deletions) tree.remove(keys.key(main, sub, tombstone));
+  for (const [key, value] of batch.metadata) {
+    if (value === null) tree.remove(metadataKey(key));
+    else tree.put(metadataKey(key), value as Buffer);
+  }
+  for (const [lastMain, page] of batch.indexPages) {
+    if (page === null) tree.remove(indexPageKey(lastMain));
+    else tree.put(indexPageKey(lastMain), page as Buffer);
+  }
+}
+
+/** The metadata of one bucket, by name, in the tree. */
+export function readBucket(tree: Tree, bucket: string): Map<string, Uint8Array> {
+  const prefix = `${bucket}\0`;
+  const found = new Map<string, Uint8Array>();
+  for (const { key, value } of tree.getRange({ start: metadataKey(prefix) })) {
+    const text = metadataText(key);
+    if (key[0] !== metadataPrefix || !text.startsWith(prefix)) break;
+    found.set(text.slice(prefix.length), value);
+  }
+  return found;
+}
+
+/** Bytes of the file, and of the pages in use. */
+export function treeBytes(tree: Tree): { readonly total: number; readonly inUse: number } {
+  const stats = tree.getStats() as Record<string, number>;
+  const pages = stats["treeBranchPageCount"]! + stats["treeLeafPageCount"]! + stats["overflowPages"]! + 2;
+  const pageBytes = stats["pageSize"]!;
+  return { total: (stats["lastPageNumber"]! + 1) * pageBytes, inUse: pages * pageBytes };
+}
+
+/** @throws HaplanError `store/open-failed`, `store/cut-off` */
+export function openTree(path: string, mapSize: number): Tree {
+  const tree = openDatabase(path, mapSize);
+  const { size } = statSync(path);
+  const { inUse } = treeBytes(tree);
+  if (size >= inUse) return tree;
+  void tree.close();
+  // Reading behind the end would end the process without a word (SIGBUS).
+  throw new HaplanError(
+    "store/cut-off",
+    `Cannot open the store ${path}: the file ends after ${size} bytes, and at least ${inUse} are in use, so it was cut off. ` +
+      "Remove the member from the cluster, clear its directories and add it as a new one (it then gets its data from the others)",
+  );
+}
+
+function openDatabase(path: string, mapSize: number): Tree {
+  try {
+    keepPrivate(path);
+    keepPrivate(`${path}-lock`);
+    return open<Buffer, Uint8Array>({
+      path,
+      noSubdir: true,
+      keyEncoding: "binary",
+      encoding: "binary",
+      mapSize,
+      noMemInit: true,
+      maxDbs: 1,
+    });
+  } catch (error) {
+    throw new HaplanError("store/open-failed", `Cannot open the store ${path}: ${errorText(error)}`, { cause: error });
+  }
+}
+
+/** LMDB makes its files readable to all: it finds them made, and takes an empty one for a new one. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
+  if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+}
+
+/** False when `visit` asked to stop. */
+export function scanTree(
+  tree: Database<Buffer, Uint8Array>,
+  start: Uint8Array,
+  visit: RevisionVisitor,
+  transaction?: ReturnType<Tree["useReadTransaction"]>,
+): boolean {
+  const range = tree.getRange({ start, end: revisionsEnd, ...(transaction === undefined ? {} : { transaction }) });
+  for (const { key, value } of range) {
+    const revision = key.subarray(1);
+    if (!visit(mainOf(revision), subOf(revision), isTombstone(revision), value)) return false;
+  }
+  return true;
+}
+
+/** False when `visit` asked to stop. */
+export function readPages(
+  tree: Tree,
+  fromMain: number,
+  visit: (lastMain: number, page: Uint8Array) => boolean,
+): boolean {
+  for (const { key, value } of tree.getRange({ start: indexPageKey(fromMain) })) {
+    if (!visit(readBigEndian(key, 1), value)) return false;
+  }
+  return true;
+}
+
+/**
+ * A view that the replacing of the database ends: what reads it then gets an error instead of the end of the data.
+ * `onClose` is called once.
+ */
+export type EndableSnapshot = ReadSnapshot & { end(): void };
+
+export function openSnapshot(tree: Tree, onClose: (snapshot: EndableSnapshot) => void): EndableSnapshot {
+  tree.resetReadTxn();
+  const transaction = tree.useReadTransaction();
+  let isOpen = true;
+  let isReplaced = false;
+  const assertUsable = (): void => {
+    if (isReplaced) throw replacedError();
+  };
+  const number = (key: string): number => readNumber(tree.get(metadataKey(key), { transaction }));
+  const snapshot: EndableSnapshot = {
+    consistentIndex: number(indexKey),
+    consistentTerm: number(termKey),
+    scan: (main, sub, visit) => {
+      assertUsable();
+      scanTree(tree, new RevisionKeys().key(main, sub, false), visit, transaction);
+    },
+    metadata: () => {
+      assertUsable();
+      const entries: [string, string, Uint8Array][] = [];
+      const end = Uint8Array.of(revisionPrefix);
+      for (const { key, value } of tree.getRange({ start: Uint8Array.of(metadataPrefix), end, transaction })) {
+        const text = metadataText(key);
+        if (text === indexKey || text === termKey) continue;
+        const split = text.indexOf("\0");
+        entries.push([text.slice(0, split), text.slice(split + 1), value]);
+      }
+      return entries;
+    },
+    close: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      transaction.done();
+      onClose(snapshot);
+    },
+    end: () => {
+      isReplaced = true;
+      snapshot.close();
+    },
+  };
+  return snapshot;
+}
+
+function replacedError(): HaplanError {
+  return new HaplanError(
+    "store/replaced",
+    "Cannot read the copy of the store to its end: the leader's snapshot has replaced the content meanwhile; ask again",
+  );
+}
+
+function indexPageKey(lastMain: number): Uint8Array {
+  const key = Buffer.alloc(9, indexPagePrefix);
+  writeBigEndian(key, 1, lastMain);
+  return key;
+}
+
+export function metadataKey(text: string): Uint8Array {
+  return Buffer.from(`${String.fromCharCode(metadataPrefix)}${text}`);
+}
+
+function metadataText(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset + 1, key.length - 1).toString();
+}
+
+export function bigEndian(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  writeBigEndian(bytes, 0, value);
+  return bytes;
+}
+
+export function readNumber(bytes: Uint8Array | undefined): number {
+  return bytes === undefined ? 0 : readBigEndian(bytes, 0);
+}
