@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The agent alone, as `etcd` is started: flags, `ETCD_*` variables or a configuration file in; a serving member out.
- * `haplan-agent snapshot ...` is etcdctl's verb of that name instead.
+ * The entry point of the agent, started like `etcd`: flags, `ETCD_*` variables or a configuration file in; a serving
+ * member out. `haplan-agent snapshot ...` corresponds to etcdctl's verb of that name instead.
  */
 import { readFileSync } from "node:fs";
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -14,7 +14,7 @@ import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
 import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
 
-/** Ending takes at most this long, whatever hangs. */
+/** The time limit for stopping, whatever hangs. */
 const endWithinMs = 10_000;
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -57,7 +57,7 @@ async function run(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** Ends the process at once when a flag is wrong: nothing has been touched yet. */
+/** Exits at once when a flag is wrong: nothing has been touched yet. */
 function readConfig(argv: readonly string[]): { config: AgentConfig; notices: readonly string[]; log: ProgramLog } {
   try {
     const settings = readSettings(argv, process.env, (path) => readFileSync(path, "utf8"));

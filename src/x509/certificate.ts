@@ -1,6 +1,6 @@
 /**
- * Builds and signs X.509 version 3 certificates (RFC 5280) with SHA-256 and ECDSA or RSA, as the issuer's key is. What
- * a certificate may do is one of three profiles; everything else about it is in the request.
+ * Builds and signs X.509 version 3 certificates (RFC 5280) with SHA-256 and ECDSA or RSA, depending on the issuer's
+ * key. The permitted use of a certificate is one of three profiles; everything else is in the request.
  */
 import { createHash, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
@@ -32,17 +32,17 @@ export type CertificateContent = {
   readonly publicKey: KeyObject;
 };
 
-/** Who signs: for an authority's own certificate its own name and keys. */
+/** The signer: for an authority's own certificate its own name and keys. */
 export type CertificateIssuer = {
-  /** Its distinguished name, in DER: see `nameOf`, and `issuerNames` for an authority that somebody else has made. */
+  /** Its distinguished name, in DER: see `nameOf`, and `issuerNames` for an external authority. */
   readonly name: Uint8Array;
-  /** Null when it has none: a certificate must not point to an identifier that its issuer does not carry. */
+  /** Null when it has none: a certificate must not refer to an identifier that its issuer does not have. */
   readonly keyIdentifier: Uint8Array | null;
   readonly privateKey: KeyObject;
 };
 
 const ecdsaWithSha256 = derSequence(derObjectIdentifier("1.2.840.10045.4.3.2"));
-/** With the NULL that RFC 4055 §5 asks for. */
+/** With the NULL required by RFC 4055 §5. */
 const rsaWithSha256 = derSequence(derObjectIdentifier("1.2.840.113549.1.1.11"), Buffer.of(0x05, 0x00));
 const oid = {
   commonName: "2.5.4.3",
@@ -59,8 +59,8 @@ const oid = {
 const commonNameLengthMax = 64;
 
 /**
- * Returns the certificate in PEM.
- * @throws HaplanError `pki/bad-name` when the common name or a subject alternative name cannot stand in a certificate.
+ * Returns the certificate in PEM. @throws HaplanError `pki/bad-name` when the common name or a subject alternative
+ * name is not valid in a certificate.
  */
 export function signCertificate(content: CertificateContent, issuer: CertificateIssuer): string {
   const algorithm = signatureAlgorithm(issuer.privateKey);
@@ -88,7 +88,7 @@ function signatureAlgorithm(key: KeyObject): Buffer {
   );
 }
 
-/** 127 random bits: unique without a counter to keep, and positive. */
+/** 127 random bits: unique without a stored counter, and positive. */
 function randomSerialNumber(): Buffer {
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40;
@@ -149,7 +149,7 @@ function generalName(name: string): Buffer {
   if (!/^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$/.test(name)) {
     throw new HaplanError(
       "pki/bad-name",
-      `Cannot put "${name}" into a certificate: write an IP address or a DNS name, without scheme and port`,
+      `Cannot put "${name}" into a certificate: use an IP address or a DNS name, without scheme and port`,
     );
   }
   return derImplicit(2, Buffer.from(name, "ascii"));

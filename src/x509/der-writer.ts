@@ -1,6 +1,6 @@
 /**
- * Writes DER (ITU-T X.690), as much of it as an X.509 certificate needs. Every function returns one complete
- * tag-length-value; values are nested by handing results on.
+ * Writes DER (ITU-T X.690), to the extent that an X.509 certificate needs it. Every function returns one complete
+ * tag-length-value; values are nested by passing results on.
  */
 
 function tagged(tag: number, ...contents: readonly Uint8Array[]): Buffer {
@@ -24,7 +24,7 @@ export function derSet(...items: readonly Uint8Array[]): Buffer {
   return tagged(0x31, ...items);
 }
 
-/** An unsigned whole number, most significant byte first; leading zeros are dropped and the sign bit kept clear. */
+/** An unsigned integer, most significant byte first; leading zeros are dropped and the sign bit is kept clear. */
 export function derInteger(magnitude: Uint8Array): Buffer {
   let start = 0;
   while (start < magnitude.length - 1 && magnitude[start] === 0) start++;
@@ -62,7 +62,7 @@ function encodeArc(arc: number): number[] {
   return bytes;
 }
 
-/** UTCTime up to the year 2049 and GeneralizedTime from then on, as RFC 5280 §4.1.2.5 demands; whole seconds. */
+/** UTCTime up to the year 2049 and GeneralizedTime from then on, as required by RFC 5280 §4.1.2.5; whole seconds. */
 export function derTime(instant: Date): Buffer {
   const digits = `${instant.toISOString().slice(0, 19).replace(/[-:T]/g, "")}Z`;
   return instant.getUTCFullYear() < 2050
@@ -75,7 +75,7 @@ export function derExplicit(number: number, content: Uint8Array): Buffer {
   return tagged(0xa0 | number, content);
 }
 
-/** A context-specific tag in place of a primitive value's own (IMPLICIT). */
+/** A context-specific tag instead of a primitive value's own (IMPLICIT). */
 export function derImplicit(number: number, content: Uint8Array): Buffer {
   return tagged(0x80 | number, content);
 }

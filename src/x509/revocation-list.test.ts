@@ -24,7 +24,7 @@ describe("a revocation list", () => {
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it("names the certificates that it revokes, in PEM and in DER", () => {
+  it("lists the revoked certificates, in PEM and in DER", () => {
     const long = "7F0102030405060708090A0B0C0D0E0F1011";
     const pem = issueList("two.pem", ["01", long]);
     expect([...revokedSerialNumbers(pem, "two.pem")]).toEqual(["1", long.toLowerCase()]);
@@ -39,8 +39,8 @@ describe("a revocation list", () => {
   it.each([
     ["nothing", ""],
     ["a certificate", "0"],
-    ["a cut list", "-20"],
-  ])("is refused when it is %s", (what, cut) => {
+    ["a truncated list", "-20"],
+  ])("is rejected when it is %s", (what, cut) => {
     const whole = what === "a certificate" ? readFileSync(join(directory, "ca.crt")) : issueList("cut.pem", ["05"]);
     const der = Buffer.from(whole.toString().replace(/-----.*-----/g, ""), "base64");
     const bytes = cut === "" ? Buffer.alloc(0) : der.subarray(0, Number(cut) || der.length);
@@ -48,12 +48,12 @@ describe("a revocation list", () => {
     else expect(() => revokedSerialNumbers(bytes, "list.pem")).toThrow('Cannot use "list.pem"');
   });
 
-  it("is refused when a length in it is not the number of bytes that DER asks for", () => {
+  it("is rejected when a length is not encoded as DER requires", () => {
     const read = (hex: string) => () => revokedSerialNumbers(Buffer.from(hex, "hex"), "list.der");
     expect(read("30800000")).toThrow("it has no definite length at byte 0");
-    // Read as a length, the mark of an indefinite one would cover these 128 bytes.
+    // Interpreted as a length, the marker of an indefinite one would cover these 128 bytes.
     expect(read(`3080${"00".repeat(128)}`)).toThrow("it has no definite length at byte 0");
-    expect(read(`3087${"00".repeat(7)}`)).toThrow("it breaks off at byte 0");
-    expect(read("308201")).toThrow("it breaks off at byte 0");
+    expect(read(`3087${"00".repeat(7)}`)).toThrow("it is truncated at byte 0");
+    expect(read("308201")).toThrow("it is truncated at byte 0");
   });
 });

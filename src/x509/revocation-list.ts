@@ -1,13 +1,12 @@
-/** Reads which certificates a revocation list names: an X.509 CRL (RFC 5280 §5.1), in PEM or DER. */
+/** Reads the certificates revoked by a revocation list: an X.509 CRL (RFC 5280 §5.1), in PEM or DER. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { type DerElement, derElements } from "./der-reader.ts";
 
 const tag = { integer: 0x02, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x18 } as const;
 
 /**
- * Serial numbers in lower-case hex without leading zeros. The signature is not checked: who can write the file can
- * also name another one.
- * @throws HaplanError `pki/bad-revocation-list` naming `source`.
+ * Serial numbers in lower-case hex without leading zeros. The signature is not verified: a process that can write the
+ * file can also configure another one. @throws HaplanError `pki/bad-revocation-list` naming `source`.
  */
 export function revokedSerialNumbers(bytes: Uint8Array, source: string): ReadonlySet<string> {
   try {
@@ -31,7 +30,7 @@ function toDer(bytes: Uint8Array): Buffer {
   return pem === null ? Buffer.from(bytes) : Buffer.from(pem[1]!, "base64");
 }
 
-/** What is revoked follows the times; without anything, extensions (no sequence) or nothing do. */
+/** The revoked certificates follow the times; if there are none, extensions (no sequence) or nothing does. */
 function isRevokedList(element: DerElement, at: number, elements: readonly DerElement[]): boolean {
   const before = elements[at - 1]?.tag;
   return element.tag === tag.sequence && (before === tag.utcTime || before === tag.generalizedTime);
@@ -42,6 +41,6 @@ function serialOf(element: DerElement | undefined): string {
 }
 
 function expect(element: DerElement | undefined, wanted: number): Buffer {
-  if (element?.tag !== wanted) throw new Error(`it has no tag ${wanted} where one belongs`);
+  if (element?.tag !== wanted) throw new Error(`it has no tag ${wanted} where one is required`);
   return element.contents;
 }

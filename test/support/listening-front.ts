@@ -19,7 +19,7 @@ export async function listeningFront(flags: readonly string[]): Promise<ClientFr
     grpcMethods: () => grpc.counters,
     clusterVersion: () => "3.6.0",
     extensive: false,
-    promotionsRefused: new Map(),
+    promotionsRejected: new Map(),
   });
   const config = createAgentConfig(readSettings(flags, {}, () => ""));
   const front = new ClientFront({ config, services, metrics, grpc, logger: pino({ level: "silent" }) });

@@ -1,4 +1,4 @@
-/** `snapshot restore`: flags in, a data directory out that the agent starts from. */
+/** `snapshot restore`: creates a data directory from which the agent can start. */
 import { HaplanError } from "../../../src/base/haplan-error.ts";
 import { restoreMember } from "../../../src/raft-agent/agent/disk/restore-member.ts";
 import { type AgentConfig, createAgentConfig } from "../../../src/raft-agent/config/agent-config.ts";
@@ -28,7 +28,7 @@ export async function restoreSnapshot(
   if (!file.hasHash && !flags.skipHashCheck) {
     throw new HaplanError(
       "snapshot/no-hash",
-      `The snapshot "${path}" has no SHA-256: it was copied from a data directory, or cut off; use it all the same with --skip-hash-check`,
+      `The snapshot "${path}" has no SHA-256: it was copied from a data directory, or truncated; use it anyway with --skip-hash-check`,
     );
   }
   const { revision, changes, leases, memberId, clusterId, notices } = await restoreMember({
@@ -42,7 +42,7 @@ export async function restoreSnapshot(
   return { summary, notices };
 }
 
-/** The flags are the agent's own, with its defaults and its checks. */
+/** The flags are the agent's own, with its defaults and its validation. */
 function readConfig(flags: RestoreFlags): AgentConfig {
   const given = {
     "data-dir": flags.dataDir,
@@ -56,23 +56,23 @@ function readConfig(flags: RestoreFlags): AgentConfig {
   return createAgentConfig(readSettings(argv, {}, () => ""));
 }
 
-/** etcd wants both flags or none: a revision that jumps without a compaction leaves watchers with a silent gap. */
+/** etcd requires both flags or none: a revision that jumps without a compaction leaves watchers with a silent gap. */
 function readBump({ bumpRevision, markCompacted }: RestoreFlags): number {
   const count = Number(bumpRevision);
   if (!/^\d+$/.test(bumpRevision) || !Number.isSafeInteger(count)) {
     throw new HaplanError(
       "snapshot/bump",
-      `--bump-revision="${bumpRevision}" is wrong: expected a whole number of revisions, 0 to keep the snapshot's`,
+      `--bump-revision="${bumpRevision}" is wrong: expected an integer, 0 to keep the snapshot's revision`,
     );
   }
   if (count > 0 && markCompacted === false) {
     throw new HaplanError(
       "snapshot/bump",
-      "--mark-compacted=false goes with --bump-revision=0 only: watchers would not notice that revisions are missing",
+      "--mark-compacted=false requires --bump-revision=0: watchers would not detect the missing revisions",
     );
   }
   if (count === 0 && markCompacted === true) {
-    throw new HaplanError("snapshot/bump", "--mark-compacted needs --bump-revision above 0");
+    throw new HaplanError("snapshot/bump", "--mark-compacted requires --bump-revision above 0");
   }
   return count;
 }

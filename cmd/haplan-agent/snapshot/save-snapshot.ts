@@ -1,4 +1,4 @@
-/** `snapshot save`: streams a member's snapshot into a file that appears under its name only when it is whole. */
+/** `snapshot save`: streams a member's snapshot into a file that gets its name only when it is complete. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -29,7 +29,7 @@ export type SaveFlags = {
 /** @throws HaplanError, GrpcError, or the system's error; an older file of that name is then untouched. */
 export async function saveSnapshot(file: string, flags: SaveFlags): Promise<void> {
   if (flags.endpoints.includes(",")) {
-    throw new HaplanError("snapshot/endpoints", "A snapshot is one member's: give --endpoints exactly one");
+    throw new HaplanError("snapshot/endpoints", "A snapshot is of one member: give --endpoints exactly one endpoint");
   }
   const tls = readTls(flags);
   const connectTimeoutMs = durationMs("dial-timeout", flags.dialTimeout);
@@ -43,7 +43,7 @@ export async function saveSnapshot(file: string, flags: SaveFlags): Promise<void
   const part = `${file}.part`;
   try {
     await writeAll(part, snapshot(grpc, options));
-    assertWhole(part);
+    assertComplete(part);
     renameSync(part, file);
     syncDir(dirname(file));
   } catch (error) {
@@ -62,16 +62,16 @@ async function writeAll(path: string, chunks: AsyncIterable<Uint8Array>): Promis
   }
 }
 
-/** What came over the wire is what the member sent. */
-function assertWhole(path: string): void {
+/** Verifies that the received file is what the member sent. */
+function assertComplete(path: string): void {
   using file = openSnapshotFile(path, { skipHashCheck: false });
   if (file.hasHash) return;
-  throw new HaplanError("snapshot/hash", "The snapshot ended without its SHA-256: it is not whole; try again");
+  throw new HaplanError("snapshot/hash", "The snapshot ended without its SHA-256: it is incomplete; try again");
 }
 
 function readTls({ cacert, cert, key }: SaveFlags): ClientTls | null {
   if ((cert === undefined) !== (key === undefined)) {
-    throw new HaplanError("snapshot/tls", "--cert and --key go together; one of them is missing");
+    throw new HaplanError("snapshot/tls", "--cert and --key must be given together");
   }
   if (cacert === undefined && cert === undefined) return null;
   return {
@@ -86,7 +86,7 @@ function durationMs(flag: string, text: string): number {
   throw new HaplanError("snapshot/duration", `--${flag}="${text}" is wrong: expected a duration such as "5s"`);
 }
 
-/** The token of the user that the flags name; null without one. */
+/** The token of the user in the flags; null without one. */
 async function authenticate(grpc: GrpcClient, { user, password }: SaveFlags): Promise<string | null> {
   if (user === undefined) return null;
   const colon = user.indexOf(":");

@@ -1,6 +1,6 @@
 /**
- * `haplan-agent snapshot save | status | restore`: etcdctl's verbs with etcdctl's flags, for files that etcd and haplan
- * both read. Flags of the connection can be given as `ETCDCTL_*` variables, too.
+ * `haplan-agent snapshot save | status | restore`: etcdctl's verbs with etcdctl's flags, for files that both etcd and
+ * haplan read. Connection flags can also be set as `ETCDCTL_*` variables.
  */
 import { Command, CommanderError, Option } from "commander";
 import { errorText } from "../../../src/base/haplan-error.ts";
@@ -22,7 +22,7 @@ export async function runSnapshotCommand(argv: readonly string[], output: Snapsh
     await program.parseAsync(argv.map(booleanSpelling), { from: "user" });
     return 0;
   } catch (error) {
-    // Commander has written its own message.
+    // Commander has already printed its message.
     if (error instanceof CommanderError) return error.exitCode;
     output.writeError(`Error: ${errorText(error)}\n`);
     return 1;
@@ -44,21 +44,19 @@ function createProgram({ write, writeError }: SnapshotOutput): Command {
   const verb = (name: string, description: string): Command =>
     program.command(name).description(description).argument("<file>").copyInheritedSettings(program);
 
-  withConnection(verb("save", "Stores a member's snapshot in a file")).action(
-    async (file: string, flags: SaveFlags) => {
-      await saveSnapshot(file, flags);
-      write(`Snapshot saved at ${file}\n`);
-    },
-  );
+  withConnection(verb("save", "Save a member's snapshot to a file")).action(async (file: string, flags: SaveFlags) => {
+    await saveSnapshot(file, flags);
+    write(`Snapshot saved at ${file}\n`);
+  });
 
-  verb("status", "Checks a snapshot file and says what it holds")
+  verb("status", "Check a snapshot file and show its status")
     .addOption(new Option("-w, --write-out <format>", "output format").choices(statusFormats).default("simple"))
     .action((file: string, { writeOut }: { writeOut: StatusFormat }) => {
       using snapshot = openSnapshotFile(file, { skipHashCheck: false });
       write(statusView(snapshotStatus(snapshot.database), writeOut));
     });
 
-  withRestoreFlags(verb("restore", "Makes a member's data directory from a snapshot file")).action(
+  withRestoreFlags(verb("restore", "Create a member's data directory from a snapshot file")).action(
     async (file: string, flags: RestoreFlags) => {
       const { summary, notices } = await restoreSnapshot(file, flags);
       for (const notice of notices) writeError(`${notice}\n`);
@@ -71,32 +69,32 @@ function createProgram({ write, writeError }: SnapshotOutput): Command {
 function withConnection(command: Command): Command {
   const option = (flags: string, text: string, variable: string): Option => new Option(flags, text).env(variable);
   return command
-    .addOption(option("--endpoints <endpoint>", "the member to ask", "ETCDCTL_ENDPOINTS").default("127.0.0.1:2379"))
-    .addOption(option("--cacert <file>", "CA that the member's certificate is checked against", "ETCDCTL_CACERT"))
-    .addOption(option("--cert <file>", "own certificate", "ETCDCTL_CERT"))
-    .addOption(option("--key <file>", "key of the own certificate", "ETCDCTL_KEY"))
+    .addOption(option("--endpoints <endpoint>", "the member to call", "ETCDCTL_ENDPOINTS").default("127.0.0.1:2379"))
+    .addOption(option("--cacert <file>", "CA that the member's certificate is verified against", "ETCDCTL_CACERT"))
+    .addOption(option("--cert <file>", "client certificate", "ETCDCTL_CERT"))
+    .addOption(option("--key <file>", "key of the client certificate", "ETCDCTL_KEY"))
     .addOption(option("--user <name[:password]>", "user, when authentication is on", "ETCDCTL_USER"))
     .addOption(option("--password <password>", "password of the user", "ETCDCTL_PASSWORD"))
     .addOption(option("--dial-timeout <duration>", "time to connect", "ETCDCTL_DIAL_TIMEOUT").default("2s"))
     .addOption(
-      option("--command-timeout <duration>", "time for all of it; no limit by default", "ETCDCTL_COMMAND_TIMEOUT"),
+      option("--command-timeout <duration>", "time limit of the command; none by default", "ETCDCTL_COMMAND_TIMEOUT"),
     );
 }
 
 function withRestoreFlags(command: Command): Command {
   return command
-    .option("--data-dir <directory>", "data directory to make (default '<name>.etcd')")
+    .option("--data-dir <directory>", "data directory to create (default '<name>.etcd')")
     .option("--wal-dir <directory>", "directory for the log (default inside the data directory)")
     .option("--name <name>", "this member's name")
     .option("--initial-cluster <members>", "all members of the new cluster, name=url,...")
-    .option("--initial-cluster-token <token>", "keeps clusters with equal URLs apart")
+    .option("--initial-cluster-token <token>", "distinguishes clusters with equal URLs")
     .option("--initial-advertise-peer-urls <urls>", "this member's peer URLs")
-    .option("--bump-revision <count>", "how much later than the snapshot the revision begins; 0 keeps it", "1000000000")
-    .option("--mark-compacted", "make all earlier revisions unreadable (always so when the revision is bumped)")
+    .option("--bump-revision <count>", "by how much to raise the revision of the snapshot; 0 keeps it", "1000000000")
+    .option("--mark-compacted", "mark all earlier revisions as compacted (always done when the revision is bumped)")
     .addOption(new Option("--no-mark-compacted").hideHelp())
     .option(
       "--skip-hash-check",
-      "take a file without SHA-256, copied from a data directory, or with a wrong one",
+      "accept a file without SHA-256, copied from a data directory, or with a wrong one",
       false,
     )
     .addOption(new Option("--no-skip-hash-check").hideHelp());

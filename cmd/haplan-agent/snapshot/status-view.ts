@@ -19,7 +19,7 @@ export function statusView(status: SnapshotStatus, format: StatusFormat): string
   }
 }
 
-/** Headers in the middle, values to the right. */
+/** Centered headers, right-aligned values. */
 function tableText(headers: readonly string[], values: readonly string[]): string {
   const widths = headers.map((header, column) => Math.max(header.length, values[column]!.length));
   const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
@@ -31,7 +31,7 @@ function tableText(headers: readonly string[], values: readonly string[]): strin
   return rule + line(middle) + rule + line(values.map((value, column) => value.padStart(widths[column]!))) + rule;
 }
 
-/** Decimal units, two digits at most below ten, as Go's humanize prints them. */
+/** Decimal units, at most two digits below ten, as printed by Go's humanize. */
 function sizeText(bytes: number): string {
   if (bytes < 10) return `${bytes} B`;
   const power = Math.floor(Math.log10(bytes) / 3);

@@ -11,7 +11,7 @@ import type { Member } from "../state-machine/membership.ts";
 import type { RunningCluster } from "./disk/member-identity.ts";
 
 const clusterIdHeader = "x-etcd-cluster-id";
-const answerBytesMax = 1024 * 1024;
+const responseBytesMax = 1024 * 1024;
 const requestTimeoutMs = 3_000;
 /** Less than a caller waits for the answer to its greeting. */
 const searchTimeoutMs = 1_500;
@@ -95,7 +95,7 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
   let bytes = 0;
   for await (const piece of response as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > answerBytesMax) throw new Error("the answer is too long");
+    if (bytes > responseBytesMax) throw new Error("the answer is too long");
     pieces.push(piece);
   }
   const clusterId = response.headers[clusterIdHeader];

@@ -28,14 +28,14 @@ export function recordMetrics(
     memberId: self,
     values: () =>
       memberValues(services, {
-        answerBytes: grpc.memory.usedBytes,
-        answerBytesMax: grpc.memory.maxBytes,
+        responseBytes: grpc.memory.usedBytes,
+        responseBytesMax: grpc.memory.maxBytes,
         connectionsCutOff: grpc.cutOffTotal,
         droppedLogLines: droppedLogLines(),
       }),
     clusterVersion: () => services.machine.membership.clusterVersion,
     grpcMethods: () => grpc.counters,
-    promotionsRefused: services.context.counts.promotionsRefused,
+    promotionsRejected: services.context.counts.promotionsRejected,
     extensive: config.extensiveMetrics,
   });
   const { work } = metrics;

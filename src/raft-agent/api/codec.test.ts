@@ -1,4 +1,4 @@
-/** The hand-written codecs against the generated library, both ways, and against malformed input. */
+/** Tests the hand-written codecs against the generated library, in both directions, and against malformed input. */
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -49,7 +49,7 @@ const codecs: [string, Codec][] = [
 ];
 
 describe.each(codecs)("%s", (_name, { desc, decode, encode }) => {
-  it("is read as the library wrote it, and written as the library writes it", () => {
+  it("decodes and encodes like the library", () => {
     fc.assert(
       fc.property(messageArbitrary(desc), (message) => {
         const bytes = toBinary(desc, message);
@@ -62,7 +62,7 @@ describe.each(codecs)("%s", (_name, { desc, decode, encode }) => {
     );
   });
 
-  it("refuses damaged bytes with a WireError and nothing else", () => {
+  it("rejects damaged bytes only with a WireError", () => {
     const damaged = fc.oneof(
       fc.uint8Array({ maxLength: 60 }),
       fc.tuple(messageArbitrary(desc), fc.nat(), fc.nat(255)).map(([message, at, value]) => {
@@ -87,17 +87,17 @@ describe.each(codecs)("%s", (_name, { desc, decode, encode }) => {
     );
   });
 
-  it("skips fields it does not know", () => {
+  it("skips unknown fields", () => {
     const unknown = Buffer.from("c83e05d23e0161dd3e01020304d93e0102030405060708db3e0801dc3e", "hex");
     expect(encode(unknown).length).toBe(0);
   });
 });
 
-/** Compares field by field, by name without regard to case; both oneof styles are known here. */
+/** Compares field by field, by name without regard to case; both oneof styles are supported. */
 function expectSame(desc: DescMessage, message: Message, plain: unknown): void {
   const generated = message as unknown as Record<string, unknown>;
   if (plain instanceof Uint8Array) {
-    // A key-value that is handed on encoded.
+    // A key-value that is passed on encoded.
     expect(Buffer.from(toBinary(desc, message)).equals(plain)).toBe(true);
     return;
   }
@@ -164,7 +164,7 @@ describe("the wire reader", () => {
     expect(of(-(2n ** 63n))).toBe(Number.MIN_SAFE_INTEGER);
   });
 
-  it("refuses transactions that nest deeper than its bound", () => {
+  it("rejects transactions nested deeper than its limit", () => {
     let request: txn.TxnRequest = { compare: [], success: [], failure: [] };
     for (let i = 0; i < 150; i++) request = { compare: [], success: [{ kind: "txn", request }], failure: [] };
     expect(() => txn.decodeTxnRequest(txn.encodeTxnRequest(request))).toThrow(WireError);
@@ -174,7 +174,7 @@ describe("the wire reader", () => {
     ["a varint of eleven bytes", "08ffffffffffffffffffff01"],
     ["a known field with the wrong wire type", "0a0161"],
     ["field number zero", "0001"],
-    ["a group that nobody ends", "fb3e08"],
+    ["an unterminated group", "fb3e08"],
   ])("refuses %s", (_what, hex) => {
     expect(() => compaction.decodeCompactionRequest(Buffer.from(hex, "hex"))).toThrow(WireError);
   });

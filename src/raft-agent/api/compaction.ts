@@ -4,7 +4,7 @@ import { decodeMessage, encodeMessage, type WireReader, type WireWriter } from "
 
 export type CompactionRequest = {
   readonly revision: number;
-  /** Answer only once the disk has been scrubbed. */
+  /** Respond only after the disk space has been freed physically. */
   readonly physical: boolean;
 };
 

@@ -5,8 +5,8 @@ export const CompareResult = { equal: 0, greater: 1, less: 2, notEqual: 3 } as c
 export const CompareTarget = { version: 0, create: 1, mod: 2, value: 3, lease: 4 } as const;
 
 /**
- * What the target is compared with. It may disagree with `target` or be absent on the wire: etcd then compares with
- * the target's zero.
+ * The operand of the comparison. It may disagree with `target` or be absent on the wire: etcd then compares with the
+ * target's zero value.
  */
 export type CompareOperand =
   | { readonly kind: "version" | "createRevision" | "modRevision"; readonly number: number }
@@ -58,7 +58,7 @@ export function writeCompare(writer: WireWriter, compare: Compare): void {
   writer.bytesUnlessEmpty(0x202, compare.rangeEnd);
 }
 
-/** Members of a oneof are written even when they are zero: that is how their presence shows. */
+/** Members of a oneof are written even when they are zero: that is how their presence is encoded. */
 function writeOperand(writer: WireWriter, operand: CompareOperand): void {
   switch (operand.kind) {
     case "version":

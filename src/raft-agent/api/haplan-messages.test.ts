@@ -1,4 +1,4 @@
-/** haplan.v1 in both encodings, beside what the release before writes and reads. */
+/** Tests haplan.v1 in both encodings, against what the previous release writes and reads. */
 import { create, type DescMessage, equals, type MessageShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -12,7 +12,7 @@ const schemas: [string, DescMessage][] = [changeMembers, facts, drain]
   .map((schema) => [schema.name, schema]);
 const text = (value: string): Buffer => Buffer.from(value);
 
-/** As the agent of the release before writes them. */
+/** As written by the agent of the previous release. */
 const olderFacts = `{"memberId":"00000000000000aa","clusterId":"00000000000000cc","version":"3.6.1","role":"follower",
   "term":7,"leader":null,"lastIndex":12,"commitIndex":11,"appliedIndex":11,
   "configuration":{"voters":["00000000000000aa"],"votersOutgoing":[],"learners":[]},"configurationIndex":3,
@@ -22,7 +22,7 @@ const olderFacts = `{"memberId":"00000000000000aa","clusterId":"00000000000000cc
   "hash":{"hash":4000000000,"compactRevision":-1,"revision":5}}`;
 
 describe.each(schemas)("%s", (_name, schema) => {
-  it.each(["protobuf", "json"] as const)("comes back as it was from %s", (encoding) => {
+  it.each(["protobuf", "json"] as const)("round-trips through %s", (encoding) => {
     fc.assert(
       fc.property(messageArbitrary(schema), (message) => {
         const bytes = encodeHaplan(schema, message as MessageShape<DescMessage>, encoding);
@@ -33,7 +33,7 @@ describe.each(schemas)("%s", (_name, schema) => {
     );
   });
 
-  it("is refused when it is damaged, and nothing else is thrown", () => {
+  it("is rejected when it is damaged, without other errors", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.boolean(), (bytes, asJson) => {
         try {
@@ -47,7 +47,7 @@ describe.each(schemas)("%s", (_name, schema) => {
 });
 
 describe("between releases", () => {
-  it("facts of the release before are understood, with nothing where it writes null", () => {
+  it("facts of the previous release are understood, with absent fields for its nulls", () => {
     const answer = decodeHaplan(facts.output, text(olderFacts));
     expect(answer).toMatchObject({ role: "follower", term: 7n, configurationIndex: 3n, revision: 5n });
     expect(answer.leader).toBe(undefined);
@@ -55,7 +55,7 @@ describe("between releases", () => {
     expect(answer.progress).toMatchObject([{ matchIndex: 12n, lagEntries: 0n }]);
   });
 
-  it("JSON has numbers and all lists, as the release before reads them", () => {
+  it("JSON has numbers and all lists, as the previous release reads them", () => {
     const configuration = { voters: ["00000000000000aa"] };
     const written = encodeHaplan(facts.output, { term: 7n, configuration, configurationIndex: 3n }, "json");
     expect(JSON.parse(Buffer.from(written).toString())).toMatchObject({
@@ -66,7 +66,7 @@ describe("between releases", () => {
     });
   });
 
-  it("fields that are not known yet are skipped, and missing ones have their defaults", () => {
+  it("unknown fields are skipped, and missing ones have their defaults", () => {
     const later = { json: text('{"clients":true,"later":{"a":[1]}}'), protobuf: Buffer.from([8, 1, 0x7a, 1, 65]) };
     for (const bytes of Object.values(later)) expect(decodeHaplan(drain.input, bytes).clients).toBe(true);
     expect(decodeHaplan(changeMembers.input, text('{"voters":["00000000000000aa"]}'))).toEqual(
@@ -80,7 +80,7 @@ describe("between releases", () => {
     ['{"add":[{"peerUrls":"http://a:2380"}]}', /peer_urls|peerUrls/],
     ['{"voters":', /in JSON/],
     ["\x0a\x7f", /not a haplan\.v1\.ChangeMembersRequest in protobuf/],
-  ])("%j is refused, and the error names the message and the field", (bytes, expected) => {
+  ])("%j is rejected, and the error names the message and the field", (bytes, expected) => {
     expect(() => decodeHaplan(changeMembers.input, text(bytes))).toThrow(expected);
   });
 });

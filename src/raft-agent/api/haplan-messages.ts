@@ -1,7 +1,7 @@
 /**
- * The messages of `proto/haplan/v1/haplan.proto` as bytes: the one codec of the agent, the tool and the tests. The release
- * before this one speaks JSON alone. So an agent answers in the encoding in which it was asked, and whoever asks first
- * finds out which encodings the agent knows: see `requestEncoding`.
+ * Encodes and decodes the messages of `proto/haplan/v1/haplan.proto`: the one codec of the agent, the tool and the
+ * tests. The previous release supports JSON only. So an agent responds in the encoding of the request, and the first
+ * caller detects which encodings the agent supports: see `requestEncoding`.
  */
 import {
   create,
@@ -18,19 +18,19 @@ import { WireError } from "./wire.ts";
 
 export type HaplanEncoding = "protobuf" | "json";
 
-/** An agent of this release speaks both; remove "json" in the next one. */
+/** An agent of this release supports both; remove "json" in the next one. */
 export const haplanMethods: typeof Haplan.method = Haplan.method;
 
 export function haplanPath(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
-/** No protobuf message begins with this byte: it would start a group of field 15. */
+/** No protobuf message starts with this byte: it would start a group of field 15. */
 const jsonStart = "{".charCodeAt(0);
 
 /**
- * The encoding of a message. An empty one is the same message in both, and counts as protobuf; `Facts` takes it, and the
- * answer tells a client what the agent speaks.
+ * The encoding of a message. An empty one is the same message in both, and counts as protobuf; `Facts` accepts it, and
+ * the response shows a client which encoding the agent supports.
  */
 export function encodingOf(bytes: Uint8Array): HaplanEncoding {
   return bytes[0] === jsonStart ? "json" : "protobuf";
@@ -46,8 +46,8 @@ export function encodeHaplan<Schema extends DescMessage>(
 }
 
 /**
- * Fields that this release does not know are skipped; fields that are missing have their defaults.
- * @throws WireError that names the message, and in JSON the field.
+ * Unknown fields are skipped; missing fields have their defaults. @throws WireError that names the message, and in
+ * JSON the field.
  */
 export function decodeHaplan<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): MessageShape<Schema> {
   const encoding = encodingOf(bytes);
@@ -61,7 +61,7 @@ export function decodeHaplan<Schema extends DescMessage>(schema: Schema, bytes: 
   }
 }
 
-/** Numbers as numbers: the release before reads no others. protobuf's own JSON has strings for those of 64 bits. */
+/** Numbers as numbers: the previous release reads no others. protobuf's own JSON has strings for those of 64 bits. */
 function asPlainJson(key: string, value: unknown): unknown {
   if (key === "$typeName" || key === "$unknown") return undefined;
   return typeof value === "bigint" ? Number(value) : value;

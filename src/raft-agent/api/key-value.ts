@@ -1,7 +1,7 @@
 /**
  * mvccpb.KeyValue and mvccpb.Event. The store keeps key-values in their canonical encoding (ascending fields, zeros
- * left out), and answers hand those bytes on without opening them: in this room's messages a key-value is an
- * `EncodedKeyValue`, and `decodeKeyValue` opens it where somebody wants to look.
+ * omitted), and responses pass those bytes on without decoding them: in this module's messages a key-value is an
+ * `EncodedKeyValue`, and `decodeKeyValue` decodes it where its fields are needed.
  */
 import { decodeMessage, emptyBytes, encodeMessage, type WireReader, type WireWriter } from "./wire.ts";
 
@@ -9,7 +9,7 @@ export type KeyValue = {
   readonly key: Uint8Array;
   readonly createRevision: number;
   readonly modRevision: number;
-  /** Counts changes since the key was created; 1 for the creating one. */
+  /** The number of changes since the key was created; 1 for the creation. */
   readonly version: number;
   readonly value: Uint8Array;
   /** 0n when no lease is attached. */
@@ -24,7 +24,7 @@ export const EventType = { put: 0, delete: 1 } as const;
 export type Event = {
   /** One of `EventType`. */
   readonly type: number;
-  /** A delete's has only key and mod revision. */
+  /** A delete has only key and mod revision. */
   readonly kv: EncodedKeyValue | undefined;
   readonly prevKv: EncodedKeyValue | undefined;
 };

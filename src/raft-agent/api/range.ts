@@ -8,15 +8,15 @@ export const SortTarget = { key: 0, version: 1, create: 2, mod: 3, value: 4 } as
 
 export type RangeRequest = {
   readonly key: Uint8Array;
-  /** Empty = the one key; a single zero byte = every key ≥ `key`; else the first key that is not in the range. */
+  /** Empty = the one key; a single zero byte = every key ≥ `key`; else the first key after the range. */
   readonly rangeEnd: Uint8Array;
-  /** At most so many key-values; ≤ 0 = all. */
+  /** The maximum number of key-values; ≤ 0 = all. */
   readonly limit: number;
   /** ≤ 0 = the latest. */
   readonly revision: number;
-  /** One of `SortOrder`; other numbers may arrive and must be refused. */
+  /** One of `SortOrder`; other numbers may arrive and must be rejected. */
   readonly sortOrder: number;
-  /** One of `SortTarget`; other numbers may arrive and must be refused. */
+  /** One of `SortTarget`; other numbers may arrive and must be rejected. */
   readonly sortTarget: number;
   readonly serializable: boolean;
   readonly keysOnly: boolean;
@@ -55,7 +55,7 @@ function emptyRangeRequest(): Mutable<RangeRequest> {
   };
 }
 
-/** A request for the one key, as it is when only the key is given. */
+/** A request for one key, with only the key set. */
 export function rangeRequest(key: Uint8Array, overrides: Partial<RangeRequest> = {}): RangeRequest {
   return { ...emptyRangeRequest(), key, ...overrides };
 }

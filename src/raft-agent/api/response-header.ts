@@ -1,10 +1,10 @@
-/** etcdserverpb.ResponseHeader: who answers, and at which revision. */
+/** etcdserverpb.ResponseHeader: the responding member, and the revision. */
 import { decodeMessage, emptyBytes, encodeMessage, type WireReader, WireWriter } from "./wire.ts";
 
 export type ResponseHeader = {
   readonly clusterId: bigint;
   readonly memberId: bigint;
-  /** 0 in answers that carry no revision (cluster, some watch answers). */
+  /** 0 in responses that carry no revision (cluster, some watch responses). */
   readonly revision: number;
   readonly raftTerm: number;
 };
@@ -26,7 +26,7 @@ export function readResponseHeader(reader: WireReader, end: number): ResponseHea
   return { clusterId, memberId, revision, raftTerm };
 }
 
-// A member's two ids are the same in every answer it ever gives, and encoding a bigint is dear: keep the last pair.
+// A member's two ids are the same in all its responses, and encoding a bigint is expensive: cache the last pair.
 const identity = { clusterId: 0n, memberId: 0n, bytes: emptyBytes };
 
 export function writeResponseHeader(writer: WireWriter, header: ResponseHeader): void {
@@ -43,7 +43,7 @@ export function writeResponseHeader(writer: WireWriter, header: ResponseHeader):
   writer.intUnlessZero(0x20, header.raftTerm);
 }
 
-/** Writes a header as field 1, where every answer has it; an absent one is left out. */
+/** Writes a header as field 1, where every response has it; an absent one is omitted. */
 export function writeHeaderField(writer: WireWriter, header: ResponseHeader | undefined): void {
   if (header === undefined) return;
   const start = writer.beginNested(0x0a);

@@ -27,7 +27,7 @@ import {
 import { type ResponseHeader, readResponseHeader, writeHeaderField } from "./response-header.ts";
 import { encodeMessage, maxNestingDepth, WireError, WireReader, type WireWriter } from "./wire.ts";
 
-/** `none` = the client left the oneof empty, which etcd refuses. */
+/** `none` = the client left the oneof empty, which etcd rejects. */
 export type RequestOp =
   | { readonly kind: "range"; readonly request: RangeRequest }
   | { readonly kind: "put"; readonly request: PutRequest }

@@ -8,19 +8,19 @@ export const WatchFilter = { noPut: 0, noDelete: 1 } as const;
 export type WatchCreateRequest = {
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
-  /** The first revision wanted; 0 = from now on. */
+  /** The first revision to watch; 0 = from now on. */
   readonly startRevision: number;
   readonly progressNotify: boolean;
   /** Of `WatchFilter`. */
   readonly filters: readonly number[];
   readonly prevKv: boolean;
-  /** 0 = the server picks. */
+  /** 0 = chosen by the server. */
   readonly watchId: number;
   /** Large batches may be split. */
   readonly fragment: boolean;
 };
 
-/** A request for the one key from now on, as it is when only the key is given. */
+/** A watch on one key from now on, with only the key set. */
 export function watchCreateRequest(key: Uint8Array, overrides: Partial<WatchCreateRequest> = {}): WatchCreateRequest {
   return {
     key,
@@ -174,7 +174,7 @@ export function readWatchResponse(reader: WireReader, end: number): WatchRespons
   return response;
 }
 
-/** Everything but the events, which are the last field: an event batch that is already encoded can follow. */
+/** Everything but the events, which are the last field: an encoded batch of events can follow. */
 export function writeWatchResponseHead(writer: WireWriter, response: Omit<WatchResponse, "events">): void {
   writeHeaderField(writer, response.header);
   writer.intUnlessZero(0x10, response.watchId);

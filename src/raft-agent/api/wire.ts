@@ -1,9 +1,8 @@
 /**
- * The protobuf wire format, as little of it as the hot messages need. A reader walks over bytes it does not own and
- * allocates nothing but views; a writer appends to a buffer that grows and is used again. Integers that count
- * (revisions, versions, limits) are `number`: what lies outside ±(2^53 - 1) is clamped, which keeps it "far in the
- * future" or "below zero". Identities (leases, members) are `bigint` and exact.
- * Source: protobuf.dev, "Encoding".
+ * The protobuf wire format, to the extent that the hot messages need it. A reader walks over bytes it does not own and
+ * allocates nothing but views; a writer appends to a growing buffer that is reused. Counting integers (revisions,
+ * versions, limits) are `number`: values outside ±(2^53 - 1) are clamped, which keeps them "far in the future" or
+ * "below zero". Identities (leases, members) are `bigint` and exact. Source: protobuf.dev, "Encoding".
  */
 
 /** Thrown for every kind of malformed input: truncated, overlong, wrong wire type, nested too deep. */
@@ -13,7 +12,10 @@ export class WireError extends Error {
 
 export const emptyBytes: Uint8Array = new Uint8Array(0);
 
-/** How deep messages (and unknown groups) may nest; beyond it input is refused instead of overflowing the stack. */
+/**
+ * The maximum nesting depth of messages (and unknown groups); deeper input is rejected instead of overflowing the
+ * stack.
+ */
 export const maxNestingDepth = 100;
 
 const two32 = 0x1_0000_0000;
@@ -22,7 +24,7 @@ const textEncoder = new TextEncoder();
 
 export class WireReader {
   readonly bytes: Uint8Array;
-  /** Where the next read begins; message readers stop at their own end. */
+  /** The offset of the next read; message readers stop at their own end. */
   offset: number;
   readonly #limit: number;
   #low = 0;
@@ -47,7 +49,7 @@ export class WireReader {
     return this.#low;
   }
 
-  /** Reads the length of a nested message and returns where it ends. */
+  /** Reads the length of a nested message and returns its end. */
   nestedEnd(): number {
     const length = this.int64();
     const end = this.offset + length;
@@ -55,7 +57,7 @@ export class WireReader {
     return end;
   }
 
-  /** Call when a message's fields are all read: refuses a field that ran past its message. */
+  /** Call when all fields of a message are read: rejects a field that ran past its message. */
   finish(end: number): void {
     if (this.offset !== end) throw new WireError("a field runs past the end of its message");
   }
@@ -82,7 +84,7 @@ export class WireReader {
     return this.#low !== 0 || this.#high !== 0;
   }
 
-  /** An enum or int32; values that the caller does not know are kept, as proto3 asks. */
+  /** An enum or int32; unknown values are kept, as proto3 requires. */
   int32(): number {
     this.#varint();
     return this.#low | 0;
@@ -119,8 +121,8 @@ export class WireReader {
   }
 
   /**
-   * Steps over an unknown field. A number up to `knownUpTo` is a known one that came with the wrong wire type: refused,
-   * as etcd does.
+   * Skips an unknown field. A number up to `knownUpTo` is a known field with the wrong wire type: rejected, as in
+   * etcd.
    */
   skip(tag: number, knownUpTo: number): void {
     if (tag >>> 3 <= knownUpTo) throw new WireError(`wrong wire type ${tag & 7} for field ${tag >>> 3}`);
@@ -155,7 +157,7 @@ export class WireReader {
       const tag = this.tag();
       if ((tag & 7) !== 4) this.#skipValue(tag, depth);
       else if (tag >>> 3 === number) return;
-      else throw new WireError("a group ends that was not begun");
+      else throw new WireError("a group ends that was not started");
     }
   }
 
@@ -220,17 +222,17 @@ export class WireWriter {
     this.length = 0;
   }
 
-  /** What was written, as a view that the next write or reset may change. */
+  /** The written bytes, as a view that the next write or reset may change. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }
 
-  /** What was written, as a copy of its own. */
+  /** The written bytes, as an independent copy. */
   copy(): Uint8Array {
     return this.#bytes.slice(0, this.length);
   }
 
-  /** Drops a buffer that one large message has blown up, so that a pooled writer does not keep it for ever. */
+  /** Drops a buffer that one large message has enlarged, so that a pooled writer does not keep it forever. */
   shrink(capacityMax: number): void {
     if (this.#bytes.length > capacityMax) this.#bytes = new Uint8Array(512);
     this.length = 0;
@@ -302,14 +304,14 @@ export class WireWriter {
     this.#varint64(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n)));
   }
 
-  /** Begins a nested message; hand the result to `endNested`. */
+  /** Begins a nested message; pass the result to `endNested`. */
   beginNested(tag: number): number {
     this.#reserve(6);
     this.#varint32(tag);
     return ++this.length;
   }
 
-  /** Ends a nested message: its length goes into the byte kept free, which moves the body when one is too few. */
+  /** Ends a nested message: its length is written to the reserved byte; the body is moved when one byte is too few. */
   endNested(start: number): void {
     const size = this.length - start;
     if (size < 0x80) {
@@ -357,7 +359,7 @@ export class WireWriter {
 const pooledCapacityMax = 1 << 20;
 const pool: WireWriter[] = [];
 
-/** Encodes one message with a pooled writer and returns bytes of its own. */
+/** Encodes one message with a pooled writer and returns an independent copy. */
 export function encodeMessage<Message>(
   write: (writer: WireWriter, message: Message) => void,
   message: Message,

@@ -19,7 +19,7 @@ describe("FairQueue", () => {
     ["a1x b1x c1x", "c1x b1x a1x"],
     ["a1x a1y a2x a2y a1z", "a2x a1x a2y a1y a1z"],
     ["a1x a1y a2x b1x b1y b2x", "b2x a2x b1x a1x b1y a1y"],
-  ])("gives users, and their connections, turns: %s is served as %s", (pushed, served) => {
+  ])("alternates users, and their connections: %s is served as %s", (pushed, served) => {
     expect(filled(10, pushed).takeAll().join(" ")).toBe(served);
   });
 
@@ -28,13 +28,13 @@ describe("FairQueue", () => {
     ["a1x a1y a2x", "a3x", "a1y"],
     ["a1x b1x c1x", "d1x", "a1x"],
     ["a1x a1y b1x", "a1z", "a1z"],
-  ])("with %s, and full, takes %s and drops %s", (pushed, item, dropped) => {
+  ])("full with %s, accepts %s and drops %s", (pushed, item, dropped) => {
     const queue = filled(3, pushed);
     expect(queue.push(sharesOf(item), item)).toBe(dropped);
     expect(queue.size).toBe(3);
   });
 
-  it("when it is full, gives up what would wait longest: of a share that had its turn", () => {
+  it("drops the item that would wait longest when it is full: one of a share that was served", () => {
     const queue = filled(4, "a1x b1x b1y c1x");
     expect([queue.shift(), queue.shift()]).toEqual(["c1x", "b1x"]);
     queue.push(sharesOf("d1x"), "d1x");

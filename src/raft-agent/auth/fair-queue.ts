@@ -1,8 +1,8 @@
 /**
- * A bounded queue that is shared fairly. An item belongs to a share, a share to a larger one, and so on: for example a
- * connection, its host, its user. At each level the shares take turns, so that those who wait with many items wait for
- * each other. A share that has had no turn yet comes before those that have, the latest first: in a crowd, those who have
- * waited longest are the first to give up. When the queue is full, the largest share gives up an item.
+ * A bounded, fair queue. An item belongs to a share, a share to a larger one, and so on: for example a connection, its
+ * host, its user. At each level the shares alternate, so that callers with many items wait for their own items. A
+ * share that has not been served yet precedes those that have, the latest first: under overload, those that have
+ * waited longest are the first to give up. When the queue is full, the largest share drops an item.
  */
 export class FairQueue<Item> {
   readonly #sizeMax: number;
@@ -16,13 +16,16 @@ export class FairQueue<Item> {
     return this.#root.size;
   }
 
-  /** `path`: the item's shares, the largest first. Returns the item that has no place, perhaps `item`; null if all have. */
+  /**
+   * `path`: the item's shares, the largest first. Returns the item that is dropped, possibly `item`; null if there is
+   * room.
+   */
   push(path: readonly string[], item: Item): Item | null {
     this.#root.push(path, item);
     return this.size > this.#sizeMax ? this.#root.drop() : null;
   }
 
-  /** The item whose turn it is; undefined when none waits. */
+  /** The next item; undefined when the queue is empty. */
   shift(): Item | undefined {
     return this.size === 0 ? undefined : this.#root.shift();
   }
@@ -35,13 +38,13 @@ export class FairQueue<Item> {
   }
 }
 
-/** Holds either items or smaller shares. No share within it is empty. */
+/** Holds either items or smaller shares. No share in it is empty. */
 class Share<Item> {
   size = 0;
   readonly #items: Item[] = [];
-  /** That had a turn, in the order in which the next one comes. */
+  /** Shares that were served, in the order of their next turn. */
   readonly #served = new Map<string, Share<Item>>();
-  /** That had none, in the order in which they came. */
+  /** Shares that were not served yet, in order of arrival. */
   readonly #arrived = new Map<string, Share<Item>>();
 
   push([name, ...rest]: readonly string[], item: Item): void {
@@ -50,7 +53,7 @@ class Share<Item> {
     else this.#share(name).push(rest, item);
   }
 
-  /** To be called when it is not empty. */
+  /** Must not be called when it is empty. */
   shift(): Item {
     this.size--;
     if (this.#items.length > 0) return this.#items.shift()!;
@@ -62,7 +65,7 @@ class Share<Item> {
     return item;
   }
 
-  /** The newest item of the largest share; of equal ones, of the one that would wait longest. */
+  /** The newest item of the largest share; among equal ones, of the one that would wait longest. */
   drop(): Item {
     this.size--;
     if (this.#items.length > 0) return this.#items.pop()!;

@@ -26,7 +26,7 @@ const claims = { username: "ann", revision: 7, exp: 1_000 };
 const flip = (part: string): string => (part.startsWith("A") ? `B${part.slice(1)}` : `A${part.slice(1)}`);
 
 describe("JSON web tokens", () => {
-  it.each(signMethods)("of %s are read back, and refused when anything is changed", (method) => {
+  it.each(signMethods)("of %s are verified, and rejected when anything is changed", (method) => {
     const keys = keysFor(method);
     const token = signToken(keys, claims);
     expect(verifyToken(keys, token, 999_000)).toEqual(claims);
@@ -46,7 +46,7 @@ describe("JSON web tokens", () => {
     }
   });
 
-  it.each(["!", " ", "=", "+", "\n"])("A low: with %j within their signature are refused", (junk) => {
+  it.each(["!", " ", "=", "+", "\n"])("A low: with %j in their signature are rejected", (junk) => {
     const keys = keysFor("HS256");
     const token = signToken(keys, claims);
     expect(verifyToken(keys, token, 0)).toEqual(claims);
@@ -54,7 +54,7 @@ describe("JSON web tokens", () => {
     expect(verifyToken(keys, `${token.slice(0, at)}${junk}${token.slice(at)}`, 0)).toBeNull();
   });
 
-  it("are not taken with another algorithm than the configured one", () => {
+  it("are rejected with an algorithm other than the configured one", () => {
     const keys = keysFor("RS256");
     const publicPem = rsa.publicKey.export({ type: "spki", format: "pem" });
     const asSecret = createSecretKey(Buffer.from(publicPem));
@@ -64,7 +64,7 @@ describe("JSON web tokens", () => {
     expect(verifyToken(keys, `${none}.${forged.split(".")[1]}.`, 0)).toBeNull();
   });
 
-  it("are the ones of RFC 7515, appendix A.1", () => {
+  it("match the example of RFC 7515, appendix A.1", () => {
     const secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
     const key = createSecretKey(Buffer.from(secret, "base64url"));
     const token =
@@ -78,7 +78,7 @@ describe("JSON web tokens", () => {
 describe("--auth-token", () => {
   const parse = (text: string): unknown => parseTokenOptions(text, parseDurationMs);
 
-  it("is read as etcd writes it", () => {
+  it("is parsed like in etcd", () => {
     expect(parse("simple")).toEqual({ kind: "simple" });
     expect(parse("jwt,pub-key=a.pub,priv-key=a,sign-method=RS512,ttl=10m")).toEqual({
       kind: "jwt",
@@ -100,15 +100,15 @@ describe("--auth-token", () => {
     ["jwt,sign-method=RS256,priv-key=x,ttl=soon", 'ttl="soon" is not a duration'],
     ["jwt,sign-method=RS256,key=x", '"key=x" is not one of'],
     ["jwt,sign-method=RS256,sign-method=RS256", "is not one of"],
-  ])("is refused as %j", (text, problem) => {
+  ])("is rejected as %j", (text, problem) => {
     expect((parse(text) as { problem: string }).problem).toContain(problem);
   });
 
-  it("names key files that cannot be used", () => {
+  it("names invalid key files", () => {
     const options = { kind: "jwt", method: "ES256", publicKeyFile: "p", privateKeyFile: "k", ttlMs: 1 } as const;
     const pem = Buffer.from(rsa.privateKey.export({ type: "pkcs8", format: "pem" }));
     expect(() => readTokenKeys(options, () => pem)).toThrow(
-      'Cannot use the key file "k": a key of type rsa does not sign ES256',
+      'Cannot use the key file "k": a key of type rsa cannot sign ES256',
     );
     expect(() => readTokenKeys(options, () => Buffer.from("no key"))).toThrow('Cannot use the key file "k"');
     const signing = readTokenKeys({ ...options, method: "PS256", publicKeyFile: null }, () => pem);

@@ -1,6 +1,6 @@
 /**
- * JSON web tokens (RFC 7519, compact JWS of RFC 7515) with the algorithms of RFC 7518 and RFC 8037 that etcd takes, on
- * `node:crypto`. What a token says is checked against one fixed algorithm, never against the one that it names itself.
+ * JSON web tokens (RFC 7519, compact JWS of RFC 7515) with the algorithms of RFC 7518 and RFC 8037 that etcd supports,
+ * on `node:crypto`. A token is verified with one fixed algorithm, never with the one that it names itself.
  */
 import { constants, createHmac, type KeyObject, sign, timingSafeEqual, verify } from "node:crypto";
 
@@ -23,7 +23,7 @@ export type SignMethod = (typeof signMethods)[number];
 
 export type TokenKeys = {
   readonly method: SignMethod;
-  /** Null: this side can only verify. Of `HS…` both are the secret. */
+  /** Null: this side can only verify. For `HS…` both are the secret. */
   readonly signKey: KeyObject | null;
   readonly verifyKey: KeyObject;
 };
@@ -32,16 +32,16 @@ export type TokenClaims = Readonly<Record<string, unknown>>;
 
 /** @throws Error when there is no key to sign with. */
 export function signToken(keys: TokenKeys, claims: TokenClaims): string {
-  if (keys.signKey === null) throw new Error("there is no private key to sign tokens with");
+  if (keys.signKey === null) throw new Error("there is no private key to sign tokens");
   const content = `${encodePart({ alg: keys.method, typ: "JWT" })}.${encodePart(claims)}`;
   return `${content}.${signatureOf(keys.method, Buffer.from(content), keys.signKey).toString("base64url")}`;
 }
 
-/** The claims of a token whose signature, algorithm and times are right, else null. */
+/** The claims of a token whose signature, algorithm and times are valid, else null. */
 export function verifyToken(keys: TokenKeys, token: string, nowMs: number): TokenClaims | null {
   const [header, claims, signature, more] = token.split(".");
   if (header === undefined || claims === undefined || signature === undefined || more !== undefined) return null;
-  // Node's decoder skips what is no base64url: one token could be written in many ways.
+  // Node's decoder skips invalid base64url: one token could have many spellings.
   if (![header, claims, signature].every((part) => /^[\w-]*$/.test(part))) return null;
   if (decodePart(header)?.["alg"] !== keys.method) return null;
   const content = Buffer.from(`${header}.${claims}`);
@@ -68,7 +68,7 @@ function decodePart(part: string): TokenClaims | null {
   }
 }
 
-/** `null` is what `node:crypto` wants for Ed25519, which has its digest built in. */
+/** `node:crypto` expects `null` for Ed25519, which has a built-in digest. */
 function digestOf(method: SignMethod): string | null {
   return method === "EdDSA" ? null : `sha${method.slice(2)}`;
 }

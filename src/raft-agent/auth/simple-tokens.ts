@@ -1,13 +1,13 @@
 /**
- * Tokens of the kind `simple`: sixteen random letters, a dot, and the index of the log entry that made them. Every member
- * hears of each login from the log and remembers it in memory for a while after the last use; a restart forgets all, and
- * clients log in again.
+ * Tokens of the kind `simple`: sixteen random letters, a dot, and the index of the log entry that created them. Every
+ * member learns of each login from the log and keeps it in memory for a while after the last use; a restart drops all,
+ * and clients log in again.
  */
 import { randomInt } from "node:crypto";
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const prefixLetters = 16;
-/** The least recently used one gives way: a client that never reuses its token must not fill the memory. */
+/** The least recently used one is evicted: a client that never reuses its token must not exhaust memory. */
 const tokensMax = 100_000;
 
 type Login = { readonly user: string; expiresAtMs: number };
@@ -40,7 +40,7 @@ export class SimpleTokens {
     this.#logins.set(token, { user, expiresAtMs: this.#nextExpiryMs() });
   }
 
-  /** Null for a token that is unknown or was not used for too long. Using it prolongs it. */
+  /** Null for a token that is unknown or expired. Using a token renews it. */
   userOf(token: string): string | null {
     const login = this.#logins.get(token);
     if (login === undefined) return null;
@@ -59,7 +59,7 @@ export class SimpleTokens {
     this.#logins.clear();
   }
 
-  /** To be called now and then: forgets what has expired. */
+  /** Called periodically: drops expired tokens. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const [token, { expiresAtMs }] of this.#logins) {
@@ -73,12 +73,12 @@ export class SimpleTokens {
   }
 }
 
-/** What stands before the dot. */
+/** The part before the dot. */
 export function randomTokenPrefix(): string {
   return Array.from({ length: prefixLetters }, () => letters[randomInt(letters.length)]).join("");
 }
 
-/** The log index that a token names; null when it is not of this kind. */
+/** The log index in a token; null when it is not of this kind. */
 export function tokenIndex(token: string): number | null {
   const match = /^[^.]*\.(\d{1,15})$/.exec(token);
   return match === null ? null : Number(match[1]);

@@ -1,4 +1,4 @@
-/** What `--auth-token` says: `simple`, or `jwt,pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION`. */
+/** The value of `--auth-token`: `simple`, or `jwt,pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION`. */
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { type SignMethod, signMethods, type TokenKeys } from "./json-web-token.ts";
@@ -16,7 +16,7 @@ export type TokenOptions =
 
 const defaultTtlMs = 300_000;
 
-/** Returns what is wrong and what to write instead. `parseDurationMs` reads Go's durations. */
+/** Returns the options, or what is wrong and what to write instead. `parseDurationMs` parses Go's durations. */
 export function parseTokenOptions(
   text: string,
   parseDurationMs: (duration: string) => number | null,
@@ -41,15 +41,15 @@ export function parseTokenOptions(
   const publicKeyFile = given.get("pub-key") || null;
   const privateKeyFile = given.get("priv-key") || null;
   if (method.startsWith("HS")) {
-    if (privateKeyFile === null) return { problem: `${method} needs priv-key, the file that holds the secret` };
+    if (privateKeyFile === null) return { problem: `${method} needs priv-key, the file with the secret` };
   } else if (publicKeyFile === null && privateKeyFile === null)
     return { problem: `${method} needs pub-key or priv-key` };
   return { kind: "jwt", method, publicKeyFile, privateKeyFile, ttlMs };
 }
 
 /**
- * Without a private key the member can only verify; without a public one it derives that.
- * @throws HaplanError `agent/auth-token` naming the file that is no such key.
+ * Without a private key the member can only verify; without a public one it is derived. @throws HaplanError
+ * `agent/auth-token` naming the file that is not such a key.
  */
 export function readTokenKeys(
   options: Extract<TokenOptions, { kind: "jwt" }>,
@@ -59,7 +59,7 @@ export function readTokenKeys(
   const read = (file: string, parse: (content: Buffer) => KeyObject): KeyObject => {
     try {
       const key = parse(readFile(file));
-      if (!isKeyFor(method, key)) throw new Error(`a key of type ${key.asymmetricKeyType} does not sign ${method}`);
+      if (!isKeyFor(method, key)) throw new Error(`a key of type ${key.asymmetricKeyType} cannot sign ${method}`);
       return key;
     } catch (cause) {
       throw new HaplanError("agent/auth-token", `Cannot use the key file "${file}": ${errorText(cause)}`, { cause });

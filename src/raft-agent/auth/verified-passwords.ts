@@ -1,17 +1,17 @@
 /**
- * Passwords that were found right before, so that a login that is known to be right waits for no check: neither behind
- * others' wrong passwords nor behind a thousand clients that come again. Kept in memory only, as codes that are of
- * no use without a key that this process has made for itself. Wrong passwords are not remembered: each costs a
- * guesser the whole check.
+ * Passwords that were verified before, so that a login that is known to be right waits for no check: neither behind
+ * wrong passwords of other callers nor behind a thousand reconnecting clients. Kept in memory only, as MACs that are
+ * useless without a key that this process generated. Wrong passwords are not remembered: each guess costs a full
+ * check.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** Of so many users; the one that was used longest ago is forgotten. */
+/** The number of users; the least recently used one is dropped. */
 const entriesMax = 10_000;
 
 export class VerifiedPasswords {
   readonly #key: Buffer = randomBytes(32);
-  /** By the hash that is stored for the user, which is salted and so belongs to one password alone. */
+  /** By the user's stored hash, which is salted and so belongs to one password alone. */
   readonly #codes = new Map<string, Buffer>();
 
   remember(hash: string, password: string): void {

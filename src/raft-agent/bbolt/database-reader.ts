@@ -1,7 +1,7 @@
 /**
- * Reads a bbolt file that nobody writes to. Trusts nothing: every position, length and page number is checked before it
- * is used, no page is visited twice in one walk, and keys have to ascend, so that a damaged file ends in an error and
- * never in a crash, a loop or a guess.
+ * Reads a bbolt file that is not being written. Trusts nothing: every position, length and page number is checked
+ * before use, no page is visited twice in one walk, and keys have to ascend, so that a damaged file results in an
+ * error and never in a crash, a loop or a guess.
  */
 import { type Meta, readMeta } from "./meta-page.ts";
 import {
@@ -17,7 +17,7 @@ import type { PageSource } from "./page-source.ts";
 
 export type DatabaseEntry = { readonly key: Buffer; readonly value: Buffer };
 
-/** A page with all its overflow pages, or the inside of an inline bucket. */
+/** A page with all its overflow pages, or the content of an inline bucket. */
 type Page = {
   readonly label: string;
   /** 0 for an inline bucket. */
@@ -42,18 +42,18 @@ export class DatabaseReader {
     this.#meta = readMeta(source);
     for (const { key, value, isBucket } of this.#walk(this.#readPage(this.#meta.root))) {
       const name = key.toString();
-      if (!isBucket) throw damagedDatabase(`"${name}" should be a bucket and is a value`);
+      if (!isBucket) throw damagedDatabase(`"${name}" should be a bucket but is a value`);
       if (value.length < bucketHeaderBytes) throw damagedDatabase(`bucket "${name}" has no root`);
       this.#buckets.set(name, Buffer.from(value));
     }
   }
 
-  /** The size that the file's head names; the file itself may be longer. */
+  /** The size according to the file's head; the file itself may be longer. */
   get sizeBytes(): number {
     return this.#meta.pageCount * this.#meta.pageBytes;
   }
 
-  /** In the order of the file: sorted by bytes. */
+  /** In file order: sorted by bytes. */
   get bucketNames(): string[] {
     return [...this.#buckets.keys()];
   }
@@ -69,7 +69,7 @@ export class DatabaseReader {
     const label = `inline bucket "${bucket}"`;
     const page = root === 0 ? parsePage(label, value.subarray(bucketHeaderBytes)) : this.#readPage(root);
     for (const entry of this.#walk(page)) {
-      if (entry.isBucket) throw damagedDatabase(`bucket "${bucket}" holds another bucket`);
+      if (entry.isBucket) throw damagedDatabase(`bucket "${bucket}" contains another bucket`);
       yield entry;
     }
   }
@@ -104,10 +104,10 @@ export class DatabaseReader {
     const { pageBytes, pageCount } = this.#meta;
     if (id < 2 || id >= pageCount) throw damagedDatabase(`page ${id} does not exist, there are ${pageCount}`);
     let bytes = this.#source.read(id * pageBytes, pageBytes);
-    if (bytes.length < pageBytes) throw damagedDatabase(`page ${id} is cut off`);
-    if (readUint64(bytes, 0) !== id) throw damagedDatabase(`page ${id} says that it is page ${readUint64(bytes, 0)}`);
+    if (bytes.length < pageBytes) throw damagedDatabase(`page ${id} is truncated`);
+    if (readUint64(bytes, 0) !== id) throw damagedDatabase(`page ${id} has the id ${readUint64(bytes, 0)}`);
     const overflow = bytes.readUInt32LE(12);
-    if (id + overflow >= pageCount) throw damagedDatabase(`page ${id} reaches behind the end`);
+    if (id + overflow >= pageCount) throw damagedDatabase(`page ${id} extends beyond the end`);
     if (overflow > 0) bytes = this.#source.read(id * pageBytes, (overflow + 1) * pageBytes);
     return parsePage(`page ${id}`, bytes, id, overflow + 1);
   }
@@ -123,7 +123,7 @@ function markSeen(seen: Uint8Array, { id, pages }: Page): void {
 }
 
 function parsePage(label: string, bytes: Buffer, id = 0, pages = 0): Page {
-  if (bytes.length < pageHeaderBytes) throw damagedDatabase(`${label} is cut off`);
+  if (bytes.length < pageHeaderBytes) throw damagedDatabase(`${label} is truncated`);
   const flags = bytes.readUInt16LE(8);
   const count = bytes.readUInt16LE(10);
   if (flags !== PageFlag.leaf && flags !== PageFlag.branch) {
@@ -138,7 +138,7 @@ function leafElement({ label, bytes }: Page, index: number): LeafElement {
   const keyAt = at + bytes.readUInt32LE(at + 4);
   const valueAt = keyAt + bytes.readUInt32LE(at + 8);
   const end = valueAt + bytes.readUInt32LE(at + 12);
-  if (end > bytes.length || valueAt === keyAt) throw damagedDatabase(`element ${index} of ${label} is wrong`);
+  if (end > bytes.length || valueAt === keyAt) throw damagedDatabase(`element ${index} of ${label} is invalid`);
   const isBucket = (bytes.readUInt32LE(at) & bucketElementFlag) !== 0;
   return { key: bytes.subarray(keyAt, valueAt), value: bytes.subarray(valueAt, end), isBucket };
 }
@@ -146,6 +146,6 @@ function leafElement({ label, bytes }: Page, index: number): LeafElement {
 function branchChild({ label, bytes }: Page, index: number): number {
   const at = pageHeaderBytes + index * elementBytes;
   const end = at + bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4);
-  if (end > bytes.length) throw damagedDatabase(`element ${index} of ${label} is wrong`);
+  if (end > bytes.length) throw damagedDatabase(`element ${index} of ${label} is invalid`);
   return readUint64(bytes, at + 8);
 }

@@ -1,7 +1,7 @@
 /**
- * A whole bbolt file, front to back, from buckets that can be read twice. The head of the file names its root and its
- * length, which only the last page knows: so a first pass lays the pages out without their bytes, and the second writes
- * them. Memory is one page per height of a tree, whatever the size of the data.
+ * Writes a whole bbolt file, front to back, from buckets that can be read twice. The head of the file has its root and
+ * its length, which are known only after the last page: so a first pass lays out the pages without their bytes, and
+ * the second writes them. Memory is one page per tree level, whatever the size of the data.
  */
 import { assert } from "../../base/assert.ts";
 import { encodeMetaPage } from "./meta-page.ts";
@@ -21,8 +21,8 @@ export type AddEntry = (key: Uint8Array, value: Uint8Array) => void;
 export type BucketSource = {
   readonly name: string;
   /**
-   * Begins at the first entry. Each call of the result hands over the next few entries in ascending key order and
-   * returns false once there are no more. The same entries every time it is opened.
+   * Starts at the first entry. Each call of the result passes the next few entries in ascending key order and returns
+   * false once there are no more. The entries are the same every time it is opened.
    */
   open(): (add: AddEntry) => boolean;
 };
@@ -56,7 +56,7 @@ export function* writeDatabase(buckets: readonly BucketSource[], layout: Databas
   }
 }
 
-/** Both meta pages say the same; the free list is empty. */
+/** Both meta pages are the same; the free list is empty. */
 function encodeHead({ pageCount, root }: DatabaseLayout): Buffer {
   const meta = { pageBytes: defaultPageBytes, root, freelist: freelistPage, pageCount };
   const freelist = Buffer.alloc(defaultPageBytes);
@@ -65,7 +65,7 @@ function encodeHead({ pageCount, root }: DatabaseLayout): Buffer {
   return Buffer.concat([first!, second!, freelist]);
 }
 
-/** Writes every bucket's tree and then the root bucket's, and returns that one's root. */
+/** Writes every bucket's tree and then the root bucket's, and returns the root of the latter. */
 function* writeTrees(buckets: readonly BucketSource[], output: PageOutput): Generator<undefined, number> {
   const roots: [name: string, root: number][] = [];
   for (const { name, open } of buckets) {

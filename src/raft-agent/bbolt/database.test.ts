@@ -1,4 +1,4 @@
-/** Databases written, read back, damaged; with etcdctl's own consistency check as the judge where it is installed. */
+/** Databases written, read back, damaged; checked with etcdctl's own consistency check where it is installed. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,7 +60,7 @@ function readable(content: Content): Map<string, [string, string][]> {
   );
 }
 
-/** Many small entries, a few of several pages, and keys that leave room for only one or two in a branch. */
+/** Many small entries, a few spanning several pages, and keys that leave room for only one or two in a branch. */
 function generate(seed: number, count: number): Content {
   const random = createRandom(seed);
   const filler = Buffer.from(Array.from({ length: 70_000 }, () => random.below(256)));
@@ -81,20 +81,20 @@ function generate(seed: number, count: number): Content {
   return content;
 }
 
-/** Reads everything; a refusal is as good as an answer, anything else is thrown. */
-function readOrRefuse(bytes: Buffer): "read" | "refused" {
+/** Reads everything; a rejection is as good as a result, anything else is thrown. */
+function readOrReject(bytes: Buffer): "read" | "rejected" {
   try {
     const reader = new DatabaseReader(bytesSource(bytes));
     for (const name of reader.bucketNames) for (const { key, value } of reader.entries(name)) void [key, value];
     return "read";
   } catch (error) {
-    if ((error as { code?: string }).code === damagedCode) return "refused";
+    if ((error as { code?: string }).code === damagedCode) return "rejected";
     throw error;
   }
 }
 
 describe("bbolt database", () => {
-  it("reads back what was written, whatever it was", () => {
+  it("round-trips any content", () => {
     const entry = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 300 }), fc.uint8Array({ maxLength: 3000 }));
     const bucket = fc.uniqueArray(entry, { maxLength: 60, selector: ([key]) => Buffer.from(key).toString("hex") });
     const name = fc.string({ minLength: 1, maxLength: 12 });
@@ -121,7 +121,7 @@ describe("bbolt database", () => {
     }
   });
 
-  it.skipIf(!hasEtcdctl)("passes the consistency check of etcdctl, which finds the same hash", () => {
+  it.skipIf(!hasEtcdctl)("passes etcdctl's consistency check, with the same hash", () => {
     const directory = mkdtempSync(join(tmpdir(), "haplan-bbolt-"));
     try {
       for (const [at, content] of [generate(4, 3000), generate(5, 1), new Map()].entries()) {
@@ -146,7 +146,7 @@ describe("bbolt database", () => {
     }
   });
 
-  it("is read by its other meta page when one is damaged", () => {
+  it("is read through its other meta page when one is damaged", () => {
     const content = generate(6, 50);
     for (const page of [0, 1]) {
       const bytes = encode(content);
@@ -155,30 +155,30 @@ describe("bbolt database", () => {
     }
   });
 
-  it("is refused when it was cut off, wherever", () => {
+  it("is rejected when truncated anywhere", () => {
     const bytes = encode(generate(7, 200));
     for (let length = 0; length < bytes.length; length += 509) {
-      expect(readOrRefuse(bytes.subarray(0, length))).toBe("refused");
+      expect(readOrReject(bytes.subarray(0, length))).toBe("rejected");
     }
-    expect(readOrRefuse(bytes)).toBe("read");
+    expect(readOrReject(bytes)).toBe("read");
   });
 
-  it("never ends a reader in anything but an answer or a refusal, whatever is flipped in it", () => {
+  it("is either read or rejected, whichever bit is flipped", () => {
     const whole = encode(generate(8, 300));
     const random = createRandom(9);
     let refused = 0;
     for (let round = 0; round < 700; round++) {
       const bytes = Buffer.from(whole);
-      // Headers and elements are where it hurts: most flips go to the beginning of a page.
+      // Headers and elements are the sensitive part: most flips go to the start of a page.
       const page = random.below(bytes.length / defaultPageBytes);
       const at = page * defaultPageBytes + random.below(round % 4 === 0 ? defaultPageBytes : 96);
       bytes[at] = round % 2 === 0 ? bytes[at]! ^ (1 << random.below(8)) : random.below(256);
-      if (readOrRefuse(bytes) === "refused") refused++;
+      if (readOrReject(bytes) === "rejected") refused++;
     }
     expect(refused).toBeGreaterThan(150);
   });
 
-  it("is refused, not followed for ever, when a page refers back to one above it", () => {
+  it("is rejected, without a loop, when a page refers to one of its ancestors", () => {
     const bytes = encode(generate(10, 600));
     const pages = bytes.length / defaultPageBytes;
     for (let page = 3; page < pages; page++) {
@@ -186,7 +186,7 @@ describe("bbolt database", () => {
       if (bytes.readUInt32LE(at) !== page || bytes.readUInt16LE(at + 8) !== 1) continue;
       const copy = Buffer.from(bytes);
       copy.writeUInt32LE(page, at + 16 + 8);
-      expect(readOrRefuse(copy)).toBe("refused");
+      expect(readOrReject(copy)).toBe("rejected");
     }
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The two meta pages at the head of a bbolt file: where the root bucket is and how many pages there are. bbolt writes
- * them in turn, so that one of them is whole after a crash; the valid one of the later transaction counts.
+ * The two meta pages at the head of a bbolt file: the root bucket and the number of pages. bbolt writes them
+ * alternately, so that one of them is intact after a crash; the valid one with the later transaction counts.
  */
 import { damagedDatabase, PageFlag, pageHeaderBytes, readUint64, writePageHeader, writeUint64 } from "./page-format.ts";
 import type { PageSource } from "./page-source.ts";
@@ -10,7 +10,7 @@ export type Meta = {
   /** The page of the root bucket. */
   readonly root: number;
   readonly freelist: number;
-  /** Pages in use, free ones among them included: the file's logical length. */
+  /** Pages in use, including free ones: the file's logical length. */
   readonly pageCount: number;
   readonly transaction: number;
 };
@@ -37,11 +37,11 @@ export function encodeMetaPage(id: number, meta: Meta): Buffer {
   return page;
 }
 
-/** @throws HaplanError `bbolt/damaged`: neither meta page is whole, or the file is shorter than they say. */
+/** @throws HaplanError `bbolt/damaged`: neither meta page is intact, or the file is shorter than they require. */
 export function readMeta(source: PageSource): Meta {
   const first = readMetaAt(source, 0);
   const candidates = first === null ? [] : [first, readMetaAt(source, first.pageBytes)];
-  // With the first page damaged, the second tells its own offset by its page size.
+  // If the first page is damaged, the second one is found by trying page sizes.
   for (let at = pageBytesMin; first === null && at <= pageBytesMax; at *= 2) {
     const second = readMetaAt(source, at);
     if (second?.pageBytes === at) candidates.push(second);
@@ -51,7 +51,7 @@ export function readMeta(source: PageSource): Meta {
   if (best === null) throw damagedDatabase("it has no valid meta page; is it a snapshot at all?");
   if (best.pageCount * best.pageBytes > source.sizeBytes) {
     throw damagedDatabase(
-      `it should be ${best.pageCount * best.pageBytes} bytes long and has ${source.sizeBytes}; it was cut off`,
+      `it should be ${best.pageCount * best.pageBytes} bytes long but has ${source.sizeBytes}; it was truncated`,
     );
   }
   return best;

@@ -1,5 +1,5 @@
 /**
- * The bytes of bbolt's pages (go.etcd.io/bbolt, page.go and bucket.go), all numbers little-endian:
+ * The encoding of bbolt's pages (go.etcd.io/bbolt, page.go and bucket.go), all numbers little-endian:
  *
  * ```
  * page    id u64 | flags u16 | element count u16 | overflow pages u32 | elements | keys and values
@@ -10,7 +10,7 @@
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 
-/** What etcd's machines have; a file says its own. */
+/** The page size of etcd's machines; a file contains its own. */
 export const defaultPageBytes = 4096;
 export const pageHeaderBytes = 16;
 export const elementBytes = 16;
@@ -42,7 +42,7 @@ export function readUint64(bytes: Buffer, offset: number): number {
   return bytes.readUInt32LE(offset + 4) * two32 + bytes.readUInt32LE(offset);
 }
 
-/** The one error for a file that does not hold what bbolt would have written. */
+/** The error for a file that bbolt would not have written. */
 export function damagedDatabase(what: string): HaplanError {
   return new HaplanError("bbolt/damaged", `The database file is damaged: ${what}`);
 }

@@ -1,9 +1,9 @@
-/** Where a database file's bytes come from: memory or a file on disk, read at any place. */
+/** The source of a database file's bytes: memory or a file on disk, with random access. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 export type PageSource = {
   readonly sizeBytes: number;
-  /** The bytes at `offset`; fewer than `length` only behind the end. They belong to the caller. */
+  /** The bytes at `offset`; fewer than `length` only at the end. The caller owns them. */
   read(offset: number, length: number): Buffer;
 };
 
@@ -12,7 +12,7 @@ export function bytesSource(bytes: Uint8Array): PageSource {
   return { sizeBytes: bytes.length, read: (offset, length) => buffer.subarray(offset, offset + length) };
 }
 
-/** A part of another source, from its beginning. */
+/** The beginning of another source. */
 export function headOf(source: PageSource, sizeBytes: number): PageSource {
   return {
     sizeBytes,

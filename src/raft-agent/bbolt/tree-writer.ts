@@ -1,11 +1,12 @@
 /**
- * A bbolt tree from entries in ascending order: leaves are filled one after the other, a full page is written and its
- * first key handed to the page above, so that only one page per level is held. Nothing is ever changed once written.
+ * Builds a bbolt tree from entries in ascending order: leaves are filled one after the other, a full page is written
+ * and its first key passed to the page above, so that only one page per level is held. Pages never change once
+ * written.
  */
 import { assert } from "../../base/assert.ts";
 import { elementBytes, keyBytesMax, PageFlag, pageHeaderBytes, writePageHeader, writeUint64 } from "./page-format.ts";
 
-/** Numbers pages and gathers their bytes, or only numbers them when all that is asked for is the layout. */
+/** Numbers pages and collects their bytes, or only numbers them when only the layout is needed. */
 export class PageOutput {
   readonly pageBytes: number;
   readonly keepsBytes: boolean;
@@ -25,7 +26,7 @@ export class PageOutput {
     return bytes;
   }
 
-  /** Gives a page of `usedBytes` its number; what does not fit into one page goes on in the following ones. */
+  /** Assigns a number to a page of `usedBytes`; a larger one continues in overflow pages. */
   write(usedBytes: number, fill: (page: Buffer, id: number, overflow: number) => void): number {
     const id = this.nextId;
     const pages = Math.max(1, Math.ceil(usedBytes / this.pageBytes));
@@ -60,7 +61,9 @@ class OpenPage {
     this.#data = Buffer.alloc(output.keepsBytes ? output.pageBytes : 0);
   }
 
-  /** A branch takes at least two children whatever their keys' lengths, or the tree would never narrow to one root. */
+  /**
+   * A branch takes at least two children whatever their keys' lengths, or the tree would never converge to one root.
+   */
   hasRoomFor(entryBytes: number): boolean {
     if (this.#elements.length < (this.#isLeaf ? 1 : 2)) return true;
     return this.#usedBytes() + elementBytes + entryBytes <= this.#output.pageBytes;
@@ -73,7 +76,7 @@ class OpenPage {
     this.#dataBytes += key.length + value.length;
   }
 
-  /** Writes the page, empties it, and returns its number. */
+  /** Writes the page, clears it, and returns its number. */
   flush(): number {
     const id = this.#output.write(this.#usedBytes(), (page, ownId, overflow) => this.#encode(page, ownId, overflow));
     this.#elements = [];
@@ -131,7 +134,7 @@ export class TreeWriter {
     this.#levels = [new OpenPage(output, true)];
   }
 
-  /** Copies what it keeps. Keys come in ascending order, each once. */
+  /** Copies what it keeps. Keys are ascending and unique. */
   add(key: Uint8Array, value: Uint8Array, flags = 0): void {
     assert(key.length > 0 && key.length <= keyBytesMax, "bbolt takes keys of 1 to 32768 bytes");
     this.#addAt(0, key, value, flags, 0);

@@ -37,7 +37,7 @@ describe("createAgentConfig", () => {
     expect(defaults.initialCluster).toEqual([{ name: "default", peerUrls: ["http://localhost:2380"] }]);
   });
 
-  it("reads flags with one dash or two, with = or without", () => {
+  it("parses flags with one dash or two, with or without =", () => {
     const given = config([
       "-name",
       "m1",
@@ -49,7 +49,7 @@ describe("createAgentConfig", () => {
     expect(given).toMatchObject({ name: "m1", dataDir: "/d", preVote: false });
   });
 
-  it("takes an empty list of URLs for the default, in flags and in the file", () => {
+  it("treats an empty list of URLs as the default, in flags and in the file", () => {
     const names = ["listen-client-urls", "advertise-client-urls", "listen-peer-urls", "initial-advertise-peer-urls"];
     for (const empty of [
       config(names.map((name) => `--${name}=`)),
@@ -65,7 +65,7 @@ describe("createAgentConfig", () => {
     }
   });
 
-  it("A9: takes a URL that is given twice once", () => {
+  it("A9: deduplicates URLs", () => {
     const twice = config([
       "--listen-client-urls=http://a:1,http://a:1/,http://b:1",
       "--advertise-client-urls=http://a:1",
@@ -75,14 +75,14 @@ describe("createAgentConfig", () => {
     expect(twice.listenPeerUrls.map(String)).toEqual(["http://c:1/"]);
   });
 
-  it("demands certificates of clients as soon as a CA is named, and lets them log in only when told so", () => {
+  it("requires client certificates when a CA is set, and uses them for login only when enabled", () => {
     const named = config([...certificate, "--trusted-ca-file=/ca"]);
     expect(named.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: false });
     const told = config([...certificate, "--trusted-ca-file=/ca", "--client-cert-auth"]);
     expect(told.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: true });
   });
 
-  it("takes cipher suites by the names that etcd knows, and leaves those of TLS 1.3 on", () => {
+  it("accepts cipher suites by etcd's names, and keeps those of TLS 1.3 enabled", () => {
     const suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
     const old = "TLS_RSA_WITH_AES_128_CBC_SHA,TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256";
     const { clientTls } = config([...certificate, `--cipher-suites=${suites},${old},TLS_AES_128_GCM_SHA256`]);
@@ -96,7 +96,7 @@ describe("createAgentConfig", () => {
     expect(clientTls?.ciphers).toMatch(/^TLS_AES_256_GCM_SHA384:/);
   });
 
-  it("reads who may call the peer port", () => {
+  it("parses which certificates may call the peer port", () => {
     const given = config([
       ...peerCertificate,
       "--peer-trusted-ca-file=/ca",
@@ -114,7 +114,7 @@ describe("createAgentConfig", () => {
     });
   });
 
-  it("places the certificates of --auto-tls in the data directory, unless others are given", () => {
+  it("stores the certificates of --auto-tls in the data directory, unless others are given", () => {
     const given = config(["--auto-tls", "--peer-auto-tls", "--data-dir=/d", ...peerCertificate]);
     expect(given.clientTls).toMatchObject({
       certFile: "/d/fixtures/client/cert.pem",
@@ -128,13 +128,13 @@ describe("createAgentConfig", () => {
     ["2", "periodic", { mode: "periodic", retentionMs: 7_200_000 }],
     ["30m", "periodic", { mode: "periodic", retentionMs: 1_800_000 }],
     ["1000", "revision", { mode: "revision", revisions: 1000 }],
-  ])("reads --auto-compaction-retention=%s in mode %s", (retention, mode, expected) => {
+  ])("parses --auto-compaction-retention=%s in mode %s", (retention, mode, expected) => {
     const given = config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]);
     expect(given.autoCompaction).toEqual(expected);
   });
 
   it.each([
-    [["--snapshot-count=many"], '--snapshot-count="many" is wrong: expected a whole number'],
+    [["--snapshot-count=many"], '--snapshot-count="many" is wrong: expected an integer'],
     [["--listen-client-urls=localhost:2379"], "expected a comma-separated list of URLs"],
     [["--listen-client-urls=http://localhost"], "it has no port"],
     [["--listen-client-urls=http://10.0.0.1:2379"], "--advertise-client-urls is required"],
@@ -144,7 +144,7 @@ describe("createAgentConfig", () => {
         "--advertise-client-urls=http://a:1",
         "--listen-client-http-urls=http://b:1,https://a:1",
       ],
-      "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url https://a:1; give HTTP a port",
+      "cannot bind both --listen-client-urls and --listen-client-http-urls on the same url https://a:1; give HTTP a separate port",
     ],
     [["--initial-cluster-state=old"], "expected new or existing"],
     [["--heartbeat-interval=500"], "must be at least five times --heartbeat-interval=500"],
@@ -158,7 +158,7 @@ describe("createAgentConfig", () => {
     [["--listen-peer-urls=unix:///p.sock"], "--listen-peer-urls has unix:///p.sock, which is for clients"],
     [["--initial-advertise-peer-urls=unix://p.sock"], "--initial-advertise-peer-urls has unix://p.sock"],
     [["--auto-compaction-retention=soon"], "expected hours or a duration"],
-    [["--snapshot-count=0"], "--snapshot-count=0 is wrong: expected a whole number from 1 on"],
+    [["--snapshot-count=0"], "--snapshot-count=0 is wrong: expected an integer from 1"],
     [["--max-txn-ops=0"], "--max-txn-ops=0 is wrong"],
     [["--max-request-bytes=0"], "--max-request-bytes=0 is wrong"],
     [["--max-concurrent-streams=0"], "--max-concurrent-streams=0 is wrong"],
@@ -166,39 +166,42 @@ describe("createAgentConfig", () => {
     [["--auto-tls", "--self-signed-cert-validity=0"], "--self-signed-cert-validity=0 is wrong"],
     [["--tls-min-version=SSL3"], '--tls-min-version="SSL3" is wrong'],
     [["--cipher-suites=nonsense"], '--cipher-suites has "nonsense"'],
-    // A member of its own would be founded, or none was wanted.
-    [["--discovery-srv=example.com"], '--discovery-srv="example.com" is not supported: there is no discovery; name'],
-    [["--discovery=http://d/token"], "name the members with --initial-cluster"],
+    // A new cluster would be bootstrapped where none was wanted.
+    [["--discovery-srv=example.com"], '--discovery-srv="example.com" is not supported: there is no discovery; list'],
+    [["--discovery=http://d/token"], "list the members with --initial-cluster"],
     [["--proxy=readonly"], '--proxy="readonly" is not supported: there is no proxy mode'],
     [["--snapshot-cont=1"], "is not a known flag"],
     [["--snapshot-cont"], "is not a known flag"],
     [["--snapshot-count"], "needs a value"],
     [["data"], "is not a flag"],
-    [["--cipher-suites=TLS_RSA_WITH_RC4_128_SHA", ...certificate], '"TLS_RSA_WITH_RC4_128_SHA", which is not offered'],
+    [
+      ["--cipher-suites=TLS_RSA_WITH_RC4_128_SHA", ...certificate],
+      '"TLS_RSA_WITH_RC4_128_SHA", which is not supported',
+    ],
     [["--cipher-suites=ECDHE-RSA-AES128-GCM-SHA256", ...certificate], "expected names such as TLS_ECDHE_RSA"],
     [["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b", ...peerCertificate], "exclude each other"],
     [["--client-cert-auth", ...certificate], "--client-cert-auth needs --trusted-ca-file"],
     [["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2", ...certificate], "is above --tls-max-version"],
     [["--tls-min-version=TLS1.1", ...certificate], "expected TLS1.2 or TLS1.3"],
-  ])("refuses %j by name", (argv, message) => {
+  ])("rejects %j by name", (argv, message) => {
     expect(() => config(argv)).toThrow(SettingsError);
     expect(() => config(argv)).toThrow(message);
   });
 });
 
 describe("configNotices", () => {
-  it("tells of ports that are served without TLS though a certificate is given", () => {
+  it("warns about ports without TLS although a certificate is given", () => {
     const urls = "https://a:1,http://a:2,unix:///s";
     const given = config([...certificate, `--listen-client-urls=${urls}`, "--advertise-client-urls=https://a:1"]);
     expect(configNotices(given)).toEqual([
-      "--listen-client-urls has http://a:2/: it is served without TLS, though a certificate is given",
+      "--listen-client-urls has http://a:2/: it is served without TLS, although a certificate is given",
     ]);
     expect(configNotices(config(peerCertificate))[0]).toContain("--listen-peer-urls has http://localhost:2380/");
     expect(configNotices(config([]))).toEqual([]);
   });
 });
 
-describe("numbers, durations and URLs as etcd reads them", () => {
+describe("numbers, durations and URLs as parsed by etcd", () => {
   it.each([
     ["0x10", 16],
     ["0X1F", 31],
@@ -212,14 +215,14 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(config([`--snapshot-count=${text}`]).snapshotCount).toBe(count);
   });
 
-  it("a quota may be as large as etcd's numbers are, and have a sign", () => {
+  it("a quota has the range of etcd's integers, with a sign", () => {
     expect(config(["--quota-backend-bytes=9223372036854775807"]).quotaBackendBytes).toBe(Number.MAX_SAFE_INTEGER);
     expect(config(["--quota-backend-bytes=+4096"]).quotaBackendBytes).toBe(4096);
     expect(config(["--quota-backend-bytes=-0x10"]).quotaBackendBytes).toBe(-16);
   });
 
   it.each(["http://10.0.0.1:80", "https://10.0.0.1:443", "http://10.0.0.1:2379", "https://[::1]:443"])(
-    "%s is told to clients and members with its port",
+    "%s is advertised to clients and members with its port",
     (url) => {
       const tls = [...certificate, ...peerCertificate];
       const given = config([...tls, `--advertise-client-urls=${url}`, `--initial-advertise-peer-urls=${url}`]);
@@ -233,11 +236,11 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     ["http://a:1?x", "it must not have a query or a fragment"],
     ["http://127.1:1", "write the address as 127.0.0.1"],
     ["http://%61:1", "its host must not have escapes"],
-  ])("%s is refused with the reason", (url, reason) => {
+  ])("%s is rejected with the reason", (url, reason) => {
     expect(() => config([`--listen-metrics-urls=${url}`])).toThrow(reason);
   });
 
-  it("URLs are told once each, in etcd's order", () => {
+  it("URLs are advertised without duplicates, in etcd's order", () => {
     const given = config([
       "--advertise-client-urls=http://b:1,http://a:1,http://b:1",
       "--initial-advertise-peer-urls=http://c:1,http://c:1",
@@ -264,7 +267,7 @@ describe("numbers, durations and URLs as etcd reads them", () => {
     expect(config(["--feature-gates= InitialCorruptCheck = true "]).initialCorruptCheck).toBe(true);
   });
 
-  it("clients may not be granted more streams than HTTP/2 can say", () => {
+  it("clients cannot be granted more streams than HTTP/2 can express", () => {
     expect(config(["--max-concurrent-streams=4294967295"]).maxConcurrentStreams).toBe(4_294_967_295);
     expect(() => config(["--max-concurrent-streams=4294967296"])).toThrow("at most 4294967295");
   });
@@ -285,29 +288,32 @@ describe("every flag", () => {
   };
   const cases = flagDefinitions.flatMap(({ name, kind }) => wrong[kind].map((text) => [name, text] as const));
 
-  it.each(cases)("refuses what is no value: --%s=%j", (name, text) => {
+  it.each(cases)("rejects an invalid value: --%s=%j", (name, text) => {
     expect(() => config([`--${name}=${text}`])).toThrow(`--${name}="${text}" is wrong: expected `);
   });
 
-  // The client URLs want those that are advertised with them, and an initial cluster that is given must name a member.
+  // Client URLs also require their advertised ones, and a given initial cluster must name a member.
   const derived = ["listen-client-urls", "initial-cluster"];
-  const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "refused" && !derived.includes(name));
-  it.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))("--%s takes its default, %j", (name, text) => {
-    const variable = `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
-    expect(config([`--${name}=${text}`])).toEqual(config([]));
-    expect(config([], { [variable]: text })).toEqual(config([]));
-    expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
-  });
+  const fitting = flagDefinitions.filter(({ name, effect }) => effect !== "unsupported" && !derived.includes(name));
+  it.each(fitting.map(({ name, defaultValue }) => [name, defaultValue]))(
+    "--%s accepts its default, %j",
+    (name, text) => {
+      const variable = `ETCD_${name.toUpperCase().replaceAll("-", "_")}`;
+      expect(config([`--${name}=${text}`])).toEqual(config([]));
+      expect(config([], { [variable]: text })).toEqual(config([]));
+      expect(config(["--config-file=/f"], {}, `${name}: ${JSON.stringify(text)}`)).toEqual(config([]));
+    },
+  );
 });
 
 describe("readSettings", () => {
-  it("reads ETCD_ variables and tells of unknown ones", () => {
+  it("reads ETCD_ variables and warns about unknown ones", () => {
     const settings = read([], { ETCD_NAME: "m2", ETCD_WHATEVER: "1", PATH: "/bin" });
     expect(settings.values.get("name")).toBe("m2");
     expect(settings.notices).toEqual(["unrecognized environment variable ETCD_WHATEVER"]);
   });
 
-  it("takes an empty variable for none, also beside the flag", () => {
+  it("treats an empty variable as unset, also beside the flag", () => {
     const settings = read(["--name=a"], { ETCD_NAME: "", ETCD_SNAPSHOT_COUNT: "", ETCD_UNKNOWN: "" });
     expect([...settings.values.keys()]).toEqual(["name"]);
     expect(settings.notices).toEqual([]);
@@ -336,12 +342,12 @@ describe("readSettings", () => {
       {},
       "--experimental-enable-lease-checkpoint and --feature-gates=LeaseCheckpoint",
     ],
-  ])("A15: refuses %j with %j: a flag under both of its names", (argv, environment, message) => {
+  ])("A15: rejects %j with %j: a flag under both of its names", (argv, environment, message) => {
     expect(() => read(argv, environment)).toThrow(SettingsError);
     expect(() => read(argv, environment)).toThrow(message);
   });
 
-  it("A15: takes the older name of a switch without a value", () => {
+  it("A15: accepts the old name of a boolean flag without a value", () => {
     const argv = ["--experimental-initial-corrupt-check", "--experimental-enable-lease-checkpoint", "--name=a"];
     expect([...read(argv, {}).values]).toEqual([
       ["initial-corrupt-check", true],
@@ -349,7 +355,7 @@ describe("readSettings", () => {
     ]);
   });
 
-  it("A15: refuses both names of a flag in the file as well, and takes one of them beside other gates", () => {
+  it("A15: also rejects both names of a flag in the file, and accepts one of them beside other gates", () => {
     const both = "max-learners: 1\nexperimental-max-learners: 1\n";
     expect(() => config(["--config-file=/e.yaml"], {}, both)).toThrow(
       "cannot set /e.yaml: experimental-max-learners and /e.yaml: max-learners at the same time",
@@ -358,17 +364,17 @@ describe("readSettings", () => {
     expect(config(one).initialCorruptCheck).toBe(true);
   });
 
-  it("reads variables of what was an experiment in older versions", () => {
+  it("reads variables of formerly experimental flags", () => {
     const settings = read([], { ETCD_EXPERIMENTAL_WATCH_PROGRESS_NOTIFY_INTERVAL: "5s" });
     expect(settings.values.get("watch-progress-notify-interval")).toBe(5000);
     expect(settings.notices).toEqual([]);
   });
 
-  it("refuses a flag that is also set by its variable", () => {
+  it("rejects a flag that is also set by its variable", () => {
     expect(() => read(["--name=a"], { ETCD_NAME: "b" })).toThrow("--name and ETCD_NAME are both set");
   });
 
-  it("says which flags have no effect", () => {
+  it("reports flags without effect", () => {
     const settings = read(["--enable-v2=true", "--experimental-memory-mlock=true", "--logger=zap"]);
     expect(settings.notices).toHaveLength(3);
   });
@@ -381,22 +387,22 @@ describe("readSettings", () => {
     [
       ["--feature-gates=InitialCorruptCheck=true,LeaseCheckpoint=true"],
       true,
-      ["--feature-gates: LeaseCheckpoint has no effect: there is no such gate here"],
+      ["--feature-gates: LeaseCheckpoint has no effect: there is no such gate"],
     ],
-  ])("takes %s as a comparison before the start, or not", (flags, initialCorruptCheck, notices) => {
+  ])("maps %s to the initial corruption check", (flags, initialCorruptCheck, notices) => {
     const settings = read(flags);
     const given = createAgentConfig(settings);
     expect(given.initialCorruptCheck).toBe(initialCorruptCheck);
     expect([...settings.notices, ...configNotices(given)]).toEqual(notices);
   });
 
-  it("refuses a feature gate that says neither true nor false", () => {
+  it("rejects a feature gate that is neither true nor false", () => {
     expect(() => config(["--feature-gates=InitialCorruptCheck"])).toThrow(
       '--feature-gates has "InitialCorruptCheck": expected NAME=true or NAME=false, for example InitialCorruptCheck=true',
     );
   });
 
-  it("takes everything from the configuration file and nothing else", () => {
+  it("takes all settings from the configuration file and no other source", () => {
     const file = `
 name: m3
 initial-cluster: m3=http://localhost:2380
@@ -418,7 +424,7 @@ client-transport-security:
     });
   });
 
-  it("takes a file in the form of etcd's sample: keys without a value, lists, old switches", () => {
+  it("accepts a file like etcd's sample: keys without a value, lists, old flags", () => {
     const file = `
 name: 'm4'
 data-dir:
@@ -469,11 +475,11 @@ tls-max-version: 'TLS1.3'
     expect(given.peerTls?.ciphers).toContain(":ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384");
   });
 
-  it("tells of what the configuration file leaves without effect, and of keys that are none", () => {
+  it("warns about settings overridden by the configuration file, and about unknown keys", () => {
     const file = "name: m1\nsnapshot-cont: 7\nexperimental-nothing: true\n";
     const settings = read(["--config-file=/e.yaml", "--name=x"], { ETCD_DATA_DIR: "/d" }, file);
     expect(settings.notices).toEqual([
-      "--name, ETCD_DATA_DIR: without effect, since /e.yaml alone counts",
+      "--name, ETCD_DATA_DIR: without effect, because only /e.yaml counts",
       "/e.yaml: snapshot-cont has no effect: there is no such setting; --help lists them",
       "/e.yaml: experimental-nothing has no effect: there is no such setting; --help lists them",
     ]);
@@ -481,12 +487,12 @@ tls-max-version: 'TLS1.3'
     expect(() => read(["--config-file=/e.yaml"], {}, unsafe)).toThrow("client-cert-auht is not a known flag");
   });
 
-  it("takes an empty choice for the default one, and no patience for no pings", () => {
+  it("treats an empty choice as the default, and a keepalive timeout of 0 as no pings", () => {
     const given = config(["--auto-compaction-mode=", "--initial-cluster-state=", "--grpc-keepalive-timeout=0"]);
     expect(given).toMatchObject({ initialClusterState: "new", keepalive: { intervalMs: 0, timeoutMs: 0 } });
   });
 
-  it("names the key of the configuration file that is wrong", () => {
+  it("names the wrong key of the configuration file", () => {
     expect(() => config(["--config-file=/e.yaml"], {}, "snapshot-count: lots\n")).toThrow(
       '/e.yaml: snapshot-count="lots" is wrong',
     );

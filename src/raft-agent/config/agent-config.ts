@@ -1,4 +1,4 @@
-/** What the agent is told to be: settings with defaults filled in, checked against each other. */
+/** The agent's configuration: settings with defaults filled in, checked against each other. */
 
 import { isSocketUrl, isTlsUrl, urlsByPlace } from "../../base/listen-place.ts";
 import { bcryptCostMax, bcryptCostMin } from "../auth/password-hasher.ts";
@@ -15,7 +15,7 @@ export type AutoCompaction =
   | { readonly mode: "periodic"; readonly retentionMs: number }
   | { readonly mode: "revision"; readonly revisions: number };
 
-/** How users log in, once authentication is switched on. */
+/** How users authenticate, once authentication is enabled. */
 export type AuthOptions = {
   readonly tokens: TokenOptions;
   readonly simpleTokenTtlMs: number;
@@ -49,7 +49,7 @@ export type AgentConfig = {
   readonly watchProgressNotifyIntervalMs: number;
   readonly warningApplyDurationMs: number;
   readonly warningUnaryRequestDurationMs: number;
-  /** How often members compare what they hold. */
+  /** How often members compare their data. */
   readonly corruptCheckMs: number;
   /** Compare before serving clients. */
   readonly initialCorruptCheck: boolean;
@@ -72,18 +72,18 @@ export type AgentConfig = {
 const gibibyte = 1024 ** 3;
 const defaultCorruptCheckMs = 600_000;
 
-/** @throws SettingsError naming the flag that is wrong and what to write instead. */
+/** @throws SettingsError naming the wrong flag and what to write instead. */
 export function createAgentConfig(settings: Settings): AgentConfig {
   const { values } = settings;
   if (values.has("listen-client-urls") && !values.has("advertise-client-urls")) {
     throw new SettingsError(
-      "--advertise-client-urls is required when --listen-client-urls is set explicitly: clients and members are told these URLs",
+      "--advertise-client-urls is required when --listen-client-urls is set explicitly: these URLs are advertised to clients and members",
     );
   }
   const read = new SettingReader(settings.values);
   const name = read.text("name");
   const dataDir = read.text("data-dir") || `${name}.etcd`;
-  const advertisePeerUrls = toldUrls(readPeerUrls(read, "initial-advertise-peer-urls"));
+  const advertisePeerUrls = advertisedUrls(readPeerUrls(read, "initial-advertise-peer-urls"));
   const featureGates = readFeatureGates(read.text("feature-gates"));
   const config: AgentConfig = {
     name,
@@ -93,7 +93,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     listenClientHttpUrls: once(read.urls("listen-client-http-urls")),
     listenPeerUrls: once(readPeerUrls(read, "listen-peer-urls")),
     listenMetricsUrls: once(read.urls("listen-metrics-urls")),
-    advertiseClientUrls: toldUrls(read.urls("advertise-client-urls")),
+    advertiseClientUrls: advertisedUrls(read.urls("advertise-client-urls")),
     advertisePeerUrls,
     initialCluster: values.has("initial-cluster")
       ? readInitialCluster(read.text("initial-cluster"))
@@ -134,12 +134,12 @@ export function createAgentConfig(settings: Settings): AgentConfig {
   return config;
 }
 
-/** Where the log is without --wal-dir. */
+/** The directory of the log without --wal-dir. */
 export function defaultWalDir(dataDir: string): string {
   return `${dataDir}/member/wal`;
 }
 
-/** In any case of letters; `dpanic` is a panic that only builds for development have. */
+/** Case-insensitive; `dpanic` is a panic that only development builds have. */
 function readLogLevel(read: SettingReader): string {
   const level = read.oneOf(
     "log-level",
@@ -150,7 +150,7 @@ function readLogLevel(read: SettingReader): string {
   return level === "dpanic" ? "panic" : level;
 }
 
-/** For `periodic` a bare number counts hours, for `revision` it counts revisions. */
+/** For `periodic` a bare number is hours, for `revision` it is revisions. */
 function readAutoCompaction(read: SettingReader): AutoCompaction {
   const mode = read.oneOf("auto-compaction-mode", ["periodic", "revision"]);
   const retention = read.text("auto-compaction-retention") || "0";
@@ -170,7 +170,7 @@ function readAutoCompaction(read: SettingReader): AutoCompaction {
   return retentionMs === 0 ? { mode: "off" } : { mode, retentionMs };
 }
 
-/** A ping that may stay unanswered for ever need not be sent. */
+/** A ping that may stay unanswered forever need not be sent. */
 function readKeepalive(read: SettingReader): AgentConfig["keepalive"] {
   const timeoutMs = read.number("grpc-keepalive-timeout");
   const intervalMs = timeoutMs === 0 ? 0 : read.number("grpc-keepalive-interval");
@@ -189,7 +189,7 @@ function readAuth(read: SettingReader): AuthOptions {
   return { tokens, simpleTokenTtlMs: ttlSeconds * 1_000, bcryptCost };
 }
 
-/** Sentences for the log about what was probably not meant, as etcd warns of it. */
+/** Warnings for the log about likely mistakes, as in etcd. */
 export function configNotices(config: AgentConfig): string[] {
   const { clientTls, listenClientUrls, peerTls, listenPeerUrls } = config;
   const ports = [
@@ -200,12 +200,12 @@ export function configNotices(config: AgentConfig): string[] {
     const plain = tls === null ? undefined : urls.find((url) => !isTlsUrl(url) && !isSocketUrl(url));
     return plain === undefined
       ? []
-      : [`${flag} has ${plain.href}: it is served without TLS, though a certificate is given`];
+      : [`${flag} has ${plain.href}: it is served without TLS, although a certificate is given`];
   });
   return [...plainPorts, ...featureGateNotices(config.featureGates)];
 }
 
-/** Members reach each other over addresses: a socket in the file system is for clients on the same machine. */
+/** Members reach each other over addresses: a Unix socket is for clients on the same machine. */
 function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
   const urls = read.urls(flag);
   const socket = urls.find(isSocketUrl);
@@ -215,24 +215,24 @@ function readPeerUrls(read: SettingReader, flag: string): readonly URL[] {
   );
 }
 
-/** A URL that is given twice, as etcd takes it. */
+/** Deduplicates URLs, as etcd does. */
 function once(urls: readonly URL[]): readonly URL[] {
   return urls.filter(({ href }, at) => urls.findIndex((url) => url.href === href) === at);
 }
 
-/** In etcd's order, each once. */
-function toldUrls(urls: readonly URL[]): readonly string[] {
+/** In etcd's order, without duplicates. */
+function advertisedUrls(urls: readonly URL[]): readonly string[] {
   return [...new Set(urls.map(urlText))].sort();
 }
 
-/** gRPC and HTTP share a place by themselves, and are asked to have one each (etcd's text). */
+/** gRPC and HTTP share a URL by default, and must have separate ones when both are set (etcd's text). */
 function assertHttpApart({ listenClientUrls, listenClientHttpUrls }: AgentConfig): void {
   const isTaken = (url: URL): boolean => urlsByPlace([...listenClientUrls, url]).length === listenedPlaces;
   const listenedPlaces = urlsByPlace(listenClientUrls).length;
   const same = listenClientHttpUrls.find(isTaken);
   if (same === undefined) return;
   throw new SettingsError(
-    `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${urlText(same)}; give HTTP a port of its own, or leave --listen-client-http-urls out`,
+    `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${urlText(same)}; give HTTP a separate port, or omit --listen-client-http-urls`,
   );
 }
 

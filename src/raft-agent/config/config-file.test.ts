@@ -4,7 +4,7 @@ import { readSettings } from "./read-settings.ts";
 
 const config = (file: string) => createAgentConfig(readSettings(["--config-file=/f"], {}, () => file));
 
-describe("the configuration file as etcd's YAML reads it", () => {
+describe("the configuration file as parsed by etcd's YAML", () => {
   it.each([
     ["pre-vote: off", { preVote: false }],
     ["pre-vote: no", { preVote: false }],
@@ -27,11 +27,11 @@ describe("the configuration file as etcd's YAML reads it", () => {
   it.each([
     ["name: {a: 1}", "/f: name is wrong: expected a single value"],
     ["name: [a]", "/f: name is wrong: expected a single value"],
-    ["log-outputs: [[a]]", "/f: log-outputs is wrong: expected a list of texts"],
-    ["log-outputs: {a: 1}", "/f: log-outputs is wrong: expected a list of texts, or one with commas"],
+    ["log-outputs: [[a]]", "/f: log-outputs is wrong: expected a list of strings"],
+    ["log-outputs: {a: 1}", "/f: log-outputs is wrong: expected a list of strings, or a comma-separated string"],
     ["client-transport-security: [a]", '/f: client-transport-security: expected keys such as "cert-file:" below it'],
     ["[a]", '/f: expected keys such as "name:" and "data-dir:"'],
-  ])("%j is refused", (file, message) => {
+  ])("%j is rejected", (file, message) => {
     expect(() => config(file)).toThrow(message);
   });
 });

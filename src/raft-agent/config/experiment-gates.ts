@@ -1,4 +1,4 @@
-/** Experiments of older etcds that are feature gates since 3.6, by their flag. */
+/** Experimental flags of older etcds that are feature gates since 3.6. */
 export const gateOfFlag: ReadonlyMap<string, string> = new Map([
   ["experimental-initial-corrupt-check", "InitialCorruptCheck"],
   ["experimental-compact-hash-check-enabled", "CompactHashCheck"],

@@ -1,13 +1,13 @@
-/** etcd's `--feature-gates=Name=true,...`. Only one of its gates changes anything here; the log names the others. */
+/** etcd's `--feature-gates=Name=true,...`. Only one of its gates has an effect here; the log names the others. */
 import { parseFlagValue, splitList } from "./flag-values.ts";
 import { SettingsError } from "./read-settings.ts";
 
 export type FeatureGates = ReadonlyMap<string, boolean>;
 
-/** The same as `--initial-corrupt-check`; kubeadm's manifests say it in this way. */
+/** The same as `--initial-corrupt-check`; kubeadm's manifests use this form. */
 export const initialCorruptCheckGate = "InitialCorruptCheck";
 
-/** @throws SettingsError naming the gate that does not say true or false. */
+/** @throws SettingsError naming the gate that is neither true nor false. */
 export function readFeatureGates(text: string): FeatureGates {
   const gates = new Map<string, boolean>();
   for (const piece of splitList(text)) {
@@ -23,9 +23,9 @@ export function readFeatureGates(text: string): FeatureGates {
   return gates;
 }
 
-/** Sentences for the log. */
+/** Warnings for the log. */
 export function featureGateNotices(gates: FeatureGates): string[] {
   return [...gates.keys()]
     .filter((name) => name !== initialCorruptCheckGate)
-    .map((name) => `--feature-gates: ${name} has no effect: there is no such gate here`);
+    .map((name) => `--feature-gates: ${name} has no effect: there is no such gate`);
 }

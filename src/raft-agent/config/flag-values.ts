@@ -1,4 +1,4 @@
-/** Turns the text of one flag into its value, or into a sentence that says what was expected. */
+/** Parses the text of one flag into its value, or into a description of what was expected. */
 
 import { isSocketUrl, listenAddress, listenPlace } from "../../base/listen-place.ts";
 import type { FlagKind } from "./flags.ts";
@@ -6,7 +6,7 @@ import type { FlagKind } from "./flags.ts";
 export type FlagValue = string | boolean | number | readonly string[] | readonly URL[];
 export type ParsedFlag = { readonly value: FlagValue } | { readonly expected: string };
 
-/** What the address of a Unix socket can hold. */
+/** The maximum length of a Unix socket's address. */
 const socketPathBytesMax = 107;
 
 const nanosecondsPerUnit: Readonly<Record<string, number>> = {
@@ -30,7 +30,7 @@ export function parseDurationMs(text: string): number | null {
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/g)) {
     total += Number(amount) * (nanosecondsPerUnit[unit ?? ""] ?? 0);
   }
-  // Numbers are doubles: the longest duration that Go knows is not told from the next longer one.
+  // Numbers are doubles: Go's longest duration is not distinguished from the next longer one.
   if (total > nanosecondsMax) return null;
   return total === 0 ? 0 : (pieces[1] === "-" ? -total : total) / 1e6;
 }
@@ -41,16 +41,16 @@ function parseUrls(text: string): ParsedFlag {
     const expected = `a comma-separated list of URLs such as "https://10.0.0.1:2379"; "${piece}" is not one`;
     const url = parseUrl(piece);
     if (url === null) return { expected };
-    const fault = isSocketUrl(url) ? socketFault(url) : addressFault(url, piece);
-    if (fault !== null) return { expected: `${expected}: ${fault}` };
+    const error = isSocketUrl(url) ? socketError(url) : addressError(url, piece);
+    if (error !== null) return { expected: `${expected}: ${error}` };
     urls.push(url);
   }
   return { value: urls };
 }
 
 /**
- * Null when the text is not a URL that members use. The URL parser is a browser's: it mends `http:/HOST` and backslashes, and
- * drops tabs and line ends, where etcd refuses.
+ * Null when the text is not a valid URL of a member. The URL parser is a browser's: it repairs `http:/HOST` and
+ * backslashes, and drops tabs and line ends, where etcd rejects the URL.
  */
 export function parseUrl(text: string): URL | null {
   const isWhole = /^(https?|unixs?):\/\/[^\s\\]*$/i.test(text);
@@ -58,20 +58,20 @@ export function parseUrl(text: string): URL | null {
 }
 
 /**
- * As members tell each other their URLs: with the port, also where it is the usual one of the scheme, since clients of etcd do
- * not guess it.
+ * The form in which members exchange their URLs: with the port, even the default one of the scheme, since clients of
+ * etcd do not infer it.
  */
 export function urlText(url: URL): string {
   const text = url.href.replace(/\/$/, "");
   return isSocketUrl(url) || url.port !== "" ? text : `${text}:${listenAddress(url).port}`;
 }
 
-/** Null, or why a URL is not one of a host and a port. `text` is the URL as it was given. */
-export function addressFault(url: URL, text: string): string | null {
+/** Null, or why a URL is not one of a host and a port. `text` is the URL as given. */
+export function addressError(url: URL, text: string): string | null {
   if (url.pathname !== "/" && url.pathname !== "") return "it must not have a path";
   if (/[?#]/.test(text)) return "it must not have a query or a fragment";
   const host = hostInText(text);
-  // A browser takes 127.1 and 0x7f000001 for 127.0.0.1, and decodes %61; nothing else that reads the URL does.
+  // A browser accepts 127.1 and 0x7f000001 as 127.0.0.1, and decodes %61; no other reader of the URL does.
   const isRewritten = /^[\d.]+$/.test(url.hostname) && url.hostname !== host;
   if (isRewritten) return `write the address as ${url.hostname}`;
   if (host.includes("%")) return "its host must not have escapes";
@@ -84,7 +84,7 @@ function hostInText(text: string): string {
   return authority.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "");
 }
 
-function socketFault(url: URL): string | null {
+function socketError(url: URL): string | null {
   const place = listenPlace(url);
   const bytes = "path" in place ? Buffer.byteLength(place.path) : 0;
   if (bytes === 0) return "it has no path";
@@ -108,8 +108,8 @@ const int64Max = 2n ** 63n - 1n;
 const uint64Max = 2n ** 64n - 1n;
 
 /**
- * Go's integers: `0x`, `0o`, `0b`, a leading zero for octal, and single underscores between digits. What JavaScript's numbers
- * do not hold exactly counts as the largest that they do: all of these mean "without a limit".
+ * Go's integers: `0x`, `0o`, `0b`, a leading zero for octal, and single underscores between digits. Values beyond the
+ * safe integers are clamped to the largest: all of these mean "without a limit".
  */
 function parseInteger(text: string, min: bigint, max: bigint, expected: string): ParsedFlag {
   const [, sign = "", digits = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
@@ -135,9 +135,9 @@ export function parseFlagValue(kind: FlagKind, text: string): ParsedFlag {
     case "boolean":
       return parseBoolean(text);
     case "count":
-      return parseInteger(text, 0n, uint64Max, "a whole number from 0 on");
+      return parseInteger(text, 0n, uint64Max, "an integer from 0");
     case "integer":
-      return parseInteger(text, -int64Max - 1n, int64Max, "a whole number");
+      return parseInteger(text, -int64Max - 1n, int64Max, "an integer");
     case "duration":
       return parseDuration(text);
     case "urls":

@@ -1,8 +1,8 @@
 /**
- * Every flag of etcd that a unit file or manifest may pass, with its default and what we do with it. `used` flags
- * shape the agent; `ignored` ones are accepted so that an existing unit works with the binary swapped, and the log
- * says that they have no effect; `refused` ones may only say what they say by default, since a member that ignored them
- * would not be what was meant. Names and defaults follow etcd 3.6.
+ * Every flag of etcd that a unit file or manifest may pass, with its default and its effect. `used` flags configure
+ * the agent; `ignored` ones are accepted so that an existing unit works with the binary swapped, and the log says that
+ * they have no effect; `unsupported` ones may only have their default, since a member that ignored them would not do
+ * what was asked. Names and defaults follow etcd 3.6.
  */
 export type FlagKind = "string" | "boolean" | "count" | "integer" | "duration" | "urls" | "list";
 
@@ -10,7 +10,7 @@ export type FlagDefinition = {
   readonly name: string;
   readonly kind: FlagKind;
   readonly defaultValue: string;
-  readonly effect: "used" | "ignored" | "refused";
+  readonly effect: "used" | "ignored" | "unsupported";
   readonly group: string;
   readonly help: string;
 };
@@ -34,34 +34,29 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "quota-backend-bytes",
       "integer",
       "0",
-      "Size of the database at which writes are refused; 0 means 2 GiB, less than 0 any.",
+      "Size of the database at which writes are rejected; 0 means 2 GiB, negative no limit.",
     ],
     ["max-txn-ops", "count", "128", "Operations permitted in one transaction."],
     ["max-request-bytes", "count", "1572864", "Largest client request in bytes."],
     ["max-concurrent-streams", "count", "4294967295", "Concurrent streams that one client connection may open."],
     ["grpc-keepalive-min-time", "duration", "5s", "Shortest interval at which a client may send pings."],
     ["grpc-keepalive-interval", "duration", "2h", "Idle time after which the server pings a client; 0 never does."],
-    ["grpc-keepalive-timeout", "duration", "20s", "How long a ping may stay unanswered; 0 means for ever."],
+    ["grpc-keepalive-timeout", "duration", "20s", "Time limit for the response to a ping; 0 means none."],
     ["watch-progress-notify-interval", "duration", "10m", "Interval of progress notifications on idle watches."],
     ["corrupt-check-time", "duration", "0s", "How often members compare their data; 0 means every 10 minutes."],
-    [
-      "initial-corrupt-check",
-      "boolean",
-      "false",
-      "Compare this member's data with the others' before serving clients.",
-    ],
+    ["initial-corrupt-check", "boolean", "false", "Compare this member's data with its peers' before serving clients."],
     ["feature-gates", "string", "", "InitialCorruptCheck=true is --initial-corrupt-check; other gates have no effect."],
-    ["warning-apply-duration", "duration", "100ms", "Applying for longer than this is logged."],
-    ["warning-unary-request-duration", "duration", "300ms", "A unary request that takes longer than this is logged."],
+    ["warning-apply-duration", "duration", "100ms", "Log entries that take longer than this to apply."],
+    ["warning-unary-request-duration", "duration", "300ms", "Log unary requests that take longer than this."],
   ],
   Clustering: [
     [
       "initial-advertise-peer-urls",
       "urls",
       "http://localhost:2380",
-      "This member's peer URLs, as the others see them.",
+      "This member's peer URLs, as advertised to its peers.",
     ],
-    ["advertise-client-urls", "urls", "http://localhost:2379", "This member's client URLs, as clients see them."],
+    ["advertise-client-urls", "urls", "http://localhost:2379", "This member's client URLs, as advertised to clients."],
     [
       "initial-cluster",
       "string",
@@ -69,39 +64,39 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "Initial members, name=url,... (default '<name>=<initial-advertise-peer-urls>').",
     ],
     ["initial-cluster-state", "string", "new", "'new' to bootstrap, 'existing' to join."],
-    ["initial-cluster-token", "string", "etcd-cluster", "Keeps clusters with equal URLs apart."],
-    ["strict-reconfig-check", "boolean", "true", "Refuse membership changes that would lose the quorum."],
-    ["pre-vote", "boolean", "true", "Ask whether an election could be won before starting one."],
-    ["max-learners", "count", "1", "Learners that etcd's own member API may add at once."],
+    ["initial-cluster-token", "string", "etcd-cluster", "Distinguishes clusters with equal URLs."],
+    ["strict-reconfig-check", "boolean", "true", "Reject membership changes that would lose the quorum."],
+    ["pre-vote", "boolean", "true", "Run a pre-vote before starting an election."],
+    ["max-learners", "count", "1", "Maximum number of learners added through etcd's member API."],
     ["auto-compaction-mode", "string", "periodic", "'periodic' or 'revision'."],
-    ["auto-compaction-retention", "string", "0", "What automatic compaction keeps; 0 turns it off."],
+    ["auto-compaction-retention", "string", "0", "Retention of automatic compaction; 0 disables it."],
   ],
   Security: [
     ["cert-file", "string", "", "Server certificate for clients."],
     ["key-file", "string", "", "Key of the server certificate."],
-    ["trusted-ca-file", "string", "", "CA that client certificates are checked against."],
+    ["trusted-ca-file", "string", "", "CA that client certificates are verified against."],
     ["client-cert-auth", "boolean", "false", "Require client certificates."],
     ["peer-cert-file", "string", "", "Certificate for peer traffic, both as server and as client."],
     ["peer-key-file", "string", "", "Key of the peer certificate."],
-    ["peer-trusted-ca-file", "string", "", "CA that peer certificates are checked against."],
+    ["peer-trusted-ca-file", "string", "", "CA that peer certificates are verified against."],
     ["peer-client-cert-auth", "boolean", "false", "Require certificates from peers."],
-    ["client-crl-file", "string", "", "Revocation list that client certificates are checked against."],
-    ["client-cert-allowed-hostname", "list", "", "Host names, one of which a client's certificate must be for."],
-    ["auto-tls", "boolean", "false", "Make a certificate for clients that signs itself, if none is given."],
+    ["client-crl-file", "string", "", "Revocation list for client certificates."],
+    ["client-cert-allowed-hostname", "list", "", "Host names, one of which a client certificate must have."],
+    ["auto-tls", "boolean", "false", "Generate a self-signed client certificate if none is given."],
     ["peer-client-cert-file", "string", "", "Certificate to call peers with (default the peer certificate)."],
     ["peer-client-key-file", "string", "", "Key of the certificate to call peers with."],
-    ["peer-crl-file", "string", "", "Revocation list that peers' certificates are checked against."],
-    ["peer-cert-allowed-cn", "list", "", "Common names, one of which a peer's certificate must have."],
-    ["peer-cert-allowed-hostname", "list", "", "Host names, one of which a peer's certificate must be for."],
+    ["peer-crl-file", "string", "", "Revocation list for peer certificates."],
+    ["peer-cert-allowed-cn", "list", "", "Common names, one of which a peer certificate must have."],
+    ["peer-cert-allowed-hostname", "list", "", "Host names, one of which a peer certificate must have."],
     [
       "peer-skip-client-san-verification",
       "boolean",
       "false",
-      "Let peers call from addresses that their certificate is not for.",
+      "Do not verify that a peer's certificate covers its address.",
     ],
-    ["peer-auto-tls", "boolean", "false", "Make a certificate for peers that signs itself, if none is given."],
-    ["self-signed-cert-validity", "count", "1", "Years that certificates of --auto-tls are valid."],
-    ["cipher-suites", "list", "", "Suites for TLS 1.2, by their IANA names (default Node's)."],
+    ["peer-auto-tls", "boolean", "false", "Generate a self-signed peer certificate if none is given."],
+    ["self-signed-cert-validity", "count", "1", "Validity of the certificates of --auto-tls, in years."],
+    ["cipher-suites", "list", "", "Cipher suites for TLS 1.2, by IANA name (default Node's)."],
     ["tls-min-version", "string", "TLS1.2", "Oldest TLS version accepted."],
     ["tls-max-version", "string", "", "Newest TLS version accepted."],
     [
@@ -110,8 +105,8 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "simple",
       "'simple', or 'jwt' with pub-key=FILE,priv-key=FILE,sign-method=METHOD,ttl=DURATION.",
     ],
-    ["auth-token-ttl", "count", "300", "Seconds without use after which a simple token ends."],
-    ["bcrypt-cost", "count", "10", "Cost of a password's hash, as a power of two."],
+    ["auth-token-ttl", "count", "300", "Seconds without use after which a simple token expires."],
+    ["bcrypt-cost", "count", "10", "Cost of password hashes, as a power of two."],
   ],
   "HTTP and logging": [
     ["cors", "list", "*", "Origins allowed to call the JSON gateway."],
@@ -126,29 +121,29 @@ const used: Readonly<Record<string, readonly Row[]>> = {
       "force-new-cluster",
       "boolean",
       "false",
-      "Once: go on as a cluster of one, with this member's data, when the majority is lost for good.",
+      "Once: continue as a cluster of one with this member's data, when the majority is permanently lost.",
     ],
   ],
 };
 
-/** Accepted for the sake of existing units; each has no meaning here, or is a way of working that cannot be turned off. */
+/** Accepted for existing units; each has no meaning here, or is behavior that cannot be disabled. */
 const ignored: readonly Row[] = [
-  ["max-snapshots", "count", "5", "Snapshots live in the database."],
+  ["max-snapshots", "count", "5", "Snapshots are in the database."],
   ["max-wals", "count", "5", "Old log segments are recycled."],
   ["initial-election-tick-advance", "boolean", "true", "The first election does not wait."],
-  ["logger", "string", "zap", "One logger."],
+  ["logger", "string", "zap", "There is one logger."],
   ["log-format", "string", "json", "The log is JSON."],
-  ["enable-log-rotation", "boolean", "false", "Rotation is the system's."],
-  ["log-rotation-config-json", "string", "", "Rotation is the system's."],
+  ["enable-log-rotation", "boolean", "false", "Rotation is left to the system."],
+  ["log-rotation-config-json", "string", "", "Rotation is left to the system."],
   ["debug", "boolean", "false", "Use --log-level=debug."],
   ["backend-batch-interval", "duration", "0s", "The store chooses its batches."],
   ["backend-batch-limit", "count", "0", "The store chooses its batches."],
   ["backend-bbolt-freelist-type", "string", "map", "The store is not bbolt."],
-  ["socket-reuse-port", "boolean", "false", "Not needed: restarts are quick."],
+  ["socket-reuse-port", "boolean", "false", "Not needed: restarts are fast."],
   ["socket-reuse-address", "boolean", "false", "Always on."],
-  ["enable-v2", "boolean", "false", "The v2 API is gone."],
+  ["enable-v2", "boolean", "false", "The v2 API was removed."],
   ["enable-grpc-gateway", "boolean", "true", "The gateway is always on."],
-  ["v2-deprecation", "string", "", "The v2 API is gone."],
+  ["v2-deprecation", "string", "", "The v2 API was removed."],
   ["compaction-batch-limit", "count", "1000", "Compaction never blocks."],
   ["compaction-sleep-interval", "duration", "10ms", "Compaction never blocks."],
   ["memory-mlock", "boolean", "false", "Memory is not locked."],
@@ -164,8 +159,8 @@ const ignored: readonly Row[] = [
   ["client-key-file", "string", "", "The gateway does not call its own port."],
   ["unsafe-no-fsync", "boolean", "false", "An acknowledged write is always on disk."],
   ["log-package-levels", "string", "", "Use --log-level."],
-  ["raft-read-timeout", "duration", "5s", "Peers find out by themselves when a connection is dead."],
-  ["raft-write-timeout", "duration", "5s", "Peers find out by themselves when a connection is dead."],
+  ["raft-read-timeout", "duration", "5s", "Peers detect dead connections by themselves."],
+  ["raft-write-timeout", "duration", "5s", "Peers detect dead connections by themselves."],
   ["discovery-proxy", "string", "", "Use --initial-cluster."],
   ["discovery-fallback", "string", "exit", "Use --initial-cluster."],
   ["discovery-srv-name", "string", "", "Use --initial-cluster."],
@@ -176,13 +171,13 @@ const ignored: readonly Row[] = [
   ["proxy-read-timeout", "count", "0", "No proxy mode."],
 ];
 
-/** What they would have found or done, nobody else here does. */
-const refused: readonly Row[] = [
-  ["discovery", "string", "", "there is no discovery; name the members with --initial-cluster"],
-  ["discovery-srv", "string", "", "there is no discovery; name the members with --initial-cluster"],
-  ["discovery-endpoints", "string", "", "there is no discovery; name the members with --initial-cluster"],
-  ["discovery-token", "string", "", "there is no discovery; name the members with --initial-cluster"],
-  ["proxy", "string", "off", "there is no proxy mode; let clients call the members, or a load balancer"],
+/** Nothing here replaces what they would do. */
+const unsupported: readonly Row[] = [
+  ["discovery", "string", "", "there is no discovery; list the members with --initial-cluster"],
+  ["discovery-srv", "string", "", "there is no discovery; list the members with --initial-cluster"],
+  ["discovery-endpoints", "string", "", "there is no discovery; list the members with --initial-cluster"],
+  ["discovery-token", "string", "", "there is no discovery; list the members with --initial-cluster"],
+  ["proxy", "string", "off", "there is no proxy mode; clients use the members or a load balancer"],
 ];
 
 function toDefinitions(group: string, effect: FlagDefinition["effect"], rows: readonly Row[]): FlagDefinition[] {
@@ -192,7 +187,7 @@ function toDefinitions(group: string, effect: FlagDefinition["effect"], rows: re
 export const flagDefinitions: readonly FlagDefinition[] = [
   ...Object.entries(used).flatMap(([group, rows]) => toDefinitions(group, "used", rows)),
   ...toDefinitions("Accepted and ignored", "ignored", ignored),
-  ...toDefinitions("Refused unless they say what they say by default", "refused", refused),
+  ...toDefinitions("Unsupported: only the default is accepted", "unsupported", unsupported),
 ];
 
 export const flagsByName: ReadonlyMap<string, FlagDefinition> = new Map(

@@ -1,4 +1,4 @@
-/** What etcd 3.6.14 makes of the same lists stands behind each of them. */
+/** Each with the result of etcd 3.6.14 for the same list. */
 import { describe, expect, it } from "vitest";
 import { createAgentConfig } from "./agent-config.ts";
 import { assertInitialCluster, readInitialCluster } from "./initial-cluster.ts";
@@ -13,7 +13,7 @@ function config(initialCluster: string | null, advertised: string = url): Return
 }
 
 describe("readInitialCluster", () => {
-  it("gathers the URLs of a name that stands twice", () => {
+  it("collects the URLs of a repeated name", () => {
     expect(readInitialCluster("s=http://b:2380,s=http://a:2380")).toEqual([
       { name: "s", peerUrls: ["http://a:2380", "http://b:2380"] },
     ]);
@@ -24,7 +24,7 @@ describe("readInitialCluster", () => {
     `,s=${url}`,
     `,,s=${url},,`,
     `s= ${url}`,
-    // Not so in etcd, where the name gets the space, and a path is refused.
+    // Not so in etcd, where the name gets the space, and a path is rejected.
     ` s=${url} `,
     `s=${url}/`,
     "s=HTTP://10.0.0.1:02380",
@@ -51,7 +51,7 @@ describe("readInitialCluster", () => {
 });
 
 describe("assertInitialCluster", () => {
-  it("is content with the default, and with URLs in another order", () => {
+  it("accepts the default, and URLs in another order", () => {
     expect(() => assertInitialCluster(config(null))).not.toThrow();
     const both = config("s=http://a:1,t=http://c:1,s=http://b:1", "http://b:1,http://a:1");
     expect(() => assertInitialCluster(both)).not.toThrow();

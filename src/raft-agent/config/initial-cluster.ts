@@ -1,14 +1,13 @@
-/** `--initial-cluster`: the members that found a cluster together, or those by which a new member joins. */
+/** `--initial-cluster`: the members that bootstrap a cluster, or those that a new member joins. */
 import { isSocketUrl } from "../../base/listen-place.ts";
-import { addressFault, parseUrl, urlText } from "./flag-values.ts";
+import { addressError, parseUrl, urlText } from "./flag-values.ts";
 import { SettingsError } from "./read-settings.ts";
 
 export type InitialMember = { readonly name: string; readonly peerUrls: readonly string[] };
 
 /**
- * `name=url,name=url`; a name that stands twice has two URLs. As in etcd, a comma too many does no harm: such lists are
- * built by shell loops.
- * @throws SettingsError naming the piece that is not one
+ * `name=url,name=url`; a repeated name has several URLs. As in etcd, extra commas are ignored: such lists are built by
+ * shell loops. @throws SettingsError naming the invalid piece
  */
 export function readInitialCluster(text: string): InitialMember[] {
   const members = new Map<string, string[]>();
@@ -26,12 +25,12 @@ function readPiece(piece: string): { readonly name: string; readonly url: string
   const expected = "expected name=url, for example m1=https://10.0.0.1:2380";
   if (equals < 1 || url === null || isSocketUrl(url))
     throw new SettingsError(`--initial-cluster has "${piece}": ${expected}`);
-  const fault = addressFault(url, text);
-  if (fault !== null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}; ${fault}`);
+  const error = addressError(url, text);
+  if (error !== null) throw new SettingsError(`--initial-cluster has "${piece}": ${expected}; ${error}`);
   return { name: piece.slice(0, equals), url: urlText(url) };
 }
 
-/** What a member is told about its cluster when it starts for the first time. */
+/** The cluster settings of a member at its first start. */
 export type FirstStart = {
   readonly name: string;
   readonly initialCluster: readonly InitialMember[];
@@ -39,9 +38,8 @@ export type FirstStart = {
 };
 
 /**
- * To be asked where these flags count: at the first start. Later they may say anything, as with etcd, since they are
- * seldom kept up when members come, go and move. The texts begin with etcd's.
- * @throws SettingsError
+ * To be checked only at the first start. Later these flags may have any value, as in etcd, since they are seldom
+ * updated when the membership changes. The texts begin with etcd's. @throws SettingsError
  */
 export function assertInitialCluster(config: FirstStart): void {
   const { name, initialCluster, advertisePeerUrls } = config;
@@ -61,7 +59,7 @@ export function assertInitialCluster(config: FirstStart): void {
   }
 }
 
-/** Two members at one URL are one member with two names, and the cluster has a voter less than its list. */
+/** Two members at one URL are one member with two names, and the cluster has one voter less than its list. */
 function assertUrlsOnce(members: readonly InitialMember[]): void {
   const nameOf = new Map<string, string>();
   for (const { name, peerUrls } of members) {
@@ -71,7 +69,7 @@ function assertUrlsOnce(members: readonly InitialMember[]): void {
       if (other === undefined) continue;
       const whose = other === name ? `to "${name}" twice` : `to "${other}" and to "${name}"`;
       throw new SettingsError(
-        `initial cluster ${listOf(members)} has duplicate url: --initial-cluster gives ${url} ${whose}; give each member URLs of its own`,
+        `initial cluster ${listOf(members)} has duplicate url: --initial-cluster gives ${url} ${whose}; give each member its own URLs`,
       );
     }
   }

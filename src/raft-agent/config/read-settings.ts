@@ -1,6 +1,6 @@
 /**
- * Gathers settings as etcd does: from flags, from `ETCD_*` variables, or, when --config-file is given, from that YAML
- * file alone. Knows where each value came from, so that a wrong one can be refused by name.
+ * Gathers settings like etcd: from flags, from `ETCD_*` variables, or, with --config-file, from that YAML file alone.
+ * Keeps the source of each value, so that an error can name it.
  */
 import { type FileEntry, mapEntries, parseConfigFile, textInFile } from "./config-file.ts";
 import { gateOfFlag } from "./experiment-gates.ts";
@@ -9,7 +9,7 @@ import { flagsByName } from "./flags.ts";
 
 export type Settings = {
   readonly values: ReadonlyMap<string, FlagValue>;
-  /** Sentences for the log: flags without effect, unknown variables. */
+  /** Warnings for the log: flags without effect, unknown variables. */
   readonly notices: readonly string[];
 };
 
@@ -43,7 +43,7 @@ export function readSettings(
   return toSettings(flags, notices);
 }
 
-/** The file alone counts, as in etcd, which does not say so. */
+/** Only the file counts, as in etcd, which does not warn about it. */
 function noticeShadowed(
   configFile: string,
   flags: ReadonlyMap<string, Raw>,
@@ -52,24 +52,23 @@ function noticeShadowed(
 ): void {
   const variables = readEnvironment(environment, []);
   const shadowed = [...flags, ...variables].filter(([name]) => name !== "config-file").map(([, { source }]) => source);
-  if (shadowed.length > 0) notices.push(`${shadowed.join(", ")}: without effect, since ${configFile} alone counts`);
+  if (shadowed.length > 0) notices.push(`${shadowed.join(", ")}: without effect, because only ${configFile} counts`);
 }
 
-/** Reads `--name value`, `--name=value` and bare booleans, with one dash or two. */
+/** Parses `--name value`, `--name=value` and bare booleans, with one dash or two. */
 function readArguments(argv: readonly string[]): Map<string, Raw> {
   const found = new Map<string, Raw>();
   for (let at = 0; at < argv.length; at++) {
     const argument = argv[at] ?? "";
     const match = /^--?([A-Za-z][A-Za-z0-9-]*)(?:=(.*))?$/s.exec(argument);
-    if (match === null) throw new SettingsError(`"${argument}" is not a flag; flags look like --name=value`);
+    if (match === null) throw new SettingsError(`"${argument}" is not a flag; flags have the form --name=value`);
     const name = match[1] ?? "";
     let text = match[2];
     if (text === undefined) {
-      const isBoolean = gateOfFlag.has(name) || flagsByName.get(withoutExperiment(name))?.kind === "boolean";
+      const isBoolean = gateOfFlag.has(name) || flagsByName.get(currentFlag(name))?.kind === "boolean";
       if (isBoolean) text = "true";
       else if (at + 1 < argv.length) text = argv[++at] ?? "";
-      else if (flagsByName.has(withoutExperiment(name)))
-        throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
+      else if (flagsByName.has(currentFlag(name))) throw new SettingsError(`--${name} needs a value: --${name}=VALUE`);
       else throw new SettingsError(`--${name} is not a known flag${suggestion(name)}`);
     }
     found.set(name, { text, source: `--${name}` });
@@ -84,10 +83,10 @@ function readEnvironment(
   const found = new Map<string, Raw>();
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith("ETCD_") || variable === "ETCD_CONFIG_FILE") continue;
-    // As in etcd, an empty variable is none: environment files list what is not set.
+    // As in etcd, an empty variable is unset: environment files list unset variables.
     if (text === undefined || text === "") continue;
     const name = variable.slice("ETCD_".length).toLowerCase().replaceAll("_", "-");
-    const isKnown = flagsByName.has(withoutExperiment(name));
+    const isKnown = flagsByName.has(currentFlag(name));
     if (isKnown) found.set(name, { text, source: variable });
     else notices.push(`unrecognized environment variable ${variable}`);
   }
@@ -95,8 +94,8 @@ function readEnvironment(
 }
 
 /**
- * YAML keys are flag names; the two transport-security blocks hold the certificate flags. etcd takes no notice of keys
- * that it does not know; nor do we, but say so. Inside the two blocks they are refused later: somebody wanted to be safe.
+ * YAML keys are flag names; the two transport-security blocks hold the certificate flags. etcd ignores unknown keys;
+ * so do we, with a warning. Inside the two blocks they are rejected later: a security setting was intended.
  */
 function readConfigFile(path: string, readFile: (path: string) => string, notices: string[]): Map<string, Raw> {
   const found = new Map<string, Raw>();
@@ -107,7 +106,7 @@ function readConfigFile(path: string, readFile: (path: string) => string, notice
         const name = securityFlag(prefix, inner.key);
         readEntry(found, name, inner.value, `${path}: ${key}.${inner.key}`);
       }
-    } else if (!flagsByName.has(withoutExperiment(key))) {
+    } else if (!flagsByName.has(currentFlag(key))) {
       notices.push(`${path}: ${key} has no effect: there is no such setting${suggestion(key)}`);
     } else readEntry(found, key, value, `${path}: ${key}`);
   }
@@ -121,13 +120,13 @@ function blockEntries(path: string, key: string, value: FileEntry["value"]): rea
 }
 
 function readEntry(found: Map<string, Raw>, name: string, value: FileEntry["value"], source: string): void {
-  const text = textInFile(flagsByName.get(withoutExperiment(name))?.kind ?? "string", value);
+  const text = textInFile(flagsByName.get(currentFlag(name))?.kind ?? "string", value);
   if (text === null) return;
   if (typeof text !== "string") throw new SettingsError(`${source} is wrong: expected ${text.expected}`);
   found.set(name, { text, source });
 }
 
-/** Most keys are the flag without its prefix; those of the names that are allowed are not (etcd's securityConfig). */
+/** Most keys are the flag without its prefix; those of the allowed names are not (etcd's securityConfig). */
 function securityFlag(prefix: "" | "peer-", key: string): string {
   const isAllowed = key === "allowed-cn" || key === "allowed-hostname";
   return isAllowed ? `${prefix === "" ? "client-" : prefix}cert-${key}` : `${prefix}${key}`;
@@ -146,19 +145,19 @@ function fileEntries(path: string, readFile: (path: string) => string): readonly
 }
 
 function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings {
-  refuseTwins(raws);
+  rejectTwins(raws);
   const values = new Map<string, FlagValue>();
   for (const [name, { text, source }] of raws) {
-    const flag = withoutExperiment(name);
+    const flag = currentFlag(name);
     const definition = flagsByName.get(flag);
     if (definition === undefined) {
       if (name !== flag) {
-        notices.push(`${source} has no effect: this experiment of etcd does not exist here`);
+        notices.push(`${source} has no effect: this experimental flag of etcd does not exist`);
         continue;
       }
       throw new SettingsError(`${source} is not a known flag${suggestion(flag)}`);
     }
-    if (definition.effect === "refused") {
+    if (definition.effect === "unsupported") {
       if (text === "" || text === definition.defaultValue) continue;
       throw new SettingsError(`${source}="${text}" is not supported: ${definition.help}`);
     }
@@ -170,15 +169,18 @@ function toSettings(raws: ReadonlyMap<string, Raw>, notices: string[]): Settings
   return { values, notices };
 }
 
-/** The flag of today: etcd has made many of its experiments ordinary flags. */
-function withoutExperiment(name: string): string {
+/** The current flag: etcd has turned many of its experimental flags into ordinary ones. */
+function currentFlag(name: string): string {
   return name.replace(/^experimental-/, "");
 }
 
-/** A flag has one name: what was an experiment in older versions of etcd may be called so, but not by both (etcd's texts). */
-function refuseTwins(raws: ReadonlyMap<string, Raw>): void {
+/**
+ * A flag has one name: a former experimental flag of etcd may be given by its old name, but not by both (etcd's
+ * texts).
+ */
+function rejectTwins(raws: ReadonlyMap<string, Raw>): void {
   for (const [name, older] of raws) {
-    const plain = withoutExperiment(name);
+    const plain = currentFlag(name);
     const newer = raws.get(plain);
     if (newer !== undefined && plain !== name) {
       const [both, one] = [`${older.source} and ${newer.source}`, newer.source];

@@ -1,4 +1,4 @@
-/** Settings by the name of their flag, with the type that the flag has; one that was not given has its default. */
+/** Settings by flag name, typed like the flag; an unset one has its default. */
 import { type FlagValue, parseFlagValue } from "./flag-values.ts";
 import { flagsByName } from "./flags.ts";
 import { SettingsError } from "./read-settings.ts";
@@ -20,11 +20,11 @@ export class SettingReader {
 
   atLeastOne(name: string): number {
     const value = this.number(name);
-    if (value < 1) throw new SettingsError(`--${name}=${value} is wrong: expected a whole number from 1 on`);
+    if (value < 1) throw new SettingsError(`--${name}=${value} is wrong: expected an integer from 1`);
     return value;
   }
 
-  /** Where more cannot be said to the other side. */
+  /** For values that the protocol cannot express. */
   within(name: string, max: number): number {
     const value = this.atLeastOne(name);
     if (value > max) throw new SettingsError(`--${name}=${value} is wrong: expected at most ${max}`);
@@ -39,13 +39,13 @@ export class SettingReader {
     return this.#read(name) as readonly string[];
   }
 
-  /** An empty list stands for the default, as in etcd: a variable or template that gave nothing. */
+  /** An empty list means the default, as in etcd: a variable or template without a value. */
   urls(name: string): readonly URL[] {
     const given = this.#read(name) as readonly URL[];
     return given.length > 0 ? given : (this.#default(name) as readonly URL[]);
   }
 
-  /** Empty stands for the default, as in a file that lists what is not set. */
+  /** Empty means the default, as in a file that lists unset values. */
   oneOf<Choice extends string>(name: string, choices: readonly Choice[], letters?: "any-case"): Choice {
     const text = this.text(name) || flagsByName.get(name)?.defaultValue;
     const wanted = letters === undefined ? text : text?.toLowerCase();

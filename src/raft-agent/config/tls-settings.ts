@@ -1,39 +1,39 @@
-/** What the flags say about TLS on the client port and, with the prefix `peer-`, on the peer port. */
+/** The TLS flags of the client port and, with the prefix `peer-`, of the peer port. */
 import { getCiphers } from "node:tls";
 import { listenAddress } from "../../base/listen-place.ts";
 import { SettingsError } from "./read-settings.ts";
 import type { SettingReader } from "./setting-reader.ts";
 
-/** Certificate files of one listener, and what it asks of those that connect. */
+/** Certificate files of one listener, and its requirements for connections. */
 export type TlsFiles = {
   readonly certFile: string;
   readonly keyFile: string;
-  /** What a peer shows when it calls another one, if not the same. */
+  /** The certificate for calling other peers, if it is another one. */
   readonly callingCertFile: string;
   readonly callingKeyFile: string;
   readonly trustedCaFile: string | null;
-  /** The other side must show a certificate of the trusted CA. As in etcd, naming a CA is enough to demand it. */
+  /** The other side must present a certificate of the trusted CA. As in etcd, naming a CA is enough to require it. */
   readonly requireClientCertificate: boolean;
-  /** A certificate's common name may stand for a user's name and password. */
+  /** A certificate's common name may replace a user's name and password. */
   readonly loginByCertificate: boolean;
-  /** Serial numbers listed there are refused. */
+  /** Serial numbers listed there are rejected. */
   readonly crlFile: string | null;
-  /** Common names, or host names, one of which a certificate must be for; none allow any. */
+  /** Common names, or host names, one of which a certificate must have; none allow any. */
   readonly allowedCommonNames: readonly string[];
   readonly allowedHostnames: readonly string[];
-  /** A caller's certificate must be for the address that it calls from: peers' alone, as in etcd. */
+  /** A caller's certificate must be for the address that it calls from: only for peers, as in etcd. */
   readonly checkCallerAddress: boolean;
   /** OpenSSL's names; null for Node's choice. */
   readonly ciphers: string | null;
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;
-  /** Set by --auto-tls: the files are made at the first start, and nobody can check them. */
+  /** Set by --auto-tls: the files are created at the first start, and no other party can verify them. */
   readonly selfSigned: { readonly hosts: readonly string[]; readonly validYears: number } | null;
 };
 
 type TlsVersion = "TLSv1.2" | "TLSv1.3";
 type Prefix = "" | "peer-";
-/** Where --auto-tls puts its files, and what the certificate is for. */
+/** The directory for the files of --auto-tls, and the URLs of the certificate. */
 type SelfSignedPlace = { readonly directory: string; readonly urls: readonly URL[] };
 
 /** Null when the port has no TLS. @throws SettingsError */
@@ -94,7 +94,7 @@ function readAllowed(read: SettingReader, prefix: Prefix): Pick<TlsFiles, "allow
   const allowedCommonNames = read.list("peer-cert-allowed-cn");
   const allowedHostnames = read.list("peer-cert-allowed-hostname");
   if (allowedCommonNames.length > 0 && allowedHostnames.length > 0) {
-    throw new SettingsError("--peer-cert-allowed-cn and --peer-cert-allowed-hostname exclude each other; give one");
+    throw new SettingsError("--peer-cert-allowed-cn and --peer-cert-allowed-hostname exclude each other; set only one");
   }
   return { allowedCommonNames, allowedHostnames };
 }
@@ -106,12 +106,12 @@ function readProtocol(read: SettingReader): Pick<TlsFiles, "ciphers" | "minVersi
   const suites = read.list("cipher-suites");
   if (suites.length === 0) return { ciphers: null, minVersion, maxVersion };
   if (minVersion === "TLSv1.3") {
-    throw new SettingsError("--cipher-suites has no effect on TLS 1.3; take it out, or lower --tls-min-version");
+    throw new SettingsError("--cipher-suites has no effect on TLS 1.3; remove it, or lower --tls-min-version");
   }
   return { ciphers: [...tls13Suites, ...suites.map(openSslName)].join(":"), minVersion, maxVersion };
 }
 
-/** Not for choosing, in Go as here: they are all offered. */
+/** Not selectable, in Go as here: they are all offered. */
 const tls13Suites = ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"];
 
 /** `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` is OpenSSL's `ECDHE-RSA-AES128-GCM-SHA256`. */
@@ -127,7 +127,7 @@ function openSslName(suite: string): string {
     .replaceAll("_", "-");
   if (suite.startsWith("TLS_") && getCiphers().includes(name.toLowerCase())) return name;
   throw new SettingsError(
-    `--cipher-suites has "${suite}", which is not offered: expected names such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`,
+    `--cipher-suites has "${suite}", which is not supported: expected names such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`,
   );
 }
 

@@ -1,9 +1,9 @@
 /**
- * Our store, seen as the buckets of etcd's database (server/storage/schema). Keys, leases, compaction marks and users
- * are kept in etcd's bytes anyway; members and alarms are written anew.
+ * Presents our store as the buckets of etcd's database (server/storage/schema). Keys, leases, compaction marks and
+ * users are stored in etcd's encoding anyway; members and alarms are re-encoded.
  *
- * The file says what etcd 3.5 would: it has no `storageVersion` (3.6 takes that for 3.5) and no cluster version, which
- * a restored cluster decides anew, so that any etcd from 3.4 on may be the one that is started from it.
+ * The file has the contents of etcd 3.5: no `storageVersion` (3.6 takes that for 3.5) and no cluster version, which a
+ * restored cluster decides again, so that any etcd from 3.4 on can be started from it.
  */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { assert } from "../../base/assert.ts";
@@ -30,12 +30,12 @@ export const EtcdBucket = {
   meta: "meta",
 } as const;
 
-/** Buckets whose keys and values are the same here and there. */
+/** Buckets whose keys and values are the same in both formats. */
 export const sharedBuckets: readonly string[] = [EtcdBucket.auth, EtcdBucket.authRoles, EtcdBucket.authUsers];
 /** Keys of the meta bucket that are the same. */
 export const sharedMetaKeys: readonly string[] = ["scheduledCompactRev", "finishedCompactRev"];
 
-/** Entries handed over at once: what one call of a feed does before the event loop gets its turn. */
+/** Entries per slice: what one call of a feed does before it yields to the event loop. */
 const revisionsPerSlice = 500;
 const bytesPerSlice = 256 * 1024;
 const noBytes = new Uint8Array(0);
@@ -76,7 +76,7 @@ function metaEntries(view: ReadSnapshot, metadata: Metadata, configuration: Conf
   ];
 }
 
-/** What a view's metadata holds, for the stores that know how to read it. */
+/** The metadata of a view, for the stores that can read it. */
 function metadataOf(view: ReadSnapshot): Metadata {
   const buckets = new Map<string, Map<string, Uint8Array>>();
   for (const [bucket, key, value] of view.metadata()) {
@@ -141,7 +141,7 @@ function encodeAlarm({ member, type }: { readonly member: string; readonly type:
   return toBinary(AlarmMemberSchema, create(AlarmMemberSchema, { memberID: BigInt(`0x0${member}`), alarm: type }));
 }
 
-/** membership.Member as Go writes it: the id is a JSON number of 64 bits. */
+/** membership.Member as written by Go: the id is a JSON number of 64 bits. */
 function encodeMember({ id, name, peerUrls, clientUrls, learner }: Member): Uint8Array {
   const rest = {
     peerURLs: peerUrls,
@@ -152,7 +152,7 @@ function encodeMember({ id, name, peerUrls, clientUrls, learner }: Member): Uint
   return Buffer.from(`{"id":${BigInt(`0x${id}`)},${JSON.stringify(rest).slice(1)}`);
 }
 
-/** raftpb.ConfState as Go writes it. */
+/** raftpb.ConfState as written by Go. */
 function encodeConfiguration({ voters, votersOutgoing, learners }: Configuration): Uint8Array {
   const list = (name: string, ids: readonly string[]): string[] =>
     ids.length === 0 ? [] : [`"${name}":[${ids.map((id) => BigInt(`0x${id}`)).join()}]`];

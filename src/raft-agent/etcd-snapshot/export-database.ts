@@ -1,4 +1,4 @@
-/** A store as the bytes of etcd's database file, from one consistent view, in bounded memory. */
+/** Exports a store as the bytes of etcd's database file, from one consistent view, in bounded memory. */
 import { layOutDatabase, writeDatabase } from "../bbolt/database-writer.ts";
 import type { ReadSnapshot } from "../mvcc/backend/backend.ts";
 import { etcdBuckets } from "./etcd-buckets.ts";
@@ -10,8 +10,8 @@ export type DatabaseExport = {
 };
 
 /**
- * Reads the view twice: once for the file's layout and length before the result is there, once for its bytes. The view
- * stays the caller's to close. `yieldTurn` gives the event loop a turn between slices of work.
+ * Reads the view twice: once for the file's layout and length before the result is returned, once for its bytes. The
+ * caller closes the view. `yieldTurn` yields to the event loop between slices of work.
  */
 export async function exportDatabase(view: ReadSnapshot, yieldTurn: () => Promise<void>): Promise<DatabaseExport> {
   const buckets = etcdBuckets(view);

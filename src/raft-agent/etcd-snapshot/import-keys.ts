@@ -1,4 +1,7 @@
-/** The keys of a snapshot, with their history, into an empty backend; each checked before the store relies on it. */
+/**
+ * Imports the keys of a snapshot, with their history, into an empty backend; each is validated before the store relies
+ * on it.
+ */
 import { errorText } from "../../base/haplan-error.ts";
 import { decodeKeyValue, type KeyValue } from "../api/key-value.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
@@ -9,24 +12,24 @@ import { encodeRevisionKey, mainOf, revisionKeyLength, subOf } from "../mvcc/rev
 import { EtcdBucket, sharedMetaKeys } from "./etcd-buckets.ts";
 
 export type ImportedKeys = {
-  /** Changes that the file holds: puts and deletions. */
+  /** Changes in the file: puts and deletions. */
   readonly changes: number;
-  /** The revision that the store begins with. */
+  /** The revision at which the store starts. */
   readonly revision: number;
   /** Earlier revisions cannot be read; -1 when all can. */
   readonly compactedRevision: number;
 };
 
 const tombstoneMark = "t".charCodeAt(0);
-/** A revision key beyond this would not be exact. */
+/** A larger revision would not be exact. */
 const revisionMax = Number.MAX_SAFE_INTEGER;
 
 type Change = { readonly main: number; readonly sub: number; readonly tombstone: boolean };
 
 /**
- * With `bumpRevision` above 0 the store begins that much later, and everything before counts as compacted: a client that
- * still watches from a revision of the old cluster is told so and lists anew, instead of missing what it thinks it has.
- * @throws HaplanError `bbolt/damaged`
+ * With `bumpRevision` above 0 the store starts that much later, and everything before counts as compacted: a client
+ * that still watches from a revision of the old cluster gets an error and lists again, instead of silently missing
+ * changes. @throws HaplanError `bbolt/damaged`
  */
 export async function importKeys(
   database: DatabaseReader,
@@ -40,10 +43,11 @@ export async function importKeys(
   for (const { key, value } of database.entries(EtcdBucket.key)) {
     const change = parseRevision(key);
     if (change.main < latest.main || (change.main === latest.main && change.sub <= latest.sub)) {
-      throw damagedDatabase(`revision ${describe(change)} stands behind ${describe(latest)}`);
+      throw damagedDatabase(`revision ${describe(change)} follows ${describe(latest)}`);
     }
     latest = change;
-    // etcd 3.6 leaves an entry without content where it has bumped the revision; the compaction mark says the same.
+    // etcd 3.6 leaves an entry without content where it has bumped the revision; the compaction mark has the same
+    // information.
     if (value.length === 0 && change.main <= compacted) continue;
     checkChange(change, value);
     empty.put(change.main, change.sub, change.tombstone, value);
@@ -52,7 +56,7 @@ export async function importKeys(
   }
   const found = Math.max(latest.main, compacted);
   if (found + bumpRevision > revisionMax) {
-    throw damagedDatabase(`revision ${found} cannot be bumped by ${bumpRevision}: it would not be exact any more`);
+    throw damagedDatabase(`revision ${found} cannot be bumped by ${bumpRevision}: the result would not be exact`);
   }
   if (bumpRevision > 0) marks.set(scheduledCompaction, found + bumpRevision);
   for (const [name, revision] of marks) empty.putMetadata(metaBucket, name, encodeRevisionKey(revision, 0));
@@ -63,13 +67,13 @@ export async function importKeys(
   };
 }
 
-/** How far a compaction was wanted, and how far it got. */
+/** The scheduled and the finished compaction. */
 function readMarks(database: DatabaseReader): Map<string, number> {
   const marks = new Map<string, number>();
   for (const { key, value } of database.entries(EtcdBucket.meta)) {
     const name = key.toString();
     if (!sharedMetaKeys.includes(name)) continue;
-    if (value.length < revisionKeyLength) throw damagedDatabase(`${name} is no revision`);
+    if (value.length < revisionKeyLength) throw damagedDatabase(`${name} is not a revision`);
     marks.set(name, parseRevision(value.subarray(0, revisionKeyLength)).main);
   }
   const finished = marks.get(finishedCompaction);
@@ -80,7 +84,7 @@ function readMarks(database: DatabaseReader): Map<string, number> {
 function parseRevision(key: Buffer): Change {
   const tombstone = key.length === revisionKeyLength + 1 && key[revisionKeyLength] === tombstoneMark;
   if ((key.length !== revisionKeyLength && !tombstone) || key[8] !== "_".charCodeAt(0)) {
-    throw damagedDatabase('the bucket "key" holds something that is no revision');
+    throw damagedDatabase('the bucket "key" contains a key that is not a revision');
   }
   const main = mainOf(key);
   const sub = subOf(key);
@@ -88,7 +92,7 @@ function parseRevision(key: Buffer): Change {
   return { main, sub, tombstone };
 }
 
-/** What the index takes from a key-value at every start. */
+/** Validates the fields that the index reads at every start. */
 function checkChange(change: Change, value: Buffer): void {
   let kv: KeyValue;
   try {
@@ -99,7 +103,7 @@ function checkChange(change: Change, value: Buffer): void {
   const fits =
     change.tombstone || (kv.modRevision === change.main && kv.version > 0 && kv.createRevision <= change.main);
   if (kv.key.length === 0 || !fits) {
-    throw damagedDatabase(`the key-value of revision ${describe(change)} belongs to another one`);
+    throw damagedDatabase(`the key-value of revision ${describe(change)} belongs to another revision`);
   }
 }
 

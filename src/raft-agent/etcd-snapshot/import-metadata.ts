@@ -1,4 +1,7 @@
-/** What a snapshot holds beside keys: leases, alarms, users and roles. Members are left out: a restored cluster has its own. */
+/**
+ * Imports the metadata of a snapshot: leases, alarms, users and roles. Members are omitted: a restored cluster has its
+ * own.
+ */
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
 import { RoleSchema, UserSchema } from "../api/gen/authpb/auth_pb.ts";
@@ -13,7 +16,7 @@ import { EtcdBucket, sharedBuckets } from "./etcd-buckets.ts";
 
 export type ImportedMetadata = {
   readonly leases: number;
-  /** Sentences about what was not taken over. */
+  /** Messages about what was not imported. */
   readonly notices: readonly string[];
 };
 
@@ -30,7 +33,7 @@ export function importMetadata(database: DatabaseReader, metadata: Metadata): Im
   importAlarms(database, new AlarmStore(metadata), notices);
   const known: readonly string[] = Object.values(EtcdBucket);
   for (const bucket of database.bucketNames) {
-    if (!known.includes(bucket)) notices.push(`the bucket "${bucket}" is not one of etcd's and was left out`);
+    if (!known.includes(bucket)) notices.push(`the bucket "${bucket}" is not one of etcd's and was omitted`);
   }
   return { leases, notices };
 }
@@ -49,23 +52,23 @@ function importLeases(database: DatabaseReader, metadata: Metadata): number {
     throw damagedDatabase(`a lease cannot be read: ${errorText(error)}`);
   }
   const missing = ids.find((id) => !table.has(id));
-  if (missing !== undefined) throw damagedDatabase(`lease ${missing.toString(16)} says that it is another one`);
+  if (missing !== undefined) throw damagedDatabase(`lease ${missing.toString(16)} has the id of another one`);
   return ids.length;
 }
 
-/** A full disk was the old member's; damaged data comes along with the data. */
+/** A full disk was the old member's; damaged data is part of the data. */
 function importAlarms(database: DatabaseReader, alarms: AlarmStore, notices: string[]): void {
   for (const { key } of database.entries(EtcdBucket.alarm)) {
     const { memberID, alarm } = decode(AlarmMemberSchema, key, "an alarm");
     const member = memberID.toString(16).padStart(16, "0");
     if (alarm === AlarmType.corrupt) {
       alarms.activate({ member, type: AlarmType.corrupt });
-      notices.push(`the CORRUPT alarm of member ${member} is on: look at the data before you disarm it`);
-    } else notices.push(`the NOSPACE alarm of member ${member} was left out: its disk is not this one`);
+      notices.push(`the CORRUPT alarm of member ${member} is active: inspect the data before you disarm it`);
+    } else notices.push(`the NOSPACE alarm of member ${member} was omitted: it concerned another disk`);
   }
 }
 
-/** The auth store reads users and roles at every start: what it could not read must not get that far. */
+/** The auth store reads users and roles at every start, so unreadable ones must be rejected here. */
 function checkAuthEntry(bucket: string, value: Uint8Array): void {
   if (bucket === EtcdBucket.authUsers) decode(UserSchema, value, "a user");
   else if (bucket === EtcdBucket.authRoles) decode(RoleSchema, value, "a role");

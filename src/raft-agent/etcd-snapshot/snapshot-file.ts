@@ -1,6 +1,6 @@
 /**
- * Snapshot files as they lie on disk: etcd's database and behind it, when the file was saved from a member rather than
- * copied, its SHA-256. Databases are whole pages, so the file's length alone tells which of the two it is.
+ * Snapshot files on disk: etcd's database followed, when the file was saved from a member rather than copied, by its
+ * SHA-256. Databases consist of whole pages, so the file's length alone shows which of the two it is.
  */
 import { createHash } from "node:crypto";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -14,13 +14,13 @@ const hashSliceBytes = 1 << 20;
 
 export type SnapshotFile = Disposable & {
   readonly database: DatabaseReader;
-  /** False for a file without SHA-256; a wrong one never gets here. */
+  /** False for a file without SHA-256; a wrong one is rejected earlier. */
   readonly hasHash: boolean;
 };
 
 /**
- * @throws HaplanError `snapshot/unreadable`, `snapshot/hash` when the SHA-256 is wrong, `bbolt/damaged` when it is no
- * database.
+ * @throws HaplanError `snapshot/unreadable`, `snapshot/hash` when the SHA-256 is wrong, `bbolt/damaged` when it is not
+ * a database.
  */
 export function openSnapshotFile(path: string, options: { readonly skipHashCheck: boolean }): SnapshotFile {
   const source = openSource(path);
@@ -51,7 +51,7 @@ function checkHash(path: string, content: PageSource, expected: Buffer): void {
   if (found.equals(expected)) return;
   throw new HaplanError(
     "snapshot/hash",
-    `The snapshot "${path}" is damaged: its SHA-256 should be ${expected.toString("hex")} and is ${found.toString("hex")}; ` +
-      "take another one, or use what is left of it with --skip-hash-check",
+    `The snapshot "${path}" is damaged: its SHA-256 should be ${expected.toString("hex")} but is ${found.toString("hex")}; ` +
+      "use another snapshot, or restore the remaining data with --skip-hash-check",
   );
 }

@@ -1,4 +1,4 @@
-/** Random stores through etcd's file format and back: nothing may differ. And files that are not what they should be. */
+/** Random stores through etcd's file format and back: nothing may differ. Also invalid files. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
@@ -84,7 +84,7 @@ async function fromFile(bytes: Buffer, bumpRevision = 0): Promise<{ store: Store
   return { store: await openStore({ backend }), notices };
 }
 
-/** A file with buckets of the test's own making. */
+/** A file with buckets chosen by the test. */
 function encodeDatabase(content: Record<string, [Uint8Array, Uint8Array][]>): Buffer {
   const buckets = Object.entries(content).map(([name, entries]) => ({
     name,
@@ -104,7 +104,7 @@ const kvOfA = { key: Buffer.from("a"), version: 1, value: Buffer.from("1"), leas
 const values = (store: Store): string[] => store.range(all).kvs.map((kv) => Buffer.from(kv).toString("hex"));
 
 describe("snapshot in etcd's format", () => {
-  it("gives back the same keys, history, leases and hash", async () => {
+  it("round-trips keys, history, leases and hash", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(change, { maxLength: 4 }), { maxLength: 25 }), async (transactions) => {
         const store = await build(transactions);
@@ -118,7 +118,7 @@ describe("snapshot in etcd's format", () => {
     );
   });
 
-  it("begins later and without history when the revision is bumped", async () => {
+  it("starts later and without history when the revision is bumped", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(change, { maxLength: 3 }), { maxLength: 15 }), async (transactions) => {
         const store = await build(transactions);
@@ -134,7 +134,7 @@ describe("snapshot in etcd's format", () => {
     );
   });
 
-  it("takes an entry without content, as etcd 3.6 leaves behind a bump, for the revision that it stands for", async () => {
+  it("treats an empty entry, left by a bump of etcd 3.6, as its revision", async () => {
     const mark = encodeRevisionKey(1005, 0);
     const content: Record<string, [Uint8Array, Uint8Array][]> = {
       key: [
@@ -147,19 +147,19 @@ describe("snapshot in etcd's format", () => {
     expect([store.revision, store.compactedRevision]).toEqual([1005, 1005]);
     expect(values(store)).toHaveLength(1);
     const { meta: _unmarked, ...keysOnly } = content;
-    await expect(fromFile(encodeDatabase(keysOnly))).rejects.toThrow(/revision 1005\/0 belongs to another one/);
+    await expect(fromFile(encodeDatabase(keysOnly))).rejects.toThrow(/revision 1005\/0 belongs to another revision/);
   });
 
-  it("is refused by name when a value is not what its bucket is for", async () => {
+  it("is rejected by name when a value does not belong in its bucket", async () => {
     const good = encodeKeyValue({ ...kvOfA, createRevision: 2, modRevision: 2 });
     const lease = Buffer.from([0x08, 7, 0x10, 60]);
     const wrong: [words: RegExp, content: Record<string, [Uint8Array, Uint8Array][]>][] = [
-      [/no revision/, { key: [[Buffer.from("short"), good]] }],
-      [/belongs to another one/, { key: [[encodeRevisionKey(3, 0), good]] }],
+      [/not a revision/, { key: [[Buffer.from("short"), good]] }],
+      [/belongs to another revision/, { key: [[encodeRevisionKey(3, 0), good]] }],
       [/cannot be read/, { key: [[encodeRevisionKey(2, 0), good.subarray(0, good.length - 1)]] }],
       [/too large/, { key: [[Buffer.alloc(17, 0x5f), good]] }],
       [
-        /stands behind/,
+        /follows/,
         {
           key: [
             [encodeRevisionKey(2, 0), good],
@@ -168,17 +168,17 @@ describe("snapshot in etcd's format", () => {
         },
       ],
       [/a lease has no id/, { lease: [[Buffer.from("7"), lease]] }],
-      [/lease 8 says that it is another one/, { lease: [[Buffer.from([0, 0, 0, 0, 0, 0, 0, 8]), lease]] }],
+      [/lease 8 has the id of another one/, { lease: [[Buffer.from([0, 0, 0, 0, 0, 0, 0, 8]), lease]] }],
       [/a lease cannot be read/, { lease: [[Buffer.alloc(8), Buffer.from([0x08])]] }],
       [/an alarm cannot be read/, { alarm: [[Buffer.from([0x08]), new Uint8Array(0)]] }],
       [/a user cannot be read/, { authUsers: [[Buffer.from("u"), Buffer.from([0x0a, 9])]] }],
       [/a role cannot be read/, { authRoles: [[Buffer.from("r"), Buffer.from([0x0a, 9])]] }],
-      [/finishedCompactRev is no revision/, { meta: [[Buffer.from("finishedCompactRev"), Buffer.from("x")]] }],
+      [/finishedCompactRev is not a revision/, { meta: [[Buffer.from("finishedCompactRev"), Buffer.from("x")]] }],
     ];
     for (const [words, content] of wrong) await expect(fromFile(encodeDatabase(content))).rejects.toThrow(words);
   });
 
-  it("carries leases, users, roles and a CORRUPT alarm, and leaves members and NOSPACE behind", async () => {
+  it("includes leases, users, roles and a CORRUPT alarm, but not members and NOSPACE", async () => {
     const store = await build([[{ kind: "put", key: "a", size: 1, lease: 7n }]]);
     const { metadata } = store;
     const leases = new LeaseTable(metadata);
@@ -217,7 +217,7 @@ describe("snapshot in etcd's format", () => {
     expect(restored.metadata.entries("members")).toEqual([]);
   });
 
-  it("is refused or harmless when it is damaged behind its checksum", async () => {
+  it("is rejected or harmless when it is damaged without a checksum error", async () => {
     const store = await build(
       Array.from({ length: 120 }, (_, i) => [
         { kind: "put" as const, key: ["a", "b", "c"][i % 3]!, size: i % 40 === 0 ? 9000 : i, lease: 7n },
@@ -229,7 +229,7 @@ describe("snapshot in etcd's format", () => {
     const outcomes = { refused: 0, read: 0 };
     for (let round = 0; round < 400; round++) {
       const bytes = Buffer.from(whole);
-      // Half of them where pages keep their headers and elements.
+      // Half of them where pages have their headers and elements.
       const page = random.below(bytes.length / defaultPageBytes);
       const at = page * defaultPageBytes + random.below(round % 2 === 0 ? 120 : defaultPageBytes);
       bytes[at]! ^= 1 << random.below(8);

@@ -1,4 +1,4 @@
-/** What `etcdctl snapshot status` says of a file, computed as it does (etcdutl/snapshot, `Status`). */
+/** The output of `etcdctl snapshot status` for a file, computed the same way (etcdutl/snapshot, `Status`). */
 
 import { extendCrc32c } from "../../base/crc32c.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
@@ -27,7 +27,7 @@ export function snapshotStatus(database: DatabaseReader): SnapshotStatus {
       hash = extendCrc32c(extendCrc32c(hash, key), value);
       totalKeys++;
       if (bucket !== EtcdBucket.key) continue;
-      if (key.length < revisionKeyLength) throw damagedDatabase('a key of the bucket "key" is no revision');
+      if (key.length < revisionKeyLength) throw damagedDatabase('a key of the bucket "key" is not a revision');
       revision = mainOf(key);
     }
   }

@@ -27,7 +27,7 @@ async function openSite(hostWhitelist = ["*"]): Promise<Site> {
     memberId: self,
     values: () => memberValues(services),
     grpcMethods: () => counters,
-    promotionsRefused: new Map(),
+    promotionsRejected: new Map(),
     clusterVersion: () => "3.6.0",
     extensive: false,
   });

@@ -65,7 +65,7 @@ async function open(withTls: boolean): Promise<Port> {
   const metrics = createMetrics({
     version: "3.6.1",
     memberId: self,
-    promotionsRefused: new Map(),
+    promotionsRejected: new Map(),
     clusterVersion: () => "3.6.0",
     extensive: false,
     ...values,

@@ -1,14 +1,14 @@
-/** What a member's services know for the metrics page. */
+/** The values that a member's services provide for the metrics page. */
 import type { MemberServices } from "../services/member-services.ts";
 import type { SourcedValues } from "./sourced-metrics.ts";
 
 /** Counted outside of the services. */
 export type FrontValues = Pick<
   SourcedValues,
-  "answerBytes" | "answerBytesMax" | "connectionsCutOff" | "droppedLogLines"
+  "responseBytes" | "responseBytesMax" | "connectionsCutOff" | "droppedLogLines"
 >;
 
-const noFront: FrontValues = { answerBytes: 0, answerBytesMax: 0, connectionsCutOff: 0, droppedLogLines: 0 };
+const noFront: FrontValues = { responseBytes: 0, responseBytesMax: 0, connectionsCutOff: 0, droppedLogLines: 0 };
 
 export function memberValues(services: MemberServices, front: FrontValues = noFront): SourcedValues {
   const { context, machine, watchHub, watchService } = services;

@@ -3,7 +3,7 @@ import { methodCounters } from "../grpc/method-counters.ts";
 import { createMetrics } from "./metrics.ts";
 import type { SourcedValues } from "./sourced-metrics.ts";
 
-/** What etcd's own dashboard and alerts read (etcd-mixin), as far as the agent measures it itself. */
+/** The metrics of etcd's own dashboard and alerts (etcd-mixin) that the agent measures itself. */
 const mixin = [
   "etcd_server_has_leader",
   "etcd_server_leader_changes_seen_total",
@@ -29,7 +29,7 @@ const mixin = [
 ];
 
 describe("metrics", () => {
-  it("hold every name of etcd's dashboard and alerts, with the values that were measured", async () => {
+  it("have every name of etcd's dashboard and alerts, with the measured values", async () => {
     const put = { ...methodCounters("/etcdserverpb.KV/Put", "unary"), started: 3, bytesReceived: 30 };
     put.handled[0] = 2;
     put.handled[14] = 1;
@@ -39,7 +39,7 @@ describe("metrics", () => {
       memberId: "8e9e05c52164694d",
       values: () => values,
       grpcMethods: () => [put],
-      promotionsRefused: new Map([["etcdserver: member not found", 2]]),
+      promotionsRejected: new Map([["etcdserver: member not found", 2]]),
       clusterVersion: () => "3.6.0",
       extensive: true,
     });

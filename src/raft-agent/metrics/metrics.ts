@@ -1,9 +1,9 @@
 /**
- * Every metric of the agent in one list, with etcd's names, labels and buckets, so that dashboards and alerts made
- * for etcd work unchanged. Only what is really measured is here: a metric that would have to be made up is left out.
+ * Every metric of the agent in one list, with etcd's names, labels and buckets, so that dashboards and alerts for etcd
+ * work unchanged. Only real measurements are here: a metric that would have to be invented is omitted.
  *
- * What other rooms count anyway is read at scrape time (`MetricSources`), so that the hot path pays a plain `++` and
- * nothing more; what has a distribution, or nobody else counts, comes in through a hook.
+ * Values that other modules count anyway are read at scrape time (`MetricSources`), so that the hot path costs a plain
+ * `++` and nothing more; distributions, and values counted nowhere else, arrive through a hook.
  */
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from "prom-client";
 import { StatusCode } from "../api/status-code.ts";
@@ -16,29 +16,29 @@ import { addWork, type WorkMetrics } from "./work-metrics.ts";
 export type MetricSources = {
   readonly version: string;
   readonly memberId: string;
-  /** One value for each name of `SOURCED_METRICS`. */
+  /** One value for each name of `sourcedMetrics`. */
   values(): SourcedValues;
   /** Counters of every served method. */
   grpcMethods(): Iterable<MethodCounters>;
-  /** How often, by the reason. */
-  readonly promotionsRefused: ReadonlyMap<string, number>;
-  /** Empty while it is not agreed on. */
+  /** Counts by reason. */
+  readonly promotionsRejected: ReadonlyMap<string, number>;
+  /** Empty until it is decided. */
   clusterVersion(): string;
-  /** etcd's `--metrics=extensive`: also how long calls take. */
+  /** etcd's `--metrics=extensive`: also the latency of calls. */
   readonly extensive: boolean;
 };
 
 /** Each call is one observation. */
 export type Metrics = NetworkMetrics & {
-  /** Of what is rare and may take long. */
+  /** Rare work that may take long. */
   readonly work: WorkMetrics;
   leaderChanged(): void;
   walFsync(seconds: number, bytes: number): void;
   backendCommit(seconds: number): void;
-  /** A leader's clock stood still for longer than two heartbeats. */
+  /** A leader's heartbeat was late by more than two intervals. */
   heartbeatLate(): void;
   appliedSlowly(): void;
-  /** A call is over. Counts for nothing unless `extensive` is set. */
+  /** A call is over. Ignored unless `extensive` is set. */
   handled(method: MethodCounters, seconds: number): void;
   healthSucceeded(): void;
   healthFailed(): void;
@@ -55,7 +55,7 @@ const diskBuckets = exponentialBuckets(0.001, 2, 14);
 /** A registry per member: several members may live in one process. */
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry();
-  // Its timer wakes an idle member: every 10 ms unless told otherwise.
+  // Its timer wakes an idle member: every 10 ms by default.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
   const refreshProcess = addProcess(registry);
   const refreshSourced = addSourced(registry, sources);
@@ -67,14 +67,14 @@ export function createMetrics(sources: MetricSources): Metrics {
     new Histogram({ name, help, buckets, labelNames, registers: [registry] });
 
   const leaderChanges = count("etcd_server_leader_changes_seen_total", "The number of leader changes seen.");
-  const slowApplies = count("etcd_server_slow_apply_total", "Entries that took longer to apply than they should.");
+  const slowApplies = count("etcd_server_slow_apply_total", "Entries that took too long to apply.");
   const handling = sources.extensive ? handlingTimes(registry) : null;
   const healthSuccess = count("etcd_server_health_success", "The total number of successful health checks.");
   const healthFailure = count("etcd_server_health_failures", "The total number of failed health checks.");
   const checked = count("etcd_server_healthchecks_total", "Named checks, by their result.", "type", "name", "status");
   const checkResult = new Gauge({
     name: "etcd_server_healthcheck",
-    help: "1 for a check that succeeded when it was last run, 0 for one that failed.",
+    help: "1 if the last run of the check succeeded, 0 if it failed.",
     labelNames: ["type", "name"],
     registers: [registry],
   });
@@ -91,7 +91,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   const lateHeartbeats = count(
     "etcd_server_heartbeat_send_failures_total",
-    "Heartbeats that left late, since the member stood still.",
+    "Heartbeats that were sent late because the member was stalled.",
   );
   return {
     work: addWork(registry),
@@ -116,7 +116,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       refreshSourced();
       refreshGrpc();
       refreshLabels();
-      // Of two scrapes in a row, the second finds no sample of the event loop's lag; prom-client spells that "Nan".
+      // Of two consecutive scrapes, the second finds no sample of the event loop's lag; prom-client spells that "Nan".
       return (await registry.metrics()).replaceAll(" Nan\n", " NaN\n");
     },
     contentType: registry.contentType,
@@ -134,7 +134,7 @@ function handlingTimes(registry: Registry): Histogram {
   });
 }
 
-/** What is the same for as long as the member runs, and how to refresh what is not. */
+/** Adds constant labels; returns the function that refreshes the variable ones. */
 function addLabels(registry: Registry, { version, memberId, clusterVersion }: MetricSources): () => void {
   const labeled = (name: string, help: string, label: string, value: string): void => {
     new Gauge({ name, help, labelNames: [label], registers: [registry] }).set({ [label]: value }, 1);
@@ -154,7 +154,7 @@ function addLabels(registry: Registry, { version, memberId, clusterVersion }: Me
   };
 }
 
-/** grpc-go's names of the codes, in the order of their numbers. */
+/** grpc-go's names of the codes, in numeric order. */
 const codeNames = [
   "OK",
   "Canceled",
@@ -188,11 +188,11 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
   const messagesOut = make("grpc_server_msg_sent_total", "Total number of RPC messages sent.", labels);
   const bytesIn = make("etcd_network_client_grpc_received_bytes_total", "Bytes received from grpc clients.");
   const bytesOut = make("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to grpc clients.");
-  const promotions = make("etcd_server_learner_promote_successes", "Learners that this member was asked to promote.");
-  const refusals = make("etcd_server_learner_promote_failures", "Promotions refused while leading.", ["Reason"]);
+  const promotions = make("etcd_server_learner_promote_successes", "Learners that this member promoted.");
+  const rejections = make("etcd_server_learner_promote_failures", "Promotions rejected while leading.", ["Reason"]);
   return () => {
-    refusals.reset();
-    for (const [Reason, count] of sources.promotionsRefused) refusals.inc({ Reason }, count);
+    rejections.reset();
+    for (const [Reason, count] of sources.promotionsRejected) rejections.inc({ Reason }, count);
     for (const metric of [started, handled, messagesIn, messagesOut, bytesIn, bytesOut, promotions]) metric.reset();
     for (const method of sources.grpcMethods()) {
       const names = methodLabels(method);
@@ -210,7 +210,7 @@ function addGrpc(registry: Registry, sources: MetricSources): () => void {
   };
 }
 
-/** Streams that only the server sends on; the others go both ways. */
+/** Streams on which only the server sends; the others are bidirectional. */
 const serverStreams: ReadonlySet<string> = new Set(["RangeStream", "Snapshot", "Observe"]);
 
 function methodLabels({ path, kind }: MethodCounters): Record<string, string> {

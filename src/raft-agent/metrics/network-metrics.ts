@@ -1,4 +1,4 @@
-/** What passes between this member and its peers, and who of them is connected, with etcd's labels. */
+/** Traffic between this member and its peers, and their connections, with etcd's labels. */
 import { Counter, exponentialBuckets, Gauge, Histogram, type Registry } from "prom-client";
 
 export type NetworkMetrics = {
@@ -6,7 +6,7 @@ export type NetworkMetrics = {
   peerReceivedBytes(peer: string, bytes: number): void;
   peerSendFailed(peer: string): void;
   peerRoundTrip(peer: string, seconds: number): void;
-  /** Who the members are, and which of them a connection stands with. */
+  /** The members, and which of them are connected. */
   peersSeen(connected: ReadonlyMap<string, boolean>): void;
   peerDisconnected(peer: string): void;
   peerReceiveFailed(peer: string): void;
@@ -28,7 +28,7 @@ export function addNetwork(registry: Registry, Local: string): NetworkMetrics {
   });
   const receiveFailures = count(
     "etcd_network_peer_received_failures_total",
-    "Connections from peers that broke off.",
+    "Connections from peers that were lost.",
     "From",
   );
   const options = { labelNames: ["Local", "Remote"], registers: [registry] };
@@ -36,7 +36,7 @@ export function addNetwork(registry: Registry, Local: string): NetworkMetrics {
   const known = new Gauge({ name: "etcd_network_known_peers", help: "Peers that are members.", ...options });
   const lost = new Counter({
     name: "etcd_network_disconnected_peers_total",
-    help: "How often the last connection with a peer was lost.",
+    help: "How often the last connection to a peer was lost.",
     ...options,
   });
   return {
@@ -47,7 +47,7 @@ export function addNetwork(registry: Registry, Local: string): NetworkMetrics {
     peerRoundTrip: (peer, seconds) => roundTrip.observe({ To: peer }, seconds),
     peersSeen: (connected) => {
       for (const gauge of [active, known]) gauge.reset();
-      // etcd counts the member itself among those that it knows.
+      // etcd counts the member itself as a known peer.
       known.set({ Local, Remote: Local }, 1);
       for (const [Remote, isConnected] of connected) {
         active.set({ Local, Remote }, isConnected ? 1 : 0);

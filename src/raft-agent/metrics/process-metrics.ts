@@ -1,14 +1,17 @@
-/** What etcd says of its process beside the `process_*` names that prom-client has: descriptors, memory, scrapes. */
+/** etcd's process metrics beside the `process_*` names of prom-client: descriptors, memory, scrapes. */
 import { readdirSync, readFileSync } from "node:fs";
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** The result is to be called with each scrape. Values that the system does not tell (no `/proc`) are left out. */
+/** The result is called at each scrape. Values that the system does not provide (no `/proc`) are omitted. */
 export function addProcess(registry: Registry): () => void {
   const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers: [registry] });
   const used = gauge("os_fd_used", "The number of used file descriptors.");
   const limit = gauge("os_fd_limit", "The file descriptor limit.");
-  const virtualMax = gauge("process_virtual_memory_max_bytes", "Most bytes of virtual memory, 2^64 - 1 for no limit.");
-  gauge("promhttp_metric_handler_requests_in_flight", "Scrapes being served: the one that reads this.").set(1);
+  const virtualMax = gauge(
+    "process_virtual_memory_max_bytes",
+    "Maximum virtual memory in bytes, 2^64 - 1 for no limit.",
+  );
+  gauge("promhttp_metric_handler_requests_in_flight", "Scrapes being served: this one.").set(1);
   const scrapes = new Counter({
     name: "promhttp_metric_handler_requests_total",
     help: "Scrapes before this one, by HTTP status code.",

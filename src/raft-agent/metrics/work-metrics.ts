@@ -1,4 +1,4 @@
-/** How long rare work takes: compactions, snapshots, hashes. Buckets are etcd's. */
+/** Durations of rare work: compactions, snapshots, hashes. Buckets are etcd's. */
 import { Counter, exponentialBuckets, Gauge, Histogram, type Registry } from "prom-client";
 
 export type WorkMetrics = {
@@ -18,10 +18,10 @@ export function addWork(registry: Registry): WorkMetrics {
   const registers = [registry];
   const histogram = (name: string, help: string, start: number, count: number): Histogram =>
     new Histogram({ name, help, buckets: exponentialBuckets(start, 2, count), registers });
-  const ttl = histogram("etcd_debugging_lease_ttl_total", "Seconds that leases were granted for.", 1, 24);
+  const ttl = histogram("etcd_debugging_lease_ttl_total", "Granted lease TTLs in seconds.", 1, 24);
   const dbPause = histogram(
     "etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds",
-    "How long one slice of a compaction kept everything else waiting.",
+    "How long one slice of a compaction blocked other work.",
     1,
     13,
   );

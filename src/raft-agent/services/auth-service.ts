@@ -30,7 +30,7 @@ import {
   type ResponseHeader,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
-import { type PasswordAsker, type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
+import { type PasswordCaller, type PasswordHasher, PasswordHasherBusyError } from "../auth/password-hasher.ts";
 import { randomTokenPrefix } from "../auth/simple-tokens.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type AuthChangeKind, encodeLogin } from "../state-machine/auth-command.ts";
@@ -196,7 +196,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
   );
 }
 
-function asker(user: string, call: ServerCall): PasswordAsker {
+function asker(user: string, call: ServerCall): PasswordCaller {
   return {
     user,
     remoteAddress: call.remoteAddress,

@@ -137,8 +137,8 @@ function promoteMember(context: ServiceContext, bytes: Uint8Array): Change {
       if (member?.learner === false) fault ??= EtcdErrors.memberNotLearner;
       if (!isInSync(facts, id)) fault ??= EtcdErrors.learnerNotReady;
       if (fault === null) return { kind: "member", update: { id, learner: false } };
-      const { promotionsRefused } = context.counts;
-      promotionsRefused.set(fault.text, (promotionsRefused.get(fault.text) ?? 0) + 1);
+      const { promotionsRejected } = context.counts;
+      promotionsRejected.set(fault.text, (promotionsRejected.get(fault.text) ?? 0) + 1);
       return fault;
     },
     answer: () => {

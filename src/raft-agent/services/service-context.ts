@@ -61,7 +61,7 @@ export type ServiceContext = {
     /** Scans of the keyspace for clients that are under way. */
     hashScans: number;
     /** By the reason, while this member leads. */
-    readonly promotionsRefused: Map<string, number>;
+    readonly promotionsRejected: Map<string, number>;
   };
 };
 
@@ -77,7 +77,7 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
     shutdown: { begun: false },
     identity,
     writer: new WireWriter(4096),
-    counts: { watchEvents: 0, hashScans: 0, promotionsRefused: new Map() },
+    counts: { watchEvents: 0, hashScans: 0, promotionsRejected: new Map() },
   };
 }
 

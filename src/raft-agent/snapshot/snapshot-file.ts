@@ -20,7 +20,7 @@ import {
 /** Written bytes are synced this many at a time, so that no single sync keeps the disk busy for long. */
 const syncEveryBytes = 8 * 1024 * 1024;
 
-/** Writes everything and syncs it. Returns the bytes of content. */
+/** Writes everything and syncs it. Returns the size of the content. */
 export async function writeSnapshot(
   file: FileHandle,
   header: SnapshotHeader,
@@ -59,13 +59,13 @@ export async function readHeader(
 ): Promise<{ readonly header: SnapshotHeader; readonly crc: number; readonly length: number }> {
   const length = headerLength(await file.read(0, headerFixedBytes));
   const bytes = await file.read(0, length);
-  if (bytes.length < length) throw damaged("an end inside its header");
+  if (bytes.length < length) throw damaged("a truncated header");
   return { ...decodeHeader(bytes), length };
 }
 
 /**
- * The content, chunk by chunk, each checked before it is handed out; ends only behind a right footer at the end of the file.
- * @throws HaplanError `snapshot/damaged` at the first thing that is wrong.
+ * The content, chunk by chunk, each verified before it is yielded; ends only after a valid footer at the end of the
+ * file. @throws HaplanError `snapshot/damaged` at the first error.
  */
 export async function* readChunks(file: FileHandle): AsyncGenerator<Uint8Array> {
   const { length, crc: headerCrc } = await readHeader(file);
@@ -81,7 +81,7 @@ export async function* readChunks(file: FileHandle): AsyncGenerator<Uint8Array> 
     }
     if (chunkBytes > chunkBytesMax) throw damaged(`a chunk of ${chunkBytes} bytes at byte ${offset}`);
     const chunk = await file.read(offset + chunkHeaderBytes, chunkBytes);
-    if (chunk.length < chunkBytes) throw damaged(`an end inside the chunk at byte ${offset}`);
+    if (chunk.length < chunkBytes) throw damaged(`a truncated chunk at byte ${offset}`);
     crc = crc32c(chunk, 0, chunk.length, crc);
     if (crc !== expected) throw damaged(`a chunk with a wrong checksum at byte ${offset}`);
     yield chunk;
@@ -90,27 +90,23 @@ export async function* readChunks(file: FileHandle): AsyncGenerator<Uint8Array> 
   }
 }
 
-type FooterFacts = {
+type Footer = {
   readonly frame: Uint8Array;
   readonly expected: number;
   readonly total: number;
   readonly crc: number;
 };
 
-async function checkFooter(
-  file: FileHandle,
-  offset: number,
-  { frame, expected, total, crc }: FooterFacts,
-): Promise<void> {
-  if (frame.length < footerBytes) throw damaged("an end inside its footer");
+async function checkFooter(file: FileHandle, offset: number, { frame, expected, total, crc }: Footer): Promise<void> {
+  if (frame.length < footerBytes) throw damaged("a truncated footer");
   if (crc32c(frame, chunkHeaderBytes, footerBytes, crc) !== expected) throw damaged("a footer with a wrong checksum");
   const announced = new ByteReader(frame, chunkHeaderBytes).uint64();
-  if (announced !== total) throw damaged(`${total} bytes of content where its footer announces ${announced}`);
+  if (announced !== total) throw damaged(`${total} bytes of content instead of the ${announced} in its footer`);
   const size = await file.size();
-  if (size !== offset + footerBytes) throw damaged(`${size - offset - footerBytes} bytes behind its footer`);
+  if (size !== offset + footerBytes) throw damaged(`${size - offset - footerBytes} bytes after its footer`);
 }
 
-/** Reads the whole file and checks every byte of it. Returns the bytes of content. */
+/** Reads the whole file and verifies every byte of it. Returns the size of the content. */
 export async function verifySnapshot(file: FileHandle): Promise<number> {
   let total = 0;
   for await (const chunk of readChunks(file)) total += chunk.length;

@@ -34,12 +34,12 @@ export function encodeHeader({ metadata, createdMs }: SnapshotHeader): {
   return { bytes: writer.written(), crc };
 }
 
-/** Length of the whole header, told by its fixed part. @throws HaplanError `snapshot/damaged`. */
+/** The length of the whole header, from its fixed part. @throws HaplanError `snapshot/damaged`. */
 export function headerLength(fixed: Uint8Array): number {
   if (fixed.length < headerFixedBytes || !magic.equals(fixed.subarray(0, 8))) throw damaged("no snapshot header");
   const version = getUint32(fixed, 12);
   if (version !== formatVersion)
-    throw damaged(`format version ${version} where this program knows only ${formatVersion}`);
+    throw damaged(`format version ${version}, but this version supports only ${formatVersion}`);
   const rest = getUint32(fixed, 16);
   if (rest > headerRestBytesMax) throw damaged(`a header of ${rest} bytes`);
   return headerFixedBytes + rest;

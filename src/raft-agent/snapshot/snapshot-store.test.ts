@@ -34,7 +34,7 @@ async function contentOf(parts: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe("the snapshot store", () => {
-  it("a snapshot comes back as it was written, whatever its chunks", async () => {
+  it("a snapshot is read as it was written, whatever its chunks", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
@@ -54,7 +54,7 @@ describe("the snapshot store", () => {
     );
   });
 
-  it("the newest one is opened, and pruning keeps the newest", async () => {
+  it("the newest snapshot is opened, and pruning keeps the newest", async () => {
     const store = await openStore(new MemoryFileSystem());
     expect(await store.openNewest()).toEqual({ snapshot: null, damaged: [] });
     for (const index of [5, 100, 20]) await store.write(at(index), chunks(`at ${index}`));
@@ -62,12 +62,12 @@ describe("the snapshot store", () => {
     const oldest = await store.open((await store.list())[2]!.name);
     expect(await store.prune(0)).toHaveLength(2);
     expect((await store.list()).map(({ index }) => index)).toEqual([100]);
-    // What is open stays readable.
+    // An open snapshot stays readable.
     expect((await contentOf(oldest.chunks())).toString()).toBe("at 5");
     await oldest.close();
   });
 
-  it("a snapshot with any bit flipped, or cut anywhere, or with bytes behind it, is left out for the one before", async () => {
+  it("a snapshot with any bit flipped, or truncated anywhere, or with trailing bytes, is skipped for the previous one", async () => {
     const fileSystem = new MemoryFileSystem();
     const store = await openStore(fileSystem);
     await store.write(at(5), chunks("before"));
@@ -89,7 +89,7 @@ describe("the snapshot store", () => {
     await check(Buffer.concat([intact, Buffer.alloc(1)]), "one byte more");
   });
 
-  it("a snapshot that rots after it was opened fails while it is read", async () => {
+  it("a snapshot that is damaged after it was opened fails while it is read", async () => {
     const fileSystem = new MemoryFileSystem();
     const store = await openStore(fileSystem);
     const { name } = await store.write(at(5), chunks(Buffer.alloc(600_000, 1)));
@@ -100,7 +100,7 @@ describe("the snapshot store", () => {
   });
 
   it.each([
-    ["its source breaks", () => {}, new Error("the stream broke"), "the stream broke"],
+    ["its source fails", () => {}, new Error("the stream broke"), "the stream broke"],
     [
       "the disk is full",
       (disk: MemoryFileSystem) => void (disk.faults.capacityBytes = 1000),
@@ -116,7 +116,7 @@ describe("the snapshot store", () => {
   });
 
   it.each(Array.from({ length: 40 }, (_, seed) => seed))(
-    "a crash leaves the old snapshot or the new one, whole (seed %i)",
+    "a crash leaves the old snapshot or the complete new one (seed %i)",
     async (seed) => {
       const random = createRandom(seed);
       const fileSystem = new MemoryFileSystem();

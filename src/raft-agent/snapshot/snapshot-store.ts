@@ -1,6 +1,6 @@
 /**
- * The directory of snapshot files. A snapshot appears under its name only when it is whole and durable, and is handed
- * out only after every byte of it has been checked.
+ * The directory of snapshot files. A snapshot gets its name only when it is complete and durable, and is returned only
+ * after every byte of it has been verified.
  */
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -18,7 +18,7 @@ export type OpenSnapshot = {
   /** Milliseconds since the epoch. */
   readonly createdMs: number;
   readonly contentBytes: number;
-  /** The content from its beginning, checked once more; may be asked for more than once, also at the same time. */
+  /** The content from its beginning, verified once more; may be called more than once, also concurrently. */
   chunks(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 };
@@ -26,7 +26,7 @@ export type OpenSnapshot = {
 export type NewestSnapshot = {
   /** Null when there is no undamaged one. */
   readonly snapshot: OpenSnapshot | null;
-  /** Newer ones that had to be left out. */
+  /** Newer ones that had to be skipped. */
   readonly damaged: readonly { readonly name: string; readonly reason: string }[];
 };
 
@@ -36,7 +36,7 @@ export type SnapshotStoreOptions = {
   readonly clock?: Clock;
 };
 
-/** Makes the directory if need be and removes what a crash left half written. */
+/** Creates the directory if necessary and removes partially written files left by a crash. */
 export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<SnapshotStore> {
   const { fileSystem, directory } = options;
   await fileSystem.makeDir(directory);
@@ -61,18 +61,18 @@ export class SnapshotStore {
 
   /**
    * Writes a snapshot, from the state machine or from a peer; resolves when it is durable under its name. One for the
-   * same index and term is replaced. When `chunks` or the disk fails, nothing is left and the error is passed on.
+   * same index and term is replaced. When `chunks` or the disk fails, nothing is left and the error is rethrown.
    */
   async write(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<SnapshotName> {
     const { index, term } = metadata;
     const name = fileName(index, term);
-    const aside = `${this.#directory}/${name.replace(/snapshot$/, `${++this.#lastNumber}.making`)}`;
-    const file = await this.#fileSystem.open(aside, { create: true });
+    const temporary = `${this.#directory}/${name.replace(/snapshot$/, `${++this.#lastNumber}.making`)}`;
+    const file = await this.#fileSystem.open(temporary, { create: true });
     try {
       await closing(file, () => writeSnapshot(file, { metadata, createdMs: this.#clock.now() }, chunks));
-      await this.#fileSystem.rename(aside, `${this.#directory}/${name}`);
+      await this.#fileSystem.rename(temporary, `${this.#directory}/${name}`);
     } catch (error) {
-      await this.#fileSystem.remove(aside).catch(() => {}); // The first error is the one to tell; the next start tidies up.
+      await this.#fileSystem.remove(temporary).catch(() => {}); // Report the first error; the next start cleans up.
       throw error;
     }
     await this.#fileSystem.syncDir(this.#directory);
@@ -85,7 +85,7 @@ export class SnapshotStore {
     return names.sort((left, right) => right.index - left.index || right.term - left.term);
   }
 
-  /** @throws HaplanError `snapshot/damaged` naming the file and the place, before anything was handed out. */
+  /** @throws HaplanError `snapshot/damaged` naming the file and the position, before anything was returned. */
   async open(name: string): Promise<OpenSnapshot> {
     const file = await this.#fileSystem.open(`${this.#directory}/${name}`, { create: false, readOnly: true });
     try {
@@ -103,15 +103,14 @@ export class SnapshotStore {
       if (!(error instanceof HaplanError)) throw error;
       throw new HaplanError(
         "snapshot/damaged",
-        `Cannot use snapshot "${name}": it has ${errorText(error)}. Remove the file; the member gets a new snapshot from its leader, or restore the file from a copy`,
+        `Cannot use snapshot "${name}": it has ${errorText(error)}. Remove the file, and the member receives a new snapshot from its leader, or restore the file from a copy`,
         { cause: error },
       );
     }
   }
 
   /**
-   * The newest undamaged snapshot, and which newer ones were damaged. Errors of the disk are thrown, not taken for
-   * damage.
+   * The newest undamaged snapshot, and which newer ones were damaged. Disk errors are thrown, not treated as damage.
    */
   async openNewest(): Promise<NewestSnapshot> {
     const damaged: { name: string; reason: string }[] = [];
@@ -126,14 +125,14 @@ export class SnapshotStore {
     return { snapshot: null, damaged };
   }
 
-  /** Removes those that reach no further than `index`: their content has found its way into the state machine. */
+  /** Removes those that reach no further than `index`: their content is now in the state machine. */
   async removeUpTo(index: LogIndex): Promise<void> {
     const done = (await this.list()).filter((snapshot) => snapshot.index <= index);
     for (const { name } of done.toReversed()) await this.#fileSystem.remove(`${this.#directory}/${name}`);
     if (done.length > 0) await this.#fileSystem.syncDir(this.#directory);
   }
 
-  /** Removes all but the newest `keep` (at least one). Returns the names that are gone. */
+  /** Removes all but the newest `keep` (at least one). Returns the removed names. */
   async prune(keep: number): Promise<string[]> {
     const old = (await this.list()).slice(Math.max(1, keep)).map(({ name }) => name);
     for (const name of old.toReversed()) await this.#fileSystem.remove(`${this.#directory}/${name}`);
