@@ -123,6 +123,7 @@ export class MemberProcess implements Endpoint {
       driver: this.driver,
       transport: {
         versionWith: () => spokenVersions.highest,
+        spokenVersion: () => spokenVersions.highest,
         request: (peer, kind, body, timeoutMs) => network.request(host.id, peer, kind, body, timeoutMs),
       },
       answerPeer: (from, request, done) => this.#answerPeer(from, request, done),

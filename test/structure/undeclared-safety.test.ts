@@ -20,7 +20,7 @@ const additions = [
     before: '  | { readonly kind: "createAuthority" }',
     added: '  | { readonly kind: "pauseMember" }',
   },
-  { file: "src/raft-agent/state-machine/command.ts", before: "  authEnable: 32,", added: "  keyspaceReset: 13," },
+  { file: "src/raft-agent/state-machine/command.ts", before: "  authEnable: 32,", added: "  keyspaceReset: 31," },
   {
     file: "src/raft-agent/services/kv-service.ts",
     before: '    writing(context, path("Put"), put),',
@@ -62,7 +62,7 @@ describe("without its safety declarations", () => {
   it.each([
     ["a step without its traits", "src/plan/step-traits.ts", "pauseMember"],
     ["a step whose effect on the quorum is not simulated", "src/plan/quorum-model.ts", "never"],
-    ["a command without its access, effect and result", "src/raft-agent/state-machine/command-table.ts", "13"],
+    ["a command without its access, effect and result", "src/raft-agent/state-machine/command-table.ts", "31"],
     ["a command that nothing applies", "src/raft-agent/state-machine/state-machine.ts", "never"],
     [
       "a method without its access level",

@@ -12,6 +12,7 @@ import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { Configuration } from "../../src/raft-agent/raft/configuration.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import { MemberServices, type MemberServicesOptions } from "../../src/raft-agent/services/member-services.ts";
+import type { EntryVersions } from "../../src/raft-agent/state-machine/entry-versions.ts";
 import { MembershipStore } from "../../src/raft-agent/state-machine/membership-store.ts";
 import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 
@@ -40,6 +41,7 @@ export type World = {
     swallowReads: boolean;
     progress: PeerProgress[];
     connectedMs: Map<MemberId, number>;
+    spokenVersions: Map<MemberId, number>;
     peers: Map<MemberId, Pick<MemberServices, "answerPeer">>;
   };
   unary(
@@ -86,9 +88,12 @@ function recordedCall(
   return call;
 }
 
-export type WorldOptions = Partial<Omit<MemberServicesOptions, "machine" | "consensus">> & { readonly store?: Store };
+export type WorldOptions = Partial<Omit<MemberServicesOptions, "machine" | "consensus">> & {
+  readonly store?: Store;
+  readonly versions?: EntryVersions;
+};
 
-export async function createWorld({ store: given, ...overrides }: WorldOptions = {}): Promise<World> {
+export async function createWorld({ store: given, versions, ...overrides }: WorldOptions = {}): Promise<World> {
   const store = given ?? (await openStore({ backend: new MemoryBackend() }));
   const founder = { id: self, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
   new MembershipStore(store.metadata).seed([founder], { voters: [self], votersOutgoing: [], learners: [] });
@@ -103,10 +108,11 @@ export async function createWorld({ store: given, ...overrides }: WorldOptions =
     swallowReads: false,
     progress: [],
     connectedMs: new Map(),
+    spokenVersions: new Map(),
     peers: new Map(),
   };
   const services: MemberServices = new MemberServices({
-    machine: new StateMachine({ self, store }),
+    machine: new StateMachine({ self, store, ...(versions === undefined ? {} : { versions }) }),
     consensus: createPort(consensus, () => services),
     clock: {
       now: () => clock.nowMs,
@@ -199,6 +205,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     transferLeadership: (to) => {
       state.leader = to;
     },
+    spokenVersion: (member) => state.spokenVersions.get(member) ?? null,
     connectedMs: (member) => state.connectedMs.get(member) ?? null,
     askPeer: (member, request, done) => {
       const peer = member === self ? services() : state.peers.get(member);

@@ -8,6 +8,7 @@ import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind, type PeerAnswer
 import { createDetachedServer } from "../gateway/detached-http-server.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
+import { spokenVersions } from "../transport/handshake.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AgentEvents } from "./agent-events.ts";
@@ -42,6 +43,8 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     clusterId: identity.clusterId,
     advertisedUrls: config.advertisePeerUrls,
     random,
+    // What a version brings may be in the log once it is agreed on: a peer that does not speak it could not read on.
+    versions: () => ({ ...spokenVersions, lowest: Math.max(spokenVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),

@@ -23,7 +23,7 @@ export type ConsensusClientOptions = {
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly driver: ConsensusDriver;
   readonly appliedIndex: () => LogIndex;
-  readonly transport: Pick<PeerTransport, "request" | "versionWith">;
+  readonly transport: Pick<PeerTransport, "request" | "versionWith" | "spokenVersion">;
   /** Answers a request that this member makes of itself, as those of other members are answered. */
   readonly answerPeer: (from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void) => void;
 };
@@ -94,6 +94,10 @@ export class ConsensusClient implements ConsensusPort {
   connectedMs(member: MemberId): number | null {
     const sinceMs = this.#connectedSinceMs.get(member);
     return sinceMs === undefined ? null : this.#options.clock.monotonicMs() - sinceMs;
+  }
+
+  spokenVersion(member: MemberId): number | null {
+    return this.#options.transport.spokenVersion(member);
   }
 
   askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void {

@@ -23,7 +23,13 @@ it("a restarted member does not take an entry of its former life for the answer 
   const answers: unknown[] = [];
   const life = (startedAtMs: number): Proposer => {
     const clock = { now: () => startedAtMs, monotonicMs: () => 0 };
-    const proposer = new Proposer({ consensus, clock, limits: services.context.proposer.limits, appliedTerm: () => 0 });
+    const proposer = new Proposer({
+      consensus,
+      clock,
+      limits: services.context.proposer.limits,
+      appliedTerm: () => 0,
+      agreedVersion: () => 1,
+    });
     for (let i = 0; i < 100; i++) proposer.propose(CommandKind.put, Buffer.from("x"), (answer) => answers.push(answer));
     return proposer;
   };
@@ -50,7 +56,7 @@ it("no answer is awaited for a call that is closed, nor twice", async () => {
   };
   const clock = { now: () => 0, monotonicMs: () => 0 };
   const { limits } = context.proposer;
-  const proposer = new Proposer({ consensus, clock, limits, appliedTerm: () => 0 });
+  const proposer = new Proposer({ consensus, clock, limits, appliedTerm: () => 0, agreedVersion: () => 1 });
   const call = { open: true };
   for (const asker of [{ caller: null, call }, undefined]) {
     proposer.propose(CommandKind.txn, Buffer.from("x"), () => {}, asker);
@@ -80,7 +86,13 @@ describe("a command that a leader has taken", () => {
     };
     const clock = { now: () => 0, monotonicMs: () => state.nowMs };
     const { limits } = context.proposer;
-    const proposer = new Proposer({ consensus, clock, limits, appliedTerm: () => state.appliedTerm });
+    const proposer = new Proposer({
+      consensus,
+      clock,
+      limits,
+      appliedTerm: () => state.appliedTerm,
+      agreedVersion: () => 1,
+    });
     const answers: unknown[] = [];
     proposer.propose(CommandKind.put, Buffer.from("x"), (answer) => answers.push(answer));
     return {

@@ -10,8 +10,9 @@ import type { Term } from "../raft/entry.ts";
 import type { ProposalRejection } from "../raft/event.ts";
 import type { ApplyResult } from "../state-machine/apply-result.ts";
 import type { Caller } from "../state-machine/caller.ts";
-import { type CommandCodec, type CommandKind, createCommandCodec } from "../state-machine/command.ts";
+import { type CommandCodec, CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { type AppliedBy, commandTable } from "../state-machine/command-table.ts";
+import { type EntryVersions, entryVersions, kindName } from "../state-machine/entry-versions.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "../state-machine/etcd-error.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
 
@@ -69,6 +70,9 @@ export type ProposerOptions = {
   readonly limits: ProposerLimits;
   /** Of the last entry that was applied. */
   readonly appliedTerm: () => Term;
+  /** The version of the protocol that the cluster has agreed on. */
+  readonly agreedVersion: () => number;
+  readonly versions?: EntryVersions | undefined;
 };
 
 export class Proposer {
@@ -78,13 +82,17 @@ export class Proposer {
   readonly #consensus: ConsensusPort;
   readonly #clock: ProposerClock;
   readonly #appliedTerm: () => Term;
+  readonly #agreedVersion: () => number;
+  readonly #versions: EntryVersions;
   readonly #codec: CommandCodec;
   #nextNumber: number;
   #failedTotal = 0;
   #stopped = false;
   readonly limits: ProposerLimits;
 
-  constructor({ consensus, clock, limits, appliedTerm }: ProposerOptions) {
+  constructor({ consensus, clock, limits, appliedTerm, agreedVersion, versions = entryVersions }: ProposerOptions) {
+    this.#agreedVersion = agreedVersion;
+    this.#versions = versions;
     this.#consensus = consensus;
     this.#clock = clock;
     this.#appliedTerm = appliedTerm;
@@ -110,7 +118,7 @@ export class Proposer {
     done: ProposalDone<Kind>,
     { caller, call }: Asker = { caller: null, call: null },
   ): void {
-    const refusal = this.#refusal(body);
+    const refusal = this.#refusal(kind, body);
     if (refusal !== null) {
       this.#fail(done, refusal);
       return;
@@ -197,13 +205,28 @@ export class Proposer {
     return connected * 2 > voters.length ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
   }
 
-  #refusal(body: Uint8Array): EtcdError | null {
+  #refusal(kind: CommandKind, body: Uint8Array): EtcdError | null {
     if (this.#stopped) return EtcdErrors.stopped;
+    const tooNew = this.#notAgreedOn(kind);
+    if (tooNew !== null) return tooNew;
     if (body.length + etcdEnvelopeBytes > this.limits.requestBytesMax) return EtcdErrors.requestTooLarge;
     if (this.#consensus.commitIndex() - this.#consensus.appliedIndex() > this.limits.applyLagMax) {
       return EtcdErrors.tooManyRequests;
     }
     return this.#waiting.size >= this.limits.pendingMax ? EtcdErrors.tooManyRequests : null;
+  }
+
+  /** Not every member may be able to read the kind: one that cannot has to stop. */
+  #notAgreedOn(kind: CommandKind): EtcdError | null {
+    const needed = this.#versions.since(kind);
+    const agreed = this.#agreedVersion();
+    // What raises the version is proposed once all members speak it: see `ProtocolAgreement`.
+    if (needed <= agreed || kind === CommandKind.protocolVersion) return null;
+    return etcdError(
+      StatusCode.failedPrecondition,
+      `${kindName(kind)} needs version ${needed} of the protocol between members, and the cluster has agreed on ${agreed}: ` +
+        "upgrade the other members first",
+    );
   }
 
   #offer(number: number, waiter: Waiter, payload: Uint8Array): void {

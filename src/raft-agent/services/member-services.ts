@@ -9,6 +9,7 @@ import type { ConsensusPort } from "../consensus/consensus-port.ts";
 import { MemberChanges } from "../consensus/member-changes.ts";
 import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "../consensus/proposer.ts";
+import { ProtocolAgreement } from "../consensus/protocol-agreement.ts";
 import { ReadQueue } from "../consensus/read-queue.ts";
 import { createWatchHub, type WatchHub } from "../mvcc/watch/watch-hub.ts";
 import type { Configuration } from "../raft/configuration.ts";
@@ -93,6 +94,7 @@ export class MemberServices {
   readonly watchService: WatchService;
   readonly #peerMethods: PeerMethods;
   readonly #autoCompaction: AutoCompaction;
+  readonly #agreement: ProtocolAgreement;
   readonly #leaderBound: LeaderBoundStreams;
   readonly #lasting: LastingStreams = new LastingStreams();
   readonly #corruptionCheck: CorruptionCheck;
@@ -105,7 +107,9 @@ export class MemberServices {
     const { requestTimeoutMs } = proposerLimits;
     const createChangeId = options.createChangeId ?? ((): ChangeId => randomBytes(16).toString("hex"));
     const appliedTerm = (): Term => store.consistentTerm;
-    const proposer = new Proposer({ consensus, clock, limits: proposerLimits, appliedTerm });
+    const { versions } = machine;
+    const agreedVersion = (): number => machine.membership.protocolVersion;
+    const proposer = new Proposer({ consensus, clock, limits: proposerLimits, appliedTerm, agreedVersion, versions });
     this.machine = machine;
     const { alarms, auth, leases, membership } = machine;
     const settings = { ...defaultAuthSettings, ...options.auth };
@@ -149,6 +153,7 @@ export class MemberServices {
       version: options.version,
       drainClients: options.drainClients ?? (() => Promise.resolve()),
     });
+    this.#agreement = new ProtocolAgreement({ consensus, membership, proposer, versions });
     this.watchHub = createWatchHub({ store, ...(options.nextTurn && { nextTurn: options.nextTurn }) });
     this.watchService = createWatchService(this.context, this.watchHub);
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
@@ -222,6 +227,7 @@ export class MemberServices {
     this.#leaderBound.tick();
     this.watchService.tick();
     this.#autoCompaction.tick();
+    this.#agreement.tick();
     this.#corruptionCheck.tick();
     tickLeases(this.context);
   }

@@ -39,6 +39,25 @@ export type MemberUpdateBody = {
 /** The version that the cluster is to go down to; empty = no downgrade any more. */
 export type DowngradeBody = { readonly target: string };
 
+export type ProtocolVersionBody = { readonly version: number };
+
+/** version = 1. */
+export function encodeProtocolVersion({ version }: ProtocolVersionBody): Uint8Array {
+  const writer = new WireWriter(8);
+  writer.intUnlessZero(0x08, version);
+  return writer.copy();
+}
+
+export function decodeProtocolVersion(bytes: Uint8Array): ProtocolVersionBody {
+  let version = 0;
+  eachField(bytes, 1, (reader, tag) => {
+    if (tag !== 0x08) return false;
+    version = reader.int64();
+    return true;
+  });
+  return { version };
+}
+
 /** etcdserverpb.LeaseGrantRequest: TTL = 1, ID = 2. */
 export function encodeLeaseGrant(body: LeaseGrantBody): Uint8Array {
   const writer = new WireWriter(32);

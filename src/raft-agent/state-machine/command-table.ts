@@ -1,6 +1,7 @@
 /**
  * What decides safety for each kind of command, in one total table: a new kind does not compile before it says who may
- * ask for it, whether it runs while data may be damaged, and what its caller gets back.
+ * ask for it, whether it runs while data may be damaged, what its caller gets back, and which version of the protocol
+ * between members has it.
  */
 import type { Applied } from "./apply-result.ts";
 import type { AuthChangeKind } from "./auth-command.ts";
@@ -30,12 +31,15 @@ type ResultKinds = {
   readonly [CommandKind.memberUpdate]: "done";
   readonly [CommandKind.clusterVersion]: "done";
   readonly [CommandKind.downgrade]: "done";
+  readonly [CommandKind.protocolVersion]: "done";
   readonly [CommandKind.authenticate]: "login";
 } & { readonly [Kind in AuthChangeKind]: "done" };
 
 export type AppliedBy<Kind extends CommandKind> = Extract<Applied, { kind: ResultKinds[Kind] }>;
 
 type CommandTraits<Kind extends CommandKind> = {
+  /** The version of the protocol between members that this kind came with: see `EntryVersions`. */
+  readonly since: number;
   /** Asked where the command is applied, while authentication is on. */
   readonly access: AccessRule;
   /** Refused while a CORRUPT alarm is on (etcd's `applierV3Corrupt`). */
@@ -43,25 +47,26 @@ type CommandTraits<Kind extends CommandKind> = {
   readonly result: ResultKinds[Kind];
 };
 
-const membersOwn = { access: checkedWhereAsked, touchesData: false, result: "done" } as const;
-const authChange = { access: rootOnly, touchesData: false, result: "done" } as const;
+const membersOwn = { since: 1, access: checkedWhereAsked, touchesData: false, result: "done" } as const;
+const authChange = { since: 1, access: rootOnly, touchesData: false, result: "done" } as const;
 
 export const commandTable: { readonly [Kind in CommandKind]: CommandTraits<Kind> } = {
   [CommandKind.noOp]: membersOwn,
-  [CommandKind.put]: { access: putAccess, touchesData: true, result: "put" },
-  [CommandKind.deleteRange]: { access: deleteRangeAccess, touchesData: true, result: "deleteRange" },
-  [CommandKind.txn]: { access: txnAccess, touchesData: true, result: "txn" },
-  [CommandKind.compact]: { access: checkedWhereAsked, touchesData: true, result: "compact" },
-  [CommandKind.leaseGrant]: { access: checkedWhereAsked, touchesData: true, result: "leaseGrant" },
-  [CommandKind.leaseRevoke]: { access: leaseRevokeAccess, touchesData: true, result: "done" },
+  [CommandKind.put]: { since: 1, access: putAccess, touchesData: true, result: "put" },
+  [CommandKind.deleteRange]: { since: 1, access: deleteRangeAccess, touchesData: true, result: "deleteRange" },
+  [CommandKind.txn]: { since: 1, access: txnAccess, touchesData: true, result: "txn" },
+  [CommandKind.compact]: { since: 1, access: checkedWhereAsked, touchesData: true, result: "compact" },
+  [CommandKind.leaseGrant]: { since: 1, access: checkedWhereAsked, touchesData: true, result: "leaseGrant" },
+  [CommandKind.leaseRevoke]: { since: 1, access: leaseRevokeAccess, touchesData: true, result: "done" },
   [CommandKind.leaseCheckpoint]: membersOwn,
-  [CommandKind.alarm]: { access: checkedWhereAsked, touchesData: false, result: "alarm" },
+  [CommandKind.alarm]: { since: 1, access: checkedWhereAsked, touchesData: false, result: "alarm" },
   [CommandKind.memberAttributes]: membersOwn,
   [CommandKind.memberUpdate]: membersOwn,
   [CommandKind.clusterVersion]: membersOwn,
   [CommandKind.downgrade]: membersOwn,
+  [CommandKind.protocolVersion]: { ...membersOwn, since: 2 },
   // Its password has been checked by the member that was asked.
-  [CommandKind.authenticate]: { access: checkedWhereAsked, touchesData: false, result: "login" },
+  [CommandKind.authenticate]: { since: 1, access: checkedWhereAsked, touchesData: false, result: "login" },
   [CommandKind.authEnable]: authChange,
   [CommandKind.authDisable]: authChange,
   [CommandKind.authUserAdd]: authChange,

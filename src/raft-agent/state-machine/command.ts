@@ -30,6 +30,8 @@ export const CommandKind = {
   memberUpdate: 10,
   clusterVersion: 11,
   downgrade: 12,
+  /** Raises the version of the protocol that the cluster has agreed on: see `EntryVersions`. */
+  protocolVersion: 13,
   authEnable: 32,
   authDisable: 33,
   /** A login whose password has been checked. */
@@ -71,7 +73,6 @@ const leaderStarted: Command = {
   caller: null,
   body: new Uint8Array(0),
 };
-const knownKinds = new Set<number>(Object.values(CommandKind));
 
 /** Both directions for one member, whose id is turned into bytes only once. */
 export type CommandCodec = {
@@ -84,11 +85,13 @@ export type CommandCodec = {
   decode(payload: Uint8Array): Command;
 };
 
-export function createCommandCodec(self: MemberId): CommandCodec {
+/** `knows`: false for a kind that the member is too old for. */
+export function createCommandCodec(self: MemberId, knows: (kind: CommandKind) => boolean = () => true): CommandCodec {
   const selfBytes = memberIdToBytes(self);
+  const known = new Set<number>(Object.values(CommandKind).filter(knows));
   return {
     encode: (kind, requestNumber, body, caller = null) => encodeCommand(kind, selfBytes, requestNumber, body, caller),
-    decode: (payload) => decodeCommand(payload, selfBytes),
+    decode: (payload) => decodeCommand(payload, selfBytes, known),
   };
 }
 
@@ -115,13 +118,13 @@ function encodeCommand(
   return bytes;
 }
 
-function decodeCommand(payload: Uint8Array, self: Uint8Array): Command {
+function decodeCommand(payload: Uint8Array, self: Uint8Array, known: ReadonlySet<number>): Command {
   if (payload.length === 0) return leaderStarted;
   const kind = payload[0]!;
   const flags = payload[1] ?? 0;
   const caller = flags === flagCaller ? decodeCaller(payload, commandHeaderBytes) : null;
   const readable = flags === flagsNone ? payload.length >= commandHeaderBytes : caller !== null;
-  if (!readable || !knownKinds.has(kind)) {
+  if (!readable || !known.has(kind)) {
     throw new HaplanError(
       "command/unknown",
       `Cannot read log entry of kind ${kind} with flags ${payload[1] ?? "none"} (${payload.length} bytes): ` +

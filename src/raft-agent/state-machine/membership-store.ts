@@ -4,6 +4,7 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import type { ChangeId } from "./change-id.ts";
 import { CompletedChanges } from "./completed-changes.ts";
+import { firstProtocolVersion } from "./entry-versions.ts";
 import {
   decodeMembershipContext,
   type Member,
@@ -25,6 +26,7 @@ export class MembershipStore extends Membership {
   #clusterVersion = "";
   #configurationIndex: LogIndex = 0;
   #downgradeTarget = "";
+  #protocolVersion = firstProtocolVersion;
 
   constructor(metadata: Metadata) {
     super();
@@ -40,6 +42,18 @@ export class MembershipStore extends Membership {
   setClusterVersion(version: string): void {
     this.#clusterVersion = version;
     this.#metadata.put(cluster, "clusterVersion", Buffer.from(version));
+  }
+
+  /** The version of the protocol that the cluster has agreed on: what needs a later one stays out of the log. */
+  get protocolVersion(): number {
+    return this.#protocolVersion;
+  }
+
+  /** It never goes down. */
+  raiseProtocolVersion(version: number): void {
+    if (version <= this.#protocolVersion) return;
+    this.#protocolVersion = version;
+    this.#metadata.put(cluster, "protocolVersion", json(version));
   }
 
   /** The entry that brought the configuration; 0 for that of the founding members. The same on every member. */
@@ -65,6 +79,8 @@ export class MembershipStore extends Membership {
     const index = this.#metadata.get(meta, "confIndex");
     this.#configurationIndex = index === undefined ? 0 : parse<LogIndex>(index);
     this.#clusterVersion = text(this.#metadata.get(cluster, "clusterVersion"));
+    const version = this.#metadata.get(cluster, "protocolVersion");
+    this.#protocolVersion = version === undefined ? firstProtocolVersion : parse<number>(version);
     this.#downgradeTarget = text(this.#metadata.get(cluster, "downgradeTarget"));
     this.replace(
       members,

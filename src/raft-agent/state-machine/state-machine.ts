@@ -4,7 +4,7 @@
  * keeps the leases' time) hangs on callbacks that cannot change the data.
  */
 import { assertNever } from "../../base/assert.ts";
-import { errorText } from "../../base/haplan-error.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { decodeCompactionRequest } from "../api/compaction.ts";
 import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodePutRequest } from "../api/put.ts";
@@ -27,10 +27,12 @@ import {
   decodeLeaseCheckpoint,
   decodeLeaseGrant,
   decodeLeaseRevoke,
+  decodeProtocolVersion,
   type MemberAttributesBody,
   type MemberUpdateBody,
 } from "./command-body.ts";
 import { commandTable } from "./command-table.ts";
+import { type EntryVersions, entryVersions, knowsKind } from "./entry-versions.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
 import type { Member, MembershipChange } from "./membership.ts";
@@ -83,15 +85,19 @@ export class StateMachine {
     leasesExpired: 0,
   };
   readonly #codec: CommandCodec;
+  readonly versions: EntryVersions;
   #listener: StateMachineListener = silent;
 
-  constructor(options: { readonly self: MemberId; readonly store: Store }) {
+  /** @throws HaplanError `command/unknown` when the store's content is of a later version than this member speaks. */
+  constructor(options: { readonly self: MemberId; readonly store: Store; readonly versions?: EntryVersions }) {
+    const { versions = entryVersions } = options;
+    this.versions = versions;
     this.store = options.store;
     this.leases = new LeaseTable(options.store.metadata);
     this.alarms = new AlarmStore(options.store.metadata);
     this.membership = new MembershipStore(options.store.metadata);
     this.auth = new AuthStore(options.store.metadata);
-    this.#codec = createCommandCodec(options.self);
+    this.#codec = createCommandCodec(options.self, (kind) => knowsKind(versions, kind));
     this.load();
   }
 
@@ -110,6 +116,7 @@ export class StateMachine {
     this.alarms.load();
     this.membership.load();
     this.auth.load();
+    this.#assertSpoken();
   }
 
   /**
@@ -134,6 +141,18 @@ export class StateMachine {
     }
     this.store.setConsistentIndex(index, term);
     this.#listener.membershipChanged?.(change, configuration);
+  }
+
+  /** A member of an older release must not go on from what later entries have written: it would read some of it wrongly. */
+  #assertSpoken(): void {
+    const { spoken } = this.versions;
+    const { protocolVersion } = this.membership;
+    if (protocolVersion <= spoken) return;
+    throw new HaplanError(
+      "command/unknown",
+      `Cannot read this member's data: the cluster has agreed on version ${protocolVersion} of the protocol, and this ` +
+        `haplan-agent speaks ${spoken}; start the release that the other members run`,
+    );
   }
 
   #execute(command: Command, index: LogIndex, term: Term): ApplyResult {
@@ -185,6 +204,10 @@ export class StateMachine {
         return this.#done();
       case CommandKind.downgrade:
         this.membership.setDowngradeTarget(decodeJson<DowngradeBody>(command.body).target);
+        return this.#done();
+      case CommandKind.protocolVersion:
+        this.membership.raiseProtocolVersion(decodeProtocolVersion(command.body).version);
+        this.#assertSpoken();
         return this.#done();
       case CommandKind.authenticate:
         return this.#login(decodeLogin(command.body), index);

@@ -36,7 +36,7 @@ export async function dialPeer(
   purpose: Purpose,
 ): Promise<Dialed> {
   const { self, clusterId, advertisedUrls, tls } = context.options;
-  const { versions } = context;
+  const versions = context.versions();
   const { socket, readyEvent } = openSocket(peer, url, tls);
   try {
     const { reply, rest } = await withTimeout(socket, context.limits.handshakeTimeoutMs, async () => {

@@ -142,7 +142,7 @@ export class PeerListener {
 
   #refusalReply(status: HandshakeStatus, reason: string): Uint8Array {
     const { self: member, clusterId } = this.#parts.context.options;
-    return encodeReply({ status, clusterId, member, reason }, this.#parts.context.versions);
+    return encodeReply({ status, clusterId, member, reason }, this.#parts.context.versions());
   }
 
   #tellRejected(rejection: RejectedConnection): void {
@@ -235,7 +235,7 @@ export class PeerListener {
 
   async #answer(socket: Socket, hello: Hello, rest: Uint8Array): Promise<void> {
     const { self, clusterId } = this.#parts.context.options;
-    const { versions } = this.#parts.context;
+    const versions = this.#parts.context.versions();
     const status = judgeHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved, versions });
     if (status !== HandshakeStatus.accepted) {
       this.#turnAway(socket, status, explainRefusal(status, hello, { versions, clusterId, member: self }));

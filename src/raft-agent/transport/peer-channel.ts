@@ -48,10 +48,15 @@ export class PeerChannel {
     });
   }
 
+  /** Which the peer speaks. */
+  get peerVersions(): VersionRange {
+    return this.#parts.peerVersions;
+  }
+
   /** Of the protocol, on this connection. The greeting refuses a peer that shares none. */
   get version(): number {
     const { context, peerVersions } = this.#parts;
-    return commonVersion(peerVersions, context.versions) ?? context.versions.lowest;
+    return commonVersion(peerVersions, context.versions()) ?? peerVersions.lowest;
   }
 
   /** Bytes since it was opened, which the statistics do not have before it is closed. */

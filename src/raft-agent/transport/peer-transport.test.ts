@@ -312,7 +312,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     [2, { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }],
     [2, { lowest: 1, highest: 2 }, { lowest: 2, highest: 3 }],
   ])("two members use version %i of the protocol, the highest that both speak", async (version, left, right) => {
-    const [one, two] = await pair({ versions: left }, { versions: right });
+    const [one, two] = await pair({ versions: () => left }, { versions: () => right });
     expect([one.transport.versionWith(b), two.transport.versionWith(a)]).toEqual([version, version]);
     expect(one.transport.versionWith(c)).toBe(null);
   });

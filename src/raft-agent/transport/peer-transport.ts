@@ -57,7 +57,7 @@ export class PeerTransport {
     const { monotonicMs } = options.clock ?? systemClock;
     const limits = { ...defaultTransportLimits, ...options.limits };
     for (const id of [options.self, options.clusterId]) assertId(id);
-    const versions = options.versions ?? spokenVersions;
+    const versions = options.versions ?? (() => spokenVersions);
     this.#context = {
       options,
       versions,
@@ -139,6 +139,11 @@ export class PeerTransport {
   /** The version of the protocol on the connection that takes what is sent to a peer; null without one. */
   versionWith(peer: MemberId): number | null {
     return this.#channelTo(peer)?.version ?? null;
+  }
+
+  /** The highest version that a peer speaks, whether or not this member does; null without a connection. */
+  spokenVersion(peer: MemberId): number | null {
+    return this.#channelTo(peer)?.peerVersions.highest ?? null;
   }
 
   /**

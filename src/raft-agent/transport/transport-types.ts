@@ -98,8 +98,8 @@ export type TransportOptions = {
   readonly handlers: TransportHandlers;
   readonly random: Random;
   readonly clock?: Clock;
-  /** The versions of the protocol that this member speaks; `spokenVersions` unless a test says otherwise. */
-  readonly versions?: VersionRange;
+  /** The versions of the protocol that this member speaks now; `spokenVersions` without it. */
+  readonly versions?: () => VersionRange;
   readonly tls?: PeerTls;
   /**
    * The peer URLs of a member that is not known here, from those that are known at `knownUrls`; null when none of them
@@ -124,7 +124,7 @@ export type PeerStatistics = {
 /** What the parts of the transport share. */
 export type TransportContext = {
   readonly options: TransportOptions;
-  readonly versions: VersionRange;
+  readonly versions: () => VersionRange;
   readonly limits: TransportLimits;
   readonly now: () => number;
   readonly log: (level: "info" | "warn", text: string) => void;

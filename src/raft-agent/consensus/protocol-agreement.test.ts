@@ -1,0 +1,125 @@
+/** New kinds of commands in a cluster of two releases. Leases stand for what is new in version 2. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
+import { LeaseGrantRequestSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { StatusCode } from "../api/status-code.ts";
+import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
+import { encodeLeaseGrant } from "../state-machine/command-body.ts";
+import { commandTable } from "../state-machine/command-table.ts";
+import { type EntryVersions, entryVersions, versionToAgreeOn } from "../state-machine/entry-versions.ts";
+import { StateMachine } from "../state-machine/state-machine.ts";
+import { spokenVersions } from "../transport/handshake.ts";
+
+const [second, third] = ["1111111111111111", "2222222222222222"];
+const newLeases = (spoken: number): EntryVersions => ({
+  spoken,
+  since: (kind) => (kind === CommandKind.leaseGrant ? 2 : entryVersions.since(kind)),
+});
+
+/** A leader of version 2, and two members besides. */
+async function createCluster(): Promise<World> {
+  const world = await createWorld({ versions: newLeases(2) });
+  const configuration = { voters: [self, second], votersOutgoing: [], learners: [third] };
+  world.services.machine.membership.change(configuration, { added: [] });
+  return world;
+}
+
+const grant = (world: World): Promise<RecordedCall> => {
+  const request = create(LeaseGrantRequestSchema, { TTL: 60n });
+  return world.unary("/etcdserverpb.Lease/LeaseGrant", toBinary(LeaseGrantRequestSchema, request));
+};
+
+async function settle(world: World): Promise<number> {
+  for (let turn = 0; turn < 5; turn++) {
+    world.services.tick();
+    await new Promise(setImmediate);
+  }
+  return world.services.machine.membership.protocolVersion;
+}
+
+describe("a new kind of command", () => {
+  it("is refused until every member speaks its version, learners too, and accepted from then on", async () => {
+    const world = await createCluster();
+    const { spokenVersions: spoken } = world.consensus;
+    const states: [string, number][] = [];
+    for (const [member, version] of [
+      [second, 1],
+      [third, 1],
+      [second, 2],
+    ] as const) {
+      spoken.set(member, version);
+      expect(await settle(world)).toBe(1);
+      const { status } = await grant(world);
+      states.push([status!.text, status!.code]);
+    }
+    const refusal =
+      "etcdserver: leaseGrant needs version 2 of the protocol between members, and the cluster has agreed on 1: " +
+      "upgrade the other members first";
+    expect(states).toEqual(Array.from({ length: 3 }, () => [refusal, StatusCode.failedPrecondition]));
+    spoken.set(third, 2);
+    expect(await settle(world)).toBe(2);
+    expect((await grant(world)).status?.code).toBe(StatusCode.ok);
+  });
+
+  it("waits for a member that is not connected: it may come back with the release before", async () => {
+    const world = await createCluster();
+    world.consensus.spokenVersions.set(second, 2);
+    expect(await settle(world)).toBe(1);
+    world.consensus.spokenVersions.set(third, 2);
+    expect(await settle(world)).toBe(2);
+  });
+
+  it("stays allowed when a member of the release before comes: the version never goes down", async () => {
+    const world = await createCluster();
+    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    expect(await settle(world)).toBe(2);
+    world.consensus.spokenVersions.set(second, 1);
+    expect(await settle(world)).toBe(2);
+    expect((await grant(world)).status?.code).toBe(StatusCode.ok);
+  });
+
+  it("is proposed by the leader alone", async () => {
+    const world = await createCluster();
+    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    world.consensus.leader = second;
+    expect(await settle(world)).toBe(1);
+  });
+});
+
+describe("a member of the release before", () => {
+  it("stops at an entry of a later kind, and at the one that raises the version", async () => {
+    const { services } = await createWorld({ versions: newLeases(1) });
+    const codec = createCommandCodec(second);
+    const leases = codec.encode(CommandKind.leaseGrant, 1, encodeLeaseGrant({ ttlSeconds: 60, id: 7n }));
+    expect(() => services.applyEntry(1, 1, leases)).toThrow(/Cannot read log entry of kind 5 /);
+    const raise = codec.encode(CommandKind.protocolVersion, 1, Uint8Array.of(8, 2));
+    expect(() => services.applyEntry(1, 1, raise)).toThrow(/Cannot read log entry of kind 13 /);
+    expect(services.machine.store.consistentIndex).toBe(0);
+  });
+
+  it("does not start with the data of a cluster that has agreed on a later version", async () => {
+    const world = await createCluster();
+    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    await settle(world);
+    const { store } = world.services.machine;
+    expect(() => new StateMachine({ self, store, versions: newLeases(1) })).toThrow(
+      /the cluster has agreed on version 2 of the protocol, and this haplan-agent speaks 1; start the release/,
+    );
+    expect(new StateMachine({ self, store, versions: newLeases(2) }).membership.protocolVersion).toBe(2);
+  });
+});
+
+describe("this release", () => {
+  it("speaks a version of the protocol that has all of its kinds of commands", () => {
+    const newest = Math.max(...Object.values(commandTable).map(({ since }) => since));
+    expect(spokenVersions.highest).toBeGreaterThanOrEqual(newest);
+  });
+
+  it("raises no version before a kind of command needs it, so that a member can go back", () => {
+    const kinds = Object.values(CommandKind).filter((kind) => kind !== CommandKind.protocolVersion);
+    const needed = Math.max(...kinds.map(entryVersions.since));
+    expect(versionToAgreeOn(spokenVersions.highest, entryVersions)).toBe(needed);
+    expect(versionToAgreeOn(0, entryVersions)).toBe(1);
+  });
+});

@@ -1,0 +1,55 @@
+/**
+ * The leader raises the version of the protocol that the cluster has agreed on, through the log, as soon as every member
+ * speaks a higher one that a kind of command needs. A member that is not connected may come back with an older release, so
+ * nothing is raised without it. The version never goes down.
+ */
+import type { MemberId } from "../raft/entry.ts";
+import { CommandKind } from "../state-machine/command.ts";
+import { encodeProtocolVersion } from "../state-machine/command-body.ts";
+import { type EntryVersions, versionToAgreeOn } from "../state-machine/entry-versions.ts";
+import type { MembershipStore } from "../state-machine/membership-store.ts";
+import type { ConsensusPort } from "./consensus-port.ts";
+import type { Proposer } from "./proposer.ts";
+
+export type ProtocolAgreementParts = {
+  readonly consensus: Pick<ConsensusPort, "leader" | "memberId" | "spokenVersion">;
+  readonly membership: Pick<MembershipStore, "configuration" | "protocolVersion">;
+  readonly proposer: Pick<Proposer, "propose">;
+  readonly versions: EntryVersions;
+};
+
+export class ProtocolAgreement {
+  readonly #parts: ProtocolAgreementParts;
+  #isProposed = false;
+
+  constructor(parts: ProtocolAgreementParts) {
+    this.#parts = parts;
+  }
+
+  /** To be called a few times a second. */
+  tick(): void {
+    const { consensus, membership, proposer, versions } = this.#parts;
+    if (this.#isProposed || consensus.leader() !== consensus.memberId) return;
+    const lowest = this.#lowestSpoken();
+    const version = lowest === null ? 0 : versionToAgreeOn(lowest, versions);
+    if (version <= membership.protocolVersion) return;
+    this.#isProposed = true;
+    proposer.propose(CommandKind.protocolVersion, encodeProtocolVersion({ version }), () => {
+      this.#isProposed = false;
+    });
+  }
+
+  /** Null while it is not known of a member. */
+  #lowestSpoken(): number | null {
+    const { consensus, membership, versions } = this.#parts;
+    const { voters, votersOutgoing, learners } = membership.configuration;
+    let lowest = versions.spoken;
+    const others = [...voters, ...votersOutgoing, ...learners].filter((id: MemberId) => id !== consensus.memberId);
+    for (const id of others) {
+      const spoken = consensus.spokenVersion(id);
+      if (spoken === null) return null;
+      lowest = Math.min(lowest, spoken);
+    }
+    return lowest;
+  }
+}
