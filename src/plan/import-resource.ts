@@ -8,10 +8,11 @@ import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
 import { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import { checkAdoption } from "./rules/adoption-checks.ts";
+import type { Planning } from "./planning.ts";
+import { checkAdoption } from "./rules/adoption/adoption-checks.ts";
 import { checkIdentity } from "./rules/preconditions.ts";
 import type { State, StateResource } from "./state.ts";
-import { readWorld, type World } from "./world.ts";
+import { readWorld } from "./world.ts";
 
 export type ImportRequest = {
   readonly address: string;
@@ -28,10 +29,11 @@ export function importResource(input: PlannerInput, request: ImportRequest, newL
   const draft = new PlanDraft();
   const world = readWorld(input.spec, input.state, input.observed);
   const desired = desiredResources(input.spec, input.provider);
+  const planning: Planning = { ...input, desired, world, draft };
   const wanted = desired.find(({ address }) => address === request.address);
-  checkIdentity(input, world, draft);
-  if (wanted === undefined) refuseUnknown(request.address, desired, input, draft);
-  else checkImportable(input, wanted, world, draft);
+  checkIdentity(planning);
+  if (wanted === undefined) refuseUnknown(planning, request.address);
+  else checkImportable(planning, wanted);
   if (wanted === undefined || draft.refusals.length > 0) return { refusal: draft.refusals };
 
   const found = foundResource(wanted, input.observed, world);
@@ -53,7 +55,8 @@ export function importResource(input: PlannerInput, request: ImportRequest, newL
   return { state, resource, id: found.id };
 }
 
-function checkImportable(input: PlannerInput, wanted: DesiredResource, world: World, draft: PlanDraft): void {
+function checkImportable(planning: Planning, wanted: DesiredResource): void {
+  const { state, desired, world, draft } = planning;
   const { address, type } = wanted;
   if (world.resources.has(address)) {
     draft.refuse(
@@ -70,10 +73,8 @@ function checkImportable(input: PlannerInput, wanted: DesiredResource, world: Wo
       "What the load balancer serves is what it was last told. Import haplan_load_balancer.load-balancer; the next apply tells it anew.",
       address,
     );
-  } else if (input.state === null && type !== "haplan_raft_member") {
-    const first = desiredResources(input.spec, input.provider).find(
-      (each) => each.type === "haplan_raft_member",
-    )?.address;
+  } else if (state === null && type !== "haplan_raft_member") {
+    const first = desired.find((each) => each.type === "haplan_raft_member")?.address;
     draft.refuse(
       "import/members-first",
       `There is no state, and ${address} is no member`,
@@ -82,17 +83,12 @@ function checkImportable(input: PlannerInput, wanted: DesiredResource, world: Wo
       [...(first === undefined ? [] : [["import", first]]), ["apply", "-refresh-only"]],
     );
   } else if (wanted.attributes["adopted"] === true) {
-    checkAdoption(input, world, draft);
+    checkAdoption(planning);
   }
 }
 
 /** Terraform too wants the configuration first: without it, the next plan would destroy what was imported. */
-function refuseUnknown(
-  address: string,
-  desired: readonly DesiredResource[],
-  { spec }: PlannerInput,
-  draft: PlanDraft,
-): void {
+function refuseUnknown({ spec, desired, draft }: Planning, address: string): void {
   const addresses: readonly string[] = desired.map((resource) => resource.address);
   const [, name = ""] = address.split(/\.(.*)/s);
   const adopted = spec.controlPlane.masters.some((master) => master.name === name && master.adoptedAt !== undefined);

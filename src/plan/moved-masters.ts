@@ -9,8 +9,8 @@ import { isJoinFacts } from "../units/join-facts.ts";
 import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
 import { whyUnreachable } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
-import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { Planning } from "./planning.ts";
 import { masterTypes, type ResourceAddress, type ResourceType, resourceAddress, specName } from "./resource.ts";
 import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
@@ -140,11 +140,11 @@ export function withMoves(changes: readonly ResourceChange[], { made }: Moves): 
 }
 
 /** The first step of each move, and what is told of those that are unclear. */
-export function planMoves({ made, unclear }: Moves, input: PlannerInput, draft: PlanDraft): void {
+export function planMoves({ state, observed, draft }: Planning, { made, unclear }: Moves): void {
   for (const { from, to } of made) {
-    const known = new Set((input.state?.resources ?? []).map(({ address }) => address));
+    const known = new Set((state?.resources ?? []).map(({ address }) => address));
     const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
-    if (whyUnreachable(input.observed.unreachable ?? [], to) !== null) {
+    if (whyUnreachable(observed.unreachable ?? [], to) !== null) {
       refuseUnreachableMaster(to, `its machine is to be told that it is no longer ${from}`, draft);
     }
     draft.chain({ kind: "renameMaster", from, to }, addresses);

@@ -7,19 +7,17 @@ import { nearestName } from "../spec/nearest-name.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { Planning } from "./planning.ts";
 import type { ResourceAddress } from "./resource.ts";
 import type { Step } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
 import { traitsOf } from "./step-traits.ts";
 
-/** `known` are all addresses that a target may name, `imports` those that are there and not in the state. */
-export function narrowSteps(
-  input: PlannerInput,
-  known: readonly string[],
-  imports: readonly ResourceAddress[],
-  draft: PlanDraft,
-): readonly Step[] {
-  const { target = [], refreshOnly = false } = input;
+/** `imports` are the addresses of what is there and not in the state. */
+export function narrowSteps(planning: Planning, imports: readonly ResourceAddress[]): readonly Step[] {
+  const { desired, world, draft, mode, target = [], refreshOnly = false } = planning;
+  // All that a target may name.
+  const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
   if (refreshOnly) {
     draft.warn(
       "plan/refresh-only",
@@ -36,7 +34,7 @@ export function narrowSteps(
     "Resource targeting is in effect",
     "The plan holds only what was asked for, and what that depends on: other differences from the spec stay. Use -target for exceptions, not as a habit.",
   );
-  return chosenSteps(draft.steps, target, input.mode === "apply");
+  return chosenSteps(draft.steps, target, mode === "apply");
 }
 
 /** What other steps would have recorded on their way is recorded by this one. */

@@ -5,7 +5,6 @@
 
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
-import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
 import { type Moves, movesOf, noMoves, planMoves, underNewNames, withMoves } from "./moved-masters.ts";
@@ -14,11 +13,12 @@ import { orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 import { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { Planning } from "./planning.ts";
 import { guardQuorum } from "./quorum-guard.ts";
 import { modelOf } from "./quorum-model.ts";
-import { type ResourceAddress, resourceAddress } from "./resource.ts";
+import type { ResourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
-import { hasAdopted, planAdoption } from "./rules/adoption.ts";
+import { hasAdopted, planAdoption } from "./rules/adoption/adoption.ts";
 import { planCertificates } from "./rules/certificates.ts";
 import { planDestroy } from "./rules/destroy.ts";
 import { Endpoint, endpointModel } from "./rules/endpoint.ts";
@@ -27,13 +27,14 @@ import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer } from "./rules/load-balancer.ts";
 import { planMachineUpdates } from "./rules/machine-updates.ts";
 import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
-import { mastersOutlook, noteDrift } from "./rules/masters.ts";
+import { mastersOutlook, noteDrift, noteFoundVoters } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/newcomer-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
+import type { WithCertificates } from "./rules/stages.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
 import { rememberUnreachable } from "./unreachable-machines.ts";
@@ -61,34 +62,56 @@ export function decideSteps(
 ): Decision {
   const world = readWorld(input.spec, input.state, input.observed);
   const draft = new PlanDraft(world.unreachable);
-  checkPreconditions(input, desired, world, draft);
-  checkRequests(input, desired, draft);
+  const planning: Planning = { ...input, desired, world, draft };
+  checkPreconditions(planning);
+  checkRequests(planning);
   if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
 
-  if (input.mode === "destroy") planDestroy(input, world, draft);
-  else {
-    planMoves(moves, input, draft);
-    planApply(input, desired, world, draft);
-  }
+  if (input.mode === "destroy") planDestroy(planning);
+  else planApply(planning, moves);
 
-  const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
-  const imports = input.refreshOnly === true ? importable(input, desired, world) : [];
-  const steps = orderSteps(narrowSteps(input, known, imports, draft));
+  const steps = orderSteps(narrowSteps(planning, importable(planning)));
   // What is refused already may be why it is not replaced.
-  if (draft.refusals.length === 0) checkFulfilled(input, steps, draft);
-  if (input.mode === "apply") keepMachinesOfVoters(world, steps, draft);
-  const adopting = hasAdopted(input.spec);
-  const guard = guardQuorum(modelOf(world, endpointModel(input, world)), steps, {
+  if (draft.refusals.length === 0) checkFulfilled(planning, steps);
+  if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
+  const guard = guardQuorum(modelOf(world, endpointModel(planning)), steps, {
     // What was adopted lives on, and so must its quorum.
-    destroying: input.mode === "destroy" && !adopting,
+    destroying: input.mode === "destroy" && !hasAdopted(input.spec),
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
-  if (guard.refusal !== null) draft.refusals.push(withWayOut(guard.refusal, input, world));
+  if (guard.refusal !== null) draft.refusals.push(withWayOut(guard.refusal, planning));
   return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
 }
 
+function planApply(planning: Planning, moves: Moves): void {
+  planMoves(planning, moves);
+  const certificates = planCertificates(planning);
+  const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
+  if (planning.world.phase === "formed") planFormed(certified);
+  else planFirstStart(certified);
+  planWorkers({ ...certified, loadBalancer: planLoadBalancer(certified) });
+  planMachineUpdates(planning);
+  planLeftovers(planning);
+}
+
+function planFormed(certified: WithCertificates): void {
+  noteFoundVoters(certified);
+  const masters = { ...certified, outlook: mastersOutlook(certified) };
+  noteDrift(masters);
+  planAdoption(masters);
+  clearSpares(masters);
+  const cleared = clearAddresses(masters);
+  masters.endpoint.offerThoseInPlace(masters.outlook.kept);
+  const renewed = planUrgentRenewals(masters);
+  const membership = planMembership({ ...masters, cleared });
+  planRollingUpdates({
+    ...masters,
+    membership: { ...membership, started: new Set([...membership.started, ...renewed]) },
+  });
+}
+
 /** An adopted member that is down counts as a voter: once it is led out, the others have a quorum to be led out by. */
-function withWayOut(refusal: Diagnostic, { spec, mode, target = [] }: PlannerInput, world: World): Diagnostic {
+function withWayOut(refusal: Diagnostic, { spec, mode, target = [], world }: Planning): Diagnostic {
   if (mode !== "destroy" || target.length > 0 || !hasAdopted(spec)) return refusal;
   const down = world.members.filter((member) => member.voter && member.adopted && !member.answers);
   if (down.length === 0) return refusal;
@@ -101,11 +124,8 @@ function withWayOut(refusal: Diagnostic, { spec, mode, target = [] }: PlannerInp
   };
 }
 
-function importable(
-  { observed }: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-): readonly ResourceAddress[] {
+function importable({ observed, desired, world, refreshOnly = false }: Planning): readonly ResourceAddress[] {
+  if (!refreshOnly) return [];
   const unknown = desired.filter(({ address }) => !world.resources.has(address));
   return unknown.filter((resource) => foundResource(resource, observed, world) !== null).map(({ address }) => address);
 }
@@ -123,41 +143,13 @@ export function planChanges(found: PlannerInput): PlanResult {
     ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
     spec: input.spec,
     binding: bindingOf(input, world),
-    changes: narrowChanges(input, withMoves(resourceChanges(input, desired, world, draft), moves), steps),
+    changes: narrowChanges(input, withMoves(resourceChanges({ ...input, desired, world, draft }), moves), steps),
     drift: driftChanges(draft.drift),
     steps,
     timeline,
     warnings: draft.warnings,
   };
   return { plan: { ...plan, id: canonicalDigest(plan) } };
-}
-
-function planApply(input: PlannerInput, desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
-  const certificates = planCertificates(input, desired, world, draft);
-  const endpoint = new Endpoint(input, world, certificates.get(loadBalancerName) ?? null, draft);
-  if (world.phase !== "formed") {
-    planFirstStart(input, desired, world, certificates, draft);
-  } else {
-    for (const member of world.members) {
-      if (member.id === "" || !member.voter) continue;
-      const known = member.adopted ? { memberId: member.id, peerUrl: member.peerUrl } : { memberId: member.id };
-      draft.facts.set(resourceAddress("haplan_raft_member", member.name), known);
-    }
-    const outlook = mastersOutlook(input, desired, world, draft);
-    noteDrift(outlook, world, draft);
-    planAdoption(input, world, outlook, draft);
-    clearSpares(input, outlook, world, draft);
-    const cleared = clearAddresses(desired, outlook.strayLearners, world, draft);
-    endpoint.offerThoseInPlace(outlook.kept);
-    const renewed = planUrgentRenewals(input, desired, world, outlook, certificates, draft);
-    const membership = planMembership(input, desired, world, outlook, certificates, cleared, endpoint, draft);
-    const started = new Set([...membership.started, ...renewed]);
-    planRollingUpdates(input, desired, world, outlook, certificates, { ...membership, started }, endpoint, draft);
-  }
-  const loadBalancer = planLoadBalancer(input, desired, world, certificates, endpoint, draft);
-  planWorkers(input, desired, world, certificates, loadBalancer, draft);
-  planMachineUpdates(desired, world, draft);
-  planLeftovers(input, desired, world, draft);
 }
 
 /** What a plan made from this input is bound to; also computed anew from the present to see whether it has moved. */

@@ -4,24 +4,19 @@ import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
-import type { PlannerInput } from "./planner-input.ts";
+import type { Planning } from "./planning.ts";
 import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
 import { isRememberedOnly } from "./unreachable-machines.ts";
-import type { World } from "./world.ts";
 
-export function resourceChanges(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): readonly ResourceChange[] {
+export function resourceChanges(planning: Planning): readonly ResourceChange[] {
+  const { observed, desired, world, draft } = planning;
   const wanted = new Set(desired.map((resource) => resource.address));
   const changes = desired.map((resource) => {
     const known = world.resources.get(resource.address);
-    const found = known === undefined ? foundResource(resource, input.observed, world) : null;
-    if (known !== undefined && isLeftAlone(resource.address, world, draft)) return leftAlone(known, draft);
-    return change(input, resource, known, draft, found, carriedCertificate(resource, world, draft));
+    const found = known === undefined ? foundResource(resource, observed, world) : null;
+    if (known !== undefined && isLeftAlone(planning, resource.address)) return leftAlone(known, draft);
+    return change(planning, resource, known, found);
   });
   const leaving = [...draft.verdicts.entries()]
     .filter(([address]) => !wanted.has(address))
@@ -30,13 +25,12 @@ export function resourceChanges(
 }
 
 function change(
-  { refreshOnly = false }: PlannerInput,
+  planning: Planning,
   resource: DesiredResource,
   known: StateResource | undefined,
-  draft: PlanDraft,
   found: FoundResource | null,
-  carried: Attributes,
 ): ResourceChange {
+  const { draft, refreshOnly = false } = planning;
   const verdict: Verdict = draft.verdicts.get(resource.address) ?? { action: "noop", reason: null };
   const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
   const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
@@ -50,7 +44,7 @@ function change(
   // What the spec says of a resource that is known is not yet so: it is no news for the state.
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
-  const told = verdict.action === "noop" ? {} : carried;
+  const told = verdict.action === "noop" ? {} : carriedCertificate(planning, resource);
   const after: Attributes = { ...kept, ...told, ...(replaced || verdict.action === "create" ? {} : facts), ...wanted };
   return {
     address: resource.address,
@@ -68,7 +62,7 @@ function change(
 }
 
 /** The certificate that a program is started with: known, unless this plan issues it. */
-function carriedCertificate({ name, unknown }: DesiredResource, world: World, draft: PlanDraft): Attributes {
+function carriedCertificate({ world, draft }: Planning, { name, unknown }: DesiredResource): Attributes {
   if (!unknown.includes("certificate")) return {};
   const address = resourceAddress("haplan_certificate", name);
   const issued = (draft.verdicts.get(address)?.action ?? "noop") !== "noop";
@@ -76,7 +70,8 @@ function carriedCertificate({ name, unknown }: DesiredResource, world: World, dr
   return issued || typeof certificate !== "string" ? {} : { certificate };
 }
 
-function isLeftAlone(address: ResourceAddress, { unreachable }: World, draft: PlanDraft): boolean {
+function isLeftAlone({ world, draft }: Planning, address: ResourceAddress): boolean {
+  const { unreachable } = world;
   return (draft.verdicts.get(address)?.action ?? "noop") === "noop" && isRememberedOnly(unreachable, address);
 }
 

@@ -1,10 +1,12 @@
 /** How a master that runs comes to its new certificate, and what is told of one that shows another than it was given. */
+
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { certificateValidity, dayOf } from "../certificate-validity.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 
 export function isHandedCertificate(master: string, certificates: IssuedCertificates): boolean {
@@ -30,11 +32,7 @@ export function takesUpCertificates({ controlPlane }: ClusterSpec, draft: PlanDr
 }
 
 /** Why a master whose files are right has to start again; null while its ports show what is in them. */
-export function notePresented(
-  { observed }: PlannerInput,
-  { name, address }: DesiredResource,
-  draft: PlanDraft,
-): string | null {
+export function notePresented({ observed, draft }: Planning, { name, address }: DesiredResource): string | null {
   const fingerprintOf = (certificate: string): string | undefined =>
     observed.certificates.find((each) => each.name === certificate)?.fingerprint;
   const own = fingerprintOf(name);

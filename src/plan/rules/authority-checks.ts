@@ -1,13 +1,12 @@
 /** What must hold of the certificate authority before anything is planned: members trust only what it has signed. */
+
 import { certificateValidity } from "../certificate-validity.ts";
 import type { ObservedAuthority } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
-import type { World } from "../world.ts";
 
-export function checkAuthority(input: PlannerInput, world: World, draft: PlanDraft): void {
-  const { spec, observed, nowMs } = input;
+export function checkAuthority(planning: Planning): void {
+  const { world, draft, spec, observed, nowMs } = planning;
   if (world.phase !== "formed" || !spec.controlPlane.tls.enabled) return;
   const address = resourceAddress("haplan_ca", spec.name);
   const unauthenticated = observed.problems.find((problem) => problem.notAuthenticated);
@@ -20,7 +19,7 @@ export function checkAuthority(input: PlannerInput, world: World, draft: PlanDra
     );
     return;
   }
-  if (isAnother(input, observed.authority, world)) {
+  if (isAnother(planning, observed.authority)) {
     draft.refuse(
       "plan/authority-replaced",
       "What the members trust is not this certificate authority",
@@ -43,7 +42,7 @@ export function checkAuthority(input: PlannerInput, world: World, draft: PlanDra
  * An authority whose certificate was renewed has signed what the cluster has, under the same key; one that was put in its
  * place has not.
  */
-function isAnother({ spec, observed }: PlannerInput, authority: ObservedAuthority, world: World): boolean {
+function isAnother({ spec, observed, world }: Planning, authority: ObservedAuthority): boolean {
   const known = world.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
   if (typeof known !== "string" || known === authority.fingerprint) return false;
   return !observed.certificates.some((certificate) => {

@@ -2,13 +2,14 @@
  * Certificates as resources with a life: made when missing, renewed before they end, and made anew when they are not what
  * the cluster trusts. Whether one is still good is a question of the moment at which the plan is made, never of a clock.
  */
+
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, validityText } from "../certificate-validity.ts";
 import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
 import type { World } from "../world.ts";
@@ -32,31 +33,31 @@ type Due = {
  * Returns the certificates that are to be handed to whom they are for, by name, each with the id of the step that issues
  * it; names that are not in it are carried already.
  */
-export function planCertificates(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): IssuedCertificates {
-  const { authority, certificates } = input.observed;
+export function planCertificates(planning: Planning): IssuedCertificates {
+  const { desired, world, draft } = planning;
+  const { authority, certificates } = planning.observed;
   const found = new Map(certificates.map((certificate) => [certificate.name, certificate]));
-  const renewal = authorityRenewal(input, desired);
+  const renewal = authorityRenewal(planning);
   const due: Due[] = [];
   for (const resource of desired) {
     if (resource.type !== "haplan_certificate") continue;
     const present = found.get(resource.name);
-    const reason = whyIssue(resource, present, input, world) ?? renewal?.leaves ?? null;
+    const reason = whyIssue(planning, resource, present) ?? renewal?.leaves ?? null;
     const known = world.resources.get(resource.address);
     if (present !== undefined) noteCertificateDrift(resource, present, known, reason, draft);
     if (reason !== null) due.push({ resource, reason, found: present });
   }
-  if (authority !== null && authority.signingKey !== "present" && input.spec.controlPlane.tls.adopted === undefined) {
+  if (
+    authority !== null &&
+    authority.signingKey !== "present" &&
+    planning.spec.controlPlane.tls.adopted === undefined
+  ) {
     withoutKey(authority, due, draft);
     return new Map(behind(found, world).map((name) => [name, null]));
   }
-  warnExpired(due, input, draft);
-  warnOfAdoptedAuthority(input, draft);
-  const authorityStep = planAuthority(input, desired, renewal, draft);
+  warnExpired(planning, due);
+  warnOfAdoptedAuthority(planning);
+  const authorityStep = planAuthority(planning, renewal);
   const issued = new Map<string, string | null>(
     due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]),
   );
@@ -91,12 +92,11 @@ function issue({ resource, reason, found }: Due, authorityStep: string | null, d
 }
 
 function whyIssue(
+  planning: Planning,
   resource: DesiredResource,
   found: ObservedCertificate | undefined,
-  input: PlannerInput,
-  world: World,
 ): Reason | null {
-  const { nowMs, spec } = input;
+  const { world, nowMs, spec } = planning;
   const update = (text: ChangeReason, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
     const text = world.resources.has(resource.address) ? "its files are gone" : null;
@@ -110,7 +110,7 @@ function whyIssue(
   if (canonicalJson(wanted) !== canonicalJson([...found.subjectAltNames].sort())) {
     return update("the names it is for have changed");
   }
-  if (isRequested(input, resource.address)) return update(asRequested);
+  if (isRequested(planning, resource.address)) return update(asRequested);
   // Where the authority ends as early, a new one would gain nothing: it is the authority's turn first.
   return daysLeft < spec.policy.renewBeforeDays && !found.endsWithAuthority
     ? update(`it ${validityText(found, nowMs)}`, true)
@@ -162,7 +162,7 @@ function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: Pl
   }
 }
 
-function warnExpired(due: readonly Due[], { nowMs }: PlannerInput, draft: PlanDraft): void {
+function warnExpired({ nowMs, draft }: Planning, due: readonly Due[]): void {
   const expired = due.filter(
     ({ found }) => found !== undefined && certificateValidity(found, nowMs).status === "expired",
   );
@@ -176,7 +176,7 @@ function warnExpired(due: readonly Due[], { nowMs }: PlannerInput, draft: PlanDr
 }
 
 /** An authority that haplan has not made is renewed by those who made it. */
-function warnOfAdoptedAuthority({ spec, observed, nowMs }: PlannerInput, draft: PlanDraft): void {
+function warnOfAdoptedAuthority({ spec, observed, nowMs, draft }: Planning): void {
   const { authority } = observed;
   if (spec.controlPlane.tls.adopted === undefined || authority === null) return;
   if (certificateValidity(authority, nowMs).daysLeft >= spec.policy.renewBeforeDays) return;
@@ -193,10 +193,7 @@ type AuthorityRenewal = { readonly text: ChangeReason; readonly replaces: string
  * The authority's own certificate is renewed while what it signs now would outlive it. Its key stays, so that
  * certificates of before and after are good under both. One that has ended has taken all others with it.
  */
-function authorityRenewal(
-  { observed, nowMs }: PlannerInput,
-  desired: readonly DesiredResource[],
-): AuthorityRenewal | null {
+function authorityRenewal({ observed, nowMs, desired }: Planning): AuthorityRenewal | null {
   const { authority } = observed;
   if (authority === null || !desired.some(({ type }) => type === "haplan_ca")) return null;
   const { status, daysLeft } = certificateValidity(authority, nowMs);
@@ -205,12 +202,7 @@ function authorityRenewal(
   return { text: `it ${validityText(authority, nowMs)}`, replaces: authority.fingerprint, leaves };
 }
 
-function planAuthority(
-  { observed, nowMs }: PlannerInput,
-  desired: readonly DesiredResource[],
-  renewal: AuthorityRenewal | null,
-  draft: PlanDraft,
-): string | null {
+function planAuthority({ observed, nowMs, desired, draft }: Planning, renewal: AuthorityRenewal | null): string | null {
   const resource = desired.find(({ type }) => type === "haplan_ca");
   if (resource === undefined) return null;
   if (observed.authority === null) {

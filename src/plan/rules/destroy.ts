@@ -3,25 +3,24 @@
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
-import { hasAdopted } from "./adoption.ts";
-import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./destroy-adopted.ts";
+import { unitOf } from "../world.ts";
+import { hasAdopted } from "./adoption/adoption.ts";
+import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./adoption/destroy-adopted.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
 import { destroyOrphans } from "./orphans.ts";
 
 /** Members that are named leave a cluster that goes on; otherwise it is the end of all, of which targets choose a part. */
-export function planDestroy(input: PlannerInput, world: World, draft: PlanDraft): void {
-  const named = namedMembers(input, world);
-  if (named.size === 0) destroyAll(input, world, draft);
-  else if (checkNamed(input, named, world, draft)) leadOut(input, named, world, draft);
+export function planDestroy(planning: Planning): void {
+  const named = namedMembers(planning);
+  if (named.size === 0) destroyAll(planning);
+  else if (checkNamed(planning, named)) leadOut(planning, named);
 }
 
-function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
-  const { observed } = input;
+function destroyAll(planning: Planning): void {
+  const { world, draft, observed } = planning;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
     [...world.resources.values()]
       .filter((resource) => types.includes(resource.type))
@@ -46,7 +45,7 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
     stops.set(loadBalancerName, draft.add({ kind: "stopLoadBalancer" }, served, workers));
   }
   const clients = [...stops.values()];
-  if (hasAdopted(input.spec)) leaveAdopted(input, world, clients, draft);
+  if (hasAdopted(planning.spec)) leaveAdopted(planning, clients);
   for (const { name } of machines.filter((machine) => agentRuns(world, machine.name) || machine.hasData)) {
     const addresses = drop([resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name)]);
     stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, [...clients, draft.chainEnd]));
@@ -55,14 +54,14 @@ function destroyAll(input: PlannerInput, world: World, draft: PlanDraft): void {
     ...machines.map(({ name }) =>
       draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
     ),
-    ...destroyOrphans(input, world, draft),
+    ...destroyOrphans(planning),
   ];
   const certificates = [
     ...observed.certificates.map((certificate) => resourceAddress("haplan_certificate", certificate.name)),
     ...of("haplan_ca", "haplan_certificate"),
   ];
   // The authority of members that were adopted is not haplan's to remove.
-  const ours = observed.authority !== null && input.spec.controlPlane.tls.adopted === undefined;
+  const ours = observed.authority !== null && planning.spec.controlPlane.tls.adopted === undefined;
   if (ours || certificates.length > 0) {
     draft.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
   }

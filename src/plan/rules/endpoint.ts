@@ -2,15 +2,17 @@
  * The load balancer's targets along the membership chain: a target leaves before its member stops, and comes back once
  * the member serves where it is then. Targets to add wait for the next step that changes the targets anyway.
  */
+
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { clientHostPort } from "../../units/addresses.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import type { EndpointModel } from "../quorum-model.ts";
 import { resourceAddress } from "../resource.ts";
-import type { World } from "../world.ts";
+import type { IssuedCertificates } from "./issued-certificates.ts";
 import type { KeptMaster } from "./masters.ts";
 
 type Targets = ReadonlyMap<string, string>;
@@ -21,7 +23,7 @@ export function wantedTargets(spec: ClusterSpec): Targets {
 }
 
 /** What the load balancer was last told to serve, whether it runs or not. */
-export function toldTargets({ spec, observed }: PlannerInput, world: World): Targets {
+export function toldTargets({ spec, observed, world }: Planning): Targets {
   const wanted = wantedTargets(spec);
   const found = (name: string): string | undefined =>
     world.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
@@ -39,10 +41,11 @@ export function toldTargets({ spec, observed }: PlannerInput, world: World): Tar
 }
 
 /** The load balancer's part of the quorum model, as it is before the plan. */
-export function endpointModel(input: PlannerInput, world: World): EndpointModel {
+export function endpointModel(planning: Planning): EndpointModel {
+  const { world } = planning;
   return {
-    targets: world.loadBalancer?.running === true ? toldTargets(input, world) : null,
-    wanted: wantedTargets(input.spec),
+    targets: world.loadBalancer?.running === true ? toldTargets(planning) : null,
+    wanted: wantedTargets(planning.spec),
   };
 }
 
@@ -55,7 +58,7 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
 }
 
 /** Where it listens until its own machine moves, which comes last; nothing where that stays. */
-export function presentPlace({ spec }: PlannerInput, world: World): Pick<LoadBalancerTargets, "listensAt"> {
+export function presentPlace({ spec, world }: Planning): Pick<LoadBalancerTargets, "listensAt"> {
   const address = world.loadBalancer?.address;
   if (address === undefined || address === spec.loadBalancer.address) return {};
   const known = world.resources.get(loadBalancerAddress)?.attributes["ports"];
@@ -78,14 +81,15 @@ export class Endpoint {
   /** The last step that changed the targets. */
   #lastStep: string | null = null;
 
-  constructor(input: PlannerInput, world: World, certificate: string | null, draft: PlanDraft) {
+  constructor(planning: Planning, certificates: IssuedCertificates) {
+    const { spec, observed, world, draft } = planning;
     this.#draft = draft;
-    this.#wanted = wantedTargets(input.spec);
-    this.#certificate = certificate;
+    this.#wanted = wantedTargets(spec);
+    this.#certificate = certificates.get(loadBalancerName) ?? null;
     this.#active = world.loadBalancer?.running === true;
-    this.#place = presentPlace(input, world);
-    this.#next = new Map(toldTargets(input, world));
-    this.#told = input.observed.backends.length > 0 ? new Map(this.#next) : new Map();
+    this.#place = presentPlace(planning);
+    this.#next = new Map(toldTargets(planning));
+    this.#told = observed.backends.length > 0 ? new Map(this.#next) : new Map();
   }
 
   /** Whether it serves this master where it is now, and that is not where the spec has it. */

@@ -2,16 +2,18 @@
  * What a cut between zones does to the voters of today. Members whose zone is not named are left out of what is said of
  * zones.
  */
+
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { partitionsOf, quorumOf } from "../../spec/quorum-table.ts";
 import { membersByZone } from "../../spec/spec-warnings.ts";
 import type { PlanDraft } from "../plan-draft.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import type { World } from "../world.ts";
 
 type Placed = { readonly name: string; readonly zone: string | null };
 
-export function warnOfCuts(spec: ClusterSpec, world: World, draft: PlanDraft): void {
+export function warnOfCuts({ world, draft }: Planning, spec: ClusterSpec): void {
   const today = world.members
     .filter((member) => member.voter)
     .map(({ name }) => ({ name, zone: zoneOf(spec, world, name) }));

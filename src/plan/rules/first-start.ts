@@ -2,24 +2,15 @@
 
 import type { JoinFacts } from "../../units/join-facts.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
-import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
+import { unitOf } from "../world.ts";
 import { planMachine } from "./machines.ts";
 import { refuseFounders } from "./requested-replacements.ts";
+import type { WithCertificates } from "./stages.ts";
 
-export function planFirstStart(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): void {
-  const { spec } = input;
-  refuseFounders(input, world, draft);
+export function planFirstStart(planning: WithCertificates): void {
+  const { desired, world, certificates, draft, spec } = planning;
+  refuseFounders(planning);
   const members = desired.filter((resource) => resource.type === "haplan_raft_member");
   const join: JoinFacts = {
     clusterState: "new",
@@ -31,7 +22,7 @@ export function planFirstStart(
     // A founder's data may be part of the quorum already: nothing is replaced before that is known.
     machines.set(
       resource.name,
-      planMachine({ ...input, replace: [] }, resource, world, draft, () => null),
+      planMachine({ ...planning, replace: [] }, resource, () => null),
     );
   }
   const started = members.map(({ name }) => {

@@ -4,16 +4,14 @@ import { peerUrl } from "../../units/addresses.ts";
 import { isJoinFacts, type JoinFacts } from "../../units/join-facts.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
-import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 import { isHandedCertificate } from "./agent-certificates.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
 import type { JoiningMaster } from "./masters.ts";
 import { formerMachine, type Newcomer, prepareMachine } from "./newcomer-machine.ts";
+import type { WithCertificates } from "./stages.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
 export type Join = {
@@ -22,23 +20,17 @@ export type Join = {
   readonly ready: string | null;
 };
 
-export function joinMember(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  master: JoiningMaster,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): Join {
+export function joinMember(planning: WithCertificates, master: JoiningMaster): Join {
+  const { desired, world, certificates, draft } = planning;
   const { name } = master;
-  const machine = prepareMachine(input, desired, world, master, [], draft);
+  const machine = prepareMachine(planning, master, []);
   const member = resourceAddress("haplan_raft_member", name);
   const agent = resourceAddress("haplan_agent", name);
   // A real etcd takes no new member while one is down, so that the former one goes first.
-  const replacement = input.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
+  const replacement = planning.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
   draft.judge(member, master.replaces === null ? "create" : replacement, master.reason);
-  const runs = runsAsStarted(input, desired, world, master, certificates);
-  if (!runs) draft.judge(agent, agentVerdict(input, world, master), master.reason);
+  const runs = runsAsStarted(planning, master);
+  if (!runs) draft.judge(agent, agentVerdict(planning, master), master.reason);
   const resource = desired.find((candidate) => candidate.address === member)!;
   let added: string | null = null;
   if (master.learner === null) {
@@ -50,7 +42,7 @@ export function joinMember(
   const waits = [machine, added, ...issued];
   const kind = stuck ? "restartAgent" : "startAgent";
   const running = runs ? null : draft.add({ kind, member: name, join: null }, [agent], waits);
-  const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
+  const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;
   const ready = draft.add(
     { kind: "awaitCatchUp", member: name, memberId, maxLagEntries },
@@ -65,16 +57,14 @@ export function joinMember(
  * the members that there are by now, which it does not need, and would restart.
  */
 export function runsAsStarted(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
+  planning: WithCertificates,
   { name, learner }: Pick<Newcomer, "name" | "learner">,
-  certificates: IssuedCertificates,
 ): boolean {
+  const { desired, world, certificates } = planning;
   if (learner?.answers !== true || isHandedCertificate(name, certificates)) return false;
   const address = resourceAddress("haplan_agent", name);
   // Of two machines with its name, the state's entry without a generation is the newcomer's.
-  const recorded = input.state?.resources.find((resource) => resource.address === address)?.attributes;
+  const recorded = planning.state?.resources.find((resource) => resource.address === address)?.attributes;
   const resource = desired.find((candidate) => candidate.address === address);
   const unit = unitOf(machineOf(world, learner), agentUnitName);
   if (recorded === undefined || resource === undefined || unit?.running !== true) return false;
@@ -91,24 +81,25 @@ export function isStuck(world: World, learner: MemberFact | null): boolean {
 }
 
 function agentVerdict(
-  input: PlannerInput,
-  world: World,
+  planning: Planning,
   master: JoiningMaster,
 ): "create" | "update" | "createThenDelete" | "deleteThenCreate" {
-  if (formerMachine(input, world, master) !== null) return "createThenDelete";
+  const { world } = planning;
+  if (formerMachine(planning, master) !== null) return "createThenDelete";
   if (master.learner !== null && world.resources.has(resourceAddress("haplan_agent", master.name))) return "update";
   return master.replaces !== null && world.machines.has(master.name) ? "deleteThenCreate" : "create";
 }
 
 /** What an agent was started with, as the state remembers it, so that its unit stays the same; else the spec's masters. */
-export function knownJoin(input: PlannerInput, world: World, name: string): JoinFacts {
+export function knownJoin(planning: Planning, name: string): JoinFacts {
+  const { world } = planning;
   const join = world.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
   if (isJoinFacts(join)) return join;
   return {
     clusterState: "existing",
-    initialCluster: input.spec.controlPlane.masters.map((master) => ({
+    initialCluster: planning.spec.controlPlane.masters.map((master) => ({
       name: master.name,
-      peerUrl: peerUrl(input.spec, master),
+      peerUrl: peerUrl(planning.spec, master),
     })),
   };
 }

@@ -2,23 +2,20 @@
  * What no other rule has spoken of: machines and certificates that the spec no longer asks for, resources that are
  * there but not in the state (adopted), and entries of the state whose object is gone (forgotten).
  */
+
 import { sameJson } from "../../base/canonical-json.ts";
 import { notInSpec } from "../change-reason.ts";
-import { type DesiredResource, toldByTheSpec } from "../desired-resources.ts";
+import { toldByTheSpec } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { type Attributes, isDeposed, type ResourceAddress, resourceAddress, specName } from "../resource.ts";
 import type { StateResource } from "../state.ts";
 import { isRememberedOnly } from "../unreachable-machines.ts";
 import type { World } from "../world.ts";
 import { machineAddress } from "./machines.ts";
 
-export function planLeftovers(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): void {
+export function planLeftovers(planning: Planning): void {
+  const { desired, world, draft } = planning;
   const wanted = new Set(desired.map((resource) => resource.address));
   for (const name of [...world.machines.keys()].sort()) {
     const address = machineAddress(name);
@@ -30,7 +27,7 @@ export function planLeftovers(
       draft.chainEnd,
     ]);
   }
-  for (const certificate of input.observed.certificates) {
+  for (const certificate of planning.observed.certificates) {
     const address = resourceAddress("haplan_certificate", certificate.name);
     if (wanted.has(address)) continue;
     draft.judge(address, "delete", "nothing uses it any more");
@@ -41,15 +38,12 @@ export function planLeftovers(
       users.map((step) => step.id),
     );
   }
-  recordState(input, desired, world, wanted, draft);
+  recordState(planning, wanted);
 }
 
 function recordState(
-  { refreshOnly = false }: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
+  { refreshOnly = false, desired, world, draft }: Planning,
   wanted: ReadonlySet<ResourceAddress>,
-  draft: PlanDraft,
 ): void {
   const recorded: ResourceAddress[] = [];
   /** With the steps that make them so. */

@@ -3,26 +3,17 @@
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { FoundLoadBalancer, World } from "../world.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
 import { changedAttributes, forcingAttributes, haveChanged, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
+import type { WithCertificates } from "./stages.ts";
 import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
-export function planLoadBalancer(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  certificates: IssuedCertificates,
-  endpoint: Endpoint,
-  draft: PlanDraft,
-): string | null {
-  const { spec, observed } = input;
+export function planLoadBalancer(planning: WithCertificates): string | null {
+  const { desired, world, certificates, endpoint, draft, spec, observed } = planning;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const hosts = desired.filter(
@@ -30,9 +21,9 @@ export function planLoadBalancer(
   );
   const stop = (): string | null => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
   const made = hosts
-    .map((machine) => ({ machine, step: planMachine(input, machine, world, draft, stop) }))
+    .map((machine) => ({ machine, step: planMachine(planning, machine, stop) }))
     .filter(({ step }) => step !== null);
-  warnOfMove(input, world, draft);
+  warnOfMove(planning);
   const found = world.loadBalancer;
   const known = world.resources.get(loadBalancerAddress)?.attributes;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
@@ -41,19 +32,17 @@ export function planLoadBalancer(
   const [first] = made;
   if (found === null || first !== undefined) {
     judgeStart(
+      planning,
       found === null || first === undefined ? null : draft.reasonFor(first.machine.address),
       backends,
       known !== undefined,
-      world,
-      draft,
     );
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), after);
   }
   const changed = judgeBackends(
+    planning,
     backends,
     observed.backends.map((backend) => backend.name),
-    world,
-    draft,
   );
   const reason = whyChanged(resource, found, certificates.has(loadBalancerName), world);
   const forces = forcingAttributes(resource, world);
@@ -67,7 +56,7 @@ export function planLoadBalancer(
     noteDeadUnit(loadBalancerAddress, "stopped", draft);
     return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
-  if (isRequested(input, loadBalancerAddress)) {
+  if (isRequested(planning, loadBalancerAddress)) {
     draft.judge(loadBalancerAddress, "update", asRequested);
     const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
     const restart = { kind: "startLoadBalancer", backends: wanted } as const;
@@ -97,7 +86,7 @@ function whyChanged(
 }
 
 /** Clients are told of no new address: they have to be given it, and with TLS the former one is refused before it is gone. */
-function warnOfMove({ spec }: PlannerInput, world: World, draft: PlanDraft): void {
+function warnOfMove({ spec, world, draft }: Planning): void {
   const present = world.loadBalancer?.address ?? world.machines.get(loadBalancerName)?.address;
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
@@ -113,11 +102,10 @@ function warnOfMove({ spec }: PlannerInput, world: World, draft: PlanDraft): voi
 
 /** `replaced`: why the machine that it runs on is another one; null when it ran on none. */
 function judgeStart(
+  { world, draft }: Planning,
   replaced: ChangeReason | null,
   backends: readonly DesiredResource[],
   known: boolean,
-  world: World,
-  draft: PlanDraft,
 ): void {
   const reason = replaced ?? (known ? "it is gone" : null);
   draft.judge(loadBalancerAddress, replaced !== null ? "deleteThenCreate" : "create", reason);
@@ -132,10 +120,9 @@ function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAdd
 
 /** Judges each backend by what the load balancer serves; returns the addresses that change. */
 function judgeBackends(
+  { world, draft }: Planning,
   backends: readonly DesiredResource[],
   served: readonly string[],
-  world: World,
-  draft: PlanDraft,
 ): readonly ResourceAddress[] {
   const changed: ResourceAddress[] = [];
   for (const backend of backends) {

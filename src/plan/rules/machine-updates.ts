@@ -1,16 +1,17 @@
 /** Machines that are there and are to be made otherwise in place: what the provider can change while they run. */
+
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
-import type { World } from "../world.ts";
 import { changedAttributes, describedAttributes, haveChanged } from "./machines.ts";
 
 /** Masters one after the other, behind all other changes of the membership; the others side by side. */
-export function planMachineUpdates(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+export function planMachineUpdates(planning: Planning): void {
+  const { desired, world, draft } = planning;
   for (const machine of desired) {
     if (machine.type !== "haplan_machine" || !world.machines.has(machine.name)) continue;
     if (draft.verdicts.has(machine.address)) continue;
-    noteMachineDrift(machine, world, draft);
+    noteMachineDrift(planning, machine);
     const changed = changedAttributes(machine, machine.changedInPlace, world);
     if (changed.length === 0) continue;
     draft.judge(machine.address, "update", haveChanged(changed));
@@ -26,7 +27,7 @@ export function planMachineUpdates(desired: readonly DesiredResource[], world: W
 }
 
 /** What was found otherwise than it was made. */
-function noteMachineDrift(machine: DesiredResource, world: World, draft: PlanDraft): void {
+function noteMachineDrift({ world, draft }: Planning, machine: DesiredResource): void {
   const found = world.machines.get(machine.name)?.attributes ?? {};
   const known = world.resources.get(machine.address)?.attributes ?? {};
   const names = changedAttributes({ ...machine, attributes: known }, Object.keys(found), world);

@@ -2,12 +2,13 @@
  * A machine is not ended while a voter is at its address, whatever name state and members give that voter: its process
  * and its data may be the ones on this machine.
  */
+
 import { agentUnitName } from "../../units/unit-definition.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { Planning } from "../planning.ts";
 import type { Step, StepAction } from "../step.ts";
 import { isAt, type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 
-export function keepMachinesOfVoters(world: World, steps: readonly Step[], draft: PlanDraft): void {
+export function keepMachinesOfVoters({ world, draft }: Planning, steps: readonly Step[]): void {
   if (world.phase !== "formed") return;
   // Those with a machine of their own name are looked after by the rules for masters.
   let unplaced = world.members.filter(

@@ -3,8 +3,7 @@
 import { sameJson } from "../../base/canonical-json.ts";
 import { asRequested } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
 import { generationOf, type World } from "../world.ts";
 import { isRequested } from "./requested-replacements.ts";
@@ -15,12 +14,11 @@ export function machineAddress(name: string): ResourceAddress {
 
 /** Makes sure that the machine is there, replacing it when its address has changed or it is asked for. Returns the step to wait for, if any. */
 export function planMachine(
-  input: PlannerInput,
+  planning: Planning,
   resource: DesiredResource,
-  world: World,
-  draft: PlanDraft,
   stopFirst: () => string | null,
 ): string | null {
+  const { world, draft } = planning;
   const found = world.machines.get(resource.name);
   const address = String(resource.attributes["address"]);
   if (found === undefined) {
@@ -28,7 +26,7 @@ export function planMachine(
     return draft.add(createMachine(resource, generationOf(world, resource.name) + 1), [resource.address]);
   }
   const forces = found.address === address ? forcingAttributes(resource, world) : ["address"];
-  if (forces.length === 0 && !isRequested(input, resource.address)) return null;
+  if (forces.length === 0 && !isRequested(planning, resource.address)) return null;
   if (forces.length > 0) draft.judge(resource.address, "deleteThenCreate", haveChanged(forces), forces);
   else draft.judge(resource.address, "deleteThenCreate", asRequested);
   const destroyed = draft.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);

@@ -3,12 +3,13 @@
  * of one that cannot come back), moved (healthy, but to be elsewhere), rebuilt (the same in its present place), or led
  * out. The other rules act on this.
  */
+
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import {
   areApart,
@@ -54,20 +55,16 @@ export type MastersOutlook = {
   readonly strayLearners: readonly MemberFact[];
 };
 
-export function mastersOutlook(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): MastersOutlook {
+export function mastersOutlook(planning: Planning): MastersOutlook {
+  const { desired, world, draft } = planning;
   const kept: KeptMaster[] = [];
   const joining: JoiningMaster[] = [];
   const used = new Set<MemberFact>();
   for (const resource of desired) {
     if (resource.type !== "haplan_raft_member") continue;
-    const outcome = renamed(input, resource, world) ?? masterOutcome(input, resource, world);
+    const outcome = renamed(planning, resource) ?? masterOutcome(planning, resource);
     if (outcome.kind !== "keep" && isUnreachable(world, outcome.name)) {
-      refuseUnreachableMaster(outcome.name, whyAnew(input, resource, outcome, world), draft);
+      refuseUnreachableMaster(outcome.name, whyAnew(planning, resource, outcome), draft);
     }
     if (outcome.kind === "join") {
       joining.push(outcome);
@@ -88,18 +85,13 @@ export function mastersOutlook(
   };
 }
 
-function whyAnew(
-  input: PlannerInput,
-  resource: DesiredResource,
-  outcome: KeptMaster | JoiningMaster,
-  world: World,
-): string {
+function whyAnew(planning: Planning, resource: DesiredResource, outcome: KeptMaster | JoiningMaster): string {
   if (outcome.kind === "join") return reasonText(outcome.reason ?? "it is not a member yet");
-  return reasonText(whyRebuild(input, resource, outcome.voter, world) ?? "it has another name");
+  return reasonText(whyRebuild(planning, resource, outcome.voter) ?? "it has another name");
 }
 
 /** A new name where a voter runs that the spec no longer lists: one place, so the one leaves before the other comes. */
-function renamed({ spec }: PlannerInput, { name }: DesiredResource, world: World): KeptMaster | null {
+function renamed({ spec, world }: Planning, { name }: DesiredResource): KeptMaster | null {
   if (world.machines.has(name) || world.members.some((member) => member.name === name)) return null;
   const { masters } = spec.controlPlane;
   const address = masters.find((master) => master.name === name)?.address;
@@ -113,12 +105,13 @@ function renamed({ spec }: PlannerInput, { name }: DesiredResource, world: World
   return voter === undefined ? null : { kind: "rebuild", name, voter, condition: "healthy", learner: null };
 }
 
-function masterOutcome(input: PlannerInput, resource: DesiredResource, world: World): KeptMaster | JoiningMaster {
+function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaster | JoiningMaster {
+  const { world } = planning;
   const { name } = resource;
   const own = world.members.filter((member) => member.name === name);
   const voters = own.filter((member) => member.voter);
   const voter = voters.find((member) => !movesPeerUrl(resource, member)) ?? voters[0] ?? null;
-  const learner = usableLearner(input, own, world, resource);
+  const learner = usableLearner(planning, own, resource);
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(world, voter);
   if (!recoverable(condition)) {
@@ -133,10 +126,10 @@ function masterOutcome(input: PlannerInput, resource: DesiredResource, world: Wo
   if (begun && condition !== "healthy") {
     return { kind: "join", name, replaces: voter, learner, reason: "its replacement was begun" };
   }
-  const why = whyRebuild(input, resource, voter, world);
+  const why = whyRebuild(planning, resource, voter);
   if (why === null) return { kind: "keep", name, voter, condition, learner: null };
   if (condition === "healthy") {
-    const moves = leavesItsPlace(input, world, name);
+    const moves = leavesItsPlace(planning, name);
     return { kind: moves ? "move" : "rebuild", name, voter, condition, learner: moves ? learner : null };
   }
   return { kind: "join", name, replaces: voter, learner, reason: why };
@@ -147,7 +140,7 @@ function sharesMachine(world: World, member: MemberFact, voter: MemberFact): boo
 }
 
 /** Whether the master's machine can stay where it is until another one of the same name has taken its place. */
-export function leavesItsPlace({ spec }: PlannerInput, world: World, name: string): boolean {
+export function leavesItsPlace({ spec, world }: Planning, name: string): boolean {
   const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.address;
   const present = world.machines.get(name)?.address;
   return wanted !== undefined && present !== undefined && areApart(present, wanted);
@@ -159,18 +152,14 @@ function lossReason(name: string, condition: MemberCondition, world: World): str
   return wasAdopted ? "it does not answer and is no longer adopted" : "its machine is gone";
 }
 
-export function whyRebuild(
-  input: PlannerInput,
-  resource: DesiredResource,
-  voter: MemberFact,
-  world: World,
-): ChangeReason | null {
+export function whyRebuild(planning: Planning, resource: DesiredResource, voter: MemberFact): ChangeReason | null {
+  const { world } = planning;
   if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
-  const asked = addresses.some((address) => isRequested(input, address));
+  const asked = addresses.some((address) => isRequested(planning, address));
   // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
   if (asked) return asRequested;
-  const wanted = input.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
+  const wanted = planning.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const machine = world.machines.get(resource.name);
   // On the machine that it has, a member is told another peer URL and restarts with it.
   if (machine === undefined) return movesPeerUrl(resource, voter) ? "its peer URL has changed" : null;
@@ -192,9 +181,8 @@ function losesItsData(machine: ObservedMachine): boolean {
 
 /** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
 function usableLearner(
-  { spec }: PlannerInput,
+  { spec, world }: Planning,
   own: readonly MemberFact[],
-  world: World,
   resource: DesiredResource,
 ): MemberFact | null {
   const learner = own.find((member) => !member.voter && !movesPeerUrl(resource, member)) ?? null;
@@ -215,8 +203,19 @@ function holdsFormerMember(world: World, machine: ObservedMachine, learner: Memb
   return !own && machine.generation <= known.generation;
 }
 
+/** Ids of voters that were found: known although the spec does not say them. */
+export function noteFoundVoters({ world, draft }: Planning): void {
+  for (const { id, voter, name, adopted, peerUrl } of world.members) {
+    if (id === "" || !voter) continue;
+    draft.facts.set(
+      resourceAddress("haplan_raft_member", name),
+      adopted ? { memberId: id, peerUrl } : { memberId: id },
+    );
+  }
+}
+
 /** What has moved outside of haplan since the state was written. */
-export function noteDrift(outlook: MastersOutlook, world: World, draft: PlanDraft): void {
+export function noteDrift({ outlook, world, draft }: Planning & { readonly outlook: MastersOutlook }): void {
   for (const { name, voter, condition } of outlook.kept) {
     const machine = world.machines.get(name);
     if (condition === "healthy" && machine !== undefined && losesItsData(machine))

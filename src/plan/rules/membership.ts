@@ -6,18 +6,16 @@
 
 import { notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef, StepAction } from "../step.ts";
 import { type MemberFact, machineOf, type World } from "../world.ts";
-import { hasAdopted } from "./adoption.ts";
+import { hasAdopted } from "./adoption/adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
 import { type Join, joinMember, knownJoin } from "./join-member.ts";
 import { type JoiningMaster, type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
 import { formerMachine, formerMember, tearDownGeneration } from "./newcomer-machine.ts";
+import type { WithMasters } from "./stages.ts";
 
 export type MembershipResult = {
   /** Who votes in the end. */
@@ -30,23 +28,15 @@ export type MembershipResult = {
 
 export const refOf = (member: MemberFact): MemberRef => ({ name: member.name, memberId: member.id });
 
-export function planMembership(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: IssuedCertificates,
-  cleared: ReadonlySet<string>,
-  endpoint: Endpoint,
-  draft: PlanDraft,
-): MembershipResult {
-  const started = bringBack(input, desired, world, outlook, certificates, cleared, draft);
+export function planMembership(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): MembershipResult {
+  const { world, outlook, cleared } = planning;
+  const started = bringBack(planning);
   for (const learner of outlook.strayLearners) {
     const ownMachine = !world.spares.some((spare) => spare === machineOf(world, learner));
-    const leaves = forget(learner, desired, world, draft) && ownMachine;
-    if (leaves && !cleared.has(learner.name)) stopAndDestroy(learner.name, world, draft);
+    const leaves = forget(planning, learner) && ownMachine;
+    if (leaves && !cleared.has(learner.name)) stopAndDestroy(planning, learner.name);
   }
-  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(input, draft);
+  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(planning);
   for (const master of outlook.joining) started.add(master.name);
   const leader = world.members.find((member) => member.leader);
   const before: MembershipResult = {
@@ -54,25 +44,16 @@ export function planMembership(
     leader: leader === undefined ? null : refOf(leader),
     started,
   };
-  const planVotes = input.spec.controlPlane.engine === "etcd" ? planStepwiseVotes : planJointVotes;
-  return planVotes({ input, desired, world, outlook, certificates, before, endpoint, draft });
+  const planVotes = planning.spec.controlPlane.engine === "etcd" ? planStepwiseVotes : planJointVotes;
+  return planVotes({ ...planning, before });
 }
 
-/** What both ways to change votes start from, and the draft that they add to. */
-type VoteChange = {
-  readonly input: PlannerInput;
-  readonly desired: readonly DesiredResource[];
-  readonly world: World;
-  readonly outlook: MastersOutlook;
-  readonly certificates: IssuedCertificates;
-  readonly before: MembershipResult;
-  readonly endpoint: Endpoint;
-  readonly draft: PlanDraft;
-};
+/** What both ways to change votes start from. */
+type VoteChange = WithMasters & { readonly before: MembershipResult };
 
 function planJointVotes(change: VoteChange): MembershipResult {
-  const { input, desired, world, outlook, certificates, before, draft } = change;
-  const joins = outlook.joining.map((master) => joinMember(input, desired, world, master, certificates, draft));
+  const { spec, outlook, before, draft } = change;
+  const joins = outlook.joining.map((master) => joinMember(change, master));
   const from = before.voters;
   const to = sortedByName([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
   const going = [...outlook.leaving, ...replacedBy(outlook)];
@@ -80,11 +61,11 @@ function planJointVotes(change: VoteChange): MembershipResult {
 
   const leader = moveVotes(change, joins, from, to);
   for (const member of going) {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, change));
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
   }
-  for (const member of outlook.leaving) tearDown(member, world, draft);
-  for (const master of outlook.joining) tearDownReplaced(master, change);
-  if (hasAdopted(input.spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
+  for (const member of outlook.leaving) tearDown(change, member);
+  for (const master of outlook.joining) tearDownReplaced(change, master);
+  if (hasAdopted(spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...before, voters: to, leader };
 }
 
@@ -102,14 +83,15 @@ export function memberUpdate(
 
 /** Clients are led away from members before these lose their votes, and to newcomers that have theirs. Returns who leads. */
 function moveVotes(
-  { outlook, before, endpoint, draft }: VoteChange,
+  change: VoteChange,
   joins: readonly Join[],
   from: readonly MemberRef[],
   to: readonly MemberRef[],
 ): MemberRef | null {
-  const last = lastToServe(outlook, before.leader, endpoint);
+  const { outlook, before, endpoint, draft } = change;
+  const last = lastToServe(change, before.leader);
   endpoint.withdraw(outlook.leaving.filter((member) => member !== last).map(({ name }) => name));
-  let leader = handOver(outlook, last, before.leader, draft);
+  let leader = handOver(change, last, before.leader);
   const vote = (start: readonly MemberRef[], end: readonly MemberRef[]): void => {
     const ready = joins.filter(({ ref }) => end.includes(ref)).map((join) => join.ready);
     draft.chain({ kind: "changeVoters", manner: "joint", from: start, to: end }, votersChanged(outlook), ready);
@@ -136,29 +118,29 @@ function moveVotes(
  * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
  */
 function planStepwiseVotes(change: VoteChange): MembershipResult {
-  const { input, desired, world, outlook, certificates, before, endpoint, draft } = change;
+  const { outlook, before, endpoint, draft } = change;
   let { voters } = before;
   const remove = (member: MemberFact): void => {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(member, change));
+    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
     voters = voters.filter((voter) => voter.memberId !== member.id);
   };
   const dead = [...replacedBy(outlook), ...outlook.leaving.filter((member) => !member.answers)];
   for (const member of dead) remove(member);
   for (const master of outlook.joining) {
-    const join = joinMember(input, desired, world, master, certificates, draft);
+    const join = joinMember(change, master);
     const to = sortedByName([...voters, join.ref]);
     const address = resourceAddress("haplan_raft_member", master.name);
     draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
     draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
     voters = to;
     endpoint.offer(master.name);
-    tearDownReplaced(master, change);
+    tearDownReplaced(change, master);
   }
   endpoint.withdraw(outlook.leaving.map(({ name }) => name));
-  const leader = handOver(outlook, null, before.leader, draft);
+  const leader = handOver(change, null, before.leader);
   for (const member of outlook.leaving) {
     if (!dead.includes(member)) remove(member);
-    tearDown(member, world, draft);
+    tearDown(change, member);
   }
   return { ...before, voters, leader };
 }
@@ -172,7 +154,7 @@ function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
  * Where no master stays that clients reach, one of those that leave goes on voting, and serving, until others have their
  * votes: a member that does not vote serves no writes. Null where it takes no such care.
  */
-function lastToServe(outlook: MastersOutlook, leader: MemberRef | null, endpoint: Endpoint): MemberFact | null {
+function lastToServe({ outlook, endpoint }: WithMasters, leader: MemberRef | null): MemberFact | null {
   const stays = outlook.kept.some(({ voter, condition }) => condition === "healthy" && endpoint.serves(voter.name));
   // Alone it would be the very vote that the only newcomer is to have.
   if (stays || outlook.joining.length < 2) return null;
@@ -186,8 +168,9 @@ function replacedBy(outlook: MastersOutlook): readonly MemberFact[] {
 }
 
 /** As the policy asks; an adoption takes one anyway, before everything else. */
-export function planBackup(input: PlannerInput, draft: PlanDraft): void {
-  if (!input.spec.policy.backupBeforeMembershipChange) return;
+export function planBackup(planning: Planning): void {
+  const { draft } = planning;
+  if (!planning.spec.policy.backupBeforeMembershipChange) return;
   if (draft.steps.some((step) => step.action.kind === "takeSnapshot" && step.id === draft.chainEnd)) return;
   draft.chain({ kind: "takeSnapshot", required: true }, []);
 }
@@ -197,15 +180,8 @@ export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[
 }
 
 /** Members that are down with their data in place are started where they are; a voter is never destroyed for being down. */
-function bringBack(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: IssuedCertificates,
-  cleared: ReadonlySet<string>,
-  draft: PlanDraft,
-): Set<string> {
+function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): Set<string> {
+  const { desired, world, outlook, certificates, cleared, draft } = planning;
   // Its own place may have been one of those.
   const vacated = cleared.size > 0 ? draft.chainEnd : null;
   const started = new Set<string>();
@@ -215,9 +191,13 @@ function bringBack(
     if (condition === "waiting") waited.push(name);
     const address = resourceAddress("haplan_agent", name);
     // It may be its certificate for which it waits: it gets the new one before it is waited for.
-    if (condition === "waiting" && isHandedCertificate(name, certificates) && takesUpCertificates(input.spec, draft)) {
+    if (
+      condition === "waiting" &&
+      isHandedCertificate(name, certificates) &&
+      takesUpCertificates(planning.spec, draft)
+    ) {
       draft.judge(address, "update", "its certificate is issued anew");
-      const action = { kind: "reloadAgent", member: name, join: knownJoin(input, world, name) } as const;
+      const action = { kind: "reloadAgent", member: name, join: knownJoin(planning, name) } as const;
       ids.push(draft.add(action, [address], certificateSteps(name, certificates)));
       started.add(name);
       continue;
@@ -228,7 +208,7 @@ function bringBack(
       "update",
       condition === "stopped" ? "dead: its process is gone" : "its process does not answer",
     );
-    const join = knownJoin(input, world, name);
+    const join = knownJoin(planning, name);
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : draft.chain(update, []);
     const waits = [vacated, told, ...certificateSteps(name, certificates)];
@@ -244,10 +224,9 @@ function bringBack(
 
 /** The leader hands over before it goes, if a voter that stays can take over. */
 function handOver(
-  outlook: MastersOutlook,
+  { outlook, draft }: WithMasters,
   last: MemberFact | null,
   leader: MemberRef | null,
-  draft: PlanDraft,
 ): MemberRef | null {
   const leaves = outlook.leaving.some((member) => member.id === leader?.memberId);
   if (leader === null || !leaves || leader.memberId === last?.id) return leader;
@@ -262,9 +241,10 @@ export function bestSuccessor(kept: readonly KeptMaster[]): KeptMaster | null {
 }
 
 /** A replaced master's address lives on with its successor. */
-function leavingAddress(member: MemberFact, { input, world, outlook }: VoteChange): readonly ResourceAddress[] {
+function leavingAddress(change: VoteChange, member: MemberFact): readonly ResourceAddress[] {
+  const { world, outlook } = change;
   const successor = outlook.joining.find((master) => master.name === member.name);
-  const former = successor === undefined ? null : formerMachine(input, world, successor);
+  const former = successor === undefined ? null : formerMachine(change, successor);
   if (former !== null) return [formerMember(former)];
   if (successor !== undefined || outlook.kept.some(({ name }) => name === member.name)) return deposedOf(member, world);
   return [resourceAddress("haplan_raft_member", member.name)];
@@ -281,16 +261,16 @@ function deposedOf({ id }: MemberFact, world: World): readonly ResourceAddress[]
 }
 
 /** The machine of a voter that another one of its name has replaced elsewhere. */
-function tearDownReplaced(master: JoiningMaster, { input, world, draft }: VoteChange): void {
-  const former = formerMachine(input, world, master);
-  if (former !== null) tearDownGeneration(former, world, draft);
+function tearDownReplaced(change: VoteChange, master: JoiningMaster): void {
+  const former = formerMachine(change, master);
+  if (former !== null) tearDownGeneration(change, former);
 }
 
 /**
  * The one that was replaced may still be there, under the name that its successor has now. Returns whether the machine
  * of that name is its own.
  */
-function forget(learner: MemberFact, desired: readonly DesiredResource[], world: World, draft: PlanDraft): boolean {
+function forget({ desired, world, draft }: Planning, learner: MemberFact): boolean {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
@@ -301,17 +281,18 @@ function forget(learner: MemberFact, desired: readonly DesiredResource[], world:
   return !replaced && learner.name !== "";
 }
 
-function tearDown(member: MemberFact, world: World, draft: PlanDraft): void {
+function tearDown(planning: Planning, member: MemberFact): void {
+  const { world, draft } = planning;
   const spare = world.spares.find((machine) => machine === machineOf(world, member));
   if (spare !== undefined) {
-    tearDownGeneration(spare, world, draft);
+    tearDownGeneration(planning, spare);
     return;
   }
   draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
-  stopAndDestroy(member.name, world, draft);
+  stopAndDestroy(planning, member.name);
 }
 
-function stopAndDestroy(name: string, world: World, draft: PlanDraft): void {
+function stopAndDestroy({ world, draft }: Planning, name: string): void {
   if (!world.machines.has(name)) return;
   const agent = resourceAddress("haplan_agent", name);
   draft.judge(agent, "delete", notInSpec);

@@ -4,14 +4,13 @@
  */
 
 import type { ChangeReason } from "../change-reason.ts";
-import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { deposedAddress, masterTypes, type ResourceAddress } from "../resource.ts";
-import { generationOf, type MemberFact, machineOf, type World } from "../world.ts";
+import { generationOf, type MemberFact, machineOf } from "../world.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { leavesItsPlace, type MastersOutlook } from "./masters.ts";
+import type { WithMasters } from "./stages.ts";
 
 export type Newcomer = {
   readonly name: string;
@@ -24,17 +23,18 @@ export type Newcomer = {
 
 /** The machine that stays until the newcomer has its vote; null where there is none, or it has to make room first. */
 export function formerMachine(
-  input: PlannerInput,
-  world: World,
+  planning: Planning,
   { name, replaces }: Pick<Newcomer, "name" | "replaces">,
 ): ObservedMachine | null {
-  return replaces !== null && leavesItsPlace(input, world, name) ? world.machines.get(name)! : null;
+  const { world } = planning;
+  return replaces !== null && leavesItsPlace(planning, name) ? world.machines.get(name)! : null;
 }
 
 /** The machine on which an interrupted apply has begun the newcomer, and on which this one goes on. */
-export function begunMachine(input: PlannerInput, world: World, newcomer: Newcomer): ObservedMachine | null {
-  if (formerMachine(input, world, newcomer) === null) return null;
-  const { masters } = input.spec.controlPlane;
+export function begunMachine(planning: Planning, newcomer: Newcomer): ObservedMachine | null {
+  const { world } = planning;
+  if (formerMachine(planning, newcomer) === null) return null;
+  const { masters } = planning.spec.controlPlane;
   const wanted = masters.find((master) => master.name === newcomer.name)?.address;
   const spare = world.spares.find(({ name, address }) => name === newcomer.name && address === wanted);
   return spare !== undefined && (newcomer.learner !== null || !spare.hasData) ? spare : null;
@@ -45,13 +45,11 @@ export function begunMachine(input: PlannerInput, world: World, newcomer: Newcom
  * made anew, with the next generation. One that an interrupted apply made just now is used. Returns the step to wait for.
  */
 export function prepareMachine(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
+  planning: Planning,
   newcomer: Newcomer,
   after: readonly (string | null)[],
-  draft: PlanDraft,
 ): string | null {
+  const { desired, world, draft } = planning;
   const { name, learner, reason } = newcomer;
   const address = machineAddress(name);
   const resource = desired.find((candidate) => candidate.address === address)!;
@@ -61,10 +59,10 @@ export function prepareMachine(
     draft.judge(address, "create", world.resources.has(address) ? "it is gone" : null);
     return draft.add(next, [address], after);
   }
-  const former = formerMachine(input, world, newcomer);
+  const former = formerMachine(planning, newcomer);
   if (former !== null) {
     draft.judge(address, "createThenDelete", reason, ["address"]);
-    const generation = begunMachine(input, world, newcomer)?.generation ?? next.generation;
+    const generation = begunMachine(planning, newcomer)?.generation ?? next.generation;
     return draft.add({ ...next, generation, deposes: former.generation }, [address], after);
   }
   const memberGeneration = world.resources.get(`haplan_raft_member.${name}`)?.generation ?? 0;
@@ -86,17 +84,18 @@ export function formerMember({ name, generation }: ObservedMachine): ResourceAdd
  * Of two machines of a name that an interrupted apply has left: ends the one on which nothing goes on, and gives the
  * state back what it knew of the one that votes. From what nobody answers for, nothing is taken away.
  */
-export function clearSpares(input: PlannerInput, outlook: MastersOutlook, world: World, draft: PlanDraft): void {
+export function clearSpares(planning: WithMasters): void {
+  const { outlook, world, draft } = planning;
   const newcomers = newcomersOf(outlook);
   const back = world.unseated.filter(({ name }) =>
-    newcomers.every((each) => each.name !== name || formerMachine(input, world, each) === null),
+    newcomers.every((each) => each.name !== name || formerMachine(planning, each) === null),
   );
   if (back.length > 0) draft.chain({ kind: "recordState", reinstates: back }, []);
-  const used = new Set(newcomers.map((newcomer) => begunMachine(input, world, newcomer)));
+  const used = new Set(newcomers.map((newcomer) => begunMachine(planning, newcomer)));
   const votes = (spare: ObservedMachine): boolean =>
     world.members.some((member) => member.voter && member.name === spare.name && machineOf(world, member) === spare);
   const unused = world.spares.filter((spare) => !used.has(spare) && !votes(spare) && !world.membersRemembered);
-  for (const spare of unused) tearDownGeneration(spare, world, draft);
+  for (const spare of unused) tearDownGeneration(planning, spare);
   if (back.length + unused.length > 0) draft.holdBehindChain();
 }
 
@@ -107,7 +106,7 @@ function newcomersOf({ kept, joining }: MastersOutlook): readonly Newcomer[] {
 }
 
 /** Ends one of two machines of a name: its member does not vote, or not any more. */
-export function tearDownGeneration({ name, generation }: ObservedMachine, world: World, draft: PlanDraft): void {
+export function tearDownGeneration({ world, draft }: Planning, { name, generation }: ObservedMachine): void {
   const deposed = masterTypes.map((type) => deposedAddress(type, name, generation));
   const unseated = world.unseated.some((each) => each.name === name && each.generation === generation);
   for (const address of deposed) {

@@ -3,15 +3,18 @@
  * order: a master that follows another one to its place, that takes the place of one that leaves, or that has a new name
  * in its old place. What cannot be put in an order is refused, with the way in which it can be done.
  */
+
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
+import type { WithMasters } from "./stages.ts";
 
-export function checkOccupiedAddresses(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+export function checkOccupiedAddresses(planning: Planning): void {
+  const { desired, world } = planning;
   if (world.phase !== "formed") return;
   const wanted = addressesOf(desired);
   for (const master of desired) {
@@ -20,7 +23,7 @@ export function checkOccupiedAddresses(desired: readonly DesiredResource[], worl
     if (world.machines.get(master.name)?.address === address) continue;
     const holder = holderOf(address, master.name, wanted, world);
     if (holder === null || leavesFirst(master.name, holder, wanted, world)) continue;
-    refuse(master, address, holder, wanted.get(holder.name), world, draft);
+    refuse(planning, master, address, holder, wanted.get(holder.name));
   }
 }
 
@@ -66,12 +69,8 @@ function isNoMember(machine: ObservedMachine, wanted: ReadonlyMap<string, string
  * Machines of former members, and of learners that the spec no longer asks for, at addresses where masters are to stand:
  * a master that is down is started there before such a learner is forgotten. Returns their names.
  */
-export function clearAddresses(
-  desired: readonly DesiredResource[],
-  strayLearners: readonly MemberFact[],
-  world: World,
-  draft: PlanDraft,
-): ReadonlySet<string> {
+export function clearAddresses({ desired, world, outlook, draft }: WithMasters): ReadonlySet<string> {
+  const { strayLearners } = outlook;
   const wanted = addressesOf(desired);
   const places = new Set(wanted.values());
   const cleared = new Set<string>();
@@ -125,12 +124,11 @@ function listens(machine: ObservedMachine, wanted: ReadonlyMap<string, string>):
 }
 
 function refuse(
+  { world, draft }: Planning,
   { name, address: resource }: DesiredResource,
   address: string,
   holder: ObservedMachine,
   holderGoesTo: string | undefined,
-  world: World,
-  draft: PlanDraft,
 ): void {
   draft.refuse(
     "plan/address-occupied",

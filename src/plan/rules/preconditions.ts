@@ -1,45 +1,40 @@
 /** What must hold before anything is planned. All that is wrong is said at once, each with the way out. */
+
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
-import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { majority } from "../quorum-model.ts";
-import { lineagesFound, type MemberFact, memberCondition, recoverable, type World } from "../world.ts";
-import { checkAdoption } from "./adoption-checks.ts";
+import { lineagesFound, type MemberFact, memberCondition, recoverable } from "../world.ts";
+import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
 import { warnOfCuts } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
 import { checkUnreachable } from "./unreachable.ts";
 
-export function checkPreconditions(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): void {
-  checkIdentity(input, world, draft);
-  checkUnreachable(input, desired, world, draft);
-  checkOrphans(input, world, draft);
-  checkAdoption(input, world, draft);
-  if (input.mode === "destroy") return;
-  checkUnchangeable(input.spec, world, draft);
-  checkFirstStart(input.spec, world, draft);
-  if (!draft.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(input, world, draft);
-  checkRecoverable(world, draft);
-  checkRoles(desired, world, draft);
-  checkOccupiedAddresses(desired, world, draft);
-  checkUnmanaged(world, draft);
-  for (const { code, summary, detail } of specWarnings(input.spec)) draft.warn(code, summary, detail);
-  warnOfCuts(input.spec, world, draft);
-  for (const problem of input.observed.problems) {
+export function checkPreconditions(planning: Planning): void {
+  const { draft } = planning;
+  checkIdentity(planning);
+  checkUnreachable(planning);
+  checkOrphans(planning);
+  checkAdoption(planning);
+  if (planning.mode === "destroy") return;
+  checkUnchangeable(planning, planning.spec);
+  checkFirstStart(planning, planning.spec);
+  if (!draft.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(planning);
+  checkRecoverable(planning);
+  checkRoles(planning);
+  checkOccupiedAddresses(planning);
+  checkUnmanaged(planning);
+  for (const { code, summary, detail } of specWarnings(planning.spec)) draft.warn(code, summary, detail);
+  warnOfCuts(planning, planning.spec);
+  for (const problem of planning.observed.problems) {
     draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
   }
 }
 
 /** Nothing of another cluster, or of nobody, is ever touched. */
-export function checkIdentity({ spec, state, observed }: PlannerInput, world: World, draft: PlanDraft): void {
+export function checkIdentity({ spec, state, observed, world, draft }: Planning): void {
   if (state !== null && state.clusterName !== spec.name) {
     draft.refuse(
       "plan/other-cluster",
@@ -74,7 +69,7 @@ export function checkIdentity({ spec, state, observed }: PlannerInput, world: Wo
 }
 
 /** What mixed members could not live with: half of them would not understand the other half. */
-function checkUnchangeable(spec: ClusterSpec, world: World, draft: PlanDraft): void {
+function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void {
   if (world.phase === "none") return;
   const agents = [...world.resources.values()].filter((resource) => resource.type === "haplan_agent");
   const otherEngine = agents.find((agent) => agent.attributes["engine"] !== spec.controlPlane.engine);
@@ -101,7 +96,7 @@ function checkUnchangeable(spec: ClusterSpec, world: World, draft: PlanDraft): v
 }
 
 /** A machine keeps its role: what it holds for one is in the way of the other. */
-function checkRoles(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+function checkRoles({ desired, world, draft }: Planning): void {
   for (const wanted of desired) {
     if (wanted.type !== "haplan_machine") continue;
     const role = world.resources.get(wanted.address)?.attributes["role"];
@@ -116,7 +111,7 @@ function checkRoles(desired: readonly DesiredResource[], world: World, draft: Pl
 }
 
 /** Members of a formed cluster that answer from machines which carry no label of ours. */
-function checkUnmanaged(world: World, draft: PlanDraft): void {
+function checkUnmanaged({ world, draft }: Planning): void {
   if (world.phase !== "formed") return;
   for (const member of world.members) {
     if (!member.voter || memberCondition(world, member) !== "unmanaged" || member.name === "") continue;
@@ -129,7 +124,7 @@ function checkUnmanaged(world: World, draft: PlanDraft): void {
 }
 
 /** A first start that was interrupted goes on with the members it was begun with. */
-function checkFirstStart(spec: ClusterSpec, world: World, draft: PlanDraft): void {
+function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
   if (world.phase !== "forming") return;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   for (const resource of world.resources.values()) {
@@ -147,13 +142,14 @@ function checkFirstStart(spec: ClusterSpec, world: World, draft: PlanDraft): voi
 }
 
 /** Members that can only be replaced need a quorum of the others to replace them. */
-function checkRecoverable(world: World, draft: PlanDraft): void {
+function checkRecoverable(planning: Planning): void {
+  const { world } = planning;
   if (world.phase !== "formed") return;
   const outgoing = world.members.filter((member) => world.votersOutgoing.includes(member.id));
-  for (const half of [world.members.filter((member) => member.voter), outgoing]) checkHalf(half, world, draft);
+  for (const half of [world.members.filter((member) => member.voter), outgoing]) checkHalf(planning, half);
 }
 
-function checkHalf(voters: readonly MemberFact[], world: World, draft: PlanDraft): void {
+function checkHalf({ world, draft }: Planning, voters: readonly MemberFact[]): void {
   if (voters.length === 0) return;
   const lost = voters.filter((member) => !recoverable(memberCondition(world, member)));
   const left = voters.length - lost.length;

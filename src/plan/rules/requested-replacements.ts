@@ -3,12 +3,13 @@
  * started anew with its data, a certificate is issued anew. A request that would change nothing is refused: a plan that
  * drops it in silence would look as if it had been carried out.
  */
+
 import { nearestName } from "../../spec/nearest-name.ts";
-import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
+import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import type { Step } from "../step.ts";
-import type { World } from "../world.ts";
 
 const candidatesMax = 12;
 
@@ -17,8 +18,8 @@ export function isRequested({ replace = [] }: PlannerInput, address: string): bo
 }
 
 /** Before anything is planned: requests that no plan could fulfill. */
-export function checkRequests(input: PlannerInput, desired: readonly DesiredResource[], draft: PlanDraft): void {
-  const { replace = [], mode, refreshOnly = false } = input;
+export function checkRequests(planning: Planning): void {
+  const { desired, draft, replace = [], mode, refreshOnly = false } = planning;
   if (replace.length === 0) return;
   if (mode === "destroy" || refreshOnly) {
     const [flag, what] = mode === "destroy" ? ["-destroy", "removes everything"] : ["-refresh-only", "changes nothing"];
@@ -40,8 +41,9 @@ export function checkRequests(input: PlannerInput, desired: readonly DesiredReso
  * Before the first start is done, a master that was made already is not made anew: its data may be part of the quorum,
  * which nobody has confirmed yet.
  */
-export function refuseFounders(input: PlannerInput, world: World, draft: PlanDraft): void {
-  for (const address of input.replace ?? []) {
+export function refuseFounders(planning: Planning): void {
+  const { world, draft } = planning;
+  for (const address of planning.replace ?? []) {
     const [type = "", name = ""] = address.split(/\.(.*)/s);
     if (!ofMaster.has(type) || !world.founders.includes(name) || !world.machines.has(name)) continue;
     draft.refuse(
@@ -54,8 +56,8 @@ export function refuseFounders(input: PlannerInput, world: World, draft: PlanDra
 }
 
 /** After planning: a request that none of the steps fulfils. */
-export function checkFulfilled(input: PlannerInput, steps: readonly Step[], draft: PlanDraft): void {
-  const { replace = [], target = [] } = input;
+export function checkFulfilled(planning: Planning, steps: readonly Step[]): void {
+  const { draft, replace = [], target = [] } = planning;
   const touched = new Set(steps.flatMap(({ addresses }) => addresses).map(replacedThing));
   for (const address of replace) {
     if (touched.has(replacedThing(address))) continue;

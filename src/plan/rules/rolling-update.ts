@@ -2,14 +2,15 @@
  * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
  * address by a new member. Each has to be healthy again before the next one's turn.
  */
+
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
-import { generationOf, isUnreachable, unitOf, type World } from "../world.ts";
+import { generationOf, isUnreachable, unitOf } from "../world.ts";
 import {
   certificateSteps,
   isHandedCertificate,
@@ -17,41 +18,34 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
-import { type KeptMaster, type MastersOutlook, movesPeerUrl, whyRebuild } from "./masters.ts";
+import { type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { moveMember } from "./move-member.ts";
 import { isRequested } from "./requested-replacements.ts";
+import type { WithCertificates, WithMasters } from "./stages.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Masters that run with certificates that others refuse get new ones before everything else: no member that starts, comes
  * back or joins could connect to them. The leader is last. Returns their names.
  */
-export function planUrgentRenewals(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): ReadonlySet<string> {
+export function planUrgentRenewals(planning: WithMasters): ReadonlySet<string> {
+  const { desired, outlook, draft } = planning;
   const urgent = outlook.kept.filter(
     ({ kind, condition, name, voter }) =>
-      kind === "keep" && condition === "healthy" && !voter.adopted && isRefusedByOthers(input, name),
+      kind === "keep" && condition === "healthy" && !voter.adopted && isRefusedByOthers(planning, name),
   );
   const renewed = new Set<string>();
   const restarting: string[] = [];
   for (const master of urgent.sort((a, b) => Number(a.voter.leader) - Number(b.voter.leader))) {
-    const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
+    const change = plannedChange(planning, agentOf(desired, master));
     if (change?.kind !== "reload" || memberUpdate(desired, master.voter) !== null) {
       restarting.push(master.name);
       continue;
     }
-    updateInPlace(input, desired, world, master, change, certificates, draft);
+    updateInPlace(planning, master, change);
     renewed.add(master.name);
   }
   if (restarting.length > 1) refuseRestarts(restarting.sort(), draft);
@@ -67,36 +61,28 @@ function refuseRestarts(names: readonly string[], draft: PlanDraft): void {
   );
 }
 
-export function planRollingUpdates(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  outlook: MastersOutlook,
-  certificates: IssuedCertificates,
-  membership: MembershipResult,
-  endpoint: Endpoint,
-  draft: PlanDraft,
-): void {
+export function planRollingUpdates(planning: WithMasters & { readonly membership: MembershipResult }): void {
+  const { desired, world, outlook, membership, endpoint } = planning;
   let { leader, voters } = membership;
   // One that is not healthy takes no tolerance away; the leader is last.
   const turn = ({ voter, condition }: KeptMaster): number =>
     voter.id === leader?.memberId ? 2 : condition === "healthy" ? 1 : 0;
   const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
   const done = new Set<string>();
-  for (const master of inOrderOfPlaces(input, own, world)) {
+  for (const master of inOrderOfPlaces(planning, own)) {
     if (isUnreachable(world, master.name)) continue;
-    const change = plannedChange(input, agentOf(desired, master), world, certificates, draft);
+    const change = plannedChange(planning, agentOf(desired, master));
     const moves = memberUpdate(desired, master.voter) !== null;
     if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
     const handsOver = (): void => {
-      if (master.voter.id === leader?.memberId) leader = handOver(outlook, master, done, leader, voters, draft);
+      if (master.voter.id === leader?.memberId) leader = handOver(planning, master, done, leader, voters);
     };
     if (master.kind === "move") {
       const withdraw = (): void => {
         endpoint.withdraw([master.name]);
         handsOver();
       };
-      voters = moveMember(input, desired, world, master, voters, certificates, withdraw, draft);
+      voters = moveMember(planning, master, voters, withdraw);
       endpoint.offer(master.name);
       done.add(master.name);
       continue;
@@ -109,12 +95,12 @@ export function planRollingUpdates(
       handsOver();
     }
     if (master.kind === "rebuild") {
-      voters = rebuild(input, desired, world, master, voters, certificates, draft);
+      voters = rebuild(planning, master, voters);
       endpoint.offer(master.name);
       done.add(master.name);
       continue;
     }
-    updateInPlace(input, desired, world, master, change, certificates, draft);
+    updateInPlace(planning, master, change);
     endpoint.offer(master.name);
   }
   for (const master of outlook.kept) endpoint.offer(master.name);
@@ -126,15 +112,8 @@ function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): Des
 }
 
 /** The member's peers are told first where it will listen; it listens there once it has restarted. */
-function updateInPlace(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  master: KeptMaster,
-  change: AgentChange | null,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): void {
+function updateInPlace(planning: WithCertificates, master: KeptMaster, change: AgentChange | null): void {
+  const { desired, certificates, draft } = planning;
   const { name } = master;
   const update = memberUpdate(desired, master.voter);
   if (update !== null) draft.chain(update, []);
@@ -143,19 +122,14 @@ function updateInPlace(
     draft.judge(agent, "update", change.reason);
     if (change.kind === "restart") draft.chain({ kind: "stopAgent", member: name }, [agent]);
     const kind = change.kind === "reload" ? "reloadAgent" : change.kind === "restart" ? "restartAgent" : "updateAgent";
-    const act = { kind, member: name, join: knownJoin(input, world, name) } as const;
+    const act = { kind, member: name, join: knownJoin(planning, name) } as const;
     draft.chain(act, [agent], certificateSteps(name, certificates));
   }
-  draft.chain({ kind: "awaitQuorum", members: [name] }, movedMember(desired, world, master, draft));
+  draft.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
 }
 
 /** The member as a resource, where restarting its agent changes what is known of it. */
-function movedMember(
-  desired: readonly DesiredResource[],
-  world: World,
-  { name, voter }: KeptMaster,
-  draft: PlanDraft,
-): readonly ResourceAddress[] {
+function movedMember({ desired, world, draft }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
   const address = resourceAddress("haplan_raft_member", name);
   const resource = desired.find((candidate) => candidate.address === address)!;
   const known = world.resources.get(resource.address)?.attributes;
@@ -172,40 +146,30 @@ function movedMember(
  */
 type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason };
 
-function plannedChange(
-  input: PlannerInput,
-  resource: DesiredResource,
-  world: World,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): AgentChange | null {
-  const needed = neededChange(input, resource, world, certificates, draft);
+function plannedChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
+  const needed = neededChange(planning, resource);
   // A restart takes up everything else that is new.
-  return isRequested(input, resource.address) ? { kind: "restart", reason: asRequested } : needed;
+  return isRequested(planning, resource.address) ? { kind: "restart", reason: asRequested } : needed;
 }
 
-function neededChange(
-  input: PlannerInput,
-  resource: DesiredResource,
-  world: World,
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): AgentChange | null {
+function neededChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
+  const { world, certificates, draft } = planning;
   const known = world.resources.get(resource.address)?.attributes;
   const found = unitOf(world.machines.get(resource.name), agentUnitName);
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
   if (isHandedCertificate(resource.name, certificates)) {
-    const restarts = differs !== null || !takesUpCertificates(input.spec, draft);
+    const restarts = differs !== null || !takesUpCertificates(planning.spec, draft);
     return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued anew" };
   }
   if (differs !== null) return { kind: "update", reason: differs };
-  const shown = notePresented(input, resource, draft);
+  const shown = notePresented(planning, resource);
   return shown === null ? null : { kind: "restart", reason: shown };
 }
 
 /** Who moves to a place where another one still stands waits until that one has moved. */
-function inOrderOfPlaces(input: PlannerInput, masters: readonly KeptMaster[], world: World): readonly KeptMaster[] {
-  const { masters: wanted } = input.spec.controlPlane;
+function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): readonly KeptMaster[] {
+  const { world } = planning;
+  const { masters: wanted } = planning.spec.controlPlane;
   const waiting = [...masters];
   const ordered: KeptMaster[] = [];
   while (waiting.length > 0) {
@@ -223,12 +187,11 @@ function inOrderOfPlaces(input: PlannerInput, masters: readonly KeptMaster[], wo
 
 /** To one that stays as it is if there is one, or that has been rebuilt by now. */
 function handOver(
-  outlook: MastersOutlook,
+  { outlook, draft }: WithMasters,
   master: KeptMaster,
   done: ReadonlySet<string>,
   leader: MemberRef,
   voters: readonly MemberRef[],
-  draft: PlanDraft,
 ): MemberRef | null {
   const others = outlook.kept.filter((candidate) => candidate !== master);
   const settled = others.filter(({ kind, name }) => kind === "keep" || done.has(name));
@@ -242,22 +205,15 @@ function handOver(
 }
 
 /** Another member in the same place, of the same name or another one: the old one stops first. */
-function rebuild(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  master: KeptMaster,
-  voters: readonly MemberRef[],
-  certificates: IssuedCertificates,
-  draft: PlanDraft,
-): readonly MemberRef[] {
+function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonly MemberRef[]): readonly MemberRef[] {
+  const { desired, world, certificates, draft } = planning;
   const { name, voter } = master;
   const [member, agent, machine] = addressesOf(name);
   const [oldMember, oldAgent, oldMachine] = addressesOf(voter.name);
   const resource = desired.find((candidate) => candidate.address === member)!;
-  judgeRebuild(input, resource, world, master, draft);
-  const stepwise = input.spec.controlPlane.engine === "etcd";
-  planBackup(input, draft);
+  judgeRebuild(planning, resource, master);
+  const stepwise = planning.spec.controlPlane.engine === "etcd";
+  planBackup(planning);
   // A real etcd takes no new member while one is down: the old one leaves before it stops.
   const remove = { kind: "removeMember", member: voter.name, memberId: voter.id } as const;
   const removed = voter.name === name ? [] : [oldMember];
@@ -268,7 +224,7 @@ function rebuild(
   draft.chain(createMachine(machineResource, generationOf(world, name) + 1), [machine]);
   draft.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
   draft.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
-  const maxLagEntries = input.spec.policy.maxLearnerLagEntries;
+  const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
   draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
   const others = voters.filter((each) => each.memberId !== voter.id);
   const to = sortedByName([...others, { name, memberId: null }]);
@@ -282,13 +238,8 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
   return [resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name), machineAddress(name)];
 }
 
-function judgeRebuild(
-  input: PlannerInput,
-  resource: DesiredResource,
-  world: World,
-  { name, voter }: KeptMaster,
-  draft: PlanDraft,
-): void {
+function judgeRebuild(planning: Planning, resource: DesiredResource, { name, voter }: KeptMaster): void {
+  const { world, draft } = planning;
   if (voter.name !== name) {
     for (const address of addressesOf(name)) draft.judge(address, "create", `it takes the place of ${voter.name}`);
     for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} takes its place`);
@@ -299,8 +250,8 @@ function judgeRebuild(
     );
     return;
   }
-  const reason = whyRebuild(input, resource, voter, world);
-  const wanted = input.spec.controlPlane.masters.find((master) => master.name === name)?.address;
+  const reason = whyRebuild(planning, resource, voter);
+  const wanted = planning.spec.controlPlane.masters.find((master) => master.name === name)?.address;
   const forces = world.machines.get(name)?.address === wanted ? undefined : ["address"];
   for (const address of [...addressesOf(name)].reverse()) draft.judge(address, "deleteThenCreate", reason, forces);
 }

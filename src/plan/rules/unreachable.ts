@@ -1,18 +1,12 @@
 /** What a plan says of machines that could not be looked at, and where it cannot do without them. */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
+import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
-import type { World } from "../world.ts";
 
-export function checkUnreachable(
-  { mode, state }: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  draft: PlanDraft,
-): void {
+export function checkUnreachable({ mode, state, desired, world, draft }: Planning): void {
   for (const { name, reason } of world.unreachable) {
     const machine = resourceAddress("haplan_machine", name);
     const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);

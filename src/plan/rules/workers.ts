@@ -1,52 +1,34 @@
 /** Workers know nothing but the load balancer's endpoint; each is independent of the others. */
+
 import { workerUnitName } from "../../units/unit-definition.ts";
 import { asRequested, notInSpec } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf, type World } from "../world.ts";
-import type { IssuedCertificates } from "./issued-certificates.ts";
+import { unitOf } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
+import type { WithCertificates } from "./stages.ts";
 import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
-export function planWorkers(
-  input: PlannerInput,
-  desired: readonly DesiredResource[],
-  world: World,
-  certificates: IssuedCertificates,
-  loadBalancer: string | null,
-  draft: PlanDraft,
-): void {
+/** `loadBalancer`: id of the step after which it serves the wanted masters. */
+type WithLoadBalancer = WithCertificates & { readonly loadBalancer: string | null };
+
+export function planWorkers(planning: WithLoadBalancer): void {
+  const { desired } = planning;
   const byAddress = new Map(desired.map((resource) => [resource.address, resource]));
   for (const resource of desired) {
     if (resource.type !== "haplan_worker") continue;
-    planWorker(
-      input,
-      resource,
-      byAddress.get(machineAddress(resource.name))!,
-      world,
-      certificates,
-      loadBalancer,
-      draft,
-    );
+    planWorker(planning, resource, byAddress.get(machineAddress(resource.name))!);
   }
-  removeWorkers(desired, world, draft);
+  removeWorkers(planning);
 }
 
-function planWorker(
-  input: PlannerInput,
-  resource: DesiredResource,
-  machine: DesiredResource,
-  world: World,
-  certificates: IssuedCertificates,
-  loadBalancer: string | null,
-  draft: PlanDraft,
-): void {
+function planWorker(planning: WithLoadBalancer, resource: DesiredResource, machine: DesiredResource): void {
+  const { world, certificates, loadBalancer, draft } = planning;
   const { name, address } = resource;
   const stop = (): string | null => draft.add({ kind: "stopWorker", worker: name }, [address]);
-  const made = planMachine(input, machine, world, draft, stop);
+  const made = planMachine(planning, machine, stop);
   const unit = unitOf(world.machines.get(name), workerUnitName);
   const known = world.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, loadBalancer];
@@ -59,7 +41,7 @@ function planWorker(
     draft.add({ kind: "startWorker", worker: name }, [address], after);
     return;
   }
-  if (unit.running && isRequested(input, address)) {
+  if (unit.running && isRequested(planning, address)) {
     draft.judge(address, "update", asRequested);
     const stopped = draft.add({ kind: "stopWorker", worker: name }, [address], after);
     draft.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
@@ -75,7 +57,7 @@ function planWorker(
 }
 
 /** Workers that the state or their machine's unit knows and the spec does not. */
-function removeWorkers(desired: readonly DesiredResource[], world: World, draft: PlanDraft): void {
+function removeWorkers({ desired, world, draft }: Planning): void {
   const wanted = new Set(desired.filter((resource) => resource.type === "haplan_worker").map((worker) => worker.name));
   const known = [...world.resources.values()].filter((resource) => resource.type === "haplan_worker");
   const found = [...world.machines.values()].filter((machine) => unitOf(machine, workerUnitName) !== undefined);

@@ -2,16 +2,16 @@
  * Whether members can be taken over at all. Everything that would go wrong half-way is refused before anything is
  * touched: with two voters both have to agree to every change, so one of them dead means that nothing can be changed.
  */
-import { clientUrl } from "../../units/addresses.ts";
-import type { ObservedMembership } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
-import { majority } from "../quorum-model.ts";
-import { resourceAddress } from "../resource.ts";
-import type { MemberFact, World } from "../world.ts";
 
-export function checkAdoption(input: PlannerInput, world: World, draft: PlanDraft): void {
-  const { spec, observed } = input;
+import { clientUrl } from "../../../units/addresses.ts";
+import type { ObservedMembership } from "../../observed-cluster.ts";
+import type { Planning } from "../../planning.ts";
+import { majority } from "../../quorum-model.ts";
+import { resourceAddress } from "../../resource.ts";
+import type { MemberFact } from "../../world.ts";
+
+export function checkAdoption(planning: Planning): void {
+  const { world, draft, spec, observed } = planning;
   const adopted = spec.controlPlane.masters.filter((master) => master.adoptedAt !== undefined);
   if (adopted.length === 0) return;
   const { membership } = observed;
@@ -19,14 +19,14 @@ export function checkAdoption(input: PlannerInput, world: World, draft: PlanDraf
     draft.refuse(
       "plan/adopt-no-answer",
       `Nobody answers at ${adopted.map((master) => master.adoptedAt).join(", ")}`,
-      input.mode === "destroy"
+      planning.mode === "destroy"
         ? "The members that haplan added cannot be led out of a cluster that does not answer. Start its members first; or remove `adopt` from the spec, and destroy removes everything that haplan has made and forgets the rest."
         : "These members are to be taken over while they run, and they are not touched until they do. Start them, or mend the endpoints.",
     );
     return;
   }
-  if (input.mode === "destroy") return;
-  checkIdentity(input, membership, draft);
+  if (planning.mode === "destroy") return;
+  checkIdentity(planning, membership);
   const missing = adopted.filter((master) => !world.members.some((member) => isAdopted(member, master.name)));
   for (const master of missing) {
     draft.refuse(
@@ -35,12 +35,12 @@ export function checkAdoption(input: PlannerInput, world: World, draft: PlanDraf
       `Its members are ${world.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL under which the member answers, or which it advertises.`,
     );
   }
-  checkPeerScheme(input, world, draft);
-  if (missing.length === 0) checkMembers(input, world, draft);
+  checkPeerScheme(planning);
+  if (missing.length === 0) checkMembers(planning);
 }
 
 /** What haplan starts speaks TLS with everybody or with nobody. */
-function checkPeerScheme({ spec }: PlannerInput, world: World, draft: PlanDraft): void {
+function checkPeerScheme({ spec, world, draft }: Planning): void {
   const { enabled } = spec.controlPlane.tls;
   for (const { adopted, name, peerUrl } of world.members) {
     if (!adopted || peerUrl.startsWith(enabled ? "https:" : "http:")) continue;
@@ -56,7 +56,7 @@ function isAdopted(member: MemberFact, name: string): boolean {
   return member.adopted && member.voter && member.name === name;
 }
 
-function checkIdentity({ spec, replace }: PlannerInput, membership: ObservedMembership, draft: PlanDraft): void {
+function checkIdentity({ spec, replace, draft }: Planning, membership: ObservedMembership): void {
   for (const { endpoint, clusterId } of membership.strangers ?? []) {
     draft.refuse(
       "plan/adopt-other-cluster",
@@ -84,8 +84,9 @@ function checkIdentity({ spec, replace }: PlannerInput, membership: ObservedMemb
 }
 
 /** While the membership is still to grow, what was adopted has to be in order. */
-function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void {
-  const masters = new Map(input.spec.controlPlane.masters.map((master) => [master.name, master]));
+function checkMembers(planning: Planning): void {
+  const { world, draft } = planning;
+  const masters = new Map(planning.spec.controlPlane.masters.map((master) => [master.name, master]));
   const voters = world.members.filter((member) => member.voter);
   const unlisted = voters.filter((member) => !masters.has(member.name));
   const first = !world.members.some((member) => world.resources.has(`haplan_raft_member.${member.name}`));
@@ -96,7 +97,7 @@ function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void
       `It votes at ${member.peerUrl}. A cluster is taken over as a whole: list it under masters, and its client URL under adopt.endpoints.`,
     );
   }
-  if (input.spec.controlPlane.masters.every((master) => voters.some((voter) => voter.name === master.name))) return;
+  if (planning.spec.controlPlane.masters.every((master) => voters.some((voter) => voter.name === master.name))) return;
   for (const learner of world.members.filter((member) => !member.voter)) {
     if (masters.get(learner.name)?.adoptedAt === undefined && masters.has(learner.name)) continue;
     draft.refuse(
@@ -105,12 +106,12 @@ function checkMembers(input: PlannerInput, world: World, draft: PlanDraft): void
       `Somebody else's change is under way, or was left behind. Let it end, or remove the learner (etcdctl member remove ${learner.id}).`,
     );
   }
-  checkHealth(input, voters, draft);
-  checkUser(input, draft);
+  checkHealth(planning, voters);
+  checkUser(planning);
 }
 
 /** Members are added and snapshots taken by root only; found out half-way, a machine would have been made for nothing. */
-function checkUser({ observed, spec }: PlannerInput, draft: PlanDraft): void {
+function checkUser({ observed, spec, draft }: Planning): void {
   const user = observed.membership?.user;
   if (user === undefined) return;
   if (!user.root) {
@@ -128,14 +129,15 @@ function checkUser({ observed, spec }: PlannerInput, draft: PlanDraft): void {
   );
 }
 
-function checkHealth(input: PlannerInput, voters: readonly MemberFact[], draft: PlanDraft): void {
+function checkHealth(planning: Planning, voters: readonly MemberFact[]): void {
+  const { draft } = planning;
   const unhealthy = voters.filter((voter) => voter.adopted && !voter.healthy);
   // Who answers and is unhealthy lacks only the others: the others are what has to be mended.
   const silent = unhealthy.filter((voter) => !voter.answers);
   const sick = silent.length > 0 ? silent : unhealthy;
   const answering = voters.filter((voter) => voter.answers).length;
   for (const { name, answers, peerUrl } of sick) {
-    const url = clientUrl(input.spec, input.spec.controlPlane.masters.find((master) => master.name === name)!);
+    const url = clientUrl(planning.spec, planning.spec.controlPlane.masters.find((master) => master.name === name)!);
     const lost = answering < majority(voters.length);
     draft.refuse(
       "plan/adopt-unhealthy",
@@ -145,7 +147,7 @@ function checkHealth(input: PlannerInput, voters: readonly MemberFact[], draft: 
         : "Members are taken over while all of them are healthy. Bring it back, then plan again. Nothing was touched.",
     );
   }
-  const facts = new Map((input.observed.membership?.members ?? []).map((member) => [member.id, member]));
+  const facts = new Map((planning.observed.membership?.members ?? []).map((member) => [member.id, member]));
   for (const voter of voters) {
     const alarms = facts.get(voter.id)?.alarms ?? [];
     if (alarms.length === 0) continue;

@@ -2,21 +2,22 @@
  * Destroying where members were adopted: what haplan did not start it does not stop. Its own members are led out of the
  * cluster, which is then as it was; an adopted one leaves it only when it is named (`-target`).
  */
-import { loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
-import { majority } from "../quorum-model.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import type { MemberFact, World } from "../world.ts";
+
+import { loadBalancerAddress } from "../../desired-resources.ts";
+import type { PlanDraft } from "../../plan-draft.ts";
+import type { Planning } from "../../planning.ts";
+import { majority } from "../../quorum-model.ts";
+import { type ResourceAddress, resourceAddress } from "../../resource.ts";
+import type { MemberFact } from "../../world.ts";
+import { backendsOf, presentPlace, toldTargets, wantedTargets } from "../endpoint.ts";
+import { machineAddress } from "../machines.ts";
+import { refOf } from "../membership.ts";
 import { hasAdopted } from "./adoption.ts";
-import { backendsOf, presentPlace, toldTargets, wantedTargets } from "./endpoint.ts";
-import { machineAddress } from "./machines.ts";
-import { refOf } from "./membership.ts";
 
 const ofMember = /^haplan_(?:raft_member|agent|machine)\.(.+)$/;
 
 /** Masters that are to go by name; empty when the whole cluster is, or only what serves it. */
-export function namedMembers({ spec, target = [] }: PlannerInput, world: World): ReadonlySet<string> {
+export function namedMembers({ spec, target = [], world }: Planning): ReadonlySet<string> {
   const masters = new Set(spec.controlPlane.masters.map((master) => master.name));
   const named = target.flatMap((address) => ofMember.exec(address)?.[1] ?? []);
   return new Set(named.filter((name) => masters.has(name) || world.resources.has(memberAddress(name))));
@@ -25,16 +26,17 @@ export function namedMembers({ spec, target = [] }: PlannerInput, world: World):
 const memberAddress = (name: string): ResourceAddress => resourceAddress("haplan_raft_member", name);
 
 /** Whether masters may go by name at all; says why not. */
-export function checkNamed(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): boolean {
+export function checkNamed(planning: Planning, named: ReadonlySet<string>): boolean {
+  const { world, draft } = planning;
   const names = [...named].join(", ");
   const staying = world.members.filter((member) => member.voter && !named.has(member.name));
-  if (!hasAdopted(input.spec)) {
+  if (!hasAdopted(planning.spec)) {
     draft.refuse(
       "plan/target-masters",
       `${names} cannot be destroyed alone`,
       "The others would be left with a member that never answers. Take it out of the spec and apply: then it is led out of the cluster first. Without -target, everything is destroyed.",
     );
-  } else if (input.target?.some((address) => !ofMember.test(address))) {
+  } else if (planning.target?.some((address) => !ofMember.test(address))) {
     draft.refuse(
       "plan/target-mixed",
       `Members (${names}) and other resources are to be destroyed together`,
@@ -51,10 +53,11 @@ export function checkNamed(input: PlannerInput, named: ReadonlySet<string>, worl
 }
 
 /** Away from the clients, then out of the membership; what haplan has made for it goes as well. */
-export function leadOut(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): void {
+export function leadOut(planning: Planning, named: ReadonlySet<string>): void {
+  const { world, draft } = planning;
   const leaving = world.members.filter((member) => named.has(member.name));
   const staying = world.members.filter((member) => member.voter && !named.has(member.name));
-  takeFromLoadBalancer(input, named, world, draft);
+  takeFromLoadBalancer(planning, named);
   passLeadership(leaving, staying, [], draft);
   for (const member of leaving) {
     const [address, agent, machine] = addressesOf(member.name);
@@ -78,15 +81,16 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
   return [memberAddress(name), resourceAddress("haplan_agent", name), machineAddress(name)];
 }
 
-function takeFromLoadBalancer(input: PlannerInput, named: ReadonlySet<string>, world: World, draft: PlanDraft): void {
-  const served = input.observed.backends.map((backend) => backend.name);
+function takeFromLoadBalancer(planning: Planning, named: ReadonlySet<string>): void {
+  const { world, draft } = planning;
+  const served = planning.observed.backends.map((backend) => backend.name);
   const gone = served.filter((name) => named.has(name)).map((name) => resourceAddress("haplan_lb_backend", name));
   if (gone.length === 0 || world.loadBalancer === null) return;
   for (const address of gone) draft.judge(address, "delete");
   draft.judge(loadBalancerAddress, "update", "masters leave");
-  const staying = new Map([...toldTargets(input, world)].filter(([name]) => !named.has(name)));
-  const backends = backendsOf(staying, wantedTargets(input.spec));
-  const place = presentPlace(input, world);
+  const staying = new Map([...toldTargets(planning)].filter(([name]) => !named.has(name)));
+  const backends = backendsOf(staying, wantedTargets(planning.spec));
+  const place = presentPlace(planning);
   draft.chain({ kind: "updateLoadBalancer", ...backends, ...place }, [loadBalancerAddress, ...gone]);
 }
 
@@ -103,12 +107,7 @@ function passLeadership(
 }
 
 /** `after` are the steps that take the clients away. */
-export function leaveAdopted(
-  { spec }: PlannerInput,
-  world: World,
-  after: readonly (string | null)[],
-  draft: PlanDraft,
-): void {
+export function leaveAdopted({ spec, world, draft }: Planning, after: readonly (string | null)[]): void {
   const staying = world.members.filter((member) => member.voter && member.adopted);
   const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
   passLeadership(own, staying, after, draft);

@@ -2,20 +2,21 @@
  * Taking over members that run already: nothing of theirs is touched. They are looked at again when apply begins, and
  * whatever follows waits for that; a snapshot is taken before the membership changes.
  */
-import type { ClusterSpec } from "../../spec/cluster-spec.ts";
-import { clientUrl } from "../../units/addresses.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { PlannerInput } from "../planner-input.ts";
-import { canLose, majority, modelOf } from "../quorum-model.ts";
-import { resourceAddress } from "../resource.ts";
-import type { MemberFact, World } from "../world.ts";
-import type { MastersOutlook } from "./masters.ts";
+
+import type { ClusterSpec } from "../../../spec/cluster-spec.ts";
+import { clientUrl } from "../../../units/addresses.ts";
+import type { Planning } from "../../planning.ts";
+import { canLose, majority, modelOf } from "../../quorum-model.ts";
+import { resourceAddress } from "../../resource.ts";
+import type { MemberFact } from "../../world.ts";
+import type { WithMasters } from "../stages.ts";
 
 export function hasAdopted(spec: ClusterSpec): boolean {
   return spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
 }
 
-export function planAdoption(input: PlannerInput, world: World, outlook: MastersOutlook, draft: PlanDraft): void {
+export function planAdoption(planning: WithMasters): void {
+  const { world, outlook, draft } = planning;
   const adopted = outlook.kept.map((master) => master.voter).filter((voter) => voter.adopted);
   const fresh = adopted.filter((voter) => !world.resources.has(resourceAddress("haplan_raft_member", voter.name)));
   for (const voter of fresh) {
@@ -25,19 +26,19 @@ export function planAdoption(input: PlannerInput, world: World, outlook: Masters
   draft.chain(
     {
       kind: "checkMembers",
-      clusterId: input.observed.membership?.clusterId ?? "",
+      clusterId: planning.observed.membership?.clusterId ?? "",
       members: adopted.map((voter) => ({
         name: voter.name,
         memberId: voter.id,
-        clientUrl: endpointOf(input.spec, voter),
+        clientUrl: endpointOf(planning.spec, voter),
         peerUrl: voter.peerUrl,
       })),
     },
     adopted.map((voter) => resourceAddress("haplan_raft_member", voter.name)),
   );
   if (outlook.joining.length > 0) {
-    draft.chain({ kind: "takeSnapshot", required: input.spec.policy.backupBeforeMembershipChange }, []);
-    sayWhatChanges(input.spec, world, draft);
+    draft.chain({ kind: "takeSnapshot", required: planning.spec.policy.backupBeforeMembershipChange }, []);
+    sayWhatChanges(planning, planning.spec);
   }
   draft.holdBehindChain();
 }
@@ -47,7 +48,7 @@ function endpointOf(spec: ClusterSpec, voter: MemberFact): string {
 }
 
 /** What the design that people come from risks, in numbers. */
-function sayWhatChanges({ controlPlane }: ClusterSpec, world: World, draft: PlanDraft): void {
+function sayWhatChanges({ world, draft }: Planning, { controlPlane }: ClusterSpec): void {
   const now = world.members.filter((member) => member.voter).length;
   const then = controlPlane.masters.length;
   const tolerance = then - majority(then);
