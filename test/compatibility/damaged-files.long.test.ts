@@ -114,7 +114,7 @@ describe("a member whose files are damaged", () => {
   });
 
   it.each([
-    ["the store is cut off", () => cutInHalf(files().store), /so it was cut off/],
+    ["the store is cut off", () => cutInHalf(files().store), /so it was truncated/],
     ["the store is gone", () => rmSync(files().store), /the log begins behind the snapshot/],
     ["a segment of the log is gone", () => rmSync(files().log[0]!), /there is no log in|Cannot recover the log/],
     ["the log is gone", () => rmSync(join(files().directory, "wal"), { recursive: true }), /but there is no log in/],

@@ -1,4 +1,4 @@
-/** How compaction shares the event loop and the disk with everybody else. */
+/** How compaction shares the event loop and the disk with other work. */
 import { describe, expect, it } from "vitest";
 import { MemoryBackend } from "./backend/backend.fake.ts";
 import { openStore } from "./mvcc-store.ts";
@@ -6,7 +6,7 @@ import type { Store } from "./store.ts";
 
 const keys = 10_000;
 
-/** Counts what was deleted since the last commit, and fails when told to. */
+/** Counts deletions since the last commit, and fails on request. */
 class ObservedBackend extends MemoryBackend {
   mostUncommitted = 0;
   isBroken = false;
@@ -27,7 +27,7 @@ class ObservedBackend extends MemoryBackend {
   }
 }
 
-/** Each key was written twice. */
+/** Each key is written twice. */
 async function storeToCompact(backend: MemoryBackend, yieldTurn: () => Promise<void>): Promise<Store> {
   const store = await openStore({ backend, yieldTurn });
   for (let round = 0; round < 2; round++) {
@@ -39,7 +39,7 @@ async function storeToCompact(backend: MemoryBackend, yieldTurn: () => Promise<v
 }
 
 describe("compaction", () => {
-  it("hands its deletions to the disk a few at a time, between turns of the event loop", async () => {
+  it("commits its deletions a few at a time, between turns of the event loop", async () => {
     const backend = new ObservedBackend();
     let turns = 0;
     const store = await storeToCompact(backend, async () => {
@@ -51,7 +51,7 @@ describe("compaction", () => {
     expect(turns).toBeGreaterThan(keys / 200);
   });
 
-  it("ends quietly when the disk fails, which the backend tells by itself", async () => {
+  it("ends silently when the disk fails, which the backend reports by itself", async () => {
     const backend = new ObservedBackend();
     const store = await storeToCompact(backend, () => Promise.resolve());
     backend.isBroken = true;

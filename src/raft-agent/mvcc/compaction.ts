@@ -1,7 +1,7 @@
 /**
- * Compaction in the background: the index is walked slot by slot in short slices, and the backend deletes exactly the
- * revisions the index drops, so nothing scans the disk. The wanted revision is written before, the finished one after;
- * a restart in between finds them unequal and walks again.
+ * Background compaction: the index is walked slot by slot in short slices, and the backend deletes exactly the
+ * revisions that the index drops, so nothing scans the disk. The scheduled revision is written before, the finished
+ * one after; a restart in between finds them different and walks again.
  */
 import type { Backend } from "./backend/backend.ts";
 import { type IndexedChange, pruneIndexPages } from "./index/index-pages.ts";
@@ -16,8 +16,8 @@ import { encodeRevisionKey } from "./revision.ts";
 import type { StoreObserver } from "./store.ts";
 
 /**
- * Of the changes up to a compaction only each key's newest can be left. Which one that is takes a walk along the key's
- * later changes: it is done once for each key.
+ * Of the changes up to a compaction only each key's newest can be left. Finding it takes a walk along the key's later
+ * changes, which is done once per key.
  */
 function survivesIn({ index }: IndexedStore, revision: number): (change: IndexedChange) => boolean {
   const newest = new Map<number, number>();
@@ -33,12 +33,12 @@ function survivesIn({ index }: IndexedStore, revision: number): (change: Indexed
   };
 }
 
-/** Work between two turns of the event loop, about a millisecond: slots looked at, revisions dropped. */
+/** Work between two turns of the event loop, about a millisecond: slots visited, revisions dropped. */
 const slotsPerSlice = 2000;
 const dropsPerSlice = 100;
 /**
- * Revisions dropped before the backend has to have committed them. Deletions that gather while a slow commit is under way
- * would make the next one a long turn of the event loop, and keep writes waiting for their own.
+ * Revisions dropped before the backend must have committed them. Deletions that accumulate during a slow commit would
+ * make the next one a long turn of the event loop, and delay writes that wait for theirs.
  */
 const dropsPerCommit = 2000;
 
@@ -62,7 +62,7 @@ export class Compactor {
     return this.#schedule(state, revision);
   }
 
-  /** Goes on with what a restart (or an imported snapshot) found unfinished. */
+  /** Resumes a compaction that a restart (or an imported snapshot) found unfinished. */
   resume(state: IndexedStore): void {
     this.#stopping = false;
     const scheduled = readCompaction(this.#backend, scheduledCompaction);
@@ -70,7 +70,7 @@ export class Compactor {
     void this.#schedule(state, scheduled);
   }
 
-  /** Stops at the next slice and waits for that. */
+  /** Stops at the next slice and waits for it. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#running;
@@ -81,7 +81,7 @@ export class Compactor {
     return this.#running;
   }
 
-  /** False when the backend has failed: it has told the member so, and a restart will go on here. */
+  /** False when the backend has failed: it has reported that to the member, and a restart will resume here. */
   #commits(): Promise<boolean> {
     return this.#backend.commit().then(
       () => true,
@@ -122,7 +122,7 @@ export class Compactor {
     if (indexPages !== undefined && !this.#stopping) {
       await pruneIndexPages(indexPages, revision, survivesIn(state, revision), this.#yieldTurn);
     }
-    // Their pages are free, and counted so, once the drops are committed.
+    // Their pages are free, and counted as free, once the drops are committed.
     if (!(await this.#commits())) return;
     this.#observer.compacted?.(performance.now() - startMs, removed + dropped);
   }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { prefixEnd } from "./key-range.ts";
 
-it("prefix end is the first key behind the prefix, and leaves the prefix alone, also as a Buffer", () => {
+it("prefix end is the first key after the prefix, and does not change the prefix, even as a Buffer", () => {
   const table: readonly (readonly [string, string])[] = [
     ["a", "b"],
     ["a/", "a0"],

@@ -1,4 +1,4 @@
-/** Key order and etcd's way of naming a range (etcd-compat §1.4): an end that is empty, one zero byte, or exclusive. */
+/** Key order and etcd's notation of a range: the end is empty, one zero byte, or exclusive. */
 
 /** Byte order; negative, zero or positive. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
@@ -14,12 +14,12 @@ export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
-/** True when `rangeEnd` stands for "to the last key there is". */
+/** True when `rangeEnd` means "to the last key". */
 export function isOpenEnd(rangeEnd: Uint8Array): boolean {
   return rangeEnd.length === 1 && rangeEnd[0] === 0;
 }
 
-/** True when a range (with a non-empty end) can hold no key. */
+/** True when a range (with a non-empty end) cannot contain a key. */
 export function isEmptyRange(key: Uint8Array, rangeEnd: Uint8Array): boolean {
   return !isOpenEnd(rangeEnd) && compareBytes(key, rangeEnd) >= 0;
 }

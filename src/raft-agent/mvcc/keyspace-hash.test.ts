@@ -1,4 +1,4 @@
-/** HashKV compared with a real etcd that was given the same writes. */
+/** Compares HashKV with a real etcd that received the same writes. */
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,7 +35,7 @@ describe.skipIf(!etcdInstalled || !etcdctlInstalled)(
       return { hash: HashKV.hash ?? 0, compactRevision: HashKV.compact_revision ?? 0 };
     };
 
-    it("agrees at every revision asked for, before and after compactions", async () => {
+    it("agrees at every revision, before and after compactions", async () => {
       const store = await openStore({ backend: new MemoryBackend() });
       const random = createRandom(14);
       const base64 = (text: string): string => Buffer.from(text).toString("base64");
@@ -67,7 +67,7 @@ describe.skipIf(!etcdInstalled || !etcdctlInstalled)(
         for (let i = 0; i < 40; i++) await write();
         await agree(0);
         await agree(store.revision - 7);
-        // A tombstone's first: an etcd 3.4 drops what later ones keep and do not hash.
+        // Tombstones first: an etcd 3.4 drops what later ones keep and do not hash.
         const wanted = round === 0 ? "delete" : "put";
         let revision = store.revision - 10;
         while (lastChange(store, revision) !== wanted) revision--;
@@ -89,7 +89,7 @@ function lastChange(store: Store, revision: number): StoreEvent["kind"] | null {
   return kind;
 }
 
-it("gives the hashes of an etcd 3.6 after compactions at tombstones, with keys and without", async () => {
+it("matches the hashes of etcd 3.6 after compactions at tombstones, with and without keys", async () => {
   const store = await openStore({ backend: new MemoryBackend() });
   const put = (key: string, value = ""): void => {
     const txn = store.beginWrite();
@@ -120,7 +120,7 @@ it("gives the hashes of an etcd 3.6 after compactions at tombstones, with keys a
   put("c");
   await look(8);
   await store.close();
-  // Read off an etcd 3.6.14; that of revision 7 as compacted is the one of an empty keyspace.
+  // Observed on etcd 3.6.14; that of revision 7 as compacted is the one of an empty keyspace.
   expect(hashes).toEqual([
     [2, 3, 438_025_104],
     [5, 6, 2_083_530_349],
@@ -130,7 +130,7 @@ it("gives the hashes of an etcd 3.6 after compactions at tombstones, with keys a
   ]);
 });
 
-it("gives members the hash that the release before compares, where no key is left", async () => {
+it("returns the hash of the previous release to members where no key is left", async () => {
   const store = await openStore({ backend: new MemoryBackend() });
   const change = (act: (txn: ReturnType<Store["beginWrite"]>) => void): void => {
     const txn = store.beginWrite();
@@ -141,7 +141,7 @@ it("gives members the hash that the release before compares, where no key is lef
   change((txn) => txn.deleteRange(Buffer.from("a"), Buffer.alloc(0)));
   const { revision } = store;
   await store.compact(revision);
-  // Of the empty keyspace an etcd hashes the bucket's name alone; haplan-agent has hashed the tombstone, too.
+  // For an empty keyspace etcd hashes only the bucket's name; haplan-agent used to hash the tombstone, too.
   expect((await store.hashKv(revision)).hash).toBe(1084519789);
   expect((await store.hashKv(revision, "members")).hash).not.toBe(1084519789);
   change((txn) => txn.put(Buffer.from("b"), Buffer.from("b"), 0n));

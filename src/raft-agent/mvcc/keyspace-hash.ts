@@ -1,9 +1,9 @@
 /**
- * HashKV as etcd computes it (server/storage/mvcc/hash.go): CRC-32C over the bucket name "key" and then each stored
- * revision key and value up to a revision. What lies at or below the compacted revision counts only if it is live at the
- * hashed revision, so that members agree while one is still scrubbing; with no live key at all nothing is left out but
- * tombstones of the compacted revision itself, which etcd before 3.4.34 and 3.5.16 does not keep. Members compare a hash
- * with them, as the release before does.
+ * HashKV like etcd's (server/storage/mvcc/hash.go): CRC-32C over the bucket name "key" and then each stored revision
+ * key and value up to a revision. Revisions at or below the compacted one count only if they are live at the hashed
+ * revision, so that members agree while one is still scrubbing; without any live key nothing is skipped but tombstones
+ * of the compacted revision itself, which etcd before 3.4.34 and 3.5.16 does not keep. Members compare a hash that
+ * includes them, like the previous release.
  */
 
 import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
@@ -19,14 +19,17 @@ const sliceBytes = 2 << 20;
 
 type Position = { main: number; sub: number };
 
-/** 0 = the current revision; nothing is below a negative one, as in etcd. @throws RevisionError, also when a compaction overtakes the hash. */
+/**
+ * 0 = the current revision; there is nothing below a negative one, as in etcd. @throws RevisionError, also when a
+ * compaction overtakes the hash.
+ */
 export async function hashKeyspace(
   store: IndexedStore,
   backend: Backend,
   { revision: asked, reader }: { readonly revision: number; readonly reader: HashReader },
   yieldTurn: () => Promise<void>,
 ): Promise<KeyspaceHash> {
-  const problem = store.revisionProblem(Math.max(0, asked), store.revision);
+  const problem = store.revisionError(Math.max(0, asked), store.revision);
   if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
   const revision = asked === 0 ? store.revision : asked;
   const compactRevision = store.compactedRevision;

@@ -1,4 +1,4 @@
-/** Which live key is attached to which lease. Keys are named by their index slots, so only leased keys cost memory. */
+/** Maps live keys to leases. Keys are identified by their index slots, so only leased keys cost memory. */
 import type { KeyIndex } from "./index/key-index.ts";
 import { compareBytes } from "./key-range.ts";
 

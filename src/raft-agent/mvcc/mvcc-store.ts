@@ -1,6 +1,6 @@
 /**
- * The store itself: the key index in memory, values in a backend. Follows etcd's server/storage/mvcc; what is read when,
- * and which revision a transaction sees, is in etcd-compatible terms in `store.ts`.
+ * The store: the key index in memory, values in a backend. Follows etcd's server/storage/mvcc; `store.ts` specifies
+ * what is read when, and which revision a transaction sees.
  */
 import { assert } from "../../base/assert.ts";
 import type { EncodedKeyValue } from "../api/key-value.ts";
@@ -32,14 +32,14 @@ import { StoreWriter } from "./store-writer.ts";
 
 export type MvccStoreOptions = {
   readonly backend: Backend;
-  /** Gives the event loop a turn between slices of long work; `setImmediate` unless told otherwise. */
+  /** Yields to the event loop between slices of long work; `setImmediate` by default. */
   readonly yieldTurn?: () => Promise<void>;
   readonly observer?: StoreObserver;
 };
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Opens the store over what the backend holds; rebuilds the index and resumes a compaction that was interrupted. */
+/** Opens the store over the content of the backend; rebuilds the index and resumes an interrupted compaction. */
 export async function openStore(options: MvccStoreOptions): Promise<Store> {
   const yieldTurn = options.yieldTurn ?? nextTurn;
   return new MvccStore(options, yieldTurn, await openIndex(options.backend, yieldTurn));
@@ -112,8 +112,8 @@ class MvccStore implements Store {
     return this.#state.describe(key);
   }
 
-  revisionProblem(revision: number): "compacted" | "future" | null {
-    return this.#state.revisionProblem(revision, this.#state.revision);
+  revisionError(revision: number): "compacted" | "future" | null {
+    return this.#state.revisionError(revision, this.#state.revision);
   }
 
   beginWrite(): WriteTransaction {

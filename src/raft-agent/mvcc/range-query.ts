@@ -1,6 +1,6 @@
 /**
- * Range: which key-values of a range live at a revision, filtered, sorted and limited as etcd does it (etcd-compat §1.4).
- * Everything but sorting by value is decided on the index alone; only what is answered is read from the backend.
+ * Range: the key-values of a range that are live at a revision, filtered, sorted and limited like etcd. Everything but
+ * sorting by value is decided on the index alone; only the returned values are read from the backend.
  */
 import { assert } from "../../base/assert.ts";
 import { decodeKeyValue, type EncodedKeyValue, encodeKeyValue } from "../api/key-value.ts";
@@ -11,13 +11,13 @@ import type { IndexedStore } from "./index/open-index.ts";
 import { compareBytes } from "./key-range.ts";
 import { type RangeCursor, type RangeQuery, type RangeResult, type ReadBudget, RevisionError } from "./store.ts";
 
-/** A key-value that lives at the revision asked for. */
+/** A key-value that is live at the requested revision. */
 type Hit = { readonly slot: number; readonly record: number };
 
-/** What a range found, before its key-values are read. */
+/** The result of a range before its key-values are read. */
 type Found = { readonly hits: readonly Hit[]; readonly count: number; readonly more: boolean };
 
-/** `current` is the latest revision that the asking view sees. */
+/** `current` is the latest revision visible to the view. */
 export type ReadLimits = { readonly current: number; readonly budget: ReadBudget | undefined };
 
 /** @throws RevisionError when the revision cannot be read. */
@@ -39,14 +39,14 @@ export function rangeAt(
   return { kvs, count, more };
 }
 
-/** As `rangeAt`, with the key-values to be read little by little. @throws RevisionError */
+/** Like `rangeAt`, but the key-values are read incrementally. @throws RevisionError */
 export function openRange(current: () => IndexedStore, backend: Backend, query: RangeQuery): RangeCursor {
   const store = current();
   const revision = readableRevision(store, query, store.revision);
   return new Cursor(current, backend, query.keysOnly, revision, find(store, backend, query, revision));
 }
 
-/** What reading a key-value takes beside its bytes: many small ones take as long as a few large ones. */
+/** The cost of reading a key-value beside its bytes: many small ones take as long as a few large ones. */
 const overheadBytes = 100;
 
 class Cursor implements RangeCursor {
@@ -94,7 +94,7 @@ class Cursor implements RangeCursor {
 
 function readableRevision(store: IndexedStore, query: RangeQuery, current: number): number {
   const revision = query.revision > 0 ? query.revision : current;
-  const problem = store.revisionProblem(revision, current);
+  const problem = store.revisionError(revision, current);
   if (problem !== null) throw new RevisionError(problem, store.compactedRevision);
   return revision;
 }
@@ -106,7 +106,7 @@ function find(store: IndexedStore, backend: Backend, query: RangeQuery, revision
   if (!isFiltered(query) && !isSorted(query)) {
     return { hits: collect(store, query, revision, limit), count, more: count > limit };
   }
-  // Without an order etcd sorts by its target only what the limit has left, and the one behind it.
+  // Without an order etcd sorts by its target only what remains after the limit, and the one after it.
   const whole = isFiltered(query) || query.sortOrder !== SortOrder.none;
   const found = collect(store, query, revision, whole ? Number.POSITIVE_INFINITY : limit + 1);
   const hits = sort(store, backend, filter(store, found, query), query);
@@ -122,7 +122,7 @@ function isFiltered(query: RangeQuery): boolean {
   );
 }
 
-/** Key order is what the index gives; another target without an order means ascending. */
+/** Key order is the index's; another target without an order means ascending. */
 function isSorted(query: RangeQuery): boolean {
   return query.sortTarget !== SortTarget.key || query.sortOrder === SortOrder.descend;
 }
@@ -151,7 +151,7 @@ function filter(store: IndexedStore, hits: Hit[], query: RangeQuery): Hit[] {
   );
 }
 
-/** Among equals the order stays that of the keys, also when descending. */
+/** Equal elements stay in key order, also when descending. */
 function sort(store: IndexedStore, backend: Backend, hits: Hit[], query: RangeQuery): Hit[] {
   if (!isSorted(query)) return hits;
   if (query.sortTarget === SortTarget.key) return hits.reverse();
@@ -180,7 +180,7 @@ function readOne(store: IndexedStore, backend: Backend, { record }: Hit): Encode
   return value;
 }
 
-/** Built from the index; only a leased key needs the disk, since the index does not keep past leases. */
+/** Built from the index; only a leased key needs the disk, since the index does not store past leases. */
 function readWithoutValue(store: IndexedStore, backend: Backend, hit: Hit): EncodedKeyValue {
   const { index } = store;
   const { versions } = index;

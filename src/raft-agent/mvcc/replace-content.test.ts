@@ -1,4 +1,4 @@
-/** Readers that ask while the store's content is replaced: a serializable read does not wait for an installation. */
+/** Reads while the store's content is replaced: a serializable read does not wait for an installation. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,8 +42,8 @@ function textOf(store: Store): string {
 }
 
 /**
- * What a member tells of the store: up to which entry, the value, how many keys there are, and the first of them. Who
- * waits for an entry reads as soon as the store says that it is there, and must find its keys.
+ * The observable state of a store: its index, the value, the number of keys, and the first of them. A reader that
+ * waits for an entry reads as soon as the store reports it, and must find its keys.
  */
 function tell(store: Store): string {
   const { kvs, count } = store.range(rangeRequest(Buffer.from("\0"), { rangeEnd: Buffer.from("\0"), limit: 3 }));
@@ -53,9 +53,9 @@ function tell(store: Store): string {
 
 describe("a store whose content is replaced", () => {
   it.each([
-    ["by more", 50, 400],
-    ["by less", 400, 50],
-  ])("%s tells the old content or the new, whenever it is asked", async (_size, before, after) => {
+    ["growing", 50, 400],
+    ["shrinking", 400, 50],
+  ])("%s, it returns the old or the new content at any time", async (_size, before, after) => {
     const leader = await openInDir();
     fill(leader, "new", after);
     const chunks: Uint8Array[] = [];
@@ -94,7 +94,7 @@ describe("a store whose content is replaced", () => {
   });
 
   it.each([0, 11])(
-    "A16: hashes one content, the old or the new, when it is replaced meanwhile (revision %i)",
+    "A16: hashes either the old or the new content when it is replaced meanwhile (revision %i)",
     async (revision) => {
       const leader = await openInDir();
       fill(leader, "new", 40);
@@ -123,7 +123,7 @@ describe("a store whose content is replaced", () => {
     },
   );
 
-  it("A16: ends a copy of the old content with an error, not as if it were complete", async () => {
+  it("A16: fails a copy of the old content instead of ending it as complete", async () => {
     const leader = await openInDir();
     fill(leader, "new", 50);
     const follower = await openInDir();
@@ -138,8 +138,8 @@ describe("a store whose content is replaced", () => {
     expect(tell(follower)).toContain("entry 51: new");
   });
 
-  // The simulator found reads that had waited for an entry of the snapshot and were answered from the keys before it.
-  it("is at the entry of the new content no sooner than its keys are there", async () => {
+  // The simulator found reads that had waited for an entry of the snapshot but were answered from the previous keys.
+  it("reaches the entry of the new content only when its keys are readable", async () => {
     const leader = await openInDir();
     fill(leader, "new", 9);
     const seen: (readonly [backend: number, store: number, text: string])[] = [];

@@ -1,5 +1,5 @@
 /**
- * A revision's key on disk, as etcd writes it: big-endian main, `_`, big-endian sub, and a `t` behind a tombstone's.
+ * A revision's key on disk, in etcd's encoding: big-endian main, `_`, big-endian sub, and a `t` after a tombstone's.
  * Byte order is revision order.
  */
 const two32 = 0x1_0000_0000;
@@ -18,7 +18,7 @@ export function writeRevisionKey(target: Uint8Array, main: number, sub: number, 
   return revisionKeyLength + 1;
 }
 
-/** A revision key of its own. */
+/** A revision key in a new buffer. */
 export function encodeRevisionKey(main: number, sub: number, tombstone = false): Uint8Array {
   const key = new Uint8Array(tombstone ? revisionKeyLength + 1 : revisionKeyLength);
   writeRevisionKey(key, main, sub, tombstone);

@@ -3,7 +3,7 @@ import { decodeKeyValue, type EncodedKeyValue, encodeKeyValue } from "../api/key
 import { emptyBytes } from "../api/wire.ts";
 import type { StoreEvent } from "./store.ts";
 
-/** The event of one revision as it lies on disk; `value` is copied. */
+/** The event of one stored revision; `value` is copied. */
 export function toStoreEvent(main: number, tombstone: boolean, value: Uint8Array): StoreEvent {
   const copy = value.slice();
   const stored = decodeKeyValue(copy);
@@ -11,7 +11,7 @@ export function toStoreEvent(main: number, tombstone: boolean, value: Uint8Array
   return { kind: "put", key: stored.key, revision: main, kv: copy, created: stored.version === 1 };
 }
 
-/** Of canonical bytes whose key is `keyLength` long: it lies in them behind its tag and length. */
+/** Expects canonical bytes whose key is `keyLength` long: it follows its tag and length. */
 export function putEvent(keyLength: number, kv: EncodedKeyValue, revision: number, created: boolean): StoreEvent {
   const start = 1 + varintLength(keyLength);
   const key = keyLength === 0 ? emptyBytes : kv.subarray(start, start + keyLength);

@@ -1,7 +1,7 @@
 /**
- * A whole store as a stream of chunks: a magic, then frames (length, kind, payload), ended by a frame with the CRC-32C of
- * everything before it. Written from a consistent view; read into an empty backend that replaces the old one only after
- * the checksum was right.
+ * A whole store as a stream of chunks: a magic, then frames (length, kind, payload), ended by a frame with the CRC-32C
+ * of everything before it. Written from a consistent view; read into an empty backend that replaces the old one only
+ * after the checksum matched.
  */
 
 import { crc32c, extendCrc32c } from "../../base/crc32c.ts";
@@ -12,10 +12,10 @@ import { mainOf, readBigEndian, revisionKeyLength, subOf, writeBigEndian, writeR
 const magic = Buffer.from("haplan-store-1\n");
 const frameKind = { consistentIndex: 1, metadata: 2, put: 3, tombstone: 4, end: 5 } as const;
 const chunkSize = 256 * 1024;
-/** Refuses absurd lengths before memory is set aside for them. */
+/** Rejects absurd lengths before memory is allocated for them. */
 const frameBytesMax = 1 << 30;
 
-/** Gathers frames into chunks and keeps the checksum. */
+/** Collects frames into chunks and maintains the checksum. */
 class ChunkWriter {
   #parts: Uint8Array[] = [];
   #size = 0;
@@ -107,8 +107,8 @@ type ImportListener = {
 };
 
 /**
- * Replaces the backend's content by what `chunks` hold.
- * @throws HaplanError `store/bad-snapshot` with the old content untouched.
+ * Replaces the backend's content with that of `chunks`. @throws HaplanError `store/bad-snapshot` with the old content
+ * untouched.
  */
 export async function importStore(
   backend: Backend,
@@ -155,20 +155,20 @@ class FrameReader {
   }
 
   finish(): void {
-    if (!this.#ended) throw damaged("it ends too early");
-    if (this.#rest.length > 0) throw damaged("there are bytes behind its end");
+    if (!this.#ended) throw damaged("it is truncated");
+    if (this.#rest.length > 0) throw damaged("there are bytes after its end");
   }
 
   #readMagic(view: Buffer): number {
     if (view.length < magic.length) return 0;
-    if (!view.subarray(0, magic.length).equals(magic)) throw damaged("it does not begin like one");
+    if (!view.subarray(0, magic.length).equals(magic)) throw damaged("its magic is missing");
     this.#started = true;
     this.#crc = crc32c(magic);
     return magic.length;
   }
 
   #take(kind: number, payload: Buffer): void {
-    if (this.#ended) throw damaged("there are records behind its end");
+    if (this.#ended) throw damaged("there are records after its end");
     switch (kind) {
       case frameKind.consistentIndex:
         this.#empty.setConsistentIndex(readBigEndian(payload, 0), readBigEndian(payload, 8));
@@ -189,7 +189,7 @@ class FrameReader {
         this.#ended = true;
         break;
       default:
-        throw damaged(`it holds a record of unknown kind ${kind}`);
+        throw damaged(`it contains a record of unknown kind ${kind}`);
     }
   }
 
@@ -202,5 +202,5 @@ class FrameReader {
 }
 
 function damaged(what: string): HaplanError {
-  return new HaplanError("store/bad-snapshot", `The snapshot cannot be used: ${what}. Ask for it again.`);
+  return new HaplanError("store/bad-snapshot", `The snapshot cannot be used: ${what}. Request it again.`);
 }

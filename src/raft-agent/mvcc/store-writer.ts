@@ -1,4 +1,6 @@
-/** The one write transaction a store has open at a time; the same object serves all of them, one after the other. */
+/**
+ * The one write transaction that a store has open at a time; the same object serves all of them, one after the other.
+ */
 import { assert } from "../../base/assert.ts";
 import { type EncodedKeyValue, writeKeyValue } from "../api/key-value.ts";
 import { emptyBytes, WireWriter } from "../api/wire.ts";
@@ -26,7 +28,7 @@ export class StoreWriter implements WriteTransaction {
   readonly #slab = new ByteSlab();
   readonly #counts: StoreCounts;
   #changes = 0;
-  /** Of the transaction that is open. */
+  /** Of the open transaction. */
   #operations = 0;
   #events: StoreEvent[] = [];
   #ended: () => void = () => undefined;
@@ -71,8 +73,8 @@ export class StoreWriter implements WriteTransaction {
     return this.#state.describe(key);
   }
 
-  revisionProblem(revision: number): "compacted" | "future" | null {
-    return this.#state.revisionProblem(revision, this.revision);
+  revisionError(revision: number): "compacted" | "future" | null {
+    return this.#state.revisionError(revision, this.revision);
   }
 
   put(key: Uint8Array, value: Uint8Array, lease: bigint): void {
@@ -117,11 +119,11 @@ export class StoreWriter implements WriteTransaction {
     if (this.#changes > 0) this.#state.pages?.endRevision(revision);
     this.#ended();
     this.#changes = 0;
-    if (this.#events.length > 0) this.#tellListeners(revision);
+    if (this.#events.length > 0) this.#notifyListeners(revision);
     return revision;
   }
 
-  #tellListeners(revision: number): void {
+  #notifyListeners(revision: number): void {
     const events = this.#events;
     this.#events = [];
     for (const listener of this.#listeners) listener(revision, events);

@@ -1,4 +1,4 @@
-/** The store's semantics said as plainly as possible: whole copies of the map per revision. Only for tests. */
+/** A naive implementation of the store's semantics: whole copies of the map per revision. Only for tests. */
 import type { KeyValue } from "../api/key-value.ts";
 import { SortOrder, SortTarget } from "../api/range.ts";
 import { compareBytes, isOpenEnd } from "./key-range.ts";
@@ -113,7 +113,7 @@ function rangeOf(keys: Keys, query: RangeQuery): { kvs: KeyValue[]; count: numbe
   );
   const filters = [query.minModRevision, query.maxModRevision, query.minCreateRevision, query.maxCreateRevision];
   if (query.sortOrder === SortOrder.none && query.limit > 0 && filters.every((one) => one === 0)) {
-    // etcd: what has no order is cut before it is sorted, one behind the limit.
+    // etcd: an unordered result is cut before it is sorted, one after the limit.
     kvs.splice(query.limit + 1);
   }
   if (query.sortOrder !== SortOrder.none || query.sortTarget !== SortTarget.key) {
@@ -122,7 +122,7 @@ function rangeOf(keys: Keys, query: RangeQuery): { kvs: KeyValue[]; count: numbe
       if (query.sortTarget === SortTarget.key) return compareBytes(a.key, b.key);
       return query.sortTarget === SortTarget.value ? compareBytes(a.value, b.value) : measure(a) - measure(b);
     };
-    // Sorting is stable: what is equal stays in the order of the keys in both directions.
+    // Sorting is stable: equal elements stay in key order in both directions.
     kvs.sort((a, b) => (query.sortOrder === SortOrder.descend ? order(b, a) : order(a, b)));
   }
   const cut = query.limit > 0 ? kvs.slice(0, query.limit) : kvs;

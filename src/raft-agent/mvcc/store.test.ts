@@ -1,4 +1,7 @@
-/** The store against a naive model: every command sequence, both backends, with restarts, crashes and compactions. */
+/**
+ * Tests the store against a naive model: every command sequence, both backends, with restarts, crashes and
+ * compactions.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -219,7 +222,7 @@ describe("the store", () => {
     );
   });
 
-  it("finds after a crash exactly what the last commit held, index included", async () => {
+  it("recovers after a crash exactly the last commit, index included", async () => {
     const backend = new MemoryBackend();
     const store = await openStore({ backend });
     const put = (key: string, index: number): void => {
@@ -249,7 +252,7 @@ describe("the store", () => {
     expect(kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key).toString())).toEqual(["p/2", "p/1"]);
   });
 
-  it("keeps what is equal in the order of the keys when it sorts downwards", async () => {
+  it("keeps equal elements in key order when it sorts descending", async () => {
     const store = await openStore({ backend: new MemoryBackend() });
     for (const key of ["p/1", "p/2", "p/2", "p/3"]) {
       const txn = store.beginWrite();
@@ -287,7 +290,7 @@ describe("the store", () => {
     expect(store.consistentIndex).toBe(7);
   });
 
-  it("refuses a damaged snapshot and keeps what it had", async () => {
+  it("rejects a damaged snapshot and keeps its content", async () => {
     const directory = temporaryDir();
     const store = await openStore({ backend: openLmdbBackend({ directory }) });
     const txn = store.beginWrite();

@@ -1,5 +1,5 @@
 /**
- * The multi-version store as the state machine, the services and the watch hub see it. Semantics are etcd's: one new
+ * The multi-version store as used by the state machine, the services and the watch hub. Semantics are etcd's: one new
  * revision per write transaction that changes something, sub-revisions for the changes inside it, history until it is
  * compacted. Everything but compaction, hashing and snapshots is synchronous.
  */
@@ -8,34 +8,34 @@ import type { RangeRequest } from "../api/range.ts";
 import type { LogIndex, Term } from "../raft/entry.ts";
 import type { Metadata, ReadSnapshot, StoreSize } from "./backend/backend.ts";
 
-/** A RangeRequest may be handed in as it is. */
+/** A RangeRequest may be passed as it is. */
 export type RangeQuery = Omit<RangeRequest, "serializable">;
 
 export type RangeResult = {
   readonly kvs: readonly EncodedKeyValue[];
-  /** Keys in the range at that revision, whatever limit and filters say. */
+  /** Keys in the range at that revision, regardless of limit and filters. */
   readonly count: number;
-  /** `limit` cut the result. */
+  /** The result was cut by `limit`. */
   readonly more: boolean;
 };
 
-/** How much ranges may still read, all together: below zero once that was not enough, and what they read is cut. */
+/** How much ranges may still read in total: negative once that was not enough, and their results are truncated. */
 export type ReadBudget = { leftBytes: number };
 
-/** A range whose key-values are read little by little, over several turns of the event loop. */
+/** A range whose key-values are read incrementally, over several turns of the event loop. */
 export type RangeCursor = {
   /** As in `RangeResult`. */
   readonly count: number;
   readonly more: boolean;
-  /** Key-values that are not read yet. */
+  /** Key-values not read yet. */
   readonly keysLeft: number;
-  /** False once what was found may be compacted away or replaced: the range has to be opened again. */
+  /** False once the result may have been compacted or replaced: the range has to be opened again. */
   readonly readable: boolean;
-  /** The next key-values, in order, until they are about `bytesMax` bytes: at least one, unless none is left. */
+  /** The next key-values, in order, up to about `bytesMax` bytes: at least one, unless none is left. */
   read(bytesMax: number): EncodedKeyValue[];
 };
 
-/** What the index knows of a live key, without touching its value. */
+/** The index record of a live key, without its value. */
 export type KeyDescription = {
   readonly createRevision: number;
   readonly modRevision: number;
@@ -43,11 +43,11 @@ export type KeyDescription = {
   readonly lease: bigint;
 };
 
-/** A revision cannot be read: compacted away, or not there yet. */
+/** A revision cannot be read: compacted, or in the future. */
 export class RevisionError extends Error {
   override readonly name = "RevisionError";
   readonly reason: "compacted" | "future";
-  /** The store's compacted revision when it was thrown. */
+  /** The store's compacted revision when the error was thrown. */
   readonly compactedRevision: number;
 
   constructor(reason: "compacted" | "future", compactedRevision: number) {
@@ -62,7 +62,7 @@ export class RevisionError extends Error {
 }
 
 export type ReadView = {
-  /** The latest revision this view sees. */
+  /** The latest revision visible to this view. */
   readonly revision: number;
   /** @throws RevisionError */
   range(query: RangeQuery, budget?: ReadBudget): RangeResult;
@@ -70,10 +70,10 @@ export type ReadView = {
   get(key: Uint8Array): EncodedKeyValue | undefined;
   describe(key: Uint8Array): KeyDescription | undefined;
   /**
-   * Null, or why `revision` cannot be read in a transaction: a check before anything is written. 0 = latest; a negative
-   * one is compacted, as in etcd, where a Range of its own takes it for the latest.
+   * Null, or why `revision` cannot be read in a transaction: a check before anything is written. 0 = latest; a
+   * negative one is compacted, as in etcd, whereas a standalone Range treats it as the latest.
    */
-  revisionProblem(revision: number): "compacted" | "future" | null;
+  revisionError(revision: number): "compacted" | "future" | null;
 };
 
 /**
@@ -81,15 +81,15 @@ export type ReadView = {
  * writes. There is no rollback: check everything that can fail before the first change.
  */
 export type WriteTransaction = ReadView & {
-  /** Copies what it keeps. `lease` 0n detaches. Whether the lease exists is the caller's check. */
+  /** Copies what it keeps. `lease` 0n detaches. The caller checks whether the lease exists. */
   put(key: Uint8Array, value: Uint8Array, lease: bigint): void;
   /** Deletes in key order and returns how many keys. `rangeEnd` as in a RangeRequest. */
   deleteRange(key: Uint8Array, rangeEnd: Uint8Array): number;
-  /** Ends the transaction, tells the listeners, and returns the store's revision: a new one if anything changed. */
+  /** Ends the transaction, notifies the listeners, and returns the store's revision: a new one if anything changed. */
   end(): number;
 };
 
-/** One change, as listeners and watchers see it. */
+/** One change, as seen by listeners and watchers. */
 export type StoreEvent = {
   readonly kind: "put" | "delete";
   readonly key: Uint8Array;
@@ -103,21 +103,21 @@ export type StoreEvent = {
 export type WriteListener = (revision: number, events: readonly StoreEvent[]) => void;
 
 /**
- * `clients` get the hash of an etcd. `members` compare that of the release before, which they have to share with it: a
- * difference would be taken for damage.
+ * `clients` get etcd's hash. `members` compare that of the previous release, which they must share with it: a
+ * difference would be treated as corruption.
  */
 export type HashReader = "clients" | "members";
 
 export type KeyspaceHash = {
   readonly hash: number;
   readonly compactRevision: number;
-  /** The revision that was hashed. */
+  /** The hashed revision. */
   readonly revision: number;
 };
 
 /**
- * What was asked of the store since it was opened, operations inside of transactions counted one by one (etcd
- * `mvcc/metrics_txn.go`). A look at a key before it is written or compared is a range.
+ * Operations on the store since it was opened; operations in transactions are counted one by one (etcd
+ * `mvcc/metrics_txn.go`). Reading a key before it is written or compared is a range.
  */
 export type StoreCounts = {
   ranges: number;
@@ -129,44 +129,44 @@ export type StoreCounts = {
   txns: number;
 };
 
-/** Hears how long the store's rare and long pieces of work took, in milliseconds. */
+/** Observes the durations of the store's rare and long pieces of work, in milliseconds. */
 export type StoreObserver = {
   /** One slice of a compaction, during which nothing else ran. */
   compactionSlice?(tookMs: number): void;
   /** A whole compaction, and how many revisions it removed. */
   compacted?(tookMs: number, removed: number): void;
   hashed?(tookMs: number): void;
-  /** A snapshot was read to its end, or left. */
+  /** A snapshot was read to its end, or abandoned. */
   exported?(tookMs: number): void;
 };
 
 export type Store = ReadView & {
-  /** -1 while nothing was ever compacted. */
+  /** -1 if nothing was ever compacted. */
   readonly compactedRevision: number;
   /** Keys that exist now. */
   readonly keyCount: number;
   readonly counts: StoreCounts;
   beginWrite(): WriteTransaction;
-  /** As `range`. @throws RevisionError */
+  /** Like `range`. @throws RevisionError */
   openRange(query: RangeQuery): RangeCursor;
   /** Live keys attached to a lease, in key order. */
   keysOfLease(lease: bigint): Uint8Array[];
-  /** The key-value as it was at `revision`, or undefined (also when that is compacted). */
+  /** The key-value as of `revision`, or undefined (also when that is compacted). */
   getAt(key: Uint8Array, revision: number): EncodedKeyValue | undefined;
   /**
-   * Every change of the revisions from `from` to `to`, both inclusive, in order, calling `visit` for each until it
-   * returns false. What compaction removed is not there any more.
+   * Visits every change of the revisions from `from` to `to`, both inclusive, in order, until `visit` returns false.
+   * Compacted changes are not included.
    */
   history(from: number, to: number, visit: (event: StoreEvent) => boolean): void;
 
   /** Small buckets beside the keys; written together with the consistent index. */
   readonly metadata: Metadata;
-  /** The entry whose effects (and all before it) are in the store. */
+  /** The last entry whose effects are in the store, with those of all entries before it. */
   readonly consistentIndex: LogIndex;
   readonly consistentTerm: Term;
   /** Call in the same turn as the entry's changes. */
   setConsistentIndex(index: LogIndex, term: Term): void;
-  /** The index that a crash of the machine cannot take back: the log may be trimmed up to here. */
+  /** The index that would survive a crash of the machine: the log may be truncated up to here. */
   readonly flushedIndex: LogIndex;
 
   /**
@@ -178,15 +178,15 @@ export type Store = ReadView & {
   hashKv(revision: number, reader?: HashReader): Promise<KeyspaceHash>;
 
   size(): StoreSize;
-  /** Called after each write transaction that changed something. Returns how to stop. */
+  /** Called after each write transaction that changed something. Returns a function that removes the listener. */
   onWrite(listener: WriteListener): () => void;
-  /** Everything as of the call, while writes go on. Close it: an open view keeps the backend from using space again. */
+  /** A view as of the call, while writes continue. Close it: an open view keeps the backend from reusing space. */
   view(): Promise<ReadSnapshot>;
-  /** A consistent copy of everything (metadata and indexes included) as of the call, while writes go on. */
+  /** A consistent copy of everything (metadata and indexes included) as of the call, while writes continue. */
   exportSnapshot(): AsyncIterable<Uint8Array>;
   /**
-   * Replaces everything; a crash in between leaves the old or the new. Nothing may write meanwhile. `onReplaced` runs in the
-   * turn in which the store holds the new content, before anybody else reads it: what is derived from the content is
+   * Replaces everything; a crash in between leaves the old or the new content. No write may happen meanwhile.
+   * `onReplaced` runs in the turn in which the store has the new content, before any other reader: derived data is
    * replaced there, so that it never disagrees with the store.
    */
   importSnapshot(chunks: AsyncIterable<Uint8Array>, onReplaced?: () => void): Promise<void>;

@@ -22,7 +22,7 @@ const fragmentBytes = 2 * 1024 * 1024;
 /** Answers to a client that asks and does not read, before the stream is ended. */
 const unreadAnswersMax = 10_000;
 
-const refusals: Record<Extract<CreateResult, { kind: "refused" }>["reason"], string> = {
+const rejections: Record<Extract<CreateResult, { kind: "rejected" }>["reason"], string> = {
   emptyRange: "mvcc: watcher range is empty",
   duplicateWatchId: "mvcc: duplicate watch ID provided on the WatchStream",
   negativeRevision: "mvcc: required revision has been compacted",
@@ -145,8 +145,8 @@ class WatchCall {
       return;
     }
     const result = this.#stream.create(request);
-    if (result.kind === "refused") {
-      const cancelReason = refusals[result.reason];
+    if (result.kind === "rejected") {
+      const cancelReason = rejections[result.reason];
       const revision = this.#context.machine.store.revision;
       this.#answer({ watchId: noWatcher, created: true, canceled: true, cancelReason }, revision);
       return;

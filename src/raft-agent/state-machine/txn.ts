@@ -174,7 +174,7 @@ function rangeProblem(view: ReadView, path: TxnPath): EtcdError | null {
   for (const op of path.ops) {
     let problem: EtcdError | null = null;
     if (op.kind === "txn") problem = rangeProblem(view, nested.next().value!);
-    if (op.kind === "range") problem = revisionError(view.revisionProblem(op.request.revision));
+    if (op.kind === "range") problem = revisionError(view.revisionError(op.request.revision));
     if (problem !== null) return problem;
   }
   return null;

@@ -1,13 +1,13 @@
 /**
- * A backend in memory, for the simulator and for tests. It tells apart what was written and what was committed, so that
- * a crash can be played: `afterCrash` is what a restarted process would find on disk.
+ * A backend in memory, for the simulator and for tests. It distinguishes written from committed data, so that a crash
+ * can be simulated: `afterCrash` is what a restarted process would find on disk.
  */
 import type { LogIndex, Term } from "../../raft/entry.ts";
 import type { Backend, BackendFiller, Metadata, ReadSnapshot, RevisionVisitor, StoreSize } from "./backend.ts";
 
 type Row = { readonly main: number; readonly sub: number; readonly tombstone: boolean; value: Uint8Array | null };
 
-/** One image of everything a backend holds. Deleted rows stay as holes until half of the list is holes. */
+/** One image of a backend's content. Deleted rows stay as holes until half of the list is holes. */
 class Content {
   rows: Row[] = [];
   holes = 0;
@@ -86,7 +86,7 @@ export class MemoryBackend implements Backend {
     this.#durable = new Content();
   }
 
-  /** A backend that holds what this one had committed. */
+  /** A backend with the content that this one had committed. */
   afterCrash(): MemoryBackend {
     const restarted = new MemoryBackend();
     restarted.#live = this.#durable.copy();

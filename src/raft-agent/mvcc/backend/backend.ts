@@ -1,7 +1,7 @@
 /**
- * Where values live: an ordered map from revision to key-value bytes, and a few small metadata buckets. The store
- * writes as it applies; the backend gathers and commits many changes in one transaction, because durability is the
- * raft log's business. Reads see everything written, committed or not.
+ * The storage of values: an ordered map from revision to key-value bytes, and a few small metadata buckets. The store
+ * writes as it applies; the backend collects and commits many changes in one transaction, because durability is up to
+ * the raft log. Reads see everything written, committed or not.
  */
 import type { LogIndex, Term } from "../../raft/entry.ts";
 
@@ -11,7 +11,7 @@ export type StoreSize = {
   readonly inUseBytes: number;
 };
 
-/** etcd's bucket names where etcd has one; others may be added by who needs them. */
+/** etcd's bucket names where etcd has one; other modules may add their own. */
 export type Bucket = string;
 
 export type Metadata = {
@@ -37,18 +37,18 @@ export type ReadSnapshot = {
 
 /** Pages of the key index (see index-pages.ts), by the last revision that each covers. */
 export type IndexPages = {
-  /** Becomes part of the same transaction as the changes written before in this turn. The bytes belong to the backend. */
+  /** Becomes part of the same transaction as the preceding changes of this turn. The backend owns the bytes. */
   put(lastMain: number, page: Uint8Array): void;
   delete(lastMain: number): void;
-  /** Those of the last commit, ascending from `fromMain`, until `visit` returns false, which is then the result. */
+  /** The pages of the last commit, ascending from `fromMain`, until `visit` returns false, which is then the result. */
   read(fromMain: number, visit: (lastMain: number, page: Uint8Array) => boolean): boolean;
 };
 
 export type Backend = {
   readonly metadata: Metadata;
-  /** Absent where opening need not be quick. */
+  /** Absent where opening need not be fast. */
   readonly indexPages?: IndexPages;
-  /** `value` is copied. Revisions come in ascending order. */
+  /** `value` is copied. Revisions are ascending. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
   /** The value of a put, or undefined. The bytes stay valid. */
   get(main: number, sub: number): Uint8Array | undefined;
@@ -61,25 +61,25 @@ export type Backend = {
   setConsistentIndex(index: LogIndex, term: Term): void;
   /** The consistent index of the last commit that is on stable storage. */
   readonly flushedIndex: LogIndex;
-  /** Commits what is pending and resolves when it is flushed to stable storage. */
+  /** Commits pending changes and resolves when they are flushed to stable storage. */
   commit(): Promise<void>;
 
   size(): StoreSize;
-  /** A view of everything written so far that later writes do not change. */
+  /** A view of everything written so far, unaffected by later writes. */
   snapshot(): Promise<ReadSnapshot>;
   /**
-   * Replaces all content by what `fill` writes into the empty backend it is given, atomically. `onReplaced` runs in the turn
-   * in which reads find the new content, before any of them.
+   * Atomically replaces all content with what `fill` writes into the empty backend it is given. `onReplaced` runs in
+   * the turn in which reads see the new content, before any of them.
    */
   replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced?: () => void): Promise<void>;
   close(): Promise<void>;
 };
 
-/** The write half that `replace` hands out. */
+/** The write half that `replace` passes to `fill`. */
 export type BackendFiller = {
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void;
   putMetadata(bucket: Bucket, key: string, value: Uint8Array): void;
   setConsistentIndex(index: LogIndex, term: Term): void;
-  /** Await now and then: lets a large fill be written out instead of gathered in memory. */
+  /** Await regularly: lets a large fill be written out instead of collected in memory. */
   drain(): Promise<void>;
 };

@@ -1,4 +1,7 @@
-/** When the next commit begins: at the end of an interval, or in the next turn of the event loop when much has gathered. */
+/**
+ * Decides when the next commit starts: at the end of an interval, or in the next turn of the event loop when much has
+ * accumulated.
+ */
 
 export class CommitTimer {
   readonly #intervalMs: number;
@@ -6,7 +9,7 @@ export class CommitTimer {
   #timer: NodeJS.Timeout | undefined;
   #soon = false;
 
-  /** Made once: `atInterval` is called for every write. */
+  /** Created once: `atInterval` is called for every write. */
   readonly #onInterval = (): void => {
     this.#timer = undefined;
     this.#begin();
@@ -17,7 +20,7 @@ export class CommitTimer {
     this.#begin = begin;
   }
 
-  /** Unless one begins earlier anyway. */
+  /** Unless one starts earlier anyway. */
   atInterval(): void {
     if (!this.#soon) this.#timer ??= setTimeout(this.#onInterval, this.#intervalMs);
   }
@@ -31,7 +34,7 @@ export class CommitTimer {
     });
   }
 
-  /** A commit begins now: the interval is over. */
+  /** A commit starts now: the interval is over. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -1,11 +1,11 @@
 /**
- * The backend on disk. Values lie in one LMDB tree in revision order, metadata before them in the same tree. Writes are
- * gathered and committed in one transaction per interval (or sooner when many); the consistent index is part of each,
- * so that what a restart finds is always the state after some log entry. Reads look through what is not committed yet.
+ * The backend on disk. Values are stored in one LMDB tree in revision order, metadata before them in the same tree.
+ * Writes are collected and committed in one transaction per interval (or sooner when there are many); the consistent
+ * index is part of each, so that a restart always finds the state after some log entry. Reads also see uncommitted
+ * changes.
  *
- * LMDB's own sync is kept on: without it a power cut could tear the tree. It runs beside serving (overlapping sync),
- * and
- * `flushedIndex` moves only once it is done.
+ * LMDB's own sync stays enabled: without it a power loss could tear the tree. It runs concurrently with serving
+ * (overlapping sync), and `flushedIndex` advances only once it is done.
  */
 import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -22,7 +22,6 @@ import type {
   StoreSize,
 } from "./backend.ts";
 import { CommitTimer } from "./commit-timer.ts";
-import { buildIncoming, removeIncoming, takeIncoming } from "./incoming-tree.ts";
 import {
   bigEndian,
   type EndableSnapshot,
@@ -41,20 +40,21 @@ import {
   writePending,
 } from "./lmdb-tree.ts";
 import { PendingWrites } from "./pending-writes.ts";
+import { buildReplacement, removeReplacement, swapInReplacement } from "./replacement-tree.ts";
 
 export type LmdbBackendOptions = {
   /** An existing directory; the database is `store.mdb` in it. */
   readonly directory: string;
-  /** The longest a write waits for its commit. */
+  /** The maximum time that a write waits for its commit. */
   readonly commitIntervalMs?: number;
-  /** So many gathered operations, or bytes, are committed at once. */
+  /** This many collected operations, or bytes, are committed at once. */
   readonly commitOperationsMax?: number;
   readonly commitBytesMax?: number;
   /** Address space to reserve; the file grows as needed. */
   readonly mapBytes?: number;
-  /** A commit failed: the backend accepts nothing more and the member must stop. */
+  /** A commit failed: the backend accepts no more writes and the member must stop. */
   readonly onFailure?: (error: HaplanError) => void;
-  /** A commit is on disk; how long writing and flushing it took. */
+  /** A commit is on disk; how long writing and flushing took. */
   readonly onCommit?: (durationMs: number) => void;
 };
 
@@ -68,15 +68,15 @@ class LmdbBackend implements Backend {
   readonly #options: Required<LmdbBackendOptions>;
   #tree: Tree;
   #pending = new PendingWrites();
-  /** What the commit in flight is writing. */
+  /** The changes that the commit in flight is writing. */
   #committing: PendingWrites | null = null;
   #chain: Promise<void> = Promise.resolve();
-  /** The flush of the last commit: the next commit may run beside it, the one after that waits. */
+  /** The flush of the last commit: the next commit may run concurrently, the one after that waits. */
   #flushing: Promise<void> = Promise.resolve();
-  /** What the tree takes up, until the next commit: asked for many times a second, also of an idle member. */
+  /** The size of the tree until the next commit: read many times per second, even on an idle member. */
   #committedBytes: ReturnType<typeof treeBytes> | null = null;
   readonly #timer: CommitTimer;
-  /** Views that are open: none of them outlives the database under it. */
+  /** Open views: none of them outlives the database under it. */
   readonly #snapshots = new Set<EndableSnapshot>();
   #failure: HaplanError | null = null;
   #closed = false;
@@ -99,7 +99,7 @@ class LmdbBackend implements Backend {
       ...options,
     };
     this.#timer = new CommitTimer(this.#options.commitIntervalMs, () => void this.commit().catch(() => undefined));
-    removeIncoming(this.#path);
+    removeReplacement(this.#path);
     this.#tree = openTree(this.#path, this.#options.mapBytes);
     this.#readIndexes();
   }
@@ -148,7 +148,7 @@ class LmdbBackend implements Backend {
   }
 
   scan(main: number, sub: number, visit: RevisionVisitor): void {
-    // The commit in flight may be visible in the tree already: its changes are then skipped the second time.
+    // The commit in flight may already be visible in the tree: its changes are then skipped the second time.
     let lastMain = main;
     let lastSub = sub - 1;
     const once: RevisionVisitor = (oneMain, oneSub, tombstone, value) => {
@@ -189,13 +189,13 @@ class LmdbBackend implements Backend {
 
   size(): StoreSize {
     this.#committedBytes ??= treeBytes(this.#tree);
-    const gathered = this.#pending.bytes + (this.#committing?.bytes ?? 0);
-    return { totalBytes: this.#committedBytes.total + gathered, inUseBytes: this.#committedBytes.inUse + gathered };
+    const collected = this.#pending.bytes + (this.#committing?.bytes ?? 0);
+    return { totalBytes: this.#committedBytes.total + collected, inUseBytes: this.#committedBytes.inUse + collected };
   }
 
   async snapshot(): Promise<ReadSnapshot> {
     let snapshot: ReadSnapshot | undefined;
-    // Within the chain: no later commit can slip in between this commit and the opening of the read transaction.
+    // Inside the chain: no later commit can run between this commit and the opening of the read transaction.
     this.#chain = this.#chain
       .then(() => this.#commitPending())
       .then(() => {
@@ -209,17 +209,17 @@ class LmdbBackend implements Backend {
 
   async replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     await this.commit();
-    // Within the chain, so that no commit meets a closed tree; a failure here leaves the old content in service.
+    // Inside the chain, so that no commit sees a closed tree; a failure here keeps the old content in service.
     const done = this.#chain.then(() => this.#replaceNow(fill, onReplaced));
     this.#chain = done.catch(() => undefined);
     await done;
   }
 
   async #replaceNow(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void): Promise<void> {
-    await buildIncoming(this.#path, this.#options.mapBytes, fill);
+    await buildReplacement(this.#path, this.#options.mapBytes, fill);
     for (const snapshot of this.#snapshots) snapshot.end();
     await this.#tree.close();
-    takeIncoming(this.#path);
+    swapInReplacement(this.#path);
     this.#tree = openTree(this.#path, this.#options.mapBytes);
     this.#committedBytes = null;
     this.#pending = new PendingWrites();
@@ -249,7 +249,7 @@ class LmdbBackend implements Backend {
     const { operations, bytes } = this.#pending;
     const isMuch = operations >= this.#options.commitOperationsMax || bytes >= this.#options.commitBytesMax;
     if (!isMuch) this.#timer.atInterval();
-    // Not now: the entry that is being applied must be whole in the batch.
+    // Not now: the entry that is being applied must be complete in the batch.
     else if (this.#committing === null) this.#timer.nextTurn();
   }
 
@@ -291,10 +291,10 @@ class LmdbBackend implements Backend {
     }
   }
 
-  /** Remembers the first failure and tells about it once. */
+  /** Records the first failure and reports it once. */
   #fail(error: unknown): HaplanError {
     if (this.#failure !== null) return this.#failure;
-    // LMDB calls a full disk an input/output error when part of a write still fits.
+    // LMDB reports a full disk as an input/output error when part of a write still fits.
     const { bavail, bsize } = statfsSync(dirname(this.#path));
     const text = `Cannot write ${this.#path}: ${errorText(error)} (${bavail * bsize} bytes are free there)`;
     this.#failure = new HaplanError("store/commit-failed", text, { cause: error });

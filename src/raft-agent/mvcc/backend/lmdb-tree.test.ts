@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openLmdbBackend } from "./lmdb-backend.ts";
 
-it("a store whose file was cut off is refused in words, before reading it ends the process", async () => {
+it("a truncated store is rejected with a message, before reading it kills the process", async () => {
   const directory = mkdtempSync(join(tmpdir(), "haplan-cut-off-"));
   const path = join(directory, "store.mdb");
   try {
@@ -13,14 +13,14 @@ it("a store whose file was cut off is refused in words, before reading it ends t
     await backend.close();
     truncateSync(path, Math.floor(statSync(path).size / 2));
     expect(() => openLmdbBackend({ directory })).toThrow(
-      expect.objectContaining({ code: "store/cut-off", message: expect.stringContaining("so it was cut off") }),
+      expect.objectContaining({ code: "store/cut-off", message: expect.stringContaining("so it was truncated") }),
     );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 });
 
-it("A low: files of the store are for their owner alone, also those that an earlier version made", async () => {
+it("A low: files of the store are private, also those of an earlier version", async () => {
   const directory = mkdtempSync(join(tmpdir(), "haplan-modes-"));
   const modes = (): string[] =>
     readdirSync(directory).map((name) => `${name} ${(statSync(join(directory, name)).mode & 0o777).toString(8)}`);

@@ -1,5 +1,5 @@
 /**
- * What lies where in the store's one LMDB tree, and how it is opened, read, written: metadata first, then revisions in
+ * The layout of the store's one LMDB tree, and opening, reading and writing it: metadata first, then revisions in
  * order, then the pages of the key index.
  */
 import { chmodSync, closeSync, openSync, statSync } from "node:fs";
@@ -14,12 +14,12 @@ export type Tree = RootDatabase<Buffer, Uint8Array>;
 const metadataPrefix = 1;
 const revisionPrefix = 2;
 const indexPagePrefix = 3;
-/** Revisions lie before this key. */
+/** Revisions precede this key. */
 const revisionsEnd = Uint8Array.of(indexPagePrefix);
 export const indexKey = "meta\0consistent_index";
 export const termKey = "meta\0term";
 
-/** Makes the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
+/** Builds the keys of revisions in one buffer, which the next call overwrites: LMDB copies keys as it takes them. */
 export class RevisionKeys {
   readonly #buffer = new Uint8Array(19);
   readonly #revisionPart = this.#buffer.subarray(1);
@@ -34,7 +34,7 @@ export class RevisionKeys {
   }
 }
 
-/** Call it within `tree.batch`. */
+/** Call it inside `tree.batch`. */
 export function writePending(tree: Tree, keys: RevisionKeys, batch: PendingWrites): void {
   batch.scan(0, 0, (main, sub, tombstone, value) => {
     tree.put(keys.key(main, sub, tombstone), value as Buffer);
@@ -63,7 +63,7 @@ export function readBucket(tree: Tree, bucket: string): Map<string, Uint8Array> 
   return found;
 }
 
-/** Bytes of the file, and of the pages in use. */
+/** The size of the file, and of the pages in use. */
 export function treeBytes(tree: Tree): { readonly total: number; readonly inUse: number } {
   const stats = tree.getStats() as Record<string, number>;
   const pages = stats["treeBranchPageCount"]! + stats["treeLeafPageCount"]! + stats["overflowPages"]! + 2;
@@ -78,11 +78,11 @@ export function openTree(path: string, mapSize: number): Tree {
   const { inUse } = treeBytes(tree);
   if (size >= inUse) return tree;
   void tree.close();
-  // Reading behind the end would end the process without a word (SIGBUS).
+  // Reading past the end would kill the process without a message (SIGBUS).
   throw new HaplanError(
     "store/cut-off",
-    `Cannot open the store ${path}: the file ends after ${size} bytes, and at least ${inUse} are in use, so it was cut off. ` +
-      "Remove the member from the cluster, clear its directories and add it as a new one (it then gets its data from the others)",
+    `Cannot open the store ${path}: the file has ${size} bytes, but at least ${inUse} are in use, so it was truncated. ` +
+      "Remove the member from the cluster, clear its directories and add it as a new one (it then receives its data from the leader)",
   );
 }
 
@@ -104,13 +104,13 @@ function openDatabase(path: string, mapSize: number): Tree {
   }
 }
 
-/** LMDB makes its files readable to all: it finds them made, and takes an empty one for a new one. */
+/** LMDB makes its files world-readable: it finds them created, and treats an empty one as new. */
 function keepPrivate(path: string): void {
   closeSync(openSync(path, "a", 0o600));
   if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
 }
 
-/** False when `visit` asked to stop. */
+/** False when `visit` stopped. */
 export function scanTree(
   tree: Database<Buffer, Uint8Array>,
   start: Uint8Array,
@@ -125,7 +125,7 @@ export function scanTree(
   return true;
 }
 
-/** False when `visit` asked to stop. */
+/** False when `visit` stopped. */
 export function readPages(
   tree: Tree,
   fromMain: number,
@@ -138,7 +138,7 @@ export function readPages(
 }
 
 /**
- * A view that the replacing of the database ends: what reads it then gets an error instead of the end of the data.
+ * A view that ends when the database is replaced: its reader then gets an error instead of the end of the data.
  * `onClose` is called once.
  */
 export type EndableSnapshot = ReadSnapshot & { end(): void };
@@ -188,7 +188,7 @@ export function openSnapshot(tree: Tree, onClose: (snapshot: EndableSnapshot) =>
 function replacedError(): HaplanError {
   return new HaplanError(
     "store/replaced",
-    "Cannot read the copy of the store to its end: the leader's snapshot has replaced the content meanwhile; ask again",
+    "Cannot read the whole copy of the store: a snapshot from the leader has replaced the content meanwhile; try again",
   );
 }
 

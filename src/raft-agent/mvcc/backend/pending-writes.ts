@@ -1,8 +1,7 @@
 /**
- * Changes that are written but not yet committed to disk, in a form that reads can look through. Revisions only ever
- * ascend, so that they are a plain list: a put costs no object of its own, and a look-up is a search by halves. Values
- * lie in a few large chunks: what is no object need not be walked over, and moved, by the garbage collector until the
- * commit.
+ * Changes that are written but not yet committed to disk, in a form that reads can search. Revisions only ascend, so
+ * they are a plain list: a put needs no object of its own, and a lookup is a binary search. Values are stored in a few
+ * large chunks: the garbage collector need not traverse and move what is not an object.
  */
 
 import { grown } from "../index/version-chains.ts";
@@ -16,12 +15,14 @@ export class PendingWrites {
   #subs = new Uint32Array(firstCapacity);
   #tombstones = new Uint8Array(firstCapacity);
   readonly #chunks: Uint8Array[] = [];
-  /** Where a value lies: its chunk (1 = the first; 0 where compaction was quicker than the commit), and the part of it. */
+  /**
+   * The position of a value: its chunk (1 = the first; 0 where compaction preceded the commit), and the range in it.
+   */
   #chunkOf = new Uint32Array(firstCapacity);
   #starts = new Uint32Array(firstCapacity);
   #lengths = new Uint32Array(firstCapacity);
   #count = 0;
-  /** Bytes of the last chunk that are taken. */
+  /** Used bytes of the last chunk. */
   #used = chunkBytes;
   /** Revision keys to delete from disk. */
   readonly deletions: { main: number; sub: number; tombstone: boolean }[] = [];
@@ -32,7 +33,7 @@ export class PendingWrites {
   operations = 0;
   bytes = 0;
 
-  /** Revisions come in ascending order; `value` is copied. */
+  /** Revisions are ascending; `value` is copied. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     const place = this.#count++;
     if (place === this.#mains.length) this.#grow();
@@ -51,7 +52,7 @@ export class PendingWrites {
     return place < 0 ? undefined : this.#valueAt(place);
   }
 
-  /** Forgets a change that never reached the disk; false when it is not here. */
+  /** Drops a change that never reached the disk; false when it is not here. */
   forget(main: number, sub: number): boolean {
     const place = this.#find(main, sub);
     if (place < 0 || this.#chunkOf[place] === 0) return false;
@@ -76,7 +77,7 @@ export class PendingWrites {
     this.indexPages.set(lastMain, page);
   }
 
-  /** Ascending from (`main`, `sub`); false when `visit` asked to stop. */
+  /** Ascending from (`main`, `sub`); false when `visit` stopped. */
   scan(main: number, sub: number, visit: RevisionVisitor): boolean {
     for (let place = this.#lowerBound(main, sub); place < this.#count; place++) {
       const value = this.#valueAt(place);
@@ -86,14 +87,14 @@ export class PendingWrites {
     return true;
   }
 
-  /** A view: the bytes stay as they are. Undefined for a change that was forgotten. */
+  /** A view: the bytes do not change. Undefined for a dropped change. */
   #valueAt(place: number): Uint8Array | undefined {
     const chunk = this.#chunks[this.#chunkOf[place]! - 1];
     const start = this.#starts[place]!;
     return chunk?.subarray(start, start + this.#lengths[place]!);
   }
 
-  /** Copies `value` into the last chunk, or a new one, and returns where it starts. */
+  /** Copies `value` into the last chunk, or a new one, and returns its offset. */
   #keep(value: Uint8Array): number {
     if (this.#used + value.length > (this.#chunks.at(-1)?.length ?? 0)) {
       this.#chunks.push(new Uint8Array(Math.max(chunkBytes, value.length)));
@@ -105,7 +106,7 @@ export class PendingWrites {
     return start;
   }
 
-  /** The place of a revision, or -1. Most look-ups are for what is older than anything here. */
+  /** The position of a revision, or -1. Most lookups are for revisions older than any here. */
   #find(main: number, sub: number): number {
     if (this.#count === 0 || main < this.#mains[0]!) return -1;
     const place = this.#lowerBound(main, sub);

@@ -1,6 +1,6 @@
 /**
- * Copies small byte strings into shared slabs: one allocation for hundreds of values, and none of them pins the socket
- * buffer it came from. A slab lives for as long as one of its values does.
+ * Copies small byte strings into shared slabs: one allocation for hundreds of values, and none of them retains the
+ * socket buffer it came from. A slab lives as long as any of its values.
  */
 const slabSize = 64 * 1024;
 const ownAbove = 8 * 1024;
@@ -11,7 +11,7 @@ export class ByteSlab {
 
   /** A copy of `bytes`, or of their first `length`. */
   copy(bytes: Uint8Array, length: number = bytes.length): Uint8Array {
-    // byteLength, not length: LMDB hands out a large buffer whose `length` it sets to the value's.
+    // byteLength, not length: LMDB returns a large buffer whose `length` it sets to the value's.
     const source = bytes.byteLength === length ? bytes : bytes.subarray(0, length);
     if (length > ownAbove) return Uint8Array.prototype.slice.call(source);
     if (this.#used + length > this.#slab.length) {

@@ -1,4 +1,4 @@
-/** Opening from pages gives the index that reading every value gives, whatever happened before the process ended. */
+/** Opening from pages results in the same index as reading every value, whatever happened before the process ended. */
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-/** Everything an index knows: per key its versions, newest first, and its lease. */
+/** Everything in an index: per key its versions, newest first, and its lease. */
 function describeIndex(state: IndexedStore): unknown {
   const { index, leases, revision, compactedRevision } = state;
   const keys: unknown[] = [];
@@ -36,7 +36,7 @@ function describeIndex(state: IndexedStore): unknown {
   return { keys, revision, compactedRevision };
 }
 
-/** The same backend, as if it kept no pages. */
+/** The same backend, as if it stored no pages. */
 function withoutPages(backend: Backend): Backend {
   const get = (target: Backend, name: keyof Backend): unknown => {
     const value: unknown = name === "indexPages" ? undefined : target[name];
@@ -91,30 +91,31 @@ function change(store: Store, random: ReturnType<typeof createRandom>, transacti
 }
 
 describe("pages of the key index", () => {
-  it("pages and values tell the same after every crash, compactions and their interruptions included", async () => {
+  it("pages and values agree after every crash, including interrupted compactions", async () => {
     const random = createRandom(11);
     let directory = join(root, "0");
     mkdirSync(directory);
-    for (let life = 1; life <= 4; life++) {
+    for (let round = 1; round <= 4; round++) {
       const store = await openStore({ backend: openLmdbBackend({ directory }) });
       change(store, random, 4000);
       await store.flush();
-      if (life > 1) {
+      if (round > 1) {
         const scrubbed = store.compact(store.revision - random.below(3000));
-        if (life !== 3) await scrubbed;
+        if (round !== 3) await scrubbed;
         else await nextTurn();
       }
       change(store, random, 3000);
       await store.flush();
-      // What lies on disk at this moment, without anything that a close would add, is what a killed process leaves.
-      const next = join(root, String(life));
+      // The content of the disk at this moment, without anything that a close would add, is what a killed process
+      // leaves.
+      const next = join(root, String(round));
       cpSync(directory, next, { recursive: true });
       await store.close();
-      const [left, leftToo] = [join(root, `${life}-left`), join(root, `${life}-left-too`)];
+      const [left, leftToo] = [join(root, `${round}-left`), join(root, `${round}-left-too`)];
       for (const copy of [left, leftToo]) cpSync(next, copy, { recursive: true });
       expect((await pagesIn(next)).size).toBeGreaterThan(0);
-      // An unfinished compaction leaves more in pages than in values, until it is gone through again.
-      if (life !== 3) expect(await indexOf(left, true)).toEqual(await indexOf(leftToo, false));
+      // An unfinished compaction leaves more in pages than in values, until it is resumed.
+      if (round !== 3) expect(await indexOf(left, true)).toEqual(await indexOf(leftToo, false));
       const again = await openStore({ backend: openLmdbBackend({ directory: left }) });
       await again.compact(again.revision);
       await again.close();
@@ -140,10 +141,10 @@ describe("pages of the key index", () => {
 
   it.each([
     ["a damaged page", (page: Buffer) => Buffer.from(page.map((byte, at) => (at === 40 ? byte ^ 1 : byte)))],
-    ["a page cut short", (page: Buffer) => page.subarray(0, page.length - 1)],
+    ["a truncated page", (page: Buffer) => page.subarray(0, page.length - 1)],
     ["an empty page", () => Buffer.alloc(0)],
     ["a missing page", () => null],
-  ])("%s makes the values be read, and pages be written anew", async (_, damage) => {
+  ])("%s causes the values to be read, and the pages to be rewritten", async (_, damage) => {
     const store = await openStore({ backend: openLmdbBackend({ directory: root }) });
     change(store, createRandom(7), 5000);
     await store.close();

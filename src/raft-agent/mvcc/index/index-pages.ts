@@ -1,12 +1,11 @@
 /**
- * The key index as it lies beside the values, so that opening a store reads a few hundred pages instead of every value
- * ever written. A page tells of all changes of a run of revisions, and is written in the same transaction as the last
- * of them: whatever a crash leaves, pages speak of nothing that is not there. They are derived data. When they do not
- * follow each other without a gap from the first revision on, or one is damaged, all of them are thrown away and the
- * values are read.
+ * The key index as stored beside the values, so that opening a store reads a few hundred pages instead of every value
+ * ever written. A page describes all changes of a run of revisions, and is written in the same transaction as the last
+ * of them: whatever a crash leaves, pages never describe missing values. They are derived data. When they are not
+ * contiguous from the first revision on, or one is damaged, all of them are deleted and the values are read.
  *
  *   page     crc32c of the rest 4 · first revision covered, count, then per change:
- *   change   revision − the one before, sub, flags (1 = tombstone, 2 = leased), created, version, [lease high, low],
+ *   change   revision − the previous one, sub, flags (1 = tombstone, 2 = leased), created, version, [lease high, low],
  *            key length (all varints), key
  */
 
@@ -21,7 +20,7 @@ const leasedFlag = 2;
 /** Work of a pruning between two turns of the event loop. */
 const changesPerSlice = 500;
 
-/** What the index knows of one change. */
+/** The index record of one change. */
 export type IndexedChange = {
   readonly key: Uint8Array;
   readonly main: number;
@@ -32,7 +31,7 @@ export type IndexedChange = {
   readonly lease: bigint;
 };
 
-/** Gathers changes in the order of their revisions and writes them out a page at a time. */
+/** Collects changes in the order of their revisions and writes them out page by page. */
 export class IndexPageWriter {
   readonly #pages: IndexPages;
   readonly #recordsMax: number;
@@ -41,7 +40,7 @@ export class IndexPageWriter {
   #lastMain: number;
   #count = 0;
 
-  /** `firstMain` follows the last revision that pages cover. */
+  /** `firstMain` follows the last revision covered by pages. */
   constructor(pages: IndexPages, firstMain: number, recordsMax: number = pageRecords) {
     this.#pages = pages;
     this.#recordsMax = recordsMax;
@@ -76,7 +75,7 @@ export class IndexPageWriter {
     if (this.isFull) this.endPage(main);
   }
 
-  /** Writes what there is as a page that covers everything up to `main`. */
+  /** Writes the collected changes as a page that covers everything up to `main`. */
   endPage(main: number): void {
     this.#pages.put(main, this.#encode());
     this.#changes.reset();
@@ -104,17 +103,17 @@ export class IndexPageWriter {
 export function readIndexPages(pages: IndexPages, restore: (change: IndexedChange) => void): number | null {
   let next = 0;
   const whole = pages.read(0, (lastMain, page) => {
-    const isGood = readPage(page, next, lastMain, restore);
+    const isValid = readPage(page, next, lastMain, restore);
     next = lastMain + 1;
-    return isGood;
+    return isValid;
   });
   return whole ? next : null;
 }
 
 /**
  * Rewrites the pages up to revision `upTo` with the changes that `isKept`, so that they do not outgrow the values.
- * Pages that become one are written and deleted within one turn, and so in one transaction. Call it only while no
- * other pruning runs; new pages may come meanwhile.
+ * Merged pages are written and deleted within one turn, and so in one transaction. Call it only while no other pruning
+ * runs; new pages may be added meanwhile.
  */
 export async function pruneIndexPages(
   pages: IndexPages,
@@ -139,7 +138,9 @@ export async function pruneIndexPages(
   if (merged.length > 0) replacePages(pages, writer, merged);
 }
 
-/** Adds what is kept of the first page from `next` on, and returns its last revision, or null when there is none. */
+/**
+ * Adds the kept changes of the first page from `next` on, and returns its last revision, or null when there is none.
+ */
 async function addKept(
   pages: IndexPages,
   writer: IndexPageWriter,
@@ -150,17 +151,17 @@ async function addKept(
 ): Promise<number | null> {
   const found: { reader: PageReader; lastMain: number }[] = [];
   pages.read(next, (lastMain, page) => {
-    // A copy: the bytes are the store's, and it goes on between the slices.
+    // A copy: the store owns the bytes, and continues between the slices.
     if (lastMain <= upTo) found.push({ reader: new PageReader(Uint8Array.from(page), next, lastMain), lastMain });
     return false;
   });
   const [first] = found;
-  if (first === undefined || !first.reader.isGood) return null;
+  if (first === undefined || !first.reader.isValid) return null;
   const add = (change: IndexedChange): void => {
     if (isKept(change)) writer.add(change);
   };
   while (first.reader.read(changesPerSlice, add)) await yieldTurn();
-  return first.reader.isGood ? first.lastMain : null;
+  return first.reader.isValid ? first.lastMain : null;
 }
 
 function replacePages(pages: IndexPages, writer: IndexPageWriter, merged: readonly number[]): void {
@@ -168,7 +169,7 @@ function replacePages(pages: IndexPages, writer: IndexPageWriter, merged: readon
   writer.endPage(merged.at(-1)!);
 }
 
-/** False when the page is damaged, or does not begin where the one before has ended. */
+/** False when the page is damaged, or does not start where the previous one ended. */
 function readPage(
   page: Uint8Array,
   firstMain: number,
@@ -177,13 +178,13 @@ function readPage(
 ): boolean {
   const reader = new PageReader(page, firstMain, lastMain);
   reader.read(Number.POSITIVE_INFINITY, restore);
-  return reader.isGood;
+  return reader.isValid;
 }
 
 /** Reads a page, all at once or in slices. */
 class PageReader {
-  /** False once the page has turned out to be damaged, or not to begin where the one before has ended. */
-  isGood = true;
+  /** False once the page has turned out to be damaged, or not to start where the previous one ended. */
+  isValid = true;
   readonly #reader: WireReader;
   readonly #lastMain: number;
   #main: number;
@@ -193,14 +194,14 @@ class PageReader {
     this.#reader = new WireReader(page, Math.min(checksumBytes, page.length));
     this.#main = firstMain;
     this.#lastMain = lastMain;
-    this.isGood = isIntact(page);
+    this.isValid = isIntact(page);
     this.#guarded(() => {
-      this.isGood = this.#reader.uint64() === firstMain;
+      this.isValid = this.#reader.uint64() === firstMain;
       this.#left = this.#reader.uint64();
     });
   }
 
-  /** Hands out at most so many changes. Returns whether there are more. */
+  /** Returns at most this many changes through `restore`. Returns whether there are more. */
   read(count: number, restore: (change: IndexedChange) => void): boolean {
     this.#guarded(() => {
       for (let some = Math.min(count, this.#left); some > 0; some--, this.#left--) {
@@ -208,18 +209,18 @@ class PageReader {
         restore(readChange(this.#reader, this.#main));
       }
       if (this.#left === 0)
-        this.isGood = this.#reader.offset === this.#reader.bytes.length && this.#main <= this.#lastMain;
+        this.isValid = this.#reader.offset === this.#reader.bytes.length && this.#main <= this.#lastMain;
     });
-    return this.isGood && this.#left > 0;
+    return this.isValid && this.#left > 0;
   }
 
   #guarded(run: () => void): void {
-    if (!this.isGood) return;
+    if (!this.isValid) return;
     try {
       run();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.isGood = false;
+      this.isValid = false;
     }
   }
 }

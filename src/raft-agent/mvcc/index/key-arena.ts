@@ -1,6 +1,6 @@
 /**
- * Key bytes outside the JavaScript heap. Keys lie in chunks of a mebibyte at addresses that are multiples of eight; freed
- * places are handed out again to keys of the same size class, so that keys that come and go do not grow the arena.
+ * Key bytes outside the JavaScript heap. Keys are stored in chunks of a mebibyte at addresses that are multiples of
+ * eight; freed space is reused for keys of the same size class, so that short-lived keys do not grow the arena.
  */
 import { keyWord } from "./sort-slots.ts";
 
@@ -45,7 +45,7 @@ export class KeyArena {
     return length - key.length;
   }
 
-  /** A few bytes of a stored key as a number to sort by (see `sort-slots.ts`). */
+  /** A few bytes of a stored key as a number for sorting (see `sort-slots.ts`). */
   word(address: number, length: number, depth: number, count: number): number {
     return keyWord(this.#chunks[address >>> unitBits]!, (address & unitMask) * unit, length, depth, count);
   }
@@ -62,7 +62,7 @@ export class KeyArena {
 
   #extend(units: number): number {
     if (units > unitsPerChunk) {
-      // A key larger than a chunk gets one of its own.
+      // A key larger than a chunk gets its own chunk.
       this.#chunks.push(new Uint8Array(units * unit));
       return (this.#chunks.length - 1) * unitsPerChunk;
     }

@@ -1,4 +1,4 @@
-/** The index and the interval tree at sizes where leaves split and merge, slots are reused and segments grow. */
+/** Tests the index and the interval tree at sizes where leaves split and merge, slots are reused and segments grow. */
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../../base/random.ts";
 import { compareBytes } from "../key-range.ts";
@@ -11,7 +11,7 @@ type Version = { main: number; live: boolean };
 const openEnd = new Uint8Array(1);
 
 describe("the key index", () => {
-  it.each([1, 2, 3])("agrees with a plain map through thousands of changes and compactions, seed %i", (seed) => {
+  it.each([1, 2, 3])("matches a plain map through thousands of changes and compactions, seed %i", (seed) => {
     const random = createRandom(seed);
     const index = new KeyIndex();
     const model = new Map<string, Version[]>();
@@ -60,7 +60,7 @@ describe("the key index", () => {
     expect(index.size).toBe([...model.keys()].filter((key) => liveAt(key, revision)).length);
   });
 
-  it("takes keys of every size, up to more than a chunk of its arena", () => {
+  it("accepts keys of every size, even larger than a chunk of its arena", () => {
     const index = new KeyIndex();
     const keys = [0, 1, 7, 8, 9, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20].map((length) =>
       new Uint8Array(length).fill(length % 251),
@@ -74,7 +74,7 @@ describe("the key index", () => {
 });
 
 describe("sorting slots", () => {
-  it("gives byte order, whatever the keys share and however they end", () => {
+  it("results in byte order for any prefixes and ends", () => {
     const random = createRandom(5);
     const texts = new Set<string>([""]);
     while (texts.size < 3000) {
@@ -91,7 +91,7 @@ describe("sorting slots", () => {
 });
 
 describe("the interval tree", () => {
-  it("finds exactly the intervals that hold a key while intervals come and go", () => {
+  it("finds exactly the intervals that contain a key while intervals are added and removed", () => {
     const random = createRandom(7);
     const tree = new IntervalTree<KeyInterval>(random);
     const alive: KeyInterval[] = [];

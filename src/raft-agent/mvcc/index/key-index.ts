@@ -1,7 +1,7 @@
 /**
- * The index from keys to their revisions, in memory and outside the JavaScript heap: no object per key. A key has a slot
- * (a small number); a slot has the key's bytes, their hash, and the newest record of its version chain. Point look-ups go
- * through a hash, ranges through the ordered slots. Semantics are those of etcd's treeIndex (server/storage/mvcc).
+ * The index from keys to their revisions, in memory and outside the JavaScript heap: no object per key. A key has a
+ * slot (a small number); a slot has the key's bytes, their hash, and the newest record of its version chain. Point
+ * lookups use a hash, ranges the ordered slots. Semantics are those of etcd's treeIndex (server/storage/mvcc).
  */
 import { assert } from "../../../base/assert.ts";
 import { isEmptyRange, isOpenEnd } from "../key-range.ts";
@@ -32,7 +32,7 @@ export class KeyIndex {
   #bulk = false;
   #wanted: Uint8Array = new Uint8Array(0);
   readonly #isWanted = (slot: number): boolean => this.#compareKey(slot, this.#wanted) === 0;
-  /** Slots ever used; every slot number is below. */
+  /** The number of slots ever used; every slot number is below. */
   slotLimit = 0;
 
   /** Keys that have at least one revision left, deleted ones included. */
@@ -68,7 +68,7 @@ export class KeyIndex {
     return this.#arena.view(this.#addresses[slot]!, this.#lengths[slot]!);
   }
 
-  /** Records a put and returns the slot; its new head tells created and version. */
+  /** Records a put and returns the slot; its new head has created and version. */
   put(key: Uint8Array, main: number, sub: number, leased: boolean): number {
     const slot = this.#findOrAdd(key);
     const newest = this.#heads[slot]!;
@@ -85,14 +85,14 @@ export class KeyIndex {
     this.#ordered.changed(slot, main, -1);
   }
 
-  /** Adds a revision as it was found on disk, between `beginBulk` and `endBulk`, in ascending order. */
+  /** Adds a revision found on disk, between `beginBulk` and `endBulk`, in ascending order. */
   restore(key: Uint8Array, main: number, sub: number, created: number, version: number, leased: boolean): number {
     const slot = this.#findOrAdd(key);
     this.#heads[slot] = this.versions.add(main, sub, created, version, leased, this.#heads[slot]!);
     return slot;
   }
 
-  /** Until `endBulk` keys are only restored, and not put in order, which is done once for all then. */
+  /** Until `endBulk` keys are only restored, and not ordered, which is then done once for all. */
   beginBulk(): void {
     assert(this.slotLimit === 0, "bulk loading starts with an empty index");
     this.#bulk = true;
@@ -118,7 +118,7 @@ export class KeyIndex {
     else if (!isEmptyRange(key, rangeEnd)) this.#ordered.forEach(key, rangeEnd, visit);
   }
 
-  /** How many keys of a range (etcd's notation) live at `revision`. */
+  /** The number of keys of a range (etcd's notation) that are live at `revision`. */
   countLive(key: Uint8Array, rangeEnd: Uint8Array, revision: number): number {
     const isLiveAt = (slot: number): boolean => this.liveAt(slot, revision) !== 0;
     if (rangeEnd.length === 0) {

@@ -1,5 +1,5 @@
 /**
- * What a store holds in memory, and how it is rebuilt from a backend: from the pages of the key index as far as they
+ * The in-memory state of a store, and how it is rebuilt from a backend: from the pages of the key index as far as they
  * reach, and from there on by reading every revision once, in order.
  */
 import { readKeyValue } from "../../api/key-value.ts";
@@ -11,7 +11,7 @@ import type { KeyDescription } from "../store.ts";
 import { type IndexedChange, IndexPageWriter, readIndexPages } from "./index-pages.ts";
 import { KeyIndex } from "./key-index.ts";
 
-/** Metadata keys, as etcd names them in its `meta` bucket; values are revision keys. */
+/** Metadata keys with etcd's names in its `meta` bucket; values are revision keys. */
 export const metaBucket = "meta";
 export const scheduledCompaction = "scheduledCompactRev";
 export const finishedCompaction = "finishedCompactRev";
@@ -21,7 +21,7 @@ const sliceSize = 20_000;
 
 export class IndexedStore {
   readonly index: KeyIndex = new KeyIndex();
-  /** Null where the backend keeps no pages. */
+  /** Null where the backend stores no pages. */
   pages: IndexPageWriter | null = null;
   readonly leases: LeaseAttachments = new LeaseAttachments(this.index);
   revision = 1;
@@ -41,14 +41,14 @@ export class IndexedStore {
     };
   }
 
-  /** `current` is the latest revision the asking view sees; 0 asks for that one, and below it lies no history. */
-  revisionProblem(revision: number, current: number): "compacted" | "future" | null {
+  /** `current` is the latest revision visible to the view; 0 selects it, and there is no history below it. */
+  revisionError(revision: number, current: number): "compacted" | "future" | null {
     if (revision > current) return "future";
     return revision !== 0 && revision < this.compactedRevision ? "compacted" : null;
   }
 }
 
-/** Builds an index from revisions that come in their order, while they are read or written. */
+/** Builds an index from ascending revisions, while they are read or written. */
 export class IndexBuilder {
   readonly #state = beginIndex();
 
@@ -84,7 +84,7 @@ function beginIndex(): IndexedStore {
   return state;
 }
 
-/** Puts the keys in order. What is compacted counts from when it was asked for, done or not. */
+/** Orders the keys. A compaction counts from its request on, finished or not. */
 function endIndex(state: IndexedStore, backend: Backend): void {
   state.index.endBulk();
   state.compactedRevision = readCompaction(backend, scheduledCompaction) ?? state.compactedRevision;
@@ -93,7 +93,7 @@ function endIndex(state: IndexedStore, backend: Backend): void {
 
 type Begun = { readonly state: IndexedStore; readonly from: number };
 
-/** The state as far as pages tell it. Pages in doubt are deleted, and everything begins anew. */
+/** The state according to the pages. Untrusted pages are deleted, and everything is rebuilt. */
 function fromPages(pages: IndexPages): Begun {
   const state = beginIndex();
   const from = readIndexPages(pages, (change) => restore(state, change));
@@ -105,7 +105,7 @@ function fromPages(pages: IndexPages): Begun {
   return { state: beginIndex(), from: 0 };
 }
 
-/** Pages still tell of what a finished compaction has deleted; one that is not finished is gone through again. */
+/** Pages still describe what a finished compaction has deleted; an unfinished one is resumed. */
 function dropCompacted({ index }: IndexedStore, finished: number | undefined): void {
   if (finished === undefined) return;
   for (let slot = 0; slot < index.slotLimit; slot++) {
@@ -113,7 +113,7 @@ function dropCompacted({ index }: IndexedStore, finished: number | undefined): v
   }
 }
 
-/** Reads a slice and returns where the next one begins, or null at the end. */
+/** Reads a slice and returns where the next one starts, or null at the end. */
 function loadSlice(state: IndexedStore, backend: Backend, from: [number, number]): [number, number] | null {
   let left = sliceSize;
   let next: [number, number] | null = null;

@@ -1,14 +1,14 @@
 /**
  * Slots in key order: a B+tree of two levels, whose upper level is one plain list of leaves (a few thousand for a
- * million keys). A leaf is a packed array of slot numbers. It also knows how many of its keys are live and when one last
- * changed, so that counting a range at a revision since then passes over whole leaves: a page of a long list must not
- * cost a visit to every key behind it, although its answer holds the count of all of them.
+ * million keys). A leaf is a packed array of slot numbers. It also stores how many of its keys are live and when one
+ * last changed, so that counting a range at a later revision skips whole leaves: a page of a long list must not visit
+ * every key after it, although its response contains the count of all of them.
  */
 import { assert } from "../../../base/assert.ts";
 import { grown } from "./version-chains.ts";
 
 const leafCapacity = 512;
-/** Neighbors that together hold fewer are merged. */
+/** Neighbors with fewer keys in total are merged. */
 const mergeBelow = leafCapacity / 2;
 
 type Leaf = {
@@ -21,8 +21,8 @@ type Leaf = {
   changedAt: number;
 };
 
-/** What the order has to ask about a slot. */
-export type SlotFacts = {
+/** The properties of a slot that the order needs. */
+export type SlotInfo = {
   /** Compares the slot's key with `key`. */
   compare(slot: number, key: Uint8Array): number;
   isLive(slot: number): boolean;
@@ -35,14 +35,14 @@ export class OrderedSlots {
   readonly #leafById: (Leaf | undefined)[] = [];
   readonly #freeIds: number[] = [];
   #leafOfSlot = new Uint32Array(1024);
-  readonly #facts: SlotFacts;
+  readonly #facts: SlotInfo;
   size = 0;
 
-  constructor(facts: SlotFacts) {
+  constructor(facts: SlotInfo) {
     this.#facts = facts;
   }
 
-  /** Adds a slot whose key is `key`, which must not be there yet and is not live yet. */
+  /** Adds a slot whose key is `key`, which must be absent and is not live yet. */
   add(key: Uint8Array, slot: number): void {
     this.size++;
     if (this.#leaves.length === 0) this.#leaves.push(this.#newLeaf());
@@ -53,7 +53,7 @@ export class OrderedSlots {
       this.#insertAt(leaf, place, slot);
       return;
     }
-    // A leaf that grows at its very end is split there, so that ascending keys leave full leaves behind.
+    // A leaf that grows at its end is split there, so that ascending keys leave full leaves behind.
     const last = index === this.#leaves.length - 1 && place === leaf.count;
     const right = this.#splitLeaf(leaf, last ? leaf.count : leafCapacity / 2);
     this.#leaves.splice(index + 1, 0, right);
@@ -61,14 +61,14 @@ export class OrderedSlots {
     else this.#insertAt(leaf, place, slot);
   }
 
-  /** Notes that a slot changed at `revision`, and whether it came to life (1), died (-1) or neither (0). */
+  /** Records that a slot changed at `revision`, and whether it became live (1), dead (-1) or neither (0). */
   changed(slot: number, revision: number, liveChange: number): void {
     const leaf = this.#leafById[this.#leafOfSlot[slot]!]!;
     leaf.live += liveChange;
     leaf.changedAt = revision;
   }
 
-  /** Takes out a key, which must not be live. */
+  /** Removes a key, which must not be live. */
   remove(key: Uint8Array): void {
     const index = this.#leafFor(key);
     const leaf = this.#leaves[index];
@@ -89,7 +89,7 @@ export class OrderedSlots {
     });
   }
 
-  /** Counts the slots between `from` and `to` that `isLiveAt` holds for, which must mean "lives at `revision`". */
+  /** Counts the slots between `from` and `to` for which `isLiveAt` holds, which must mean "live at `revision`". */
   countLive(from: Uint8Array, to: Uint8Array | null, revision: number, isLiveAt: (slot: number) => boolean): number {
     let count = 0;
     this.#forEachPart(from, to, (leaf, start, stop) => {
@@ -100,7 +100,7 @@ export class OrderedSlots {
     return count;
   }
 
-  /** Replaces everything by slots that are in key order already. */
+  /** Replaces everything with slots that are already in key order. */
   fill(sorted: Uint32Array): void {
     assert(this.#leaves.length === 0, "only an empty order is filled");
     this.#leafOfSlot = new Uint32Array(Math.max(1024, sorted.length));
@@ -118,7 +118,7 @@ export class OrderedSlots {
     return this.#leaves.length * leafCapacity * 4 + this.#leafOfSlot.byteLength;
   }
 
-  /** Visits the leaves of a range, each with the places that lie in it, until `visit` returns false. */
+  /** Visits the leaves of a range, each with the positions inside it, until `visit` returns false. */
   #forEachPart(
     from: Uint8Array,
     to: Uint8Array | null,
@@ -135,7 +135,7 @@ export class OrderedSlots {
     }
   }
 
-  /** The leaf whose keys surround `key`: the last one that does not begin after it. */
+  /** The leaf for `key`: the last one that does not start after it. */
   #leafFor(key: Uint8Array): number {
     let low = 0;
     let high = this.#leaves.length - 1;
@@ -175,7 +175,7 @@ export class OrderedSlots {
     this.#leafOfSlot[slot] = leaf.id;
   }
 
-  /** Cuts a leaf off at `at` and returns the rest as a leaf of its own. */
+  /** Splits a leaf at `at` and returns the rest as a new leaf. */
   #splitLeaf(leaf: Leaf, at: number): Leaf {
     const right = this.#newLeaf();
     right.changedAt = leaf.changedAt;

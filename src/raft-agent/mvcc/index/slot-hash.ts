@@ -1,6 +1,6 @@
 /**
- * From a key's hash to its slot: open addressing with linear probing in 256 segments that grow one by one, so that no
- * insertion ever waits for more than a 256th of the table to be moved.
+ * Maps a key's hash to its slot: open addressing with linear probing in 256 segments that grow one by one, so that no
+ * insertion waits for more than a 256th of the table to be moved.
  */
 const segmentCount = 256;
 
@@ -10,7 +10,7 @@ export class SlotHash {
   readonly #counts = new Uint32Array(segmentCount);
   readonly #hashOf: (slot: number) => number;
 
-  /** `hashOf` gives the hash of a slot that is in the table. */
+  /** `hashOf` returns the hash of a slot that is in the table. */
   constructor(hashOf: (slot: number) => number) {
     this.#hashOf = hashOf;
     for (let i = 0; i < segmentCount; i++) this.#segments.push(new Uint32Array(8));
@@ -34,7 +34,7 @@ export class SlotHash {
     this.#counts[index]!++;
   }
 
-  /** Takes a slot out and closes the gap, so that later probes still find what lay behind it. */
+  /** Removes a slot and closes the gap, so that later probes still find what was after it. */
   remove(hash: number, slot: number): void {
     const index = hash & (segmentCount - 1);
     const segment = this.#segments[index]!;
@@ -43,7 +43,7 @@ export class SlotHash {
     while (segment[gap] !== slot + 1) gap = (gap + 1) & mask;
     for (let place = (gap + 1) & mask; segment[place] !== 0; place = (place + 1) & mask) {
       const home = (this.#hashOf(segment[place]! - 1) >>> 8) & mask;
-      // The entry may fill the gap unless its home lies between the gap and itself.
+      // The entry may fill the gap unless its home is between the gap and itself.
       if (((place - home) & mask) < ((place - gap) & mask)) continue;
       segment[gap] = segment[place]!;
       gap = place;

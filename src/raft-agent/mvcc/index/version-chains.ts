@@ -1,6 +1,6 @@
 /**
- * Every stored revision of every key as numbers in typed arrays: 28 bytes each, linked from newest to oldest per key. A
- * record is named by its position (0 = none). A tombstone has version 0.
+ * Every stored revision of every key as numbers in typed arrays: 28 bytes each, linked from newest to oldest per key.
+ * A record is identified by its position (0 = none). A tombstone has version 0.
  */
 const leaseMark = 0x8000_0000;
 
@@ -15,7 +15,7 @@ export class VersionChains {
   /** Records in use. */
   count = 0;
 
-  /** `leased` remembers that the stored key-value names a lease, so that it must be read from disk to know which. */
+  /** `leased` means that the stored key-value names a lease, which must be read from disk to know which. */
   add(main: number, sub: number, created: number, version: number, leased: boolean, older: number): number {
     const record = this.#take();
     this.#mains[record] = main;

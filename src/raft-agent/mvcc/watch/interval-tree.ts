@@ -1,6 +1,7 @@
 /**
- * Key ranges, to be asked which of them hold a key: a treap ordered by range start in which each node knows the greatest
- * end below it (Cormen et al., "Introduction to Algorithms", §14.3; Seidel and Aragon, "Randomized search trees", 1996).
+ * Key ranges, searchable by the keys they contain: a treap ordered by range start in which each node stores the
+ * greatest end below it (Cormen et al., "Introduction to Algorithms", §14.3; Seidel and Aragon, "Randomized search
+ * trees", 1996).
  */
 import type { Random } from "../../../base/random.ts";
 import { compareBytes } from "../key-range.ts";
@@ -19,7 +20,7 @@ type Node<Interval extends KeyInterval> = {
 
 export class IntervalTree<Interval extends KeyInterval> {
   #root: Node<Interval> | null = null;
-  /** Tells intervals with equal starts apart. */
+  /** Distinguishes intervals with equal starts. */
   readonly #orders = new Map<Interval, number>();
   #nextOrder = 0;
   readonly #random: Random;
@@ -46,7 +47,7 @@ export class IntervalTree<Interval extends KeyInterval> {
     this.#root = merge(left, right);
   }
 
-  /** Visits every interval that holds `key`. */
+  /** Visits every interval that contains `key`. */
   forEachHolding(key: Uint8Array, visit: (interval: Interval) => void): void {
     visitHolding(this.#root, key, visit);
   }
@@ -65,7 +66,7 @@ function visitHolding<Interval extends KeyInterval>(
   visitHolding(node.right, key, visit);
 }
 
-/** Cuts into what is before (`start`, `order`) and the rest. */
+/** Splits into what precedes (`start`, `order`) and the rest. */
 function split<Interval extends KeyInterval>(
   node: Node<Interval> | null,
   start: Uint8Array,

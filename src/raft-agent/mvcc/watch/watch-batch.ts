@@ -1,4 +1,6 @@
-/** What a watch stream is offered: events that are encoded once and shared by every watcher that wants the same. */
+/**
+ * The deliveries to a watch stream: events that are encoded once and shared by every watcher with the same interest.
+ */
 import { EventType } from "../../api/key-value.ts";
 import { writeWatchResponseEvent } from "../../api/watch.ts";
 import { WireWriter } from "../../api/wire.ts";
@@ -7,7 +9,7 @@ import type { Store, StoreEvent } from "../store.ts";
 export type EventBatch = {
   /** `events` fields of a WatchResponse, to be written after its head (`writeWatchResponseHead`). */
   readonly encoded: Uint8Array;
-  /** Where each event ends in `encoded`: for splitting. */
+  /** The end of each event in `encoded`: for splitting. */
   readonly eventEnds: readonly number[];
   readonly firstRevision: number;
   readonly lastRevision: number;
@@ -16,10 +18,10 @@ export type EventBatch = {
 export type WatchDelivery =
   /** Whole revisions, in order. `revision` is for the header: the store's at the time. */
   | { readonly kind: "events"; readonly watchId: number; readonly revision: number; readonly batch: EventBatch }
-  /** The watcher is gone: what it needs is compacted away. */
+  /** The watcher is cancelled: the revision it needs is compacted. */
   | { readonly kind: "compacted"; readonly watchId: number; readonly compactRevision: number };
 
-/** Encodes events, which are at least one. `prevKv` adds the pair before each, where it still exists. */
+/** Encodes one or more events. `prevKv` adds the previous pair to each, where it still exists. */
 export function encodeBatch(store: Store, events: readonly StoreEvent[], prevKv: boolean): EventBatch {
   const writer = new WireWriter(events.length * 128);
   const eventEnds: number[] = [];

@@ -1,4 +1,4 @@
-/** The watch hub against the plainest model: filter the whole history. */
+/** Tests the watch hub against the simplest model: filter the whole history. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeKeyValue } from "../../api/key-value.ts";
@@ -19,7 +19,7 @@ function createRequest(overrides: Partial<WatchCreateRequest>): WatchCreateReque
 
 type Told = { type: number; key: string; revision: number; value: string; previous: string | null };
 
-/** A client that takes at most `room` deliveries before it is full. */
+/** A client that accepts at most `room` deliveries before it is full. */
 class Client {
   room = Number.POSITIVE_INFINITY;
   readonly told = new Map<number, Told[]>();
@@ -114,7 +114,7 @@ const action = fc.oneof(
 );
 
 describe("the watch hub", () => {
-  it("tells every watcher exactly the history it asked for, in order, however slow its stream is", async () => {
+  it("delivers exactly the requested history to every watcher, in order, however slow its stream is", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
         const { store, hub, run } = await openHub();
@@ -147,7 +147,7 @@ describe("the watch hub", () => {
     );
   });
 
-  it("cancels a watcher that compaction has overtaken, with the compacted revision", async () => {
+  it("cancels a watcher overtaken by compaction, with the compacted revision", async () => {
     const { store, hub, run } = await openHub();
     for (const value of ["1", "2", "3", "4"]) write(store, [["a", value]]);
     await store.compact(4);
@@ -161,7 +161,7 @@ describe("the watch hub", () => {
     expect(client.stream.watcherCount).toBe(1);
   });
 
-  it("tells a watcher that begins where compaction ended of a delete there", async () => {
+  it("delivers a delete at the compacted revision to a watcher that starts there", async () => {
     const { store, hub, run } = await openHub();
     for (const value of ["1", null, "2", null]) write(store, [["a", value]]);
     await store.compact(3);
@@ -171,7 +171,7 @@ describe("the watch hub", () => {
     expect(client.told.get(0)?.map(({ type, revision }) => `${type}@${revision}`)).toEqual(["1@3", "0@4", "1@5"]);
   });
 
-  it("goes on from history after the store was replaced by a snapshot", async () => {
+  it("continues from history after the store was replaced by a snapshot", async () => {
     const { store, hub, run } = await openHub();
     const ahead = await openStore({ backend: new MemoryBackend() });
     for (const value of ["1", "2", "3"]) write(ahead, [["a", value]]);
@@ -179,7 +179,7 @@ describe("the watch hub", () => {
     const client = new Client(hub);
     client.stream.create(createRequest({}));
     run();
-    // Of this nobody has been told yet.
+    // No watcher has been notified of this yet.
     write(store, [["a", "2"]]);
     await store.importSnapshot(ahead.exportSnapshot());
     hub.storeReplaced();
@@ -187,22 +187,22 @@ describe("the watch hub", () => {
     expect(client.told.get(0)?.map((one) => one.value)).toEqual(["2", "3"]);
   });
 
-  it("refuses an empty range, a used id and a negative revision", async () => {
+  it("rejects an empty range, a used id and a negative revision", async () => {
     const { hub } = await openHub();
     const { stream } = new Client(hub);
     expect(stream.create(createRequest({ key: bytes("b"), rangeEnd: bytes("a") }))).toEqual({
-      kind: "refused",
+      kind: "rejected",
       reason: "emptyRange",
     });
     expect(stream.create(createRequest({ watchId: 5 }))).toMatchObject({ kind: "created", watchId: 5 });
-    expect(stream.create(createRequest({ watchId: 5 }))).toEqual({ kind: "refused", reason: "duplicateWatchId" });
+    expect(stream.create(createRequest({ watchId: 5 }))).toEqual({ kind: "rejected", reason: "duplicateWatchId" });
     expect(stream.create(createRequest({ startRevision: -1 }))).toEqual({
-      kind: "refused",
+      kind: "rejected",
       reason: "negativeRevision",
     });
   });
 
-  it("encodes a batch once for all watchers that want the same", async () => {
+  it("encodes a batch once for all watchers with the same interest", async () => {
     const { store, hub, run } = await openHub();
     const encoded = new Set<Uint8Array>();
     let deliveries = 0;
@@ -220,7 +220,7 @@ describe("the watch hub", () => {
   });
 });
 
-/** A progress answer promises that everything up to it was told already. */
+/** A progress notification promises that everything up to it was delivered. */
 function checkProgress(
   store: Store,
   client: Client,

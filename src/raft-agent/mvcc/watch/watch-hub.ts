@@ -1,9 +1,9 @@
 /**
- * Tells watchers what happens to their keys: every event once, in order, whole revisions at a time (etcd-compat §1.8).
+ * Notifies watchers of changes to their keys: every event once, in order, whole revisions at a time.
  *
- * A synced watcher is told as the store changes. One that starts in the past, or whose stream was full, lags: it keeps
- * nothing but the next revision it needs and is served from the store's history, in bounded slices, until it has caught
- * up. So a slow consumer costs a number, delays nobody, and is cancelled only when compaction overtakes it.
+ * A synced watcher is notified as the store changes. One that starts in the past, or whose stream was full, lags: it
+ * keeps only the next revision it needs and is served from the store's history, in bounded slices, until it has caught
+ * up. So a slow consumer costs a number, delays no other watcher, and is cancelled only when compaction overtakes it.
  */
 import type { WatchCreateRequest } from "../../api/watch.ts";
 import { WatchFilter } from "../../api/watch.ts";
@@ -21,14 +21,17 @@ import {
 
 export type WatchHubOptions = {
   readonly store: Store;
-  /** Runs a task at the end of the turn; `queueMicrotask` unless told otherwise. */
+  /** Runs a task at the end of the turn; `queueMicrotask` by default. */
   readonly afterTurn?: (task: () => void) => void;
-  /** Runs a task in a later turn; `setImmediate` unless told otherwise. */
+  /** Runs a task in a later turn; `setImmediate` by default. */
   readonly nextTurn?: (task: () => void) => void;
-  /** How much is read from history in one slice; a revision is never cut. It is also what a client that does not read costs. */
+  /**
+   * How much history is read in one slice; a revision is never split. It is also the cost of a client that does not
+   * read.
+   */
   readonly sliceEventsMax?: number;
   readonly sliceBytesMax?: number;
-  /** Those who are behind are offered this much in one turn, all together: others wait for no more than that. */
+  /** The bytes offered to lagging watchers in one turn, in total: others wait for no more than that. */
   readonly turnBytesMax?: number;
 };
 
@@ -36,10 +39,10 @@ export type WatchHub = {
   openStream(sink: WatchSink): WatchStream;
   /** Delivers what has been written so far instead of waiting for the end of the turn. */
   flush(): void;
-  /** The store was replaced by a snapshot: everybody goes on from history. */
+  /** The store was replaced by a snapshot: all watchers continue from history. */
   storeReplaced(): void;
   readonly watcherCount: number;
-  /** Watchers that are behind (etcd's slow watchers). */
+  /** Lagging watchers (etcd's slow watchers). */
   readonly laggingCount: number;
   close(): void;
 };
@@ -54,13 +57,13 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
 class Hub implements WatchHub, StreamHub {
   readonly store: Store;
   readonly #interests = new InterestIndex<Watcher>();
-  /** Watchers that are behind and can be served, longest waiting first. */
+  /** Lagging watchers that can be served, longest waiting first. */
   readonly #queue = new Set<Watcher>();
-  /** Watchers whose first revision has not come yet. */
+  /** Watchers whose first revision is in the future. */
   readonly #future = new Set<Watcher>();
-  /** The last revision that synced watchers were (or are about to be) told of. */
-  #toldRevision: number;
-  /** Interests with gathered events. */
+  /** The last revision of which synced watchers were (or are about to be) notified. */
+  #notifiedRevision: number;
+  /** Interests with collected events. */
   #touched: Interest<Watcher>[] = [];
   #flushScheduled = false;
   #catchUpScheduled = false;
@@ -69,7 +72,7 @@ class Hub implements WatchHub, StreamHub {
   readonly #sliceEventsMax: number;
   readonly #sliceBytesMax: number;
   readonly #turnBytesMax: number;
-  /** Only while somebody watches: an event that nobody hears of is not made. */
+  /** Only while there are watchers: skip building events without any. */
   #stopListening: () => void = () => undefined;
   #closed = false;
   watcherCount = 0;
@@ -82,7 +85,7 @@ class Hub implements WatchHub, StreamHub {
     this.#sliceEventsMax = options.sliceEventsMax ?? 1000;
     this.#sliceBytesMax = options.sliceBytesMax ?? 512 << 10;
     this.#turnBytesMax = options.turnBytesMax ?? 4 << 20;
-    this.#toldRevision = this.store.revision;
+    this.#notifiedRevision = this.store.revision;
   }
 
   openStream(sink: WatchSink): WatchStream {
@@ -100,9 +103,9 @@ class Hub implements WatchHub, StreamHub {
     this.#touched = [];
     const { revision } = this.store;
     for (const interest of touched) {
-      const events = interest.gathered;
-      interest.gathered = [];
-      // Whoever was cancelled or fell behind meanwhile is not in `synced` any more.
+      const events = interest.collected;
+      interest.collected = [];
+      // A watcher that was cancelled or fell behind meanwhile is no longer in `synced`.
       if (interest.synced.size === 0) continue;
       const batch = encodeBatch(this.store, events, interest.options.prevKv);
       for (const watcher of interest.synced) {
@@ -116,12 +119,12 @@ class Hub implements WatchHub, StreamHub {
 
   storeReplaced(): void {
     for (const interest of this.#interests.all()) {
-      const next = interest.gathered[0]?.revision ?? this.#toldRevision + 1;
-      interest.gathered = [];
+      const next = interest.collected[0]?.revision ?? this.#notifiedRevision + 1;
+      interest.collected = [];
       for (const watcher of interest.synced) this.#fallBehind(watcher, next);
     }
     this.#touched = [];
-    this.#toldRevision = this.store.revision;
+    this.#notifiedRevision = this.store.revision;
     this.#wakeFuture();
     this.scheduleCatchUp();
   }
@@ -166,17 +169,17 @@ class Hub implements WatchHub, StreamHub {
   }
 
   #listen(): void {
-    this.#toldRevision = this.store.revision;
+    this.#notifiedRevision = this.store.revision;
     this.#stopListening = this.store.onWrite((revision, events) => this.#gather(revision, events));
   }
 
   #gather(revision: number, events: readonly StoreEvent[]): void {
-    this.#toldRevision = revision;
+    this.#notifiedRevision = revision;
     for (const event of events) {
       this.#interests.match(event, (interest) => {
         if (interest.synced.size === 0) return;
-        if (interest.gathered.length === 0) this.#touched.push(interest);
-        interest.gathered.push(event);
+        if (interest.collected.length === 0) this.#touched.push(interest);
+        interest.collected.push(event);
       });
     }
     if (this.#flushScheduled || (this.#touched.length === 0 && this.#future.size === 0)) return;
@@ -198,7 +201,7 @@ class Hub implements WatchHub, StreamHub {
     this.enqueue(watcher);
   }
 
-  /** Puts a lagging watcher where it waits: for its stream, for its revision, or for its turn. */
+  /** Queues a lagging watcher where it waits: for its stream, for its revision, or for its turn. */
   enqueue(watcher: Watcher): void {
     this.#queue.delete(watcher);
     if (watcher.stream.full) watcher.stream.parked.add(watcher);
@@ -284,7 +287,7 @@ class Hub implements WatchHub, StreamHub {
     if (batch !== null && !stream.offer({ kind: "events", watchId: id, revision: this.store.revision, batch }))
       return bytes;
     watcher.next = to + 1;
-    // Out of the queue, or to its end.
+    // Removed from the queue, or moved to its end.
     if (to === this.store.revision) this.#caughtUp(watcher);
     else this.enqueue(watcher);
     return bytes;

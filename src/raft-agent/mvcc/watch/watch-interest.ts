@@ -1,6 +1,7 @@
 /**
- * What watchers want, each thing once: watchers of the same range with the same options share an interest, so that their
- * events are matched and encoded once however many they are. Single keys are found by hash, ranges in an interval tree.
+ * The interests of watchers, deduplicated: watchers of the same range with the same options share an interest, so that
+ * their events are matched and encoded once, however many watchers there are. Single keys are found by hash, ranges in
+ * an interval tree.
  */
 import { createRandom } from "../../../base/random.ts";
 import { isOpenEnd } from "../key-range.ts";
@@ -13,12 +14,12 @@ export class Interest<Watcher> implements KeyInterval {
   readonly start: Uint8Array;
   readonly end: Uint8Array | null;
   readonly options: InterestOptions;
-  /** Up to date: told of every event as it happens. */
+  /** Up to date: notified of every event as it happens. */
   readonly synced: Set<Watcher> = new Set();
   /** Behind: served from history. */
   readonly lagging: Set<Watcher> = new Set();
-  /** Events gathered since the last flush. */
-  gathered: StoreEvent[] = [];
+  /** Events collected since the last flush. */
+  collected: StoreEvent[] = [];
 
   constructor(start: Uint8Array, end: Uint8Array | null, options: InterestOptions) {
     this.start = start;
@@ -36,12 +37,12 @@ export class InterestIndex<Watcher> {
   readonly #bySingleKey = new Map<string, Interest<Watcher>[]>();
   readonly #ranges = new IntervalTree<Interest<Watcher>>(createRandom(1));
 
-  /** Every interest there is. */
+  /** All interests. */
   all(): Iterable<Interest<Watcher>> {
     return this.#byName.values();
   }
 
-  /** The interest in a range (etcd's notation), made if it is new. */
+  /** The interest in a range (etcd's notation), created if it is new. */
   obtain(key: Uint8Array, rangeEnd: Uint8Array, options: InterestOptions): Interest<Watcher> {
     const name = interestName(key, rangeEnd, options);
     const known = this.#byName.get(name);
@@ -56,7 +57,7 @@ export class InterestIndex<Watcher> {
     return interest;
   }
 
-  /** Forgets an interest once nobody has it any more. */
+  /** Removes an interest once no watcher has it. */
   release(interest: Interest<Watcher>): void {
     if (interest.synced.size + interest.lagging.size > 0) return;
     const single = interest.end === interest.start;
@@ -72,7 +73,7 @@ export class InterestIndex<Watcher> {
     else this.#bySingleKey.delete(key);
   }
 
-  /** Visits every interest that wants the event. */
+  /** Visits every interest that matches the event. */
   match(event: StoreEvent, visit: (interest: Interest<Watcher>) => void): void {
     if (this.#bySingleKey.size > 0) {
       for (const interest of this.#bySingleKey.get(latin1(event.key)) ?? []) if (interest.wants(event)) visit(interest);

@@ -1,6 +1,6 @@
 /**
- * The watchers of one client's stream, and whether its sink has room. What they are told, and when, is the hub's
- * business (`watch-hub.ts`).
+ * The watchers of one client's stream, and whether its sink has room. The hub decides what is delivered to them, and
+ * when (`watch-hub.ts`).
  */
 import type { WatchCreateRequest } from "../../api/watch.ts";
 import { isEmptyRange } from "../key-range.ts";
@@ -8,16 +8,18 @@ import type { Store } from "../store.ts";
 import type { WatchDelivery } from "./watch-batch.ts";
 import type { Interest } from "./watch-interest.ts";
 
-/** Where a stream's deliveries go. */
+/** The receiver of a stream's deliveries. */
 export type WatchSink = {
-  /** Takes a delivery, or returns false without taking it: the sink is full until `WatchStream.drained` is called. */
+  /**
+   * Accepts a delivery, or returns false without accepting it: the sink is full until `WatchStream.drained` is called.
+   */
   offer(delivery: WatchDelivery): boolean;
 };
 
 export type CreateResult =
-  /** Send the created answer before the turn ends: deliveries begin after it. `revision` is for its header. */
+  /** Send the created response before the turn ends: deliveries start after it. `revision` is for its header. */
   | { readonly kind: "created"; readonly watchId: number; readonly revision: number }
-  | { readonly kind: "refused"; readonly reason: "emptyRange" | "duplicateWatchId" | "negativeRevision" };
+  | { readonly kind: "rejected"; readonly reason: "emptyRange" | "duplicateWatchId" | "negativeRevision" };
 
 export type WatchStream = {
   /** An empty key means the first possible one, as in etcd. */
@@ -26,7 +28,7 @@ export type WatchStream = {
   cancel(watchId: number): boolean;
   /** The sink has room again. */
   drained(): void;
-  /** The revision up to which every watcher of the stream has been told everything, or null while one has not. */
+  /** The revision up to which every watcher of the stream has received everything, or null while one has not. */
   progress(): number | null;
   /** The same for one watcher. */
   progressOf(watchId: number): number | null;
@@ -38,26 +40,26 @@ export type Watcher = {
   readonly id: number;
   readonly stream: HubStream;
   readonly interest: Interest<Watcher>;
-  /** The first revision not delivered yet; kept only while lagging. */
+  /** The first revision not delivered yet; maintained only while lagging. */
   next: number;
 };
 
-/** What a stream needs of its hub. */
+/** What a stream requires of its hub. */
 export type StreamHub = {
   readonly store: Store;
   /** Delivers what has been written so far. */
   flush(): void;
   add(stream: HubStream, id: number, request: WatchCreateRequest): Watcher;
   remove(watcher: Watcher): void;
-  /** Puts a lagging watcher where it waits. */
+  /** Queues a lagging watcher where it waits. */
   enqueue(watcher: Watcher): void;
   scheduleCatchUp(): void;
-  /** The watcher has been told everything. */
+  /** The watcher has received everything. */
   isSynced(watcher: Watcher): boolean;
 };
 
 export class HubStream implements WatchStream {
-  /** The sink refused something and has not been drained since. */
+  /** The sink rejected a delivery and has not been drained since. */
   full = false;
   /** Lagging watchers that wait for the sink to drain. */
   readonly parked: Set<Watcher> = new Set();
@@ -76,14 +78,14 @@ export class HubStream implements WatchStream {
   }
 
   create(request: WatchCreateRequest): CreateResult {
-    // What was written before this call is nobody's business but of those who were there.
+    // What was written before this call concerns only watchers that existed then.
     this.#hub.flush();
     if (request.rangeEnd.length > 0 && isEmptyRange(watchedKey(request), request.rangeEnd)) {
-      return { kind: "refused", reason: "emptyRange" };
+      return { kind: "rejected", reason: "emptyRange" };
     }
-    if (request.startRevision < 0) return { kind: "refused", reason: "negativeRevision" };
+    if (request.startRevision < 0) return { kind: "rejected", reason: "negativeRevision" };
     if (request.watchId !== 0 && this.#watchers.has(request.watchId)) {
-      return { kind: "refused", reason: "duplicateWatchId" };
+      return { kind: "rejected", reason: "duplicateWatchId" };
     }
     const watchId = request.watchId === 0 ? this.#unusedId() : request.watchId;
     this.#watchers.set(watchId, this.#hub.add(this, watchId, request));
