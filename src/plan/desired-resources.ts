@@ -148,8 +148,8 @@ function machines(
   });
 }
 
-function hostOf({ name, address, zone }: Omit<MachineHost, "role">): Omit<MachineHost, "role"> {
-  return { name, address, zone };
+function hostOf({ name, address, zone, settings }: Omit<MachineHost, "role">): Omit<MachineHost, "role"> {
+  return { name, address, zone, ...(settings === undefined ? {} : { settings }) };
 }
 
 function masterResources(spec: ClusterSpec, name: string): readonly DesiredResource[] {

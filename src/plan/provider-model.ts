@@ -2,7 +2,7 @@
  * What a provider says of its machines and load balancer before there are any: its pure half, over which plans are made. The
  * planner carries it and knows nothing of it; the provider gets it back with the step that makes or changes the resource.
  */
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { ClusterSpec, ProviderSettings } from "../spec/cluster-spec.ts";
 import type { Attributes } from "./resource.ts";
 
 /** A machine as the spec has it. */
@@ -11,6 +11,8 @@ export type MachineHost = {
   readonly address: string;
   readonly zone: string | null;
   readonly role: "master" | "loadBalancer" | "worker";
+  /** The provider's own keys of the host; absent when it has none. */
+  readonly settings?: ProviderSettings;
 };
 
 export type ResourceDescription = {

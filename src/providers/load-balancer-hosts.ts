@@ -4,7 +4,8 @@ import { loadBalancerName } from "../units/load-balancer-unit.ts";
 
 /** A load balancer that is a unit on one machine of its own, which has the load balancer's address. */
 export function loadBalancerOnMachine({ loadBalancer }: ClusterSpec): LoadBalancerDescription {
-  const { address } = loadBalancer;
-  const host = { name: loadBalancerName, address, zone: null, role: "loadBalancer" } as const;
+  const { address, settings } = loadBalancer;
+  const own = settings === undefined ? {} : { settings };
+  const host = { name: loadBalancerName, address, zone: null, role: "loadBalancer", ...own } as const;
   return { attributes: {}, unknown: [], replacedBy: [], hosts: [host] };
 }

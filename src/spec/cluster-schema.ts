@@ -40,6 +40,7 @@ function isFor(type: string, isDefault: boolean): JsonSchema {
   const named = { type: "object", required: ["type"], properties: { type: { const: type } } };
   const required = isDefault ? [] : ["provider"];
   return {
+    type: "object",
     required: ["spec"],
     properties: { spec: { type: "object", required, properties: { provider: named } } },
   };

@@ -2,12 +2,13 @@
  * The cluster as asked for: what `cluster.yaml` means once it is parsed, checked and every default is filled in.
  * Nothing here is optional except what is truly absent.
  */
+import type { Json } from "../base/json.ts";
 import type { FilledPart } from "./declaration/cluster.ts";
 
 export type MemberCount = NonNullable<FilledPart<"controlPlane">["members"]>;
 
 /** Values of a provider's own keys, which it alone understands: each of the kind that its schema declares. */
-export type ProviderSettings = { readonly [key: string]: unknown };
+export type ProviderSettings = { readonly [key: string]: Json };
 
 /** The master that had the name `from` has the name `to`, and is the same one. */
 export type MovedMaster = FilledPart<"movedMaster">;

@@ -1,14 +1,15 @@
 /** A document, which may hold anything → the draft that the rules look at. */
+
+import type { Json } from "../base/json.ts";
 import type { ClusterShapes } from "./declaration/cluster.ts";
 import type { ControlPlaneDraft, HostDraft, LocatedPart, SpecDraft } from "./draft.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
 import { isSupportedMemberCount } from "./quorum-table.ts";
 import { type LocatedList, locate } from "./schema/located.ts";
 import type { Shapes } from "./schema/shape.ts";
-import type { YamlValue } from "./yaml-value.ts";
 
 /** The draft of `document`, which may hold anything. */
-export function draftSpec(document: YamlValue, provider: ProviderSchema, shapes: Shapes): SpecDraft {
+export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shapes): SpecDraft {
   const spec = locate<ClusterShapes, "cluster">("cluster", shapes, document)?.entries.spec?.entries;
   const controlPlane = spec?.controlPlane ?? null;
   const loadBalancer = spec?.loadBalancer ?? null;

@@ -2,7 +2,7 @@
  * Variables in a spec's values: `${NAME}`, `${NAME:-default}` (also for an empty one, as in a shell), `$$` for a dollar
  * sign. Only values are looked at, after YAML was parsed: what a variable holds can never become a key or a list.
  */
-import type { YamlValue } from "./yaml-value.ts";
+import type { Json } from "../base/json.ts";
 
 /** By name; what is undefined is not set. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -44,7 +44,7 @@ export function interpolate(source: string, variables: Variables): Interpolation
 }
 
 /** What a plain scalar means once its variables are in: `${COUNT}` may be a number (YAML 1.2 core schema, §10.3.2). */
-export function resolvePlainScalar(text: string): YamlValue {
+export function resolvePlainScalar(text: string): Json {
   if (/^(?:~|null|Null|NULL)?$/.test(text)) return null;
   if (/^(?:true|True|TRUE)$/.test(text)) return true;
   if (/^(?:false|False|FALSE)$/.test(text)) return false;

@@ -24,6 +24,24 @@ spec:
         address: 127.0.1.3
 `;
 
+const full = `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata: { name: demo }
+spec:
+  provider: { type: local }
+  state: { backend: local }
+  controlPlane:
+    members: 3
+    tls: { enabled: true }
+    masters:
+      - { name: m1, address: 127.0.1.1 }
+      - { name: m2, address: 127.0.1.2 }
+      - { name: m3, address: 127.0.1.3 }
+  workers: [{ name: w1, address: 127.0.1.9 }]
+  loadBalancer: { type: embedded }
+  policy: { healthSamples: 5 }
+`;
+
 describe("12: a spec with merge keys and x- keys", () => {
   it("is what it unfolds to; what a mapping says itself counts, wherever the merge stands", () => {
     const { spec: read, diagnostics } = parseSpec("f.yaml", spec);
@@ -34,6 +52,50 @@ describe("12: a spec with merge keys and x- keys", () => {
       { name: "m2", zone: "a", address: "127.0.1.2" },
       { name: "m3", zone: "b", address: "127.0.1.3" },
     ]);
+  });
+
+  it.each([
+    ["the top of the file", "kind: Cluster", "kind: Cluster\nx-a: { b: [1] }"],
+    ["metadata", "{ name: demo }", "{ x-a: 1, name: demo }"],
+    ["spec", "spec:", "spec:\n  x-a: text"],
+    ["spec.provider", "type: local", "x-a: true, type: local"],
+    ["spec.state", "backend: local", "backend: local, x-a: null"],
+    ["spec.controlPlane", "members: 3", "members: 3\n    x-a: { members: 4 }"],
+    ["spec.controlPlane.tls", "enabled: true", "enabled: true, x-a: 1"],
+    ["a master", "name: m1", "name: m1, x-a: { name: m9 }"],
+    ["a worker", "name: w1", "name: w1, x-a: [m1]"],
+    ["spec.loadBalancer", "type: embedded", "type: embedded, x-port: 1"],
+    ["spec.policy", "healthSamples: 5", "healthSamples: 5, x-a: 1"],
+  ])("may hold a key that begins with x- in %s, which changes nothing", (_, from, to) => {
+    const text = full.replace(from, to);
+    expect(text).not.toBe(full);
+    const { spec: read, diagnostics } = parseSpec("f.yaml", text);
+    expect(diagnostics).toEqual([]);
+    expect(read).toEqual(parseSpec("f.yaml", full).spec);
+    expect(formatSpec(text)).toContain("x-");
+  });
+
+  it.each([
+    ["spec", "spec:", "spec:\n  <<: { policy: { renewBeforeDays: 7 } }", { policy: { healthSamples: 5 } }],
+    [
+      "spec.policy",
+      "{ healthSamples: 5 }",
+      "{ <<: { healthSamples: 9, renewBeforeDays: 7 }, healthSamples: 5 }",
+      { policy: { healthSamples: 5, renewBeforeDays: 7 } },
+    ],
+    [
+      "spec.loadBalancer",
+      "type: embedded",
+      "<<: { address: 127.0.1.77, type: haproxy }, type: embedded",
+      { loadBalancer: { type: "embedded", address: "127.0.1.77" } },
+    ],
+    ["a worker", "name: w1,", "name: w1, <<: { zone: z },", { workers: [{ name: "w1", zone: "z" }] }],
+  ])("may merge into %s", (_, from, to, expected) => {
+    const text = full.replace(from, to);
+    expect(text).not.toBe(full);
+    const { spec: read, diagnostics } = parseSpec("f.yaml", text);
+    expect(diagnostics).toEqual([]);
+    expect(read).toMatchObject(expected);
   });
 
   it("stays what it is in form, with all of its keys", () => {

@@ -1,7 +1,7 @@
 /** The declared shapes with what a provider adds to them. */
 import { clusterShapes } from "./declaration/cluster.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
-import type { PlainShape, Shapes } from "./schema/shape.ts";
+import type { MappingShape, PlainShape, Shapes } from "./schema/shape.ts";
 
 /**
  * The shapes of a spec for `provider`. The first of `all` is taken when a spec names none.
@@ -12,7 +12,7 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
   const shapes: Shapes = {
     ...clusterShapes,
     address: { ...address, ...provider.address },
-    provider: providerShape(provider, all),
+    provider: providerShape(all),
     masters: { ...masters, description: deriveMasters?.description ?? masters.description },
     controlPlane: {
       ...controlPlane,
@@ -29,7 +29,7 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
       ...spec,
       keys: {
         ...spec.keys,
-        provider: { shape: "provider", default: { type: all[0]?.type ?? provider.type } },
+        provider: { shape: "provider", ...defaultOrRequired(provider === all[0] ? { type: provider.type } : null) },
         loadBalancer: { shape: "loadBalancer", ...defaultOrRequired(loadBalancerAddress === null ? null : {}) },
       },
     },
@@ -37,11 +37,13 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
   return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, extended(shape, provider)]));
 }
 
-function providerShape({ description }: ProviderSchema, all: readonly ProviderSchema[]): PlainShape {
+/** `spec.provider` without the keys that providers add. */
+export function providerShape(all: readonly ProviderSchema[]): MappingShape {
   const { provider } = clusterShapes;
   const { type } = provider.keys;
   const choices = all.map((each) => each.type);
-  return { ...provider, keys: { type: { ...type, enum: choices, description } } };
+  const description = all.map((each) => each.description).join("; ");
+  return { ...provider, keys: { type: { ...type, enum: choices, description, example: choices[0] ?? "" } } };
 }
 
 function extended(shape: PlainShape, provider: ProviderSchema): PlainShape {

@@ -7,6 +7,7 @@ import type {
   MasterSpec,
   MemberCount,
   MovedMaster,
+  ProviderSettings,
 } from "./cluster-spec.ts";
 import type { FilledCluster, FilledPart } from "./declaration/cluster.ts";
 import { presentName } from "./present-name.ts";
@@ -59,7 +60,7 @@ function resolveLoadBalancer(
 }
 
 /** The provider's own keys of a host. */
-function settingsOf(own: { readonly [key: string]: unknown }): Pick<MasterSpec, "settings"> {
+function settingsOf(own: ProviderSettings): Pick<MasterSpec, "settings"> {
   return Object.keys(own).length === 0 ? {} : { settings: own };
 }
 

@@ -1,11 +1,11 @@
 /** Checks a document against the schema and says what ajv found in words that tell what to write instead. */
 import type { ErrorObject } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
+import type { Json } from "../base/json.ts";
 import type { FilledCluster } from "./declaration/cluster.ts";
 import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { JsonSchema } from "./schema/json-schema.ts";
-import type { YamlValue } from "./yaml-value.ts";
 
 /** A document that fits the schema, or all that is wrong with its shape. */
 export type ShapeCheck =
@@ -25,7 +25,7 @@ function findingFor(error: ErrorObject, root: JsonSchema): readonly SpecFinding[
   const subject = pointerForPeople(error.instancePath);
   const schema = (error.parentSchema ?? {}) as JsonSchema;
   const expected = typeof schema["description"] === "string" ? schema["description"] : "something else";
-  const found = describe(error.data as YamlValue);
+  const found = describe(error.data as Json);
   switch (error.keyword) {
     case "additionalProperties":
       return [unknownKey(error, schema)];
@@ -165,7 +165,7 @@ function rangeOf(schema: JsonSchema): string {
   return `, from ${minimum} to ${maximum}`;
 }
 
-function describe(value: YamlValue): string {
+function describe(value: Json): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (typeof value === "object") return "a mapping";

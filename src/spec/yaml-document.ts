@@ -5,11 +5,11 @@
  * with a set per mapping; the library's own check compares every key with every other.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type Scalar } from "yaml";
+import type { Json } from "../base/json.ts";
 import { pointerInto, type SpecFinding } from "./finding.ts";
 import { type Interpolation, interpolate, resolvePlainScalar, type Variables } from "./interpolate.ts";
 import { createSourceText, lineNumberAt, type SourceText } from "./source-text.ts";
 import { syntaxFinding } from "./syntax-finding.ts";
-import type { YamlValue } from "./yaml-value.ts";
 
 type Span = { readonly start: number; readonly end: number };
 /** Where an entry is written; `key` is null for items of a list and for the document itself. */
@@ -17,7 +17,7 @@ export type YamlPlace = { readonly key: Span | null; readonly value: Span };
 
 export type YamlDocument = {
   /** Undefined when the text is not YAML at all. */
-  readonly value: YamlValue | undefined;
+  readonly value: Json | undefined;
   /** By JSON pointer. */
   readonly places: ReadonlyMap<string, YamlPlace>;
   readonly findings: readonly SpecFinding[];
@@ -89,7 +89,7 @@ function readNode(
   key: Span | null,
   aliasSpan: Span | null,
   depth: number,
-): YamlValue {
+): Json {
   const span = aliasSpan ?? spanOf(node) ?? key ?? { start: 0, end: 0 };
   if (walk.stopped) return null;
   if (++walk.nodes > nodesMax || depth > depthMax) {
@@ -112,7 +112,7 @@ function readNode(
   return value;
 }
 
-function readValue(walk: Walk, node: Node | null, pointer: string, aliasSpan: Span | null, depth: number): YamlValue {
+function readValue(walk: Walk, node: Node | null, pointer: string, aliasSpan: Span | null, depth: number): Json {
   if (isMap(node)) return readMapping(walk, node.items as Pair<Node, Node | null>[], pointer, aliasSpan, depth);
   if (isSeq(node)) {
     return node.items.map((item, index) =>
@@ -125,7 +125,7 @@ function readValue(walk: Walk, node: Node | null, pointer: string, aliasSpan: Sp
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
 }
 
-function interpolated(walk: Walk, node: Scalar, value: string, pointer: string): YamlValue {
+function interpolated(walk: Walk, node: Scalar, value: string, pointer: string): Json {
   const outcome = interpolate(value, walk.variables);
   for (const { name, value: text } of outcome.used) walk.used.set(name, text);
   if (outcome.missing.length > 0 || outcome.malformed) walk.unresolved.add(pointer);
@@ -156,10 +156,10 @@ function readMapping(
   pointer: string,
   aliasSpan: Span | null,
   depth: number,
-): YamlValue {
+): Json {
   // What the mapping says itself counts, wherever the merge key stands: so that is read first.
   const merged = mergedEntries(walk, pairs, pointer, aliasSpan, depth);
-  const entries = new Map<string, YamlValue>();
+  const entries = new Map<string, Json>();
   const firsts = new Map<string, number>();
   for (const pair of pairs) {
     if (walk.stopped) break;
@@ -204,8 +204,8 @@ function mergedEntries(
   pointer: string,
   aliasSpan: Span | null,
   depth: number,
-): ReadonlyMap<string, YamlValue> {
-  const entries = new Map<string, YamlValue>();
+): ReadonlyMap<string, Json> {
+  const entries = new Map<string, Json>();
   const [merge, ...more] = pairs.filter(({ key }) => isMergeKey(key));
   if (merge === undefined) return entries;
   const firstLine = lineNumberAt(walk.source, spanOf(merge.key)?.start ?? 0);

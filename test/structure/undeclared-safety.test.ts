@@ -1,6 +1,6 @@
 /**
- * A step kind, a command kind or a method without its safety declarations does not compile: the test adds one to a copy of
- * the sources and expects a compiler error where the declaration belongs.
+ * A step kind, a command kind, a method or a key of the spec without its declarations does not compile: the test adds one
+ * to a copy of the sources and expects a compiler error where the declaration belongs.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -15,6 +15,11 @@ afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
 /** Lines to add, each before an existing line. */
 const additions = [
+  {
+    file: "src/spec/declaration/policy.ts",
+    before: "    healthSamples: {",
+    added: '    voteDelayMs: { type: "integer", description: "milliseconds before a vote" },',
+  },
   {
     file: "src/plan/step.ts",
     before: '  | { readonly kind: "createAuthority" }',
@@ -54,12 +59,13 @@ function errorsOfCopy(): ReadonlyMap<string, string> {
   return errors;
 }
 
-describe("without its safety declarations", () => {
+describe("without its declarations", () => {
   let errors: ReadonlyMap<string, string>;
   beforeAll(() => {
     errors = errorsOfCopy();
   });
   it.each([
+    ["a key of the spec that does not say what its absence means", "src/spec/declaration/cluster.ts", "PlainShape"],
     ["a step without its traits", "src/plan/step-traits.ts", "pauseMember"],
     ["a step whose effect on the quorum is not simulated", "src/plan/quorum-model.ts", "never"],
     ["a command without its access, effect and result", "src/raft-agent/state-machine/command-table.ts", "31"],

@@ -1,12 +1,12 @@
 /** `haplan validate [SPEC]`: validates the spec. Reads only the file. */
 import { resolve } from "node:path";
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
+import type { Json } from "../../../src/base/json.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { readSource } from "../../../src/spec/read-source.ts";
 import type { LoadedSpec } from "../../../src/spec/spec-reader.ts";
 import { readYaml } from "../../../src/spec/yaml-document.ts";
-import type { YamlValue } from "../../../src/spec/yaml-value.ts";
 import { chooseSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { RefusalError } from "../refusal.ts";
@@ -55,7 +55,7 @@ export function nameInSpec({ cwd, environment, variables }: CliContext, path: st
   return typeof name === "string" ? name : null;
 }
 
-function isMapping(value: YamlValue | undefined): value is { readonly [key: string]: YamlValue } {
+function isMapping(value: Json | undefined): value is { readonly [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

@@ -18,10 +18,16 @@ const cluster = {
       type: "string",
       const: "haplan.dev/v1",
       required: true,
-      description: "haplan.dev/v1",
+      description: "the version of this format, haplan.dev/v1",
       example: "haplan.dev/v1",
     },
-    kind: { type: "string", const: "Cluster", required: true, description: "Cluster", example: "Cluster" },
+    kind: {
+      type: "string",
+      const: "Cluster",
+      required: true,
+      description: "what the file describes: Cluster",
+      example: "Cluster",
+    },
     metadata: { shape: "metadata", required: true },
     spec: { shape: "spec", required: true },
   },
@@ -46,6 +52,7 @@ const spec = {
       maxItems: 5000,
       default: [],
       description: "a list of worker hosts",
+      example: [{ name: "w1", address: "10.0.0.11" }],
     },
     loadBalancer: { shape: "loadBalancer", filledBy: "provider" },
     policy: { shape: "policy", default: {} },
@@ -59,34 +66,34 @@ const provider = {
   keys: { type: { type: "string", required: true, description: "the provider" } },
 } as const;
 
-/** Holds every shape against the vocabulary. */
-type Checked<All extends { readonly [name: string]: PlainShape }> = All;
+/** Checks one shape against the vocabulary: a key that does not say what its absence means does not compile. */
+type Checked<One extends PlainShape> = One;
 
-export type ClusterShapes = Checked<{
-  readonly cluster: typeof cluster;
-  readonly metadata: typeof metadata;
-  readonly spec: typeof spec;
-  readonly provider: typeof provider;
-  readonly state: typeof state;
-  readonly etcdState: typeof etcdState;
-  readonly s3State: typeof s3State;
-  readonly encryption: typeof encryption;
-  readonly controlPlane: typeof controlPlane;
-  readonly masters: typeof masters;
-  readonly movedMaster: typeof movedMaster;
-  readonly tls: typeof tls;
-  readonly adopt: typeof adopt;
-  readonly adoptedTls: typeof adoptedTls;
-  readonly readyCertificate: typeof readyCertificate;
-  readonly loadBalancer: typeof loadBalancer;
-  readonly policy: typeof policy;
-  readonly host: typeof host;
-  readonly dnsLabel: typeof dnsLabel;
-  readonly address: typeof address;
-  readonly zone: typeof zone;
-  readonly port: typeof port;
-  readonly file: typeof file;
-}>;
+export type ClusterShapes = {
+  readonly cluster: Checked<typeof cluster>;
+  readonly metadata: Checked<typeof metadata>;
+  readonly spec: Checked<typeof spec>;
+  readonly provider: Checked<typeof provider>;
+  readonly state: Checked<typeof state>;
+  readonly etcdState: Checked<typeof etcdState>;
+  readonly s3State: Checked<typeof s3State>;
+  readonly encryption: Checked<typeof encryption>;
+  readonly controlPlane: Checked<typeof controlPlane>;
+  readonly masters: Checked<typeof masters>;
+  readonly movedMaster: Checked<typeof movedMaster>;
+  readonly tls: Checked<typeof tls>;
+  readonly adopt: Checked<typeof adopt>;
+  readonly adoptedTls: Checked<typeof adoptedTls>;
+  readonly readyCertificate: Checked<typeof readyCertificate>;
+  readonly loadBalancer: Checked<typeof loadBalancer>;
+  readonly policy: Checked<typeof policy>;
+  readonly host: Checked<typeof host>;
+  readonly dnsLabel: Checked<typeof dnsLabel>;
+  readonly address: Checked<typeof address>;
+  readonly zone: Checked<typeof zone>;
+  readonly port: Checked<typeof port>;
+  readonly file: Checked<typeof file>;
+};
 
 export const clusterShapes: ClusterShapes = {
   cluster,

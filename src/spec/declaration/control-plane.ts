@@ -60,7 +60,12 @@ export const controlPlane = {
     },
     tls: { shape: "tls", default: {} },
     clientPort: { shape: "port", default: 2379, description: "the TCP port for clients, 1 to 65535" },
-    peerPort: { shape: "port", default: 2380, description: "the TCP port for the other members, 1 to 65535" },
+    peerPort: {
+      shape: "port",
+      default: 2380,
+      description: "the TCP port for the other members, 1 to 65535",
+      example: 2380,
+    },
     electionTimeoutMs: {
       type: "integer",
       minimum: 10,

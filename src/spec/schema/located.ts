@@ -3,8 +3,9 @@
  * and with the default where there is none. Rules look at it, so that they can judge the good parts of a file whose
  * other parts are wrong.
  */
+
+import type { Json } from "../../base/json.ts";
 import { pointerInto } from "../finding.ts";
-import type { YamlValue } from "../yaml-value.ts";
 import { type MappingShape, resolveShape, type Shape, type Shapes } from "./shape.ts";
 
 /** A value and its JSON pointer; a default has that of the mapping which does not have the key. */
@@ -49,13 +50,13 @@ export type AnyEntries = { readonly [key: string]: AnyLocated | null };
 export function locate<Known extends Shapes, Name extends keyof Known & string>(
   name: Name,
   shapes: Shapes,
-  value: YamlValue,
+  value: Json,
 ): Located<Known[Name], Known> | null {
   // The types follow the declaration as the walk does.
   return locateValue({ shape: name }, shapes, { pointer: "", value }) as Located<Known[Name], Known> | null;
 }
 
-function locateValue(shape: Shape, shapes: Shapes, { pointer, value }: LocatedValue<YamlValue>): AnyLocated | null {
+function locateValue(shape: Shape, shapes: Shapes, { pointer, value }: LocatedValue<Json>): AnyLocated | null {
   const resolved = resolveShape(shape, shapes);
   switch (resolved.type) {
     case "object":
@@ -80,7 +81,7 @@ function locateValue(shape: Shape, shapes: Shapes, { pointer, value }: LocatedVa
 function locateMapping(
   { keys }: MappingShape,
   shapes: Shapes,
-  { pointer, value }: LocatedValue<{ readonly [key: string]: YamlValue }>,
+  { pointer, value }: LocatedValue<{ readonly [key: string]: Json }>,
 ): AnyLocated {
   const entries = Object.entries(keys).map(([name, shape]) => {
     const written = Object.hasOwn(value, name)
@@ -94,14 +95,14 @@ function locateMapping(
 function locateDefault(shape: Shape, shapes: Shapes, pointer: string): AnyLocated | null {
   const { default: fallback } = resolveShape(shape, shapes);
   if (fallback === undefined) return null;
-  const located = locateValue(shape, shapes, { pointer, value: fallback as YamlValue });
+  const located = locateValue(shape, shapes, { pointer, value: fallback });
   return located === null || !("entries" in located) ? located : { ...located, written: [] };
 }
 
-function isMapping(value: YamlValue): value is { readonly [key: string]: YamlValue } {
+function isMapping(value: Json): value is { readonly [key: string]: Json } {
   return typeof value === "object" && value !== null && !isList(value);
 }
 
-function isList(value: YamlValue): value is readonly YamlValue[] {
+function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }

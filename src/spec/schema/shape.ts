@@ -4,29 +4,21 @@
  * JSON Schema cannot: what the absence of a key means.
  */
 
-/** A value of an example or a default. */
-export type Sample =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Sample[]
-  | { readonly [key: string]: Sample }
-  | Readonly<Record<never, never>>;
+import type { Json } from "../../base/json.ts";
 
 type Told = {
   /** Shown in editors, in errors ("Write ...") and in docs/spec.md: a noun phrase without a full stop. */
   readonly description: string;
   /** What a user could write. */
-  readonly example?: Sample;
+  readonly example?: Json;
 };
 
-/** What it means that a key is not written: one of the four for every key of a mapping. */
+/** What it means that a key is not written. */
 type Presence = {
   /** It is an error. */
   readonly required?: true;
   /** This is taken. */
-  readonly default?: Sample;
+  readonly default?: Json;
   /** The provider says which value is taken, or that it is an error. */
   readonly filledBy?: "provider";
   /** In words, where no fixed value is taken. */
@@ -59,7 +51,10 @@ type List = {
   readonly uniqueItems?: true;
 };
 
-export type Keys = { readonly [key: string]: Shape };
+/** The keys of a mapping: each says what its absence means. */
+export type Keys = {
+  readonly [key: string]: Shape & (Required | { readonly default: Json } | FilledBy | { readonly absent: string });
+};
 
 export type Mapping = {
   readonly type: "object";
@@ -83,9 +78,10 @@ export type MappingShape = Extract<PlainShape, Mapping>;
 export type Shapes = { readonly [name: string]: PlainShape };
 
 /** Keys that are there whatever was written, once the defaults are filled in. */
-type Certain = { readonly required: true } | { readonly default: unknown } | { readonly filledBy: "provider" };
+type Certain = Required | { readonly default: unknown } | FilledBy;
 /** Keys that every document has that was found right. */
 type Required = { readonly required: true };
+type FilledBy = { readonly filledBy: "provider" };
 
 type ValueOf<S, Known, Sure> = S extends { readonly shape: infer Name extends keyof Known }
   ? ValueOf<Known[Name], Known, Sure>
@@ -96,7 +92,7 @@ type ValueOf<S, Known, Sure> = S extends { readonly shape: infer Name extends ke
       : ScalarOf<S>;
 
 /** Keys that are the provider's are known to it alone. */
-type OwnKeys = { readonly [key: string]: unknown };
+type OwnKeys = { readonly [key: string]: Json };
 
 type MappingOf<K, Known, Sure> = {
   readonly [Key in keyof K as K[Key] extends Sure ? Key : never]: ValueOf<K[Key], Known, Sure>;
