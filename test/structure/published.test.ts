@@ -65,7 +65,7 @@ describe("the package", () => {
   });
 
   it("holds nothing else", () => {
-    const known = /^(dist\/cmd|examples|schema|templates)\/|^(LICENSE|README\.md|package\.json)$/;
+    const known = /^(dist\/cmd|artifact|examples|schema|templates)\/|^(LICENSE|README\.md|package\.json)$/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
   });
 
