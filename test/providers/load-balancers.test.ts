@@ -153,7 +153,7 @@ describe("a control plane behind a load balancer that a cloud runs", () => {
     world.model = model({ scheme: "internal", idleTimeoutSeconds: 60 });
     expect(balancerIn(await apply(three))).toMatchObject({
       action: "update",
-      reason: "its idleTimeoutSeconds has changed",
+      reason: "its idle_timeout_seconds has changed",
       before: { idleTimeoutSeconds: 350 },
       after: { idleTimeoutSeconds: 60 },
     });

@@ -93,6 +93,8 @@ export class FakeWorld {
   orphans: readonly ObservedOrphan[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
+  /** Names of the machines that were made, in their order. */
+  readonly made: string[] = [];
   /** The pure half of the provider. */
   model: ProviderModel = localModel;
   /** Null where the load balancer is a unit. */
@@ -281,8 +283,9 @@ export class FakeWorld {
       if (other !== generation && other !== beside)
         this.accidents.push(`${name} was made on top of generation ${other}`);
     }
-    const facts = this.model === localModel ? {} : { instanceId: `i-${name}-${generation}` };
+    const facts = Object.keys(attributes).length === 0 ? {} : { instanceId: `i-${name}-${generation}` };
     if (there.includes(generation)) return facts;
+    this.made.push(name);
     const key = this.facts.machines.has(name) ? `${name}@${generation}` : name;
     this.facts.machines.set(key, { identity, attributes, units: new Map(), data: null });
     return facts;

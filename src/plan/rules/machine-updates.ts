@@ -3,7 +3,7 @@
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
-import { changedAttributes, describedAttributes, haveChanged } from "./machines.ts";
+import { changedAttributes, describedAttributes, haveChanged, itsNamed } from "./machines.ts";
 
 /** Masters one after the other, behind all other changes of the membership; the others side by side. */
 export function planMachineUpdates(planning: Planning): void {
@@ -36,7 +36,7 @@ function noteMachineDrift({ world, draft }: Planning, machine: DesiredResource):
   draft.drift.push({
     address: machine.address,
     action: "update",
-    reason: `${names.map((name) => `its ${name}`).join(" and ")} ${names.length === 1 ? "was" : "were"} changed outside of haplan`,
+    reason: `${itsNamed(names)} ${names.length === 1 ? "was" : "were"} changed outside of haplan`,
     before: pick(known),
     after: pick(found),
   });

@@ -80,5 +80,11 @@ export function changedAttributes(
 
 /** `its type and its image have changed`. */
 export function haveChanged(names: readonly string[]): string {
-  return `${names.map((name) => `its ${name}`).join(" and ")} ${names.length === 1 ? "has" : "have"} changed`;
+  return `${itsNamed(names)} ${names.length === 1 ? "has" : "have"} changed`;
+}
+
+/** `its type and its disk_gb`: under the names that plans show. */
+export function itsNamed(names: readonly string[]): string {
+  const shown = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return names.map((name) => `its ${shown(name)}`).join(" and ");
 }

@@ -23,6 +23,7 @@ import {
   unitOf,
   type World,
 } from "../world.ts";
+import { forcingAttributes, haveChanged, machineAddress } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
 import { refuseUnreachableMaster } from "./unreachable.ts";
@@ -164,7 +165,15 @@ export function whyRebuild(planning: Planning, resource: DesiredResource, voter:
   // On the machine that it has, a member is told another peer URL and restarts with it.
   if (machine === undefined) return movesPeerUrl(resource, voter) ? "its peer URL has changed" : null;
   if (machine.address !== wanted) return "its address has changed";
+  const forces = forcedBy(planning, resource.name);
+  if (forces.length > 0) return haveChanged(forces);
   return losesItsData(machine) ? dataGoneUnderIt : null;
+}
+
+/** Attributes of the master's machine, beside its address, for whose change another machine takes its place. */
+export function forcedBy({ desired, world }: Planning, name: string): readonly string[] {
+  const machine = desired.find(({ address }) => address === machineAddress(name));
+  return machine === undefined ? [] : forcingAttributes(machine, world);
 }
 
 /** Whether its peers reach it elsewhere than the spec has it. */

@@ -20,7 +20,7 @@ import {
 } from "./agent-certificates.ts";
 import { knownJoin } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
-import { type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
+import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { moveMember } from "./move-member.ts";
 import { isRequested } from "./requested-replacements.ts";
@@ -252,6 +252,8 @@ function judgeRebuild(planning: Planning, resource: DesiredResource, { name, vot
   }
   const reason = whyRebuild(planning, resource, voter);
   const wanted = planning.spec.controlPlane.masters.find((master) => master.name === name)?.address;
-  const forces = world.machines.get(name)?.address === wanted ? undefined : ["address"];
+  const moves = world.machines.get(name)?.address !== wanted;
+  const forced = moves ? ["address"] : forcedBy(planning, name);
+  const forces = forced.length === 0 ? undefined : forced;
   for (const address of [...addressesOf(name)].reverse()) draft.judge(address, "deleteThenCreate", reason, forces);
 }

@@ -1,0 +1,14 @@
+/** The pure half of the fake remote provider: machines of a type, from an image, with a disk, that get an id once they are made. */
+import type { ProviderModel } from "../../src/plan/provider-model.ts";
+import type { Attributes } from "../../src/plan/resource.ts";
+import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
+
+/** The disk can grow while a machine runs; another type or image is another machine. */
+export function fakeRemoteModel(
+  attributes: Attributes = { type: "small", image: "debian-13", diskGb: 20 },
+): ProviderModel {
+  return {
+    describeMachine: () => ({ attributes, unknown: ["instanceId"], replacedBy: ["type", "image"] }),
+    describeLoadBalancer: loadBalancerOnMachine,
+  };
+}
