@@ -180,7 +180,7 @@ describe("state verbs", () => {
     expect((await push({})).code).toBe(0);
     expect(JSON.parse((await haplan("state pull")).out)).toEqual(state);
     expect((await push({ serial: state.serial + 5 })).out).toContain(`serial ${state.serial + 5}`);
-    expect((await push({ serial: state.serial + 1 })).err).toContain("it has serial");
+    expect((await push({ serial: state.serial + 1 })).err).toContain("its serial is");
     expect((await push({ serial: state.serial + 9, lineage: "other" })).err).toContain("it has lineage");
     expect((await push({ clusterName: "other" })).err).toContain('the state of "other"');
     expect((await push({ resources: 1 })).err).toContain("pushed.json is not a haplan state");
@@ -208,7 +208,7 @@ describe("locks", () => {
     expect((await haplan(`force-unlock ${id}`, ["no"])).err).toContain("force-unlock cancelled");
     expect((await haplan("force-unlock 123 -force")).err).toContain("The lock has another ID");
     expect((await haplan(`force-unlock ${id}`, ["yes"])).out).toContain(`pid ${process.pid} (apply)`);
-    await expect(lock.assertHeld()).rejects.toThrow("forced it open");
+    await expect(lock.assertHeld()).rejects.toThrow("was force-unlocked");
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     lock.release();
   });

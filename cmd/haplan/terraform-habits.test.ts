@@ -215,7 +215,7 @@ describe("validate", () => {
     const planned = await fresh.haplan("plan -");
     const asJson = await fresh.haplan("validate - -json");
     fresh.remove();
-    for (const warning of ["The loss of zone a takes the quorum", "The control plane has no TLS"]) {
+    for (const warning of ["The loss of zone a loses the quorum", "The control plane has no TLS"]) {
       expect(validated.err).toContain(warning);
       expect(planned.err).toContain(warning);
     }

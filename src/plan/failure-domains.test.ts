@@ -29,12 +29,12 @@ describe("failure domains", () => {
     expect(warnings(zoned(zones))).toEqual([]);
   });
 
-  it("warn of a zone whose loss takes the quorum, and say what a cut does", () => {
+  it("warn of a zone whose loss loses the quorum, and say what a cut does", () => {
     const [only, ...rest] = warnings(zoned(["a", "a", "b"]));
     expect(rest).toEqual([]);
-    expect(only).toContain("The loss of zone a takes the quorum");
-    expect(only).toContain("without it 1 of 3 voters are left, and 2 are needed");
-    expect(only).toContain("(2|1) leaves the larger side writing");
+    expect(only).toContain("The loss of zone a loses the quorum");
+    expect(only).toContain("without it 1 of 3 voters are left, but 2 are needed");
+    expect(only).toContain("(2|1) leaves only the larger side writable");
   });
 
   it("warn of one zone for everything", () => {

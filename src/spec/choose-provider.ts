@@ -1,14 +1,14 @@
-/** Which provider a document is for, before anything in it was found right. */
+/** Finds the provider of a document before the document is validated. */
 import { pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
 
 export type ProviderChoice = {
-  /** The default one where the document names one that there is not. */
+  /** The default provider if the document names an unknown one. */
   readonly provider: ProviderSchema;
   readonly isKnown: boolean;
 };
 
-/** The provider that `document` names, or the first of `providers`, of which there is at least one. */
+/** The provider that `document` names, or the first of `providers`, which has at least one. */
 export function chooseProvider(document: unknown, providers: readonly ProviderSchema[]): ProviderChoice {
   const [first] = providers;
   if (first === undefined) throw new Error("A spec cannot be read without any provider");
@@ -26,7 +26,7 @@ const hostPointers = [
   ["spec", "loadBalancer"],
 ];
 
-/** Whether the finding is about a key that may well be one of a provider that is not known. */
+/** Reports whether the finding is about a key that may belong to an unknown provider. */
 export function mayBeOwnKey({ code, place }: SpecFinding): boolean {
   if (code !== "spec/unknown-key" || !("pointer" in place)) return false;
   const keys = pointerKeys(place.pointer);

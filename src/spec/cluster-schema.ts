@@ -1,4 +1,4 @@
-/** The JSON Schema of `cluster.yaml`, for the check and for editors: `schema/cluster.schema.json` is the latter. */
+/** The JSON Schema of `cluster.yaml`, for validation and for editors: `schema/cluster.schema.json` is the latter. */
 import type { ProviderSchema } from "./provider-schema.ts";
 import { shapesFor } from "./provider-shapes.ts";
 import { membersMax, membersMin } from "./quorum-table.ts";
@@ -9,7 +9,7 @@ export function schemaFor(provider: ProviderSchema, all: readonly ProviderSchema
   return toJsonSchema({ shape: "cluster" }, shapesFor(provider, all), use);
 }
 
-/** One schema for specs of all `providers`: which part of it counts depends on `spec.provider.type`. */
+/** One schema for the specs of all `providers`; `spec.provider.type` decides which part applies. */
 export function editorSchema(providers: readonly ProviderSchema[]): JsonSchema {
   const head = {
     $schema: "http://json-schema.org/draft-07/schema#",
@@ -20,7 +20,7 @@ export function editorSchema(providers: readonly ProviderSchema[]): JsonSchema {
   const [first, ...others] = schemas;
   if (first === undefined) return head;
   if (others.length === 0) return { ...head, ...first };
-  // The last one also counts for a type that no provider has: it says which there are.
+  // The last one also applies to an unknown type: its error lists the known ones.
   const last = schemas.at(-1)!;
   const branches = providers.slice(0, -1).map((provider, index) => ({ provider, schema: schemas[index]! }));
   const choice = branches.reduceRight<JsonSchema>(
@@ -35,7 +35,7 @@ export function editorSchema(providers: readonly ProviderSchema[]): JsonSchema {
   return { ...head, ...choice };
 }
 
-/** Holds for a spec that names this provider, or none where this one is the default. */
+/** Applies to a spec that names this provider, or none if this one is the default. */
 function isFor(type: string, isDefault: boolean): JsonSchema {
   const named = { type: "object", required: ["type"], properties: { type: { const: type } } };
   const required = isDefault ? [] : ["provider"];

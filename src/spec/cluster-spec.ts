@@ -1,16 +1,16 @@
 /**
- * The cluster as asked for: what `cluster.yaml` means once it is parsed, checked and every default is filled in.
- * Nothing here is optional except what is truly absent.
+ * The wanted cluster: the meaning of `cluster.yaml` once it is parsed, validated and completed with defaults. Nothing
+ * here is optional except what is truly absent.
  */
 import type { Json } from "../base/json.ts";
 import type { FilledPart } from "./declaration/cluster.ts";
 
 export type MemberCount = NonNullable<FilledPart<"controlPlane">["members"]>;
 
-/** Values of a provider's own keys, which it alone understands: each of the kind that its schema declares. */
+/** Values of a provider's own keys, with the types that its schema declares; only the provider interprets them. */
 export type ProviderSettings = { readonly [key: string]: Json };
 
-/** The master that had the name `from` has the name `to`, and is the same one. */
+/** The master that was named `from` is now named `to`. */
 export type MovedMaster = FilledPart<"movedMaster">;
 
 type HostSpec = {
@@ -19,45 +19,47 @@ type HostSpec = {
   readonly zone: string | null;
   /** IP address or host name, without port. */
   readonly address: string;
-  /** The provider's own keys of this host; absent when none is written or has a default. */
+  /** The provider's own keys of this host; absent if none is written or has a default. */
   readonly settings?: ProviderSettings;
 };
 
 export type MasterSpec = HostSpec & {
-  /** Client URL of a member that haplan did not start and takes over; absent for those that haplan makes. */
+  /** Client URL of an adopted member, which haplan did not start; absent for members that haplan creates. */
   readonly adoptedAt?: string;
 };
 
-/** `embedded` is our own TCP proxy; `haproxy` is the real one, configured from a template. */
+/** `embedded` is haplan's own TCP proxy; `haproxy` is HAProxy, configured from a template. */
 export type LoadBalancerSpec = Pick<FilledPart<"loadBalancer">, "type" | "address"> & {
-  /** Ports that clients connect to; the first is the control plane's endpoint. */
+  /** Ports for clients; the first is the control plane's endpoint. */
   readonly ports: readonly number[];
 } & Pick<HostSpec, "settings">;
 
-/** A certificate of a master that haplan makes, from an authority whose key it does not have. Paths as written. */
+/**
+ * A certificate of a master that haplan creates, from an authority whose key haplan does not have. Paths as written.
+ */
 export type ReadyCertificate = {
   readonly name: string;
-  /** The master's: what the certificate must be for. */
+  /** The master's address, which the certificate must be valid for. */
   readonly address: string;
   readonly certFile: string;
   readonly keyFile: string;
-  /** For peers, when these are shown another one. */
+  /** For peers, if that is a separate certificate. */
   readonly peerCertFile: string | null;
   readonly peerKeyFile: string | null;
 };
 
 /**
- * PEM files of a cluster that was adopted, as they were written: relative to the directory that haplan is started in.
- * Only paths: what the files hold is in no plan and no state.
+ * PEM files of an adopted cluster, as written: relative to haplan's working directory. Only paths: the content of the
+ * files is in no plan and no state.
  */
 export type AdoptedTls = {
   readonly caFile: string;
-  /** What haplan shows the members. */
+  /** haplan's client certificate for the members. */
   readonly certFile: string;
   readonly keyFile: string;
-  /** Lets haplan issue certificates; null when those of the new masters are ready. */
+  /** Lets haplan issue certificates; null if the new masters' certificates are listed. */
   readonly caKeyFile: string | null;
-  /** The authority that peers trust, when it is another. */
+  /** The authority that peers trust, if it is another one. */
   readonly peerCaFile: string | null;
   readonly peerCaKeyFile: string | null;
   readonly certificates: readonly ReadyCertificate[];
@@ -65,26 +67,26 @@ export type AdoptedTls = {
 
 type ControlPlaneSpec = {
   readonly members: MemberCount;
-  /** What runs on each master: our Raft agent, or a real etcd. */
+  /** The software of each master: haplan's Raft agent, or a real etcd. */
   readonly engine: FilledPart<"controlPlane">["engine"];
   readonly clientPort: number;
   readonly peerPort: number;
   readonly tls: {
     readonly enabled: boolean;
-    /** Absent unless members are adopted that use TLS. */
+    /** Absent unless members with TLS are adopted. */
     readonly adopted?: AdoptedTls;
   };
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly masters: readonly MasterSpec[];
-  /** Masters that had other names, each with its present one; absent when none is told. */
+  /** Renamed masters, each with its current name; absent if there are none. */
   readonly moved?: readonly MovedMaster[];
 };
 
 /** `spec.provider` with the provider's own keys. */
 type ProviderSpec = FilledPart<"provider">;
 
-/** Where the state is kept. Paths are as they were written: relative to the directory that haplan is started in. */
+/** Where the state is stored. Paths are as written: relative to haplan's working directory. */
 export type BackendSpec =
   | { readonly type: "local" }
   | {
@@ -104,16 +106,16 @@ export type BackendSpec =
       readonly bucket: string;
       /** Objects are `<prefix>/<cluster>/state.json` and `<prefix>/<cluster>/lock.json`. */
       readonly prefix: string;
-      /** Null leaves it to the environment. */
+      /** Null uses the environment's. */
       readonly region: string | null;
-      /** For stores that speak S3 and are not Amazon's. */
+      /** For S3-compatible stores other than Amazon's. */
       readonly endpoint: string | null;
       readonly forcePathStyle: boolean;
     };
 
 export type StateSpec = {
   readonly backend: BackendSpec;
-  /** `passphraseEnv` names the environment variable that holds the passphrase. */
+  /** `passphraseEnv` names the environment variable of the passphrase. */
   readonly encryption: FilledPart<"encryption"> | null;
 };
 

@@ -1,4 +1,4 @@
-/** What checks found, by JSON pointer → diagnostics with line and column, in the order of the file. */
+/** Converts findings, located by JSON pointer, to diagnostics with line and column, in the order of the file. */
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
 import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts";
 import { lineAt, rangeBetween, type SourceText } from "./source-text.ts";
@@ -25,7 +25,7 @@ export function diagnosticsFrom(
   return placed.length <= diagnosticsMax ? diagnostics : [...diagnostics, andMore(placed.length - diagnosticsMax)];
 }
 
-/** A place that the file does not have (a missing key, say) is shown at what would hold it. */
+/** A position that does not exist in the file (such as a missing key) is shown at its parent. */
 function spanOf(places: ReadonlyMap<string, YamlPlace>, place: SpecPlace): { start: number; end: number } {
   if (!("pointer" in place)) return { start: place.start, end: place.end };
   for (let pointer = place.pointer; ; pointer = pointer.slice(0, pointer.lastIndexOf("/"))) {
@@ -43,6 +43,6 @@ function andMore(count: number): Diagnostic {
     severity: "error",
     code: "spec/more",
     summary: `... and ${count} more`,
-    detail: "Mend the first ones first.",
+    detail: "Fix the first ones first.",
   };
 }

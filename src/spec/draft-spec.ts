@@ -1,4 +1,4 @@
-/** A document, which may hold anything → the draft that the rules look at. */
+/** Converts any document to the draft that the rules check. */
 
 import type { Json } from "../base/json.ts";
 import type { ClusterShapes } from "./declaration/cluster.ts";
@@ -8,7 +8,7 @@ import { isSupportedMemberCount } from "./quorum-table.ts";
 import { type LocatedList, locate } from "./schema/located.ts";
 import type { Shapes } from "./schema/shape.ts";
 
-/** The draft of `document`, which may hold anything. */
+/** The draft of any `document`. */
 export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shapes): SpecDraft {
   const spec = locate<ClusterShapes, "cluster">("cluster", shapes, document)?.entries.spec?.entries;
   const controlPlane = spec?.controlPlane ?? null;
@@ -46,7 +46,7 @@ function addressAndEntries({
   return { address: entries.address, entries };
 }
 
-/** Where neither a list nor something else is written in its place. */
+/** If neither a list nor anything else is written in its place. */
 function derivedHosts(controlPlane: ControlPlaneDraft | null, { deriveMasters }: ProviderSchema): readonly HostDraft[] {
   const members = controlPlane?.entries.members ?? null;
   if (controlPlane === null || members === null || deriveMasters === null) return [];

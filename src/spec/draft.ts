@@ -1,4 +1,4 @@
-/** A spec on its way: its located view, and the machines that it asks for, those of defaults included. */
+/** A spec during validation: its located view and its machines, including those of defaults. */
 import type { ClusterShapes } from "./declaration/cluster.ts";
 import type { AnyEntries, Located, LocatedValue } from "./schema/located.ts";
 
@@ -8,12 +8,12 @@ export type ControlPlaneDraft = LocatedPart<"controlPlane">;
 export type StateDraft = LocatedPart<"state">;
 export type AdoptedTlsDraft = LocatedPart<"adoptedTls">;
 
-/** A machine that the spec asks for; the load balancer's name is given by haplan. */
+/** A machine of the spec; haplan names the load balancer's. */
 export type HostDraft = {
   readonly kind: "master" | "worker" | "load balancer";
   readonly name: LocatedValue<string> | null;
   readonly address: LocatedValue<string> | null;
-  /** What is written of it, the provider's own keys included; empty for a machine that is a default. */
+  /** Its keys as written, including the provider's own; empty for a machine that is a default. */
   readonly entries: AnyEntries;
 };
 
@@ -24,7 +24,7 @@ export type SpecDraft = {
   readonly loadBalancer: LocatedPart<"loadBalancer"> | null;
   /** Whether the provider gives names and addresses to masters that are not listed. */
   readonly derivesMasters: boolean;
-  /** Null when the file lists no masters. */
+  /** Null if the file lists no masters. */
   readonly masters: { readonly pointer: string; readonly hosts: readonly HostDraft[] } | null;
   /** Masters (listed or derived), load balancer, workers. */
   readonly hosts: readonly HostDraft[];

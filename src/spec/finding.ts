@@ -1,9 +1,9 @@
 /**
- * What a check found wrong in a spec, before it is known where in the file that is. Checks name the place by its JSON
- * pointer (RFC 6901); the loader turns findings into diagnostics with line and column.
+ * A mistake that a check found in a spec, before its position in the file is known. Checks locate it by JSON pointer
+ * (RFC 6901); the reader converts findings to diagnostics with line and column.
  */
 
-/** A place in the document. `key` points at the name of an entry, `value` at what it holds. */
+/** A location in the document. `key` points at the name of an entry, `value` at its value. */
 export type SpecPlace =
   | { readonly pointer: string; readonly part: "key" | "value" }
   | { readonly start: number; readonly end: number };
@@ -31,7 +31,7 @@ export function pointerInto(pointer: string, key: string | number): string {
   return `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 }
 
-/** The keys that a JSON pointer leads through. */
+/** The keys of a JSON pointer. */
 export function pointerKeys(pointer: string): readonly string[] {
   return pointer
     .split("/")
@@ -39,7 +39,7 @@ export function pointerKeys(pointer: string): readonly string[] {
     .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** A pointer as people write it: `spec.controlPlane.masters[0].name`. */
+/** A pointer in the notation of messages: `spec.controlPlane.masters[0].name`. */
 export function pointerForPeople(pointer: string): string {
   const text = pointerKeys(pointer)
     .map((key) => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`))

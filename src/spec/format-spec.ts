@@ -1,12 +1,12 @@
 /**
- * A spec's text in its one form: two spaces, one blank between things, comments where they were, values as they were
- * written. What it means stays the same: that is checked, not believed.
+ * Formats a spec's text: indented by two spaces, single spaces between values, comments kept in place, values as
+ * written. The meaning must not change, and that is verified.
  */
 import { CST, type Document, isCollection, isScalar, Parser, parseDocument, visit } from "yaml";
 import { canonicalJson } from "../base/canonical-json.ts";
 import { readYaml } from "./yaml-document.ts";
 
-/** Null for a text that is not a YAML document; `validate` says why. */
+/** Null for a text that is not a YAML document; `validate` reports why. */
 export function formatSpec(text: string): string | null {
   const before = readYaml(text, everyVariable, { keepExtensions: true });
   if (before.value === undefined || before.value === null) return null;
@@ -15,12 +15,12 @@ export function formatSpec(text: string): string | null {
   const printed = document.toString({ indent: 2, lineWidth: 0, flowCollectionPadding: true, indentSeq: true });
   const formatted = tightenLists(printed.replaceAll(behindKey, " #"));
   const after = readYaml(formatted, everyVariable, { keepExtensions: true });
-  // Rather leave a text as it is than change what it means.
+  // A text whose meaning would change is left unchanged.
   if (canonicalJson(after.value ?? null) !== canonicalJson(before.value)) return text;
   return formatted;
 }
 
-/** The printer puts a comment that stands behind `key:` on a line of its own; the mark lets it be put back. */
+/** The printer puts a comment that follows `key:` on a line of its own; the mark lets it be moved back. */
 const mark = "\u0001";
 const behindKey = new RegExp(`\\n *#${mark}`, "g");
 
@@ -37,14 +37,14 @@ function markCommentsBehindKeys(document: Document.Parsed): void {
   });
 }
 
-/** `[ 1, 2 ]` as `[1, 2]`; mappings keep their blanks: `{ a: 1 }`. */
+/** Prints `[ 1, 2 ]` as `[1, 2]`; mappings keep their spaces: `{ a: 1 }`. */
 function tightenLists(text: string): string {
   const tokens = [...new Parser().parse(text)];
   const tighten = (value: CST.Token | null | undefined): void => {
     if (value?.type !== "flow-collection" || value.start.source !== "[") return;
     const [first] = value.items;
     if (first?.start[0]?.type === "space") first.start.shift();
-    // A blank before the bracket belongs to the last value.
+    // A space before the bracket belongs to the last value.
     const last = value.items.at(-1)?.value;
     if (last && "end" in last && last.end?.at(-1)?.type === "space") last.end.pop();
   };
@@ -52,7 +52,7 @@ function tightenLists(text: string): string {
   return tokens.map((token) => CST.stringify(token)).join("");
 }
 
-/** References to variables are values like any other here: each stands for a text of its own. */
+/** References to variables are ordinary values here: each stands for a text of its own. */
 const everyVariable: Record<string, string> = new Proxy(
   {},
   {

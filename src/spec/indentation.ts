@@ -1,24 +1,24 @@
-/** Finds the line whose indentation does not fit, which is often another one than that at which a parser stops. */
+/** Finds the line with the wrong indentation, which is often not the line at which a parser stops. */
 import type { YamlLine } from "./yaml-line.ts";
 
 export type Misfit = {
   readonly line: YamlLine;
-  /** What its neighbors have. */
+  /** The indentation of its neighbors. */
   readonly expected: number;
-  /** A neighbor that has it. */
+  /** A neighbor with that indentation. */
   readonly like: YamlLine;
 };
 
-/** Lines of one mapping or list: all of them begin at the same column. */
+/** Lines of one mapping or list: all of them start at the same column. */
 type Block = { readonly indent: number; readonly kind: "item" | "key"; readonly first: YamlLine };
 
-/** @param lastLine the number of the line that the parser did not understand */
+/** @param lastLine the number of the line that the parser rejected */
 export function findMisfit(lines: readonly YamlLine[], lastLine: number): Misfit | null {
   const blocks: Block[] = [];
   let previous: YamlLine | null = null;
   for (const line of lines) {
     if (line.number > lastLine) return null;
-    // What continues a text or a flow collection has no place of its own.
+    // Continuations of a text or a flow collection have no indentation of their own.
     if (!line.isItem && line.key === null) continue;
     const kind = line.isItem ? "item" : "key";
     const left: Block[] = [];
@@ -41,13 +41,13 @@ function belongsFurtherOut(block: Block | undefined, indent: number, kind: Block
 }
 
 type Place = {
-  /** All of the file. */
+  /** All lines of the file. */
   readonly lines: readonly YamlLine[];
   readonly line: YamlLine;
   readonly previous: YamlLine;
-  /** Those that are open around the line, the innermost last. */
+  /** The blocks that are open around the line, the innermost last. */
   readonly blocks: readonly Block[];
-  /** The outermost of those that the line is outside of. */
+  /** The outermost of the blocks that do not contain the line. */
   readonly left: Block | undefined;
 };
 
@@ -55,7 +55,7 @@ function misfitOf(place: Place): Misfit | null {
   const { line, previous, blocks, left } = place;
   const around = blocks.at(-1);
   if (around !== undefined && around.indent === line.indent) {
-    // A list may begin in the column of its key, but not below a key that has a value.
+    // A list may start in the column of its key, but not below a key that has a value.
     if (around.kind === "item" || !line.isItem || (previous.value === "" && previous.indent === line.indent))
       return null;
     return { line, expected: around.indent - (around.first.isItem ? 2 : 0), like: around.first };
@@ -65,11 +65,11 @@ function misfitOf(place: Place): Misfit | null {
   if (outvoted !== null) return outvoted;
   if (line.isItem && around?.kind === "item") return { line, expected: around.indent, like: around.first };
   if (left !== undefined) return { line, expected: left.indent, like: left.first };
-  // Deeper than a line that has a value already.
+  // Deeper than a line that already has a value.
   return { line, expected: previous.innerIndent, like: previous };
 }
 
-/** `- name: m1` at another column than the items that follow, so that the key below it seems to be wrong. */
+/** `- name: m1` at another column than the following items, so that the key below it seems to be wrong. */
 function outvotedItem({ lines, line, blocks, left }: Place): Misfit | null {
   const item = (left ?? blocks.at(-1))?.first;
   if (line.isItem || item === undefined || !item.isItem) return null;
@@ -79,12 +79,12 @@ function outvotedItem({ lines, line, blocks, left }: Place): Misfit | null {
   return like === undefined || sameAsItem > 1 ? null : { line: item, expected: like.indent, like };
 }
 
-/** The first line of a block at another column than more of the lines that follow. */
+/** The first line of a block at another column than most of the following lines. */
 function outvotedBlock({ lines, line, blocks }: Place, block: Block | undefined, outwards: 1 | 2): Misfit | null {
   if (line.isItem || block === undefined || block.first.isItem) return null;
   const inside = within(lines, block.first, blocks.at(-outwards)).filter(({ key, isItem }) => key !== null && !isItem);
   const count = (indent: number) => inside.filter((each) => each.indent === indent).length;
-  // A block of which there was more than one line is a block.
+  // A block with more than one line is a real block.
   const entries = inside.filter((each) => each.indent === block.indent && each.number < line.number).length;
   return entries === 1 && count(line.indent) > count(block.indent)
     ? { line: block.first, expected: line.indent, like: line }

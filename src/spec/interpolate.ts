@@ -1,21 +1,21 @@
 /**
  * Variables in a spec's values: `${NAME}`, `${NAME:-default}` (also for an empty one, as in a shell), `$$` for a dollar
- * sign. Only values are looked at, after YAML was parsed: what a variable holds can never become a key or a list.
+ * sign. Only values are expanded, after YAML was parsed: the content of a variable can never become a key or a list.
  */
 import type { Json } from "../base/json.ts";
 
-/** By name; what is undefined is not set. */
+/** By name; undefined means not set. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 export type Interpolation = {
   readonly text: string;
-  /** Whether anything was put in or unescaped. */
+  /** Whether anything was expanded or unescaped. */
   readonly changed: boolean;
-  /** What was looked up and found, or replaced by its default. */
+  /** Variables that were found, or replaced by their default. */
   readonly used: readonly { readonly name: string; readonly value: string }[];
   /** Names that are not set and have no default. */
   readonly missing: readonly string[];
-  /** True when a `${` begins nothing that is known. */
+  /** True if a `${` does not start a valid reference. */
   readonly malformed: boolean;
 };
 
@@ -43,7 +43,7 @@ export function interpolate(source: string, variables: Variables): Interpolation
   return { text, changed: text !== source, used, missing, malformed };
 }
 
-/** What a plain scalar means once its variables are in: `${COUNT}` may be a number (YAML 1.2 core schema, §10.3.2). */
+/** The type of a plain scalar after expansion: `${COUNT}` may be a number (YAML 1.2 core schema, §10.3.2). */
 export function resolvePlainScalar(text: string): Json {
   if (/^(?:~|null|Null|NULL)?$/.test(text)) return null;
   if (/^(?:true|True|TRUE)$/.test(text)) return true;

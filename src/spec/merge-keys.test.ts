@@ -120,18 +120,18 @@ describe("12: a spec with merge keys and x- keys", () => {
   });
 
   it.each<readonly [string, string, string]>([
-    ["a text", "a: { <<: text }", "spec/bad-merge"],
+    ["a string", "a: { <<: text }", "spec/bad-merge"],
     ["nothing", "a:\n  <<:\n", "spec/bad-merge"],
     ["a list of texts", "a: { <<: [text] }", "spec/bad-merge"],
     ["an alias of a list", "b: &b [1]\na: { <<: *b }", "spec/bad-merge"],
     ["an unknown alias", "a: { <<: *nobody }", "spec/unknown-anchor"],
     ["an alias of itself", "a: &a { <<: *a }", "spec/unknown-anchor"],
     ["two merges", "b: &b { one: 1 }\na: { <<: *b, <<: *b }", "spec/duplicate-key"],
-  ])("a merge of %s is refused by name", (_, text, code) => {
+  ])("a merge of %s is rejected by name", (_, text, code) => {
     expect(readYaml(text).findings.map((finding) => finding.code)).toContain(code);
   });
 
-  it("a bomb of merges is refused before it unfolds", () => {
+  it("a bomb of merges is rejected before it unfolds", () => {
     const levels = Array.from({ length: 20 }, (_, level) => {
       const merges =
         level === 0

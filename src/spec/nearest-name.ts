@@ -1,8 +1,8 @@
-/** "Did you mean": finds the known name that a mistyped one was most likely meant to be. */
+/** "Did you mean": finds the known name that a mistyped one most likely stands for. */
 
 /**
- * The candidate closest to `typed`, or null when none is close: at most a third of the letters may differ.
- * Upper and lower case count as the same letter.
+ * The candidate closest to `typed`, or null if none is close: at most a third of the letters may differ. Case is
+ * ignored.
  */
 export function nearestName(typed: string, candidates: readonly string[]): string | null {
   const wanted = typed.toLowerCase().slice(0, 64);

@@ -1,7 +1,7 @@
-/** Masters that had other names. */
+/** Renamed masters. */
 import type { MovedMaster } from "./cluster-spec.ts";
 
-/** The name that is left when every entry of `moved` is followed; `name` itself in a circle. */
+/** The name after following every entry of `moved`; `name` itself in a cycle. */
 export function presentName(name: string, moved: readonly MovedMaster[]): string {
   let at = name;
   for (let hops = 0; hops <= moved.length; hops += 1) {

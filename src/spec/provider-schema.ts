@@ -1,5 +1,5 @@
 /**
- * What a provider contributes to the spec: a pure value, so that a spec can be checked, completed and documented
+ * A provider's contribution to the spec: a pure value, so that a spec can be validated, completed and documented
  * without the provider's machines. The provider owns its half (`src/providers/<type>`), the spec owns this port.
  */
 import type { SpecRule } from "./rules/rule.ts";
@@ -11,22 +11,22 @@ export type DerivedMaster = { readonly name: string; readonly address: string };
 export type ProviderSchema = {
   /** The value of `spec.provider.type`. */
   readonly type: string;
-  /** What a machine is with this provider. */
+  /** What a machine is for this provider. */
   readonly description: string;
-  /** Keys of its own in `spec.provider`, beside `type`. */
+  /** Its own keys in `spec.provider`, beside `type`. */
   readonly settings: Keys;
-  /** Keys of its own in each master, each worker and the load balancer. */
+  /** Its own keys in each master, each worker and the load balancer. */
   readonly hostKeys: Keys;
-  /** What it takes for an address. */
+  /** The addresses that it accepts. */
   readonly address: { readonly description: string; readonly example: string };
-  /** The masters when only `members` is written; null when they have to be listed. */
+  /** The masters if only `members` is written; null if they have to be listed. */
   readonly deriveMasters: {
-    /** In the documentation: names and addresses of the masters. */
+    /** For the documentation: names and addresses of the masters. */
     readonly description: string;
     readonly derive: (members: number) => readonly DerivedMaster[];
   } | null;
-  /** Where the load balancer listens unless the spec says so; null when the spec has to. */
+  /** The default address of the load balancer; null if the spec has to name one. */
   readonly loadBalancerAddress: string | null;
-  /** What must hold beside the rules for every provider. */
+  /** Rules in addition to those for every provider. */
   readonly rules: readonly SpecRule[];
 };

@@ -1,11 +1,9 @@
-/** The declared shapes with what a provider adds to them. */
+/** The declared shapes with a provider's additions. */
 import { clusterShapes } from "./declaration/cluster.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
 import type { MappingShape, PlainShape, Shapes } from "./schema/shape.ts";
 
-/**
- * The shapes of a spec for `provider`. The first of `all` is taken when a spec names none.
- */
+/** The shapes of a spec for `provider`. The first of `all` is the default. */
 export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema[]): Shapes {
   const { address, controlPlane, loadBalancer, masters, spec } = clusterShapes;
   const { deriveMasters, loadBalancerAddress } = provider;

@@ -1,15 +1,15 @@
 /**
- * The arithmetic of majorities: how many of N voters must agree, and how many may be lost. Used by diagnostics, by
- * `haplan quorum` and wherever a number of members is to be judged (Ongaro and Ousterhout, "In Search of an
- * Understandable Consensus Algorithm", 2014, §5.1).
+ * Majority arithmetic: how many of N voters must agree, and how many may be lost. Used by diagnostics, by `haplan
+ * quorum` and wherever a number of members is checked (Ongaro and Ousterhout, "In Search of an Understandable Consensus
+ * Algorithm", 2014, §5.1).
  */
 
-/** The smallest majority of `voters`; 0 when nobody votes. */
+/** The smallest majority of `voters`; 0 without voters. */
 export function quorumOf(voters: number): number {
   return voters === 0 ? 0 : Math.floor(voters / 2) + 1;
 }
 
-/** How many of `voters` may be lost while the others still are a majority. */
+/** How many of `voters` may be lost while the others are still a majority. */
 export function faultToleranceOf(voters: number): number {
   return voters - quorumOf(voters);
 }
@@ -52,16 +52,16 @@ export function renderQuorumTable(rows: readonly QuorumTableRow[], marked: numbe
   return [`${cell("instances", 9)}${cell("quorum", 8)}${cell("fault tolerance", 17)}`, ...rows.map(line)];
 }
 
-/** One way in which the members may be cut apart, as the number of voters on each side, largest first. */
+/** One partition of the members, as the number of voters on each side, largest first. */
 export type Partition = {
   readonly sides: readonly number[];
-  /** Index into `sides` of the side that goes on writing, or null when every side stops. */
+  /** Index into `sides` of the side that keeps the quorum, or null if every side stops. */
   readonly survivor: number | null;
 };
 
 /**
- * Every way in which a network may cut failure domains apart. `domains` holds the number of voters in each; voters of
- * one domain stay together. Partitions that look the same to the voters (same numbers) are listed once.
+ * All partitions of a network between failure domains. `domains` has the number of voters in each; voters of one domain
+ * stay together. Partitions with the same numbers are listed once.
  */
 export function partitionsOf(domains: readonly number[]): readonly Partition[] {
   const quorum = quorumOf(domains.reduce((sum, voters) => sum + voters, 0));
@@ -92,7 +92,7 @@ function comparePartitions(left: Partition, right: Partition): number {
   return 0;
 }
 
-/** Spreads `members` over `domains` as evenly as it goes, fullest first. */
+/** Spreads `members` over `domains` as evenly as possible, fullest first. */
 export function spreadOverDomains(members: number, domains: number): readonly number[] {
   const base = Math.floor(members / domains);
   return Array.from({ length: domains }, (_, index) => base + (index < members % domains ? 1 : 0));

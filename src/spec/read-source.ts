@@ -1,10 +1,10 @@
-/** Reads a spec file as text, and says in plain words why when that is not possible. */
+/** Reads a spec file as text, or reports in plain words why that is not possible. */
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../base/haplan-error.ts";
 
-/** Far above any real spec, and small enough to be parsed in a moment. */
+/** Far above any real spec, and small enough to be parsed quickly. */
 export const specBytesMax: number = 1024 * 1024;
 
 export type ReadSource =
@@ -37,15 +37,15 @@ export function readSource(path: string, shownAs: string = path): ReadSource {
   return decodeSource(bytes, shownAs);
 }
 
-/** The same for bytes that are at hand, such as standard input. */
+/** The same for bytes in memory, such as standard input. */
 export function decodeSource(bytes: Uint8Array, shownAs: string): ReadSource {
-  if (bytes.length > specBytesMax) return tooLarge(shownAs, "it goes on after that");
+  if (bytes.length > specBytesMax) return tooLarge(shownAs, "it is longer than that");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     return { ok: true, text, hasByteOrderMark, digest: createHash("sha256").update(bytes).digest("hex") };
   } catch {
-    return failure(shownAs, "spec/not-utf8", `${shownAs} is not a UTF-8 text`, "Save the file as UTF-8 and try again.");
+    return failure(shownAs, "spec/not-utf8", `${shownAs} is not UTF-8 text`, "Save the file as UTF-8 and try again.");
   }
 }
 
@@ -67,7 +67,7 @@ function tooLarge(path: string, found: string): ReadSource {
 
 function unreadable(path: string, error: unknown): ReadSource {
   if (systemErrorCode(error) === "ENOENT") {
-    const detail = "Give the path of a spec. examples/ha-3-masters.yaml is one to start from.";
+    const detail = "Pass the path of a spec. examples/ha-3-masters.yaml is a starting point.";
     return failure(path, "spec/missing-file", `There is no file ${path}`, detail);
   }
   return failure(path, "spec/unreadable", `Cannot read ${path}`, errorText(error));

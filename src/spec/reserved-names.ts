@@ -1,12 +1,12 @@
-/** Names that haplan gives itself. */
+/** Names that haplan uses itself. */
 
-/** The load balancer runs on a machine of its own, and this is its name. */
+/** The name of the load balancer's own machine. */
 const loadBalancerName = "load-balancer";
 
-/** Names that no master or worker may have, and what has them: a name is also that of a certificate. */
+/** Names that no master or worker may have, and what uses them: a name is also the name of a certificate. */
 export const reservedNames: Readonly<Record<string, string>> = {
   [loadBalancerName]: "the load balancer",
-  admin: "the certificate that haplan's users carry",
+  admin: "haplan's client certificate",
   ca: "the certificate authority",
-  root: "the user of etcd that may do everything, which its certificate would log in",
+  root: "the etcd user with all permissions, which its certificate would authenticate as",
 };

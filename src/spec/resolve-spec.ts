@@ -1,4 +1,4 @@
-/** A document that was found right, with its defaults → the cluster that it asks for. */
+/** Converts a valid document with its defaults to the cluster that it describes. */
 import type {
   AdoptedTls,
   BackendSpec,
@@ -13,7 +13,7 @@ import type { FilledCluster, FilledPart } from "./declaration/cluster.ts";
 import { presentName } from "./present-name.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
 
-/** The cluster that `document`, which has passed the schema and all rules, asks for. */
+/** The cluster of `document`, which has passed the schema and all rules. */
 export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
   const { controlPlane, loadBalancer, policy } = spec;
   const { adopt, clientPort, engine, peerPort, electionTimeoutMs, heartbeatIntervalMs, tls } = controlPlane;
@@ -42,7 +42,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
   };
 }
 
-/** A master may have been renamed more than once: each former name leads to the present one. */
+/** A master may have been renamed more than once: each former name leads to the current one. */
 function resolveMoved(moved: readonly MovedMaster[]): { readonly moved?: readonly MovedMaster[] } {
   if (moved.length === 0) return {};
   return { moved: moved.map(({ from }) => ({ from, to: presentName(from, moved) })) };
@@ -64,7 +64,7 @@ function settingsOf(own: ProviderSettings): Pick<MasterSpec, "settings"> {
   return Object.keys(own).length === 0 ? {} : { settings: own };
 }
 
-/** Each master without a zone goes to the zone that has the fewest so far; the order of the lists decides between equals. */
+/** Each master without a zone goes to the zone with the fewest so far; the order of the lists breaks ties. */
 function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[]): readonly MasterSpec[] {
   const count = new Map(zones.map((zone) => [zone, masters.filter((master) => master.zone === zone).length]));
   return masters.map((master) => {
@@ -106,7 +106,7 @@ function resolveBackend({ backend, etcd, s3 }: FilledPart<"state">): BackendSpec
       prefix: s3.prefix.replace(/^\/+|\/+$/g, ""),
       region: s3.region ?? null,
       endpoint: s3.endpoint ?? null,
-      // A bucket's own host name needs a name server that knows it, which stores at a given address rarely have.
+      // A bucket's own host name needs DNS, which stores at a given address rarely have.
       forcePathStyle: s3.forcePathStyle ?? s3.endpoint !== undefined,
     };
   }

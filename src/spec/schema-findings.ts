@@ -1,4 +1,4 @@
-/** Checks a document against the schema and says what ajv found in words that tell what to write instead. */
+/** Validates a document against the schema, and converts ajv's errors to messages that say what to write instead. */
 import type { ErrorObject } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import type { Json } from "../base/json.ts";
@@ -7,12 +7,12 @@ import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding
 import { nearestName } from "./nearest-name.ts";
 import type { JsonSchema } from "./schema/json-schema.ts";
 
-/** A document that fits the schema, or all that is wrong with its shape. */
+/** A document that fits the schema, or all mistakes in its structure. */
 export type ShapeCheck =
   | { readonly document: FilledCluster; readonly findings: readonly [] }
   | { readonly document: null; readonly findings: readonly SpecFinding[] };
 
-/** Checks documents against `schema`, and fills the defaults into the document itself. */
+/** Validates documents against `schema`, and fills the defaults into the document itself. */
 export function createShapeCheck(schema: JsonSchema): (document: unknown) => ShapeCheck {
   const validate = compileSchema<FilledCluster>(schema, { allErrors: true, verbose: true, useDefaults: true });
   return (document) => {
@@ -100,7 +100,7 @@ function wrongType(error: ErrorObject, { subject, expected, found, root }: Wrong
   });
 }
 
-/** Whether the mapping that has this key cannot do without it. */
+/** Reports whether the parent mapping requires this key. */
 function isRequired({ schemaPath, instancePath }: ErrorObject, root: JsonSchema): boolean {
   // From `#/properties/spec/.../properties/to/type` to the schema of the mapping.
   const steps = pointerKeys(schemaPath.slice(1)).slice(0, -1);
@@ -111,7 +111,7 @@ function isRequired({ schemaPath, instancePath }: ErrorObject, root: JsonSchema)
   return Array.isArray(required) && required.includes(pointerKeys(instancePath).at(-1));
 }
 
-/** YAML takes no unquoted variable between brackets. */
+/** YAML allows no unquoted variable between brackets. */
 function unquoted({ data, instancePath }: ErrorObject): string {
   const isItem = /\/\d+$/.test(instancePath);
   const variable = " In a list, write a variable without quotes on a line of its own, after `- `.";
@@ -121,13 +121,13 @@ function unquoted({ data, instancePath }: ErrorObject): string {
 const wordsForType: Readonly<Record<string, string>> = {
   object: "a mapping of keys to values",
   array: "a list",
-  string: "a text",
+  string: "a string",
   integer: "a whole number",
   number: "a number",
   boolean: "true or false",
 };
 
-/** Member counts are left to their rule, which says why; a value of the wrong type has been reported already. */
+/** Member counts are left to their rule, which explains them; a value of the wrong type is already reported. */
 function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, found: string): readonly SpecFinding[] {
   if (error.instancePath === "/spec/controlPlane/members") return [];
   if (typeof error.data !== "string") return [];
@@ -144,18 +144,18 @@ function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, fo
   ];
 }
 
-/** Values that a later version is to know: what this one knows instead. */
+/** Values that a later version will support: what this one supports instead. */
 const plannedChoices: Readonly<Record<string, { readonly values: readonly string[]; readonly kind: string }>> = {
   "/spec/provider/type": { values: ["ssh", "aws"], kind: "provider" },
   "/spec/loadBalancer/type": { values: ["nlb"], kind: "load balancer" },
 };
 
-/** Null for a value that no version knows. */
+/** Null for a value that no version supports. */
 function notInThisVersion({ instancePath, data }: ErrorObject, choices: readonly string[]): string | null {
   const planned = plannedChoices[instancePath];
   if (planned === undefined || !planned.values.includes(String(data))) return null;
   const kinds = choices.length === 1 ? planned.kind : `${planned.kind}s`;
-  return `This version of haplan has the ${kinds} ${choices.join(" and ")} only, not ${data}`;
+  return `This version of haplan supports only the ${kinds} ${choices.join(" and ")}, not ${data}`;
 }
 
 function rangeOf(schema: JsonSchema): string {
@@ -169,7 +169,7 @@ function describe(value: Json): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (typeof value === "object") return "a mapping";
-  return typeof value === "string" ? (value === "" ? "an empty text" : quote(value)) : String(value);
+  return typeof value === "string" ? (value === "" ? "an empty string" : quote(value)) : String(value);
 }
 
 function quote(text: string): string {

@@ -1,4 +1,4 @@
-/** A text file with its line table: turns offsets into lines and columns. Offsets count UTF-16 code units. */
+/** A text file with its line table: converts offsets to lines and columns. Offsets count UTF-16 code units. */
 import type { SourcePosition, SourceRange } from "../base/diagnostic.ts";
 
 export type SourceText = {
@@ -22,12 +22,12 @@ export function rangeBetween(source: SourceText, start: number, end: number): So
   };
 }
 
-/** The number of the line that `offset` is on; counts from 1. */
+/** The number of the line that contains `offset`; counts from 1. */
 export function lineNumberAt(source: SourceText, offset: number): number {
   return lineIndexAt(source, offset) + 1;
 }
 
-/** The line that `offset` is on, without its line end, cut at 500 characters. */
+/** The line that contains `offset`, without its line end, truncated at 500 characters. */
 export function lineAt(source: SourceText, offset: number): string {
   const start = source.lineStarts[lineIndexAt(source, offset)] ?? 0;
   const end = source.text.indexOf("\n", start);

@@ -104,7 +104,7 @@ describe("a good spec", () => {
     expect(spec?.controlPlane.members).toBe(3);
   });
 
-  it("aliases are followed", () => {
+  it("aliases are expanded", () => {
     const text = `${changed("{ name: demo }", "{ name: &name demo }")}  workers: [{ name: *name, address: 127.0.1.9 }]\n`;
     expect(parseSpec("f", text).spec?.workers).toEqual([{ name: "demo", zone: null, address: "127.0.1.9" }]);
   });
@@ -121,7 +121,7 @@ describe("member counts", () => {
     [9, "spec/too-many-members", "Write 7, 5 or 3"],
     [-3, "spec/too-few-members", "Write 3"],
     [1_000_000_000, "spec/too-many-members", "Write 7, 5 or 3"],
-  ])("%i is refused with a reason, the table and what to write", (members, code, advice) => {
+  ])("%i is rejected with a reason, the table and what to write", (members, code, advice) => {
     const { spec, diagnostics } = parseSpec("cluster.yaml", changed("members: 3", `members: ${members}`));
     expect(spec).toBeNull();
     expect(diagnostics).toHaveLength(1);
@@ -245,22 +245,22 @@ describe("hostile files", () => {
     expect(loadSpec(directory).diagnostics).toMatchObject([{ code: "spec/not-a-file" }]);
   });
 
-  it("a file of 10 MB is refused before it is parsed", () => {
+  it("a file of 10 MB is rejected before it is parsed", () => {
     const path = written("large.yaml", minimal);
     truncateSync(path, 10_000_000);
     expect(loadSpec(path)).toMatchObject({ spec: null, sourceDigest: null, diagnostics: [{ code: "spec/too-large" }] });
   });
 
-  it("an endless file is refused", () => {
+  it("an endless file is rejected", () => {
     expect(loadSpec("/dev/zero").diagnostics).toMatchObject([{ code: "spec/too-large" }]);
   });
 
-  it("a text that is not UTF-8 is refused", () => {
+  it("a text that is not UTF-8 is rejected", () => {
     const path = written("latin.yaml", Buffer.from("metadata: { name: caf\xe9 }\n", "latin1"));
     expect(loadSpec(path).diagnostics).toMatchObject([{ code: "spec/not-utf8" }]);
   });
 
-  it("an alias bomb is refused before it unfolds", () => {
+  it("an alias bomb is rejected before it unfolds", () => {
     const levels = Array.from({ length: 20 }, (_, level) => {
       const item = level === 0 ? "lol" : `*a${level - 1}`;
       return `a${level}: &a${level} [${Array(9).fill(item).join(", ")}]`;
@@ -268,13 +268,13 @@ describe("hostile files", () => {
     expect(parseSpec("f", levels.join("\n")).diagnostics).toMatchObject([{ code: "spec/too-many-values" }]);
   });
 
-  it("an alias inside its own anchor is refused", () => {
+  it("an alias inside its own anchor is rejected", () => {
     expect(parseSpec("f", "a: &a [*a]").diagnostics).toContainEqual(
       expect.objectContaining({ code: "spec/unknown-anchor" }),
     );
   });
 
-  it("deep nesting is refused", () => {
+  it("deep nesting is rejected", () => {
     expect(parseSpec("f", "[".repeat(100_000)).diagnostics[0]?.code).toMatch(/^spec\/(too-deep|yaml)$/);
     expect(parseSpec("f", `${"[".repeat(200)}${"]".repeat(200)}`).diagnostics).toMatchObject([
       { code: "spec/too-deep" },

@@ -1,6 +1,7 @@
 /**
- * `cluster.yaml` → ClusterSpec, or everything that is wrong with it, sorted by place. Four checks, each of which reports
- * all that it finds: the file (size, encoding), YAML, the schema, the rules. Only a file that passes all gives a spec.
+ * Converts `cluster.yaml` to a ClusterSpec, or reports everything that is wrong with it, sorted by position. Four
+ * checks, each reporting all its findings: the file (size, encoding), YAML, the schema, the rules. Only a file that
+ * passes all of them gives a spec.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
@@ -30,15 +31,15 @@ import { specWarnings } from "./spec-warnings.ts";
 import { readYaml } from "./yaml-document.ts";
 
 export type LoadedSpec = {
-  /** Null when there are errors. */
+  /** Null if there are errors. */
   readonly spec: ClusterSpec | null;
-  /** What is wrong. */
+  /** The errors. */
   readonly diagnostics: readonly Diagnostic[];
-  /** What a spec without errors risks. */
+  /** Risks of a spec without errors. */
   readonly warnings: readonly Diagnostic[];
-  /** SHA-256 of the file's bytes and of the variables that it uses, in hexadecimal; null when it could not be read. */
+  /** SHA-256 of the file's bytes and of the variables that it uses, in hexadecimal; null if it could not be read. */
   readonly sourceDigest: string | null;
-  /** Variables that the file refers to, with what they stood for; null when it could not be read or is not YAML. */
+  /** Variables that the file refers to, with their values; null if it could not be read or is not YAML. */
   readonly variables: ReadonlyMap<string, string> | null;
 };
 
@@ -55,24 +56,24 @@ const rules: readonly SpecRule[] = [
 type ParsedSpec = Omit<LoadedSpec, "sourceDigest">;
 
 export type SpecReader = {
-  /** Reads and checks the spec at `path`, called `shownAs` in diagnostics; never throws for what a file may hold. */
+  /** Reads and validates the spec at `path`, called `shownAs` in diagnostics; never throws because of its content. */
   load(path: string, shownAs?: string, variables?: Variables): LoadedSpec;
-  /** Checks a spec that was read. */
+  /** Validates a spec that was read. */
   loadSource(source: ReadSource, shownAs: string, variables?: Variables): LoadedSpec;
-  /** Checks a text that is in memory; `filename` is used in diagnostics only. */
+  /** Validates a text in memory; `filename` is used in diagnostics only. */
   parse(filename: string, text: string, variables?: Variables): ParsedSpec;
-  /** The cluster that a document without mistakes asks for; null for one with mistakes. */
+  /** The cluster of a valid document; null for an invalid one. */
   resolve(document: WrittenCluster): ClusterSpec | null;
 };
 
-/** What a spec for one provider is held against. */
+/** The schema and the rules of one provider. */
 type ProviderChecks = {
   readonly provider: ProviderSchema;
   readonly shapes: Shapes;
   readonly check: (document: unknown) => ShapeCheck;
 };
 
-/** A reader of specs for any of `providers`; the first is taken by a spec that names none. */
+/** A reader of specs for any of `providers`; the first is the default. */
 export function createSpecReader(providers: readonly ProviderSchema[]): SpecReader {
   const made = new Map<string, ProviderChecks>();
   const checksFor = (provider: ProviderSchema): ProviderChecks => {
@@ -120,7 +121,7 @@ function parseSpec(filename: string, text: string, { variables, providers, check
   const { provider, shapes, check } = checksFor(choice.provider);
   const draft = draftSpec(value, provider, shapes);
   const ruleFindings = [...rules, ...(choice.isKnown ? provider.rules : [])].flatMap((rule) => rule(draft));
-  // Last, since it fills the defaults into the value.
+  // Last, because it fills the defaults into the value.
   const { document, findings: shapeFindings } = check(value);
   const found = [...shapeFindings, ...ruleFindings]
     .filter(({ place }) => !("pointer" in place && isWithin(unresolved, place.pointer)))
@@ -135,14 +136,14 @@ function refused(diagnostics: readonly Diagnostic[], variables: LoadedSpec["vari
   return { spec: null, diagnostics, warnings: [], variables };
 }
 
-/** Whether the value at `pointer`, or one that holds it, is among `pointers`. */
+/** Reports whether the value at `pointer`, or one of its parents, is among `pointers`. */
 function isWithin(pointers: ReadonlySet<string>, pointer: string): boolean {
   for (let at = pointer; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) if (pointers.has(at)) return true;
   return false;
 }
 
 function emptyFile(source: SourceText): Diagnostic {
-  const detail = "A spec begins with `apiVersion: haplan.dev/v1`. examples/ha-3-masters.yaml is one to start from.";
+  const detail = "A spec begins with `apiVersion: haplan.dev/v1`. examples/ha-3-masters.yaml is a starting point.";
   const summary = `${source.filename} is empty`;
   return { severity: "error", code: "spec/empty", summary, detail, range: rangeBetween(source, 0, 0), snippet: "" };
 }

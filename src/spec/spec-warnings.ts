@@ -1,4 +1,7 @@
-/** What a valid spec risks, told by the spec alone: `validate` says it with its place in the file, `plan` in the plan. */
+/**
+ * Risks of a valid spec, known from the spec alone: `validate` shows them with their position in the file, `plan` in
+ * the plan.
+ */
 import type { ClusterSpec } from "./cluster-spec.ts";
 import { findingAt, type SpecFinding } from "./finding.ts";
 import { faultToleranceOf, quorumOf } from "./quorum-table.ts";
@@ -7,7 +10,7 @@ export function specWarnings(spec: ClusterSpec): readonly SpecFinding[] {
   return [...zoneWarnings(spec), ...tlsWarnings(spec)];
 }
 
-/** Masters whose zone is not named are left out of what is said of zones. */
+/** Masters without a zone are ignored in warnings about zones. */
 function zoneWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
   const { masters } = controlPlane;
   const zones = membersByZone(masters);
@@ -17,13 +20,13 @@ function zoneWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
     const first = masters.findIndex((master) => master.zone === zone);
     return findingAt(`/spec/controlPlane/masters/${first}/zone`, {
       code: "plan/zone-takes-quorum",
-      summary: `The loss of zone ${zone} takes the quorum`,
-      detail: `${names.join(", ")} ${names.length === 1 ? "is" : "are"} there: without it ${left} of ${masters.length} voters are left, and ${quorumOf(masters.length)} are needed. ${advice(zones, masters.length)}`,
+      summary: `The loss of zone ${zone} loses the quorum`,
+      detail: `${names.join(", ")} ${names.length === 1 ? "is" : "are"} in it: without it ${left} of ${masters.length} voters are left, but ${quorumOf(masters.length)} are needed. ${advice(zones, masters.length)}`,
     });
   });
 }
 
-/** The names of those that are in each zone. */
+/** The names of the masters in each zone. */
 export function membersByZone(
   members: readonly { readonly name: string; readonly zone: string | null }[],
 ): ReadonlyMap<string, readonly string[]> {
@@ -38,10 +41,10 @@ function advice(zones: ReadonlyMap<string, readonly string[]>, total: number): s
     return `Spread the masters over three zones, at most ${most} in each (controlPlane.zones does it).`;
   if (zones.size > 2) return `Put at most ${most} of the ${total} masters into one zone.`;
   const sides = [...zones.values()].map((names) => names.length).sort((a, b) => b - a);
-  return `A cut between the two zones (${sides.join("|")}) leaves the larger side writing. Whatever the numbers, of two zones one always has the majority: only a third, which may be small, lets the loss of either be survived.`;
+  return `A partition between the two zones (${sides.join("|")}) leaves only the larger side writable. One of two zones always has the majority: only a third zone, which may be small, makes the loss of any zone tolerable.`;
 }
 
-/** A control plane holds every secret of its cluster. Members that were adopted are as those who run them want them. */
+/** A control plane contains every secret of its cluster. Adopted members are configured by their operators. */
 function tlsWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
   const adopting = controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   if (controlPlane.tls.enabled || adopting) return [];
@@ -50,7 +53,7 @@ function tlsWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
     findingAt("/spec/controlPlane/tls", {
       code: "plan/no-tls",
       summary: "The control plane has no TLS",
-      detail: `Everything that reaches ports ${clientPort} and ${peerPort} can read and change all of its data. Leave "tls: { enabled: false }" out, unless this is a test: TLS cannot be turned on later while the cluster runs.`,
+      detail: `Any host that reaches ports ${clientPort} and ${peerPort} can read and change all of its data. Omit "tls: { enabled: false }", unless this is a test: TLS cannot be turned on later while the cluster runs.`,
     }),
   ];
 }

@@ -76,9 +76,13 @@ describe("one mistake in the YAML of a spec is one error", () => {
     ["a reserved character", changed("name: demo", "name: @demo"), /^13:9 .*cannot begin with @ .*`"@demo"`/],
     ["a star", changed("name: demo", "name: *"), /^13:9 .*cannot begin with \*/],
     ["a comment without space", changed("name: demo #", "name: 'demo'#"), /^13:15 .*Write a space before the #/],
-    ["an escape", changed("name: demo", 'name: "a\\q"'), /^13:11 .*no escape sequence .*Write \\\\ for/],
+    ["an escape", changed("name: demo", 'name: "a\\q"'), /^13:11 .*not an escape sequence .*Write \\\\ for/],
     ["two documents", `${example}---\na: 1\n`, /^43:1 spec\/several-documents/],
-    ["a merge conflict", `${example}<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n`, /^43:1 spec\/merge-conflict/],
+    [
+      "unresolved merge conflict",
+      `${example}<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> b\n`,
+      /^43:1 spec\/merge-conflict/,
+    ],
     [
       "what no rule knows",
       changed("name: demo", "name: &a &b demo"),
@@ -96,7 +100,7 @@ describe("one mistake in the YAML of a spec is one error", () => {
     /^ *(- )?\w+:/.test(line) ? [1, -1].map((by) => ({ index, by })) : [],
   );
 
-  it("T low: a line of the example moved by one space is named itself, or the spec is refused for what it means then", () => {
+  it("T low: a line of the example moved by one space is named itself, or the spec is rejected for what it means then", () => {
     const elsewhere = shifted.flatMap(({ index, by }) => {
       const line = lines[index] ?? "";
       if (by < 0 && !line.startsWith(" ")) return [];

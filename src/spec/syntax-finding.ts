@@ -1,6 +1,6 @@
 /**
- * A text that is not YAML → the one mistake that comes first, and what to write instead. One mistake makes a parser
- * stumble over much that follows, and often it stops below the line that is wrong.
+ * Finds the first mistake in a text that is not YAML, and what to write instead. One mistake makes a parser report much
+ * that follows, and often it stops below the wrong line.
  */
 import type { YAMLError } from "yaml";
 import type { SpecFinding } from "./finding.ts";
@@ -11,7 +11,7 @@ import { significantLines, type YamlLine } from "./yaml-line.ts";
 type Text = { readonly source: SourceText; readonly text: string; readonly lines: readonly YamlLine[] };
 type Cause = Omit<SpecFinding, "place"> & { readonly start: number; readonly end: number };
 
-/** @param errors what the parser says of `text`; at least one */
+/** @param errors the parser's errors for `text`; at least one */
 export function syntaxFinding(text: string, errors: readonly YAMLError[]): SpecFinding {
   const [first, ...others] = errors.toSorted((left, right) => left.pos[0] - right.pos[0]);
   if (first === undefined) throw new Error("a text without errors has no cause");
@@ -43,7 +43,7 @@ function tabCause({ pos }: YAMLError): Cause {
   return { start: pos[0], end: pos[1], code: "spec/tab", summary: "A tab is used for indentation", detail };
 }
 
-/** Errors that begin on the first one's line tell how far it reaches. */
+/** Errors that start on the first one's line show how far it reaches. */
 function lastLineOf({ source }: Text, errors: readonly YAMLError[]): number {
   const firstLine = lineNumberAt(source, errors[0]?.pos[0] ?? 0);
   const together = errors.filter(({ pos }) => lineNumberAt(source, pos[0]) === firstLine);
@@ -55,7 +55,7 @@ function conflictCause({ text }: Text): Cause | null {
   if (marker === null) return null;
   const detail =
     "Choose one of the two sides, and remove the lines that begin with `<<<<<<<`, `=======` and `>>>>>>>`.";
-  const summary = "The file holds a merge conflict that is not resolved";
+  const summary = "The file contains an unresolved merge conflict";
   return { start: marker.index, end: marker.index + marker[0].length, code: "spec/merge-conflict", summary, detail };
 }
 
@@ -72,7 +72,7 @@ function unclosedQuote({ lines }: Text, errors: readonly YAMLError[]): Cause | n
     end: opened.valueStart + opened.value.length,
     code: "spec/yaml",
     summary: "A quote is opened here and not closed",
-    detail: `Write ${quote} at the end of the value as well, or leave out both.`,
+    detail: `Write ${quote} at the end of the value as well, or omit both.`,
   };
 }
 
@@ -96,7 +96,7 @@ function unclosedBracket({ text, lines }: Text, first: YAMLError): Cause | null 
   return { start, end: start + 1, code, summary: `A ${open} is opened here and not closed with ${wanted}`, detail };
 }
 
-/** `-name: m1`, which YAML takes for a key of its own. */
+/** `-name: m1`, which YAML reads as a key. */
 function missingSpace({ lines }: Text, lastLine: number): Cause | null {
   if (!lines.some(({ isItem }) => isItem)) return null;
   const line = lines.find(({ number, key }) => number <= lastLine && key !== null && /^-\w/.test(key));
@@ -149,12 +149,12 @@ function misfitCause(misfit: Misfit | null): Cause | null {
   if (expected === line.indent) {
     const [found, around] = line.isItem ? ["A list item", "the keys"] : ["A key", "the list items"];
     const detail =
-      "At one indentation there are either keys (`name: value`) or list items (`- value`). Indent the line by as much as what it belongs to.";
+      "At one indentation there are either keys (`name: value`) or list items (`- value`). Indent the line like the lines that it belongs to.";
     return { ...place, summary: `${found} is among ${around} that begin at line ${like.number}`, detail };
   }
   return {
     ...place,
-    summary: `This line is indented by ${spaces(line.indent)}, which does not fit the lines around it`,
+    summary: `This line is indented by ${spaces(line.indent)}, which does not match the lines around it`,
     detail:
       expected === 0
         ? `Do not indent it: line ${like.number} is not indented.`
@@ -173,7 +173,7 @@ function causeByCode({ text, lines }: Text, error: YAMLError): Cause {
   if (error.code === "MULTIPLE_DOCS") {
     const detail =
       "One file describes one cluster. Remove the `---` line and what follows, or put it into a file of its own.";
-    return { ...place, code: "spec/several-documents", summary: "The file holds more than one document", detail };
+    return { ...place, code: "spec/several-documents", summary: "The file contains more than one document", detail };
   }
   const value = lines.findLast((each) => each.start <= start)?.value ?? "";
   const [message = ""] = error.message.split("\n");
@@ -184,9 +184,9 @@ function causeByCode({ text, lines }: Text, error: YAMLError): Cause {
 
 type Told = { readonly summary: string; readonly detail: string };
 type ToldMistake = {
-  /** Of what the parser says. */
+  /** Parts of the parser's messages. */
   readonly pattern: RegExp;
-  /** `found`: what the parser points at; `value`: the value on that line. */
+  /** `found`: the text that the parser points at; `value`: the value on that line. */
   readonly tell: (at: { readonly found: string; readonly value: string }) => Told;
 };
 
@@ -226,8 +226,8 @@ const toldMistakes: readonly ToldMistake[] = [
   {
     pattern: /^Invalid escape sequence/,
     tell: () => ({
-      summary: "This is no escape sequence of YAML",
-      detail: "Write \\\\ for a backslash, or use single quotes, in which a backslash has no meaning.",
+      summary: "This is not an escape sequence of YAML",
+      detail: "Write \\\\ for a backslash, or use single quotes, in which a backslash is an ordinary character.",
     }),
   },
   {

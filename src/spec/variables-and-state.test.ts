@@ -70,7 +70,7 @@ describe("variables", () => {
     expect(diagnostics[0]?.detail).toContain("-var HOST=VALUE");
   });
 
-  it("a reference that is none is refused", () => {
+  it("a reference that is none is rejected", () => {
     const text = specWith([threeMasters, '  loadBalancer: { address: "${1x}" }']);
     expect(parseSpec("f", text).diagnostics[0]).toMatchObject({ code: "spec/bad-variable" });
   });
@@ -119,7 +119,7 @@ describe("state", () => {
     ["{ backend: s3, s3: { bucket: No_Bucket } }", "spec/bad-value"],
     ["{ encryption: { passphraseEnv: 'not a name' } }", "spec/bad-value"],
     ["{ encryption: { passphrase: hunter2 } }", "spec/unknown-key"],
-  ])("%s is refused", (text, code) => {
+  ])("%s is rejected", (text, code) => {
     const { spec, diagnostics } = stateOf(text);
     expect(spec).toBeNull();
     expect(diagnostics.map((diagnostic) => diagnostic.code)).toContain(code);

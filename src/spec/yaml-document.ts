@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 /**
- * YAML → plain JSON value plus the place of every key and value. Aliases are followed by an own walk with a budget, so
- * that a few lines which unfold to millions of values are refused before they are unfolded. Duplicate keys are found
+ * Converts YAML to a plain JSON value plus the position of every key and value. Aliases are resolved with a budget, so
+ * that a few lines that expand to millions of values are rejected before they are expanded. Duplicate keys are found
  * with a set per mapping; the library's own check compares every key with every other.
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument, type Scalar } from "yaml";
@@ -12,18 +12,21 @@ import { createSourceText, lineNumberAt, type SourceText } from "./source-text.t
 import { syntaxFinding } from "./syntax-finding.ts";
 
 type Span = { readonly start: number; readonly end: number };
-/** Where an entry is written; `key` is null for items of a list and for the document itself. */
+/** The position of an entry; `key` is null for items of a list and for the document itself. */
 export type YamlPlace = { readonly key: Span | null; readonly value: Span };
 
 export type YamlDocument = {
-  /** Undefined when the text is not YAML at all. */
+  /** Undefined if the text is not YAML at all. */
   readonly value: Json | undefined;
   /** By JSON pointer. */
   readonly places: ReadonlyMap<string, YamlPlace>;
   readonly findings: readonly SpecFinding[];
-  /** Variables that the text refers to, with what they stood for. */
+  /** Variables that the text refers to, with their values. */
   readonly variables: ReadonlyMap<string, string>;
-  /** Pointers of values that are not known, because a variable is not or a key is there twice: nothing else can be said about them. */
+  /**
+   * Pointers of unknown values, because a variable is not set or a key is duplicated: nothing else is reported about
+   * them.
+   */
   readonly unresolved: ReadonlySet<string>;
 };
 
@@ -31,7 +34,7 @@ const nodesMax = 20_000;
 const depthMax = 32;
 
 export type YamlOptions = {
-  /** Keys that begin with `x-` are part of the value; they are left out otherwise. */
+  /** Keys that begin with `x-` are part of the value; by default they are dropped. */
   readonly keepExtensions?: boolean;
 };
 
@@ -77,11 +80,11 @@ type Walk = {
   readonly findings: SpecFinding[];
   readonly anchors: Map<string, Node>;
   nodes: number;
-  /** Set once the document is refused as a whole. */
+  /** Set once the document is rejected as a whole. */
   stopped: boolean;
 };
 
-/** `aliasSpan` is where the alias stands through which this node was reached: that is where to point. */
+/** `aliasSpan` is the position of the alias through which this node was reached: errors point there. */
 function readNode(
   walk: Walk,
   node: Node | null,
@@ -104,10 +107,10 @@ function readNode(
     walk.findings.push(unknownAnchor(span, node.source));
     return null;
   }
-  // An entry without a value is shown at its key, since there is nothing else to show.
+  // An entry without a value is shown at its key, because it has no other position.
   walk.places.set(pointer, { key, value: span.start === span.end ? (key ?? span) : span });
   const value = readValue(walk, node, pointer, aliasSpan, depth);
-  // Known only from here on: an anchor that is used inside its own value would have no end.
+  // Known only from here on: an anchor inside its own value would be infinite.
   if (node !== null && "anchor" in node && typeof node.anchor === "string") walk.anchors.set(node.anchor, node);
   return value;
 }
@@ -138,15 +141,15 @@ function variableFindings(walk: Walk, span: Span, outcome: Interpolation): reado
   const missing = outcome.missing.map((name) => {
     const at = written.indexOf(`\${${name}`);
     const place = at === -1 ? span : { start: span.start + at, end: span.start + written.indexOf("}", at) + 1 };
-    const detail = `Set it in the environment, give \`-var ${name}=VALUE\`, or write \`\${${name}:-DEFAULT}\`. A dollar sign itself is written \`$$\`.`;
+    const detail = `Set it in the environment, pass \`-var ${name}=VALUE\`, or write \`\${${name}:-DEFAULT}\`. Write a literal dollar sign as \`$$\`.`;
     return { place, code: "spec/unset-variable", summary: `The variable ${name} is not set`, detail };
   });
   if (!outcome.malformed) return missing;
   const detail =
-    "Write ${NAME} or ${NAME:-default}; names are made of letters, digits and underscores. A dollar sign itself is written $$.";
+    "Write ${NAME} or ${NAME:-default}; names consist of letters, digits and underscores. Write a literal dollar sign as $$.";
   return [
     ...missing,
-    { place: span, code: "spec/bad-variable", summary: "This is no reference to a variable", detail },
+    { place: span, code: "spec/bad-variable", summary: "This is not a valid reference to a variable", detail },
   ];
 }
 
@@ -157,7 +160,7 @@ function readMapping(
   aliasSpan: Span | null,
   depth: number,
 ): Json {
-  // What the mapping says itself counts, wherever the merge key stands: so that is read first.
+  // A mapping's own keys override merged ones, wherever the merge key is: so they are read first.
   const merged = mergedEntries(walk, pairs, pointer, aliasSpan, depth);
   const entries = new Map<string, Json>();
   const firsts = new Map<string, number>();
@@ -179,7 +182,7 @@ function readMapping(
     if (walk.stopped) break;
     if (entries.has(name)) {
       walk.findings.push(duplicateKey(keySpan, name, lineNumberAt(walk.source, firsts.get(name) ?? 0)));
-      // Which of the two counts is not known, so neither can be found wrong in itself.
+      // It is unknown which of the two counts, so neither is checked.
       walk.unresolved.add(within);
     } else {
       entries.set(name, value);
@@ -195,8 +198,8 @@ function isMergeKey(key: Node): key is Scalar<string> {
 }
 
 /**
- * The entries that `<<: *NAME` and `<<: [*A, *B]` bring (https://yaml.org/type/merge.html); of a list, the first counts.
- * Each is shown where the merge stands.
+ * The entries of `<<: *NAME` and `<<: [*A, *B]` (https://yaml.org/type/merge.html); of a list, the first counts. Each
+ * is shown at the position of the merge.
  */
 function mergedEntries(
   walk: Walk,
@@ -225,7 +228,7 @@ function mergedEntries(
   return entries;
 }
 
-/** What begins with `x-` is for its writer; only its anchors count, and its variables where these are used. */
+/** Keys that begin with `x-` belong to the user; only their anchors count, and their variables where these are used. */
 function readExtension(walk: Walk, node: Node | null, pointer: string, keySpan: Span, depth: number): void {
   const found = walk.findings.length;
   readNode(walk, node, pointer, keySpan, null, depth + 1);
@@ -239,8 +242,8 @@ function spanOf(node: Node | null | undefined): Span | null {
 }
 
 function tooManyValues(place: Span): SpecFinding {
-  const detail = `A spec may hold at most ${nodesMax} values once its aliases are followed. Write the values out instead of nesting aliases.`;
-  return { place, code: "spec/too-many-values", summary: "The file unfolds to too many values", detail };
+  const detail = `A spec may contain at most ${nodesMax} values once its aliases are expanded. Write the values out instead of nesting aliases.`;
+  return { place, code: "spec/too-many-values", summary: "The file expands to too many values", detail };
 }
 
 function tooDeep(place: Span): SpecFinding {
@@ -249,7 +252,7 @@ function tooDeep(place: Span): SpecFinding {
 }
 
 function unknownAnchor(place: Span, name: string): SpecFinding {
-  const detail = `Define it before it is used, outside of its own value: \`&${name}\`.`;
+  const detail = `Define it before its use, outside of its own value: \`&${name}\`.`;
   return { place, code: "spec/unknown-anchor", summary: `There is no anchor "${name}" above this alias`, detail };
 }
 
@@ -263,11 +266,11 @@ function badKey(place: Span): SpecFinding {
 }
 
 function badMerge(place: Span): SpecFinding {
-  const detail = "Write `<<: *NAME`, where `&NAME` stands before a mapping further up, or a list: `<<: [*A, *B]`.";
+  const detail = "Write `<<: *NAME`, where `&NAME` is before a mapping further up, or a list: `<<: [*A, *B]`.";
   return { place, code: "spec/bad-merge", summary: "Only mappings can be merged", detail };
 }
 
 function duplicateKey(place: Span, name: string, firstLine: number): SpecFinding {
-  const detail = `The first one is on line ${firstLine}. It is not clear which of the two counts. Remove one of them.`;
+  const detail = `The first one is on line ${firstLine}. It is ambiguous which of the two counts. Remove one of them.`;
   return { place, code: "spec/duplicate-key", summary: `The key "${name}" appears twice`, detail };
 }

@@ -1,4 +1,4 @@
-/** One line of a YAML text as it looks: enough to tell why a parser stumbles, and no parser itself. */
+/** One line of a YAML text as it appears: enough to find out why a parser failed; not a parser itself. */
 
 export type YamlLine = {
   /** Counts from 1. */
@@ -7,12 +7,12 @@ export type YamlLine = {
   readonly start: number;
   /** Spaces before the text. */
   readonly indent: number;
-  /** Spaces and dashes before the text of the first item: where the lines that belong to that item begin. */
+  /** Spaces and dashes before the text of the first item: where the lines of that item start. */
   readonly innerIndent: number;
   readonly isItem: boolean;
-  /** Without its colon; null where the line has no `key:`. */
+  /** Without its colon; null if the line has no `key:`. */
   readonly key: string | null;
-  /** What follows the key or the dash, without comment; empty where the lines below hold the value. */
+  /** The text after the key or the dash, without comment; empty if the value is in the lines below. */
   readonly value: string;
   /** Offset of `value`. */
   readonly valueStart: number;
@@ -21,7 +21,7 @@ export type YamlLine = {
 const linePattern = /^( *)((?:- +|-$)*)(.*)$/;
 const keyPattern = /^("(?:[^"\\]|\\.)*"\s?|'(?:[^']|'')*'\s?|[^\s"'[{#][^#]*?):(?=\s|$)/;
 
-/** The lines that hold something, without comments and without what block scalars (`|`, `>`) hold. */
+/** The lines with content, without comments and without the content of block scalars (`|`, `>`). */
 export function significantLines(text: string): readonly YamlLine[] {
   const lines: YamlLine[] = [];
   let start = 0;
@@ -49,7 +49,7 @@ function readLine(raw: string, number: number, start: number): YamlLine | null {
   return { number, start, indent: spaces.length, innerIndent, isItem: dashes !== "", key, value, valueStart };
 }
 
-/** A comment begins at the start or after a space, and not inside of quotes. */
+/** A comment begins at the start or after a space, and not inside quotes. */
 function withoutComment(text: string): string {
   let quote: string | null = null;
   let before = "";
@@ -61,7 +61,7 @@ function withoutComment(text: string): string {
       continue;
     }
     if (character === "#" && (at === 0 || /\s/.test(text[at - 1] ?? ""))) return text.slice(0, at).trimEnd();
-    // Elsewhere a quote is a character like others: `it's`.
+    // Elsewhere a quote is an ordinary character: `it's`.
     if (/["']/.test(character) && /^[-:,[{]?$/.test(before)) quote = character;
     if (character.trim() !== "") before = character;
   }

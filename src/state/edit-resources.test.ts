@@ -77,9 +77,9 @@ describe("resources of a state", () => {
   it.each([
     ["m8", "m9", "the state has no master m8\nIts masters are m1, m2, m3."],
     ["w1", "m9", "the state has no master w1"],
-    ["m1", "m2", "m2 is there already"],
-    ["m1", "w1", "w1 is there already"],
-    ["m1", "M 9", '"M 9" is not a name'],
+    ["m1", "m2", "m2 exists already"],
+    ["m1", "w1", "w1 exists already"],
+    ["m1", "M 9", '"M 9" is not a valid name'],
     ["m1", "load-balancer", '"load-balancer" is the name of the load balancer'],
   ])("T2: moving master %s to %s is refused", (from, to, text) => {
     expect(() => moveMaster(state, from, to)).toThrow(text);
@@ -88,7 +88,7 @@ describe("resources of a state", () => {
   it.each(["load-balancer", "admin", "ca", "root"])("B7: nothing that a spec lists is given the name %s", (name) => {
     const reserved = expect.objectContaining({
       code: "state/bad-move",
-      message: expect.stringContaining(`"${name}" is the name of the `),
+      message: expect.stringContaining(`"${name}" is the name of `),
     });
     expect(() => moveMaster(state, "m1", name)).toThrow(reserved);
     expect(() => moveResource(state, "haplan_worker.w1", `haplan_worker.${name}`)).toThrow(reserved);

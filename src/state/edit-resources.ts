@@ -1,4 +1,4 @@
-/** What people do to a state by hand, as functions from state to state. Serial and lineage are the caller's business. */
+/** Manual edits of a state, as functions from state to state. Serial and lineage are the caller's responsibility. */
 import type { CommandWords } from "../base/command-words.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { movedTypes, moveResources } from "../plan/moved-masters.ts";
@@ -7,7 +7,7 @@ import type { State, StateResource } from "../plan/state.ts";
 import { nearestName } from "../spec/nearest-name.ts";
 import { reservedNames } from "../spec/reserved-names.ts";
 
-/** Resources with this address, or of this type; all of them without a filter. @throws HaplanError `state/no-resource` */
+/** Resources with this address, or of this type; all without a filter. @throws HaplanError `state/no-resource` */
 export function selectResources(state: State, filters: readonly string[]): readonly StateResource[] {
   if (filters.length === 0) return state.resources;
   const chosen = new Set<StateResource>();
@@ -29,8 +29,8 @@ export function findResource(state: State, address: string): StateResource {
 const resourceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /**
- * Gives one resource another name; what depends on it follows. A resource of a master moves only with the others of that
- * master: alone, it would be taken for another master's. @throws HaplanError `state/no-resource`, `state/bad-move`
+ * Renames one resource; its dependents follow. A resource of a master moves only together with the others of that
+ * master: alone, it would be read as another master's. @throws HaplanError `state/no-resource`, `state/bad-move`
  */
 export function moveResource(state: State, from: string, to: string): State {
   const moved = findResource(state, from);
@@ -42,13 +42,13 @@ export function moveResource(state: State, from: string, to: string): State {
     throw badMove("a resource keeps its type", `Write an address such as ${moved.type}.NAME.`);
   }
   if (state.resources.some(({ address }) => address === to)) {
-    throw badMove("there is one already", "Remove it first, if it is wrong:", [["state", "rm", to]]);
+    throw badMove("it exists already", "If it is wrong, remove it first:", [["state", "rm", to]]);
   }
   const others = othersOfMaster(state, moved);
   if (others.length > 0) {
     throw badMove(
       `it is one of the resources of master ${specName(moved.name)}`,
-      `These would keep their names: ${others.join(", ")}. To give the whole master another name:`,
+      `These would keep their names: ${others.join(", ")}. To rename the whole master:`,
       [["state", "mv", specName(moved.name), name]],
     );
   }
@@ -74,8 +74,8 @@ function othersOfMaster({ resources }: State, moved: StateResource): readonly Re
 }
 
 /**
- * Gives a master another name, in all that the state knows of it: the next plan renames its machine, and restarts its
- * agent with the new name and the data that it has. @throws HaplanError `state/no-resource`, `state/bad-move`
+ * Renames a master in all its resources: the next plan renames its machine, and restarts its agent under the new name
+ * with its data. @throws HaplanError `state/no-resource`, `state/bad-move`
  */
 export function moveMaster(state: State, from: string, to: string): State {
   const badMove = (reason: string, detail: string): HaplanError =>
@@ -84,18 +84,19 @@ export function moveMaster(state: State, from: string, to: string): State {
   const masters = [...new Set(members.map(({ name }) => specName(name)))].sort();
   if (!masters.includes(from))
     throw badMove(`the state has no master ${from}`, `Its masters are ${masters.join(", ")}.`);
-  if (!resourceName.test(to)) throw badMove(`"${to}" is not a name`, `Write a name such as ${from}, as in the spec.`);
+  if (!resourceName.test(to))
+    throw badMove(`"${to}" is not a valid name`, `Write a name such as ${from}, as in the spec.`);
   const owner = reservedNames[to];
   if (owner !== undefined)
-    throw badMove(`"${to}" is the name of ${owner}`, "No master may have it. Write another name.");
-  // Certificates of both names may be there: the new one is issued before the former one goes.
+    throw badMove(`"${to}" is the name of ${owner}`, "That name is reserved. Write another name.");
+  // Certificates of both names may exist: the new one is issued before the former one is removed.
   if (state.resources.some(({ name, type }) => specName(name) === to && type !== "haplan_certificate")) {
-    throw badMove(`${to} is there already`, "Write a name that nothing has.");
+    throw badMove(`${to} exists already`, "Write a name that is not in use.");
   }
   return { ...state, resources: moveResources(state.resources, { from, to }) };
 }
 
-/** Forgets resources; what depended on them no longer says so. @throws HaplanError `state/no-resource` */
+/** Forgets resources, and the dependencies on them. @throws HaplanError `state/no-resource` */
 export function removeResources(state: State, addresses: readonly string[]): State {
   const gone = new Set<string>(addresses.map((address) => findResource(state, address).address));
   const kept = (address: ResourceAddress): boolean => !gone.has(address);
@@ -113,7 +114,7 @@ function noResource(state: State, address: string): HaplanError {
     state.resources.map((resource) => resource.address),
   );
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
-  return new HaplanError("state/no-resource", `The state has no resource "${address}"\n${hint}To list them:`, {
+  return new HaplanError("state/no-resource", `The state has no resource "${address}"\n${hint}To list its resources:`, {
     commands: [["state", "list"]],
   });
 }

@@ -1,9 +1,8 @@
 /**
- * The state in etcd, or in another haplan cluster, which speaks the same. Every write is one transaction that asks
- * whether the state is still the one that was read (its mod revision) and whether the lock is still ours (its create
- * revision, which is the fencing number): a holder that slept cannot write any more, whatever it believes.
- *
- * The lock is a key under a lease: when its holder dies, etcd removes it.
+ * The state in etcd, or in another haplan cluster. Every write is one transaction that checks that the state is still
+ * the one that was read (its mod revision) and that the lock is still ours (its create revision, which is the fencing
+ * number): a holder that was paused can no longer write, whatever it believes.
+ *  The lock is a key under a lease: if its holder dies, etcd removes it.
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -36,14 +35,14 @@ import { unpackState } from "./state-size.ts";
 export type EtcdBackendOptions = {
   readonly backend: Extract<BackendSpec, { readonly type: "etcd" }>;
   readonly clusterName: string;
-  /** What the paths of certificates are relative to. */
+  /** The base of relative paths of certificates. */
   readonly cwd: string;
   readonly clock: Clock;
 };
 
 const callTimeoutMs = 5_000;
 const pollMs = 500;
-/** etcd refuses requests of more than 1.5 MiB; text of states shrinks to a tenth. */
+/** etcd rejects requests of more than 1.5 MiB; the text of a state compresses to a tenth. */
 const compressAboveBytes = 256 * 1024;
 
 export function createEtcdBackend(options: EtcdBackendOptions): StateBackend {
@@ -76,7 +75,7 @@ type EtcdSession = EtcdBackendOptions & {
   readonly place: string;
 };
 
-/** One connection per operation: there are few of them, and none is left open when haplan wants to end. */
+/** One connection per operation: there are few of them, and none keeps haplan from exiting. */
 async function withClient<T>(session: EtcdSession, work: (client: EtcdClient) => Promise<T>): Promise<T> {
   const grpc = connect(clientOptions(session));
   try {
@@ -130,7 +129,7 @@ async function writeText(client: EtcdClient, session: EtcdSession, write: TextWr
       failure: [{ kind: "range", request: rangeRequest(bytes(keys.lock)) }],
     });
   } catch (error) {
-    // The answer was lost; the write may not have been.
+    // The response was lost; the write may have succeeded.
     const stored = error instanceof GrpcError ? await readText(client, session).catch(() => null) : null;
     if (stored?.text === write.text) return;
     throw error;
@@ -142,7 +141,7 @@ async function writeText(client: EtcdClient, session: EtcdSession, write: TextWr
   if (write.fencing !== null && !held) throw lockLost(keys.lock);
   throw new HaplanError(
     "state/conflict",
-    `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
+    `The state has changed since it was read\n${place}: another run has written it. Nothing was overwritten. Plan again.`,
   );
 }
 
@@ -176,17 +175,17 @@ function heldLock(
   const renew = async (): Promise<void> => {
     const askedAt = clock.monotonicMs();
     const { ttl } = await withClient(session, (client) => client.leaseKeepAlive(lease));
-    // Counted from before the question was asked: etcd's own count began later.
+    // Counted from before the request was sent: etcd's own count started later.
     heldUntil = ttl > 0 ? askedAt + Number(ttl) * 1000 : askedAt;
   };
-  // A renewal that fails is tried again by the next one; if all fail, the time runs out.
+  // A failed renewal is retried by the next one; if all fail, the lease expires.
   const heartbeat = setInterval(() => void renew().catch(() => undefined), lockHeartbeatMs);
   heartbeat.unref();
   return {
     fencing,
     assertHeld: async () => {
       if (!released && clock.monotonicMs() < heldUntil) return;
-      // etcd may have the lease for longer than we have counted it, and the key with it.
+      // etcd may keep the lease for longer than the local count, and the key with it.
       const held = released ? null : await withClient(session, (client) => readKey(client, keys.lock));
       if (held?.createRevision === fencing) await renew();
       if (held?.createRevision !== fencing || clock.monotonicMs() >= heldUntil) throw lockLost(keys.lock);
@@ -195,7 +194,7 @@ function heldLock(
       clearInterval(heartbeat);
       if (released) return;
       released = true;
-      // Not being able to say so is no failure: the lease runs out.
+      // A failure to release the lock is not an error: the lease expires.
       await withClient(session, (client) => client.leaseRevoke(lease)).catch(() => undefined);
     },
   };
@@ -212,7 +211,7 @@ async function readHolder(
   } catch {
     throw new HaplanError(
       "lock/unreadable",
-      `The key ${key} holds no lock of haplan's\nChoose another spec.state.etcd.prefix.`,
+      `The key ${key} does not contain a haplan lock\nChoose another spec.state.etcd.prefix.`,
     );
   }
 }
@@ -235,7 +234,7 @@ function ours(key: string, fencing: number | null): readonly Compare[] {
   return fencing === null ? [] : [revisionIs("create", key, fencing)];
 }
 
-/** A revision of 0 means that the key is not there. */
+/** A revision of 0 means that the key does not exist. */
 function revisionIs(which: "create" | "mod", key: string, revision: number): Compare {
   return {
     result: CompareResult.equal,
@@ -260,7 +259,7 @@ function pack(text: string): Uint8Array {
   return plain.length > compressAboveBytes ? gzipSync(plain) : plain;
 }
 
-/** A text of ours never begins with gzip's magic number (RFC 1952 §2.3.1). */
+/** A state's plain text never begins with gzip's magic number (RFC 1952 §2.3.1). */
 function unpack(value: Uint8Array, place: string): string {
   const packed = value[0] === 0x1f && value[1] === 0x8b;
   return packed ? unpackState(value, place) : Buffer.from(value).toString("utf8");

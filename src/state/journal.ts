@@ -1,9 +1,9 @@
 /**
- * The journal on disk: one line before each act and one after it, each fsynced before anything else happens. After a
- * crash it tells which acts may have happened although nobody wrote down that they did.
- *
- * A line is `<first 16 hex digits of the SHA-256 of the JSON> <JSON>\n`. Every line is on disk before the next one is
- * written, so a crash can tear the last line only: that one is cut off. Any other damage is refused.
+ * The journal on disk: one line before each action and one after it, each fsynced before anything else happens. After a
+ * crash it names the actions that may have happened without being recorded.
+ *  A line is `<first 16 hex digits of the SHA-256 of the JSON> <JSON>
+ * `. Every line is on disk before the next one is written, so a crash can tear only the last line, which is then
+ * truncated. Any other damage is an error.
  */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
@@ -21,13 +21,13 @@ export type Journal = {
   read(): Promise<readonly JournalRecord[]>;
   /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
   append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
-  /** Begins anew; what was there is kept as `<path>.previous`. For when a plan is complete. */
+  /** Starts an empty journal; keeps the old one as `<path>.previous`. For a completed plan. */
   clear(): Promise<void>;
 };
 
 /**
- * The journal at `path`, which is made with its first record. `beforeWrite` is called before each change and may throw
- * to forbid it (the lock's check).
+ * The journal at `path`, which is created with its first record. `beforeWrite` is called before each change and may
+ * throw to forbid it (the lock's check).
  */
 export function createJournalFile(options: {
   readonly path: string;
@@ -45,7 +45,7 @@ export function createJournalFile(options: {
       try {
         appendDurably(path, renderLine(numbered));
       } catch (error) {
-        // Half of the line may be there: it is cut off before anything is written behind it.
+        // Half of the line may be on disk: it is truncated before anything is written after it.
         lastSequence = null;
         throw unwritable(path, error);
       }
@@ -74,7 +74,7 @@ function appendDurably(path: string, line: string): void {
   syncDir(dirname(path));
 }
 
-/** Cuts off a torn last line; returns the sequence number of the last whole one. */
+/** Truncates a torn last line; returns the sequence number of the last whole one. */
 function repair(path: string): number {
   const bytes = readBytes(path);
   const { records, soundBytes } = parseJournal(path, bytes);
@@ -91,7 +91,7 @@ function repair(path: string): number {
 }
 
 function unwritable(path: string, error: unknown): HaplanError {
-  const message = `Cannot write the journal\n${path}: ${errorText(error)}\nNothing more was begun. Make room, or make it writable, and run the same command again: what has been made is found, not made twice.`;
+  const message = `Cannot write the journal\n${path}: ${errorText(error)}\nNo further step was started. Free some space or make the file writable, and run the same command again: existing resources are detected and not created again.`;
   return new HaplanError("journal/unwritable", message, { cause: error });
 }
 
@@ -106,7 +106,7 @@ function readBytes(path: string): Buffer {
   }
 }
 
-/** `soundBytes`: how much of the file holds whole records. */
+/** `soundBytes`: how much of the file consists of whole records. */
 function parseJournal(path: string, bytes: Buffer): { records: readonly JournalRecord[]; soundBytes: number } {
   const records: JournalRecord[] = [];
   let start = 0;
@@ -124,7 +124,7 @@ function parseJournal(path: string, bytes: Buffer): { records: readonly JournalR
 }
 
 function damaged(path: string, line: number): HaplanError {
-  const message = `The journal is damaged at line ${line}\n${path}\nIt tells what an interrupted apply may have done. Nothing was done now. If no apply was interrupted, or once its status shows the cluster to be well, move the file away: the next plan is made of the state and of what it finds.`;
+  const message = `The journal is damaged at line ${line}\n${path}\nIt records what an interrupted apply may have done. Nothing was changed now. If no apply was interrupted, or if the status shows that the cluster is healthy, move the file away: the next plan is made from the state and the observed cluster.`;
   return new HaplanError("journal/damaged", message, { commands: [["status"]] });
 }
 

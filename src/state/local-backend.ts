@@ -1,6 +1,6 @@
 /**
- * The state on disk: `.haplan/<cluster>/state.json`, private to the user, replaced atomically, with the one before it
- * kept as `state.json.backup`. The lock lies beside it.
+ * The state on disk: `.haplan/<cluster>/state.json`, private to the user, replaced atomically; the previous one is kept
+ * as `state.json.backup`. The lock is beside it.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -11,17 +11,17 @@ import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts
 import { acquireLock, forceUnlock, lockHolder } from "./lock.ts";
 import type { StateBackend } from "./state-backend.ts";
 
-/** Where everything that belongs to a cluster lives, below the directory that haplan was started in. */
+/** The directory of a cluster, below haplan's working directory. */
 export function stateDir(root: string, clusterName: string): string {
   return join(root, ".haplan", clusterName);
 }
 
-/** A fresh identity for a cluster; asked for once in its life. */
+/** A new identity for a cluster; created once in its life. */
 export function newLineage(): string {
   return randomUUID();
 }
 
-/** Where the local lock of a cluster is. */
+/** The directory of a cluster's local lock. */
 export function lockDir(directory: string): string {
   return join(directory, "lock");
 }
@@ -39,7 +39,7 @@ export function createLocalBackend({
   return {
     place: path,
     advice: {
-      text: "If the one before it is whole, put it back:",
+      text: "If the previous state is intact, restore it:",
       commands: [["state", "push", "-force", backupPath]],
     },
     read: async () => {
@@ -58,7 +58,7 @@ export function createLocalBackend({
       }
     },
     remove: async () => {
-      // The backup goes first: a crash in between leaves the state, not an older one.
+      // The backup is removed first: a crash in between leaves the state, not an older one.
       for (const file of [backupPath, path]) rmSync(file, { force: true });
       if (existsSync(directory)) syncDir(directory);
     },
@@ -76,7 +76,7 @@ async function lockOnDisk(
     return await acquireLock(request);
   } catch (error) {
     if (error instanceof HaplanError) throw error;
-    const message = `Cannot write to the directory of the cluster\n${directory}: ${errorText(error)}\nState and machines live there. Make room, or make it writable, or start haplan in another directory. Nothing was changed.`;
+    const message = `Cannot write to the directory of the cluster\n${directory}: ${errorText(error)}\nIt contains the state and the machines. Free some space or make it writable, or run haplan in another directory. Nothing was changed.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }
@@ -86,14 +86,14 @@ function versionOf(text: string): string {
 }
 
 function unwritable(path: string, error: unknown): HaplanError {
-  const message = `Cannot write the state\n${path}: ${errorText(error)}\nThe one that was there is still there. Make room, or make it writable, and run the same command again: what has been made is found, not made twice.`;
+  const message = `Cannot write the state\n${path}: ${errorText(error)}\nThe previous state was kept. Free some space or make the file writable, and run the same command again: existing resources are detected and not created again.`;
   return new HaplanError("state/unwritable", message, { cause: error });
 }
 
 function conflict(path: string): HaplanError {
   return new HaplanError(
     "state/conflict",
-    `The state has moved meanwhile\n${path}: somebody else has written it. Nothing was written over. Plan again.`,
+    `The state has changed since it was read\n${path}: another run has written it. Nothing was overwritten. Plan again.`,
   );
 }
 

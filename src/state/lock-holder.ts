@@ -1,4 +1,4 @@
-/** Who holds a lock, what a holder may do, and how those who come later are told. */
+/** The holder of a lock, what it may do, and how later runs wait for it. */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
@@ -14,7 +14,7 @@ export type LockHolder = {
   readonly user: string;
   readonly host: string;
   readonly pid: number;
-  /** Tells a process from a later one with the same pid; null where the system does not say. */
+  /** Distinguishes a process from a later one with the same pid; null if the system does not provide it. */
   readonly processStart: string | null;
   /** `apply`, `destroy`, ... */
   readonly operation: string;
@@ -25,11 +25,11 @@ export type LockHolder = {
 };
 
 export type Lock = {
-  /** Grows with every holder, and when a lease that has run out is renewed; null when nothing is locked. */
+  /** Increases with every holder, and with the renewal of an expired lease; null if nothing is locked. */
   readonly fencing: number | null;
   /**
-   * To be called before each write that the lock protects. A lease that has run out, as on a computer under heavy load,
-   * is renewed as long as nobody has taken the lock. @throws HaplanError `lock/lost`
+   * Call it before each write that the lock protects. An expired lease, as on a computer under heavy load, is renewed
+   * if no other run has taken the lock. @throws HaplanError `lock/lost`
    */
   assertHeld(): Promise<void>;
   release(): void | Promise<void>;
@@ -38,13 +38,13 @@ export type Lock = {
 export type LockWish = {
   /** `apply`, `destroy`, ... */
   readonly operation: string;
-  /** How long to wait for another holder; 0 gives up at once. */
+  /** How long to wait for another holder; 0 fails at once. */
   readonly timeoutMs: number;
-  /** Ends the waiting, with its reason. */
+  /** Aborts the wait, with its reason. */
   readonly signal?: AbortSignal;
 };
 
-/** For `-lock=false`: whoever asks for it has made sure of being alone. */
+/** For `-lock=false`: the user has made sure that there is no other run. */
 export const noLock: Lock = { fencing: null, assertHeld: async () => {}, release: () => {} };
 
 /** This process as a holder, from now on. */
@@ -64,8 +64,8 @@ export function newHolder(operation: string, now: number): LockHolder {
 }
 
 /**
- * Tries until the lock is there or the time is up. `take` gives the lock, or who has it, or null when somebody else was
- * faster and it should be tried again.
+ * Tries until the lock is acquired or the time is up. `take` returns the lock, or its current holder, or null if it
+ * lost a race and should be called again.
  * @throws HaplanError `lock/held`
  */
 export async function waitForLock(
@@ -89,7 +89,7 @@ export function lockHeld(holder: LockHolder): HaplanError {
     `  Operation: ${holder.operation}`,
     `  Since:     ${new Date(holder.createdAt).toISOString()}`,
     `  Lock ID:   ${holder.id}`,
-    `Wait for it to end, or give -lock-timeout=60s to wait here. A run that died gives the lock back by itself after ${lockLeaseMs / 1000} s. If it hangs:`,
+    `Wait for it to end, or pass -lock-timeout=60s to wait here. The lock of a dead run expires by itself after ${lockLeaseMs / 1000} s. If the run hangs:`,
   ];
   return new HaplanError("lock/held", lines.join("\n"), { commands: [["force-unlock", holder.id]] });
 }
@@ -97,11 +97,11 @@ export function lockHeld(holder: LockHolder): HaplanError {
 export function lockLost(place: string): HaplanError {
   return new HaplanError(
     "lock/lost",
-    `The lock was lost\n${place}: this process did not renew it for ${lockLeaseMs / 1000} s and another run has taken it, or somebody forced it open. Nothing more was written. Run the same command again.`,
+    `The lock was lost\n${place}: this process did not renew it for ${lockLeaseMs / 1000} s and another run has taken it, or it was force-unlocked. Nothing more was written. Run the same command again.`,
   );
 }
 
-/** @throws HaplanError `lock/not-held` unless `holder` is there and has this id */
+/** @throws HaplanError `lock/not-held` unless `holder` exists and has this id */
 export function assertHolder(holder: LockHolder | null, lockId: string): asserts holder is LockHolder {
   if (holder === null) throw new HaplanError("lock/not-held", "The state is not locked\nThere is nothing to unlock.");
   if (holder.id === lockId) return;

@@ -1,12 +1,11 @@
 /**
- * One change at a time: a lease that runs out by itself unless its holder renews it, with a fencing number.
- *
- * The lock is the file with the highest number in a directory; the number is the fencing number. Taking the lock means
- * creating the file with the next number, which the file system lets only one do (link(2) fails when the name is
- * there). So there is no moment at which a stale lock has been removed and the new one is not there yet, and a holder
- * that was asleep while its lease ran out sees a higher number before it writes (Kleppmann, "How to do distributed
- * locking", 2016), or takes the next number itself if nobody has. A released lock stays as a file, so that numbers
- * never repeat.
+ * The local lock: a lease that expires unless its holder renews it, with a fencing number.
+ *  The lock is the file with the highest number in a directory; the number is the fencing number. Acquiring the lock
+ * means creating the file with the next number, which the file system allows only one process to do (link(2) fails if
+ * the name exists). So there is no moment at which a stale lock has been removed and the new one does not exist yet,
+ * and a holder that was paused while its lease expired sees a higher number before it writes (Kleppmann, "How to do
+ * distributed locking", 2016), or takes the next number itself if it is free. A released lock stays as a file, so that
+ * numbers never repeat.
  */
 import {
   existsSync,
@@ -38,21 +37,21 @@ import {
 const pollMs = 200;
 
 export type LockRequest = {
-  /** Directory that holds nothing but this lock. */
+  /** Directory that contains only this lock. */
   readonly directory: string;
   readonly operation: string;
-  /** How long to wait for another holder; 0 gives up at once. */
+  /** How long to wait for another holder; 0 fails at once. */
   readonly timeoutMs: number;
-  /** Ends the waiting, with its reason. */
+  /** Aborts the wait, with its reason. */
   readonly signal?: AbortSignal;
   readonly clock: Clock;
 };
 
-/** @throws HaplanError `lock/held`, which says who holds it */
+/** @throws HaplanError `lock/held`, which names the holder */
 export async function acquireLock(request: LockRequest): Promise<Lock> {
   const { clock, directory } = request;
   return waitForLock({ ...request, pollMs }, async () => {
-    // A run that ended may have taken the whole directory of the cluster away.
+    // A completed run may have removed the whole directory of the cluster.
     if (!existsSync(directory)) makeDirDurably(directory);
     const current = currentLock(directory);
     if (current === null || isFree(current.holder, clock)) return tryTake(request, (current?.fencing ?? 0) + 1);
@@ -60,15 +59,15 @@ export async function acquireLock(request: LockRequest): Promise<Lock> {
   });
 }
 
-/** Who holds the lock in `directory` now, or null. */
+/** The current holder of the lock in `directory`, or null. */
 export function lockHolder(directory: string, clock: Clock): LockHolder | null {
   const current = currentLock(directory);
   return current === null || isFree(current.holder, clock) ? null : current.holder;
 }
 
 /**
- * Takes the lock away: the next number is made and is free at once, so that the holder sees that it is no longer the
- * highest. @throws HaplanError `lock/not-held`
+ * Breaks the lock: creates the next number and releases it at once, so that the holder sees that its number is no
+ * longer the highest. @throws HaplanError `lock/not-held`
  */
 export function forceUnlock(directory: string, lockId: string, clock: Clock): LockHolder {
   const holder = lockHolder(directory, clock);
@@ -79,13 +78,13 @@ export function forceUnlock(directory: string, lockId: string, clock: Clock): Lo
   return holder;
 }
 
-/** Null when somebody else was faster. */
+/** Null if another process was faster. */
 function tryTake({ directory, operation, clock }: LockRequest, fencing: number): Lock | null {
   const holder = newHolder(operation, clock.now());
   return placeNumber(directory, fencing, holder) ? heldLock(directory, clock, { fencing, holder }) : null;
 }
 
-/** Makes the file with this number, which only one can do; false when somebody else was faster. */
+/** Creates the file with this number, which only one process can do; false if another one was faster. */
 function placeNumber(directory: string, fencing: number, holder: LockHolder): boolean {
   const path = pathOf(directory, fencing);
   const aside = join(directory, `${holder.id}.tmp`);
@@ -126,8 +125,8 @@ function heldLock(
     }
   };
   /**
-   * Whether the lock is ours for a while longer. Once the lease has run out, anybody may take the next number: then it
-   * is ours again only if we are the one who gets that.
+   * Whether the lock is still held. Once the lease has expired, any process may take the next number: the lock is held
+   * again only if this process gets it.
    */
   const renew = (): boolean => {
     if (holder.released || highestNumber(directory) !== fencing) return false;
@@ -141,7 +140,7 @@ function heldLock(
     try {
       renew();
     } catch {
-      // As on a full disk: the next one tries again, and if all fail, the time runs out.
+      // As on a full disk: the next renewal tries again, and if all fail, the lease expires.
     }
   }, lockHeartbeatMs);
   heartbeat.unref();
@@ -160,14 +159,14 @@ function heldLock(
       try {
         write({ released: true });
       } catch {
-        // An empty lock holds nobody back, and needs no room on a full disk.
+        // An empty lock blocks no run, and needs no space on a full disk.
         truncateSync(pathOf(directory, fencing));
       }
     },
   };
 }
 
-/** What cannot be renewed, as on a full disk, is not held any longer. */
+/** A lock that cannot be renewed, as on a full disk, is no longer held. */
 function renewed(renew: () => boolean): boolean {
   try {
     return renew();
@@ -184,7 +183,7 @@ function currentLock(directory: string): CurrentLock | null {
   try {
     return { fencing, holder: JSON.parse(readFileSync(pathOf(directory, fencing), "utf8")) as LockHolder };
   } catch (error) {
-    // Emptied by a crash of the machine, or removed by a newer holder just now: nobody living holds this number.
+    // Emptied by a crash of the machine, or just removed by a newer holder: no live process holds this number.
     if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return { fencing, holder: null };
     throw error;
   }

@@ -1,4 +1,4 @@
-/** The backend that a spec asks for. Nothing is opened yet: the first read or write does that. */
+/** Creates the backend of a spec. Nothing is opened before the first read or write. */
 import type { Clock } from "../base/clock.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { createEtcdBackend } from "./etcd-backend.ts";
@@ -9,7 +9,7 @@ import type { StateBackend } from "./state-backend.ts";
 export type BackendSurroundings = {
   /** The cluster's own directory. */
   readonly directory: string;
-  /** What paths in the spec are relative to. */
+  /** The base of relative paths in the spec. */
   readonly cwd: string;
   readonly clock: Clock;
 };

@@ -1,9 +1,9 @@
 /**
- * The state in a bucket of S3, or of a store that speaks its protocol and knows conditional writes (If-None-Match,
- * If-Match). There are no leases in S3: the lock is an object that says until when it holds, renewed by its holder, and
- * taken over by a conditional write when that time is long past. A holder that slept fails at its next write, because
- * whoever took over has changed the state's ETag, or fails itself because the sleeper was first: nothing is lost
- * silently in either case.
+ * The state in a bucket of S3, or of a store with the same protocol and conditional writes (If-None-Match, If-Match).
+ * S3 has no leases: the lock is an object with an expiry time, renewed by its holder, and taken over by a conditional
+ * write once that time is long past. A holder that was paused fails at its next write because the new holder has
+ * changed the state's ETag, or the new holder fails because the paused one was first: no write is lost silently in
+ * either case.
  */
 import type { Readable } from "node:stream";
 import type { S3Client } from "@aws-sdk/client-s3";
@@ -31,16 +31,18 @@ export type S3BackendOptions = {
 };
 
 const pollMs = 1_000;
-/** A lock is judged by the clock of whoever looks: it is left alone until clocks that differ this much agree. */
+/**
+ * A lock is judged by the local clock: it is respected until clocks that differ by this much agree that it has expired.
+ */
 const clockSkewMaxMs = 10_000;
 
 type Bucket = {
   readonly options: S3BackendOptions;
   readonly place: string;
   readonly get: (name: string) => Promise<StoredText | null>;
-  /** Null when the condition did not hold. */
+  /** Null if the condition did not hold. */
   readonly put: (name: string, text: string, expected: string | null) => Promise<string | null>;
-  /** False when the condition did not hold. */
+  /** False if the condition did not hold. */
   readonly remove: (name: string, expected: string) => Promise<boolean>;
 };
 
@@ -53,7 +55,7 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
   const place = `${bucket.place}${stateName}`;
   return {
     place,
-    advice: { text: "If the bucket keeps versions, the one before it is there." },
+    advice: { text: "If the bucket keeps versions, the previous state is there." },
     read: () => bucket.get(stateName),
     write: async ({ text, expected }) => {
       if ((await putOurs(bucket, stateName, text, expected)) === null) throw moved(place);
@@ -86,7 +88,7 @@ function heldLock(bucket: Bucket, taken: LockObject, takenVersion: string): Lock
   const { clock } = bucket.options;
   let object = taken;
   let version: string | null = takenVersion;
-  /** One write of the lock at a time: each needs the version that the one before it has made. */
+  /** One write of the lock at a time: each needs the version that the previous one has created. */
   let writing: Promise<void> = Promise.resolve();
   const rewrite = (changes: Partial<LockHolder>): Promise<void> => {
     const turn = writing.then(async () => {
@@ -105,7 +107,7 @@ function heldLock(bucket: Bucket, taken: LockObject, takenVersion: string): Lock
   return {
     fencing: taken.fencing,
     assertHeld: async () => {
-      // Nobody has taken a lock whose lease has run out as long as it can be written over.
+      // An expired lock has no other holder as long as it can be overwritten.
       if (version !== null && clock.now() >= object.holder.expiresAt) {
         await rewrite({ expiresAt: clock.now() + lockLeaseMs });
       }
@@ -113,7 +115,7 @@ function heldLock(bucket: Bucket, taken: LockObject, takenVersion: string): Lock
     },
     release: async () => {
       clearInterval(heartbeat);
-      // Not being able to say so is no failure: the time runs out.
+      // A failure to release the lock is not an error: it expires.
       await rewrite({ released: true }).catch(() => undefined);
       version = null;
     },
@@ -128,7 +130,7 @@ async function readLock(bucket: Bucket): Promise<(LockObject & { readonly versio
   } catch {
     throw new HaplanError(
       "lock/unreadable",
-      `${bucket.place}${lockName} is no lock of haplan's\nChoose another spec.state.s3.prefix.`,
+      `${bucket.place}${lockName} is not a haplan lock\nChoose another spec.state.s3.prefix.`,
     );
   }
 }
@@ -138,8 +140,8 @@ async function putLock(bucket: Bucket, object: LockObject, expected: string | nu
 }
 
 /**
- * Writes and returns the version, or null when the condition did not hold. A store may keep an object and fail to say
- * so: the SDK asks once more, and meets the condition that its own write has broken. What is there tells.
+ * Writes and returns the version, or null if the condition did not hold. A store may keep an object and report a
+ * failure: the SDK retries, and meets the condition that its own write has broken. Reading the object back decides.
  */
 async function putOurs(bucket: Bucket, name: string, text: string, expected: string | null): Promise<string | null> {
   let failure: unknown;
@@ -158,8 +160,8 @@ async function putOurs(bucket: Bucket, name: string, text: string, expected: str
 }
 
 /**
- * Removes the state that is there, if the lock is still the one with this number: whoever takes the lock after that
- * look and writes the state changes its version, and then it stays.
+ * Removes the current state, if the lock is still the one with this number: another run that takes the lock after this
+ * check and writes the state changes its version, and then it stays.
  */
 async function removeState(bucket: Bucket, place: string, fencing: number | null): Promise<void> {
   const stored = await bucket.get(stateName);
@@ -169,14 +171,14 @@ async function removeState(bucket: Bucket, place: string, fencing: number | null
     if (lock?.fencing !== fencing || lock.holder.released) throw lockLost(`${bucket.place}${lockName}`);
   }
   const removed = await bucket.remove(stateName, stored.version);
-  // It is gone as well when the answer to a first try was lost.
+  // It is also gone if the response to a first try was lost.
   if (!removed && (await bucket.get(stateName)) !== null) throw moved(place);
 }
 
 function moved(place: string): HaplanError {
   return new HaplanError(
     "state/conflict",
-    `The state has moved meanwhile\n${place}: somebody else has written it. Nothing was written over. Plan again.`,
+    `The state has changed since it was read\n${place}: another run has written it. Nothing was overwritten. Plan again.`,
   );
 }
 
@@ -190,10 +192,10 @@ async function forceUnlock(bucket: Bucket, lockId: string): Promise<LockHolder> 
   assertHolder(holder, lockId);
   const freed: LockObject = { fencing: current!.fencing + 1, holder: { ...holder, released: true } };
   if ((await putLock(bucket, freed, current!.version)) !== null) return holder;
-  throw new HaplanError("lock/not-held", "The lock changed hands meanwhile\nLook again who holds it.");
+  throw new HaplanError("lock/not-held", "The lock has another holder now\nCheck again which run holds it.");
 }
 
-/** The objects below the prefix. The SDK is loaded with the first of them. */
+/** The objects below the prefix. The SDK is loaded with the first request. */
 function openBucket(options: S3BackendOptions): Bucket {
   const { backend, clusterName } = options;
   const directory = `${backend.prefix === "" ? "" : `${backend.prefix}/`}${clusterName}/`;
@@ -245,7 +247,7 @@ function openBucket(options: S3BackendOptions): Bucket {
         } catch (error) {
           if (conditionFailed.has(errorName(error))) return false;
           if (errorName(error) !== "NotImplemented") throw error;
-          // Not every store knows conditions for this: the version was looked at just now.
+          // Not every store supports conditions for this: the version was checked just now.
           await client.send(new DeleteObjectCommand(at(name)));
         }
         return true;
@@ -253,7 +255,7 @@ function openBucket(options: S3BackendOptions): Bucket {
   };
 }
 
-/** 412, and 409 for one that came at the same time as another; If-Match on what is gone is a 404. */
+/** 412, or 409 for concurrent writes; If-Match on a missing object is a 404. */
 const conditionFailed: ReadonlySet<string> = new Set(["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"]);
 
 type Sdk = Pick<
@@ -264,12 +266,12 @@ type Sdk = Pick<
 };
 
 async function loadSdk({ region, endpoint, forcePathStyle }: S3BackendOptions["backend"]): Promise<Sdk> {
-  // Which Node.js a later SDK wants is no news for a user: the version that haplan is built with is pinned.
+  // The Node.js version that a later SDK needs is not relevant to users: haplan's SDK version is pinned.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const sdk = await import("@aws-sdk/client-s3");
   const client = new sdk.S3Client({
     forcePathStyle,
-    // Checksums that stores other than Amazon's may not know are left out where they are not required.
+    // Checksums that other stores may not support are omitted where they are optional.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     ...(region === null ? {} : { region }),

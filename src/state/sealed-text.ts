@@ -1,6 +1,6 @@
 /**
- * Texts that only a passphrase opens: state and saved plans. The key comes from scrypt (RFC 7914), the text is
- * compressed and sealed with AES-256-GCM (NIST SP 800-38D). All parameters are in the header, which is authenticated
+ * Encrypted texts: states and saved plans. The key is derived from a passphrase with scrypt (RFC 7914); the text is
+ * compressed and encrypted with AES-256-GCM (NIST SP 800-38D). All parameters are in the header, which is authenticated
  * with the text, so that they can be raised later without making old files unreadable.
  */
 import { createCipheriv, createDecipheriv, randomBytes, scryptSync, timingSafeEqual } from "node:crypto";
@@ -14,14 +14,14 @@ const kind = "haplan.sealed";
 export const passphraseLengthMin = 16;
 /** 32 MiB and some 100 ms for each guess. */
 const scryptCost = { N: 32_768, r: 8, p: 1 } as const;
-/** A header may not ask for more than this: it is read before anything is known to be genuine. */
+/** A header may not ask for more than this: it is read before it is authenticated. */
 const scryptMemoryMax = 512 * 1024 * 1024;
 
 type SealedHeader = {
   readonly kind: typeof kind;
   readonly version: 1;
   readonly content: SealedContent;
-  /** Which environment variable the passphrase was taken from: a hint, no secret. */
+  /** The environment variable that the passphrase was read from: a hint, not a secret. */
   readonly passphraseEnv: string;
   readonly kdf: {
     readonly name: "scrypt";
@@ -31,7 +31,7 @@ type SealedHeader = {
     readonly salt: string;
   };
   readonly cipher: "aes-256-gcm";
-  /** Tells a wrong passphrase from a damaged file. */
+  /** Distinguishes a wrong passphrase from a damaged file. */
   readonly keyCheck: string;
   readonly nonce: string;
 };
@@ -43,7 +43,7 @@ export type SealedContent = "state" | "plan";
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Seals with one passphrase. Keys are derived once per salt, since that is meant to be slow. */
+/** Encrypts with one passphrase. Keys are derived once per salt, because that is slow by design. */
 export class Sealer {
   readonly #passphraseEnv: string;
   readonly #passphrase: string;
@@ -58,7 +58,7 @@ export class Sealer {
   seal(content: SealedContent, text: string): string {
     const kdf = { name: "scrypt", ...scryptCost, salt: this.#salt.toString("base64") } as const;
     const { key, check } = deriveKey(this.#passphrase, kdf);
-    // Random nonces are good for far more files than one passphrase will ever seal (SP 800-38D §8.3: 2^32).
+    // Random nonces are safe for far more files than one passphrase will ever encrypt (SP 800-38D §8.3: 2^32).
     const nonce = randomBytes(12);
     const header: SealedHeader = {
       kind,
@@ -78,20 +78,22 @@ export class Sealer {
   }
 }
 
-/** What a sealed text says it holds; null for any other text. The beginning of the text is enough. */
+/**
+ * The kind of content that an encrypted text declares; null for any other text. The beginning of the text is enough.
+ */
 export function sealedContent(text: string): SealedContent | null {
   const match =
     /^\s*\{\s*"kind"\s*:\s*"haplan\.sealed"\s*,\s*"version"\s*:\s*\d+\s*,\s*"content"\s*:\s*"(state|plan)"/.exec(text);
   return match === null ? null : (match[1] as SealedContent);
 }
 
-/** The environment variable whose passphrase a sealed text was sealed with; null for any other text. */
+/** The environment variable whose passphrase a text was encrypted with; null for any other text. */
 export function sealedUnder(text: string): string | null {
   return sealedContent(text) === null ? null : parseSealed(text, "the text").passphraseEnv;
 }
 
 /**
- * Opens a sealed text with the passphrase that its header names. `place` is for messages.
+ * Decrypts a text with the passphrase that its header names. `place` is for messages.
  * @throws HaplanError `state/no-passphrase`, `state/wrong-passphrase`, `state/sealed-damaged`, `state/newer-version`
  */
 export function unseal(text: string, place: string, environment: Environment): string {
@@ -111,7 +113,7 @@ export function unseal(text: string, place: string, environment: Environment): s
     const packed = Buffer.concat([decipher.update(Buffer.from(data, "base64")), decipher.final()]);
     return gunzipSync(packed, { maxOutputLength: stateBytesMax }).toString("utf8");
   } catch (error) {
-    throw damaged(place, "what it holds is not what was sealed", error);
+    throw damaged(place, "its content was changed after encryption", error);
   }
 }
 
@@ -123,13 +125,13 @@ function parseSealed(text: string, place: string): SealedFile {
     throw damaged(place, errorText(error), error);
   }
   if (file["version"] !== 1) {
-    const message = `${place} is sealed with version ${String(file["version"])}; this haplan knows version 1. Use the newer haplan that wrote it`;
+    const message = `${place} is encrypted with format version ${String(file["version"])}; this haplan supports version 1. Use the newer haplan that wrote it`;
     throw new HaplanError("state/newer-version", message);
   }
   const { kdf } = file;
   const texts = ["content", "passphraseEnv", "cipher", "keyCheck", "nonce", "tag", "data"];
   const whole = texts.every((name) => typeof file[name] === "string") && isKdf(kdf) && file["cipher"] === "aes-256-gcm";
-  if (!whole) throw damaged(place, "its header is not complete");
+  if (!whole) throw damaged(place, "its header is incomplete");
   return file as unknown as SealedFile;
 }
 
@@ -144,7 +146,7 @@ function isKdf(value: unknown): value is SealedHeader["kdf"] {
 
 const derived = new Map<string, { readonly key: Buffer; readonly check: Buffer }>();
 
-/** 32 bytes of key and 8 that tell whether it is the right one. Remembered: every write of an apply uses the same. */
+/** 32 bytes of key and 8 that verify the passphrase. Cached: every write of an apply uses the same. */
 function deriveKey(passphrase: string, kdf: SealedHeader["kdf"]): { readonly key: Buffer; readonly check: Buffer } {
   const name = canonicalJson([passphrase, kdf]);
   const known = derived.get(name);
@@ -167,7 +169,7 @@ function passphraseFrom(name: string, environment: Environment): string {
   if (passphrase === undefined || passphrase === "") {
     throw new HaplanError(
       "state/no-passphrase",
-      `The passphrase for the state is missing: ${name} is not set\nThe state and saved plans are encrypted under it. Set the environment variable ${name}. Nothing was changed.`,
+      `The passphrase for the state is missing: ${name} is not set\nThe state and saved plans are encrypted with it. Set the environment variable ${name}. Nothing was changed.`,
     );
   }
   if (passphrase.length < passphraseLengthMin) {
@@ -180,6 +182,6 @@ function passphraseFrom(name: string, environment: Environment): string {
 }
 
 function damaged(place: string, reason: string, cause?: unknown): HaplanError {
-  const message = `${place} is damaged: ${reason}. It was left as it is`;
+  const message = `${place} is damaged: ${reason}. It was not changed`;
   return new HaplanError("state/sealed-damaged", message, { cause });
 }

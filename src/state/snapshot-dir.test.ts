@@ -32,7 +32,7 @@ describe("a snapshot that is kept", () => {
     ["empty", Buffer.alloc(0)],
     ["changed on its way", Buffer.concat([Buffer.from("X"), whole.subarray(1)])],
   ])("is refused when it was %s, and nothing stays", async (_, bytes) => {
-    await expect(createSnapshotDir(directory).keep("now", pieces(bytes, 50))).rejects.toThrow("not whole");
+    await expect(createSnapshotDir(directory).keep("now", pieces(bytes, 50))).rejects.toThrow("is incomplete");
     expect(readdirSync(directory)).toEqual([]);
   });
 });

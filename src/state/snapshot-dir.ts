@@ -1,7 +1,6 @@
 /**
- * Snapshots of a cluster's data, kept beside its state: `NAME.db` as the member sent it, which etcd's own tools
- * restore, and `NAME.db.sha256` for `sha256sum -c`. They outlive the cluster: what was kept for safety is removed by
- * hand only.
+ * Snapshots of a cluster's data, kept beside its state: `NAME.db` as sent by the member, which etcd's own tools
+ * restore, and `NAME.db.sha256` for `sha256sum -c`. They outlive the cluster: backups are only removed by hand.
  */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
@@ -14,7 +13,7 @@ export type KeptSnapshot = { readonly path: string; readonly sha256: string; rea
 /** Snapshots of the data, kept beside the state. */
 export type SnapshotDir = {
   /**
-   * Writes them durably under a name of its own, readable to the owner only, once the checksum at their end is right.
+   * Writes a snapshot durably under a new name, readable by the owner only, once the checksum at its end is verified.
    * @throws HaplanError `state/damaged-snapshot`; nothing is kept then.
    */
   keep(name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot>;
@@ -42,7 +41,7 @@ async function keep(directory: string, name: string, pieces: AsyncIterable<Uint8
   }
 }
 
-/** Holds back the last 32 bytes: they are the digest of all that came before. */
+/** Withholds the last 32 bytes: they are the digest of everything before them. */
 async function write(
   path: string,
   pieces: AsyncIterable<Uint8Array>,
@@ -69,7 +68,7 @@ async function write(
   if (sizeBytes <= digestBytes || !content.digest().equals(held)) {
     throw new HaplanError(
       "state/damaged-snapshot",
-      `The snapshot is not whole: its checksum does not fit its ${sizeBytes} bytes. Nothing was kept`,
+      `The snapshot is incomplete: its checksum does not match its ${sizeBytes} bytes. It was not kept`,
     );
   }
   return { sha256: whole.digest("hex"), sizeBytes };

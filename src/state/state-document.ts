@@ -1,4 +1,4 @@
-/** State ↔ text. What cannot be understood is refused, so that nobody writes over it. */
+/** Converts a state to text and back. Unknown content is an error, so that it is not overwritten. */
 import type { ValidateFunction } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
@@ -13,12 +13,12 @@ export function renderState(state: State): string {
 }
 
 /**
- * `place` says where the text came from, `advice` what to do when it is damaged; `headline` is what is wrong then.
+ * `place` names the source of the text, `advice` what to do if it is damaged; `headline` is the summary of that error.
  * @throws HaplanError `state/corrupted`, `state/newer-version`
  */
 export function parseState(text: string, place: string, advice: StateAdvice, headline = "The state is damaged"): State {
   const corrupted = (reason: string): HaplanError => {
-    const message = `${headline}\n${place}: ${reason}.\nIt was left as it is. ${advice.text}`;
+    const message = `${headline}\n${place}: ${reason}.\nIt was not changed. ${advice.text}`;
     return new HaplanError("state/corrupted", message, { commands: advice.commands ?? [] });
   };
   let value: unknown;
@@ -30,7 +30,7 @@ export function parseState(text: string, place: string, advice: StateAdvice, hea
   }
   const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
   if (typeof version === "number" && version > stateVersion) {
-    const message = `The state was written by a newer haplan\n${place} has version ${version}, and this haplan knows up to ${stateVersion}. It was left as it is. Use the haplan that wrote it.`;
+    const message = `The state was written by a newer haplan\n${place} has version ${version}, but this haplan supports versions up to ${stateVersion}. It was not changed. Use the haplan that wrote it.`;
     throw new HaplanError("state/newer-version", message);
   }
   validate ??= compileSchema(stateSchema, { allowUnionTypes: true });

@@ -14,7 +14,7 @@ describe("a state that comes from elsewhere", () => {
 
   it("is refused by name when it cannot be unpacked", () => {
     const cut = gzipSync("{}").subarray(0, 15);
-    expect(() => unpackState(cut, "the place")).toThrow(/^Cannot unpack the state\nthe place: /);
+    expect(() => unpackState(cut, "the place")).toThrow(/^Cannot decompress the state\nthe place: /);
   });
 
   it("is not read for longer than a state can be", async () => {

@@ -1,6 +1,6 @@
 /**
- * A backend and a passphrase put together: reads and writes states, sealed where that was asked for, and lets nothing
- * through that belongs to another cluster or is older than what is there.
+ * Combines a backend with a passphrase: reads and writes states, encrypted if requested, and rejects states of another
+ * cluster or older than the stored one.
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { State } from "../plan/state.ts";
@@ -10,25 +10,27 @@ import type { StateBackend, StoredText } from "./state-backend.ts";
 import { parseState, renderState } from "./state-document.ts";
 
 export type StateStore = {
-  /** Null when there is none yet. @throws HaplanError when what is there cannot be understood */
+  /** Null if there is none yet. @throws HaplanError if the stored text is not a valid state */
   read(): Promise<State | null>;
   /**
-   * Makes `state` the one that is kept. Writing the state that is there already does nothing.
-   * @throws HaplanError `state/conflict` when what is there is another cluster's, or newer than `state`
+   * Stores `state`. Writing an equal state does nothing.
+   * @throws HaplanError `state/conflict` if the stored state is another cluster's, or newer than `state`
    */
   write(state: State): Promise<void>;
-  /** Writes whatever is there over, damaged or not, unless somebody else does so meanwhile. For `state push -force`. */
+  /**
+   * Overwrites the stored text, damaged or not, unless another run writes at the same time. For `state push -force`.
+   */
   overwrite(state: State): Promise<void>;
-  /** Forgets the state and the one before it. */
+  /** Removes the state and its backup. */
   remove(): Promise<void>;
 };
 
 export type StateStoreOptions = {
   readonly backend: StateBackend;
-  /** How to seal what is written; null leaves it in clear. What is sealed already is opened in either case. */
+  /** How to encrypt on write; null writes plaintext. Encrypted texts are decrypted in either case. */
   readonly encryption: { readonly passphraseEnv: string } | null;
   readonly environment: Environment;
-  /** Asked before each change. */
+  /** Called before each change. */
   readonly lock?: Lock;
 };
 
@@ -50,7 +52,7 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
     const before = stored === null ? null : opened(stored);
     if (before === text) return;
     if (before !== null) check(before);
-    // What was in clear before it was to be encrypted is not kept in clear.
+    // A plaintext backup is not kept once encryption is on.
     const backup =
       stored === null || before === null ? null : sealedContent(stored.text) ? stored.text : sealed(before);
     await backend.write({ text: sealed(text), expected: stored?.version ?? null, backup, fencing: lock.fencing });
@@ -72,9 +74,12 @@ export function createStateStore({ backend, encryption, environment, lock = noLo
 
 function assertFollows(before: State, state: State, place: string): void {
   const conflict = (reason: string): HaplanError =>
-    new HaplanError("state/conflict", `The state has moved meanwhile\n${place}: ${reason}. Nothing was written over.`);
+    new HaplanError(
+      "state/conflict",
+      `The state has changed since it was read\n${place}: ${reason}. Nothing was overwritten.`,
+    );
   if (before.lineage !== state.lineage) throw conflict(`it has lineage ${before.lineage}, not ${state.lineage}`);
   if (before.serial < state.serial) return;
-  const serials = `it has serial ${before.serial}, the one to be written ${state.serial}`;
-  throw conflict(`${serials}; somebody else has written it meanwhile`);
+  const serials = `its serial is ${before.serial}, the serial to be written ${state.serial}`;
+  throw conflict(`${serials}; another run has written it`);
 }

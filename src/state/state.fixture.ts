@@ -1,4 +1,4 @@
-/** A small state for tests of this room. */
+/** A small state for this module's tests. */
 import type { State } from "../plan/state.ts";
 
 export function stateWith(serial: number, lineage = "lineage-1"): State {

@@ -51,7 +51,7 @@ describe("a spec with", () => {
     "10 MB": [apply],
     "an alias bomb": [apply],
   };
-  it.each(specs)("%s is refused, and nothing is made", async (what, text, diagnostic) => {
+  it.each(specs)("%s is rejected, and nothing is made", async (what, text, diagnostic) => {
     cluster.writeSpec(text);
     const verbs = asProcesses[what];
     const runs =

@@ -21,16 +21,16 @@ describe("diagnostics view", () => {
   it("shows place, caret, reason and advice between bars", () => {
     expect(renderDiagnostics(diagnostics, createPaint(false))).toMatchInlineSnapshot(`
       "╷
-      │ Error: A control plane of 4 members is refused
+      │ Error: A control plane of 4 members is not allowed
       │
       │   on cluster.yaml:6:14, in spec.controlPlane.members
       │      6:     members: 4
       │                      ^
       │
       │ A write counts once a majority of the members has it on disk.
-      │ Of 4 members that is 3: they survive 1 failed, just as 3 members do, but
-      │ there is one more machine that can fail, and a network cut 2|2 stops both
-      │ halves.
+      │ Of 4 members that is 3: they tolerate 1 failed, just as 3 members do, but
+      │ there is one more machine that can fail, and a network partition 2|2 stops
+      │ both halves.
       │
       │ instances  quorum  fault tolerance
       │         1       1                0

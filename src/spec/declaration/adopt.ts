@@ -34,7 +34,7 @@ export const readyCertificate = {
 
 export const adoptedTls = {
   type: "object",
-  description: "the certificates of the members that run",
+  description: "the certificates of the existing members",
   keys: {
     caFile: {
       shape: "file",
@@ -44,7 +44,7 @@ export const adoptedTls = {
     certFile: {
       shape: "file",
       required: true,
-      description: "the PEM file of the client certificate that haplan shows them",
+      description: "the PEM file of haplan's client certificate for them",
       example: "pki/client.crt",
     },
     keyFile: {
@@ -56,13 +56,13 @@ export const adoptedTls = {
     caKeyFile: {
       shape: "file",
       absent: "haplan issues no certificates: `certificates` lists those of the new masters",
-      description: "the PEM file of the authority's key, with which haplan makes the new members' certificates",
+      description: "the PEM file of the authority's key, which lets haplan issue the new members' certificates",
       example: "pki/ca.key",
     },
     peerCaFile: {
       shape: "file",
       absent: "`caFile`",
-      description: "the PEM file of the authority that peers trust, when it is another",
+      description: "the PEM file of the authority that peers trust, if it is another one",
       example: "pki/peer-ca.crt",
     },
     peerCaKeyFile: {
@@ -75,8 +75,7 @@ export const adoptedTls = {
       type: "array",
       minItems: 1,
       maxItems: 7,
-      description:
-        "a list of certificates that are ready, one for each new master, when the authority's key is not at hand",
+      description: "a list of existing certificates, one for each new master, if the authority's key is not available",
       absent: "haplan issues them with `caKeyFile`",
       items: { shape: "readyCertificate" },
     },
@@ -85,7 +84,7 @@ export const adoptedTls = {
 
 export const adopt = {
   type: "object",
-  description: "an existing cluster that is taken over without a restart",
+  description: "an existing cluster to adopt without a restart",
   keys: {
     endpoints: {
       type: "array",
@@ -98,7 +97,7 @@ export const adopt = {
       maxItems: 7,
       uniqueItems: true,
       required: true,
-      description: "a list of client URLs, one for each member that runs; each is listed under masters by its address",
+      description: "a list of client URLs, one for each existing member; each is listed under masters by its address",
       example: ["https://10.0.0.1:2379", "https://10.0.0.2:2379"],
     },
     tls: { shape: "adoptedTls", absent: "the members run without TLS" },

@@ -1,6 +1,6 @@
 /**
- * The spec of a cluster, `cluster.yaml`, declared once. Its JSON Schema, the types of what was read, the defaults, the
- * located view that the rules look at, and docs/spec.md all follow from it.
+ * The spec of a cluster, `cluster.yaml`, declared once. Its JSON Schema, the types of the parsed document, the
+ * defaults, the located view for the rules, and docs/spec.md are all derived from it.
  */
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
@@ -41,7 +41,7 @@ const metadata = {
 
 const spec = {
   type: "object",
-  description: "the cluster as it should be",
+  description: "the wanted cluster",
   keys: {
     provider: { shape: "provider", filledBy: "provider" },
     state: { shape: "state", default: {} },
@@ -61,7 +61,7 @@ const spec = {
 
 const provider = {
   type: "object",
-  description: "what the machines are",
+  description: "the platform of the machines",
   extendedBy: "settings",
   keys: { type: { type: "string", required: true, description: "the provider" } },
 } as const;
@@ -121,11 +121,11 @@ export const clusterShapes: ClusterShapes = {
   file,
 };
 
-/** A spec as it is written: what may be left out is optional. */
+/** A spec as written: keys with a default are optional. */
 export type WrittenCluster = Written<typeof cluster, ClusterShapes>;
 
-/** A spec that was found right, with every default filled in. */
+/** A valid spec, with every default filled in. */
 export type FilledCluster = Filled<typeof cluster, ClusterShapes>;
 
-/** One of its parts, filled in the same way. */
+/** One of its parts, with every default filled in. */
 export type FilledPart<Name extends keyof ClusterShapes> = Filled<ClusterShapes[Name], ClusterShapes>;

@@ -35,14 +35,14 @@ export const file = {
   type: "string",
   minLength: 1,
   maxLength: 4096,
-  description: "the path of a file, relative to the directory that haplan is started in",
+  description: "the path of a file, relative to haplan's working directory",
   example: "pki/ca.crt",
 } as const;
 
 /** A master or a worker. */
 export const host = {
   type: "object",
-  description: "a machine and its place",
+  description: "a machine and its address",
   extendedBy: "hostKeys",
   keys: {
     name: { shape: "dnsLabel", required: true },

@@ -2,15 +2,15 @@
 
 export const movedMaster = {
   type: "object",
-  description: "a master that has another name than before, and keeps its machine and data",
+  description: "a renamed master, which keeps its machine and data",
   keys: {
     from: {
       shape: "dnsLabel",
       required: true,
-      description: "the name that the master had, which no master has now",
+      description: "the former name, which no master has now",
       example: "m1",
     },
-    to: { shape: "dnsLabel", required: true, description: "the name that it has in masters", example: "m8" },
+    to: { shape: "dnsLabel", required: true, description: "its name in masters", example: "m8" },
   },
 } as const;
 
@@ -22,12 +22,12 @@ export const tls = {
 
 export const controlPlane = {
   type: "object",
-  description: "the masters and what runs on them",
+  description: "the masters and the software on them",
   keys: {
     members: {
       type: "integer",
       enum: [3, 5, 7],
-      description: "how many members: 3, 5 or 7; must equal the number of masters when they are listed",
+      description: "the number of members: 3, 5 or 7; must equal the number of masters if they are listed",
       absent: "the number of `masters`",
       example: 3,
     },
@@ -36,17 +36,17 @@ export const controlPlane = {
       enum: ["agent", "etcd"],
       default: "agent",
       description:
-        "what runs on each master: agent, haplan's own Raft agent, or etcd, a real one that is found on the path",
+        "the software of each master: agent, haplan's own Raft agent, or etcd, a real one that is found on the path",
       example: "etcd",
     },
-    adopt: { shape: "adopt", absent: "no member is taken over" },
-    masters: { shape: "masters", absent: "as many as `members` says, where the provider gives them addresses" },
+    adopt: { shape: "adopt", absent: "no member is adopted" },
+    masters: { shape: "masters", absent: "as many as `members` says, if the provider gives them addresses" },
     moved: {
       type: "array",
       items: { shape: "movedMaster" },
       maxItems: 64,
       default: [],
-      description: "masters that have other names than before: from the former name to the one in masters",
+      description: "renamed masters: from the former name to the one in masters",
     },
     zones: {
       type: "array",
@@ -54,7 +54,7 @@ export const controlPlane = {
       minItems: 1,
       maxItems: 7,
       uniqueItems: true,
-      description: "failure domains that masters without a zone of their own are spread over, the emptiest first",
+      description: "failure domains; masters without a zone are spread over them, the emptiest first",
       absent: "masters without a zone have none",
       example: ["a", "b", "c"],
     },
@@ -71,14 +71,14 @@ export const controlPlane = {
       minimum: 10,
       maximum: 50_000,
       default: 1000,
-      description: "milliseconds without a leader's message before an election",
+      description: "milliseconds without a message from the leader before an election",
     },
     heartbeatIntervalMs: {
       type: "integer",
       minimum: 1,
       maximum: 10_000,
       default: 100,
-      description: "milliseconds between a leader's messages",
+      description: "milliseconds between heartbeats of the leader",
     },
   },
 } as const;

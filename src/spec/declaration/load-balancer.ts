@@ -2,7 +2,7 @@
 
 export const loadBalancer = {
   type: "object",
-  description: "the one address that clients and workers use",
+  description: "the single address for clients and workers",
   extendedBy: "hostKeys",
   keys: {
     type: {
@@ -18,7 +18,7 @@ export const loadBalancer = {
       items: { shape: "port" },
       minItems: 1,
       maxItems: 16,
-      description: "a list of ports that clients connect to, at least one; the first is the control plane's endpoint",
+      description: "a list of ports for clients, at least one; the first is the control plane's endpoint",
       absent: "`controlPlane.clientPort` alone",
       example: [2379],
     },

@@ -2,33 +2,33 @@
 
 export const policy = {
   type: "object",
-  description: "how carefully changes are made",
+  description: "how cautiously changes are made",
   keys: {
     maxLearnerLagEntries: {
       type: "integer",
       minimum: 0,
       maximum: 1_000_000,
       default: 1000,
-      description: "entries a learner may lack when it gets its vote",
+      description: "how many entries a learner may be behind when it is promoted",
     },
     healthSamples: {
       type: "integer",
       minimum: 1,
       maximum: 100,
       default: 3,
-      description: "good answers in a row that make a member healthy",
+      description: "consecutive successful health checks that make a member healthy",
     },
     joinTimeoutMs: {
       type: "integer",
       minimum: 1000,
       maximum: 86_400_000,
       default: 300_000,
-      description: "milliseconds a new member may take to catch up",
+      description: "milliseconds that a new member may take to catch up",
     },
     backupBeforeMembershipChange: {
       type: "boolean",
       default: false,
-      description: "take a snapshot before each change of the membership, and change nothing when that fails",
+      description: "take a snapshot before each membership change, and change nothing if that fails",
       example: true,
     },
     renewBeforeDays: {
@@ -36,13 +36,13 @@ export const policy = {
       minimum: 1,
       maximum: 300,
       default: 90,
-      description: "days before its end from which on a certificate is renewed",
+      description: "days before expiry at which a certificate is renewed",
     },
     allowEvenSteps: {
       type: "boolean",
       default: false,
       description:
-        "with engine etcd: allow changes that pass an even number of voters, such as 4 on the way from 3 to 5",
+        "with engine etcd: allow changes that pass through an even number of voters, such as 4 on the way from 3 to 5",
       example: true,
     },
   },

@@ -2,7 +2,7 @@
 
 export const etcdState = {
   type: "object",
-  description: "the etcd that holds the state",
+  description: "the etcd that stores the state",
   keys: {
     endpoints: {
       type: "array",
@@ -31,7 +31,7 @@ export const etcdState = {
     certFile: {
       shape: "file",
       absent: "no client certificate",
-      description: "the PEM file of the certificate that haplan shows",
+      description: "the PEM file of haplan's client certificate",
       example: "pki/client.crt",
     },
     keyFile: {
@@ -45,7 +45,7 @@ export const etcdState = {
 
 export const s3State = {
   type: "object",
-  description: "the bucket that holds the state",
+  description: "the bucket that stores the state",
   keys: {
     bucket: {
       type: "string",
@@ -65,14 +65,14 @@ export const s3State = {
     endpoint: {
       type: "string",
       pattern: "^https?://",
-      description: "a URL, for stores that speak S3 and are not Amazon's",
+      description: "a URL, for S3-compatible stores other than Amazon's",
       absent: "Amazon's",
       example: "https://minio.example:9000",
     },
     forcePathStyle: {
       type: "boolean",
-      description: "true or false: whether the bucket goes into the path instead of the host name",
-      absent: "true when `endpoint` is written",
+      description: "true or false: whether the bucket is part of the path instead of the host name",
+      absent: "true if `endpoint` is written",
       example: true,
     },
   },
@@ -86,7 +86,7 @@ export const encryption = {
       type: "string",
       pattern: "^[A-Za-z_][A-Za-z0-9_]*$",
       required: true,
-      description: "the name of the environment variable that holds the passphrase, such as HAPLAN_PASSPHRASE",
+      description: "the name of the environment variable of the passphrase, such as HAPLAN_PASSPHRASE",
       example: "HAPLAN_PASSPHRASE",
     },
   },
@@ -94,7 +94,7 @@ export const encryption = {
 
 export const state = {
   type: "object",
-  description: "where the state is kept, and whether it is encrypted",
+  description: "where the state is stored, and whether it is encrypted",
   keys: {
     backend: {
       type: "string",

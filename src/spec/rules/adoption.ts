@@ -1,4 +1,4 @@
-/** Members that are taken over: each endpoint belongs to one master, by its address, and one at least is new. */
+/** Adopted members: each endpoint belongs to one master, by its address, and at least one master is new. */
 import type { AdoptedTlsDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
@@ -22,7 +22,7 @@ export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
     findings.push(
       findingAt(adoptTls.pointer, {
         code: "spec/adopt-tls",
-        summary: "Certificates are named, and TLS is off",
+        summary: "Certificates are given, but TLS is off",
         detail: "Remove `adopt.tls`, or write https endpoints and `tls: { enabled: true }`.",
       }),
     );
@@ -31,8 +31,8 @@ export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
     findings.push({
       place: { pointer: controlPlane.pointer, part: "key" },
       code: "spec/adopt-unlisted",
-      summary: "Members are taken over, and no masters are listed",
-      detail: "List all masters with name and address: those that run already, and the new ones.",
+      summary: "Members are adopted, but no masters are listed",
+      detail: "List all masters with name and address: the existing ones and the new ones.",
     });
     return findings;
   }
@@ -50,7 +50,10 @@ export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
   return adoptTls === null ? findings : [...findings, ...checkAdoptedTls(adoptTls, own)];
 };
 
-/** Every master that haplan makes needs a certificate: one that is ready, or one from an authority whose key is there. */
+/**
+ * Every master that haplan creates needs a certificate: an existing one, or one from an authority whose key is
+ * available.
+ */
 function checkAdoptedTls(tls: AdoptedTlsDraft, own: readonly string[]): readonly SpecFinding[] {
   const findings: SpecFinding[] = [];
   const say = (pointer: string, summary: string, detail: string): void =>
@@ -62,7 +65,7 @@ function checkAdoptedTls(tls: AdoptedTlsDraft, own: readonly string[]): readonly
     entries: { name },
   } of certificates) {
     if (name !== null && !own.includes(name.value)) {
-      const detail = `Certificates are named for masters that haplan makes: ${own.join(", ") || "there is none"}.`;
+      const detail = `Certificates are listed for masters that haplan creates: ${own.join(", ") || "there is none"}.`;
       say(name.pointer, `${name.value} gets no certificate from haplan`, detail);
     }
     if (written.includes("peerCertFile") !== written.includes("peerKeyFile")) {
@@ -74,7 +77,7 @@ function checkAdoptedTls(tls: AdoptedTlsDraft, own: readonly string[]): readonly
     }
   }
   if (tls.written.includes("peerCaKeyFile") && !tls.written.includes("peerCaFile")) {
-    say(tls.pointer, "The peers' authority has a key and no certificate", "Write peerCaFile as well.");
+    say(tls.pointer, "The peers' authority has a key but no certificate", "Write peerCaFile as well.");
   }
   for (const name of own) {
     const ready = certificates.find((certificate) => certificate.entries.name?.value === name);
@@ -85,7 +88,7 @@ function checkAdoptedTls(tls: AdoptedTlsDraft, own: readonly string[]): readonly
     say(
       tls.pointer,
       `There is no certificate for ${name}`,
-      `It needs one that the members trust. Write ${absent.join(" and ")}, so that haplan can issue it; or name one that is ready: certificates: [{ name: ${name}, certFile: ..., keyFile: ... }]`,
+      `It needs one that the members trust. Write ${absent.join(" and ")}, so that haplan can issue it; or list an existing one: certificates: [{ name: ${name}, certFile: ..., keyFile: ... }]`,
     );
   }
   return findings;
@@ -95,27 +98,27 @@ function noFiles(pointer: string): SpecFinding {
   return {
     place: { pointer: `${pointer}/adopt`, part: "key" },
     code: "spec/adopt-tls",
-    summary: "Members that use TLS are to be taken over, and no certificates are named",
+    summary: "Members with TLS are to be adopted, but no certificates are given",
     detail:
-      "Write `adopt: { tls: { caFile: ..., certFile: ..., keyFile: ..., caKeyFile: ... } }`: the authority that signed the members' certificates, a client certificate that they take, and the authority's key for the new member's. For members without TLS, write `tls: { enabled: false }`.",
+      "Write `adopt: { tls: { caFile: ..., certFile: ..., keyFile: ..., caKeyFile: ... } }`: the authority that signed the members' certificates, a client certificate that they accept, and the authority's key for the new member's certificate. For members without TLS, write `tls: { enabled: false }`.",
   };
 }
 
 function otherScheme(pointer: string, endpoint: string, tls: boolean): SpecFinding {
   return findingAt(pointer, {
     code: "spec/adopt-tls",
-    summary: `${endpoint} is to be taken over, and TLS is ${tls ? "on" : "off"}`,
+    summary: `${endpoint} is to be adopted, but TLS is ${tls ? "on" : "off"}`,
     detail: tls
-      ? "Write https endpoints; or `tls: { enabled: false }`, for members that run without TLS. All members are alike in this."
-      : "Write `tls: { enabled: true }`, and the certificates under `adopt.tls`. All members are alike in this.",
+      ? "Write https endpoints; or `tls: { enabled: false }`, for members without TLS. All members must use the same."
+      : "Write `tls: { enabled: true }`, and the certificates under `adopt.tls`. All members must use the same.",
   });
 }
 
 function unlisted(pointer: string, endpoint: string, address: string): SpecFinding {
   return findingAt(pointer, {
     code: "spec/adopt-unlisted",
-    summary: `${endpoint} is to be taken over, and no master has the address ${address}`,
-    detail: `A member that is taken over is one of the masters. Add one with a name and \`address: ${address}\`.`,
+    summary: `${endpoint} is to be adopted, but no master has the address ${address}`,
+    detail: `An adopted member is one of the masters. Add one with a name and \`address: ${address}\`.`,
   });
 }
 
@@ -123,6 +126,6 @@ function twice(pointer: string, endpoint: string, address: string): SpecFinding 
   return findingAt(pointer, {
     code: "spec/adopt-twice",
     summary: `${endpoint} is the second endpoint at ${address}`,
-    detail: "One endpoint for each member is enough. Members that share an address would fail together.",
+    detail: "One endpoint per member is enough. Members that share an address would fail together.",
   });
 }

@@ -1,9 +1,9 @@
-/** For providers to which an address is that of one machine. */
+/** For providers where an address belongs to one machine. */
 import type { HostDraft } from "../draft.ts";
 import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
 
-/** Tells of each host that has the address of one before it. */
+/** Reports each host with the address of an earlier one. */
 export function findSharedAddresses(hosts: readonly HostDraft[]): readonly SpecFinding[] {
   const taken = new Map<string, string>();
   return hosts.flatMap(({ kind, address }) => {
@@ -18,6 +18,6 @@ function duplicate(address: LocatedValue<string>, other: string): SpecFinding {
   return findingAt(address.pointer, {
     code: "spec/duplicate-address",
     summary: `The address ${address.value} is already used by the ${other}`,
-    detail: "Two machines cannot share an address: give each one of its own.",
+    detail: "Two machines cannot share an address: give each machine its own.",
   });
 }

@@ -1,4 +1,4 @@
-/** 3, 5 or 7 members, and no other number: refused with the arithmetic that speaks against it. */
+/** 3, 5 or 7 members, and no other number; the error explains the arithmetic. */
 import { findingAt, type SpecFinding } from "../finding.ts";
 import {
   faultToleranceOf,
@@ -16,7 +16,7 @@ export const checkMemberCount: SpecRule = ({ controlPlane, masters, derivesMaste
   const { members } = controlPlane.entries;
   if (members === null) {
     if (controlPlane.written.includes("members")) return [];
-    // Where masters have to be listed, it is the schema that says so.
+    // If masters have to be listed, the schema reports it.
     if (masters === null) {
       return controlPlane.written.includes("masters") || !derivesMasters ? [] : [missing(controlPlane.pointer)];
     }
@@ -27,7 +27,7 @@ export const checkMemberCount: SpecRule = ({ controlPlane, masters, derivesMaste
   const mismatch = findingAt(members.pointer, {
     code: "spec/members-mismatch",
     summary: `members is ${members.value}, but ${masters.hosts.length} masters are listed`,
-    detail: "Make the two equal, or leave `members` out: then the list counts.",
+    detail: "Make the two equal, or omit `members`: then the list counts.",
   });
   return [...findings, mismatch];
 };
@@ -45,7 +45,7 @@ function refused(pointer: string, members: number): SpecFinding {
   const table = renderQuorumTable(quorumTable(Math.max(membersMax, Math.min(members, 9))), members);
   return findingAt(pointer, {
     code: codeFor(members),
-    summary: `A control plane of ${members} ${members === 1 ? "member" : "members"} is refused`,
+    summary: `A control plane of ${members} ${members === 1 ? "member" : "members"} is not allowed`,
     detail: [...reasonFor(members), "", ...table, "", `Write ${adviceFor(members)}.`].join("\n"),
   });
 }
@@ -57,12 +57,12 @@ function codeFor(members: number): string {
 
 function reasonFor(members: number): readonly string[] {
   const rule = "A write counts once a majority of the members has it on disk.";
-  if (members < 1) return [rule, "Without members there is nobody to have it."];
-  if (members === 1) return [rule, "A single member is that majority: when it fails, everything stops."];
+  if (members < 1) return [rule, "Without members there is none to write to."];
+  if (members === 1) return [rule, "A single member is that majority: if it fails, everything stops."];
   if (members === 2) {
     return [
       rule,
-      "Of 2 members that is both: when either fails, writes stop. Two are not safer than",
+      "Of 2 members that is both: if either fails, writes stop. Two are not safer than",
       "one; there is merely one more machine that can fail.",
     ];
   }
@@ -70,18 +70,18 @@ function reasonFor(members: number): readonly string[] {
     return [
       rule,
       `With ${members} members each write waits for ${quorumOf(members)} disks, and the leader sends it ${members - 1} times. Beyond ${membersMax}`,
-      "members this costs more than the further failures it survives are worth.",
+      "members the cost outweighs the additional failures that it tolerates.",
     ];
   }
   return [
     rule,
-    `Of ${members} members that is ${quorumOf(members)}: they survive ${faultToleranceOf(members)} failed, just as ${members - 1} members do, but`,
-    `there is one more machine that can fail, and a network cut ${members / 2}|${members / 2} stops both halves.`,
+    `Of ${members} members that is ${quorumOf(members)}: they tolerate ${faultToleranceOf(members)} failed, just as ${members - 1} members do, but`,
+    `there is one more machine that can fail, and a network partition ${members / 2}|${members / 2} stops both halves.`,
   ];
 }
 
 function adviceFor(members: number): string {
-  if (members < membersMin) return "3, which survives the loss of one";
+  if (members < membersMin) return "3, which tolerates one failure";
   if (members > membersMax) return "7, 5 or 3";
   return `${members - 1} or ${members + 1}`;
 }

@@ -30,7 +30,7 @@ describe("masters that had other names", () => {
   });
 
   it.each([
-    ["itself", "[{ from: m1, to: m1 }]", "6:29 m1 is to move to itself"],
+    ["itself", "[{ from: m1, to: m1 }]", "6:29 m1 is moved to itself"],
     ["a name that is in use", "[{ from: m2, to: m8 }]", "6:21 The spec still lists a master m2"],
     ["a worker's name", "[{ from: w1, to: m8 }]", "6:21 The spec still lists a worker w1"],
     ["one name twice", "[{ from: m1, to: m8 }, { from: m1, to: m2 }]", "6:43 Ambiguous move: m1 moves to m8 and to m2"],
@@ -39,12 +39,12 @@ describe("masters that had other names", () => {
       "[{ from: m1, to: m8 }, { from: m1, to: m8 }]",
       "6:43 Ambiguous move: m1 to m8 is listed twice",
     ],
-    ["a name that nothing has", "[{ from: m1, to: m9 }]", "6:29 The spec lists no master m9"],
+    ["a name that is not in use", "[{ from: m1, to: m9 }]", "6:29 The spec lists no master m9"],
     ["a worker", "[{ from: m1, to: w1 }]", "6:29 w1 is a worker"],
     ["a circle", "[{ from: m1, to: m4 }, { from: m4, to: m1 }]", "6:29 The spec lists no master m1"],
-    ["no value", "[{ from: m1, to: null }]", "6:29 spec.controlPlane.moved[0].to must be a text, but is empty"],
+    ["no value", "[{ from: m1, to: null }]", "6:29 spec.controlPlane.moved[0].to must be a string, but is empty"],
     ["no name", "[{ from: m1 }]", '6:13 spec.controlPlane.moved[0] has no "to"'],
-    ["a text", "m1", "6:12"],
+    ["a string", "m1", "6:12"],
   ])("T2: are refused with %s, with line and column", (_, moved, expected) => {
     const told = parseSpec("f", specWith(moved)).diagnostics.map(
       ({ range, summary }) => `${range?.start.line}:${range?.start.column} ${summary}`,
@@ -68,7 +68,7 @@ describe("masters that had other names", () => {
 
   it("B3: tells to leave an empty line out only where its key may be left out", () => {
     const detail = (moved: string): string => parseSpec("f", specWith(moved)).diagnostics[0]?.detail ?? "";
-    expect(detail("[{ from: m1, to: null }]")).toMatch(/^Write a text: the name that it has in masters\.$/);
+    expect(detail("[{ from: m1, to: null }]")).toMatch(/^Write a string: its name in masters\.$/);
     expect(detail("null")).toContain("Or leave the line out, if it is not needed.");
     const host = specWith("[]").replace("address: 127.0.2.1 ", "address: null ");
     expect(parseSpec("f", host).diagnostics[0]?.detail).not.toContain("leave the line out");

@@ -1,11 +1,11 @@
-/** `moved` leads from names that no master has any more to names of masters, from each to one, and to each from one. */
+/** `moved` maps names that no master has any more to names of masters, each name at most once on either side. */
 import { findingAt, type SpecFinding } from "../finding.ts";
 import { nearestName } from "../nearest-name.ts";
 import { presentName } from "../present-name.ts";
 import type { SpecRule } from "./rule.ts";
 
 export const checkMovedMasters: SpecRule = ({ controlPlane, hosts }) => {
-  // An entry of which a name is missing is the schema's to report.
+  // An entry without one of the names is reported by the schema.
   const moved = (controlPlane?.entries.moved.items ?? []).flatMap((item) => {
     const { from = null, to = null } = item?.entries ?? {};
     return from === null || to === null ? [] : [{ from, to }];
@@ -21,8 +21,8 @@ export const checkMovedMasters: SpecRule = ({ controlPlane, hosts }) => {
     if (from.value === to.value) {
       return told(
         to.pointer,
-        `${from.value} is to move to itself`,
-        "Write the name that it has now after `to`, or remove the entry.",
+        `${from.value} is moved to itself`,
+        "Write its current name after `to`, or remove the entry.",
       );
     }
     if (masters.includes(from.value) || workers.includes(from.value)) {
@@ -30,7 +30,7 @@ export const checkMovedMasters: SpecRule = ({ controlPlane, hosts }) => {
       return told(
         from.pointer,
         `The spec still lists a ${kind} ${from.value}`,
-        `\`from\` is a name that is not used any more: rename the ${kind}, or remove the entry.`,
+        `\`from\` is a name that is no longer used: rename the ${kind}, or remove the entry.`,
       );
     }
     const before = entries.slice(0, index);
@@ -38,24 +38,20 @@ export const checkMovedMasters: SpecRule = ({ controlPlane, hosts }) => {
     if (sameFrom !== undefined) {
       const twice = sameFrom.to === to.value;
       const what = `${from.value} ${twice ? `to ${to.value} is listed twice` : `moves to ${sameFrom.to} and to ${to.value}`}`;
-      return told(from.pointer, `Ambiguous move: ${what}`, "One master has one name now: remove one of the entries.");
+      return told(from.pointer, `Ambiguous move: ${what}`, "One master has one name: remove one of the entries.");
     }
     const sameTo = before.find((entry) => entry.to === to.value);
     if (sameTo !== undefined) {
       return told(
         to.pointer,
         `Ambiguous move: ${sameTo.from} and ${from.value} both move to ${to.value}`,
-        `One master has the machine and the data of one: keep the entry of the one that ${to.value} is, and remove the other.`,
+        `One master has one machine and its data: keep the entry of the one that became ${to.value}, and remove the other.`,
       );
     }
     const end = presentName(from.value, entries);
     if (masters.includes(end)) return [];
     if (workers.includes(end)) {
-      return told(
-        to.pointer,
-        `${end} is a worker`,
-        "Only masters are moved: a worker holds nothing that would be lost.",
-      );
+      return told(to.pointer, `${end} is a worker`, "Only masters can be moved: a worker has no data to keep.");
     }
     const near = nearestName(end, masters);
     const hint = near === null ? "" : ` Did you mean "${near}"?`;

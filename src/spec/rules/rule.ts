@@ -1,4 +1,4 @@
-/** A rule looks at a draft and says all that it finds wrong; it judges only what has the right type. */
+/** A rule checks a draft and reports all mistakes that it finds; it checks only values of the right type. */
 import type { SpecDraft } from "../draft.ts";
 import type { SpecFinding } from "../finding.ts";
 

@@ -1,4 +1,4 @@
-/** The state's backend has its own settings, no other's; and a cluster's state does not live in that cluster. */
+/** The state's backend has settings of its own and no other's; and a cluster's state is not stored in that cluster. */
 import type { StateDraft } from "../draft.ts";
 import { findingAt, pointerInto, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
@@ -20,14 +20,14 @@ function checkSettings({ entries, written, pointer }: StateDraft): readonly Spec
     .map((section) =>
       findingAt(pointerInto(pointer, section), {
         code: "spec/unused-backend-settings",
-        summary: `The backend is ${value}, so the settings for ${section} say nothing`,
+        summary: `The backend is ${value}, so the settings for ${section} have no effect`,
         detail: `Write \`backend: ${section}\`, or remove them.`,
       }),
     );
   if ((value !== "etcd" && value !== "s3") || settings.includes(value)) return foreign;
   const example = value === "etcd" ? "etcd: { endpoints: [https://10.0.0.1:2379] }" : "s3: { bucket: my-bucket }";
   const detail = `Add \`${example}\` beside \`backend\`.`;
-  const summary = `The backend is ${value}, and nothing says where it is`;
+  const summary = `The backend is ${value}, but its settings are missing`;
   return [...foreign, { place: { pointer, part: "key" }, code: "spec/missing-backend-settings", summary, detail }];
 }
 
@@ -38,7 +38,7 @@ function checkFiles({ entries: { etcd } }: StateDraft): readonly SpecFinding[] {
   return [
     findingAt(etcd.pointer, {
       code: "spec/incomplete-tls",
-      summary: "The files for TLS are not complete",
+      summary: "The TLS files are incomplete",
       detail: "Write caFile alone, or caFile, certFile and keyFile together.",
     }),
   ];
@@ -53,7 +53,7 @@ function checkOwn({ entries: { etcd } }: StateDraft, own: ReadonlySet<string>): 
         code: "spec/state-in-itself",
         summary: `${value} is a member of the cluster that this spec describes`,
         detail:
-          "The state is needed to make this cluster and to repair it, so it cannot live in it. Name another cluster.",
+          "The state is needed to create and to repair this cluster, so it cannot be stored in it. Name another cluster.",
       }),
     );
 }

@@ -1,4 +1,6 @@
-/** Timing that elections can live with: etcd's own limits (`--election-timeout`: 5 heartbeats at least, 50 s at most). */
+/**
+ * Timing that elections can work with: etcd's own limits (`--election-timeout`: at least 5 heartbeats, at most 50 s).
+ */
 import { clusterShapes } from "../declaration/cluster.ts";
 import { findingAt } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
@@ -11,7 +13,7 @@ export const checkTimeouts: SpecRule = ({ controlPlane }) => {
   if (controlPlane === null) return [];
   const { electionTimeoutMs, heartbeatIntervalMs } = controlPlane.entries;
   const least = heartbeatIntervalMs.value * heartbeatsPerElectionMin;
-  // Values that are out of range by themselves are the schema's to report.
+  // Values that are out of range by themselves are reported by the schema.
   if (electionTimeoutMs.value < limits.electionTimeoutMs.minimum) return [];
   if (heartbeatIntervalMs.value > limits.heartbeatIntervalMs.maximum) return [];
   if (electionTimeoutMs.value >= least) return [];

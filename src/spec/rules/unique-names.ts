@@ -1,4 +1,4 @@
-/** Masters, workers and the load balancer are all machines; a name means one of them. */
+/** Masters, workers and the load balancer are all machines; a name identifies one of them. */
 import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
 import { reservedNames } from "../reserved-names.ts";
 import type { LocatedValue } from "../schema/located.ts";
@@ -19,6 +19,6 @@ function duplicate(name: LocatedValue<string>, owner: string): SpecFinding {
   return findingAt(name.pointer, {
     code: "spec/duplicate-name",
     summary: `The name "${name.value}" is already taken by ${owner}`,
-    detail: "Masters, workers and what haplan makes share one set of names. Write another name.",
+    detail: "Masters, workers and haplan's own machines share one namespace. Write another name.",
   });
 }

@@ -4,12 +4,12 @@ import { type Keys, resolveShape, type Shape, type Shapes } from "./shape.ts";
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
 /**
- * For ajv, which fills a default in only where the mapping around it is there: so mappings have defaults of their own.
- * Editors would offer these in the place of the keys.
+ * For ajv, which fills in a default only if its parent mapping exists: so mappings have defaults of their own. Editors
+ * would offer these instead of the keys.
  */
 export type SchemaUse = "check" | "editor";
 
-/** References are written out: an error of the validator then tells everything about the value in one place. */
+/** References are expanded: a validator error then has everything about the value in one place. */
 export function toJsonSchema(shape: Shape, shapes: Shapes, use: SchemaUse): JsonSchema {
   const resolved = resolveShape(shape, shapes);
   if (resolved.type === "object") {

@@ -1,21 +1,20 @@
 /**
- * A document through its declaration: every value that has the type it should have, with the place that it came from
- * and with the default where there is none. Rules look at it, so that they can judge the good parts of a file whose
- * other parts are wrong.
+ * A document viewed through its declaration: every value of the right type, with its position and with the default if
+ * it is missing. Rules check this view, so that they can check the valid parts of a file whose other parts are wrong.
  */
 
 import type { Json } from "../../base/json.ts";
 import { pointerInto } from "../finding.ts";
 import { type MappingShape, resolveShape, type Shape, type Shapes } from "./shape.ts";
 
-/** A value and its JSON pointer; a default has that of the mapping which does not have the key. */
+/** A value and its JSON pointer; a default has that of the parent mapping. */
 export type LocatedValue<T> = { readonly pointer: string; readonly value: T };
 export type LocatedList<Item> = { readonly pointer: string; readonly items: readonly Item[] };
 export type LocatedMapping<Entries> = {
   readonly pointer: string;
   /** Keys that are written. */
   readonly written: readonly string[];
-  /** Null for what is not there or has the wrong type, and has no default. */
+  /** Null for a value that is missing or of the wrong type, and has no default. */
   readonly entries: Entries;
 };
 
@@ -44,15 +43,15 @@ type AnyLocated =
 export type AnyEntries = { readonly [key: string]: AnyLocated | null };
 
 /**
- * The located view of `value`, which may hold anything; null where it is not a mapping. `Known` are the shapes as they
- * are declared; `shapes` are the same with what the provider adds.
+ * The located view of any `value`; null if it is not a mapping. `Known` are the declared shapes; `shapes` are the same
+ * with the provider's additions.
  */
 export function locate<Known extends Shapes, Name extends keyof Known & string>(
   name: Name,
   shapes: Shapes,
   value: Json,
 ): Located<Known[Name], Known> | null {
-  // The types follow the declaration as the walk does.
+  // The types follow the declaration as this function does.
   return locateValue({ shape: name }, shapes, { pointer: "", value }) as Located<Known[Name], Known> | null;
 }
 

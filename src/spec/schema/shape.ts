@@ -1,7 +1,7 @@
 /**
  * The vocabulary of the spec's declaration, and the types that follow from it. The declaration is data: literals `as
- * const`, whose types need no annotation. The keywords are those of JSON Schema where it has one; the rest says what
- * JSON Schema cannot: what the absence of a key means.
+ * const`, whose types need no annotation. The keywords are those of JSON Schema where it has one; the others say what
+ * JSON Schema cannot: the meaning of an absent key.
  */
 
 import type { Json } from "../../base/json.ts";
@@ -9,7 +9,7 @@ import type { Json } from "../../base/json.ts";
 type Told = {
   /** Shown in editors, in errors ("Write ...") and in docs/spec.md: a noun phrase without a full stop. */
   readonly description: string;
-  /** What a user could write. */
+  /** A value that a user could write. */
   readonly example?: Json;
 };
 
@@ -17,11 +17,11 @@ type Told = {
 type Presence = {
   /** It is an error. */
   readonly required?: true;
-  /** This is taken. */
+  /** This value is used. */
   readonly default?: Json;
-  /** The provider says which value is taken, or that it is an error. */
+  /** The provider decides: a value, or an error. */
   readonly filledBy?: "provider";
-  /** In words, where no fixed value is taken. */
+  /** As text, if there is no fixed value. */
   readonly absent?: string;
 };
 
@@ -63,23 +63,23 @@ export type Mapping = {
   readonly extendedBy?: "settings" | "hostKeys";
 };
 
-/** The shape of that name; what stands beside the name counts instead of what the shape says itself. */
+/** The shape of that name; keywords beside the name override the shape's own. */
 type Reference = { readonly shape: string };
 
 export type Shape =
   | (Told & Presence & (Text | WholeNumber | Flag | List | Mapping))
   | (Partial<Told> & Presence & Reference);
 
-/** A shape that is no reference. */
+/** A shape that is not a reference. */
 export type PlainShape = Exclude<Shape, Reference>;
 export type MappingShape = Extract<PlainShape, Mapping>;
 
 /** Shapes by name. */
 export type Shapes = { readonly [name: string]: PlainShape };
 
-/** Keys that are there whatever was written, once the defaults are filled in. */
+/** Keys that always exist once the defaults are filled in. */
 type Certain = Required | { readonly default: unknown } | FilledBy;
-/** Keys that every document has that was found right. */
+/** Keys that every valid document has. */
 type Required = { readonly required: true };
 type FilledBy = { readonly filledBy: "provider" };
 
@@ -91,7 +91,7 @@ type ValueOf<S, Known, Sure> = S extends { readonly shape: infer Name extends ke
       ? readonly ValueOf<Item, Known, Sure>[]
       : ScalarOf<S>;
 
-/** Keys that are the provider's are known to it alone. */
+/** Only the provider knows the types of its own keys. */
 type OwnKeys = { readonly [key: string]: Json };
 
 type MappingOf<K, Known, Sure> = {
@@ -110,10 +110,10 @@ type ScalarOf<S> = S extends { readonly const: infer Only }
         ? number
         : boolean;
 
-/** What a document of this shape holds as it is written. */
+/** The content of a document of this shape as written. */
 export type Written<S, Known> = ValueOf<S, Known, Required>;
 
-/** What it holds once every default is filled in. */
+/** The content once every default is filled in. */
 export type Filled<S, Known> = ValueOf<S, Known, Certain>;
 
 /** `shape` itself, or the one that it refers to. */
