@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** `haplan`: passes the production dependencies, runs one command, and exits with its exit code. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
+import { packageDir } from "../../src/base/package-dir.ts";
 import { runHaplan } from "./run-haplan.ts";
 import { StopRequests } from "./stop-requests.ts";
 import { createTerminal } from "./terminal.ts";
@@ -40,16 +42,10 @@ const code = await runHaplan(argv, {
 });
 process.exitCode = resultsAreLost ? 1 : code;
 
-/** The nearest package.json above, both from the sources and in the build. */
 function ownVersion(): string {
-  for (
-    let directory = new URL(".", import.meta.url);
-    directory.pathname !== "/";
-    directory = new URL("..", directory)
-  ) {
-    try {
-      return (JSON.parse(readFileSync(new URL("package.json", directory), "utf8")) as { version: string }).version;
-    } catch {}
+  try {
+    return (JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string }).version;
+  } catch {
+    return "unknown";
   }
-  return "unknown";
 }

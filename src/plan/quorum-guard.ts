@@ -2,10 +2,12 @@
  * Walks a plan's steps through the model and refuses every order that could lose the quorum: after a step or while it
  * is under way. Also where the quorum timeline comes from. The guard knows nothing of how plans are made.
  */
+
 import { assert } from "../base/assert.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { majorityOf } from "../base/majority.ts";
 import type { QuorumRow } from "./plan.ts";
-import { canLose, majority, type QuorumModel, quorumRow, simulateStep } from "./quorum-model.ts";
+import { canLose, type QuorumModel, quorumRow, simulateStep } from "./quorum-model.ts";
 import type { Step } from "./step.ts";
 import { traitsOf } from "./step-traits.ts";
 
@@ -60,7 +62,7 @@ function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, posi
   return refusal(
     "plan/even-step",
     `Step ${position + 1} (${step.title}) would pass ${to} voters, an even number`,
-    `A real etcd changes one voter at a time. ${to} voters survive the loss of ${to - majority(to)}, and a network that is cut ${to / 2}|${to / 2} stops both halves for as long as it lasts. To let it pass, write "policy: { allowEvenSteps: true }"; haplan's own engine (agent) changes all votes in one joint step.`,
+    `A real etcd changes one voter at a time. ${to} voters survive the loss of ${to - majorityOf(to)}, and a network that is cut ${to / 2}|${to / 2} stops both halves for as long as it lasts. To let it pass, write "policy: { allowEvenSteps: true }"; haplan's own engine (agent) changes all votes in one joint step.`,
   );
 }
 
@@ -105,7 +107,7 @@ function judge(
 function census(model: QuorumModel): string {
   const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
   const half = (voters: readonly string[]): string =>
-    `${voters.filter((key) => up.has(key)).length} healthy of ${voters.length} voters, ${majority(voters.length)} needed`;
+    `${voters.filter((key) => up.has(key)).length} healthy of ${voters.length} voters, ${majorityOf(voters.length)} needed`;
   if (model.votersOutgoing.length === 0) return half(model.voters);
   return `${half(model.votersOutgoing)} before the change; ${half(model.voters)} after it`;
 }

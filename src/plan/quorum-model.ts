@@ -3,7 +3,9 @@
  * of the incoming half, of the outgoing half, both, or neither; it is up or down. Pessimistic where it can be: a member
  * is up only after a step that waits for it.
  */
+
 import { assertNever } from "../base/assert.ts";
+import { majorityOf } from "../base/majority.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import type { QuorumRow } from "./plan.ts";
 import type { MemberRef, StepAction } from "./step.ts";
@@ -180,14 +182,10 @@ function setUp(
   };
 }
 
-export function majority(voters: number): number {
-  return Math.floor(voters / 2) + 1;
-}
-
 /** How many more voters of one half may fail; negative when it has no majority already. */
 function slack(model: QuorumModel, voters: readonly string[]): number {
   const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
-  return voters.filter((key) => up.has(key)).length - majority(voters.length);
+  return voters.filter((key) => up.has(key)).length - majorityOf(voters.length);
 }
 
 /** Tolerance of a configuration: of both halves the smaller one. Null when there is no working quorum, or no cluster. */
@@ -217,7 +215,7 @@ export function quorumRow(model: QuorumModel, afterStep: number | null, title: s
     votersOutgoing: model.votersOutgoing.length,
     learners: model.members.filter((member) => !voting.has(member.key)).length,
     healthyVoters: model.voters.filter((key) => up.has(key)).length,
-    quorum: majority(model.voters.length),
+    quorum: majorityOf(model.voters.length),
     canLose: canLose(model),
     ...endpointRow(model),
   };

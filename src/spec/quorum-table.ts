@@ -3,10 +3,11 @@
  * quorum` and wherever a number of members is checked (Ongaro and Ousterhout, "In Search of an Understandable Consensus
  * Algorithm", 2014, §5.1).
  */
+import { majorityOf } from "../base/majority.ts";
 
 /** The smallest majority of `voters`; 0 without voters. */
 export function quorumOf(voters: number): number {
-  return voters === 0 ? 0 : Math.floor(voters / 2) + 1;
+  return voters === 0 ? 0 : majorityOf(voters);
 }
 
 /** How many of `voters` may be lost while the others are still a majority. */

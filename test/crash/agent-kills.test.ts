@@ -5,8 +5,10 @@
  *   HAPLAN_CRASH_KILLS=100 npx vitest run test/crash     100 rounds, for 3 and for 5 members
  *   HAPLAN_CRASH_SEED=7                                  other draws
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
+import { parseMemberId } from "../../src/base/member-id.ts";
 import { createRandom, type Random } from "../../src/base/random.ts";
 import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
@@ -28,7 +30,7 @@ afterEach(() => cluster?.teardown());
 async function agentsOf(fixture: ClusterFixture): Promise<readonly Agent[]> {
   const { members } = await fixture.status();
   return members.map(({ id, pid, clientUrl }) => ({
-    id: BigInt(`0x${id}`),
+    id: parseMemberId(id),
     client: fixture.client(clientUrl),
     image: readProcessImage(pid!),
     pid: pid!,

@@ -2,9 +2,11 @@
  * Members that come back with data that the cluster has left behind: put back to an older copy, or removed meanwhile. They
  * end, say why, and answer nobody with what once was.
  */
+
 import { cpSync, rmSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseMemberId } from "../../src/base/member-id.ts";
 import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import {
   MemberRemoveRequestSchema,
@@ -29,7 +31,7 @@ async function stoppedBy(at: number): Promise<string> {
   return members.stopped.splice(0).join("\n");
 }
 
-const idOf = (at: number): bigint => BigInt(`0x${members.agents[at]!.memberId}`);
+const idOf = (at: number): bigint => parseMemberId(members.agents[at]!.memberId);
 
 async function makeLeader(at: number): Promise<void> {
   await until(`${members.places[at]!.name} leads`, async () => {

@@ -1,6 +1,8 @@
 /** The leader is removed through a follower: it carries the change out, and is gone before it can answer. */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { parseMemberId } from "../../src/base/member-id.ts";
 import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import {
   MemberRemoveRequestSchema,
@@ -18,7 +20,7 @@ afterAll(() => members.remove());
 
 it("A12: a follower that was asked to remove the leader tells that it was removed", async () => {
   const { leader } = await memberStatus(members.clients[0]!.grpc);
-  const ids = members.agents.map((agent) => BigInt(`0x${agent!.memberId}`));
+  const ids = members.agents.map((agent) => parseMemberId(agent!.memberId));
   const follower = ids.findIndex((id) => id !== leader);
   const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: leader }));
   const bytes = await members.clients[follower]!.grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, {

@@ -10,6 +10,7 @@ import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { VirtualClock } from "../../src/base/clock.fake.ts";
 import { HaplanError } from "../../src/base/haplan-error.ts";
+import { majorityOf } from "../../src/base/majority.ts";
 import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
 import type { JournalRecord } from "../../src/plan/journal-record.ts";
@@ -21,7 +22,6 @@ import type {
   ObservedOrphan,
 } from "../../src/plan/observed-cluster.ts";
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
-import { majority } from "../../src/plan/quorum-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
@@ -176,7 +176,7 @@ export class FakeWorld {
 
   hasQuorum(): boolean {
     const voters = this.voters();
-    return voters.length > 0 && voters.filter((voter) => this.isUp(voter.id)).length >= majority(voters.length);
+    return voters.length > 0 && voters.filter((voter) => this.isUp(voter.id)).length >= majorityOf(voters.length);
   }
 
   #balancerRuns(): boolean {
@@ -452,7 +452,7 @@ export class FakeWorld {
     if (now.join() === [...to].sort().join()) return;
     if (now.join() !== [...from].sort().join()) throw new HaplanError("control-plane/voters-moved", "voters moved");
     if (to.length % 2 === 0) this.accidents.push(`${to.length} voters: an even number`);
-    if (to.filter((id) => this.isUp(id)).length < majority(to.length))
+    if (to.filter((id) => this.isUp(id)).length < majorityOf(to.length))
       this.accidents.push("joint change without quorum");
     for (const member of this.facts.members) member.learner = !to.includes(member.id);
     this.facts.configurationIndex += 2; // Into the joint configuration, and out of it.

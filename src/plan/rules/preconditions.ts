@@ -1,9 +1,9 @@
 /** What must hold before anything is planned. All that is wrong is said at once, each with the way out. */
 
+import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
 import type { Planning } from "../planning.ts";
-import { majority } from "../quorum-model.ts";
 import { lineagesFound, type MemberFact, memberCondition, recoverable } from "../world.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
@@ -153,11 +153,11 @@ function checkHalf({ world, draft }: Planning, voters: readonly MemberFact[]): v
   if (voters.length === 0) return;
   const lost = voters.filter((member) => !recoverable(memberCondition(world, member)));
   const left = voters.length - lost.length;
-  if (left >= majority(voters.length)) return;
+  if (left >= majorityOf(voters.length)) return;
   const names = lost.map((member) => `${member.name} (${lossText(memberCondition(world, member))})`);
   draft.refuse(
     "plan/quorum-lost",
-    `Quorum is lost: ${left} of ${voters.length} voters can come back, ${majority(voters.length)} are needed`,
+    `Quorum is lost: ${left} of ${voters.length} voters can come back, ${majorityOf(voters.length)} are needed`,
     `Gone for good: ${names.join(", ")}. No membership change can be decided without a majority. Put a lost data directory or machine back and apply again, or restore the cluster from a snapshot.`,
   );
 }

@@ -1,8 +1,8 @@
 /** Where programs are: haplan's own beside this file in the built tree, the system's on the path. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { packageDir } from "../../base/package-dir.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import { packageDir } from "../package-dir.ts";
 
 export function builtProgramsDir(): string {
   return join(packageDir(), "dist", "cmd");

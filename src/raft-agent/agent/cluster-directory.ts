@@ -2,10 +2,12 @@
  * How a new member learns who is there: `GET /members` on the peer port, answered and asked as etcd does (JSON list,
  * cluster id in a header). Source: etcd server/etcdserver/api/etcdhttp/peer.go, cluster_util.go.
  */
+
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { ConnectionOptions } from "node:tls";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Member } from "../state-machine/membership.ts";
 import type { RunningCluster } from "./disk/member-identity.ts";
@@ -108,7 +110,7 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
 /** Ids are decimal in etcd's JSON. */
 function toJson(member: Member): MemberJson {
   return {
-    id: BigInt(`0x${member.id}`).toString(),
+    id: parseMemberId(member.id).toString(),
     peerURLs: member.peerUrls,
     ...(member.learner ? { isLearner: true } : {}),
     name: member.name,
@@ -117,7 +119,7 @@ function toJson(member: Member): MemberJson {
 }
 
 function fromJson(member: MemberJson): Member {
-  const id: MemberId = BigInt(member.id).toString(16).padStart(16, "0");
+  const id: MemberId = formatMemberId(BigInt(member.id));
   return {
     id,
     name: member.name ?? "",

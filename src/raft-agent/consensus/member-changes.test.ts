@@ -1,8 +1,10 @@
 /** Changes whose answer is lost, at every kind of member that may be asked then. */
+
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { describe, expect, it } from "vitest";
 import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
+import { parseMemberId } from "../../base/member-id.ts";
 import {
   MemberAddRequestSchema,
   MemberAddResponseSchema,
@@ -31,7 +33,7 @@ function request<Schema extends GenMessage<any>>(
   return { path: `/etcdserverpb.Cluster/${name}`, bytes: toBinary(schema, create(schema, fields)) };
 }
 
-const learnerId = BigInt(`0x${learner}`);
+const learnerId = parseMemberId(learner);
 const add = request("MemberAdd", MemberAddRequestSchema, { peerURLs: ["http://127.0.82.4:2380"], isLearner: true });
 const requests: readonly Request[] = [
   add,
@@ -139,7 +141,7 @@ describe("a change of the members", () => {
     const trio = await createTrio();
     trio.answers = "are lost and another leads";
     const call = await trio.asked.unary(add.path, add.bytes);
-    const ids = trio.next.services.machine.membership.list().map(({ id }) => BigInt(`0x${id}`));
+    const ids = trio.next.services.machine.membership.list().map(({ id }) => parseMemberId(id));
     expect(ids).toContain(addedTo(call));
     expect(ids.length).toBe(3);
   });

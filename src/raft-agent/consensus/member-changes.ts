@@ -113,7 +113,7 @@ export class MemberChanges {
     const { configuration } = membership;
     const waitingVoters = membership.waitingVoters();
     if (this.#waiting.length > 0 || waitingVoters.length === 0 || configuration.votersOutgoing.length > 0) return;
-    if (consensus.leader() !== consensus.memberId) return;
+    if (!consensus.isLeader()) return;
     const admitted = votersToAdmit(this.facts(), configuration.voters.length, waitingVoters);
     if (admitted.length === 0) return;
     const target = withVoters(configuration, admitted);
@@ -129,7 +129,7 @@ export class MemberChanges {
     const completed = membership.completed.get(change.id);
     if (completed !== undefined && membership.configuration.votersOutgoing.length === 0) return completed;
     // Whether the entry survives is for the next leader to tell, to which the change is taken.
-    if (consensus.leader() !== consensus.memberId) return EtcdErrors.notLeader;
+    if (!consensus.isLeader()) return EtcdErrors.notLeader;
     if (completed !== undefined || !this.#isUpToDate()) return "waits";
     const { step } = change;
     // In a later term, an entry that is not applied by now never will be.

@@ -6,6 +6,7 @@
  * two members that wait get their votes by one joint change. So etcd's `member add` and `member promote` work as
  * they are used to, and the cluster never passes through four voters on its way from three to five.
  */
+import { majorityOf } from "../../base/majority.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
@@ -52,8 +53,8 @@ export function strictAddFault(facts: MemberFacts, asLearner = false): EtcdError
   const started = voting.filter(isStarted).length;
   const total = voting.length + 1;
   const firstGrowth = started === 1 && total === 2;
-  if (!asLearner && !firstGrowth && started < majority(total)) return EtcdErrors.notEnoughStarted;
-  return connectedCount(facts, voting) < majority(voting.length) ? EtcdErrors.unhealthy : null;
+  if (!asLearner && !firstGrowth && started < majorityOf(total)) return EtcdErrors.notEnoughStarted;
+  return connectedCount(facts, voting) < majorityOf(voting.length) ? EtcdErrors.unhealthy : null;
 }
 
 /** The strict checks before a member leaves. */
@@ -61,10 +62,10 @@ export function strictRemoveFault(facts: MemberFacts, id: MemberId): EtcdError |
   const voting = votingMembers(facts.members);
   if (!voting.some((member) => member.id === id)) return null;
   const rest = voting.filter((member) => member.id !== id);
-  if (rest.filter(isStarted).length < majority(rest.length)) return EtcdErrors.notEnoughStarted;
+  if (rest.filter(isStarted).length < majorityOf(rest.length)) return EtcdErrors.notEnoughStarted;
   // A member that is down does not count for the active majority: nothing is lost with it.
   if (id !== facts.self && facts.connectedMs(id) === null) return null;
-  return connectedCount(facts, voting) - 1 < majority(rest.length) ? EtcdErrors.unhealthy : null;
+  return connectedCount(facts, voting) - 1 < majorityOf(rest.length) ? EtcdErrors.unhealthy : null;
 }
 
 /** True when the leader's log has (nearly) arrived at a member. */
@@ -87,10 +88,6 @@ export function votersToAdmit(
 
 function isStarted(member: Member): boolean {
   return member.name !== "";
-}
-
-function majority(count: number): number {
-  return Math.floor(count / 2) + 1;
 }
 
 function connectedCount(facts: MemberFacts, members: readonly Member[]): number {

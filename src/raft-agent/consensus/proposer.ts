@@ -5,6 +5,7 @@
  * Commands that find no leader are parked and offered again until one is elected or their time is over, as etcd's
  * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
  */
+import { majorityOf } from "../../base/majority.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { Term } from "../raft/entry.ts";
 import type { ProposalRejection } from "../raft/event.ts";
@@ -202,7 +203,7 @@ export class Proposer {
     if (leader !== memberId) return wasConnected(leader) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
     const { voters } = this.#consensus.status().configuration;
     const connected = voters.filter(wasConnected).length;
-    return connected * 2 > voters.length ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
+    return connected >= majorityOf(voters.length) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
   }
 
   #refusal(kind: CommandKind, body: Uint8Array): EtcdError | null {

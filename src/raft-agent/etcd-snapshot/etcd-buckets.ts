@@ -5,8 +5,10 @@
  * The file has the contents of etcd 3.5: no `storageVersion` (3.6 takes that for 3.5) and no cluster version, which a
  * restored cluster decides again, so that any etcd from 3.4 on can be started from it.
  */
+
 import { create, toBinary } from "@bufbuild/protobuf";
 import { assert } from "../../base/assert.ts";
+import { parseMemberId } from "../../base/member-id.ts";
 import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import type { BucketSource } from "../bbolt/database-writer.ts";
 import type { Metadata, ReadSnapshot } from "../mvcc/backend/backend.ts";
@@ -134,11 +136,11 @@ function revisionFeed(view: ReadSnapshot): BucketSource["open"] {
 
 /** etcd's types.ID: hexadecimal without leading zeros. */
 function etcdId(id: string): string {
-  return BigInt(`0x${id}`).toString(16);
+  return parseMemberId(id).toString(16);
 }
 
 function encodeAlarm({ member, type }: { readonly member: string; readonly type: AlarmType }): Uint8Array {
-  return toBinary(AlarmMemberSchema, create(AlarmMemberSchema, { memberID: BigInt(`0x0${member}`), alarm: type }));
+  return toBinary(AlarmMemberSchema, create(AlarmMemberSchema, { memberID: parseMemberId(member), alarm: type }));
 }
 
 /** membership.Member as written by Go: the id is a JSON number of 64 bits. */
@@ -149,13 +151,13 @@ function encodeMember({ id, name, peerUrls, clientUrls, learner }: Member): Uint
     ...(name === "" ? {} : { name }),
     ...(clientUrls.length === 0 ? {} : { clientURLs: clientUrls }),
   };
-  return Buffer.from(`{"id":${BigInt(`0x${id}`)},${JSON.stringify(rest).slice(1)}`);
+  return Buffer.from(`{"id":${parseMemberId(id)},${JSON.stringify(rest).slice(1)}`);
 }
 
 /** raftpb.ConfState as written by Go. */
 function encodeConfiguration({ voters, votersOutgoing, learners }: Configuration): Uint8Array {
   const list = (name: string, ids: readonly string[]): string[] =>
-    ids.length === 0 ? [] : [`"${name}":[${ids.map((id) => BigInt(`0x${id}`)).join()}]`];
+    ids.length === 0 ? [] : [`"${name}":[${ids.map(parseMemberId).join()}]`];
   const fields = [
     ...list("voters", voters),
     ...list("learners", learners),

@@ -2,8 +2,10 @@
  * Imports the metadata of a snapshot: leases, alarms, users and roles. Members are omitted: a restored cluster has its
  * own.
  */
+
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
+import { formatMemberId } from "../../base/member-id.ts";
 import { RoleSchema, UserSchema } from "../api/gen/authpb/auth_pb.ts";
 import { AlarmMemberSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import type { DatabaseReader } from "../bbolt/database-reader.ts";
@@ -60,7 +62,7 @@ function importLeases(database: DatabaseReader, metadata: Metadata): number {
 function importAlarms(database: DatabaseReader, alarms: AlarmStore, notices: string[]): void {
   for (const { key } of database.entries(EtcdBucket.alarm)) {
     const { memberID, alarm } = decode(AlarmMemberSchema, key, "an alarm");
-    const member = memberID.toString(16).padStart(16, "0");
+    const member = formatMemberId(memberID);
     if (alarm === AlarmType.corrupt) {
       alarms.activate({ member, type: AlarmType.corrupt });
       notices.push(`the CORRUPT alarm of member ${member} is active: inspect the data before you disarm it`);

@@ -18,7 +18,7 @@ export function memberValues(services: MemberServices, front: FrontValues = noFr
   return {
     ...front,
     hasLeader: leader === null ? 0 : 1,
-    isLeader: leader === consensus.memberId ? 1 : 0,
+    isLeader: consensus.isLeader() ? 1 : 0,
     isLearner: machine.membership.isShownAsLearner(consensus.memberId) ? 1 : 0,
     proposalsPending: proposer.pendingCount,
     proposalsFailed: proposer.failedTotal,

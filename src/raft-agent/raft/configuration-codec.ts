@@ -5,7 +5,9 @@
  *
  * Each list is a 16-bit count and 8 bytes per member; the context is the rest. Numbers are big-endian.
  */
+
 import { assert } from "../../base/assert.ts";
+import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import type { Configuration } from "./configuration.ts";
 import type { MemberId } from "./entry.ts";
 
@@ -29,7 +31,7 @@ export function encodeConfigurationEntry({ configuration, context }: Configurati
     view.setUint16(offset, list.length);
     offset += 2;
     for (const member of list) {
-      view.setBigUint64(offset, BigInt(`0x${member}`));
+      view.setBigUint64(offset, parseMemberId(member));
       offset += memberBytes;
     }
   }
@@ -51,7 +53,7 @@ export function decodeConfigurationEntry(bytes: Uint8Array): ConfigurationEntry 
     offset += 2;
     assert(offset + count * memberBytes <= bytes.length, "configuration entry is complete");
     return Array.from({ length: count }, () => {
-      const member = view.getBigUint64(offset).toString(16).padStart(16, "0");
+      const member = formatMemberId(view.getBigUint64(offset));
       offset += memberBytes;
       return member;
     });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { majorityOf, quorumValue, tallyVotes, type VoterGroups } from "./quorum.ts";
+import { majorityOf } from "../../base/majority.ts";
+import { quorumValue, tallyVotes, type VoterGroups } from "./quorum.ts";
 
 /** Every subset of the members, each as the set of those that agree. */
 function subsetsOf(members: readonly string[]): ReadonlySet<string>[] {

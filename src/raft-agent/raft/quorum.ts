@@ -3,16 +3,12 @@
  * normally, two in a joint configuration (Raft §6; etcd: JointConfig). A decision needs all groups. Groups have few
  * members, so nested loops beat sorting and allocate nothing.
  */
+import { majorityOf } from "../../base/majority.ts";
 import type { MemberId } from "./entry.ts";
 
 export type VoterGroups = readonly (readonly MemberId[])[];
 
 export type VoteResult = "won" | "lost" | "pending";
-
-/** The least number of members that is more than half of `size`. */
-export function majorityOf(size: number): number {
-  return Math.floor(size / 2) + 1;
-}
 
 /**
  * The largest value that a majority of every group has reached: the commit index when `reachedBy` is the match index,

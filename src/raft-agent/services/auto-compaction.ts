@@ -51,8 +51,7 @@ export class AutoCompaction {
     this.#nextSampleMs = Math.max(this.#nextSampleMs + this.#sampleMs, nowMs);
     const revision = this.#mode.mode === "periodic" ? this.#duePeriodic(nowMs) : this.#dueByRevision();
     if (revision === null || revision <= 0 || revision === this.#lastRevision || this.#waiting) return;
-    const { leader, memberId } = this.#context.consensus;
-    if (leader() === memberId) this.#compact(revision, nowMs);
+    if (this.#context.consensus.isLeader()) this.#compact(revision, nowMs);
   }
 
   #duePeriodic(nowMs: number): number | null {

@@ -2,7 +2,9 @@
  * etcdserverpb.Cluster. Changes run on the leader (a follower forwards them), after etcd's checks in etcd's order;
  * what haplan adds to them is in `member-rules.ts`.
  */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import {
   MemberAddRequestSchema,
   MemberAddResponseSchema,
@@ -27,7 +29,7 @@ import { answerBytes, fail, unary } from "./answer.ts";
 import { type Change, type ChangeHandler, changeOnLeader } from "./change-requests.ts";
 import { generatedHeader } from "./generated-header.ts";
 import type { ServedMethod } from "./served-method.ts";
-import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
+import type { ServiceContext } from "./service-context.ts";
 
 export function createClusterMethods(context: ServiceContext): ServedMethod[] {
   const path = (name: string): string => `/etcdserverpb.Cluster/${name}`;
@@ -94,7 +96,7 @@ function addMember(context: ServiceContext, bytes: Uint8Array): Change {
 }
 
 function removeMember(context: ServiceContext, bytes: Uint8Array): Change {
-  const id = memberIdFromBigInt(fromBinary(MemberRemoveRequestSchema, bytes).ID);
+  const id = formatMemberId(fromBinary(MemberRemoveRequestSchema, bytes).ID);
   const { membership } = context.machine;
   return {
     decide: (facts) => {
@@ -114,7 +116,7 @@ function removeMember(context: ServiceContext, bytes: Uint8Array): Change {
 
 function updateMember(context: ServiceContext, bytes: Uint8Array): Change {
   const request = fromBinary(MemberUpdateRequestSchema, bytes);
-  const id = memberIdFromBigInt(request.ID);
+  const id = formatMemberId(request.ID);
   const peerUrls = [...request.peerURLs].sort();
   return {
     decide: (facts) => {
@@ -129,7 +131,7 @@ function updateMember(context: ServiceContext, bytes: Uint8Array): Change {
 }
 
 function promoteMember(context: ServiceContext, bytes: Uint8Array): Change {
-  const id = memberIdFromBigInt(fromBinary(MemberPromoteRequestSchema, bytes).ID);
+  const id = formatMemberId(fromBinary(MemberPromoteRequestSchema, bytes).ID);
   return {
     decide: (facts) => {
       const member = context.machine.membership.get(id);
@@ -158,7 +160,7 @@ function memberMessages(context: ServiceContext): MemberMessage[] {
 
 function memberMessage(member: Member): MemberMessage {
   return create(MemberSchema, {
-    ID: memberIdToBigInt(member.id),
+    ID: parseMemberId(member.id),
     name: member.name,
     peerURLs: [...member.peerUrls],
     clientURLs: [...member.clientUrls],

@@ -193,7 +193,7 @@ function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCal
     else answer();
   };
   const successor = chooseSuccessor(context);
-  if (consensus.leader() !== consensus.memberId) {
+  if (!consensus.isLeader()) {
     reply();
     return;
   }

@@ -40,7 +40,7 @@ export function tickLeases(context: ServiceContext): void {
  */
 export function followLeadership(context: ServiceContext): void {
   const { leaseExpiry, consensus, machine } = context;
-  const leads = consensus.leader() === consensus.memberId;
+  const leads = consensus.isLeader();
   if (!leads) {
     if (leaseExpiry.primary) leaseExpiry.demote();
   } else if (!leaseExpiry.primary && machine.store.consistentTerm === consensus.term()) {

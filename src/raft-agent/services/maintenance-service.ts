@@ -1,6 +1,8 @@
 /** etcdserverpb.Maintenance: status, alarms, hashes, snapshots, handing leadership over. */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
+import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import {
   AlarmMemberSchema,
   AlarmType as AlarmMessage,
@@ -27,7 +29,7 @@ import { answerBytes, fail, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { createSnapshotMethod } from "./send-snapshot.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
-import { memberIdFromBigInt, memberIdToBigInt, type ServiceContext } from "./service-context.ts";
+import type { ServiceContext } from "./service-context.ts";
 
 const transferPollMs = 10;
 /** Of clients, at the same time. */
@@ -60,7 +62,7 @@ function status(context: ServiceContext, call: ServerCall): void {
     dbSize: BigInt(size.totalBytes),
     dbSizeInUse: BigInt(size.inUseBytes),
     dbSizeQuota: BigInt(quota.quotaBytes),
-    leader: raft.leader === null ? 0n : memberIdToBigInt(raft.leader),
+    leader: raft.leader === null ? 0n : parseMemberId(raft.leader),
     raftIndex: BigInt(raft.commitIndex),
     raftTerm: BigInt(raft.term),
     raftAppliedIndex: BigInt(raft.appliedIndex),
@@ -76,7 +78,7 @@ function status(context: ServiceContext, call: ServerCall): void {
 function statusErrors(context: ServiceContext): string[] {
   const errors = context.consensus.leader() === null ? [EtcdErrors.noLeader.text] : [];
   for (const { member, type } of context.machine.alarms.list(AlarmType.none)) {
-    errors.push(`memberID:${memberIdToBigInt(member)} alarm:${alarmName(type)} `);
+    errors.push(`memberID:${parseMemberId(member)} alarm:${alarmName(type)} `);
   }
   return errors;
 }
@@ -103,7 +105,7 @@ function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
 function answerAlarms(context: ServiceContext, call: ServerCall, revision: number, on: readonly Alarm[]): void {
   const alarms = on.map(({ member, type }) =>
     // Enumerations of protobuf are open: a type without a name is told as it was set.
-    create(AlarmMemberSchema, { memberID: memberIdToBigInt(member), alarm: type as number as AlarmMessage }),
+    create(AlarmMemberSchema, { memberID: parseMemberId(member), alarm: type as number as AlarmMessage }),
   );
   const message = create(AlarmResponseSchema, { header: generatedHeader(context, revision), alarms });
   answerBytes(call, toBinary(AlarmResponseSchema, message));
@@ -179,7 +181,7 @@ export function answerHash(
 }
 
 function moveLeader(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
-  const target = memberIdFromBigInt(fromBinary(MoveLeaderRequestSchema, bytes).targetID);
+  const target = formatMemberId(fromBinary(MoveLeaderRequestSchema, bytes).targetID);
   void transferLeadership(context, target).then((error) => {
     if (!call.open) return;
     if (error !== null) fail(call, error);
@@ -190,7 +192,7 @@ function moveLeader(context: ServiceContext, bytes: Uint8Array, call: ServerCall
 /** Resolves with null once `target` leads. */
 export async function transferLeadership(context: ServiceContext, target: MemberId): Promise<EtcdError | null> {
   const { consensus, clock, machine, proposer } = context;
-  if (consensus.leader() !== consensus.memberId) return EtcdErrors.notLeader;
+  if (!consensus.isLeader()) return EtcdErrors.notLeader;
   if (!machine.membership.configuration.voters.includes(target)) return EtcdErrors.badLeaderTransferee;
   if (target === consensus.memberId) return null;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
+import { parseMemberId } from "../../base/member-id.ts";
 import {
   AlarmRequest_AlarmAction,
   AlarmRequestSchema,
@@ -252,17 +253,17 @@ const cluster = {
   remove: (world: World, id: string) =>
     world.unary(
       "/etcdserverpb.Cluster/MemberRemove",
-      toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: BigInt(`0x${id}`) })),
+      toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: parseMemberId(id) })),
     ),
   promote: (world: World, id: string) =>
     world.unary(
       "/etcdserverpb.Cluster/MemberPromote",
-      toBinary(MemberPromoteRequestSchema, create(MemberPromoteRequestSchema, { ID: BigInt(`0x${id}`) })),
+      toBinary(MemberPromoteRequestSchema, create(MemberPromoteRequestSchema, { ID: parseMemberId(id) })),
     ),
   update: (world: World, id: string, peerURLs: string[]) =>
     world.unary(
       "/etcdserverpb.Cluster/MemberUpdate",
-      toBinary(MemberUpdateRequestSchema, create(MemberUpdateRequestSchema, { ID: BigInt(`0x${id}`), peerURLs })),
+      toBinary(MemberUpdateRequestSchema, create(MemberUpdateRequestSchema, { ID: parseMemberId(id), peerURLs })),
     ),
 };
 
@@ -362,7 +363,7 @@ describe("a learner", () => {
 describe("maintenance service", () => {
   it("reports a missing leader and alarms in its status", async () => {
     const world = await createWorld();
-    const memberID = BigInt(`0x${self}`);
+    const memberID = parseMemberId(self);
     const activate = create(AlarmRequestSchema, {
       action: AlarmRequest_AlarmAction.ACTIVATE,
       memberID,
@@ -382,7 +383,7 @@ describe("maintenance service", () => {
 
   it("A10: raises no alarm of type NONE, and tells one of an unknown type as it was raised", async () => {
     const world = await createWorld();
-    const memberID = BigInt(`0x${self}`);
+    const memberID = parseMemberId(self);
     const raise = async (alarm: number): Promise<number[]> => {
       const action = AlarmRequest_AlarmAction.ACTIVATE;
       const request = create(AlarmRequestSchema, { action, memberID, alarm: alarm as AlarmType });
@@ -411,7 +412,7 @@ describe("maintenance service", () => {
     const move = (id: string): Promise<RecordedCall> =>
       world.unary(
         "/etcdserverpb.Maintenance/MoveLeader",
-        toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: BigInt(`0x${id}`) })),
+        toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: parseMemberId(id) })),
       );
     expect((await move(other)).status).toEqual(statusOf(EtcdErrors.badLeaderTransferee));
     expect((await move(self)).status?.code).toBe(StatusCode.ok);

@@ -1,12 +1,13 @@
 /** What every service is given: the data, the ways to consensus, and who this member is. */
+
 import type { Clock } from "../../base/clock.ts";
+import { parseMemberId } from "../../base/member-id.ts";
 import type { ResponseHeader } from "../api/response-header.ts";
 import { WireWriter } from "../api/wire.ts";
 import type { ConsensusPort } from "../consensus/consensus-port.ts";
 import type { MemberChanges } from "../consensus/member-changes.ts";
 import type { Proposer } from "../consensus/proposer.ts";
 import type { ReadQueue } from "../consensus/read-queue.ts";
-import type { MemberId } from "../raft/entry.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
@@ -69,8 +70,8 @@ export type ServiceContextOptions = Omit<ServiceContext, "shutdown" | "identity"
 
 export function createServiceContext(options: ServiceContextOptions): ServiceContext {
   const identity = {
-    clusterId: memberIdToBigInt(options.clusterId),
-    memberId: memberIdToBigInt(options.consensus.memberId),
+    clusterId: parseMemberId(options.clusterId),
+    memberId: parseMemberId(options.consensus.memberId),
   };
   return {
     ...options,
@@ -85,12 +86,4 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
 export function responseHeader(context: ServiceContext, revision: number): ResponseHeader {
   const { clusterId, memberId } = context.identity;
   return { clusterId, memberId, revision, raftTerm: context.consensus.term() };
-}
-
-export function memberIdToBigInt(id: MemberId): bigint {
-  return BigInt(`0x0${id}`);
-}
-
-export function memberIdFromBigInt(id: bigint): MemberId {
-  return BigInt.asUintN(64, id).toString(16).padStart(16, "0");
 }

@@ -2,6 +2,7 @@
  * Bodies of commands that are not a client's own request bytes. Where etcd has a message of that meaning the bytes are
  * that message's, extended by fields that etcd does not have, so that one decoder serves both.
  */
+import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import { WireReader, WireWriter } from "../api/wire.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
@@ -139,7 +140,7 @@ function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
 export function encodeAlarm(body: AlarmBody): Uint8Array {
   const writer = new WireWriter(32);
   writer.intUnlessZero(0x08, body.action);
-  writer.bigIntUnlessZero(0x10, BigInt(`0x0${body.alarm.member}`));
+  writer.bigIntUnlessZero(0x10, parseMemberId(body.alarm.member));
   writer.intUnlessZero(0x18, body.alarm.type);
   return writer.copy();
 }
@@ -155,7 +156,7 @@ export function decodeAlarm(bytes: Uint8Array): AlarmBody {
     else return false;
     return true;
   });
-  return { action, alarm: { member: member.toString(16).padStart(16, "0"), type: type as AlarmType } };
+  return { action, alarm: { member: formatMemberId(member), type: type as AlarmType } };
 }
 
 export function encodeJson(body: MemberAttributesBody | MemberUpdateBody | DowngradeBody): Uint8Array {

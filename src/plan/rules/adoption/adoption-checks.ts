@@ -3,10 +3,10 @@
  * touched: with two voters both have to agree to every change, so one of them dead means that nothing can be changed.
  */
 
+import { majorityOf } from "../../../base/majority.ts";
 import { clientUrl } from "../../../units/addresses.ts";
 import type { ObservedMembership } from "../../observed-cluster.ts";
 import type { Planning } from "../../planning.ts";
-import { majority } from "../../quorum-model.ts";
 import { resourceAddress } from "../../resource.ts";
 import type { MemberFact } from "../../world.ts";
 
@@ -138,12 +138,12 @@ function checkHealth(planning: Planning, voters: readonly MemberFact[]): void {
   const answering = voters.filter((voter) => voter.answers).length;
   for (const { name, answers, peerUrl } of sick) {
     const url = clientUrl(planning.spec, planning.spec.controlPlane.masters.find((master) => master.name === name)!);
-    const lost = answering < majority(voters.length);
+    const lost = answering < majorityOf(voters.length);
     draft.refuse(
       "plan/adopt-unhealthy",
       `${name} ${answers ? "has no quorum behind it" : "does not answer"} (${url})`,
       lost
-        ? `${voters.length} voters need ${majority(voters.length)} to agree, and ${answering} ${answering === 1 ? "answers" : "answer"}: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
+        ? `${voters.length} voters need ${majorityOf(voters.length)} to agree, and ${answering} ${answering === 1 ? "answers" : "answer"}: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
         : "Members are taken over while all of them are healthy. Bring it back, then plan again. Nothing was touched.",
     );
   }

@@ -3,10 +3,11 @@
  * whatever follows waits for that; a snapshot is taken before the membership changes.
  */
 
+import { majorityOf } from "../../../base/majority.ts";
 import type { ClusterSpec } from "../../../spec/cluster-spec.ts";
 import { clientUrl } from "../../../units/addresses.ts";
 import type { Planning } from "../../planning.ts";
-import { canLose, majority, modelOf } from "../../quorum-model.ts";
+import { canLose, modelOf } from "../../quorum-model.ts";
 import { resourceAddress } from "../../resource.ts";
 import type { MemberFact } from "../../world.ts";
 import type { WithMasters } from "../stages.ts";
@@ -51,10 +52,10 @@ function endpointOf(spec: ClusterSpec, voter: MemberFact): string {
 function sayWhatChanges({ world, draft }: Planning, { controlPlane }: ClusterSpec): void {
   const now = world.members.filter((member) => member.voter).length;
   const then = controlPlane.masters.length;
-  const tolerance = then - majority(then);
+  const tolerance = then - majorityOf(then);
   draft.warn(
     "plan/adopted-design",
     `Today ${now} voters can lose ${canLose(modelOf(world)) ?? 0}`,
-    `Every write needs ${majority(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and any ${tolerance === 1 ? "one" : tolerance} of them may fail.`,
+    `Every write needs ${majorityOf(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and any ${tolerance === 1 ? "one" : tolerance} of them may fail.`,
   );
 }

@@ -3,10 +3,10 @@
  * cluster, which is then as it was; an adopted one leaves it only when it is named (`-target`).
  */
 
+import { majorityOf } from "../../../base/majority.ts";
 import { loadBalancerAddress } from "../../desired-resources.ts";
 import type { PlanDraft } from "../../plan-draft.ts";
 import type { Planning } from "../../planning.ts";
-import { majority } from "../../quorum-model.ts";
 import { type ResourceAddress, resourceAddress } from "../../resource.ts";
 import type { MemberFact } from "../../world.ts";
 import { backendsOf, presentPlace, toldTargets, wantedTargets } from "../endpoint.ts";
@@ -124,6 +124,6 @@ export function leaveAdopted({ spec, world, draft }: Planning, after: readonly (
   draft.warn(
     "plan/adopted-left",
     `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
-    `haplan started none of it. What is left alone goes on as a cluster of ${staying.length}, which can lose ${staying.length - majority(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
+    `haplan started none of it. What is left alone goes on as a cluster of ${staying.length}, which can lose ${staying.length - majorityOf(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
   );
 }

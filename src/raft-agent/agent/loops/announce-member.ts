@@ -35,7 +35,7 @@ export async function announceMember(
 export function announceClusterVersion(services: MemberServices): void {
   const { machine, context } = services;
   const { consensus, version } = context;
-  if (machine.membership.clusterVersion !== "" || consensus.leader() !== consensus.memberId) return;
+  if (machine.membership.clusterVersion !== "" || !consensus.isLeader()) return;
   const minor = `${version.split(".").slice(0, 2).join(".")}.0`;
   context.proposer.propose(CommandKind.clusterVersion, Buffer.from(minor), () => {});
 }

@@ -3,6 +3,7 @@
  * them with the lowest id stands. It does so once and with a pre-vote, so that a member that comes back to a living
  * leader disturbs nobody. (etcd shortens the first timeout instead: `--initial-election-tick-advance`.)
  */
+import { majorityOf } from "../../../base/majority.ts";
 import type { MemberId } from "../../raft/entry.ts";
 
 export type ElectionView = {
@@ -38,5 +39,5 @@ function isFirstOfMajority({ self, preVote, voters, isConnected }: ElectionView)
   const all = voters();
   if (!preVote && all.length > 1) return false;
   const present = all.filter((voter) => voter === self || isConnected(voter));
-  return present.length * 2 > all.length && present.every((voter) => self <= voter);
+  return present.length >= majorityOf(all.length) && present.every((voter) => self <= voter);
 }

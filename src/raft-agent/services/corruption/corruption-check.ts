@@ -5,8 +5,10 @@
  * nobody can overlook it; then the damaged member gets the leader's state in the place of its own, is compared again,
  * and the alarm is taken back. A leader that differs itself hands leadership to one of the majority first.
  */
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../../base/haplan-error.ts";
+import { majorityOf } from "../../../base/majority.ts";
 import { HashKVRequestSchema, HashKVResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
 import { ExpectStateRequestSchema, ExpectStateResponseSchema } from "../../api/gen/haplan/peer/peer_pb.ts";
 import { StatusCode } from "../../api/status-code.ts";
@@ -67,7 +69,7 @@ export function createCorruptionPeerMethods(
       else answerBytes(call, encodeAppliedIndex(replacement.expect(), asMessage));
     }),
     unary(context, { path: comparePath, access: "member", learner: true }, (_request, call) => {
-      if (context.consensus.leader() !== context.consensus.memberId) fail(call, EtcdErrors.notLeader);
+      if (!context.consensus.isLeader()) fail(call, EtcdErrors.notLeader);
       else
         check.check().then(
           () => answerBytes(call, new Uint8Array(0)),
@@ -108,7 +110,7 @@ export class CorruptionCheck {
   tick(): void {
     const { clock, consensus, machine } = this.#context;
     const nowMs = clock.monotonicMs();
-    if (consensus.leader() !== consensus.memberId) this.#nextMs = nowMs + this.#options.intervalMs;
+    if (!consensus.isLeader()) this.#nextMs = nowMs + this.#options.intervalMs;
     if (nowMs < this.#nextMs || this.#running !== null) return;
     this.#nextMs = nowMs + this.#options.intervalMs;
     const isClean = machine.store.revision === this.#cleanRevision && !machine.alarms.corrupt;
@@ -234,7 +236,7 @@ export function judgeHashes(hashes: ReadonlyMap<MemberId, number>, voters: reado
 /** What more than half of the voters hold; null when there is no such hash. */
 export function majorityHash(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): number | null {
   for (const hash of hashes.values()) {
-    if (voters.filter((id) => hashes.get(id) === hash).length * 2 > voters.length) return hash;
+    if (voters.filter((id) => hashes.get(id) === hash).length >= majorityOf(voters.length)) return hash;
   }
   return null;
 }
