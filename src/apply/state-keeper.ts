@@ -3,7 +3,7 @@ import { canonicalJson } from "../base/canonical-json.ts";
 import { desiredResources } from "../plan/desired-resources.ts";
 import { moveResources } from "../plan/moved-masters.ts";
 import type { Plan } from "../plan/plan.ts";
-import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
+import { deposedAddress, masterTypes, parseAddress, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
@@ -99,14 +99,13 @@ export class StateKeeper {
     machine: StateResource | undefined,
   ): StateResource {
     const desired = this.#desired.get(edit.address);
-    const dot = edit.address.indexOf(".");
-    const name = edit.address.slice(dot + 1);
+    const { type, name } = parseAddress(edit.address);
     // A member of haplan's own may have taken the place of an adopted one.
     const { adopted, ...known } = before?.attributes ?? {};
     const kept = adopted === undefined || desired?.attributes["adopted"] !== undefined ? before?.attributes : known;
     return {
       address: edit.address,
-      type: edit.address.slice(0, dot) as StateResource["type"],
+      type,
       name,
       generation: edit.generation ?? machine?.generation ?? before?.generation ?? 1,
       status: "ready",
@@ -135,7 +134,7 @@ function moveMaster(
     if (reinstates || moves) moved = resources.delete(own) || moved;
     if (!moves) continue;
     resources.delete(from);
-    resources.set(to, { ...found, address: to, name: to.slice(to.indexOf(".") + 1) });
+    resources.set(to, { ...found, address: to, name: parseAddress(to).name });
     moved = true;
   }
   return moved;
@@ -143,5 +142,5 @@ function moveMaster(
 
 /** The machine that carries the resource, which has its name. */
 function machineOf(address: ResourceAddress): ResourceAddress {
-  return resourceAddress("haplan_machine", address.slice(address.indexOf(".") + 1));
+  return resourceAddress("haplan_machine", parseAddress(address).name);
 }

@@ -11,7 +11,14 @@ import { whyUnreachable } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Planning } from "./planning.ts";
-import { masterTypes, type ResourceAddress, type ResourceType, resourceAddress, specName } from "./resource.ts";
+import {
+  masterTypes,
+  parseAddress,
+  type ResourceAddress,
+  type ResourceType,
+  resourceAddress,
+  specName,
+} from "./resource.ts";
 import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
 
@@ -115,7 +122,7 @@ export function moveResources(
     if (address === resource.address) return { ...resource, dependsOn };
     const { attributes } = resource;
     const join = attributes["join"] === undefined ? {} : { join: movedJoin(attributes["join"], { from, to }) };
-    const name = address.slice(address.indexOf(".") + 1);
+    const { name } = parseAddress(address);
     return { ...resource, address, name, dependsOn, attributes: { ...attributes, ...join } };
   });
 }

@@ -5,7 +5,7 @@ import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
 import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
 import type { Planning } from "./planning.ts";
-import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
+import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
 import { isRememberedOnly } from "./unreachable-machines.ts";
 
@@ -115,11 +115,9 @@ function visible(known: StateResource): Attributes {
 }
 
 function deletion(address: ResourceAddress, known: StateResource | undefined, verdict: Verdict): ResourceChange {
-  const dot = address.indexOf(".");
   return {
     address,
-    type: address.slice(0, dot) as ResourceType,
-    name: address.slice(dot + 1),
+    ...parseAddress(address),
     action: verdict.action,
     ...reasonOf(verdict),
     before: known === undefined ? {} : visible(known),
@@ -133,11 +131,9 @@ function deletion(address: ResourceAddress, known: StateResource | undefined, ve
 
 export function driftChanges(drift: readonly DriftNote[]): readonly ResourceChange[] {
   return drift.map((note) => {
-    const dot = note.address.indexOf(".");
     return {
       address: note.address,
-      type: note.address.slice(0, dot) as ResourceType,
-      name: note.address.slice(dot + 1),
+      ...parseAddress(note.address),
       action: note.action,
       reason: note.reason,
       before: note.before,

@@ -3,6 +3,7 @@
  * removing m1 does not renumber m2.
  */
 import type { Json } from "../base/json.ts";
+
 export type ResourceType =
   | "haplan_ca"
   | "haplan_certificate"
@@ -19,6 +20,11 @@ export type Attributes = { readonly [name: string]: Json };
 
 export function resourceAddress(type: ResourceType, name: string): ResourceAddress {
   return `${type}.${name}`;
+}
+
+export function parseAddress(address: ResourceAddress): { readonly type: ResourceType; readonly name: string } {
+  const dot = address.indexOf(".");
+  return { type: address.slice(0, dot) as ResourceType, name: address.slice(dot + 1) };
 }
 
 /** What a master is made of, in the order in which it is made. */

@@ -8,7 +8,7 @@ import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { rememberedMachines } from "./remembered-observation.ts";
-import type { ResourceAddress } from "./resource.ts";
+import { parseAddress, type ResourceAddress } from "./resource.ts";
 import type { StepAction } from "./step.ts";
 
 /**
@@ -71,8 +71,7 @@ export function machineActedOn(action: StepAction): string | null {
 
 /** Whether a resource is on one of these machines: nothing about it changes while the machine is unreachable. */
 export function whyLeftAlone(unreachable: readonly UnreachableMachine[], address: ResourceAddress): string | null {
-  const dot = address.indexOf(".");
-  const [type, name] = [address.slice(0, dot), address.slice(dot + 1)];
+  const { type, name } = parseAddress(address);
   // The load balancer's targets are a file on its machine.
   if (type === "haplan_lb_backend") return whyUnreachable(unreachable, loadBalancerName);
   return typesOnMachines.has(type) ? whyUnreachable(unreachable, name) : null;

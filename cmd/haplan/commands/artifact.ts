@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { type Architecture, architectures } from "../../../src/artifact/artifact-entries.ts";
 import { artifactFileName, buildArtifact } from "../../../src/artifact/build-artifact.ts";
-import { packageDir } from "../../../src/providers/package-dir.ts";
+import { packageDir } from "../../../src/base/package-dir.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { refuse } from "../refusal.ts";
 
