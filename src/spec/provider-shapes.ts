@@ -6,7 +6,8 @@ import type { MappingShape, PlainShape, Shapes } from "./schema/shape.ts";
 /** The shapes of a spec for `provider`. The first of `all` is the default. */
 export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema[]): Shapes {
   const { address, controlPlane, loadBalancer, masters, spec } = clusterShapes;
-  const { deriveMasters, loadBalancerAddress } = provider;
+  const { deriveMasters, loadBalancerAddress, loadBalancerTypes } = provider;
+  const { filledBy: _, ...type } = loadBalancer.keys.type;
   const shapes: Shapes = {
     ...clusterShapes,
     address: { ...address, ...provider.address },
@@ -21,7 +22,11 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
     },
     loadBalancer: {
       ...loadBalancer,
-      keys: { ...loadBalancer.keys, address: { shape: "address", ...defaultOrRequired(loadBalancerAddress) } },
+      keys: {
+        ...loadBalancer.keys,
+        type: { ...type, enum: loadBalancerTypes, default: loadBalancerTypes[0] },
+        address: { shape: "address", ...defaultOrRequired(loadBalancerAddress) },
+      },
     },
     spec: {
       ...spec,

@@ -43,6 +43,15 @@ export const fakeCloudSchema: ProviderSchema = {
       keys: { sizeGiB: { type: "integer", minimum: 1, maximum: 1024, default: 20, description: "its size in GiB" } },
     },
   },
+  loadBalancerKeys: {
+    isPublic: {
+      type: "boolean",
+      default: false,
+      description: "whether it is reached from outside",
+      example: true,
+    },
+  },
+  loadBalancerTypes: ["haproxy"],
   address: { description: "a private IP address", example: "10.0.0.1" },
   deriveMasters: null,
   loadBalancerAddress: null,

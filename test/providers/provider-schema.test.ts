@@ -55,7 +55,12 @@ describe("a provider's part of the spec", () => {
     ]);
     expect(spec?.workers[0]?.settings).toEqual({ size: "small", disk: { sizeGiB: 20 } });
     // The rule that machines have addresses of their own is the other provider's.
-    expect(spec?.loadBalancer).toMatchObject({ address: "10.0.0.1", ports: [2379], settings: { size: "small" } });
+    expect(spec?.loadBalancer).toMatchObject({
+      address: "10.0.0.1",
+      ports: [2379],
+      type: "haproxy",
+      settings: { isPublic: false },
+    });
   });
 
   it.each<[string, string, string, readonly string[]]>([
@@ -81,8 +86,14 @@ describe("a provider's part of the spec", () => {
     [
       "a key of the load balancer has the wrong type",
       "{ address: 10.0.0.1 }\n",
-      "{ address: 10.0.0.9, size: 3 }\n",
-      ["12:44 spec/wrong-type spec.loadBalancer.size must be a text, but is 3"],
+      "{ address: 10.0.0.9, isPublic: 3 }\n",
+      ["12:48 spec/wrong-type spec.loadBalancer.isPublic must be true or false, but is 3"],
+    ],
+    [
+      "it cannot make the load balancer",
+      "{ address: 10.0.0.1 }\n",
+      "{ address: 10.0.0.9, type: embedded }\n",
+      ['12:44 spec/bad-value spec.loadBalancer.type is "embedded"'],
     ],
     [
       "its own rule is broken",
@@ -142,7 +153,7 @@ describe("a provider's part of the spec", () => {
       'Did you mean "fakecloud"? Write `type: local` or `type: fakecloud`.',
     ]);
     expect(findings(good.replace("fakecloud", "aws").replace("name: m3", "nam: m3"))).toEqual([
-      "5:21 spec/not-in-this-version This version of haplan has the providers local and fakecloud only, not aws",
+      "5:21 spec/not-in-this-version This version of haplan supports only the providers local and fakecloud, not aws",
       '10:9 spec/missing-key spec.controlPlane.masters[2] has no "name"',
     ]);
   });
@@ -158,7 +169,7 @@ describe("a provider's part of the spec", () => {
       { name: "m1", size: "small", disk: { sizeGiB: 20 } },
       { name: "m2", size: "small", disk: { sizeGiB: 40 } },
       { name: "m3", size: "small", disk: { sizeGiB: 20 } },
-      { name: "load-balancer", size: "small", disk: { sizeGiB: 20 } },
+      { name: "load-balancer", size: undefined, disk: undefined },
       { name: "w1", size: "small", disk: { sizeGiB: 20 } },
     ]);
   });

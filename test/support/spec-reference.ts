@@ -61,7 +61,7 @@ const extendedPaths: Readonly<Record<string, string>> = {
   "spec.provider": "a provider's own keys",
   "spec.controlPlane.masters[]": "the provider's own keys of a host",
   "spec.workers[]": "the provider's own keys of a host",
-  "spec.loadBalancer": "the provider's own keys of a host",
+  "spec.loadBalancer": "the provider's own keys of a load balancer",
 };
 
 function extensionNote(path: string): string {
@@ -133,15 +133,17 @@ function providersSection(providers: readonly ProviderSchema[], shapes: Shapes):
 }
 
 function providerSection(provider: ProviderSchema, shapes: Shapes): readonly string[] {
-  const { type, address, deriveMasters, loadBalancerAddress } = provider;
+  const { type, address, deriveMasters, loadBalancerAddress, loadBalancerTypes } = provider;
   const facts = [
     `- \`address\` of a host: ${address.description}, such as \`${address.example}\``,
     `- \`spec.controlPlane.masters\`: ${deriveMasters === null ? "required" : deriveMasters.description}`,
+    `- \`spec.loadBalancer.type\`: ${choiceText(loadBalancerTypes)}, \`${loadBalancerTypes[0]}\` by default`,
     `- \`spec.loadBalancer.address\`: ${loadBalancerAddress === null ? "required" : `\`${loadBalancerAddress}\` by default`}`,
   ];
   const own = [
     ...ownKeys("in `spec.provider`", provider.settings, shapes),
-    ...ownKeys("of each master, each worker and the load balancer", provider.hostKeys, shapes),
+    ...ownKeys("of each master and each worker", provider.hostKeys, shapes),
+    ...ownKeys("in `spec.loadBalancer`", provider.loadBalancerKeys, shapes),
   ];
   return [
     `### \`${type}\``,

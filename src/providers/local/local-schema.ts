@@ -33,6 +33,8 @@ export const localSchema: ProviderSchema = {
   description: "local: each machine is a directory with processes on this computer",
   settings: {},
   hostKeys: {},
+  loadBalancerKeys: {},
+  loadBalancerTypes: ["embedded", "haproxy"],
   address: {
     description: "an IP address without port; with provider local one of 127.0.0.0/8",
     example: "127.0.1.1",

@@ -3,12 +3,12 @@
 export const loadBalancer = {
   type: "object",
   description: "the single address for clients and workers",
-  extendedBy: "hostKeys",
+  extendedBy: "loadBalancerKeys",
   keys: {
     type: {
       type: "string",
       enum: ["embedded", "haproxy"],
-      default: "embedded",
+      filledBy: "provider",
       description: "embedded (haplan's own TCP proxy) or haproxy",
       example: "haproxy",
     },

@@ -59,8 +59,8 @@ export type Keys = {
 export type Mapping = {
   readonly type: "object";
   readonly keys: Keys;
-  /** The provider adds its own keys here: those of `spec.provider`, or those of each host. */
-  readonly extendedBy?: "settings" | "hostKeys";
+  /** The provider adds its own keys here: those of `spec.provider`, of each host, or of the load balancer. */
+  readonly extendedBy?: "settings" | "hostKeys" | "loadBalancerKeys";
 };
 
 /** The shape of that name; keywords beside the name override the shape's own. */
