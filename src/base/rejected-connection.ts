@@ -95,7 +95,7 @@ export function rememberAddresses(server: TlsServer): (socket: TLSSocket) => str
 
 export type RejectionOptions = {
   /** Why a client with a valid certificate is rejected; null if it is accepted. */
-  readonly refuse?: ((socket: TLSSocket) => string | null) | undefined;
+  readonly rejectReason?: ((socket: TLSSocket) => string | null) | undefined;
   readonly onRejected?: ((rejection: RejectedConnection) => void) | undefined;
 };
 
@@ -103,14 +103,14 @@ export type RejectionOptions = {
  * Closes and reports connections whose handshake fails, or that are rejected after it; call it before other listeners
  * are added.
  */
-export function rejectConnections(server: TlsServer, { refuse, onRejected }: RejectionOptions): void {
+export function rejectConnections(server: TlsServer, { rejectReason, onRejected }: RejectionOptions): void {
   const remoteAddress = rememberAddresses(server);
   server.on("tlsClientError", (error, socket) => {
     onRejected?.(failedHandshake(socket, error, remoteAddress(socket)));
     socket.destroy();
   });
   server.prependListener("secureConnection", (socket) => {
-    const why = refuse?.(socket) ?? null;
+    const why = rejectReason?.(socket) ?? null;
     if (why === null) return;
     onRejected?.(rejectedClient(socket, why));
     socket.destroy();

@@ -35,7 +35,7 @@ export function clientMaterial(directory: string, now: number): TlsMaterial {
   const ended = certificateValidity(caDates, now).status === "expired";
   const acceptedExpired = knownFingerprints(directory, authority);
   const own = readPair(directory, adminCertificateName);
-  const fault = adminFault(own, authority, now);
+  const fault = checkAdmin(own, authority, now);
   // Under an expired authority no certificate is valid, and the members' clocks may differ.
   if (own !== null && (fault === null || ended)) return { caPem, ...own, acceptedExpired };
   if (ended) throw notAuthenticated(`ca.crt in "${directory}" expired on ${dayOf(caDates.notAfter)}`);
@@ -56,7 +56,7 @@ export function clientMaterial(directory: string, now: number): TlsMaterial {
 }
 
 /** Why haplan's own certificate cannot be used; null if it can. */
-function adminFault(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
+function checkAdmin(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
   if (own === null) return "or its key is missing";
   if (!isIssuedBy(own, authority)) return "was signed by another authority";
   const dates = validityOf(new X509Certificate(own.certificatePem));

@@ -45,7 +45,7 @@ function hello(random: Random, { clusterId, memberId }: PeerPlace, purpose: Purp
   const from = randomBytes(random, 2).toString("hex").padStart(16, "f");
   const urls = pick(random, [[], ["http://127.0.0.1:1"], ["nonsense"], ["https://[::1]:1", "unix://x"]]);
   const bytes = Buffer.from(
-    encodeHello({ purpose, takesMessages: chance(random, 2), clusterId, from, to: memberId, urls }),
+    encodeHello({ purpose, acceptsMessages: chance(random, 2), clusterId, from, to: memberId, urls }),
   );
   return chance(random, 6) ? mutateBytes(random, bytes) : bytes;
 }

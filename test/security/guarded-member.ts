@@ -135,7 +135,7 @@ export class GuardedMember {
       tls: {
         requireClientCertificate: false,
         material: () => this.pem("m1"),
-        callingMaterial: () => shown as TransportMaterial,
+        clientMaterial: () => shown as TransportMaterial,
       },
       handlers: { onMessage: () => {}, onLog: (_, text) => tell(text.startsWith("connected to") ? null : text) },
     });

@@ -31,7 +31,7 @@ import type { MemberServices } from "../../src/raft-agent/services/member-servic
 import { openSnapshotStore } from "../../src/raft-agent/snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
 import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
-import { spokenVersions } from "../../src/raft-agent/transport/handshake.ts";
+import { supportedVersions } from "../../src/raft-agent/transport/handshake.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint } from "./network.ts";
@@ -122,8 +122,8 @@ export class MemberProcess implements Endpoint {
       clock: life.clock,
       driver: this.driver,
       transport: {
-        versionWith: () => spokenVersions.highest,
-        spokenVersion: () => spokenVersions.highest,
+        versionWith: () => supportedVersions.highest,
+        supportedVersion: () => supportedVersions.highest,
         request: (peer, kind, body, timeoutMs) => network.request(host.id, peer, kind, body, timeoutMs),
       },
       answerPeer: (from, request, done) => this.#answerPeer(from, request, done),

@@ -41,7 +41,7 @@ export type World = {
     swallowReads: boolean;
     progress: PeerProgress[];
     connectedMs: Map<MemberId, number>;
-    spokenVersions: Map<MemberId, number>;
+    supportedVersions: Map<MemberId, number>;
     peers: Map<MemberId, Pick<MemberServices, "answerPeer">>;
   };
   unary(
@@ -108,7 +108,7 @@ export async function createWorld({ store: given, versions, ...overrides }: Worl
     swallowReads: false,
     progress: [],
     connectedMs: new Map(),
-    spokenVersions: new Map(),
+    supportedVersions: new Map(),
     peers: new Map(),
   };
   const services: MemberServices = new MemberServices({
@@ -205,7 +205,7 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     transferLeadership: (to) => {
       state.leader = to;
     },
-    spokenVersion: (member) => state.spokenVersions.get(member) ?? null,
+    supportedVersion: (member) => state.supportedVersions.get(member) ?? null,
     connectedMs: (member) => state.connectedMs.get(member) ?? null,
     askPeer: (member, request, done) => {
       const peer = member === self ? services() : state.peers.get(member);

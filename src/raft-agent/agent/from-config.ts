@@ -18,7 +18,7 @@ import { answerMemoryBytes } from "./clients/answer-memory-bytes.ts";
 import { RequestStats } from "./clients/request-stats.ts";
 
 /** The etcd version that clients are told: what our API speaks like. */
-export const spokenVersion = "3.6.1";
+export const supportedVersion = "3.6.1";
 /** The core's clock. Fine enough that an election after a broken connection is a matter of tens of milliseconds. */
 export const tickMs = 10;
 
@@ -34,7 +34,7 @@ export function createServices(
     ...parts,
     clock: systemClock,
     clusterToken: config.initialClusterToken,
-    version: spokenVersion,
+    version: supportedVersion,
     quotaBytes: config.quotaBackendBytes,
     autoCompaction: config.autoCompaction,
     limits: {

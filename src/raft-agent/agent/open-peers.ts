@@ -8,14 +8,14 @@ import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind, type PeerAnswer
 import { createDetachedServer } from "../gateway/detached-http-server.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
-import { spokenVersions } from "../transport/handshake.ts";
+import { supportedVersions } from "../transport/handshake.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AgentEvents } from "./agent-events.ts";
 import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
 import type { MemberIdentity } from "./disk/member-identity.ts";
 import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
-import { spokenVersion } from "./from-config.ts";
+import { supportedVersion } from "./from-config.ts";
 import { RejectionLog } from "./rejection-log.ts";
 import { describeOpenRules } from "./tls/member-certificate.ts";
 import { createPeerTls, type MemberTls } from "./tls/peer-tls.ts";
@@ -32,7 +32,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
   const { identity, membership, random } = parts;
   const directory = createDirectoryHandler({
     clusterId: identity.clusterId,
-    version: spokenVersion,
+    version: supportedVersion,
     members: () => membership.list(),
   });
   const tls = openPeerTls(config, parts, logger);
@@ -44,7 +44,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     advertisedUrls: config.advertisePeerUrls,
     random,
     // What a version brings may be in the log once it is agreed on: a peer that does not speak it could not read on.
-    versions: () => ({ ...spokenVersions, lowest: Math.max(spokenVersions.lowest, membership.protocolVersion) }),
+    versions: () => ({ ...supportedVersions, lowest: Math.max(supportedVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),
@@ -53,7 +53,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
         clusterId: identity.clusterId,
         peerUrls: knownUrls.length === 0 ? initialUrls : knownUrls,
       };
-      return (await findMember(cluster, peer, tls?.callingMaterial() ?? null))?.peerUrls ?? null;
+      return (await findMember(cluster, peer, tls?.clientMaterial() ?? null))?.peerUrls ?? null;
     },
     handlers: handlersFor(parts.snapshots, events, logger),
   });

@@ -6,7 +6,7 @@ import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { spokenVersion } from "./from-config.ts";
+import { supportedVersion } from "./from-config.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 
 export type MetricsParts = {
@@ -24,7 +24,7 @@ export function recordMetrics(
 ): Metrics {
   const self = services.context.consensus.memberId;
   const metrics = createMetrics({
-    version: spokenVersion,
+    version: supportedVersion,
     memberId: self,
     values: () =>
       memberValues(services, {

@@ -109,8 +109,8 @@ describe("createAgentConfig", () => {
       requireClientCertificate: true,
       allowedCommonNames: ["m1", "m2"],
       crlFile: "/crl",
-      callingCertFile: "/cc",
-      callingKeyFile: "/ck",
+      clientCertFile: "/cc",
+      clientKeyFile: "/ck",
     });
   });
 

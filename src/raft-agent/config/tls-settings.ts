@@ -8,9 +8,9 @@ import type { SettingReader } from "./setting-reader.ts";
 export type TlsFiles = {
   readonly certFile: string;
   readonly keyFile: string;
-  /** The certificate for calling other peers, if it is another one. */
-  readonly callingCertFile: string;
-  readonly callingKeyFile: string;
+  /** The certificate for client other peers, if it is another one. */
+  readonly clientCertFile: string;
+  readonly clientKeyFile: string;
   readonly trustedCaFile: string | null;
   /** The other side must present a certificate of the trusted CA. As in etcd, naming a CA is enough to require it. */
   readonly requireClientCertificate: boolean;
@@ -58,15 +58,15 @@ export function readTls(read: SettingReader, prefix: Prefix, place: SelfSignedPl
   };
 }
 
-type Files = Pick<TlsFiles, "certFile" | "keyFile" | "callingCertFile" | "callingKeyFile" | "selfSigned">;
+type Files = Pick<TlsFiles, "certFile" | "keyFile" | "clientCertFile" | "clientKeyFile" | "selfSigned">;
 
 function readFiles(read: SettingReader, prefix: Prefix, { directory, urls }: SelfSignedPlace): Files | null {
   const [certFile, keyFile] = readPair(read, `${prefix}cert-file`, `${prefix}key-file`);
   if (certFile !== "") {
-    const [callingCertFile, callingKeyFile] =
+    const [clientCertFile, clientKeyFile] =
       prefix === "" ? ["", ""] : readPair(read, "peer-client-cert-file", "peer-client-key-file");
-    const calling = { callingCertFile: callingCertFile || certFile, callingKeyFile: callingKeyFile || keyFile };
-    return { certFile, keyFile, ...calling, selfSigned: null };
+    const client = { clientCertFile: clientCertFile || certFile, clientKeyFile: clientKeyFile || keyFile };
+    return { certFile, keyFile, ...client, selfSigned: null };
   }
   if (!read.flag(`${prefix}auto-tls`)) return null;
   const validYears = read.atLeastOne("self-signed-cert-validity");
@@ -75,8 +75,8 @@ function readFiles(read: SettingReader, prefix: Prefix, { directory, urls }: Sel
   return {
     certFile: own.cert,
     keyFile: own.key,
-    callingCertFile: own.cert,
-    callingKeyFile: own.key,
+    clientCertFile: own.cert,
+    clientKeyFile: own.key,
     selfSigned: { hosts, validYears },
   };
 }

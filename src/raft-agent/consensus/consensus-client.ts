@@ -23,7 +23,7 @@ export type ConsensusClientOptions = {
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly driver: ConsensusDriver;
   readonly appliedIndex: () => LogIndex;
-  readonly transport: Pick<PeerTransport, "request" | "versionWith" | "spokenVersion">;
+  readonly transport: Pick<PeerTransport, "request" | "versionWith" | "supportedVersion">;
   /** Answers a request that this member makes of itself, as those of other members are answered. */
   readonly answerPeer: (from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void) => void;
 };
@@ -96,8 +96,8 @@ export class ConsensusClient implements ConsensusPort {
     return sinceMs === undefined ? null : this.#options.clock.monotonicMs() - sinceMs;
   }
 
-  spokenVersion(member: MemberId): number | null {
-    return this.#options.transport.spokenVersion(member);
+  supportedVersion(member: MemberId): number | null {
+    return this.#options.transport.supportedVersion(member);
   }
 
   askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void {

@@ -57,7 +57,7 @@ export type ConsensusPort = {
   /** How long, in milliseconds, a peer has been connected without a break; null when it is not. */
   connectedMs(member: MemberId): number | null;
   /** The highest version of the protocol that a peer speaks; null when it is not connected. */
-  spokenVersion(member: MemberId): number | null;
+  supportedVersion(member: MemberId): number | null;
   /**
    * One request and one answer between members, beside the log (lease renewals, member changes made through a
    * follower). The other side runs `answerPeerRequest`; this member may be asked as well, since who is asked for as the

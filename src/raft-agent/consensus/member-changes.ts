@@ -111,10 +111,10 @@ export class MemberChanges {
   admitWaitingVoters(): void {
     const { consensus, membership } = this.#options;
     const { configuration } = membership;
-    const waitingVoters = membership.waitingVoters();
-    if (this.#waiting.length > 0 || waitingVoters.length === 0 || configuration.votersOutgoing.length > 0) return;
+    const pendingVoters = membership.pendingVoters();
+    if (this.#waiting.length > 0 || pendingVoters.length === 0 || configuration.votersOutgoing.length > 0) return;
     if (!consensus.isLeader()) return;
-    const admitted = votersToAdmit(this.facts(), configuration.voters.length, waitingVoters);
+    const admitted = votersToAdmit(this.facts(), configuration.voters.length, pendingVoters);
     if (admitted.length === 0) return;
     const target = withVoters(configuration, admitted);
     this.change(

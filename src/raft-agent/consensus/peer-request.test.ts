@@ -124,7 +124,7 @@ describe("the release before", () => {
       driver: { status: () => ({ role: "follower", leader: null, term: 0 }) } as never,
       transport: {
         versionWith: () => version,
-        spokenVersion: () => version,
+        supportedVersion: () => version,
         request: (_peer, sentKind) => {
           sent.push(sentKind);
           return new Promise(() => {});

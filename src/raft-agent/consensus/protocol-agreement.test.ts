@@ -9,11 +9,11 @@ import { encodeLeaseGrant } from "../state-machine/command-body.ts";
 import { commandTable } from "../state-machine/command-table.ts";
 import { type EntryVersions, entryVersions, versionToAgreeOn } from "../state-machine/entry-versions.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";
-import { spokenVersions } from "../transport/handshake.ts";
+import { supportedVersions } from "../transport/handshake.ts";
 
 const [second, third] = ["1111111111111111", "2222222222222222"];
-const newLeases = (spoken: number): EntryVersions => ({
-  spoken,
+const newLeases = (supported: number): EntryVersions => ({
+  supported,
   since: (kind) => (kind === CommandKind.leaseGrant ? 2 : entryVersions.since(kind)),
 });
 
@@ -41,14 +41,14 @@ async function settle(world: World): Promise<number> {
 describe("a new kind of command", () => {
   it("is refused until every member speaks its version, learners too, and accepted from then on", async () => {
     const world = await createCluster();
-    const { spokenVersions: spoken } = world.consensus;
+    const { supportedVersions: supported } = world.consensus;
     const states: [string, number][] = [];
     for (const [member, version] of [
       [second, 1],
       [third, 1],
       [second, 2],
     ] as const) {
-      spoken.set(member, version);
+      supported.set(member, version);
       expect(await settle(world)).toBe(1);
       const { status } = await grant(world);
       states.push([status!.text, status!.code]);
@@ -57,31 +57,31 @@ describe("a new kind of command", () => {
       "etcdserver: leaseGrant needs version 2 of the protocol between members, and the cluster has agreed on 1: " +
       "upgrade the other members first";
     expect(states).toEqual(Array.from({ length: 3 }, () => [refusal, StatusCode.failedPrecondition]));
-    spoken.set(third, 2);
+    supported.set(third, 2);
     expect(await settle(world)).toBe(2);
     expect((await grant(world)).status?.code).toBe(StatusCode.ok);
   });
 
   it("waits for a member that is not connected: it may come back with the release before", async () => {
     const world = await createCluster();
-    world.consensus.spokenVersions.set(second, 2);
+    world.consensus.supportedVersions.set(second, 2);
     expect(await settle(world)).toBe(1);
-    world.consensus.spokenVersions.set(third, 2);
+    world.consensus.supportedVersions.set(third, 2);
     expect(await settle(world)).toBe(2);
   });
 
   it("stays allowed when a member of the release before comes: the version never goes down", async () => {
     const world = await createCluster();
-    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
     expect(await settle(world)).toBe(2);
-    world.consensus.spokenVersions.set(second, 1);
+    world.consensus.supportedVersions.set(second, 1);
     expect(await settle(world)).toBe(2);
     expect((await grant(world)).status?.code).toBe(StatusCode.ok);
   });
 
   it("is proposed by the leader alone", async () => {
     const world = await createCluster();
-    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
     world.consensus.leader = second;
     expect(await settle(world)).toBe(1);
   });
@@ -100,11 +100,11 @@ describe("a member of the release before", () => {
 
   it("does not start with the data of a cluster that has agreed on a later version", async () => {
     const world = await createCluster();
-    for (const member of [second, third]) world.consensus.spokenVersions.set(member, 2);
+    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
     await settle(world);
     const { store } = world.services.machine;
     expect(() => new StateMachine({ self, store, versions: newLeases(1) })).toThrow(
-      /the cluster has agreed on version 2 of the protocol, and this haplan-agent speaks 1; start the release/,
+      /the cluster has agreed on protocol version 2, but this haplan-agent supports only 1; start the release/,
     );
     expect(new StateMachine({ self, store, versions: newLeases(2) }).membership.protocolVersion).toBe(2);
   });
@@ -113,13 +113,13 @@ describe("a member of the release before", () => {
 describe("this release", () => {
   it("speaks a version of the protocol that has all of its kinds of commands", () => {
     const newest = Math.max(...Object.values(commandTable).map(({ since }) => since));
-    expect(spokenVersions.highest).toBeGreaterThanOrEqual(newest);
+    expect(supportedVersions.highest).toBeGreaterThanOrEqual(newest);
   });
 
   it("raises no version before a kind of command needs it, so that a member can go back", () => {
     const kinds = Object.values(CommandKind).filter((kind) => kind !== CommandKind.protocolVersion);
     const needed = Math.max(...kinds.map(entryVersions.since));
-    expect(versionToAgreeOn(spokenVersions.highest, entryVersions)).toBe(needed);
+    expect(versionToAgreeOn(supportedVersions.highest, entryVersions)).toBe(needed);
     expect(versionToAgreeOn(0, entryVersions)).toBe(1);
   });
 });

@@ -12,7 +12,7 @@ import type { ConsensusPort } from "./consensus-port.ts";
 import type { Proposer } from "./proposer.ts";
 
 export type ProtocolAgreementParts = {
-  readonly consensus: Pick<ConsensusPort, "leader" | "memberId" | "spokenVersion">;
+  readonly consensus: Pick<ConsensusPort, "leader" | "memberId" | "supportedVersion">;
   readonly membership: Pick<MembershipStore, "configuration" | "protocolVersion">;
   readonly proposer: Pick<Proposer, "propose">;
   readonly versions: EntryVersions;
@@ -43,12 +43,12 @@ export class ProtocolAgreement {
   #lowestSpoken(): number | null {
     const { consensus, membership, versions } = this.#parts;
     const { voters, votersOutgoing, learners } = membership.configuration;
-    let lowest = versions.spoken;
+    let lowest = versions.supported;
     const others = [...voters, ...votersOutgoing, ...learners].filter((id: MemberId) => id !== consensus.memberId);
     for (const id of others) {
-      const spoken = consensus.spokenVersion(id);
-      if (spoken === null) return null;
-      lowest = Math.min(lowest, spoken);
+      const supported = consensus.supportedVersion(id);
+      if (supported === null) return null;
+      lowest = Math.min(lowest, supported);
     }
     return lowest;
   }

@@ -57,7 +57,7 @@ export async function runCheck(services: MemberServices, name: CheckName): Promi
     case "shutdown":
       return context.shutdown.begun ? "this member is stopping" : null;
     case "non_learner":
-      return machine.membership.isShownAsLearner(context.consensus.memberId) ? "not supported for learner" : null;
+      return machine.membership.isReportedAsLearner(context.consensus.memberId) ? "not supported for learner" : null;
   }
 }
 

@@ -29,7 +29,7 @@ export type ListenerTls = {
   /** Reject clients without a certificate from `ca`. */
   readonly requireClientCertificate?: boolean;
   /** The reason to reject a client's certificate although `ca` has signed it; null to accept it. */
-  readonly refuse?: (socket: TLSSocket) => string | null;
+  readonly rejectReason?: (socket: TLSSocket) => string | null;
 } & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
 /** Port 0 selects any free port. */
@@ -75,7 +75,7 @@ export async function listenForClients(options: ClientListenerOptions): Promise<
   };
   const tlsServer = options.tls === undefined ? null : createTls(options.tls, timeoutMs, pending, dispatch);
   if (tlsServer !== null) {
-    rejectConnections(tlsServer, { refuse: options.tls?.refuse, onRejected: options.onRejected });
+    rejectConnections(tlsServer, { rejectReason: options.tls?.rejectReason, onRejected: options.onRejected });
   }
   const handshakeCount = tlsServer === null ? () => 0 : countHandshakes(tlsServer);
   const isTlsAlone = tlsServer !== null && options.plain !== true;
@@ -178,7 +178,7 @@ function verifiedCommonName(socket: TLSSocket): string | undefined {
   return typeof name === "string" ? name : undefined;
 }
 
-function contextOptions({ ca, requireClientCertificate, refuse, ...tls }: ListenerTls): SecureContextOptions {
+function contextOptions({ ca, requireClientCertificate, rejectReason, ...tls }: ListenerTls): SecureContextOptions {
   const context = { minVersion: "TLSv1.2" as const, ...tls };
   if (ca === undefined) return context;
   return { ...context, ...fullHandshakesOnly, ca: typeof ca === "string" || Buffer.isBuffer(ca) ? [ca] : [...ca] };

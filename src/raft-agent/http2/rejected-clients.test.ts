@@ -42,7 +42,8 @@ beforeAll(async () => {
     tls: {
       ...pem.server,
       requireClientCertificate: true,
-      refuse: (socket) => (socket.getPeerCertificate().subject.CN === "client" ? "its certificate is revoked" : null),
+      rejectReason: (socket) =>
+        socket.getPeerCertificate().subject.CN === "client" ? "its certificate is revoked" : null,
     },
     onHttp2: (socket) => socket.destroy(),
     onHttp1: (socket) => socket.destroy(),

@@ -19,7 +19,7 @@ export function memberValues(services: MemberServices, front: FrontValues = noFr
     ...front,
     hasLeader: leader === null ? 0 : 1,
     isLeader: consensus.isLeader() ? 1 : 0,
-    isLearner: machine.membership.isShownAsLearner(consensus.memberId) ? 1 : 0,
+    isLearner: machine.membership.isReportedAsLearner(consensus.memberId) ? 1 : 0,
     proposalsPending: proposer.pendingCount,
     proposalsFailed: proposer.failedTotal,
     committedIndex: consensus.commitIndex(),

@@ -81,7 +81,7 @@ export class Access {
     if (!this.enabled || level === "checkedByMethod" || level === "member") return null;
     const caller = this.callerOf(call);
     if (isEtcdError(caller)) return caller;
-    if (level === "root") return this.#options.auth.adminFault(caller);
+    if (level === "root") return this.#options.auth.checkAdmin(caller);
     return caller === null ? EtcdErrors.userEmpty : null;
   }
 
@@ -94,8 +94,8 @@ export class Access {
     return check(caller) ?? (stale ? EtcdErrors.authOldRevision : null);
   }
 
-  keyFault(call: ServerCall, key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
-    return this.readFault(call, (caller) => this.#options.auth.keyFault(caller, "read", key, rangeEnd));
+  checkKeyAccess(call: ServerCall, key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
+    return this.readFault(call, (caller) => this.#options.auth.checkKeyAccess(caller, "read", key, rangeEnd));
   }
 
   /** True when the call's token comes from an entry that is not applied here yet: use `whenKnown`. */

@@ -121,6 +121,6 @@ export function learnerFault(context: ServiceContext): EtcdError | null {
   const { membership } = context.machine;
   const self = context.consensus.memberId;
   // A member that joins knows nothing of itself until the log has come: it may be a learner.
-  const learner = membership.get(self) === undefined || membership.isShownAsLearner(self);
+  const learner = membership.get(self) === undefined || membership.isReportedAsLearner(self);
   return learner ? EtcdErrors.notSupportedForLearner : null;
 }

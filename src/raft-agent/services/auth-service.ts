@@ -135,7 +135,7 @@ function hashForAdmin(
     hash();
     return;
   }
-  whenRead(context, call, (caller) => context.machine.auth.adminFault(caller), hash);
+  whenRead(context, call, (caller) => context.machine.auth.checkAdmin(caller), hash);
 }
 
 function failHashing(call: ServerCall, error: unknown): void {
@@ -239,7 +239,7 @@ function answerLogin(
 
 function authStatus(context: ServiceContext, call: ServerCall): void {
   const { auth } = context.machine;
-  const asAdmin = (caller: Caller | null): EtcdError | null => auth.adminFault(caller);
+  const asAdmin = (caller: Caller | null): EtcdError | null => auth.checkAdmin(caller);
   whenRead(context, call, asAdmin, () => {
     const message = create(AuthStatusResponseSchema, {
       header: header(context),
@@ -254,7 +254,7 @@ function authStatus(context: ServiceContext, call: ServerCall): void {
 function getUser(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { auth } = context.machine;
   const { name } = fromBinary(AuthUserGetRequestSchema, bytes);
-  const mayRead = (caller: Caller | null): EtcdError | null => (caller?.user === name ? null : auth.adminFault(caller));
+  const mayRead = (caller: Caller | null): EtcdError | null => (caller?.user === name ? null : auth.checkAdmin(caller));
   whenRead(context, call, mayRead, () => {
     const user = auth.user(name);
     if (user === undefined) {
@@ -271,7 +271,7 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   const { auth } = context.machine;
   const { role: name } = fromBinary(AuthRoleGetRequestSchema, bytes);
   const mayRead = (caller: Caller | null): EtcdError | null =>
-    caller !== null && auth.user(caller.user)?.roles.includes(name) ? null : auth.adminFault(caller);
+    caller !== null && auth.user(caller.user)?.roles.includes(name) ? null : auth.checkAdmin(caller);
   whenRead(context, call, mayRead, () => {
     const role = auth.role(name);
     if (role === undefined) {
@@ -288,7 +288,7 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
 /** Answers with a list of names that only the administrator may see. */
 function listNames(context: ServiceContext, call: ServerCall, answer: (auth: AuthStore) => Uint8Array): void {
   const { auth } = context.machine;
-  const mayRead = (caller: Caller | null): EtcdError | null => auth.adminFault(caller);
+  const mayRead = (caller: Caller | null): EtcdError | null => auth.checkAdmin(caller);
   whenRead(context, call, mayRead, () => answerBytes(call, answer(auth)));
 }
 

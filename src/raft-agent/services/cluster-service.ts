@@ -23,7 +23,7 @@ import { withVoters } from "../consensus/member-changes.ts";
 import { addFault, isInSync, strictAddFault, strictRemoveFault, votersToAdmit } from "../consensus/member-rules.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
+import { computeMemberId, validateUrls } from "../state-machine/member-id.ts";
 import type { Member } from "../state-machine/membership.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { type Change, type ChangeHandler, changeOnLeader } from "./change-requests.ts";
@@ -72,7 +72,7 @@ function addMember(context: ServiceContext, bytes: Uint8Array): Change {
   const { learnersMax, strictReconfigCheck } = context.limits;
   return {
     decide: (facts) => {
-      let fault: EtcdError | null = urlListFault(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
+      let fault: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
       if (strictReconfigCheck) fault ??= strictAddFault(facts, request.isLearner);
       fault ??= addFault(facts, peerUrls, request.isLearner);
       const learners = facts.members.filter((member) => member.learner).length;
@@ -103,7 +103,7 @@ function removeMember(context: ServiceContext, bytes: Uint8Array): Change {
       let fault: EtcdError | null = membership.get(id) === undefined ? EtcdErrors.memberNotFound : null;
       if (context.limits.strictReconfigCheck) fault ??= strictRemoveFault(facts, id);
       if (fault !== null) return fault;
-      const waiting = membership.waitingVoters().filter((member) => member !== id);
+      const waiting = membership.pendingVoters().filter((member) => member !== id);
       const voters = facts.configuration.voters.filter((voter) => voter !== id);
       const learners = facts.configuration.learners.filter((learner) => learner !== id);
       const admitted = votersToAdmit(facts, voters.length, waiting);
@@ -121,7 +121,7 @@ function updateMember(context: ServiceContext, bytes: Uint8Array): Change {
   return {
     decide: (facts) => {
       const others = facts.members.filter((member) => member.id !== id);
-      let fault: EtcdError | null = urlListFault(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
+      let fault: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
       if (context.machine.membership.get(id) === undefined) fault ??= EtcdErrors.memberNotFound;
       fault ??= addFault({ ...facts, members: others }, peerUrls);
       return fault ?? { kind: "member", update: { id, peerUrls } };

@@ -16,7 +16,7 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { alarmName } from "../state-machine/apply-result.ts";
 import { etcdError } from "../state-machine/etcd-error.ts";
-import { computeMemberId, urlListFault } from "../state-machine/member-id.ts";
+import { computeMemberId, validateUrls } from "../state-machine/member-id.ts";
 import type { AddedMember, Member } from "../state-machine/membership.ts";
 import { answerBytes, fail, unary } from "./answer.ts";
 import { type Change, changeOnLeader } from "./change-requests.ts";
@@ -92,7 +92,7 @@ function changeFault(context: ServiceContext, request: ChangeMembersRequest): st
   if (twice !== undefined) return `member ${twice} is named twice: a member either votes or learns`;
   const used = new Set(context.machine.membership.list().flatMap((member) => member.peerUrls));
   for (const { peerUrls } of request.add) {
-    const urlFault = urlListFault(peerUrls);
+    const urlFault = validateUrls(peerUrls);
     if (urlFault !== null) return urlFault;
     const taken = peerUrls.find((url) => used.has(url));
     if (taken !== undefined) return `peer URL ${taken} already belongs to a member`;

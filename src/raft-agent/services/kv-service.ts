@@ -8,7 +8,7 @@ import { emptyBytes } from "../api/wire.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../state-machine/check-request.ts";
 import { CommandKind } from "../state-machine/command.ts";
-import { txnFault } from "../state-machine/command-access.ts";
+import { checkTxnAccess } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
 import { answer, answerFrom, fail, guarded, learnerFault, type UnaryHandler, unary, whenRoom } from "./answer.ts";
@@ -96,7 +96,7 @@ function openRange(
   bytes: number,
 ): OpenedRange | null {
   if (context.access.enabled) {
-    const denied = context.access.keyFault(call, request.key, request.rangeEnd);
+    const denied = context.access.checkKeyAccess(call, request.key, request.rangeEnd);
     if (denied !== null) {
       fail(call, denied);
       return null;
@@ -191,7 +191,7 @@ function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8A
 
 function answerReadTxn(context: ServiceContext, request: TxnRequest, call: ServerCall): void {
   const { store } = context.machine;
-  const denied = context.access.readFault(call, (caller) => txnFault(context.machine, caller, request));
+  const denied = context.access.readFault(call, (caller) => checkTxnAccess(context.machine, caller, request));
   const rangesBefore = store.counts.ranges;
   const outcome = denied ?? readTxn(store, request);
   if (store.counts.ranges - rangesBefore > 1) store.counts.txns++;

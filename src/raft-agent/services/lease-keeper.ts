@@ -1,8 +1,8 @@
 /** The leader's duty toward leases: proposes the end of those whose time is over, and their checkpoints. */
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseRevoke } from "../state-machine/command-body.ts";
-import { expiryBatchMax } from "../state-machine/lease-expiry.ts";
 import type { LeaseId } from "../state-machine/lease-table.ts";
+import { expiryBatchMax } from "../state-machine/lessor.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** Batches proposed in one tick; together with `EXPIRY_BATCH_MAX` it bounds what expiry may put into the log at once. */

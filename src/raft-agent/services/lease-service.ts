@@ -177,9 +177,9 @@ function renewalFault({ access, machine }: ServiceContext, call: ServerCall, id:
   if (isEtcdError(caller)) return caller;
   // A member of an older version forwards renewals without the user, which it has let in itself.
   if (caller === null) return call.path === renewPath ? null : EtcdErrors.userEmpty;
-  if (machine.auth.adminFault(caller) === null) return null;
+  if (machine.auth.checkAdmin(caller) === null) return null;
   for (const key of machine.store.keysOfLease(id)) {
-    const fault = machine.auth.keyFault(caller, "write", key, emptyBytes);
+    const fault = machine.auth.checkKeyAccess(caller, "write", key, emptyBytes);
     if (fault !== null) return fault;
   }
   return null;
@@ -263,10 +263,10 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
 function leaseReadFault(context: ServiceContext, call: ServerCall, leases: Iterable<Lease>): EtcdError | null {
   const { access, machine } = context;
   return access.readFault(call, (caller) => {
-    if (machine.auth.adminFault(caller) === null) return null;
+    if (machine.auth.checkAdmin(caller) === null) return null;
     for (const { id } of leases) {
       for (const key of machine.store.keysOfLease(id)) {
-        const fault = machine.auth.keyFault(caller, "read", key, emptyBytes);
+        const fault = machine.auth.checkKeyAccess(caller, "read", key, emptyBytes);
         if (fault !== null) return fault;
       }
     }

@@ -67,7 +67,7 @@ function status(context: ServiceContext, call: ServerCall): void {
     raftTerm: BigInt(raft.term),
     raftAppliedIndex: BigInt(raft.appliedIndex),
     errors: statusErrors(context),
-    isLearner: machine.membership.isShownAsLearner(consensus.memberId),
+    isLearner: machine.membership.isReportedAsLearner(consensus.memberId),
     downgradeInfo: { enabled: downgradeTarget !== "", targetVersion: downgradeTarget },
     storageVersion: version.split(".").slice(0, 2).concat("0").join("."),
   });

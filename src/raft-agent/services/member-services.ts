@@ -16,7 +16,7 @@ import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Alarm } from "../state-machine/apply-result.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
-import { LeaseExpiry } from "../state-machine/lease-expiry.ts";
+import { Lessor } from "../state-machine/lessor.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
@@ -114,7 +114,7 @@ export class MemberServices {
     const { alarms, auth, leases, membership } = machine;
     const settings = { ...defaultAuthSettings, ...options.auth };
     const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs });
-    const leaseExpiry = new LeaseExpiry(leases, clock);
+    const leaseExpiry = new Lessor(leases, clock);
     machine.listen({
       completed: (requestNumber, result) => proposer.complete(requestNumber, result),
       isAwaited: (requestNumber) => proposer.isAwaited(requestNumber),

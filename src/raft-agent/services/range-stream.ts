@@ -99,7 +99,7 @@ class RangeStream {
     guarded(this.#call, () => {
       const { store } = this.#context.machine;
       const request = this.#request;
-      const denied = this.#context.access.keyFault(this.#call, request.key, request.rangeEnd);
+      const denied = this.#context.access.checkKeyAccess(this.#call, request.key, request.rangeEnd);
       if (denied !== null) {
         fail(this.#call, denied);
         return;

@@ -9,7 +9,7 @@ import type { MemberChanges } from "../consensus/member-changes.ts";
 import type { Proposer } from "../consensus/proposer.ts";
 import type { ReadQueue } from "../consensus/read-queue.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
-import type { LeaseExpiry } from "../state-machine/lease-expiry.ts";
+import type { Lessor } from "../state-machine/lessor.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { Access } from "./access.ts";
 import type { SpaceQuota } from "./space-quota.ts";
@@ -36,7 +36,7 @@ export type ServiceContext = {
   readonly proposer: Proposer;
   readonly reads: ReadQueue;
   readonly machine: StateMachine;
-  readonly leaseExpiry: LeaseExpiry;
+  readonly leaseExpiry: Lessor;
   readonly quota: SpaceQuota;
   readonly memberChanges: MemberChanges;
   readonly createChangeId: () => ChangeId;

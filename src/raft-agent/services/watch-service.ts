@@ -238,7 +238,7 @@ class WatchCall {
 /** Judged when a watcher is created, by the metadata of its stream; changes of permissions do not end it (etcd). */
 function watchFault({ access }: ServiceContext, call: ServerCall, request: WatchCreateRequest): EtcdError | null {
   if (!access.enabled) return null;
-  return access.keyFault(call, request.key.length === 0 ? firstKey : request.key, request.rangeEnd);
+  return access.checkKeyAccess(call, request.key.length === 0 ? firstKey : request.key, request.rangeEnd);
 }
 
 /** As grpc-go prints a status: clients look for such texts in the reason. */

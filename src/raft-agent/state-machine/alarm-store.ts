@@ -1,4 +1,4 @@
-/** Alarms that are on, per member and type, kept in the store's metadata. */
+/** Active alarms, per member and type, stored in the store's metadata. */
 import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
@@ -9,7 +9,7 @@ const empty = new Uint8Array(0);
 export class AlarmStore {
   readonly #alarms = new Map<string, Alarm>();
   readonly #metadata: Metadata;
-  // Asked for every write: kept, not searched.
+  // Read for every write, so it is cached.
   #noSpace = false;
   #corrupt = false;
 
@@ -17,7 +17,7 @@ export class AlarmStore {
     this.#metadata = metadata;
   }
 
-  /** While on at any member, all members refuse what needs space. */
+  /** While active on any member, all members reject requests that need space. */
   get noSpace(): boolean {
     return this.#noSpace;
   }
@@ -43,7 +43,7 @@ export class AlarmStore {
     this.#summarize();
   }
 
-  /** Returns false when it was not on. */
+  /** Returns false when it was not active. */
   deactivate(alarm: Alarm): boolean {
     if (!this.#alarms.delete(keyOf(alarm))) return false;
     this.#metadata.delete(bucket, keyOf(alarm));

@@ -1,6 +1,6 @@
 /**
- * What applying an entry gives back to the caller that waits for it at the member that proposed it. The response
- * header is the service's to fill: it knows the ids and the term, the state machine only the revision.
+ * The result of applying an entry, for the caller that waits for it on the proposing member. The service fills in the
+ * response header: it knows the ids and the term, the state machine only the revision.
  */
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import type { TxnResponse } from "../api/txn.ts";
@@ -14,7 +14,7 @@ export type AlarmType = (typeof AlarmType)[keyof typeof AlarmType];
 
 const alarmNames: readonly string[] = ["NONE", "NOSPACE", "CORRUPT"];
 
-/** As protobuf's text format has it: a type without a name is its number. */
+/** As in protobuf's text format: a type without a name is its number. */
 export function alarmName(type: AlarmType): string {
   return alarmNames[type] ?? String(type);
 }
@@ -26,10 +26,10 @@ export type Applied = { readonly revision: number } & (
   | { readonly kind: "put"; readonly prevKv: EncodedKeyValue | undefined }
   | { readonly kind: "deleteRange"; readonly deleted: number; readonly prevKvs: readonly EncodedKeyValue[] }
   | { readonly kind: "txn"; readonly succeeded: boolean; readonly responses: TxnResponse["responses"] }
-  /** `scrubbed` resolves once the backend has dropped what was compacted away. */
+  /** `scrubbed` resolves once the backend has dropped the compacted revisions. */
   | { readonly kind: "compact"; readonly scrubbed: Promise<void> }
   | { readonly kind: "leaseGrant"; readonly id: LeaseId; readonly ttlSeconds: number }
-  /** `simpleToken` is known to every member; `authRevision` is what another kind of token has to state. */
+  /** Every member knows `simpleToken`; another kind of token must contain `authRevision`. */
   | {
       readonly kind: "login";
       readonly user: string;

@@ -25,14 +25,14 @@ import { isGrantable } from "./key-permissions.ts";
 /** A name is a key of the store's metadata, whose keys are bounded. */
 const nameBytesMax = 1_024;
 
-/** What members do with their tokens after a change. */
+/** The effect of a change on the members' tokens. */
 export type AuthEvent =
   | { readonly kind: "login"; readonly user: string; readonly token: string }
-  /** The user is gone or has another password. */
+  /** The user was deleted or has another password. */
   | { readonly kind: "userChanged"; readonly user: string }
   | { readonly kind: "disabled" };
 
-/** Of the `authenticate` command; the password stays at the member that has checked it. */
+/** The body of the `authenticate` command; the password stays on the member that has verified it. */
 export type LoginBody = { readonly user: string; readonly tokenPrefix: string };
 
 export function encodeLogin(body: LoginBody): Uint8Array {
@@ -78,7 +78,7 @@ const changes: { readonly [Kind in AuthChangeKind]: Change } = {
   [CommandKind.authRoleRevokePermission]: revokePermission,
 };
 
-/** The caller has been checked. */
+/** The caller has been authorized. */
 export function applyAuthChange(auth: AuthStore, kind: AuthChangeKind, body: Uint8Array): AuthOutcome | EtcdError {
   return changes[kind](auth, body);
 }
@@ -103,7 +103,7 @@ function addUser(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { name, hashedPassword, options } = fromBinary(AuthUserAddRequestSchema, body);
   if (name === "") return EtcdErrors.userEmpty;
   if (auth.user(name) !== undefined) return EtcdErrors.userAlreadyExists;
-  const tooLong = nameFault("user", name);
+  const tooLong = validateName("user", name);
   if (tooLong !== null) return tooLong;
   const kept = create(UserAddOptionsSchema, { noPassword: options?.noPassword ?? false });
   const password = kept.noPassword ? new Uint8Array(0) : Buffer.from(hashedPassword, "base64");
@@ -158,7 +158,7 @@ function addRole(auth: AuthStore, body: Uint8Array): AuthOutcome | EtcdError {
   const { name } = fromBinary(AuthRoleAddRequestSchema, body);
   if (name === "") return EtcdErrors.roleEmpty;
   if (auth.role(name) !== undefined) return EtcdErrors.roleAlreadyExists;
-  const tooLong = nameFault("role", name);
+  const tooLong = validateName("role", name);
   if (tooLong !== null) return tooLong;
   auth.putRole(name, []);
   auth.countRevision();
@@ -219,7 +219,7 @@ function isSameRange(a: Pick<Permission, "key" | "rangeEnd">, b: Pick<Permission
   return bytesEqual(a.key, b.key) && bytesEqual(a.rangeEnd, b.rangeEnd);
 }
 
-function nameFault(what: "user" | "role", name: string): EtcdError | null {
+function validateName(what: "user" | "role", name: string): EtcdError | null {
   if (Buffer.byteLength(name) <= nameBytesMax) return null;
   return etcdError(StatusCode.invalidArgument, `${what} name is longer than ${nameBytesMax} bytes`);
 }

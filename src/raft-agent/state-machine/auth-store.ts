@@ -1,7 +1,7 @@
 /**
- * Users, roles, and whether they are asked for at all, kept in the store's metadata under etcd's bucket names with
- * etcd's values (server/auth/store.go). Every change counts the auth revision up, so that a decision which rests on an
- * older one can be told.
+ * Users, roles, and whether authentication is enabled, stored in the store's metadata under etcd's bucket names with
+ * etcd's values (server/auth/store.go). Every change increments the auth revision, so that decisions based on an older
+ * one can be detected.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Permission, type Role, RoleSchema, type User, UserSchema } from "../api/gen/authpb/auth_pb.ts";
@@ -15,7 +15,7 @@ const roles = "authRoles";
 const auth = "auth";
 const enabledKey = "authEnabled";
 const revisionKey = "authRevision";
-/** Both the user and the role that may do everything. */
+/** The name of both the user and the role with all permissions. */
 export const rootName = "root";
 /** etcd writes it when a cluster starts. */
 const firstRevision = 1;
@@ -26,10 +26,10 @@ export class AuthStore {
   readonly #metadata: Metadata;
   readonly #users = new Map<string, User>();
   readonly #roles = new Map<string, Role>();
-  /** What each user's roles add up to; emptied by every change. */
+  /** The combined permissions of each user's roles; cleared by every change. */
   readonly #granted = new Map<string, Granted>();
   #revision = firstRevision;
-  /** Asked for every request: a plain field. */
+  /** Read for every request: a plain field. */
   enabled = false;
 
   constructor(metadata: Metadata) {
@@ -40,12 +40,12 @@ export class AuthStore {
     return this.#revision;
   }
 
-  /** Reads everything again, at start and after a snapshot was installed. */
+  /** Reloads everything, at start and after a snapshot was installed. */
   load(): void {
     this.#users.clear();
     this.#roles.clear();
     this.#granted.clear();
-    // Decoded byte fields are views: onto a copy, since the backend owns what it hands out.
+    // Decoded byte fields are views: of a copy, since the backend owns the bytes it returns.
     for (const [name, bytes] of this.#metadata.entries(users)) {
       this.#users.set(name, fromBinary(UserSchema, bytes.slice()));
     }
@@ -65,7 +65,7 @@ export class AuthStore {
     return this.#roles.get(name);
   }
 
-  /** In the order of their bytes. */
+  /** In byte order. */
   userNames(): string[] {
     return sortedNames(this.#users);
   }
@@ -79,7 +79,7 @@ export class AuthStore {
     this.#metadata.put(auth, enabledKey, Uint8Array.of(enabled ? 1 : 0));
   }
 
-  /** To be called once by every change but enabling. */
+  /** Called once by every change but enabling. */
   countRevision(): void {
     this.#revision++;
     this.#granted.clear();
@@ -110,8 +110,8 @@ export class AuthStore {
     this.#metadata.delete(roles, name);
   }
 
-  /** Null when `caller` may do what only root may, or when authentication is off. */
-  adminFault(caller: Caller | null): EtcdError | null {
+  /** Null when `caller` may do what only root may, or when authentication is disabled. */
+  checkAdmin(caller: Caller | null): EtcdError | null {
     if (!this.enabled) return null;
     if (caller === null || caller.user === "") return EtcdErrors.userEmpty;
     const user = this.#users.get(caller.user);
@@ -119,8 +119,13 @@ export class AuthStore {
     return user.roles.includes(rootName) ? null : EtcdErrors.permissionDenied;
   }
 
-  /** Null when `caller` has the keys, or when authentication is off. `rangeEnd` as in a RangeRequest. */
-  keyFault(caller: Caller | null, access: "read" | "write", key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
+  /** Null when `caller` has access to the keys, or when authentication is disabled. `rangeEnd` as in a RangeRequest. */
+  checkKeyAccess(
+    caller: Caller | null,
+    access: "read" | "write",
+    key: Uint8Array,
+    rangeEnd: Uint8Array,
+  ): EtcdError | null {
     if (!this.enabled) return null;
     if (caller === null || caller.authRevision === 0) return EtcdErrors.userEmpty;
     if (caller.authRevision < this.#revision) return EtcdErrors.authOldRevision;

@@ -1,9 +1,9 @@
-/** Who asks, as far as authentication is concerned. */
+/** The caller, for authentication. */
 
-/** A user that a member has made sure of, and the revision of the users and roles which that rests on. */
+/** A user authenticated by a member, and the auth revision on which that is based. */
 export type Caller = {
   readonly user: string;
-  /** Of the auth store; older than the current one means that permissions may have changed since. */
+  /** The revision of the auth store; if it is older than the current one, permissions may have changed since. */
   readonly authRevision: number;
 };
 
@@ -21,7 +21,7 @@ export function encodeCaller(caller: Caller): Buffer {
   return bytes;
 }
 
-/** Null when the bytes are cut short. `end` is where the caller ends. */
+/** Null when the bytes are truncated. `end` is the end of the caller. */
 export function decodeCaller(bytes: Uint8Array, start: number): { caller: Caller; end: number } | null {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length < start + 2) return null;

@@ -1,2 +1,2 @@
-/** The id of a change of members. Chosen at random, so that a clock that was set back cannot make one twice. */
+/** The id of a membership change. Random, so that a clock that was set back cannot produce a duplicate. */
 export type ChangeId = string;

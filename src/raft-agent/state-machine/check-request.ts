@@ -1,6 +1,6 @@
 /**
- * What can be said against a request without looking at the data: the checks that etcd makes before it proposes
- * (server/etcdserver/api/v3rpc/key.go), in its order, since the first fault is the one reported.
+ * The checks of a request that do not need the data: those that etcd makes before it proposes
+ * (server/etcdserver/api/v3rpc/key.go), in its order, since the first error is the one reported.
  */
 import type { DeleteRangeRequest } from "../api/delete-range.ts";
 import type { PutRequest } from "../api/put.ts";
@@ -26,8 +26,8 @@ export function checkDeleteRange(request: DeleteRangeRequest): EtcdError | null 
 
 /** Shape and size, then keys that one execution would write twice. */
 export function checkTxn(request: TxnRequest, opsMax: number): EtcdError | null {
-  const fault = checkTxnShape(request, opsMax);
-  if (fault !== null) return fault;
+  const error = checkTxnShape(request, opsMax);
+  if (error !== null) return error;
   const writesTwice = collectWrites(request.success) === null || collectWrites(request.failure) === null;
   return writesTwice ? EtcdErrors.duplicateKey : null;
 }
@@ -42,8 +42,8 @@ function checkTxnShape(request: TxnRequest, opsMax: number): EtcdError | null {
   for (const compare of request.compare) if (compare.key.length === 0) return EtcdErrors.emptyKey;
   for (const branch of [request.success, request.failure]) {
     for (const op of branch) {
-      const fault = checkOp(op, opsMax - ops);
-      if (fault !== null) return fault;
+      const error = checkOp(op, opsMax - ops);
+      if (error !== null) return error;
     }
   }
   return null;
@@ -64,11 +64,13 @@ function checkOp(op: RequestOp, opsMax: number): EtcdError | null {
   }
 }
 
-/** What a list of operations may write; keys are strings of one character a byte, so that they compare as bytes. */
+/**
+ * The keys that a list of operations may write; as strings of one character per byte, so that they compare as bytes.
+ */
 type Writes = { readonly puts: Set<string>; readonly deletes: DeletedRange[] };
 type DeletedRange = { readonly key: string; readonly end: string };
 
-/** Null when some execution would write a key twice. Success and failure of a nested txn exclude each other. */
+/** Null when some execution would write a key twice. Success and failure of a nested txn are mutually exclusive. */
 function collectWrites(ops: readonly RequestOp[]): Writes | null {
   const deletes = ops.flatMap((op) => (op.kind === "deleteRange" ? [deletedRange(op.request)] : []));
   const puts = new Set<string>();
@@ -94,9 +96,9 @@ function collectWrites(ops: readonly RequestOp[]): Writes | null {
 }
 
 /**
- * etcd takes the end of "all keys from here on", a zero byte, literally here: such a delete holds no key for this
- * check, and a put beside it is allowed. Clients may rely on it, and what happens is well defined: operations run in
- * their order.
+ * etcd takes the end of "all keys from here on", a zero byte, literally here: for this check such a delete contains no
+ * key, and a put beside it is allowed. Clients may rely on it, and the result is well defined: operations run in
+ * order.
  */
 function deletedRange(request: DeleteRangeRequest): DeletedRange {
   const key = byteString(request.key);

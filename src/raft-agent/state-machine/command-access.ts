@@ -1,7 +1,7 @@
 /**
- * Whether a command's caller may do what it asks for, decided where the command is applied: only there are the users
- * and roles the same on every member (etcd server/etcdserver/apply/apply_auth.go). Only asked while authentication is on;
- * `commandTable` names the rule of each kind.
+ * Authorizes a command's caller where the command is applied: only there are users and roles the same on every member
+ * (etcd server/etcdserver/apply/apply_auth.go). Only called while authentication is enabled; `commandTable` names the
+ * rule of each kind.
  */
 import { decodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodePutRequest, type PutRequest } from "../api/put.ts";
@@ -19,69 +19,73 @@ type AccessRules = { readonly auth: AuthStore; readonly store: Store };
 /** Null when a command with this body may run. */
 export type AccessRule = (rules: AccessRules, caller: Caller | null, body: Uint8Array) => EtcdError | null;
 
-/** The member that was asked has checked the caller, or the command is the member's own. */
-export const checkedWhereAsked: AccessRule = () => null;
+/** The receiving member has authorized the caller, or the command is the member's own. */
+export const checkedByReceiver: AccessRule = () => null;
 
-export const rootOnly: AccessRule = (rules, caller) => rules.auth.adminFault(caller);
+export const rootOnly: AccessRule = (rules, caller) => rules.auth.checkAdmin(caller);
 
-export const putAccess: AccessRule = (rules, caller, body) => putFault(rules, caller, decodePutRequest(body));
+export const putAccess: AccessRule = (rules, caller, body) => checkPutAccess(rules, caller, decodePutRequest(body));
 
 export const deleteRangeAccess: AccessRule = (rules, caller, body) =>
-  opFault(rules, caller, { kind: "deleteRange", request: decodeDeleteRangeRequest(body) });
+  checkOpAccess(rules, caller, { kind: "deleteRange", request: decodeDeleteRangeRequest(body) });
 
-export const txnAccess: AccessRule = (rules, caller, body) => txnFault(rules, caller, decodeTxnRequest(body));
+export const txnAccess: AccessRule = (rules, caller, body) => checkTxnAccess(rules, caller, decodeTxnRequest(body));
 
-/** Expired leases are revoked by the leader, which is no user. */
+/** Expired leases are revoked by the leader, which is not a user. */
 export const leaseRevokeAccess: AccessRule = (rules, caller, body) => {
   const { ids, leaderTerm } = decodeLeaseRevoke(body);
-  return leaderTerm !== 0 ? null : firstFault(ids, (id) => leaseFault(rules, caller, id));
+  return leaderTerm !== 0 ? null : firstError(ids, (id) => checkLeaseAccess(rules, caller, id));
 };
 
-/** All that a transaction may touch, on either branch and at any depth. */
-export function txnFault(rules: AccessRules, caller: Caller | null, request: TxnRequest): EtcdError | null {
+/** Everything that a transaction may touch, in either branch and at any depth. */
+export function checkTxnAccess(rules: AccessRules, caller: Caller | null, request: TxnRequest): EtcdError | null {
   return (
-    firstFault(request.compare, ({ key, rangeEnd }) => rules.auth.keyFault(caller, "read", key, rangeEnd)) ??
-    firstFault(request.success, (op) => opFault(rules, caller, op)) ??
-    firstFault(request.failure, (op) => opFault(rules, caller, op))
+    firstError(request.compare, ({ key, rangeEnd }) => rules.auth.checkKeyAccess(caller, "read", key, rangeEnd)) ??
+    firstError(request.success, (op) => checkOpAccess(rules, caller, op)) ??
+    firstError(request.failure, (op) => checkOpAccess(rules, caller, op))
   );
 }
 
-/** May `caller` write all keys on the lease? Whoever may not could otherwise delete them by ending it. */
-function leaseFault(rules: AccessRules, caller: Caller | null, lease: LeaseId): EtcdError | null {
-  if (lease === 0n || rules.auth.adminFault(caller) === null) return null;
-  return firstFault(rules.store.keysOfLease(lease), (key) => rules.auth.keyFault(caller, "write", key, emptyBytes));
+/**
+ * Checks that `caller` may write all keys attached to the lease; otherwise it could delete them by revoking the lease.
+ */
+function checkLeaseAccess(rules: AccessRules, caller: Caller | null, lease: LeaseId): EtcdError | null {
+  if (lease === 0n || rules.auth.checkAdmin(caller) === null) return null;
+  return firstError(rules.store.keysOfLease(lease), (key) =>
+    rules.auth.checkKeyAccess(caller, "write", key, emptyBytes),
+  );
 }
 
-function putFault(rules: AccessRules, caller: Caller | null, request: PutRequest): EtcdError | null {
+function checkPutAccess(rules: AccessRules, caller: Caller | null, request: PutRequest): EtcdError | null {
   const { key, lease, prevKv } = request;
   return (
-    rules.auth.keyFault(caller, "write", key, emptyBytes) ??
-    leaseFault(rules, caller, lease) ??
-    (prevKv ? rules.auth.keyFault(caller, "read", key, emptyBytes) : null)
+    rules.auth.checkKeyAccess(caller, "write", key, emptyBytes) ??
+    checkLeaseAccess(rules, caller, lease) ??
+    (prevKv ? rules.auth.checkKeyAccess(caller, "read", key, emptyBytes) : null)
   );
 }
 
-function opFault(rules: AccessRules, caller: Caller | null, op: RequestOp): EtcdError | null {
+function checkOpAccess(rules: AccessRules, caller: Caller | null, op: RequestOp): EtcdError | null {
   switch (op.kind) {
     case "range":
-      return rules.auth.keyFault(caller, "read", op.request.key, op.request.rangeEnd);
+      return rules.auth.checkKeyAccess(caller, "read", op.request.key, op.request.rangeEnd);
     case "put":
-      return putFault(rules, caller, op.request);
+      return checkPutAccess(rules, caller, op.request);
     case "deleteRange": {
       const { key, rangeEnd, prevKv } = op.request;
-      const read = prevKv ? rules.auth.keyFault(caller, "read", key, rangeEnd) : null;
-      return read ?? rules.auth.keyFault(caller, "write", key, rangeEnd);
+      const read = prevKv ? rules.auth.checkKeyAccess(caller, "read", key, rangeEnd) : null;
+      return read ?? rules.auth.checkKeyAccess(caller, "write", key, rangeEnd);
     }
     case "txn":
-      return txnFault(rules, caller, op.request);
+      return checkTxnAccess(rules, caller, op.request);
     case "none":
       return null;
   }
 }
 
-function firstFault<Item>(items: Iterable<Item>, faultOf: (item: Item) => EtcdError | null): EtcdError | null {
+function firstError<Item>(items: Iterable<Item>, errorOf: (item: Item) => EtcdError | null): EtcdError | null {
   for (const item of items) {
-    const fault = faultOf(item);
+    const fault = errorOf(item);
     if (fault !== null) return fault;
   }
   return null;

@@ -1,20 +1,20 @@
 /**
- * Bodies of commands that are not a client's own request bytes. Where etcd has a message of that meaning the bytes are
- * that message's, extended by fields that etcd does not have, so that one decoder serves both.
+ * The bodies of commands that are not a client's own request bytes. Where etcd has an equivalent message, the bytes
+ * are that message's, extended by fields that etcd does not have, so that one decoder handles both.
  */
 import { formatMemberId, parseMemberId } from "../../base/member-id.ts";
 import { WireReader, WireWriter } from "../api/wire.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
 import { type Alarm, AlarmType } from "./apply-result.ts";
 import type { ChangeId } from "./change-id.ts";
-import type { Checkpoint } from "./lease-expiry.ts";
 import type { LeaseId } from "./lease-table.ts";
+import type { Checkpoint } from "./lessor.ts";
 
 export type LeaseGrantBody = { readonly ttlSeconds: number; readonly id: LeaseId };
 
 /**
  * `leaderTerm` is 0 for a client's revoke. For leases that the leader found expired it is the leader's term: an entry
- * that a deposed leader got into the log under a later term must not end leases that were renewed since.
+ * of a deposed leader that was appended under a later term must not revoke leases that were renewed since.
  */
 export type LeaseRevokeBody = { readonly ids: readonly LeaseId[]; readonly leaderTerm: Term };
 export type LeaseCheckpointBody = { readonly checkpoints: readonly Checkpoint[]; readonly leaderTerm: Term };
@@ -28,16 +28,16 @@ export type MemberAttributesBody = {
   readonly name: string;
   readonly clientUrls: readonly string[];
 };
-/** `learner: false` = the member shall vote as soon as it can. */
+/** `learner: false` = the member is to be promoted as soon as possible. */
 export type MemberUpdateBody = {
   readonly id: MemberId;
-  /** Remembered once the change is carried out. Older members do not write it. */
+  /** Recorded once the change is applied. Older members do not write it. */
   readonly changeId?: ChangeId;
   readonly peerUrls?: readonly string[];
   readonly learner?: boolean;
 };
 
-/** The version that the cluster is to go down to; empty = no downgrade any more. */
+/** The target version of a downgrade; empty = the downgrade is cancelled. */
 export type DowngradeBody = { readonly target: string };
 
 export type ProtocolVersionBody = { readonly version: number };
@@ -170,7 +170,7 @@ export function decodeJson<Body extends MemberAttributesBody | MemberUpdateBody 
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as Body;
 }
 
-/** `read` returns false for tags it does not know. @throws WireError when the bytes are malformed. */
+/** `read` returns false for unknown tags. @throws WireError when the bytes are malformed. */
 function eachField(bytes: Uint8Array, knownUpTo: number, read: (reader: WireReader, tag: number) => boolean): void {
   const reader = new WireReader(bytes);
   while (reader.offset < bytes.length) {

@@ -1,14 +1,14 @@
 /**
- * What decides safety for each kind of command, in one total table: a new kind does not compile before it says who may
- * ask for it, whether it runs while data may be damaged, what its caller gets back, and which version of the protocol
- * between members has it.
+ * The safety properties of each kind of command, in one total table: a new kind does not compile before it declares
+ * its authorization, whether it runs while data may be corrupt, its result, and the protocol version that introduced
+ * it.
  */
 import type { Applied } from "./apply-result.ts";
 import type { AuthChangeKind } from "./auth-command.ts";
 import { CommandKind } from "./command.ts";
 import type { AccessRule } from "./command-access.ts";
 import {
-  checkedWhereAsked,
+  checkedByReceiver,
   deleteRangeAccess,
   leaseRevokeAccess,
   putAccess,
@@ -16,7 +16,7 @@ import {
   txnAccess,
 } from "./command-access.ts";
 
-/** What a command of each kind gives back, unless it fails. */
+/** The result of a command of each kind, unless it fails. */
 type ResultKinds = {
   readonly [CommandKind.noOp]: "done";
   readonly [CommandKind.put]: "put";
@@ -38,16 +38,16 @@ type ResultKinds = {
 export type AppliedBy<Kind extends CommandKind> = Extract<Applied, { kind: ResultKinds[Kind] }>;
 
 type CommandTraits<Kind extends CommandKind> = {
-  /** The version of the protocol between members that this kind came with: see `EntryVersions`. */
+  /** The protocol version between members that introduced this kind: see `EntryVersions`. */
   readonly since: number;
-  /** Asked where the command is applied, while authentication is on. */
+  /** Evaluated where the command is applied, while authentication is enabled. */
   readonly access: AccessRule;
-  /** Refused while a CORRUPT alarm is on (etcd's `applierV3Corrupt`). */
+  /** Rejected while a CORRUPT alarm is active (etcd's `applierV3Corrupt`). */
   readonly touchesData: boolean;
   readonly result: ResultKinds[Kind];
 };
 
-const membersOwn = { since: 1, access: checkedWhereAsked, touchesData: false, result: "done" } as const;
+const membersOwn = { since: 1, access: checkedByReceiver, touchesData: false, result: "done" } as const;
 const authChange = { since: 1, access: rootOnly, touchesData: false, result: "done" } as const;
 
 export const commandTable: { readonly [Kind in CommandKind]: CommandTraits<Kind> } = {
@@ -55,18 +55,18 @@ export const commandTable: { readonly [Kind in CommandKind]: CommandTraits<Kind>
   [CommandKind.put]: { since: 1, access: putAccess, touchesData: true, result: "put" },
   [CommandKind.deleteRange]: { since: 1, access: deleteRangeAccess, touchesData: true, result: "deleteRange" },
   [CommandKind.txn]: { since: 1, access: txnAccess, touchesData: true, result: "txn" },
-  [CommandKind.compact]: { since: 1, access: checkedWhereAsked, touchesData: true, result: "compact" },
-  [CommandKind.leaseGrant]: { since: 1, access: checkedWhereAsked, touchesData: true, result: "leaseGrant" },
+  [CommandKind.compact]: { since: 1, access: checkedByReceiver, touchesData: true, result: "compact" },
+  [CommandKind.leaseGrant]: { since: 1, access: checkedByReceiver, touchesData: true, result: "leaseGrant" },
   [CommandKind.leaseRevoke]: { since: 1, access: leaseRevokeAccess, touchesData: true, result: "done" },
   [CommandKind.leaseCheckpoint]: membersOwn,
-  [CommandKind.alarm]: { since: 1, access: checkedWhereAsked, touchesData: false, result: "alarm" },
+  [CommandKind.alarm]: { since: 1, access: checkedByReceiver, touchesData: false, result: "alarm" },
   [CommandKind.memberAttributes]: membersOwn,
   [CommandKind.memberUpdate]: membersOwn,
   [CommandKind.clusterVersion]: membersOwn,
   [CommandKind.downgrade]: membersOwn,
   [CommandKind.protocolVersion]: { ...membersOwn, since: 2 },
-  // Its password has been checked by the member that was asked.
-  [CommandKind.authenticate]: { since: 1, access: checkedWhereAsked, touchesData: false, result: "login" },
+  // The receiving member has verified the password.
+  [CommandKind.authenticate]: { since: 1, access: checkedByReceiver, touchesData: false, result: "login" },
   [CommandKind.authEnable]: authChange,
   [CommandKind.authDisable]: authChange,
   [CommandKind.authUserAdd]: authChange,

@@ -1,14 +1,14 @@
 /**
- * What a normal log entry says: which change, asked by whom, and the change itself.
+ * The content of a normal log entry: the kind of change, its origin, and the change itself.
  *
  * ```
  * 0       1       2                10                18
  * | kind  | flags | origin member  | request number  | caller, with flag bit 0 | body ...
  * ```
  *
- * Origin and number let the member that asked find its waiting caller once the entry is applied; every other member
- * ignores them. For requests of clients the body is the protobuf request exactly as it came in: nothing is encoded
- * again between the client's socket and the log. An empty entry is the one a leader starts its term with (Raft §8).
+ * By origin and number the proposing member finds its waiting caller once the entry is applied; every other member
+ * ignores them. For client requests the body is the protobuf request exactly as received: nothing is re-encoded
+ * between the client's socket and the log. A leader starts its term with an empty entry (Raft §8).
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -22,7 +22,7 @@ export const CommandKind = {
   txn: 3,
   compact: 4,
   leaseGrant: 5,
-  /** Many leases at once: a client's revoke holds one id, an expiry batch up to `EXPIRY_BATCH_MAX`. */
+  /** Many leases at once: a client's revoke contains one id, an expiry batch up to `expiryBatchMax`. */
   leaseRevoke: 6,
   leaseCheckpoint: 7,
   alarm: 8,
@@ -30,11 +30,11 @@ export const CommandKind = {
   memberUpdate: 10,
   clusterVersion: 11,
   downgrade: 12,
-  /** Raises the version of the protocol that the cluster has agreed on: see `EntryVersions`. */
+  /** Raises the protocol version agreed on by the cluster: see `EntryVersions`. */
   protocolVersion: 13,
   authEnable: 32,
   authDisable: 33,
-  /** A login whose password has been checked. */
+  /** A login whose password has been verified. */
   authenticate: 34,
   authUserAdd: 35,
   authUserDelete: 36,
@@ -52,9 +52,9 @@ export type Command = {
   readonly kind: CommandKind;
   /** True when the decoding member is the one that proposed it. */
   readonly own: boolean;
-  /** Unique among the requests of its origin, restarts included. */
+  /** Unique among the requests of its origin, across restarts. */
   readonly requestNumber: number;
-  /** Who asked, while authentication was on; null without a user. */
+  /** The caller, while authentication was enabled; null without a user. */
   readonly caller: Caller | null;
   /** A view into the payload. */
   readonly body: Uint8Array;
@@ -63,10 +63,10 @@ export type Command = {
 const commandHeaderBytes = 18;
 
 const flagsNone = 0;
-/** A caller (`encodeCaller`) stands before the body. */
+/** A caller (`encodeCaller`) precedes the body. */
 const flagCaller = 1;
 const twoTo32 = 0x1_0000_0000;
-const leaderStarted: Command = {
+const noOpCommand: Command = {
   kind: CommandKind.noOp,
   own: false,
   requestNumber: 0,
@@ -74,18 +74,18 @@ const leaderStarted: Command = {
   body: new Uint8Array(0),
 };
 
-/** Both directions for one member, whose id is turned into bytes only once. */
+/** Both directions for one member, whose id is encoded only once. */
 export type CommandCodec = {
-  /** The result owns its bytes: `body` may be reused by its owner afterwards. */
+  /** The result owns its bytes: `body` may be reused afterwards. */
   encode(kind: CommandKind, requestNumber: number, body: Uint8Array, caller?: Caller | null): Uint8Array;
   /**
-   * @throws HaplanError `command/unknown` when a newer program wrote the payload or its bytes are damaged: the member
-   *   must stop, since skipping an entry would make its data differ from the others'.
+   * @throws HaplanError `command/unknown` when a newer version wrote the payload or its bytes are damaged: the member
+   * must stop, since skipping an entry would make its data differ from that of the other members.
    */
   decode(payload: Uint8Array): Command;
 };
 
-/** `knows`: false for a kind that the member is too old for. */
+/** `knows`: false for a kind that this version does not support. */
 export function createCommandCodec(self: MemberId, knows: (kind: CommandKind) => boolean = () => true): CommandCodec {
   const selfBytes = memberIdToBytes(self);
   const known = new Set<number>(Object.values(CommandKind).filter(knows));
@@ -119,7 +119,7 @@ function encodeCommand(
 }
 
 function decodeCommand(payload: Uint8Array, self: Uint8Array, known: ReadonlySet<number>): Command {
-  if (payload.length === 0) return leaderStarted;
+  if (payload.length === 0) return noOpCommand;
   const kind = payload[0]!;
   const flags = payload[1] ?? 0;
   const caller = flags === flagCaller ? decodeCaller(payload, commandHeaderBytes) : null;

@@ -5,14 +5,14 @@ import { rangeRequest } from "../api/range.ts";
 import type { RequestOp, TxnRequest } from "../api/txn.ts";
 import type { ReadView } from "../mvcc/store.ts";
 
-/** Which branch a transaction takes, and those nested in that branch, in the order of their operations. */
+/** The branches of a transaction and of those nested in the chosen branch, in the order of their operations. */
 export type TxnPath = {
   readonly succeeded: boolean;
   readonly ops: readonly RequestOp[];
   readonly nested: readonly TxnPath[];
 };
 
-/** Evaluates all conditions up front, those of nested transactions included: none of them sees a write. */
+/** Evaluates all conditions up front, including those of nested transactions: none of them sees a write. */
 export function chooseTxnPath(view: ReadView, request: TxnRequest): TxnPath {
   const succeeded = request.compare.every((compare) => holds(view, compare));
   const ops = succeeded ? request.success : request.failure;
@@ -20,7 +20,7 @@ export function chooseTxnPath(view: ReadView, request: TxnRequest): TxnPath {
   return { succeeded, ops, nested };
 }
 
-/** What a condition is about; all zero for an absent key. */
+/** The properties that a condition compares; all zero for an absent key. */
 type Subject = {
   version: number;
   createRevision: number;
@@ -58,7 +58,7 @@ function holdsFor(compare: Compare, subject: Subject): boolean {
   }
 }
 
-/** Below zero: the subject is less than the operand. An operand of another kind counts as the target's zero. */
+/** Negative: the subject is less than the operand. An operand of another kind counts as the target's zero value. */
 function orderOf(compare: Compare, subject: Subject): number {
   const { operand } = compare;
   switch (compare.target) {

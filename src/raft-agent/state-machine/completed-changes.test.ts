@@ -5,7 +5,7 @@ import { CompletedChanges } from "./completed-changes.ts";
 const added = [{ id: "1111111111111111", peerUrls: ["http://127.0.82.1:2380"], learner: true }];
 
 describe("completed changes", () => {
-  it("A12: are part of the data, and only the last 1,024 of them", () => {
+  it("A12: are part of the data, limited to the last 1,024", () => {
     const { metadata } = new MemoryBackend();
     const changes = new CompletedChanges(metadata);
     for (let index = 1; index <= 1_030; index++) changes.add(index, { id: `change ${index}`, added });

@@ -1,23 +1,23 @@
 /**
- * Changes of the members that were carried out, by the id that the member gave each of them which its client had asked.
- * That member asks again when an answer is lost: the leader of the day recognizes the id and answers for its
- * predecessor. Part of the replicated data, so that every member that may become leader knows the same ids.
+ * Completed membership changes, by the id that the receiving member assigned to each. That member retries when a
+ * response is lost: the current leader recognizes the id and responds for its predecessor. Part of the replicated
+ * data, so that every possible leader knows the same ids.
  */
 import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { LogIndex } from "../raft/entry.ts";
 import type { ChangeId } from "./change-id.ts";
 import type { AddedMember } from "./membership.ts";
 
-/** `added` are the members that the change brought in: their ids are told to the client. */
+/** `added` are the members added by the change: their ids are returned to the client. */
 export type CompletedChange = { readonly id: ChangeId; readonly added: readonly AddedMember[] };
 
 const bucket = "changes_completed";
-/** A change is asked again for some seconds, at most two minutes: it takes far fewer than this meanwhile. */
+/** A change is retried for some seconds, at most two minutes, during which there are far fewer changes than this. */
 const rememberedMax = 1_024;
 
 export class CompletedChanges {
   readonly #metadata: Metadata;
-  /** Oldest first, by the index of the entry that carried it out. */
+  /** Oldest first, by the index of the entry that applied it. */
   readonly #changes = new Map<ChangeId, { readonly index: LogIndex; readonly change: CompletedChange }>();
 
   constructor(metadata: Metadata) {
@@ -36,7 +36,7 @@ export class CompletedChanges {
     return this.#changes.get(id)?.change;
   }
 
-  /** Told when the entry at `index` is applied. */
+  /** Called when the entry at `index` is applied. */
   add(index: LogIndex, change: CompletedChange): void {
     this.#changes.set(change.id, { index, change });
     this.#metadata.put(bucket, keyOf(index), Buffer.from(JSON.stringify(change)));
@@ -48,7 +48,7 @@ export class CompletedChanges {
   }
 }
 
-/** Keys sort as numbers do. */
+/** Keys sort like the numbers. */
 function keyOf(index: LogIndex): string {
   return index.toString(16).padStart(16, "0");
 }

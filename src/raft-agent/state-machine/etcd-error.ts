@@ -1,18 +1,18 @@
 /**
- * Every error that leaves the agent over gRPC, with etcd's exact code and text: clients match both, clientv3 the text
- * alone. Two codes are what really goes over the wire, not what etcd declares (`unhealthyMembers`, `tooManyRequests`).
- * Source: etcd api/v3rpc/rpctypes/error.go and server/etcdserver/api/v3rpc/util.go.
+ * Every error that the agent returns over gRPC, with etcd's exact code and text: clients match both, clientv3 the text
+ * alone. Two codes are those actually sent over the wire, not those that etcd declares (`unhealthyMembers`,
+ * `tooManyRequests`). Source: etcd api/v3rpc/rpctypes/error.go and server/etcdserver/api/v3rpc/util.go.
  */
 import { StatusCode } from "../api/status-code.ts";
 
 export type EtcdError = {
   readonly kind: "etcdError";
   readonly code: StatusCode;
-  /** The whole text as clients see it, prefix included. */
+  /** The whole text as seen by clients, including the prefix. */
   readonly text: string;
 };
 
-/** An error outside the table, for faults that etcd has no words for. The text gets etcd's prefix. */
+/** An error outside the table, for errors that etcd does not have. The text gets etcd's prefix. */
 export function etcdError(code: StatusCode, text: string): EtcdError {
   return { kind: "etcdError", code, text: `etcdserver: ${text}` };
 }

@@ -18,10 +18,10 @@ type Row = readonly [
 
 const rows: readonly Row[] = [
   ["one key for itself", [["a"]], ["a"], true],
-  ["one key not for a longer one", [["a"]], ["a\0"], false],
+  ["one key, not a longer one", [["a"]], ["a\0"], false],
   ["one key as a range", [["a"]], ["a", "a\0"], true],
   ["a range without its end", [["a", "c"]], ["c"], false],
-  ["a range whole", [["a", "c"]], ["a", "c"], true],
+  ["a whole range", [["a", "c"]], ["a", "c"], true],
   [
     "ranges that touch, together",
     [
@@ -55,8 +55,8 @@ const rows: readonly Row[] = [
   ["a range to the end, for what is before it", [["b", "\0"]], ["a"], false],
   ["a closed range, to the end", [["a", "z"]], ["b", "\0"], false],
   ["everything", [["\0", "\0"]], ["\0", "\0"], true],
-  ["nothing by a range without a beginning", [["", "\0"]], ["a"], false],
-  ["a range that ends before it begins", [["b", "a"]], ["b"], false],
+  ["nothing by a range without a start", [["", "\0"]], ["a"], false],
+  ["a range that ends before it starts", [["b", "a"]], ["b"], false],
   ["nothing", [], ["a"], false],
 ];
 
@@ -83,7 +83,7 @@ describe("permissions on keys", () => {
     ]);
   });
 
-  it("hold a range exactly when every one of its keys is granted", () => {
+  it("hold a range exactly when every key in it is granted", () => {
     const letter = fc.constantFrom("a", "b", "c", "d", "e", "f");
     const interval = fc.tuple(letter, fc.oneof(letter, fc.constantFrom("", "\0")));
     fc.assert(
@@ -92,7 +92,7 @@ describe("permissions on keys", () => {
           granted.map(([start, end]) => permission(start, end)),
           "read",
         );
-        // Between two letters lies a key that nobody names.
+        // Between any two letters is a key that is not named.
         const keys = ["a", "a5", "b", "b5", "c", "c5", "d", "d5", "e", "e5", "f", "f5", "zz"];
         const asked = keys.filter((one) => isIn(one, key, rangeEnd));
         fc.pre(asked.length > 0 && rangeEnd !== "");

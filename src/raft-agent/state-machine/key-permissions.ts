@@ -1,6 +1,6 @@
 /**
- * The keys that a user may read or write: intervals merged until they neither overlap nor touch, so that a range which
- * two roles cover together is found in one of them (etcd server/auth/range_perm_cache.go does it with interval trees).
+ * The keys that a user may read or write: intervals merged until they neither overlap nor touch, so that a range
+ * covered by two roles together is found in one of them (etcd server/auth/range_perm_cache.go uses interval trees).
  */
 import type { Permission } from "../api/gen/authpb/auth_pb.ts";
 import { compareBytes, isEmptyRange, isOpenEnd } from "../mvcc/key-range.ts";
@@ -14,7 +14,7 @@ export type KeyIntervals = readonly KeyInterval[];
 /** authpb.Permission.Type. */
 export const PermissionType = { read: 0, write: 1, readWrite: 2 } as const;
 
-/** What the permissions of all of a user's roles grant for `access`. */
+/** The keys that the permissions of all of a user's roles grant for `access`. */
 export function grantedIntervals(permissions: readonly Permission[], access: "read" | "write"): KeyIntervals {
   const wanted: readonly number[] = [PermissionType[access], PermissionType.readWrite];
   const intervals = permissions
@@ -24,12 +24,12 @@ export function grantedIntervals(permissions: readonly Permission[], access: "re
   return mergeIntervals(intervals);
 }
 
-/** What an etcd before 3.5 lets grant besides (no key to begin with, an end before it) holds nothing there either. */
+/** Other ranges that etcd before 3.5 accepts (no start key, an end before the start) grant nothing there either. */
 export function isGrantable(key: Uint8Array, rangeEnd: Uint8Array): boolean {
   return key.length > 0 && (rangeEnd.length === 0 || !isEmptyRange(key, rangeEnd));
 }
 
-/** `rangeEnd` as in a RangeRequest. True when one interval holds all of it. */
+/** `rangeEnd` as in a RangeRequest. True when one interval contains all of it. */
 export function holdsRange(intervals: KeyIntervals, key: Uint8Array, rangeEnd: Uint8Array): boolean {
   const found = lastStartingAt(intervals, key);
   if (found === undefined) return false;

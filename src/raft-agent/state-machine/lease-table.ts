@@ -1,7 +1,7 @@
 /**
- * Leases as every member knows them: what was granted, and the last replicated remaining time. Which keys hang on a
- * lease is the store's knowledge (a key-value names its lease). Nothing here knows what time it is; see
- * `lease-expiry.ts` for the leader's duty.
+ * Leases as known to every member: the grants, and the last replicated remaining TTLs. The store knows which keys are
+ * attached to a lease (a key-value contains its lease). Nothing here reads a clock; see `lessor.ts` for the leader's
+ * duty.
  */
 import { WireReader, WireWriter } from "../api/wire.ts";
 import type { Metadata } from "../mvcc/backend/backend.ts";
@@ -13,7 +13,7 @@ export type Lease = {
   readonly id: LeaseId;
   /** Granted time to live, in seconds. */
   readonly ttlSeconds: number;
-  /** Set by a checkpoint: what was left of the lease then, in seconds; 0 means the full time. */
+  /** Set by a checkpoint: the remaining TTL at that time, in seconds; 0 means the full TTL. */
   readonly remainingSeconds: number;
 };
 
@@ -61,7 +61,7 @@ export class LeaseTable {
     if (lease !== undefined) this.#set({ ...lease, remainingSeconds });
   }
 
-  /** Reads everything again, at start and after a snapshot was installed. */
+  /** Reloads everything, at start and after a snapshot was installed. */
   load(): void {
     this.#leases.clear();
     for (const [, bytes] of this.#metadata.entries(bucket)) {

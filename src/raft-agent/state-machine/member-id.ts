@@ -1,13 +1,13 @@
 /**
- * How members and clusters get their ids: etcd's way, so that the same initial cluster has the same ids on either
+ * Computes the ids of members and clusters like etcd, so that the same initial cluster has the same ids on either
  * engine. Source: etcd server/etcdserver/api/membership/{member,cluster}.go.
  */
 import { createHash } from "node:crypto";
 import type { MemberId } from "../raft/entry.ts";
 
 /**
- * The first 8 bytes of SHA-1 over the sorted peer URLs and the cluster token; members added at run time mix in the
- * second they were added, so that a URL can be used again after its first member was removed.
+ * The first 8 bytes of SHA-1 over the sorted peer URLs and the cluster token; for members added at run time also the
+ * second of the addition, so that a URL can be reused after its first member was removed.
  */
 export function computeMemberId(peerUrls: readonly string[], clusterToken: string, addedAtMs?: number): MemberId {
   const hash = createHash("sha1");
@@ -17,7 +17,7 @@ export function computeMemberId(peerUrls: readonly string[], clusterToken: strin
   return hash.digest("hex").slice(0, 16);
 }
 
-/** The first 8 bytes of SHA-1 over the sorted ids of the members that founded the cluster, as 16 hex digits. */
+/** The first 8 bytes of SHA-1 over the sorted ids of the initial members, as 16 hex digits. */
 export function computeClusterId(memberIds: readonly MemberId[]): string {
   const hash = createHash("sha1");
   for (const id of [...memberIds].sort()) hash.update(Buffer.from(id, "hex"));
@@ -25,10 +25,10 @@ export function computeClusterId(memberIds: readonly MemberId[]): string {
 }
 
 /**
- * Says why a list of peer or client URLs cannot be used, or null. The rules are those of etcd's `types.NewURLs`:
- * at least one URL, http, https, unix or unixs, with a port, without a path.
+ * Returns why a list of peer or client URLs is invalid, or null. The rules are those of etcd's `types.NewURLs`: at
+ * least one URL, http, https, unix or unixs, with a port, without a path.
  */
-export function urlListFault(urls: readonly string[]): string | null {
+export function validateUrls(urls: readonly string[]): string | null {
   if (urls.length === 0) return "no valid URLs given";
   for (const text of urls) {
     const match = /^(https?|unixs?):\/\/([^/?#]*)(.*)$/.exec(text.trim());

@@ -1,4 +1,4 @@
-/** `Membership` kept in the store's metadata, together with the configuration and the cluster's version. */
+/** `Membership` stored in the store's metadata, together with the configuration and the cluster version. */
 import type { Metadata } from "../mvcc/backend/backend.ts";
 import type { Configuration } from "../raft/configuration.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
@@ -20,7 +20,7 @@ const meta = "meta";
 const cluster = "cluster";
 
 export class MembershipStore extends Membership {
-  /** Changes that were asked for with an id. */
+  /** Changes that were requested with an id. */
   readonly completed: CompletedChanges;
   readonly #metadata: Metadata;
   #clusterVersion = "";
@@ -34,7 +34,7 @@ export class MembershipStore extends Membership {
     this.completed = new CompletedChanges(metadata);
   }
 
-  /** The lowest version among the members, agreed through the log; empty until the first leader has set it. */
+  /** The lowest version among the members, agreed on through the log; empty until the first leader has set it. */
   get clusterVersion(): string {
     return this.#clusterVersion;
   }
@@ -44,24 +44,24 @@ export class MembershipStore extends Membership {
     this.#metadata.put(cluster, "clusterVersion", Buffer.from(version));
   }
 
-  /** The version of the protocol that the cluster has agreed on: what needs a later one stays out of the log. */
+  /** The protocol version agreed on by the cluster: entries that require a later one are not appended. */
   get protocolVersion(): number {
     return this.#protocolVersion;
   }
 
-  /** It never goes down. */
+  /** It never decreases. */
   raiseProtocolVersion(version: number): void {
     if (version <= this.#protocolVersion) return;
     this.#protocolVersion = version;
     this.#metadata.put(cluster, "protocolVersion", json(version));
   }
 
-  /** The entry that brought the configuration; 0 for that of the founding members. The same on every member. */
+  /** The entry that set the configuration; 0 for that of the initial members. The same on every member. */
   get configurationIndex(): LogIndex {
     return this.#configurationIndex;
   }
 
-  /** The version that a downgrade under way goes to, or empty. */
+  /** The target version of a downgrade in progress, or empty. */
   get downgradeTarget(): string {
     return this.#downgradeTarget;
   }
@@ -91,7 +91,7 @@ export class MembershipStore extends Membership {
     );
   }
 
-  /** Writes the founding members of a new cluster, the same on each of them, before the first entry. */
+  /** Writes the initial members of a new cluster, the same on each of them, before the first entry. */
   seed(members: readonly Member[], configuration: Configuration): void {
     this.replace(members, [], configuration);
     this.#keep({ changed: members, removed: [] });
@@ -107,7 +107,7 @@ export class MembershipStore extends Membership {
     return change;
   }
 
-  /** Changes a member as a client has asked, once: an entry that repeats the change is without effect. */
+  /** Applies a client's change of a member once: an entry that repeats the change has no effect. */
   updateOnce(index: LogIndex, changeId: ChangeId | undefined, id: MemberId, fields: MemberFields): Member | null {
     if (changeId !== undefined && this.completed.get(changeId) !== undefined) return this.get(id) ?? null;
     const member = this.update(id, fields);

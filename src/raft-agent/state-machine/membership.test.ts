@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { computeClusterId, computeMemberId, urlListFault } from "./member-id.ts";
+import { computeClusterId, computeMemberId, validateUrls } from "./member-id.ts";
 import { decodeMembershipContext, encodeMembershipContext, Membership } from "./membership.ts";
 
 const hex = (decimal: string): string => BigInt(decimal).toString(16).padStart(16, "0");
 const founder = { id: "a", name: "m1", peerUrls: ["http://a:1"], clientUrls: [], learner: false };
 
 describe("member ids", () => {
-  it("are those that etcd 3.4.23 gives to the same initial cluster", () => {
+  it("match those of etcd 3.4.23 for the same initial cluster", () => {
     const id = computeMemberId(["http://127.77.15.9:23800"], "etcd-cluster");
     expect(id).toBe(hex("6893272240770462409"));
     expect(computeClusterId([id])).toBe(hex("12537927165040810387"));
   });
 
-  it("differ for a URL that is used again", () => {
+  it("differ for a reused URL", () => {
     const urls = ["http://127.0.0.1:2380"];
     expect(computeMemberId(urls, "t", 1_000)).not.toBe(computeMemberId(urls, "t", 2_000));
     expect(computeMemberId(urls, "t", 1_000)).toBe(computeMemberId(urls, "t", 1_999));
@@ -28,12 +28,12 @@ describe("member ids", () => {
     ["http://10.0.0.1:2380/path", false],
   ];
   for (const [url, valid] of urls) {
-    it(`${valid ? "take" : "refuse"} the URL ${url}`, () => expect(urlListFault([url]) === null).toBe(valid));
+    it(`${valid ? "accept" : "reject"} the URL ${url}`, () => expect(validateUrls([url]) === null).toBe(valid));
   }
 });
 
 describe("membership", () => {
-  it("adds learners, gives votes, and removes for good whom the configuration no longer names", () => {
+  it("adds learners, promotes them, and permanently removes members that the configuration no longer names", () => {
     const membership = new Membership();
     membership.replace([founder], [], { voters: ["a"], votersOutgoing: [], learners: [] });
     const added = [
@@ -47,7 +47,7 @@ describe("membership", () => {
       ["b", true],
       ["c", false],
     ]);
-    expect(membership.waitingVoters()).toEqual(["c"]);
+    expect(membership.pendingVoters()).toEqual(["c"]);
     const joint = { voters: ["b", "c"], votersOutgoing: ["a"], learners: [] };
     expect(membership.change(joint, { added: [] }).removed).toEqual([]);
     expect(membership.get("a")).toBeDefined();
@@ -56,6 +56,6 @@ describe("membership", () => {
     expect(membership.isRemoved("a")).toBe(true);
     membership.change({ voters: ["b"], votersOutgoing: [], learners: ["c"] }, { added: [{ ...founder }] });
     expect(membership.get("a")).toBeUndefined();
-    expect(membership.isShownAsLearner("c")).toBe(true);
+    expect(membership.isReportedAsLearner("c")).toBe(true);
   });
 });

@@ -1,9 +1,9 @@
 /**
- * Who belongs to the cluster: names and URLs of members, who is a learner, and which ids were removed for good.
+ * The members of the cluster: names and URLs, learners, and the ids of removed members.
  *
- * Configuration entries decide: their context brings new members' addresses, and once a configuration is no longer
- * joint, every member that it does not name is gone, its id never to be used again. So a joint change of any size
- * needs no list of removals that could disagree with the configuration.
+ * Configuration entries decide: their context contains the addresses of new members, and once a configuration is no
+ * longer joint, every member that it does not name is removed, and its id is never reused. So a joint change of any
+ * size needs no list of removals that could disagree with the configuration.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Configuration } from "../raft/configuration.ts";
@@ -17,17 +17,17 @@ export type Member = {
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
   /**
-   * Asked to stay a learner. A member that is not, and yet stands among the configuration's learners, waits for its
-   * vote: members vote in odd numbers (see `waitingVoters`).
+   * Requested as a learner. A member that was not, but is among the configuration's learners, waits for its promotion:
+   * voters are added in odd numbers (see `pendingVoters`).
    */
   readonly learner: boolean;
 };
 
-/** What a configuration change says of members that it brings in. */
+/** The part of a configuration change that describes added members. */
 export type AddedMember = Pick<Member, "id" | "peerUrls" | "learner">;
 export type MembershipContext = {
   readonly added: readonly AddedMember[];
-  /** Remembered once the change is carried out (`CompletedChanges`). Older members ignore it and do not write it. */
+  /** Recorded once the change is applied (`CompletedChanges`). Older members ignore it and do not write it. */
   readonly changeId?: ChangeId;
 };
 
@@ -37,7 +37,7 @@ export function encodeMembershipContext(context: MembershipContext): Uint8Array 
   return Buffer.from(JSON.stringify(context));
 }
 
-/** Empty bytes mean that nobody is new. @throws HaplanError `membership/context` when the bytes are damaged. */
+/** Empty bytes mean that no member is new. @throws HaplanError `membership/context` when the bytes are damaged. */
 export function decodeMembershipContext(bytes: Uint8Array): MembershipContext {
   if (bytes.length === 0) return { added: [] };
   try {
@@ -49,10 +49,10 @@ export function decodeMembershipContext(bytes: Uint8Array): MembershipContext {
   }
 }
 
-/** What may change without a new configuration. */
+/** The fields that may change without a new configuration. */
 export type MemberFields = Partial<Pick<Member, "name" | "peerUrls" | "clientUrls" | "learner">>;
 
-/** What a change did, so that transport and disk follow. */
+/** The effect of a change, for transport and disk. */
 export type MembershipChange = { readonly changed: readonly Member[]; readonly removed: readonly MemberId[] };
 
 const noConfiguration: Configuration = { voters: [], votersOutgoing: [], learners: [] };
@@ -78,7 +78,7 @@ export class Membership {
     return [...this.#removed].sort();
   }
 
-  /** Sorted by id, as etcd lists them. */
+  /** Sorted by id, as in etcd. */
   list(): Member[] {
     return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -92,16 +92,16 @@ export class Membership {
     this.#configuration = configuration;
   }
 
-  /** Members that shall vote and do not yet, sorted by id. */
-  waitingVoters(): MemberId[] {
+  /** Members to be promoted, sorted by id. */
+  pendingVoters(): MemberId[] {
     return this.#configuration.learners.filter((id) => this.#members.get(id)?.learner === false);
   }
 
-  isShownAsLearner(id: MemberId): boolean {
+  isReportedAsLearner(id: MemberId): boolean {
     return this.#members.get(id)?.learner === true;
   }
 
-  /** Takes over a configuration that was committed. */
+  /** Applies a committed configuration. */
   change(configuration: Configuration, context: MembershipContext): MembershipChange {
     const before = this.#configuration;
     this.#configuration = configuration;
@@ -142,7 +142,7 @@ function isGone(id: MemberId, { voters, votersOutgoing, learners }: Configuratio
   return votersOutgoing.length === 0 && !voters.includes(id) && !learners.includes(id);
 }
 
-/** A voter is no learner; a voter that was made a learner stays one until it is promoted. */
+/** A voter is not a learner; a voter that was made a learner stays one until it is promoted. */
 function isLearnerNow(member: Member, before: Configuration, now: Configuration): boolean {
   if (now.voters.includes(member.id)) return false;
   if (now.learners.includes(member.id) && before.voters.includes(member.id)) return true;

@@ -50,7 +50,7 @@ const put = (name: string, lease = 0n): Uint8Array =>
   });
 
 describe("state machine", () => {
-  it("answers only the member that proposed, with the number it gave", async () => {
+  it("responds only to the proposing member, with its request number", async () => {
     const here = await createMachine(selfId);
     const elsewhere = await createMachine(other);
     const payload = createCommandCodec(selfId).encode(CommandKind.put, 2 ** 52 + 5, put("a"));
@@ -61,14 +61,14 @@ describe("state machine", () => {
     expect(elsewhere.machine.store.revision).toBe(2);
   });
 
-  it("skips entries that the store already holds", async () => {
+  it("skips entries that the store already contains", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.put, put("a"));
     machine.apply(1, 1, createCommandCodec(selfId).encode(CommandKind.put, 9, put("b")));
     expect([machine.store.revision, machine.appliedIndex]).toEqual([2, 1]);
   });
 
-  it("counts what is written, alone and within a transaction", async () => {
+  it("counts writes, standalone and in a transaction", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.put, put("a"));
     const request = {
@@ -101,7 +101,7 @@ describe("state machine", () => {
     expect(machine.store.counts).toEqual({ ranges: 2, puts: 3, putBytes: 6, deletes: 2, txns: 1 });
   });
 
-  it("refuses to keep the value of a key that the same transaction has deleted before", async () => {
+  it("rejects keeping the value of a key that the same transaction has deleted", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.put, put("b"));
     const again: RequestOp = {
@@ -122,7 +122,7 @@ describe("state machine", () => {
     expect(run(again, sweep("a"))).toMatchObject({ kind: "txn", revision: 4 });
   });
 
-  it("takes the empty entry of a new leader and stops at an entry it cannot read", async () => {
+  it("accepts the empty entry of a new leader and stops at an unreadable entry", async () => {
     const { machine } = await createMachine();
     machine.apply(1, 1, new Uint8Array(0));
     expect(machine.appliedIndex).toBe(1);
@@ -130,7 +130,7 @@ describe("state machine", () => {
     expect(machine.appliedIndex).toBe(1);
   });
 
-  it("deletes a lease's keys in one revision and refuses the lease afterwards", async () => {
+  it("deletes a lease's keys in one revision and rejects the lease afterwards", async () => {
     const { machine, apply } = await createMachine();
     apply(CommandKind.leaseGrant, encodeLeaseGrant({ id: 7n, ttlSeconds: 10 }));
     expect(apply(CommandKind.leaseGrant, encodeLeaseGrant({ id: 7n, ttlSeconds: 10 }))).toBe(EtcdErrors.leaseExists);
@@ -163,7 +163,7 @@ describe("state machine", () => {
     expect(machine.leases.size).toBe(0);
   });
 
-  it("keeps members across a restart and refuses attributes of strangers", async () => {
+  it("keeps members across a restart and rejects attributes of unknown members", async () => {
     const store = await openStore({ backend: new MemoryBackend() });
     const founder = { id: selfId, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
     new MembershipStore(store.metadata).seed([founder], { voters: [selfId], votersOutgoing: [], learners: [] });
@@ -180,7 +180,7 @@ describe("state machine", () => {
     expect(apply(CommandKind.memberUpdate, encodeJson({ id: other, learner: false }))).toBe(EtcdErrors.memberNotFound);
   });
 
-  it("gives the same data on every member, whatever the commands, and never throws", async () => {
+  it("produces the same data on every member for any commands, and never throws", async () => {
     const name = fc.constantFrom("a", "b", "c");
     const lease = fc.constantFrom(0n, 1n, 2n);
     const op = fc.oneof(
@@ -224,7 +224,7 @@ describe("state machine", () => {
         CommandKind.leaseRevoke,
         encodeLeaseRevoke({ ids: [id, 1n], leaderTerm: 0 }),
       ]),
-      // Bytes that are no message at all: refused, the same everywhere.
+      // Bytes that are not a message: rejected, identically on every member.
       fc.uint8Array({ maxLength: 6 }).map((bytes): [CommandKind, Uint8Array] => [CommandKind.txn, bytes]),
     );
     await fc.assert(

@@ -1,7 +1,7 @@
 /**
- * The state machine (Raft §2): committed entries in, the same data on every member out. Nothing here looks at a
- * clock, a random number or this member's own settings; what differs between members (who waits for an answer, who
- * keeps the leases' time) hangs on callbacks that cannot change the data.
+ * The state machine (Raft §2): committed entries in, the same data on every member out. Nothing here reads a clock, a
+ * random number or this member's own settings; what differs between members (waiting callers, lease timing) is handled
+ * by callbacks that cannot change the data.
  */
 import { assertNever } from "../../base/assert.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -32,35 +32,35 @@ import {
   type MemberUpdateBody,
 } from "./command-body.ts";
 import { commandTable } from "./command-table.ts";
-import { type EntryVersions, entryVersions, knowsKind } from "./entry-versions.ts";
+import { type EntryVersions, entryVersions, supportsKind } from "./entry-versions.ts";
 import { type EtcdError, EtcdErrors, etcdError, isEtcdError } from "./etcd-error.ts";
 import { type Lease, type LeaseId, LeaseTable } from "./lease-table.ts";
 import type { Member, MembershipChange } from "./membership.ts";
 import { MembershipStore } from "./membership-store.ts";
 import {
-  answerBudget,
   executeDeleteRange,
   executePut,
   executeTxn,
   mayPut,
   planTxn,
-  putProblem,
+  responseBudget,
   revisionError,
-  writtenWithoutAnswer,
+  validatePut,
+  writtenWithoutResponse,
 } from "./txn.ts";
 
-/** Told in the turn in which an entry is applied; none of them may change the store. */
+/** Called in the turn in which an entry is applied; none of them may change the store. */
 export type StateMachineListener = {
-  /** An entry that this member proposed was applied. */
+  /** An entry proposed by this member was applied. */
   completed(requestNumber: number, result: ApplyResult): void;
-  /** Whether a caller of this member still waits for the result; without it, one always does. */
+  /** Whether a caller of this member still waits for the result; if absent, always true. */
   isAwaited?(requestNumber: number): boolean;
   leaseGranted?(lease: Lease): void;
   leaseRevoked?(id: LeaseId): void;
-  /** Members came, changed or left; `configuration` is the one in force now. */
+  /** Members were added, changed or removed; `configuration` is the one in force now. */
   membershipChanged?(change: MembershipChange, configuration: Configuration): void;
   alarmsChanged?(alarms: readonly Alarm[]): void;
-  /** A login, or a change that ends logins. */
+  /** A login, or a change that invalidates logins. */
   authChanged?(event: AuthEvent): void;
 };
 
@@ -88,7 +88,9 @@ export class StateMachine {
   readonly versions: EntryVersions;
   #listener: StateMachineListener = silent;
 
-  /** @throws HaplanError `command/unknown` when the store's content is of a later version than this member speaks. */
+  /**
+   * @throws HaplanError `command/unknown` when the store's content requires a later version than this member supports.
+   */
   constructor(options: { readonly self: MemberId; readonly store: Store; readonly versions?: EntryVersions }) {
     const { versions = entryVersions } = options;
     this.versions = versions;
@@ -97,11 +99,11 @@ export class StateMachine {
     this.alarms = new AlarmStore(options.store.metadata);
     this.membership = new MembershipStore(options.store.metadata);
     this.auth = new AuthStore(options.store.metadata);
-    this.#codec = createCommandCodec(options.self, (kind) => knowsKind(versions, kind));
+    this.#codec = createCommandCodec(options.self, (kind) => supportsKind(versions, kind));
     this.load();
   }
 
-  /** Tells `listener` what is applied from now on. */
+  /** Notifies `listener` of what is applied from now on. */
   listen(listener: StateMachineListener): void {
     this.#listener = listener;
   }
@@ -110,7 +112,7 @@ export class StateMachine {
     return this.store.consistentIndex;
   }
 
-  /** Reads leases, alarms, members and users from the store again: after a snapshot was installed. */
+  /** Reloads leases, alarms, members and users from the store, after a snapshot was installed. */
   load(): void {
     this.leases.load();
     this.alarms.load();
@@ -120,9 +122,8 @@ export class StateMachine {
   }
 
   /**
-   * Applies a committed `normal` entry. Entries that the store already holds (after a restart the log is replayed
-   * from its last snapshot) are skipped.
-   * @throws HaplanError `command/unknown`: the member must stop.
+   * Applies a committed `normal` entry. Entries that the store already contains (after a restart the log is replayed
+   * from its last snapshot) are skipped. @throws HaplanError `command/unknown`: the member must stop.
    */
   apply(index: LogIndex, term: Term, payload: Uint8Array): void {
     if (index <= this.store.consistentIndex) return;
@@ -143,15 +144,17 @@ export class StateMachine {
     this.#listener.membershipChanged?.(change, configuration);
   }
 
-  /** A member of an older release must not go on from what later entries have written: it would read some of it wrongly. */
+  /**
+   * A member of an older release must not continue from what later entries have written: it would misread some of it.
+   */
   #assertSpoken(): void {
-    const { spoken } = this.versions;
+    const { supported } = this.versions;
     const { protocolVersion } = this.membership;
-    if (protocolVersion <= spoken) return;
+    if (protocolVersion <= supported) return;
     throw new HaplanError(
       "command/unknown",
-      `Cannot read this member's data: the cluster has agreed on version ${protocolVersion} of the protocol, and this ` +
-        `haplan-agent speaks ${spoken}; start the release that the other members run`,
+      `Cannot read this member's data: the cluster has agreed on protocol version ${protocolVersion}, but this ` +
+        `haplan-agent supports only ${supported}; start the release that the other members run`,
     );
   }
 
@@ -162,7 +165,7 @@ export class StateMachine {
       const denied = this.auth.enabled ? access(this, command.caller, command.body) : null;
       return denied ?? this.#executeKind(command, index, term);
     } catch (error) {
-      // Deterministic faults of the entry itself; anything else is a bug or a failing disk and must stop the member.
+      // Deterministic errors of the entry itself; anything else is a bug or a failing disk and must stop the member.
       if (error instanceof WireError) return etcdError(StatusCode.invalidArgument, errorText(error));
       if (error instanceof RevisionError) return revisionError(error.reason)!;
       throw error;
@@ -234,7 +237,7 @@ export class StateMachine {
 
   #put(body: Uint8Array): ApplyResult {
     const request = decodePutRequest(body);
-    const problem = this.alarms.noSpace ? EtcdErrors.noSpace : putProblem(this.store, this.leases, request);
+    const problem = this.alarms.noSpace ? EtcdErrors.noSpace : validatePut(this.store, this.leases, request);
     if (problem !== null) return problem;
     const txn = this.store.beginWrite();
     const prevKv = executePut(txn, request);
@@ -247,14 +250,16 @@ export class StateMachine {
     const budget = this.#budgetOf(command);
     const { deleted, prevKvs } = executeDeleteRange(txn, request, budget);
     const revision = txn.end();
-    if (budget.leftBytes < 0) return writtenWithoutAnswer;
+    if (budget.leftBytes < 0) return writtenWithoutResponse;
     return { kind: "deleteRange", revision, deleted, prevKvs };
   }
 
-  /** Nothing is read for an answer that no caller waits for: of another member, of an earlier life, or given up. */
+  /**
+   * Nothing is read for a response without a waiting caller: of another member, from before a restart, or abandoned.
+   */
   #budgetOf({ own, requestNumber }: Command): ReadBudget {
     const isAwaited = own && (this.#listener.isAwaited?.(requestNumber) ?? true);
-    return isAwaited ? answerBudget() : { leftBytes: -1 };
+    return isAwaited ? responseBudget() : { leftBytes: -1 };
   }
 
   #txn(command: Command): ApplyResult {
@@ -266,13 +271,13 @@ export class StateMachine {
     const budget = this.#budgetOf(command);
     const outcome = executeTxn(txn, path, budget);
     const revision = txn.end();
-    if (budget.leftBytes < 0) return writtenWithoutAnswer;
+    if (budget.leftBytes < 0) return writtenWithoutResponse;
     return { kind: "txn", revision, ...outcome };
   }
 
   #leaseGrant(body: Uint8Array): ApplyResult {
     const { id, ttlSeconds } = decodeLeaseGrant(body);
-    const problem = this.#grantProblem(id);
+    const problem = this.#validateGrant(id);
     if (problem !== null) return problem;
     const lease = this.leases.grant(id, ttlSeconds);
     this.counts.leasesGranted++;
@@ -280,12 +285,12 @@ export class StateMachine {
     return { kind: "leaseGrant", revision: this.store.revision, id, ttlSeconds };
   }
 
-  #grantProblem(id: LeaseId): EtcdError | null {
+  #validateGrant(id: LeaseId): EtcdError | null {
     if (this.alarms.noSpace) return EtcdErrors.noSpace;
     return this.leases.has(id) ? EtcdErrors.leaseExists : null;
   }
 
-  /** Each lease is one write transaction: all its keys go at one revision. */
+  /** Each lease is one write transaction: all its keys are deleted at one revision. */
   #leaseRevoke(body: Uint8Array, term: Term): ApplyResult {
     const { ids, leaderTerm } = decodeLeaseRevoke(body);
     if (leaderTerm !== 0 && leaderTerm !== term) return this.#done();
@@ -318,7 +323,7 @@ export class StateMachine {
     const { action, alarm } = decodeAlarm(body);
     const revision = this.store.revision;
     if (action === AlarmAction.get) {
-      // etcd looks at the type alone: the member named in the request does not matter.
+      // etcd considers only the type: the member in the request does not matter.
       return { kind: "alarm", revision, alarms: this.alarms.list(alarm.type) };
     }
     if (action === AlarmAction.activate) this.alarms.activate(alarm);
@@ -329,7 +334,7 @@ export class StateMachine {
     return { kind: "alarm", revision, alarms: [alarm] };
   }
 
-  /** The entry's index makes the token unique, and tells members from when on they know it. */
+  /** The entry's index makes the token unique, and tells members from which entry on they know it. */
   #login({ user: name, tokenPrefix }: LoginBody, index: LogIndex): ApplyResult {
     if (!this.auth.enabled) return EtcdErrors.authNotEnabled;
     const user = this.auth.user(name);

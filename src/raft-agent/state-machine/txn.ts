@@ -1,6 +1,6 @@
 /**
- * Executes puts, deletes and transactions on the store, in two steps: first everything that can fail is checked on
- * the state before, then the writes happen, and nothing can fail any more. A transaction that failed half-way would
+ * Executes puts, deletes and transactions on the store, in two steps: first everything that can fail is checked on the
+ * previous state, then the writes happen, and nothing can fail any more. A transaction that failed half-way would
  * leave members with different data (etcd panics there).
  */
 import type { DeleteRangeRequest } from "../api/delete-range.ts";
@@ -16,43 +16,49 @@ import { chooseTxnPath, type TxnPath } from "./compare.ts";
 import { type EtcdError, EtcdErrors, etcdError } from "./etcd-error.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
-/** What the ranges and previous key-values of one request may bring: its answer is made in one piece, and on every member. */
-const answerBytesMax = 256 << 20;
+/**
+ * The limit of the ranges and previous key-values of one request: its response is built in one piece, and on every
+ * member.
+ */
+const responseBytesMax = 256 << 20;
 
-/** Of a transaction that only reads. */
-export const answerTooLarge: EtcdError = etcdError(
+/** For a read-only transaction. */
+export const responseTooLarge: EtcdError = etcdError(
   StatusCode.resourceExhausted,
-  "the answer of the transaction is larger than 256 MiB: ask for less at a time",
+  "the response of the transaction is larger than 256 MiB: request less at a time",
 );
-/** Of a request that writes. */
-export const writtenWithoutAnswer: EtcdError = etcdError(
+/** For a request that writes. */
+export const writtenWithoutResponse: EtcdError = etcdError(
   StatusCode.resourceExhausted,
-  "the request is carried out, but its answer is larger than 256 MiB",
+  "the request was applied, but its response is larger than 256 MiB",
 );
 
-export function answerBudget(): ReadBudget {
-  return { leftBytes: answerBytesMax };
+export function responseBudget(): ReadBudget {
+  return { leftBytes: responseBytesMax };
 }
 
-/** Answers inside a transaction carry only a revision, nested transactions not even that. */
+/** Responses inside a transaction carry only a revision, nested transactions not even that. */
 function innerHeader(revision: number): ResponseHeader {
   return { clusterId: 0n, memberId: 0n, revision, raftTerm: 0 };
 }
 
-/** What a put outside a transaction may fail on; etcd looks at the lease first here, and at the key first in a txn. */
-export function putProblem(view: ReadView, leases: LeaseTable, request: PutRequest): EtcdError | null {
+/** The possible errors of a put outside a transaction; here etcd checks the lease first, in a txn the key. */
+export function validatePut(view: ReadView, leases: LeaseTable, request: PutRequest): EtcdError | null {
   if (request.lease !== 0n && !leases.has(request.lease)) return EtcdErrors.leaseNotFound;
-  return keyProblem(view, request, []);
+  return validateKey(view, request, []);
 }
 
-/** `swept`: from where on earlier operations have deleted all keys; an etcd panics over what such a put would keep. */
-function keyProblem(view: ReadView, request: PutRequest, swept: readonly Uint8Array[]): EtcdError | null {
+/**
+ * `swept`: the keys from which on earlier operations have deleted all keys; etcd panics over what such a put would
+ * keep.
+ */
+function validateKey(view: ReadView, request: PutRequest, swept: readonly Uint8Array[]): EtcdError | null {
   if (!request.ignoreValue && !request.ignoreLease) return null;
   const isGone = swept.some((from) => compareBytes(from, request.key) <= 0);
   return isGone || view.describe(request.key) === undefined ? EtcdErrors.keyNotFound : null;
 }
 
-/** Returns the key-value before, if asked for. The caller has ruled out `putProblem`. */
+/** Returns the previous key-value, if requested. The caller has ruled out errors of `validatePut`. */
 export function executePut(txn: WriteTransaction, request: PutRequest): EncodedKeyValue | undefined {
   if (!request.prevKv && !request.ignoreValue && !request.ignoreLease) {
     txn.put(request.key, request.value, request.lease);
@@ -74,12 +80,12 @@ export function executeDeleteRange(txn: WriteTransaction, request: DeleteRangeRe
   return { deleted: txn.deleteRange(key, rangeEnd), prevKvs };
 }
 
-/** True when every operation is a range: such a transaction needs no log entry. A nested one always takes one. */
+/** True when every operation is a range: such a transaction needs no log entry. A nested one always needs one. */
 export function isReadOnly(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].every((op) => op.kind === "range");
 }
 
-/** Of a read-only transaction: true when all its ranges may be served without asking the leader. */
+/** For a read-only transaction: true when all its ranges may be served without the leader. */
 export function isSerializable(request: TxnRequest): boolean {
   return [...request.success, ...request.failure].every((op) => op.kind !== "range" || op.request.serializable);
 }
@@ -97,26 +103,26 @@ export type TxnOutcome = { readonly succeeded: boolean; readonly responses: read
 export function readTxn(
   view: ReadView,
   request: TxnRequest,
-  budget: ReadBudget = answerBudget(),
+  budget: ReadBudget = responseBudget(),
 ): TxnOutcome | EtcdError {
   const path = chooseTxnPath(view, request);
-  const problem = rangeProblem(view, path);
+  const problem = validateRange(view, path);
   if (problem !== null) return problem;
   const responses = path.ops.map((op) => {
-    if (op.kind !== "range") throw new Error("a read-only transaction holds a write");
+    if (op.kind !== "range") throw new Error("a read-only transaction contains a write");
     return rangeResponse(view, op.request, budget);
   });
-  if (budget.leftBytes < 0) return answerTooLarge;
+  if (budget.leftBytes < 0) return responseTooLarge;
   return { succeeded: path.succeeded, responses };
 }
 
 /** Chooses the branches and checks everything; the path may then be executed. */
 export function planTxn(view: ReadView, leases: LeaseTable, request: TxnRequest): TxnPath | EtcdError {
   const path = chooseTxnPath(view, request);
-  return writeProblem(view, leases, path, []) ?? rangeProblem(view, path) ?? path;
+  return validateWrites(view, leases, path, []) ?? validateRange(view, path) ?? path;
 }
 
-/** What the budget does not cover is missing in the answer; the writes are made in any case. */
+/** Reads beyond the budget are missing in the response; the writes are made in any case. */
 export function executeTxn(txn: WriteTransaction, path: TxnPath, budget: ReadBudget): TxnOutcome {
   const nested = path.nested.values();
   return {
@@ -146,34 +152,34 @@ function executeOp(txn: WriteTransaction, op: RequestOp, budget: ReadBudget, nex
 }
 
 function rangeResponse(view: ReadView, request: RangeRequest, budget: ReadBudget): ResponseOp {
-  // The answer as a whole is not given.
+  // No response is returned at all.
   if (budget.leftBytes < 0)
     return { kind: "range", response: { header: innerHeader(0), kvs: [], more: false, count: 0 } };
   const { kvs, more, count } = view.range(request, budget);
   return { kind: "range", response: { header: innerHeader(view.revision), kvs, more, count } };
 }
 
-/** Of deletes only those to the last key there is may stand beside a put of what they delete: see `checkTxn`. */
-function writeProblem(view: ReadView, leases: LeaseTable, path: TxnPath, swept: Uint8Array[]): EtcdError | null {
+/** Only deletes to the end of the keyspace may be combined with a put of a key that they delete: see `checkTxn`. */
+function validateWrites(view: ReadView, leases: LeaseTable, path: TxnPath, swept: Uint8Array[]): EtcdError | null {
   const nested = path.nested.values();
   for (const op of path.ops) {
     let problem: EtcdError | null = null;
-    if (op.kind === "txn") problem = writeProblem(view, leases, nested.next().value!, swept);
+    if (op.kind === "txn") problem = validateWrites(view, leases, nested.next().value!, swept);
     if (op.kind === "deleteRange" && isOpenEnd(op.request.rangeEnd)) swept.push(op.request.key);
     if (op.kind === "put") {
       const unknownLease = op.request.lease !== 0n && !leases.has(op.request.lease);
-      problem = keyProblem(view, op.request, swept) ?? (unknownLease ? EtcdErrors.leaseNotFound : null);
+      problem = validateKey(view, op.request, swept) ?? (unknownLease ? EtcdErrors.leaseNotFound : null);
     }
     if (problem !== null) return problem;
   }
   return null;
 }
 
-function rangeProblem(view: ReadView, path: TxnPath): EtcdError | null {
+function validateRange(view: ReadView, path: TxnPath): EtcdError | null {
   const nested = path.nested.values();
   for (const op of path.ops) {
     let problem: EtcdError | null = null;
-    if (op.kind === "txn") problem = rangeProblem(view, nested.next().value!);
+    if (op.kind === "txn") problem = validateRange(view, nested.next().value!);
     if (op.kind === "range") problem = revisionError(view.revisionError(op.request.revision));
     if (problem !== null) return problem;
   }

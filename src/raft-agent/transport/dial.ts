@@ -1,4 +1,4 @@
-/** Calls a peer and greets it: from a URL to a socket on which both sides know who they are talking to. */
+/** Dials a peer and greets it: from a URL to a socket on which both sides have identified each other. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -7,7 +7,7 @@ import type { MemberId } from "../raft/entry.ts";
 import {
   decodeReply,
   encodeHello,
-  explainRefusal,
+  explainRejection,
   HandshakeStatus,
   Purpose,
   type Reply,
@@ -19,15 +19,15 @@ import type { PeerTls, TransportContext } from "./transport-types.ts";
 export type Dialed = {
   /** Paused, without listeners. */
   readonly socket: Socket;
-  /** Bytes that came right behind the greeting. */
+  /** Bytes that arrived right after the greeting. */
   readonly rest: Uint8Array;
   /** The peer's. */
   readonly versions: VersionRange;
 };
 
 /**
- * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side does not
- * want it, `transport/removed` when it says that this member was removed from the cluster.
+ * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side
+ * rejects it, `transport/removed` when it reports that this member was removed from the cluster.
  */
 export async function dialPeer(
   context: TransportContext,
@@ -41,20 +41,20 @@ export async function dialPeer(
   try {
     const { reply, rest } = await withTimeout(socket, context.limits.handshakeTimeoutMs, async () => {
       await once(socket, readyEvent);
-      const takesMessages = purpose === Purpose.messages;
-      const hello = { purpose, takesMessages, clusterId, from: self, to: peer, urls: advertisedUrls };
+      const acceptsMessages = purpose === Purpose.messages;
+      const hello = { purpose, acceptsMessages, clusterId, from: self, to: peer, urls: advertisedUrls };
       socket.write(encodeHello(hello, versions));
       return readReply(socket);
     });
     if (reply.status !== HandshakeStatus.accepted) {
-      const reason = explainRefusal(reply.status, { versions, clusterId, from: self, to: peer }, reply);
+      const reason = explainRejection(reply.status, { versions, clusterId, from: self, to: peer }, reply);
       const code = reply.status === HandshakeStatus.removed ? "transport/removed" : "transport/refused";
       throw new HaplanError(code, `Cannot connect to member ${peer} at ${url}: ${reason}`);
     }
     socket.removeAllListeners("error");
     return { socket, rest, versions: reply.versions };
   } catch (error) {
-    socket.on("error", () => {}); // It is being given up: whatever else happens to it does not matter.
+    socket.on("error", () => {}); // The socket is being closed: its further errors do not matter.
     socket.destroy();
     if (error instanceof HaplanError && /^transport\/(refused|removed)$/.test(error.code)) throw error;
     throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer} at ${url}: ${errorText(error)}`, {
@@ -68,7 +68,7 @@ function openSocket(peer: MemberId, url: string, tls: PeerTls | undefined): { so
   if (parsed === null || !["http:", "https:"].includes(parsed.protocol) || parsed.port === "") {
     throw new HaplanError(
       "transport/unreachable",
-      `Cannot connect to member ${peer}: "${url}" is no peer URL; write http://HOST:PORT or https://HOST:PORT`,
+      `Cannot connect to member ${peer}: "${url}" is not a peer URL; use http://HOST:PORT or https://HOST:PORT`,
     );
   }
   const { host, port } = listenAddress(parsed);
@@ -76,17 +76,17 @@ function openSocket(peer: MemberId, url: string, tls: PeerTls | undefined): { so
   if (tls === undefined) {
     throw new HaplanError(
       "transport/unreachable",
-      `Cannot connect to member ${peer}: "${url}" wants TLS, and this member has no peer certificate`,
+      `Cannot connect to member ${peer}: "${url}" requires TLS, but this member has no peer certificate`,
     );
   }
   return {
-    socket: connectTls({ ...(tls.callingMaterial ?? tls.material)(), host, port }),
+    socket: connectTls({ ...(tls.clientMaterial ?? tls.material)(), host, port }),
     readyEvent: "secureConnect",
   };
 }
 
 async function withTimeout<Result>(socket: Socket, timeoutMs: number, work: () => Promise<Result>): Promise<Result> {
-  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(() => socket.destroy(new Error(`no response within ${timeoutMs} ms`)), timeoutMs);
   try {
     return await work();
   } finally {

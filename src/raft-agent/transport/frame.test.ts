@@ -14,7 +14,7 @@ function frames(bodies: readonly { type: number; body: Uint8Array }[]): Uint8Arr
 }
 
 describe("the frame reader", () => {
-  it("frames come out whole and in order, however the bytes are cut", () => {
+  it("frames are complete and in order, however the bytes are split", () => {
     const frame = fc.record({ type: fc.nat(255), body: fc.uint8Array({ maxLength: 30 }) });
     fc.assert(
       fc.property(
@@ -38,7 +38,7 @@ describe("the frame reader", () => {
     );
   });
 
-  it.each([[0], [65], [0xffff_ffff]])("a frame that says it has %i bytes is refused before they arrive", (length) => {
+  it.each([[0], [65], [0xffff_ffff]])("a frame with a length of %i bytes is rejected before they arrive", (length) => {
     const writer = new ByteWriter();
     writer.uint32(length);
     const reader = new FrameReader(64, () => {});

@@ -1,6 +1,6 @@
 /**
- * The unit that peers exchange: length, type, body (README.md). The reader takes whatever pieces the socket delivers and
- * hands out whole frames, without a copy where a frame lies within one piece.
+ * The unit exchanged by peers: length, type, body (README.md). The reader accepts arbitrary chunks from the socket and
+ * returns whole frames, without a copy where a frame is contained in one chunk.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { getUint32 } from "../wal/byte-codec.ts";
@@ -22,18 +22,18 @@ export const frameType = {
 export const frameHeaderBytes = 5;
 
 /**
- * One whole frame: its body is `bytes[start, end)`. With `owned` the bytes belong to this frame alone and may be kept;
- * otherwise they are part of a larger piece and valid only until the callback returns.
+ * One whole frame: its body is `bytes[start, end)`. With `owned` the bytes are exclusive to this frame and may be
+ * kept; otherwise they are part of a larger chunk and valid only until the callback returns.
  */
 export type OnFrame = (type: number, bytes: Uint8Array, start: number, end: number, owned: boolean) => void;
 
 export class FrameReader {
   readonly #frameBytesMax: number;
   readonly #onFrame: OnFrame;
-  /** Pieces of a frame that is not complete, and how many bytes they are. */
+  /** The chunks of an incomplete frame, and their total size. */
   #pieces: Uint8Array[] = [];
   #size = 0;
-  /** Bytes of the incomplete frame with its length field, once that is known. */
+  /** The size of the incomplete frame with its length field, once that is known. */
   #wanted = 4;
   #stopped = false;
 
@@ -42,13 +42,13 @@ export class FrameReader {
     this.#onFrame = onFrame;
   }
 
-  /** No frame is handed out any more, not even one that has already arrived. */
+  /** No more frames are returned, not even those that have already arrived. */
   stop(): void {
     this.#stopped = true;
     this.#pieces = [];
   }
 
-  /** @throws HaplanError `transport/bad-frame` for a length that no frame can have. */
+  /** @throws HaplanError `transport/bad-frame` for an invalid length. */
   push(piece: Uint8Array): void {
     if (this.#pieces.length === 0) {
       this.#read(piece, false);
@@ -71,7 +71,7 @@ export class FrameReader {
       if (left < this.#wanted) break;
       const end = at + this.#wanted;
       this.#onFrame(bytes[at + 4]!, bytes, at + frameHeaderBytes, end, owned);
-      // What follows in the same piece shares it: whoever keeps such a frame must copy it, or it would pin the piece.
+      // Later frames in the same chunk share it: keeping such a frame requires a copy, or it would retain the chunk.
       owned = false;
       at = end;
     }
@@ -84,7 +84,7 @@ export class FrameReader {
     if (length >= 1 && length <= this.#frameBytesMax) return length;
     throw new HaplanError(
       "transport/bad-frame",
-      `a frame of ${length} bytes, at most ${this.#frameBytesMax} are allowed`,
+      `a frame of ${length} bytes, but at most ${this.#frameBytesMax} are allowed`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A socket that carries frames. All frames written during one turn of the event loop go out in one write; buffers are
- * used again once the kernel has them. Closing is reported exactly once, whoever closed and however.
+ * A socket that carries frames. All frames written during one turn of the event loop are sent in one write; buffers
+ * are reused once the kernel has them. Closing is reported exactly once, whichever side closed and however.
  */
 import type { Socket } from "node:net";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
@@ -8,14 +8,14 @@ import { ByteWriter, putUint32 } from "../wal/byte-codec.ts";
 import { FrameReader, frameHeaderBytes, type OnFrame } from "./frame.ts";
 
 const bufferBytes = 16 * 1024;
-/** Larger buffers are given back to the collector. */
+/** Larger buffers are left to the garbage collector. */
 const bufferBytesMax = 1024 * 1024;
 
 export type FramedSocketOptions = {
   readonly frameBytesMax: number;
   readonly now: () => number;
   readonly onFrame: OnFrame;
-  /** `reason` says why, for the log. */
+  /** `reason` is for the log. */
   readonly onClose: (reason: string) => void;
 };
 
@@ -57,7 +57,7 @@ export class FramedSocket {
     return this.#socket.writableLength + this.#writer.length;
   }
 
-  /** Takes bytes that arrived before this object was made. */
+  /** Processes bytes that arrived before this object was created. */
   receive(bytes: Uint8Array): void {
     if (this.#closed || bytes.length === 0) return;
     this.lastReceivedMs = this.#options.now();
@@ -65,7 +65,7 @@ export class FramedSocket {
     try {
       this.#reader.push(bytes);
     } catch (error) {
-      // Only what the bytes are to blame for: a bug in whoever handles a frame must not pass for a bad connection.
+      // Only errors caused by the bytes: a bug in the handler of a frame must not be mistaken for a bad connection.
       if (!(error instanceof HaplanError) || !/^(transport|codec)\//.test(error.code)) throw error;
       this.close(`it sent ${errorText(error)}`);
     }
@@ -103,7 +103,7 @@ export class FramedSocket {
     });
   }
 
-  /** Resolves when no more than `bytes` wait to be sent, or the connection is closed. */
+  /** Resolves when at most `bytes` wait to be sent, or the connection is closed. */
   async drained(bytes: number): Promise<void> {
     while (this.open && this.queuedBytes > bytes) {
       this.flush();
@@ -119,7 +119,7 @@ export class FramedSocket {
     this.#socket.resume();
   }
 
-  /** Sends what is queued, then closes in order. */
+  /** Sends what is queued, then closes gracefully. */
   finish(): void {
     this.flush();
     this.#socket.end();

@@ -1,16 +1,16 @@
 /** Greetings between members of different releases. */
 import { describe, expect, it } from "vitest";
 import {
+  checkHello,
   commonVersion,
   decodeHello,
   decodeReply,
   encodeHello,
   encodeReply,
-  explainRefusal,
+  explainRejection,
   HandshakeStatus,
-  judgeHello,
   Purpose,
-  spokenVersions,
+  supportedVersions,
   type VersionRange,
 } from "./handshake.ts";
 
@@ -19,7 +19,7 @@ const firstVersion = { lowest: 1, highest: 1 };
 const [caller, answerer, clusterId] = ["00000000000000aa", "00000000000000bb", "00000000000000cc"];
 const greeting = {
   purpose: Purpose.messages,
-  takesMessages: true,
+  acceptsMessages: true,
   clusterId,
   from: caller,
   to: answerer,
@@ -27,21 +27,21 @@ const greeting = {
 };
 const judged = (versions: VersionRange): HandshakeStatus => {
   const { hello } = decodeHello(encodeHello(greeting, versions))!;
-  return judgeHello(hello, { clusterId, self: answerer, isRemoved: () => false });
+  return checkHello(hello, { clusterId, self: answerer, isRemoved: () => false });
 };
 
-describe("versions of the protocol", () => {
+describe("protocol versions", () => {
   it.each<[string, VersionRange, VersionRange, number | null]>([
     ["the same one", { lowest: 1, highest: 1 }, { lowest: 1, highest: 1 }, 1],
-    ["a release and the one before it", { lowest: 1, highest: 1 }, { lowest: 1, highest: 2 }, 1],
-    ["two releases that speak both", { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }, 2],
-    ["a release and the one before that", { lowest: 1, highest: 1 }, { lowest: 2, highest: 3 }, null],
+    ["a release and the previous one", { lowest: 1, highest: 1 }, { lowest: 1, highest: 2 }, 1],
+    ["two releases that support both", { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }, 2],
+    ["a release and the one before the previous one", { lowest: 1, highest: 1 }, { lowest: 2, highest: 3 }, null],
   ])("%s", (_, one, other, common) => {
     expect(commonVersion(one, other)).toBe(common);
     expect(commonVersion(other, one)).toBe(common);
   });
 
-  it("are told in both directions, and a release that speaks one more is taken", () => {
+  it("are exchanged in both directions, and a release that supports one more is accepted", () => {
     const versions = { lowest: 1, highest: 2 };
     expect(decodeHello(encodeHello(greeting, versions))!.hello).toEqual({ ...greeting, versions });
     const reply = { status: HandshakeStatus.accepted, clusterId, member: answerer, reason: "" };
@@ -49,7 +49,7 @@ describe("versions of the protocol", () => {
     expect(judged(versions)).toBe(HandshakeStatus.accepted);
   });
 
-  it("leave the greeting of a member that speaks one version as it was in the first release", () => {
+  it("keep the greeting of a member that supports one version as in the first release", () => {
     const bytes = Buffer.from(encodeHello(greeting, firstVersion));
     expect(bytes.subarray(0, 12).toString("hex")).toBe(`f5${Buffer.from("haplan\n").toString("hex")}01000001`);
     expect(
@@ -59,12 +59,14 @@ describe("versions of the protocol", () => {
     ).toBe("01000000");
   });
 
-  it("that have none in common are refused, with both of them named", () => {
-    const versions = { lowest: spokenVersions.highest + 1, highest: spokenVersions.highest + 3 };
+  it("without a common one are rejected, naming both", () => {
+    const versions = { lowest: supportedVersions.highest + 1, highest: supportedVersions.highest + 3 };
     expect(judged(versions)).toBe(HandshakeStatus.wrongVersion);
     const own = { versions: firstVersion, clusterId, member: answerer };
-    expect(explainRefusal(HandshakeStatus.wrongVersion, { versions, clusterId, from: caller, to: answerer }, own)).toBe(
-      `protocol version mismatch: member ${caller} speaks versions ${versions.lowest} to ${versions.highest}, member ${answerer} version 1`,
+    expect(
+      explainRejection(HandshakeStatus.wrongVersion, { versions, clusterId, from: caller, to: answerer }, own),
+    ).toBe(
+      `protocol version mismatch: member ${caller} supports versions ${versions.lowest} to ${versions.highest}, member ${answerer} version 1`,
     );
   });
 });

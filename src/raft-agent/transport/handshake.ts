@@ -1,53 +1,55 @@
-/** The first bytes in each direction: who is calling whom, in which cluster, in which version of the protocol. */
+/** The first bytes in each direction: caller and callee, cluster, and protocol version. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { ByteReader, ByteWriter, getUint32 } from "../wal/byte-codec.ts";
 
 /**
- * Versions of the protocol that a member speaks, both included. Two members use the highest that both speak, so that a
- * cluster can be upgraded one member at a time: a release that adds a version goes on speaking the one before.
+ * The protocol versions that a member supports, both bounds included. Two members use the highest common one, so that
+ * a cluster can be upgraded one member at a time: a release that adds a version keeps supporting the previous one.
  *
- * 1. Requests beside the log have lengths in front.
+ * 1. Agent-level requests are length-prefixed.
  * 2. They are the messages of `api/proto/haplan/peer/peer.proto`.
  */
 export type VersionRange = { readonly lowest: number; readonly highest: number };
-export const spokenVersions: VersionRange = { lowest: 1, highest: 2 };
+export const supportedVersions: VersionRange = { lowest: 1, highest: 2 };
 
-/** Null when there is no version that both speak. */
+/** Null when there is no common version. */
 export function commonVersion(one: VersionRange, other: VersionRange): number | null {
   const highest = Math.min(one.highest, other.highest);
   return highest >= Math.max(one.lowest, other.lowest) ? highest : null;
 }
 
-/** Begins with a byte that no HTTP request and no TLS record begins with. */
+/** Starts with a byte with which no HTTP request and no TLS record starts. */
 const magic = Buffer.from([0xf5, ...Buffer.from("haplan\n")]);
 export const firstHandshakeByte: number = magic[0]!;
 
-/** In the hello's flags. An agent that does not know it sends 0 and does not look at the flags. */
-const takesMessagesFlag = 1;
-/** In the flags of both: how many versions above `version` are spoken too. Members that speak one version send 0. */
+/** In the hello's flags. An older agent sends 0 and ignores the flags. */
+const acceptsMessagesFlag = 1;
+/**
+ * In the flags of both: how many versions above `version` are supported too. Members that support one version send 0.
+ */
 const moreVersionsShift = 4;
 const moreVersionsMax = 15;
 const helloFixedBytes = 38;
 const urlsBytesMax = 2048;
-/** In the reply's flags: a text follows. An agent that does not know it does not look at the flags, nor at the text. */
+/** In the reply's flags: a text follows. An older agent ignores the flags and the text. */
 const hasReasonFlag = 1;
 const reasonBytesMax = 1024;
 export const replyBytes = 28;
 
-/** `fetchSnapshot`: the caller was told of a snapshot, and takes it on this connection. */
+/** `fetchSnapshot`: the caller was offered a snapshot, and receives it on this connection. */
 export const Purpose = { messages: 0, snapshot: 1, fetchSnapshot: 2 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 export type Hello = {
   readonly versions: VersionRange;
   readonly purpose: Purpose;
-  /** The answering side may send messages, requests and pings of its own on this connection. */
-  readonly takesMessages: boolean;
+  /** The answering side may send its own messages, requests and pings on this connection. */
+  readonly acceptsMessages: boolean;
   readonly clusterId: string;
   readonly from: MemberId;
   readonly to: MemberId;
-  /** Where the caller can be called back. */
+  /** The URLs at which the caller can be dialed. */
   readonly urls: readonly string[];
 };
 
@@ -57,41 +59,41 @@ export const HandshakeStatus = {
   wrongCluster: 2,
   wrongMember: 3,
   removed: 4,
-  /** The caller's certificate is not that of the member that it says it is. */
+  /** The caller's certificate is not that of the member it claims to be. */
   notPermitted: 5,
   /** The caller has the answering member's own id. */
   sameMember: 6,
 } as const;
 export type HandshakeStatus = (typeof HandshakeStatus)[keyof typeof HandshakeStatus];
 
-/** The answer; it names the answering side, so that the caller's log can say what is wrong. */
+/** The response; it names the answering side, so that the caller's log can explain an error. */
 export type Reply = {
   readonly versions: VersionRange;
   readonly status: number;
   readonly clusterId: string;
   readonly member: MemberId;
-  /** Why the caller is refused, beyond what `status` says; empty from older members. */
+  /** The reason for a rejection, in addition to `status`; empty from older members. */
   readonly reason: string;
 };
 
-export function encodeHello(hello: Omit<Hello, "versions">, versions: VersionRange = spokenVersions): Uint8Array {
+export function encodeHello(hello: Omit<Hello, "versions">, versions: VersionRange = supportedVersions): Uint8Array {
   const writer = new ByteWriter(256);
   writer.raw(magic);
   writer.uint16(versions.lowest);
   writer.uint8(hello.purpose);
-  writer.uint8((hello.takesMessages ? takesMessagesFlag : 0) | moreVersions(versions));
+  writer.uint8((hello.acceptsMessages ? acceptsMessagesFlag : 0) | moreVersions(versions));
   for (const id of [hello.clusterId, hello.from, hello.to]) writer.memberId(id);
   const urls = Buffer.from(hello.urls.join(","));
   if (urls.length > urlsBytesMax)
-    throw badHandshake(`peer URLs of ${urls.length} bytes, at most ${urlsBytesMax} are allowed`);
+    throw badHandshake(`peer URLs of ${urls.length} bytes, but at most ${urlsBytesMax} are allowed`);
   writer.uint16(urls.length);
   writer.raw(urls);
   return writer.written();
 }
 
 /**
- * The hello at the start of `bytes` and its length, or null while it is incomplete.
- * @throws HaplanError `transport/bad-handshake` when it is none.
+ * The hello at the start of `bytes` and its length, or null while it is incomplete. @throws HaplanError
+ * `transport/bad-handshake` when it is not a hello.
  */
 export function decodeHello(bytes: Uint8Array): { readonly hello: Hello; readonly length: number } | null {
   checkMagic(bytes);
@@ -101,23 +103,23 @@ export function decodeHello(bytes: Uint8Array): { readonly hello: Hello; readonl
   const purpose = reader.uint8();
   const flags = reader.uint8();
   const versions = versionsFrom(lowest, flags);
-  const takesMessages = (flags & takesMessagesFlag) !== 0;
+  const acceptsMessages = (flags & acceptsMessagesFlag) !== 0;
   const [clusterId, from, to] = [reader.memberId(), reader.memberId(), reader.memberId()];
   const urlsBytes = reader.uint16();
-  if (commonVersion(versions, spokenVersions) !== null && !Object.values<number>(Purpose).includes(purpose)) {
+  if (commonVersion(versions, supportedVersions) !== null && !Object.values<number>(Purpose).includes(purpose)) {
     throw badHandshake(`unknown purpose ${purpose}`);
   }
   if (urlsBytes > urlsBytesMax) throw badHandshake(`peer URLs of ${urlsBytes} bytes`);
   if (reader.remaining < urlsBytes) return null;
   const text = Buffer.from(reader.raw(urlsBytes)).toString();
   const urls = text === "" ? [] : text.split(",");
-  const hello = { versions, purpose: purpose as Purpose, takesMessages, clusterId, from, to, urls };
+  const hello = { versions, purpose: purpose as Purpose, acceptsMessages, clusterId, from, to, urls };
   return { hello, length: reader.at };
 }
 
 export function encodeReply(
   reply: Omit<Reply, "versions" | "reason"> & { readonly reason?: string },
-  versions: VersionRange = spokenVersions,
+  versions: VersionRange = supportedVersions,
 ): Uint8Array {
   const writer = new ByteWriter(replyBytes);
   writer.raw(magic);
@@ -134,7 +136,7 @@ export function encodeReply(
   return writer.written();
 }
 
-/** Null while incomplete. @throws HaplanError `transport/bad-handshake` when it is no reply of ours. */
+/** Null while incomplete. @throws HaplanError `transport/bad-handshake` when it is not a valid reply. */
 export function decodeReply(bytes: Uint8Array): Reply | null {
   checkMagic(bytes);
   if (bytes.length < replyBytes) return null;
@@ -170,46 +172,47 @@ function versionsText({ lowest, highest }: VersionRange): string {
 
 function checkMagic(bytes: Uint8Array): void {
   const length = Math.min(bytes.length, magic.length);
-  if (magic.compare(bytes, 0, length, 0, length) !== 0) throw badHandshake("other bytes than a peer's greeting");
+  if (magic.compare(bytes, 0, length, 0, length) !== 0) throw badHandshake("bytes that are not a peer's greeting");
 }
 
-/** Whether this member takes the caller's connection. */
-export function judgeHello(
+/** Whether this member accepts the caller's connection. */
+export function checkHello(
   hello: Hello,
   own: { clusterId: string; self: MemberId; isRemoved(id: MemberId): boolean; versions?: VersionRange },
 ): HandshakeStatus {
-  if (commonVersion(hello.versions, own.versions ?? spokenVersions) === null) return HandshakeStatus.wrongVersion;
+  if (commonVersion(hello.versions, own.versions ?? supportedVersions) === null) return HandshakeStatus.wrongVersion;
   if (hello.clusterId !== own.clusterId) return HandshakeStatus.wrongCluster;
-  // First: all members may have been replaced since, and others answer at the addresses that the caller knows.
+  // Checked first: all members may have been replaced since, and others respond at the addresses that the caller
+  // knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;
   if (hello.to !== own.self) return HandshakeStatus.wrongMember;
   if (hello.from === own.self) return HandshakeStatus.sameMember;
   return HandshakeStatus.accepted;
 }
 
-/** Why a connection was refused, in words that are right on both sides; `caller` and `answerer` say who is who. */
-export function explainRefusal(
+/** Why a connection was rejected, in words that are correct on both sides; `caller` and `answerer` identify the two. */
+export function explainRejection(
   status: number,
-  caller: Omit<Hello, "urls" | "purpose" | "takesMessages">,
+  caller: Omit<Hello, "urls" | "purpose" | "acceptsMessages">,
   answerer: Omit<Reply, "status" | "reason"> & { readonly reason?: string },
 ): string {
   switch (status) {
     case HandshakeStatus.wrongVersion:
-      return `protocol version mismatch: member ${caller.from} speaks ${versionsText(caller.versions)}, member ${answerer.member} ${versionsText(answerer.versions)}`;
+      return `protocol version mismatch: member ${caller.from} supports ${versionsText(caller.versions)}, member ${answerer.member} ${versionsText(answerer.versions)}`;
     case HandshakeStatus.wrongCluster:
       return `cluster ID mismatch: member ${caller.from} belongs to cluster ${caller.clusterId}, member ${answerer.member} to cluster ${answerer.clusterId}`;
     case HandshakeStatus.wrongMember:
-      return `wrong member: member ${caller.from} wants member ${caller.to}, but member ${answerer.member} answers at this address`;
+      return `wrong member: member ${caller.from} expects member ${caller.to}, but member ${answerer.member} is at this address`;
     case HandshakeStatus.removed:
       return `member ${caller.from} has been removed from the cluster`;
     case HandshakeStatus.notPermitted:
       return answerer.reason
-        ? `member ${answerer.member} refuses the connection: ${answerer.reason}`
-        : `member ${answerer.member} does not take the caller's certificate for that of member ${caller.from}; its log says why`;
+        ? `member ${answerer.member} rejects the connection: ${answerer.reason}`
+        : `member ${answerer.member} does not accept the caller's certificate as that of member ${caller.from}; see its log for the reason`;
     case HandshakeStatus.sameMember:
-      return `two members have the id ${caller.from}: give each a data directory of its own, never a copy`;
+      return `two members have the id ${caller.from}: give each its own data directory, never a copy`;
     default:
-      return `refused with unknown status ${status}`;
+      return `rejected with unknown status ${status}`;
   }
 }
 
@@ -217,7 +220,7 @@ function badHandshake(what: string): HaplanError {
   return new HaplanError("transport/bad-handshake", what);
 }
 
-/** The first four bytes as hex, for logs about strangers. */
+/** The first four bytes as hex, for logging unknown clients. */
 export function describeFirstBytes(bytes: Uint8Array): string {
   return bytes.length < 4 ? Buffer.from(bytes).toString("hex") : getUint32(bytes, 0).toString(16).padStart(8, "0");
 }

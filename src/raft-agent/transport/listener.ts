@@ -1,6 +1,6 @@
 /**
- * The peer port. A new connection is told by its first byte: a peer's greeting is answered and handed on, an HTTP
- * request goes to the HTTP server, anything else is closed.
+ * The peer port. A new connection is classified by its first byte: a peer's greeting is answered and the connection
+ * passed on, an HTTP request goes to the HTTP server, anything else is closed.
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
@@ -16,14 +16,14 @@ import {
   rememberAddresses,
 } from "../../base/rejected-connection.ts";
 import {
+  checkHello,
   decodeHello,
   describeFirstBytes,
   encodeReply,
-  explainRefusal,
+  explainRejection,
   firstHandshakeByte,
   HandshakeStatus,
   type Hello,
-  judgeHello,
 } from "./handshake.ts";
 import type { Admission, PeerAdmission } from "./peer-admission.ts";
 import type { PeerTls, TlsMaterial, TransportContext } from "./transport-types.ts";
@@ -32,12 +32,12 @@ export type ListenerParts = {
   readonly context: TransportContext;
   readonly isRemoved: (id: string) => boolean;
   readonly admission: PeerAdmission;
-  /** A greeted connection of a member, whose `urls` are its own. `rest` are bytes that came behind the greeting. */
+  /** A greeted connection of a member, whose `urls` are its own. `rest` are bytes that followed the greeting. */
   readonly onPeer: (socket: Socket, hello: Hello, rest: Uint8Array) => void;
 };
 
-/** How long a caller that is refused has to take the answer. */
-const refusedLingerMs = 1_000;
+/** The time limit for a rejected caller to read the response. */
+const rejectionLingerMs = 1_000;
 
 type Opening =
   | { readonly kind: "incomplete" }
@@ -49,7 +49,7 @@ export class PeerListener {
   readonly #parts: ListenerParts;
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
-  #strangers = 0;
+  #pendingConnections = 0;
   readonly #tlsServer: TlsServer | null;
   #material: TlsMaterial | null = null;
 
@@ -59,8 +59,8 @@ export class PeerListener {
   }
 
   /**
-   * Listens and returns the address, with the port that was given when 0 was asked for. Where there are certificates,
-   * an address may still do without.
+   * Listens and returns the address, with the assigned port when 0 was requested. With certificates configured, an
+   * address may still be without TLS.
    */
   async listen({ host, port }: ListenAddress, withTls = true): Promise<ListenAddress> {
     const server = createServer((socket) => this.#accept(socket, withTls));
@@ -73,7 +73,7 @@ export class PeerListener {
     return { host, port: typeof bound === "object" && bound !== null ? bound.port : port };
   }
 
-  /** Stops listening and closes every connection that came in. */
+  /** Stops listening and closes every inbound connection. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
@@ -87,73 +87,75 @@ export class PeerListener {
       ...this.#material,
       ...fullHandshakesOnly,
       requestCert: tls.requireClientCertificate,
-      // Certificates are judged below, so that a caller can be told what is wrong with its own.
+      // Certificates are verified below, so that a caller can be told what is wrong with its own.
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeTimeoutMs,
     });
     const remoteAddress = rememberAddresses(server);
     server.on("secureConnection", (socket) => void this.#admit(socket));
     server.on("tlsClientError", (error, socket: TLSSocket) => {
-      this.#tellRejected(failedHandshake(socket, error, remoteAddress(socket)));
+      this.#reportRejected(failedHandshake(socket, error, remoteAddress(socket)));
       socket.destroy();
     });
     return server;
   }
 
-  /** Judging a certificate may take questions to a name server: until then the caller is a stranger. */
+  /** Verifying a certificate may need name server lookups: until then the connection counts as pending. */
   async #admit(socket: TLSSocket): Promise<void> {
     const { options, limits } = this.#parts.context;
     const tls = options.tls!;
     const { handshakeTimeoutMs } = limits;
     const timer = setTimeout(() => {
-      this.#tellRejected(rejectedClient(socket, `its certificate could not be judged within ${handshakeTimeoutMs} ms`));
+      this.#reportRejected(
+        rejectedClient(socket, `its certificate could not be verified within ${handshakeTimeoutMs} ms`),
+      );
       socket.destroy();
     }, handshakeTimeoutMs);
-    socket.on("error", () => {}); // Its close follows and is what counts.
-    this.#strangers++;
+    socket.on("error", () => {}); // The close follows and is what counts.
+    this.#pendingConnections++;
     const isUnauthorized = tls.requireClientCertificate && !socket.authorized;
-    const refusal = isUnauthorized ? certificateFault(socket) : await judge(socket, tls);
-    this.#strangers--;
+    const rejection = isUnauthorized ? certificateFault(socket) : await verifyCertificate(socket, tls);
+    this.#pendingConnections--;
     clearTimeout(timer);
     if (socket.destroyed) return;
-    if (refusal !== null) {
-      this.#refuseUnheard(socket, refusal);
+    if (rejection !== null) {
+      this.#rejectUnread(socket, rejection);
       return;
     }
     closeOnceGone(socket);
     this.#sniff(socket);
   }
 
-  /** Takes nothing of what the caller says, but tells a member why it is refused. */
-  #refuseUnheard(socket: TLSSocket, reason: string): void {
-    this.#tellRejected(rejectedClient(socket, reason));
-    this.#strangers++;
-    const timer = setTimeout(() => socket.destroy(), refusedLingerMs);
+  /** Reads nothing from the caller, but tells a member why it is rejected. */
+  #rejectUnread(socket: TLSSocket, reason: string): void {
+    this.#reportRejected(rejectedClient(socket, reason));
+    this.#pendingConnections++;
+    const timer = setTimeout(() => socket.destroy(), rejectionLingerMs);
     socket.once("close", () => {
       clearTimeout(timer);
-      this.#strangers--;
+      this.#pendingConnections--;
     });
     socket.once("data", (bytes: Buffer) => {
       if (bytes[0] !== firstHandshakeByte) socket.destroy();
-      else socket.end(this.#refusalReply(HandshakeStatus.notPermitted, reason));
+      else socket.end(this.#rejectionReply(HandshakeStatus.notPermitted, reason));
     });
     socket.on("data", () => {}); // Unread bytes would make the close a reset, which may overtake the reply.
   }
 
-  #refusalReply(status: HandshakeStatus, reason: string): Uint8Array {
+  #rejectionReply(status: HandshakeStatus, reason: string): Uint8Array {
     const { self: member, clusterId } = this.#parts.context.options;
     return encodeReply({ status, clusterId, member, reason }, this.#parts.context.versions());
   }
 
-  #tellRejected(rejection: RejectedConnection): void {
+  #reportRejected(rejection: RejectedConnection): void {
     this.#parts.context.options.handlers.onRejected?.(rejection);
   }
 
   #accept(socket: Socket, withTls: boolean): void {
-    if (this.#strangers >= this.#parts.context.limits.strangersMax) return void socket.destroy();
+    if (this.#pendingConnections >= this.#parts.context.limits.pendingConnectionsMax) return void socket.destroy();
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
-    socket.on("error", () => {}); // Its close follows and is what counts.
+    socket.on("error", () => {}); // The close follows and is what counts.
     if (this.#tlsServer === null || !withTls) {
       this.#sniff(socket);
       return;
@@ -166,19 +168,19 @@ export class PeerListener {
     this.#tlsServer.emit("connection", socket);
   }
 
-  /** Collects the first bytes until they say what the connection is for. */
+  /** Collects the first bytes until the kind of the connection is known. */
   #sniff(socket: Socket): void {
     const { limits } = this.#parts.context;
     let received: Buffer = Buffer.alloc(0);
-    this.#strangers++;
+    this.#pendingConnections++;
     const stop = (): void => {
       clearTimeout(timer);
       socket.off("data", onData).off("close", stop);
-      this.#strangers--;
+      this.#pendingConnections--;
     };
-    const refuse = (why: string): void => {
+    const reject = (why: string): void => {
       stop();
-      this.#tellRejected(rejectedClient(socket, why));
+      this.#reportRejected(rejectedClient(socket, why));
       socket.destroy();
     };
     const onData = (bytes: Buffer): void => {
@@ -186,7 +188,7 @@ export class PeerListener {
       const opening = this.#recognize(received);
       if (opening.kind === "incomplete") return;
       if (opening.kind === "unknown") {
-        refuse(opening.why);
+        reject(opening.why);
         return;
       }
       stop();
@@ -195,7 +197,7 @@ export class PeerListener {
       else void this.#answer(socket, opening.hello, received.subarray(opening.length));
     };
     const timer = setTimeout(
-      () => refuse(`it did not greet within ${limits.handshakeTimeoutMs} ms`),
+      () => reject(`it did not greet within ${limits.handshakeTimeoutMs} ms`),
       limits.handshakeTimeoutMs,
     );
     socket.on("error", () => {});
@@ -210,7 +212,7 @@ export class PeerListener {
     if (first !== firstHandshakeByte) {
       return {
         kind: "unknown",
-        why: `it begins with ${describeFirstBytes(received)}, which is neither a peer's greeting nor HTTP`,
+        why: `it starts with ${describeFirstBytes(received)}, which is neither a peer's greeting nor HTTP`,
       };
     }
     try {
@@ -222,9 +224,9 @@ export class PeerListener {
   }
 
   #handToHttp(socket: Socket, received: Uint8Array): void {
-    const refusal = this.#parts.admission.refuseHttp(socket);
-    if (refusal !== null) {
-      this.#tellRejected(rejectedClient(socket, `refused a request over HTTP: ${refusal}`));
+    const rejection = this.#parts.admission.httpRejection(socket);
+    if (rejection !== null) {
+      this.#reportRejected(rejectedClient(socket, `rejected a request over HTTP: ${rejection}`));
       socket.destroy();
       return;
     }
@@ -236,46 +238,46 @@ export class PeerListener {
   async #answer(socket: Socket, hello: Hello, rest: Uint8Array): Promise<void> {
     const { self, clusterId } = this.#parts.context.options;
     const versions = this.#parts.context.versions();
-    const status = judgeHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved, versions });
+    const status = checkHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved, versions });
     if (status !== HandshakeStatus.accepted) {
-      this.#turnAway(socket, status, explainRefusal(status, hello, { versions, clusterId, member: self }));
+      this.#reject(socket, status, explainRejection(status, hello, { versions, clusterId, member: self }));
       return;
     }
     const admission = await this.#admitted(socket, hello);
     if (socket.destroyed) return;
-    // The member may have been removed while it was asked for.
-    if (admission.refusal !== null || this.#parts.isRemoved(hello.from)) {
-      this.#turnAway(socket, HandshakeStatus.notPermitted, admission.refusal ?? "it has been removed from the cluster");
+    // The member may have been removed during the lookup.
+    if (admission.rejection !== null || this.#parts.isRemoved(hello.from)) {
+      this.#reject(socket, HandshakeStatus.notPermitted, admission.rejection ?? "it has been removed from the cluster");
       return;
     }
     socket.write(encodeReply({ status, clusterId, member: self }, versions));
     this.#parts.onPeer(socket, { ...hello, urls: admission.urls }, rest);
   }
 
-  /** While other members are asked, the caller counts among the connections that have not greeted. */
+  /** While other members are queried, the caller counts among the pending connections. */
   async #admitted(socket: Socket, hello: Hello): Promise<Admission> {
-    this.#strangers++;
+    this.#pendingConnections++;
     try {
       return await this.#parts.admission.admit(socket, hello);
     } catch (error) {
-      return { refusal: errorText(error) };
+      return { rejection: errorText(error) };
     } finally {
-      this.#strangers--;
+      this.#pendingConnections--;
     }
   }
 
-  #turnAway(socket: Socket, status: HandshakeStatus, reason: string): void {
-    this.#tellRejected(rejectedClient(socket, reason));
-    socket.end(this.#refusalReply(status, reason));
+  #reject(socket: Socket, status: HandshakeStatus, reason: string): void {
+    this.#reportRejected(rejectedClient(socket, reason));
+    socket.end(this.#rejectionReply(status, reason));
     socket.resume();
-    setTimeout(() => socket.destroy(), refusedLingerMs).unref();
+    setTimeout(() => socket.destroy(), rejectionLingerMs).unref();
   }
 }
 
-/** Who cannot be judged does not come in. */
-async function judge(socket: TLSSocket, { refuse }: PeerTls): Promise<string | null> {
+/** A certificate that cannot be verified is rejected. */
+async function verifyCertificate(socket: TLSSocket, { rejectReason }: PeerTls): Promise<string | null> {
   try {
-    return (await refuse?.(socket)) ?? null;
+    return (await rejectReason?.(socket)) ?? null;
   } catch (error) {
     return errorText(error);
   }

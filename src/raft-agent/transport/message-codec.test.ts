@@ -79,7 +79,7 @@ function encoded(message: Message): Uint8Array {
 function plain(message: Message): unknown {
   return JSON.parse(
     JSON.stringify(message, (_, value) => {
-      // What stringify makes of a Buffer, and of another Uint8Array.
+      // The result of stringify for a Buffer, and for another Uint8Array.
       if (value?.type === "Buffer") return Buffer.from(value.data).toString("hex");
       return value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value;
     }),
@@ -87,7 +87,7 @@ function plain(message: Message): unknown {
 }
 
 describe("the message codec", () => {
-  it.each(Object.entries(bodies))("%s comes out as it went in, from owned and from borrowed bytes", (_, body) => {
+  it.each(Object.entries(bodies))("%s round-trips, from owned and from borrowed bytes", (_, body) => {
     fc.assert(
       fc.property(body, number, fc.boolean(), (content, term, owned) => {
         const message: Message = { from, to, term, ...content };
@@ -98,7 +98,7 @@ describe("the message codec", () => {
     );
   });
 
-  it("a decoded append keeps its entries when the bytes that it came from are used again", () => {
+  it("a decoded append keeps its entries when its source bytes are reused", () => {
     const message: Message = {
       from,
       to,
@@ -116,7 +116,7 @@ describe("the message codec", () => {
     expect(plain(decoded)).toEqual(plain(message));
   });
 
-  it("a message that was cut, padded or flipped is decoded to something or refused, never worse", () => {
+  it("a truncated, padded or corrupted message is either decoded or rejected", () => {
     const anyBody = fc.oneof(...Object.values(bodies));
     fc.assert(
       fc.property(anyBody, fc.nat(), fc.nat(255), fc.nat(), (body, at, xor, cut) => {

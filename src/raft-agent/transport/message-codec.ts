@@ -1,6 +1,6 @@
 /**
- * The core's messages as bytes, field by field as drawn in README.md. Sender and receiver are not among them: a connection
- * has one of each. Entries are numbered by their place, since they follow each other.
+ * Encodes the core's messages, field by field as drawn in README.md. Sender and receiver are not included: a
+ * connection has one of each. Entries are numbered by position, since they are consecutive.
  */
 import { assertNever } from "../../base/assert.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
@@ -114,8 +114,9 @@ function encodeProposals(writer: ByteWriter, proposals: readonly Uint8Array[]): 
 }
 
 /**
- * Reads the message in `bytes[start, end)`. Entries and proposals are views: into `bytes` when it is `owned`, else into one copy.
- * @throws HaplanError `transport/bad-message` or `codec/...` for anything that `encodeMessage` would not write.
+ * Decodes the message in `bytes[start, end)`. Entries and proposals are views: of `bytes` when it is `owned`, else of
+ * one copy. @throws HaplanError `transport/bad-message` or `codec/...` for anything that `encodeMessage` would not
+ * write.
  */
 export function decodeMessage(
   bytes: Uint8Array,
@@ -131,7 +132,7 @@ export function decodeMessage(
   const flags = reader.uint8();
   const term = reader.uint64();
   const body = decodeBody(reader, kind, flags);
-  if (reader.remaining > 0) throw badMessage(`${reader.remaining} bytes behind a message of kind ${kind}`);
+  if (reader.remaining > 0) throw badMessage(`${reader.remaining} bytes after a message of kind ${kind}`);
   return { from: route.from, to: route.to, term, ...body };
 }
 
@@ -189,11 +190,11 @@ function decodeEntry(reader: ByteReader, index: LogIndex): Entry {
   return { index, term, kind, data: reader.raw(length) };
 }
 
-/** A count that the bytes that follow can hold: a wrong one must not make us allocate. */
+/** A count that fits the remaining bytes: a wrong one must not cause an allocation. */
 function checkedCount(reader: ByteReader, bytesMin: number): number {
   const count = reader.uint32();
   if (count * bytesMin > reader.remaining)
-    throw badMessage(`a count of ${count} with ${reader.remaining} bytes behind it`);
+    throw badMessage(`a count of ${count} followed by ${reader.remaining} bytes`);
   return count;
 }
 

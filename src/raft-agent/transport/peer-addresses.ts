@@ -1,4 +1,4 @@
-/** The peer URLs of the members that are known here: what their certificates have to be for. */
+/** The peer URLs of the known members, which their certificates must cover. */
 import type { MemberId } from "../raft/entry.ts";
 
 type Addresses = { readonly urls: readonly string[]; readonly former: readonly string[] };
@@ -20,8 +20,8 @@ export class PeerAddresses {
   }
 
   /**
-   * The member has shown that it is at its present URLs. Until then it is also let in at the former ones: a member that
-   * moves keeps its old certificate until it is started again.
+   * The member has shown that it is at its current URLs. Until then it is also accepted at the former ones: a member
+   * that moves keeps its old certificate until it is restarted.
    */
   arrived(peer: MemberId): void {
     const { urls } = this.#members.get(peer) ?? { urls: [] };

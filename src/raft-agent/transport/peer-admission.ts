@@ -1,7 +1,7 @@
 /**
- * Which callers on the peer port are what they say they are. A member's certificate speaks for that member alone: it has
- * to be for the member's peer URLs. A caller that is not known here may be a new member whose configuration has not
- * reached this one yet, so the members that are known here are asked for its URLs.
+ * Verifies that callers on the peer port are the members they claim to be. A member's certificate is valid for that
+ * member alone: it has to cover the member's peer URLs. An unknown caller may be a new member whose configuration has
+ * not been replicated to this one yet, so the known members are asked for its URLs.
  */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -10,13 +10,13 @@ import type { Hello } from "./handshake.ts";
 import type { PeerAddresses } from "./peer-addresses.ts";
 import type { TransportContext } from "./transport-types.ts";
 
-/** Why not, or where the caller can be called back. */
-export type Admission = { readonly refusal: string } | { readonly refusal: null; readonly urls: readonly string[] };
+/** The reason for a rejection, or the URLs at which the caller can be dialed. */
+export type Admission = { readonly rejection: string } | { readonly rejection: null; readonly urls: readonly string[] };
 
 export class PeerAdmission {
   readonly #context: TransportContext;
   readonly #addresses: PeerAddresses;
-  /** Members that are being asked for, so that a caller that comes again and again is asked for once. */
+  /** Lookups in progress, so that a caller that reconnects repeatedly is looked up once. */
   readonly #searches = new Map<MemberId, Promise<readonly string[] | null>>();
 
   constructor(context: TransportContext, addresses: PeerAddresses) {
@@ -25,27 +25,27 @@ export class PeerAdmission {
   }
 
   async admit(socket: Socket, { from, urls }: Hello): Promise<Admission> {
-    const { refuseAt, identifiesMembers } = this.#context.options.tls ?? {};
-    const isIdentified = socket instanceof TLSSocket && refuseAt !== undefined && identifiesMembers?.() === true;
-    if (!isIdentified) return { refusal: null, urls };
+    const { rejectReasonAt, identifiesMembers } = this.#context.options.tls ?? {};
+    const isIdentified = socket instanceof TLSSocket && rejectReasonAt !== undefined && identifiesMembers?.() === true;
+    if (!isIdentified) return { rejection: null, urls };
     const known = this.#addresses.get(from);
     if (known !== undefined) {
-      const why = refuseAt(socket, known.urls);
+      const why = rejectReasonAt(socket, known.urls);
       if (why === null) this.#addresses.arrived(from);
-      else if (known.former.length === 0 || refuseAt(socket, known.former) !== null) return imposter(from, why);
-      return { refusal: null, urls: known.urls };
+      else if (known.former.length === 0 || rejectReasonAt(socket, known.former) !== null) return imposter(from, why);
+      return { rejection: null, urls: known.urls };
     }
     const found = await this.#find(from);
-    if (found === null) return { refusal: `member ${from} is not known here, nor to any member that is` };
-    const why = refuseAt(socket, found);
-    return why === null ? { refusal: null, urls: found } : imposter(from, why);
+    if (found === null) return { rejection: `member ${from} is unknown here and to all known members` };
+    const why = rejectReasonAt(socket, found);
+    return why === null ? { rejection: null, urls: found } : imposter(from, why);
   }
 
-  /** Over HTTP a caller does not say which member it is: it has to be one of them. */
-  refuseHttp(socket: Socket): string | null {
+  /** Over HTTP a caller does not identify itself: it has to be one of the members. */
+  httpRejection(socket: Socket): string | null {
     const { tls, advertisedUrls } = this.#context.options;
-    if (tls?.refuseAt === undefined || !(socket instanceof TLSSocket)) return null;
-    return tls.refuseAt(socket, [...this.#addresses.all(), ...advertisedUrls]);
+    if (tls?.rejectReasonAt === undefined || !(socket instanceof TLSSocket)) return null;
+    return tls.rejectReasonAt(socket, [...this.#addresses.all(), ...advertisedUrls]);
   }
 
   #find(peer: MemberId): Promise<readonly string[] | null> {
@@ -61,5 +61,5 @@ export class PeerAdmission {
 }
 
 function imposter(from: MemberId, why: string): Admission {
-  return { refusal: `it says that it is member ${from}, but ${why}` };
+  return { rejection: `it claims to be member ${from}, but ${why}` };
 }

@@ -1,27 +1,27 @@
 /**
- * One greeted connection with a peer, whichever side made it. It carries messages, pings and requests in both directions,
- * and the answers to them: a member that cannot be called takes what others have for it on the connection that it made.
+ * One greeted connection with a peer, whichever side opened it. It carries messages, pings and requests in both
+ * directions, and the responses: a member that cannot be dialed receives messages on the connection that it opened.
  */
 import type { Socket } from "node:net";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
 import { copyBytes, getUint64 } from "../wal/byte-codec.ts";
-import { answerRequest } from "./answer-request.ts";
 import { frameHeaderBytes, frameType } from "./frame.ts";
 import { FramedSocket } from "./framed-socket.ts";
 import { commonVersion, type VersionRange } from "./handshake.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { RequestTable } from "./request-table.ts";
+import { serveRequest } from "./serve-request.ts";
 import type { PeerStatistics, TransportContext } from "./transport-types.ts";
 
 export type PeerChannelParts = {
   readonly context: TransportContext;
   readonly peer: MemberId;
   readonly statistics: PeerStatistics;
-  /** Which the peer speaks. */
+  /** The versions supported by the peer. */
   readonly peerVersions: VersionRange;
-  /** The peer has a snapshot for this member and cannot call it. */
+  /** The peer has a snapshot for this member and cannot dial it. */
   readonly onSnapshotOffer: () => void;
   /** Called exactly once; `reason` is for the log. */
   readonly onClose: (reason: string) => void;
@@ -42,34 +42,34 @@ export class PeerChannel {
       onClose: (reason) => {
         statistics.sentBytes += this.#socket.bytesSent;
         statistics.receivedBytes += this.#socket.bytesReceived;
-        this.#requests.failAll(`the connection with member ${peer} broke off (${reason})`);
+        this.#requests.failAll(`the connection with member ${peer} was lost (${reason})`);
         parts.onClose(reason);
       },
     });
   }
 
-  /** Which the peer speaks. */
+  /** The versions supported by the peer. */
   get peerVersions(): VersionRange {
     return this.#parts.peerVersions;
   }
 
-  /** Of the protocol, on this connection. The greeting refuses a peer that shares none. */
+  /** The protocol version on this connection. The greeting rejects a peer without a common one. */
   get version(): number {
     const { context, peerVersions } = this.#parts;
     return commonVersion(peerVersions, context.versions()) ?? peerVersions.lowest;
   }
 
-  /** Bytes since it was opened, which the statistics do not have before it is closed. */
+  /** Bytes since it was opened, which the statistics do not include before it is closed. */
   get openBytes(): { readonly sent: number; readonly received: number } {
     return { sent: this.#socket.bytesSent, received: this.#socket.bytesReceived };
   }
 
-  /** Takes bytes that came right behind the greeting. */
+  /** Processes bytes that arrived right after the greeting. */
   receive(bytes: Uint8Array): void {
     this.#socket.receive(bytes);
   }
 
-  /** Sends the message, or drops it when too much is waiting (Raft repeats what matters). */
+  /** Sends the message, or drops it when too much is queued (Raft retransmits what matters). */
   send(message: Message): void {
     const socket = this.#socket;
     const { context, peer, statistics } = this.#parts;
@@ -95,7 +95,7 @@ export class PeerChannel {
     const socket = this.#socket;
     const { requestsMax, frameBytesMax } = this.#parts.context.limits;
     if (this.#requests.size >= requestsMax)
-      return Promise.reject(unavailable(this.#parts.peer, `${requestsMax} requests are waiting already`));
+      return Promise.reject(unavailable(this.#parts.peer, `${requestsMax} requests are already pending`));
     if (body.length > frameBytesMax - 16)
       return Promise.reject(unavailable(this.#parts.peer, `${body.length} bytes are too many for a frame`));
     return this.#requests.add(timeoutMs, (number) => {
@@ -107,7 +107,7 @@ export class PeerChannel {
     });
   }
 
-  /** Asks the peer to call back and fetch a snapshot. */
+  /** Asks the peer to connect and fetch a snapshot. */
   offerSnapshot(): void {
     this.#socket.beginFrame(frameType.snapshotOffer);
     this.#socket.endFrame();
@@ -119,7 +119,7 @@ export class PeerChannel {
     this.#socket.flush();
   }
 
-  /** To be called every `pingIntervalMs`: a half-open connection, whose other end is gone without a word, is closed. */
+  /** Called every `pingIntervalMs`: closes a half-open connection, whose other end has vanished silently. */
   closeIfDead(): boolean {
     const { context } = this.#parts;
     const silentMs = context.now() - this.#socket.lastReceivedMs;
@@ -142,7 +142,7 @@ export class PeerChannel {
     const { handlers, self } = context.options;
     if (type === frameType.message) {
       handlers.onMessage(decodeMessage(bytes, start, end, owned, { from: peer, to: self }));
-    } else if (type === frameType.request) answerRequest(context, peer, this.#socket, copyBytes(bytes, start, end));
+    } else if (type === frameType.request) serveRequest(context, peer, this.#socket, copyBytes(bytes, start, end));
     else if (type === frameType.response) this.#requests.answer(bytes, start, end);
     else if (type === frameType.ping && end - start === 8) {
       this.#socket.beginFrame(frameType.pong).raw(bytes.subarray(start, end));
@@ -151,10 +151,10 @@ export class PeerChannel {
       handlers.onRoundTrip?.(peer, Math.max(0, context.now() - getUint64(bytes, start) / 1000));
     } else if (type === frameType.snapshotOffer && end === start) onSnapshotOffer();
     else
-      throw new HaplanError("transport/bad-frame", `a frame of type ${type}, which does not belong on this connection`);
+      throw new HaplanError("transport/bad-frame", `a frame of type ${type}, which is not allowed on this connection`);
   }
 }
 
 export function unavailable(peer: MemberId, why: string): HaplanError {
-  return new HaplanError("transport/unavailable", `Cannot ask member ${peer}: ${why}; try again`);
+  return new HaplanError("transport/unavailable", `Cannot send a request to member ${peer}: ${why}; try again`);
 }

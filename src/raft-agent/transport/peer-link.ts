@@ -1,5 +1,6 @@
 /**
- * The connection to one peer that this member keeps up: called again and again until it stands, and anew when it breaks off.
+ * The connection to one peer that this member maintains: dialed repeatedly until it is established, and again when it
+ * is lost.
  */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -21,7 +22,7 @@ export type PeerLinkParts = {
 export class PeerLink {
   urls: readonly string[];
   readonly #parts: PeerLinkParts;
-  /** The connection that stands. */
+  /** The established connection. */
   channel: PeerChannel | null = null;
   #stopped = false;
   #attempts = 0;
@@ -32,23 +33,23 @@ export class PeerLink {
   constructor(parts: PeerLinkParts) {
     this.#parts = parts;
     this.urls = parts.urls;
-    void this.#keepUp();
+    void this.#maintain();
   }
 
-  /** The peer has just been heard of: it is worth calling it now. */
-  callNow(): void {
+  /** The peer was just heard from: dial it now. */
+  dialNow(): void {
     this.#attempts = 0;
     this.#wakeUp();
   }
 
-  /** Closes the connection and stays away. */
+  /** Closes the connection and does not dial again. */
   stop(reason: string): void {
     this.#stopped = true;
     this.#wakeUp();
     this.channel?.close(reason);
   }
 
-  async #keepUp(): Promise<void> {
+  async #maintain(): Promise<void> {
     const { context, peer } = this.#parts;
     while (!this.#stopped) {
       const url = this.urls[this.#attempts % Math.max(1, this.urls.length)];
@@ -57,7 +58,7 @@ export class PeerLink {
         if (url === undefined)
           throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer}: it has no peer URL`);
         await this.#use(await dialPeer(context, peer, url, Purpose.messages), url);
-        // A connection that lasted was a good one; one that did not is not called again in a tight circle.
+        // A connection that lasted resets the backoff; one that did not is not redialed in a tight loop.
         if (context.now() - start > context.limits.retryMaxMs) this.#attempts = 0;
       } catch (error) {
         this.#logOnce(errorText(error));
@@ -68,7 +69,7 @@ export class PeerLink {
     }
   }
 
-  /** Resolves when the connection is gone. */
+  /** Resolves when the connection is closed. */
   #use({ socket, rest, versions }: Dialed, url: string): Promise<void> {
     const { context, peer, statistics, onUp, onDown, onSnapshotOffer } = this.#parts;
     return new Promise((resolve) => {
@@ -85,7 +86,7 @@ export class PeerLink {
           resolve();
         },
       });
-      if (this.#stopped) return channel.close("it is not wanted any more");
+      if (this.#stopped) return channel.close("it is no longer needed");
       this.channel = channel;
       this.#lastLogged = "";
       context.log("info", `connected to member ${peer} at ${url}`);

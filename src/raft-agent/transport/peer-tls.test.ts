@@ -69,7 +69,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 const vote: Message = { from: a, to: b, term: 1, kind: "voteResponse", preVote: false, granted: true };
 
-it("members with certificates of one authority talk to each other", async () => {
+it("members with certificates of one authority communicate", async () => {
   const one = await start(a, { material: () => material["ours/m1"]! });
   const two = await start(b, { material: () => material["ours/m2"]! });
   one.transport.setPeer(b, [two.url]);
@@ -93,25 +93,30 @@ it.each<readonly [string, string | null, object, string]>([
     "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
   ],
   ["without a certificate", null, {}, "tls: client didn't provide a certificate"],
-  ["whose certificate is not welcome", "ours/m1", { refuse: async () => "it is revoked" }, "it is revoked"],
-  ["whose certificate cannot be judged", "ours/m1", { refuse: () => Promise.reject(new Error("no list")) }, "no list"],
-])("A15: a caller %s is turned away, and can tell why", async (_, name, tls, reason) => {
-  // The caller trusts the server, so that it is the server's decision that is tested.
+  ["whose certificate is rejected", "ours/m1", { rejectReason: async () => "it is revoked" }, "it is revoked"],
+  [
+    "whose certificate cannot be verified",
+    "ours/m1",
+    { rejectReason: () => Promise.reject(new Error("no list")) },
+    "no list",
+  ],
+])("A15: a caller %s is rejected, and learns the reason", async (_, name, tls, reason) => {
+  // The caller trusts the server, so that the server's decision is tested.
   const { ca } = material["ours/m2"]!;
   const caller = name === null ? ({ ca } as TlsMaterial) : { ...material[name]!, ca };
   const two = await start(b, { material: () => material["ours/m2"]!, ...tls });
-  const one = await start(a, { material: () => material["ours/m1"]!, callingMaterial: () => caller });
+  const one = await start(a, { material: () => material["ours/m1"]!, clientMaterial: () => caller });
   one.transport.setPeer(b, [two.url]);
   await until(() => two.logs.length > 0 && one.logs.length > 0);
   expect(two.logs[0]).toMatch(/^rejected 127\.\d+\.\d+\.\d+:\d+: /);
   expect(two.logs[0]).toContain(reason);
   expect(one.logs).toEqual([
-    `Cannot connect to member ${b} at ${two.url}: member ${b} refuses the connection: ${reason}`,
+    `Cannot connect to member ${b} at ${two.url}: member ${b} rejects the connection: ${reason}`,
   ]);
   expect(one.transport.isConnected(b)).toBe(false);
 });
 
-it("A19: a member that cannot be called gets messages on the connection that it made, with TLS as without", async () => {
+it("A19: a member that cannot be dialed receives messages on the connection that it opened, with and without TLS", async () => {
   const one = await start(a, { material: () => material["ours/m1"]! });
   const two = await start(b, { material: () => material["ours/m2"]! });
   one.transport.setPeer(b, [`https://${host}:1`]);
@@ -120,7 +125,7 @@ it("A19: a member that cannot be called gets messages on the connection that it 
   one.transport.send(vote);
   await until(() => two.messages.length === 1);
   expect(two.messages).toEqual([vote]);
-  // An impostor does not get what is meant for the member.
+  // An impostor does not receive the member's messages.
   const other = await start(b, { material: () => ({ ...material["other/m2"]!, ca: material["ours/m1"]!.ca }) });
   await two.transport.close();
   other.transport.setPeer(a, [one.url]);
@@ -129,15 +134,15 @@ it("A19: a member that cannot be called gets messages on the connection that it 
   expect(one.transport.statisticsFor(b).sentFailures).toBe(1);
 });
 
-it("A3: a member that moves is let in at its former address until it has come from the new one", async () => {
+it("A3: a member that moves is accepted at its former address until it has connected from the new one", async () => {
   const nameOf = (socket: TLSSocket): string => String(socket.getPeerCertificate().subject.CN);
   const two = await start(b, {
     material: () => material["ours/m2"]!,
     identifiesMembers: () => true,
-    refuseAt: (socket, urls) =>
+    rejectReasonAt: (socket, urls) =>
       urls.some((url) => new URL(url).hostname === nameOf(socket)) ? null : `its certificate is for ${nameOf(socket)}`,
   });
-  /** Member a calls with the certificate of that name; whether it is let in. */
+  /** Member a dials with the certificate of that name; returns whether it is accepted. */
   const callAs = async (name: string): Promise<boolean> => {
     const one = await start(a, { material: () => material[`ours/${name}`]! });
     one.transport.setPeer(b, [two.url]);
@@ -150,13 +155,14 @@ it("A3: a member that moves is let in at its former address until it has come fr
   two.transport.setPeer(a, ["https://renewed:1"]);
   expect(await callAs("m1")).toBe(true);
   expect([await callAs("renewed"), await callAs("m1")]).toEqual([true, false]);
-  // Moved twice before it has come: both former addresses count. One that is given again is no former one.
+  // Moved twice before it has connected: both former addresses count. One that is reassigned is no longer a former
+  // one.
   two.transport.setPeer(a, ["https://m1:1"]);
   two.transport.setPeer(a, ["https://other:1"]);
   expect([await callAs("renewed"), await callAs("m1")]).toEqual([true, true]);
 });
 
-it("an address may do without TLS beside one that has it", async () => {
+it("an address without TLS can be used beside one with it", async () => {
   const two = await start(b, { material: () => material["ours/m2"]! });
   const plain = await two.transport.listen({ host, port: 0 }, false);
   const one = await start(a, { material: () => material["ours/m1"]! });
@@ -167,7 +173,7 @@ it("an address may do without TLS beside one that has it", async () => {
   await until(() => three.transport.isConnected(b));
 });
 
-it("a caller without TLS is turned away", async () => {
+it("a caller without TLS is rejected", async () => {
   const two = await start(b, { material: () => material["ours/m2"]! });
   const one = await start(a, { material: () => material["ours/m1"]! });
   one.transport.setPeer(b, [two.url.replace("https", "http")]);
@@ -192,11 +198,11 @@ it("renewed certificates are used for new connections, and HTTPS on the peer por
   expect(await ask()).toEqual({ name: "renewed", body: "members" });
 });
 
-it("a connection whose caller is gone is closed, though an answer to it never ends", async () => {
+it("a connection whose caller has disconnected is closed, even if a response to it never ends", async () => {
   const httpServer = createHttpServer((_, response) => response.end("members"));
   const closed = new EventEmitter();
   httpServer.on("connection", (socket: Socket) => {
-    // As Node.js does it when a reset comes in between.
+    // As in Node.js when a reset intervenes.
     socket._write = socket._writev = () => {};
     socket.on("close", () => closed.emit("close"));
   });

@@ -66,7 +66,7 @@ async function pair(
   return [one, two];
 }
 
-/** Both directions stand: the connection that a member made has sent a ping. */
+/** Both directions are established: the connection that a member opened has sent a ping. */
 function bytesFlow(member: Member, peer: string): boolean {
   return member.logs.some((text) => text.startsWith(`connected to member ${peer}`));
 }
@@ -79,7 +79,7 @@ function heartbeat(from: string, to: string, readRound: number): Message {
   return { from, to, term: 1, kind: "heartbeatRequest", commitIndex: 0, readRound };
 }
 
-/** Sends bytes as a stranger and resolves with what came back when the connection is closed. */
+/** Sends bytes as an unknown client and resolves with the response when the connection is closed. */
 function sendRaw(port: number, bytes: Uint8Array): Promise<Buffer> {
   return new Promise((resolve) => {
     const received: Buffer[] = [];
@@ -92,7 +92,7 @@ function sendRaw(port: number, bytes: Uint8Array): Promise<Buffer> {
 }
 
 describe("the peer transport", () => {
-  it("messages arrive complete and in order, in both directions, large ones too", async () => {
+  it("messages arrive complete and in order, in both directions, including large ones", async () => {
     const [one, two] = await pair();
     const data = Buffer.alloc(300_000, "d");
     for (let round = 0; round < 2000; round++) one.transport.send(heartbeat(a, b, round));
@@ -125,7 +125,7 @@ describe("the peer transport", () => {
     expect(two.transport.statisticsFor(a).receivedBytes).toBeGreaterThan(900_000);
   });
 
-  it("a peer that goes away is reported once, and called again until it is back", async () => {
+  it("a lost peer is reported once, and redialed until it is back", async () => {
     const [one, two] = await pair();
     await two.transport.close();
     await until(() => one.events.length === 2);
@@ -139,7 +139,7 @@ describe("the peer transport", () => {
     expect(again.messages[0]).toEqual(heartbeat(a, b, 2));
   });
 
-  it("a member that is not known yet is answered where it says it can be reached", async () => {
+  it("an unknown member is answered at the URLs it advertises", async () => {
     const two = await start(b);
     const advertisedUrls: string[] = [];
     const stranger = await start(c, { advertisedUrls });
@@ -150,15 +150,15 @@ describe("the peer transport", () => {
     await until(() => stranger.messages.length === 1);
   });
 
-  it("a stranger that hangs up is forgotten, with the address that it named", async () => {
+  it("an unknown peer that disconnects is dropped, with its advertised address", async () => {
     const two = await start(b);
     const urls = ["http://127.77.12.1:1"];
     const socket = connect(two.port, host);
-    socket.write(encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: c, to: b, urls }));
+    socket.write(encodeHello({ purpose: Purpose.messages, acceptsMessages: false, clusterId, from: c, to: b, urls }));
     await until(() => two.events.includes("+cc"));
     socket.destroy();
     await until(() => two.events.includes("-cc"));
-    await expect(two.transport.request(c, 1, Buffer.of(), 1_000)).rejects.toThrow("it is not known here");
+    await expect(two.transport.request(c, 1, Buffer.of(), 1_000)).rejects.toThrow("it is unknown here");
     two.transport.send(heartbeat(b, c, 1));
     expect(two.transport.statisticsFor(c)).toMatchObject({ receivedBytes: 0, sentFailures: 0 });
   });
@@ -166,7 +166,7 @@ describe("the peer transport", () => {
   it.each([
     ["of another cluster", { clusterId: "c2c2c2c2c2c2c2c2" }, b, "cluster ID mismatch"],
     ["of the wrong member", {}, c, "wrong member"],
-  ])("T low: a call %s is refused, and both sides say why", async (_, options, wanted, reason) => {
+  ])("T low: a connection %s is rejected, and both sides log the reason", async (_, options, wanted, reason) => {
     const one = await start(a, options);
     const two = await start(b);
     one.transport.setPeer(wanted, [two.url]);
@@ -176,18 +176,18 @@ describe("the peer transport", () => {
     expect(one.events).toEqual([]);
   });
 
-  it("a call in another version of the protocol is refused", async () => {
+  it("a connection with another protocol version is rejected", async () => {
     const two = await start(b);
     const hello = Buffer.from(
-      encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: a, to: b, urls: [] }),
+      encodeHello({ purpose: Purpose.messages, acceptsMessages: false, clusterId, from: a, to: b, urls: [] }),
     );
     hello[8] = 99;
     const reply = await sendRaw(two.port, hello);
     expect(reply[10]).toBe(1);
-    expect(two.logs[0]).toContain(`member ${a} speaks versions 99 to 100, member ${b} versions 1 to 2`);
+    expect(two.logs[0]).toContain(`member ${a} supports versions 99 to 100, member ${b} versions 1 to 2`);
   });
 
-  it("a removed peer is disconnected and refused", async () => {
+  it("a removed peer is disconnected and rejected", async () => {
     const [one, two] = await pair();
     one.transport.removePeer(b);
     await until(() => one.events.includes("-bb") && two.events.includes("-aa"));
@@ -196,7 +196,7 @@ describe("the peer transport", () => {
     await until(() => one.transport.isConnected(b));
   });
 
-  it("R29: a removed member is told so, by whichever member answers at the address that it knows", async () => {
+  it("R29: a removed member learns of its removal from any member at the address that it knows", async () => {
     const one = await start(a);
     one.transport.removePeer(b);
     let told = 0;
@@ -208,12 +208,12 @@ describe("the peer transport", () => {
     ]);
   });
 
-  it("a peer that falls silent without closing is given up", async () => {
+  it("a peer that goes silent without closing is disconnected", async () => {
     const limits = { pingIntervalMs: 10, deadAfterMs: 60 };
     const two = await start(b, { limits });
     const socket = connect({ host, port: two.port }, () =>
       socket.write(
-        encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: a, to: b, urls: [] }),
+        encodeHello({ purpose: Purpose.messages, acceptsMessages: false, clusterId, from: a, to: b, urls: [] }),
       ),
     );
     sockets.push(socket);
@@ -232,7 +232,7 @@ describe("the peer transport", () => {
     expect(times.every((ms) => ms >= 0 && ms < 10_000)).toBe(true);
   });
 
-  it("messages beyond the queue's bound are dropped and counted", async () => {
+  it("messages beyond the queue's limit are dropped and counted", async () => {
     const [one] = await pair({ limits: { queueBytesMax: 10_000 } });
     const data = Buffer.alloc(4_000);
     for (let index = 1; index <= 10; index++) {
@@ -269,14 +269,14 @@ describe("the peer transport", () => {
   });
 });
 
-describe("a member that the others cannot call, but that calls them", () => {
+describe("a member that cannot be dialed, but dials its peers", () => {
   const metadata: SnapshotMetadata = {
     index: 10,
     term: 2,
     configuration: { voters: [a, b], votersOutgoing: [], learners: [] },
   };
 
-  /** `two` calls `one`; whoever calls `two` finds nobody. */
+  /** `two` dials `one`; `two` itself cannot be dialed. */
   async function oneWay(left: Parameters<typeof start>[1] = {}, right: Parameters<typeof start>[1] = {}) {
     const [one, two] = await Promise.all([start(a, left), start(b, right)]);
     one.transport.setPeer(b, [`http://${host}:1`]);
@@ -285,7 +285,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     return [one, two] as const;
   }
 
-  it("A19: gets messages in order, asks and is asked, on the connection that it made", async () => {
+  it("A19: receives messages in order, and sends and serves requests, on the connection that it opened", async () => {
     const onRequest = async (_: string, kind: number, body: Uint8Array): Promise<Uint8Array> =>
       Buffer.of(kind, ...body);
     const trips: string[] = [];
@@ -303,7 +303,7 @@ describe("a member that the others cannot call, but that calls them", () => {
     expect([...(await one.transport.request(b, 7, Buffer.of(1), 1_000))]).toEqual([7, 1]);
     expect([...(await two.transport.request(a, 8, Buffer.of(2), 1_000))]).toEqual([8, 2]);
     expect(one.transport.statisticsFor(b).sentFailures).toBe(0);
-    // What the connection is worth is measured from here as well.
+    // The quality of the connection is measured from here as well.
     await until(() => trips.includes(b));
   });
 
@@ -311,13 +311,13 @@ describe("a member that the others cannot call, but that calls them", () => {
     [1, { lowest: 1, highest: 1 }, { lowest: 1, highest: 2 }],
     [2, { lowest: 1, highest: 2 }, { lowest: 1, highest: 2 }],
     [2, { lowest: 1, highest: 2 }, { lowest: 2, highest: 3 }],
-  ])("two members use version %i of the protocol, the highest that both speak", async (version, left, right) => {
+  ])("two members use protocol version %i, the highest common one", async (version, left, right) => {
     const [one, two] = await pair({ versions: () => left }, { versions: () => right });
     expect([one.transport.versionWith(b), two.transport.versionWith(a)]).toEqual([version, version]);
     expect(one.transport.versionWith(c)).toBe(null);
   });
 
-  it("A19: fetches the snapshot that it is offered, and the sender hears of it when it is durable", async () => {
+  it("A19: fetches an offered snapshot, and the sender is notified when it is durable", async () => {
     const received: unknown[] = [];
     const [one] = await oneWay(
       {},
@@ -338,10 +338,10 @@ describe("a member that the others cannot call, but that calls them", () => {
     expect(received).toEqual([a, metadata, 4_000_000]);
   });
 
-  it("A19: a peer of before, which sends no flag, gets nothing that it would not know on its connection", async () => {
+  it("A19: a peer of an older release, which sends no flag, receives nothing unknown to it on its connection", async () => {
     const one = await start(a);
     one.transport.setPeer(b, [`http://${host}:1`]);
-    const hello = { purpose: Purpose.messages, takesMessages: false, clusterId, from: b, to: a, urls: [] };
+    const hello = { purpose: Purpose.messages, acceptsMessages: false, clusterId, from: b, to: a, urls: [] };
     const socket = connect({ host, port: one.port }, () => socket.write(encodeHello(hello)));
     sockets.push(socket);
     await until(() => one.events.includes("+bb"));
@@ -354,7 +354,7 @@ describe("a member that the others cannot call, but that calls them", () => {
 });
 
 describe("requests", () => {
-  it("a request is answered by the peer's handler, and its error comes back with code and text", async () => {
+  it("a request is served by the peer's handler, and its error is returned with code and text", async () => {
     const onRequest = async (peer: string, kind: number, body: Uint8Array): Promise<Uint8Array> => {
       if (kind === 7) throw new HaplanError("lease/not-found", "Cannot keep lease 7 alive: it does not exist");
       return Buffer.from(`${peer} ${kind} ${Buffer.from(body)}`);
@@ -370,7 +370,7 @@ describe("requests", () => {
     });
   });
 
-  it("a request fails at once when the connection breaks off, and after its time when nobody answers", async () => {
+  it("a request fails at once when the connection is lost, and after its timeout without a response", async () => {
     let asked = 0;
     const onRequest = (): Promise<Uint8Array> => {
       asked++;
@@ -402,12 +402,12 @@ describe("snapshots", () => {
 
   async function* chunksOf(count: number, size: number, failAt = -1): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < count; at++) {
-      if (at === failAt) throw new Error("the source broke");
+      if (at === failAt) throw new Error("the source failed");
       yield Buffer.alloc(size, at);
     }
   }
 
-  it("a snapshot arrives whole, and the sender hears of it when it is durable", async () => {
+  it("a snapshot arrives complete, and the sender is notified when it is durable", async () => {
     let durable = false;
     const received: unknown[] = [];
     const onSnapshot = async (
@@ -427,7 +427,7 @@ describe("snapshots", () => {
     const [one] = await pair({}, { handlers: { onSnapshot } });
     await one.transport.sendSnapshot(b, metadata, chunksOf(20, 500_000));
     expect(durable).toBe(true);
-    // Chunks of 500,000 are cut at 262,144: samples at each multiple of 1,000 from the start of each part.
+    // Chunks of 500,000 are split at 262,144: samples at each multiple of 1,000 from the start of each part.
     expect(received).toEqual([
       a,
       metadata,
@@ -435,7 +435,7 @@ describe("snapshots", () => {
     ]);
   });
 
-  it("a receiver that fails tells the sender why", async () => {
+  it("a failing receiver reports the reason to the sender", async () => {
     const onSnapshot = async (): Promise<void> => {
       throw new HaplanError("snapshot/no-space", "Cannot store the snapshot: the disk is full");
     };
@@ -445,7 +445,7 @@ describe("snapshots", () => {
     });
   });
 
-  it("a source that breaks fails on both sides", async () => {
+  it("a failing source fails on both sides", async () => {
     let seen: unknown = null;
     const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
       try {
@@ -457,13 +457,13 @@ describe("snapshots", () => {
     };
     const [one] = await pair({}, { handlers: { onSnapshot } });
     await expect(one.transport.sendSnapshot(b, metadata, chunksOf(50, 200_000, 20))).rejects.toThrow(
-      "the source broke",
+      "the source failed",
     );
     await until(() => seen !== null);
     expect(seen).toMatchObject({ code: "transport/snapshot-failed" });
   });
 
-  it("a receiver that goes away fails the sender", async () => {
+  it("a receiver that disconnects fails the sender", async () => {
     let two: Member | undefined;
     const onSnapshot = async (_: string, __: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> => {
       for await (const _chunk of chunks) void two!.transport.close();
@@ -488,18 +488,18 @@ describe("the peer port", () => {
     expect(body).toBe("you asked for /members");
   });
 
-  it("garbage closes the connection with a line in the log, and the port goes on", async () => {
+  it("garbage closes the connection with a line in the log, and the port keeps serving", async () => {
     const one = await start(a, { limits: { handshakeTimeoutMs: 100, frameBytesMax: 1000 } });
     const random = createRandom(99);
     const hello = Buffer.from(
-      encodeHello({ purpose: Purpose.messages, takesMessages: false, clusterId, from: b, to: a, urls: [] }),
+      encodeHello({ purpose: Purpose.messages, acceptsMessages: false, clusterId, from: b, to: a, urls: [] }),
     );
     const snapshotHello = Buffer.from(
-      encodeHello({ purpose: Purpose.snapshot, takesMessages: false, clusterId, from: b, to: a, urls: [] }),
+      encodeHello({ purpose: Purpose.snapshot, acceptsMessages: false, clusterId, from: b, to: a, urls: [] }),
     );
     const inputs = Array.from({ length: 120 }, (_, at) => {
       const noise = Buffer.from(Array.from({ length: 1 + random.below(60) }, () => random.below(256)));
-      // A frame of a small length whose content makes no sense, behind a greeting of either kind.
+      // A frame with a valid length whose content is invalid, after a greeting of either kind.
       const frame = Buffer.concat([Buffer.from([noise.length, 0, 0, 0]), noise, Buffer.from([0, 0, 0, 0])]);
       return [
         noise,

@@ -1,7 +1,7 @@
 /**
- * All connections with the other members of the cluster. Every member calls every other one and sends on the connection
- * that it made, or, while it cannot call the peer, on the one that the peer made. See README.md for the bytes and for what
- * is promised.
+ * All connections with the other members of the cluster. Every member dials every other one and sends on the
+ * connection that it opened, or, while it cannot dial the peer, on the one that the peer opened. README.md has the
+ * encoding and the guarantees.
  */
 import type { Socket } from "node:net";
 import { systemClock } from "../../base/clock.ts";
@@ -11,7 +11,7 @@ import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
 import { dialPeer } from "./dial.ts";
-import { type Hello, Purpose, spokenVersions } from "./handshake.ts";
+import { type Hello, Purpose, supportedVersions } from "./handshake.ts";
 import { PeerListener } from "./listener.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
 import { PeerAdmission } from "./peer-admission.ts";
@@ -26,26 +26,26 @@ import {
   type TransportOptions,
 } from "./transport-types.ts";
 
-/** Snapshots that may be on their way here at the same time, where this member has to call for them. */
+/** The maximum number of concurrent snapshot fetches, for which this member has to dial. */
 const fetchesMax = 4;
 
-type Inbound = { readonly channel: PeerChannel; readonly takesMessages: boolean };
+type Inbound = { readonly channel: PeerChannel; readonly acceptsMessages: boolean };
 
 export class PeerTransport {
   readonly #context: TransportContext;
   readonly #links = new Map<MemberId, PeerLink>();
-  /** The connections that peers have made to us. */
+  /** The connections opened by peers. */
   readonly #inbound = new Map<MemberId, Inbound>();
   readonly #offers = new SnapshotOffers();
   /** Connections on which this member fetches a snapshot that it was offered. */
   readonly #fetching = new Set<Socket>();
-  /** Those and the calls for more. */
+  /** Those and the dials in progress. */
   #fetches = 0;
   readonly #linksUp = new Set<MemberId>();
   readonly #connected = new Set<MemberId>();
   readonly #removed = new Set<MemberId>();
-  /** Those that only their own greeting has made known: forgotten when they hang up. */
-  readonly #strangers = new Set<MemberId>();
+  /** Peers known only by their own greeting: dropped when they disconnect. */
+  readonly #unknownPeers = new Set<MemberId>();
   readonly #statisticsOf = new Map<MemberId, PeerStatistics>();
   readonly #addresses = new PeerAddresses();
   readonly #listener: PeerListener;
@@ -57,7 +57,7 @@ export class PeerTransport {
     const { monotonicMs } = options.clock ?? systemClock;
     const limits = { ...defaultTransportLimits, ...options.limits };
     for (const id of [options.self, options.clusterId]) assertId(id);
-    const versions = options.versions ?? (() => spokenVersions);
+    const versions = options.versions ?? (() => supportedVersions);
     this.#context = {
       options,
       versions,
@@ -76,28 +76,28 @@ export class PeerTransport {
     this.#checks.unref();
   }
 
-  /** Listens at one more address; returns it with the port that was given when 0 was asked for. */
+  /** Listens at one more address; returns it with the assigned port when 0 was requested. */
   listen(address: ListenAddress, withTls = true): Promise<ListenAddress> {
     return this.#listener.listen(address, withTls);
   }
 
-  /** Makes a peer known, or changes its URLs (`http://HOST:PORT` or `https://HOST:PORT`, tried in turn), and calls it. */
+  /** Adds a peer, or changes its URLs (`http://HOST:PORT` or `https://HOST:PORT`, tried in turn), and dials it. */
   setPeer(peer: MemberId, urls: readonly string[]): void {
     assertId(peer);
     if (peer === this.#context.options.self || this.#closing) return;
     this.#removed.delete(peer);
-    this.#strangers.delete(peer);
+    this.#unknownPeers.delete(peer);
     this.#addresses.set(peer, urls);
     this.#call(peer, urls);
   }
 
   #call(peer: MemberId, urls: readonly string[]): void {
     const known = this.#links.get(peer);
-    if (known === undefined) this.#links.set(peer, this.#makeLink(peer, urls));
+    if (known === undefined) this.#links.set(peer, this.#createLink(peer, urls));
     else known.urls = urls;
   }
 
-  /** Forgets a peer for good: its connections are closed and its calls refused. */
+  /** Removes a peer permanently: its connections are closed and later ones rejected. */
   removePeer(peer: MemberId): void {
     this.#removed.add(peer);
     this.#addresses.remove(peer);
@@ -107,7 +107,7 @@ export class PeerTransport {
     this.#inbound.get(peer)?.channel.close(reason);
   }
 
-  /** Sends to `message.to`, without a promise that it arrives. Everything sent in one turn goes out in one write. */
+  /** Sends to `message.to`, without a delivery guarantee. Everything sent in one turn goes out in one write. */
   send(message: Message): void {
     const channel = this.#channelTo(message.to);
     if (channel !== null) {
@@ -118,7 +118,7 @@ export class PeerTransport {
     if (counted !== undefined) counted.sentFailures++;
   }
 
-  /** Its own connection comes first: it is the one that is kept up from here. */
+  /** The connection that this member opened is preferred: it is the one maintained from here. */
   #channelTo(peer: MemberId): PeerChannel | null {
     const link = this.#links.get(peer);
     if (link === undefined) return null;
@@ -127,7 +127,7 @@ export class PeerTransport {
 
   #inboundTo(peer: MemberId): PeerChannel | null {
     const inbound = this.#inbound.get(peer);
-    return inbound?.takesMessages ? inbound.channel : null;
+    return inbound?.acceptsMessages ? inbound.channel : null;
   }
 
   /** Sends what the current turn of the event loop has written so far, without waiting for the turn to end. */
@@ -136,31 +136,32 @@ export class PeerTransport {
     for (const { channel } of this.#inbound.values()) channel.flush();
   }
 
-  /** The version of the protocol on the connection that takes what is sent to a peer; null without one. */
+  /** The protocol version on the connection used for sending to a peer; null without one. */
   versionWith(peer: MemberId): number | null {
     return this.#channelTo(peer)?.version ?? null;
   }
 
-  /** The highest version that a peer speaks, whether or not this member does; null without a connection. */
-  spokenVersion(peer: MemberId): number | null {
+  /** The highest version that a peer supports, whether or not this member does; null without a connection. */
+  supportedVersion(peer: MemberId): number | null {
     return this.#channelTo(peer)?.peerVersions.highest ?? null;
   }
 
   /**
-   * Asks a peer at the agent level.
-   * @throws HaplanError `transport/unavailable` at once when the connection is missing or breaks off: it may be tried
-   * again, though whether the first attempt was carried out is not known; `transport/timeout`; or what the handler threw.
+   * Sends an agent-level request to a peer. @throws HaplanError `transport/unavailable` at once when there is no
+   * connection or it is lost: the request may be retried, but whether the first attempt was executed is unknown;
+   * `transport/timeout`; or what the handler threw.
    */
   request(peer: MemberId, kind: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const channel = this.#channelTo(peer);
     if (channel !== null) return channel.request(kind, body, timeoutMs);
     const isKnown = this.#links.has(peer);
-    return Promise.reject(unavailable(peer, isKnown ? "there is no connection" : "it is not known here"));
+    return Promise.reject(unavailable(peer, isKnown ? "there is no connection" : "it is unknown here"));
   }
 
   /**
-   * Sends a snapshot on a connection of its own, which the peer makes when it cannot be called; resolves when the peer has made it durable.
-   * @throws HaplanError `transport/unreachable`, `transport/refused`, `transport/snapshot-failed`, or the receiver's error.
+   * Sends a snapshot on a separate connection, which the peer opens when it cannot be dialed; resolves when the peer
+   * has made it durable. @throws HaplanError `transport/unreachable`, `transport/refused`,
+   * `transport/snapshot-failed`, or the receiver's error.
    */
   async sendSnapshot(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     let failure: unknown = new HaplanError(
@@ -178,7 +179,7 @@ export class PeerTransport {
     }
     const channel = this.#links.has(peer) ? this.#inboundTo(peer) : null;
     if (channel === null) throw failure;
-    // Connecting and greeting, at the peer's side.
+    // Connecting and greeting, on the peer's side.
     const fetched = await this.#offers.make(peer, channel, 2 * this.#context.limits.handshakeTimeoutMs);
     return sendSnapshotOver(this.#context, fetched, metadata, chunks);
   }
@@ -201,17 +202,17 @@ export class PeerTransport {
     };
   }
 
-  /** Closes everything; no handler is called afterwards, except `onPeerDisconnected` for those that were connected. */
+  /** Closes everything; no handler is called afterwards, except `onPeerDisconnected` for connected peers. */
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#checks);
-    for (const link of this.#links.values()) link.stop("this member stops");
-    for (const { channel } of this.#inbound.values()) channel.close("this member stops");
+    for (const link of this.#links.values()) link.stop("this member is stopping");
+    for (const { channel } of this.#inbound.values()) channel.close("this member is stopping");
     for (const socket of this.#fetching) socket.destroy();
     await this.#listener.close();
   }
 
-  #makeLink(peer: MemberId, urls: readonly string[]): PeerLink {
+  #createLink(peer: MemberId, urls: readonly string[]): PeerLink {
     const statistics = this.#statistics(peer);
     const mark = (up: boolean): void => {
       if (up) this.#linksUp.add(peer);
@@ -246,17 +247,17 @@ export class PeerTransport {
       onSnapshotOffer: () => void this.#fetchSnapshot(peer),
       onClose: (reason) => this.#inboundClosed(peer, channel, reason),
     });
-    this.#inbound.set(peer, { channel, takesMessages: hello.takesMessages });
-    // A peer calls again only when it has lost the connection before: that one is dead even if it looks open.
-    previous?.channel.close("the member has connected anew");
+    this.#inbound.set(peer, { channel, acceptsMessages: hello.acceptsMessages });
+    // A peer dials again only when it has lost the previous connection: that one is dead even if it looks open.
+    previous?.channel.close("the member has reconnected");
     this.#learnPeer(hello);
     this.#reportConnection(peer);
     channel.receive(rest);
   }
 
-  /** Peers may have more than one at a time, and no peer may have this member open any number of connections. */
+  /** Peers may have more than one at a time, but no peer may make this member open any number of connections. */
   async #fetchSnapshot(peer: MemberId): Promise<void> {
-    let failure = this.#fetches < fetchesMax ? "it has no peer URL" : `${fetchesMax} are being fetched already`;
+    let failure = this.#fetches < fetchesMax ? "it has no peer URL" : `${fetchesMax} are already being fetched`;
     const urls = this.#fetches < fetchesMax ? (this.#links.get(peer)?.urls ?? []) : [];
     this.#fetches++;
     for (const url of urls) {
@@ -278,19 +279,19 @@ export class PeerTransport {
     this.#context.log("warn", `could not fetch the snapshot that member ${peer} offers: ${failure}`);
   }
 
-  /** A member that is not in our configuration yet may be our new leader: answer it where it says it can be reached. */
+  /** A member that is not in our configuration yet may be our new leader: respond at the URLs it advertises. */
   #learnPeer({ from, urls }: Hello): void {
     const link = this.#links.get(from);
-    if (link !== undefined) link.callNow();
+    if (link !== undefined) link.dialNow();
     else if (urls.length > 0) {
       this.#call(from, urls);
-      this.#strangers.add(from);
+      this.#unknownPeers.add(from);
     }
   }
 
-  /** Whoever can greet could else have us call any number of addresses for ever. */
-  #forgetStranger(peer: MemberId, reason: string): void {
-    if (this.#strangers.delete(peer)) {
+  /** Otherwise any greeted caller could make us dial any number of addresses forever. */
+  #dropUnknownPeer(peer: MemberId, reason: string): void {
+    if (this.#unknownPeers.delete(peer)) {
       this.#links.get(peer)?.stop(reason);
       this.#links.delete(peer);
     }
@@ -304,7 +305,7 @@ export class PeerTransport {
       this.#statistics(peer).receivedFailures++;
       this.#context.log("warn", `lost the connection from member ${peer}: ${reason}`);
     }
-    this.#forgetStranger(peer, reason);
+    this.#dropUnknownPeer(peer, reason);
     this.#reportConnection(peer);
   }
 
@@ -325,11 +326,12 @@ export class PeerTransport {
     const now = this.#context.now();
     const late = now - this.#lastCheckMs > 3 * this.#context.limits.pingIntervalMs;
     this.#lastCheckMs = now;
-    // After a pause of our own (a stopped process, a sleeping machine) the silence is ours: read first, judge next time.
+    // After a pause of this process (stopped, or the machine suspended) the silence is ours: read first, check next
+    // time.
     if (late) return;
     for (const { channel } of this.#links.values()) if (channel?.closeIfDead() === false) channel.ping();
     for (const [peer, { channel }] of this.#inbound) {
-      // Where this is the connection that messages take: what it is worth is not measured on another.
+      // Only on the connection that messages use: its quality is not measured on another one.
       if (!channel.closeIfDead() && this.#channelTo(peer) === channel) channel.ping();
     }
   }
@@ -346,5 +348,5 @@ export class PeerTransport {
 
 function assertId(id: string): void {
   if (/^[0-9a-f]{16}$/.test(id)) return;
-  throw new HaplanError("transport/bad-option", `Cannot use "${id}" as an id: write 16 lower-case hex digits`);
+  throw new HaplanError("transport/bad-option", `Cannot use "${id}" as an id: use 16 lower-case hex digits`);
 }

@@ -1,8 +1,8 @@
-/** Requests of ours that wait for their answer on one connection: each ends exactly once, by answer, timeout or loss. */
+/** Pending requests of this side on one connection: each ends exactly once, by response, timeout or loss. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { ByteReader, type ByteWriter, copyBytes } from "../wal/byte-codec.ts";
 
-type Waiting = {
+type PendingRequest = {
   readonly settle: (error: HaplanError | null, body: Uint8Array) => void;
   readonly timer: NodeJS.Timeout;
 };
@@ -10,21 +10,24 @@ type Waiting = {
 const nothing = new Uint8Array(0);
 
 export class RequestTable {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new Map<number, PendingRequest>();
   #lastNumber = 0;
 
   get size(): number {
     return this.#waiting.size;
   }
 
-  /** Registers a request; `send` is given its number. */
+  /** Registers a request; `send` receives its number. */
   add(timeoutMs: number, send: (number: number) => void): Promise<Uint8Array> {
     const number = (this.#lastNumber = (this.#lastNumber + 1) >>> 0);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(number);
         reject(
-          new HaplanError("transport/timeout", `Cannot complete a request to a peer: no answer within ${timeoutMs} ms`),
+          new HaplanError(
+            "transport/timeout",
+            `Cannot complete a request to a peer: no response within ${timeoutMs} ms`,
+          ),
         );
       }, timeoutMs);
       this.#waiting.set(number, { timer, settle: (error, body) => (error === null ? resolve(body) : reject(error)) });
@@ -32,7 +35,7 @@ export class RequestTable {
     });
   }
 
-  /** Takes the body of a response frame. Answers to requests that have timed out are dropped. */
+  /** Handles the body of a response frame. Responses to timed-out requests are dropped. */
   answer(bytes: Uint8Array, start: number, end: number): void {
     const reader = new ByteReader(bytes, start, end);
     const number = reader.uint32();
@@ -45,7 +48,7 @@ export class RequestTable {
     waiting.settle(error, succeeded ? copyBytes(reader.raw(reader.remaining)) : nothing);
   }
 
-  /** Fails all that wait: the answer can no longer come, and whether the request was carried out is not known. */
+  /** Fails all pending requests: the response can no longer arrive, and whether the request was executed is unknown. */
   failAll(reason: string): void {
     const all = [...this.#waiting.values()];
     this.#waiting.clear();

@@ -1,6 +1,6 @@
 /**
- * Snapshots for peers that this member cannot call: each is offered on the connection that the peer has made, and the peer
- * calls once more to fetch it.
+ * Snapshots for peers that this member cannot dial: each is offered on the connection opened by the peer, and the peer
+ * connects once more to fetch it.
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
@@ -13,8 +13,8 @@ export class SnapshotOffers {
   readonly #offers: Offer[] = [];
 
   /**
-   * Resolves with the connection on which the peer takes the snapshot.
-   * @throws HaplanError `transport/unreachable` when the peer does not call in time
+   * Resolves with the connection on which the peer receives the snapshot. @throws HaplanError `transport/unreachable`
+   * when the peer does not connect in time
    */
   make(peer: MemberId, channel: PeerChannel, timeoutMs: number): Promise<Dialed> {
     return new Promise((resolve, reject) => {
@@ -24,7 +24,7 @@ export class SnapshotOffers {
       };
       const timer = setTimeout(() => {
         end();
-        const text = `Cannot send a snapshot to member ${peer}: it cannot be called, and did not call for it within ${timeoutMs} ms`;
+        const text = `Cannot send a snapshot to member ${peer}: it cannot be dialed, and did not connect to fetch it within ${timeoutMs} ms`;
         reject(new HaplanError("transport/unreachable", text));
       }, timeoutMs);
       const offer: Offer = {
@@ -39,7 +39,7 @@ export class SnapshotOffers {
     });
   }
 
-  /** The peer calls for what it was offered. False when there is nothing for it (any more). */
+  /** The peer connects for what it was offered. False when there is no offer (any more). */
   accept(peer: MemberId, connection: Dialed): boolean {
     const offer = this.#offers.find((each) => each.peer === peer);
     offer?.accept(connection);

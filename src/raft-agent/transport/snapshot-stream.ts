@@ -1,6 +1,6 @@
 /**
- * A snapshot on its way, on a connection of its own so that it never delays a heartbeat. Both sides hold back: the sender
- * when the socket is full, the receiver when its disk is. The sender hears whether the snapshot is durable.
+ * Streams a snapshot, on a separate connection so that it never delays a heartbeat. Both sides apply backpressure: the
+ * sender when the socket is full, the receiver when its disk is. The sender learns whether the snapshot is durable.
  */
 import type { Socket } from "node:net";
 import { crc32c } from "../../base/crc32c.ts";
@@ -16,7 +16,7 @@ import { readError, writeError } from "./request-table.ts";
 import type { TransportContext } from "./transport-types.ts";
 
 const chunkBytesMax = 256 * 1024;
-/** More than this is not kept waiting, on either side. */
+/** The maximum size of queued data, on either side. */
 const windowBytes = 1024 * 1024;
 const keepAliveMs = 5_000;
 
@@ -52,7 +52,7 @@ export async function sendSnapshotOver(
     const error = await result;
     if (error !== null) throw error;
   } finally {
-    socket.close("the snapshot is through");
+    socket.close("the snapshot is complete");
   }
 }
 
@@ -81,7 +81,7 @@ async function writeChunks(
   socket.endFrame();
 }
 
-/** Takes the snapshot that comes in on a greeted connection and says how it went. */
+/** Receives a snapshot on a greeted connection and reports the result. */
 export function receiveSnapshot(
   context: TransportContext,
   peer: MemberId,
@@ -124,7 +124,7 @@ async function install(
   try {
     const { onSnapshot } = context.options.handlers;
     if (onSnapshot === undefined)
-      throw new HaplanError("transport/unsupported", `Member ${context.options.self} takes no snapshots`);
+      throw new HaplanError("transport/unsupported", `Member ${context.options.self} does not accept snapshots`);
     await onSnapshot(peer, metadata, incoming);
     incoming.assertFinished();
   } catch (error) {
@@ -132,7 +132,7 @@ async function install(
       code: error instanceof HaplanError ? error.code : "transport/snapshot-failed",
       message: errorText(error),
     };
-    context.log("warn", `could not take a snapshot from member ${peer}: ${failure.message}`);
+    context.log("warn", `could not receive a snapshot from member ${peer}: ${failure.message}`);
   }
   if (!socket.open) return;
   const writer = socket.beginFrame(frameType.snapshotResult);
@@ -143,7 +143,7 @@ async function install(
   socket.finish();
 }
 
-/** Chunks between the socket and whoever writes them down. */
+/** Chunks between the socket and the writer. */
 class IncomingChunks implements AsyncIterable<Uint8Array> {
   started = false;
   onFull: (full: boolean) => void = () => {};
@@ -169,7 +169,7 @@ class IncomingChunks implements AsyncIterable<Uint8Array> {
     if (total !== this.#total || crc !== this.#crc) {
       throw new HaplanError(
         "transport/bad-frame",
-        `a snapshot of ${this.#total} bytes with another length or checksum than announced`,
+        `a snapshot of ${this.#total} bytes whose length or checksum does not match`,
       );
     }
     this.#ended = true;
@@ -186,7 +186,7 @@ class IncomingChunks implements AsyncIterable<Uint8Array> {
     if (this.#ended && this.#waiting.length === 0) return;
     throw (
       this.#error ??
-      new HaplanError("transport/snapshot-failed", "Cannot take the snapshot: it was not read to its end")
+      new HaplanError("transport/snapshot-failed", "Cannot receive the snapshot: it was not read to its end")
     );
   }
 

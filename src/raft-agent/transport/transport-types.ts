@@ -1,4 +1,4 @@
-/** What the transport asks for and tells: options, handlers, limits. */
+/** The interface of the transport: options, handlers, limits. */
 import type { Server as HttpServer } from "node:http";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
@@ -17,64 +17,67 @@ export type TlsMaterial = {
 } & Pick<SecureContextOptions, "ciphers" | "minVersion" | "maxVersion">;
 
 export type PeerTls = {
-  /** Asked for each new connection, so that renewed certificates are used without a restart. */
+  /** Called for each new connection, so that renewed certificates are used without a restart. */
   readonly material: () => TlsMaterial;
-  /** What this side shows when it calls, if not the same; `rejectUnauthorized: false` when nobody can be checked. */
-  readonly callingMaterial?: () => TlsMaterial & { readonly rejectUnauthorized?: boolean };
-  /** Callers have to show a certificate that `ca` has signed. */
+  /**
+   * The material that this side presents as a client, if it is another one; `rejectUnauthorized: false` when no peer
+   * can be verified.
+   */
+  readonly clientMaterial?: () => TlsMaterial & { readonly rejectUnauthorized?: boolean };
+  /** Callers must present a certificate signed by `ca`. */
   readonly requireClientCertificate: boolean;
-  /** Why a caller with this certificate must not come in; null when it may. */
-  readonly refuse?: (socket: TLSSocket) => Promise<string | null>;
-  /** Whether certificates tell which member a caller is. If not, a caller may say that it is any member. */
+  /** The reason to reject a caller with this certificate; null to accept it. */
+  readonly rejectReason?: (socket: TLSSocket) => Promise<string | null>;
+  /** Whether certificates identify members. If not, a caller may claim to be any member. */
   readonly identifiesMembers?: () => boolean;
   /** Why the caller's certificate is not that of a member with these peer URLs; null when it is. */
-  readonly refuseAt?: (socket: TLSSocket, peerUrls: readonly string[]) => string | null;
+  readonly rejectReasonAt?: (socket: TLSSocket, peerUrls: readonly string[]) => string | null;
 };
 
 export type TransportHandlers = {
-  /** A message of the core. Its bytes belong to it. Called in the order in which the peer sent. */
+  /** A message of the core, which owns its bytes. Called in the order in which the peer sent. */
   onMessage(message: Message): void;
-  /** The first connection with this peer, in whichever direction, stands. */
+  /** The first connection with this peer, in either direction, is established. */
   onPeerConnected?(peer: MemberId): void;
-  /** The last connection with this peer is gone: called as soon as the socket closes. */
+  /** The last connection with this peer is closed: called as soon as the socket closes. */
   onPeerDisconnected?(peer: MemberId): void;
   /**
-   * Answers a request of the agent level. `body` is valid until the promise settles. What it throws reaches the asker with
-   * its code and message.
+   * Handles an agent-level request. `body` is valid until the promise settles. An error is returned to the requester
+   * with its code and message.
    */
   onRequest?(peer: MemberId, kind: number, body: Uint8Array): Promise<Uint8Array>;
   /**
-   * Takes a snapshot. Resolves when it is durable here, and the sender learns that. `chunks` throws when the stream breaks off;
-   * what was written by then has to be thrown away.
+   * Receives a snapshot. Resolves when it is durable here, which is reported to the sender. `chunks` throws when the
+   * stream is interrupted; what was written by then must be discarded.
    */
   onSnapshot?(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
-  /** A peer says that this member was removed from the cluster, which is final: ids are never used again. */
+  /** A peer reports that this member was removed from the cluster, which is final: ids are never reused. */
   onRemoved?(): void;
-  /** Somebody was refused on the peer port. */
+  /** A client was rejected on the peer port. */
   onRejected?(rejection: RejectedConnection): void;
   onLog?(level: "info" | "warn", text: string): void;
-  /** The time a ping took there and back, in milliseconds. */
+  /** The round trip time of a ping, in milliseconds. */
   onRoundTrip?(peer: MemberId, milliseconds: number): void;
 };
 
 export type TransportLimits = {
-  /** Largest frame that is taken or sent; 64 MiB. */
+  /** The largest frame that is accepted or sent; 64 MiB. */
   readonly frameBytesMax: number;
-  /** Messages are dropped while more than this waits for a peer; 64 MiB. */
+  /** Messages are dropped while more than this is queued for a peer; 64 MiB. */
   readonly queueBytesMax: number;
-  /** Requests to one peer that wait for their answer; 10,000. */
+  /** Pending requests to one peer; 10,000. */
   readonly requestsMax: number;
-  /** How often a connection is tested; 500 ms. */
+  /** The interval of pings; 500 ms. */
   readonly pingIntervalMs: number;
   /** A connection that delivered nothing for this long is closed; 3,000 ms. */
   readonly deadAfterMs: number;
-  /** For connecting, judging a certificate and greeting, each; 2,000 ms. */
+  /** The time limit for connecting, verifying a certificate and greeting, each; 2,000 ms. */
   readonly handshakeTimeoutMs: number;
-  /** The pause before a connection is tried again: from the first, doubling, up to the second; 20 and 1,000 ms. */
+  /** The pause before a connection is retried: from the first, doubling, up to the second; 20 and 1,000 ms. */
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
   /** Connections that have not greeted yet; 256. */
-  readonly strangersMax: number;
+  readonly pendingConnectionsMax: number;
 };
 
 export const defaultTransportLimits: TransportLimits = {
@@ -86,27 +89,27 @@ export const defaultTransportLimits: TransportLimits = {
   handshakeTimeoutMs: 2_000,
   retryMinMs: 20,
   retryMaxMs: 1_000,
-  strangersMax: 256,
+  pendingConnectionsMax: 256,
 };
 
 export type TransportOptions = {
   readonly self: MemberId;
   /** 16 hex digits. */
   readonly clusterId: string;
-  /** Where peers can call this member back; told to those that it calls. */
+  /** The URLs at which peers can dial this member; sent to the peers that it dials. */
   readonly advertisedUrls: readonly string[];
   readonly handlers: TransportHandlers;
   readonly random: Random;
   readonly clock?: Clock;
-  /** The versions of the protocol that this member speaks now; `spokenVersions` without it. */
+  /** The protocol versions that this member supports now; `supportedVersions` if absent. */
   readonly versions?: () => VersionRange;
   readonly tls?: PeerTls;
   /**
-   * The peer URLs of a member that is not known here, from those that are known at `knownUrls`; null when none of them
-   * knows it. Asked only where certificates say who a caller is.
+   * Finds the peer URLs of an unknown member, by asking the members at `knownUrls`; null when none of them knows it.
+   * Only called where certificates identify members.
    */
   readonly findMember?: (peer: MemberId, knownUrls: readonly string[]) => Promise<readonly string[] | null>;
-  /** Gets every connection on the peer port that speaks HTTP/1.1. */
+  /** Receives every HTTP/1.1 connection on the peer port. */
   readonly httpServer?: HttpServer;
   readonly limits?: Partial<TransportLimits>;
 };
@@ -115,13 +118,13 @@ export type TransportOptions = {
 export type PeerStatistics = {
   sentBytes: number;
   receivedBytes: number;
-  /** Messages that were dropped, because there was no connection or too much was waiting. */
+  /** Messages that were dropped, because there was no connection or too much was queued. */
   sentFailures: number;
-  /** Connections that broke off while they were in use. */
+  /** Connections that were lost while in use. */
   receivedFailures: number;
 };
 
-/** What the parts of the transport share. */
+/** Shared by the parts of the transport. */
 export type TransportContext = {
   readonly options: TransportOptions;
   readonly versions: () => VersionRange;

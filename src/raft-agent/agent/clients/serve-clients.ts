@@ -105,7 +105,7 @@ export class ClientFront {
     this.#gate.open();
   }
 
-  /** Serves a connection on which HTTP/1.1 is spoken: a client's, or that of a request that came over HTTP/2. */
+  /** Serves a connection on which HTTP/1.1 is supported: a client's, or that of a request that came over HTTP/2. */
   serveHttp1(socket: Duplex): void {
     this.#http.emit("connection", socket);
   }
@@ -251,7 +251,7 @@ function listenerTls(files: TlsFiles): ListenerTls {
     ...(ca === null ? {} : { ca }),
     ...tlsProtocol(files),
     requireClientCertificate: files.requireClientCertificate,
-    refuse: judge,
+    rejectReason: judge,
   };
 }
 
@@ -263,7 +263,7 @@ function createHttps(files: TlsFiles, handler: RequestListener, rejections: Reje
     if (!socket.destroyed) closeOnceGone(socket);
   });
   rejectConnections(server, {
-    refuse: createCertificateJudge(files),
+    rejectReason: createCertificateJudge(files),
     onRejected: (rejection) => rejections.add(rejection),
   });
   return server;

@@ -28,7 +28,7 @@ import type { RecoveredLog } from "../../wal/replay.ts";
 import type { Wal } from "../../wal/wal.ts";
 import type { AgentEvents } from "../agent-events.ts";
 import { askForCluster } from "../cluster-directory.ts";
-import { callingMaterial } from "../tls/peer-tls.ts";
+import { clientMaterial } from "../tls/peer-tls.ts";
 import { forceNewCluster } from "./force-new-cluster.ts";
 import { assertNoLostEntries } from "./lost-entries.ts";
 import {
@@ -54,7 +54,7 @@ export type MemberStorage = {
 
 /** @throws HaplanError: the disk cannot be used, or no member answers a joining one. */
 export async function openStorage(config: AgentConfig, events: AgentEvents): Promise<MemberStorage> {
-  const callingTls = config.peerTls === null ? null : callingMaterial(config.peerTls);
+  const callingTls = config.peerTls === null ? null : clientMaterial(config.peerTls);
   const snapDir = snapshotDir(config);
   assertNotEtcds(config);
   if (!config.forceNewCluster) assertNoLostEntries(config);

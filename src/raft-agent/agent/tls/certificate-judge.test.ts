@@ -41,8 +41,8 @@ function files(name: string, wanted: Partial<TlsFiles> = {}): TlsFiles {
   return {
     certFile,
     keyFile,
-    callingCertFile: certFile,
-    callingKeyFile: keyFile,
+    clientCertFile: certFile,
+    clientKeyFile: keyFile,
     trustedCaFile: certificatePath(directory, "ca"),
     requireClientCertificate: true,
     loginByCertificate: false,
@@ -102,8 +102,8 @@ it("a certificate that signs itself is made once, private to the member", () => 
   const own = files("m1", {
     certFile,
     keyFile,
-    callingCertFile: certFile,
-    callingKeyFile: keyFile,
+    clientCertFile: certFile,
+    clientKeyFile: keyFile,
     trustedCaFile: null,
   });
   const selfSigned = { ...own, selfSigned: { hosts: [host, "localhost"], validYears: 2 } };
@@ -114,8 +114,8 @@ it("a certificate that signs itself is made once, private to the member", () => 
   makeSelfSigned(selfSigned);
   expect(new X509Certificate(readFileSync(certFile)).serialNumber).toBe(made.serialNumber);
   // Nobody can check such a certificate: callers do not try.
-  expect(createPeerTls(selfSigned, () => []).callingMaterial!().rejectUnauthorized).toBe(false);
-  expect(createPeerTls(files("m1"), () => []).callingMaterial!().rejectUnauthorized).toBe(true);
+  expect(createPeerTls(selfSigned, () => []).clientMaterial!().rejectUnauthorized).toBe(false);
+  expect(createPeerTls(files("m1"), () => []).clientMaterial!().rejectUnauthorized).toBe(true);
 });
 
 it("rules for members' certificates follow the member's own, which is replaced while it runs", async () => {

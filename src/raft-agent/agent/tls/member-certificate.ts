@@ -33,16 +33,16 @@ export function memberCertificateRules(
 /** Why these rules let clients in; null when they do not. For the log. */
 export function describeOpenRules(files: TlsFiles, rules: MemberCertificateRules): string | null {
   if (!files.requireClientCertificate) return null;
-  const { callingCertFile } = files;
+  const { clientCertFile } = files;
   if (!rules.serves && !namesMembers(files)) {
     return (
-      `any certificate of ${files.trustedCaFile} is taken for a member's, since this member's own, ${callingCertFile}, is a ` +
+      `any certificate of ${files.trustedCaFile} is taken for a member's, since this member's own, ${clientCertFile}, is a ` +
       "client's too: name the members with --peer-cert-allowed-cn or --peer-cert-allowed-hostname, or give them an authority of their own"
     );
   }
   if (rules.isForPeerUrls || !files.checkCallerAddress) return null;
   return (
-    `a member may speak for any other one, since certificates do not tell which member they belong to: ${callingCertFile} ` +
+    `a member may speak for any other one, since certificates do not tell which member they belong to: ${clientCertFile} ` +
     "is for no host of this member's peer URLs"
   );
 }

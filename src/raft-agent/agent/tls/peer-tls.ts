@@ -17,7 +17,7 @@ export type CallingMaterial = TlsMaterial & { readonly rejectUnauthorized: boole
 
 /** Its own certificate tells which others are members'. */
 export type MemberTls = PeerTls & {
-  readonly callingMaterial: () => CallingMaterial;
+  readonly clientMaterial: () => CallingMaterial;
   readonly memberRules: () => MemberCertificateRules;
 };
 
@@ -27,17 +27,17 @@ export type MemberTls = PeerTls & {
  */
 export function createPeerTls(files: TlsFiles, ownPeerUrls: () => readonly string[]): MemberTls {
   const judge = createCertificateJudge(files);
-  const calling = renewed(files, () => callingMaterial(files));
+  const calling = renewed(files, () => clientMaterial(files));
   const own = parsedOnce(() => calling().cert);
   const rules = (): MemberCertificateRules => memberCertificateRules(files, own(), ownPeerUrls());
   return {
     memberRules: rules,
     requireClientCertificate: files.requireClientCertificate,
     material: renewed(files, () => servingMaterial(files)),
-    callingMaterial: calling,
+    clientMaterial: calling,
     identifiesMembers: () => rules().isForPeerUrls,
-    refuseAt: (socket, peerUrls) => refuseAtUrls(rules(), socket, peerUrls),
-    refuse: async (socket) => {
+    rejectReasonAt: (socket, peerUrls) => refuseAtUrls(rules(), socket, peerUrls),
+    rejectReason: async (socket) => {
       const certificate = files.checkCallerAddress ? socket.getPeerX509Certificate() : undefined;
       const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress);
       return judge(socket) ?? refuseNonMember(rules(), socket) ?? (await address);
@@ -96,7 +96,7 @@ function servingMaterial(files: TlsFiles): TlsMaterial {
 }
 
 /** A certificate that signs itself can be checked by nobody (etcd's --peer-auto-tls does not try either). */
-export function callingMaterial(files: TlsFiles): CallingMaterial {
-  const { callingCertFile: certFile, callingKeyFile: keyFile, selfSigned } = files;
+export function clientMaterial(files: TlsFiles): CallingMaterial {
+  const { clientCertFile: certFile, clientKeyFile: keyFile, selfSigned } = files;
   return { ...servingMaterial({ ...files, certFile, keyFile }), rejectUnauthorized: selfSigned === null };
 }

@@ -38,8 +38,8 @@ export function tlsProtocol(files: TlsFiles): Pick<SecureContextOptions, "cipher
 
 /** A cheap fingerprint of the files as they are now: changes when one of them is written or replaced. */
 export function tlsFilesVersion(files: TlsFiles): string {
-  const { certFile, keyFile, callingCertFile, callingKeyFile, trustedCaFile } = files;
-  return [certFile, keyFile, callingCertFile, callingKeyFile, trustedCaFile]
+  const { certFile, keyFile, clientCertFile, clientKeyFile, trustedCaFile } = files;
+  return [certFile, keyFile, clientCertFile, clientKeyFile, trustedCaFile]
     .map((path) => {
       const stat = path === null ? undefined : statSync(path, { throwIfNoEntry: false });
       return stat === undefined ? "-" : `${stat.ino}.${stat.mtimeMs}.${stat.size}`;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Metadata } from "../mvcc/backend/backend.ts";
-import { expiryBatchMax, LeaseExpiry } from "./lease-expiry.ts";
 import { LeaseTable } from "./lease-table.ts";
+import { expiryBatchMax, Lessor } from "./lessor.ts";
 
 function createMemoryMetadata(): Metadata {
   const entries = new Map<string, [string, string, Uint8Array]>();
@@ -14,14 +14,14 @@ function createMemoryMetadata(): Metadata {
   };
 }
 
-function leaseWorld(): { table: LeaseTable; expiry: LeaseExpiry; clock: { nowMs: number; monotonicMs(): number } } {
+function leaseWorld(): { table: LeaseTable; expiry: Lessor; clock: { nowMs: number; monotonicMs(): number } } {
   const clock = { nowMs: 1_000_000, monotonicMs: () => clock.nowMs };
   const table = new LeaseTable(createMemoryMetadata());
-  return { table, expiry: new LeaseExpiry(table, clock), clock };
+  return { table, expiry: new Lessor(table, clock), clock };
 }
 
 describe("lease table", () => {
-  it("reads back from metadata what was granted, checkpointed and revoked", () => {
+  it("restores grants, checkpoints and revokes from metadata", () => {
     const metadata = createMemoryMetadata();
     const table = new LeaseTable(metadata);
     table.grant(1n, 10);
@@ -38,8 +38,8 @@ describe("lease table", () => {
   });
 });
 
-describe("lease expiry", () => {
-  it("does nothing on a member that does not lead", () => {
+describe("lessor", () => {
+  it("does nothing on a member that is not the leader", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.granted(table.grant(1n, 2));
     clock.nowMs += 10_000;
@@ -48,7 +48,7 @@ describe("lease expiry", () => {
     expect(expiry.renew(1n)).toBeNull();
   });
 
-  it("ends a lease after its time, renewed leases later", () => {
+  it("expires a lease after its TTL, renewed leases later", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 2));
@@ -62,7 +62,7 @@ describe("lease expiry", () => {
     expect(expiry.takeExpired()).toEqual([2n]);
   });
 
-  it("offers an expired lease again after three seconds while its revoke has not been applied", () => {
+  it("returns an expired lease again after three seconds until its revoke is applied", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 2));
@@ -77,7 +77,7 @@ describe("lease expiry", () => {
     expect(expiry.takeExpired()).toEqual([]);
   });
 
-  it("offers a lease once although its id had an earlier life", () => {
+  it("returns a lease once although its id was used before", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 2));
@@ -112,7 +112,7 @@ describe("lease expiry", () => {
     expect(expiry.renew(2n)).toEqual({ kind: "clearFirst", checkpoints: 0 });
   });
 
-  it("spreads leases that would end in the same second after a change of leader", () => {
+  it("spreads leases that would expire in the same second after a change of leader", () => {
     const { table, expiry, clock } = leaseWorld();
     for (let id = 1n; id <= 2_000n; id++) table.grant(id, 10);
     expiry.promote(0);
@@ -125,7 +125,7 @@ describe("lease expiry", () => {
     expect(rest).toBe(1_250);
   });
 
-  it("checkpoints a lease that nobody renews from half its time on, at the latest every five minutes", () => {
+  it("checkpoints a lease that is not renewed from half its TTL on, at least every five minutes", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 3_600));
@@ -150,7 +150,7 @@ describe("lease expiry", () => {
     ]);
   });
 
-  it("A4: counts a checkpoint that is under way, and one proposed while another was cleared", () => {
+  it("A4: counts a checkpoint in flight, and one proposed while another was cleared", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 24));
@@ -168,7 +168,7 @@ describe("lease expiry", () => {
     expect(expiry.remainingMs(1n)).toBe(24_000);
   });
 
-  it("does not checkpoint leases that are renewed after a third of their time", () => {
+  it("does not checkpoint leases that are renewed after a third of their TTL", () => {
     const { table, expiry, clock } = leaseWorld();
     expiry.promote(0);
     expiry.granted(table.grant(1n, 60));

@@ -1,4 +1,4 @@
-/** Answers what a peer asks at the agent level, on the connection on which it asked. */
+/** Serves agent-level requests of a peer, on the connection of the request. */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { ByteReader } from "../wal/byte-codec.ts";
@@ -7,13 +7,8 @@ import type { FramedSocket } from "./framed-socket.ts";
 import { writeError } from "./request-table.ts";
 import type { TransportContext } from "./transport-types.ts";
 
-/** `frame` is the body of a request, and belongs to this request alone. */
-export function answerRequest(
-  context: TransportContext,
-  peer: MemberId,
-  socket: FramedSocket,
-  frame: Uint8Array,
-): void {
+/** `frame` is the body of a request, and owned by this request. */
+export function serveRequest(context: TransportContext, peer: MemberId, socket: FramedSocket, frame: Uint8Array): void {
   const reader = new ByteReader(frame);
   const number = reader.uint32();
   const kind = reader.uint16();
@@ -29,7 +24,9 @@ export function answerRequest(
   const { onRequest } = context.options.handlers;
   const answer =
     onRequest === undefined
-      ? Promise.reject(new HaplanError("transport/unsupported", `Member ${context.options.self} answers no requests`))
+      ? Promise.reject(
+          new HaplanError("transport/unsupported", `Member ${context.options.self} does not support requests`),
+        )
       : onRequest(peer, kind, body);
   answer.then(
     (result) => respond(0, (writer) => writer.raw(result)),

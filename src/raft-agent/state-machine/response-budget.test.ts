@@ -6,7 +6,7 @@ import { openStore } from "../mvcc/mvcc-store.ts";
 import type { ApplyResult } from "./apply-result.ts";
 import { CommandKind, createCommandCodec } from "./command.ts";
 import { StateMachine } from "./state-machine.ts";
-import { answerTooLarge, executeDeleteRange, executeTxn, readTxn, writtenWithoutAnswer } from "./txn.ts";
+import { executeDeleteRange, executeTxn, readTxn, responseTooLarge, writtenWithoutResponse } from "./txn.ts";
 
 const selfId = "8e9e05c52164694d";
 const key = (value: string): Uint8Array => Buffer.from(value);
@@ -36,17 +36,17 @@ function apply({ machine }: { machine: StateMachine }, success: RequestOp[]): vo
 const kvCount = (response: ResponseOp | undefined): number =>
   response?.kind === "range" ? response.response.kvs.length : -1;
 
-describe("the answer of one request", () => {
+describe("the response of one request", () => {
   const large = { large: 4 << 20 };
 
-  it("A6: is given up above 256 MiB, and what the transaction writes is written", async () => {
+  it("A6: is dropped above 256 MiB, but the transaction's writes are applied", async () => {
     const member = await createMachine(large);
     apply(member, [putOp("w"), ...Array<RequestOp>(64).fill(rangeOp("large"))]);
-    expect(member.last()).toEqual(writtenWithoutAnswer);
+    expect(member.last()).toEqual(writtenWithoutResponse);
     expect(member.machine.store.get(key("w"))).toBeDefined();
   });
 
-  it("A6: is whole up to 256 MiB", async () => {
+  it("A6: is complete up to 256 MiB", async () => {
     const member = await createMachine(large);
     apply(member, [putOp("w"), ...Array<RequestOp>(63).fill(rangeOp("large"))]);
     const result = member.last();
@@ -58,7 +58,7 @@ describe("the answer of one request", () => {
   it.each([
     { title: "another member's caller waits", self: "1111111111111111", isAwaited: true },
     { title: "the caller has given up", self: selfId, isAwaited: false },
-  ])("is not read when $title, and what the transaction writes is written", async ({ self, isAwaited }) => {
+  ])("is not read when $title, but the transaction's writes are applied", async ({ self, isAwaited }) => {
     const backend = new MemoryBackend();
     const store = await openStore({ backend });
     const machine = new StateMachine({ self, store });
@@ -76,13 +76,13 @@ describe("the answer of one request", () => {
     expect([store.get(key("w")), store.get(key("a"))]).toEqual([expect.anything(), undefined]);
   });
 
-  it("A6: of reads alone is refused above 256 MiB", async () => {
+  it("A6: of a read-only transaction is rejected above 256 MiB", async () => {
     const { machine } = await createMachine(large);
     const success = Array<RequestOp>(65).fill(rangeOp("large"));
-    expect(readTxn(machine.store, { compare: [], success, failure: [] })).toEqual(answerTooLarge);
+    expect(readTxn(machine.store, { compare: [], success, failure: [] })).toEqual(responseTooLarge);
   });
 
-  it("A6: counts what was there before a put or a delete, also in a nested transaction", async () => {
+  it("A6: counts previous key-values of puts and deletes, also in a nested transaction", async () => {
     const { machine } = await createMachine({ a: 1_000, b: 1_000 });
     const budget = { leftBytes: 2_500 };
     const writing = machine.store.beginWrite();

@@ -1,40 +1,43 @@
 /**
- * When leases end: the leader's duty alone, on the leader's own clock (etcd `server/lease/lessor.go`). A member that
- * becomes leader counts every lease from its last checkpoint, or from its full time, plus one election timeout that
- * the clients lost without a leader. Ending itself is a command in the log, so that all members agree.
+ * Expires leases: a duty of the leader alone, on the leader's own clock (etcd `server/lease/lessor.go`). A new leader
+ * extends every lease from its last checkpoint, or from its full TTL, plus one election timeout that clients lost
+ * without a leader. Revoking is a command in the log, so that all members agree.
  *
- * etcd checkpoints every lease each five minutes, so that shorter ones begin anew with every leader. Here a lease is
- * checkpointed once half its time has passed without a renewal, and then more often: clients that are alive renew
- * earlier (clientv3 after a third) and cost nothing, and what is left of the others is known to any new leader.
+ * etcd checkpoints every lease every five minutes, so that shorter ones start over with every leader. Here a lease is
+ * checkpointed once half its TTL has passed without a renewal, and more often afterwards: live clients renew earlier
+ * (clientv3 after a third) and cost nothing, and any new leader knows the remaining time of the others.
  *
- * The queue is a binary heap in which a renewed lease keeps its old place: it is moved when that place comes up, so
- * that a renewal costs nothing but a number.
+ * The queue is a binary heap in which a renewed lease keeps its old position: it is moved when that position is
+ * reached, so that a renewal costs only the write of a number.
  */
 import type { Lease, LeaseId, LeaseTable } from "./lease-table.ts";
 
-/** Bound of one expiry entry in the log. */
+/** The limit of one expiry entry in the log. */
 export const expiryBatchMax = 500;
 const checkpointBatchMax = 1_000;
-/** Between checkpoints of one lease: at most etcd's interval. */
+/** The maximum interval between checkpoints of one lease: etcd's interval. */
 const checkpointIntervalMaxMs = 300_000;
 const checkpointIntervalMinMs = 5_000;
-/** A revoke that did not come back from the log is proposed again after this long. */
+/** A revoke that was not applied is proposed again after this time. */
 const revokeRetryMs = 3_000;
-/** After a change of leader, at most this many leases end in the same second. */
+/** After a change of leader, at most this many leases expire in the same second. */
 const expiriesPerSecondMax = 750;
 
-/** How often the leases are looked through for due checkpoints: when one is due, within these bounds. */
+/** The interval of scans for due checkpoints: when one is due, within these limits. */
 const checkpointScanMinMs = 1_000;
 const checkpointScanMaxMs = 10_000;
 
 type Timing = {
   endsAtMs: number;
-  /** The end that any leader would keep to: what is told. Behind `endsAtMs` while a checkpoint waits to be cleared. */
+  /**
+   * The expiry that any leader would honor, as reported to clients. After `endsAtMs` while a checkpoint waits to be
+   * cleared.
+   */
   promisedEndMs: number;
-  /** Checkpoints that this leader has proposed, and how many of them a later entry is known to have cleared. */
+  /** Checkpoints proposed by this leader, and how many of them are known to be cleared by a later entry. */
   checkpoints: number;
   clearedCheckpoints: number;
-  /** Its one valid place in the queue; entries with another time are left over from an earlier life of the id. */
+  /** The one valid position in the queue; entries with another time are left over from an earlier lease with the id. */
   queuedAtMs: number;
   checkpointAtMs: number;
 };
@@ -43,20 +46,20 @@ type Due = { readonly id: LeaseId; readonly atMs: number };
 export type Checkpoint = { readonly id: LeaseId; readonly remainingSeconds: number };
 
 export type RenewResult =
-  /** Every leader to come counts the whole time from now on. */
+  /** Every later leader counts the full TTL from now on. */
   | { readonly kind: "renewed"; readonly ttlSeconds: number }
   /**
-   * The log holds a remaining time, or may come to hold one that is under way: a new leader would count from that. It has to
-   * be cleared by a checkpoint of 0; once that is applied, report `cleared` and renew again before anything is promised.
+   * The log contains a remaining TTL, or may soon contain one that is in flight: a new leader would count from it. A
+   * checkpoint of 0 has to clear it; once that is applied, report `cleared` and renew again before promising anything.
    */
   | { readonly kind: "clearFirst"; readonly checkpoints: number };
 
-export class LeaseExpiry {
+export class Lessor {
   /** Since the member started; for the metrics page. */
   renewedTotal = 0;
   readonly #table: LeaseTable;
   readonly #clock: { monotonicMs(): number };
-  /** When each lease ends; empty while this member does not lead. */
+  /** The expiry of each lease; empty while this member is not the leader. */
   readonly #timings = new Map<LeaseId, Timing>();
   readonly #queue = new DueQueue();
   #primary = false;
@@ -71,7 +74,7 @@ export class LeaseExpiry {
     return this.#primary;
   }
 
-  /** This member leads now, and has applied every entry of the terms before: what they say of leases counts. */
+  /** This member is now the leader, and has applied every entry of earlier terms, which determine the leases. */
   promote(extendMs: number): void {
     this.demote();
     this.#primary = true;
@@ -111,7 +114,7 @@ export class LeaseExpiry {
     this.#timings.delete(id);
   }
 
-  /** Null: no such lease, or its time is over and it only waits for its revoke. */
+  /** Null: there is no such lease, or it is expired and waits for its revoke. */
   renew(id: LeaseId): RenewResult | null {
     const lease = this.#table.get(id);
     const timing = this.#timings.get(id);
@@ -127,21 +130,24 @@ export class LeaseExpiry {
     return { kind: "renewed", ttlSeconds: lease.ttlSeconds };
   }
 
-  /** A clearing entry is applied that was proposed when `checkpoints` had been. */
+  /** A clearing entry was applied that was proposed at `checkpoints`. */
   cleared(id: LeaseId, checkpoints: number): void {
     const timing = this.#timings.get(id);
     if (timing !== undefined) timing.clearedCheckpoints = Math.max(timing.clearedCheckpoints, checkpoints);
   }
 
-  /** Milliseconds that the lease still has for certain, never negative; null when this member does not keep its time. */
+  /**
+   * The guaranteed remaining time of the lease in milliseconds, never negative; null when this member does not track
+   * it.
+   */
   remainingMs(id: LeaseId): number | null {
     const timing = this.#timings.get(id);
     return timing === undefined ? null : Math.max(0, timing.promisedEndMs - this.#clock.monotonicMs());
   }
 
   /**
-   * Leases to revoke now, at most `EXPIRY_BATCH_MAX`, and none behind one that `isEnough`; each comes up again later while
-   * it has not been revoked.
+   * Leases to revoke now, at most `expiryBatchMax`, and none after one that `isEnough`; each is returned again later
+   * until it is revoked.
    */
   takeExpired(isEnough: (id: LeaseId) => boolean = () => false): LeaseId[] {
     const nowMs = this.#clock.monotonicMs();
@@ -160,7 +166,7 @@ export class LeaseExpiry {
     return expired;
   }
 
-  /** Remaining times to replicate, at most `CHECKPOINT_BATCH_MAX`. Leases that are renewed in time need none. */
+  /** Remaining TTLs to replicate, at most `checkpointBatchMax`. Leases that are renewed in time need none. */
   takeCheckpoints(): Checkpoint[] {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#nextCheckpointScanMs) return [];
@@ -195,7 +201,7 @@ export class LeaseExpiry {
   }
 }
 
-/** What a new leader counts a lease from, in milliseconds. */
+/** The TTL from which a new leader counts a lease, in milliseconds. */
 function countedMs(lease: Lease): number {
   return (lease.remainingSeconds > 0 ? lease.remainingSeconds : lease.ttlSeconds) * 1_000;
 }
@@ -204,7 +210,7 @@ function firstCheckpointMs({ ttlSeconds }: Lease): number {
   return clampCheckpointMs(ttlSeconds * 500);
 }
 
-/** Further ones, while it is not renewed. */
+/** The interval of further checkpoints while it is not renewed. */
 function nextCheckpointMs({ ttlSeconds }: Lease): number {
   return clampCheckpointMs(ttlSeconds * 125);
 }
