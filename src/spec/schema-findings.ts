@@ -67,16 +67,21 @@ function unknownKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
 
 function missingKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
   const name = String(error.params["missingProperty"]);
-  const properties = (schema["properties"] ?? {}) as Record<string, JsonSchema>;
-  const meaning = properties[name]?.["description"];
+  const key = ((schema["properties"] ?? {}) as Record<string, JsonSchema>)[name] ?? {};
   const where = error.instancePath === "" ? "The spec" : pointerForPeople(error.instancePath);
-  const example = properties[name]?.["const"];
+  const [example] = [key["const"], ...((key["examples"] ?? []) as readonly Json[])].filter(isScalar);
+  const line = example === undefined ? `${name}:` : `${name}: ${example}`;
+  const meaning = key["const"] === undefined && key["description"] !== undefined ? `, ${key["description"]}` : "";
   return {
     place: { pointer: error.instancePath, part: "key" },
     code: "spec/missing-key",
     summary: `${where} has no "${name}"`,
-    detail: `Add \`${name}:${example === undefined ? "" : ` ${example}`}\`${meaning === undefined || example !== undefined ? "" : `, ${meaning}`}.`,
+    detail: `Add \`${line}\`${meaning}.`,
   };
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
 type WrongType = {

@@ -230,6 +230,17 @@ describe("mistakes", () => {
     ]);
   });
 
+  it.each([
+    ["kind: Cluster\n", "", "Add `kind: Cluster`."],
+    ["metadata: { name: demo }", "metadata: {}", /^Add `name: demo`, a DNS label: /],
+    ["controlPlane: { members: 3 }", "controlPlan: { members: 3 }", /^Add `controlPlane:`, the masters and /],
+    ["members: 3", "members: 3, adopt: {}", /^Add `endpoints:`, a list of client URLs/],
+  ])("without %j give a line to add", (from, to, detail) => {
+    const { diagnostics } = parseSpec("f", changed(from, to));
+    const missing = diagnostics.filter(({ code }) => code === "spec/missing-key");
+    expect(missing.map((each) => each.detail)).toEqual([expect.stringMatching(detail)]);
+  });
+
   it("every one says what to write instead", () => {
     const text = `${minimal.replace("v1", "v9").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
     for (const { detail } of parseSpec("f", text).diagnostics) expect(detail).toMatch(/Write|Known keys/);

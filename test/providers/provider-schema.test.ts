@@ -129,6 +129,7 @@ describe("a provider's part of the spec", () => {
     expect(details(good.replace("region: south", "region: south, retries: 10"))).toEqual([
       "Write attempts after a failed call, from 0 to 9.",
     ]);
+    expect(details(good.replace(", region: south", ""))).toEqual(["Add `region: south`, the region, north or south."]);
     expect(details(good.replace("region: south", "region: souht"))).toEqual([
       'Did you mean "south"? Write `region: north` or `region: south`.',
     ]);
