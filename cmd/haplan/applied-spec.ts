@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalDigest } from "../../src/base/canonical-json.ts";
 import { makeDirDurably, writeFileDurably } from "../../src/base/durable-file.ts";
+import { compareVersion, type FileContent, type FileFormat, upgradeContent } from "../../src/base/file-format.ts";
 import { errorText, HaplanError } from "../../src/base/haplan-error.ts";
 import { specFromState } from "../../src/plan/spec-from-state.ts";
 import { specReader } from "../../src/providers/spec-reader.ts";
@@ -20,6 +21,8 @@ import { refuse } from "./refusal.ts";
 /** File name in the cluster's directory. */
 export const appliedSpecFile = "applied-spec.json";
 const kind = "haplan.appliedSpec";
+/** A new version needs an upgrade from the one before, and an example in test/formats/examples. */
+export const appliedSpecFormat: FileFormat = { current: 1, upgrades: {} };
 
 export type AppliedSpec = {
   readonly spec: ClusterSpec;
@@ -32,7 +35,7 @@ export type AppliedSpec = {
  * @throws HaplanError `state/unwritable`
  */
 export function saveAppliedSpec(directory: string, { spec, path }: AppliedSpec): void {
-  const file = { kind, version: 1, checksum: canonicalDigest(spec), path, spec };
+  const file = { kind, version: appliedSpecFormat.current, checksum: canonicalDigest(spec), path, spec };
   const target = join(directory, appliedSpecFile);
   try {
     makeDirDurably(directory);
@@ -68,16 +71,43 @@ export async function readAppliedSpec(context: CliContext, name: string): Promis
   return readSaved(directory) ?? { spec: await rebuild(context, directory, name), path: null };
 }
 
-/** Null if there is none, or if it is damaged. */
+/** Null if there is none, or if it is damaged. @throws RefusalError if a newer haplan saved it */
 function readSaved(directory: string): AppliedSpec | null {
+  const place = join(directory, appliedSpecFile);
+  let text: string;
   try {
-    const file = JSON.parse(readFileSync(join(directory, appliedSpecFile), "utf8")) as Record<string, unknown>;
-    const { spec, path, checksum } = file;
-    if (file["kind"] !== kind || file["version"] !== 1 || checksum !== canonicalDigest(spec)) return null;
-    return { spec: spec as ClusterSpec, path: typeof path === "string" ? path : null };
+    text = readFileSync(place, "utf8");
   } catch {
     return null;
   }
+  return parseAppliedSpec(text, place);
+}
+
+/** Null if it is damaged. @throws RefusalError if a newer haplan saved it */
+export function parseAppliedSpec(
+  text: string,
+  place: string,
+  format: FileFormat = appliedSpecFormat,
+): AppliedSpec | null {
+  let file: FileContent;
+  try {
+    file = JSON.parse(text) as FileContent;
+  } catch {
+    return null;
+  }
+  if (typeof file !== "object" || file === null || file["kind"] !== kind) return null;
+  const { version } = file;
+  const comparison = compareVersion(format, version);
+  if (comparison === "newer") {
+    throw refuse(
+      "cli/newer-applied-spec",
+      "The applied spec was saved by a newer haplan",
+      `${place} has version ${version}, but this haplan supports versions up to ${format.current}. Use the haplan that applied it, or pass the spec instead of -state-only.`,
+    );
+  }
+  if (comparison === "unknown" || file["checksum"] !== canonicalDigest(file["spec"])) return null;
+  const { spec, path } = upgradeContent(format, version as number, file);
+  return { spec: spec as ClusterSpec, path: typeof path === "string" ? path : null };
 }
 
 async function rebuild({ clock, environment }: CliContext, directory: string, name: string): Promise<ClusterSpec> {

@@ -4,18 +4,20 @@
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import { compareVersion, type FileFormat, upgradeContent } from "../base/file-format.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { parseJson } from "../base/json-text.ts";
 import type { Plan } from "./plan.ts";
 
 const kind = "haplan.plan";
-export const planFileVersion = 1;
+/** A new version needs an upgrade from the one before, and an example in test/formats/examples. */
+export const planFileFormat: FileFormat = { current: 1, upgrades: {} };
 
 /** The spec's file when the plan was made: its path as it was given, and the SHA-256 of its bytes in hexadecimal. */
 export type PlanSource = { readonly path: string; readonly digest: string };
 
 export function encodePlanFile(plan: Plan, source: PlanSource | null = null): string {
-  const file = { kind, version: planFileVersion, checksum: canonicalDigest(plan), source, plan };
+  const file = { kind, version: planFileFormat.current, checksum: canonicalDigest(plan), source, plan };
   return `${JSON.stringify(file, null, 1)}\n`;
 }
 
@@ -36,7 +38,7 @@ function notAPlan(): Diagnostic {
   );
 }
 
-export function decodePlanFile(text: string): DecodedPlanFile {
+export function decodePlanFile(text: string, format: FileFormat = planFileFormat): DecodedPlanFile {
   let file: unknown;
   if (!looksLikePlanFile(text)) return { problem: notAPlan() };
   try {
@@ -53,12 +55,13 @@ export function decodePlanFile(text: string): DecodedPlanFile {
   if (!isRecord(file) || file["kind"] !== kind) {
     return { problem: notAPlan() };
   }
-  if (file["version"] !== planFileVersion) {
+  const version = file["version"];
+  if (compareVersion(format, version) !== "readable") {
     return {
       problem: problem(
         "plan-file/version",
-        `This plan file has version ${String(file["version"])}`,
-        `This haplan reads version ${planFileVersion}. Make the plan with the haplan that applies it.`,
+        `This plan file has version ${String(version)}`,
+        `This haplan reads version ${format.current}. Make the plan with the haplan that applies it.`,
       ),
     };
   }
@@ -72,7 +75,8 @@ export function decodePlanFile(text: string): DecodedPlanFile {
       ),
     };
   }
-  return { plan: plan as Plan, source: sourceOf(file["source"]) };
+  const upgraded = upgradeContent(format, version as number, file);
+  return { plan: upgraded["plan"] as Plan, source: sourceOf(upgraded["source"]) };
 }
 
 function sourceOf(value: unknown): PlanSource | null {

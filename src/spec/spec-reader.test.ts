@@ -156,7 +156,7 @@ describe("mistakes", () => {
       ["spec/missing-key 6:3", "spec/unknown-key 6:19"],
     ],
     ["an unknown provider of a later version", changed("local", "aws"), ["spec/not-in-this-version 5:21"]],
-    ["a wrong apiVersion", changed("dev/v1", "dev/v2"), ["spec/bad-value 1:13"]],
+    ["a wrong apiVersion", changed("dev/v1", "dev/v2"), ["spec/newer-version 1:13"]],
     ["a wrong kind", changed("Cluster", "Custer"), ["spec/bad-value 2:7"]],
     ["a bad cluster name", changed("demo", "../demo"), ["spec/bad-value 3:19"]],
     ["a list instead of a mapping", changed("{ members: 3 }", "[3]"), ["spec/wrong-type 6:17"]],
@@ -220,7 +220,7 @@ describe("mistakes", () => {
   });
 
   it("all of them are told in one go, in the order of the file", () => {
-    const text = `${minimal.replace("v1", "v9").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
+    const text = `${minimal.replace("dev/v1", "dev/one").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
     expect(places(text)).toEqual([
       "spec/bad-value 1:13",
       "spec/bad-value 3:19",
@@ -242,7 +242,7 @@ describe("mistakes", () => {
   });
 
   it("every one says what to write instead", () => {
-    const text = `${minimal.replace("v1", "v9").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
+    const text = `${minimal.replace("dev/v1", "dev/one").replace("demo", "Demo").replace("3", "4")}  polcy: {}\n  workers: 7\n`;
     for (const { detail } of parseSpec("f", text).diagnostics) expect(detail).toMatch(/Write|Known keys/);
   });
 });

@@ -27,6 +27,7 @@ import { checkUniqueNames } from "./rules/unique-names.ts";
 import type { Shapes } from "./schema/shape.ts";
 import { createShapeCheck, type ShapeCheck } from "./schema-findings.ts";
 import { createSourceText, rangeBetween, type SourceText } from "./source-text.ts";
+import { toCurrentVersion } from "./spec-version.ts";
 import { specWarnings } from "./spec-warnings.ts";
 import { readYaml } from "./yaml-document.ts";
 
@@ -114,9 +115,12 @@ type ParseOptions = {
 
 function parseSpec(filename: string, text: string, { variables, providers, checksFor }: ParseOptions): ParsedSpec {
   const source = createSourceText(filename, text);
-  const { value, places, findings, variables: used, unresolved } = readYaml(text, variables);
-  if (value === undefined) return refused(diagnosticsFrom("error", source, places, findings), null);
-  if (value === null && findings.length === 0) return refused([emptyFile(source)], used);
+  const { value: written, places, findings, variables: used, unresolved } = readYaml(text, variables);
+  if (written === undefined) return refused(diagnosticsFrom("error", source, places, findings), null);
+  if (written === null && findings.length === 0) return refused([emptyFile(source)], used);
+  const { value, finding } = toCurrentVersion(written);
+  // Whatever else a schema of this version would say of it is beside the point.
+  if (finding !== null) return refused(diagnosticsFrom("error", source, places, [finding]), used);
   const choice = chooseProvider(value, providers);
   const { provider, shapes, check } = checksFor(choice.provider);
   const draft = draftSpec(value, provider, shapes);

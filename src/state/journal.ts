@@ -10,13 +10,20 @@ import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { makeDirDurably, syncDir } from "../base/durable-file.ts";
+import { compareVersion, type FileContent, type FileFormat, upgradeContent } from "../base/file-format.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
+
+/**
+ * Of each record; one that says none is of version 1. A new version needs an upgrade from the one before, and an example in
+ * test/formats/examples.
+ */
+export const journalFormat: FileFormat = { current: 1, upgrades: {} };
 
 export type Journal = {
   /**
    * All records since the journal was last cleared, oldest first. @throws HaplanError `journal/damaged`,
-   * `journal/unreadable`
+   * `journal/unreadable`, `journal/newer-version`
    */
   read(): Promise<readonly JournalRecord[]>;
   /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
@@ -33,17 +40,18 @@ export function createJournalFile(options: {
   readonly path: string;
   readonly clock: Clock;
   readonly beforeWrite: () => Promise<void>;
+  readonly format?: FileFormat;
 }): Journal {
-  const { path, clock, beforeWrite } = options;
+  const { path, clock, beforeWrite, format = journalFormat } = options;
   let lastSequence: number | null = null;
   return {
-    read: async () => parseJournal(path, readBytes(path)).records,
+    read: async () => parseJournal(path, readBytes(path), format).records,
     append: async (record) => {
       await beforeWrite();
-      lastSequence ??= repair(path);
+      lastSequence ??= repair(path, format);
       const numbered = { sequence: lastSequence + 1, at: new Date(clock.now()).toISOString(), ...record };
       try {
-        appendDurably(path, renderLine(numbered));
+        appendDurably(path, renderLine(numbered, format));
       } catch (error) {
         // Half of the line may be on disk: it is truncated before anything is written after it.
         lastSequence = null;
@@ -75,9 +83,9 @@ function appendDurably(path: string, line: string): void {
 }
 
 /** Truncates a torn last line; returns the sequence number of the last whole one. */
-function repair(path: string): number {
+function repair(path: string, format: FileFormat): number {
   const bytes = readBytes(path);
-  const { records, soundBytes } = parseJournal(path, bytes);
+  const { records, soundBytes } = parseJournal(path, bytes, format);
   if (soundBytes < bytes.length) {
     const file = openSync(path, "r+");
     try {
@@ -107,12 +115,18 @@ function readBytes(path: string): Buffer {
 }
 
 /** `soundBytes`: how much of the file consists of whole records. */
-function parseJournal(path: string, bytes: Buffer): { records: readonly JournalRecord[]; soundBytes: number } {
+function parseJournal(
+  path: string,
+  bytes: Buffer,
+  format: FileFormat,
+): { records: readonly JournalRecord[]; soundBytes: number } {
   const records: JournalRecord[] = [];
   let start = 0;
   while (start < bytes.length) {
     const end = bytes.indexOf(0x0a, start);
-    const record = end === -1 ? null : parseLine(bytes.toString("utf8", start, end));
+    const content = end === -1 ? null : parseLine(bytes.toString("utf8", start, end));
+    const record = content === null ? null : recordFrom(content, `${path}:${records.length + 1}`, format);
+    if (content !== null && record === null) throw damaged(path, records.length + 1);
     if (record?.sequence !== records.length + 1) {
       if (record === null && (end === -1 || end === bytes.length - 1)) break;
       throw damaged(path, records.length + 1);
@@ -128,15 +142,29 @@ function damaged(path: string, line: number): HaplanError {
   return new HaplanError("journal/damaged", message, { commands: [["status"]] });
 }
 
-function renderLine(record: JournalRecord): string {
-  const json = JSON.stringify(record);
+/** Null when it says no version that there is. @throws HaplanError `journal/newer-version` */
+function recordFrom(content: FileContent, place: string, format: FileFormat): JournalRecord | null {
+  const { version = 1, ...rest } = content;
+  const comparison = compareVersion(format, version);
+  if (comparison === "newer") {
+    const message = `The journal was written by a newer haplan\n${place} has version ${version}, but this haplan supports versions up to ${format.current}. It tells what an interrupted apply may have done, and was not changed. Finish that apply with the haplan that began it.`;
+    throw new HaplanError("journal/newer-version", message);
+  }
+  if (comparison === "unknown") return null;
+  const { version: _, ...record } = upgradeContent(format, version as number, rest);
+  return record as unknown as JournalRecord;
+}
+
+function renderLine(record: JournalRecord, { current }: FileFormat): string {
+  const json = JSON.stringify({ version: current, ...record });
   return `${checksum(json)} ${json}\n`;
 }
 
-function parseLine(line: string): JournalRecord | null {
+function parseLine(line: string): FileContent | null {
   const json = line.slice(17);
   if (line[16] !== " " || line.slice(0, 16) !== checksum(json)) return null;
-  return JSON.parse(json) as JournalRecord;
+  const content: unknown = JSON.parse(json);
+  return typeof content === "object" && content !== null && !Array.isArray(content) ? (content as FileContent) : null;
 }
 
 function checksum(json: string): string {

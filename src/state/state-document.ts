@@ -1,12 +1,14 @@
 /** Converts a state to text and back. Unknown content is an error, so that it is not overwritten. */
 import type { ValidateFunction } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
+import { compareVersion, type FileContent, type FileFormat, upgradeContent } from "../base/file-format.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { parseJson } from "../base/json-text.ts";
 import type { State } from "../plan/state.ts";
 import type { StateAdvice } from "./state-backend.ts";
 
-const stateVersion = 1;
+/** A new version needs an upgrade from the one before, and an example in test/formats/examples. */
+export const stateFormat: FileFormat = { current: 1, upgrades: {} };
 
 export function renderState(state: State): string {
   return `${JSON.stringify(state, null, 2)}\n`;
@@ -16,7 +18,13 @@ export function renderState(state: State): string {
  * `place` names the source of the text, `advice` what to do if it is damaged; `headline` is the summary of that error.
  * @throws HaplanError `state/corrupted`, `state/newer-version`
  */
-export function parseState(text: string, place: string, advice: StateAdvice, headline = "The state is damaged"): State {
+export function parseState(
+  text: string,
+  place: string,
+  advice: StateAdvice,
+  headline = "The state is damaged",
+  format: FileFormat = stateFormat,
+): State {
   const corrupted = (reason: string): HaplanError => {
     const message = `${headline}\n${place}: ${reason}.\nIt was not changed. ${advice.text}`;
     return new HaplanError("state/corrupted", message, { commands: advice.commands ?? [] });
@@ -29,10 +37,12 @@ export function parseState(text: string, place: string, advice: StateAdvice, hea
     throw corrupted(errorText(error));
   }
   const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
-  if (typeof version === "number" && version > stateVersion) {
-    const message = `The state was written by a newer haplan\n${place} has version ${version}, but this haplan supports versions up to ${stateVersion}. It was not changed. Use the haplan that wrote it.`;
+  const comparison = compareVersion(format, version);
+  if (comparison === "newer") {
+    const message = `The state was written by a newer haplan\n${place} has version ${version}, but this haplan supports versions up to ${format.current}. It was not changed. Use the haplan that wrote it.`;
     throw new HaplanError("state/newer-version", message);
   }
+  if (comparison === "readable") value = upgradeContent(format, version as number, value as FileContent);
   validate ??= compileSchema(stateSchema, { allowUnionTypes: true });
   if (!validate(value)) {
     const [error] = validate.errors ?? [];
@@ -49,7 +59,7 @@ const stateSchema = {
   additionalProperties: false,
   required: ["version", "haplanVersion", "lineage", "serial", "clusterName", "resources"],
   properties: {
-    version: { const: stateVersion },
+    version: { const: stateFormat.current },
     haplanVersion: { type: "string" },
     lineage: { type: "string", minLength: 1 },
     serial: { type: "integer", minimum: 0 },

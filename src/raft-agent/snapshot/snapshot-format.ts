@@ -37,18 +37,23 @@ export function encodeHeader({ metadata, createdMs }: SnapshotHeader): {
 /** The length of the whole header, from its fixed part. @throws HaplanError `snapshot/damaged`. */
 export function headerLength(fixed: Uint8Array): number {
   if (fixed.length < headerFixedBytes || !magic.equals(fixed.subarray(0, 8))) throw damaged("no snapshot header");
-  const version = getUint32(fixed, 12);
-  if (version !== formatVersion)
-    throw damaged(`format version ${version}, but this version supports only ${formatVersion}`);
   const rest = getUint32(fixed, 16);
   if (rest > headerRestBytesMax) throw damaged(`a header of ${rest} bytes`);
   return headerFixedBytes + rest;
 }
 
-/** @throws HaplanError `snapshot/damaged`. */
+/** @throws HaplanError `snapshot/damaged`, `snapshot/newer-version`. */
 export function decodeHeader(bytes: Uint8Array): { readonly header: SnapshotHeader; readonly crc: number } {
   const crc = getUint32(bytes, 8);
   if (crc !== crc32c(bytes, 12, bytes.length)) throw damaged("a header with a wrong checksum");
+  const version = getUint32(bytes, 12);
+  if (version > formatVersion) {
+    throw new HaplanError(
+      "snapshot/newer-version",
+      `format version ${version}, but this haplan-agent supports versions up to ${formatVersion}`,
+    );
+  }
+  if (version !== formatVersion) throw damaged(`format version ${version}, which there never was`);
   const reader = new ByteReader(bytes, headerFixedBytes);
   const createdMs = reader.uint64();
   return { header: { createdMs, metadata: readSnapshotMetadata(reader) }, crc };

@@ -85,7 +85,10 @@ export class SnapshotStore {
     return names.sort((left, right) => right.index - left.index || right.term - left.term);
   }
 
-  /** @throws HaplanError `snapshot/damaged` naming the file and the position, before anything was returned. */
+  /**
+   * @throws HaplanError `snapshot/damaged` naming the file and the position, or `snapshot/newer-version`, before anything was
+   * returned.
+   */
   async open(name: string): Promise<OpenSnapshot> {
     const file = await this.#fileSystem.open(`${this.#directory}/${name}`, { create: false, readOnly: true });
     try {
@@ -101,6 +104,12 @@ export class SnapshotStore {
     } catch (error) {
       await file.close();
       if (!(error instanceof HaplanError)) throw error;
+      if (error.code === "snapshot/newer-version") {
+        throw new HaplanError(
+          error.code,
+          `Cannot read snapshot "${name}": it has ${error.message}. It was not changed. Start the haplan-agent that wrote it, or a later one`,
+        );
+      }
       throw new HaplanError(
         "snapshot/damaged",
         `Cannot use snapshot "${name}": it has ${errorText(error)}. Remove the file, and the member receives a new snapshot from its leader, or restore the file from a copy`,
@@ -110,7 +119,8 @@ export class SnapshotStore {
   }
 
   /**
-   * The newest undamaged snapshot, and which newer ones were damaged. Disk errors are thrown, not treated as damage.
+   * The newest undamaged snapshot, and which newer ones were damaged. Disk errors are thrown, not treated as damage, and so is
+   * a snapshot in a newer format.
    */
   async openNewest(): Promise<NewestSnapshot> {
     const damaged: { name: string; reason: string }[] = [];

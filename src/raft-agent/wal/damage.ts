@@ -9,6 +9,7 @@ import {
   batchHeaderBytes,
   decodeBatchHeader,
   type LogId,
+  logFormatVersion,
   sectorBytes,
 } from "./segment-format.ts";
 
@@ -87,5 +88,14 @@ export function damageError(file: string, offset: number, found: string): Haplan
     `Cannot recover the log: file "${file}" has at byte ${offset} ${found}. Acknowledged data may be lost, so ` +
       "this member must not vote: keep a copy of the directory, remove the member from the cluster and add it again with an " +
       "empty data directory (it then receives its data from the leader), or restore the file from a copy that is not older than the damage",
+  );
+}
+
+/** The error for a log that a newer program wrote. Nothing is damaged, and nothing may be done about it here. */
+export function newerVersionError(file: string, version: number): HaplanError {
+  return new HaplanError(
+    "wal/newer-version",
+    `Cannot read the log: file "${file}" has format version ${version}, but this haplan-agent supports versions up to ${logFormatVersion}. ` +
+      "It was not changed. Start the haplan-agent that wrote it, or a later one",
   );
 }

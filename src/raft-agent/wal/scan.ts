@@ -2,7 +2,7 @@
 
 import type { LogIndex } from "../raft/entry.ts";
 import { copyBytes } from "./byte-codec.ts";
-import { damageError, explainDamage, isZero } from "./damage.ts";
+import { damageError, explainDamage, isZero, newerVersionError } from "./damage.ts";
 import type { FileSystem } from "./file-system.ts";
 import {
   type BatchHeader,
@@ -105,6 +105,7 @@ class Scanner {
 
   #openSegment(name: string, bytes: Uint8Array): ScannedSegment {
     const header = decodeSegmentHeader(bytes);
+    if ("newerVersion" in header) throw newerVersionError(name, header.newerVersion);
     if ("problem" in header) throw damageError(name, 0, header.problem);
     const previous = this.#segments.at(-1);
     const number = previous === undefined ? segmentNumber(name)! : previous.number + 1;

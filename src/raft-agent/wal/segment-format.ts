@@ -3,7 +3,7 @@
 import { crc32c } from "../../base/crc32c.ts";
 import { ByteReader, ByteWriter, copyBytes, getUint32, getUint64, putUint32, putUint64 } from "./byte-codec.ts";
 
-const formatVersion = 1;
+export const logFormatVersion = 1;
 /**
  * One sector: the header is written and synced before the segment is renamed to its final name, so it is never torn.
  */
@@ -31,7 +31,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   writer.bytes.fill(0);
   writer.raw(segmentMagic);
   writer.uint32(0);
-  writer.uint32(formatVersion);
+  writer.uint32(logFormatVersion);
   writer.uint64(header.number);
   writer.uint32(header.logId.low);
   writer.uint32(header.logId.high);
@@ -42,16 +42,19 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return writer.bytes;
 }
 
-/** The header, or the reason why it is invalid. */
-export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | { readonly problem: string } {
+/** The header; the reason why it is invalid; or the version of a format that only a newer program reads. */
+export function decodeSegmentHeader(
+  bytes: Uint8Array,
+): SegmentHeader | { readonly problem: string } | { readonly newerVersion: number } {
   if (bytes.length < segmentHeaderBytes)
     return { problem: `only ${bytes.length} bytes of the ${segmentHeaderBytes} of its header` };
   if (!segmentMagic.equals(bytes.subarray(0, 8))) return { problem: "no segment header" };
   if (getUint32(bytes, 8) !== crc32c(bytes, 12, segmentHeaderBytes))
     return { problem: "a header with a wrong checksum" };
   const version = getUint32(bytes, 12);
-  if (version !== formatVersion) {
-    return { problem: `format version ${version}, but this version supports only ${formatVersion}` };
+  if (version > logFormatVersion) return { newerVersion: version };
+  if (version !== logFormatVersion) {
+    return { problem: `format version ${version}, but this version supports only ${logFormatVersion}` };
   }
   const reader = new ByteReader(bytes, 16, segmentHeaderBytes);
   const number = reader.uint64();

@@ -11,6 +11,12 @@ import type { PendingWrites } from "./pending-writes.ts";
 
 export type Tree = RootDatabase<Buffer, Uint8Array>;
 
+/**
+ * Holds the version of this layout as a decimal number; a tree without it has version 1. It belongs to the file, and no
+ * snapshot carries it.
+ */
+export const layoutKey: Uint8Array = Uint8Array.of(0);
+const layoutVersion = 1;
 const metadataPrefix = 1;
 const revisionPrefix = 2;
 const indexPagePrefix = 3;
@@ -71,9 +77,10 @@ export function treeBytes(tree: Tree): { readonly total: number; readonly inUse:
   return { total: (stats["lastPageNumber"]! + 1) * pageBytes, inUse: pages * pageBytes };
 }
 
-/** @throws HaplanError `store/open-failed`, `store/cut-off` */
+/** @throws HaplanError `store/open-failed`, `store/cut-off`, `store/newer-version` */
 export function openTree(path: string, mapSize: number): Tree {
   const tree = openDatabase(path, mapSize);
+  assertKnownLayout(tree, path);
   const { size } = statSync(path);
   const { inUse } = treeBytes(tree);
   if (size >= inUse) return tree;
@@ -83,6 +90,17 @@ export function openTree(path: string, mapSize: number): Tree {
     "store/cut-off",
     `Cannot open the store ${path}: the file has ${size} bytes, but at least ${inUse} are in use, so it was truncated. ` +
       "Remove the member from the cluster, clear its directories and add it as a new one (it then receives its data from the leader)",
+  );
+}
+
+function assertKnownLayout(tree: Tree, path: string): void {
+  const version = Number(tree.get(layoutKey)?.toString("latin1") ?? 1);
+  if (version <= layoutVersion) return;
+  void tree.close();
+  throw new HaplanError(
+    "store/newer-version",
+    `Cannot open the store ${path}: its layout has version ${version}, but this haplan-agent supports versions up to ${layoutVersion}. ` +
+      "It was not changed. Start the haplan-agent that wrote it, or a later one",
   );
 }
 
