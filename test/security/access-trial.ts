@@ -7,7 +7,7 @@ import * as rpc from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
 import type { FactsResponse } from "../../src/raft-agent/api/gen/haplan/v1/haplan_pb.ts";
 import { decodeHaplan, haplanMethods } from "../../src/raft-agent/api/haplan-messages.ts";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
-import { decodePeerAnswer, encodePeerRequest, PeerRequestKind } from "../../src/raft-agent/consensus/peer-request.ts";
+import { decodePeerResponse, encodePeerRequest, PeerRequestKind } from "../../src/raft-agent/consensus/peer-request.ts";
 import { CommandKind, createCommandCodec } from "../../src/raft-agent/state-machine/command.ts";
 import type { AccessRow, Outcome } from "./access-tables.ts";
 import { exampleRequest, plainUser, secretLease, spareUser } from "./example-requests.ts";
@@ -101,7 +101,7 @@ export class AccessTrial {
     });
     try {
       const answer = await transport.request(this.#member.ids.m1, kind, request, requestTimeoutMs);
-      const { code, text } = decodePeerAnswer(kind, answer);
+      const { code, text } = decodePeerResponse(kind, answer);
       if (method === "Auth/AuthDisable" && code === StatusCode.ok) await this.#logIn();
       return { code, text, outcome: outcomeOf(code, text) };
     } catch (error) {

@@ -23,16 +23,16 @@ describe("A3: the peer port, where every name resolves,", () => {
     [
       "m4",
       "m2",
-      /it says that it is member [0-9a-f]{16}, but its certificate is for IP Address:127\.77\.61\.4, .*, and not for 127\.77\.61\.2/,
+      /it claims to be member [0-9a-f]{16}, but its certificate is for IP Address:127\.77\.61\.4, .*, and not for 127\.77\.61\.2/,
     ],
-    ["m4", unknown, /member 00000000000000ee is not known here, nor to any member that is/],
-    ["m2", unknown, /member 00000000000000ee is not known here/],
+    ["m4", unknown, /member 00000000000000ee is unknown here and to all known members/],
+    ["m2", unknown, /member 00000000000000ee is unknown here/],
     [
       "m1",
       "m2",
-      /it says that it is member [0-9a-f]{16}, but its certificate is for IP Address:127\.77\.61\.1, .*, and not for 127\.77\.61\.2/,
+      /it claims to be member [0-9a-f]{16}, but its certificate is for IP Address:127\.77\.61\.1, .*, and not for 127\.77\.61\.2/,
     ],
-  ])("refuses the certificate of %s to a caller that says it is %s", async (holder, claimed, why) => {
+  ])("rejects the certificate of %s from a caller that claims to be %s", async (holder, claimed, why) => {
     const { refusal, transport } = await member.callAs(holder, claimed === unknown ? unknown : member.ids[claimed]);
     await transport.close();
     expect(refusal).toMatch(why);

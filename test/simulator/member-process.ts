@@ -12,10 +12,10 @@ import { ConsensusClient } from "../../src/raft-agent/consensus/consensus-client
 import { ConsensusDriver } from "../../src/raft-agent/consensus/consensus-driver.ts";
 import {
   decodePeerRequest,
-  encodePeerAnswer,
+  encodePeerResponse,
   isPeerRequestKind,
-  type PeerAnswer,
   type PeerRequest,
+  type PeerResponse,
 } from "../../src/raft-agent/consensus/peer-request.ts";
 import type { ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
@@ -126,7 +126,7 @@ export class MemberProcess implements Endpoint {
         supportedVersion: () => supportedVersions.highest,
         request: (peer, kind, body, timeoutMs) => network.request(host.id, peer, kind, body, timeoutMs),
       },
-      answerPeer: (from, request, done) => this.#answerPeer(from, request, done),
+      servePeer: (from, request, done) => this.#servePeer(from, request, done),
     });
     const services = createServices(world, machine, this.link, life, (change) => this.#followMembership(change));
     this.services = services;
@@ -184,13 +184,13 @@ export class MemberProcess implements Endpoint {
   answer(from: MemberId, kind: number, bytes: Uint8Array, done: (answer: Uint8Array) => void): void {
     const request = isPeerRequestKind(kind) ? decodePeerRequest(kind, bytes) : null;
     if (request === null || !isPeerRequestKind(kind)) throw new Error(`a request of kind ${kind} cannot be read`);
-    this.#answerPeer(from, request, (answer) => done(encodePeerAnswer(kind, answer)));
+    this.#servePeer(from, request, (answer) => done(encodePeerResponse(kind, answer)));
   }
 
-  #answerPeer(from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void): void {
+  #servePeer(from: MemberId, request: PeerRequest, done: (answer: PeerResponse) => void): void {
     const { mutations, random } = this.#world;
     const asked = mutations.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
-    this.services.answerPeer(from, asked, done);
+    this.services.servePeer(from, asked, done);
   }
 
   async takeSnapshot(from: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void> {

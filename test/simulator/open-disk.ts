@@ -87,9 +87,9 @@ function clockWithMutations(mutations: Mutations, clock: Clock): Clock {
   return mutations.countsOnWallClock === true ? { ...clock, monotonicMs: () => clock.now() } : clock;
 }
 
-function promiseUncleared({ context: { leaseExpiry, machine } }: MemberServices): void {
-  const renew = leaseExpiry.renew.bind(leaseExpiry);
-  leaseExpiry.renew = (id) => {
+function promiseUncleared({ context: { lessor, machine } }: MemberServices): void {
+  const renew = lessor.renew.bind(lessor);
+  lessor.renew = (id) => {
     const outcome = renew(id);
     if (outcome?.kind !== "clearFirst") return outcome;
     return { kind: "renewed", ttlSeconds: machine.leases.get(id)!.ttlSeconds };

@@ -42,7 +42,7 @@ export type World = {
     progress: PeerProgress[];
     connectedMs: Map<MemberId, number>;
     supportedVersions: Map<MemberId, number>;
-    peers: Map<MemberId, Pick<MemberServices, "answerPeer">>;
+    peers: Map<MemberId, Pick<MemberServices, "servePeer">>;
   };
   unary(
     path: string,
@@ -207,10 +207,10 @@ function createPort(state: World["consensus"], services: () => MemberServices): 
     },
     supportedVersion: (member) => state.supportedVersions.get(member) ?? null,
     connectedMs: (member) => state.connectedMs.get(member) ?? null,
-    askPeer: (member, request, done) => {
+    callPeer: (member, request, done) => {
       const peer = member === self ? services() : state.peers.get(member);
       if (peer === undefined) done(null);
-      else peer.answerPeer(self, request, done);
+      else peer.servePeer(self, request, done);
     },
   };
 }

@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
-import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
+import type { PeerRequest, PeerResponse } from "../consensus/peer-request.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
@@ -17,7 +17,7 @@ import type { MembershipChange } from "../state-machine/membership.ts";
 export type AskedByPeer = {
   readonly from: MemberId;
   readonly request: PeerRequest;
-  readonly answer: (answer: PeerAnswer) => void;
+  readonly answer: (answer: PeerResponse) => void;
   readonly reject: (error: Error) => void;
 };
 

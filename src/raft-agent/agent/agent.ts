@@ -159,7 +159,7 @@ class RunningAgent implements Agent {
     await handOverLeadership(consensus.driver, transport);
     // A member that cannot go on finishes nothing.
     if (!failStop.hasStopped) {
-      services.endLastingStreams();
+      services.endLongLivedStreams();
       await front.drain();
     }
     failStop.close();

@@ -55,7 +55,7 @@ export async function askForCluster(
   const failures: string[] = [];
   for (const peerUrl of peerUrls) {
     try {
-      return await askMember(new URL("/members", peerUrl), tls);
+      return await callMember(new URL("/members", peerUrl), tls);
     } catch (error) {
       failures.push(`${peerUrl}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -73,7 +73,7 @@ export async function findMember(
   tls: ConnectionOptions | null,
 ): Promise<Member | null> {
   const answers = cluster.peerUrls.map(async (peerUrl) => {
-    const { clusterId, members } = await askMember(new URL("/members", peerUrl), tls, searchTimeoutMs);
+    const { clusterId, members } = await callMember(new URL("/members", peerUrl), tls, searchTimeoutMs);
     const found = clusterId === cluster.clusterId ? members.find(({ id }) => id === member) : undefined;
     if (found === undefined) throw new Error("it does not know the member");
     return found;
@@ -81,7 +81,7 @@ export async function findMember(
   return Promise.any(answers).catch(() => null);
 }
 
-function askMember(url: URL, tls: ConnectionOptions | null, timeoutMs = requestTimeoutMs): Promise<RunningCluster> {
+function callMember(url: URL, tls: ConnectionOptions | null, timeoutMs = requestTimeoutMs): Promise<RunningCluster> {
   return new Promise((resolve, reject) => {
     const options = { timeout: timeoutMs, ...(tls ?? {}) };
     const request = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);

@@ -27,7 +27,7 @@ export function createServices(
   parts: Pick<MemberServicesOptions, "consensus" | "machine" | "clusterId">,
   callbacks: Pick<
     MemberServicesOptions,
-    "onNotice" | "stateReplacement" | "onMembershipChanged" | "onLeaseGranted" | "drainClients"
+    "onNotice" | "stateRepair" | "onMembershipChanged" | "onLeaseGranted" | "drainClients"
   >,
 ): MemberServices {
   return new MemberServices({

@@ -7,7 +7,7 @@ import { ConsensusClient } from "../consensus/consensus-client.ts";
 import { ConsensusDriver, type DriverListener } from "../consensus/consensus-driver.ts";
 import type { LogIndex, MemberId } from "../raft/entry.ts";
 import { Raft } from "../raft/raft.ts";
-import type { StateReplacement } from "../services/corruption/corruption-check.ts";
+import type { StateRepair } from "../services/corruption/corruption-check.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { AgentEvents, ReceivedSnapshot } from "./agent-events.ts";
@@ -35,7 +35,7 @@ export type Consensus = {
   /** Also one whose configuration is in the log and not applied yet. */
   isMember(id: MemberId): boolean;
   /** How the state of a member is replaced whose data differs from the others'. */
-  readonly stateReplacement: StateReplacement;
+  readonly stateRepair: StateRepair;
   /** Takes in and gives out nothing any more. */
   stop(): void;
 };
@@ -89,7 +89,7 @@ export function openConsensus(config: AgentConfig, parts: ConsensusParts, events
     driver,
     client,
     isMember,
-    stateReplacement: {
+    stateRepair: {
       expect: () => awaitedState.expect(),
       send: (member) => snapshots.sendReplacement(member, { driver, raft, transport }),
     },
@@ -134,7 +134,7 @@ function openClient(
     driver,
     appliedIndex: () => store.consistentIndex,
     transport,
-    answerPeer: (from, request, answer) => events.emit("peerRequest", { from, request, answer, reject: () => {} }),
+    servePeer: (from, request, answer) => events.emit("peerRequest", { from, request, answer, reject: () => {} }),
   });
   events.on("softStateChanged", (state) => {
     const isElected = state.leader !== null && state.leader !== client.leader();

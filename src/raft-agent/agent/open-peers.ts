@@ -4,7 +4,12 @@ import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Random } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
-import { decodePeerRequest, encodePeerAnswer, isPeerRequestKind, type PeerAnswer } from "../consensus/peer-request.ts";
+import {
+  decodePeerRequest,
+  encodePeerResponse,
+  isPeerRequestKind,
+  type PeerResponse,
+} from "../consensus/peer-request.ts";
 import { createDetachedServer } from "../gateway/detached-http-server.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
@@ -127,7 +132,7 @@ async function takeRequest(from: MemberId, kind: number, body: Uint8Array, event
   const request = decodePeerRequest(kind, body);
   if (request === null) throw new HaplanError("agent/unknown-request", "the request is cut short");
   return new Promise((resolve, reject) => {
-    const answer = (message: PeerAnswer): void => resolve(encodePeerAnswer(kind, message));
+    const answer = (message: PeerResponse): void => resolve(encodePeerResponse(kind, message));
     events.emit("peerRequest", { from, request, answer, reject });
   });
 }

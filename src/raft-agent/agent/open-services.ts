@@ -23,7 +23,7 @@ export function openServices(
   events: AgentEvents,
   logger: Logger,
 ): MemberServices {
-  const { client, stateReplacement, isMember } = consensus;
+  const { client, stateRepair, isMember } = consensus;
   const services = createServices(
     config,
     { consensus: client, machine, clusterId: identity.clusterId },
@@ -32,12 +32,12 @@ export function openServices(
       drainClients: () => new Promise((done) => events.emit("drainRequested", done)),
       onLeaseGranted: (ttlSeconds) => events.emit("leaseGranted", ttlSeconds),
       onNotice: (level, text) => logger[level](text),
-      stateReplacement: {
+      stateRepair: {
         expect: () => {
           logger.error("the leader found other data here than elsewhere: this member's state is replaced");
-          return stateReplacement.expect();
+          return stateRepair.expect();
         },
-        send: stateReplacement.send,
+        send: stateRepair.send,
       },
     },
   );
@@ -51,7 +51,7 @@ export function openServices(
   events.on("readFailed", (context) => services.readFailed(context));
   events.on("snapshotInstalled", () => services.snapshotInstalled());
   events.on("peerRequest", ({ from, request, answer, reject }) => {
-    if (isMember(from)) services.answerPeer(from, request, answer);
+    if (isMember(from)) services.servePeer(from, request, answer);
     else reject(new HaplanError("agent/no-member", `member ${from} is not known to member ${identity.memberId}`));
   });
   return services;

@@ -1,4 +1,4 @@
-/** Consensus as services see it: `ConsensusPort` over the run loop and the transport. */
+/** Implements `ConsensusPort`, the services' view of consensus, over the run loop and the transport. */
 import type { Clock } from "../../base/clock.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { StatusCode } from "../api/status-code.ts";
@@ -9,11 +9,11 @@ import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { ConsensusDriver } from "./consensus-driver.ts";
 import type { ConsensusPort, ConsensusStatus } from "./consensus-port.ts";
 import {
-  decodePeerAnswer,
+  decodePeerResponse,
   encodePeerRequest,
-  type PeerAnswer,
   type PeerRequest,
   type PeerRequestKind,
+  type PeerResponse,
   peerRequestKind,
 } from "./peer-request.ts";
 
@@ -24,8 +24,8 @@ export type ConsensusClientOptions = {
   readonly driver: ConsensusDriver;
   readonly appliedIndex: () => LogIndex;
   readonly transport: Pick<PeerTransport, "request" | "versionWith" | "supportedVersion">;
-  /** Answers a request that this member makes of itself, as those of other members are answered. */
-  readonly answerPeer: (from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void) => void;
+  /** Serves a request that this member sends to itself, like those of other members. */
+  readonly servePeer: (from: MemberId, request: PeerRequest, done: (answer: PeerResponse) => void) => void;
 };
 
 export class ConsensusClient implements ConsensusPort {
@@ -100,25 +100,25 @@ export class ConsensusClient implements ConsensusPort {
     return this.#options.transport.supportedVersion(member);
   }
 
-  askPeer(member: MemberId, request: PeerRequest, done: (answer: PeerAnswer | null) => void): void {
-    const { transport, answerPeer } = this.#options;
+  callPeer(member: MemberId, request: PeerRequest, done: (answer: PeerResponse | null) => void): void {
+    const { transport, servePeer } = this.#options;
     if (member === this.memberId) {
-      answerPeer(member, request, done);
+      servePeer(member, request, done);
       return;
     }
     const kind = peerRequestKind(transport.versionWith(member) ?? 1);
     transport.request(member, kind, encodePeerRequest(kind, request), 5 * this.electionTimeoutMs).then(
-      (answer) => done(readAnswer(kind, member, answer)),
+      (answer) => done(readResponse(kind, member, answer)),
       () => done(null),
     );
   }
 }
 
-function readAnswer(kind: PeerRequestKind, member: MemberId, bytes: Uint8Array): PeerAnswer {
+function readResponse(kind: PeerRequestKind, member: MemberId, bytes: Uint8Array): PeerResponse {
   try {
-    return decodePeerAnswer(kind, bytes);
+    return decodePeerResponse(kind, bytes);
   } catch (error) {
-    const text = `haplan-agent: the answer of member ${member} cannot be read: ${errorText(error)}`;
+    const text = `haplan-agent: cannot decode the response of member ${member}: ${errorText(error)}`;
     return { code: StatusCode.internal, text, message: emptyBytes };
   }
 }

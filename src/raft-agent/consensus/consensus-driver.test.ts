@@ -18,7 +18,7 @@ const nothing: Ready = {
 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** `raft` plays the core; a failure is noted in `calls`. */
+/** `raft` stands for the core; a failure is recorded in `calls`. */
 function createDriver(raft: object, calls: string[], ports: Partial<DriverPorts> = {}): ConsensusDriver {
   return new ConsensusDriver(
     {
@@ -43,7 +43,7 @@ function createDriver(raft: object, calls: string[], ports: Partial<DriverPorts>
   );
 }
 
-it("ConsensusDriver installs a second snapshot only when the first one is in its place", async () => {
+it("ConsensusDriver installs a second snapshot only when the first one is installed", async () => {
   const configuration = { voters: [], votersOutgoing: [], learners: [] };
   const readies = [5, 9].map((index, at) => ({
     ...nothing,
@@ -76,7 +76,7 @@ it("ConsensusDriver installs a second snapshot only when the first one is in its
   expect(calls.at(-1)).toBe("persisted 2");
 });
 
-it("ConsensusDriver hands out what is asked for at the end of a turn together with the turn's other work", async () => {
+it("ConsensusDriver issues requests from the end of a turn together with the turn's other work", async () => {
   const calls: string[] = [];
   const raft = {
     takeReady: () => {
@@ -95,7 +95,7 @@ it("ConsensusDriver hands out what is asked for at the end of a turn together wi
   expect(calls).toEqual(["campaign", "read 1", "ready"]);
 });
 
-describe("ConsensusDriver applies what takes long in parts", () => {
+describe("ConsensusDriver applies long work in slices", () => {
   const entry = (index: number): Entry => ({ index, term: 1, kind: EntryKind.normal, data: new Uint8Array(1) });
 
   /** Applies `perTurn` entries in a turn. */
@@ -118,7 +118,7 @@ describe("ConsensusDriver applies what takes long in parts", () => {
     return { calls, driver };
   }
 
-  it("in order, each part reported, and other work in between", async () => {
+  it("in order, reporting each slice, with other work in between", async () => {
     const { calls, driver } = applying([[1, 2, 3], [4]], 2);
     driver.tick();
     expect(calls).toEqual(["1", "2", "applied up to 2"]);
@@ -126,7 +126,7 @@ describe("ConsensusDriver applies what takes long in parts", () => {
     expect(calls.slice(3)).toEqual(["3", "applied up to 3", "4", "applied up to 4"]);
   });
 
-  it("and nothing while the state machine is replaced, until the last reason to wait is gone", async () => {
+  it("and nothing while the state machine is replaced, until the last suspension ends", async () => {
     const { calls, driver } = applying([[1, 2]], 1);
     driver.tick();
     const [first, second] = [driver.suspendApplying(), driver.suspendApplying()];

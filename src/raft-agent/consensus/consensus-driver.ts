@@ -1,7 +1,7 @@
 /**
- * The run loop around the pure core: the only place that orders persist → send → apply (the order and its reasons are
- * in raft/ready.ts). It knows neither sockets nor files: log, network, state machine and the turn of the event loop
- * come in as ports, so that the simulator drives the very same loop.
+ * The run loop around the pure core: the only place that orders persist → send → apply (raft/ready.ts explains the
+ * order). It knows neither sockets nor files: log, network, state machine and the end of an event-loop turn are ports,
+ * so that the simulator runs the same loop.
  */
 import { type ConfigurationEntry, decodeConfigurationEntry } from "../raft/configuration-codec.ts";
 import { type Entry, EntryKind, type LogIndex } from "../raft/entry.ts";
@@ -18,25 +18,31 @@ export type DriverPorts = {
   readonly wal: Pick<Wal, "append" | "pendingSinceMs">;
   readonly machine: Pick<StateMachine, "apply" | "applyConfiguration" | "appliedIndex">;
   send(message: Message): void;
-  /** Everything sent so far may leave now: the peers' disks then work beside our own, and beside the applying. */
+  /**
+   * Everything sent so far may be transmitted now: the peers' disks then work in parallel with our own, and with
+   * applying.
+   */
   flush?(): void;
-  /** Streams the state machine to a follower that needs more than the log still holds; reports `snapshotSent`. */
+  /** Streams the state machine to a follower that needs entries which the log no longer has; reports `snapshotSent`. */
   sendSnapshot(request: MessageOf<"snapshotRequest">): void;
-  /** Replaces the state machine by the received snapshot at `index`, which is durable beside the log. */
+  /** Replaces the state machine with the received snapshot at `index`, which is durable beside the log. */
   installSnapshot(index: LogIndex): Promise<void>;
-  /** Runs once everything that arrived in this turn of the event loop has been taken in. */
+  /** Runs once everything that arrived in this turn of the event loop has been processed. */
   defer(run: () => void): void;
-  /** Begins a part of the applying: what it returns tells, after an entry, whether the rest is to wait for the next turn. */
+  /**
+   * Starts a slice of applying: the returned function reports, after an entry, whether the rest must wait for the next
+   * turn.
+   */
   beginApplying(): () => boolean;
 };
 
 export type DriverListener = {
-  /** A new leader, term or role. */
+  /** The leader, term or role changed. */
   softState(state: SoftState): void;
   applied(index: LogIndex, bytes: number): void;
   readConfirmed(context: number, index: LogIndex): void;
   readFailed(context: number): void;
-  /** The core, the log or the state machine failed: nothing more is promised, the member must stop. */
+  /** The core, the log or the state machine failed: nothing more is promised, and the member must stop. */
   failed(error: unknown): void;
 };
 
@@ -45,18 +51,18 @@ export class ConsensusDriver {
   readonly #listener: DriverListener;
   readonly #diskStallMs: number;
   #awake = false;
-  /** Runs before the turn's work is handed out. */
+  /** Runs before the turn's work is issued. */
   #turnEnd: (() => void)[] = [];
   #stopped = false;
   #commitIndex: LogIndex;
   #knowsLeader: boolean;
-  /** The last append: durable means that all before it are. */
+  /** The last append: when it is durable, so are all earlier ones. */
   #written: Promise<void> = Promise.resolve();
-  /** Batches are reported to the core, and further snapshots installed, behind one that is still being installed. */
+  /** Batches are reported to the core, and further snapshots installed, after the one that is being installed. */
   #installing: Promise<void> | null = null;
   /** Committed entries that are not applied yet. */
-  #waitingEntries: (readonly Entry[])[] = [];
-  /** How many reasons there are to apply nothing now. */
+  #pendingEntries: (readonly Entry[])[] = [];
+  /** The number of reasons not to apply anything now. */
   #suspensions = 0;
 
   constructor(ports: DriverPorts, listener: DriverListener, options: { readonly diskStallMs: number }) {
@@ -74,8 +80,8 @@ export class ConsensusDriver {
   }
 
   /**
-   * Up to `count` ticks of the clock, and no more once no leader is known: members then take turns, tick by tick. Also
-   * where a disk that hangs is noticed. A tick rarely leaves anything to do, so that nothing is deferred.
+   * Passes up to `count` ticks to the core, but only one at a time once no leader is known: members then campaign in
+   * turn, tick by tick. A stalled disk is also detected here. A tick rarely causes work, so nothing is deferred.
    */
   tick(count = 1): void {
     if (this.#stopped) return;
@@ -88,7 +94,7 @@ export class ConsensusDriver {
     } while (--left > 0 && this.#knowsLeader);
   }
 
-  /** A core that throws has found that it must not go on. */
+  /** A core that throws has detected that it must not continue. */
   #stepCore(event: RaftEvent): void {
     if (this.#stopped) return;
     try {
@@ -98,7 +104,7 @@ export class ConsensusDriver {
     }
   }
 
-  /** The bytes now belong to the log. */
+  /** The log owns the bytes from now on. */
   propose(payload: Uint8Array): ProposalResult {
     if (this.#stopped) return { accepted: false, reason: "noLeader" };
     const result = this.#ports.raft.propose([payload]);
@@ -124,7 +130,7 @@ export class ConsensusDriver {
     this.#wake();
   }
 
-  /** The last commit index that the core told; cheap, unlike `status`. */
+  /** The last commit index reported by the core; cheap, unlike `status`. */
   get commitIndex(): LogIndex {
     return this.#commitIndex;
   }
@@ -134,8 +140,8 @@ export class ConsensusDriver {
   }
 
   /**
-   * Lets committed entries wait, as while the state machine is replaced; the call that comes back goes on, unless there is
-   * another reason to wait. Entries that the new state holds already are skipped by the machine itself.
+   * Suspends applying, for example while the state machine is replaced; the returned function resumes it, unless there
+   * is another reason to wait. The machine itself skips entries that the new state already contains.
    */
   suspendApplying(): () => void {
     this.#suspensions++;
@@ -143,7 +149,7 @@ export class ConsensusDriver {
       this.#suspensions--;
       if (this.#stopped) return;
       try {
-        this.#applyWaiting();
+        this.#applyPending();
       } catch (error) {
         this.#fail(error);
       }
@@ -151,7 +157,7 @@ export class ConsensusDriver {
     };
   }
 
-  /** Takes in and gives out nothing any more. */
+  /** Accepts and issues nothing any more. */
   stop(): void {
     this.#stopped = true;
   }
@@ -172,14 +178,14 @@ export class ConsensusDriver {
     if (this.#stopped) return;
     try {
       for (let ready = this.#ports.raft.takeReady(); ready !== null; ready = this.#ports.raft.takeReady()) {
-        this.#carryOut(ready);
+        this.#execute(ready);
       }
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #carryOut(ready: Ready): void {
+  #execute(ready: Ready): void {
     if (ready.hardState !== null) this.#commitIndex = ready.hardState.commitIndex;
     if (ready.softState !== null) {
       this.#knowsLeader = ready.softState.leader !== null;
@@ -189,10 +195,10 @@ export class ConsensusDriver {
     if (ready.persistTicket !== null) this.#persist(ready, ready.persistTicket);
     const last = ready.committed.at(-1);
     if (last !== undefined) {
-      // The hard state tells of it only once there is something else to write.
+      // The hard state reports it only when something else is written.
       this.#commitIndex = Math.max(this.#commitIndex, last.index);
-      this.#waitingEntries.push(ready.committed);
-      this.#applyWaiting();
+      this.#pendingEntries.push(ready.committed);
+      this.#applyPending();
     }
     for (const { context, index } of ready.reads) this.#listener.readConfirmed(context, index);
     for (const context of ready.failedReads) this.#listener.readFailed(context);
@@ -209,7 +215,7 @@ export class ConsensusDriver {
 
   #persist(ready: Ready, ticket: number): void {
     const { entries, hardState, installSnapshot, messagesAfterPersist } = ready;
-    // Without anything to write the ticket only waits for what is being written already.
+    // Without anything to write the ticket only waits for the writes in flight.
     const isEmpty = entries.length === 0 && hardState === null && installSnapshot === null;
     let durable = isEmpty ? this.#written : this.#ports.wal.append({ entries, hardState, snapshot: installSnapshot });
     this.#written = durable;
@@ -228,9 +234,9 @@ export class ConsensusDriver {
   }
 
   async #install(index: LogIndex): Promise<void> {
-    const goOn = this.suspendApplying();
+    const resume = this.suspendApplying();
     await this.#ports.installSnapshot(index);
-    goOn();
+    resume();
   }
 
   #persisted(ticket: number, messages: readonly Message[]): void {
@@ -240,20 +246,20 @@ export class ConsensusDriver {
     this.#drain();
   }
 
-  /** In parts: a turn that applies for long would keep heartbeats and other clients waiting. */
-  #applyWaiting(): void {
+  /** In slices: a turn that applies for long would delay heartbeats and other clients. */
+  #applyPending(): void {
     const isTimeOver = this.#ports.beginApplying();
     while (this.#suspensions === 0) {
-      const entries = this.#waitingEntries.shift();
+      const entries = this.#pendingEntries.shift();
       if (entries === undefined) return;
       const count = this.#apply(entries, isTimeOver);
       const isPart = count < entries.length;
-      if (isPart) this.#waitingEntries.unshift(entries.slice(count));
-      if (isPart || (this.#waitingEntries.length > 0 && isTimeOver())) this.#ports.defer(this.suspendApplying());
+      if (isPart) this.#pendingEntries.unshift(entries.slice(count));
+      if (isPart || (this.#pendingEntries.length > 0 && isTimeOver())) this.#ports.defer(this.suspendApplying());
     }
   }
 
-  /** Tells how many of the entries were applied. */
+  /** Returns how many of the entries were applied. */
   #apply(entries: readonly Entry[], isTimeOver: () => boolean): number {
     const { machine, raft } = this.#ports;
     let [bytes, count] = [0, 0];

@@ -1,4 +1,4 @@
-/** Changes whose answer is lost, at every kind of member that may be asked then. */
+/** Changes whose response is lost, at every kind of member that may then receive the retry. */
 
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
@@ -16,7 +16,7 @@ import { decodeHaplan, encodeHaplan, encodingOf, haplanMethods, haplanPath } fro
 import { StatusCode } from "../api/status-code.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import type { PeerAnswer } from "./peer-request.ts";
+import type { PeerResponse } from "./peer-request.ts";
 
 const leaderId: MemberId = "1111111111111111";
 const nextLeader: MemberId = "2222222222222222";
@@ -49,22 +49,22 @@ const requests: readonly Request[] = [
 ];
 
 type Trio = {
-  /** The one that clients ask, and two that it knows as leader, one after the other. */
+  /** The member that clients call, and two members that it sees as leader, one after the other. */
   readonly asked: World;
   readonly leader: World;
   readonly next: World;
   /** Entries of the leader, in its log and its successor's. */
   readonly entries: number[];
-  /** How the leader's answers come back: all of them, or none while the change is carried out. */
-  answers: "come" | "are lost" | "are lost and another leads";
-  /** What the successor has in its log and not applied; null when it applies at once. */
+  /** What happens to the leader's responses: all arrive, or none while the change is applied. */
+  answers: "arrive" | "are lost" | "are lost and another member leads";
+  /** Entries that the successor has in its log but has not applied; null when it applies at once. */
   unapplied: (() => void)[] | null;
 };
 
-/** What one leader applies, the next one has in its log and applies with it. */
+/** Whatever one leader applies, the next one has in its log and applies as well. */
 async function createTrio(): Promise<Trio> {
   const [asked, leader, next] = [await createWorld(), await createWorld(), await createWorld()];
-  const trio: Trio = { asked, leader, next, entries: [], answers: "come", unapplied: null };
+  const trio: Trio = { asked, leader, next, entries: [], answers: "arrive", unapplied: null };
   for (const world of [leader, next]) bringLearner(world);
   const { services } = leader;
   const follow = (index: number, apply: () => void): void => {
@@ -89,12 +89,12 @@ async function createTrio(): Promise<Trio> {
   asked.consensus.leader = leaderId;
   asked.consensus.peers.set(nextLeader, next.services);
   asked.consensus.peers.set(leaderId, {
-    answerPeer: (from, bytes, done) => {
+    servePeer: (from, bytes, done) => {
       const { answers } = trio;
-      trio.answers = "come";
-      services.answerPeer(from, bytes, (answer) => {
-        if (answers === "are lost and another leads") asked.consensus.leader = nextLeader;
-        (done as (answer: PeerAnswer | null) => void)(answers === "come" ? answer : null);
+      trio.answers = "arrive";
+      services.servePeer(from, bytes, (answer) => {
+        if (answers === "are lost and another member leads") asked.consensus.leader = nextLeader;
+        (done as (answer: PeerResponse | null) => void)(answers === "arrive" ? answer : null);
       });
     },
   });
@@ -106,7 +106,7 @@ function bringLearner(world: World): void {
   const added = [{ id: learner, peerUrls: ["http://127.0.82.3:2380"], learner: true }];
   membership.change({ voters: [self], votersOutgoing: [], learners: [learner] }, { added });
   world.consensus.progress.push({ member: learner, matchIndex: 1_000, active: true });
-  // @ts-expect-error a limit of the test alone
+  // @ts-expect-error a limit for the test only
   world.services.context.limits.learnersMax = 9;
 }
 
@@ -116,19 +116,19 @@ const urlsOf = (world: World): string[] => world.services.machine.membership.lis
 const addedTo = (call: RecordedCall): bigint | undefined =>
   fromBinary(MemberAddResponseSchema, call.messages[0]!).member?.ID;
 
-describe("a change of the members", () => {
+describe("a membership change", () => {
   for (const { path, bytes } of requests) {
     const name = path.split("/").at(-1);
-    it(`A12: ${name} is carried out once and answered when its answer was lost`, async () => {
+    it(`A12: ${name} is applied once and answered when its response was lost`, async () => {
       const trio = await createTrio();
       trio.answers = "are lost";
       expect((await trio.asked.unary(path, bytes)).status).toEqual(ok);
       expect(trio.entries.length).toBe(1);
     });
 
-    it(`A12: ${name} is answered by the next leader when the old one's answer was lost`, async () => {
+    it(`A12: ${name} is answered by the next leader when the old one's response was lost`, async () => {
       const trio = await createTrio();
-      trio.answers = "are lost and another leads";
+      trio.answers = "are lost and another member leads";
       const before = urlsOf(trio.next);
       expect((await trio.asked.unary(path, bytes)).status).toEqual(ok);
       expect(trio.entries.length).toBe(1);
@@ -137,19 +137,19 @@ describe("a change of the members", () => {
     });
   }
 
-  it("A12, A low: a repeated MemberAdd tells the id that the member was given at first", async () => {
+  it("A12, A low: a retried MemberAdd returns the id first assigned to the member", async () => {
     const trio = await createTrio();
-    trio.answers = "are lost and another leads";
+    trio.answers = "are lost and another member leads";
     const call = await trio.asked.unary(add.path, add.bytes);
     const ids = trio.next.services.machine.membership.list().map(({ id }) => parseMemberId(id));
     expect(ids).toContain(addedTo(call));
     expect(ids.length).toBe(3);
   });
 
-  it("A12: a new leader decides nothing before all that its predecessors committed is applied", async () => {
+  it("A12: a new leader decides nothing before everything its predecessors committed is applied", async () => {
     const trio = await createTrio();
     const { next } = trio;
-    trio.answers = "are lost and another leads";
+    trio.answers = "are lost and another member leads";
     trio.unapplied = [];
     next.consensus.term = 3;
     let answered = false;
@@ -166,7 +166,7 @@ describe("a change of the members", () => {
     expect(urlsOf(next)).toEqual(urlsOf(trio.leader));
   });
 
-  it("A12: a deposed leader does not take another leader's entry for its change", async () => {
+  it("A12: a deposed leader does not mistake another leader's entry for its change", async () => {
     const { leader, services } = await createTrio().then((trio) => ({ ...trio, services: trio.leader.services }));
     leader.consensus.swallowProposals = true;
     const results: unknown[] = [];
@@ -187,19 +187,19 @@ describe("a change of the members", () => {
     expect(results).toEqual([EtcdErrors.notLeader]);
   });
 
-  it("A12: two that want the same peer URL at the same time get it once", async () => {
+  it("A12: of two concurrent requests for the same peer URL one succeeds", async () => {
     const { leader } = await createTrio();
     const both = await Promise.all([leader.unary(add.path, add.bytes), leader.unary(add.path, add.bytes)]);
     expect(both.map(({ status }) => status)).toEqual([ok, statusOf(EtcdErrors.peerUrlExists)]);
   });
 
-  it("a leader of the release before is asked for ChangeMembers in JSON, and the client answered in protobuf", async () => {
+  it("a leader of the previous release is called for ChangeMembers in JSON, and the client answered in protobuf", async () => {
     const { asked, leader } = await createTrio();
     const messages: string[] = [];
     asked.consensus.peers.set(leaderId, {
-      answerPeer: (from, request, done) => {
+      servePeer: (from, request, done) => {
         messages.push(Buffer.from(request.message).toString());
-        leader.services.answerPeer(from, request, done);
+        leader.services.servePeer(from, request, done);
       },
     });
     const { changeMembers } = haplanMethods;

@@ -1,11 +1,11 @@
 /**
- * Carries out changes of the members on the leader, one at a time: decides each when it gets its turn, on the members
- * as they are then, and tells the caller when it is complete (applied here, and not joint any more).
+ * Executes membership changes on the leader, one at a time: decides each one when it is next, based on the membership
+ * at that time, and notifies the caller when it is complete (applied here, and no longer joint).
  *
- * A change carries the id that the member gave it which its client had asked (`change-requests.ts`). It is carried out
- * once, whichever member leads: an id that is under way here is waited for, and one that is complete is answered from
- * the replicated data. A new leader knows both only when it has applied all that its predecessors may have committed,
- * so that nothing is decided before an entry of its own term is applied.
+ * A change has the id assigned by the member that its client called (`change-requests.ts`). It is applied once,
+ * whichever member leads: an id that is in progress here is waited for, and a complete one is answered from the
+ * replicated data. A new leader knows both only when it has applied everything that its predecessors may have
+ * committed, so nothing is decided before an entry of its own term is applied.
  */
 import type { Configuration } from "../raft/configuration.ts";
 import type { MemberId, Term } from "../raft/entry.ts";
@@ -19,10 +19,10 @@ import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-e
 import { type AddedMember, encodeMembershipContext } from "../state-machine/membership.ts";
 import type { MembershipStore } from "../state-machine/membership-store.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
-import { type MemberFacts, votersToAdmit } from "./member-rules.ts";
+import { type MemberFacts, promotableLearners } from "./member-rules.ts";
 import type { Proposer } from "./proposer.ts";
 
-/** What is to be done: another configuration, or other fields of one member. */
+/** The change to make: another configuration, or other fields of one member. */
 export type PlannedChange =
   | {
       readonly kind: "configuration";
@@ -31,7 +31,7 @@ export type PlannedChange =
     }
   | { readonly kind: "member"; readonly update: MemberUpdateBody };
 
-/** Decides on the members as they are when the change gets its turn; asked again while the turn has to wait. */
+/** Decides based on the membership when the change is next; called again while it has to wait. */
 export type ChangeDecision = (facts: MemberFacts) => PlannedChange | EtcdError;
 
 export type ChangeDone = (result: EtcdError | CompletedChange) => void;
@@ -40,9 +40,9 @@ type Waiting = {
   readonly id: ChangeId;
   readonly decide: ChangeDecision;
   readonly deadlineMs: number;
-  /** More than one when the change was asked again meanwhile. */
+  /** More than one when the change was retried meanwhile. */
   readonly done: ChangeDone[];
-  /** The term in which it was proposed, 0 before; `result` is what applying a change of a member's fields said. */
+  /** The term in which it was proposed, 0 before; `result` is the result of applying a change of a member's fields. */
   step: { readonly term: Term; result: ApplyResult | null };
 };
 
@@ -50,15 +50,15 @@ export type MemberChangesOptions = {
   readonly consensus: ConsensusPort;
   readonly membership: MembershipStore;
   readonly proposer: Pick<Proposer, "propose">;
-  /** The term of the last entry that was applied. */
+  /** The term of the last applied entry. */
   readonly appliedTerm: () => Term;
   readonly clock: { monotonicMs(): number };
   readonly requestTimeoutMs: number;
-  /** Never gives the same id twice, on whatever member. */
+  /** Never returns the same id twice, on any member. */
   readonly createChangeId: () => ChangeId;
 };
 
-/** Changes that wait for their turn; more are refused. */
+/** Changes that wait; more are rejected. */
 const waitingMax = 64;
 
 export class MemberChanges {
@@ -80,7 +80,7 @@ export class MemberChanges {
     };
   }
 
-  /** `done` is called exactly once. Only the leader gets further than `notLeader`. */
+  /** `done` is called exactly once. On any member but the leader the result is `notLeader`. */
   change(id: ChangeId, decide: ChangeDecision, done: ChangeDone): void {
     const same = this.#waiting.find((waiting) => waiting.id === id);
     if (same !== undefined) {
@@ -96,7 +96,7 @@ export class MemberChanges {
     this.tick();
   }
 
-  /** To be called after a configuration was applied, when leadership changed, and a few times a second. */
+  /** Called after a configuration was applied, when leadership changed, and a few times per second. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
@@ -107,16 +107,16 @@ export class MemberChanges {
     }
   }
 
-  /** Gives votes to members that wait for one, when that can be done. Only on the leader. */
-  admitWaitingVoters(): void {
+  /** Promotes pending voters when possible. Only on the leader. */
+  promotePendingVoters(): void {
     const { consensus, membership } = this.#options;
     const { configuration } = membership;
     const pendingVoters = membership.pendingVoters();
     if (this.#waiting.length > 0 || pendingVoters.length === 0 || configuration.votersOutgoing.length > 0) return;
     if (!consensus.isLeader()) return;
-    const admitted = votersToAdmit(this.facts(), configuration.voters.length, pendingVoters);
-    if (admitted.length === 0) return;
-    const target = withVoters(configuration, admitted);
+    const promoted = promotableLearners(this.facts(), configuration.voters.length, pendingVoters);
+    if (promoted.length === 0) return;
+    const target = withVoters(configuration, promoted);
     this.change(
       this.#options.createChangeId(),
       () => ({ kind: "configuration", target, added: [] }),
@@ -128,7 +128,7 @@ export class MemberChanges {
     const { consensus, membership } = this.#options;
     const completed = membership.completed.get(change.id);
     if (completed !== undefined && membership.configuration.votersOutgoing.length === 0) return completed;
-    // Whether the entry survives is for the next leader to tell, to which the change is taken.
+    // Only the next leader knows whether the entry survives; the change is retried there.
     if (!consensus.isLeader()) return EtcdErrors.notLeader;
     if (completed !== undefined || !this.#isUpToDate()) return "waits";
     const { step } = change;
@@ -137,7 +137,10 @@ export class MemberChanges {
     return isEtcdError(step.result) ? step.result : "waits";
   }
 
-  /** All that earlier leaders may have committed is applied here, and the last change of the configuration. */
+  /**
+   * Everything that earlier leaders may have committed is applied here, and so is the last change of the
+   * configuration.
+   */
   #isUpToDate(): boolean {
     const { consensus, membership, appliedTerm } = this.#options;
     if (appliedTerm() !== consensus.term()) return false;
@@ -151,7 +154,7 @@ export class MemberChanges {
     if (planned.kind === "configuration") {
       const context = encodeMembershipContext({ added: planned.added, changeId: change.id });
       const answer = consensus.changeConfiguration({ target: planned.target, context });
-      if (!answer.accepted) return errorOfRefusal(answer.reason);
+      if (!answer.accepted) return errorOfRejection(answer.reason);
       change.step = { term: consensus.term(), result: null };
     } else {
       const step: Waiting["step"] = { term: consensus.term(), result: null };
@@ -165,14 +168,14 @@ export class MemberChanges {
   }
 }
 
-/** Moves learners among the voters. */
+/** Moves learners to the voters. */
 export function withVoters(
   configuration: Configuration,
-  admitted: readonly MemberId[],
+  promoted: readonly MemberId[],
 ): Pick<Configuration, "voters" | "learners"> {
   return {
-    voters: [...new Set([...configuration.voters, ...admitted])].sort(),
-    learners: configuration.learners.filter((id) => !admitted.includes(id)),
+    voters: [...new Set([...configuration.voters, ...promoted])].sort(),
+    learners: configuration.learners.filter((id) => !promoted.includes(id)),
   };
 }
 
@@ -182,7 +185,7 @@ function isSame(one: Configuration, other: Configuration): boolean {
   return lists(one) === lists(other);
 }
 
-function errorOfRefusal(reason: ConfigurationRejection): EtcdError | "waits" {
+function errorOfRejection(reason: ConfigurationRejection): EtcdError | "waits" {
   switch (reason) {
     case "notLeader":
       return EtcdErrors.notLeader;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { addFault, type MemberFacts, strictAddFault } from "./member-rules.ts";
+import { checkMemberAdd, checkStrictMemberAdd, type MemberFacts } from "./member-rules.ts";
 
 const url = "http://127.77.17.2:2380";
 
@@ -18,23 +18,23 @@ function facts(member: {
   };
 }
 
-describe("addFault", () => {
-  it("lets a learner take the peer URL of a voter that is not connected, and nobody else's", () => {
-    expect(addFault(facts({ learner: false, connected: false }), [url], true)).toBeNull();
-    expect(addFault(facts({ learner: false, connected: true }), [url], true)).toBe(EtcdErrors.peerUrlExists);
-    expect(addFault(facts({ learner: true, connected: false }), [url], true)).toBe(EtcdErrors.peerUrlExists);
-    expect(addFault(facts({ learner: false, connected: false, self: true }), [url], true)).toBe(
+describe("checkMemberAdd", () => {
+  it("lets a learner take the peer URL of a disconnected voter only", () => {
+    expect(checkMemberAdd(facts({ learner: false, connected: false }), [url], true)).toBeNull();
+    expect(checkMemberAdd(facts({ learner: false, connected: true }), [url], true)).toBe(EtcdErrors.peerUrlExists);
+    expect(checkMemberAdd(facts({ learner: true, connected: false }), [url], true)).toBe(EtcdErrors.peerUrlExists);
+    expect(checkMemberAdd(facts({ learner: false, connected: false, self: true }), [url], true)).toBe(
       EtcdErrors.peerUrlExists,
     );
   });
 
-  it("lets no voter take any member's peer URL, as etcd does not", () => {
-    expect(addFault(facts({ learner: false, connected: false }), [url])).toBe(EtcdErrors.peerUrlExists);
-    expect(addFault(facts({ learner: false, connected: false }), ["http://127.77.17.3:2380"])).toBeNull();
+  it("does not let a voter take any member's peer URL, as in etcd", () => {
+    expect(checkMemberAdd(facts({ learner: false, connected: false }), [url])).toBe(EtcdErrors.peerUrlExists);
+    expect(checkMemberAdd(facts({ learner: false, connected: false }), ["http://127.77.17.3:2380"])).toBeNull();
   });
 });
 
-describe("strictAddFault", () => {
+describe("checkStrictMemberAdd", () => {
   const members = ["a", "b", "c"].map((id) => ({ id, name: id, peerUrls: [], clientUrls: [], learner: false }));
   const configuration = { voters: ["a", "b", "c"], votersOutgoing: [], learners: [] };
   const withConnected = (...connected: string[]): MemberFacts => ({
@@ -45,15 +45,15 @@ describe("strictAddFault", () => {
     connectedMs: (id) => (connected.includes(id) ? 5_000 : null),
   });
 
-  it("A13: wants a majority of the voters connected for learners, too, and nothing of unstarted members for them", () => {
+  it("A13: requires a majority of connected voters for learners, too, but no started members", () => {
     for (const asLearner of [true, false]) {
-      expect(strictAddFault(withConnected("b", "c"), asLearner)).toBeNull();
-      expect(strictAddFault(withConnected("b"), asLearner)).toBeNull();
-      expect(strictAddFault(withConnected(), asLearner)).toBe(EtcdErrors.unhealthy);
+      expect(checkStrictMemberAdd(withConnected("b", "c"), asLearner)).toBeNull();
+      expect(checkStrictMemberAdd(withConnected("b"), asLearner)).toBeNull();
+      expect(checkStrictMemberAdd(withConnected(), asLearner)).toBe(EtcdErrors.unhealthy);
     }
     const unstarted = members.map((member) => ({ ...member, name: member.id === "a" ? "a" : "" }));
     const facts = { ...withConnected("b", "c"), members: unstarted };
-    expect(strictAddFault(facts, true)).toBeNull();
-    expect(strictAddFault(facts)).toBe(EtcdErrors.notEnoughStarted);
+    expect(checkStrictMemberAdd(facts, true)).toBeNull();
+    expect(checkStrictMemberAdd(facts)).toBe(EtcdErrors.notEnoughStarted);
   });
 });

@@ -1,10 +1,10 @@
 /**
- * What may be changed about the members, as pure rules: etcd's own (strict-reconfig-check,
- * server/etcdserver/api/membership/cluster.go), and haplan's that votes come in odd numbers.
+ * The rules of membership changes, as pure functions: etcd's own (strict-reconfig-check,
+ * server/etcdserver/api/membership/cluster.go), and haplan's rule that the number of voters is odd.
  *
- * A member that shall vote joins as a learner and waits until it has caught up and the number of voters stays odd:
- * two members that wait get their votes by one joint change. So etcd's `member add` and `member promote` work as
- * they are used to, and the cluster never passes through four voters on its way from three to five.
+ * A future voter joins as a learner and waits until it has caught up and the number of voters stays odd: two pending
+ * voters are promoted by one joint change. So etcd's `member add` and `member promote` work as usual, and the cluster
+ * never passes through four voters on its way from three to five.
  */
 import { majorityOf } from "../../base/majority.ts";
 import type { Configuration } from "../raft/configuration.ts";
@@ -13,7 +13,7 @@ import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { Member } from "../state-machine/membership.ts";
 import type { PeerProgress } from "./consensus-port.ts";
 
-/** etcd's: a learner in sync has this share of the leader's log. */
+/** etcd's threshold: a learner in sync has this share of the leader's log. */
 const readyShare = 0.9;
 /** How long members must have been connected for a change to be considered safe. */
 const healthyMs = 5_000;
@@ -27,16 +27,16 @@ export type MemberFacts = {
   connectedMs(member: MemberId): number | null;
 };
 
-/** Members that count when etcd speaks of voting members: all that did not ask to be learners. */
+/** Members that etcd counts as voting members: all that were not added as learners. */
 function votingMembers(members: readonly Member[]): Member[] {
   return members.filter((member) => !member.learner);
 }
 
 /**
  * A peer URL belongs to one member, with one exception that etcd does not make: a learner may take the URL of a member
- * that is not connected, so that a member whose data is lost can be replaced in its place by one joint change.
+ * that is not connected, so that a member whose data is lost can be replaced in place by one joint change.
  */
-export function addFault(facts: MemberFacts, peerUrls: readonly string[], asLearner = false): EtcdError | null {
+export function checkMemberAdd(facts: MemberFacts, peerUrls: readonly string[], asLearner = false): EtcdError | null {
   const holders = facts.members.filter((member) => member.peerUrls.some((url) => peerUrls.includes(url)));
   const taken = holders.some(
     (member) => !asLearner || member.learner || member.id === facts.self || facts.connectedMs(member.id) !== null,
@@ -45,10 +45,10 @@ export function addFault(facts: MemberFacts, peerUrls: readonly string[], asLear
 }
 
 /**
- * The strict checks before a member gets in. etcd counts the new member among those that are down; here it has no vote
- * before it has caught up, so that a majority of the present ones is enough, also for a member that shall vote.
+ * The strict checks before a member is added. etcd counts the new member among those that are down; here it has no
+ * vote before it has caught up, so a majority of the present voters is enough, even for a future voter.
  */
-export function strictAddFault(facts: MemberFacts, asLearner = false): EtcdError | null {
+export function checkStrictMemberAdd(facts: MemberFacts, asLearner = false): EtcdError | null {
   const voting = votingMembers(facts.members);
   const started = voting.filter(isStarted).length;
   const total = voting.length + 1;
@@ -57,8 +57,8 @@ export function strictAddFault(facts: MemberFacts, asLearner = false): EtcdError
   return connectedCount(facts, voting) < majorityOf(voting.length) ? EtcdErrors.unhealthy : null;
 }
 
-/** The strict checks before a member leaves. */
-export function strictRemoveFault(facts: MemberFacts, id: MemberId): EtcdError | null {
+/** The strict checks before a member is removed. */
+export function checkStrictMemberRemove(facts: MemberFacts, id: MemberId): EtcdError | null {
   const voting = votingMembers(facts.members);
   if (!voting.some((member) => member.id === id)) return null;
   const rest = voting.filter((member) => member.id !== id);
@@ -68,15 +68,15 @@ export function strictRemoveFault(facts: MemberFacts, id: MemberId): EtcdError |
   return connectedCount(facts, voting) - 1 < majorityOf(rest.length) ? EtcdErrors.unhealthy : null;
 }
 
-/** True when the leader's log has (nearly) arrived at a member. */
+/** True when a member has (nearly) all of the leader's log. */
 export function isInSync(facts: Pick<MemberFacts, "progress" | "self">, id: MemberId): boolean {
   const own = facts.progress.find((peer) => peer.member === facts.self)?.matchIndex ?? 0;
   const theirs = facts.progress.find((peer) => peer.member === id);
   return theirs?.active === true && theirs.matchIndex >= own * readyShare;
 }
 
-/** Of the members that wait for a vote and are in sync, those that can get it now without an even number of voters. */
-export function votersToAdmit(
+/** The pending voters that are in sync and can be promoted now without an even number of voters. */
+export function promotableLearners(
   facts: Pick<MemberFacts, "progress" | "self">,
   votersCount: number,
   waiting: readonly MemberId[],

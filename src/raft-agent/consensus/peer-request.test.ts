@@ -1,4 +1,4 @@
-/** What members ask of each other: the hand-written codec beside the generated one, and the release before. */
+/** Tests requests between members: the hand-written codec against the generated one, and the previous release. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -7,13 +7,13 @@ import type { StatusCode } from "../api/status-code.ts";
 import { WireError } from "../api/wire.ts";
 import { ConsensusClient } from "./consensus-client.ts";
 import {
-  decodePeerAnswer,
   decodePeerRequest,
-  encodePeerAnswer,
+  decodePeerResponse,
   encodePeerRequest,
-  type PeerAnswer,
+  encodePeerResponse,
   type PeerRequest,
   PeerRequestKind,
+  type PeerResponse,
 } from "./peer-request.ts";
 
 const { framed, protobuf } = PeerRequestKind;
@@ -25,7 +25,7 @@ const request: fc.Arbitrary<PeerRequest> = fc.record({
   changeId: fc.option(fc.stringMatching(/^[0-9a-f]{32}$/)),
   message: bytes,
 });
-const answer: fc.Arbitrary<PeerAnswer> = fc.oneof(
+const answer: fc.Arbitrary<PeerResponse> = fc.oneof(
   bytes.map((message) => ({ code: 0 as StatusCode, text: "", message })),
   fc
     .tuple(fc.integer({ min: 1, max: 16 }), fc.string({ minLength: 1 }))
@@ -37,23 +37,23 @@ const plain = <Message extends { readonly message: Uint8Array }>(value: Message)
 });
 
 describe.each(kinds)("a %s request", (_name, kind) => {
-  it("comes back as it was, and so does its answer", () => {
+  it("round-trips, and so does its response", () => {
     fc.assert(
       fc.property(request, answer, (asked, answered) => {
         expect(plain(decodePeerRequest(kind, encodePeerRequest(kind, asked))!)).toEqual(plain(asked));
-        expect(plain(decodePeerAnswer(kind, encodePeerAnswer(kind, answered)))).toEqual(plain(answered));
+        expect(plain(decodePeerResponse(kind, encodePeerResponse(kind, answered)))).toEqual(plain(answered));
       }),
     );
   });
 
-  it("that is damaged is refused", () => {
+  it("that is damaged is rejected", () => {
     fc.assert(
       fc.property(bytes, request, fc.nat(), (noise, asked, at) => {
         const whole = encodePeerRequest(kind, asked);
         for (const damaged of [noise, whole.subarray(0, at % whole.length)]) {
           try {
             decodePeerRequest(kind, damaged);
-            decodePeerAnswer(kind, damaged);
+            decodePeerResponse(kind, damaged);
           } catch (error) {
             expect(error).toBeInstanceOf(WireError);
           }
@@ -64,7 +64,7 @@ describe.each(kinds)("a %s request", (_name, kind) => {
 });
 
 describe("peer.proto", () => {
-  it("is what the generated library writes and reads", () => {
+  it("matches the generated library", () => {
     fc.assert(
       fc.property(request, answer, (asked, answered) => {
         const { path, caller, changeId, message } = asked;
@@ -78,22 +78,22 @@ describe("peer.proto", () => {
           }),
         );
         expect(Buffer.from(encodePeerRequest(protobuf, asked))).toEqual(Buffer.from(libraryRequest));
-        const read = fromBinary(PeerAnswerSchema, encodePeerAnswer(protobuf, answered));
+        const read = fromBinary(PeerAnswerSchema, encodePeerResponse(protobuf, answered));
         expect({ code: read.code, text: read.text }).toEqual({ code: answered.code, text: answered.text });
         expect(Buffer.from(read.message)).toEqual(Buffer.from(answered.message));
       }),
     );
   });
 
-  it("may get fields that this version skips", () => {
+  it("skips fields unknown to this version", () => {
     const asked: PeerRequest = { path: "/a/B", caller: null, changeId: null, message: Buffer.from("m") };
     const later = Buffer.concat([encodePeerRequest(protobuf, asked), Buffer.from([0x7a, 1, 65])]);
     expect(plain(decodePeerRequest(protobuf, later)!)).toEqual(plain(asked));
   });
 });
 
-describe("the release before", () => {
-  it("writes a change like this", () => {
+describe("the previous release", () => {
+  it("encodes a change like this", () => {
     const hex = Buffer.concat([
       Buffer.from([0, 19]),
       Buffer.from("/haplan.Peer/Change"),
@@ -114,7 +114,7 @@ describe("the release before", () => {
     [1, framed],
     [2, protobuf],
     [null, framed],
-  ])("where version %s is shared, a request of kind %i is sent", (version, kind) => {
+  ])("at common version %s, a request of kind %i is sent", (version, kind) => {
     const sent: number[] = [];
     const client = new ConsensusClient({
       memberId: "00000000000000aa",
@@ -130,9 +130,9 @@ describe("the release before", () => {
           return new Promise(() => {});
         },
       },
-      answerPeer: () => {},
+      servePeer: () => {},
     });
-    client.askPeer("00000000000000bb", { path: "/a/B", caller: null, changeId: null, message: bytes0 }, () => {});
+    client.callPeer("00000000000000bb", { path: "/a/B", caller: null, changeId: null, message: bytes0 }, () => {});
     expect(sent).toEqual([kind]);
   });
 });

@@ -1,38 +1,39 @@
 /**
- * What members ask of each other beside the log: requests and their answers, in both encodings. Members that both speak
- * version 2 of the peer protocol exchange the messages of `api/proto/haplan/peer/peer.proto`, written by hand here since
- * every renewal of a lease at a follower is one. With a member that speaks version 1 alone they are:
+ * Requests between members beside the log, and their responses, in both encodings. Members that both support version 2
+ * of the peer protocol exchange the messages of `api/proto/haplan/peer/peer.proto`, encoded by hand here since every
+ * renewal of a lease at a follower is one. With a member that supports only version 1 they are:
  *
  * ```
  * request:  | path length u16 | path | caller (`encodeCaller`; empty user = none) | message ... |
- * change:   | path length u16 | "/haplan.Peer/Change" | caller | id (16 bytes) | path length u16 | path | message ... |
- * answer:   | status code u8 | message or, when the code is not 0, status text |
+ * change:   | path length u16 | "/haplan.Peer/Change" | caller | id (16 bytes) | path length u16 | path | message ...
+ * |
+ * response: | status code u8 | message or, when the code is not 0, status text |
  * ```
  *
- * The kind of the transport's request says which of the two it is; the answer comes in the encoding of the request.
+ * The kind of the transport's request determines which of the two it is; the response has the encoding of the request.
  */
 import { StatusCode } from "../api/status-code.ts";
 import { decodeMessage, emptyBytes, encodeMessage, type WireReader, type WireWriter } from "../api/wire.ts";
 import { type Caller, decodeCaller, encodeCaller } from "../state-machine/caller.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 
-/** The first version of the peer protocol that has a contract in peer.proto. */
+/** The first version of the peer protocol that is defined by peer.proto. */
 const firstProtobufVersion = 2;
 
 export const PeerRequestKind = { framed: 1, protobuf: 2 } as const;
 export type PeerRequestKind = (typeof PeerRequestKind)[keyof typeof PeerRequestKind];
 
 export type PeerRequest = {
-  /** Of the method, e.g. `/etcdserverpb.Cluster/MemberAdd` or `/haplan.Peer/HashKv`. */
+  /** The path of the method, e.g. `/etcdserverpb.Cluster/MemberAdd` or `/haplan.Peer/HashKv`. */
   readonly path: string;
   /** Null without a user. */
   readonly caller: Caller | null;
-  /** For changes: the leader carries the change out once, however often it is asked (`MemberChanges`). */
+  /** For changes: the leader applies the change once, however often it is retried (`MemberChanges`). */
   readonly changeId: ChangeId | null;
   readonly message: Uint8Array;
 };
 
-export type PeerAnswer = {
+export type PeerResponse = {
   readonly code: StatusCode;
   readonly text: string;
   readonly message: Uint8Array;
@@ -42,7 +43,7 @@ const changePath = "/haplan.Peer/Change";
 const changeIdBytes = 16;
 const noCaller: Caller = { user: "", authRevision: 0 };
 
-/** How a member that shares `version` of the peer protocol with this one is asked. */
+/** The kind of requests to a member that shares `version` of the peer protocol with this one. */
 export function peerRequestKind(version: number): PeerRequestKind {
   return version >= firstProtobufVersion ? PeerRequestKind.protobuf : PeerRequestKind.framed;
 }
@@ -60,20 +61,20 @@ export function encodePeerRequest(kind: PeerRequestKind, request: PeerRequest): 
   return Buffer.concat([encodePath(changePath), callerBytes, id, encodePath(path), message]);
 }
 
-/** @throws WireError or null when the bytes are no request. The message is a view into `bytes`. */
+/** @throws WireError or null when the bytes are not a request. The message is a view into `bytes`. */
 export function decodePeerRequest(kind: PeerRequestKind, bytes: Uint8Array): PeerRequest | null {
   return kind === PeerRequestKind.protobuf ? decodeMessage(readRequest, bytes) : decodeFramedRequest(bytes);
 }
 
-export function encodePeerAnswer(kind: PeerRequestKind, answer: PeerAnswer): Uint8Array {
-  if (kind === PeerRequestKind.protobuf) return encodeMessage(writeAnswer, answer);
+export function encodePeerResponse(kind: PeerRequestKind, answer: PeerResponse): Uint8Array {
+  if (kind === PeerRequestKind.protobuf) return encodeMessage(writeResponse, answer);
   const { code, text, message } = answer;
   return Buffer.concat([Uint8Array.of(code), code === StatusCode.ok ? message : Buffer.from(text)]);
 }
 
-/** @throws WireError when the bytes are no answer. The message is a view into `bytes`. */
-export function decodePeerAnswer(kind: PeerRequestKind, bytes: Uint8Array): PeerAnswer {
-  if (kind === PeerRequestKind.protobuf) return decodeMessage(readAnswer, bytes);
+/** @throws WireError when the bytes are not a response. The message is a view into `bytes`. */
+export function decodePeerResponse(kind: PeerRequestKind, bytes: Uint8Array): PeerResponse {
+  if (kind === PeerRequestKind.protobuf) return decodeMessage(readResponse, bytes);
   const code = (bytes[0] ?? StatusCode.internal) as StatusCode;
   const rest = bytes.subarray(1);
   if (code === StatusCode.ok) return { code, text: "", message: rest };
@@ -122,13 +123,13 @@ function readCaller(reader: WireReader, end: number): Caller {
   return { user, authRevision };
 }
 
-function writeAnswer(writer: WireWriter, { code, text, message }: PeerAnswer): void {
+function writeResponse(writer: WireWriter, { code, text, message }: PeerResponse): void {
   writer.intUnlessZero(0x08, code);
   writer.stringUnlessEmpty(0x12, text);
   writer.bytesUnlessEmpty(0x1a, message);
 }
 
-function readAnswer(reader: WireReader, end: number): PeerAnswer {
+function readResponse(reader: WireReader, end: number): PeerResponse {
   let code = 0;
   let text = "";
   let message = emptyBytes;
@@ -143,7 +144,7 @@ function readAnswer(reader: WireReader, end: number): PeerAnswer {
   return { code: code as StatusCode, text, message };
 }
 
-/** Null when the bytes are cut short. */
+/** Null when the bytes are truncated. */
 function decodeFramedRequest(bytes: Uint8Array): PeerRequest | null {
   const outer = decodePath(bytes, 0);
   const decoded = outer === null ? null : decodeCaller(bytes, outer.end);

@@ -7,7 +7,7 @@ import { Proposer } from "./proposer.ts";
 const other = "1111111111111111";
 
 // `request-numbers-reused-after-restart` among the mutants of the simulator.
-it("a restarted member does not take an entry of its former life for the answer to a new request", async () => {
+it("a restarted member does not mistake an entry from before the restart for the result of a new request", async () => {
   const { services } = await createWorld();
   const { decode } = createCommandCodec(self);
   const numbers: number[] = [];
@@ -44,7 +44,7 @@ it("a restarted member does not take an entry of its former life for the answer 
   expect(answers).toHaveLength(100);
 });
 
-it("no answer is awaited for a call that is closed, nor twice", async () => {
+it("no result is awaited for a closed call, nor twice", async () => {
   const { context } = (await createWorld()).services;
   const numbers: number[] = [];
   const consensus = {
@@ -69,7 +69,7 @@ it("no answer is awaited for a call that is closed, nor twice", async () => {
   expect(awaited()).toEqual([false, false]);
 });
 
-describe("a command that a leader has taken", () => {
+describe("a command accepted by a leader", () => {
   async function taken() {
     const state = { nowMs: 0, leader: self as string | null, term: 2, appliedTerm: 2 };
     const { context } = (await createWorld()).services;
@@ -108,7 +108,7 @@ describe("a command that a leader has taken", () => {
     };
   }
 
-  it("waits while the leader is away, and is answered once it is back", async () => {
+  it("waits while the leader is unreachable, and is answered once it is back", async () => {
     const { elapse, answers, complete } = await taken();
     elapse(3_000, { leader: null });
     elapse(3_000, { leader: self });
@@ -138,8 +138,8 @@ describe("a command that a leader has taken", () => {
 
   it.each([
     { title: "no leader is known", change: { leader: null, term: 3 }, error: EtcdErrors.timeout },
-    { title: "another leads", change: { leader: other, term: 3 }, error: EtcdErrors.timeoutLeaderFailure },
-  ])("has its whole time, and ends with the cause, when $title", async ({ change, error }) => {
+    { title: "another member leads", change: { leader: other, term: 3 }, error: EtcdErrors.timeoutLeaderFailure },
+  ])("times out only at its deadline, with the cause, when $title", async ({ change, error }) => {
     const { elapse, answers } = await taken();
     elapse(6_999, change);
     expect(answers).toEqual([]);

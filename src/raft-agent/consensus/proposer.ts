@@ -1,9 +1,9 @@
 /**
- * Takes commands to the log and their results back to who waits: numbers them, remembers the callers, and makes sure
- * that each of them gets exactly one answer, at the latest after `requestTimeoutMs`.
+ * Submits commands to the log and delivers each result to its waiting caller: numbers them, tracks the callers, and
+ * makes sure that each of them gets exactly one response, at the latest after `requestTimeoutMs`.
  *
- * Commands that find no leader are parked and offered again until one is elected or their time is over, as etcd's
- * raft loop does. Bounded: above `pendingMax` waiting callers the answer is `tooManyRequests`.
+ * Commands without a leader are parked and offered again until one is elected or they time out, as in etcd's raft
+ * loop. Bounded: above `pendingMax` waiting callers the response is `tooManyRequests`.
  */
 import { majorityOf } from "../../base/majority.ts";
 import { StatusCode } from "../api/status-code.ts";
@@ -20,23 +20,23 @@ import type { ConsensusPort } from "./consensus-port.ts";
 /** Called exactly once. */
 export type ProposalDone<Kind extends CommandKind> = (result: AppliedBy<Kind> | EtcdError) => void;
 
-export type Asker = {
-  /** The user, while authentication is on. */
+export type Requester = {
+  /** The user, while authentication is enabled. */
   readonly caller: Caller | null;
-  /** The client's call, if there is one: once it is closed, the command is carried out without an answer. */
+  /** The client's call, if there is one: once it is closed, the command is applied without a response. */
   readonly call: { readonly open: boolean } | null;
 };
 
 export type ProposerLimits = {
   readonly requestTimeoutMs: number;
-  /** Largest command body; etcd's `--max-request-bytes`. */
+  /** The largest command body; etcd's `--max-request-bytes`. */
   readonly requestBytesMax: number;
-  /** etcd refuses writes while more entries than this are committed and not applied. */
+  /** etcd rejects writes while more entries than this are committed but not applied. */
   readonly applyLagMax: number;
   readonly pendingMax: number;
 };
 
-/** What etcd puts around a large request before it counts: number and length of the field, and 13 or 14 for the header. */
+/** etcd's overhead of a large request that counts: number and length of the field, and 13 or 14 for the header. */
 const etcdEnvelopeBytes = 17;
 
 /** etcd's defaults; the timeout is 5 s + 2 × election timeout. */
@@ -52,14 +52,14 @@ export function defaultProposerLimits(electionTimeoutMs: number): ProposerLimits
 type Waiter = {
   readonly sinceMs: number;
   deadlineMs: number;
-  /** The command while no leader has taken it, else null. */
+  /** The command until a leader accepts it, else null. */
   parked: Uint8Array | null;
-  /** Of the leader that has taken the command. */
-  takenInTerm: Term;
+  /** The term of the leader that accepted the command. */
+  acceptedInTerm: Term;
   /** An entry of a later term is applied, and the command is not. */
   isOvertaken: boolean;
   readonly kind: CommandKind;
-  readonly call: Asker["call"];
+  readonly call: Requester["call"];
   readonly done: (result: ApplyResult) => void;
 };
 
@@ -69,15 +69,15 @@ export type ProposerOptions = {
   readonly consensus: ConsensusPort;
   readonly clock: ProposerClock;
   readonly limits: ProposerLimits;
-  /** Of the last entry that was applied. */
+  /** The term of the last applied entry. */
   readonly appliedTerm: () => Term;
-  /** The version of the protocol that the cluster has agreed on. */
+  /** The protocol version agreed on by the cluster. */
   readonly agreedVersion: () => number;
   readonly versions?: EntryVersions | undefined;
 };
 
 export class Proposer {
-  /** In order of their numbers, which is nearly the order of their deadlines. */
+  /** In numeric order, which is nearly the order of their deadlines. */
   readonly #waiting = new Map<number, Waiter>();
   readonly #parkedNumbers = new Set<number>();
   readonly #consensus: ConsensusPort;
@@ -99,8 +99,8 @@ export class Proposer {
     this.#appliedTerm = appliedTerm;
     this.#codec = createCommandCodec(consensus.memberId);
     this.limits = limits;
-    // A restarted member must not take an old entry of its own for the answer to a new request: numbers start from
-    // the wall clock and leave room for 4 million requests a second; 2^53 is reached in 2039 and then wraps.
+    // A restarted member must not mistake one of its old entries for the result of a new request: numbers start from
+    // the wall clock and leave room for 4 million requests per second; 2^53 is reached in 2039 and then wraps.
     this.#nextNumber = (clock.now() % 2 ** 41) * 4096;
   }
 
@@ -117,11 +117,11 @@ export class Proposer {
     kind: Kind,
     body: Uint8Array,
     done: ProposalDone<Kind>,
-    { caller, call }: Asker = { caller: null, call: null },
+    { caller, call }: Requester = { caller: null, call: null },
   ): void {
-    const refusal = this.#refusal(kind, body);
-    if (refusal !== null) {
-      this.#fail(done, refusal);
+    const rejection = this.#rejection(kind, body);
+    if (rejection !== null) {
+      this.#fail(done, rejection);
       return;
     }
     const number = this.#nextNumber++;
@@ -131,11 +131,11 @@ export class Proposer {
       sinceMs: nowMs,
       deadlineMs: nowMs + this.limits.requestTimeoutMs,
       parked: null,
-      takenInTerm: 0,
+      acceptedInTerm: 0,
       isOvertaken: false,
       call,
       kind,
-      // `complete` lets only results of this kind through.
+      // `complete` admits only results of this kind.
       done: done as (result: ApplyResult) => void,
     };
     this.#waiting.set(number, waiter);
@@ -148,7 +148,7 @@ export class Proposer {
     return waiter !== undefined && (waiter.call?.open ?? true);
   }
 
-  /** An own entry was applied. Does nothing when its caller has given up. */
+  /** An entry of this member was applied. Does nothing when its caller has given up. */
   complete(requestNumber: number, result: ApplyResult): void {
     const waiter = this.#waiting.get(requestNumber);
     if (waiter === undefined) return;
@@ -156,21 +156,22 @@ export class Proposer {
     waiter.done(isResultOf(waiter.kind, result) ? result : unexpectedResult(waiter.kind, result));
   }
 
-  /** Role, term or leader changed: what no leader has taken is offered again. */
+  /** Role, term or leader changed: commands that no leader has accepted are offered again. */
   leaderChanged(): void {
     this.#offerParked();
   }
 
   /**
-   * To be called a few times a second: ends callers whose time is over, offers parked commands again. The loss of a leader
-   * alone ends none: it may come back, and a new one may have the command. Once an entry of a later term is applied, the log
-   * has no place for it any more, but for one that the former leader still passes on; its caller is told soon.
+   * Called a few times per second: times out callers, and offers parked commands again. The loss of a leader alone
+   * ends no call: it may come back, and a new one may have the command. Once an entry of a later term is applied, the
+   * log has no place for it any more, except for one that the former leader still forwards; its caller is notified
+   * soon.
    */
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
     const appliedTerm = this.#appliedTerm();
     for (const [number, waiter] of this.#waiting) {
-      if (waiter.parked === null && !waiter.isOvertaken && waiter.takenInTerm < appliedTerm) {
+      if (waiter.parked === null && !waiter.isOvertaken && waiter.acceptedInTerm < appliedTerm) {
         waiter.isOvertaken = true;
         waiter.deadlineMs = Math.min(waiter.deadlineMs, nowMs + this.#consensus.electionTimeoutMs);
       }
@@ -181,7 +182,7 @@ export class Proposer {
     this.#offerParked();
   }
 
-  /** The member stops: everybody who waits gets `stopped`. */
+  /** The member is stopping: every waiting caller gets `stopped`. */
   stop(): void {
     this.#stopped = true;
     const waiters = [...this.#waiting.values()];
@@ -190,14 +191,14 @@ export class Proposer {
     for (const waiter of waiters) waiter.done(EtcdErrors.stopped);
   }
 
-  /** What is most likely the cause: the leader failed, or the way to it did (etcd v3_server.go, parseProposeCtxErr). */
+  /** The most likely cause: the leader failed, or the connection to it did (etcd v3_server.go, parseProposeCtxErr). */
   #timeoutOf(waiter: Waiter, nowMs: number): EtcdError {
     if (waiter.isOvertaken) return EtcdErrors.timeoutLeaderFailure;
     const { memberId } = this.#consensus;
     const leader = this.#consensus.leader();
     if (leader === null) return EtcdErrors.timeout;
-    const isTaken = waiter.parked === null;
-    if (isTaken && waiter.takenInTerm < this.#consensus.term()) return EtcdErrors.timeoutLeaderFailure;
+    const isAccepted = waiter.parked === null;
+    if (isAccepted && waiter.acceptedInTerm < this.#consensus.term()) return EtcdErrors.timeoutLeaderFailure;
     const wasConnected = (member: string): boolean =>
       member === memberId || (this.#consensus.connectedMs(member) ?? -1) >= nowMs - waiter.sinceMs;
     if (leader !== memberId) return wasConnected(leader) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
@@ -206,7 +207,7 @@ export class Proposer {
     return connected >= majorityOf(voters.length) ? EtcdErrors.timeout : EtcdErrors.timeoutConnectionLost;
   }
 
-  #refusal(kind: CommandKind, body: Uint8Array): EtcdError | null {
+  #rejection(kind: CommandKind, body: Uint8Array): EtcdError | null {
     if (this.#stopped) return EtcdErrors.stopped;
     const tooNew = this.#notAgreedOn(kind);
     if (tooNew !== null) return tooNew;
@@ -217,15 +218,15 @@ export class Proposer {
     return this.#waiting.size >= this.limits.pendingMax ? EtcdErrors.tooManyRequests : null;
   }
 
-  /** Not every member may be able to read the kind: one that cannot has to stop. */
+  /** Not every member may support the kind: one that does not has to stop. */
   #notAgreedOn(kind: CommandKind): EtcdError | null {
     const needed = this.#versions.since(kind);
     const agreed = this.#agreedVersion();
-    // What raises the version is proposed once all members speak it: see `ProtocolAgreement`.
+    // The command that raises the version is proposed once all members support it: see `ProtocolAgreement`.
     if (needed <= agreed || kind === CommandKind.protocolVersion) return null;
     return etcdError(
       StatusCode.failedPrecondition,
-      `${kindName(kind)} needs version ${needed} of the protocol between members, and the cluster has agreed on ${agreed}: ` +
+      `${kindName(kind)} requires version ${needed} of the peer protocol, but the cluster has agreed on ${agreed}: ` +
         "upgrade the other members first",
     );
   }
@@ -234,11 +235,11 @@ export class Proposer {
     const result = this.#consensus.propose(payload);
     if (result.accepted) {
       waiter.parked = null;
-      waiter.takenInTerm = this.#consensus.term();
+      waiter.acceptedInTerm = this.#consensus.term();
       this.#parkedNumbers.delete(number);
       return;
     }
-    const error = errorOfRefusal(result.reason);
+    const error = errorOfRejection(result.reason);
     if (error === null) {
       waiter.parked = payload;
       this.#parkedNumbers.add(number);
@@ -267,8 +268,8 @@ export class Proposer {
   }
 }
 
-/** Null: no final answer, the command may be offered again. */
-function errorOfRefusal(reason: ProposalRejection): EtcdError | null {
+/** Null: no final result, the command may be offered again. */
+function errorOfRejection(reason: ProposalRejection): EtcdError | null {
   switch (reason) {
     case "noLeader":
     case "leadershipTransferring":
@@ -284,7 +285,7 @@ function isResultOf(kind: CommandKind, result: ApplyResult): boolean {
   return result.kind === commandTable[kind].result || isEtcdError(result);
 }
 
-/** A bug of ours. The command was carried out, so the caller is told that, and is not left to wait for its deadline. */
+/** A bug. The command was applied, so the caller is told that instead of waiting for its deadline. */
 function unexpectedResult(kind: CommandKind, result: ApplyResult): EtcdError {
   return etcdError(
     StatusCode.internal,

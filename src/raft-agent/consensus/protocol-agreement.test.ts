@@ -1,4 +1,4 @@
-/** New kinds of commands in a cluster of two releases. Leases stand for what is new in version 2. */
+/** New kinds of commands in a cluster of two releases. Leases serve as the new feature of version 2. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
@@ -17,7 +17,7 @@ const newLeases = (supported: number): EntryVersions => ({
   since: (kind) => (kind === CommandKind.leaseGrant ? 2 : entryVersions.since(kind)),
 });
 
-/** A leader of version 2, and two members besides. */
+/** A leader of version 2, and two other members. */
 async function createCluster(): Promise<World> {
   const world = await createWorld({ versions: newLeases(2) });
   const configuration = { voters: [self, second], votersOutgoing: [], learners: [third] };
@@ -39,7 +39,7 @@ async function settle(world: World): Promise<number> {
 }
 
 describe("a new kind of command", () => {
-  it("is refused until every member speaks its version, learners too, and accepted from then on", async () => {
+  it("is rejected until every member, including learners, supports its version, and accepted from then on", async () => {
     const world = await createCluster();
     const { supportedVersions: supported } = world.consensus;
     const states: [string, number][] = [];
@@ -53,16 +53,16 @@ describe("a new kind of command", () => {
       const { status } = await grant(world);
       states.push([status!.text, status!.code]);
     }
-    const refusal =
-      "etcdserver: leaseGrant needs version 2 of the protocol between members, and the cluster has agreed on 1: " +
+    const rejection =
+      "etcdserver: leaseGrant requires version 2 of the peer protocol, but the cluster has agreed on 1: " +
       "upgrade the other members first";
-    expect(states).toEqual(Array.from({ length: 3 }, () => [refusal, StatusCode.failedPrecondition]));
+    expect(states).toEqual(Array.from({ length: 3 }, () => [rejection, StatusCode.failedPrecondition]));
     supported.set(third, 2);
     expect(await settle(world)).toBe(2);
     expect((await grant(world)).status?.code).toBe(StatusCode.ok);
   });
 
-  it("waits for a member that is not connected: it may come back with the release before", async () => {
+  it("waits for a disconnected member: it may come back with the previous release", async () => {
     const world = await createCluster();
     world.consensus.supportedVersions.set(second, 2);
     expect(await settle(world)).toBe(1);
@@ -70,7 +70,7 @@ describe("a new kind of command", () => {
     expect(await settle(world)).toBe(2);
   });
 
-  it("stays allowed when a member of the release before comes: the version never goes down", async () => {
+  it("stays allowed when a member of the previous release joins: the version never decreases", async () => {
     const world = await createCluster();
     for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
     expect(await settle(world)).toBe(2);
@@ -79,7 +79,7 @@ describe("a new kind of command", () => {
     expect((await grant(world)).status?.code).toBe(StatusCode.ok);
   });
 
-  it("is proposed by the leader alone", async () => {
+  it("is proposed only by the leader", async () => {
     const world = await createCluster();
     for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
     world.consensus.leader = second;
@@ -87,7 +87,7 @@ describe("a new kind of command", () => {
   });
 });
 
-describe("a member of the release before", () => {
+describe("a member of the previous release", () => {
   it("stops at an entry of a later kind, and at the one that raises the version", async () => {
     const { services } = await createWorld({ versions: newLeases(1) });
     const codec = createCommandCodec(second);
@@ -111,12 +111,12 @@ describe("a member of the release before", () => {
 });
 
 describe("this release", () => {
-  it("speaks a version of the protocol that has all of its kinds of commands", () => {
+  it("supports a protocol version that has all of its kinds of commands", () => {
     const newest = Math.max(...Object.values(commandTable).map(({ since }) => since));
     expect(supportedVersions.highest).toBeGreaterThanOrEqual(newest);
   });
 
-  it("raises no version before a kind of command needs it, so that a member can go back", () => {
+  it("raises no version before a kind of command requires it, so that a member can be downgraded", () => {
     const kinds = Object.values(CommandKind).filter((kind) => kind !== CommandKind.protocolVersion);
     const needed = Math.max(...kinds.map(entryVersions.since));
     expect(versionToAgreeOn(supportedVersions.highest, entryVersions)).toBe(needed);

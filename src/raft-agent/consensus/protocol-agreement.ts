@@ -1,7 +1,7 @@
 /**
- * The leader raises the version of the protocol that the cluster has agreed on, through the log, as soon as every member
- * speaks a higher one that a kind of command needs. A member that is not connected may come back with an older release, so
- * nothing is raised without it. The version never goes down.
+ * Raises the protocol version agreed on by the cluster, on the leader and through the log, as soon as every member
+ * supports a higher one that a kind of command requires. A member that is not connected may come back with an older
+ * release, so nothing is raised without it. The version never decreases.
  */
 import type { MemberId } from "../raft/entry.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -26,11 +26,11 @@ export class ProtocolAgreement {
     this.#parts = parts;
   }
 
-  /** To be called a few times a second. */
+  /** Called a few times per second. */
   tick(): void {
     const { consensus, membership, proposer, versions } = this.#parts;
     if (this.#isProposed || consensus.leader() !== consensus.memberId) return;
-    const lowest = this.#lowestSpoken();
+    const lowest = this.#lowestSupported();
     const version = lowest === null ? 0 : versionToAgreeOn(lowest, versions);
     if (version <= membership.protocolVersion) return;
     this.#isProposed = true;
@@ -39,8 +39,8 @@ export class ProtocolAgreement {
     });
   }
 
-  /** Null while it is not known of a member. */
-  #lowestSpoken(): number | null {
+  /** Null while it is unknown for a member. */
+  #lowestSupported(): number | null {
     const { consensus, membership, versions } = this.#parts;
     const { voters, votersOutgoing, learners } = membership.configuration;
     let lowest = versions.supported;

@@ -1,11 +1,11 @@
 /**
- * Linearizable reads without a log entry (Raft thesis §6.4): reads that arrive together share one read index, and
- * run once that index is applied here. The next batch gathers while earlier ones are being confirmed.
+ * Linearizable reads without a log entry (Raft thesis §6.4): reads that arrive together share one read index, and run
+ * once that index is applied here. The next batch is collected while earlier ones are being confirmed.
  */
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import type { ConsensusPort } from "./consensus-port.ts";
 
-/** Gets null when the read may be answered from the local store now. Called exactly once. */
+/** Gets null when the read may be served from the local store now. Called exactly once. */
 export type ReadDone = (error: EtcdError | null) => void;
 
 type Batch = {
@@ -18,11 +18,11 @@ type Batch = {
 };
 
 /**
- * One at a time, as etcd does: what comes meanwhile makes the next batch the larger, and a round of heartbeats costs
- * the same for one read and for hundreds.
+ * One at a time, as in etcd: later reads make the next batch larger, and a round of heartbeats costs the same for one
+ * read and for hundreds.
  */
 const batchesInFlightMax = 1;
-/** etcd asks again after the same time: a message may be lost, or come before the leader's first commit. */
+/** etcd retries after the same time: a message may be lost, or arrive before the leader's first commit. */
 const retryMs = 500;
 
 export type ReadQueueOptions = {
@@ -49,7 +49,7 @@ export class ReadQueue {
     this.#options = options;
   }
 
-  /** Read indexes that were asked for again, since no answer had come. */
+  /** Read indexes that were requested again because there was no response. */
   get slowTotal(): number {
     return this.#slowTotal;
   }
@@ -73,7 +73,7 @@ export class ReadQueue {
     this.#scheduleFlush();
   }
 
-  /** The leader vouches that `index` was committed when the batch was asked for. */
+  /** The leader confirms that `index` was committed when the batch was requested. */
   confirmed(context: number, index: number): void {
     const batch = this.#batches.get(context);
     if (batch === undefined || batch.index !== null) return;
@@ -83,7 +83,7 @@ export class ReadQueue {
     if (this.#gathering.length > 0) this.#scheduleFlush();
   }
 
-  /** The leader that was asked is no leader any more. */
+  /** The member that received the request is no longer the leader. */
   failed(context: number): void {
     const batch = this.#batches.get(context);
     if (batch !== undefined) this.#end(batch, EtcdErrors.leaderChanged);
@@ -96,7 +96,7 @@ export class ReadQueue {
     }
   }
 
-  /** To be called a few times a second: asks again, and ends batches whose time is over. */
+  /** Called a few times per second: retries, and times out batches. */
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const batch of this.#batches.values()) {
@@ -120,7 +120,7 @@ export class ReadQueue {
     for (const batch of this.#batches.values()) this.#end(batch, EtcdErrors.stopped);
   }
 
-  /** Everything that one turn of the event loop asked for lands in one batch, whatever connection it came on. */
+  /** All reads of one turn of the event loop share a batch, whatever connection they arrived on. */
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;

@@ -10,7 +10,7 @@ const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
 const putBytes = encodePutRequest({ key: Buffer.from("a"), value: emptyBytes, lease: 0n, ...flags });
 const textOf = ({ code, text }: EtcdError): unknown => ({ code, text });
 
-/** A put that consensus takes and never applies. */
+/** A put that consensus accepts and never applies. */
 async function lostPut(world: World, meanwhile: () => void): Promise<unknown> {
   world.consensus.swallowProposals = true;
   const answer = world.unary("/etcdserverpb.KV/Put", putBytes);
@@ -21,7 +21,7 @@ async function lostPut(world: World, meanwhile: () => void): Promise<unknown> {
 }
 
 describe("a request that took too long", () => {
-  it("says only that when the leader was there all the time", async () => {
+  it("reports only a timeout when the leader did not change", async () => {
     const world = await createWorld();
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
     world.consensus.leader = other;
@@ -29,7 +29,7 @@ describe("a request that took too long", () => {
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeout));
   });
 
-  it("says that the connection to the leader was lost when it is younger than the request", async () => {
+  it("reports a lost connection when the connection to the leader is younger than the request", async () => {
     const world = await createWorld();
     world.consensus.leader = other;
     world.consensus.connectedMs.set(other, 2_000);
@@ -38,7 +38,7 @@ describe("a request that took too long", () => {
     expect(await lostPut(world, () => {})).toEqual(textOf(EtcdErrors.timeoutConnectionLost));
   });
 
-  it("says that the leader failed when another one was elected meanwhile", async () => {
+  it("reports a leader failure when another one was elected meanwhile", async () => {
     const world = await createWorld();
     const status = await lostPut(world, () => {
       world.consensus.leader = other;
@@ -48,7 +48,7 @@ describe("a request that took too long", () => {
     expect(status).toEqual(textOf(EtcdErrors.timeoutLeaderFailure));
   });
 
-  it("says that applying took too long when the leader had confirmed the read", async () => {
+  it("reports slow applying when the leader had confirmed the read", async () => {
     const world = await createWorld();
     world.consensus.swallowReads = true;
     const answer = world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(Buffer.from("a"))));
@@ -59,7 +59,7 @@ describe("a request that took too long", () => {
     expect((await answer).status).toEqual(textOf(EtcdErrors.timeoutWaitingAppliedIndex));
   });
 
-  it("that this member leads is lost with the connection to the majority", async () => {
+  it("of a leader that lost the majority reports a lost connection", async () => {
     const world = await createWorld();
     const founders = [self, other, "2222222222222222"];
     world.services.applyConfiguration(1, 2, { voters: founders, votersOutgoing: [], learners: [] }, emptyBytes);

@@ -34,7 +34,7 @@ export function memberValues(services: MemberServices, front: FrontValues = noFr
     ...machine.store.counts,
     keys: machine.store.keyCount,
     watchEvents: context.counts.watchEvents,
-    leasesRenewed: context.leaseExpiry.renewedTotal,
+    leasesRenewed: context.lessor.renewedTotal,
     defragmentations: 0,
     currentRevision: machine.store.revision,
     compactRevision: machine.store.compactedRevision,

@@ -37,7 +37,7 @@ const read = async (world: World, headers: Record<string, string>): Promise<stri
     ?.text;
 
 describe("access by JSON web tokens", () => {
-  it("needs no memory of the login, ends with the time, and with every change of users and roles", async () => {
+  it("needs no stored login, and ends with its expiry and with every change of users and roles", async () => {
     const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
     const { token } = fromBinary(rpc.AuthenticateResponseSchema, (await login(world)).messages[0]!);
     const headers = { authorization: `Bearer ${token}` };
@@ -52,7 +52,7 @@ describe("access by JSON web tokens", () => {
     expect(await read(world, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
   });
 
-  it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("A low: are no tokens with the revision %s", async (revision) => {
+  it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("A low: rejects tokens with the revision %s", async (revision) => {
     const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
     const exp = Math.floor(world.clock.nowMs / 1_000) + 60;
     const token = signToken(signing, { username: "root", revision, exp } as never);
@@ -61,7 +61,7 @@ describe("access by JSON web tokens", () => {
     expect(added.status).toEqual({ code: EtcdErrors.invalidAuthToken.code, text: EtcdErrors.invalidAuthToken.text });
   });
 
-  it("says that a member without a private key cannot log anybody in", async () => {
+  it("reports that a member without a private key cannot issue tokens", async () => {
     const keys: TokenKeys = { ...signing, signKey: null };
     const world = await worldWithRoot({ tokens: { kind: "jwt", keys, ttlMs: 60_000 } });
     expect((await login(world)).status?.text).toBe("auth: token signing attempted with verify-only key");
@@ -79,24 +79,24 @@ describe("access by certificate", () => {
     finish: () => {},
   });
 
-  it("takes the common name for the user, unless a token names another one", async () => {
+  it("uses the common name as the user, unless a token names another one", async () => {
     const world = await worldWithRoot({ loginByCertificate: true });
     const { access, machine } = world.services.context;
     expect(access.callerOf(callOf("root"))).toEqual({ user: "root", authRevision: machine.auth.revision });
-    expect(access.fault(callOf("root"), "root")).toBeNull();
-    expect(access.fault(callOf("stranger"), "root")).toEqual(EtcdErrors.userNotFound);
-    expect(access.fault(callOf(undefined), "user")).toEqual(EtcdErrors.userEmpty);
-    expect(access.fault(callOf("root", { token: "x" }), "user")).toEqual(EtcdErrors.invalidAuthToken);
+    expect(access.authorize(callOf("root"), "root")).toBeNull();
+    expect(access.authorize(callOf("stranger"), "root")).toEqual(EtcdErrors.userNotFound);
+    expect(access.authorize(callOf(undefined), "user")).toEqual(EtcdErrors.userEmpty);
+    expect(access.authorize(callOf("root", { token: "x" }), "user")).toEqual(EtcdErrors.invalidAuthToken);
   });
 
-  it("is not looked at without --client-cert-auth", async () => {
+  it("is ignored without --client-cert-auth", async () => {
     const world = await worldWithRoot({});
     expect(world.services.context.access.callerOf(callOf("root"))).toBeNull();
   });
 });
 
 describe("served methods", () => {
-  it("tell who may call them while authentication is on", async () => {
+  it("declare their callers while authentication is enabled", async () => {
     const { methods } = (await createWorld()).services;
     const pathsOf = (level: AccessLevel): string[] =>
       methods.filter(({ access }) => access === level).map(({ path }) => path);
@@ -126,7 +126,7 @@ describe("served methods", () => {
       "/etcdserverpb.Maintenance/Status",
       "/haplan.v1.Haplan/Facts",
     ]);
-    // Each of these asks `Access` itself, or does what anybody may: look at the method before it is added here.
+    // Each of these calls `Access` itself, or does what any caller may: review the method before it is added here.
     const services = new Set(pathsOf("checkedByMethod").map((path) => path.slice(0, path.lastIndexOf("/"))));
     expect([...services].toSorted()).toEqual([
       "/etcdserverpb.Auth",

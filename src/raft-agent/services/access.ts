@@ -1,8 +1,8 @@
 /**
- * Who asks, and may they? Costs nothing but a look at `enabled` while authentication is off.
+ * Authenticates and authorizes callers. Costs only a check of `enabled` while authentication is disabled.
  *
- * A user is known by the token in the call's metadata, by the common name of a verified client certificate, or because
- * another member forwards the call and says so.
+ * A user is identified by the token in the call's metadata, by the common name of a verified client certificate, or by
+ * another member that forwards the call.
  */
 import { signToken, type TokenKeys, verifyToken } from "../auth/json-web-token.ts";
 import { SimpleTokens, tokenIndex } from "../auth/simple-tokens.ts";
@@ -40,16 +40,16 @@ export type AccessOptions = {
   readonly requestTimeoutMs: number;
 };
 
-/** A call whose token another member has made, in an entry that is not applied here yet. */
-type Early = { readonly index: LogIndex; readonly deadlineMs: number; readonly run: () => void };
+/** A call whose token was created by another member, in an entry that is not applied here yet. */
+type PendingToken = { readonly index: LogIndex; readonly deadlineMs: number; readonly run: () => void };
 
-/** Calls with tokens of the future; an attacker can invent such tokens, so that they must not pile up. */
-const earlyMax = 1_000;
+/** Calls with tokens from the future; an attacker can invent such tokens, so they must not accumulate. */
+const pendingTokensMax = 1_000;
 
 export class Access {
   readonly #options: AccessOptions;
   readonly #simpleTokens: SimpleTokens;
-  #early: Early[] = [];
+  #pendingTokens: PendingToken[] = [];
 
   constructor(options: AccessOptions) {
     this.#options = options;
@@ -65,7 +65,7 @@ export class Access {
     return this.#options.settings;
   }
 
-  /** The call's user; null when it names none, or while authentication is off. */
+  /** The call's user; null when it names none, or while authentication is disabled. */
   callerOf(call: ServerCall): Caller | null | EtcdError {
     const { auth, settings } = this.#options;
     if (!auth.enabled) return null;
@@ -76,8 +76,8 @@ export class Access {
     return name === undefined ? null : { user: name, authRevision: auth.revision };
   }
 
-  /** What stands against the call as a whole. */
-  fault(call: ServerCall, level: AccessLevel): EtcdError | null {
+  /** Authorizes the call as a whole. */
+  authorize(call: ServerCall, level: AccessLevel): EtcdError | null {
     if (!this.enabled || level === "checkedByMethod" || level === "member") return null;
     const caller = this.callerOf(call);
     if (isEtcdError(caller)) return caller;
@@ -85,8 +85,8 @@ export class Access {
     return caller === null ? EtcdErrors.userEmpty : null;
   }
 
-  /** What stands against answering a read. To be asked in the turn in which it is answered. */
-  readFault(call: ServerCall, check: (caller: Caller | null) => EtcdError | null): EtcdError | null {
+  /** Authorizes the response to a read. Call it in the turn in which the response is sent. */
+  authorizeRead(call: ServerCall, check: (caller: Caller | null) => EtcdError | null): EtcdError | null {
     if (!this.enabled) return null;
     const caller = this.callerOf(call);
     if (isEtcdError(caller)) return caller;
@@ -95,34 +95,34 @@ export class Access {
   }
 
   checkKeyAccess(call: ServerCall, key: Uint8Array, rangeEnd: Uint8Array): EtcdError | null {
-    return this.readFault(call, (caller) => this.#options.auth.checkKeyAccess(caller, "read", key, rangeEnd));
+    return this.authorizeRead(call, (caller) => this.#options.auth.checkKeyAccess(caller, "read", key, rangeEnd));
   }
 
-  /** True when the call's token comes from an entry that is not applied here yet: use `whenKnown`. */
-  isEarly(call: ServerCall): boolean {
+  /** True when the call's token comes from an entry that is not applied here yet: use `awaitToken`. */
+  isTokenPending(call: ServerCall): boolean {
     if (!this.enabled || call.forwardedCaller !== undefined || this.settings.tokens.kind !== "simple") return false;
     const index = indexOfToken(call);
     return index !== null && index > this.#options.consensus.appliedIndex();
   }
 
-  /** Runs `run` once the call's token can be known here, or its time is over. */
-  whenKnown(call: ServerCall, run: () => void): void {
+  /** Runs `run` once the call's token can be known here, or it times out. */
+  awaitToken(call: ServerCall, run: () => void): void {
     const { clock, requestTimeoutMs } = this.#options;
-    if (this.#early.length >= earlyMax) {
+    if (this.#pendingTokens.length >= pendingTokensMax) {
       run();
       return;
     }
     const deadlineMs = clock.monotonicMs() + requestTimeoutMs;
-    this.#early.push({ index: indexOfToken(call) ?? 0, deadlineMs, run });
+    this.#pendingTokens.push({ index: indexOfToken(call) ?? 0, deadlineMs, run });
   }
 
   applied(index: LogIndex): void {
-    if (this.#early.length > 0) this.#release((early) => early.index <= index);
+    if (this.#pendingTokens.length > 0) this.#release((pendingTokens) => pendingTokens.index <= index);
   }
 
   tick(): void {
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#early.length > 0) this.#release((early) => early.deadlineMs <= nowMs);
+    if (this.#pendingTokens.length > 0) this.#release((pendingTokens) => pendingTokens.deadlineMs <= nowMs);
     this.#simpleTokens.tick();
   }
 
@@ -136,12 +136,12 @@ export class Access {
     else if (this.settings.tokens.kind === "simple") this.#simpleTokens.assign(event.token, event.user);
   }
 
-  /** A snapshot took the place of entries that may have ended logins. */
+  /** A snapshot replaced entries that may have invalidated logins. */
   snapshotInstalled(): void {
     this.#simpleTokens.clear();
   }
 
-  /** The token for the client; null when this member has no key to sign one with. */
+  /** The token for the client; null when this member has no key to sign one. */
   issueToken(login: { user: string; simpleToken: string; authRevision: number }): string | null {
     const { tokens } = this.settings;
     if (tokens.kind === "simple") return login.simpleToken;
@@ -163,11 +163,11 @@ export class Access {
     return { user: username, authRevision: Number(revision) };
   }
 
-  #release(isDue: (early: Early) => boolean): void {
-    const due = this.#early.filter(isDue);
+  #release(isDue: (pendingTokens: PendingToken) => boolean): void {
+    const due = this.#pendingTokens.filter(isDue);
     if (due.length === 0) return;
-    this.#early = this.#early.filter((early) => !isDue(early));
-    for (const early of due) early.run();
+    this.#pendingTokens = this.#pendingTokens.filter((pendingTokens) => !isDue(pendingTokens));
+    for (const pendingTokens of due) pendingTokens.run();
   }
 }
 

@@ -1,4 +1,4 @@
-/** How services answer a call: one message, or an error of the table. */
+/** How services respond to a call: with one message, or an error of the table. */
 
 import { errorText } from "../../base/haplan-error.ts";
 import { StatusCode } from "../api/status-code.ts";
@@ -12,14 +12,14 @@ import type { ServiceContext } from "./service-context.ts";
 
 export type UnaryHandler = (request: Uint8Array, call: ServerCall) => void;
 
-/** A writer that one huge answer has blown up is not kept beyond this. */
+/** A writer that one huge response has enlarged beyond this is not kept. */
 const writerBytesMax = 4 << 20;
 
 export function fail(call: ServerCall, error: EtcdError): void {
   call.finish(error.code, error.text);
 }
 
-/** Sends the one answer of a unary call. */
+/** Sends the one response of a unary call. */
 export function answer<Message>(
   context: ServiceContext,
   call: ServerCall,
@@ -34,7 +34,7 @@ export function answer<Message>(
   call.finish();
 }
 
-/** Handles a request now, or once the client has taken most of what it asked for before. */
+/** Handles a request now, or once the client has taken most of its earlier responses. */
 export function whenRoom(request: Uint8Array, call: ServerCall, handle: UnaryHandler): void {
   const { pacing } = call;
   if (pacing === undefined || pacing.hasRoom) {
@@ -45,7 +45,7 @@ export function whenRoom(request: Uint8Array, call: ServerCall, handle: UnaryHan
   pacing.whenRoom(kept.length, () => guarded(call, handle, kept, call));
 }
 
-/** Sends the one answer of a unary call part by part, as memory and the event loop allow. */
+/** Sends the one response of a unary call part by part, as memory and the event loop allow. */
 export function answerFrom(call: ServerCall, source: MessageSource): void {
   if (call.pacing !== undefined) {
     call.pacing.sendFrom(source);
@@ -54,21 +54,21 @@ export function answerFrom(call: ServerCall, source: MessageSource): void {
   answerBytes(call, wholeMessage(source));
 }
 
-/** Sends an answer that is encoded already. */
+/** Sends an encoded response. */
 export function answerBytes(call: ServerCall, bytes: Uint8Array): void {
   call.send(bytes);
   call.finish();
 }
 
-/** A unary method with the checks that all of them share, and with what it throws turned into a status. */
+/** A unary method with the common checks, and with exceptions converted to a status. */
 export function unary(context: ServiceContext, declaration: MethodDeclaration, handler: UnaryHandler): UnaryMethod {
   const { path, access, learner, onClose } = declaration;
   const handle: UnaryHandler = (request, call) => {
-    const refusal =
-      metadataFault(context, call) ??
-      (learner === true ? null : learnerFault(context)) ??
-      context.access.fault(call, access);
-    if (refusal !== null) fail(call, refusal);
+    const rejection =
+      checkMetadata(context, call) ??
+      (learner === true ? null : checkLearner(context)) ??
+      context.access.authorize(call, access);
+    if (rejection !== null) fail(call, rejection);
     else guarded(call, handler, request, call);
   };
   return {
@@ -76,20 +76,25 @@ export function unary(context: ServiceContext, declaration: MethodDeclaration, h
     path,
     access,
     handle: (request, call) => {
-      if (context.access.isEarly(call)) handleOnceKnown(context, handle, request.slice(), call);
+      if (context.access.isTokenPending(call)) handleOnceTokenKnown(context, handle, request.slice(), call);
       else handle(request, call);
     },
     ...(onClose === undefined ? {} : { onClose }),
   };
 }
 
-function handleOnceKnown(context: ServiceContext, handle: UnaryHandler, request: Uint8Array, call: ServerCall): void {
-  context.access.whenKnown(call, () => {
+function handleOnceTokenKnown(
+  context: ServiceContext,
+  handle: UnaryHandler,
+  request: Uint8Array,
+  call: ServerCall,
+): void {
+  context.access.awaitToken(call, () => {
     if (call.open) handle(request, call);
   });
 }
 
-/** Runs a piece of a call on `inputs`; faults of the request become the call's status, bugs become `internal`. */
+/** Runs a piece of a call on `inputs`; request errors become the call's status, bugs become `internal`. */
 export function guarded<Inputs extends unknown[]>(
   call: ServerCall,
   run: (...inputs: Inputs) => void,
@@ -104,23 +109,23 @@ export function guarded<Inputs extends unknown[]>(
   }
 }
 
-/** grpc-go's words for a request that is not a message. */
+/** grpc-go's text for a request that is not a valid message. */
 function malformed(error: WireError): string {
   return `grpc: error unmarshalling request: ${error.message}`;
 }
 
-/** What a call's metadata may ask for: a cluster with a leader, a known API version. */
-export function metadataFault(context: ServiceContext, call: ServerCall): EtcdError | null {
+/** The requirements in a call's metadata: a cluster with a leader, a known API version. */
+export function checkMetadata(context: ServiceContext, call: ServerCall): EtcdError | null {
   if (context.consensus.leader() === null && call.header("hasleader") === "true") return EtcdErrors.noLeader;
   const version = call.header("client-api-version");
   if (version === undefined || /^\d+\.\d+(\.\d+)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.test(version)) return null;
   return EtcdErrors.invalidClientApiVersion;
 }
 
-export function learnerFault(context: ServiceContext): EtcdError | null {
+export function checkLearner(context: ServiceContext): EtcdError | null {
   const { membership } = context.machine;
   const self = context.consensus.memberId;
-  // A member that joins knows nothing of itself until the log has come: it may be a learner.
+  // A joining member knows nothing about itself until the log has arrived: it may be a learner.
   const learner = membership.get(self) === undefined || membership.isReportedAsLearner(self);
   return learner ? EtcdErrors.notSupportedForLearner : null;
 }

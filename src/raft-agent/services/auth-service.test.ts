@@ -110,24 +110,24 @@ const compareOf = (key: string): Compare => ({
   operand: { kind: "version", number: 0 },
 });
 
-type Row = readonly [title: string, path: string, request: Uint8Array, fault: EtcdErrorName | null];
+type Row = readonly [title: string, path: string, request: Uint8Array, error: EtcdErrorName | null];
 const kv = "/etcdserverpb.KV/";
 
 const annsRequests: readonly Row[] = [
   ["reads a key", `${kv}Range`, rangeBytes("a"), null],
-  ["reads a range that two grants make up", `${kv}Range`, rangeBytes("a", "c"), null],
+  ["reads a range covered by two grants", `${kv}Range`, rangeBytes("a", "c"), null],
   ["reads serializably", `${kv}Range`, rangeBytes("a", "", true), null],
   ["may not read beyond", `${kv}Range`, rangeBytes("a", "ca"), "permissionDenied"],
   ["may not read to the end", `${kv}Range`, rangeBytes("a", "\0"), "permissionDenied"],
   ["may not read serializably beyond", `${kv}Range`, rangeBytes("d", "", true), "permissionDenied"],
-  ["may not read what she only writes", `${kv}Range`, rangeBytes("c"), "permissionDenied"],
+  ["may not read what it may only write", `${kv}Range`, rangeBytes("c"), "permissionDenied"],
   ["writes a key", `${kv}Put`, putBytes("c"), null],
-  ["may not write what she only reads", `${kv}Put`, putBytes("a"), "permissionDenied"],
-  ["may not see what was there by writing", `${kv}Put`, putBytes("c", { prevKv: true }), "permissionDenied"],
-  ["sees what was there where she reads too", `${kv}Put`, putBytes("b", { prevKv: true }), null],
+  ["may not write what it may only read", `${kv}Put`, putBytes("a"), "permissionDenied"],
+  ["may not see previous values by writing", `${kv}Put`, putBytes("c", { prevKv: true }), "permissionDenied"],
+  ["sees previous values where it may also read", `${kv}Put`, putBytes("b", { prevKv: true }), null],
   ["deletes a range", `${kv}DeleteRange`, deleteBytes("b", "d"), null],
   ["may not delete beyond", `${kv}DeleteRange`, deleteBytes("b", "e"), "permissionDenied"],
-  ["may not see what she deletes", `${kv}DeleteRange`, deleteBytes("b", "d", true), "permissionDenied"],
+  ["may not see what it deletes", `${kv}DeleteRange`, deleteBytes("b", "d", true), "permissionDenied"],
   ["reads in a transaction", `${kv}Txn`, txnBytes({ compare: [compareOf("a")], success: [rangeOp("b")] }), null],
   ["may not compare", `${kv}Txn`, txnBytes({ compare: [compareOf("z")] }), "permissionDenied"],
   ["may not read on a branch", `${kv}Txn`, txnBytes({ failure: [rangeOp("z")] }), "permissionDenied"],
@@ -140,9 +140,9 @@ const annsRequests: readonly Row[] = [
     "permissionDenied",
   ],
   ["may not compact", `${kv}Compact`, encodeCompactionRequest({ revision: 1, physical: false }), "permissionDenied"],
-  ["asks for the members", "/etcdserverpb.Cluster/MemberList", new Uint8Array(0), null],
-  ["asks for the status", "/etcdserverpb.Maintenance/Status", new Uint8Array(0), null],
-  ["asks for alarms", "/etcdserverpb.Maintenance/Alarm", new Uint8Array(0), null],
+  ["lists the members", "/etcdserverpb.Cluster/MemberList", new Uint8Array(0), null],
+  ["reads the status", "/etcdserverpb.Maintenance/Status", new Uint8Array(0), null],
+  ["lists alarms", "/etcdserverpb.Maintenance/Alarm", new Uint8Array(0), null],
   ["may not raise an alarm", "/etcdserverpb.Maintenance/Alarm", Uint8Array.of(8, 1, 24, 1), "permissionDenied"],
   ["may not defragment", "/etcdserverpb.Maintenance/Defragment", new Uint8Array(0), "permissionDenied"],
   ["may not hash", "/etcdserverpb.Maintenance/HashKV", new Uint8Array(0), "permissionDenied"],
@@ -150,8 +150,8 @@ const annsRequests: readonly Row[] = [
   ["may not add members", "/etcdserverpb.Cluster/MemberAdd", new Uint8Array(0), "permissionDenied"],
   ["may not list users", "/etcdserverpb.Auth/UserList", new Uint8Array(0), "permissionDenied"],
   ["may not list roles", "/etcdserverpb.Auth/RoleList", new Uint8Array(0), "permissionDenied"],
-  ["may not ask for the status of auth", "/etcdserverpb.Auth/AuthStatus", new Uint8Array(0), "permissionDenied"],
-  ["may not switch it off", "/etcdserverpb.Auth/AuthDisable", new Uint8Array(0), "permissionDenied"],
+  ["may not read the auth status", "/etcdserverpb.Auth/AuthStatus", new Uint8Array(0), "permissionDenied"],
+  ["may not disable auth", "/etcdserverpb.Auth/AuthDisable", new Uint8Array(0), "permissionDenied"],
 ];
 
 describe("permissions", () => {
@@ -160,13 +160,13 @@ describe("permissions", () => {
     shared = await guardedWorld();
   });
 
-  it.each(annsRequests)("user %s", async (_title, path, request, fault) => {
+  it.each(annsRequests)("user %s", async (_title, path, request, error) => {
     const { world, ann } = shared;
-    const wanted = fault === null ? { code: StatusCode.ok, text: "" } : pick(EtcdErrors[fault]);
+    const wanted = error === null ? { code: StatusCode.ok, text: "" } : pick(EtcdErrors[error]);
     expect((await world.unary(path, request, ann)).status).toEqual(wanted);
   });
 
-  it("nobody without a user gets anything, and root gets everything", async () => {
+  it("calls without a user are rejected, and root may do everything", async () => {
     const { world, root } = await guardedWorld();
     for (const [, path, request] of annsRequests) {
       expect((await world.unary(path, request)).status, path).toEqual(pick(EtcdErrors.userEmpty));
@@ -174,12 +174,12 @@ describe("permissions", () => {
         pick(EtcdErrors.invalidAuthToken),
       );
     }
-    for (const [, path, request] of annsRequests.filter(([, , , fault]) => fault !== null).slice(0, 14)) {
+    for (const [, path, request] of annsRequests.filter(([, , , error]) => error !== null).slice(0, 14)) {
       expect((await world.unary(path, request, root)).status?.text, path).not.toMatch(/permission|user/);
     }
   });
 
-  it("user may look at herself and at her roles only", async () => {
+  it("a user may read only its own entry and roles", async () => {
     const { world, ann } = await guardedWorld();
     const user = (name: string): Promise<RecordedCall> =>
       ask(world, "Auth/UserGet", rpc.AuthUserGetRequestSchema, { name }, ann);
@@ -191,7 +191,7 @@ describe("permissions", () => {
     expect((await role("root")).status).toEqual(pick(EtcdErrors.permissionDenied));
   });
 
-  it("lease that holds foreign keys cannot be ended, used or looked into", async () => {
+  it("a lease with keys of other users cannot be revoked, used or inspected", async () => {
     const { world, root, ann } = await guardedWorld();
     await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
     await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
@@ -204,7 +204,7 @@ describe("permissions", () => {
     const looked = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
     expect(looked.status).toEqual(denied);
     expect((await ask(world, "Lease/LeaseLeases", rpc.LeaseLeasesRequestSchema, {}, ann)).status).toEqual(denied);
-    // A7: what is left of a lease is no secret, as in etcd.
+    // A7: the remaining TTL of a lease is not secret, as in etcd.
     const left = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, ann);
     expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, left)).toMatchObject({ grantedTTL: 100n, keys: [] });
     expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, root)).status?.code).toBe(
@@ -216,7 +216,7 @@ describe("permissions", () => {
     ["another user, on one connection", "ann", () => "127.77.15.9:1"],
     ["root, on root's own connection", "root", () => "127.77.15.1:1"],
     ["root, on as many connections", "root", (at) => `127.77.15.1:${2 + at}`],
-  ])("A11: root logs in at once while 270 wrong passwords wait, of %s", async (_, name, addressOf) => {
+  ])("A11: root logs in at once while 270 wrong passwords wait, for %s", async (_, name, addressOf) => {
     const { world } = await guardedWorld();
     const request = create(rpc.AuthenticateRequestSchema, { name, password: "wrong" });
     const bytes = toBinary(rpc.AuthenticateRequestSchema, request);
@@ -232,7 +232,7 @@ describe("permissions", () => {
     expect(codes.filter((code) => code === EtcdErrors.authFailed.code).length).toBeGreaterThan(200);
   });
 
-  it("A7: lease is renewed by those who may write its keys, at a follower as at the leader", async () => {
+  it("A7: a lease is renewed by users that may write its keys, at a follower and at the leader", async () => {
     const { world, root, ann } = await guardedWorld();
     const follower = await guardedWorld();
     follower.world.consensus.leader = "00000000000000aa";
@@ -256,7 +256,7 @@ describe("permissions", () => {
     expect((await renew(follower.world, follower.root)).messages).toHaveLength(1);
   });
 
-  it("A2: hashes of the keyspace are for root, and too many at once for nobody", async () => {
+  it("A2: hashes of the keyspace are for root only, and limited in number", async () => {
     const { world, root, ann } = await guardedWorld();
     const facts = (request: unknown, headers: Headers): Promise<RecordedCall> =>
       world.unary("/haplan.v1.Haplan/Facts", text(JSON.stringify(request)), headers);
@@ -272,7 +272,7 @@ describe("permissions", () => {
   });
 
   it.each(["null", "[]", "7", "{", '{"hash":"yes"}'])(
-    "A low: message %s to haplan's service is refused as malformed",
+    "A low: message %s to haplan's service is rejected as malformed",
     async (body) => {
       const { world, root } = await guardedWorld();
       const { status } = await world.unary("/haplan.v1.Haplan/Facts", text(body), root);
@@ -283,7 +283,7 @@ describe("permissions", () => {
     },
   );
 
-  it("watch is refused with the reason as grpc-go prints it", async () => {
+  it("a watch is rejected with the reason in grpc-go's format", async () => {
     const { world, ann } = await guardedWorld();
     const reasonFor = (headers: Headers, key: string, rangeEnd = ""): string | undefined => {
       const { call, handler } = world.stream("/etcdserverpb.Watch/Watch", headers);
@@ -304,7 +304,7 @@ describe("permissions", () => {
     expect(reasonFor({ token: "x" }, "a")).toBe(unknown);
   });
 
-  it("streams need a user, or root", async () => {
+  it("streams require a user, or root", async () => {
     const { world, ann } = await guardedWorld();
     const alive = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
     alive.handler.onMessage(encodeLeaseKeepAliveRequest({ id: 1n }));
@@ -366,9 +366,9 @@ describe("users and roles", () => {
     ]);
   });
 
-  it("root stays root while authentication is on", async () => {
+  it("root stays root while authentication is enabled", async () => {
     const { world, root } = await guardedWorld();
-    const fault = pick(EtcdErrors.invalidAuthManagement);
+    const error = pick(EtcdErrors.invalidAuthManagement);
     const refused = [
       await ask(world, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "root" }, root),
       await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "root" }, root),
@@ -380,10 +380,10 @@ describe("users and roles", () => {
         root,
       ),
     ];
-    for (const { status } of refused) expect(status).toEqual(fault);
+    for (const { status } of refused) expect(status).toEqual(error);
   });
 
-  it("count their revision with every change, and are the same after a restart", async () => {
+  it("increment their revision with every change, and survive a restart", async () => {
     const { world, root } = await guardedWorld();
     const status = answerOf(
       rpc.AuthStatusResponseSchema,
@@ -401,7 +401,7 @@ describe("users and roles", () => {
     expect(Buffer.from(auth.user("ann")!.password).toString()).toMatch(/^\$2[ab]\$04\$/);
   });
 
-  it("deleted role is taken from its users", async () => {
+  it("a deleted role is revoked from its users", async () => {
     const { world, root, ann } = await guardedWorld();
     await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "r" }, root);
     expect((await world.unary(`${kv}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
@@ -409,7 +409,7 @@ describe("users and roles", () => {
 });
 
 describe("logins", () => {
-  it("are refused with etcd's words", async () => {
+  it("are rejected with etcd's texts", async () => {
     const { world, root } = await guardedWorld();
     const options = { noPassword: true };
     await ask(world, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name: "cn", options }, root);
@@ -446,7 +446,7 @@ describe("logins", () => {
     expect(await read({})).toBe(StatusCode.ok);
   });
 
-  it("token of an entry that is not applied here yet is waited for", async () => {
+  it("the token of an entry that is not applied here yet is waited for", async () => {
     const { world } = await guardedWorld();
     const index = world.consensus.index + 2;
     let done = false;
@@ -461,16 +461,16 @@ describe("logins", () => {
     expect((await early).status).toEqual(pick(EtcdErrors.invalidAuthToken));
   });
 
-  it("command decided on older users and roles is refused where it is applied", async () => {
+  it("a command based on older users and roles is rejected where it is applied", async () => {
     const { world, ann } = await guardedWorld();
     const { auth } = world.services.machine;
     const putting = world.unary(`${kv}Put`, putBytes("b"), ann);
-    // As if a change had been applied between the two.
+    // As if a change had been applied in between.
     auth.countRevision();
     expect((await putting).status).toEqual(pick(EtcdErrors.authOldRevision));
   });
 
-  it("call that a member forwards is made under its user's name", async () => {
+  it("a forwarded call is made under its user's name", async () => {
     const { world, root, ann } = await guardedWorld();
     const follower = await guardedWorld();
     follower.world.consensus.leader = "00000000000000aa";

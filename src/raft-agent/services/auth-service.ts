@@ -1,6 +1,6 @@
 /**
- * etcdserverpb.Auth. Changes go through the log; what is only asked is read behind a read index. Passwords are hashed and
- * checked here, off the event loop: the log and the other members see hashes alone.
+ * etcdserverpb.Auth. Changes go through the log; queries are read behind a read index. Passwords are hashed and
+ * verified here, off the event loop: the log and the other members see only hashes.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
@@ -46,7 +46,7 @@ import { propose } from "./propose-for-call.ts";
 import type { ServedMethod, UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** etcd has no code and no prefix of its own for these. */
+/** etcd has no code and no prefix for these. */
 const noPasswordUser = "auth: authentication failed, password was given for no password user";
 const verifyOnly = "auth: token signing attempted with verify-only key";
 
@@ -64,7 +64,7 @@ export function createAuthMethods(context: ServiceContext, hasher: PasswordHashe
     method("UserChangePassword", (bytes, call) => changePassword(context, hasher, bytes, call)),
     ...changes.map(([name, kind, request]) =>
       method(name, (bytes, call) => {
-        // Only bytes that are such a message may go into the log: applying must not fail on them.
+        // Only valid messages may be appended to the log: applying must not fail on them.
         const body = toBinary(request, fromBinary(request, bytes));
         change(context, call, kind, body);
       }),
@@ -85,10 +85,10 @@ const changes = [
   ["RoleRevokePermission", CommandKind.authRoleRevokePermission, AuthRoleRevokePermissionRequestSchema],
 ] as const;
 
-/** Proposes a change under the caller's name; whether it is allowed is decided where it is applied. */
+/** Proposes a change under the caller's name; it is authorized where it is applied. */
 function change(context: ServiceContext, call: ServerCall, kind: AuthChangeKind, body: Uint8Array): void {
   propose(context, call, kind, body, ({ revision }) => {
-    // The answers to all changes are the same on the wire: a header and nothing else.
+    // The responses to all changes are the same on the wire: only a header.
     const message = create(AuthEnableResponseSchema, { header: generatedHeader(context, revision) });
     answerBytes(call, toBinary(AuthEnableResponseSchema, message));
   });
@@ -114,7 +114,7 @@ function changePassword(context: ServiceContext, hasher: PasswordHasher, bytes: 
   });
 }
 
-/** Hashing is work: nobody but root may give it to a member. `then` gets the hash in base64, as etcd sends it. */
+/** Hashing is expensive: only root may request it. `then` gets the hash in base64, as sent by etcd. */
 function hashForAdmin(
   context: ServiceContext,
   hasher: PasswordHasher,
@@ -123,8 +123,8 @@ function hashForAdmin(
   then: (hashedPassword: string) => void,
 ): void {
   const hash = (): void => {
-    // New passwords have a turn of their own among the users' logins.
-    hasher.hash(password, context.access.settings.bcryptCost, asker("", call)).then(
+    // New passwords have their own queue among the users' logins.
+    hasher.hash(password, context.access.settings.bcryptCost, passwordCaller("", call)).then(
       (hashed) => {
         if (call.open) guarded(call, () => then(Buffer.from(hashed).toString("base64")));
       },
@@ -143,7 +143,7 @@ function failHashing(call: ServerCall, error: unknown): void {
   else call.finish(StatusCode.internal, `haplan-agent: cannot hash a password: ${errorText(error)}`);
 }
 
-/** Runs `then` on the state of a read index, when `check` has nothing against it. */
+/** Runs `then` on the state of a read index, if `check` passes. */
 function whenRead(
   context: ServiceContext,
   call: ServerCall,
@@ -153,8 +153,8 @@ function whenRead(
   context.reads.request((error) => {
     if (!call.open) return;
     const caller = context.access.callerOf(call);
-    const fault = error ?? (isEtcdError(caller) ? caller : check(caller));
-    if (fault !== null) fail(call, fault);
+    const denied = error ?? (isEtcdError(caller) ? caller : check(caller));
+    if (denied !== null) fail(call, denied);
     else guarded(call, then);
   });
 }
@@ -186,7 +186,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     return;
   }
   const checkedRevision = auth.revision;
-  hasher.matches(given.password, Buffer.from(user.password).toString("latin1"), asker(given.name, call)).then(
+  hasher.matches(given.password, Buffer.from(user.password).toString("latin1"), passwordCaller(given.name, call)).then(
     (matches) => {
       if (!call.open) return;
       if (matches) login(context, hasher, given, checkedRevision, call);
@@ -196,7 +196,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
   );
 }
 
-function asker(user: string, call: ServerCall): PasswordCaller {
+function passwordCaller(user: string, call: ServerCall): PasswordCaller {
   return {
     user,
     remoteAddress: call.remoteAddress,
@@ -206,7 +206,7 @@ function asker(user: string, call: ServerCall): PasswordCaller {
   };
 }
 
-/** The password may have been changed while it was checked: then it is checked again. */
+/** The password may have been changed while it was verified: then it is verified again. */
 function login(
   context: ServiceContext,
   hasher: PasswordHasher,
@@ -250,7 +250,7 @@ function authStatus(context: ServiceContext, call: ServerCall): void {
   });
 }
 
-/** Users may look at themselves. */
+/** Users may read their own entry. */
 function getUser(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { auth } = context.machine;
   const { name } = fromBinary(AuthUserGetRequestSchema, bytes);
@@ -266,7 +266,7 @@ function getUser(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   });
 }
 
-/** And at the roles that they have. */
+/** And the roles that they have. */
 function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { auth } = context.machine;
   const { role: name } = fromBinary(AuthRoleGetRequestSchema, bytes);
@@ -285,7 +285,7 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   });
 }
 
-/** Answers with a list of names that only the administrator may see. */
+/** Responds with a list of names that only the administrator may see. */
 function listNames(context: ServiceContext, call: ServerCall, answer: (auth: AuthStore) => Uint8Array): void {
   const { auth } = context.machine;
   const mayRead = (caller: Caller | null): EtcdError | null => auth.checkAdmin(caller);

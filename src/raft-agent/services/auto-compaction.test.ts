@@ -12,7 +12,7 @@ async function write(world: World): Promise<void> {
   await world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
 }
 
-/** Writes once a minute and returns what was compacted after each. */
+/** Writes once per minute and returns what was compacted after each. */
 async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, leads = true): Promise<number[]> {
   const world = await createWorld({ autoCompaction });
   const compacted: number[] = [];
@@ -31,33 +31,33 @@ async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, lead
 }
 
 describe("automatic compaction", () => {
-  it("by time keeps what is younger than the retention", async () => {
+  it("periodic mode keeps what is younger than the retention", async () => {
     const compacted = await liveFor(12, { mode: "periodic", retentionMs: 5 * minuteMs });
     expect(compacted.slice(0, 4)).toEqual([-1, -1, -1, -1]);
     const last = compacted.at(-1)!;
-    // Revision 13 is the twelfth minute's; five minutes and at most one interval stay.
+    // Revision 13 is from the twelfth minute; five minutes and at most one interval stay.
     expect(last).toBeGreaterThanOrEqual(3);
     expect(last).toBeLessThanOrEqual(8);
   });
 
-  it("by time with a long retention works once an hour", async () => {
+  it("periodic mode with a long retention compacts once per hour", async () => {
     const compacted = await liveFor(240, { mode: "periodic", retentionMs: 120 * minuteMs });
     expect(compacted[118]).toBe(-1);
     const changes = new Set(compacted.filter((revision) => revision > 0));
     expect(changes.size).toBe(3);
   });
 
-  it("by revision keeps the last ones, every five minutes", async () => {
+  it("revision mode keeps the last revisions, every five minutes", async () => {
     const compacted = await liveFor(16, { mode: "revision", revisions: 3 });
     expect(compacted.slice(0, 4)).toEqual([-1, -1, -1, -1]);
     expect(new Set(compacted.slice(4))).toEqual(new Set([3, 8, 13]));
   });
 
-  it("is the leader's alone", async () => {
+  it("runs only on the leader", async () => {
     expect(await liveFor(12, { mode: "revision", revisions: 3 }, false)).toEqual(Array(12).fill(-1));
   });
 
-  it("is off when nobody asks for it", async () => {
+  it("is off by default", async () => {
     expect(await liveFor(12, { mode: "off" })).toEqual(Array(12).fill(-1));
   });
 });

@@ -1,9 +1,10 @@
 /**
- * Automatic compaction, as etcd's flags ask for it (server/etcdserver/api/v3compactor). Every member keeps count, so
- * that a new leader knows what its predecessor knew; only the leader compacts.
+ * Automatic compaction, according to etcd's flags (server/etcdserver/api/v3compactor). Every member samples revisions,
+ * so that a new leader has its predecessor's information; only the leader compacts.
  *
- * Periodic: the revision is noted ten times per interval, and what is older than the retention is compacted; the
- * interval is the retention, at most an hour. By revision: every five minutes all but the last N go.
+ * Periodic: the revision is sampled ten times per interval, and revisions older than the retention are compacted; the
+ * interval is the retention, at most an hour. By revision: every five minutes all but the last N revisions are
+ * compacted.
  */
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { CommandKind } from "../state-machine/command.ts";
@@ -43,7 +44,7 @@ export class AutoCompaction {
     this.#nextSampleMs = mode.mode === "periodic" ? nowMs : nowMs + revisionIntervalMs;
   }
 
-  /** To be called a few times a second. */
+  /** Called a few times per second. */
   tick(): void {
     if (this.#mode.mode === "off") return;
     const nowMs = this.#context.clock.monotonicMs();
@@ -74,7 +75,7 @@ export class AutoCompaction {
     const body = encodeCompactionRequest({ revision, physical: false });
     this.#context.proposer.propose(CommandKind.compact, body, (result) => {
       this.#waiting = false;
-      // Somebody else may have compacted further meanwhile; anything else is tried again with the next sample.
+      // Another client may have compacted further meanwhile; any other error is retried with the next sample.
       if (result.kind === "etcdError" && result !== EtcdErrors.compacted) return;
       this.#lastRevision = revision;
       this.#lastDoneMs = nowMs;

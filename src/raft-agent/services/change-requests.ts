@@ -1,6 +1,6 @@
 /**
- * A client's change of the members, from the member that was asked to the leader and back. The member that was asked
- * gives it an id and asks the leader until it knows the outcome; see `MemberChanges` for what the id is good for.
+ * Forwards a client's membership change from the member that received it to the leader. The receiving member assigns
+ * an id and retries at the leader until it knows the result; see `MemberChanges` for the purpose of the id.
  */
 
 import type { ChangeDecision } from "../consensus/member-changes.ts";
@@ -11,7 +11,7 @@ import { answerBytes, fail, type UnaryHandler } from "./answer.ts";
 import { type ForwardOptions, forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** What a request asks for: to be decided on the leader, and answered with the bytes of the response. */
+/** A request to be decided on the leader, and answered with the encoded response. */
 export type Change = {
   readonly decide: ChangeDecision;
   answer(completed: CompletedChange): Uint8Array;
@@ -19,7 +19,7 @@ export type Change = {
 
 export type ChangeHandler = (context: ServiceContext, request: Uint8Array) => Change;
 
-/** Runs on every member; what comes from another member under an id is carried out here, or refused as `notLeader`. */
+/** Runs on every member; a change from another member with an id is applied here, or rejected as `notLeader`. */
 export function changeOnLeader(
   context: ServiceContext,
   handler: ChangeHandler,

@@ -1,6 +1,6 @@
 /**
  * etcdserverpb.Cluster. Changes run on the leader (a follower forwards them), after etcd's checks in etcd's order;
- * what haplan adds to them is in `member-rules.ts`.
+ * haplan's additional checks are in `member-rules.ts`.
  */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -20,7 +20,13 @@ import {
   MemberUpdateResponseSchema,
 } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { withVoters } from "../consensus/member-changes.ts";
-import { addFault, isInSync, strictAddFault, strictRemoveFault, votersToAdmit } from "../consensus/member-rules.ts";
+import {
+  checkMemberAdd,
+  checkStrictMemberAdd,
+  checkStrictMemberRemove,
+  isInSync,
+  promotableLearners,
+} from "../consensus/member-rules.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { computeMemberId, validateUrls } from "../state-machine/member-id.ts";
@@ -72,14 +78,14 @@ function addMember(context: ServiceContext, bytes: Uint8Array): Change {
   const { learnersMax, strictReconfigCheck } = context.limits;
   return {
     decide: (facts) => {
-      let fault: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
-      if (strictReconfigCheck) fault ??= strictAddFault(facts, request.isLearner);
-      fault ??= addFault(facts, peerUrls, request.isLearner);
+      let error: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
+      if (strictReconfigCheck) error ??= checkStrictMemberAdd(facts, request.isLearner);
+      error ??= checkMemberAdd(facts, peerUrls, request.isLearner);
       const learners = facts.members.filter((member) => member.learner).length;
-      if (request.isLearner && learners >= learnersMax) fault ??= EtcdErrors.tooManyLearners;
+      if (request.isLearner && learners >= learnersMax) error ??= EtcdErrors.tooManyLearners;
       const id = computeMemberId(peerUrls, context.clusterToken, context.clock.now());
-      if (context.machine.membership.get(id) !== undefined) fault ??= EtcdErrors.memberIdExists;
-      if (fault !== null) return fault;
+      if (context.machine.membership.get(id) !== undefined) error ??= EtcdErrors.memberIdExists;
+      if (error !== null) return error;
       const { voters, learners: others } = facts.configuration;
       const added = [{ id, peerUrls, learner: request.isLearner }];
       return { kind: "configuration", target: { voters, learners: [...others, id].sort() }, added };
@@ -100,13 +106,13 @@ function removeMember(context: ServiceContext, bytes: Uint8Array): Change {
   const { membership } = context.machine;
   return {
     decide: (facts) => {
-      let fault: EtcdError | null = membership.get(id) === undefined ? EtcdErrors.memberNotFound : null;
-      if (context.limits.strictReconfigCheck) fault ??= strictRemoveFault(facts, id);
-      if (fault !== null) return fault;
+      let error: EtcdError | null = membership.get(id) === undefined ? EtcdErrors.memberNotFound : null;
+      if (context.limits.strictReconfigCheck) error ??= checkStrictMemberRemove(facts, id);
+      if (error !== null) return error;
       const waiting = membership.pendingVoters().filter((member) => member !== id);
       const voters = facts.configuration.voters.filter((voter) => voter !== id);
       const learners = facts.configuration.learners.filter((learner) => learner !== id);
-      const admitted = votersToAdmit(facts, voters.length, waiting);
+      const admitted = promotableLearners(facts, voters.length, waiting);
       const target = withVoters({ voters, learners, votersOutgoing: [] }, admitted);
       return { kind: "configuration", target, added: [] };
     },
@@ -121,10 +127,10 @@ function updateMember(context: ServiceContext, bytes: Uint8Array): Change {
   return {
     decide: (facts) => {
       const others = facts.members.filter((member) => member.id !== id);
-      let fault: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
-      if (context.machine.membership.get(id) === undefined) fault ??= EtcdErrors.memberNotFound;
-      fault ??= addFault({ ...facts, members: others }, peerUrls);
-      return fault ?? { kind: "member", update: { id, peerUrls } };
+      let error: EtcdError | null = validateUrls(peerUrls) === null ? null : EtcdErrors.badMemberUrls;
+      if (context.machine.membership.get(id) === undefined) error ??= EtcdErrors.memberNotFound;
+      error ??= checkMemberAdd({ ...facts, members: others }, peerUrls);
+      return error ?? { kind: "member", update: { id, peerUrls } };
     },
     answer: () => toBinary(MemberUpdateResponseSchema, create(MemberUpdateResponseSchema, changed(context))),
   };
@@ -135,16 +141,16 @@ function promoteMember(context: ServiceContext, bytes: Uint8Array): Change {
   return {
     decide: (facts) => {
       const member = context.machine.membership.get(id);
-      let fault: EtcdError | null = member === undefined ? EtcdErrors.memberNotFound : null;
-      if (member?.learner === false) fault ??= EtcdErrors.memberNotLearner;
-      if (!isInSync(facts, id)) fault ??= EtcdErrors.learnerNotReady;
-      if (fault === null) return { kind: "member", update: { id, learner: false } };
+      let error: EtcdError | null = member === undefined ? EtcdErrors.memberNotFound : null;
+      if (member?.learner === false) error ??= EtcdErrors.memberNotLearner;
+      if (!isInSync(facts, id)) error ??= EtcdErrors.learnerNotReady;
+      if (error === null) return { kind: "member", update: { id, learner: false } };
       const { promotionsRejected } = context.counts;
-      promotionsRejected.set(fault.text, (promotionsRejected.get(fault.text) ?? 0) + 1);
-      return fault;
+      promotionsRejected.set(error.text, (promotionsRejected.get(error.text) ?? 0) + 1);
+      return error;
     },
     answer: () => {
-      context.memberChanges.admitWaitingVoters();
+      context.memberChanges.promotePendingVoters();
       return toBinary(MemberPromoteResponseSchema, create(MemberPromoteResponseSchema, changed(context)));
     },
   };

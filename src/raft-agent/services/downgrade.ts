@@ -1,6 +1,6 @@
 /**
- * etcdserverpb.Maintenance/Downgrade: whether the cluster may go one minor version down, and the cluster-wide note
- * that it is to (etcd server/etcdserver/v3_server.go). The programs are exchanged by whoever runs them.
+ * etcdserverpb.Maintenance/Downgrade: whether the cluster may be downgraded by one minor version, and the cluster-wide
+ * record of a downgrade in progress (etcd server/etcdserver/v3_server.go). The operator replaces the binaries.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
@@ -30,14 +30,14 @@ export function createDowngradeMethod(context: ServiceContext): UnaryMethod {
 
 function downgrade(context: ServiceContext, call: ServerCall, action: Action, version: string): void {
   const { membership } = context.machine;
-  const fault =
+  const error =
     action === Action.CANCEL
       ? membership.downgradeTarget === ""
         ? EtcdErrors.noInflightDowngrade
         : null
-      : downgradeFault(membership.clusterVersion, membership.downgradeTarget, version);
-  if (fault !== null) {
-    fail(call, fault);
+      : checkDowngrade(membership.clusterVersion, membership.downgradeTarget, version);
+  if (error !== null) {
+    fail(call, error);
     return;
   }
   const reply = (): void => {
@@ -57,8 +57,8 @@ function downgrade(context: ServiceContext, call: ServerCall, action: Action, ve
   });
 }
 
-/** One minor version down from the cluster's, and nothing else. */
-export function downgradeFault(clusterVersion: string, inProgress: string, wanted: string): EtcdError | null {
+/** One minor version below the cluster's, and nothing else. */
+export function checkDowngrade(clusterVersion: string, inProgress: string, wanted: string): EtcdError | null {
   const target = minorOf(wanted);
   if (target === null) return EtcdErrors.wrongDowngradeVersionFormat;
   const current = minorOf(clusterVersion);

@@ -1,5 +1,5 @@
 /**
- * haplan.v1.Haplan: what the haplan tool asks of an agent beside etcd's API. `api/haplan-messages.ts` has the encodings.
+ * haplan.v1.Haplan: the haplan tool's calls to an agent beside etcd's API. `api/haplan-messages.ts` has the encodings.
  */
 import type { DescMethod, MessageInitShape } from "@bufbuild/protobuf";
 import type {
@@ -38,7 +38,7 @@ export function createHaplanMethods(context: ServiceContext): ServedMethod[] {
   ];
 }
 
-/** The leader may be of the release before: it is asked in JSON, and the client answered in its own encoding. */
+/** The leader may run the previous release: it is called in JSON, and the client gets its own encoding. */
 function answerChange(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { input, output } = haplanMethods.changeMembers;
   if (call.changeId !== undefined) {
@@ -56,8 +56,8 @@ function changeMembers(context: ServiceContext, bytes: Uint8Array): Change {
   const request = decodeHaplan(haplanMethods.changeMembers.input, bytes);
   return {
     decide: () => {
-      const fault = changeFault(context, request);
-      if (fault !== null) return etcdError(StatusCode.failedPrecondition, fault);
+      const error = validateChange(context, request);
+      if (error !== null) return etcdError(StatusCode.failedPrecondition, error);
       const added = request.add.map(({ peerUrls }): AddedMember => {
         const sorted = [...peerUrls].sort();
         const id = computeMemberId(sorted, context.clusterToken, context.clock.now());
@@ -76,20 +76,20 @@ function changeMembers(context: ServiceContext, bytes: Uint8Array): Change {
   };
 }
 
-/** What is wrong with a wanted configuration, in words, or null. */
-function changeFault(context: ServiceContext, request: ChangeMembersRequest): string | null {
+/** What is wrong with a requested configuration, or null. */
+function validateChange(context: ServiceContext, request: ChangeMembersRequest): string | null {
   if (request.voters.length === 0 || ![...request.voters, ...request.learners].every(isMemberId)) {
     return 'voters and learners must be lists of member ids, for example {"voters":["8e9e05c52164694d"],"learners":[]}';
   }
   if (request.voters.length % 2 === 0) {
-    return `refusing ${request.voters.length} voters: an even number tolerates no more failures than one less; name an odd number`;
+    return `${request.voters.length} voters are rejected: an even number tolerates no more failures than one voter less; use an odd number`;
   }
   const known = new Set(context.machine.membership.list().map((member) => member.id));
   const named = [...request.voters, ...request.learners];
-  const stranger = named.find((id) => !known.has(id));
-  if (stranger !== undefined) return `member ${stranger} is not known: bring it in with "add" and its peer URLs first`;
+  const unknown = named.find((id) => !known.has(id));
+  if (unknown !== undefined) return `member ${unknown} is unknown: add it with "add" and its peer URLs first`;
   const twice = named.find((id, at) => named.indexOf(id) !== at);
-  if (twice !== undefined) return `member ${twice} is named twice: a member either votes or learns`;
+  if (twice !== undefined) return `member ${twice} is listed twice: a member is either a voter or a learner`;
   const used = new Set(context.machine.membership.list().flatMap((member) => member.peerUrls));
   for (const { peerUrls } of request.add) {
     const urlFault = validateUrls(peerUrls);
@@ -113,8 +113,8 @@ function answerFacts(context: ServiceContext, bytes: Uint8Array, call: ServerCal
     answerBytes(call, encode(null));
     return;
   }
-  // Hashes at two revisions tell what was written between them, to those who may not read it as well.
-  const denied = context.access.fault(call, "root");
+  // Hashes at two revisions reveal whether anything was written in between, so they need root as well.
+  const denied = context.access.authorize(call, "root");
   if (denied !== null) {
     fail(call, denied);
     return;
@@ -165,7 +165,7 @@ function collectFacts(
   };
 }
 
-/** A message may be changed by its owner, and these lists may not: it gets copies. */
+/** A message may be modified by its owner, but these lists may not: it gets copies. */
 function configurationMessage({
   voters,
   votersOutgoing,
@@ -178,7 +178,10 @@ function memberMessage({ peerUrls, clientUrls, ...member }: Member): MessageInit
   return { ...member, peerUrls: [...peerUrls], clientUrls: [...clientUrls] };
 }
 
-/** Hands leadership to the voter that is furthest; does not on a member that does not lead. Then sends the clients away. */
+/**
+ * Transfers leadership to the most up-to-date voter; does nothing on a member that is not the leader. Then drains the
+ * clients.
+ */
 function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { consensus } = context;
   const { input, output } = haplanMethods.drain;
@@ -198,7 +201,7 @@ function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCal
     return;
   }
   if (successor === null) {
-    fail(call, etcdError(StatusCode.failedPrecondition, "no other voter is connected that leadership could go to"));
+    fail(call, etcdError(StatusCode.failedPrecondition, "no other voter is connected to transfer leadership to"));
     return;
   }
   void transferLeadership(context, successor).then((error) => {

@@ -1,4 +1,4 @@
-/** grpc.health.v1.Health, for the whole server (service ""), as etcd serves it. */
+/** grpc.health.v1.Health, for the whole server (service ""), as served by etcd. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   HealthCheckRequestSchema,
@@ -24,7 +24,7 @@ const serviceUnknown = toBinary(
   create(HealthCheckResponseSchema, { status: HealthCheckResponse_ServingStatus.SERVICE_UNKNOWN }),
 );
 
-/** A member that is about to stop does not serve any more; the streams of those who watch for it end then. */
+/** A stopping member does not serve any more; watches of its health end then. */
 export function createHealthMethods(context: ServiceContext): ServedMethod[] {
   const access = "checkedByMethod";
   const status = (): Uint8Array => (context.shutdown.begun ? notServing : serving);
@@ -46,7 +46,7 @@ function check(status: Uint8Array, request: Uint8Array, call: ServerCall): void 
   });
 }
 
-/** The stream stays open; the protocol asks for one message at once and one for each change. */
+/** The stream stays open; the protocol requires one message at once and one for each change. */
 function watch(status: () => Uint8Array, call: ServerCall): StreamHandler {
   return {
     onMessage: (request) => {

@@ -96,7 +96,11 @@ describe("KV service", () => {
       EtcdErrors.leaseProvided,
       (world) => send.put(world, put("k", "", { ignoreLease: true, lease: 1n })),
     ],
-    ["put that keeps nothing", EtcdErrors.keyNotFound, (world) => send.put(world, put("k", "", { ignoreValue: true }))],
+    [
+      "put that keeps the value of an absent key",
+      EtcdErrors.keyNotFound,
+      (world) => send.put(world, put("k", "", { ignoreValue: true })),
+    ],
     ["put on an unknown lease", EtcdErrors.leaseNotFound, (world) => send.put(world, put("k", "", { lease: 9n }))],
     [
       "put above the size limit",
@@ -137,7 +141,7 @@ describe("KV service", () => {
       (world) => send.txn(world, txnOf({ failure: Array.from({ length: 129 }, (_, at) => putOp(`k${at}`)) })),
     ],
     [
-      "txn whose nested txn exceeds what is left",
+      "txn whose nested txn exceeds the remaining limit",
       EtcdErrors.tooManyOps,
       (world) => {
         const inner = txnOp({ success: Array.from({ length: 128 }, (_, at) => putOp(`k${at}`)) });
@@ -145,12 +149,12 @@ describe("KV service", () => {
       },
     ],
     [
-      "txn with a lease that is not",
+      "txn with an unknown lease",
       EtcdErrors.leaseNotFound,
       (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { lease: 9n })] })),
     ],
     [
-      "txn that keeps nothing",
+      "txn that keeps the value of an absent key",
       EtcdErrors.keyNotFound,
       (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { ignoreLease: true })] })),
     ],
@@ -166,14 +170,14 @@ describe("KV service", () => {
     ],
   ];
   for (const [name, error, run] of badRequests) {
-    it(`refuses a ${name} and writes nothing`, async () => {
+    it(`rejects a ${name} and writes nothing`, async () => {
       const world = await createWorld();
       expect((await run(world)).status).toEqual(statusOf(error));
       expect(world.services.machine.store.revision).toBe(1);
     });
   }
 
-  it("refuses what was compacted away, and a compaction at or below it", async () => {
+  it("rejects compacted revisions, and a compaction at or below them", async () => {
     const world = await createWorld();
     for (const value of ["1", "2", "3"]) await send.put(world, put("a", value));
     expect((await send.compact(world, 3, true)).status?.code).toBe(StatusCode.ok);
@@ -212,7 +216,7 @@ describe("KV service", () => {
     ],
   ];
   for (const [name, duplicate, parts] of duplicates) {
-    it(`${duplicate ? "refuses" : "allows"} a txn with ${name}`, async () => {
+    it(`${duplicate ? "rejects" : "allows"} a txn with ${name}`, async () => {
       const world = await createWorld();
       const { status } = await send.txn(world, txnOf(parts));
       expect(status).toEqual(duplicate ? statusOf(EtcdErrors.duplicateKey) : { code: StatusCode.ok, text: "" });
@@ -268,7 +272,7 @@ describe("KV service", () => {
     ],
   ];
   for (const [name, succeeded, parts] of compares) {
-    it(`answers ${succeeded} to the condition: ${name}`, async () => {
+    it(`evaluates to ${succeeded}: ${name}`, async () => {
       const world = await createWorld();
       for (const [key, val] of [
         ["k", "1"],
@@ -319,7 +323,7 @@ describe("KV service", () => {
     expect(answer.header?.revision).toBe(2);
   });
 
-  it("refuses what needs space under a NOSPACE alarm, and deletes all the same", async () => {
+  it("rejects requests that need space under a NOSPACE alarm, but allows deletes", async () => {
     const world = await createWorld();
     await send.put(world, put("a"));
     const alarm = { member: self, type: AlarmType.noSpace };
@@ -338,7 +342,7 @@ describe("KV service", () => {
     expect((await send.put(world, put("b"))).status?.code).toBe(StatusCode.ok);
   });
 
-  it("raises NOSPACE for everybody when its quota is exceeded", async () => {
+  it("raises NOSPACE for the cluster when its quota is exceeded", async () => {
     const world = await createWorld({ quotaBytes: 1_000 });
     expect((await send.put(world, put("a", "v".repeat(500)))).status?.code).toBe(StatusCode.ok);
     expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
@@ -350,7 +354,7 @@ describe("KV service", () => {
     ["a physical compaction", (world: World) => send.compact(world, 3, true)],
     ["a defragmentation", (world: World) => world.unary("/etcdserverpb.Maintenance/Defragment", new Uint8Array(0))],
   ] as const) {
-    it(`A8: takes a put right after ${name} that has made room, without waiting for the next measurement`, async () => {
+    it(`A8: accepts a put right after ${name} that has freed space, without waiting for the next measurement`, async () => {
       const world = await createWorld({ quotaBytes: 1_000 });
       await send.put(world, put("a", "v".repeat(500)));
       expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
@@ -362,7 +366,7 @@ describe("KV service", () => {
     });
   }
 
-  it("A8: takes a put right after the alarm is disarmed when there is room", async () => {
+  it("A8: accepts a put right after the alarm is disarmed when there is space", async () => {
     const world = await createWorld({ quotaBytes: 1_000 });
     await send.put(world, put("a", "v".repeat(500)));
     await send.put(world, put("b", "v".repeat(500)));
@@ -374,7 +378,7 @@ describe("KV service", () => {
     expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
   });
 
-  it("refuses everything that touches data under a CORRUPT alarm", async () => {
+  it("rejects everything that touches data under a CORRUPT alarm", async () => {
     const world = await createWorld();
     const alarm = { member: self, type: AlarmType.corrupt };
     world.services.context.proposer.propose(
@@ -383,13 +387,13 @@ describe("KV service", () => {
       () => {},
     );
     expect((await send.put(world, put("b"))).status).toEqual(statusOf(EtcdErrors.corrupt));
-    // Reading stays possible, as with etcd: somebody has to look at what is left.
+    // Reading stays possible, as in etcd: the operator has to inspect what is left.
     expect((await send.range(world, rangeRequest(text("b")))).status).toEqual({ code: StatusCode.ok, text: "" });
   });
 });
 
 describe("KV service without a working leader", () => {
-  it("answers `request timed out` to writes and linearizable reads after seven seconds, and still reads serializably", async () => {
+  it("responds `request timed out` to writes and linearizable reads after seven seconds, and still serves serializable reads", async () => {
     const world = await createWorld();
     await send.put(world, put("a", "1"));
     world.consensus.leader = null;
@@ -406,7 +410,7 @@ describe("KV service without a working leader", () => {
     expect(decodeRangeResponse(serializable.messages[0]!).count).toBe(1);
   });
 
-  it("takes up writes that came before the leader", async () => {
+  it("accepts writes that arrived before the leader", async () => {
     const world = await createWorld();
     world.consensus.leader = null;
     const written = send.put(world, put("b"));
@@ -415,7 +419,7 @@ describe("KV service without a working leader", () => {
     expect((await written).status?.code).toBe(StatusCode.ok);
   });
 
-  it("answers `no leader` at once to calls with `hasleader`", async () => {
+  it("responds `no leader` at once to calls with `hasleader`", async () => {
     const world = await createWorld();
     world.consensus.leader = null;
     const call = await world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(text("a"))), {
@@ -424,7 +428,7 @@ describe("KV service without a working leader", () => {
     expect(call.status).toEqual(statusOf(EtcdErrors.noLeader));
   });
 
-  it("answers `leader changed` to reads whose leader is gone", async () => {
+  it("responds `leader changed` to reads whose leader is lost", async () => {
     const world = await createWorld();
     world.consensus.swallowReads = true;
     const read = send.range(world, rangeRequest(text("a")));
@@ -433,13 +437,13 @@ describe("KV service without a working leader", () => {
     expect((await read).status).toEqual(statusOf(EtcdErrors.leaderChanged));
   });
 
-  it("answers `too many requests` when applying lags more than 5000 entries behind", async () => {
+  it("responds `too many requests` when applying lags more than 5000 entries", async () => {
     const world = await createWorld();
     world.consensus.lag = 5_001;
     expect((await send.put(world, put("a"))).status).toEqual(statusOf(EtcdErrors.tooManyRequests));
   });
 
-  it("answers `server stopped` to everybody who waits when it stops", async () => {
+  it("responds `server stopped` to every waiting caller when it stops", async () => {
     const world = await createWorld();
     world.consensus.swallowProposals = true;
     const written = send.put(world, put("b"));
@@ -448,7 +452,7 @@ describe("KV service without a working leader", () => {
     expect((await send.range(world, rangeRequest(text("a")))).status).toEqual(statusOf(EtcdErrors.stopped));
   });
 
-  it("refuses a client API version that is none", async () => {
+  it("rejects an invalid client API version", async () => {
     const world = await createWorld();
     const request = encodeRangeRequest(rangeRequest(text("a")));
     const bad = await world.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "newest" });

@@ -11,14 +11,14 @@ import { CommandKind } from "../state-machine/command.ts";
 import { checkTxnAccess } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
-import { answer, answerFrom, fail, guarded, learnerFault, type UnaryHandler, unary, whenRoom } from "./answer.ts";
+import { answer, answerFrom, checkLearner, fail, guarded, type UnaryHandler, unary, whenRoom } from "./answer.ts";
 import { LargeRange, type OpenedRange } from "./large-range.ts";
 import { propose } from "./propose-for-call.ts";
 import type { ServedMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 import { putOverheadBytes } from "./space-quota.ts";
 
-/** A range up to about this size is answered in the turn in which it is read, before larger ones that wait. */
+/** A range up to about this size is served in the turn in which it is read, before larger ones that wait. */
 const smallBytes = 64 << 10;
 
 export function createKvMethods(context: ServiceContext): ServedMethod[] {
@@ -34,28 +34,30 @@ export function createKvMethods(context: ServiceContext): ServedMethod[] {
   ];
 }
 
-/** A client that does not read its answers has its writes wait, too: they may ask for what was there before. */
+/** A client that does not read its responses has its writes wait, too: they may request previous key-values. */
 function writing(
   context: ServiceContext,
   path: string,
   handle: (context: ServiceContext, request: Uint8Array, call: ServerCall) => void,
 ): ServedMethod {
-  const handleInRoom: UnaryHandler = (request, call) => handle(context, request, call);
-  return unary(context, { path, access: "checkedByMethod" }, (request, call) => whenRoom(request, call, handleInRoom));
+  const handleWhenRoom: UnaryHandler = (request, call) => handle(context, request, call);
+  return unary(context, { path, access: "checkedByMethod" }, (request, call) =>
+    whenRoom(request, call, handleWhenRoom),
+  );
 }
 
 function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const asked = decodeRangeRequest(bytes);
-  const fault = checkRange(asked) ?? (asked.serializable ? null : learnerFault(context));
-  if (fault !== null) {
-    fail(call, fault);
+  const error = checkRange(asked) ?? (asked.serializable ? null : checkLearner(context));
+  if (error !== null) {
+    fail(call, error);
     return;
   }
   if (asked.serializable) {
     answerRange(context, asked, call);
     return;
   }
-  // The request's bytes are gone by the time the read index is confirmed.
+  // The request's bytes are invalid by the time the read index is confirmed.
   const request = keptRange(asked);
   context.reads.request((error) => {
     if (!call.open) return;
@@ -69,7 +71,7 @@ function keptRange(request: RangeRequest): RangeRequest {
   return { ...request, key: request.key.slice(), rangeEnd };
 }
 
-/** At once when the answer is small, or when it is the turn of a large one. */
+/** At once when the response is small, or when a large one is next. */
 function answerRange(context: ServiceContext, request: RangeRequest, call: ServerCall): void {
   const { pacing } = call;
   if (pacing === undefined || pacing.hasRoom) {
@@ -88,7 +90,7 @@ function answerRange(context: ServiceContext, request: RangeRequest, call: Serve
   pacing.whenRoom(kept.key.length + kept.rangeEnd.length, () => guarded(call, make));
 }
 
-/** Null when the caller may not read it, and has been told so. */
+/** Null when the caller may not read it, and has got an error. */
 function openRange(
   context: ServiceContext,
   request: RangeRequest,
@@ -119,9 +121,9 @@ function sendRange(context: ServiceContext, request: RangeRequest, call: ServerC
 
 function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const request = decodePutRequest(bytes);
-  const fault = checkPut(request) ?? spaceFault(context, putCost(request));
-  if (fault !== null) {
-    fail(call, fault);
+  const error = checkPut(request) ?? checkSpace(context, putCost(request));
+  if (error !== null) {
+    fail(call, error);
     return;
   }
   propose(context, call, CommandKind.put, bytes, (applied) => {
@@ -131,9 +133,9 @@ function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
 }
 
 function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
-  const fault = checkDeleteRange(decodeDeleteRangeRequest(bytes));
-  if (fault !== null) {
-    fail(call, fault);
+  const error = checkDeleteRange(decodeDeleteRangeRequest(bytes));
+  if (error !== null) {
+    fail(call, error);
     return;
   }
   propose(context, call, CommandKind.deleteRange, bytes, (applied) => {
@@ -145,16 +147,16 @@ function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCal
 
 function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const request = decodeTxnRequest(bytes);
-  const fault = checkTxn(request, context.limits.txnOpsMax);
-  if (fault !== null) {
-    fail(call, fault);
+  const error = checkTxn(request, context.limits.txnOpsMax);
+  if (error !== null) {
+    fail(call, error);
     return;
   }
   if (isReadOnly(request)) {
     readOnlyTxn(context, request, bytes, call);
     return;
   }
-  const full = spaceFault(context, txnCost(request));
+  const full = checkSpace(context, txnCost(request));
   if (full !== null) {
     fail(call, full);
     return;
@@ -191,7 +193,7 @@ function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8A
 
 function answerReadTxn(context: ServiceContext, request: TxnRequest, call: ServerCall): void {
   const { store } = context.machine;
-  const denied = context.access.readFault(call, (caller) => checkTxnAccess(context.machine, caller, request));
+  const denied = context.access.authorizeRead(call, (caller) => checkTxnAccess(context.machine, caller, request));
   const rangesBefore = store.counts.ranges;
   const outcome = denied ?? readTxn(store, request);
   if (store.counts.ranges - rangesBefore > 1) store.counts.txns++;
@@ -216,7 +218,7 @@ function compact(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   });
 }
 
-function spaceFault(context: ServiceContext, costBytes: number): EtcdError | null {
+function checkSpace(context: ServiceContext, costBytes: number): EtcdError | null {
   if (costBytes === 0) return null;
   return context.quota.take(costBytes) ? null : EtcdErrors.noSpace;
 }

@@ -32,7 +32,7 @@ async function filled(): Promise<World> {
   return world;
 }
 
-/** The source as it is after the first keys were read, and what became of its call. */
+/** The source after the first keys were read, and the state of its call. */
 function begin(world: World, options: Partial<RangeRequest>): { source: LargeRange; call: ServerCall; text(): string } {
   const request = rangeRequest(Buffer.from("k/"), options);
   const cursor = world.services.machine.store.openRange(request);
@@ -67,9 +67,9 @@ describe("a large range", () => {
     ["with a limit", { ...all, limit: 300 }],
     ["without values", { ...all, keysOnly: true }],
     ["in descending order of versions", { ...all, sortOrder: SortOrder.descend, sortTarget: SortTarget.mod }],
-    ["at a revision of the past", { ...all, revision: 350 }],
+    ["at a past revision", { ...all, revision: 350 }],
   ];
-  it.each(requests)("A6: is the same answer in parts as at once: %s", async (_title, options) => {
+  it.each(requests)("A6: is the same response in parts as in one piece: %s", async (_title, options) => {
     const world = await filled();
     const { source } = begin(world, options);
     const expectedBytes = source.expectedBytes();
@@ -79,12 +79,12 @@ describe("a large range", () => {
     );
     // Not `toEqual`: it would print a megabyte.
     expect(rest(source).equals(call.messages[0]!)).toBe(true);
-    // Judged by the first keys alone.
+    // Estimated from the first keys alone.
     expect(expectedBytes / call.messages[0]!.length).toBeGreaterThan(0.5);
     expect(expectedBytes / call.messages[0]!.length).toBeLessThan(2);
   });
 
-  it("A6: stays at its revision while others write, and its header tells that one", async () => {
+  it("A6: stays at its revision during writes, and its header has that one", async () => {
     const world = await filled();
     const { source } = begin(world, all);
     const parts = [source.next() as Uint8Array];
@@ -97,7 +97,7 @@ describe("a large range", () => {
     expect(parts.length).toBeGreaterThan(2);
   });
 
-  it("A6: begins anew, at the latest revision, when what it has not read yet is compacted", async () => {
+  it("A6: starts over at the latest revision when the unread rest is compacted", async () => {
     const world = await filled();
     const { source } = begin(world, all);
     source.next();
@@ -109,7 +109,7 @@ describe("a large range", () => {
     expect(decodeKeyValue(kvs.at(-1)!).value.length).toBe(9_000);
   });
 
-  it("A6: ends as compacted when the revision that was asked for is", async () => {
+  it("A6: ends as compacted when the requested revision is", async () => {
     const world = await filled();
     const { source, text } = begin(world, { ...all, revision: 300 });
     source.next();
@@ -117,7 +117,7 @@ describe("a large range", () => {
     expect([source.next(), text()]).toEqual([null, "etcdserver: mvcc: required revision has been compacted"]);
   });
 
-  it("A6: goes on over a compaction that leaves its revision readable", async () => {
+  it("A6: continues across a compaction that leaves its revision readable", async () => {
     const world = await filled();
     const { source } = begin(world, all);
     source.next();

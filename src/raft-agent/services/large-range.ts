@@ -1,6 +1,7 @@
 /**
- * The answer of a large Range, made part by part. All parts are of the revision at which the range was opened. A compaction
- * beyond that revision makes what is still unread unreadable: the range is then opened anew, as if it came only now.
+ * The response of a large Range, built part by part. All parts are of the revision at which the range was opened. A
+ * compaction beyond that revision makes the unread rest unreadable: the range is then reopened, as if it had just
+ * arrived.
  */
 import type { EncodedKeyValue } from "../api/key-value.ts";
 import { type RangeRequest, writeRangeResponse } from "../api/range.ts";
@@ -11,11 +12,11 @@ import { guarded } from "./answer.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
 const partBytes = 256 << 10;
-/** Tag and length of a key-value in the answer, at most. */
+/** The maximum size of tag and length of a key-value in the response. */
 const fieldBytesMax = 11;
 const headerBytesMax = 64;
 
-/** `first` are the key-values that were read from the cursor already. */
+/** `first` are the key-values that were already read from the cursor. */
 export type OpenedRange = { readonly cursor: RangeCursor; readonly first: readonly EncodedKeyValue[] };
 
 export class LargeRange implements MessageSource {
@@ -88,7 +89,7 @@ export class LargeRange implements MessageSource {
   }
 }
 
-/** In a buffer of its own that is large enough from the start: the part is kept until the client takes it. */
+/** In a new buffer that is large enough from the start: the part is kept until the client takes it. */
 function encodePart(response: Parameters<typeof writeRangeResponse>[1]): Uint8Array {
   const bytes = response.kvs.reduce((sum, kv) => sum + kv.length + fieldBytesMax, headerBytesMax);
   const writer = new WireWriter(bytes);

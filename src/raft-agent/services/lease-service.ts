@@ -1,7 +1,7 @@
 /**
- * etcdserverpb.Lease. Grants and revokes go through the log; renewals and remaining times are the leader's own
- * knowledge and are asked there, behind a read index, so that a member which lost its leadership without noticing
- * does not renew anything (etcd issue 15247).
+ * etcdserverpb.Lease. Grants and revokes go through the log; renewals and remaining TTLs are known only to the leader
+ * and served there, behind a read index, so that a member which lost its leadership without noticing renews nothing
+ * (etcd issue 15247).
  */
 import { randomBytes } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -23,15 +23,15 @@ import {
 } from "../api/lease-keep-alive.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { emptyBytes } from "../api/wire.ts";
-import type { PeerAnswer } from "../consensus/peer-request.ts";
+import type { PeerResponse } from "../consensus/peer-request.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { type Lease, leaseTtlMaxSeconds } from "../state-machine/lease-table.ts";
-import { answer, answerBytes, fail, guarded, learnerFault, metadataFault, unary } from "./answer.ts";
+import { answer, answerBytes, checkLearner, checkMetadata, fail, guarded, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
-import { askLeader, forwardToLeader } from "./peer-requests.ts";
+import { callLeader, forwardToLeader } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
 import type { MethodDeclaration, ServedMethod, UnaryMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
@@ -51,11 +51,11 @@ export function createLeaseMethods(context: ServiceContext): ServedMethod[] {
   ];
 }
 
-/** What followers may ask their leader beside clients' calls. */
+/** Requests of followers to their leader, in addition to clients' calls. */
 export function createLeasePeerMethods(context: ServiceContext): UnaryMethod[] {
   return [
     unary(context, { path: renewPath, access: "member", learner: true }, (request, call) =>
-      renewHere(context, request, call),
+      renewLocally(context, request, call),
     ),
   ];
 }
@@ -104,10 +104,10 @@ function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
   });
 }
 
-/** Renewals of one stream are answered in the order in which they came. */
+/** Renewals of one stream are answered in order of arrival. */
 function openKeepAlive(context: ServiceContext, call: ServerCall): StreamHandler {
-  const refusal = metadataFault(context, call) ?? learnerFault(context);
-  if (refusal !== null) fail(call, refusal);
+  const rejection = checkMetadata(context, call) ?? checkLearner(context);
+  if (rejection !== null) fail(call, rejection);
   let last: Promise<void> = Promise.resolve();
   return {
     onMessage: (message) => {
@@ -137,14 +137,14 @@ function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<R
   if (isEtcdError(caller)) return Promise.resolve({ ttl: null, ...caller });
   return new Promise((resolve) => {
     const ask = (): void => {
-      const answered = ({ code, text, message }: PeerAnswer): void => {
+      const answered = ({ code, text, message }: PeerResponse): void => {
         if (code === StatusCode.ok) resolve({ ttl: decodeLeaseKeepAliveResponse(message).ttl });
         else resolve({ ttl: null, code, text });
       };
       const message = encodeLeaseKeepAliveRequest({ id });
-      askLeader(context, { path: renewPath, message, caller }, answered);
+      callLeader(context, { path: renewPath, message, caller }, answered);
     };
-    if (!context.leaseExpiry.primary) {
+    if (!context.lessor.primary) {
       ask();
       return;
     }
@@ -155,7 +155,7 @@ function renew(context: ServiceContext, call: ServerCall, id: bigint): Promise<R
   });
 }
 
-/** `done` gets null when this member turns out not to lead. */
+/** `done` gets null when this member turns out not to be the leader. */
 function renewAsPrimary(
   context: ServiceContext,
   call: ServerCall,
@@ -163,54 +163,56 @@ function renewAsPrimary(
   done: (renewed: Renewed | null) => void,
 ): void {
   context.reads.request((error) => {
-    const denied = error === null ? renewalFault(context, call, id) : null;
+    const denied = error === null ? checkRenewal(context, call, id) : null;
     if (error !== null) done(null);
     else if (denied !== null) done({ ttl: null, code: denied.code, text: denied.text });
     else renewOnceCleared(context, id, done);
   });
 }
 
-/** A lease is renewed by users that may write the keys that hang on it, as with etcd 3.6. */
-function renewalFault({ access, machine }: ServiceContext, call: ServerCall, id: bigint): EtcdError | null {
+/** A lease may be renewed by users that may write the keys attached to it, as in etcd 3.6. */
+function checkRenewal({ access, machine }: ServiceContext, call: ServerCall, id: bigint): EtcdError | null {
   if (!access.enabled) return null;
   const caller = access.callerOf(call);
   if (isEtcdError(caller)) return caller;
-  // A member of an older version forwards renewals without the user, which it has let in itself.
+  // A member of an older version forwards renewals without the user, which it has authorized itself.
   if (caller === null) return call.path === renewPath ? null : EtcdErrors.userEmpty;
   if (machine.auth.checkAdmin(caller) === null) return null;
   for (const key of machine.store.keysOfLease(id)) {
-    const fault = machine.auth.checkKeyAccess(caller, "write", key, emptyBytes);
-    if (fault !== null) return fault;
+    const error = machine.auth.checkKeyAccess(caller, "write", key, emptyBytes);
+    if (error !== null) return error;
   }
   return null;
 }
 
-/** Promises nothing that a new leader would not keep: an answer waits until the log holds no shorter time any more. */
+/**
+ * Promises nothing that a new leader would not honor: a response waits until the log contains no shorter TTL any more.
+ */
 function renewOnceCleared(context: ServiceContext, id: bigint, done: (renewed: Renewed | null) => void): void {
-  const { leaseExpiry, proposer, consensus } = context;
-  if (!leaseExpiry.primary) {
+  const { lessor, proposer, consensus } = context;
+  if (!lessor.primary) {
     done(null);
     return;
   }
-  const outcome = leaseExpiry.renew(id);
+  const outcome = lessor.renew(id);
   if (outcome?.kind !== "clearFirst") {
     done({ ttl: outcome?.ttlSeconds ?? 0 });
     return;
   }
   const body = encodeLeaseCheckpoint({ checkpoints: [{ id, remainingSeconds: 0 }], leaderTerm: consensus.term() });
   proposer.propose(CommandKind.leaseCheckpoint, body, (result) => {
-    if (!leaseExpiry.primary) done(null);
+    if (!lessor.primary) done(null);
     else if (isEtcdError(result)) done({ ttl: null, code: result.code, text: result.text });
     else {
-      leaseExpiry.cleared(id, outcome.checkpoints);
+      lessor.cleared(id, outcome.checkpoints);
       renewOnceCleared(context, id, done);
     }
   });
 }
 
-function renewHere(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
+function renewLocally(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { id } = decodeLeaseKeepAliveRequest(bytes);
-  if (!context.leaseExpiry.primary) {
+  if (!context.lessor.primary) {
     fail(call, EtcdErrors.notLeader);
     return;
   }
@@ -222,7 +224,7 @@ function renewHere(context: ServiceContext, bytes: Uint8Array, call: ServerCall)
 }
 
 function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
-  if (!context.leaseExpiry.primary) {
+  if (!context.lessor.primary) {
     forwardToLeader(context, bytes.slice(), call);
     return;
   }
@@ -234,20 +236,20 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
       fail(call, error);
       return;
     }
-    const { machine, leaseExpiry } = context;
-    // It led when it was asked. Now it knows no times, which must not pass for a lease that is gone.
-    if (!leaseExpiry.primary) {
+    const { machine, lessor } = context;
+    // It was the leader when the request arrived. Now it tracks no TTLs, which must not look like an expired lease.
+    if (!lessor.primary) {
       timeToLive(context, request, call);
       return;
     }
     const lease = machine.leases.get(ID);
     // Only the keys are secret, as in etcd: without them any user may ask.
-    const denied = lease === undefined || !keys ? null : leaseReadFault(context, call, [lease]);
+    const denied = lease === undefined || !keys ? null : checkLeaseRead(context, call, [lease]);
     if (denied !== null) {
       fail(call, denied);
       return;
     }
-    const remainingMs = leaseExpiry.remainingMs(ID);
+    const remainingMs = lessor.remainingMs(ID);
     const message = create(LeaseTimeToLiveResponseSchema, {
       header: generatedHeader(context, machine.store.revision),
       ID,
@@ -259,15 +261,15 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
   });
 }
 
-/** Who asks for leases must be allowed to read the keys that hang on them. */
-function leaseReadFault(context: ServiceContext, call: ServerCall, leases: Iterable<Lease>): EtcdError | null {
+/** The caller must be allowed to read the keys attached to the leases. */
+function checkLeaseRead(context: ServiceContext, call: ServerCall, leases: Iterable<Lease>): EtcdError | null {
   const { access, machine } = context;
-  return access.readFault(call, (caller) => {
+  return access.authorizeRead(call, (caller) => {
     if (machine.auth.checkAdmin(caller) === null) return null;
     for (const { id } of leases) {
       for (const key of machine.store.keysOfLease(id)) {
-        const fault = machine.auth.checkKeyAccess(caller, "read", key, emptyBytes);
-        if (fault !== null) return fault;
+        const error = machine.auth.checkKeyAccess(caller, "read", key, emptyBytes);
+        if (error !== null) return error;
       }
     }
     return null;
@@ -275,14 +277,14 @@ function leaseReadFault(context: ServiceContext, call: ServerCall, leases: Itera
 }
 
 function list(context: ServiceContext, call: ServerCall): void {
-  const { machine, leaseExpiry } = context;
-  const denied = leaseReadFault(context, call, machine.leases.all());
+  const { machine, lessor } = context;
+  const denied = checkLeaseRead(context, call, machine.leases.all());
   if (denied !== null) {
     fail(call, denied);
     return;
   }
   const endOf = (lease: { id: bigint; ttlSeconds: number }): number =>
-    leaseExpiry.remainingMs(lease.id) ?? lease.ttlSeconds * 1_000;
+    lessor.remainingMs(lease.id) ?? lease.ttlSeconds * 1_000;
   const leases = [...machine.leases.all()]
     .map((lease) => ({ ID: lease.id, endMs: endOf(lease) }))
     .sort((a, b) => a.endMs - b.endMs)

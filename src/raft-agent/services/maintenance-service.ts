@@ -1,4 +1,4 @@
-/** etcdserverpb.Maintenance: status, alarms, hashes, snapshots, handing leadership over. */
+/** etcdserverpb.Maintenance: status, alarms, hashes, snapshots, leadership transfer. */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../base/haplan-error.ts";
@@ -32,7 +32,7 @@ import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-meth
 import type { ServiceContext } from "./service-context.ts";
 
 const transferPollMs = 10;
-/** Of clients, at the same time. */
+/** For clients, concurrently. */
 const hashScansMax = 4;
 
 export function createMaintenanceMethods(context: ServiceContext): ServedMethod[] {
@@ -85,12 +85,12 @@ function statusErrors(context: ServiceContext): string[] {
 
 function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { action, alarm: type } = fromBinary(AlarmRequestSchema, bytes);
-  const denied = action === AlarmRequest_AlarmAction.GET ? null : context.access.fault(call, "root");
+  const denied = action === AlarmRequest_AlarmAction.GET ? null : context.access.authorize(call, "root");
   if (denied !== null) {
     fail(call, denied);
     return;
   }
-  // There is no such alarm, and as in etcd none comes on.
+  // There is no such alarm, and as in etcd it cannot be activated.
   if (action === AlarmRequest_AlarmAction.ACTIVATE && type === AlarmMessage.NONE) {
     answerAlarms(context, call, context.machine.store.revision, []);
     return;
@@ -104,24 +104,24 @@ function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
 
 function answerAlarms(context: ServiceContext, call: ServerCall, revision: number, on: readonly Alarm[]): void {
   const alarms = on.map(({ member, type }) =>
-    // Enumerations of protobuf are open: a type without a name is told as it was set.
+    // Protobuf enums are open: a type without a name is returned as it was set.
     create(AlarmMemberSchema, { memberID: parseMemberId(member), alarm: type as number as AlarmMessage }),
   );
   const message = create(AlarmResponseSchema, { header: generatedHeader(context, revision), alarms });
   answerBytes(call, toBinary(AlarmResponseSchema, message));
 }
 
-/** The backend uses freed pages again by itself: there is nothing to stop the member for, only what is free to be counted. */
+/** The backend reuses freed pages by itself: the member need not be stopped, only the free space be measured. */
 function defragment(context: ServiceContext, call: ServerCall): void {
   const reply = (): void => {
     context.quota.tick();
     answerBytes(call, toBinary(DefragmentResponseSchema, create(DefragmentResponseSchema)));
   };
-  // A store that cannot be written has told the member so, which ends.
+  // A store that cannot be written has reported that to the member, which stops.
   context.machine.store.flush().then(reply, () => fail(call, EtcdErrors.stopped));
 }
 
-/** etcd hashes its whole database file here; ours is another format, so the keyspace is what members can compare. */
+/** etcd hashes its whole database file here; ours has another format, so the keyspace is what members can compare. */
 function hash(context: ServiceContext, call: ServerCall): void {
   hashForClient(context, call, 0, (hashed, current) => {
     const message = create(HashResponseSchema, {
@@ -145,10 +145,10 @@ function hashKv(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
   });
 }
 
-/** `current`: the latest revision when the hash began, which the answer's header tells. */
+/** `current`: the latest revision when the hash began, for the response's header. */
 type HashEncoder = (hashed: KeyspaceHash, current: number) => Uint8Array;
 
-/** As `answerHash`, while not too many other clients' scans are under way: each reads the whole keyspace. */
+/** Like `answerHash`, but limits concurrent scans of clients: each reads the whole keyspace. */
 export function hashForClient(context: ServiceContext, call: ServerCall, revision: number, encode: HashEncoder): void {
   const { counts } = context;
   if (counts.hashScans >= hashScansMax) {

@@ -38,7 +38,7 @@ import { decodeLeaseKeepAliveResponse, encodeLeaseKeepAliveRequest } from "../ap
 import { encodePutRequest } from "../api/put.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { StatusCode } from "../api/status-code.ts";
-import { votersToAdmit } from "../consensus/member-rules.ts";
+import { promotableLearners } from "../consensus/member-rules.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
@@ -70,7 +70,7 @@ const ttlOf = (call: RecordedCall): [bigint, bigint] => {
 };
 
 describe("lease service", () => {
-  it("raises short times to live, refuses long ones and ids that are taken", async () => {
+  it("raises short TTLs, and rejects long ones and used ids", async () => {
     const world = await createWorld();
     const answer = fromBinary(LeaseGrantResponseSchema, (await grant(world, 1n)).messages[0]!);
     expect([answer.TTL, answer.ID > 0n]).toEqual([2n, true]);
@@ -82,7 +82,7 @@ describe("lease service", () => {
     expect(refused.status).toEqual(statusOf(EtcdErrors.leaseNotFound));
   });
 
-  it("renews, counts down, and answers unknown leases without an error", async () => {
+  it("renews, counts down, and responds to unknown leases without an error", async () => {
     const world = await createWorld();
     await grant(world, 10n, 7n);
     world.clock.nowMs += 4_500;
@@ -94,7 +94,7 @@ describe("lease service", () => {
     expect(ttlOf(await timeToLive(world, 8n))).toEqual([-1n, 0n]);
   });
 
-  it("deletes the keys of a lease whose time is over", async () => {
+  it("deletes the keys of an expired lease", async () => {
     const world = await createWorld();
     await grant(world, 10n, 7n);
     await grant(world, 20n, 8n);
@@ -113,7 +113,7 @@ describe("lease service", () => {
     expect(leases.map(({ ID }) => ID)).toEqual([8n]);
   });
 
-  it("ends leases with thousands of keys one tick after the other", async () => {
+  it("revokes leases with thousands of keys one per tick", async () => {
     const world = await createWorld();
     const { store } = world.services.machine;
     for (const id of [7n, 8n, 9n]) {
@@ -132,7 +132,7 @@ describe("lease service", () => {
     expect(left).toEqual([1_500, 0, 0]);
   });
 
-  it("asks the leader on behalf of a follower's clients, and answers under its own header", async () => {
+  it("calls the leader on behalf of a follower's clients, and responds under its own header", async () => {
     const leader = await createWorld();
     const follower = await createWorld();
     await grant(leader, 10n, 7n);
@@ -143,7 +143,7 @@ describe("lease service", () => {
     expect(ttlOf(await timeToLive(follower, 7n))).toEqual([10n, 10n]);
   });
 
-  it("answers what it asked of a lost leader itself once it leads", async () => {
+  it("serves a request to a lost leader itself once it leads", async () => {
     const world = await createWorld();
     await grant(world, 10n, 7n);
     world.consensus.leader = other;
@@ -157,9 +157,9 @@ describe("lease service", () => {
   });
 
   it.each([
-    ["under way", 12_000, 0],
+    ["in flight", 12_000, 0],
     ["applied", 12_000, 3],
-    ["applied, and another one under way", 15_000, 0],
+    ["applied, and another one in flight", 15_000, 0],
   ])(
     "A4: a renewal is answered once the entry that clears the checkpoint is applied (%s)",
     async (_what, atMs, turns) => {
@@ -173,7 +173,7 @@ describe("lease service", () => {
       }
       world.services.tick();
       for (let i = 0; i < turns; i++) await turn();
-      // An answer that waits for nothing comes long before.
+      // A response that waits for nothing arrives long before.
       world.consensus.turnsToApply = 50;
       const { call, handler } = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
       handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
@@ -184,11 +184,11 @@ describe("lease service", () => {
       world.services.leadershipChanged();
       world.consensus.leader = self;
       world.services.leadershipChanged();
-      expect(world.services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
+      expect(world.services.context.lessor.remainingMs(7n)).toBe(25_000);
     },
   );
 
-  it("A4: nothing is promised while the clearing entry is not applied, neither by KeepAlive nor by TimeToLive", async () => {
+  it("A4: nothing is promised until the clearing entry is applied, neither by KeepAlive nor by TimeToLive", async () => {
     const world = await createWorld();
     await grant(world, 24n, 7n);
     world.clock.nowMs += 12_000;
@@ -206,7 +206,7 @@ describe("lease service", () => {
     expect([call.messages.length, call.status]).toEqual([0, statusOf(EtcdErrors.timeout)]);
   });
 
-  it("A4: a new leader counts from what its predecessors' entries say, once it has applied them", async () => {
+  it("A4: a new leader counts from its predecessors' entries, once it has applied them", async () => {
     const world = await createWorld();
     await grant(world, 24n, 7n);
     world.clock.nowMs += 12_000;
@@ -215,17 +215,17 @@ describe("lease service", () => {
     const { consensus, services } = world;
     consensus.leader = other;
     services.leadershipChanged();
-    // Leads, and has yet to apply the clearing entry of the old term.
+    // Leads, but has not yet applied the clearing entry of the old term.
     consensus.leader = self;
     consensus.term = 3;
     services.leadershipChanged();
-    expect(services.context.leaseExpiry.primary).toBe(false);
+    expect(services.context.lessor.primary).toBe(false);
     services.machine.leases.checkpoint(7n, 0);
     await grant(world, 24n, 8n);
-    expect(services.context.leaseExpiry.remainingMs(7n)).toBe(25_000);
+    expect(services.context.lessor.remainingMs(7n)).toBe(25_000);
   });
 
-  it("A4: a member that loses its leadership while it is asked does not say that the lease is gone", async () => {
+  it("A4: a member that loses its leadership during a request does not report the lease as expired", async () => {
     const world = await createWorld();
     await grant(world, 24n, 7n);
     const answer = timeToLive(world, 7n);
@@ -234,7 +234,7 @@ describe("lease service", () => {
     expect((await answer).status).toEqual(statusOf(EtcdErrors.timeout));
   });
 
-  it("gives up on a leader that cannot be reached when the request's time is over", async () => {
+  it("gives up on an unreachable leader when the request times out", async () => {
     const world = await createWorld();
     world.consensus.leader = other;
     world.services.leadershipChanged();
@@ -278,7 +278,7 @@ function bringUp(world: World, id: string): void {
 }
 
 describe("cluster service", () => {
-  it("refuses URLs that are none or taken, strangers, and a second learner", async () => {
+  it("rejects invalid and used URLs, unknown members, and a second learner", async () => {
     const world = await createWorld();
     expect((await cluster.add(world, ["nonsense"])).status).toEqual(statusOf(EtcdErrors.badMemberUrls));
     expect((await cluster.add(world, [])).status).toEqual(statusOf(EtcdErrors.badMemberUrls));
@@ -295,14 +295,14 @@ describe("cluster service", () => {
     expect(world.services.machine.membership.get(learner)?.peerUrls).toEqual(url(5));
   });
 
-  it("refuses to remove the last member, and what would break the quorum", async () => {
+  it("rejects removing the last member, and changes that would lose the quorum", async () => {
     const world = await createWorld();
     expect((await cluster.remove(world, self)).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
     await cluster.add(world, url(2));
     expect((await cluster.add(world, url(3))).status).toEqual(statusOf(EtcdErrors.notEnoughStarted));
   });
 
-  it("grows from one voter to three without ever counting two", async () => {
+  it("grows from one voter to three without ever having two", async () => {
     const world = await createWorld();
     const { membership } = world.services.machine;
     const second = addedId(await cluster.add(world, url(2)));
@@ -322,7 +322,7 @@ describe("cluster service", () => {
     expect((await cluster.remove(world, second)).status).toEqual(statusOf(EtcdErrors.memberNotFound));
   });
 
-  it("lists members in the order of their ids, with the learner's flag", async () => {
+  it("lists members in id order, with the learner flag", async () => {
     const world = await createWorld();
     await cluster.add(world, url(2), true);
     const request = toBinary(MemberListRequestSchema, create(MemberListRequestSchema, { linearizable: true }));
@@ -333,13 +333,13 @@ describe("cluster service", () => {
     expect(members.filter(({ isLearner }) => isLearner).length).toBe(1);
   });
 
-  it("never admits waiting voters to an even number", () => {
+  it("never promotes pending voters to an even number", () => {
     const progress = ["b", "c", "d"].map((member) => ({ member, matchIndex: 95, active: member !== "d" }));
     const facts = { self: "a", progress: [{ member: "a", matchIndex: 100, active: true }, ...progress] };
-    expect(votersToAdmit(facts, 1, ["b"])).toEqual([]);
-    expect(votersToAdmit(facts, 1, ["b", "c"])).toEqual(["b", "c"]);
-    expect(votersToAdmit(facts, 1, ["b", "d"])).toEqual([]);
-    expect(votersToAdmit(facts, 2, ["b", "c"])).toEqual(["b"]);
+    expect(promotableLearners(facts, 1, ["b"])).toEqual([]);
+    expect(promotableLearners(facts, 1, ["b", "c"])).toEqual(["b", "c"]);
+    expect(promotableLearners(facts, 1, ["b", "d"])).toEqual([]);
+    expect(promotableLearners(facts, 2, ["b", "c"])).toEqual(["b"]);
   });
 });
 
@@ -381,7 +381,7 @@ describe("maintenance service", () => {
     expect([status.version, status.leader, status.raftTerm]).toEqual(["3.6.1", 0n, 2n]);
   });
 
-  it("A10: raises no alarm of type NONE, and tells one of an unknown type as it was raised", async () => {
+  it("A10: raises no alarm of type NONE, and returns one of an unknown type as it was raised", async () => {
     const world = await createWorld();
     const memberID = parseMemberId(self);
     const raise = async (alarm: number): Promise<number[]> => {
@@ -407,7 +407,7 @@ describe("maintenance service", () => {
     expect((await hash(9n)).status).toEqual(statusOf(EtcdErrors.futureRevision));
   });
 
-  it("moves leadership only from the leader and only to a voter", async () => {
+  it("transfers leadership only from the leader and only to a voter", async () => {
     const world = await createWorld();
     const move = (id: string): Promise<RecordedCall> =>
       world.unary(
@@ -421,7 +421,7 @@ describe("maintenance service", () => {
   });
 });
 
-describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (encoding) => {
+describe.each(["protobuf", "json"] as const)("haplan service, called in %s,", (encoding) => {
   const { changeMembers, facts, drain } = haplanMethods;
   const ask = async <Request extends DescMessage>(
     world: World,
@@ -432,12 +432,12 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
     { output }: DescMethodUnary<DescMessage, Response>,
     { messages }: RecordedCall,
   ): MessageShape<Response> => {
-    // An answer without fields is empty in protobuf.
+    // A response without fields is empty in protobuf.
     expect(encodingOf(messages[0]!)).toBe(encoding);
     return decodeHaplan(output, messages[0]!);
   };
 
-  it("changes all votes at once and refuses even numbers, strangers and broken requests", async () => {
+  it("changes all voters at once and rejects even numbers, unknown members and malformed requests", async () => {
     const world = await createWorld();
     const added = await ask(world, changeMembers, {
       voters: [self],
@@ -447,15 +447,15 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
     const [second, third, ...others] = answerOf(changeMembers, added).configuration!.learners as [string, string];
     expect(others).toEqual([]);
     const even = await ask(world, changeMembers, { voters: [self, second], learners: [third] });
-    expect(even.status?.text).toMatch(/refusing 2 voters/);
-    const stranger = await ask(world, changeMembers, { voters: [other], learners: [] });
-    expect(stranger.status?.text).toMatch(/member 1111111111111111 is not known/);
+    expect(even.status?.text).toMatch(/2 voters are rejected/);
+    const unknown = await ask(world, changeMembers, { voters: [other], learners: [] });
+    expect(unknown.status?.text).toMatch(/member 1111111111111111 is unknown/);
     expect((await ask(world, changeMembers, {})).status?.text).toMatch(/must be lists of member ids/);
     expect((await ask(world, changeMembers, { voters: [self, second, third], learners: [] })).status?.text).toBe("");
     expect(world.services.machine.membership.configuration.voters).toEqual([self, second, third].sort());
   });
 
-  it("tells the facts, with each member's lag", async () => {
+  it("returns the facts, with each member's lag", async () => {
     const world = await createWorld();
     world.consensus.index = 50;
     world.consensus.progress.push({ member: other, matchIndex: 20, active: true });
@@ -468,7 +468,7 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
     ]);
   });
 
-  it("drains a leader to the voter with the longest log, and refuses when there is none", async () => {
+  it("transfers leadership to the voter with the longest log, and fails when there is none", async () => {
     const world = await createWorld();
     expect((await ask(world, drain, {})).status?.code).toBe(StatusCode.failedPrecondition);
     world.services.machine.membership.change(
@@ -481,7 +481,7 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
     expect(answerOf(drain, call).leader).toBe("2222222222222222");
   });
 
-  it("T11: a drain sends the clients away when it is asked to", async () => {
+  it("T11: a drain disconnects the clients on request", async () => {
     let asked = 0;
     const drainClients = async (): Promise<void> => void (asked += 1);
     const world = await createWorld({ drainClients });
@@ -495,7 +495,7 @@ describe.each(["protobuf", "json"] as const)("haplan service, asked in %s,", (en
 });
 
 describe("health service", () => {
-  it("serves the whole server and knows no other name", async () => {
+  it("reports on the whole server and no other service", async () => {
     const world = await createWorld();
     const check = (request: Uint8Array): Promise<RecordedCall> => world.unary("/grpc.health.v1.Health/Check", request);
     expect([...(await check(new Uint8Array(0))).messages[0]!]).toEqual([8, 1]);

@@ -1,13 +1,13 @@
 /**
- * One member's services put together: what `agent.ts` makes once and then tells what consensus did. The calls below
- * are the whole traffic from consensus to services; the way back is `ConsensusPort`.
+ * Assembles one member's services: `agent.ts` creates them once and then reports the events of consensus. The methods
+ * below are the whole interface from consensus to services; the reverse is `ConsensusPort`.
  */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import { PasswordHasher } from "../auth/password-hasher.ts";
 import type { ConsensusPort } from "../consensus/consensus-port.ts";
 import { MemberChanges } from "../consensus/member-changes.ts";
-import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
+import type { PeerRequest, PeerResponse } from "../consensus/peer-request.ts";
 import { defaultProposerLimits, Proposer, type ProposerLimits } from "../consensus/proposer.ts";
 import { ProtocolAgreement } from "../consensus/protocol-agreement.ts";
 import { ReadQueue } from "../consensus/read-queue.ts";
@@ -21,24 +21,24 @@ import type { MembershipChange } from "../state-machine/membership.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
 import { createAuthMethods } from "./auth-service.ts";
+import { authorizedStream } from "./authorized-stream.ts";
 import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
 import { createClusterMethods } from "./cluster-service.ts";
 import { createElectionMethods } from "./concurrency/election-service.ts";
 import { LocalCalls } from "./concurrency/local-calls.ts";
 import { createLockMethods } from "./concurrency/lock-service.ts";
-import { CorruptionCheck, createCorruptionPeerMethods, type StateReplacement } from "./corruption/corruption-check.ts";
+import { CorruptionCheck, createCorruptionPeerMethods, type StateRepair } from "./corruption/corruption-check.ts";
 import { createDowngradeMethod } from "./downgrade.ts";
-import { guardedStream } from "./guarded-stream.ts";
 import { createHaplanMethods } from "./haplan-service.ts";
 import { createHealthMethods } from "./health-service.ts";
 import { createKvMethods } from "./kv-service.ts";
-import { LastingStreams } from "./lasting-streams.ts";
-import { LeaderBoundStreams } from "./leader-bound-streams.ts";
-import { followLeadership, tickLeases } from "./lease-keeper.ts";
+import { followLeadership, tickLeases } from "./lease-expirer.ts";
 import { createLeaseMethods, createLeasePeerMethods } from "./lease-service.ts";
+import { LongLivedStreams } from "./long-lived-streams.ts";
 import { createMaintenanceMethods } from "./maintenance-service.ts";
-import { answerPeerRequest, type PeerMethods } from "./peer-requests.ts";
+import { type PeerMethods, servePeerRequest } from "./peer-requests.ts";
 import { createRangeStreamMethod } from "./range-stream.ts";
+import { RequireLeaderStreams } from "./require-leader-streams.ts";
 import type { ServedMethod, UnaryMethod } from "./served-method.ts";
 import {
   createServiceContext,
@@ -55,17 +55,17 @@ export type MemberServicesOptions = {
   readonly clock: Clock;
   readonly clusterId: string;
   readonly clusterToken: string;
-  /** The etcd version that this member speaks like. */
+  /** The etcd version that this member reports. */
   readonly version: string;
   /** etcd's `--quota-backend-bytes`: 0 = 2 GiB, negative = none. */
   readonly quotaBytes: number;
   /** etcd's `--auto-compaction-mode` and `--auto-compaction-retention`; off by default. */
   readonly autoCompaction?: AutoCompactionMode;
-  /** How often members compare what they hold; never, by default. */
+  /** How often members compare their data; never, by default. */
   readonly corruptionCheckMs?: number;
-  /** How a damaged member is repaired; without it, it is only reported. */
-  readonly stateReplacement?: StateReplacement;
-  /** Sentences that somebody should read. */
+  /** How a corrupt member is repaired; without it, it is only reported. */
+  readonly stateRepair?: StateRepair;
+  /** Messages for the operator. */
   readonly onNotice?: (level: "warn" | "error", text: string) => void;
   readonly limits?: Partial<ServiceLimits>;
   readonly proposerLimits?: Partial<ProposerLimits>;
@@ -75,11 +75,11 @@ export type MemberServicesOptions = {
   readonly random?: () => number;
   /** Runs a task in a later turn; `setImmediate` by default. */
   readonly nextTurn?: (task: () => void) => void;
-  /** How users log in, once authentication is switched on. */
+  /** How users authenticate, once authentication is enabled. */
   readonly auth?: Partial<AuthSettings>;
-  /** Members came, changed or left: the transport follows. */
+  /** Members were added, changed or removed: the transport follows. */
   readonly onMembershipChanged?: (change: MembershipChange, configuration: Configuration) => void;
-  /** Asks the clients of this member to go elsewhere; resolves once they know, or after a while. */
+  /** Drains the clients of this member; resolves once they have been notified, or after a while. */
   readonly drainClients?: () => Promise<void>;
   readonly onLeaseGranted?: (ttlSeconds: number) => void;
   readonly onAlarmsChanged?: (alarms: readonly Alarm[]) => void;
@@ -95,8 +95,8 @@ export class MemberServices {
   readonly #peerMethods: PeerMethods;
   readonly #autoCompaction: AutoCompaction;
   readonly #agreement: ProtocolAgreement;
-  readonly #leaderBound: LeaderBoundStreams;
-  readonly #lasting: LastingStreams = new LastingStreams();
+  readonly #requireLeader: RequireLeaderStreams;
+  readonly #longLived: LongLivedStreams = new LongLivedStreams();
   readonly #corruptionCheck: CorruptionCheck;
   readonly #hasher: PasswordHasher = new PasswordHasher();
 
@@ -114,15 +114,15 @@ export class MemberServices {
     const { alarms, auth, leases, membership } = machine;
     const settings = { ...defaultAuthSettings, ...options.auth };
     const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs });
-    const leaseExpiry = new Lessor(leases, clock);
+    const lessor = new Lessor(leases, clock);
     machine.listen({
       completed: (requestNumber, result) => proposer.complete(requestNumber, result),
       isAwaited: (requestNumber) => proposer.isAwaited(requestNumber),
       leaseGranted: (lease) => {
-        leaseExpiry.granted(lease);
+        lessor.granted(lease);
         options.onLeaseGranted?.(lease.ttlSeconds);
       },
-      leaseRevoked: (id) => leaseExpiry.revoked(id),
+      leaseRevoked: (id) => lessor.revoked(id),
       membershipChanged: (change, configuration) => options.onMembershipChanged?.(change, configuration),
       alarmsChanged: (alarms) => options.onAlarmsChanged?.(alarms),
       authChanged: (event) => access.authChanged(event),
@@ -132,7 +132,7 @@ export class MemberServices {
       proposer,
       reads: new ReadQueue({ consensus, clock, requestTimeoutMs, waitingMax: proposerLimits.pendingMax }),
       machine,
-      leaseExpiry,
+      lessor,
       quota: new SpaceQuota({ member: consensus.memberId, store, alarms, proposer, quotaBytes: options.quotaBytes }),
       memberChanges: new MemberChanges({
         consensus,
@@ -157,8 +157,8 @@ export class MemberServices {
     this.watchHub = createWatchHub({ store, ...(options.nextTurn && { nextTurn: options.nextTurn }) });
     this.watchService = createWatchService(this.context, this.watchHub);
     this.#autoCompaction = new AutoCompaction(this.context, options.autoCompaction ?? { mode: "off" });
-    this.#leaderBound = new LeaderBoundStreams(this.context);
-    const replacement = options.stateReplacement ?? null;
+    this.#requireLeader = new RequireLeaderStreams(this.context);
+    const replacement = options.stateRepair ?? null;
     this.#corruptionCheck = new CorruptionCheck(this.context, {
       intervalMs: options.corruptionCheckMs ?? Number.POSITIVE_INFINITY,
       replacement,
@@ -166,10 +166,10 @@ export class MemberServices {
     });
     const basic = [...createMethods(this.context, this.#hasher), this.watchService.method].map((method) =>
       method.kind === "stream"
-        ? this.#lasting.bind(this.#leaderBound.bind(guardedStream(this.context, method)))
+        ? this.#longLived.bind(this.#requireLeader.bind(authorizedStream(this.context, method)))
         : method,
     );
-    this.methods = [...basic, ...createRecipeMethods(this.context, new LocalCalls(basic))];
+    this.methods = [...basic, ...createConcurrencyMethods(this.context, new LocalCalls(basic))];
     this.#peerMethods = createPeerMethods(basic, [
       ...createLeasePeerMethods(this.context),
       ...createCorruptionPeerMethods(this.context, replacement, this.#corruptionCheck),
@@ -185,7 +185,7 @@ export class MemberServices {
     this.machine.applyConfiguration(index, term, configuration, context);
   }
 
-  /** Everything up to `index` is applied, and `ConsensusPort.appliedIndex` says so: waiting reads may run. */
+  /** Everything up to `index` is applied, as `ConsensusPort.appliedIndex` reports: waiting reads may run. */
   applied(index: LogIndex): void {
     this.context.access.applied(index);
     followLeadership(this.context);
@@ -193,7 +193,7 @@ export class MemberServices {
     this.context.memberChanges.tick();
   }
 
-  /** The store was replaced by a snapshot's content. */
+  /** The store was replaced with a snapshot's content. */
   snapshotInstalled(): void {
     this.machine.load();
     this.context.access.snapshotInstalled();
@@ -216,15 +216,15 @@ export class MemberServices {
     this.context.memberChanges.tick();
   }
 
-  /** To be called about every 100 ms. */
+  /** Called about every 100 ms. */
   tick(): void {
     this.context.access.tick();
     this.context.proposer.tick();
     this.context.reads.tick();
     this.context.quota.tick();
     this.context.memberChanges.tick();
-    this.context.memberChanges.admitWaitingVoters();
-    this.#leaderBound.tick();
+    this.context.memberChanges.promotePendingVoters();
+    this.#requireLeader.tick();
     this.watchService.tick();
     this.#autoCompaction.tick();
     this.#agreement.tick();
@@ -232,12 +232,12 @@ export class MemberServices {
     tickLeases(this.context);
   }
 
-  /** The other end of `ConsensusPort.askPeer`. */
-  answerPeer(from: MemberId, request: PeerRequest, done: (answer: PeerAnswer) => void): void {
-    answerPeerRequest(this.#peerMethods, from, request, done);
+  /** The other end of `ConsensusPort.callPeer`. */
+  servePeer(from: MemberId, request: PeerRequest, done: (answer: PeerResponse) => void): void {
+    servePeerRequest(this.#peerMethods, from, request, done);
   }
 
-  /** The member is going to stop: its health checks say so from now on, and everything is still answered. */
+  /** The member is going to stop: its health checks report that from now on, and everything is still served. */
   announceShutdown(): void {
     this.context.shutdown.begun = true;
   }
@@ -247,12 +247,12 @@ export class MemberServices {
     this.context.shutdown.begun = false;
   }
 
-  /** Ends the streams that have no end of their own; the other calls are answered as before. */
-  endLastingStreams(): void {
-    this.#lasting.end();
+  /** Ends the long-lived streams; other calls are served as before. */
+  endLongLivedStreams(): void {
+    this.#longLived.end();
   }
 
-  /** Everybody who waits gets `server stopped`. */
+  /** Every waiting caller gets `server stopped`. */
   stop(): void {
     this.#hasher.stop();
     this.context.access.stop();
@@ -277,12 +277,12 @@ function createMethods(context: ServiceContext, hasher: PasswordHasher): ServedM
   ];
 }
 
-/** What is made of the other methods. */
-function createRecipeMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
+/** The methods that are composed of other methods. */
+function createConcurrencyMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   return [...createLockMethods(context, calls), ...createElectionMethods(context, calls)];
 }
 
-/** Peers may call what clients may, and what is for them alone. */
+/** Peers may call the methods of clients, and those that are for peers only. */
 function createPeerMethods(methods: readonly ServedMethod[], own: readonly UnaryMethod[]): PeerMethods {
   const unaryMethods = [...own];
   for (const method of methods) if (method.kind === "unary") unaryMethods.push(method);

@@ -1,4 +1,4 @@
-/** The calls of long-lived streams that are open, so that something that happens to the member can end them. */
+/** The open calls of long-lived streams, so that an event on the member can end them. */
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { fail } from "./answer.ts";
 

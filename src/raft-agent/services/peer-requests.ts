@@ -1,13 +1,12 @@
 /**
- * Unary calls that only the leader can answer, asked at another member: the request travels to the leader, runs there
- * behind the same method table, and the answer goes to the client under the header of the member that was asked
- * (etcdctl waits until a member list comes from the member that answered its change). `consensus/peer-request.ts` has
- * the bytes.
+ * Forwards unary calls that only the leader can serve: the request is sent to the leader, runs there with the same
+ * method table, and the response goes to the client under the header of the receiving member (etcdctl waits until a
+ * member list comes from the member that answered its change). `consensus/peer-request.ts` has the encoding.
  */
 import { writeHeaderField } from "../api/response-header.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { emptyBytes, WireWriter } from "../api/wire.ts";
-import type { PeerAnswer, PeerRequest } from "../consensus/peer-request.ts";
+import type { PeerRequest, PeerResponse } from "../consensus/peer-request.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import type { ChangeId } from "../state-machine/change-id.ts";
 import { EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
@@ -20,12 +19,12 @@ const retryMs = 100;
 /** The method table by path, for requests of peers. */
 export type PeerMethods = ReadonlyMap<string, UnaryMethod>;
 
-/** Answers a peer's request: the other end of `ConsensusPort.askPeer`. */
-export function answerPeerRequest(
+/** Serves a peer's request: the other end of `ConsensusPort.callPeer`. */
+export function servePeerRequest(
   methods: PeerMethods,
   from: string,
   request: PeerRequest,
-  done: (answer: PeerAnswer) => void,
+  done: (answer: PeerResponse) => void,
 ): void {
   const method = methods.get(request.path);
   if (method === undefined) {
@@ -35,7 +34,7 @@ export function answerPeerRequest(
   method.handle(request.message, createPeerCall(request, from, done));
 }
 
-function createPeerCall(request: PeerRequest, from: string, done: (answer: PeerAnswer) => void): ServerCall {
+function createPeerCall(request: PeerRequest, from: string, done: (answer: PeerResponse) => void): ServerCall {
   const { path, caller, changeId } = request;
   let message = emptyBytes;
   let open = true;
@@ -64,22 +63,26 @@ function createPeerCall(request: PeerRequest, from: string, done: (answer: PeerA
 export type LeaderRequest = Pick<PeerRequest, "path" | "message"> & Partial<Pick<PeerRequest, "caller" | "changeId">>;
 
 /**
- * Asks the leader, again when it moves or its answer is lost, until the request's time is over: also this member, when it
- * has become the leader meanwhile. `done` is called exactly once.
+ * Calls the leader, and retries when it moves or its response is lost, until the request times out: possibly this
+ * member itself, if it has become the leader meanwhile. `done` is called exactly once.
  */
-export function askLeader(context: ServiceContext, request: LeaderRequest, done: (answer: PeerAnswer) => void): void {
+export function callLeader(
+  context: ServiceContext,
+  request: LeaderRequest,
+  done: (answer: PeerResponse) => void,
+): void {
   const { consensus, clock, proposer } = context;
   const { path, message, caller = null, changeId = null } = request;
   const deadlineMs = clock.monotonicMs() + proposer.limits.requestTimeoutMs;
   const attempt = (isFirst: boolean): void => {
     const leader = consensus.leader();
-    // For what is no change, the caller saw that it does not lead; it may have become the leader a moment later.
+    // For other requests the caller saw that it is not the leader; it may have become the leader a moment later.
     if (leader === null || (isFirst && changeId === null && leader === consensus.memberId)) {
       retry();
       return;
     }
-    consensus.askPeer(leader, { path, caller, changeId, message }, (answer) => {
-      if (answer === null || isRepeatable(answer, changeId)) retry();
+    consensus.callPeer(leader, { path, caller, changeId, message }, (answer) => {
+      if (answer === null || isRetryable(answer, changeId)) retry();
       else done(answer);
     });
   };
@@ -94,32 +97,35 @@ export function askLeader(context: ServiceContext, request: LeaderRequest, done:
   attempt(true);
 }
 
-/** Answers that the next leader may give otherwise; with an id, also those that leave open what became of the change. */
-function isRepeatable({ text }: PeerAnswer, changeId: ChangeId | null): boolean {
+/** Responses that may differ at the next leader; with an id, also those that leave the outcome of the change open. */
+function isRetryable({ text }: PeerResponse, changeId: ChangeId | null): boolean {
   if (text === EtcdErrors.notLeader.text) return true;
   return changeId !== null && (text === EtcdErrors.stopped.text || text === EtcdErrors.timeoutLeaderFailure.text);
 }
 
-/** Asks one member once; null when it cannot be reached. */
-export function askMember(
+/** Calls one member once; null when it cannot be reached. */
+export function callMember(
   context: ServiceContext,
   member: string,
   path: string,
   message: Uint8Array,
-): Promise<PeerAnswer | null> {
+): Promise<PeerResponse | null> {
   return new Promise((resolve) => {
-    context.consensus.askPeer(member, { path, caller: null, changeId: null, message }, resolve);
+    context.consensus.callPeer(member, { path, caller: null, changeId: null, message }, resolve);
   });
 }
 
 export type ForwardOptions = {
-  /** The answer for the client, made of the leader's; without it the leader's, under this member's response header. */
+  /**
+   * Converts the leader's response for the client; if absent, the leader's response is sent under this member's
+   * response header.
+   */
   readonly convertAnswer?: (message: Uint8Array) => Uint8Array;
-  /** Given for changes: see `PeerRequest`. */
+  /** Set for changes: see `PeerRequest`. */
   readonly changeId?: ChangeId;
 };
 
-/** Forwards a client's unary call and answers it. */
+/** Forwards a client's unary call and responds to it. */
 export function forwardToLeader(
   context: ServiceContext,
   request: Uint8Array,
@@ -131,7 +137,7 @@ export function forwardToLeader(
     call.finish(caller.code, caller.text);
     return;
   }
-  const answered = (answer: PeerAnswer): void => {
+  const answered = (answer: PeerResponse): void => {
     if (!call.open) return;
     if (answer.code !== StatusCode.ok) {
       call.finish(answer.code, answer.text);
@@ -140,10 +146,10 @@ export function forwardToLeader(
     guarded(call, () => answerBytes(call, convertAnswer(answer.message)));
   };
   const forwarded = { path: call.path, message: request, caller, ...(changeId === undefined ? {} : { changeId }) };
-  askLeader(context, forwarded, answered);
+  callLeader(context, forwarded, answered);
 }
 
-/** In protobuf a later field 1 overrides an earlier one, so that the leader's answer needs no decoding. */
+/** In protobuf a later field 1 overrides an earlier one, so the leader's response need not be decoded. */
 function withOwnHeader(context: ServiceContext, message: Uint8Array): Uint8Array {
   const writer = new WireWriter(message.length + 48);
   writer.raw(message);

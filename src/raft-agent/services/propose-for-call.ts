@@ -1,4 +1,4 @@
-/** The one way from a client's call to the log and back: in the caller's name, and answered only while somebody waits. */
+/** Proposes a command for a client's call: in the caller's name, and answered only while the call is open. */
 import type { ServerCall } from "../grpc/call.ts";
 import type { CommandKind } from "../state-machine/command.ts";
 import type { AppliedBy } from "../state-machine/command-table.ts";
@@ -6,7 +6,7 @@ import { type EtcdError, isEtcdError } from "../state-machine/etcd-error.ts";
 import { fail, guarded } from "./answer.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** Proposes a command; `done` answers the call once it is applied. Errors are answered here. */
+/** Proposes a command; `done` responds to the call once it is applied. Errors are answered here. */
 export function propose<Kind extends CommandKind>(
   context: ServiceContext,
   call: ServerCall,

@@ -44,7 +44,7 @@ function pieces(call: RecordedCall): RangeResponse[] {
 }
 
 describe("RangeStream", () => {
-  it("brings the pieces of one range, with header and count in the last one", async () => {
+  it("streams the pieces of one range, with header and count in the last one", async () => {
     const world = await filled(100);
     const call = await ask(world, all);
     const parts = pieces(call);
@@ -58,7 +58,7 @@ describe("RangeStream", () => {
     expect(parts.map(({ header }) => header?.revision)).toEqual([...Array(parts.length - 1).fill(undefined), 101]);
   });
 
-  it("keeps to the limit and says that there is more", async () => {
+  it("respects the limit and reports that there is more", async () => {
     const parts = pieces(await ask(await filled(40), { ...all, limit: 25 }));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(25);
     expect(parts.at(-1)).toMatchObject({ more: true, count: 40 });
@@ -70,7 +70,7 @@ describe("RangeStream", () => {
     for (const { kvs } of parts.slice(1)) expect(kvs.length * 200_000).toBeLessThan(2 * 1_572_864);
   });
 
-  it("A17: stays at the revision at which it began while others write, and its header tells that one", async () => {
+  it("A17: stays at its initial revision during writes, and its header has that one", async () => {
     const world = await filled(50);
     const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
@@ -85,7 +85,7 @@ describe("RangeStream", () => {
     expect(pieces(call).at(-1)).toMatchObject({ count: 50, header: { revision: 51 } });
   });
 
-  it("A17: has a header as old as its data for every piece at which others write", async () => {
+  it("A17: has a header as old as its data for every piece with writes in between", async () => {
     const world = await filled(60);
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
@@ -104,7 +104,7 @@ describe("RangeStream", () => {
     expect([newest, parts.at(-1)?.header?.revision]).toEqual([61, 61]);
   });
 
-  it("A17: has the latest revision in the header of a read of the past, as it was at the first piece", async () => {
+  it("A17: has the latest revision as of the first piece in the header of a past read", async () => {
     const world = await filled(30);
     const parts = pieces(await ask(world, { ...all, revision: 21 }));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(20);
@@ -121,7 +121,7 @@ describe("RangeStream", () => {
   it.each(orders)("A14: streams each key once for sort target %i with order %i", async (sortTarget, sortOrder) => {
     const world = await filled(45);
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
-    // The newest value is that of the first key: an order by revision is not the order of the keys.
+    // The newest value is that of the first key: an order by revision is not key order.
     for (let at = 44; at >= 0; at--)
       await world.unary(
         "/etcdserverpb.KV/Put",
@@ -133,7 +133,7 @@ describe("RangeStream", () => {
     expect(keys).toEqual(Array.from({ length: 45 }, (_, at) => keyAt(at)));
   });
 
-  it("answers a count in one message, and refuses what it cannot cut", async () => {
+  it("returns a count in one message, and rejects ranges that it cannot split", async () => {
     const world = await filled(12);
     expect(pieces(await ask(world, { ...all, countOnly: true }))).toMatchObject([{ kvs: [], count: 12, more: false }]);
     expect((await ask(world, { ...all, sortOrder: SortOrder.descend })).status).toEqual({

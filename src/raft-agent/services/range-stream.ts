@@ -1,18 +1,18 @@
 /**
- * etcdserverpb.KV/RangeStream (etcd 3.7): a large range in pieces, all at one revision. Merged, the pieces are what
- * Range would have answered: header, count and `more` come with the last one. Pieces grow and shrink toward the size
- * of a request, so that neither side ever holds the whole range.
+ * etcdserverpb.KV/RangeStream (etcd 3.7): a large range in pieces, all at one revision. Merged, the pieces equal the
+ * response of Range: header, count and `more` are in the last one. Pieces grow and shrink toward the size of a
+ * request, so that neither side ever holds the whole range.
  */
 import { decodeKeyValue, type EncodedKeyValue } from "../api/key-value.ts";
 import { decodeRangeRequest, encodeRangeResponse, type RangeRequest, SortOrder, SortTarget } from "../api/range.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { checkRange } from "../state-machine/check-request.ts";
-import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
+import { checkLearner, checkMetadata, fail, guarded } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
-/** etcd's first piece; later ones double while they are small, and halve when they are too big. */
+/** etcd's first piece; later ones double while they are small, and halve when they are too large. */
 const firstPieceKeys = 10;
 
 export function createRangeStreamMethod(context: ServiceContext): StreamMethod {
@@ -25,8 +25,8 @@ export function createRangeStreamMethod(context: ServiceContext): StreamMethod {
 }
 
 function openRangeStream(context: ServiceContext, call: ServerCall): StreamHandler {
-  const refusal = metadataFault(context, call);
-  if (refusal !== null) fail(call, refusal);
+  const rejection = checkMetadata(context, call);
+  if (rejection !== null) fail(call, rejection);
   let stream: RangeStream | null = null;
   return {
     onMessage: (message) =>
@@ -44,8 +44,8 @@ function begin(context: ServiceContext, call: ServerCall, message: Uint8Array): 
   const decoded = decodeRangeRequest(message);
   const request = { ...decoded, key: decoded.key.slice(), rangeEnd: decoded.rangeEnd.slice() };
   const stream = new RangeStream(context, call, request);
-  const fault = checkRange(request) ?? (request.serializable ? null : learnerFault(context));
-  if (fault !== null) fail(call, fault);
+  const error = checkRange(request) ?? (request.serializable ? null : checkLearner(context));
+  if (error !== null) fail(call, error);
   else if (!isDefaultOrder(request)) {
     call.finish(StatusCode.unimplemented, "RangeStream does not support custom sort orders");
   } else if (isFiltered(request)) {
@@ -79,7 +79,7 @@ class RangeStream {
   #key: Uint8Array;
   /** Every piece is read at this revision. */
   #revision = 0;
-  /** The latest revision when the answer began, which its header tells: the client goes on from there. */
+  /** The latest revision when the response started, for its header: the client continues from there. */
   #headerRevision = 0;
   /** Of the whole range, once it is known. */
   #count = -1;
@@ -133,14 +133,14 @@ class RangeStream {
     if (taken) this.#sendLater();
   }
 
-  /** In the order of the keys, whatever the target: where a piece ends is where the next one begins. */
+  /** In key order, whatever the target: the next piece starts where this one ends. */
   #readPiece(): readonly EncodedKeyValue[] {
     const limit = Math.min(this.#pieceKeys, this.#left);
     const piece = { key: this.#key, revision: this.#revision, limit, sortTarget: SortTarget.key };
     return this.#context.machine.store.range({ ...this.#request, ...piece }).kvs;
   }
 
-  /** Other calls get their turn between two pieces. */
+  /** Yields to other calls between two pieces. */
   #sendLater(): void {
     this.#scheduled = true;
     setImmediate(() => {

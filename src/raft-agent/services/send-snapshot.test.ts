@@ -1,4 +1,4 @@
-/** Maintenance.Snapshot over a member in memory: the messages, their order, and a client that does not read. */
+/** Tests Maintenance.Snapshot on a member in memory: the messages, their order, and a client that does not read. */
 import { createHash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
@@ -10,7 +10,7 @@ import { bytesSource } from "../bbolt/page-source.ts";
 
 const path = "/etcdserverpb.Maintenance/Snapshot";
 
-/** A member with some data, and how many of its views are open. */
+/** A member with some data, and the number of its open views. */
 async function worldWithData(): Promise<{ world: World; openViews: () => number }> {
   const world = await createWorld();
   const { store } = world.services.machine;
@@ -32,7 +32,7 @@ async function worldWithData(): Promise<{ world: World; openViews: () => number 
 const responses = (call: RecordedCall) => call.messages.map((bytes) => fromBinary(SnapshotResponseSchema, bytes));
 
 describe("Snapshot", () => {
-  it("sends the database in small messages, what is left of it with each, and its SHA-256 at the end", async () => {
+  it("sends the database in small messages with the remaining size, and its SHA-256 at the end", async () => {
     const { world, openViews } = await worldWithData();
     const { call, handler } = world.stream(path);
     handler.onMessage(new Uint8Array(0));
@@ -51,7 +51,7 @@ describe("Snapshot", () => {
     expect(openViews()).toBe(0);
   });
 
-  it("waits for a client that does not read, and lets go of the view when it leaves", async () => {
+  it("waits for a client that does not read, and releases the view when it disconnects", async () => {
     const { world, openViews } = await worldWithData();
     const { call, handler } = world.stream(path);
     call.accepting = false;
@@ -67,7 +67,7 @@ describe("Snapshot", () => {
     expect(call.messages).toHaveLength(2);
   });
 
-  it("is refused beyond four at a time, and when nothing is asked", async () => {
+  it("is rejected beyond four at a time, and without a request", async () => {
     const { world } = await worldWithData();
     const open = Array.from({ length: 4 }, () => world.stream(path));
     expect(world.stream(path).call.status?.text).toBe("etcdserver: too many requests");

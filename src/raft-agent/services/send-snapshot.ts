@@ -1,6 +1,6 @@
 /**
- * Maintenance.Snapshot: etcd's database file in messages of at most 32 KiB, and its SHA-256 as the last one. The file is
- * made while it is sent, from a view that writes do not change, as fast as the client takes it.
+ * Maintenance.Snapshot: etcd's database file in messages of at most 32 KiB, and its SHA-256 as the last one. The file
+ * is built while it is sent, from a view that writes do not change, as fast as the client takes it.
  */
 import { createHash } from "node:crypto";
 import { errorText } from "../../base/haplan-error.ts";
@@ -9,18 +9,18 @@ import type { WireWriter } from "../api/wire.ts";
 import { exportDatabase } from "../etcd-snapshot/export-database.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail, metadataFault } from "./answer.ts";
+import { checkMetadata, fail } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** etcd's snapshotSendBufferSize. */
 const blobBytesMax = 32 * 1024;
-/** Each holds a view, and a view keeps space from being used again. */
+/** Each holds a view, which keeps space from being reused. */
 const sendingMax = 4;
-/** The storage schema of the file, for clients that say which etcd to restore it with. */
+/** The storage schema of the file, for clients that report which etcd can restore it. */
 const storageVersion = Buffer.from("3.5.0");
 
-/** Learners answer too: a snapshot claims nothing about the cluster. */
+/** Learners respond too: a snapshot claims nothing about the cluster. */
 export function createSnapshotMethod(context: ServiceContext): StreamMethod {
   const sending = new Set<SnapshotCall>();
   return {
@@ -28,10 +28,10 @@ export function createSnapshotMethod(context: ServiceContext): StreamMethod {
     path: "/etcdserverpb.Maintenance/Snapshot",
     access: "root",
     open: (call) => {
-      const refusal = metadataFault(context, call) ?? (sending.size < sendingMax ? null : EtcdErrors.tooManyRequests);
-      if (refusal !== null) fail(call, refusal);
+      const rejection = checkMetadata(context, call) ?? (sending.size < sendingMax ? null : EtcdErrors.tooManyRequests);
+      if (rejection !== null) fail(call, rejection);
       const sender = new SnapshotCall(context, call);
-      if (refusal === null) sending.add(sender);
+      if (rejection === null) sending.add(sender);
       return sender.handler(() => sending.delete(sender));
     },
   };
@@ -68,7 +68,7 @@ class SnapshotCall {
     this.#started = true;
     this.#run().then(
       () => this.#call.finish(),
-      (error) => this.#call.finish(StatusCode.internal, `haplan-agent: cannot make a snapshot: ${errorText(error)}`),
+      (error) => this.#call.finish(StatusCode.internal, `haplan-agent: cannot create a snapshot: ${errorText(error)}`),
     );
   }
 
@@ -93,18 +93,18 @@ class SnapshotCall {
     }
   }
 
-  /** A call that has ended lets go of its view at once: the store may be about to close. */
+  /** A finished call releases its view at once: the store may be about to close. */
   async #nextTurn(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (!this.#call.open) throw new Error("the call has ended");
   }
 
-  /** Resolves when the client has taken enough for more. */
+  /** Resolves when the client can take more. */
   async #send(blob: Uint8Array, remaining: number): Promise<void> {
     const { writer } = this.#context;
     writer.reset();
     writeSnapshotResponse(writer, remaining, blob);
-    // Made before sending: the stream may have drained by the time that `send` returns.
+    // Created before sending: the stream may have drained by the time that `send` returns.
     const drained = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });

@@ -1,10 +1,10 @@
 /**
- * What a method of the member says of itself beside what it does: who may call it while authentication is on. Declared with
- * the method and without a default, so that a new method does not compile before it says so. Permissions on keys are
- * checked where keys are touched.
+ * The declaration of a method: which callers may call it while authentication is enabled. Declared with the method and
+ * without a default, so that a new method does not compile before it is declared. Permissions on keys are checked
+ * where keys are accessed.
  *
- * etcd 3.4 leaves some methods open; ours follow etcd's later fixes (GHSA advisories on leases, alarms, compaction and the
- * member list): without a user a caller learns and changes nothing.
+ * etcd 3.4 leaves some methods open; ours follow etcd's later fixes (GHSA advisories on leases, alarms, compaction and
+ * the member list): without a user a caller reads and changes nothing.
  */
 import type { Method, ServerCall } from "../grpc/call.ts";
 
@@ -23,8 +23,8 @@ export type StreamMethod = Extract<Method, { kind: "stream" }> & Declared;
 
 export type MethodDeclaration = Declared & {
   readonly path: string;
-  /** A member that is shown as a learner may answer. */
+  /** A member that is reported as a learner may serve it. */
   readonly learner?: boolean;
-  /** The call is over, in whatever way. */
+  /** The call is over, for whatever reason. */
   readonly onClose?: (call: ServerCall) => void;
 };

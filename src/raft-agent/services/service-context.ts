@@ -1,4 +1,4 @@
-/** What every service is given: the data, the ways to consensus, and who this member is. */
+/** The context of every service: the data, the ports to consensus, and the identity of this member. */
 
 import type { Clock } from "../../base/clock.ts";
 import { parseMemberId } from "../../base/member-id.ts";
@@ -17,7 +17,7 @@ import type { SpaceQuota } from "./space-quota.ts";
 export type ServiceLimits = {
   /** etcd's `--max-txn-ops`. */
   readonly txnOpsMax: number;
-  /** Members shown as learners at the same time; etcd's `--max-learners`. */
+  /** The maximum number of members reported as learners; etcd's `--max-learners`. */
   readonly learnersMax: number;
   /** etcd's `--strict-reconfig-check`. */
   readonly strictReconfigCheck: boolean;
@@ -36,7 +36,7 @@ export type ServiceContext = {
   readonly proposer: Proposer;
   readonly reads: ReadQueue;
   readonly machine: StateMachine;
-  readonly leaseExpiry: Lessor;
+  readonly lessor: Lessor;
   readonly quota: SpaceQuota;
   readonly memberChanges: MemberChanges;
   readonly createChangeId: () => ChangeId;
@@ -48,20 +48,20 @@ export type ServiceContext = {
   /** 16 hex digits. */
   readonly clusterId: string;
   readonly clusterToken: string;
-  /** The etcd version that this member speaks like, for example `3.6.1`. */
+  /** The etcd version that this member reports, for example `3.6.1`. */
   readonly version: string;
-  /** The member is going to stop: it answers, and asks its clients to go elsewhere. */
+  /** The member is going to stop: it serves, and drains its clients. */
   readonly shutdown: { begun: boolean };
   readonly drainClients: () => Promise<void>;
   readonly identity: { readonly clusterId: bigint; readonly memberId: bigint };
-  /** For answers that are sent in the turn in which they are encoded; sending copies them. */
+  /** For responses that are sent in the turn in which they are encoded; sending copies them. */
   readonly writer: WireWriter;
   /** Since the member started; for the metrics page. */
   readonly counts: {
     watchEvents: number;
-    /** Scans of the keyspace for clients that are under way. */
+    /** Keyspace scans of clients in progress. */
     hashScans: number;
-    /** By the reason, while this member leads. */
+    /** By reason, while this member leads. */
     readonly promotionsRejected: Map<string, number>;
   };
 };
@@ -82,7 +82,7 @@ export function createServiceContext(options: ServiceContextOptions): ServiceCon
   };
 }
 
-/** `revision` 0 leaves it out, as in answers of the cluster service. */
+/** `revision` 0 omits it, as in responses of the cluster service. */
 export function responseHeader(context: ServiceContext, revision: number): ResponseHeader {
   const { clusterId, memberId } = context.identity;
   return { clusterId, memberId, revision, raftTerm: context.consensus.term() };

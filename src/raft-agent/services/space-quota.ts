@@ -1,7 +1,7 @@
 /**
  * The space quota (etcd's `--quota-backend-bytes`). etcd counts the file, which never shrinks, and its NOSPACE alarm
- * stays until somebody disarms it by hand. Here pages that are free for reuse do not count, and a member takes its own
- * alarm back once a tenth of the quota is free again.
+ * stays until it is disarmed by hand. Here pages that are free for reuse do not count, and a member disarms its own
+ * alarm once a tenth of the quota is free again.
  */
 
 import type { Proposer } from "../consensus/proposer.ts";
@@ -16,7 +16,7 @@ import { AlarmAction, encodeAlarm } from "../state-machine/command-body.ts";
 const defaultQuotaBytes = 2_147_483_648;
 const clearBelow = 0.9;
 
-/** etcd's estimate of what a put costs beside its key and value, and a lease altogether. */
+/** etcd's estimate of the overhead of a put beside its key and value, and of a lease in total. */
 export const putOverheadBytes = 256;
 export const leaseBytes = 64;
 
@@ -33,7 +33,7 @@ export class SpaceQuota {
   readonly #options: SpaceQuotaOptions;
   readonly quotaBytes: number;
   #inUseBytes: number;
-  /** Taken since the backend was last asked. */
+  /** Taken since the backend was last measured. */
   #takenBytes = 0;
   #alarmProposed = false;
 
@@ -43,7 +43,7 @@ export class SpaceQuota {
     this.#inUseBytes = options.store.size().inUseBytes;
   }
 
-  /** Takes `bytes`, or returns false and sees to it that the whole cluster learns of the full disk. */
+  /** Takes `bytes`, or returns false and raises the alarm for the whole cluster. */
   take(bytes: number): boolean {
     if (this.quotaBytes < 0) return true;
     if (!this.#hasRoom(bytes)) this.#measure();
@@ -55,7 +55,10 @@ export class SpaceQuota {
     return false;
   }
 
-  /** To be called a few times a second, and when a client has made room: measures again, and takes the own alarm back when there is space. */
+  /**
+   * Called a few times per second, and when a client has freed space: measures again, and disarms its own alarm when
+   * there is space.
+   */
   tick(): void {
     if (this.quotaBytes < 0) return;
     this.#measure();

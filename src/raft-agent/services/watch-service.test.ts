@@ -48,7 +48,7 @@ function create({ handler }: Watching, key: string, parts: Partial<WatchCreateRe
   handler.onMessage(encodeWatchRequest({ kind: "create", request }));
 }
 
-/** One line per answer that came since the last look. */
+/** One line per response since the last call. */
 function transcript({ call }: Watching): string[] {
   return call.messages.splice(0).map((message) => {
     const answer = decodeWatchResponse(message);
@@ -73,7 +73,7 @@ function shown(value: Uint8Array): string {
 }
 
 describe("watch service", () => {
-  it("answers created first, then events of the turn in order", async () => {
+  it("sends created first, then the events of the turn in order", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     create(watching, "a", { rangeEnd: text("c") });
@@ -89,7 +89,7 @@ describe("watch service", () => {
     ).toBe("#0@1 created a=1 b=2 -a");
   });
 
-  it("picks free ids, takes the client's, and refuses duplicates and empty ranges", async () => {
+  it("assigns free ids, accepts the client's, and rejects duplicates and empty ranges", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     create(watching, "a");
@@ -120,7 +120,7 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@4 created", "#1@4 created", "#0@4 a=1 a=2(was 1) -a(was 2)", "#1@4 -a"]);
   });
 
-  it("cancels a watcher whose start was compacted away, with the revision that is left", async () => {
+  it("cancels a watcher whose start is compacted, with the compacted revision", async () => {
     const world = await createWorld();
     for (const value of ["1", "2", "3"]) await put(world, "a", value);
     await compact(world, 3);
@@ -131,7 +131,7 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@4 created", "#0@0 canceled compacted=3"]);
   });
 
-  it("answers the cancel of a known watcher and is silent about others", async () => {
+  it("responds to the cancel of a known watcher only", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     create(watching, "a");
@@ -142,7 +142,7 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@1 created", "#0@1 canceled"]);
   });
 
-  it("answers a progress request after the events before it, and not while a watcher is behind", async () => {
+  it("responds to a progress request after the preceding events, and not while a watcher is behind", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     const ask = (): void => watching.handler.onMessage(encodeWatchRequest({ kind: "progress" }));
@@ -173,7 +173,7 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@2"]);
   });
 
-  it("notifies nobody of progress who is behind", async () => {
+  it("does not notify lagging watchers of progress", async () => {
     const world = await createWorld({ limits: { watchProgressIntervalMs: 1_000 } });
     await put(world, "a", "1");
     const watching = openWatch(world);
@@ -185,10 +185,10 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@2 a=1"]);
   });
 
-  it("splits large batches only for watchers that allow it", async () => {
+  it("splits large batches only for watchers that permit it", async () => {
     const world = await createWorld();
     for (const key of ["a1", "a2", "a3"]) await put(world, key, "v".repeat(1_000_000));
-    // One revision, which lies in one batch however large it is.
+    // One revision, which is one batch however large it is.
     await remove(world, "a", "b");
     const watching = openWatch(world);
     const range = { rangeEnd: text("b"), startRevision: 5, prevKv: true };
@@ -205,7 +205,7 @@ describe("watch service", () => {
     ]);
   });
 
-  it("keeps events for a client that does not read until it does", async () => {
+  it("keeps events for a client until it reads", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     create(watching, "a");
@@ -241,7 +241,7 @@ describe("watch service", () => {
     expect(late.call.status?.text).toBe(EtcdErrors.noLeader.text);
   });
 
-  it("tells what a snapshot from the leader brought while the member was behind", async () => {
+  it("delivers the content of a snapshot from the leader after the member was behind", async () => {
     const [behind, ahead] = [await createWorld(), await createWorld()];
     const watching = openWatch(behind);
     create(watching, "a");
@@ -254,7 +254,7 @@ describe("watch service", () => {
     expect(transcript(watching)).toEqual(["#0@2 a=1"]);
   });
 
-  it("forgets the watchers of a closed stream", async () => {
+  it("drops the watchers of a closed stream", async () => {
     const world = await createWorld();
     const watching = openWatch(world);
     create(watching, "a");

@@ -1,6 +1,6 @@
 /**
- * etcdserverpb.Watch: many watchers on one stream. The hub decides who is told what and when; this file speaks the
- * protocol: created and canceled answers, fragments, and progress.
+ * etcdserverpb.Watch: many watchers on one stream. The hub decides what is delivered to which watcher and when; this
+ * file implements the protocol: created and canceled responses, fragments, and progress.
  */
 
 import { StatusCode } from "../api/status-code.ts";
@@ -11,16 +11,16 @@ import type { EventBatch, WatchDelivery } from "../mvcc/watch/watch-batch.ts";
 import type { WatchHub } from "../mvcc/watch/watch-hub.ts";
 import type { CreateResult, WatchStream } from "../mvcc/watch/watch-stream.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail, guarded, learnerFault, metadataFault } from "./answer.ts";
+import { checkLearner, checkMetadata, fail, guarded } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
-/** Answers for the whole stream, and for watchers that never were. */
+/** Responses for the whole stream, and for watchers that were never created. */
 const noWatcher = -1;
-/** Where batches are split when the client allows it; below the usual receive limit of clients. */
+/** Where batches are split when the client permits it; below the usual receive limit of clients. */
 const fragmentBytes = 2 * 1024 * 1024;
-/** Answers to a client that asks and does not read, before the stream is ended. */
-const unreadAnswersMax = 10_000;
+/** Responses to a client that sends requests and does not read, before the stream is ended. */
+const unreadResponsesMax = 10_000;
 
 const rejections: Record<Extract<CreateResult, { kind: "rejected" }>["reason"], string> = {
   emptyRange: "mvcc: watcher range is empty",
@@ -31,9 +31,9 @@ const rejections: Record<Extract<CreateResult, { kind: "rejected" }>["reason"], 
 export type WatchService = {
   readonly method: StreamMethod;
   readonly streamCount: number;
-  /** To be called about every 100 ms: progress notifications. */
+  /** Called about every 100 ms: progress notifications. */
   tick(): void;
-  /** Ends all streams: the member stops. */
+  /** Ends all streams: the member is stopping. */
   stop(): void;
 };
 
@@ -60,13 +60,13 @@ export function createWatchService(context: ServiceContext, hub: WatchHub): Watc
 }
 
 function openWatch(context: ServiceContext, hub: WatchHub, streams: Set<WatchCall>, call: ServerCall): StreamHandler {
-  const refusal = metadataFault(context, call) ?? learnerFault(context);
-  if (refusal !== null) fail(call, refusal);
+  const rejection = checkMetadata(context, call) ?? checkLearner(context);
+  if (rejection !== null) fail(call, rejection);
   const stream = new WatchCall(context, hub, call);
   streams.add(stream);
   return {
     onMessage: (message) => guarded(call, () => stream.receive(message)),
-    // etcd goes on telling a client that has nothing more to ask, such as `curl` behind the JSON gateway.
+    // etcd keeps notifying a client that has half-closed, such as `curl` behind the JSON gateway.
     onHalfClose: () => {},
     onClose: () => {
       streams.delete(stream);
@@ -79,7 +79,7 @@ function openWatch(context: ServiceContext, hub: WatchHub, streams: Set<WatchCal
 type Watcher = {
   readonly fragment: boolean;
   readonly progressNotify: boolean;
-  /** When the next notification is due; moved on by every event. */
+  /** When the next notification is due; postponed by every event. */
   progressAtMs: number;
 };
 
@@ -89,7 +89,7 @@ class WatchCall {
   readonly #stream: WatchStream;
   readonly #watchers = new Map<number, Watcher>();
   #blocked = false;
-  #unreadAnswers = 0;
+  #unreadResponses = 0;
 
   constructor(context: ServiceContext, hub: WatchHub, call: ServerCall) {
     this.call = call;
@@ -115,7 +115,7 @@ class WatchCall {
 
   drained(): void {
     this.#blocked = false;
-    this.#unreadAnswers = 0;
+    this.#unreadResponses = 0;
     this.#stream.drained();
   }
 
@@ -137,7 +137,7 @@ class WatchCall {
   }
 
   #create(request: WatchCreateRequest): void {
-    const denied = watchFault(this.#context, this.call, request);
+    const denied = checkWatchAccess(this.#context, this.call, request);
     if (denied !== null) {
       const cancelReason = statusText(denied);
       const revision = this.#context.machine.store.revision;
@@ -163,7 +163,7 @@ class WatchCall {
     this.#answer({ watchId, canceled: true }, this.#context.machine.store.revision);
   }
 
-  /** Nothing is answered while a watcher is behind: clients ask again. */
+  /** No response is sent while a watcher is behind: clients ask again. */
   #progress(): void {
     if (this.#stream.watcherCount === 0) return;
     const revision = this.#stream.progress();
@@ -210,7 +210,7 @@ class WatchCall {
   }
 
   #answer(fields: Partial<WatchResponse> & { readonly watchId: number }, revision: number): void {
-    if (this.#blocked && ++this.#unreadAnswers > unreadAnswersMax) {
+    if (this.#blocked && ++this.#unreadResponses > unreadResponsesMax) {
       fail(this.call, EtcdErrors.tooManyRequests);
       return;
     }
@@ -235,13 +235,16 @@ class WatchCall {
   }
 }
 
-/** Judged when a watcher is created, by the metadata of its stream; changes of permissions do not end it (etcd). */
-function watchFault({ access }: ServiceContext, call: ServerCall, request: WatchCreateRequest): EtcdError | null {
+/**
+ * Authorized when a watcher is created, by the metadata of its stream; later changes of permissions do not end it
+ * (etcd).
+ */
+function checkWatchAccess({ access }: ServiceContext, call: ServerCall, request: WatchCreateRequest): EtcdError | null {
   if (!access.enabled) return null;
   return access.checkKeyAccess(call, request.key.length === 0 ? firstKey : request.key, request.rangeEnd);
 }
 
-/** As grpc-go prints a status: clients look for such texts in the reason. */
+/** Like grpc-go prints a status: clients match such texts in the reason. */
 function statusText({ code, text }: EtcdError): string {
   const name = Object.entries(StatusCode).find(([, number]) => number === code)?.[0] ?? "unknown";
   return `rpc error: code = ${name[0]!.toUpperCase()}${name.slice(1)} desc = ${text}`;

@@ -1,4 +1,6 @@
-/** v3electionpb.Election: whoever's key below the name is the oldest leads; its value is what it proclaims. */
+/**
+ * v3electionpb.Election: the client with the oldest key below the name is the leader; its value is its proclamation.
+ */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { KeyValueSchema } from "../../api/gen/mvccpb/kv_pb.ts";
 import {
@@ -19,15 +21,15 @@ import type { ServerCall } from "../../grpc/call.ts";
 import { bytesEqual, prefixEnd } from "../../mvcc/key-range.ts";
 import { EtcdErrors } from "../../state-machine/etcd-error.ts";
 import { fail, guarded } from "../answer.ts";
+import { authorizedStream } from "../authorized-stream.ts";
 import { generatedFrom } from "../generated-header.ts";
-import { guardedStream } from "../guarded-stream.ts";
 import type { ServedMethod, StreamMethod } from "../served-method.ts";
 import type { ServiceContext } from "../service-context.ts";
+import { ConcurrencyError, compositeMethod, failComposite } from "./composite-method.ts";
 import { LocalCallAbortedError, type LocalCalls } from "./local-calls.ts";
-import { failRecipe, RecipeError, recipeMethod } from "./recipe-method.ts";
-import { createdAt, headerOf, putOp, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
+import { createdAt, headerOf, putOp, queueKey, queuePrefix, WaiterQueue } from "./waiter-queue.ts";
 
-/** What an observer that does not read may leave lying, before its stream is ended. */
+/** The number of unread leaders of an observer, before its stream is ended. */
 const unreadLeadersMax = 1_000;
 const noLeader = "election: no leader";
 const notLeader = "election: not leader";
@@ -36,11 +38,11 @@ const leaderKeyMissing = '"leader" field must be provided';
 export function createElectionMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   const path = (name: string): string => `/v3electionpb.Election/${name}`;
   return [
-    recipeMethod(context, path("Campaign"), (request, call, signal) => campaign(calls, request, call, signal)),
-    recipeMethod(context, path("Proclaim"), (request, call) => proclaim(calls, request, call)),
-    recipeMethod(context, path("Leader"), (request, call) => leader(calls, request, call)),
-    recipeMethod(context, path("Resign"), (request, call) => resign(calls, request, call)),
-    guardedStream(context, observeMethod(path("Observe"), calls)),
+    compositeMethod(context, path("Campaign"), (request, call, signal) => campaign(calls, request, call, signal)),
+    compositeMethod(context, path("Proclaim"), (request, call) => proclaim(calls, request, call)),
+    compositeMethod(context, path("Leader"), (request, call) => leader(calls, request, call)),
+    compositeMethod(context, path("Resign"), (request, call) => resign(calls, request, call)),
+    authorizedStream(context, observeMethod(path("Observe"), calls)),
   ];
 }
 
@@ -51,15 +53,15 @@ async function campaign(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { name, lease: asked, value } = fromBinary(CampaignRequestSchema, bytes);
-  const queue = new TurnQueue(calls, call);
+  const queue = new WaiterQueue(calls, call);
   const lease = await queue.session(asked);
   const key = queueKey(name, lease);
-  const { revision, header, existing } = await queue.enter(key, value, lease);
+  const { revision, header, existing } = await queue.enqueue(key, value, lease);
   try {
     if (existing !== null && !bytesEqual(decodeKeyValue(existing).value, value)) {
       await rewrite(queue, { key, revision, lease }, value);
     }
-    await queue.awaitTurn(queuePrefix(name), revision, signal);
+    await queue.waitDeletes(queuePrefix(name), revision, signal);
   } catch (error) {
     if (error instanceof LocalCallAbortedError)
       await queue.txn([createdAt(key, revision)], [deleteOp(key)]).catch(() => undefined);
@@ -71,8 +73,8 @@ async function campaign(
 
 async function proclaim(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { leader: named, value } = fromBinary(ProclaimRequestSchema, bytes);
-  if (named === undefined) throw new RecipeError(leaderKeyMissing);
-  const queue = new TurnQueue(calls, call);
+  if (named === undefined) throw new ConcurrencyError(leaderKeyMissing);
+  const queue = new WaiterQueue(calls, call);
   const lease = await queue.session(named.lease);
   const header = await rewrite(queue, { key: named.key, revision: Number(named.rev), lease }, value);
   return toBinary(ProclaimResponseSchema, create(ProclaimResponseSchema, { header: generatedFrom(header) }));
@@ -80,29 +82,29 @@ async function proclaim(calls: LocalCalls, bytes: Uint8Array, call: ServerCall):
 
 type Held = { readonly key: Uint8Array; readonly revision: number; readonly lease: bigint };
 
-async function rewrite(queue: TurnQueue, { key, revision, lease }: Held, value: Uint8Array): Promise<ResponseHeader> {
+async function rewrite(queue: WaiterQueue, { key, revision, lease }: Held, value: Uint8Array): Promise<ResponseHeader> {
   const { succeeded, header } = await queue.txn([createdAt(key, revision)], [putOp(key, value, lease)]);
-  if (!succeeded) throw new RecipeError(notLeader);
+  if (!succeeded) throw new ConcurrencyError(notLeader);
   return headerOf(header);
 }
 
 async function leader(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { name } = fromBinary(LeaderRequestSchema, bytes);
-  const { kv, header } = await new TurnQueue(calls, call).first(queuePrefix(name));
-  if (kv === undefined) throw new RecipeError(noLeader);
+  const { kv, header } = await new WaiterQueue(calls, call).first(queuePrefix(name));
+  if (kv === undefined) throw new ConcurrencyError(noLeader);
   return encodeLeader(header, kv);
 }
 
 async function resign(calls: LocalCalls, bytes: Uint8Array, call: ServerCall): Promise<Uint8Array> {
   const { leader: named } = fromBinary(ResignRequestSchema, bytes);
-  if (named === undefined) throw new RecipeError(leaderKeyMissing);
-  const queue = new TurnQueue(calls, call);
+  if (named === undefined) throw new ConcurrencyError(leaderKeyMissing);
+  const queue = new WaiterQueue(calls, call);
   await queue.session(named.lease);
   const { header } = await queue.txn([createdAt(named.key, Number(named.rev))], [deleteOp(named.key)]);
   return toBinary(ResignResponseSchema, create(ResignResponseSchema, { header: generatedFrom(headerOf(header)) }));
 }
 
-function deleteOp(key: Uint8Array): Parameters<TurnQueue["txn"]>[1][number] {
+function deleteOp(key: Uint8Array): Parameters<WaiterQueue["txn"]>[1][number] {
   return { kind: "deleteRange", request: { key, rangeEnd: emptyBytes, prevKv: false } };
 }
 
@@ -130,8 +132,8 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
           asked = true;
           guarded(call, () => {
             const { name } = fromBinary(LeaderRequestSchema, message);
-            observe(new TurnQueue(calls, call), queuePrefix(name), tell, controller.signal).catch((error: unknown) =>
-              failRecipe(call, error),
+            observe(new WaiterQueue(calls, call), queuePrefix(name), tell, controller.signal).catch((error: unknown) =>
+              failComposite(call, error),
             );
           });
         },
@@ -147,8 +149,8 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
 
 type Tell = (header: ResponseHeader, kv: EncodedKeyValue) => void;
 
-/** Tells of the leader that there is, of what it proclaims, and of its successors, until the client goes away. */
-async function observe(queue: TurnQueue, prefix: Uint8Array, tell: Tell, signal: AbortSignal): Promise<void> {
+/** Reports the current leader, its proclamations, and its successors, until the client disconnects. */
+async function observe(queue: WaiterQueue, prefix: Uint8Array, tell: Tell, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const { kv, header } = await queue.first(prefix);
     if (kv === undefined) {

@@ -1,6 +1,6 @@
 /**
- * A member's own methods, called from within on behalf of a client: what a recipe such as a lock does in several steps is
- * checked, replicated and refused exactly like the same steps made by the client itself.
+ * Calls a member's own methods on behalf of a client: the steps of a composite method such as a lock are authorized,
+ * replicated and rejected exactly like the same steps of the client itself.
  */
 
 import { StatusCode } from "../../api/status-code.ts";
@@ -23,7 +23,7 @@ export class LocalCallError extends Error {
   }
 }
 
-/** A client that went away, or the member that stops. */
+/** The client disconnected, or the member is stopping. */
 export class LocalCallAbortedError extends Error {
   override readonly name = "LocalCallAbortedError";
 }
@@ -35,7 +35,7 @@ export class LocalCalls {
     this.#methods = new Map(methods.map((method) => [method.path, method]));
   }
 
-  /** Resolves with the one answer. `client` lends its metadata and identity. @throws LocalCallError */
+  /** Resolves with the one response. `client` supplies metadata and identity. @throws LocalCallError */
   unary(client: ServerCall, path: string, request: Uint8Array): Promise<Uint8Array> {
     const method = this.#methods.get(path);
     if (method?.kind !== "unary") throw new Error(`there is no unary method ${path}`);
@@ -56,7 +56,7 @@ export class LocalCalls {
 
   /**
    * Watches until `onResponse` returns true. @throws LocalCallError when the stream ends before, LocalCallAbortedError
-   * when the signal says so.
+   * when the signal is aborted.
    */
   watch(
     client: ServerCall,
@@ -74,10 +74,10 @@ export class LocalCalls {
         ended = true;
         signal.removeEventListener("abort", abort);
         settle();
-        // Not within the stream's own call of `send`.
+        // Not inside the stream's own call of `send`.
         queueMicrotask(() => handler.onClose());
       };
-      const abort = (): void => end(() => reject(new LocalCallAbortedError("the client is gone")));
+      const abort = (): void => end(() => reject(new LocalCallAbortedError("the client has disconnected")));
       const call = createCall(client, path, {
         send: (message) => {
           if (!ended && onResponse(decodeWatchResponse(message))) end(resolve);

@@ -34,7 +34,7 @@ async function answer<Answer extends DescMessage>(
   return fromBinary(schema, call.messages[0]!);
 }
 
-/** The text of a failure; recipes have no code of their own. */
+/** The text of a failure; composite methods have no code of their own. */
 async function failure(asked: Promise<RecordedCall>): Promise<string | undefined> {
   const { status } = await asked;
   expect(status?.code).toBe(StatusCode.unknown);
@@ -86,7 +86,7 @@ async function isOpen(asked: Promise<RecordedCall>): Promise<boolean> {
 }
 
 describe("Lock", () => {
-  it("gives the lock to one after the other, in the order in which they came", async () => {
+  it("grants the lock to one client after the other, in order of arrival", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n, 3n);
     const first = await answer(lock(world, "l", 1n), locks.LockResponseSchema);
@@ -101,7 +101,7 @@ describe("Lock", () => {
     expect(words((await answer(third, locks.LockResponseSchema)).key)).toBe("l/3");
   });
 
-  it("makes a lease of a minute for who has none, and is held again by who holds it", async () => {
+  it("creates a lease of a minute for a client without one, and is reentrant for its holder", async () => {
     const world = await createWorld();
     const { key } = await answer(lock(world, "l"), locks.LockResponseSchema);
     const [lease] = [...world.services.machine.leases.all()];
@@ -110,7 +110,7 @@ describe("Lock", () => {
     expect(await isOpen(lock(world, "l"))).toBe(true);
   });
 
-  it("takes the place of a client that went away out of the queue", async () => {
+  it("removes a disconnected client from the queue", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n, 3n);
     await lock(world, "l", 1n);
@@ -130,7 +130,7 @@ describe("Lock", () => {
     expect(world.services.watchHub.watcherCount).toBe(0);
   });
 
-  it("fails with the steps' texts, whose codes are lost as in etcd", async () => {
+  it("fails with the texts of its steps, whose codes are lost as in etcd", async () => {
     const world = await createWorld();
     expect(await failure(lock(world, "l", 404n))).toBe("etcdserver: requested lease not found");
     expect(await failure(unlock(world, text("")))).toBe("etcdserver: key is not provided");
@@ -143,21 +143,21 @@ describe("Lock", () => {
     expect(await failure(waiting)).toBe("mutex: session is expired");
   });
 
-  it("T11: ends the waiting as unavailable when the member is about to stop", async () => {
+  it("T11: ends waiting calls as unavailable when the member is stopping", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n);
     await lock(world, "l", 1n);
     const waiting = lock(world, "l", 2n);
     await turns();
-    world.services.endLastingStreams();
+    world.services.endLongLivedStreams();
     expect((await waiting).status).toEqual({ code: StatusCode.unavailable, text: "etcdserver: server stopped" });
-    // The key of the waiting client went with its call.
+    // The key of the waiting client was removed with its call.
     expect((await lock(world, "l", 1n)).status?.code).toBe(StatusCode.ok);
   });
 });
 
 describe("Election", () => {
-  it("has one leader, whose value is proclaimed, and a successor when it resigns", async () => {
+  it("has one leader with a proclaimed value, and a successor when it resigns", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n);
     expect(await failure(leader(world))).toBe("election: no leader");
@@ -177,14 +177,14 @@ describe("Election", () => {
     expect(words(again.leader?.key)).toBe("e/2");
   });
 
-  it("wants to be told which leader", async () => {
+  it("requires the leader key", async () => {
     const world = await createWorld();
     expect(await failure(proclaim(world, undefined, "v"))).toBe('"leader" field must be provided');
     expect(await failure(resign(world, undefined))).toBe('"leader" field must be provided');
     expect(await failure(campaign(world, 404n, "v"))).toBe("etcdserver: requested lease not found");
   });
 
-  it("tells observers of each leader and each proclamation, and forgets them when they go", async () => {
+  it("notifies observers of each leader and each proclamation, and drops them when they disconnect", async () => {
     const world = await createWorld();
     await leases(world, 1n, 2n);
     const { call, handler } = world.stream("/v3electionpb.Election/Observe");
@@ -209,7 +209,7 @@ describe("Election", () => {
     expect(world.services.watchHub.watcherCount).toBe(0);
   });
 
-  it("refuses an observer whose request is no message", async () => {
+  it("rejects an observer whose request is not a message", async () => {
     const world = await createWorld();
     const { call, handler } = world.stream("/v3electionpb.Election/Observe");
     handler.onMessage(Buffer.of(0x0a, 0x09, 0x61));

@@ -11,16 +11,16 @@ import type { ServerCall } from "../../grpc/call.ts";
 import { generatedFrom } from "../generated-header.ts";
 import type { ServedMethod } from "../served-method.ts";
 import type { ServiceContext } from "../service-context.ts";
+import { ConcurrencyError, compositeMethod } from "./composite-method.ts";
 import type { LocalCalls } from "./local-calls.ts";
-import { RecipeError, recipeMethod } from "./recipe-method.ts";
-import { headerOf, queueKey, queuePrefix, TurnQueue } from "./turn-queue.ts";
+import { headerOf, queueKey, queuePrefix, WaiterQueue } from "./waiter-queue.ts";
 
 export function createLockMethods(context: ServiceContext, calls: LocalCalls): ServedMethod[] {
   return [
-    recipeMethod(context, "/v3lockpb.Lock/Lock", (request, call, signal) => lock(calls, request, call, signal)),
-    recipeMethod(context, "/v3lockpb.Lock/Unlock", async (request, call) => {
+    compositeMethod(context, "/v3lockpb.Lock/Lock", (request, call, signal) => lock(calls, request, call, signal)),
+    compositeMethod(context, "/v3lockpb.Lock/Unlock", async (request, call) => {
       const { key } = fromBinary(UnlockRequestSchema, request);
-      const header = generatedFrom(await new TurnQueue(calls, call).delete(key));
+      const header = generatedFrom(await new WaiterQueue(calls, call).delete(key));
       return toBinary(UnlockResponseSchema, create(UnlockResponseSchema, { header }));
     }),
   ];
@@ -28,15 +28,15 @@ export function createLockMethods(context: ServiceContext, calls: LocalCalls): S
 
 async function lock(calls: LocalCalls, bytes: Uint8Array, call: ServerCall, signal: AbortSignal): Promise<Uint8Array> {
   const request = fromBinary(LockRequestSchema, bytes);
-  const queue = new TurnQueue(calls, call);
+  const queue = new WaiterQueue(calls, call);
   const lease = await queue.session(request.lease);
   const key = queueKey(request.name, lease);
-  const { revision } = await queue.enter(key, emptyBytes, lease);
+  const { revision } = await queue.enqueue(key, emptyBytes, lease);
   try {
-    await queue.awaitTurn(queuePrefix(request.name), revision, signal);
-    // While this one waited its lease may have ended, and with it the key.
+    await queue.waitDeletes(queuePrefix(request.name), revision, signal);
+    // The lease may have expired while this client waited, and the key with it.
     const { kvs, header } = await queue.get(key);
-    if (kvs.length === 0) throw new RecipeError("mutex: session is expired");
+    if (kvs.length === 0) throw new ConcurrencyError("mutex: session is expired");
     return toBinary(LockResponseSchema, create(LockResponseSchema, { header: generatedFrom(headerOf(header)), key }));
   } catch (error) {
     await queue.delete(key).catch(() => undefined);

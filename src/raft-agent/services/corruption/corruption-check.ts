@@ -1,9 +1,10 @@
 /**
- * Members compare what they hold: the leader hashes the keyspace at one revision, asks the others for theirs, and
- * whoever differs from a majority of voters has been damaged below us, by its disk or by its memory. etcd raises the
- * CORRUPT alarm, which stops all writes, and leaves the rest to people. Here the alarm is raised as well, so that
- * nobody can overlook it; then the damaged member gets the leader's state in the place of its own, is compared again,
- * and the alarm is taken back. A leader that differs itself hands leadership to one of the majority first.
+ * Compares the data of members: the leader hashes the keyspace at one revision and requests the hashes of the others;
+ * a member that differs from a majority of voters was corrupted below us, by its disk or its memory. etcd raises the
+ * CORRUPT alarm, which stops all writes, and leaves the rest to the operator. Here the alarm is raised as well, so
+ * that it cannot be overlooked; then the corrupt member receives the leader's state in place of its own, is compared
+ * again, and the alarm is disarmed. A leader that itself differs first transfers leadership to a member of the
+ * majority.
  */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -20,38 +21,38 @@ import { AlarmAction, encodeAlarm } from "../../state-machine/command-body.ts";
 import { EtcdErrors, isEtcdError } from "../../state-machine/etcd-error.ts";
 import { answerBytes, fail, unary } from "../answer.ts";
 import { answerHash, transferLeadership } from "../maintenance-service.ts";
-import { askMember } from "../peer-requests.ts";
+import { callMember } from "../peer-requests.ts";
 import type { UnaryMethod } from "../served-method.ts";
 import type { ServiceContext } from "../service-context.ts";
 
-/** How a member's state is replaced; what lies below services does it. */
-export type StateReplacement = {
-  /** On the damaged member: applies nothing more until the state has come; answers how far it has applied. */
+/** How a member's state is replaced; implemented below the services. */
+export type StateRepair = {
+  /** On the corrupt member: suspends applying until the state has arrived; returns its applied index. */
   expect(): LogIndex;
-  /** On the leader: sends its state, as of now, to a member that expects it. */
+  /** On the leader: sends its current state to a member that is prepared for it. */
   send(member: MemberId): Promise<void>;
 };
 
 export type CorruptionCheckOptions = {
   readonly intervalMs: number;
-  readonly replacement: StateReplacement | null;
+  readonly replacement: StateRepair | null;
   readonly onNotice: (level: "warn" | "error", text: string) => void;
 };
 
 const hashPath = "/haplan.Peer/HashKv";
 const expectPath = "/haplan.Peer/ExpectState";
-/** Asked of the leader: compare now. Answered when what differed is repaired. */
+/** Sent to the leader: compare now. The response follows when all differences are repaired. */
 export const comparePath = "/haplan.Peer/CompareMembers";
-/** A follower may be a little behind the revision that is compared. */
+/** A follower may be slightly behind the compared revision. */
 const attemptsMax = 10;
 const retryMs = 200;
 
 type Hashed = Omit<KeyspaceHash, "revision">;
 
-/** What the leader asks other members, and what they ask it. */
+/** The requests of the leader to other members, and vice versa. */
 export function createCorruptionPeerMethods(
   context: ServiceContext,
-  replacement: StateReplacement | null,
+  replacement: StateRepair | null,
   check: CorruptionCheck,
 ): UnaryMethod[] {
   return [
@@ -79,7 +80,7 @@ export function createCorruptionPeerMethods(
   ];
 }
 
-/** The release before asks for, and answers, a decimal number. */
+/** The previous release requests, and responds with, a decimal number. */
 function encodeAppliedIndex(index: LogIndex, asMessage: boolean): Uint8Array {
   if (!asMessage) return Buffer.from(String(index));
   return toBinary(ExpectStateResponseSchema, create(ExpectStateResponseSchema, { appliedIndex: BigInt(index) }));
@@ -97,7 +98,7 @@ export class CorruptionCheck {
   readonly #options: CorruptionCheckOptions;
   #nextMs: number;
   #running: Promise<void> | null = null;
-  /** The revision of the last comparison that found nothing. */
+  /** The revision of the last comparison without differences. */
   #cleanRevision = 0;
 
   constructor(context: ServiceContext, options: CorruptionCheckOptions) {
@@ -106,7 +107,7 @@ export class CorruptionCheck {
     this.#nextMs = context.clock.monotonicMs() + options.intervalMs;
   }
 
-  /** To be called a few times a second. */
+  /** Called a few times per second. */
   tick(): void {
     const { clock, consensus, machine } = this.#context;
     const nowMs = clock.monotonicMs();
@@ -120,7 +121,7 @@ export class CorruptionCheck {
     );
   }
 
-  /** Compares once, and repairs what differs; while that goes on, nothing else is begun. */
+  /** Compares once, and repairs differences; meanwhile nothing else is started. */
   check(): Promise<void> {
     this.#running ??= this.#compare().finally(() => {
       this.#running = null;
@@ -136,47 +137,47 @@ export class CorruptionCheck {
     const others = machine.membership.list().filter(({ id }) => id !== consensus.memberId);
     await Promise.all(
       others.map(async ({ id }) => {
-        const theirs = await askHash(this.#context, id, revision, attemptsMax);
+        const theirs = await fetchHash(this.#context, id, revision, attemptsMax);
         if (theirs !== null && theirs.compactRevision === own.compactRevision) hashes.set(id, theirs.hash);
       }),
     );
-    const verdict = judgeHashes(hashes, machine.membership.configuration.voters);
-    if (verdict.damaged.length === 0) {
+    const comparison = compareHashes(hashes, machine.membership.configuration.voters);
+    if (comparison.damaged.length === 0) {
       if (hashes.size < others.length + 1) return;
       this.#cleanRevision = revision;
-      await this.#takeBack(revision);
+      await this.#disarm(revision);
       return;
     }
-    await this.#act(verdict, revision);
+    await this.#act(comparison, revision);
   }
 
-  async #act({ damaged, majority }: Verdict, revision: number): Promise<void> {
+  async #act({ damaged, majority }: HashComparison, revision: number): Promise<void> {
     const { consensus } = this.#context;
     const { onNotice } = this.#options;
     for (const member of damaged) {
-      onNotice("error", `member ${member} holds other data than the others at revision ${revision}: raising CORRUPT`);
+      onNotice("error", `the data of member ${member} differs at revision ${revision}: raising CORRUPT`);
       await this.#alarm(member, AlarmAction.activate);
     }
     if (majority.length === 0) {
-      onNotice("error", "no majority of members agrees about the data: nothing can be repaired from it");
+      onNotice("error", "no majority of members agrees on the data: nothing can be repaired");
     } else if (damaged.includes(consensus.memberId)) {
       const [healthy] = majority;
-      onNotice(
-        "error",
-        `this leader is the damaged one: handing leadership to member ${healthy}, which will repair it`,
-      );
+      onNotice("error", `this leader is corrupt: transferring leadership to member ${healthy}, which will repair it`);
       this.#cleanRevision = 0;
       await transferLeadership(this.#context, healthy!);
     } else for (const member of damaged) await this.#repair(member, revision);
   }
 
-  /** A leader that repaired a member may have been lost before it took the alarm back, and nobody can write until then. */
-  async #takeBack(revision: number): Promise<void> {
+  /**
+   * The leader that repaired a member may have been lost before it disarmed the alarm, which blocks all writes until
+   * then.
+   */
+  async #disarm(revision: number): Promise<void> {
     for (const { member } of this.#context.machine.alarms.list(AlarmType.corrupt)) {
       await this.#alarm(member, AlarmAction.deactivate);
       this.#options.onNotice(
         "warn",
-        `all members agree at revision ${revision}: CORRUPT of member ${member} is taken back`,
+        `all members agree at revision ${revision}: disarming CORRUPT of member ${member}`,
       );
     }
   }
@@ -185,16 +186,16 @@ export class CorruptionCheck {
     const { replacement, onNotice } = this.#options;
     if (replacement === null) return;
     const request = toBinary(ExpectStateRequestSchema, create(ExpectStateRequestSchema, { asMessage: true }));
-    const answer = await askMember(this.#context, member, expectPath, request);
-    if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not take a new state`);
+    const answer = await callMember(this.#context, member, expectPath, request);
+    if (answer?.code !== StatusCode.ok) throw new Error(`member ${member} does not accept a new state`);
     await this.#waitUntilApplied(decodeAppliedIndex(answer.message));
     await replacement.send(member);
     const { store } = this.#context.machine;
-    const asked = askHash(this.#context, member, revision, attemptsMax);
+    const asked = fetchHash(this.#context, member, revision, attemptsMax);
     const [own, theirs] = await Promise.all([store.hashKv(revision, "members"), asked]);
-    if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after it got a new state`);
+    if (theirs?.hash !== own.hash) throw new Error(`member ${member} still differs after receiving a new state`);
     await this.#alarm(member, AlarmAction.deactivate);
-    onNotice("warn", `member ${member} was repaired from this leader's state and agrees again; CORRUPT is taken back`);
+    onNotice("warn", `member ${member} was repaired with this leader's state and agrees again; disarming CORRUPT`);
   }
 
   /** The state that is sent must not be older than what the other member has applied. */
@@ -217,14 +218,14 @@ export class CorruptionCheck {
   }
 }
 
-export type Verdict = {
+export type HashComparison = {
   readonly damaged: readonly MemberId[];
   /** The voters that agree, when they are a majority of all voters; else empty. */
   readonly majority: readonly MemberId[];
 };
 
-/** Who differs. Without a majority everybody who differs from somebody is suspect. */
-export function judgeHashes(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): Verdict {
+/** Members whose hash disagrees with the majority; without a majority, all that disagree. */
+export function compareHashes(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): HashComparison {
   if (new Set(hashes.values()).size < 2) return { damaged: [], majority: [] };
   const right = majorityHash(hashes, voters);
   return {
@@ -233,7 +234,7 @@ export function judgeHashes(hashes: ReadonlyMap<MemberId, number>, voters: reado
   };
 }
 
-/** What more than half of the voters hold; null when there is no such hash. */
+/** The hash of more than half of the voters; null when there is none. */
 export function majorityHash(hashes: ReadonlyMap<MemberId, number>, voters: readonly MemberId[]): number | null {
   for (const hash of hashes.values()) {
     if (voters.filter((id) => hashes.get(id) === hash).length >= majorityOf(voters.length)) return hash;
@@ -241,8 +242,8 @@ export function majorityHash(hashes: ReadonlyMap<MemberId, number>, voters: read
   return null;
 }
 
-/** A member's hash at `revision`; null when it cannot say, or not within `attempts`, because it is behind. */
-export async function askHash(
+/** A member's hash at `revision`; null when it cannot provide one, or not within `attempts` because it is behind. */
+export async function fetchHash(
   context: ServiceContext,
   member: MemberId,
   revision: number,
@@ -250,7 +251,7 @@ export async function askHash(
 ): Promise<Hashed | null> {
   const request = toBinary(HashKVRequestSchema, create(HashKVRequestSchema, { revision: BigInt(revision) }));
   for (let attempt = 1; ; attempt++) {
-    const answer = await askMember(context, member, hashPath, request);
+    const answer = await callMember(context, member, hashPath, request);
     if (answer?.code === StatusCode.ok) {
       const { hash, compactRevision } = fromBinary(HashKVResponseSchema, answer.message);
       return { hash, compactRevision: Number(compactRevision) };

@@ -1,25 +1,25 @@
 /**
- * etcd's `--initial-corrupt-check`: a member that starts compares what its disk holds with the voters before it serves
- * clients. An etcd that differs ends. Here it asks the leader to compare the members at once, which repairs it, and
- * serves when it agrees with the majority; it takes part in consensus meanwhile. As with etcd, who finds nobody to
- * compare with starts: the comparisons that follow are the leader's.
+ * etcd's `--initial-corrupt-check`: a starting member compares the data on its disk with the voters before it serves
+ * clients. An etcd that differs exits. Here it requests a comparison by the leader at once, which repairs it, and
+ * serves when it agrees with the majority; it takes part in consensus meanwhile. As in etcd, a member without any
+ * member to compare with starts: later comparisons are the leader's.
  */
 import { errorText } from "../../../base/haplan-error.ts";
 import { StatusCode } from "../../api/status-code.ts";
 import type { MemberId } from "../../raft/entry.ts";
-import { askLeader } from "../peer-requests.ts";
+import { callLeader } from "../peer-requests.ts";
 import type { ServiceContext } from "../service-context.ts";
-import { askHash, type CorruptionCheckOptions, comparePath, majorityHash } from "./corruption-check.ts";
+import { type CorruptionCheckOptions, comparePath, fetchHash, majorityHash } from "./corruption-check.ts";
 
 type Finding = "agrees" | "differs" | "unknown";
 
 const retryMs = 100;
-/** Between two attempts to be repaired, each of which is in the log. */
+/** Between two repair attempts, each of which is in the log. */
 const repairRetryMs = 1_000;
-/** A store that has never been written: what it will hold comes from the others. */
+/** A store that has never been written: its data will come from the other members. */
 const emptyRevision = 1;
 
-/** Resolves once the member may serve clients: for one that differs from a majority that is after its repair. */
+/** Resolves once the member may serve clients: if it differs from a majority, after its repair. */
 export async function checkBeforeServing(
   context: ServiceContext,
   onNotice: CorruptionCheckOptions["onNotice"],
@@ -31,22 +31,22 @@ export async function checkBeforeServing(
   let isDamaged = false;
   for (;;) {
     const finding = await compareWith(context, others).catch((error: unknown): Finding => {
-      onNotice("warn", `cannot compare this member's data with the others': ${errorText(error)}`);
+      onNotice("warn", `cannot compare this member's data with its peers': ${errorText(error)}`);
       return "unknown";
     });
     if (finding === "agrees") {
-      if (isDamaged) onNotice("warn", "this member's data was repaired and agrees with the majority: it serves now");
+      if (isDamaged) onNotice("warn", "this member's data was repaired and agrees with the majority: serving clients");
       return;
     }
     if (finding === "differs") {
       isDamaged = true;
-      onNotice(
-        "error",
-        "this member holds other data than the majority: it does not serve clients until it is repaired",
-      );
+      onNotice("error", "this member's data differs from the majority: not serving clients until it is repaired");
       await requestRepair(context, onNotice);
     } else if (!isDamaged && clock.monotonicMs() >= deadlineMs) {
-      onNotice("warn", "no majority was found to compare this member's data with: it serves without");
+      onNotice(
+        "warn",
+        "no majority was found to compare this member's data with: serving clients without a comparison",
+      );
       return;
     }
     await clock.sleep(finding === "differs" ? repairRetryMs : retryMs);
@@ -56,7 +56,7 @@ export async function checkBeforeServing(
 async function compareWith(context: ServiceContext, others: readonly MemberId[]): Promise<Finding> {
   const { machine, consensus } = context;
   const { revision } = machine.store;
-  const theirs = await Promise.all(others.map(async (id) => [id, await askHash(context, id, revision)] as const));
+  const theirs = await Promise.all(others.map(async (id) => [id, await fetchHash(context, id, revision)] as const));
   // Hashing reads the whole store.
   if (theirs.every(([, hashed]) => hashed === null)) return "unknown";
   const own = await machine.store.hashKv(revision, "members");
@@ -69,7 +69,7 @@ async function compareWith(context: ServiceContext, others: readonly MemberId[])
 
 function requestRepair(context: ServiceContext, onNotice: CorruptionCheckOptions["onNotice"]): Promise<void> {
   return new Promise((resolve) => {
-    askLeader(context, { path: comparePath, message: new Uint8Array(0) }, ({ code, text }) => {
+    callLeader(context, { path: comparePath, message: new Uint8Array(0) }, ({ code, text }) => {
       if (code !== StatusCode.ok) onNotice("warn", `the leader could not repair this member: ${text}`);
       resolve();
     });

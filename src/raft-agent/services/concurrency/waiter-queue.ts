@@ -1,6 +1,7 @@
 /**
- * What locks and elections have in common (etcd client/v3/concurrency): each contender puts a key `NAME/LEASE` that ends
- * with its lease, and whoever's key is the oldest has its turn; everybody else waits for the key right before its own.
+ * The common part of locks and elections (etcd client/v3/concurrency): each contender puts a key `NAME/LEASE` that
+ * expires with its lease, and the oldest key is the owner; every other contender waits for the key right before its
+ * own.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Compare, CompareResult, CompareTarget } from "../../api/compare.ts";
@@ -25,11 +26,11 @@ import type { ServerCall } from "../../grpc/call.ts";
 import { prefixEnd } from "../../mvcc/key-range.ts";
 import type { LocalCalls } from "./local-calls.ts";
 
-/** Of the lease that is made for a client who names none. */
+/** The TTL of the lease that is created for a client without one. */
 const sessionTtlSeconds = 60n;
 
 /** One client's view of a queue's keys. */
-export class TurnQueue {
+export class WaiterQueue {
   readonly #calls: LocalCalls;
   readonly #client: ServerCall;
 
@@ -46,8 +47,8 @@ export class TurnQueue {
     return fromBinary(LeaseGrantResponseSchema, answer).ID;
   }
 
-  /** Puts the key unless it is there; else reads it. `revision` is where the key was created. */
-  async enter(
+  /** Puts the key unless it exists; else reads it. `revision` is where the key was created. */
+  async enqueue(
     key: Uint8Array,
     value: Uint8Array,
     lease: bigint,
@@ -61,12 +62,12 @@ export class TurnQueue {
     if (entered.succeeded) return { revision: header.revision, header, existing: null };
     const [read] = entered.responses;
     const existing = read?.kind === "range" ? read.response.kvs[0] : undefined;
-    if (existing === undefined) throw new Error("a key that was there before cannot be read");
+    if (existing === undefined) throw new Error("an existing key cannot be read");
     return { revision: decodeKeyValue(existing).createRevision, header, existing };
   }
 
   /** Resolves once no key below `prefix` is older than `revision`. @throws LocalCallAbortedError */
-  async awaitTurn(prefix: Uint8Array, revision: number, signal: AbortSignal): Promise<ResponseHeader> {
+  async waitDeletes(prefix: Uint8Array, revision: number, signal: AbortSignal): Promise<ResponseHeader> {
     for (;;) {
       const youngestBefore = rangeRequest(prefix, {
         rangeEnd: prefixEnd(prefix),
@@ -82,7 +83,7 @@ export class TurnQueue {
     }
   }
 
-  /** Who has the turn; undefined when nobody queues. */
+  /** The owner; undefined when the queue is empty. */
   async first(
     prefix: Uint8Array,
   ): Promise<{ readonly kv: EncodedKeyValue | undefined; readonly header: ResponseHeader }> {
@@ -120,7 +121,7 @@ export class TurnQueue {
     return decodeTxnResponse(await this.#calls.unary(this.#client, "/etcdserverpb.KV/Txn", bytes));
   }
 
-  /** Resolves when `onEvents` returns true, or when the events that it would need are compacted away. */
+  /** Resolves when `onEvents` returns true, or when the required events are compacted. */
   async watch(
     request: WatchCreateRequest,
     signal: AbortSignal,
@@ -142,7 +143,7 @@ export class TurnQueue {
   }
 }
 
-/** A compare that holds while the key's creation is that of `revision`; 0 = there is no such key. */
+/** A compare that holds while the key's create revision is `revision`; 0 = there is no such key. */
 export function createdAt(key: Uint8Array, revision: number): Compare {
   return {
     key,
@@ -172,6 +173,6 @@ export function queueKey(name: Uint8Array, lease: bigint): Uint8Array {
 }
 
 export function headerOf(header: ResponseHeader | undefined): ResponseHeader {
-  if (header === undefined) throw new Error("an answer of our own carries no header");
+  if (header === undefined) throw new Error("one of our responses has no header");
   return header;
 }

@@ -1,6 +1,6 @@
 /**
- * Streams whose client asked for a leader (metadata `hasleader: true`) are ended when the cluster has had none for a
- * while, so that the client goes to a member that has one (etcd server/etcdserver/api/v3rpc/interceptor.go).
+ * Streams with the metadata `hasleader: true` are ended when the cluster has had no leader for a while, so that the
+ * client switches to a member that has one (etcd server/etcdserver/api/v3rpc/interceptor.go).
  */
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { OpenCalls } from "./open-calls.ts";
@@ -10,7 +10,7 @@ import type { ServiceContext } from "./service-context.ts";
 /** etcd's: election timeouts without a leader after which such a stream is ended. */
 const leaderlessTimeouts = 3;
 
-export class LeaderBoundStreams {
+export class RequireLeaderStreams {
   readonly #context: ServiceContext;
   readonly #calls = new OpenCalls();
   #leaderlessSinceMs: number | null = null;
@@ -19,7 +19,7 @@ export class LeaderBoundStreams {
     this.#context = context;
   }
 
-  /** The same method, with its calls watched over while they are open. */
+  /** The same method, with its open calls monitored. */
   bind(method: StreamMethod): StreamMethod {
     return {
       ...method,
@@ -30,7 +30,7 @@ export class LeaderBoundStreams {
     };
   }
 
-  /** To be called about every 100 ms. */
+  /** Called about every 100 ms. */
   tick(): void {
     const { clock, consensus } = this.#context;
     const nowMs = clock.monotonicMs();

@@ -1,11 +1,11 @@
-/** Streaming methods behind the checks that concern a call as a whole; they are made before the method hears of it. */
+/** Streaming methods behind the checks that concern a call as a whole; they run before the method sees the call. */
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { fail } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
-/** What a client may send before its token is known here. */
+/** The bytes that a client may send before its token is known here. */
 const heldBytesMax = 64 * 1024;
 
 const closedHandler: StreamHandler = {
@@ -15,21 +15,21 @@ const closedHandler: StreamHandler = {
   onDrain: () => {},
 };
 
-export function guardedStream(context: ServiceContext, method: StreamMethod): StreamMethod {
+export function authorizedStream(context: ServiceContext, method: StreamMethod): StreamMethod {
   const open = (call: ServerCall): StreamHandler => {
-    const refusal = context.access.fault(call, method.access);
-    if (refusal === null) return method.open(call);
-    fail(call, refusal);
+    const rejection = context.access.authorize(call, method.access);
+    if (rejection === null) return method.open(call);
+    fail(call, rejection);
     return closedHandler;
   };
   return {
     ...method,
-    open: (call) => (context.access.isEarly(call) ? openOnceKnown(context, call, open) : open(call)),
+    open: (call) => (context.access.isTokenPending(call) ? openOnceTokenKnown(context, call, open) : open(call)),
   };
 }
 
-/** Holds what the client does until its token can be judged, and then plays it. */
-function openOnceKnown(
+/** Buffers the client's events until its token can be verified, and then replays them. */
+function openOnceTokenKnown(
   context: ServiceContext,
   call: ServerCall,
   open: (call: ServerCall) => StreamHandler,
@@ -42,7 +42,7 @@ function openOnceKnown(
     if (handler === null) held.push(action);
     else action(handler);
   };
-  context.access.whenKnown(call, () => {
+  context.access.awaitToken(call, () => {
     if (closed) return;
     handler = open(call);
     for (const action of held.splice(0)) action(handler);

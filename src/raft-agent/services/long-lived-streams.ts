@@ -1,5 +1,5 @@
 /**
- * Streams that last as long as the client wants. A member that stops ends them as unavailable: clients open them again at
+ * Streams that last as long as the client wants. A stopping member ends them as unavailable: clients reopen them at
  * another member and continue where they were.
  */
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
@@ -7,20 +7,20 @@ import { fail } from "./answer.ts";
 import { OpenCalls } from "./open-calls.ts";
 import type { StreamMethod } from "./served-method.ts";
 
-/** Locks, campaigns and observed elections wait by a watch of their own, and end with it. */
-const lastingPaths: ReadonlySet<string> = new Set([
+/** Locks, campaigns and observed elections wait on their own watch, and end with it. */
+const longLivedPaths: ReadonlySet<string> = new Set([
   "/etcdserverpb.Watch/Watch",
   "/etcdserverpb.Lease/LeaseKeepAlive",
   "/grpc.health.v1.Health/Watch",
 ]);
 
-export class LastingStreams {
+export class LongLivedStreams {
   readonly #calls = new OpenCalls();
   #ended = false;
 
-  /** The same method, with its calls known here while they are open. */
+  /** The same method, with its open calls tracked here. */
   bind(method: StreamMethod): StreamMethod {
-    if (!lastingPaths.has(method.path)) return method;
+    if (!longLivedPaths.has(method.path)) return method;
     return {
       ...method,
       open: (call) => {
@@ -31,7 +31,7 @@ export class LastingStreams {
     };
   }
 
-  /** Ends those that are open, and those that are opened later. */
+  /** Ends the open ones, and those that are opened later. */
   end(): void {
     this.#ended = true;
     this.#calls.failAll(EtcdErrors.stopped);
