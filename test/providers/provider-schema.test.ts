@@ -4,13 +4,13 @@ import { compileSchema } from "../../src/base/compile-schema.ts";
 import { desiredResources } from "../../src/plan/desired-resources.ts";
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
-import { providerSchemas } from "../../src/providers/provider-schemas.ts";
+import { providerSchemas } from "../../src/providers/registry.ts";
 import { editorSchema } from "../../src/spec/cluster-schema.ts";
 import { createSpecReader } from "../../src/spec/spec-reader.ts";
 import { readYaml } from "../../src/spec/yaml-document.ts";
 import { fakeCloudSchema } from "./fake-cloud-schema.ts";
 
-const providers = [providerSchemas.local, fakeCloudSchema];
+const providers = [...providerSchemas, fakeCloudSchema];
 const reader = createSpecReader(providers);
 
 const good = `apiVersion: haplan.dev/v1

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { describe, expect, it } from "vitest";
-import { providerSchemas } from "../../src/providers/provider-schemas.ts";
+import { providerSchemas } from "../../src/providers/registry.ts";
 import { renderEditorSchema } from "../../src/spec/cluster-schema.ts";
 import { clusterShapes } from "../../src/spec/declaration/cluster.ts";
 import { shapesFor } from "../../src/spec/provider-shapes.ts";
@@ -14,7 +14,7 @@ import { fakeCloudSchema } from "../providers/fake-cloud-schema.ts";
 import { sampleOf, withReference } from "../support/spec-reference.ts";
 import { root } from "./imports.ts";
 
-const providers = Object.values(providerSchemas);
+const providers = providerSchemas;
 const page = join(root, "docs/spec.md");
 
 describe("the files that follow from the spec's declaration", () => {

@@ -77,26 +77,22 @@ describe("the table of modules in docs/ARCHITECTURE.md", () => {
 });
 
 describe("a provider", () => {
-  const registries = [
-    "src/providers/open-provider.ts",
-    "src/providers/provider-models.ts",
-    "src/providers/provider-schemas.ts",
-  ];
+  const registry = "src/providers/registry.ts";
 
-  it("is imported only by its own files, by the file that opens it and by those that list its model and its schema", () => {
+  it("is imported only by its own files and by the registry", () => {
     const outside = sources
       .flatMap(importsOf)
       .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))
       .map(({ from }) => from);
-    expect([...new Set(outside)].toSorted()).toEqual(registries);
+    expect([...new Set(outside)].toSorted()).toEqual([registry]);
   });
 
   /** Not the backend of the state that is called local as well. */
   const aboutLocal = /provider[^\n]*"local"|provider local|loopback|\b127\.0\.[1-9]/i;
   const namesLocal = ({ path, text }: Source): boolean =>
-    !path.startsWith("src/providers/local/") && !registries.includes(path) && aboutLocal.test(text);
+    !path.startsWith("src/providers/local/") && path !== registry && aboutLocal.test(text);
 
-  it("named local, its addresses and its defaults are known by its own files and the registries alone", () => {
+  it("named local, its addresses and its defaults are known by its own files and the registry alone", () => {
     expect(sources.filter(namesLocal).map(({ path }) => path)).toEqual([]);
   });
 

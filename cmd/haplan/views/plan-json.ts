@@ -9,7 +9,7 @@ import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
-import { providerModel } from "../../../src/providers/provider-models.ts";
+import { providerModel } from "../../../src/providers/registry.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
 import { snakeKeys } from "./snake-keys.ts";
 
