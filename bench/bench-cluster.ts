@@ -5,7 +5,7 @@ import { mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { memberStatus } from "../src/etcd-client/etcd-cluster.ts";
+import { EtcdClient } from "../src/etcd-client/etcd-client.ts";
 import { connect } from "../src/etcd-client/grpc-client.ts";
 
 export type System = "etcd" | "haplan";
@@ -110,8 +110,8 @@ export class BenchCluster {
   async #leads(endpoint: string): Promise<boolean | null> {
     const client = connect({ endpoints: [endpoint], connectTimeoutMs: 500 });
     try {
-      const { leader, header } = await memberStatus(client, { timeoutMs: 500 });
-      return leader === 0n ? null : leader === header?.memberId;
+      const { leader, memberId } = await new EtcdClient(client, { timeoutMs: 500 }).maintenance.status();
+      return leader === null ? null : leader === memberId;
     } catch {
       return null;
     } finally {

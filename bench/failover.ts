@@ -12,7 +12,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { EtcdClient } from "../src/etcd-client/etcd-client.ts";
-import { memberStatus } from "../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../src/etcd-client/grpc-client.ts";
 import { type ProcessImage, readProcessImage, startAgain } from "../test/crash/process-image.ts";
 import { addressOf, ClusterFixture, kill, killAndWait, until } from "../test/e2e/cluster-fixture.ts";
@@ -56,11 +55,11 @@ function settledLeader(clients: readonly EtcdClient[]): Promise<number> {
   return until(
     "all members follow one leader",
     async () => {
-      const statuses = await Promise.all(clients.map((client) => memberStatus(client.grpc, { timeoutMs: 500 })));
+      const statuses = await Promise.all(clients.map((client) => client.within(500).maintenance.status()));
       const { leader, raftIndex } = statuses[0]!;
-      if (leader === 0n || statuses.some((each) => each.leader !== leader || each.raftIndex !== raftIndex))
+      if (leader === null || statuses.some((each) => each.leader !== leader || each.raftIndex !== raftIndex))
         return false;
-      return statuses.findIndex(({ header }) => header?.memberId === leader);
+      return statuses.findIndex(({ memberId }) => memberId === leader);
     },
     30_000,
   );

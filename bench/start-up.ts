@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { memberStatus } from "../src/etcd-client/etcd-cluster.ts";
+import { EtcdClient } from "../src/etcd-client/etcd-client.ts";
 import { connect } from "../src/etcd-client/grpc-client.ts";
 import { cpuMicros } from "./process-usage.ts";
 import { median } from "./report.ts";
@@ -102,7 +102,7 @@ async function firstAnswer(endpoint: string): Promise<void> {
   try {
     for (;;) {
       try {
-        await memberStatus(client, { timeoutMs: 500 });
+        await new EtcdClient(client, { timeoutMs: 500 }).maintenance.status();
         return;
       } catch (error) {
         if (performance.now() > deadlineMs) throw error;

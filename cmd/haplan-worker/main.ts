@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { createProgramLog, logUncaughtErrors } from "../../src/base/program-log.ts";
-import { openMemberChannel } from "../../src/control-plane/open-member-channel.ts";
+import { openMemberChannel } from "../../src/etcd-client/member-channel.ts";
 import { runWorker } from "../../src/worker/worker.ts";
 import { loadWorkerConfig } from "../../src/worker/worker-config.ts";
 

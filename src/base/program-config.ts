@@ -6,11 +6,9 @@ import { readFileSync } from "node:fs";
 import type { ValidateFunction } from "ajv";
 import { errorText, HaplanError } from "./haplan-error.ts";
 import { parseJson } from "./json-text.ts";
+import type { TlsCredentials } from "./tls-credentials.ts";
 
 export type CertificateFiles = { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
-
-/** In PEM. */
-export type Certificates = { readonly caPem: string; readonly certificatePem: string; readonly keyPem: string };
 
 /** For the property `tls` of a configuration. */
 export const certificateFilesSchema: object = {
@@ -21,7 +19,7 @@ export const certificateFilesSchema: object = {
   properties: { caFile: { type: "string" }, certFile: { type: "string" }, keyFile: { type: "string" } },
 };
 
-export type LoadedProgramConfig<Config> = { readonly config: Config; readonly tls: Certificates | null };
+export type LoadedProgramConfig<Config> = { readonly config: Config; readonly tls: TlsCredentials | null };
 
 /** @throws HaplanError `errorCode` listing all mistakes. */
 export function loadProgramConfig<Config extends { readonly tls: CertificateFiles | null }>(

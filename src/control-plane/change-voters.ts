@@ -5,7 +5,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
-import { changeMembers, drainMember, promoteMember, removeMember } from "./member-calls.ts";
+import { changeMembers, drainMember } from "./haplan-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 import type { MemberAnswer } from "./member-probe.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
@@ -68,12 +68,12 @@ async function drainLeaving(
 ): Promise<void> {
   const leaving = answers.filter(({ status }) => voters.includes(status.memberId) && !to.includes(status.memberId));
   // A member of an older version, or one that has just died, is no reason not to go on.
-  await Promise.allSettled(leaving.map(({ endpoint }) => drainMember(pool.channel(endpoint), drainTimeoutMs)));
+  await Promise.allSettled(leaving.map(({ endpoint }) => drainMember(pool.client(endpoint), drainTimeoutMs)));
 }
 
 async function jointChange(pool: MemberPool, leader: MemberAnswer, to: readonly string[]): Promise<void> {
   const learners = leader.listing.members.map((member) => member.id).filter((id) => !to.includes(id));
-  await changeMembers(pool.channel(leader.endpoint), { voters: [...to].sort(), learners }, changeTimeoutMs);
+  await changeMembers(pool.client(leader.endpoint), { voters: [...to].sort(), learners }, changeTimeoutMs);
 }
 
 /** Members come in before others leave, one for one, so that the number of voters stays within one of the plan's. */
@@ -87,11 +87,11 @@ async function oneStep(
   const leaving = voters.filter((id) => !to.includes(id));
   // The leader goes last: each of its removals costs an election.
   const next = leaving.find((id) => id !== leader.status.memberId) ?? leaving[0];
-  const channel = pool.channel(leader.endpoint);
+  const { cluster } = pool.client(leader.endpoint).within(changeTimeoutMs);
   if (joining !== undefined && (next === undefined || voters.length <= to.length)) {
-    await promoteMember(channel, joining, changeTimeoutMs);
+    await cluster.promoteMember(joining);
   } else if (next !== undefined) {
-    await removeMember(channel, next, changeTimeoutMs);
+    await cluster.removeMember(next);
   }
 }
 

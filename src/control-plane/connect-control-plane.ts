@@ -9,14 +9,6 @@ import { type Refusal, refusedFor } from "./access-refusal.ts";
 import { changeVoters } from "./change-voters.ts";
 import type { ConnectControlPlane, ProbeListener } from "./control-plane.ts";
 import { requireAccess } from "./login.ts";
-import {
-  addLearnerMember,
-  memberStatus,
-  moveLeaderTo,
-  putKey,
-  removeMember,
-  updateMemberPeers,
-} from "./member-calls.ts";
 import { isLearnerRefusal, type MemberPool } from "./member-pool.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 import { type OpenedMembers, openMembers } from "./open-members.ts";
@@ -43,7 +35,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs, repeats = true) =>
-      pool.firstAnswer((channel, leftMs) => putKey(channel, { key, value, lease: 0n }, leftMs), timeoutMs, {
+      pool.firstAnswer((client) => client.put(key, value).then(() => {}), timeoutMs, {
         mayRepeat: (error) => repeats && isUnprocessed(error),
         pauseMs: writePauseMs,
         // A write that may have been processed is not repeated: it is waited for.
@@ -63,7 +55,7 @@ async function observe({ pool, login }: OpenedMembers, onProbe?: ProbeListener):
 
 /** haplan's agents tell nothing of themselves without a user. */
 function refusalOf(pool: MemberPool): Promise<Refusal> {
-  return pool.firstAnswer(memberStatus, refusalTimeoutMs).then(() => null, refusedFor);
+  return pool.firstAnswer((client) => client.maintenance.status(), refusalTimeoutMs).then(() => null, refusedFor);
 }
 
 /** Without a majority nobody can log in, and what the members lack is not a user. */
@@ -76,8 +68,7 @@ async function addLearner(pool: MemberPool, peerUrl: string): Promise<{ readonly
   const present = await learnerWith(pool, peerUrl);
   if (present !== null) return { memberId: present };
   try {
-    const add = addLearnerMember;
-    return { memberId: await pool.firstAnswer((channel, leftMs) => add(channel, peerUrl, leftMs), changeTimeoutMs) };
+    return { memberId: await pool.firstAnswer((client) => client.cluster.addLearner(peerUrl), changeTimeoutMs) };
   } catch (error) {
     // An answer that was lost on its way leaves a learner behind: it is the one that was asked for.
     const added = await learnerWith(pool, peerUrl);
@@ -102,7 +93,7 @@ async function learnerLag(pool: MemberPool, memberId: string): Promise<number | 
 
 async function removeFromCluster(pool: MemberPool, memberId: string): Promise<void> {
   try {
-    await pool.firstAnswer((channel, leftMs) => removeMember(channel, memberId, leftMs), changeTimeoutMs);
+    await pool.firstAnswer((client) => client.cluster.removeMember(memberId), changeTimeoutMs);
   } catch (error) {
     const membership = membershipFrom(await pool.probeAll());
     const gone = membership?.members.every((member) => member.id !== memberId);
@@ -117,8 +108,7 @@ async function updatePeerUrl(pool: MemberPool, memberId: string, peerUrl: string
   };
   if (await isThere()) return;
   try {
-    const update = updateMemberPeers;
-    await pool.firstAnswer((channel, leftMs) => update(channel, memberId, peerUrl, leftMs), changeTimeoutMs);
+    await pool.firstAnswer((client) => client.cluster.updateMember(memberId, [peerUrl]), changeTimeoutMs);
   } catch (error) {
     if (!(await isThere())) throw failed(`give member ${memberId} the peer URL ${peerUrl}`, error);
   }
@@ -130,7 +120,7 @@ async function* snapshotOf(pool: MemberPool): AsyncGenerator<Uint8Array> {
   const member = answers.find((answer) => !isLeader(answer)) ?? answers[0];
   if (member === undefined) throw new HaplanError("control-plane/no-endpoint", "No member answers for a snapshot");
   try {
-    yield* pool.channel(member.endpoint).snapshot(snapshotTimeoutMs);
+    yield* pool.client(member.endpoint).within(snapshotTimeoutMs).maintenance.snapshot();
   } catch (error) {
     if (!(error instanceof GrpcError) || error.code !== StatusCode.unimplemented) throw error;
     throw new HaplanError("control-plane/no-snapshot", `The members give no snapshots: ${errorText(error)}`);
@@ -146,7 +136,8 @@ async function moveLeader(pool: MemberPool, memberId: string): Promise<void> {
     if (leader?.status.memberId === memberId) return;
     if (leader !== undefined) {
       const leftMs = Math.max(1, deadline - performance.now());
-      await moveLeaderTo(pool.channel(leader.endpoint), memberId, leftMs).catch((error: unknown) => (reason = error));
+      const { maintenance } = pool.client(leader.endpoint).within(leftMs);
+      await maintenance.moveLeader(memberId).catch((error: unknown) => (reason = error));
     }
     await systemClock.sleep(pollMs);
   }

@@ -4,11 +4,12 @@
  */
 
 import { errorText, HaplanError } from "../base/haplan-error.ts";
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import type { CallOptions } from "../etcd-client/client-stream.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { Refusal } from "./access-refusal.ts";
 import type { EtcdUser } from "./control-plane.ts";
-import { authenticate, type MemberChannel, rolesOf } from "./member-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
 
 const loginTimeoutMs = 3_000;
@@ -50,8 +51,11 @@ export class Login {
   async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
     if ((await this.token()) === null) return null;
     const name = this.userName;
-    const ask = (channel: MemberChannel, leftMs: number) => rolesOf(withLogin(channel, this), name, leftMs);
-    return { name, root: (await this.#pool.firstAnswer(ask, loginTimeoutMs)).includes(rootRole) };
+    const roles = await this.#pool.firstAnswer(
+      (client) => client.over((channel) => withLogin(channel, this)).auth.rolesOf(name),
+      loginTimeoutMs,
+    );
+    return { name, root: roles.includes(rootRole) };
   }
 
   /** The next call asks for another one. */
@@ -66,10 +70,7 @@ export class Login {
   async #ask(): Promise<string | null> {
     const { name, password } = this.#user;
     try {
-      return await this.#pool.firstAnswer(
-        (channel, leftMs) => authenticate(channel, name, password, leftMs),
-        loginTimeoutMs,
-      );
+      return await this.#pool.firstAnswer((client) => client.auth.authenticate(name, password), loginTimeoutMs);
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       if (error.code === StatusCode.failedPrecondition) return null;
@@ -84,25 +85,23 @@ export class Login {
 }
 
 /** The same channel, for the user. */
-export function withLogin(channel: MemberChannel, login: Login): MemberChannel {
+export function withLogin(channel: CallChannel, login: Login): CallChannel {
   // Some calls need no user; those that do say so.
-  const metadata = async (): Promise<{ readonly token?: string }> => {
+  const asUser = async <Options extends CallOptions>(options: Options): Promise<Options> => {
     const token = await login.token().catch(() => null);
-    return token === null ? {} : { token };
+    return token === null ? options : { ...options, metadata: { ...options.metadata, token } };
   };
   return {
-    unary: async (path, request, timeoutMs) => {
+    unary: async (path, request, options = {}) => {
       try {
-        return await channel.unary(path, request, timeoutMs, await metadata());
+        return await channel.unary(path, request, await asUser(options));
       } catch (error) {
         if (!isStale(error)) throw error;
         login.forget();
-        return channel.unary(path, request, timeoutMs, await metadata());
+        return channel.unary(path, request, await asUser(options));
       }
     },
-    snapshot: async function* (timeoutMs) {
-      yield* channel.snapshot(timeoutMs, await metadata());
-    },
+    stream: async (path, options = {}) => channel.stream(path, await asUser(options)),
     close: () => channel.close(),
   };
 }

@@ -1,36 +1,38 @@
 import { describe, expect, it } from "vitest";
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import type { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
-import type { MemberChannel } from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";
 
 /** `answers`: what the member at each endpoint says; an error is thrown. */
 function poolOf(answers: Readonly<Record<string, string | GrpcError>>): {
   readonly pool: MemberPool;
   readonly asked: readonly string[];
+  /** The deadline of each call. */
+  readonly given: readonly (number | undefined)[];
 } {
   const asked: string[] = [];
+  const given: (number | undefined)[] = [];
   const pool = new MemberPool(
     Object.keys(answers),
-    (endpoint): MemberChannel => ({
-      unary: async () => {
+    (endpoint): CallChannel => ({
+      unary: async (_path, _request, options) => {
         asked.push(endpoint);
+        given.push(options?.timeoutMs);
         const answer = answers[endpoint];
         if (answer instanceof GrpcError) throw answer;
         return Buffer.from(answer ?? "");
       },
-      // biome-ignore lint/correctness/useYield: no test takes a snapshot of it
-      snapshot: async function* () {
-        throw new Error("no snapshot");
-      },
-      close: () => undefined,
+      stream: () => Promise.reject(new Error("no streams here")),
+      close: () => Promise.resolve(),
     }),
   );
-  return { pool, asked };
+  return { pool, asked, given };
 }
 
-const ask = async (channel: MemberChannel): Promise<string> =>
-  Buffer.from(await channel.unary("/some/call", new Uint8Array(), 100)).toString();
+const ask = async (client: EtcdClient): Promise<string> =>
+  Buffer.from(await client.unary("/some/call", new Uint8Array())).toString();
 const learner = new GrpcError(StatusCode.failedPrecondition, "etcdserver: rpc not supported for learner");
 const taken = new GrpcError(StatusCode.failedPrecondition, "etcdserver: Peer URLs already exists");
 
@@ -42,11 +44,9 @@ describe("a pool of members", () => {
   });
 
   it("T10: leaves a member all the time that is told", async () => {
-    const { pool } = poolOf({ "http://a": "yes" });
-    const given: number[] = [];
-    const note = async (_: MemberChannel, timeoutMs: number): Promise<void> => void given.push(timeoutMs);
-    await pool.firstAnswer(note, 5_000, { attemptTimeoutMs: 5_000 });
-    await pool.firstAnswer(note, 5_000);
+    const { pool, given } = poolOf({ "http://a": "yes" });
+    await pool.firstAnswer(ask, 5_000, { attemptTimeoutMs: 5_000 });
+    await pool.firstAnswer(ask, 5_000);
     expect(given[0]).toBeGreaterThan(4_900);
     expect(given[1]).toBe(3_000);
   });

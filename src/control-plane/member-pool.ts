@@ -5,10 +5,11 @@
 
 import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { ProbeListener } from "./control-plane.ts";
-import type { MemberChannel } from "./member-calls.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
 
 /** A healthy member answers within milliseconds; a sick one should not hold up the others for long. */
@@ -24,23 +25,23 @@ export type RepeatOptions = {
 
 export class MemberPool {
   readonly #endpoints: readonly string[];
-  readonly #open: (endpoint: string) => MemberChannel;
-  readonly #channels = new Map<string, MemberChannel>();
+  readonly #open: (endpoint: string) => CallChannel;
+  readonly #clients = new Map<string, EtcdClient>();
   /** The endpoint that answered last is asked first. */
   #preferred: string | null = null;
 
-  constructor(endpoints: readonly string[], open: (endpoint: string) => MemberChannel) {
+  constructor(endpoints: readonly string[], open: (endpoint: string) => CallChannel) {
     this.#endpoints = endpoints;
     this.#open = open;
   }
 
-  channel(endpoint: string): MemberChannel {
-    let channel = this.#channels.get(endpoint);
-    if (channel === undefined) {
-      channel = this.#open(endpoint);
-      this.#channels.set(endpoint, channel);
+  client(endpoint: string): EtcdClient {
+    let client = this.#clients.get(endpoint);
+    if (client === undefined) {
+      client = new EtcdClient(this.#open(endpoint));
+      this.#clients.set(endpoint, client);
     }
-    return channel;
+    return client;
   }
 
   /** Looks at all known endpoints, then at members they name and that were not among them. One answer per member. */
@@ -60,7 +61,7 @@ export class MemberPool {
     const answers = await Promise.all(
       endpoints.map((endpoint) => {
         onProbe(endpoint, false);
-        const probe = probeMember(endpoint, this.channel(endpoint), probeTimeoutMs);
+        const probe = probeMember(endpoint, this.client(endpoint), probeTimeoutMs);
         return probe.finally(() => onProbe(endpoint, true));
       }),
     );
@@ -73,7 +74,7 @@ export class MemberPool {
    * @throws the most telling of what was said; HaplanError `control-plane/no-endpoint` when there is nobody to ask.
    */
   async firstAnswer<Answer>(
-    request: (channel: MemberChannel, timeoutMs: number) => Promise<Answer>,
+    request: (client: EtcdClient) => Promise<Answer>,
     timeoutMs: number,
     { mayRepeat = isNoAnswer, pauseMs = 100, attemptTimeoutMs = 3_000 }: RepeatOptions = {},
   ): Promise<Answer> {
@@ -85,7 +86,7 @@ export class MemberPool {
         const leftMs = Math.ceil(deadline - performance.now());
         if (leftMs <= 0) throw failure;
         try {
-          const answer = await request(this.channel(endpoint), Math.min(leftMs, attemptTimeoutMs));
+          const answer = await request(this.client(endpoint).within(Math.min(leftMs, attemptTimeoutMs)));
           this.#preferred = endpoint;
           return answer;
         } catch (error) {
@@ -105,8 +106,8 @@ export class MemberPool {
   }
 
   close(): void {
-    for (const channel of this.#channels.values()) channel.close();
-    this.#channels.clear();
+    for (const { grpc } of this.#clients.values()) void grpc.close();
+    this.#clients.clear();
   }
 }
 

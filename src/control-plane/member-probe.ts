@@ -1,16 +1,10 @@
 /** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
 import { HaplanError } from "../base/haplan-error.ts";
+import type { MemberListing } from "../etcd-client/cluster-client.ts";
+import type { EtcdClient } from "../etcd-client/etcd-client.ts";
+import type { MemberStatus } from "../etcd-client/maintenance-client.ts";
 import { type Refusal, refusedFor } from "./access-refusal.ts";
-import {
-  type AgentConfiguration,
-  agentConfiguration,
-  listMembers,
-  type MemberChannel,
-  type MemberListing,
-  type MemberStatus,
-  memberStatus,
-  readKey,
-} from "./member-calls.ts";
+import { type AgentConfiguration, agentConfiguration } from "./haplan-calls.ts";
 
 export type MemberAnswer = {
   readonly endpoint: string;
@@ -34,7 +28,7 @@ const probeKey = "/haplan/probe";
  */
 export async function probeMember(
   endpoint: string,
-  channel: MemberChannel,
+  member: EtcdClient,
   timeoutMs: number,
 ): Promise<MemberAnswer | null> {
   const succeeds = (call: Promise<unknown>): Promise<boolean> =>
@@ -42,23 +36,24 @@ export async function probeMember(
       () => true,
       () => false,
     );
+  const client = member.within(timeoutMs);
   let refused: Refusal = null;
   const [status, listing, configuration, serializableRead, linearizableRead] = await Promise.all([
-    memberStatus(channel, timeoutMs).catch(() => null),
+    client.maintenance.status().catch(() => null),
     // A learner of etcd 3.4 refuses to list the members; what it says of itself still counts.
-    listMembers(channel, timeoutMs).catch((): MemberListing => ({ clusterId: "", members: [] })),
-    agentConfiguration(channel, timeoutMs).catch((error: unknown) => {
+    client.cluster.memberList({ linearizable: false }).catch((): MemberListing => ({ clusterId: "", members: [] })),
+    agentConfiguration(client, timeoutMs).catch((error: unknown) => {
       // An agent whose answer is not understood is no etcd.
       if (error instanceof HaplanError) throw error;
       return null;
     }),
     succeeds(
-      readKey(channel, probeKey, { serializable: true }, timeoutMs).catch((error: unknown) => {
+      client.range(probeKey, { serializable: true }).catch((error: unknown) => {
         refused = refusedFor(error);
         throw error;
       }),
     ),
-    succeeds(readKey(channel, probeKey, { serializable: false }, timeoutMs)),
+    succeeds(client.range(probeKey)),
   ]);
   if (status === null) return null;
   return { endpoint, status, listing, configuration, serializableRead, linearizableRead, refused };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ListedMember } from "./member-calls.ts";
+import type { ListedMember } from "../etcd-client/cluster-client.ts";
 import type { MemberAnswer } from "./member-probe.ts";
 import { membershipFrom } from "./observe-membership.ts";
 
@@ -13,6 +13,7 @@ function answer(id: string, leader: string | null, changes: Partial<MemberAnswer
     status: {
       memberId: id,
       leader,
+      revision: 1,
       raftIndex: 10,
       raftAppliedIndex: 10,
       raftTerm: 2,

@@ -2,8 +2,9 @@
  * The membership as the members tell it. They may disagree for a moment: what the leader says wins, and without one
  * what the member with the longest log says.
  */
+
+import type { ListedMember } from "../etcd-client/cluster-client.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
-import type { ListedMember } from "./member-calls.ts";
 import type { MemberAnswer } from "./member-probe.ts";
 
 /** Pure: answers in, membership out; null when there is no answer that lists the members. */

@@ -1,9 +1,9 @@
 /** The way to a cluster's members: a channel to each, as the user that haplan was given where there is one. */
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import { openMemberChannel } from "../etcd-client/member-channel.ts";
 import type { MembersRequest } from "./control-plane.ts";
 import { Login, withLogin } from "./login.ts";
-import type { MemberChannel } from "./member-calls.ts";
 import { MemberPool } from "./member-pool.ts";
-import { openMemberChannel } from "./open-member-channel.ts";
 
 export type OpenedMembers = {
   readonly pool: MemberPool;
@@ -14,9 +14,9 @@ export type OpenedMembers = {
 
 /** Connects to each member when it is first asked something. */
 export function openMembers({ endpoints, tls, user = null }: MembersRequest): OpenedMembers {
-  const open = (endpoint: string): MemberChannel => openMemberChannel(endpoint, tls);
+  const open = (endpoint: string): CallChannel => openMemberChannel(endpoint, tls);
   const login = user === null ? null : new Login(new MemberPool(endpoints, open), user);
-  const openForUser = (endpoint: string): MemberChannel =>
+  const openForUser = (endpoint: string): CallChannel =>
     login === null ? open(endpoint) : withLogin(open(endpoint), login);
   const pool = new MemberPool(endpoints, openForUser);
   return {

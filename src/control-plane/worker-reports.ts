@@ -1,6 +1,7 @@
 /** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
+import { prefixEnd } from "../etcd-client/etcd-client.ts";
+import { decodeKeyValue } from "../raft-agent/api/key-value.ts";
 import type { MembersRequest } from "./control-plane.ts";
-import { type MemberChannel, readPrefix } from "./member-calls.ts";
 import { openMembers } from "./open-members.ts";
 
 const workersPrefix = "/haplan/workers/";
@@ -21,9 +22,13 @@ export type WorkerReport = {
 export async function readWorkerReports(request: MembersRequest, timeoutMs: number): Promise<readonly WorkerReport[]> {
   const members = openMembers(request);
   try {
-    const read = (channel: MemberChannel, leftMs: number) => readPrefix(channel, workersPrefix, leftMs);
-    const pairs = await members.pool.firstAnswer(read, timeoutMs);
-    return pairs.map((pair) => parseReport(pair.value)).filter((report) => report !== null);
+    const { kvs } = await members.pool.firstAnswer(
+      (client) => client.range(workersPrefix, { rangeEnd: prefixEnd(workersPrefix), serializable: true }),
+      timeoutMs,
+    );
+    return kvs
+      .map((pair) => parseReport(Buffer.from(decodeKeyValue(pair).value).toString()))
+      .filter((report) => report !== null);
   } finally {
     members.close();
   }

@@ -6,7 +6,6 @@ import { decodeKeyValue, EventType } from "../raft-agent/api/key-value.ts";
 import { rangeRequest } from "../raft-agent/api/range.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { EtcdClient, prefixEnd } from "./etcd-client.ts";
-import { memberList, memberStatus, snapshot } from "./etcd-cluster.ts";
 import { connect, type GrpcClient } from "./grpc-client.ts";
 
 describe("prefix end", () => {
@@ -93,11 +92,11 @@ describe.skipIf(!etcdInstalled)("etcd client with a real etcd", () => {
   });
 
   it("asks for members, status and a whole snapshot", async () => {
-    const members = await memberList(grpc);
-    const status = await memberStatus(grpc);
-    expect(members.map((member) => member.ID)).toEqual([status.leader]);
+    const { members } = await etcd.cluster.memberList();
+    const status = await etcd.maintenance.status();
+    expect(members.map((member) => member.id)).toEqual([status.leader]);
     const pieces: Uint8Array[] = [];
-    for await (const piece of snapshot(grpc)) pieces.push(piece);
+    for await (const piece of etcd.maintenance.snapshot()) pieces.push(piece);
     const whole = Buffer.concat(pieces);
     const digest = createHash("sha256").update(whole.subarray(0, -32)).digest();
     expect(whole.subarray(-32).equals(digest)).toBe(true);

@@ -1,4 +1,4 @@
-/** etcd's key-value, watch and lease API with types, over the gRPC client. What concerns members is in etcd-cluster.ts. */
+/** etcd's API with types: keys, watches and leases here, members, maintenance and users in the clients of those names. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { decodeCompactionResponse, encodeCompactionRequest } from "../raft-agent/api/compaction.ts";
@@ -19,6 +19,7 @@ import {
   encodeLeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../raft-agent/api/lease-keep-alive.ts";
+import { prefixEnd as endOfPrefix } from "../raft-agent/api/prefix-end.ts";
 import { decodePutResponse, encodePutRequest, type PutRequest, type PutResponse } from "../raft-agent/api/put.ts";
 import {
   decodeRangeResponse,
@@ -37,32 +38,50 @@ import {
   watchCreateRequest,
 } from "../raft-agent/api/watch.ts";
 import { emptyBytes } from "../raft-agent/api/wire.ts";
+import { AuthClient } from "./auth-client.ts";
+import type { CallChannel } from "./call-channel.ts";
 import type { CallOptions } from "./client-stream.ts";
-import type { GrpcClient } from "./grpc-client.ts";
+import { ClusterClient } from "./cluster-client.ts";
 import { GrpcError } from "./grpc-error.ts";
+import { MaintenanceClient } from "./maintenance-client.ts";
 
 /** Text is taken as UTF-8. */
 export type Bytes = string | Uint8Array;
 
-/** The first key behind all keys that begin with `prefix`; a zero byte (every key) for an empty one. */
+/** The range end for all keys that begin with `prefix`. */
 export function prefixEnd(prefix: Bytes): Uint8Array {
-  const end = Uint8Array.from(toBytes(prefix));
-  for (let last = end.length - 1; last >= 0; last--) {
-    if (end[last]! === 0xff) continue;
-    end[last]!++;
-    return end.subarray(0, last + 1);
-  }
-  return Uint8Array.of(0);
+  return endOfPrefix(toBytes(prefix));
 }
 
 export class EtcdClient {
-  readonly grpc: GrpcClient;
+  readonly grpc: CallChannel;
+  readonly cluster: ClusterClient;
+  readonly maintenance: MaintenanceClient;
+  readonly auth: AuthClient;
   readonly #options: CallOptions;
 
   /** `options` go with every call: a deadline, credentials in the metadata. */
-  constructor(grpc: GrpcClient, options: CallOptions = { timeoutMs: 5_000 }) {
+  constructor(grpc: CallChannel, options: CallOptions = { timeoutMs: 5_000 }) {
     this.grpc = grpc;
+    this.cluster = new ClusterClient(grpc, options);
+    this.maintenance = new MaintenanceClient(grpc, options);
+    this.auth = new AuthClient(grpc, options);
     this.#options = options;
+  }
+
+  /** The same client over another channel. */
+  over(channel: (grpc: CallChannel) => CallChannel): EtcdClient {
+    return new EtcdClient(channel(this.grpc), this.#options);
+  }
+
+  /** The same client with another deadline. */
+  within(timeoutMs: number): EtcdClient {
+    return new EtcdClient(this.grpc, { ...this.#options, timeoutMs });
+  }
+
+  /** A call of another API that is served beside etcd's. */
+  unary(path: string, request: Uint8Array): Promise<Uint8Array> {
+    return this.grpc.unary(path, request, this.#options);
   }
 
   async put(key: Bytes, value: Bytes, more: Partial<Omit<PutRequest, "key" | "value">> = {}): Promise<PutResponse> {
@@ -112,10 +131,8 @@ export class EtcdClient {
 
   /** Renews a lease once. A TTL of 0 in the answer says that there is no such lease. */
   async leaseKeepAlive(id: bigint): Promise<LeaseKeepAliveResponse> {
-    const stream = await this.grpc.stream("/etcdserverpb.Lease/LeaseKeepAlive", this.#options);
-    await stream.send(encodeLeaseKeepAliveRequest({ id }));
-    for await (const message of stream) return decodeLeaseKeepAliveResponse(message);
-    throw new GrpcError(StatusCode.unavailable, "the server ended the stream without an answer");
+    // A stream of one message behaves like a plain call.
+    return decodeLeaseKeepAliveResponse(await this.#write("Lease/LeaseKeepAlive", encodeLeaseKeepAliveRequest({ id })));
   }
 
   /**
@@ -153,11 +170,11 @@ export class EtcdClient {
     }
   }
 
-  #write(method: string, request: Uint8Array): Promise<Buffer> {
+  #write(method: string, request: Uint8Array): Promise<Uint8Array> {
     return this.grpc.unary(`/etcdserverpb.${method}`, request, this.#options);
   }
 
-  #read(method: string, request: Uint8Array): Promise<Buffer> {
+  #read(method: string, request: Uint8Array): Promise<Uint8Array> {
     return this.grpc.unary(`/etcdserverpb.${method}`, request, { ...this.#options, idempotent: true });
   }
 }

@@ -3,6 +3,7 @@
  * and goes to the next when one is not available; what it may repeat, it repeats.
  */
 import { StatusCode } from "../raft-agent/api/status-code.ts";
+import type { CallChannel, UnaryOptions } from "./call-channel.ts";
 import { type CallOptions, ClientStream } from "./client-stream.ts";
 import { type ClientTls, Endpoint } from "./endpoint.ts";
 import { GrpcError } from "./grpc-error.ts";
@@ -17,20 +18,12 @@ export type ClientOptions = {
   readonly keepaliveMs?: number;
 };
 
-export type UnaryOptions = CallOptions & {
-  /**
-   * The call changes nothing, or may as well happen twice: it is then also repeated when nobody knows whether the
-   * server has seen it. Calls that certainly were not seen are always repeated.
-   */
-  readonly idempotent?: boolean;
-};
-
 /** Opens nothing yet: the first call connects. @throws RangeError for an endpoint that is none. */
 export function connect(options: ClientOptions): GrpcClient {
   return new GrpcClient(options);
 }
 
-export class GrpcClient implements AsyncDisposable {
+export class GrpcClient implements CallChannel, AsyncDisposable {
   readonly #endpoints: readonly Endpoint[];
   #current = 0;
   #closed = false;

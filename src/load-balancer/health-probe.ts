@@ -5,7 +5,7 @@
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { errorText, systemErrorCode } from "../base/haplan-error.ts";
-import type { Certificates } from "../base/program-config.ts";
+import type { TlsCredentials } from "../base/tls-credentials.ts";
 import type { ProbeOutcome } from "./backend.ts";
 
 export type HealthCheck = {
@@ -20,13 +20,13 @@ const bodyBytesMax = 64 * 1024;
 
 export function createHealthCheck(
   settings: { readonly path: string; readonly timeoutMs: number },
-  tls: Certificates | null,
+  tls: TlsCredentials | null,
 ): HealthCheck {
   const agent = tls === null ? new HttpAgent({ keepAlive: false }) : createHttpsAgent(tls);
   return { path: settings.path, timeoutMs: settings.timeoutMs, agent };
 }
 
-function createHttpsAgent({ caPem, certificatePem, keyPem }: Certificates): HttpsAgent {
+function createHttpsAgent({ caPem, certificatePem, keyPem }: TlsCredentials): HttpsAgent {
   return new HttpsAgent({ ca: caPem, cert: certificatePem, key: keyPem, keepAlive: false });
 }
 

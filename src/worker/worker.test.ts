@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type EtcdFixture, etcdInstalled, startEtcd } from "../../test/support/etcd-process.ts";
 import { systemClock } from "../base/clock.ts";
-import { openMemberChannel } from "../control-plane/open-member-channel.ts";
 import { readWorkerReports, type WorkerReport } from "../control-plane/worker-reports.ts";
+import { openMemberChannel } from "../etcd-client/member-channel.ts";
 import { runWorker } from "./worker.ts";
 import { loadWorkerConfig } from "./worker-config.ts";
 

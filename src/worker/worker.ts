@@ -6,15 +6,9 @@
 import { systemClock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { createRandom } from "../base/random.ts";
-import {
-  grantLease,
-  keepLeaseAlive,
-  type MemberChannel,
-  putKey,
-  readKey,
-  revokeLease,
-} from "../control-plane/member-calls.ts";
 import type { WorkerReport } from "../control-plane/worker-reports.ts";
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { WorkerConfig } from "../units/worker-unit.ts";
@@ -30,18 +24,19 @@ const backoff = { firstMs: 100, maxMs: 2000 };
 /** Reports until `stop` is aborted, then deletes its report; never gives up and never rejects. */
 export async function runWorker(
   config: WorkerConfig,
-  channel: MemberChannel,
+  channel: CallChannel,
   log: WorkerLog,
   stop: AbortSignal,
 ): Promise<void> {
   const random = createRandom(process.pid);
+  const client = new EtcdClient(channel, { timeoutMs: callTimeoutMs });
   let lease: bigint | null = null;
   let failures: number | null = null;
   while (!stop.aborted) {
     let pauseMs = reportIntervalMs;
     try {
-      lease = await renewedLease(channel, lease);
-      await report(config, channel, lease);
+      lease = await renewedLease(client, lease);
+      await report(config, client, lease);
       if (failures !== 0) log("usable", { endpoint: config.endpoint, failures: failures ?? 0 });
       failures = 0;
     } catch (error) {
@@ -56,20 +51,20 @@ export async function runWorker(
   }
   if (lease !== null) {
     const onFailure = (error: unknown): void => log("revokeFailed", { error: errorText(error) });
-    await revokeLease(channel, lease, callTimeoutMs).catch(onFailure);
+    await client.leaseRevoke(lease).catch(onFailure);
   }
-  channel.close();
+  await channel.close();
 }
 
 /** The lease, kept alive, or a new one if it has expired or there was none. */
-async function renewedLease(channel: MemberChannel, lease: bigint | null): Promise<bigint> {
-  if (lease !== null && (await keepLeaseAlive(channel, lease, callTimeoutMs))) return lease;
-  return grantLease(channel, leaseTtlSeconds, callTimeoutMs);
+async function renewedLease(client: EtcdClient, lease: bigint | null): Promise<bigint> {
+  if (lease !== null && (await client.leaseKeepAlive(lease)).ttl > 0) return lease;
+  return (await client.leaseGrant(leaseTtlSeconds)).ID;
 }
 
-async function report(config: WorkerConfig, channel: MemberChannel, lease: bigint): Promise<void> {
+async function report(config: WorkerConfig, client: EtcdClient, lease: bigint): Promise<void> {
   const startedAt = performance.now();
-  await readKey(channel, config.reportKey, { serializable: false }, callTimeoutMs);
+  await client.range(config.reportKey);
   const value: WorkerReport = {
     name: config.name,
     endpoint: config.endpoint,
@@ -77,7 +72,7 @@ async function report(config: WorkerConfig, channel: MemberChannel, lease: bigin
     readLatencyMs: Math.round((performance.now() - startedAt) * 10) / 10,
     pid: process.pid,
   };
-  await putKey(channel, { key: config.reportKey, value: JSON.stringify(value), lease }, callTimeoutMs);
+  await client.put(config.reportKey, JSON.stringify(value), { lease });
 }
 
 function isLeaseGone(error: unknown): boolean {

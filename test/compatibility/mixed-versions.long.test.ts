@@ -4,8 +4,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { agentConfiguration, changeMembers } from "../../src/control-plane/member-calls.ts";
-import { openMemberChannel } from "../../src/control-plane/open-member-channel.ts";
+import { agentConfiguration, changeMembers } from "../../src/control-plane/haplan-calls.ts";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { openMemberChannel } from "../../src/etcd-client/member-channel.ts";
 import { agentMain, type ClusterProcesses, startCluster } from "./member-processes.ts";
 import { previousAgent } from "./previous-build.ts";
 import { ownPut, SteadyWriters } from "./steady-clients.ts";
@@ -42,11 +43,11 @@ async function moveTo(build: string, order: readonly number[], cluster: ClusterP
 /** As the tool does, through each member: whichever leads, and of whichever release it is. */
 async function changeNothing(cluster: ClusterProcesses): Promise<void> {
   for (const url of cluster.urls) {
-    const channel = openMemberChannel(url, null);
-    const { voters, learners } = await agentConfiguration(channel, callTimeoutMs);
-    const changed = await changeMembers(channel, { voters, learners }, callTimeoutMs);
+    const client = new EtcdClient(openMemberChannel(url, null));
+    const { voters, learners } = await agentConfiguration(client, callTimeoutMs);
+    const changed = await changeMembers(client, { voters, learners }, callTimeoutMs);
     expect(changed).toEqual({ voters, votersOutgoing: [], learners });
-    channel.close();
+    await client.grpc.close();
   }
 }
 

@@ -13,8 +13,8 @@ import { execa } from "execa";
 import { pino } from "pino";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { runSnapshotCommand } from "../../cmd/haplan-agent/snapshot/snapshot-command.ts";
+import { parseMemberId } from "../../src/base/member-id.ts";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect, type GrpcClient } from "../../src/etcd-client/grpc-client.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
 import {
@@ -266,7 +266,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     expect(Number(header?.revision)).toBe(1004);
     expect((await two!.range("a")).kvs).toHaveLength(1);
     await expect(one!.range("a", { revision: 3 })).rejects.toThrow(/compacted/);
-    expect((await memberList(one!.grpc)).map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
+    expect((await one!.cluster.memberList()).members.map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
     // etcd gives the same ids to the same founders.
     const judged = await makePlace("judged");
     const output = spawnSync(
@@ -282,7 +282,8 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
       ],
       { env: { ...process.env, ETCDCTL_API: "3" }, encoding: "utf8" },
     ).stderr;
-    for (const { ID } of await memberList(one!.grpc)) expect(output).toContain(`"${ID.toString(16)}"`);
+    const { members } = await one!.cluster.memberList();
+    for (const { id } of members) expect(output).toContain(`"${parseMemberId(id).toString(16)}"`);
   }, 60_000);
 
   it("takes over users with their passwords and permissions, and asks for them again", async () => {

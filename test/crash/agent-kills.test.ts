@@ -8,10 +8,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { parseMemberId } from "../../src/base/member-id.ts";
 import { createRandom, type Random } from "../../src/base/random.ts";
 import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import { AcknowledgingWriter, missingWrites } from "../e2e/acknowledged-writes.ts";
 import { addressOf, ClusterFixture, killAndWait, until } from "../e2e/cluster-fixture.ts";
 import { settledHashes } from "../e2e/member-facts.ts";
@@ -22,7 +20,7 @@ const seed = Number(process.env["HAPLAN_CRASH_SEED"] ?? 1);
 const sizes = process.env["HAPLAN_CRASH_KILLS"] === undefined ? [3] : [3, 5];
 const network = 25;
 
-type Agent = { readonly id: bigint; readonly client: EtcdClient; readonly image: ProcessImage; pid: number };
+type Agent = { readonly id: string; readonly client: EtcdClient; readonly image: ProcessImage; pid: number };
 
 let cluster: ClusterFixture | undefined;
 afterEach(() => cluster?.teardown());
@@ -30,7 +28,7 @@ afterEach(() => cluster?.teardown());
 async function agentsOf(fixture: ClusterFixture): Promise<readonly Agent[]> {
   const { members } = await fixture.status();
   return members.map(({ id, pid, clientUrl }) => ({
-    id: parseMemberId(id),
+    id,
     client: fixture.client(clientUrl),
     image: readProcessImage(pid!),
     pid: pid!,
@@ -40,7 +38,10 @@ async function agentsOf(fixture: ClusterFixture): Promise<readonly Agent[]> {
 /** The leader as the first one that answers knows it, else anyone. */
 async function findLeader(agents: readonly Agent[]): Promise<Agent> {
   for (const { client } of agents) {
-    const status = await memberStatus(client.grpc, { timeoutMs: 500 }).catch(() => undefined);
+    const status = await client
+      .within(500)
+      .maintenance.status()
+      .catch(() => undefined);
     const leader = agents.find(({ id }) => id === status?.leader);
     if (leader !== undefined) return leader;
   }

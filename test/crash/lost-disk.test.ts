@@ -2,7 +2,6 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { until } from "../e2e/cluster-fixture.ts";
@@ -22,10 +21,10 @@ afterAll(() => members.remove());
 describe("a founder whose disk was wiped", () => {
   it("founds nothing and votes for nobody when it starts with the flags of its first start", async () => {
     const clusterId = members.agents[0]!.clusterId;
-    const before = (await memberList(members.clients[0]!.grpc)).map(({ ID }) => ID);
+    const before = (await members.clients[0]!.cluster.memberList()).members.map(({ id }) => id);
     // By its name, as in etcd, the others know that it has started; that comes through the log, after its first write perhaps.
     await until("m3 is known", async () =>
-      (await memberList(members.clients[0]!.grpc)).every(({ name }) => name !== ""),
+      (await members.clients[0]!.cluster.memberList()).members.every(({ name }) => name !== ""),
     );
     await members.stop(2);
     renameSync(members.dataDirectory(2), `${members.dataDirectory(2)}.kept`);
@@ -36,7 +35,7 @@ describe("a founder whose disk was wiped", () => {
     // Not even what a vote would be written to.
     expect(existsSync(join(members.dataDirectory(2), "member/wal/lock"))).toBe(false);
     await members.writeThrough(1);
-    expect((await memberList(members.clients[0]!.grpc)).map(({ ID }) => ID)).toEqual(before);
+    expect((await members.clients[0]!.cluster.memberList()).members.map(({ id }) => id)).toEqual(before);
 
     rmSync(members.dataDirectory(2), { recursive: true, force: true });
     renameSync(`${members.dataDirectory(2)}.kept`, members.dataDirectory(2));

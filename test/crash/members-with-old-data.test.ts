@@ -4,14 +4,7 @@
  */
 
 import { cpSync, rmSync } from "node:fs";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseMemberId } from "../../src/base/member-id.ts";
-import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
-import {
-  MemberRemoveRequestSchema,
-  MoveLeaderRequestSchema,
-} from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { AgentsInProcess } from "./agents-in-process.ts";
 
@@ -31,20 +24,19 @@ async function stoppedBy(at: number): Promise<string> {
   return members.stopped.splice(0).join("\n");
 }
 
-const idOf = (at: number): bigint => parseMemberId(members.agents[at]!.memberId);
+const idOf = (at: number): string => members.agents[at]!.memberId;
 
 async function makeLeader(at: number): Promise<void> {
   await until(`${members.places[at]!.name} leads`, async () => {
-    const { leader } = await memberStatus(members.clients[at]!.grpc);
+    const { leader } = await members.clients[at]!.maintenance.status();
     if (leader === idOf(at)) return true;
     const from = [0, 1, 2].find((other) => idOf(other) === leader)!;
-    const request = toBinary(MoveLeaderRequestSchema, create(MoveLeaderRequestSchema, { targetID: idOf(at) }));
-    await members.clients[from]!.grpc.unary("/etcdserverpb.Maintenance/MoveLeader", request, { timeoutMs: 5_000 });
+    await members.clients[from]!.maintenance.moveLeader(idOf(at));
     return false;
   });
 }
 
-let lostId = 0n;
+let lostId = "";
 
 describe("a follower whose directory was put back to an older copy", () => {
   it("R20: ends, does not start again, and the others go on", async () => {
@@ -73,8 +65,7 @@ describe("a follower whose directory was put back to an older copy", () => {
 
 describe("a member that was removed while it was down", () => {
   it("R29: ends with the reason when it is started again, also after the others were restarted", async () => {
-    const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: lostId }));
-    await members.clients[0]!.grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, { timeoutMs: 5_000 });
+    await members.clients[0]!.cluster.removeMember(lostId);
     for (const at of [0, 1]) {
       await members.stop(at);
       await members.start(at);
@@ -91,8 +82,7 @@ describe("a member that was removed while it was down", () => {
 
   it("R29: does not start again with data that says that it was removed", async () => {
     await makeLeader(0);
-    const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: idOf(1) }));
-    await members.clients[0]!.grpc.unary("/etcdserverpb.Cluster/MemberRemove", request, { timeoutMs: 5_000 });
+    await members.clients[0]!.cluster.removeMember(idOf(1));
     expect(await stoppedBy(1)).toBe("m2: the member was removed from the cluster");
     await expect(members.start(1)).rejects.toThrow(/its id is never used again.*clear the directory/);
     await members.clients[0]!.put("still", "alone");

@@ -1,6 +1,5 @@
 /** A member that the others cannot call (a firewall, a wrong port in its peer URL), but that can call them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { AgentsInProcess } from "./agents-in-process.ts";
 
@@ -29,6 +28,6 @@ it("A19: founds a cluster with one of the others, follows it, and takes a snapsh
     return count === 1;
   });
   expect(members.logged.some((line) => line.startsWith("m3") && line.includes("installed the snapshot"))).toBe(true);
-  const { leader } = await memberStatus(members.clients[2]!.grpc);
-  expect(leader).not.toBe(0n);
+  const { leader } = await members.clients[2]!.maintenance.status();
+  expect(leader).not.toBeNull();
 });

@@ -3,7 +3,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseMemberId } from "../../src/base/member-id.ts";
-import { memberStatus } from "../../src/etcd-client/etcd-cluster.ts";
 import {
   MemberRemoveRequestSchema,
   MemberRemoveResponseSchema,
@@ -19,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => members.remove());
 
 it("A12: a follower that was asked to remove the leader tells that it was removed", async () => {
-  const { leader } = await memberStatus(members.clients[0]!.grpc);
+  const leader = parseMemberId((await members.clients[0]!.maintenance.status()).leader!);
   const ids = members.agents.map((agent) => parseMemberId(agent!.memberId));
   const follower = ids.findIndex((id) => id !== leader);
   const request = toBinary(MemberRemoveRequestSchema, create(MemberRemoveRequestSchema, { ID: leader }));

@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { missingWrites } from "./acknowledged-writes.ts";
 import { ClusterFixture, kill } from "./cluster-fixture.ts";
@@ -37,9 +36,9 @@ for (const [at, { engine, missing }] of engines.entries()) {
     let old: EtcdClient;
 
     const voters = async (): Promise<string> => {
-      const members = await memberList(old.grpc);
+      const { members } = await old.cluster.memberList();
       return members
-        .map(({ name, isLearner }) => `${name || "nameless"}${isLearner ? " learner" : ""}`)
+        .map(({ name, learner }) => `${name || "nameless"}${learner ? " learner" : ""}`)
         .sort()
         .join(", ");
     };

@@ -7,7 +7,6 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { ClusterFixture } from "./cluster-fixture.ts";
 import {
@@ -142,9 +141,9 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         expect({ code, stderr }).toMatchObject({ code: 0 });
         expect(stdout).toMatch(/Apply complete! Resources: 2 imported, \d+ added, 0 changed, 0 destroyed/);
         await using grpc = connect({ endpoints: [`https://${hostOf(place, 9)}:2379`], tls: tls.client });
-        const members = await memberList(grpc);
+        const { members } = await new EtcdClient(grpc).cluster.memberList();
         expect(members.map(({ name }) => name).sort()).toEqual(["m3", "old-1", "old-2"]);
-        expect(members.every(({ isLearner }) => !isLearner)).toBe(true);
+        expect(members.every(({ learner }) => !learner)).toBe(true);
         await using third = connect({ endpoints: [`https://${hostOf(place, 2)}:2379`], tls: tls.client });
         await new EtcdClient(third).put("/through-the-third", "haplan");
         expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
@@ -169,7 +168,10 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       it("are two again after destroy, and their files are as they were", async () => {
         expect((await cluster.haplan(["destroy", "-auto-approve"])).code).toBe(0);
         await using grpc = connect({ endpoints: [pair.endpoint(0)], tls: tls.client });
-        expect((await memberList(grpc)).map(({ name }) => name).sort()).toEqual(["old-1", "old-2"]);
+        expect((await new EtcdClient(grpc).cluster.memberList()).members.map(({ name }) => name).sort()).toEqual([
+          "old-1",
+          "old-2",
+        ]);
         expect(readFileSync(join(cluster.directory, "client.key"), "utf8")).toContain("PRIVATE KEY");
       });
     },

@@ -6,7 +6,6 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
-import { memberList } from "../../src/etcd-client/etcd-cluster.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { ClusterFixture, until } from "./cluster-fixture.ts";
 import { adoptingSpec, ExistingPair, endpointOf, engines, hostOf, type PairPlace, youngPair } from "./existing-pair.ts";
@@ -22,8 +21,8 @@ for (const [at, { engine, missing }] of chosen.entries()) {
     let pair: ExistingPair;
     let old: EtcdClient;
     const voters = async (): Promise<string> =>
-      (await memberList(old.grpc))
-        .map(({ name, isLearner }) => `${name || "nameless"}${isLearner ? " learner" : ""}`)
+      (await old.cluster.memberList()).members
+        .map(({ name, learner }) => `${name || "nameless"}${learner ? " learner" : ""}`)
         .sort()
         .join(", ");
     const stateAddresses = async (): Promise<readonly string[]> =>
@@ -69,7 +68,8 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         if (code !== 0) throw new Error(stderr);
         return true;
       });
-      const learner = (await memberList(old.grpc)).find(({ isLearner }) => isLearner)!.ID.toString(16);
+      const { members } = await old.cluster.memberList();
+      const learner = members.find((member) => member.learner)!.id;
       expect((await cluster.haplan(["plan", "-out=later.plan"])).code).toBe(0);
       expect((await etcdctl("member", "remove", learner)).code).toBe(0);
       const { code, stderr } = await cluster.haplan(["apply", "later.plan"]);
@@ -105,7 +105,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       });
       expect(stdout).toContain("Destroy complete! Resources: 2 destroyed.");
       await using grpc = connect({ endpoints: [endpointOf(place, 1)] });
-      const names = (await memberList(grpc)).map(({ name }) => name).sort();
+      const names = (await new EtcdClient(grpc).cluster.memberList()).members.map(({ name }) => name).sort();
       expect(names).toEqual(["m3", "old-2"]);
       await new EtcdClient(grpc).put("/after", "haplan");
       expect(await stateAddresses()).toEqual(expect.arrayContaining(["haplan_raft_member.m2", "haplan_machine.m3"]));

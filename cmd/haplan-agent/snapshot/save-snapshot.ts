@@ -1,17 +1,12 @@
 /** `snapshot save`: streams a member's snapshot into a file that gets its name only when it is complete. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { syncDir } from "../../../src/base/durable-file.ts";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 import type { CallOptions } from "../../../src/etcd-client/client-stream.ts";
 import type { ClientTls } from "../../../src/etcd-client/endpoint.ts";
-import { snapshot } from "../../../src/etcd-client/etcd-cluster.ts";
+import { EtcdClient } from "../../../src/etcd-client/etcd-client.ts";
 import { connect, type GrpcClient } from "../../../src/etcd-client/grpc-client.ts";
-import {
-  AuthenticateRequestSchema,
-  AuthenticateResponseSchema,
-} from "../../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
 import { parseDurationMs } from "../../../src/raft-agent/config/flag-values.ts";
 import { openSnapshotFile } from "../../../src/raft-agent/etcd-snapshot/snapshot-file.ts";
 
@@ -42,7 +37,7 @@ export async function saveSnapshot(file: string, flags: SaveFlags): Promise<void
   };
   const part = `${file}.part`;
   try {
-    await writeAll(part, snapshot(grpc, options));
+    await writeAll(part, new EtcdClient(grpc, options).maintenance.snapshot());
     assertComplete(part);
     renameSync(part, file);
     syncDir(dirname(file));
@@ -95,10 +90,8 @@ async function authenticate(grpc: GrpcClient, { user, password }: SaveFlags): Pr
   if (secret === null) {
     throw new HaplanError("snapshot/password", "--user needs a password: write --user=name:password or add --password");
   }
-  const request = toBinary(AuthenticateRequestSchema, create(AuthenticateRequestSchema, { name, password: secret }));
   try {
-    const answer = await grpc.unary("/etcdserverpb.Auth/Authenticate", request, { timeoutMs: 5_000 });
-    return fromBinary(AuthenticateResponseSchema, answer).token;
+    return await new EtcdClient(grpc).auth.authenticate(name, secret);
   } catch (error) {
     throw new HaplanError("snapshot/authenticate", `Cannot log in as "${name}": ${errorText(error)}`, { cause: error });
   }

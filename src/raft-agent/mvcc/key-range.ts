@@ -23,15 +23,3 @@ export function isOpenEnd(rangeEnd: Uint8Array): boolean {
 export function isEmptyRange(key: Uint8Array, rangeEnd: Uint8Array): boolean {
   return !isOpenEnd(rangeEnd) && compareBytes(key, rangeEnd) >= 0;
 }
-
-/** The range end that makes `prefix` a prefix query. */
-export function prefixEnd(prefix: Uint8Array): Uint8Array {
-  for (let last = prefix.length - 1; last >= 0; last--) {
-    if (prefix[last] === 0xff) continue;
-    // Not `slice`: a Buffer's shares its bytes.
-    const end = Uint8Array.from(prefix.subarray(0, last + 1));
-    end[last]!++;
-    return end;
-  }
-  return new Uint8Array(1);
-}

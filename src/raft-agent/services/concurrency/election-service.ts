@@ -14,11 +14,12 @@ import {
   ResignResponseSchema,
 } from "../../api/gen/v3electionpb/v3election_pb.ts";
 import { decodeKeyValue, type EncodedKeyValue, EventType } from "../../api/key-value.ts";
+import { prefixEnd } from "../../api/prefix-end.ts";
 import type { ResponseHeader } from "../../api/response-header.ts";
 import { watchCreateRequest } from "../../api/watch.ts";
 import { emptyBytes } from "../../api/wire.ts";
 import type { ServerCall } from "../../grpc/call.ts";
-import { bytesEqual, prefixEnd } from "../../mvcc/key-range.ts";
+import { bytesEqual } from "../../mvcc/key-range.ts";
 import { EtcdErrors } from "../../state-machine/etcd-error.ts";
 import { fail, guarded } from "../answer.ts";
 import { authorizedStream } from "../authorized-stream.ts";

@@ -8,6 +8,7 @@ import { type Compare, CompareResult, CompareTarget } from "../../api/compare.ts
 import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../api/delete-range.ts";
 import { LeaseGrantRequestSchema, LeaseGrantResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
 import { decodeKeyValue, type EncodedKeyValue, EventType } from "../../api/key-value.ts";
+import { prefixEnd } from "../../api/prefix-end.ts";
 import type { PutRequest } from "../../api/put.ts";
 import {
   decodeRangeResponse,
@@ -23,7 +24,6 @@ import { decodeTxnResponse, encodeTxnRequest, type RequestOp, type TxnResponse }
 import { type WatchCreateRequest, WatchFilter, watchCreateRequest } from "../../api/watch.ts";
 import { emptyBytes } from "../../api/wire.ts";
 import type { ServerCall } from "../../grpc/call.ts";
-import { prefixEnd } from "../../mvcc/key-range.ts";
 import type { LocalCalls } from "./local-calls.ts";
 
 /** The TTL of the lease that is created for a client without one. */

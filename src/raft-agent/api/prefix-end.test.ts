@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { prefixEnd } from "./key-range.ts";
+import { prefixEnd } from "./prefix-end.ts";
 
 it("prefix end is the first key after the prefix, and does not change the prefix, even as a Buffer", () => {
   const table: readonly (readonly [string, string])[] = [

@@ -1,22 +1,20 @@
-/** A channel to one endpoint over haplan's own gRPC client; it connects when the first call is made. */
-
-import type { ClientTls } from "../etcd-client/endpoint.ts";
-import { snapshot } from "../etcd-client/etcd-cluster.ts";
-import { connect, type GrpcClient } from "../etcd-client/grpc-client.ts";
-import { GrpcError } from "../etcd-client/grpc-error.ts";
-import type { TlsMaterial } from "../pki/tls-material.ts";
+/** A channel to one member; it connects when the first call is made. */
+import type { TlsCredentials } from "../base/tls-credentials.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
-import type { MemberChannel } from "./member-calls.ts";
+import type { CallChannel } from "./call-channel.ts";
+import type { ClientTls } from "./endpoint.ts";
+import { connect, type GrpcClient } from "./grpc-client.ts";
+import { GrpcError } from "./grpc-error.ts";
 
 const connectTimeoutMs = 2000;
 /** Longer than any call: by then all calls on a connection that was given up have ended. */
 const retirementMs = 35_000;
 
-function clientTls({ caPem, certificatePem, keyPem, acceptedExpired = [] }: TlsMaterial): ClientTls {
+function clientTls({ caPem, certificatePem, keyPem, acceptedExpired = [] }: TlsCredentials): ClientTls {
   return { ca: caPem, cert: certificatePem, key: keyPem, acceptedExpired };
 }
 
-export function openMemberChannel(endpoint: string, tls: TlsMaterial | null): MemberChannel {
+export function openMemberChannel(endpoint: string, tls: TlsCredentials | null): CallChannel {
   const identity = tls === null ? {} : { tls: clientTls(tls) };
   const open = (): GrpcClient => connect({ endpoints: [endpoint], ...identity, connectTimeoutMs });
   const retired = new Set<GrpcClient>();
@@ -35,19 +33,19 @@ export function openMemberChannel(endpoint: string, tls: TlsMaterial | null): Me
   }
 
   return {
-    unary: async (path, request, timeoutMs, metadata = {}) => {
+    unary: async (path, request, options) => {
       const used = client;
       try {
-        return await used.unary(path, request, { timeoutMs, metadata });
+        return await used.unary(path, request, options);
       } catch (error) {
-        // Whoever is silent may have vanished without a word: the next call tries a fresh connection.
+        // A member that is silent may have vanished without a word: the next call tries a fresh connection.
         if (error instanceof GrpcError && error.code === StatusCode.deadlineExceeded) retire(used);
         throw error;
       }
     },
-    snapshot: (timeoutMs, metadata = {}) => snapshot(client, { timeoutMs, metadata }),
-    close: () => {
-      for (const one of [client, ...retired]) void one.close();
+    stream: (path, options) => client.stream(path, options),
+    close: async () => {
+      await Promise.all([client, ...retired].map((one) => one.close()));
     },
   };
 }

@@ -1,9 +1,10 @@
 /** haplan.v1 from the tool's side, with agents of this release and of the one before. */
 import { describe, expect, it } from "vitest";
 import { createWorld, self } from "../../test/support/single-member.ts";
+import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
-import { agentConfiguration, changeMembers, drainMember, type MemberChannel } from "./member-calls.ts";
+import { agentConfiguration, changeMembers, drainMember } from "./haplan-calls.ts";
 import { probeMember } from "./member-probe.ts";
 
 const other = "1111111111111111";
@@ -11,14 +12,12 @@ const timeoutMs = 1_000;
 
 type Ask = (path: string, request: Uint8Array) => Promise<Uint8Array>;
 
-function channelOver(ask: Ask): MemberChannel {
-  return {
+function clientOver(ask: Ask): EtcdClient {
+  return new EtcdClient({
     unary: ask,
-    snapshot: () => {
-      throw new Error("no snapshots here");
-    },
-    close: () => {},
-  };
+    stream: () => Promise.reject(new Error("no streams here")),
+    close: () => Promise.resolve(),
+  });
 }
 
 async function agentOfThisRelease(): Promise<Ask> {
@@ -50,16 +49,16 @@ describe.each([
   ["of the release before", agentOfReleaseBefore],
 ])("an agent %s", (_name, start) => {
   it("tells its configuration", async () => {
-    const channel = channelOver(await start());
-    const configuration = await agentConfiguration(channel, timeoutMs);
+    const client = clientOver(await start());
+    const configuration = await agentConfiguration(client, timeoutMs);
     expect(configuration).toEqual({ voters: [self], votersOutgoing: [], learners: [other], index: 0 });
   });
 
   it("changes its members, and drains", async () => {
-    const channel = channelOver(await start());
-    const changed = await changeMembers(channel, { voters: [self], learners: [] }, timeoutMs);
+    const client = clientOver(await start());
+    const changed = await changeMembers(client, { voters: [self], learners: [] }, timeoutMs);
     expect(changed).toEqual({ voters: [self], votersOutgoing: [], learners: [] });
-    await expect(drainMember(channel, timeoutMs)).rejects.toThrow("no other voter is connected");
+    await expect(drainMember(client, timeoutMs)).rejects.toThrow("no other voter is connected");
   });
 });
 
@@ -68,7 +67,7 @@ describe("an agent that is too new", () => {
     const current = await agentOfThisRelease();
     const ask: Ask = (path, request) =>
       path.endsWith("/Facts") ? Promise.resolve(Buffer.from("<facts/>")) : current(path, request);
-    await expect(probeMember("http://127.0.0.1:1", channelOver(ask), timeoutMs)).rejects.toMatchObject({
+    await expect(probeMember("http://127.0.0.1:1", clientOver(ask), timeoutMs)).rejects.toMatchObject({
       code: "control-plane/unknown-answer",
       message: expect.stringMatching(/the agent's answer to Facts: .*Use the haplan of the agents' release/),
     });
