@@ -177,7 +177,7 @@ describe("saved plans", () => {
     writeFileSync(join(cwd, "three.yaml"), `${text}# a word more\n`);
     const stale = await haplan("apply saved.plan");
     expect(stale.code).toBe(1);
-    expect(stale.err).toContain("the spec: it was edited since");
+    expect(stale.err).toContain("the spec: it was edited");
     expect(world.acts).toBe(0);
     rmSync(join(cwd, "three.yaml"));
     expect((await haplan("apply saved.plan")).code).toBe(0);

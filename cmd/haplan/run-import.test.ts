@@ -33,7 +33,7 @@ describe("haplan import", () => {
     const before = state();
     expect(await haplan("import haplan_worker.w1 w1")).toMatchObject({
       code: 1,
-      err: expect.stringContaining("haplan_worker.w1 is managed already"),
+      err: expect.stringContaining("haplan_worker.w1 is already managed"),
     });
     expect(await haplan("import haplan_worker.w7")).toMatchObject({
       code: 1,

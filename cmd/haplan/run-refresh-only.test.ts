@@ -85,7 +85,7 @@ describe("what the spec changes about a resource", () => {
     edit(/zone: b\n\s+zone: \S+/, "zone: b");
     const { out } = await cli.haplan("plan three.yaml");
     expect(out).toContain("its zone in the spec has changed");
-    expect(out).not.toContain("only the state is behind");
+    expect(out).not.toContain("only the state is outdated");
     expect((await cli.haplan("apply -auto-approve three.yaml")).code).toBe(0);
     expect(attributesOf("haplan_machine.m1")).toMatchObject({ zone: "b" });
     expect((await plan("")).code).toBe(0);
@@ -95,7 +95,7 @@ describe("what the spec changes about a resource", () => {
     const before = attributesOf("haplan_raft_member.m3")?.["clientUrl"];
     edit("clientPort: 2379", "clientPort: 2479");
     const { out } = await cli.haplan("plan three.yaml");
-    expect(out).not.toContain("only the state is behind");
+    expect(out).not.toContain("only the state is outdated");
     cli.world.failing = (act) => (act.startsWith("startUnit") ? "it broke" : null);
     expect((await cli.haplan("apply -auto-approve three.yaml")).err).toContain("Step failed");
     expect(attributesOf("haplan_raft_member.m3")?.["clientUrl"]).toBe(before);

@@ -99,7 +99,7 @@ describe("state verbs", () => {
   it("F8: a plan that replaces a master for its new name tells of moved, and one that knows of the move does not", async () => {
     editSpec(/name: m1\b/, "name: m8");
     const plan = await haplan("plan three.yaml");
-    expect(plan.err).toContain("m8 replaces m1, which is at the same address");
+    expect(plan.err).toContain("m8 replaces m1, which has the same address");
     expect(plan.err.replace(/\n│? */g, " ")).toContain("moved: [{ from: m1, to: m8 }]");
     editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
     expect((await haplan("plan three.yaml")).err).not.toContain("replaces m1");

@@ -1,4 +1,4 @@
-/** Clusters for tests of adoption: m1 and m2 run already, under names of their own; m3 is haplan's. */
+/** Clusters for tests of adoption: m1 and m2 already run, under names of their own; m3 is haplan's. */
 
 import {
   emptyObservation,
@@ -24,7 +24,7 @@ export function adoptingSpec(engine: "agent" | "etcd", policy: Partial<ClusterSp
   return { ...spec, controlPlane: { ...spec.controlPlane, masters }, policy: { ...spec.policy, ...policy } };
 }
 
-/** Under names of their own, as members that somebody else has started. */
+/** Under names of their own, as members that haplan did not start. */
 export function adoptedPair(
   spec: ClusterSpec,
   more: readonly Partial<ObservedMember>[] = [],
@@ -34,7 +34,7 @@ export function adoptedPair(
   );
 }
 
-/** Nothing of haplan's is there yet, unless `more` says so. */
+/** No resource of haplan's exists yet, unless `more` says so. */
 export function adoptingInput(
   spec: ClusterSpec,
   membership: Partial<ObservedMembership> | null = {},
@@ -73,7 +73,7 @@ function adoptedState(spec: ClusterSpec): State {
   };
 }
 
-/** After the third has joined; `more` is about the two. */
+/** After the third has joined; `more` applies to the two. */
 export function adoptedInput(spec: ClusterSpec, more: readonly Partial<ObservedMember>[] = []): PlannerInput {
   const members = [...adoptedPair(spec, more), fixtureMember(spec, "m3")];
   const given = adoptingInput(spec, { members }, { state: adoptedState(spec) });

@@ -35,7 +35,7 @@ describe("two members that are adopted", () => {
       expect(plan?.timeline.at(0)).toMatchObject({ voters: 2, canLose: 0 });
       expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
       expect(plan?.timeline.some(({ votersOutgoing }) => votersOutgoing > 0)).toBe(engine === "agent");
-      expect(plan?.warnings.map(({ summary }) => summary)).toEqual(["Today 2 voters can lose 0"]);
+      expect(plan?.warnings.map(({ summary }) => summary)).toEqual(["The current 2 voters tolerate 0 failures"]);
     },
   );
 
@@ -63,7 +63,7 @@ describe("two members that are adopted", () => {
   const blocked = { healthy: false, leader: false };
   const spec = adoptingSpec("etcd");
   const refusals: readonly (readonly [string, PlannerInput, string, RegExp])[] = [
-    ["nobody answers", input(spec, null), "plan/adopt-no-answer", /not touched/],
+    ["nobody answers", input(spec, null), "plan/adopt-no-answer", /are not changed/],
     [
       "one is dead",
       input(spec, { members: pair(spec, [blocked, silent]), hasLeader: false }),
@@ -99,7 +99,7 @@ describe("two members that are adopted", () => {
       "one is to be replaced",
       input(spec, {}, { replace: ["haplan_raft_member.m1"] }),
       "plan/replace-adopted",
-      /own in its place/,
+      /replaces it with a member of its own/,
     ],
   ];
   it.each(refusals)("are left untouched when %s", (_, given, code, wayOut) => {

@@ -1,7 +1,7 @@
-/** Where the cluster is reached as it was applied, which an edited spec no longer says. */
+/** Addresses of the cluster as it was applied, which an edited spec no longer contains. */
 import type { State } from "./state.ts";
 
-/** What clients are told; null before the load balancer was started. */
+/** The clients' endpoint; null before the load balancer was started. */
 export function appliedEndpoint(state: State | null): string | null {
   const found = state?.resources.find(({ type }) => type === "haplan_load_balancer")?.attributes["endpoint"];
   return typeof found === "string" ? found : null;

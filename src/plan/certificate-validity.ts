@@ -1,15 +1,15 @@
-/** How long a certificate is still good, told from its dates and a moment: plan, status and PKI ask the same question. */
+/** Remaining validity of a certificate at a given moment, shared by plan, status and PKI. */
 
 export type ValidityDates = { readonly notBefore: string; readonly notAfter: string };
 
 export type CertificateValidity = {
   readonly status: "valid" | "expired" | "notYetValid";
-  /** Whole days until it expires; negative once it has. */
+  /** Whole days until it expires; negative once it has expired. */
   readonly daysLeft: number;
 };
 
 export const msPerDay = 86_400_000;
-/** What haplan issues is good for a year, or as long as its authority if that ends before. */
+/** Certificates issued by haplan are valid for a year, or as long as their authority if that is shorter. */
 export const certificateLifetimeDays = 365;
 
 /** `nowMs` in milliseconds since the epoch. The last moment counts as valid (RFC 5280 §4.1.2.5). */
@@ -20,10 +20,10 @@ export function certificateValidity({ notBefore, notAfter }: ValidityDates, nowM
   return { status: nowMs > endMs ? "expired" : "valid", daysLeft };
 }
 
-/** `expires in 12 days, on 2027-01-01`, `expired 3 days ago, on 2026-11-26`, `is valid only from 2026-12-01`. */
+/** `expires in 12 days, on 2027-01-01`, `expired 3 days ago, on 2026-11-26`, `is not valid before 2026-12-01`. */
 export function validityText(dates: ValidityDates, nowMs: number): string {
   const { status, daysLeft } = certificateValidity(dates, nowMs);
-  if (status === "notYetValid") return `is valid only from ${dayOf(dates.notBefore)}`;
+  if (status === "notYetValid") return `is not valid before ${dayOf(dates.notBefore)}`;
   if (status === "valid") return `expires in ${days(daysLeft)}, on ${dayOf(dates.notAfter)}`;
   return `expired ${days(-daysLeft - 1)} ago, on ${dayOf(dates.notAfter)}`;
 }

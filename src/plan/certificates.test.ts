@@ -91,8 +91,8 @@ describe("a certificate that nears its end", () => {
   it("T1: that is not valid yet, cannot serve, or comes from a stranger is made anew", () => {
     const reasonOf = (more: Partial<ObservedCertificate>): unknown =>
       reasons(planned({ observed: withCertificate("m1", more) }))["m1"];
-    expect(reasonOf({ notBefore: "2026-07-01T00:00:00Z" })).toBe("it is valid only from 2026-07-01");
-    expect(reasonOf({ profile: "client" })).toBe("what it may be used for has changed");
+    expect(reasonOf({ notBefore: "2026-07-01T00:00:00Z" })).toBe("it is not valid before 2026-07-01");
+    expect(reasonOf({ profile: "client" })).toBe("its key usage has changed");
     expect(reasonOf({ trusted: false })).toBe("it was signed by another authority");
   });
 });
@@ -154,7 +154,7 @@ describe("the authority", () => {
     ] as const;
     expect(refusals({ observed: { ...settled, authority: null, membership: null, problems } })).toEqual([
       expect.stringMatching(
-        /^The certificate authority of this cluster is gone\. haplan cannot authenticate: ca\.crt is missing in "pki"\. /,
+        /^The certificate authority of this cluster is missing\. haplan cannot authenticate: ca\.crt is missing in "pki"\. /,
       ),
     ]);
   });
@@ -173,7 +173,7 @@ describe("the authority", () => {
     const input = { state: settledState(three), observed };
     expect(refusals(input, grown)).toEqual([
       expect.stringMatching(
-        /^A certificate has to be signed, and ca\.key is missing in "\.haplan\/demo\/pki"\. To be signed: w2\./,
+        /^A certificate has to be signed, but ca\.key is missing in "\.haplan\/demo\/pki"\. To be signed: w2\./,
       ),
     ]);
     expect(refusals({ observed, nowMs: daysBeforeEnd(-1) })[0]).toMatch(/m1 \(it expired less than a day ago/);
@@ -188,7 +188,7 @@ describe("the authority", () => {
     const observed = { ...withAuthority({ fingerprint: "fp-stranger" }), certificates };
     expect(refusals({ observed })).toEqual([
       expect.stringMatching(
-        /^What the members trust is not this certificate authority\. .* Put the earlier ca\.crt and ca\.key back\.$/,
+        /^The members do not trust this certificate authority\. .* Restore the earlier ca\.crt and ca\.key\.$/,
       ),
     ]);
     expect(refusals({ observed: { ...observed, certificates: [] } })).toHaveLength(1);
@@ -214,7 +214,7 @@ describe("members that haplan cannot ask", () => {
       'cannot authenticate: admin.crt or its key is missing, and ca.key is missing in "pki", so that no other can be made';
     const problems = [{ subject: "the membership", message, notAuthenticated: true }] as const;
     expect(refusals({ observed: { ...withAuthority({ signingKey: "missing" }), membership: null, problems } })).toEqual(
-      [expect.stringMatching(/^The members cannot be asked how they are\. haplan cannot authenticate: admin\.crt/)],
+      [expect.stringMatching(/^The state of the members is unknown\. haplan cannot authenticate: admin\.crt/)],
     );
   });
 });
@@ -279,7 +279,7 @@ describe("members that run", () => {
     for (const port of ["client", "peer"] as const) {
       const plan = planned({ observed: presenting("m1", port, "fp-other") });
       expect(plan.drift.map(({ address, reason }) => `${address}: ${reason}`)).toEqual([
-        `haplan_agent.m1: its ${port} port shows another certificate, which ends on 2026-06-03`,
+        `haplan_agent.m1: its ${port} port presents another certificate, which expires on 2026-06-03`,
       ]);
       expect(titles(plan)).toEqual([
         "move leader from m1 to m2",
@@ -339,7 +339,7 @@ describe("members that run", () => {
     const more = { state: settledState(three), observed: settled };
     expect(refusals({ ...more, nowMs: daysBeforeEnd(-35) }, faster)).toEqual([
       expect.stringMatching(
-        /^The certificates of m1, m2, m3 have to be renewed before .* Renew first: apply the spec of/,
+        /^The certificates of m1, m2, m3 have to be renewed before .* Renew first: apply the last applied spec/,
       ),
     ]);
     expect(refusals({ ...more, nowMs: daysBeforeEnd(65) }, faster)).toEqual([]);

@@ -1,4 +1,4 @@
-/** What the spec asks for, as resources: the wanted half of every comparison that the planner makes. */
+/** The resources of a spec: the wanted half of every comparison in the planner. */
 
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/addresses.ts";
@@ -14,10 +14,10 @@ export type DesiredResource = {
   readonly type: ResourceType;
   readonly name: string;
   readonly attributes: Attributes;
-  /** Attributes that only applying can tell. */
+  /** Attributes that are known only after apply. */
   readonly unknown: readonly string[];
   readonly sensitive: readonly string[];
-  /** Attributes that cannot be changed in place. */
+  /** Attributes that force replacement. */
   readonly replacedBy: readonly string[];
   /** Attributes that the provider changes in place, by a step of its own. */
   readonly changedInPlace: readonly string[];
@@ -25,12 +25,12 @@ export type DesiredResource = {
 };
 
 /**
- * Types that no rule compares with what was found in every attribute: that the state has another value than the spec
- * tells of a change that is still to be made, and not of a state that is behind.
+ * Types whose attributes are not all compared with what was observed: a difference between state and spec means a
+ * pending change, not an outdated state.
  */
 export const toldByTheSpec: ReadonlySet<ResourceType> = new Set(["haplan_machine", "haplan_raft_member"]);
 
-/** The certificate that `haplan` itself and its users' clients carry. */
+/** The client certificate of `haplan` and of its users' clients. */
 export const adminCertificateName = "admin";
 
 type Draft = Partial<Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "dependsOn">>;
@@ -73,18 +73,18 @@ export function desiredResources(spec: ClusterSpec, provider: ProviderModel): re
 
 export const loadBalancerAddress: ResourceAddress = resourceAddress("haplan_load_balancer", loadBalancerName);
 
-/** What only the start of a unit tells; `certificate` is the fingerprint of the one that haplan issued for it. */
+/** Known only once a unit is started; `certificate` is the fingerprint of the certificate that haplan issued for it. */
 function unitFacts(issued: boolean): readonly string[] {
   return ["pid", "definitionDigest", ...(issued ? ["certificate"] : [])];
 }
 
-/** Whether workers and the load balancer carry certificates of haplan's own making. */
+/** Whether workers and the load balancer use certificates issued by haplan. */
 function issuesForClients({ controlPlane }: ClusterSpec): boolean {
   const { enabled, adopted } = controlPlane.tls;
   return enabled && adopted?.caKeyFile !== null;
 }
 
-/** Of a cluster that was adopted, the authority is somebody else's: it issues if its key is there, and is no resource. */
+/** The authority of an adopted cluster is the operator's: it issues if its key is available, and is not a resource. */
 function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): readonly DesiredResource[] {
   const { adopted } = spec.controlPlane.tls;
   const dependsOn = adopted === undefined ? [resourceAddress("haplan_ca", spec.name)] : [];
@@ -96,7 +96,7 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
       { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"], dependsOn },
     );
   const clients = [
-    // One that a cloud runs carries none.
+    // A cloud load balancer has no certificate.
     ...(hosts.length === 0 ? [] : [issued(loadBalancerName, "client", [loadBalancerName])]),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
   ];
@@ -117,7 +117,7 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
   ];
 }
 
-/** Clients reach a master by its own address, through the load balancer, or on the host itself. */
+/** Clients reach a master at its own address, through the load balancer, or on the host itself. */
 function memberNames(spec: ClusterSpec, { name, address }: MasterSpec): readonly string[] {
   return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address])].sort();
 }
@@ -177,19 +177,19 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
   ];
 }
 
-/** The certificates of a master of haplan's that haplan issues: none where the user has them ready, or there is no TLS. */
+/** The certificates that haplan issues for a master of its own: none if the user provides them, or without TLS. */
 function issuedNames(spec: ClusterSpec, master: string): readonly string[] {
   const { enabled, adopted } = spec.controlPlane.tls;
   if (!enabled || adopted?.certificates.some(({ name }) => name === master)) return [];
   return hasPeerCertificate(spec, master) ? [master, peerCertificateName(master)] : [master];
 }
 
-/** Masters that haplan makes, with a machine and an agent of their own. */
+/** Masters that haplan creates, with a machine and an agent of their own. */
 export function ownMasters(spec: ClusterSpec): readonly MasterSpec[] {
   return spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
 }
 
-/** Of an adopted master haplan manages the membership and nothing else. */
+/** haplan manages only the membership of an adopted master. */
 function adoptedMember(spec: ClusterSpec, master: MasterSpec): DesiredResource {
   const attributes = { clientUrl: clientUrl(spec, master), role: "voter", adopted: true };
   return resource("haplan_raft_member", master.name, attributes, { unknown: ["memberId", "peerUrl"] });

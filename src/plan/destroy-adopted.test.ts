@@ -82,7 +82,7 @@ describe("T low: destroying everything while an adopted member is down", () => {
     expect(refusal).toMatchObject({
       code: "plan/quorum-at-risk",
       detail: expect.stringContaining(
-        "If m1, which was adopted, will not come back, lead it out of the cluster first:",
+        "If m1, which was adopted, will not come back, remove it from the cluster first:",
       ),
       commands: [["destroy", "-target=haplan_raft_member.m1"]],
     });

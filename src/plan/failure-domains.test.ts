@@ -44,7 +44,7 @@ describe("failure domains", () => {
   it("tell the story of six that are cut three to three", () => {
     const told = warnings(zoned(["a", "b", "a", "b", "c"]), zoned(["a", "b", "a", "b", "a", "b"]));
     expect(told).toHaveLength(1);
-    expect(told[0]).toContain("stops all writes of today's 6 voters");
-    expect(told[0]).toContain("Cut 3|3, no side has 4 of 6");
+    expect(told[0]).toContain("stops all writes of the current 6 voters");
+    expect(told[0]).toContain("Partitioned 3|3, no side has 4 of 6");
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Which replacements that were asked for are done, of a plan that was cut off: asking for them once more would be asking
- * for another one.
+ * Finds the requested replacements that an interrupted plan has completed: requesting them again would replace them
+ * again.
  */
 
 import { asRequested } from "./change-reason.ts";
@@ -9,15 +9,15 @@ import type { ResourceAddress } from "./resource.ts";
 import { replacedThing } from "./rules/requested-replacements.ts";
 import type { Step, StepAction } from "./step.ts";
 
-/** What comes after the new object is in its place, and is planned again without being asked for. */
+/** Steps after the new object is in place; a new plan contains them without a request. */
 const afterwards: ReadonlySet<StepAction["kind"]> = new Set(["removeMember", "recordState", "reloadAgent"]);
 
-/** Of two machines of one name, it ends the one that was replaced. */
+/** Of two machines of one name, this step destroys the one that was replaced. */
 function endsFormer(action: StepAction): boolean {
   return (action.kind === "stopAgent" || action.kind === "destroyMachine") && action.generation !== undefined;
 }
 
-/** Addresses of what was replaced as requested; `remaining` are the steps that are not done. */
+/** Addresses that were replaced as requested; `remaining` are the incomplete steps. */
 export function finishedReplacements(plan: Plan, remaining: readonly Step[]): ReadonlySet<ResourceAddress> {
   const making = remaining.filter(({ action }) => !afterwards.has(action.kind) && !endsFormer(action));
   const unfinished = new Set(making.flatMap(({ addresses }) => addresses).map(replacedThing));

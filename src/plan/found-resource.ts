@@ -1,6 +1,6 @@
 /**
- * What of a resource is there, as the world shows it: the id by which it is found again, and the attributes that only
- * looking tells. The state takes this over when it does not know the resource (Terraform's import).
+ * A resource as observed: its id, and the attributes that are known only by observing. An import copies these into the
+ * state.
  */
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, workerUnitName } from "../units/unit-definition.ts";
@@ -11,9 +11,8 @@ import { unitOf, type World } from "./world.ts";
 export type FoundResource = { readonly id: string; readonly attributes: Attributes; readonly generation: number };
 
 /**
- * Null when it is not there, or cannot be seen: what a load balancer serves is only what it was last told.
- *
- * Ids: a machine's name, also for what runs on it; a member's id; the SHA-256 fingerprint of a certificate.
+ * Null if it does not exist, or cannot be observed: the targets of a load balancer are only known from the last update.
+ *  Ids: a machine's name, also for what runs on it; a member's id; the SHA-256 fingerprint of a certificate.
  */
 export function foundResource(
   { type, name }: { readonly type: ResourceType; readonly name: string },
@@ -61,7 +60,7 @@ function foundCertificate(certificate: Dated | null | undefined): FoundResource 
   return { id: fingerprint, attributes: { fingerprint, notAfter }, generation: 1 };
 }
 
-/** Members that nobody has heard of, and that are only remembered, are not found. */
+/** Members known only from the state have not been found. */
 function foundMember(name: string, world: World, generation: number): FoundResource | null {
   const member = world.members.find((candidate) => candidate.name === name && candidate.voter);
   if (member === undefined || member.id === "" || world.membersRemembered) return null;

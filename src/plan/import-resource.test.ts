@@ -157,7 +157,7 @@ describe("two members that are to be adopted", () => {
       noLineage,
     );
     expect(unsaid.refusal?.[0]?.detail).toContain("adopt: { endpoints: [http://127.0.1.1:2379] }");
-    expect(imported(input, "haplan_machine.m1").refusal?.[0]?.detail).toContain("manages haplan_raft_member.m1");
+    expect(imported(input, "haplan_machine.m1").refusal?.[0]?.detail).toContain("manages only haplan_raft_member.m1");
   });
 
   it("are recorded by a refresh-only plan, which adds no third", () => {

@@ -1,6 +1,6 @@
 /**
- * `haplan import`: one thing that is there and that the spec asks for becomes an entry of the state. Pure, and it
- * changes nothing but the state: the next plan tells what is left to do.
+ * `haplan import`: adds one existing resource of the spec to the state. Pure; only the state changes: the next plan
+ * shows what remains to be done.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { nearestName } from "../spec/nearest-name.ts";
@@ -16,7 +16,7 @@ import { readWorld } from "./world.ts";
 
 export type ImportRequest = {
   readonly address: string;
-  /** What must be found there (see `foundResource`; a member also by its client URL); null takes what is found. */
+  /** The id that must be found (see `foundResource`; for a member also its client URL); null accepts any. */
   readonly id: string | null;
 };
 
@@ -24,7 +24,7 @@ export type ImportResult =
   | { readonly state: State; readonly resource: StateResource; readonly id: string; readonly refusal?: never }
   | { readonly refusal: readonly Diagnostic[] };
 
-/** `newLineage` is asked when there is neither a state nor a machine of this cluster. */
+/** `newLineage` is called if there is neither a state nor a machine of this cluster. */
 export function importResource(input: PlannerInput, request: ImportRequest, newLineage: () => string): ImportResult {
   const draft = new PlanDraft();
   const world = readWorld(input.spec, input.state, input.observed);
@@ -61,8 +61,8 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
   if (world.resources.has(address)) {
     draft.refuse(
       "import/managed",
-      `${address} is managed already`,
-      `The state knows it. To bind the address to something else, forget it first:`,
+      `${address} is already managed`,
+      `The state contains it. To bind the address to something else, forget it first:`,
       address,
       [["state", "rm", address]],
     );
@@ -70,15 +70,15 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
     draft.refuse(
       "import/not-importable",
       `${address} cannot be imported`,
-      "What the load balancer serves is what it was last told. Import haplan_load_balancer.load-balancer; the next apply tells it anew.",
+      "The targets of the load balancer cannot be observed. Import haplan_load_balancer.load-balancer; the next apply sets them again.",
       address,
     );
   } else if (state === null && type !== "haplan_raft_member") {
     const first = desired.find((each) => each.type === "haplan_raft_member")?.address;
     draft.refuse(
       "import/members-first",
-      `There is no state, and ${address} is no member`,
-      `A state without a member is that of a cluster which has never started, and the next plan would start it. Begin with a member, or take over all that is there at once:`,
+      `There is no state, and ${address} is not a member`,
+      `A state without a member is that of a cluster which has never started, and the next plan would start it. Import a member first, or import everything that exists at once:`,
       address,
       [...(first === undefined ? [] : [["import", first]]), ["apply", "-refresh-only"]],
     );
@@ -87,16 +87,16 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
   }
 }
 
-/** Terraform too wants the configuration first: without it, the next plan would destroy what was imported. */
+/** Terraform requires the configuration first, too: without it, the next plan would destroy what was imported. */
 function refuseUnknown({ spec, desired, draft }: Planning, address: string): void {
   const addresses: readonly string[] = desired.map((resource) => resource.address);
   const [, name = ""] = address.split(/\.(.*)/s);
   const adopted = spec.controlPlane.masters.some((master) => master.name === name && master.adoptedAt !== undefined);
   const nearest = nearestName(address, addresses);
   const hint = adopted
-    ? `${name} is adopted: of such a master haplan manages haplan_raft_member.${name}, and leaves alone what it runs on.`
-    : `${nearest === null ? "" : `Did you mean "${nearest}"? `}Write it into the spec before importing it.`;
-  draft.refuse("import/unknown-address", `The spec asks for no resource "${address}"`, hint);
+    ? `${name} is adopted: of such a master haplan manages only haplan_raft_member.${name}.`
+    : `${nearest === null ? "" : `Did you mean "${nearest}"? `}Add it to the spec before importing it.`;
+  draft.refuse("import/unknown-address", `The spec has no resource "${address}"`, hint);
 }
 
 function refuseMissing(
@@ -108,13 +108,13 @@ function refuseMissing(
   const { address, type, name } = wanted;
   const takeOver =
     type === "haplan_raft_member" && wanted.attributes["adopted"] !== true
-      ? ` A member that haplan has not started is taken over when the spec names its client URL: controlPlane: { adopt: { endpoints: [${id?.includes("://") ? id : String(wanted.attributes["clientUrl"])}] } }.`
+      ? ` A member that haplan did not start is adopted if the spec lists its client URL: controlPlane: { adopt: { endpoints: [${id?.includes("://") ? id : String(wanted.attributes["clientUrl"])}] } }.`
       : "";
   if (found === null) {
     draft.refuse(
       "import/not-found",
       `There is nothing to import as ${address}`,
-      `${whereLooked(type, name)}${takeOver} Nothing was changed. What would make it is shown by:`,
+      `${whereLooked(type, name)}${takeOver} Nothing was changed. To see what would create it, run:`,
       address,
       [["plan"]],
     );
@@ -122,8 +122,8 @@ function refuseMissing(
   }
   draft.refuse(
     "import/other-id",
-    `What is found as ${address} is not ${id}`,
-    `Its id is ${found.id}. Write that, or leave the id out to take what is found.${takeOver}`,
+    `The resource found as ${address} is not ${id}`,
+    `Its id is ${found.id}. Write that, or omit the id to accept what is found.${takeOver}`,
     address,
   );
 }
@@ -134,11 +134,11 @@ function whereLooked(type: DesiredResource["type"], name: string): string {
       return `No voter that answers is ${name}.`;
     case "haplan_ca":
     case "haplan_certificate":
-      return "Its files are not there.";
+      return "Its files do not exist.";
     case "haplan_machine":
-      return `No machine ${name} carries this cluster's lineage.`;
+      return `No machine ${name} has this cluster's lineage.`;
     default:
-      return `No machine ${name} of this cluster carries it.`;
+      return `No machine ${name} of this cluster runs it.`;
   }
 }
 
@@ -150,7 +150,7 @@ function hasId(wanted: DesiredResource, found: FoundResource, id: string | null,
   return urls.includes(id.replace(/\/$/, ""));
 }
 
-/** A generation that was found is the resource's own, and no attribute. */
+/** The observed generation is a field of the resource, not an attribute. */
 function stateResource(wanted: DesiredResource, found: FoundResource): StateResource {
   const { generation: _, ...attributes } = found.attributes;
   const { address, type, name, sensitive, dependsOn } = wanted;

@@ -1,6 +1,6 @@
 /**
- * One line of the journal: intent before each act, outcome after it. Kept beside the state; appended and fsynced
- * before apply goes on. An intent without an outcome is what a killed apply left behind.
+ * One line of the journal: intent before each action, outcome after it. Kept beside the state; appended and fsynced
+ * before apply continues. An intent without an outcome is left by a killed apply.
  */
 import type { Json } from "../base/json.ts";
 import type { StepAction } from "./step.ts";
@@ -15,7 +15,7 @@ export type JournalRecord = {
   readonly at: string;
   /** With `intent`. */
   readonly action?: StepAction;
-  /** With `done`: facts that only the act could tell, such as a member id. Never secrets. */
+  /** With `done`: outputs of the step, such as a member id. Never secrets. */
   readonly result?: { readonly [name: string]: Json };
   /** With `failed`. */
   readonly error?: string;

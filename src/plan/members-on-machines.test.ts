@@ -57,7 +57,7 @@ describe("a member whose name in the state is not that of its machine", () => {
     const observed = { ...running, membership: { ...running.membership!, members } };
     const { refusal } = planned(renamedInState({ m1: "m8" }, ["haplan_raft_member"]), observed);
     expect(refusal?.map(({ code, summary }) => [code, summary])).toEqual([
-      ["plan/machine-of-voter", "Step 1 (destroy machine m1) would end a machine at the address of voter m8"],
+      ["plan/machine-of-voter", "Step 1 (destroy machine m1) would destroy a machine at the address of voter m8"],
     ]);
   });
 });

@@ -87,7 +87,7 @@ describe("a master that has another name", () => {
     const beside = { ...spec, controlPlane: { ...spec.controlPlane, masters } };
     const plan = planned(beside, { observed: { ...observed, machines: both } });
     expect(plan.warnings.map(({ code, summary }) => [code, summary])).toEqual([
-      ["plan/moved-unclear", "m1 has not moved to m8: both are there"],
+      ["plan/moved-unclear", "m1 has not moved to m8: both exist"],
     ]);
     expect(plan.steps.some(({ action }) => action.kind === "renameMaster")).toBe(false);
   });

@@ -1,6 +1,6 @@
 /**
- * A master that has another name than before, and is the same one: its machine, its data and its place stay. What was
- * found and what the state knows are read under the new name, and the first step of the plan makes it so.
+ * A renamed master: its machine, its data and its address stay. What was observed and what the state contains are read
+ * under the new name, and the first step of the plan renames it.
  */
 
 import type { Json } from "../base/json.ts";
@@ -22,19 +22,19 @@ import {
 import { refuseUnreachableMaster } from "./rules/unreachable.ts";
 import type { State, StateResource } from "./state.ts";
 
-/** What has the name of its master. Certificates have it too, and are issued for the new one. */
+/** Resources named after their master. Certificates are as well, but they are issued for the new name. */
 export const movedTypes: readonly ResourceType[] = [...masterTypes, "haplan_lb_backend"];
 
 export type Moves = {
-  /** Those that are to be made, wholly or in part. */
+  /** Renames that are to be made, wholly or in part. */
   readonly made: readonly MovedMaster[];
-  /** Those whose two names both stand for something: nothing is taken for the other. */
+  /** Renames where both names exist: neither is treated as the other. */
   readonly unclear: readonly MovedMaster[];
 };
 
 export const noMoves: Moves = { made: [], unclear: [] };
 
-/** As the spec tells, or as a state tells in which a master was given another name. */
+/** From the spec, or from a state in which a master was renamed. */
 export function movesOf({ spec, state, observed, mode, refreshOnly }: PlannerInput): Moves {
   if (mode === "destroy" || refreshOnly === true) return noMoves;
   const made: MovedMaster[] = [];
@@ -53,14 +53,17 @@ function isKnown(name: string, state: State | null, observed: ObservedCluster): 
   return observed.machines.some((machine) => machine.name === name) || (state?.resources ?? []).some(ofMaster);
 }
 
-/** A machine, or a member that the state knows, of each of the names: not one thing that is renamed by half. */
+/** Each of the names has a machine, or a member in the state: this is not one resource that is half renamed. */
 function areTwo({ from, to }: MovedMaster, state: State | null, { machines }: ObservedCluster): boolean {
   const both = (names: readonly string[]): boolean => names.includes(from) && names.includes(to);
   const members = (state?.resources ?? []).filter(({ type }) => type === "haplan_raft_member");
   return both(machines.map(({ name }) => name)) || both(members.map(({ name }) => name));
 }
 
-/** A machine that the state has under another name, with the same place and generation: one of the names is the spec's. */
+/**
+ * A machine that the state has under another name, with the same address and generation: one of the names is the
+ * spec's.
+ */
 function movesInState(
   spec: PlannerInput["spec"],
   state: State | null,
@@ -104,7 +107,7 @@ export function underNewNames(input: PlannerInput, moves: readonly MovedMaster[]
   };
 }
 
-/** What the state has of a master, under its new name. */
+/** The resources of a master in the state, under its new name. */
 export function moveResources(
   resources: readonly StateResource[],
   { from, to }: MovedMaster,
@@ -127,7 +130,7 @@ export function moveResources(
   });
 }
 
-/** An agent finds itself by its name among those that it was started with. */
+/** An agent finds itself by name in its initial cluster. */
 function movedJoin(join: Json, { from, to }: MovedMaster): Json {
   if (!isJoinFacts(join)) return join;
   const { clusterState, initialCluster } = join;
@@ -137,7 +140,7 @@ function movedJoin(join: Json, { from, to }: MovedMaster): Json {
   };
 }
 
-/** Each change of a resource that had another address says which. */
+/** Records the previous address in each change of a resource that moved. */
 export function withMoves(changes: readonly ResourceChange[], { made }: Moves): readonly ResourceChange[] {
   return changes.map((change) => {
     const move = made.find(({ to }) => to === change.name);
@@ -146,13 +149,13 @@ export function withMoves(changes: readonly ResourceChange[], { made }: Moves): 
   });
 }
 
-/** The first step of each move, and what is told of those that are unclear. */
+/** The first step of each move, and warnings about ambiguous ones. */
 export function planMoves({ state, observed, draft }: Planning, { made, unclear }: Moves): void {
   for (const { from, to } of made) {
     const known = new Set((state?.resources ?? []).map(({ address }) => address));
     const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
     if (whyUnreachable(observed.unreachable ?? [], to) !== null) {
-      refuseUnreachableMaster(to, `its machine is to be told that it is no longer ${from}`, draft);
+      refuseUnreachableMaster(to, `its machine is still labeled ${from}`, draft);
     }
     draft.chain({ kind: "renameMaster", from, to }, addresses);
   }
@@ -160,8 +163,8 @@ export function planMoves({ state, observed, draft }: Planning, { made, unclear 
   for (const { from, to } of unclear) {
     draft.warn(
       "plan/moved-unclear",
-      `${from} has not moved to ${to}: both are there`,
-      `The spec tells that ${to} is the master that had the name ${from}, and a ${to} exists beside it. ${from} is not in the spec, so this plan leads it out. If that is right, remove the entry from moved.`,
+      `${from} has not moved to ${to}: both exist`,
+      `The spec declares that ${to} is the former ${from}, but both exist. ${from} is not in the spec, so this plan removes it. If that is right, remove the entry from moved.`,
     );
   }
 }

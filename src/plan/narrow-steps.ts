@@ -1,7 +1,7 @@
 /**
- * What is left of a plan when only a part of it was asked for: `target` (some resources, with all that they wait for)
- * or `refreshOnly` (nothing but the state is brought up to date). Membership changes are taken whole or not at all: half
- * of one would leave the control plane between two designs.
+ * Reduces a plan to a part: `target` (some resources with their dependencies) or `refreshOnly` (only updates the
+ * state). Membership changes are taken as a whole or not at all: half of one would leave the control plane between two
+ * configurations.
  */
 import { nearestName } from "../spec/nearest-name.ts";
 import type { ResourceChange } from "./plan.ts";
@@ -13,16 +13,16 @@ import type { Step } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
 import { traitsOf } from "./step-traits.ts";
 
-/** `imports` are the addresses of what is there and not in the state. */
+/** `imports` are the addresses of resources that exist but are not in the state. */
 export function narrowSteps(planning: Planning, imports: readonly ResourceAddress[]): readonly Step[] {
   const { desired, world, draft, mode, target = [], refreshOnly = false } = planning;
-  // All that a target may name.
+  // All addresses that may be targeted.
   const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
   if (refreshOnly) {
     draft.warn(
       "plan/refresh-only",
-      "This plan brings the state up to date and changes nothing else",
-      "What differs from the spec stays as it is. Plan without -refresh-only to see what would put it right.",
+      "This plan updates the state and changes nothing else",
+      "Differences from the spec remain. Plan without -refresh-only to see what would resolve them.",
     );
     checkTargets(target, known, draft);
     return recordOnly(draft.steps, imports, target);
@@ -32,12 +32,12 @@ export function narrowSteps(planning: Planning, imports: readonly ResourceAddres
   draft.warn(
     "plan/targeted",
     "Resource targeting is in effect",
-    "The plan holds only what was asked for, and what that depends on: other differences from the spec stay. Use -target for exceptions, not as a habit.",
+    "The plan contains only the targets and their dependencies; other differences from the spec remain. Use -target for exceptions, not as a routine.",
   );
   return chosenSteps(draft.steps, target, mode === "apply");
 }
 
-/** What other steps would have recorded on their way is recorded by this one. */
+/** This step records what other steps would have recorded. */
 function recordOnly(
   steps: readonly Step[],
   imports: readonly ResourceAddress[],
@@ -51,7 +51,10 @@ function recordOnly(
   return [{ id: stepId(action), title: stepTitle(action), action, addresses, after: [] }];
 }
 
-/** `whole`: half of a change of the control plane is none. In the end of a cluster there is no design to keep. */
+/**
+ * `whole`: half of a control plane change is not allowed. When a cluster is destroyed there is no configuration to
+ * keep.
+ */
 function chosenSteps(steps: readonly Step[], target: readonly string[], whole: boolean): readonly Step[] {
   const byId = new Map(steps.map((step) => [step.id, step]));
   const chosen = new Set<Step>();
@@ -66,7 +69,7 @@ function chosenSteps(steps: readonly Step[], target: readonly string[], whole: b
   return steps.filter((step) => chosen.has(step));
 }
 
-/** Changes that no step of the narrowed plan makes are not made: what is there stays, what is not is not shown. */
+/** Drops changes that no step of the reduced plan makes. */
 export function narrowChanges(
   { target = [], refreshOnly = false }: PlannerInput,
   changes: readonly ResourceChange[],
@@ -82,7 +85,7 @@ export function narrowChanges(
   });
 }
 
-/** Recorded as it is found; what the spec would change about it stays to be done. */
+/** Recorded as found; differences from the spec remain to be applied. */
 function importOnly(change: ResourceChange, refreshOnly: boolean): ResourceChange {
   if (!refreshOnly || change.action === "noop") return change;
   return { ...change, action: "noop", reason: null, unknownAfter: [], forcesReplacement: [] };

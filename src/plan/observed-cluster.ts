@@ -1,7 +1,6 @@
 /**
- * The cluster as found: facts gathered by providers (machines, units, certificates) and through the members' public
- * API (membership), as plain values. `null` means looked for and not there; a fact that could not be gathered is in
- * `problems`.
+ * The cluster as observed: machines, units and certificates from providers, the membership from the members' public
+ * API, as plain values. `null` means looked for and not found; what could not be observed is in `problems`.
  */
 import type { Attributes } from "./resource.ts";
 
@@ -10,49 +9,49 @@ export type ObservedUnit = {
   readonly name: string;
   readonly running: boolean;
   readonly pid: number | null;
-  /** SHA-256 over the unit's definition (arguments, environment, files) as it was last put there. */
+  /** SHA-256 over the unit's definition (arguments, environment, files) as it was last written. */
   readonly definitionDigest: string;
 };
 
 export type ObservedMachine = {
   readonly name: string;
   readonly address: string;
-  /** Lineage label found on the machine: tells our own from a stranger's. */
+  /** Lineage label of the machine: distinguishes the cluster's own machines from those of others. */
   readonly lineage: string;
   readonly generation: number;
-  /** Whether the agent's data directory holds anything. */
+  /** Whether the agent's data directory has content. */
   readonly hasData: boolean;
   readonly units: readonly ObservedUnit[];
-  /** What the provider found of the attributes that it describes machines by; absent where it looks for none. */
+  /** Observed values of the provider's machine attributes; absent if the provider has none. */
   readonly attributes?: Attributes;
 };
 
 /** A load balancer that runs on no machine of haplan's. */
 export type ObservedLoadBalancer = {
   readonly running: boolean;
-  /** Where clients reach it. */
+  /** Its address for clients. */
   readonly address: string;
-  /** What `ensure` returned under this name, unless somebody has changed it. */
+  /** The value that `ensure` returned under this name, unless it was changed since. */
   readonly definitionDigest: string;
 };
 
-/** A machine that could not be looked at. Nothing is known of what is on it. */
+/** An unreachable machine. Nothing is known about its content. */
 export type UnreachableMachine = { readonly name: string; readonly reason: string };
 
-/** Why the machine could not be looked at; null for one that was. */
+/** Why the machine is unreachable; null if it is not. */
 export function whyUnreachable(unreachable: readonly UnreachableMachine[], name: string): string | null {
   return unreachable.find((machine) => machine.name === name)?.reason ?? null;
 }
 
-/** Of several machines of one name, as there are while a master moves, the one that was made last. */
+/** The newest of several machines of one name, which exist while a master moves. */
 export function newestMachine(machines: readonly ObservedMachine[], name: string): ObservedMachine | undefined {
   return machines.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation)[0];
 }
 
-/** A process that was started for a unit of this cluster, and runs although its machine is not there any more. */
+/** A process that was started for a unit of this cluster, and still runs although its machine no longer exists. */
 export type ObservedOrphan = { readonly machine: string; readonly unit: string; readonly pid: number };
 
-/** A certificate that is there with its key; whether it is still good is for the rules to say, with the time at hand. */
+/** An existing certificate with its key; the rules decide whether it is still valid at the time of the plan. */
 export type ObservedCertificate = {
   readonly name: string;
   readonly fingerprint: string;
@@ -63,7 +62,7 @@ export type ObservedCertificate = {
   readonly notAfter: string;
   /** Signed by the authority that is in the directory now. */
   readonly trusted: boolean;
-  /** It ends when its authority does: a new one would not live longer. */
+  /** It expires with its authority: a new one would not be valid longer. */
   readonly endsWithAuthority: boolean;
 };
 
@@ -79,9 +78,9 @@ export type ObservedAuthority = {
   readonly fingerprint: string;
   readonly notBefore: string;
   readonly notAfter: string;
-  /** `mismatched`: there is a key, and it is not the key of this certificate. */
+  /** `mismatched`: there is a key, but it is not the key of this certificate. */
   readonly signingKey: "present" | "missing" | "mismatched";
-  /** Where its files are, as a user would look for them. */
+  /** The path of its files, for messages. */
   readonly directory: string;
 };
 
@@ -91,7 +90,7 @@ export type ObservedMember = {
   readonly name: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
-  /** Does not vote; in a joint change: does not vote in the incoming half. */
+  /** A non-voter; in a joint change: a non-voter of the incoming half. */
   readonly learner: boolean;
   /** Answered a serializable and, for voters, a linearizable read. */
   readonly healthy: boolean;
@@ -99,25 +98,27 @@ export type ObservedMember = {
   readonly raftIndex: number | null;
   readonly raftTerm: number | null;
   readonly dbSizeBytes: number | null;
-  /** The endpoint that was asked and where it answered; absent when it was not. */
+  /** The endpoint that answered; absent if it did not answer. */
   readonly answeredAt?: string;
-  /** The version that it answers with; an agent tells the etcd version that it speaks. */
+  /** The version that it reports; an agent reports the etcd version that it implements. */
   readonly version?: string;
-  /** Alarms and errors that it tells of itself, such as `alarm:NOSPACE`. */
+  /** Alarms and errors that it reports, such as `alarm:NOSPACE`. */
   readonly alarms?: readonly string[];
 };
 
 export type ObservedMembership = {
   readonly clusterId: string;
   readonly members: readonly ObservedMember[];
-  /** Ids of all voters of the outgoing half while a joint change is under way; empty otherwise. */
+  /** Ids of all voters of the outgoing half during a joint change; otherwise empty. */
   readonly votersOutgoing: readonly string[];
-  /** Log index of the last change of the membership; null where members do not tell, as with a real etcd. */
+  /** Log index of the last membership change; null if members do not report it, as with a real etcd. */
   readonly configurationIndex?: number | null;
   readonly hasLeader: boolean;
-  /** What the members run, as they answer; absent when that is not known. */
+  /** The members' engine, from their answers; absent if unknown. */
   readonly engine?: "agent" | "etcd";
-  /** Whom haplan asked as; absent where the cluster has no users, or a certificate says who asks. */
+  /**
+   * The user that haplan authenticated as; absent if the cluster has no users, or a certificate identifies the caller.
+   */
   readonly user?: { readonly name: string; readonly root: boolean };
   /** Endpoints that answered for another cluster, with its id. */
   readonly strangers?: readonly { readonly endpoint: string; readonly clusterId: string }[];
@@ -126,24 +127,26 @@ export type ObservedMembership = {
 export type ObservationProblem = {
   readonly subject: string;
   readonly message: string;
-  /** haplan has nothing to identify itself with: what the members would have said is not known, which is not silence. */
+  /** haplan has no credentials: the members' answers are unknown, which is different from no answer. */
   readonly notAuthenticated?: true;
 };
 
 export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
-  /** Machines that are in neither list are not there. Absent when all could be looked at. */
+  /** Machines in neither list do not exist. Absent if all could be observed. */
   readonly unreachable?: readonly UnreachableMachine[];
-  /** Absent where it runs on machines, among whose units it is; null where there is none yet. */
+  /** Absent if it runs on machines, where it is one of the units; null if there is none yet. */
   readonly loadBalancer?: ObservedLoadBalancer | null;
   readonly orphans: readonly ObservedOrphan[];
   readonly authority: ObservedAuthority | null;
   readonly certificates: readonly ObservedCertificate[];
-  /** What the ports of the masters show, which is not always what is in their files; absent when nobody was asked. */
+  /**
+   * Certificates presented on the ports of the masters, which may differ from their files; absent if none was queried.
+   */
   readonly presented?: readonly ObservedPresentation[];
-  /** null when no member answered at all. */
+  /** Null if no member answered. */
   readonly membership: ObservedMembership | null;
-  /** Backends the load balancer serves, by master name. */
+  /** Backends that the load balancer serves, by master name. */
   readonly backends: readonly { readonly name: string; readonly attributes: Attributes }[];
   readonly problems: readonly ObservationProblem[];
 };

@@ -53,7 +53,7 @@ describe("planChanges, of masters that move to where another one runs", () => {
       ]),
     );
     expect(found).toHaveLength(2);
-    expect(found[0]).toMatch(/^plan\/address-occupied: m1 is to stand at 127.0.1.2, where m2 still runs/);
+    expect(found[0]).toMatch(/^plan\/address-occupied: m1 cannot start at 127.0.1.2, where m2 still runs/);
     expect(found[0]).toMatch(
       /Move m2 to a free address and apply, then m1 to 127.0.1.2 and apply, then m2 to 127.0.1.1/,
     );
@@ -83,10 +83,10 @@ describe("planChanges, of masters that move to where another one runs", () => {
     ]);
     const changes = plan.changes.filter(({ type }) => type === "haplan_raft_member");
     expect(changes.map(({ name, action, reason }) => [name, action, reason])).toEqual([
-      ["m8", "create", "it takes the place of m1"],
+      ["m8", "create", "it replaces m1"],
       ["m2", "noop", null],
       ["m3", "noop", null],
-      ["m1", "delete", "m8 takes its place"],
+      ["m1", "delete", "m8 replaces it"],
     ]);
   });
 
@@ -216,7 +216,7 @@ describe("planChanges, of masters that move to where another one runs", () => {
         ]),
       ),
     ).toEqual([
-      expect.stringMatching(/m4 is to stand at 127.0.1.1.*Move m1 first and apply, then put m4 in its place/),
+      expect.stringMatching(/m4 cannot start at 127.0.1.1.*Move m1 first and apply, then move m4 to its address/),
     ]);
   });
 
@@ -232,7 +232,7 @@ describe("planChanges, of masters that move to where another one runs", () => {
           "127.0.1.200",
         ),
       ),
-    ).toEqual([expect.stringMatching(/m1 is to stand at 127.0.1.100, where load-balancer still runs/)]);
+    ).toEqual([expect.stringMatching(/m1 cannot start at 127.0.1.100, where load-balancer still runs/)]);
   });
 
   it("T2: takes the place of a member that is down and leaves", () => {

@@ -1,6 +1,6 @@
 /**
- * Brings steps into an order in which each comes after what it waits for. Among those that are free to go, the one that
- * was planned first goes first, so that equal plans are equal to the byte.
+ * Sorts steps topologically. Among ready steps, the one that was planned first goes first, so that equal plans are
+ * equal to the byte.
  */
 import { assert } from "../base/assert.ts";
 import type { Step } from "./step.ts";
@@ -27,6 +27,6 @@ export function orderSteps(steps: readonly Step[]): readonly Step[] {
       if (waitsFor[dependent] === 0) free.push(dependent);
     }
   }
-  assert(ordered.length === steps.length, "no steps wait for each other in a circle");
+  assert(ordered.length === steps.length, "no dependency cycle");
   return ordered;
 }

@@ -37,7 +37,7 @@ describe("processes whose machine is gone", () => {
       {
         action: "delete",
         address: "haplan_machine.m1",
-        reason: "its directory is gone, and these run: agent (pid 811)",
+        reason: "its directory is gone, but these run: agent (pid 811)",
       },
       { address: "haplan_machine.m2" },
       { address: "haplan_machine.w1" },

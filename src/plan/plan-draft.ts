@@ -1,6 +1,6 @@
 /**
- * What rules write into while a plan is made: steps with what they wait for, verdicts on resources, drift, refusals.
- * Membership steps form one serial chain, whatever the parallelism: `chain` appends to it.
+ * Collects a plan from the rules: steps with their dependencies, actions on resources, drift, refusals. Membership
+ * steps form one serial chain, whatever the parallelism: `chain` appends to it.
  */
 import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
@@ -16,7 +16,7 @@ import { machineActedOn, whyLeftAlone } from "./unreachable-machines.ts";
 export type Verdict = {
   readonly action: ChangeAction;
   readonly reason: ChangeReason | null;
-  /** Attributes that cannot be changed in place. */
+  /** Attributes that force replacement. */
   readonly forces?: readonly string[];
 };
 
@@ -29,14 +29,14 @@ export type DriftNote = {
 };
 
 export class PlanDraft {
-  /** Machines on which no step is taken. */
+  /** Machines on which no step may act. */
   readonly #unreachable: readonly UnreachableMachine[];
   readonly steps: Step[] = [];
   readonly verdicts: Map<ResourceAddress, Verdict> = new Map();
   readonly drift: DriftNote[] = [];
   readonly refusals: Diagnostic[] = [];
   readonly warnings: Diagnostic[] = [];
-  /** Facts that are known although the spec does not say them: ids of members that were found. */
+  /** Known values that are not in the spec: ids of observed members. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
   readonly #ids = new Set<string>();
   #lastOfChain: string | null = null;
@@ -47,8 +47,8 @@ export class PlanDraft {
   }
 
   /**
-   * Adds a step and returns its id; null for one on a machine that is unreachable, which is left out. `after`: ids that `add`
-   * or `chain` returned; null for what is done already.
+   * Adds a step and returns its id; null for a step on an unreachable machine, which is dropped. `after`: ids that
+   * `add` or `chain` returned; null for what is already done.
    */
   add(
     action: StepAction,
@@ -78,12 +78,12 @@ export class PlanDraft {
     return id;
   }
 
-  /** From here on every step waits for the one that was last in the membership chain. */
+  /** Makes every later step wait for the current end of the membership chain. */
   holdBehindChain(): void {
     this.#gate = this.#lastOfChain;
   }
 
-  /** Id of the membership chain's last step so far. */
+  /** Id of the last step of the membership chain so far. */
   get chainEnd(): string | null {
     return this.#lastOfChain;
   }
@@ -102,7 +102,7 @@ export class PlanDraft {
     this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
   }
 
-  /** Why the resource changes, as judged so far. */
+  /** Why the resource changes, as planned so far. */
   reasonFor(address: ResourceAddress): ChangeReason | null {
     return this.verdicts.get(address)?.reason ?? null;
   }

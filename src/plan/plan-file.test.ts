@@ -36,8 +36,8 @@ describe("checkStaleness", () => {
   const moves: readonly (readonly [string, Partial<PlannerInput>, RegExp])[] = [
     ["the spec", { specDigest: "edited" }, /the spec: it was edited/],
     ["the state's serial", { state: { ...input.state!, serial: 13 } }, /serial is 13, planned for 12/],
-    ["the state itself", { state: { ...input.state!, lineage: "other" } }, /another one \(lineage other/],
-    ["the version of haplan", { haplanVersion: "0.2.0" }, /planned by 0.1.0, this is 0.2.0/],
+    ["the state itself", { state: { ...input.state!, lineage: "other" } }, /another lineage \(other/],
+    ["the version of haplan", { haplanVersion: "0.2.0" }, /planned by version 0.1.0, this is 0.2.0/],
     [
       "a voter",
       { observed: { ...settled, membership: { ...membership, members: membership.members.slice(1) } } },
@@ -51,7 +51,7 @@ describe("checkStaleness", () => {
     [
       "the membership and back again",
       { observed: { ...settled, membership: { ...membership, configurationIndex: 17 } } },
-      /configuration is that of log index 17, planned for 5/,
+      /last change is at log index 17, planned for 5/,
     ],
     ["whether anybody answers", { observed: { ...settled, membership: null } }, /no member answers/],
   ];

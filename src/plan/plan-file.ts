@@ -1,6 +1,6 @@
 /**
- * A saved plan as text: one JSON document with a version and a checksum over the plan. It holds what the planner knew,
- * which is never a secret; what it may do when applied is a question for `staleness.ts`.
+ * A saved plan as text: one JSON document with a version and a checksum over the plan. It contains the planner's input
+ * and output, which have no secrets; `staleness.ts` decides whether it may still be applied.
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
@@ -25,7 +25,7 @@ export type DecodedPlanFile =
   | { readonly plan: Plan; readonly source: PlanSource | null; readonly problem?: never }
   | { readonly plan?: never; readonly source?: never; readonly problem: Diagnostic };
 
-/** True for text that means to be a plan file, so that `apply` can tell a plan from a spec. */
+/** True for text that claims to be a plan file, so that `apply` can distinguish a plan from a spec. */
 export function looksLikePlanFile(text: string): boolean {
   return /^\s*\{\s*"kind"\s*:\s*"haplan\.plan"/.test(text);
 }
@@ -34,7 +34,7 @@ function notAPlan(): Diagnostic {
   return problem(
     "plan-file/unreadable",
     "This is not a plan file",
-    "Plan files are made by haplan plan -out FILE. To apply a spec, name the YAML file; to see its state, write haplan show -spec FILE.",
+    "Plan files are created by haplan plan -out FILE. To apply a spec, pass the YAML file; to show its state, run haplan show -spec FILE.",
   );
 }
 
@@ -48,7 +48,7 @@ export function decodePlanFile(text: string, format: FileFormat = planFileFormat
       problem: problem(
         "plan-file/unreadable",
         "This is not a plan file",
-        `It cannot be read: ${errorText(error)}. Make the plan again with haplan plan -out FILE.`,
+        `It cannot be read: ${errorText(error)}. Make a new plan with haplan plan -out FILE.`,
       ),
     };
   }
@@ -71,7 +71,7 @@ export function decodePlanFile(text: string, format: FileFormat = planFileFormat
       problem: problem(
         "plan-file/damaged",
         "The plan file is damaged",
-        "Its checksum does not fit what it holds. Make the plan again; plans are not meant to be edited.",
+        "Its checksum does not match its content. Make a new plan; plans must not be edited.",
       ),
     };
   }

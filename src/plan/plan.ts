@@ -1,4 +1,4 @@
-/** A plan is a value: made by the planner, shown, saved, compared, and carried out by apply, which decides nothing. */
+/** A plan is a value: made by the planner, shown, saved, compared, and executed by apply, which decides nothing. */
 
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -6,7 +6,7 @@ import type { ReasonCode } from "./change-reason.ts";
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
 import type { Step } from "./step.ts";
 
-/** Terraform's actions; `replace` is shown with the order in which it happens. */
+/** Terraform's actions; `replace` is shown with its order of steps. */
 export type ChangeAction = "noop" | "create" | "update" | "delete" | "createThenDelete" | "deleteThenCreate";
 
 export type ResourceChange = {
@@ -14,24 +14,24 @@ export type ResourceChange = {
   readonly type: ResourceType;
   readonly name: string;
   readonly action: ChangeAction;
-  /** Why, for people: `dead: its process is gone`. Null when the action says it all. */
+  /** Why, as text: `dead: its process is gone`. Null if the action is self-explanatory. */
   readonly reason: string | null;
-  /** The same for programs; absent for reasons that no program asks for. */
+  /** The same as a code for programs; absent for reasons that no program matches. */
   readonly reasonCode?: ReasonCode;
   readonly before: Attributes | null;
   readonly after: Attributes | null;
-  /** Names of attributes that are only known once applied. */
+  /** Names of attributes that are known only after apply. */
   readonly unknownAfter: readonly string[];
   readonly sensitive: readonly string[];
-  /** Names of attributes whose change makes it impossible to change in place. */
+  /** Names of attributes whose change forces replacement. */
   readonly forcesReplacement: readonly string[];
-  /** The address that it had before; absent when it has always had this one. */
+  /** Its previous address; absent if it never had another one. */
   readonly movedFrom?: ResourceAddress;
-  /** Id in the world of an object that runs already and is taken over; absent for all others. */
+  /** Id of an existing object that is imported; absent for all others. */
   readonly importing?: { readonly id: string };
 };
 
-/** The state of the quorum at one moment; in a joint configuration the smaller tolerance of its two halves. */
+/** The quorum at one moment; in a joint configuration with the smaller tolerance of its two halves. */
 export type QuorumRow = {
   /** Index into `steps`, or null for "now". */
   readonly afterStep: number | null;
@@ -42,27 +42,27 @@ export type QuorumRow = {
   readonly learners: number;
   readonly healthyVoters: number;
   readonly quorum: number;
-  /** How many more voters may fail before writes stop; null while there is no working quorum. */
+  /** How many more voters may fail before writes stop; null without a working quorum. */
   readonly canLose: number | null;
   /**
-   * Of the load balancer's targets those that serve: each is a voter that is up and answers clients there. Absent while
-   * no load balancer runs.
+   * The serving targets of the load balancer: each is a voter that is up and answers clients there. Absent while no
+   * load balancer runs.
    */
   readonly endpoint?: { readonly targets: number; readonly serving: number };
 };
 
-/** What a saved plan is bound to: if any of it has moved, the plan is stale. */
+/** What a saved plan is bound to: if any of it has changed, the plan is stale. */
 export type PlanBinding = {
   readonly specDigest: string;
   readonly stateLineage: string | null;
   readonly stateSerial: number;
   readonly haplanVersion: string;
-  /** Null when there is no cluster yet. */
+  /** Null if there is no cluster yet. */
   readonly membership: {
     readonly clusterId: string;
     readonly voters: readonly string[];
     readonly learners: readonly string[];
-    /** Tells a membership that was changed and changed back; null where the members do not tell it. */
+    /** Detects a membership that was changed and changed back; null if the members do not report it. */
     readonly configurationIndex: number | null;
   } | null;
 };
@@ -72,12 +72,12 @@ export type Plan = {
   /** SHA-256 over all that follows. */
   readonly id: string;
   readonly mode: "apply" | "destroy";
-  /** The plan changes nothing but the state. */
+  /** The plan changes only the state. */
   readonly refreshOnly?: true;
   readonly spec: ClusterSpec;
   readonly binding: PlanBinding;
   readonly changes: readonly ResourceChange[];
-  /** What moved outside of haplan since the state was written. */
+  /** Changes made outside of haplan since the state was written. */
   readonly drift: readonly ResourceChange[];
   readonly steps: readonly Step[];
   readonly timeline: readonly QuorumRow[];

@@ -1,4 +1,4 @@
-/** All that a plan depends on: the planner is a function of this and of nothing else. */
+/** All inputs of a plan: the planner is a function of this and of nothing else. */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { ProviderModel } from "./provider-model.ts";
@@ -8,19 +8,19 @@ export type PlannerInput = {
   readonly spec: ClusterSpec;
   /** SHA-256 over the spec's text or canonical form; part of what a saved plan is bound to. */
   readonly specDigest: string;
-  /** Null when there is none: nothing was ever made, or it was lost. */
+  /** Null if there is none: nothing was ever created, or it was lost. */
   readonly state: State | null;
   readonly observed: ObservedCluster;
   /** The pure half of the spec's provider. */
   readonly provider: ProviderModel;
   readonly mode: "apply" | "destroy";
   readonly haplanVersion: string;
-  /** When the plan is made, in milliseconds since the epoch: certificates are good or not at a moment. */
+  /** When the plan is made, in milliseconds since the epoch: certificates are valid at a moment. */
   readonly nowMs: number;
-  /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) of masters to replace although nothing asks for it. */
+  /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) to replace even if nothing requires it. */
   readonly replace?: readonly string[];
-  /** Addresses: plan only these, and what they depend on. Nothing or an empty list plans everything. */
+  /** Addresses: plan only these and their dependencies. Absent or empty plans everything. */
   readonly target?: readonly string[];
-  /** Plan nothing but writing into the state what was found. */
+  /** Plan only to record in the state what was found. */
   readonly refreshOnly?: boolean;
 };

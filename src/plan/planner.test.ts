@@ -211,7 +211,7 @@ const refusals: readonly (readonly [string, PlannerInput, RegExp])[] = [
   [
     "a CA that is gone",
     fixtureInput(three, { observed: { ...settledObservation(three), authority: null } }),
-    /certificate authority of this cluster is gone/,
+    /certificate authority of this cluster is missing/,
   ],
   [
     "growing a real etcd by two",
@@ -219,7 +219,7 @@ const refusals: readonly (readonly [string, PlannerInput, RegExp])[] = [
       state: settledState(fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" })),
       observed: settledObservation(fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" })),
     }),
-    /would pass 4 voters, an even number/,
+    /would pass through 4 voters, an even number/,
   ],
   [
     "machines of two clusters and no state",

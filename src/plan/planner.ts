@@ -1,6 +1,6 @@
 /**
- * (spec, state, observed world) → plan. The rules are called one after the other, in the order in which their steps
- * depend on each other; each writes steps and verdicts into the draft. What the guard does not let through is no plan.
+ * Makes a plan from spec, state and observed cluster. The rules are called one after the other, in the order of the
+ * dependencies between their steps; each adds steps and actions to the draft. Steps that the guard rejects are no plan.
  */
 
 import { canonicalDigest } from "../base/canonical-json.ts";
@@ -44,17 +44,17 @@ export type PlanResult =
   | { readonly plan: Plan; readonly refusal?: never }
   | { readonly plan?: never; readonly refusal: readonly Diagnostic[] };
 
-/** Steps in their order, and all that the rules said on the way. */
+/** Sorted steps, and everything that the rules have collected. */
 export type Decision = {
   readonly world: World;
   readonly draft: PlanDraft;
   readonly steps: readonly Step[];
   readonly timeline: Plan["timeline"];
-  /** Empty when the steps may be taken. */
+  /** Empty if the steps may be taken. */
   readonly refusal: readonly Diagnostic[];
 };
 
-/** The part of planning that decides; `desired` is what the spec asks for, nothing in destroy mode. */
+/** The core of planning; `desired` are the resources of the spec, none in destroy mode. */
 export function decideSteps(
   input: PlannerInput,
   desired: readonly DesiredResource[],
@@ -71,11 +71,11 @@ export function decideSteps(
   else planApply(planning, moves);
 
   const steps = orderSteps(narrowSteps(planning, importable(planning)));
-  // What is refused already may be why it is not replaced.
+  // A refusal may be the reason that it is not replaced.
   if (draft.refusals.length === 0) checkFulfilled(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
   const guard = guardQuorum(modelOf(world, endpointModel(planning)), steps, {
-    // What was adopted lives on, and so must its quorum.
+    // Adopted members keep running, so their quorum must be kept as well.
     destroying: input.mode === "destroy" && !hasAdopted(input.spec),
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
@@ -110,13 +110,13 @@ function planFormed(certified: WithCertificates): void {
   });
 }
 
-/** An adopted member that is down counts as a voter: once it is led out, the others have a quorum to be led out by. */
+/** An adopted member that is down counts as a voter: once it is removed, the others have a quorum to be removed by. */
 function withWayOut(refusal: Diagnostic, { spec, mode, target = [], world }: Planning): Diagnostic {
   if (mode !== "destroy" || target.length > 0 || !hasAdopted(spec)) return refusal;
   const down = world.members.filter((member) => member.voter && member.adopted && !member.answers);
   if (down.length === 0) return refusal;
   const names = down.map(({ name }) => name).join(", ");
-  const detail = `${refusal.detail} If ${names}, which ${down.length === 1 ? "was" : "were"} adopted, will not come back, lead ${down.length === 1 ? "it" : "them"} out of the cluster first:`;
+  const detail = `${refusal.detail} If ${names}, which ${down.length === 1 ? "was" : "were"} adopted, will not come back, remove ${down.length === 1 ? "it" : "them"} from the cluster first:`;
   return {
     ...refusal,
     detail,
@@ -130,7 +130,7 @@ function importable({ observed, desired, world, refreshOnly = false }: Planning)
   return unknown.filter((resource) => foundResource(resource, observed, world) !== null).map(({ address }) => address);
 }
 
-/** Never throws for what it is given: what cannot be planned comes back as diagnostics, all at once. */
+/** Never throws because of its input: it returns everything that cannot be planned as diagnostics. */
 export function planChanges(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(underNewNames(found, moves.made));
@@ -152,7 +152,9 @@ export function planChanges(found: PlannerInput): PlanResult {
   return { plan: { ...plan, id: canonicalDigest(plan) } };
 }
 
-/** What a plan made from this input is bound to; also computed anew from the present to see whether it has moved. */
+/**
+ * The binding of a plan made from this input; also computed from the current input to see whether anything has changed.
+ */
 export function bindingOf(input: PlannerInput, world: World): PlanBinding {
   const { membership } = input.observed;
   const ids = (learner: boolean): readonly string[] =>
@@ -177,17 +179,17 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
   };
 }
 
-/** The binding that a plan of this input would have, without planning. */
+/** The binding of a plan for this input, without planning. */
 export function presentBinding(input: PlannerInput): PlanBinding {
   return bindingOf(input, readWorld(input.spec, input.state, input.observed));
 }
 
-/** True when applying the plan would do anything. */
+/** Reports whether applying the plan would do anything. */
 export function planHasChanges(plan: Plan): boolean {
   return plan.steps.length > 0;
 }
 
-/** True when there is anything to tell of: something to do, or a change made outside. What `-detailed-exitcode` tells. */
+/** Reports whether there is anything to show: something to do, or drift. The result of `-detailed-exitcode`. */
 export function planTellsChanges(plan: Plan): boolean {
   return planHasChanges(plan) || plan.drift.length > 0;
 }

@@ -1,6 +1,6 @@
 /**
- * Walks a plan's steps through the model and refuses every order that could lose the quorum: after a step or while it
- * is under way. Also where the quorum timeline comes from. The guard knows nothing of how plans are made.
+ * Simulates a plan's steps and rejects every order that could lose the quorum, after a step or during it. Also computes
+ * the quorum timeline. The guard is independent of how plans are made.
  */
 
 import { assert } from "../base/assert.ts";
@@ -13,14 +13,14 @@ import { traitsOf } from "./step-traits.ts";
 
 export type GuardResult = {
   readonly timeline: readonly QuorumRow[];
-  /** The first step that must not be taken; null when all of them may. */
+  /** The first step that must not be taken; null if all may be. */
   readonly refusal: Diagnostic | null;
 };
 
 export type GuardOptions = {
-  /** Turns refusals off: losing the quorum is then what was asked for. */
+  /** Turns refusals off: losing the quorum was requested. */
   readonly destroying: boolean;
-  /** A real etcd may pass an even number of voters. */
+  /** A real etcd may pass through an even number of voters. */
   readonly allowEvenSteps: boolean;
 };
 
@@ -48,8 +48,8 @@ export function guardQuorum(
 }
 
 /**
- * A real etcd moves one vote at a time. An even moment on the way is let through unasked only where it is worse than the
- * present in no respect: when a voter that is down anyway goes.
+ * A real etcd moves one vote at a time. An even number on the way is allowed without the policy only if it is worse
+ * than the present in no respect: when a voter leaves that is down anyway.
  */
 function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, position: number): Diagnostic | null {
   const { action } = step;
@@ -61,8 +61,8 @@ function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, posi
   if (wasDown) return null;
   return refusal(
     "plan/even-step",
-    `Step ${position + 1} (${step.title}) would pass ${to} voters, an even number`,
-    `A real etcd changes one voter at a time. ${to} voters survive the loss of ${to - majorityOf(to)}, and a network that is cut ${to / 2}|${to / 2} stops both halves for as long as it lasts. To let it pass, write "policy: { allowEvenSteps: true }"; haplan's own engine (agent) changes all votes in one joint step.`,
+    `Step ${position + 1} (${step.title}) would pass through ${to} voters, an even number`,
+    `A real etcd changes one voter at a time. ${to} voters tolerate the loss of ${to - majorityOf(to)}, and a network partition ${to / 2}|${to / 2} stops both halves for as long as it lasts. To allow it, write "policy: { allowEvenSteps: true }"; haplan's own engine (agent) changes all votes in one joint step.`,
   );
 }
 
@@ -81,7 +81,7 @@ function judge(
       return refusal(
         "plan/even-voters",
         `Step ${number} (${step.title}) would leave ${action.to.length} voters, an even number`,
-        "An even number tolerates no more failures than one less and can be cut in halves. Ask for 3, 5 or 7 masters.",
+        "An even number tolerates no more failures than one less and can be partitioned into halves. Write 3, 5 or 7 masters.",
       );
     }
   }
@@ -89,8 +89,8 @@ function judge(
   if (!working && traitsOf(action).needsQuorum) {
     return refusal(
       "plan/no-quorum",
-      `Step ${number} (${step.title}) needs a quorum, and there would be none: ${census(before)}`,
-      "Bring members back first: start the ones that are down, or apply the spec that still lists them, then change the membership.",
+      `Step ${number} (${step.title}) needs a quorum, but there would be none: ${census(before)}`,
+      "Bring members back first: start those that are down, or apply the spec that still lists them, then change the membership.",
     );
   }
   if (working && (canLose(during) === null || canLose(after) === null)) {
@@ -98,7 +98,7 @@ function judge(
     return refusal(
       "plan/quorum-at-risk",
       `Step ${number} (${step.title}) would lose the quorum: ${census(worst)}`,
-      "Bring the members that are down back first, or ask for less at once, so that a majority stays up at every step.",
+      "Bring the members that are down back first, or change less at once, so that a majority stays up at every step.",
     );
   }
   return null;

@@ -1,7 +1,7 @@
 /**
- * What each step does to the quorum, as a model small enough to be checked over every combination. A member is a voter
- * of the incoming half, of the outgoing half, both, or neither; it is up or down. Pessimistic where it can be: a member
- * is up only after a step that waits for it.
+ * The effect of each step on the quorum, as a model small enough to be checked over every combination. A member is a
+ * voter of the incoming half, of the outgoing half, both, or neither; it is up or down. The model is pessimistic: a
+ * member is up only after a step that waits for it.
  */
 
 import { assertNever } from "../base/assert.ts";
@@ -15,15 +15,15 @@ export type ModelMember = {
   readonly key: string;
   readonly name: string;
   readonly up: boolean;
-  /** `host:port` of its clients; absent where that is not known. */
+  /** `host:port` of its clients; absent if unknown. */
   readonly place?: string;
 };
 
 /** The load balancer's side of the model. */
 export type EndpointModel = {
-  /** What it serves: `host:port` by name; null while it does not run. */
+  /** Its targets: `host:port` by name; null while it does not run. */
   readonly targets: ReadonlyMap<string, string> | null;
-  /** Where the spec has each master answer its clients: there it is once a step has started it. */
+  /** The address at which each master of the spec serves clients once a step has started it. */
   readonly wanted: ReadonlyMap<string, string>;
 };
 
@@ -32,7 +32,7 @@ export type QuorumModel = {
   readonly voters: readonly string[];
   /** Empty unless joint. */
   readonly votersOutgoing: readonly string[];
-  /** Absent where only the quorum is looked at. */
+  /** Absent if only the quorum matters. */
   readonly endpoint?: EndpointModel;
 };
 
@@ -47,7 +47,8 @@ export function modelOf(world: World, endpoint?: EndpointModel): QuorumModel {
   const facts = world.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
-    // Without a leader nobody passes a linearizable read; who answers at all is up and lacks only the others.
+    // Without a leader no member passes a linearizable read; a member that answers at all is up and only lacks the
+    // others.
     members: facts.map((fact) => ({
       key: key(fact),
       name: fact.name,
@@ -62,13 +63,16 @@ export function modelOf(world: World, endpoint?: EndpointModel): QuorumModel {
 
 const noMembers: QuorumModel = { members: [], voters: [], votersOutgoing: [] };
 
-/** The first of a new cluster that starts knows all who found it, and they vote from then on, running or not. */
+/**
+ * The first member of a new cluster that starts knows all initial members, and they are voters from then on, running or
+ * not.
+ */
 function withFounders(model: QuorumModel, founders: readonly string[]): QuorumModel {
   const missing = founders.filter((name) => !model.members.some((member) => member.name === name));
   return missing.reduce((grown, name) => withMember(grown, { key: `new:${name}`, name, up: false }, true), model);
 }
 
-/** The model while a step is under way (a restarting agent is down, a joint change counts both halves) and after it. */
+/** The model during a step (a restarting agent is down, a joint change counts both halves) and after it. */
 export function simulateStep(model: QuorumModel, action: StepAction): { during: QuorumModel; after: QuorumModel } {
   switch (action.kind) {
     case "startAgent": {
@@ -81,7 +85,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     // One of two of its name: its member does not vote.
     case "stopAgent":
       return still(action.generation === undefined ? setUp(model, [action.member], false) : model);
-    // Its peers look for it where it is to listen, which it does once it has restarted.
+    // Its peers use the URL that it will listen on once it has restarted.
     case "updateMember":
       return still(setUp(model, [action.member], false));
     case "destroyMachine":
@@ -144,7 +148,7 @@ function withTargets(
   return endpoint === undefined ? model : { ...model, endpoint: { ...endpoint, targets: targets(endpoint.wanted) } };
 }
 
-/** It answers where the spec has it from now on. Of two with one name it is the newcomer that was started. */
+/** From now on it serves at the address in the spec. Of two with one name it is the new one that was started. */
 function withPlace(model: QuorumModel, name: string): QuorumModel {
   const place = model.endpoint?.wanted.get(name);
   if (place === undefined) return model;
@@ -182,13 +186,15 @@ function setUp(
   };
 }
 
-/** How many more voters of one half may fail; negative when it has no majority already. */
+/** How many more voters of one half may fail; negative if it has no majority already. */
 function slack(model: QuorumModel, voters: readonly string[]): number {
   const up = new Set(model.members.filter((member) => member.up).map((member) => member.key));
   return voters.filter((key) => up.has(key)).length - majorityOf(voters.length);
 }
 
-/** Tolerance of a configuration: of both halves the smaller one. Null when there is no working quorum, or no cluster. */
+/**
+ * Tolerance of a configuration: the smaller one of both halves. Null without a working quorum, or without a cluster.
+ */
 export function canLose(model: QuorumModel): number | null {
   if (model.voters.length === 0) return null;
   const halves = [model.voters, ...(model.votersOutgoing.length > 0 ? [model.votersOutgoing] : [])];
@@ -196,7 +202,7 @@ export function canLose(model: QuorumModel): number | null {
   return least < 0 ? null : least;
 }
 
-/** Of the load balancer's targets those behind which a voter is up. */
+/** The load balancer's targets whose voter is up. */
 function endpointRow({ endpoint, members, voters }: QuorumModel): Pick<QuorumRow, "endpoint"> {
   const targets = endpoint?.targets ?? null;
   if (targets === null) return {};

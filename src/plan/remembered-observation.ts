@@ -1,6 +1,6 @@
 /**
- * The world as the state remembers it, for plans without looking (`-refresh=false`): everything runs and is as it was
- * left. Such a plan says what the spec would change; it knows of no failure, so it is for reading and not for applying.
+ * The cluster as recorded in the state, for plans without a refresh (`-refresh=false`): everything runs as it was left.
+ * Such a plan shows what the spec would change; it knows of no failure, so it cannot be applied.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
@@ -42,7 +42,7 @@ export function rememberedObservation(spec: ClusterSpec, state: State | null): O
   };
 }
 
-/** One that runs on no machine of haplan's, as it was left; undefined where it runs on one, or there is none. */
+/** A load balancer on no machine of haplan's, as it was left; undefined if it runs on one, or there is none. */
 export function rememberedLoadBalancer(state: State | null): ObservedLoadBalancer | undefined {
   const named = (type: ResourceType): StateResource | undefined =>
     state?.resources.find(({ address }) => address === resourceAddress(type, loadBalancerName));
@@ -113,7 +113,7 @@ function certificateOf({ name, attributes }: StateResource): ObservedCertificate
   };
 }
 
-/** The state does not say since when a certificate is valid: it was when it was written down. */
+/** The state does not record the start of a certificate's validity: it was valid when it was recorded. */
 function datedOf(attributes: Attributes): Pick<ObservedCertificate, "fingerprint" | "notBefore" | "notAfter"> {
   return {
     fingerprint: text(attributes["fingerprint"]),

@@ -136,7 +136,7 @@ describe("a request that is refused", () => {
       "plan/not-replaceable",
       /-replace=haplan_load_balancer.load-balancer/,
     ],
-    ["the authority", { replace: ["haplan_ca.demo"] }, "plan/not-replaceable", /trusted by none/],
+    ["the authority", { replace: ["haplan_ca.demo"] }, "plan/not-replaceable", /No member would trust/],
     ["with destroy", { replace: ["haplan_worker.w1"], mode: "destroy" }, "plan/replace-excluded", /-destroy/],
     [
       "with refresh-only",
@@ -148,7 +148,7 @@ describe("a request that is refused", () => {
       "what -target leaves out",
       { replace: ["haplan_worker.w1"], target: ["haplan_worker.w2"] },
       "plan/not-replaced",
-      /-target=haplan_worker.w1 as well/,
+      /Add -target=haplan_worker.w1/,
     ],
   ])("T5: %s", (_, more, code, detail) => {
     const { plan, refusal } = planChanges(settled(more));

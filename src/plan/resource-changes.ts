@@ -1,4 +1,4 @@
-/** Verdicts, spec and state put side by side: the list of changes that a plan shows and a program reads. */
+/** Combines planned actions, spec and state to the list of changes that a plan shows and programs read. */
 import { sameJson } from "../base/canonical-json.ts";
 import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
@@ -34,14 +34,14 @@ function change(
   const verdict: Verdict = draft.verdicts.get(resource.address) ?? { action: "noop", reason: null };
   const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
   const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
-  // What is created is not there, whatever the state says of it.
+  // A resource to be created does not exist, whatever the state says.
   const before = known === undefined || verdict.action === "create" ? null : visible(known);
   const replaced = verdict.action === "deleteThenCreate" || verdict.action === "createThenDelete";
   const fresh = before === null || replaced;
-  // What is changed in place keeps what was known of it, except what changing it makes new.
+  // A resource changed in place keeps its known attributes, except those that the change renews.
   const remade = new Set(verdict.action === "update" ? remadeByUpdate(resource.type) : []);
   const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
-  // What the spec says of a resource that is known is not yet so: it is no news for the state.
+  // The spec's value of a known resource is not yet applied: it does not make the state outdated.
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
   const told = verdict.action === "noop" ? {} : carriedCertificate(planning, resource);
@@ -108,7 +108,7 @@ function differing(resource: DesiredResource, before: Attributes): readonly stri
   return resource.replacedBy.filter((name) => !sameJson(before[name], resource.attributes[name]));
 }
 
-/** Attributes whose values are secret stay out of plans altogether; only their names are in `sensitive`. */
+/** Attributes with secret values are never part of a plan; only their names are in `sensitive`. */
 function visible(known: StateResource): Attributes {
   const hidden = new Set(known.sensitive);
   return Object.fromEntries(Object.entries(known.attributes).filter(([name]) => !hidden.has(name)));

@@ -1,6 +1,6 @@
 /**
- * Everything haplan manages is a resource with an address such as `haplan_agent.m1`. Names are keys, never indexes:
- * removing m1 does not renumber m2.
+ * Everything that haplan manages is a resource with an address such as `haplan_agent.m1`. Names are keys, never
+ * indexes: removing m1 does not renumber m2.
  */
 import type { Json } from "../base/json.ts";
 
@@ -27,12 +27,12 @@ export function parseAddress(address: ResourceAddress): { readonly type: Resourc
   return { type: address.slice(0, dot) as ResourceType, name: address.slice(dot + 1) };
 }
 
-/** What a master is made of, in the order in which it is made. */
+/** The resources of a master, in the order in which they are created. */
 export const masterTypes: readonly ResourceType[] = ["haplan_machine", "haplan_agent", "haplan_raft_member"];
 
 /**
- * What belongs to one generation of a machine while another one has its name: `haplan_machine.m1@1`. Terraform calls such
- * an object deposed. No name in a spec holds an `@`.
+ * A resource of one generation of a machine while another one has its name: `haplan_machine.m1@1`. Terraform calls such
+ * an object deposed. No name in a spec contains an `@`.
  */
 export function deposedAddress(type: ResourceType, name: string, generation: number): ResourceAddress {
   return resourceAddress(type, `${name}@${generation}`);
@@ -42,7 +42,7 @@ export function isDeposed(address: ResourceAddress): boolean {
   return address.includes("@");
 }
 
-/** The name that a resource, deposed or not, has in a spec: `m1` of `m1@1`. */
+/** The name of a resource, deposed or not, in a spec: `m1` of `m1@1`. */
 export function specName(name: string): string {
   return name.split("@")[0]!;
 }

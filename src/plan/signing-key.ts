@@ -1,7 +1,7 @@
-/** What is wrong with the authority's key, in the words of every message about it. */
+/** The fault of the authority's key, as shared by all messages about it. */
 import type { ObservedAuthority } from "./observed-cluster.ts";
 
-/** To be asked when the key is not present. */
+/** Call it if the key is not present. */
 export function signingKeyFault({
   signingKey,
   directory,

@@ -1,4 +1,4 @@
-/** The spec that a state was made from, as far as the state tells: names, addresses, ports, TLS; all else is a default. */
+/** Rebuilds the spec of a state, as far as possible: names, addresses, ports, TLS; everything else is a default. */
 
 import type { Json } from "../base/json.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -9,10 +9,7 @@ import type { State, StateResource } from "./state.ts";
 
 type Host = { readonly name: string; readonly zone?: string; readonly address: string };
 
-/**
- * Null when the state does not tell enough: members that were adopted are reached with certificates that only the spec
- * names.
- */
+/** Null if the state is not enough: adopted members are reached with certificates that only the spec names. */
 export function specFromState(state: State, reader: SpecReader): ClusterSpec | null {
   const of = (type: ResourceType): readonly StateResource[] => state.resources.filter((each) => each.type === type);
   if (of("haplan_raft_member").some(({ attributes }) => attributes["adopted"] === true)) return null;
@@ -42,7 +39,7 @@ export function specFromState(state: State, reader: SpecReader): ClusterSpec | n
   });
 }
 
-/** Not of a deposed machine: another one has its name. */
+/** Not for a deposed machine: another one has its name. */
 function hostOf({ name, attributes }: StateResource, role: string): readonly Host[] {
   const { address, zone } = attributes;
   if (attributes["role"] !== role || typeof address !== "string" || name !== specName(name)) return [];

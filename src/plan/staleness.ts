@@ -1,19 +1,19 @@
-/** A plan is good for the moment that it was made for: what it is bound to is compared with the present. */
+/** A plan is valid for the moment that it was made for: its binding is compared with the present. */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 
 /**
- * Null while nothing has moved; else one diagnostic that names everything that did. A plan that was begun and cut off is
- * not asked: what moved since is its own doing.
+ * Null if nothing has changed; else one diagnostic that names all changes. Not for an interrupted plan: it has caused
+ * changes itself.
  */
 export function checkStaleness(plan: Plan, present: PlanBinding): Diagnostic | null {
   const bound = plan.binding;
   const moved = [
-    ...(bound.specDigest === present.specDigest ? [] : ["the spec: it was edited since"]),
+    ...(bound.specDigest === present.specDigest ? [] : ["the spec: it was edited"]),
     ...stateMoves(bound, present),
     ...(bound.haplanVersion === present.haplanVersion
       ? []
-      : [`the version of haplan: planned by ${bound.haplanVersion}, this is ${present.haplanVersion}`]),
+      : [`haplan: planned by version ${bound.haplanVersion}, this is ${present.haplanVersion}`]),
     ...membershipMoves(bound.membership, present.membership),
   ];
   if (moved.length === 0) return null;
@@ -21,14 +21,14 @@ export function checkStaleness(plan: Plan, present: PlanBinding): Diagnostic | n
     severity: "error",
     code: "plan/stale",
     summary: "Saved plan is stale",
-    detail: `Since it was made, these have moved:\n${moved.map((text) => `  - ${text}`).join("\n")}\nPlan again, and look at what it says now.`,
+    detail: `These have changed since it was made:\n${moved.map((text) => `  - ${text}`).join("\n")}\nMake a new plan, and review it.`,
   };
 }
 
 function stateMoves(bound: PlanBinding, present: PlanBinding): readonly string[] {
   if (bound.stateLineage !== present.stateLineage) {
     return [
-      `the state: it is another one (lineage ${present.stateLineage ?? "none"}, planned for ${bound.stateLineage ?? "none"})`,
+      `the state: it has another lineage (${present.stateLineage ?? "none"}, planned for ${bound.stateLineage ?? "none"})`,
     ];
   }
   if (bound.stateSerial !== present.stateSerial) {
@@ -50,16 +50,14 @@ function membershipMoves(bound: Membership, present: Membership): readonly strin
     ...(bound.configurationIndex === present.configurationIndex
       ? []
       : [
-          `the membership: its configuration is that of log index ${present.configurationIndex ?? "unknown"}, planned for ${bound.configurationIndex ?? "unknown"}`,
+          `the membership: its last change is at log index ${present.configurationIndex ?? "unknown"}, planned for ${bound.configurationIndex ?? "unknown"}`,
         ]),
   ];
 }
 
-/** A learner that was promoted is one learner less and one voter more. */
+/** A promoted learner is one learner less and one voter more. */
 function difference(role: string, bound: readonly string[], present: readonly string[]): readonly string[] {
-  const came = present
-    .filter((id) => !bound.includes(id))
-    .map((id) => `the membership: there is a ${role} more, ${id}`);
+  const came = present.filter((id) => !bound.includes(id)).map((id) => `the membership: there is a new ${role}, ${id}`);
   const went = bound.filter((id) => !present.includes(id)).map((id) => `the membership: ${role} ${id} is gone`);
   return [...came, ...went];
 }

@@ -1,13 +1,13 @@
-/** What haplan remembers: a cache of the world with identity. Reading and writing it is the state room's business. */
+/** The state: a record of the cluster with identities. `src/state` reads and writes it. */
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
 
 export type StateResource = {
   readonly address: ResourceAddress;
   readonly type: ResourceType;
   readonly name: string;
-  /** +1 at each replacement; part of every derived id and token. */
+  /** Incremented by each replacement; part of every derived id and token. */
   readonly generation: number;
-  /** `degraded`: made, but not as wanted; it is repaired in place, never destroyed for it. */
+  /** `degraded`: created, but not as wanted; it is repaired in place, never destroyed because of it. */
   readonly status: "ready" | "degraded";
   readonly attributes: Attributes;
   /** Names of attributes that are never shown. */
@@ -18,9 +18,9 @@ export type StateResource = {
 export type State = {
   readonly version: 1;
   readonly haplanVersion: string;
-  /** Random identity of this cluster's state, made once; every object in the world carries it. */
+  /** Random identity of this cluster's state, created once; every object of the cluster is labeled with it. */
   readonly lineage: string;
-  /** +1 with every write that changed something. */
+  /** Incremented by every write that changes something. */
   readonly serial: number;
   readonly clusterName: string;
   readonly resources: readonly StateResource[];

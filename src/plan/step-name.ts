@@ -1,10 +1,10 @@
-/** Ids and titles of steps, derived from what they do: equal actions have equal ids, in every plan. */
+/** Ids and titles of steps, derived from their actions: equal actions have equal ids, in every plan. */
 import { assertNever } from "../base/assert.ts";
 import type { MemberRef, StepAction } from "./step.ts";
 
 const names = (members: readonly MemberRef[]): string => members.map((member) => member.name).join(",");
 
-/** Stable within a plan: a plan never does the same thing twice. */
+/** Unique within a plan: a plan never does the same thing twice. */
 export function stepId(action: StepAction): string {
   switch (action.kind) {
     case "createAuthority":
@@ -60,7 +60,7 @@ function refs(members: readonly MemberRef[]): string {
   return members.map((member) => `${member.name}/${member.memberId ?? "new"}`).join(",");
 }
 
-/** One line for people, in the imperative. */
+/** One line, in the imperative. */
 export function stepTitle(action: StepAction): string {
   switch (action.kind) {
     case "createAuthority":
@@ -98,7 +98,7 @@ export function stepTitle(action: StepAction): string {
     case "checkMembers":
       return `check that ${action.members.map((member) => member.name).join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy and stable`;
     case "takeSnapshot":
-      return action.required ? "take a snapshot" : "take a snapshot, if the members give one";
+      return action.required ? "take a snapshot" : "take a snapshot, if the members support it";
     case "addLearner":
       return `add ${action.member} as learner`;
     case "awaitCatchUp":
@@ -131,7 +131,7 @@ function ofGeneration(generation: number | undefined): string {
   return generation === undefined ? "" : ` (generation ${generation})`;
 }
 
-/** `+m4 +m5`, `-m4 -m5`, `-m2 +m2 (new)`; the whole list when nothing would be left to say. */
+/** `+m4 +m5`, `-m4 -m5`, `-m2 +m2 (new)`; the whole list if nothing else would be left. */
 function votersTitle(from: readonly MemberRef[], to: readonly MemberRef[]): string {
   const key = (member: MemberRef): string => member.memberId ?? `new ${member.name}`;
   const fromKeys = new Set(from.map(key));

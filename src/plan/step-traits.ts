@@ -1,21 +1,22 @@
 /**
- * What decides safety for each kind of step, in one total table: a new kind does not compile before it says how it concerns
- * the quorum. What it does to the members' votes and health is in `simulateStep`.
+ * The safety properties of each kind of step, in one total table: a new kind does not compile without them. Its effect
+ * on votes and health is in `simulateStep`.
  */
 import type { StepAction } from "./step.ts";
 
 export type StepTraits = {
-  /** It changes which members vote, which are up or which of them clients reach: shown in the quorum timeline. */
+  /** It changes which members vote, are up or serve clients: shown in the quorum timeline. */
   readonly touchesQuorum: boolean;
-  /** A quorum has to decide it: refused without one, and never done beside another such step. */
+  /** It needs a quorum: refused without one, and never run beside another such step. */
   readonly needsQuorum: boolean;
-  /** It could take a voter or a vote away: apply looks at the live members right before it. */
+  /** It could remove a voter or a vote: apply checks the live members right before it. */
   readonly gated: boolean;
-  /** Clients may wait longer for a write while it is done: the write probe looks more closely. */
+  /** Clients may wait longer for a write during it: the write probe writes more often. */
   readonly delaysWrites: boolean;
   /**
-   * What `-target` takes with it. `controlPlane`: every step of the control plane, since half of such a change is no design;
-   * `beforeControlPlane`: nothing, but a step of the control plane takes it; `itself`: only what it waits for.
+   * What `-target` includes with it. `controlPlane`: every step of the control plane, because half of such a change is
+   * not allowed; `beforeControlPlane`: nothing, but a step of the control plane includes it; `itself`: only its
+   * dependencies.
    */
   readonly targeting: "controlPlane" | "beforeControlPlane" | "itself";
 };
@@ -40,19 +41,19 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   issueCertificate: unrelated,
   createMachine: unrelated,
   updateMachine: unrelated,
-  // Nothing is stopped: its agent takes the name up when it restarts, in a step of its own.
+  // Nothing is stopped: its agent uses the new name when it restarts, in a step of its own.
   renameMaster: aside,
   // Its agent has been stopped, by a step of its own that is gated.
   destroyMachine: unrelated,
   startAgent: showsMembers,
   updateAgent: takesVoterDown,
-  // It takes its certificate up without a pause.
+  // It reloads its certificate without a pause.
   reloadAgent: aside,
   // It is down already.
   restartAgent: showsMembers,
   stopAgent: takesVoterDown,
   awaitQuorum: awaitsMembers,
-  // Looking at members that are taken over is no change: they can be imported alone.
+  // Checking adopted members is not a change: they can be imported alone.
   checkMembers: { ...unrelated, targeting: "beforeControlPlane" },
   takeSnapshot: aside,
   addLearner: decided,

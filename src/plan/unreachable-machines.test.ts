@@ -72,9 +72,9 @@ describe("a machine that is unreachable", () => {
   });
 
   it.each<[string, ClusterSpec, string, Partial<PlannerInput>, RegExp]>([
-    ["a new master on it", fixtureSpec(["m1", "m2", "m3", "m4", "m5"]), "m5", {}, /the state does not know/],
+    ["a new master on it", fixtureSpec(["m1", "m2", "m3", "m4", "m5"]), "m5", {}, /is not in the state/],
     ["an end of the cluster", three, "m2", { mode: "destroy" }, /cannot be removed/],
-    ["a first start", three, "m2", { state: null }, /the state does not know/],
+    ["a first start", three, "m2", { state: null }, /is not in the state/],
   ])("refuses %s", (_, spec, name, more, text) => {
     const empty = { ...settledObservation(three), machines: [], membership: null, certificates: [], authority: null };
     const observed = more.state === null ? { ...empty, unreachable: [{ name, reason }] } : without(name, false);
@@ -97,7 +97,7 @@ describe("a machine that is unreachable", () => {
     expect(refusal).toMatchObject([
       {
         code: "plan/unreachable",
-        summary: expect.stringMatching(/cannot be left as it is: its address has changed/),
+        summary: expect.stringMatching(/has to be changed: its address has changed/),
         detail: expect.stringContaining("-replace=haplan_machine.m2"),
       },
     ]);

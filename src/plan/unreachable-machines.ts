@@ -1,7 +1,6 @@
 /**
- * Machines that could not be looked at. Nothing is known of them, which is not the same as their being gone: they are planned
- * as the state remembers them, no voter is replaced for one of them unless that is asked for, and no step of the plan is
- * taken on one.
+ * Unreachable machines. Nothing is known of them, which is different from their being gone: they are planned as
+ * recorded in the state, no voter is replaced because of it unless requested, and no step of the plan acts on one.
  */
 import { assertNever } from "../base/assert.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
@@ -12,8 +11,8 @@ import { parseAddress, type ResourceAddress } from "./resource.ts";
 import type { StepAction } from "./step.ts";
 
 /**
- * The same input with each unreachable machine as the state has it. One that `-replace` names counts as gone: whoever asks
- * for that knows what has become of it.
+ * The input with each unreachable machine as recorded in the state. One that `-replace` names counts as gone: the user
+ * who requests that knows its condition.
  */
 export function rememberUnreachable(input: PlannerInput): PlannerInput {
   const { observed, state, replace = [] } = input;
@@ -25,7 +24,7 @@ export function rememberUnreachable(input: PlannerInput): PlannerInput {
   return { ...input, observed: { ...observed, machines: [...observed.machines, ...remembered], unreachable } };
 }
 
-/** The machine on which the step acts; null when it acts on none. */
+/** The machine that the step acts on; null if it acts on none. */
 export function machineActedOn(action: StepAction): string | null {
   switch (action.kind) {
     case "createMachine":
@@ -47,7 +46,7 @@ export function machineActedOn(action: StepAction): string | null {
       return action.worker;
     case "renameMaster":
       return action.to;
-    // The members are asked over their own ports, and certificates are on haplan's own machine.
+    // Members are called on their own ports, and certificates are on haplan's own machine.
     case "createAuthority":
     case "renewAuthority":
     case "issueCertificate":
@@ -69,7 +68,7 @@ export function machineActedOn(action: StepAction): string | null {
   }
 }
 
-/** Whether a resource is on one of these machines: nothing about it changes while the machine is unreachable. */
+/** Whether a resource is on one of these machines: it does not change while the machine is unreachable. */
 export function whyLeftAlone(unreachable: readonly UnreachableMachine[], address: ResourceAddress): string | null {
   const { type, name } = parseAddress(address);
   // The load balancer's targets are a file on its machine.
@@ -77,7 +76,10 @@ export function whyLeftAlone(unreachable: readonly UnreachableMachine[], address
   return typesOnMachines.has(type) ? whyUnreachable(unreachable, name) : null;
 }
 
-/** The same of the member that runs there: what the spec says of it is not so yet, and no news for the state. */
+/**
+ * The same for the member that runs there: the spec's changes are not applied to it yet, and do not make the state
+ * outdated.
+ */
 export function isRememberedOnly(unreachable: readonly UnreachableMachine[], address: ResourceAddress): boolean {
   const member = "haplan_raft_member.";
   if (address.startsWith(member)) return whyUnreachable(unreachable, address.slice(member.length)) !== null;

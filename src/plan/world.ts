@@ -1,6 +1,6 @@
 /**
- * State and observation read together: what is known about each machine and each member, said in the words the rules
- * use. The world is the truth; the state only lends it identity (generations, ids) where nobody answers.
+ * State and observation merged: what is known about each machine and each member, in the rules' terms. The observation
+ * is the truth; the state only adds identity (generations, ids) where members do not answer.
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientHostPort, clientUrl, hostPort, peerUrl } from "../units/addresses.ts";
@@ -23,60 +23,63 @@ export type MemberFact = {
   readonly id: string;
   readonly name: string;
   readonly peerUrl: string;
-  /** `host:port` at which it answers clients; null where that is not known. */
+  /** `host:port` at which it serves clients; null if unknown. */
   readonly clientPlace: string | null;
   readonly voter: boolean;
   readonly healthy: boolean;
-  /** Said anything at all, even without a quorum behind it. */
+  /** Answered at all, even without a quorum. */
   readonly answers: boolean;
   readonly leader: boolean;
   readonly started: boolean;
-  /** Runs where haplan has not put it, and is left there. */
+  /** Runs outside of haplan's machines, and is left there. */
   readonly adopted: boolean;
 };
 
 export type FoundLoadBalancer = ObservedLoadBalancer & {
-  /** Of its process; null where it has none on this machine. */
+  /** Of its process; null if it has none on this machine. */
   readonly pid: number | null;
-  /** False for a cloud's. */
+  /** False for a cloud load balancer. */
   readonly onMachine: boolean;
 };
 
 /**
- * `none`: no cluster yet. `forming`: its first start was begun and has not been confirmed. `formed`: it has members
- * whose votes count, so from here on every change goes through the membership.
+ * `none`: no cluster yet. `forming`: its first start is not confirmed. `formed`: it has voting members, so from here on
+ * every change goes through the membership.
  */
 export type ClusterPhase = "none" | "forming" | "formed";
 
 export type World = {
   readonly lineage: string | null;
   readonly phase: ClusterPhase;
-  /** Ours, by name; of two with one name, as there are while a master moves, the one whose member votes. */
+  /**
+   * The cluster's machines, by name; of two with one name, as exist while a master moves, the one whose member votes.
+   */
   readonly machines: ReadonlyMap<string, ObservedMachine>;
-  /** The others of two with one name: of a newcomer that has no vote yet, or of the one in whose place it votes. */
+  /** The others of two with one name: that of a new member without a vote yet, or of the one that it has replaced. */
   readonly spares: readonly ObservedMachine[];
-  /** In our way, with another's label. */
+  /** At an address of this cluster, with another cluster's label. */
   readonly strangers: readonly ObservedMachine[];
-  /** Those of them are in `machines` as the state remembers them. */
+  /** They are in `machines` as recorded in the state. */
   readonly unreachable: readonly UnreachableMachine[];
-  /** As in the state; what belongs to a machine in `machines` is under its name, also where the state has it as deposed. */
+  /**
+   * As in the state; what belongs to a machine in `machines` is under its name, even if the state has it as deposed.
+   */
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
-  /** Machines that the state has as deposed although theirs are the members that vote. */
+  /** Machines that are deposed in the state although their members vote. */
   readonly unseated: readonly { readonly name: string; readonly generation: number }[];
-  /** Null where there is none. */
+  /** Null if there is none. */
   readonly loadBalancer: FoundLoadBalancer | null;
   readonly members: readonly MemberFact[];
-  /** While the cluster is forming: those who found it. */
+  /** While the cluster is forming: its initial members. */
   readonly founders: readonly string[];
   readonly votersOutgoing: readonly string[];
   readonly hasLeader: boolean;
-  /** True when nobody answered and `members` is what the state remembers. */
+  /** True if no member answered and `members` are those of the state. */
   readonly membersRemembered: boolean;
 };
 
 /**
- * Lineages found on machines when there is no state: one is adopted; several cannot be told apart (see
- * rules/preconditions.ts).
+ * Lineages found on machines if there is no state: one is adopted; several are ambiguous (see rules/preconditions.ts).
  */
 export function lineagesFound(observed: ObservedCluster): readonly string[] {
   return [...new Set(observed.machines.map((machine) => machine.lineage))].sort();
@@ -85,7 +88,7 @@ export function lineagesFound(observed: ObservedCluster): readonly string[] {
 export function readWorld(spec: ClusterSpec, state: State | null, observed: ObservedCluster): World {
   const lineage = state?.lineage ?? lineagesFound(observed)[0] ?? null;
   const ours = observed.machines.filter((machine) => machine.lineage === lineage);
-  // Members to be taken over are a cluster already, whether they answer or not.
+  // Members to be adopted are a cluster already, whether they answer or not.
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   const phase = adopting ? "formed" : clusterPhase(state, observed, ours);
   const members =
@@ -164,18 +167,18 @@ function resourcesOf(state: State | null, unseated: World["unseated"]): World["r
   return resources;
 }
 
-/** Whether a URL leads to this address, however it is spelled. */
+/** Whether a URL leads to this address, however it is written. */
 export function isAt(url: string, address: string): boolean {
   return url !== "" && new URL(url).hostname === new URL(`http://${hostPort(address, 1)}`).hostname;
 }
 
-/** Whether two machines, as their addresses tell, can run at the same time: host names may be two of one address. */
+/** Whether two machines, by their addresses, can run at the same time: host names may be two of one address. */
 export function areApart(one: string, other: string): boolean {
   const literal = [one, other].every((address) => bindAddress(address) === address);
   return literal && !isAt(`http://${hostPort(one, 1)}`, other);
 }
 
-/** The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is what ends `forming`. */
+/** The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is the end of `forming`. */
 function clusterPhase(state: State | null, observed: ObservedCluster, ours: readonly ObservedMachine[]): ClusterPhase {
   if (state?.resources.some((resource) => resource.type === "haplan_raft_member")) return "formed";
   const hasMaster = ours.some(
@@ -195,7 +198,7 @@ function observedMembers(
   const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
   const adoptedName = adoptedNames(spec, state);
   return (observed.membership?.members ?? []).map((member) => {
-    // A member that was added and never started has no name yet; its peer URL tells which one it is to be.
+    // A member that was added and never started has no name yet; its peer URL identifies it.
     const name =
       adoptedName(member) ??
       knownName(state, member, machines) ??
@@ -216,7 +219,7 @@ function observedMembers(
   });
 }
 
-/** As haplan spells it where haplan has put it; what a member advertises may be spelled otherwise. */
+/** As haplan writes it for its own members; an advertised URL may be written differently. */
 function clientPlace(
   spec: ClusterSpec,
   name: string,
@@ -230,7 +233,7 @@ function clientPlace(
   return url === undefined ? null : url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 }
 
-/** What the state knows of this very member. */
+/** The state's resource of this very member. */
 function recordOf(state: State | null, name: string, { id }: ObservedMember): StateResource | undefined {
   return state?.resources.find(
     (resource) =>
@@ -240,7 +243,7 @@ function recordOf(state: State | null, name: string, { id }: ObservedMember): St
   );
 }
 
-/** An adopted member has whatever name it was started with; to haplan it is the master at whose endpoint it answers. */
+/** An adopted member has the name it was started with; to haplan it is the master at whose endpoint it answers. */
 function adoptedNames(spec: ClusterSpec, state: State | null): (member: ObservedMember) => string | null {
   const adopted = spec.controlPlane.masters.flatMap((master) => {
     if (master.adoptedAt === undefined) return [];
@@ -255,9 +258,9 @@ function adoptedNames(spec: ClusterSpec, state: State | null): (member: Observed
 }
 
 /**
- * A member that was adopted and is not any more keeps the name it had here, so that it is replaced under it; one that was
- * renamed answers with its former name until it restarts. A state edited by hand may give a member the name of something
- * else: where the machine at its peer URL has the name with which it answers, the member is that machine's.
+ * A member that is no longer adopted keeps its former name here, so that it is replaced under it; a renamed one answers
+ * with its former name until it restarts. A state edited by hand may give a member the name of something else: if the
+ * machine at its peer URL has the name with which it answers, the member is that machine's.
  */
 function knownName(
   state: State | null,
@@ -272,7 +275,7 @@ function knownName(
   return there.includes(name) && !there.includes(specName(known.name)) ? name : specName(known.name);
 }
 
-/** Names of the machines to which a URL leads. */
+/** Names of the machines that a URL leads to. */
 function namesAt(url: string, machines: readonly ObservedMachine[]): readonly string[] {
   return machines.filter(({ address }) => isAt(url, address)).map(({ name }) => name);
 }
@@ -311,7 +314,7 @@ function rememberedMembers(
     });
 }
 
-/** As the state has it, unless it is at a machine of another name that has data, and no member of that name is there. */
+/** As in the state, unless it is at a machine of another name that has data, and no member of that name is there. */
 function rememberedName(resource: StateResource, state: State, machines: readonly ObservedMachine[]): string {
   const peerUrlOf = ({ attributes }: StateResource): string => String(attributes["peerUrl"] ?? "");
   const known = specName(resource.name);
@@ -326,10 +329,11 @@ function rememberedName(resource: StateResource, state: State, machines: readonl
 }
 
 /**
- * What has become of a member: `healthy`; `waiting`: it answers and lacks a quorum or is behind; `silent`: its process
- * is there and says nothing; `stopped`: its process is gone, its data is there; `dataGone`, `machineGone`: it can only
- * be replaced; `unmanaged`: it answers and runs on no machine of ours; `away`: it was adopted and does not answer, which
- * only those can mend who run it; `unreachable`: it does not answer, and its machine could not be looked at.
+ * The condition of a member: `healthy`; `degraded`: it answers but has no quorum or is behind; `unresponsive`: its
+ * process runs but does not answer; `stopped`: its process is gone, its data is intact; `dataLost`, `machineLost`: it
+ * can only be replaced; `unmanaged`: it answers but runs on no machine of haplan's; `adoptedUnreachable`: it was
+ * adopted and does not answer, which only its operator can fix; `unreachable`: it does not answer, and its machine is
+ * unreachable.
  */
 export type MemberCondition =
   | "healthy"
@@ -363,13 +367,13 @@ export function recoverable(condition: MemberCondition): boolean {
   return condition !== "dataGone" && condition !== "machineGone";
 }
 
-/** The machine on which a member is: of two with its name the one that its peer URL leads to. */
+/** The machine of a member: of two with its name the one that its peer URL leads to. */
 export function machineOf(world: World, { name, peerUrl }: MemberFact): ObservedMachine | undefined {
   const named = machinesNamed(world, name);
   return named.length === 1 ? named[0] : (named.find(({ address }) => isAt(peerUrl, address)) ?? named[0]);
 }
 
-/** All machines of a name, the one that counts first. */
+/** All machines of a name, the current one first. */
 export function machinesNamed(world: World, name: string): readonly ObservedMachine[] {
   const counts = world.machines.get(name);
   return [...(counts === undefined ? [] : [counts]), ...world.spares.filter((machine) => machine.name === name)];
@@ -379,7 +383,7 @@ export function unitOf(machine: ObservedMachine | undefined, unit: string): Obse
   return machine?.units.find((candidate) => candidate.name === unit);
 }
 
-/** The highest generation of a machine that is there, or was; 0 when there never was one. */
+/** The highest generation of a machine that exists or existed; 0 if there never was one. */
 export function generationOf(world: World, machine: string): number {
   return Math.max(
     0,

@@ -70,7 +70,7 @@ describe("files that are gone", () => {
     await openAuthority({ directory: other }).createAuthority("e2e haplan CA");
     for (const [file] of kept) writeFileSync(pki(file), readFileSync(join(other, file)));
     try {
-      expect(await mustPlan(1)).toContain("What the members trust is not this certificate authority");
+      expect(await mustPlan(1)).toContain("The members do not trust this certificate authority");
     } finally {
       for (const [file, content] of kept) writeFileSync(pki(file), content);
     }

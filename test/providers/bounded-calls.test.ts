@@ -129,7 +129,7 @@ describe("haplan over a connection", () => {
     const stopped = await hanging;
     expect(performance.now() - started).toBeLessThan(1_500);
     expect(stopped.code).toBe(1);
-    expect(stopped.err).toMatch(/Stopped as you asked.*steps are done and stay done/s);
+    expect(stopped.err).toMatch(/Interrupted by the user.*steps are complete/s);
 
     cli.stop = unstoppable();
     remote.hung.clear();
@@ -150,7 +150,7 @@ describe("haplan over a connection", () => {
     cli.stop.receive("SIGINT");
     const stopped = await hanging;
     expect(stopped.code).toBe(1);
-    expect(stopped.err).toMatch(/Stopped as you asked.*Nothing was changed/s);
+    expect(stopped.err).toMatch(/Interrupted by the user.*Nothing was changed/s);
     expect(remote.open).toBe(0);
   });
 });

@@ -1,4 +1,6 @@
-/** How a master that runs comes to its new certificate, and what is told of one that shows another than it was given. */
+/**
+ * Hands new certificates to running masters, and detects masters that present another certificate than the issued one.
+ */
 
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
@@ -18,7 +20,7 @@ export function certificateSteps(master: string, certificates: IssuedCertificate
   return [certificates.get(master) ?? null, certificates.get(peerCertificateName(master)) ?? null];
 }
 
-/** Whether others refuse the master for its certificate: it has expired, or is not valid yet. */
+/** Whether others reject the master because of its certificate: it has expired, or is not valid yet. */
 export function isRefusedByOthers({ observed, nowMs }: PlannerInput, master: string): boolean {
   const names = [master, peerCertificateName(master)];
   return observed.certificates.some(
@@ -26,12 +28,12 @@ export function isRefusedByOthers({ observed, nowMs }: PlannerInput, master: str
   );
 }
 
-/** A real etcd reads its certificates for every connection, and whom it trusts only when it starts. */
+/** A real etcd reads its certificates for every connection, but its trusted authorities only at start. */
 export function takesUpCertificates({ controlPlane }: ClusterSpec, draft: PlanDraft): boolean {
   return controlPlane.engine === "agent" || !draft.steps.some(({ action }) => action.kind === "renewAuthority");
 }
 
-/** Why a master whose files are right has to start again; null while its ports show what is in them. */
+/** Why a master with the right files has to restart; null if its ports present these files. */
 export function notePresented({ observed, draft }: Planning, { name, address }: DesiredResource): string | null {
   const fingerprintOf = (certificate: string): string | undefined =>
     observed.certificates.find((each) => each.name === certificate)?.fingerprint;
@@ -44,9 +46,9 @@ export function notePresented({ observed, draft }: Planning, { name, address }: 
   draft.drift.push({
     address,
     action: "update",
-    reason: `its ${other.port} port shows another certificate, which ends on ${dayOf(other.notAfter)}`,
+    reason: `its ${other.port} port presents another certificate, which expires on ${dayOf(other.notAfter)}`,
     before: { certificate: wanted[other.port] ?? null },
     after: { certificate: other.fingerprint },
   });
-  return "it shows another certificate than it was given";
+  return "it presents another certificate than the issued one";
 }

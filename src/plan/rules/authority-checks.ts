@@ -1,4 +1,4 @@
-/** What must hold of the certificate authority before anything is planned: members trust only what it has signed. */
+/** Preconditions on the certificate authority: members trust only certificates that it signed. */
 
 import { certificateValidity } from "../certificate-validity.ts";
 import type { ObservedAuthority } from "../observed-cluster.ts";
@@ -13,8 +13,8 @@ export function checkAuthority(planning: Planning): void {
   if (observed.authority === null) {
     draft.refuse(
       "plan/authority-gone",
-      "The certificate authority of this cluster is gone",
-      `${unauthenticated === undefined ? "" : `haplan ${unauthenticated.message}. `}The members trust only certificates that it signed. Put its files back from a backup; a new one cannot join them.`,
+      "The certificate authority of this cluster is missing",
+      `${unauthenticated === undefined ? "" : `haplan ${unauthenticated.message}. `}The members trust only certificates that it signed. Restore its files from a backup; members do not trust a new one.`,
       address,
     );
     return;
@@ -22,26 +22,23 @@ export function checkAuthority(planning: Planning): void {
   if (isAnother(planning, observed.authority)) {
     draft.refuse(
       "plan/authority-replaced",
-      "What the members trust is not this certificate authority",
-      `ca.crt in ${observed.authority.directory} has not signed the certificates that this cluster has. Certificates of this one would be refused by every member, worker and client. Put the earlier ca.crt and ca.key back.`,
+      "The members do not trust this certificate authority",
+      `ca.crt in ${observed.authority.directory} did not sign the cluster's certificates. Every member, worker and client would reject certificates from it. Restore the earlier ca.crt and ca.key.`,
       address,
     );
     return;
   }
-  // With the authority itself at its end no connection can be made: its renewal is the way out, and needs none.
+  // If the authority itself has expired, no connection can be made: renewing it is the way out, and needs none.
   const expired = certificateValidity(observed.authority, nowMs).status === "expired";
   if (unauthenticated === undefined || expired) return;
   draft.refuse(
     "plan/cannot-authenticate",
-    "The members cannot be asked how they are",
-    `haplan ${unauthenticated.message}. Without an answer, members that run could be taken for dead. Put the file back.`,
+    "The state of the members is unknown",
+    `haplan ${unauthenticated.message}. Without an answer, running members could be mistaken for dead ones. Restore the file.`,
   );
 }
 
-/**
- * An authority whose certificate was renewed has signed what the cluster has, under the same key; one that was put in its
- * place has not.
- */
+/** A renewed authority has signed the cluster's certificates with the same key; another authority has not. */
 function isAnother({ spec, observed, world }: Planning, authority: ObservedAuthority): boolean {
   const known = world.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
   if (typeof known !== "string" || known === authority.fingerprint) return false;

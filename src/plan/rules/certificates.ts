@@ -1,6 +1,6 @@
 /**
- * Certificates as resources with a life: made when missing, renewed before they end, and made anew when they are not what
- * the cluster trusts. Whether one is still good is a question of the moment at which the plan is made, never of a clock.
+ * Certificates as resources: issued if missing, renewed before they expire, and issued again if the cluster does not
+ * trust them. Whether one is valid depends on the moment of the plan, never on a clock.
  */
 
 import { canonicalJson } from "../../base/canonical-json.ts";
@@ -19,7 +19,7 @@ import { isRequested } from "./requested-replacements.ts";
 type Reason = {
   readonly action: "create" | "update";
   readonly text: ChangeReason | null;
-  /** The present one still does its work: without the authority's key it can stay for now. */
+  /** The current one is still usable: without the authority's key it can stay for now. */
   readonly canWait: boolean;
 };
 
@@ -30,8 +30,8 @@ type Due = {
 };
 
 /**
- * Returns the certificates that are to be handed to whom they are for, by name, each with the id of the step that issues
- * it; names that are not in it are carried already.
+ * Returns the certificates that are to be handed to their units, by name, each with the id of the step that issues it;
+ * units with other names already have theirs.
  */
 export function planCertificates(planning: Planning): IssuedCertificates {
   const { desired, world, draft } = planning;
@@ -65,7 +65,7 @@ export function planCertificates(planning: Planning): IssuedCertificates {
   return issued;
 }
 
-/** What units carry other certificates than those that are there now, as an apply leaves them that ended in between. */
+/** Units with other certificates than the current ones, as left by an apply that was interrupted. */
 function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): readonly string[] {
   return [...world.resources.values()].flatMap(({ type, name, attributes }) => {
     const carries = type === "haplan_agent" || type === "haplan_worker" || type === "haplan_load_balancer";
@@ -99,25 +99,25 @@ function whyIssue(
   const { world, nowMs, spec } = planning;
   const update = (text: ChangeReason, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
-    const text = world.resources.has(resource.address) ? "its files are gone" : null;
+    const text = world.resources.has(resource.address) ? "its files are missing" : null;
     return { action: "create", text, canWait: false };
   }
   if (!found.trusted) return update("it was signed by another authority");
   const { status, daysLeft } = certificateValidity(found, nowMs);
   if (status !== "valid") return update(`it ${validityText(found, nowMs)}`);
-  if (found.profile !== resource.attributes["profile"]) return update("what it may be used for has changed");
+  if (found.profile !== resource.attributes["profile"]) return update("its key usage has changed");
   const wanted = [...(resource.attributes["subjectAltNames"] as readonly string[])].sort();
   if (canonicalJson(wanted) !== canonicalJson([...found.subjectAltNames].sort())) {
-    return update("the names it is for have changed");
+    return update("its names have changed");
   }
   if (isRequested(planning, resource.address)) return update(asRequested);
-  // Where the authority ends as early, a new one would gain nothing: it is the authority's turn first.
+  // If the authority expires as early, a new certificate gains nothing: the authority is renewed first.
   return daysLeft < spec.policy.renewBeforeDays && !found.endsWithAuthority
     ? update(`it ${validityText(found, nowMs)}`, true)
     : null;
 }
 
-/** What differs from the state although haplan has not changed it. */
+/** Differences from the state that haplan has not made. */
 function noteCertificateDrift(
   { address }: DesiredResource,
   found: ObservedCertificate,
@@ -135,11 +135,11 @@ function noteCertificateDrift(
     before: { fingerprint: before, notAfter: known?.attributes["notAfter"] ?? null },
     after: { fingerprint, notAfter },
   });
-  // One that is as good as the one before stays, and the state learns of it.
+  // An equally valid one is kept, and recorded in the state.
   if (reason === null) draft.facts.set(address, { fingerprint, notAfter });
 }
 
-/** Nothing can be signed: what can wait does, and is named. */
+/** Nothing can be signed: what can be postponed is postponed, with a warning. */
 function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): void {
   const fault = signingKeyFault(authority);
   const list = (some: readonly Due[]): string =>
@@ -150,14 +150,14 @@ function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: Pl
   if (urgent.length > 0) {
     draft.refuse(
       "plan/authority-key-missing",
-      `${urgent.length === 1 ? "A certificate has" : `${urgent.length} certificates have`} to be signed, and ${fault}`,
-      `To be signed: ${list(urgent)}. Put the authority's key back for as long as plan and apply take. Plans that sign nothing go on without it.`,
+      `${urgent.length === 1 ? "A certificate has" : `${urgent.length} certificates have`} to be signed, but ${fault}`,
+      `To be signed: ${list(urgent)}. Restore the authority's key for plan and apply. Plans that sign nothing do not need it.`,
     );
   } else if (due.length > 0) {
     draft.warn(
       "plan/renewal-without-key",
-      `${due.length === 1 ? "A certificate is" : `${due.length} certificates are`} due for renewal, and ${fault}`,
-      `Left as they are: ${list(due)}. Put the authority's key back for as long as plan and apply take.`,
+      `${due.length === 1 ? "A certificate is" : `${due.length} certificates are`} due for renewal, but ${fault}`,
+      `Not renewed: ${list(due)}. Restore the authority's key for plan and apply.`,
     );
   }
 }
@@ -171,11 +171,11 @@ function warnExpired({ nowMs, draft }: Planning, due: readonly Due[]): void {
   draft.warn(
     "plan/certificates-expired",
     `${expired.length === 1 ? "A certificate has" : `${expired.length} certificates have`} expired: ${names}`,
-    "Members and clients that meet an expired certificate refuse new connections. Applying this plan issues new ones and hands them out.",
+    "Members and clients reject new connections with an expired certificate. Applying this plan issues new certificates and distributes them.",
   );
 }
 
-/** An authority that haplan has not made is renewed by those who made it. */
+/** An authority that haplan did not create is renewed by the operator. */
 function warnOfAdoptedAuthority({ spec, observed, nowMs, draft }: Planning): void {
   const { authority } = observed;
   if (spec.controlPlane.tls.adopted === undefined || authority === null) return;
@@ -183,15 +183,15 @@ function warnOfAdoptedAuthority({ spec, observed, nowMs, draft }: Planning): voi
   draft.warn(
     "plan/adopted-authority-ends",
     `The members' certificate authority ${validityText(authority, nowMs)}`,
-    `haplan did not make ${authority.directory} and does not renew it. What it signs cannot live longer.`,
+    `haplan did not create ${authority.directory} and does not renew it. Certificates that it signs cannot be valid longer.`,
   );
 }
 
 type AuthorityRenewal = { readonly text: ChangeReason; readonly replaces: string; readonly leaves: Reason };
 
 /**
- * The authority's own certificate is renewed while what it signs now would outlive it. Its key stays, so that
- * certificates of before and after are good under both. One that has ended has taken all others with it.
+ * The authority's own certificate is renewed once certificates that it signs would outlive it. Its key stays, so that
+ * old and new certificates are valid under both. If it has expired, so have all others.
  */
 function authorityRenewal({ observed, nowMs, desired }: Planning): AuthorityRenewal | null {
   const { authority } = observed;
@@ -220,7 +220,7 @@ function planAuthority({ observed, nowMs, desired, draft }: Planning, renewal: A
   draft.warn(
     "plan/authority-renewed",
     `The certificate authority ${validityText(observed.authority, nowMs)}: its certificate is renewed`,
-    `Its name and key stay. Clients that keep a copy of ca.crt need the new one ${expired ? "now" : `before ${until}`}.`,
+    `Its name and key stay. Clients with a copy of ca.crt need the new one ${expired ? "now" : `before ${until}`}.`,
   );
   return draft.add({ kind: "renewAuthority", replaces: renewal.replaces }, [resource.address]);
 }

@@ -1,4 +1,4 @@
-/** The end of a cluster: everything in the reverse order in which it was made; machines take along what is on them. */
+/** Destroys a cluster in the reverse order of its creation; machines are destroyed with everything on them. */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
@@ -12,7 +12,10 @@ import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
 import { destroyOrphans } from "./orphans.ts";
 
-/** Members that are named leave a cluster that goes on; otherwise it is the end of all, of which targets choose a part. */
+/**
+ * Targeted members are removed from a cluster that keeps running; otherwise everything is destroyed, or the targeted
+ * part.
+ */
 export function planDestroy(planning: Planning): void {
   const named = namedMembers(planning);
   if (named.size === 0) destroyAll(planning);
@@ -60,7 +63,7 @@ function destroyAll(planning: Planning): void {
     ...observed.certificates.map((certificate) => resourceAddress("haplan_certificate", certificate.name)),
     ...of("haplan_ca", "haplan_certificate"),
   ];
-  // The authority of members that were adopted is not haplan's to remove.
+  // haplan does not remove the authority of adopted members.
   const ours = observed.authority !== null && planning.spec.controlPlane.tls.adopted === undefined;
   if (ours || certificates.length > 0) {
     draft.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);

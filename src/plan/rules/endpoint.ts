@@ -1,6 +1,6 @@
 /**
- * The load balancer's targets along the membership chain: a target leaves before its member stops, and comes back once
- * the member serves where it is then. Targets to add wait for the next step that changes the targets anyway.
+ * The load balancer's targets along the membership chain: a target is removed before its member stops, and added again
+ * once the member serves at its new address. Targets to add wait for the next step that changes the targets anyway.
  */
 
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
@@ -17,18 +17,18 @@ import type { KeptMaster } from "./masters.ts";
 
 type Targets = ReadonlyMap<string, string>;
 
-/** Where the spec has each master answer its clients: `host:port` by name. */
+/** The client address of each master in the spec: `host:port` by name. */
 export function wantedTargets(spec: ClusterSpec): Targets {
   return new Map(spec.controlPlane.masters.map((master) => [master.name, clientHostPort(spec, master)]));
 }
 
-/** What the load balancer was last told to serve, whether it runs or not. */
+/** The last known targets of the load balancer, whether it runs or not. */
 export function toldTargets({ spec, observed, world }: Planning): Targets {
   const wanted = wantedTargets(spec);
   const found = (name: string): string | undefined =>
     world.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
   const voters = world.members.filter((member) => member.voter && member.name !== "");
-  // Without a state nobody remembers: a load balancer that runs serves the voters.
+  // Without a state the targets are unknown: a running load balancer is assumed to serve the voters.
   const names = observed.backends.length > 0 ? observed.backends : world.resources.size === 0 ? voters : [];
   const attributes = new Map(observed.backends.map((backend) => [backend.name, backend.attributes]));
   return new Map(
@@ -40,7 +40,7 @@ export function toldTargets({ spec, observed, world }: Planning): Targets {
   );
 }
 
-/** The load balancer's part of the quorum model, as it is before the plan. */
+/** The load balancer's part of the quorum model, before the plan. */
 export function endpointModel(planning: Planning): EndpointModel {
   const { world } = planning;
   return {
@@ -49,7 +49,7 @@ export function endpointModel(planning: Planning): EndpointModel {
   };
 }
 
-/** Backends for a step: names, and where those are that are not where the spec has them. */
+/** Backends for a step: names, and the addresses of those that are not at their address in the spec. */
 export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTargets {
   const backends = [...targets.keys()].sort();
   const former = backends.filter((name) => targets.get(name) !== wanted.get(name));
@@ -57,7 +57,7 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
   return { backends, formerTargets: Object.fromEntries(former.map((name) => [name, targets.get(name)!])) };
 }
 
-/** Where it listens until its own machine moves, which comes last; nothing where that stays. */
+/** Its listen address until its own machine moves, which comes last; absent if that stays. */
 export function presentPlace({ spec, world }: Planning): Pick<LoadBalancerTargets, "listensAt"> {
   const address = world.loadBalancer?.address;
   if (address === undefined || address === spec.loadBalancer.address) return {};
@@ -69,14 +69,14 @@ export function presentPlace({ spec, world }: Planning): Pick<LoadBalancerTarget
 export class Endpoint {
   readonly #draft: PlanDraft;
   readonly #wanted: Targets;
-  /** Steps wait for the certificate of the load balancer, which they put there with its configuration. */
+  /** Steps wait for the load balancer's certificate, which they write together with its configuration. */
   readonly #certificate: string | null;
-  /** Clients reach members through it while the plan is carried out. */
+  /** Clients use it while the plan is executed. */
   readonly #active: boolean;
   readonly #place: Pick<LoadBalancerTargets, "listensAt">;
-  /** What is known to be there: nothing while there is no state to remember it. */
+  /** Its current targets; empty if there is no state. */
   #told: Targets;
-  /** What is to be there after the next one. */
+  /** Its targets after the next step. */
   #next: Map<string, string>;
   /** The last step that changed the targets. */
   #lastStep: string | null = null;
@@ -92,30 +92,30 @@ export class Endpoint {
     this.#told = observed.backends.length > 0 ? new Map(this.#next) : new Map();
   }
 
-  /** Whether it serves this master where it is now, and that is not where the spec has it. */
+  /** Whether it serves this master at its current address, which is not the one in the spec. */
   isElsewhere(name: string): boolean {
     const target = this.#next.get(name);
     return target !== undefined && target !== this.#wanted.get(name);
   }
 
-  /** Whether clients reach this master by it. */
+  /** Whether clients reach this master through it. */
   serves(name: string): boolean {
     return this.#active && this.#next.has(name);
   }
 
-  /** The members stop: their targets leave now, unless there would be none left. */
+  /** The members stop: their targets are removed now, unless none would be left. */
   withdraw(names: readonly string[]): void {
     for (const name of names) this.#next.delete(name);
     this.flush();
   }
 
-  /** The member serves where the spec has it. */
+  /** The member serves at its address in the spec. */
   offer(name: string): void {
     const target = this.#wanted.get(name);
     if (target !== undefined) this.#next.set(name, target);
   }
 
-  /** Members that serve where the spec has them and that it was never told of. */
+  /** Members that serve at their address in the spec and are not targets yet. */
   offerThoseInPlace(kept: readonly KeptMaster[]): void {
     for (const { name, voter, condition } of kept) {
       if (condition === "healthy" && voter.name === name && voter.clientPlace === this.#wanted.get(name))
@@ -123,7 +123,7 @@ export class Endpoint {
     }
   }
 
-  /** What was offered is told now. */
+  /** Adds the pending targets. */
   flush(): void {
     if (!this.#active || this.#next.size === 0 || same(this.#told, this.#next)) return;
     const changed = [...new Set([...this.#told.keys(), ...this.#next.keys()])]
@@ -137,7 +137,7 @@ export class Endpoint {
     );
   }
 
-  /** The step that has put the configuration of the spec there; null when none has. */
+  /** The step that wrote the spec's configuration; null if none has. */
   get settledBy(): string | null {
     return same(this.#told, this.#wanted) ? this.#lastStep : null;
   }

@@ -1,7 +1,4 @@
-/**
- * What a cut between zones does to the voters of today. Members whose zone is not named are left out of what is said of
- * zones.
- */
+/** The effect of a partition between zones on the current voters. Members without a zone are ignored. */
 
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { partitionsOf, quorumOf } from "../../spec/quorum-table.ts";
@@ -20,14 +17,17 @@ export function warnOfCuts({ world, draft }: Planning, spec: ClusterSpec): void 
   sayWhatCutsDo(today, draft);
 }
 
-/** Of the spec, or for one that leaves, of the machine as it was made. */
+/** From the spec, or for a leaving member from its machine. */
 function zoneOf(spec: ClusterSpec, world: World, name: string): string | null {
   const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.zone;
   const known = world.resources.get(resourceAddress("haplan_machine", name))?.attributes["zone"];
   return wanted ?? (typeof known === "string" ? known : null);
 }
 
-/** An even number of voters can be cut so that no side has a majority: 6 cut 3|3 stop altogether, where 5 go on. */
+/**
+ * An even number of voters can be partitioned so that no side has a majority: 6 split 3|3 stop altogether, where 5
+ * continue.
+ */
 function sayWhatCutsDo(voters: readonly Placed[], draft: PlanDraft): void {
   const zones = membersByZone(voters);
   const placed = [...zones.values()].reduce((sum, names) => sum + names.length, 0);
@@ -38,7 +38,7 @@ function sayWhatCutsDo(voters: readonly Placed[], draft: PlanDraft): void {
   if (cuts.length === 0) return;
   draft.warn(
     "plan/cut-stops-writes",
-    `A cut between zones stops all writes of today's ${voters.length} voters`,
-    `Cut ${cuts.map(({ sides }) => sides.join("|")).join(" or ")}, no side has ${quorumOf(voters.length)} of ${voters.length}, so that both wait until the network is whole again. With ${voters.length - 1} voters one side would go on.`,
+    `A partition between zones stops all writes of the current ${voters.length} voters`,
+    `Partitioned ${cuts.map(({ sides }) => sides.join("|")).join(" or ")}, no side has ${quorumOf(voters.length)} of ${voters.length}, so both wait until the network is healed. With ${voters.length - 1} voters one side would continue.`,
   );
 }

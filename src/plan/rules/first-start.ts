@@ -19,7 +19,7 @@ export function planFirstStart(planning: WithCertificates): void {
   const machines = new Map<string, string | null>();
   for (const resource of desired) {
     if (resource.type !== "haplan_machine" || resource.attributes["role"] !== "master") continue;
-    // A founder's data may be part of the quorum already: nothing is replaced before that is known.
+    // An initial member's data may be part of the quorum already: nothing is replaced before that is known.
     machines.set(
       resource.name,
       planMachine({ ...planning, replace: [] }, resource, () => null),

@@ -1,4 +1,4 @@
-/** One newcomer from machine to caught-up learner. Until its votes count, all of this can be undone. */
+/** One new member from machine to caught-up learner. Until its vote counts, all of this can be undone. */
 
 import { peerUrl } from "../../units/addresses.ts";
 import { isJoinFacts, type JoinFacts } from "../../units/join-facts.ts";
@@ -26,7 +26,7 @@ export function joinMember(planning: WithCertificates, master: JoiningMaster): J
   const machine = prepareMachine(planning, master, []);
   const member = resourceAddress("haplan_raft_member", name);
   const agent = resourceAddress("haplan_agent", name);
-  // A real etcd takes no new member while one is down, so that the former one goes first.
+  // A real etcd accepts no new member while one is down, so the former one is removed first.
   const replacement = planning.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
   draft.judge(member, master.replaces === null ? "create" : replacement, master.reason);
   const runs = runsAsStarted(planning, master);
@@ -53,8 +53,8 @@ export function joinMember(planning: WithCertificates, master: JoiningMaster): J
 }
 
 /**
- * An apply that was stopped has started it, and the state says how: it is only waited for. Started again, it would be told
- * the members that there are by now, which it does not need, and would restart.
+ * An interrupted apply has started it, and the state records how: it is only waited for. Starting it again would pass
+ * the current members, which it does not need, and restart it.
  */
 export function runsAsStarted(
   planning: WithCertificates,
@@ -63,7 +63,7 @@ export function runsAsStarted(
   const { desired, world, certificates } = planning;
   if (learner?.answers !== true || isHandedCertificate(name, certificates)) return false;
   const address = resourceAddress("haplan_agent", name);
-  // Of two machines with its name, the state's entry without a generation is the newcomer's.
+  // Of two machines with its name, the state's entry without a generation is the new member's.
   const recorded = planning.state?.resources.find((resource) => resource.address === address)?.attributes;
   const resource = desired.find((candidate) => candidate.address === address);
   const unit = unitOf(machineOf(world, learner), agentUnitName);
@@ -74,7 +74,7 @@ export function runsAsStarted(
   );
 }
 
-/** Its process is there and says nothing. */
+/** Its process runs but does not answer. */
 export function isStuck(world: World, learner: MemberFact | null): boolean {
   if (learner === null || learner.answers) return false;
   return unitOf(machineOf(world, learner), agentUnitName)?.running === true;
@@ -90,7 +90,10 @@ function agentVerdict(
   return master.replaces !== null && world.machines.has(master.name) ? "deleteThenCreate" : "create";
 }
 
-/** What an agent was started with, as the state remembers it, so that its unit stays the same; else the spec's masters. */
+/**
+ * The initial cluster that an agent was started with, from the state, so that its unit stays the same; else the spec's
+ * masters.
+ */
 export function knownJoin(planning: Planning, name: string): JoinFacts {
   const { world } = planning;
   const join = world.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];

@@ -1,6 +1,6 @@
 /**
- * What no other rule has spoken of: machines and certificates that the spec no longer asks for, resources that are
- * there but not in the state (adopted), and entries of the state whose object is gone (forgotten).
+ * Resources that no other rule covers: machines and certificates that are no longer in the spec, existing resources
+ * that are not in the state (imported), and entries of the state whose object is gone (forgotten).
  */
 
 import { sameJson } from "../../base/canonical-json.ts";
@@ -61,7 +61,7 @@ function recordState(
     const told = toldByTheSpec.has(resource.type);
     const found = differing(known, told ? facts : { ...resource.attributes, ...facts });
     if (found.length > 0) {
-      draft.judge(resource.address, "update", "only the state is behind");
+      draft.judge(resource.address, "update", "only the state is outdated");
       recorded.push(resource.address);
     }
     const wished = told ? differing(known, resource.attributes).filter((name) => !(name in facts)) : [];
@@ -92,7 +92,7 @@ function recordState(
   }
 }
 
-/** Of a machine that is there while another one has its name: other rules see to it. */
+/** A machine whose name another one has now is handled by other rules. */
 function isThere(address: ResourceAddress, world: World): boolean {
   const { name = "", generation = 0 } = world.resources.get(address) ?? {};
   const machines = [...world.machines.values(), ...world.spares];
@@ -103,7 +103,7 @@ function differing(known: StateResource, attributes: Attributes): readonly strin
   return Object.entries(attributes).flatMap(([name, value]) => (sameJson(known.attributes[name], value) ? [] : [name]));
 }
 
-/** A member is at another URL once its agent was started there. */
+/** A member's URL changes once its agent was started there. */
 function stepsOfAgent(name: string, { steps }: PlanDraft): readonly string[] {
   const agent = resourceAddress("haplan_agent", name);
   return steps.filter(({ addresses }) => addresses.includes(agent)).map(({ id }) => id);

@@ -1,4 +1,7 @@
-/** The load balancer and its backends: started once the control plane has its quorum, told of every change of masters. */
+/**
+ * The load balancer and its backends: started once the control plane has a quorum, updated with every change of
+ * masters.
+ */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
@@ -11,7 +14,7 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
 import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
-/** Returns the id of the step after which the load balancer serves the wanted masters; null when it does already. */
+/** Returns the id of the step after which the load balancer serves the wanted masters; null if it does already. */
 export function planLoadBalancer(planning: WithCertificates): string | null {
   const { desired, world, certificates, endpoint, draft, spec, observed } = planning;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
@@ -63,15 +66,15 @@ export function planLoadBalancer(planning: WithCertificates): string | null {
     return draft.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
   }
   const settled = endpoint.settledBy;
-  // Targets that leave for a while and come back leave it as it was.
+  // Targets that are removed and added again leave it unchanged.
   if (reason === null && changed.length === 0) return settled;
   judgeRunningUnit(loadBalancerAddress, reason ?? "its masters have changed", draft);
-  // The last step along the membership chain has put the wanted configuration there already.
+  // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
 }
 
-/** One that a cloud runs has no files of haplan's: what it was told is compared as a whole. */
+/** A cloud load balancer has no files of haplan's: its whole configuration is compared. */
 function whyChanged(
   resource: DesiredResource,
   found: FoundLoadBalancer,
@@ -85,22 +88,25 @@ function whyChanged(
   return reason === filesChanged && !found.onMachine ? "it was changed outside of haplan" : reason;
 }
 
-/** Clients are told of no new address: they have to be given it, and with TLS the former one is refused before it is gone. */
+/**
+ * Clients are not notified of a new address: they have to be reconfigured, and with TLS the former one fails before it
+ * is gone.
+ */
 function warnOfMove({ spec, world, draft }: Planning): void {
   const present = world.loadBalancer?.address ?? world.machines.get(loadBalancerName)?.address;
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
   const tls = spec.controlPlane.tls.enabled
-    ? ` The masters' certificates name ${wanted} in place of ${present}, so that new connections through ${present} fail from the first certificate on that a master takes up.`
+    ? ` The masters' certificates contain ${wanted} instead of ${present}, so new connections through ${present} fail as soon as the first master has its new certificate.`
     : "";
   draft.warn(
     "plan/endpoint-moves",
     `The endpoint moves from ${present} to ${wanted}`,
-    `Clients have to be given the new address; writes through the former one fail until they are.${tls}`,
+    `Clients have to be given the new address; writes through the former one fail until then.${tls}`,
   );
 }
 
-/** `replaced`: why the machine that it runs on is another one; null when it ran on none. */
+/** `replaced`: why its machine is another one; null if it ran on none. */
 function judgeStart(
   { world, draft }: Planning,
   replaced: ChangeReason | null,
@@ -118,7 +124,7 @@ function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAdd
   return [loadBalancerAddress, ...backends.map((backend) => backend.address)];
 }
 
-/** Judges each backend by what the load balancer serves; returns the addresses that change. */
+/** Plans each backend by what the load balancer serves; returns the changed addresses. */
 function judgeBackends(
   { world, draft }: Planning,
   backends: readonly DesiredResource[],

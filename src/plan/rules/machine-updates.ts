@@ -1,11 +1,11 @@
-/** Machines that are there and are to be made otherwise in place: what the provider can change while they run. */
+/** Existing machines that change in place, as far as the provider can do that while they run. */
 
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
 import { changedAttributes, describedAttributes, haveChanged, itsNamed } from "./machines.ts";
 
-/** Masters one after the other, behind all other changes of the membership; the others side by side. */
+/** Masters one at a time, after all other changes of the membership; the others in parallel. */
 export function planMachineUpdates(planning: Planning): void {
   const { desired, world, draft } = planning;
   for (const machine of desired) {
@@ -26,7 +26,7 @@ export function planMachineUpdates(planning: Planning): void {
   }
 }
 
-/** What was found otherwise than it was made. */
+/** Attributes that were observed with other values than they were created with. */
 function noteMachineDrift({ world, draft }: Planning, machine: DesiredResource): void {
   const found = world.machines.get(machine.name)?.attributes ?? {};
   const known = world.resources.get(machine.address)?.attributes ?? {};

@@ -1,6 +1,6 @@
 /**
- * A machine is not ended while a voter is at its address, whatever name state and members give that voter: its process
- * and its data may be the ones on this machine.
+ * A machine is not destroyed while a voter has its address, whatever name state and members give that voter: its
+ * process and its data may be on this machine.
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
@@ -10,7 +10,7 @@ import { isAt, type MemberFact, machineOf, unitOf, type World } from "../world.t
 
 export function keepMachinesOfVoters({ world, draft }: Planning, steps: readonly Step[]): void {
   if (world.phase !== "formed") return;
-  // Those with a machine of their own name are looked after by the rules for masters.
+  // Voters with a machine of their own name are covered by the rules for masters.
   let unplaced = world.members.filter(
     (member) => member.voter && member.answers && !member.adopted && machineOf(world, member) === undefined,
   );
@@ -19,8 +19,8 @@ export function keepMachinesOfVoters({ world, draft }: Planning, steps: readonly
     if (voter !== undefined && action.kind === "destroyMachine") {
       draft.refuse(
         "plan/machine-of-voter",
-        `Step ${position + 1} (${title}) would end a machine at the address of voter ${voter.name}`,
-        `Voter ${voter.name} (member id ${voter.id}) is at ${voter.peerUrl}, and an agent runs on machine ${action.machine} at that address. The state gives the member another name than its machine. To give it the machine's name:`,
+        `Step ${position + 1} (${title}) would destroy a machine at the address of voter ${voter.name}`,
+        `Voter ${voter.name} (member id ${voter.id}) is at ${voter.peerUrl}, and an agent runs on machine ${action.machine} at that address. The state has the member under another name than its machine. To rename it to the machine's name:`,
         null,
         [["state", "mv", `haplan_raft_member.${voter.name}`, `haplan_raft_member.${action.machine}`]],
       );

@@ -1,4 +1,4 @@
-/** Machines of the load balancer and of workers, which hold nothing that a quorum depends on. Masters' are in masters.ts. */
+/** Machines of the load balancer and of workers, which no quorum depends on. Those of masters are in masters.ts. */
 
 import { sameJson } from "../../base/canonical-json.ts";
 import { asRequested } from "../change-reason.ts";
@@ -12,7 +12,10 @@ export function machineAddress(name: string): ResourceAddress {
   return resourceAddress("haplan_machine", name);
 }
 
-/** Makes sure that the machine is there, replacing it when its address has changed or it is asked for. Returns the step to wait for, if any. */
+/**
+ * Ensures that the machine exists, replacing it if its address has changed or if requested. Returns the step to wait
+ * for, if any.
+ */
 export function planMachine(
   planning: Planning,
   resource: DesiredResource,
@@ -56,18 +59,18 @@ export function createMachine(
   };
 }
 
-/** What the provider has described the machine, or the load balancer, by. */
+/** The provider's attributes of the machine, or of the load balancer. */
 export function describedAttributes({ attributes, replacedBy, changedInPlace }: DesiredResource): Attributes {
   const described = new Set([...replacedBy, ...changedInPlace]);
   return Object.fromEntries(Object.entries(attributes).filter(([name]) => described.has(name) && name !== "address"));
 }
 
-/** Attributes, beside the address, for whose change another one takes its place; none of those that nobody remembers. */
+/** Attributes, besides the address, that force replacement; unknown former values do not. */
 export function forcingAttributes(resource: DesiredResource, world: World): readonly string[] {
   return changedAttributes(resource, resource.replacedBy, world).filter((name) => name !== "address");
 }
 
-/** Those of `names` that are not, or were not made, as the spec has them. */
+/** Those of `names` whose values differ from the spec. */
 export function changedAttributes(
   { address, type, name, attributes }: DesiredResource,
   names: readonly string[],

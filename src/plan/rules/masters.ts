@@ -1,7 +1,7 @@
 /**
- * What is to become of each master of a formed cluster: kept (and restarted, if it is down), joined (new, or in place
- * of one that cannot come back), moved (healthy, but to be elsewhere), rebuilt (the same in its present place), or led
- * out. The other rules act on this.
+ * Decides for each master of a formed cluster: keep (and restart, if it is down), join (new, or in place of one that
+ * cannot come back), move (healthy, but at another address), rebuild (again at its current address), or remove. The
+ * other rules act on this.
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
@@ -29,20 +29,20 @@ import { noteDeadUnit } from "./unit-condition.ts";
 import { refuseUnreachableMaster } from "./unreachable.ts";
 
 export type KeptMaster = {
-  /** `move`: the new member joins in its place before the old one goes; `rebuild`: both need the same place. */
+  /** `move`: the new member joins before the old one leaves; `rebuild`: both need the same address. */
   readonly kind: "keep" | "rebuild" | "move";
   readonly name: string;
-  /** It has another name than the master where one is renamed: the newcomer is rebuilt in its place. */
+  /** Its name differs from the master's if one is renamed: the new member is rebuilt in its place. */
   readonly voter: MemberFact;
   readonly condition: MemberCondition;
-  /** Of one that moves: left by an interrupted apply, a member that does not vote yet. */
+  /** For a move: left by an interrupted apply, a member that does not vote yet. */
   readonly learner: MemberFact | null;
 };
 
 export type JoiningMaster = {
   readonly kind: "join";
   readonly name: string;
-  /** The voter that it takes the place of, which has the same name. */
+  /** The voter that it replaces, which has the same name. */
   readonly replaces: MemberFact | null;
   /** Left by an interrupted apply: already a member, not yet a voter. */
   readonly learner: MemberFact | null;
@@ -88,10 +88,13 @@ export function mastersOutlook(planning: Planning): MastersOutlook {
 
 function whyAnew(planning: Planning, resource: DesiredResource, outcome: KeptMaster | JoiningMaster): string {
   if (outcome.kind === "join") return reasonText(outcome.reason ?? "it is not a member yet");
-  return reasonText(whyRebuild(planning, resource, outcome.voter) ?? "it has another name");
+  return reasonText(whyRebuild(planning, resource, outcome.voter) ?? "its name has changed");
 }
 
-/** A new name where a voter runs that the spec no longer lists: one place, so the one leaves before the other comes. */
+/**
+ * A new name at the address of a voter that the spec no longer lists: one address, so the voter leaves before the new
+ * member joins.
+ */
 function renamed({ spec, world }: Planning, { name }: DesiredResource): KeptMaster | null {
   if (world.machines.has(name) || world.members.some((member) => member.name === name)) return null;
   const { masters } = spec.controlPlane;
@@ -119,13 +122,13 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
     const reason = lossReason(name, condition, world);
     return { kind: "join", name, replaces: voter, learner, reason };
   }
-  // A learner on its machine means that replacing this voter was begun: the machine is the learner's by now, even if the
-  // learner cannot be used any more and is joined anew.
+  // A learner on its machine means that replacing this voter was started: the machine is the learner's now, even if the
+  // learner cannot be used any more and joins again.
   const begun = own.some(
     (member) => !member.voter && (member.started || member === learner) && sharesMachine(world, member, voter),
   );
   if (begun && condition !== "healthy") {
-    return { kind: "join", name, replaces: voter, learner, reason: "its replacement was begun" };
+    return { kind: "join", name, replaces: voter, learner, reason: "its replacement was started" };
   }
   const why = whyRebuild(planning, resource, voter);
   if (why === null) return { kind: "keep", name, voter, condition, learner: null };
@@ -140,7 +143,7 @@ function sharesMachine(world: World, member: MemberFact, voter: MemberFact): boo
   return machineOf(world, member) === machineOf(world, voter);
 }
 
-/** Whether the master's machine can stay where it is until another one of the same name has taken its place. */
+/** Whether the master's machine can stay until another one of the same name has replaced it. */
 export function leavesItsPlace({ spec, world }: Planning, name: string): boolean {
   const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.address;
   const present = world.machines.get(name)?.address;
@@ -158,11 +161,11 @@ export function whyRebuild(planning: Planning, resource: DesiredResource, voter:
   if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
   const asked = addresses.some((address) => isRequested(planning, address));
-  // A rebuilt member has a higher generation than the one that was asked to go; asking twice is asking again.
+  // A rebuilt member has a higher generation than the requested one; requesting it again replaces it again.
   if (asked) return asRequested;
   const wanted = planning.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const machine = world.machines.get(resource.name);
-  // On the machine that it has, a member is told another peer URL and restarts with it.
+  // A member with a new peer URL on its machine is updated and restarts with it.
   if (machine === undefined) return movesPeerUrl(resource, voter) ? "its peer URL has changed" : null;
   if (machine.address !== wanted) return "its address has changed";
   const forces = forcedBy(planning, resource.name);
@@ -176,19 +179,19 @@ export function forcedBy({ desired, world }: Planning, name: string): readonly s
   return machine === undefined ? [] : forcingAttributes(machine, world);
 }
 
-/** Whether its peers reach it elsewhere than the spec has it. */
+/** Whether its peer URL differs from the spec. */
 export function movesPeerUrl(resource: DesiredResource, { peerUrl, adopted }: MemberFact): boolean {
   return !adopted && peerUrl !== "" && peerUrl !== resource.attributes["peerUrl"];
 }
 
 const dataGoneUnderIt = "its data directory is gone while it runs";
 
-/** It goes on from memory and from files that nothing names any more, until it needs another one. */
+/** It keeps running from memory and from deleted files, until it needs another one. */
 function losesItsData(machine: ObservedMachine): boolean {
   return !machine.hasData && unitOf(machine, agentUnitName)?.running === true;
 }
 
-/** A learner whose data is where it left it, or that has not started yet; any other is forgotten and joined anew. */
+/** A learner whose data is where it left it, or that has not started yet; any other is removed and joins again. */
 function usableLearner(
   { spec, world }: Planning,
   own: readonly MemberFact[],
@@ -202,8 +205,8 @@ function usableLearner(
 }
 
 /**
- * An apply of another spec added the learner for a master at the same place; the data there is still the voter's. Of a
- * learner that the state knows as the member of this machine the data is its own, though it may not have told its name.
+ * An apply of another spec added the learner for a master at the same address; the data there is still the voter's. If
+ * the state has the learner as the member of this machine the data is its own, even before it has reported its name.
  */
 function holdsFormerMember(world: World, machine: ObservedMachine, learner: MemberFact): boolean {
   const known = world.resources.get(resourceAddress("haplan_raft_member", machine.name));
@@ -212,7 +215,7 @@ function holdsFormerMember(world: World, machine: ObservedMachine, learner: Memb
   return !own && machine.generation <= known.generation;
 }
 
-/** Ids of voters that were found: known although the spec does not say them. */
+/** Ids of observed voters: known although they are not in the spec. */
 export function noteFoundVoters({ world, draft }: Planning): void {
   for (const { id, voter, name, adopted, peerUrl } of world.members) {
     if (id === "" || !voter) continue;
@@ -223,7 +226,7 @@ export function noteFoundVoters({ world, draft }: Planning): void {
   }
 }
 
-/** What has moved outside of haplan since the state was written. */
+/** Changes made outside of haplan since the state was written. */
 export function noteDrift({ outlook, world, draft }: Planning & { readonly outlook: MastersOutlook }): void {
   for (const { name, voter, condition } of outlook.kept) {
     const machine = world.machines.get(name);
@@ -243,7 +246,7 @@ export function noteDrift({ outlook, world, draft }: Planning & { readonly outlo
       continue;
     }
     const machine = resourceAddress("haplan_machine", name);
-    // A member that was adopted had no machine of haplan's.
+    // An adopted member had no machine of haplan's.
     const address = world.resources.has(machine) ? machine : resourceAddress("haplan_raft_member", name);
     draft.drift.push({
       address,
@@ -258,7 +261,7 @@ export function noteDrift({ outlook, world, draft }: Planning & { readonly outlo
     draft.warn(
       "plan/unknown-voter",
       `Voter ${member.name || member.id} is not in the state`,
-      "It was added outside of haplan and is not in the spec: this plan leads it out.",
+      "It was added outside of haplan and is not in the spec: this plan removes it.",
     );
   }
 }
@@ -284,7 +287,7 @@ function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {
   draft.warn(
     "plan/adopted-away",
     `${name} was adopted and does not answer`,
-    `haplan did not start it and does not restart it. Start it where it runs (its peer URL is ${voter.peerUrl || "not known"}), or take it out of adopt.endpoints: then haplan puts a member of its own in its place.`,
+    `haplan did not start it and does not restart it. Start it where it runs (its peer URL is ${voter.peerUrl || "unknown"}), or remove it from adopt.endpoints: then haplan replaces it with a member of its own.`,
   );
 }
 
@@ -298,7 +301,7 @@ function noteUnreachable(name: string, draft: PlanDraft): void {
   });
 }
 
-/** Whether the agent's process is there. */
+/** Whether the agent's process exists. */
 export function agentRuns(world: World, name: string): boolean {
   return machinesNamed(world, name).some((machine) => unitOf(machine, agentUnitName)?.running === true);
 }

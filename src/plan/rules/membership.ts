@@ -1,7 +1,7 @@
 /**
- * Changes of a formed cluster's membership: those who are down come back first; newcomers join as learners and catch
- * up; one joint change moves the votes from one set to another (Raft dissertation §4.3), after the leader has handed
- * over if it is to go; then who left is forgotten, stopped and destroyed, in this order.
+ * Membership changes of a formed cluster: members that are down come back first; new members join as learners and catch
+ * up; one joint change moves the votes from one set to another (Raft dissertation §4.3), after a leadership transfer if
+ * the leader is to leave; then the former members are removed, stopped and destroyed, in this order.
  */
 
 import { notInSpec } from "../change-reason.ts";
@@ -18,11 +18,11 @@ import { formerMachine, formerMember, tearDownGeneration } from "./newcomer-mach
 import type { WithMasters } from "./stages.ts";
 
 export type MembershipResult = {
-  /** Who votes in the end. */
+  /** The final voters. */
   readonly voters: readonly MemberRef[];
-  /** Who leads, as far as it can be foreseen. */
+  /** The leader, as far as it can be predicted. */
   readonly leader: MemberRef | null;
-  /** Masters that need nothing more: this plan starts them anyway, and so with their new configuration. */
+  /** Masters that this plan starts anyway, and so with their new configuration. */
   readonly started: ReadonlySet<string>;
 };
 
@@ -48,7 +48,7 @@ export function planMembership(planning: WithMasters & { readonly cleared: Reado
   return planVotes({ ...planning, before });
 }
 
-/** What both ways to change votes start from. */
+/** The common input of both ways to change votes. */
 type VoteChange = WithMasters & { readonly before: MembershipResult };
 
 function planJointVotes(change: VoteChange): MembershipResult {
@@ -69,7 +69,7 @@ function planJointVotes(change: VoteChange): MembershipResult {
   return { ...before, voters: to, leader };
 }
 
-/** Tells the members where this one will listen for them; null where they know. */
+/** Updates the members' peer URL of this one; null if they have it. */
 export function memberUpdate(
   desired: readonly DesiredResource[],
   voter: MemberFact,
@@ -81,7 +81,7 @@ export function memberUpdate(
   return { kind: "updateMember", member: name, memberId: id, peerUrl: String(resource.attributes["peerUrl"]) };
 }
 
-/** Clients are led away from members before these lose their votes, and to newcomers that have theirs. Returns who leads. */
+/** Removes targets before their members lose their votes, and adds new members that have theirs. Returns the leader. */
 function moveVotes(
   change: VoteChange,
   joins: readonly Join[],
@@ -114,8 +114,8 @@ function moveVotes(
 }
 
 /**
- * A real etcd moves one vote at a time and takes no new member while one is down: so the dead go first, then each
- * newcomer joins as a learner and is promoted, then who leaves goes, the leader last.
+ * A real etcd moves one vote at a time and accepts no new member while one is down: so dead members are removed first,
+ * then each new member joins as a learner and is promoted, then the leaving members are removed, the leader last.
  */
 function planStepwiseVotes(change: VoteChange): MembershipResult {
   const { outlook, before, endpoint, draft } = change;
@@ -151,23 +151,23 @@ function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
 }
 
 /**
- * Where no master stays that clients reach, one of those that leave goes on voting, and serving, until others have their
- * votes: a member that does not vote serves no writes. Null where it takes no such care.
+ * If no staying master serves clients, one of the leaving members keeps its vote, and serves, until others have theirs:
+ * a member that does not vote serves no writes. Null if none needs to.
  */
 function lastToServe({ outlook, endpoint }: WithMasters, leader: MemberRef | null): MemberFact | null {
   const stays = outlook.kept.some(({ voter, condition }) => condition === "healthy" && endpoint.serves(voter.name));
-  // Alone it would be the very vote that the only newcomer is to have.
+  // Alone it would be the very vote that the only new member is to have.
   if (stays || outlook.joining.length < 2) return null;
   const serving = outlook.leaving.filter(({ name, healthy }) => healthy && endpoint.serves(name));
   return serving.find((member) => member.id === leader?.memberId) ?? serving[0] ?? null;
 }
 
-/** Members in whose place others join. */
+/** Members that others replace. */
 function replacedBy(outlook: MastersOutlook): readonly MemberFact[] {
   return outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
 }
 
-/** As the policy asks; an adoption takes one anyway, before everything else. */
+/** As the policy requires; an adoption takes one anyway, before everything else. */
 export function planBackup(planning: Planning): void {
   const { draft } = planning;
   if (!planning.spec.policy.backupBeforeMembershipChange) return;
@@ -179,10 +179,10 @@ export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[
   return [...members].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** Members that are down with their data in place are started where they are; a voter is never destroyed for being down. */
+/** Members that are down with their data intact are started in place; a voter is never destroyed because it is down. */
 function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): Set<string> {
   const { desired, world, outlook, certificates, cleared, draft } = planning;
-  // Its own place may have been one of those.
+  // Its own address may have been one of those.
   const vacated = cleared.size > 0 ? draft.chainEnd : null;
   const started = new Set<string>();
   const waited: string[] = [];
@@ -190,13 +190,13 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
   for (const { name, voter, condition } of outlook.kept) {
     if (condition === "waiting") waited.push(name);
     const address = resourceAddress("haplan_agent", name);
-    // It may be its certificate for which it waits: it gets the new one before it is waited for.
+    // It may be waiting for its certificate: it gets the new one before it is waited for.
     if (
       condition === "waiting" &&
       isHandedCertificate(name, certificates) &&
       takesUpCertificates(planning.spec, draft)
     ) {
-      draft.judge(address, "update", "its certificate is issued anew");
+      draft.judge(address, "update", "its certificate is issued again");
       const action = { kind: "reloadAgent", member: name, join: knownJoin(planning, name) } as const;
       ids.push(draft.add(action, [address], certificateSteps(name, certificates)));
       started.add(name);
@@ -222,7 +222,7 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
   return started;
 }
 
-/** The leader hands over before it goes, if a voter that stays can take over. */
+/** The leader transfers leadership before it leaves, if a staying voter can take over. */
 function handOver(
   { outlook, draft }: WithMasters,
   last: MemberFact | null,
@@ -240,7 +240,7 @@ export function bestSuccessor(kept: readonly KeptMaster[]): KeptMaster | null {
   return kept.find((master) => master.condition === "healthy") ?? null;
 }
 
-/** A replaced master's address lives on with its successor. */
+/** A replaced master's address stays with its successor. */
 function leavingAddress(change: VoteChange, member: MemberFact): readonly ResourceAddress[] {
   const { world, outlook } = change;
   const successor = outlook.joining.find((master) => master.name === member.name);
@@ -250,7 +250,7 @@ function leavingAddress(change: VoteChange, member: MemberFact): readonly Resour
   return [resourceAddress("haplan_raft_member", member.name)];
 }
 
-/** What the state has of a member whose name another one has now. */
+/** The state's resources of a member whose name another one has now. */
 function deposedOf({ id }: MemberFact, world: World): readonly ResourceAddress[] {
   return [...world.resources.values()]
     .filter(
@@ -260,22 +260,21 @@ function deposedOf({ id }: MemberFact, world: World): readonly ResourceAddress[]
     .map(({ address }) => address);
 }
 
-/** The machine of a voter that another one of its name has replaced elsewhere. */
+/** The machine of a voter that another one of its name has replaced at another address. */
 function tearDownReplaced(change: VoteChange, master: JoiningMaster): void {
   const former = formerMachine(change, master);
   if (former !== null) tearDownGeneration(change, former);
 }
 
 /**
- * The one that was replaced may still be there, under the name that its successor has now. Returns whether the machine
- * of that name is its own.
+ * The replaced machine may still exist under its successor's name. Returns whether the machine of that name is its own.
  */
 function forget({ desired, world, draft }: Planning, learner: MemberFact): boolean {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
   const deposed = deposedOf(learner, world);
-  for (const each of deposed) draft.judge(each, "delete", "another generation has its place");
+  for (const each of deposed) draft.judge(each, "delete", "another generation has its address");
   if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
   draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? deposed : [address, ...deposed]);
   return !replaced && learner.name !== "";

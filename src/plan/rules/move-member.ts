@@ -1,6 +1,7 @@
 /**
- * A master in another place: the new member joins there and catches up while the old one votes and serves, one joint
- * change moves the vote, and then the old member is forgotten and its machine goes. Tolerance stays what it is.
+ * Moves a master to another address: the new member joins there and catches up while the old one votes and serves, one
+ * joint change moves the vote, and then the old member is removed and its machine destroyed. The failure tolerance
+ * never drops.
  */
 
 import { resourceAddress } from "../resource.ts";
@@ -12,7 +13,7 @@ import { planBackup, sortedByName } from "./membership.ts";
 import { formerMachine, formerMember, prepareMachine, tearDownGeneration } from "./newcomer-machine.ts";
 import type { WithCertificates } from "./stages.ts";
 
-/** `beforeVote` adds what has to be done before the old member loses its vote. Returns who votes afterwards. */
+/** `beforeVote` adds steps that are needed before the old member loses its vote. Returns the voters afterwards. */
 export function moveMember(
   planning: WithCertificates,
   { name, voter, learner }: KeptMaster,

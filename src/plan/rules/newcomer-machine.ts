@@ -1,6 +1,6 @@
 /**
- * The machine of a member that is made anew. Where its place is another one than that of the member which it replaces,
- * there are two machines of one name until it has its vote: they are told apart by their generation.
+ * The machine of a new member. If it has another address than the member that it replaces, there are two machines of
+ * one name until it has its vote: their generations distinguish them.
  */
 
 import type { ChangeReason } from "../change-reason.ts";
@@ -14,14 +14,14 @@ import type { WithMasters } from "./stages.ts";
 
 export type Newcomer = {
   readonly name: string;
-  /** The voter in whose place it comes, which has the same name. */
+  /** The voter that it replaces, which has the same name. */
   readonly replaces: MemberFact | null;
   /** Left by an interrupted apply: already a member, not yet a voter. */
   readonly learner: MemberFact | null;
   readonly reason: ChangeReason | null;
 };
 
-/** The machine that stays until the newcomer has its vote; null where there is none, or it has to make room first. */
+/** The machine that stays until the new member has its vote; null if there is none, or it has to be destroyed first. */
 export function formerMachine(
   planning: Planning,
   { name, replaces }: Pick<Newcomer, "name" | "replaces">,
@@ -30,7 +30,7 @@ export function formerMachine(
   return replaces !== null && leavesItsPlace(planning, name) ? world.machines.get(name)! : null;
 }
 
-/** The machine on which an interrupted apply has begun the newcomer, and on which this one goes on. */
+/** The machine on which an interrupted apply has started the new member, and on which this one continues. */
 export function begunMachine(planning: Planning, newcomer: Newcomer): ObservedMachine | null {
   const { world } = planning;
   if (formerMachine(planning, newcomer) === null) return null;
@@ -41,8 +41,8 @@ export function begunMachine(planning: Planning, newcomer: Newcomer): ObservedMa
 }
 
 /**
- * A member never starts on what another left behind: a machine that may hold or have held another member's data is
- * made anew, with the next generation. One that an interrupted apply made just now is used. Returns the step to wait for.
+ * A member never starts on the data of another: a machine that may have data of another member is replaced by one of
+ * the next generation. One that an interrupted apply has just created is used. Returns the step to wait for.
  */
 export function prepareMachine(
   planning: Planning,
@@ -70,19 +70,19 @@ export function prepareMachine(
   const rightPlace = found.address === resource.attributes["address"];
   if (rightPlace && (learner !== null || untouched)) return null;
   const forces = rightPlace ? undefined : ["address"];
-  draft.judge(address, "deleteThenCreate", reason ?? "it holds what an earlier member left", forces);
+  draft.judge(address, "deleteThenCreate", reason ?? "it has data of an earlier member", forces);
   const destroyed = draft.add({ kind: "destroyMachine", machine: name }, [address], [draft.chainEnd]);
   return draft.add(next, [address], [destroyed]);
 }
 
-/** The entry of the state that the replaced member has by the time at which it is removed. */
+/** The state's entry of the replaced member at the time of its removal. */
 export function formerMember({ name, generation }: ObservedMachine): ResourceAddress {
   return deposedAddress("haplan_raft_member", name, generation);
 }
 
 /**
- * Of two machines of a name that an interrupted apply has left: ends the one on which nothing goes on, and gives the
- * state back what it knew of the one that votes. From what nobody answers for, nothing is taken away.
+ * Of two machines of one name that an interrupted apply has left: destroys the unused one, and restores the state of
+ * the one that votes. If a member does not answer, nothing is removed from its machine.
  */
 export function clearSpares(planning: WithMasters): void {
   const { outlook, world, draft } = planning;
@@ -99,18 +99,18 @@ export function clearSpares(planning: WithMasters): void {
   if (back.length + unused.length > 0) draft.holdBehindChain();
 }
 
-/** Masters that are made anew in place of a voter of their name. */
+/** Masters that replace a voter of their name. */
 function newcomersOf({ kept, joining }: MastersOutlook): readonly Newcomer[] {
   const moving = kept.filter(({ kind }) => kind === "move");
   return [...joining, ...moving.map(({ name, voter, learner }) => ({ name, replaces: voter, learner, reason: null }))];
 }
 
-/** Ends one of two machines of a name: its member does not vote, or not any more. */
+/** Destroys one of two machines of a name: its member does not vote, or no longer does. */
 export function tearDownGeneration({ world, draft }: Planning, { name, generation }: ObservedMachine): void {
   const deposed = masterTypes.map((type) => deposedAddress(type, name, generation));
   const unseated = world.unseated.some((each) => each.name === name && each.generation === generation);
   for (const address of deposed) {
-    if (world.resources.has(address) && !unseated) draft.judge(address, "delete", "another generation has its place");
+    if (world.resources.has(address) && !unseated) draft.judge(address, "delete", "another generation has its address");
   }
   draft.chain({ kind: "stopAgent", member: name, generation }, [deposedAddress("haplan_agent", name, generation)]);
   draft.chain({ kind: "destroyMachine", machine: name, generation }, [...deposed, machineAddress(name)]);

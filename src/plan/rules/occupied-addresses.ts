@@ -1,7 +1,7 @@
 /**
- * Two members never stand at one address at the same time. Where one leaves before the other comes, the plan sees to the
- * order: a master that follows another one to its place, that takes the place of one that leaves, or that has a new name
- * in its old place. What cannot be put in an order is refused, with the way in which it can be done.
+ * No two members have one address at the same time. If one leaves before the other joins, the plan orders the steps: a
+ * master that follows another one to its address, that replaces one that leaves, or that has a new name at its old
+ * address. What cannot be ordered is refused, with the way to do it.
  */
 
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
@@ -38,7 +38,7 @@ function holderOf(
   return [...world.machines.values()].find(holds) ?? null;
 }
 
-/** Whether the plan has the one that is there leave before `name` comes; the other rules plan it like this. */
+/** Whether the plan removes the current holder before `name` starts; the other rules plan it this way. */
 function leavesFirst(
   name: string,
   holder: ObservedMachine,
@@ -50,24 +50,24 @@ function leavesFirst(
     world.members.some((each) => each.voter && each.healthy && !each.adopted && each.name === member);
   if (isNoMember(holder, wanted, world)) return true;
   const known = world.machines.has(name) || world.members.some((member) => member.name === name);
-  // It does not vote, or no more: it is forgotten before anything is added.
+  // It does not vote, or no longer does: it is removed before anything is added.
   if (!wanted.has(holder.name) && !world.members.some((each) => each.voter && each.name === holder.name)) return true;
   // It is renamed. Or it has left by the time at which the others move.
   if (!wanted.has(holder.name)) return known ? healthy(name) : healthy(holder.name);
-  // Newcomers join before the others move: what is to be vacated for them still stands there.
+  // New members join before the others move: the current holder of their address is still there.
   if (!healthy(name)) return false;
   return isVacated(holder, [name], wanted, world);
 }
 
-/** What an apply that was cut off has left running: it was a member, and makes room before anything else is done. */
+/** A member left running by an interrupted apply; its address is freed before anything else is done. */
 function isNoMember(machine: ObservedMachine, wanted: ReadonlyMap<string, string>, world: World): boolean {
   if (wanted.has(machine.name) || world.membersRemembered || world.members.length === 0) return false;
   return unitOf(machine, agentUnitName) !== undefined && !world.members.some(({ name }) => name === machine.name);
 }
 
 /**
- * Machines of former members, and of learners that the spec no longer asks for, at addresses where masters are to stand:
- * a master that is down is started there before such a learner is forgotten. Returns their names.
+ * Machines of former members, and of learners that are no longer in the spec, at addresses of masters: a master that is
+ * down is started there before such a learner is removed. Returns their names.
  */
 export function clearAddresses({ desired, world, outlook, draft }: WithMasters): ReadonlySet<string> {
   const { strayLearners } = outlook;
@@ -84,7 +84,7 @@ export function clearAddresses({ desired, world, outlook, draft }: WithMasters):
       resourceAddress("haplan_agent", machine.name),
       resourceAddress("haplan_machine", machine.name),
     ];
-    const reason = stray ? notInSpec : "it is no member any more";
+    const reason = stray ? notInSpec : "it is no longer a member";
     for (const address of [agent, own]) draft.judge(address, "delete", reason);
     draft.chain({ kind: "stopAgent", member: machine.name }, [agent]);
     draft.chain({ kind: "destroyMachine", machine: machine.name }, [own]);
@@ -93,13 +93,13 @@ export function clearAddresses({ desired, world, outlook, draft }: WithMasters):
   return cleared;
 }
 
-/** Where the machines of the spec are to be, by name. */
+/** The addresses of the spec's machines, by name. */
 function addressesOf(desired: readonly DesiredResource[]): ReadonlyMap<string, string> {
   const machines = desired.filter(({ type }) => type === "haplan_machine");
   return new Map(machines.map(({ name, attributes }) => [name, String(attributes["address"])]));
 }
 
-/** Whether what stands there moves to a place that is free by then. */
+/** Whether the holder moves to an address that is free by then. */
 function isVacated(
   holder: ObservedMachine,
   before: readonly string[],
@@ -132,7 +132,7 @@ function refuse(
 ): void {
   draft.refuse(
     "plan/address-occupied",
-    `${name} is to stand at ${address}, where ${holder.name} still runs`,
+    `${name} cannot start at ${address}, where ${holder.name} still runs`,
     wayOut(name, address, holder, holderGoesTo, world),
     resource,
   );
@@ -146,10 +146,10 @@ function wayOut(
   world: World,
 ): string {
   if (holderGoesTo === undefined) {
-    return `${holder.name} leaves only once ${name} votes, so both run for a while. Keep the name ${holder.name}, or give ${name} a free address; once that is applied, ${address} is free and ${name} can move there by another apply.`;
+    return `${holder.name} leaves only once ${name} votes, so both run for a while. Keep the name ${holder.name}, or give ${name} a free address; once that is applied, ${address} is free and ${name} can move there with another apply.`;
   }
   if (world.machines.get(name)?.address !== holderGoesTo) {
-    return `Move ${holder.name} first and apply, then put ${name} in its place.`;
+    return `Move ${holder.name} first and apply, then move ${name} to its address.`;
   }
-  return `They cannot change places in one step. Move ${holder.name} to a free address and apply, then ${name} to ${address} and apply, then ${holder.name} to ${holderGoesTo}.`;
+  return `They cannot swap addresses in one step. Move ${holder.name} to a free address and apply, then ${name} to ${address} and apply, then ${holder.name} to ${holderGoesTo}.`;
 }

@@ -1,6 +1,6 @@
 /**
- * Processes of this cluster whose machines are gone: somebody has removed their directory while they ran. They hold
- * addresses and may answer as members, so they are never taken for nothing, and never stopped without being named.
+ * Processes of this cluster whose machines are gone: their directory was removed while they ran. They hold addresses
+ * and may answer as members, so they are never ignored, and never stopped without being listed.
  */
 
 import type { Planning } from "../planning.ts";
@@ -26,8 +26,8 @@ export function checkOrphans(planning: Planning): void {
   if (world.phase === "none") {
     draft.refuse(
       "plan/running-without-state",
-      `The cluster "${planning.spec.name}" runs, and its state and its data are gone`,
-      `These processes were started for it, and their directory is not there any more:\n${list}\nTo make the cluster anew would stop them. Put the directory back from a backup, if there is one; what the members still hold in memory can be saved from them (etcdctl snapshot save). To stop them and begin anew, destroy first:`,
+      `The cluster "${planning.spec.name}" is running, but its state and its data are gone`,
+      `These processes were started for it, but their directory no longer exists:\n${list}\nCreating the cluster again would stop them. Restore the directory from a backup, if there is one; data in the members' memory can be saved from them (etcdctl snapshot save). To stop them and start over, destroy first:`,
       null,
       [["destroy"]],
     );
@@ -35,16 +35,16 @@ export function checkOrphans(planning: Planning): void {
   }
   draft.warn(
     "plan/orphaned-process",
-    `${orphans.size === 1 ? "A machine is gone whose processes run" : `${orphans.size} machines are gone whose processes run`}`,
-    `Their directory is not there any more:\n${list}\nA member among them answers until it needs its data. Stop it (kill PID) and plan again: then it is replaced. Destroy stops all of them.`,
+    `${orphans.size === 1 ? "A machine is gone but its processes run" : `${orphans.size} machines are gone but their processes run`}`,
+    `Their directory no longer exists:\n${list}\nA member among them answers until it needs its data. Stop it (kill PID) and plan again: then it is replaced. Destroy stops all of them.`,
   );
 }
 
-/** What is left of machines that are gone is stopped with the rest. Returns the ids of the steps. */
+/** Processes left of missing machines are stopped with the rest. Returns the ids of the steps. */
 export function destroyOrphans(planning: Planning): readonly (string | null)[] {
   const { draft } = planning;
   return [...orphansByMachine(planning)].map(([machine, processes]) => {
-    draft.judge(machineAddress(machine), "delete", `its directory is gone, and these run: ${processes}`);
+    draft.judge(machineAddress(machine), "delete", `its directory is gone, but these run: ${processes}`);
     return draft.add({ kind: "destroyMachine", machine }, [machineAddress(machine)]);
   });
 }

@@ -1,4 +1,4 @@
-/** What must hold before anything is planned. All that is wrong is said at once, each with the way out. */
+/** Preconditions of any plan. All violations are reported at once, each with the way out. */
 
 import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
@@ -29,16 +29,16 @@ export function checkPreconditions(planning: Planning): void {
   for (const { code, summary, detail } of specWarnings(planning.spec)) draft.warn(code, summary, detail);
   warnOfCuts(planning, planning.spec);
   for (const problem of planning.observed.problems) {
-    draft.warn("plan/not-observed", `${problem.subject} could not be looked at`, problem.message);
+    draft.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
   }
 }
 
-/** Nothing of another cluster, or of nobody, is ever touched. */
+/** Machines of other clusters, or without a cluster, are never changed. */
 export function checkIdentity({ spec, state, observed, world, draft }: Planning): void {
   if (state !== null && state.clusterName !== spec.name) {
     draft.refuse(
       "plan/other-cluster",
-      `The state belongs to cluster "${state.clusterName}", the spec describes "${spec.name}"`,
+      `The state belongs to cluster "${state.clusterName}", but the spec describes "${spec.name}"`,
       "A cluster cannot be renamed. Write the old name into metadata.name, or work in another directory.",
     );
   }
@@ -47,7 +47,7 @@ export function checkIdentity({ spec, state, observed, world, draft }: Planning)
     draft.refuse(
       "plan/several-lineages",
       `There is no state, and the machines belong to ${lineages.length} different clusters`,
-      `Found the lineages ${lineages.join(", ")}. Restore the state file, or destroy the machines that are not wanted.`,
+      `Found the lineages ${lineages.join(", ")}. Restore the state file, or destroy the machines that are not needed.`,
     );
     return;
   }
@@ -55,20 +55,20 @@ export function checkIdentity({ spec, state, observed, world, draft }: Planning)
     draft.refuse(
       "plan/foreign-machine",
       `Machine ${stranger.name} belongs to another cluster`,
-      `It carries the lineage ${stranger.lineage}; this cluster's is ${world.lineage}. Choose another name, or remove it with the state it was made with.`,
+      `Its lineage is ${stranger.lineage}; this cluster's is ${world.lineage}. Choose another name, or destroy it with the state it was created with.`,
       `haplan_machine.${stranger.name}`,
     );
   }
   if (state === null && world.lineage !== null && world.phase === "formed") {
     draft.warn(
       "plan/state-rebuilt",
-      "There is no state, but machines of this cluster are there",
-      `They carry the lineage ${world.lineage} and are adopted: nothing is made a second time.`,
+      "There is no state, but machines of this cluster exist",
+      `Their lineage is ${world.lineage}. They are adopted and not created again.`,
     );
   }
 }
 
-/** What mixed members could not live with: half of them would not understand the other half. */
+/** Changes after which half of the members could not communicate with the other half. */
 function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void {
   if (world.phase === "none") return;
   const agents = [...world.resources.values()].filter((resource) => resource.type === "haplan_agent");
@@ -78,7 +78,7 @@ function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void 
     draft.refuse(
       "plan/engine-changed",
       `A running cluster cannot change its engine from ${engine} to ${spec.controlPlane.engine}`,
-      `Their members do not speak with each other. Write "engine: ${engine}", or make a new cluster beside this one.`,
+      `Members of different engines cannot communicate. Write "engine: ${engine}", or create a new cluster beside this one.`,
     );
   }
   const scheme = spec.controlPlane.tls.enabled ? "https:" : "http:";
@@ -90,12 +90,12 @@ function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void 
     draft.refuse(
       "plan/tls-changed",
       `TLS cannot be turned ${enabled ? "off" : "on"} while the cluster runs`,
-      `Members with and without it cannot reach each other, so that the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }" for this cluster. To move its data, apply a spec with another name, other addresses and "tls: { enabled: ${!enabled} }" beside it, copy the keys with "etcdctl make-mirror", point clients at the new one, and destroy this one (docs/certificates.md).`,
+      `Members with and without it cannot communicate, so the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }" for this cluster. To move its data, apply a spec with another name, other addresses and "tls: { enabled: ${!enabled} }" beside it, copy the keys with "etcdctl make-mirror", point clients at the new one, and destroy this one (docs/certificates.md).`,
     );
   }
 }
 
-/** A machine keeps its role: what it holds for one is in the way of the other. */
+/** A machine keeps its role: its content for one role is in the way of the other. */
 function checkRoles({ desired, world, draft }: Planning): void {
   for (const wanted of desired) {
     if (wanted.type !== "haplan_machine") continue;
@@ -104,13 +104,13 @@ function checkRoles({ desired, world, draft }: Planning): void {
     draft.refuse(
       "plan/role-changed",
       `${wanted.name} was a ${role} and is now a ${wanted.attributes["role"]}`,
-      "A machine does not change its role. Give the new one another name; the old one is removed by the same plan.",
+      "A machine cannot change its role. Give the new one another name; the same plan removes the old one.",
       wanted.address,
     );
   }
 }
 
-/** Members of a formed cluster that answer from machines which carry no label of ours. */
+/** Members of a formed cluster that answer from machines without this cluster's label. */
 function checkUnmanaged({ world, draft }: Planning): void {
   if (world.phase !== "formed") return;
   for (const member of world.members) {
@@ -118,12 +118,12 @@ function checkUnmanaged({ world, draft }: Planning): void {
     draft.warn(
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
-      `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
+      `It answers at ${member.peerUrl}. haplan counts its vote and does not change its process.`,
     );
   }
 }
 
-/** A first start that was interrupted goes on with the members it was begun with. */
+/** An interrupted first start continues with the members it was started with. */
 function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
   if (world.phase !== "forming") return;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
@@ -132,8 +132,8 @@ function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
     if (!Array.isArray(begun) || begun.join() === wanted.join()) continue;
     draft.refuse(
       "plan/first-start-changed",
-      "The cluster is half-way through its first start, with other masters",
-      `It was begun with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or begin anew, after:`,
+      "The cluster's first start is incomplete, with other masters",
+      `It was started with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or start over, after:`,
       null,
       [["destroy"]],
     );
@@ -141,7 +141,7 @@ function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
   }
 }
 
-/** Members that can only be replaced need a quorum of the others to replace them. */
+/** Members that can only be replaced need a quorum of the others. */
 function checkRecoverable(planning: Planning): void {
   const { world } = planning;
   if (world.phase !== "formed") return;
@@ -157,8 +157,8 @@ function checkHalf({ world, draft }: Planning, voters: readonly MemberFact[]): v
   const names = lost.map((member) => `${member.name} (${lossText(memberCondition(world, member))})`);
   draft.refuse(
     "plan/quorum-lost",
-    `Quorum is lost: ${left} of ${voters.length} voters can come back, ${majorityOf(voters.length)} are needed`,
-    `Gone for good: ${names.join(", ")}. No membership change can be decided without a majority. Put a lost data directory or machine back and apply again, or restore the cluster from a snapshot.`,
+    `Quorum is lost: ${left} of ${voters.length} voters can come back, but ${majorityOf(voters.length)} are needed`,
+    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again, or restore the cluster from a snapshot.`,
   );
 }
 

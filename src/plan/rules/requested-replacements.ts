@@ -1,7 +1,7 @@
 /**
- * What is to be replaced although nothing asks for it (`-replace`): a machine or a member is made anew, a process is
- * started anew with its data, a certificate is issued anew. A request that would change nothing is refused: a plan that
- * drops it in silence would look as if it had been carried out.
+ * Replacements that the user requests (`-replace`): a machine or a member is replaced, a process is restarted with its
+ * data, a certificate is issued again. A request without effect is refused: a plan that silently dropped it would look
+ * as if it had been applied.
  */
 
 import { nearestName } from "../../spec/nearest-name.ts";
@@ -25,8 +25,8 @@ export function checkRequests(planning: Planning): void {
     const [flag, what] = mode === "destroy" ? ["-destroy", "removes everything"] : ["-refresh-only", "changes nothing"];
     draft.refuse(
       "plan/replace-excluded",
-      `-replace and ${flag} exclude each other`,
-      `A plan with ${flag} ${what}. Leave out the one or the other.`,
+      `-replace and ${flag} cannot be combined`,
+      `A plan with ${flag} ${what}. Omit one of them.`,
     );
     return;
   }
@@ -38,8 +38,8 @@ export function checkRequests(planning: Planning): void {
 }
 
 /**
- * Before the first start is done, a master that was made already is not made anew: its data may be part of the quorum,
- * which nobody has confirmed yet.
+ * Until the first start is complete, an existing master is not replaced: its data may be part of the quorum, which is
+ * not confirmed yet.
  */
 export function refuseFounders(planning: Planning): void {
   const { world, draft } = planning;
@@ -48,14 +48,14 @@ export function refuseFounders(planning: Planning): void {
     if (!ofMaster.has(type) || !world.founders.includes(name) || !world.machines.has(name)) continue;
     draft.refuse(
       "plan/not-replaced",
-      `${address} cannot be replaced while the cluster is half-way through its first start`,
+      `${address} cannot be replaced while the cluster's first start is incomplete`,
       "Apply without -replace first.",
       address,
     );
   }
 }
 
-/** After planning: a request that none of the steps fulfils. */
+/** After planning: a request that none of the steps fulfills. */
 export function checkFulfilled(planning: Planning, steps: readonly Step[]): void {
   const { draft, replace = [], target = [] } = planning;
   const touched = new Set(steps.flatMap(({ addresses }) => addresses).map(replacedThing));
@@ -63,13 +63,13 @@ export function checkFulfilled(planning: Planning, steps: readonly Step[]): void
     if (touched.has(replacedThing(address))) continue;
     const detail =
       target.length > 0
-        ? `It is not among what -target chooses: ${target.join(", ")}. Write -target=${address} as well, or plan without -target.`
+        ? `It is not among the targets: ${target.join(", ")}. Add -target=${address}, or plan without -target.`
         : "Other changes come first. Apply without -replace, and then with it.";
     draft.refuse("plan/not-replaced", `${address} would not be replaced by this plan`, detail, address);
   }
 }
 
-/** A master is one thing under three addresses, of which those that are done already are in no step any more. */
+/** A master is one thing under three addresses; completed replacements are in no step any more. */
 export function replacedThing(address: string): string {
   const [type, name] = address.split(/\.(.*)/s);
   return ofMaster.has(type ?? "") ? `master ${name}` : address;
@@ -90,14 +90,14 @@ function refuseUnknown(address: string, candidates: readonly string[], draft: Pl
   const hint = near === null ? "" : `Did you mean "${near}"? `;
   draft.refuse(
     "plan/unknown-replace",
-    `The spec asks for no resource "${address}" to replace`,
+    `The spec has no resource "${address}" to replace`,
     `${hint}These can be replaced:\n${shown.map((each) => `  ${each}`).join("\n")}${more === 0 ? "" : `\n  ... and ${more} more`}`,
   );
 }
 
 function refuseKind(address: string, draft: PlanDraft): void {
   const detail = address.startsWith("haplan_ca.")
-    ? "Another authority would be trusted by none of the members. Its certificate is renewed before it ends; a certificate that it has signed is replaced by its own address."
-    : `It is a line in the load balancer's configuration. To start the load balancer anew, write -replace=${loadBalancerAddress}.`;
+    ? "No member would trust another authority. Its certificate is renewed before it expires; to replace a certificate that it has signed, use the address of that certificate."
+    : `It is a line in the load balancer's configuration. To restart the load balancer, write -replace=${loadBalancerAddress}.`;
   draft.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
 }

@@ -1,6 +1,6 @@
 /**
  * Changes of running masters, one at a time and the leader last: new configuration or certificate in place, a new
- * address by a new member. Each has to be healthy again before the next one's turn.
+ * address with a new member. Each has to be healthy again before the next one is changed.
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
@@ -28,8 +28,8 @@ import type { WithCertificates, WithMasters } from "./stages.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
 /**
- * Masters that run with certificates that others refuse get new ones before everything else: no member that starts, comes
- * back or joins could connect to them. The leader is last. Returns their names.
+ * Running masters with certificates that others reject get new ones before everything else: no member that starts,
+ * comes back or joins could connect to them. The leader is last. Returns their names.
  */
 export function planUrgentRenewals(planning: WithMasters): ReadonlySet<string> {
   const { desired, outlook, draft } = planning;
@@ -52,19 +52,19 @@ export function planUrgentRenewals(planning: WithMasters): ReadonlySet<string> {
   return renewed;
 }
 
-/** The first of them to restart could not connect to the others, and the plan would wait for it without end. */
+/** The first of them to restart could not connect to the others, and the plan would wait for it forever. */
 function refuseRestarts(names: readonly string[], draft: PlanDraft): void {
   draft.refuse(
     "plan/expired-and-changed",
     `The certificates of ${names.join(", ")} have to be renewed before these masters can restart`,
-    "Others refuse their certificates, so that a master that restarts could not connect to the rest; and their configuration or files change as well, which takes a restart. Renew first: apply the spec of the last apply, with the version of haplan that applied it. Then apply this one. If that is not possible, end the agents' processes: apply then starts all of them at once, with an outage of some seconds.",
+    "Others reject their certificates, so a restarted master could not connect to the rest; but their configuration or files change as well, which requires a restart. Renew first: apply the last applied spec, with the version of haplan that applied it. Then apply this one. If that is not possible, kill the agents' processes: apply then starts all of them at once, with an outage of some seconds.",
   );
 }
 
 export function planRollingUpdates(planning: WithMasters & { readonly membership: MembershipResult }): void {
   const { desired, world, outlook, membership, endpoint } = planning;
   let { leader, voters } = membership;
-  // One that is not healthy takes no tolerance away; the leader is last.
+  // An unhealthy one costs no tolerance; the leader is last.
   const turn = ({ voter, condition }: KeptMaster): number =>
     voter.id === leader?.memberId ? 2 : condition === "healthy" ? 1 : 0;
   const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
@@ -89,7 +89,8 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
     }
     const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
     if (stops) {
-      // A member that comes back elsewhere leaves the clients before it stops; a short restart is seen by the load balancer.
+      // A member that moves is removed from the load balancer before it stops; a short restart is detected by the load
+      // balancer.
       if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.voter.name]);
       else endpoint.flush();
       handsOver();
@@ -111,7 +112,7 @@ function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): Des
   return desired.find(({ address }) => address === resourceAddress("haplan_agent", name))!;
 }
 
-/** The member's peers are told first where it will listen; it listens there once it has restarted. */
+/** The peers get the member's new URL first; it listens there once it has restarted. */
 function updateInPlace(planning: WithCertificates, master: KeptMaster, change: AgentChange | null): void {
   const { desired, certificates, draft } = planning;
   const { name } = master;
@@ -128,7 +129,7 @@ function updateInPlace(planning: WithCertificates, master: KeptMaster, change: A
   draft.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
 }
 
-/** The member as a resource, where restarting its agent changes what is known of it. */
+/** The member as a resource, if restarting its agent changes its known attributes. */
 function movedMember({ desired, world, draft }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
   const address = resourceAddress("haplan_raft_member", name);
   const resource = desired.find((candidate) => candidate.address === address)!;
@@ -141,14 +142,14 @@ function movedMember({ desired, world, draft }: Planning, { name, voter }: KeptM
 }
 
 /**
- * `update`: the unit is put there anew and restarted if need be; `reload`: only its certificate changes, which it takes up
- * while it runs; `restart`: it has the right files and does not use them.
+ * `update`: the unit is written again and restarted if needed; `reload`: only its certificate changes, which it reloads
+ * while it runs; `restart`: it has the right files but does not use them.
  */
 type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason };
 
 function plannedChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
   const needed = neededChange(planning, resource);
-  // A restart takes up everything else that is new.
+  // A restart loads everything else that is new.
   return isRequested(planning, resource.address) ? { kind: "restart", reason: asRequested } : needed;
 }
 
@@ -159,14 +160,14 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
   if (isHandedCertificate(resource.name, certificates)) {
     const restarts = differs !== null || !takesUpCertificates(planning.spec, draft);
-    return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued anew" };
+    return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued again" };
   }
   if (differs !== null) return { kind: "update", reason: differs };
   const shown = notePresented(planning, resource);
   return shown === null ? null : { kind: "restart", reason: shown };
 }
 
-/** Who moves to a place where another one still stands waits until that one has moved. */
+/** A member that moves to the address of another one waits until that one has moved. */
 function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): readonly KeptMaster[] {
   const { world } = planning;
   const { masters: wanted } = planning.spec.controlPlane;
@@ -179,13 +180,13 @@ function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): re
         other.voter !== voter && world.machines.get(other.voter.name)?.address === address;
       return kind === "keep" || !waiting.some(holds);
     });
-    // Those that wait for each other in a circle have been refused before.
+    // Cycles have been refused before.
     ordered.push(...waiting.splice(Math.max(free, 0), 1));
   }
   return ordered;
 }
 
-/** To one that stays as it is if there is one, or that has been rebuilt by now. */
+/** To a member that stays if there is one, or that has already been rebuilt. */
 function handOver(
   { outlook, draft }: WithMasters,
   master: KeptMaster,
@@ -204,7 +205,7 @@ function handOver(
   return to;
 }
 
-/** Another member in the same place, of the same name or another one: the old one stops first. */
+/** Another member at the same address, of the same name or another one: the old one stops first. */
 function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonly MemberRef[]): readonly MemberRef[] {
   const { desired, world, certificates, draft } = planning;
   const { name, voter } = master;
@@ -214,7 +215,7 @@ function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonl
   judgeRebuild(planning, resource, master);
   const stepwise = planning.spec.controlPlane.engine === "etcd";
   planBackup(planning);
-  // A real etcd takes no new member while one is down: the old one leaves before it stops.
+  // A real etcd accepts no new member while one is down: the old one is removed before it stops.
   const remove = { kind: "removeMember", member: voter.name, memberId: voter.id } as const;
   const removed = voter.name === name ? [] : [oldMember];
   if (stepwise) draft.chain(remove, removed);
@@ -241,12 +242,12 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
 function judgeRebuild(planning: Planning, resource: DesiredResource, { name, voter }: KeptMaster): void {
   const { world, draft } = planning;
   if (voter.name !== name) {
-    for (const address of addressesOf(name)) draft.judge(address, "create", `it takes the place of ${voter.name}`);
-    for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} takes its place`);
+    for (const address of addressesOf(name)) draft.judge(address, "create", `it replaces ${voter.name}`);
+    for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} replaces it`);
     draft.warn(
       "plan/renamed-master",
-      `${name} replaces ${voter.name}, which is at the same address`,
-      `${voter.name} is destroyed with its data, and ${name} is a new member that catches up from the others. If only the name has changed, write \`moved: [{ from: ${voter.name}, to: ${name} }]\` beside \`masters\` in the spec: then the machine, its data and the member's id stay.`,
+      `${name} replaces ${voter.name}, which has the same address`,
+      `${voter.name} is destroyed with its data, and ${name} is a new member that catches up from the others. If only the name has changed, write \`moved: [{ from: ${voter.name}, to: ${name} }]\` beside \`masters\` in the spec: then the machine, its data and the member's id are kept.`,
     );
     return;
   }

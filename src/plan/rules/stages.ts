@@ -1,4 +1,4 @@
-/** What rules get that come after others: the results of those, under their names. */
+/** Inputs of later rules: the named results of earlier ones. */
 import type { Planning } from "../planning.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
@@ -9,5 +9,5 @@ export type WithCertificates = Planning & {
   readonly endpoint: Endpoint;
 };
 
-/** Of a cluster that has been formed. */
+/** For a formed cluster. */
 export type WithMasters = WithCertificates & { readonly outlook: MastersOutlook };

@@ -1,11 +1,11 @@
-/** Units that are where they belong: why one is made anew in its place, and what is told of one that does not run. */
+/** Units in place: why one is replaced, and drift of units that do not run. */
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanDraft } from "../plan-draft.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
 export const filesChanged = "its files were changed outside of haplan";
 
-/** `recorded`: what the state knows of it; `digest`: of its definition as found, undefined where there is none. */
+/** `recorded`: its resource in the state; `digest`: of its observed definition, undefined if there is none. */
 export function whyUnitDiffers(
   resource: DesiredResource,
   recorded: Attributes,
@@ -18,24 +18,24 @@ export function whyUnitDiffers(
 }
 
 /**
- * Found running, of unknown making: it is imported, and the step that starts it changes nothing when it is as it should
- * be.
+ * Found running, of unknown origin: it is imported, and the step that starts it changes nothing if its definition
+ * matches.
  */
 const foundInTheWorld = "it exists already: recorded in the state";
 
-/** Judges a running unit that is made as `reason` says. */
+/** Plans a running unit, changed for `reason`. */
 export function judgeRunningUnit(address: ResourceAddress, reason: string, draft: PlanDraft): void {
   draft.judge(address, reason === foundInTheWorld ? "noop" : "update", reason);
 }
 
-/** Of a unit that keeps nothing and may be started again at any time; `issued`: its certificate is issued anew. */
+/** For a unit without data that may be restarted at any time; `issued`: its certificate is issued again. */
 export function whyUnitStartsAgain(
   resource: DesiredResource,
   unit: { readonly definitionDigest: string },
   recorded: Attributes | undefined,
   issued: boolean,
 ): string | null {
-  if (issued) return "its certificate is issued anew";
+  if (issued) return "its certificate is issued again";
   if (recorded === undefined) return foundInTheWorld;
   return whyUnitDiffers(resource, recorded, unit.definitionDigest);
 }

@@ -1,4 +1,4 @@
-/** What a plan says of machines that could not be looked at, and where it cannot do without them. */
+/** Warnings about unreachable machines, and refusals where a plan needs them. */
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
@@ -16,34 +16,34 @@ export function checkUnreachable({ mode, state, desired, world, draft }: Plannin
     if (mode === "destroy") {
       draft.refuse(
         "plan/unreachable",
-        `${address} is unreachable, so what is on it cannot be removed`,
+        `${address} is unreachable, so its content cannot be removed`,
         `${reason}. Make it reachable, and destroy again.`,
         address,
       );
     } else if (isWanted && (world.phase !== "formed" || !isKnown)) {
       draft.refuse(
         "plan/unreachable",
-        `${address} is unreachable, and the state does not know what is on it`,
-        `${reason}. Make it reachable, or leave it out of the spec.`,
+        `${address} is unreachable, and its content is not in the state`,
+        `${reason}. Make it reachable, or remove it from the spec.`,
         address,
       );
     } else if (isKnown) {
       draft.warn(
         "plan/unreachable",
         `${address} is unreachable`,
-        `${reason}. ${runsElsewhere ? "How it is is not known, and it stays as it is" : "What is on it is not known and stays as it is"}: this plan changes nothing there. It is not replaced for that; to replace it nevertheless, plan with -replace=${address}.`,
+        `${reason}. ${runsElsewhere ? "Its condition is unknown, and it stays as it is" : "Its content is unknown and stays as it is"}: this plan changes nothing there. It is not replaced because of this; to replace it, plan with -replace=${address}.`,
       );
     }
   }
 }
 
-/** A master that has to be changed, or made anew, where nothing can be done. */
+/** A master that has to be changed, or replaced, on a machine that is unreachable. */
 export function refuseUnreachableMaster(name: string, why: string, draft: PlanDraft): void {
   const address = resourceAddress("haplan_machine", name);
   draft.refuse(
     "plan/unreachable",
-    `${address} is unreachable, and master ${name} cannot be left as it is: ${why}`,
-    `Make it reachable and plan again. If it is lost for good, plan with -replace=${address}.`,
+    `${address} is unreachable, but master ${name} has to be changed: ${why}`,
+    `Make it reachable and plan again. If it is lost, plan with -replace=${address}.`,
     address,
   );
 }

@@ -1,4 +1,4 @@
-/** Workers know nothing but the load balancer's endpoint; each is independent of the others. */
+/** Workers only use the load balancer's endpoint; each is independent of the others. */
 
 import { workerUnitName } from "../../units/unit-definition.ts";
 import { asRequested, notInSpec } from "../change-reason.ts";
@@ -56,7 +56,7 @@ function planWorker(planning: WithLoadBalancer, resource: DesiredResource, machi
   draft.add({ kind: "startWorker", worker: name }, [address], after);
 }
 
-/** Workers that the state or their machine's unit knows and the spec does not. */
+/** Workers in the state or among the machines' units that are not in the spec. */
 function removeWorkers({ desired, world, draft }: Planning): void {
   const wanted = new Set(desired.filter((resource) => resource.type === "haplan_worker").map((worker) => worker.name));
   const known = [...world.resources.values()].filter((resource) => resource.type === "haplan_worker");
@@ -67,7 +67,7 @@ function removeWorkers({ desired, world, draft }: Planning): void {
     const address = resourceAddress("haplan_worker", name);
     draft.judge(address, "delete", notInSpec);
     const stopped = draft.add({ kind: "stopWorker", worker: name }, [address]);
-    // A master or load balancer of the same name needs a machine of its own, which its rule makes.
+    // A master or load balancer of the same name needs a machine of its own, which its rule creates.
     draft.judge(machineAddress(name), "delete", notInSpec);
     draft.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
   }

@@ -1,6 +1,6 @@
 /**
- * Whether members can be taken over at all. Everything that would go wrong half-way is refused before anything is
- * touched: with two voters both have to agree to every change, so one of them dead means that nothing can be changed.
+ * Checks whether members can be adopted. Everything that would fail half-way is refused before anything is changed:
+ * with two voters both have to agree to every change, so if one of them is dead nothing can be changed.
  */
 
 import { majorityOf } from "../../../base/majority.ts";
@@ -18,10 +18,10 @@ export function checkAdoption(planning: Planning): void {
   if (membership === null) {
     draft.refuse(
       "plan/adopt-no-answer",
-      `Nobody answers at ${adopted.map((master) => master.adoptedAt).join(", ")}`,
+      `No member answers at ${adopted.map((master) => master.adoptedAt).join(", ")}`,
       planning.mode === "destroy"
-        ? "The members that haplan added cannot be led out of a cluster that does not answer. Start its members first; or remove `adopt` from the spec, and destroy removes everything that haplan has made and forgets the rest."
-        : "These members are to be taken over while they run, and they are not touched until they do. Start them, or mend the endpoints.",
+        ? "The members that haplan added cannot be removed from a cluster that does not answer. Start its members first; or remove `adopt` from the spec: then destroy removes everything that haplan has created and forgets the rest."
+        : "These members are to be adopted while they run, and are not changed until they do. Start them, or fix the endpoints.",
     );
     return;
   }
@@ -31,15 +31,15 @@ export function checkAdoption(planning: Planning): void {
   for (const master of missing) {
     draft.refuse(
       "plan/adopt-unknown",
-      `No member of the cluster is reached at ${master.adoptedAt}`,
-      `Its members are ${world.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL under which the member answers, or which it advertises.`,
+      `No member of the cluster answers at ${master.adoptedAt}`,
+      `Its members are ${world.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL at which the member answers, or that it advertises.`,
     );
   }
   checkPeerScheme(planning);
   if (missing.length === 0) checkMembers(planning);
 }
 
-/** What haplan starts speaks TLS with everybody or with nobody. */
+/** Members that haplan starts use TLS with clients and peers, or with neither. */
 function checkPeerScheme({ spec, world, draft }: Planning): void {
   const { enabled } = spec.controlPlane.tls;
   for (const { adopted, name, peerUrl } of world.members) {
@@ -47,7 +47,7 @@ function checkPeerScheme({ spec, world, draft }: Planning): void {
     draft.refuse(
       "plan/adopt-mixed-tls",
       `${name} uses TLS ${enabled ? "with its clients only" : "with its peers only"}`,
-      `Its peer URL is ${peerUrl}. A cluster is taken over when it uses TLS with both or with neither; etcd changes a member's peer URL while it runs (etcdctl member update).`,
+      `Its peer URL is ${peerUrl}. A cluster can be adopted if it uses TLS with both or with neither; etcd changes a member's peer URL while it runs (etcdctl member update).`,
     );
   }
 }
@@ -68,8 +68,8 @@ function checkIdentity({ spec, replace, draft }: Planning, membership: ObservedM
   if (membership.engine !== undefined && membership.engine !== engine) {
     draft.refuse(
       "plan/adopt-engine",
-      `The members to be taken over run ${membership.engine}, and the spec says engine ${engine}`,
-      `A member of the one does not understand the other. Write "engine: ${membership.engine}".`,
+      `The members to be adopted run ${membership.engine}, but the spec says engine ${engine}`,
+      `Members of different engines cannot communicate. Write "engine: ${membership.engine}".`,
     );
   }
   for (const master of spec.controlPlane.masters) {
@@ -77,13 +77,13 @@ function checkIdentity({ spec, replace, draft }: Planning, membership: ObservedM
     if (master.adoptedAt === undefined || !addresses.some((address) => replace?.includes(address))) continue;
     draft.refuse(
       "plan/replace-adopted",
-      `${master.name} was adopted: haplan cannot make it anew`,
-      "Take its endpoint out of adopt.endpoints and stop it: then haplan puts a member of its own in its place.",
+      `${master.name} was adopted: haplan cannot replace it`,
+      "Remove its endpoint from adopt.endpoints and stop it: then haplan replaces it with a member of its own.",
     );
   }
 }
 
-/** While the membership is still to grow, what was adopted has to be in order. */
+/** While the membership is still to grow, adopted members have to be healthy. */
 function checkMembers(planning: Planning): void {
   const { world, draft } = planning;
   const masters = new Map(planning.spec.controlPlane.masters.map((master) => [master.name, master]));
@@ -94,7 +94,7 @@ function checkMembers(planning: Planning): void {
     draft.refuse(
       "plan/adopt-unlisted-voter",
       `Voter ${member.name || member.id} is not among the masters`,
-      `It votes at ${member.peerUrl}. A cluster is taken over as a whole: list it under masters, and its client URL under adopt.endpoints.`,
+      `It votes at ${member.peerUrl}. A cluster is adopted as a whole: list it under masters, and its client URL under adopt.endpoints.`,
     );
   }
   if (planning.spec.controlPlane.masters.every((master) => voters.some((voter) => voter.name === master.name))) return;
@@ -103,14 +103,14 @@ function checkMembers(planning: Planning): void {
     draft.refuse(
       "plan/adopt-learner",
       `${learner.name || learner.id} is a learner that is not one of the masters`,
-      `Somebody else's change is under way, or was left behind. Let it end, or remove the learner (etcdctl member remove ${learner.id}).`,
+      `Another membership change is running, or was interrupted. Wait for it, or remove the learner (etcdctl member remove ${learner.id}).`,
     );
   }
   checkHealth(planning, voters);
   checkUser(planning);
 }
 
-/** Members are added and snapshots taken by root only; found out half-way, a machine would have been made for nothing. */
+/** Only root may add members and take snapshots; detected half-way, a machine would have been created for nothing. */
 function checkUser({ observed, spec, draft }: Planning): void {
   const user = observed.membership?.user;
   if (user === undefined) return;
@@ -118,21 +118,21 @@ function checkUser({ observed, spec, draft }: Planning): void {
     draft.refuse(
       "plan/adopt-user",
       `User "${user.name}" may not add members`,
-      "That needs the role root. Grant it (etcdctl user grant-role), or set HAPLAN_ETCD_USER to a user that has it.",
+      "That requires the role root. Grant it (etcdctl user grant-role), or set HAPLAN_ETCD_USER to a user that has it.",
     );
   }
   if (spec.workers.length === 0) return;
   draft.warn(
     "plan/workers-without-user",
     "The workers of the spec cannot log in",
-    "This cluster has users, and haplan gives its workers no password. They run and cannot report.",
+    "This cluster has users, but haplan gives its workers no password. They run but cannot report.",
   );
 }
 
 function checkHealth(planning: Planning, voters: readonly MemberFact[]): void {
   const { draft } = planning;
   const unhealthy = voters.filter((voter) => voter.adopted && !voter.healthy);
-  // Who answers and is unhealthy lacks only the others: the others are what has to be mended.
+  // A member that answers but is unhealthy only lacks the others: those have to be fixed.
   const silent = unhealthy.filter((voter) => !voter.answers);
   const sick = silent.length > 0 ? silent : unhealthy;
   const answering = voters.filter((voter) => voter.answers).length;
@@ -141,10 +141,10 @@ function checkHealth(planning: Planning, voters: readonly MemberFact[]): void {
     const lost = answering < majorityOf(voters.length);
     draft.refuse(
       "plan/adopt-unhealthy",
-      `${name} ${answers ? "has no quorum behind it" : "does not answer"} (${url})`,
+      `${name} ${answers ? "has no quorum" : "does not answer"} (${url})`,
       lost
-        ? `${voters.length} voters need ${majorityOf(voters.length)} to agree, and ${answering} ${answering === 1 ? "answers" : "answer"}: no member can be added or removed, by haplan or by anybody. Bring it back where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the one that is left and start a new cluster from it. Nothing was touched.`
-        : "Members are taken over while all of them are healthy. Bring it back, then plan again. Nothing was touched.",
+        ? `${voters.length} voters need ${majorityOf(voters.length)} to agree, but only ${answering} ${answering === 1 ? "answers" : "answer"}: no member can be added or removed, with any tool. Start it again where it ran (peer URL ${peerUrl}), then plan again. If its data is lost, save a snapshot of the remaining member and start a new cluster from it. Nothing was changed.`
+        : "Members are adopted only while all of them are healthy. Start it again, then plan again. Nothing was changed.",
     );
   }
   const facts = new Map((planning.observed.membership?.members ?? []).map((member) => [member.id, member]));
@@ -154,7 +154,7 @@ function checkHealth(planning: Planning, voters: readonly MemberFact[]): void {
     draft.refuse(
       "plan/adopt-alarm",
       `${voter.name} has an alarm: ${alarms.join("; ")}`,
-      "A cluster that is in trouble is not changed. For NOSPACE: compact, defragment, then etcdctl alarm disarm.",
+      "An unhealthy cluster is not changed. For NOSPACE: compact, defragment, then etcdctl alarm disarm.",
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Taking over members that run already: nothing of theirs is touched. They are looked at again when apply begins, and
- * whatever follows waits for that; a snapshot is taken before the membership changes.
+ * Adopts running members without changing them. They are checked again when apply starts, and all other steps wait for
+ * that; a snapshot is taken before the membership changes.
  */
 
 import { majorityOf } from "../../../base/majority.ts";
@@ -21,7 +21,7 @@ export function planAdoption(planning: WithMasters): void {
   const adopted = outlook.kept.map((master) => master.voter).filter((voter) => voter.adopted);
   const fresh = adopted.filter((voter) => !world.resources.has(resourceAddress("haplan_raft_member", voter.name)));
   for (const voter of fresh) {
-    draft.judge(resourceAddress("haplan_raft_member", voter.name), "noop", "found running: adopted as it is");
+    draft.judge(resourceAddress("haplan_raft_member", voter.name), "noop", "running: adopted as it is");
   }
   if (adopted.length === 0 || (fresh.length === 0 && outlook.joining.length === 0)) return;
   draft.chain(
@@ -48,14 +48,14 @@ function endpointOf(spec: ClusterSpec, voter: MemberFact): string {
   return clientUrl(spec, spec.controlPlane.masters.find((master) => master.name === voter.name)!);
 }
 
-/** What the design that people come from risks, in numbers. */
+/** The risk of the current configuration, in numbers. */
 function sayWhatChanges({ world, draft }: Planning, { controlPlane }: ClusterSpec): void {
   const now = world.members.filter((member) => member.voter).length;
   const then = controlPlane.masters.length;
   const tolerance = then - majorityOf(then);
   draft.warn(
     "plan/adopted-design",
-    `Today ${now} voters can lose ${canLose(modelOf(world)) ?? 0}`,
-    `Every write needs ${majorityOf(now)} of ${now}: ${now === 2 ? "when either fails, writes stop" : "that is what stands today"}. After this plan ${then} voters can lose ${tolerance}, and any ${tolerance === 1 ? "one" : tolerance} of them may fail.`,
+    `The current ${now} voters tolerate ${canLose(modelOf(world)) ?? 0} failures`,
+    `Every write needs ${majorityOf(now)} of ${now}${now === 2 ? ": if either fails, writes stop" : ""}. After this plan ${then} voters tolerate ${tolerance} ${tolerance === 1 ? "failure" : "failures"} of any member.`,
   );
 }

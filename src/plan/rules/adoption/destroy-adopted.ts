@@ -1,6 +1,6 @@
 /**
- * Destroying where members were adopted: what haplan did not start it does not stop. Its own members are led out of the
- * cluster, which is then as it was; an adopted one leaves it only when it is named (`-target`).
+ * Destroys a cluster with adopted members: haplan does not stop what it did not start. Its own members are removed from
+ * the cluster, which is then as before; an adopted one is removed only if it is targeted (`-target`).
  */
 
 import { majorityOf } from "../../../base/majority.ts";
@@ -16,7 +16,7 @@ import { hasAdopted } from "./adoption.ts";
 
 const ofMember = /^haplan_(?:raft_member|agent|machine)\.(.+)$/;
 
-/** Masters that are to go by name; empty when the whole cluster is, or only what serves it. */
+/** Masters that are to be removed by name; empty if the whole cluster is, or only resources around it. */
 export function namedMembers({ spec, target = [], world }: Planning): ReadonlySet<string> {
   const masters = new Set(spec.controlPlane.masters.map((master) => master.name));
   const named = target.flatMap((address) => ofMember.exec(address)?.[1] ?? []);
@@ -25,7 +25,7 @@ export function namedMembers({ spec, target = [], world }: Planning): ReadonlySe
 
 const memberAddress = (name: string): ResourceAddress => resourceAddress("haplan_raft_member", name);
 
-/** Whether masters may go by name at all; says why not. */
+/** Checks whether masters may be removed by name, and reports why not. */
 export function checkNamed(planning: Planning, named: ReadonlySet<string>): boolean {
   const { world, draft } = planning;
   const names = [...named].join(", ");
@@ -34,25 +34,27 @@ export function checkNamed(planning: Planning, named: ReadonlySet<string>): bool
     draft.refuse(
       "plan/target-masters",
       `${names} cannot be destroyed alone`,
-      "The others would be left with a member that never answers. Take it out of the spec and apply: then it is led out of the cluster first. Without -target, everything is destroyed.",
+      "The others would keep a member that never answers. Remove it from the spec and apply: then it is removed from the cluster first. Without -target, everything is destroyed.",
     );
   } else if (planning.target?.some((address) => !ofMember.test(address))) {
     draft.refuse(
       "plan/target-mixed",
-      `Members (${names}) and other resources are to be destroyed together`,
-      "A member is led out of a cluster that goes on and keeps its load balancer. Name the members alone, and the rest in a run of its own.",
+      `Members (${names}) and other resources cannot be destroyed together`,
+      "A member is removed from a cluster that keeps running with its load balancer. Target the members alone, and the rest in another run.",
     );
   } else if (staying.length === 0) {
     draft.refuse(
       "plan/last-member",
       "No member would be left",
-      "The last member of a cluster cannot be led out of it: who started it stops it. Without -target, haplan removes what it has made and leaves the adopted alone.",
+      "The last member of a cluster cannot be removed from it; stop it where it was started. Without -target, haplan removes what it has created and leaves adopted members alone.",
     );
   }
   return draft.refusals.length === 0;
 }
 
-/** Away from the clients, then out of the membership; what haplan has made for it goes as well. */
+/**
+ * First from the load balancer, then from the membership; resources that haplan created for it are destroyed as well.
+ */
 export function leadOut(planning: Planning, named: ReadonlySet<string>): void {
   const { world, draft } = planning;
   const leaving = world.members.filter((member) => named.has(member.name));
@@ -61,7 +63,7 @@ export function leadOut(planning: Planning, named: ReadonlySet<string>): void {
   passLeadership(leaving, staying, [], draft);
   for (const member of leaving) {
     const [address, agent, machine] = addressesOf(member.name);
-    draft.judge(address, "delete", member.adopted ? "named to be destroyed: led out of the cluster" : null);
+    draft.judge(address, "delete", member.adopted ? "targeted: removed from the cluster" : null);
     draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, [address]);
     if (!world.machines.has(member.name)) continue;
     for (const gone of [agent, machine]) draft.judge(gone, "delete");
@@ -72,8 +74,8 @@ export function leadOut(planning: Planning, named: ReadonlySet<string>): void {
   if (adopted.length === 0) return;
   draft.warn(
     "plan/adopted-led-out",
-    `${adopted.join(", ")} ${adopted.length === 1 ? "was" : "were"} adopted and will be led out of the cluster`,
-    "haplan touches neither the process nor its data: a member that is removed stops by itself or serves nobody any more. Take its endpoint out of adopt.endpoints afterwards; as long as it is there, the next plan asks for it.",
+    `${adopted.join(", ")} ${adopted.length === 1 ? "was" : "were"} adopted and will be removed from the cluster`,
+    "haplan changes neither the process nor its data: a removed member stops by itself or no longer serves. Then remove its endpoint from adopt.endpoints; otherwise the next plan adopts it again.",
   );
 }
 
@@ -106,7 +108,7 @@ function passLeadership(
   draft.chain({ kind: "moveLeader", from: refOf(leader), to: refOf(successor) }, [], after);
 }
 
-/** `after` are the steps that take the clients away. */
+/** `after` are the steps that remove the load balancer's targets. */
 export function leaveAdopted({ spec, world, draft }: Planning, after: readonly (string | null)[]): void {
   const staying = world.members.filter((member) => member.voter && member.adopted);
   const own = world.members.filter((member) => !member.adopted && world.machines.has(member.name));
@@ -124,6 +126,6 @@ export function leaveAdopted({ spec, world, draft }: Planning, after: readonly (
   draft.warn(
     "plan/adopted-left",
     `${names.join(", ")} ${names.length === 1 ? "was" : "were"} adopted and ${names.length === 1 ? "is" : "are"} left alone`,
-    `haplan started none of it. What is left alone goes on as a cluster of ${staying.length}, which can lose ${staying.length - majorityOf(staying.length)}. To lead one out of the cluster, name it: -target=haplan_raft_member.${names[0]}`,
+    `haplan did not start ${names.length === 1 ? "it" : "them"}. The remaining cluster of ${staying.length} can lose ${staying.length - majorityOf(staying.length)}. To remove a member from it, target it: -target=haplan_raft_member.${names[0]}`,
   );
 }
