@@ -118,7 +118,7 @@ function checkUnmanaged({ world, draft }: Planning): void {
     draft.warn(
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
-      `It answers at ${member.peerUrl}. haplan counts its vote and does not change its process.`,
+      `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
     );
   }
 }
