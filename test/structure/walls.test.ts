@@ -108,7 +108,7 @@ describe("a provider", () => {
 
 describe("the pure modules", () => {
   const impure =
-    /\b(Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|process\.|performance\.|fetch\()|\bnew Date\(\)|\bnew Promise\b|\basync\b|\bawait\b|from "node:(?!crypto")/;
+    /\b(Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|process\.\w|performance\.\w|fetch\()|\bnew Date\(\)|\bnew Promise\b|\basync\b|\bawait\b|from "node:(?!crypto")/;
 
   it.each(["plan", "raft"])("%s has no IO, clock, promise or randomness", (module) => {
     const files = sources.filter(({ path }) => moduleOf(path) === module);
